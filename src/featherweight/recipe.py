@@ -1,0 +1,230 @@
+"""How a network is trained: every choice of a run but the network itself. Needs no torch.
+
+Plain frozen data, one value one meaning; what they do is in `augment`, `schedule` and `train`.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from featherweight.errors import UsageError, nearest
+
+Optimizer = Literal["sgd", "adam", "adamw"]
+Loss = Literal["cross_entropy", "nll"]
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise UsageError(sentence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Random changes to training images; each image has its own draw, and one interpolation does them all.
+
+    Zero (the default) switches a transform off. Drawn uniformly from the stated range unless said otherwise.
+    """
+
+    rotate_deg: float = 0.0
+    """Rotation in degrees, from -rotate_deg to +rotate_deg; 0 to 180."""
+    shift_px: float = 0.0
+    """Shift along each axis in input pixels, from -shift_px to +shift_px; fractions are meant."""
+    scale: float = 0.0
+    """Size: a factor from 1 - scale to 1 + scale, the same along both axes; 0 to below 1."""
+    shear: float = 0.0
+    """Horizontal shear: x moves by up to ±shear pixels for each pixel of y; 0 to 1."""
+    perspective: float = 0.0
+    """Each corner moves inwards by up to this fraction of half the side, as in torchvision; 0 to 1."""
+    crop: float = 0.0
+    """Random crop and resize: a square window of 1 - crop to 1 of the side, placed at random, fills the image;
+    0 to below 1."""
+    elastic_px: float = 0.0
+    """Elastic distortion: standard deviation in pixels of a smooth random displacement (Simard et al., 2003)."""
+    elastic_cells: int = 4
+    """How many independent cells the elastic field has along a side; fewer is smoother; 2 to 14."""
+    erase: float = 0.0
+    """Probability that a rectangle of the image is blanked (Zhong et al., 2017); 0 to 1."""
+    erase_area: float = 0.1
+    """The largest share of the image that an erased rectangle covers; the smallest is 0.02; 0.02 to 1."""
+
+    def __post_init__(self) -> None:
+        limits = {
+            "rotate_deg": (0, 180), "shift_px": (0, 1000), "scale": (0, 0.99), "shear": (0, 1),
+            "perspective": (0, 1), "crop": (0, 0.99), "elastic_px": (0, 1000), "elastic_cells": (2, 14),
+            "erase": (0, 1), "erase_area": (0.02, 1),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            _require(low <= value <= high, f"Augment.{name} is from {low} to {high}; given {value}.")
+
+    @property
+    def warps(self) -> bool:
+        """Whether any transform moves pixels."""
+        moving = (self.rotate_deg, self.shift_px, self.scale, self.shear, self.perspective, self.crop, self.elastic_px)
+        return any(amount > 0 for amount in moving)
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed at all."""
+        return self.warps or self.erase > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """What all schedules share. The rate is set before every step; `schedule.rate` gives it."""
+
+    warmup_epochs: float = 0.0
+    """The rate first rises from zero, linearly by step, over so many epochs; fractions are meant."""
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        _require(self.warmup_epochs >= 0, f"{kind}.warmup_epochs is 0 or more; given {self.warmup_epochs}.")
+        for name, low, high in (("factor", 0, 1), ("floor", 0, 1), ("peak_at", 0, 1), ("start", 0, 1)):
+            value = getattr(self, name, low)
+            _require(low <= value <= high, f"{kind}.{name} is from {low} to {high}; given {value}.")
+        for name in ("every_epochs", "patience_epochs"):
+            value = getattr(self, name, 1)
+            _require(value >= 1, f"{kind}.{name} is 1 or more; given {value}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Schedule):
+    """The same rate throughout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Schedule):
+    """The rate is multiplied by `factor` after every `every_epochs` epochs."""
+
+    every_epochs: int
+    factor: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiStep(Schedule):
+    """The rate is multiplied by `factor` at each of the named epochs (counted from 1, in force from it on)."""
+
+    at_epochs: tuple[int, ...]
+    factor: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plateau(Schedule):
+    """The rate is multiplied by `factor` when a quantity has not improved for more than `patience_epochs` epochs."""
+
+    quantity: Literal["train_loss", "train_accuracy", "test_loss", "test_accuracy"] = "train_loss"
+    """The column of the history that is watched; losses should fall, accuracies rise. Watching the test set's
+    is what the published recipes do; with a held-out part, the column is of that part."""
+    factor: float = 0.1
+    patience_epochs: int = 2
+    threshold: float = 0.001
+    """Improvement is by more than this fraction of the best value so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(Schedule):
+    """Up to the peak and down again along half cosines (Smith, 2018, as in PyTorch)."""
+
+    peak_at: float = 0.3
+    """The share of all steps at which the peak is reached; 0 to 1."""
+    start: float = 0.04
+    """The first rate as a share of the peak; 0 to 1."""
+    floor: float = 0.0001
+    """The last rate as a share of the peak; 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Schedule):
+    """Down along half a cosine (Loshchilov and Hutter, 2017), to `floor` times the peak."""
+
+    floor: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Schedule):
+    """Down along a straight line, to `floor` times the peak."""
+
+    floor: float = 0.0
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "step": Step,
+    "multi_step": MultiStep,
+    "plateau": Plateau,
+    "one_cycle": OneCycle,
+    "cosine": Cosine,
+    "linear": Linear,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything about a training run but the network, the data and the seed."""
+
+    epochs: int = 15
+    """Passes over the training set; 1 or more."""
+    batch: int = 128
+    """Images a step; the last step of an epoch takes what is left; 1 or more."""
+    optimizer: Optimizer = "sgd"
+    lr: float = 0.1
+    """The peak learning rate; the schedule scales it; above 0."""
+    momentum: float = 0.9
+    """Of SGD; Adam and AdamW take (0.9, 0.999); 0 to below 1."""
+    nesterov: bool = True
+    """Whether SGD looks ahead (Nesterov); needs momentum."""
+    weight_decay: float = 0.0
+    """Coupled for SGD and Adam, decoupled for AdamW, as in PyTorch; 0 or more."""
+    decay_norms_and_biases: bool = False
+    """Whether weight decay applies to norms and biases too; by default to the other weights alone."""
+    schedule: Schedule = field(default_factory=Constant)
+    loss: Loss = "cross_entropy"
+    """`nll` takes the network's output as log-probabilities (it ends in LogSoftmax); `cross_entropy` as scores."""
+    label_smoothing: float = 0.0
+    """Share of the target spread evenly over all classes; 0 to below 1."""
+    augment: Augment = field(default_factory=Augment)
+    plain_epochs: int = 0
+    """So many last epochs are trained without augmentation; 0 to `epochs`."""
+    average: float = 0.0
+    """Decay a step of the moving average of weights and norm statistics, which is what is evaluated and kept;
+    0 keeps the last weights instead; 0 to below 1. The decay is min(average, (1 + steps) / (10 + steps)), so that
+    short runs are not held back by their first weights."""
+
+    def __post_init__(self) -> None:
+        names = get_args(Optimizer)
+        _require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
+        _require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
+        _require(self.epochs >= 1 and self.batch >= 1, "A recipe's epochs and batch are 1 or more.")
+        _require(self.lr > 0, f"A recipe's lr is above 0; given {self.lr}.")
+        _require(self.weight_decay >= 0, f"A recipe's weight_decay is 0 or more; given {self.weight_decay}.")
+        for name in ("momentum", "label_smoothing", "average"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"A recipe's {name} is from 0 to below 1; given {value}.")
+        _require(0 <= self.plain_epochs <= self.epochs, "A recipe's plain_epochs are from 0 to its epochs.")
+
+    def with_epochs(self, epochs: int) -> "Recipe":
+        """The same recipe over another number of epochs."""
+        return replace(self, epochs=epochs, plain_epochs=min(self.plain_epochs, epochs))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, with the schedule's kind named.
+
+        >>> Recipe(schedule=Step(every_epochs=6)).to_json()["schedule"]
+        {'kind': 'step', 'warmup_epochs': 0.0, 'every_epochs': 6, 'factor': 0.1}
+        """
+        kinds = {cls: kind for kind, cls in SCHEDULES.items()}
+        values = asdict(self)
+        values["schedule"] = {"kind": kinds[type(self.schedule)], **values["schedule"]}
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Recipe":
+        """The recipe that `to_json` wrote; UsageError names a field or kind that is unknown."""
+        known = {f.name for f in fields(cls)}
+        for name in values:
+            _require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
+        settings = dict(values["schedule"])
+        kind = settings.pop("kind")
+        _require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
+        if "at_epochs" in settings:
+            settings["at_epochs"] = tuple(settings["at_epochs"])
+        rest = {name: value for name, value in values.items() if name not in ("schedule", "augment")}
+        return cls(schedule=SCHEDULES[kind](**settings), augment=Augment(**values["augment"]), **rest)
