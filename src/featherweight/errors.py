@@ -57,6 +57,6 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     'there are: sgd, adam.'
     """
     names = list(allowed)
-    close = get_close_matches(given.lower(), names, n=1)
+    close = get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     everything = ", ".join(names)
     return f"did you mean {close[0]}? There are: {everything}." if close else f"there are: {everything}."
