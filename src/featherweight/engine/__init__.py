@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from featherweight.engine import torch_engine
+from featherweight.engine import native, torch_engine
 from featherweight.errors import UsageError, nearest
 
 Kind = Literal["auto", "native", "torch"]
@@ -46,9 +46,10 @@ def build(
 ) -> Engine:
     """The engine that executes `network` on batches of up to `batch` images of `shape` (C, H, W).
 
-    `kind` is `native` (CPU kernels; UsageError where they cannot do it), `torch` (any device), or `auto`: native
-    where it can, else torch with the reason in `Engine.note`. `loss` is `cross_entropy` (the output is scores) or
-    `nll` (it is log-probabilities). `threads` (1 or more) are the CPU's, for torch's own operators too.
+    `kind` is `native` (CPU kernels; UsageError where they cannot do it), `torch` (any device), or `auto`:
+    native where it can, else torch with the reason in `Engine.note`. `loss` is `cross_entropy` (the output is
+    scores) or `nll` (it is log-probabilities). `threads` (1 or more) are the CPU's, for torch's own operators
+    too.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> engine = build("torch", network, loss="nll", label_smoothing=0, shape=(1, 2, 2), batch=5,
@@ -60,9 +61,16 @@ def build(
         raise UsageError(f"Unknown engine {kind!r}; {nearest(kind, get_args(Kind))}")
     if threads < 1:
         raise UsageError(f"An engine runs on 1 thread or more; given {threads}.")
-    if kind == "native":
-        raise UsageError("The native engine is not built; use --engine torch.")
+    note = "" if kind == "torch" else native.why_not(network, shape=shape, device=device)
+    if kind == "native" and note:
+        raise UsageError(f"{note} Use --engine auto or torch.")
+    if kind != "torch" and not note:
+        torch.set_num_threads(threads)
+        step, scores = native.bind(
+            network, loss=loss, label_smoothing=label_smoothing, shape=shape, batch=batch, threads=threads
+        )
+        return Engine(name="native", step=step, scores=scores)
     step, scores = torch_engine.bind(
         network, loss=loss, label_smoothing=label_smoothing, device=device, threads=threads
     )
-    return Engine(name="torch", step=step, scores=scores)
+    return Engine(name="torch", step=step, scores=scores, note=note)

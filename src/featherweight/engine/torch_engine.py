@@ -65,10 +65,8 @@ def _counts_on_host(network: nn.Module) -> bool:
     return any(norm.track_running_stats and norm.momentum is None for norm in norms)
 
 
-def _captured(
-    network: nn.Module, forward_backward: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-) -> Step:
-    """`step` that replays one CUDA graph a batch size; captured anew when a parameter or gradient has moved."""
+def _captured(network: nn.Module, forward_backward: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Step:
+    """`step` that replays a CUDA graph for each batch size, captured anew when a tensor has moved."""
     graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor, Tensor]] = {}
 
     def step(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -96,7 +94,7 @@ def _capture(
     images: Tensor,
     labels: Tensor,
 ) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor, Tensor]:
-    """A graph of forward and backward, its inputs and outputs; leaves gradients and statistics as they were."""
+    """A graph of forward and backward, its inputs and outputs; gradients and statistics stay as they were."""
     touched = [*network.buffers(), *(p.grad for p in network.parameters() if p.grad is not None)]
     before = [tensor.clone() for tensor in touched]
     static_images, static_labels = images.clone(), labels.clone()
