@@ -49,6 +49,7 @@ struct State {
     Block<float> weights, biases;  // partial gradients, [group][...]
     size_t weight_count = 0, weight_pitch = 0;
     bool linear = false;
+    std::unique_ptr<FastGradient> fast;
     std::vector<Affine> affine;
     std::vector<Line> lines;
     std::vector<Moments> moments;           // [group][c]
@@ -95,6 +96,8 @@ private:
     View gradient(int tensor, int slot) const { return gradients[tensor]->at(slot); }
     Dropout dropout(const Node& n, int group, uint64_t seed) const;
     bool first_gradient(int tensor);
+    V* vectors(int thread) { return reinterpret_cast<V*>(scratch[thread].data); }
+    void need(size_t vectors) { room = std::max(room, vectors * LANES); }
 
     // between sweeps
     void pack_weights(bool back);
@@ -114,6 +117,7 @@ private:
     std::vector<Task> evaluation;
     std::vector<Score> partial;
     std::vector<Block<float>> scratch;  // [thread]
+    size_t room = 0;
     int slots;
     Loss loss;
     bool log_output;
@@ -147,6 +151,8 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     });
     written.assign(tensors, false);
     for (int i = count - 1; i >= 0; i--) add_backward(i);
+    scratch = std::vector<Block<float>>(team.size());
+    for (auto& block : scratch) block.take(room);
 }
 
 inline void Plan::lay_out(const Size* shapes, int tensors) {
@@ -171,14 +177,11 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
         gradients[t]->border = gradient_border[t];
     }
     share_gradients();
-    size_t room = 0;
     for (const Node& n : nodes) {
         const Size &in = sizes[n.in], &out = sizes[n.out];
         room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 2 * LANES,
                          size_t(in.c) * 2 * LANES});
     }
-    scratch = std::vector<Block<float>>(team.size());
-    for (auto& block : scratch) block.take(room);
     for (auto& grid : values) grid->block.take(grid->size() * slots);
     for (int t = 0; t < tensors; t++)
         if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * slots);
