@@ -55,18 +55,18 @@ inline void Plan::add_backward(int index) {
     if (!needs[n.out]) return;
     if (n.kind == ADD && needs[n.other]) {
         const bool add = !first_gradient(n.other);
-        task(true, [this, &n, add](int slot, int, int) { copy(gradient(n.out, slot), gradient(n.other, slot), add); });
+        task(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.other, slot, thread), add); });
     }
     const bool add = needs[n.in] && !first_gradient(n.in);
     if (n.kind == CONVOLUTION) convolution_back(index, add);
     if (n.kind == PASS) pass_back(index, add);
     if (!needs[n.in]) return;
     if (n.kind == AVERAGE)
-        task(true, [this, &n, add](int slot, int, int) {
-            average_pool_back(gradient(n.out, slot), gradient(n.in, slot), {n.kernel, n.stride}, add);
+        task(true, [this, &n, add](int slot, int, int thread) {
+            average_pool_back(gradient(n.out, slot, thread), gradient(n.in, slot, thread), {n.kernel, n.stride}, add);
         });
     if (n.kind == ADD || n.kind == COPY)
-        task(true, [this, &n, add](int slot, int, int) { copy(gradient(n.out, slot), gradient(n.in, slot), add); });
+        task(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.in, slot, thread), add); });
 }
 
 inline void Plan::convolution_back(int index, bool add) {
@@ -83,7 +83,7 @@ inline void Plan::convolution_back(int index, bool add) {
         if (fast->pays()) need(fast->room()), s.fast = std::move(fast);
     }
     task(true, [this, &n, &s](int slot, int group, int thread) {
-        const View x = value(n.in, slot), g = gradient(n.out, slot);
+        const View x = value(n.in, slot), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
         else if (s.fast) s.fast->run(x, g, n.pad, to, vectors(thread));
@@ -99,7 +99,7 @@ inline void Plan::convolution_back(int index, bool add) {
         s.dilated.block.take(s.dilated.size() * team.size());
     }
     task(true, [this, &n, &s, add](int slot, int, int thread) {
-        View g = gradient(n.out, slot);
+        View g = gradient(n.out, slot, thread);
         if (n.stride > 1) {  // zeros between the pixels make of it a convolution of stride 1
             const View wide = s.dilated.at(thread);
             const int at = n.kernel - 1 - n.pad;
@@ -108,7 +108,7 @@ inline void Plan::convolution_back(int index, bool add) {
                     for (int x = 0; x < g.w; x++) wide.row(c, at + y * n.stride)[at + x * n.stride] = g.row(c, y)[x];
             g = wide;
         }
-        s.back->run(g, gradient(n.in, slot), nullptr, add, vectors(thread));
+        s.back->run(g, gradient(n.in, slot, thread), nullptr, add, vectors(thread));
     });
 }
 
@@ -118,8 +118,8 @@ inline void Plan::pass_back(int index, bool add) {
     const bool pooled = n.kernel > 1;
     if (!n.norm) {
         if (needs[n.in])
-            task(true, [this, &n, &s, pooled, add](int slot, int group, int) {
-                const View g = gradient(n.out, slot), y = value(n.out, slot), to = gradient(n.in, slot);
+            task(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
+                const View g = gradient(n.out, slot, thread), y = value(n.out, slot), to = gradient(n.in, slot, thread);
                 const Dropout drop = dropout(n, group, call.seed);
                 if (pooled) backward_pool(g, y, to, n.act, drop, {n.kernel, n.stride}, s.where.data + slot * s.where_size, add);
                 else backward_pass(g, y, value(n.in, slot), to, nullptr, n.act, drop, add, nullptr);
@@ -129,7 +129,7 @@ inline void Plan::pass_back(int index, bool add) {
     const int channels = sizes[n.in].c;
     s.sums.resize(size_t(slots) * channels);
     task(true, [this, &n, &s, pooled, channels](int slot, int group, int thread) {
-        const View g = gradient(n.out, slot), y = value(n.out, slot), x = value(n.in, slot);
+        const View g = gradient(n.out, slot, thread), y = value(n.out, slot), x = value(n.in, slot);
         const Dropout drop = dropout(n, group, call.seed);
         Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
         if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
@@ -140,8 +140,8 @@ inline void Plan::pass_back(int index, bool add) {
     s.lines.resize(channels);
     close([this, index] { norm_gradients(index); });
     if (!needs[n.in]) return;
-    task(true, [this, &n, &s, pooled, add](int slot, int group, int) {
-        const View g = gradient(n.out, slot), x = value(n.in, slot), to = gradient(n.in, slot);
+    task(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
+        const View g = gradient(n.out, slot, thread), x = value(n.in, slot), to = gradient(n.in, slot, thread);
         const V mask = lane_mask(call.valid(group));
         if (pooled) backward_pooled_norm(g, value(n.out, slot), x, to, s.lines.data(), mask, n.act, dropout(n, group, call.seed),
                                          n.kernel, s.where.data + slot * s.where_size, add);
