@@ -1,13 +1,20 @@
 """What executes a training step. Everything outside uses `Engine` and `build` alone.
 
-An engine works on the module's own parameters and buffers: after `step`, gradients are in `.grad` and batch-norm
-statistics in the module, whoever computed them.
+An engine works on the module's own parameters and buffers: after `step`, gradients are in `.grad` and
+batch-norm statistics in the module, whoever computed them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from featherweight.engine import native, torch_engine
+from featherweight.errors import UsageError, nearest
+
+Kind = Literal["auto", "native", "torch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +24,53 @@ class Engine:
     name: str
     """`torch` or `native`."""
     step: Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-    """(images [N C H W] float, labels [N] int64, seed of the step's dropout) -> (mean loss, number correct), both
-    scalars on the device; training mode, forward and backward. Gradients are **added** to `.grad`, in place."""
+    """(images [N C H W] float, labels [N] int64, seed of the step's dropout) -> (mean loss, number correct),
+    both scalars on the device; training mode, forward and backward. Gradients are **added** to `.grad`, in
+    place."""
     scores: Callable[[Tensor], Tensor]
     """Images [N C H W] float -> the network's output [N classes], evaluation mode, no gradients."""
+    note: str = ""
+    """Why `auto` took torch, in one line; empty where there is nothing to say."""
+
+
+def build(
+    kind: str,
+    network: nn.Module,
+    *,
+    loss: str,
+    label_smoothing: float,
+    shape: tuple[int, int, int],
+    batch: int,
+    device: torch.device,
+    threads: int,
+) -> Engine:
+    """The engine that executes `network` on batches of up to `batch` images of `shape` (C, H, W).
+
+    `kind` is `native` (CPU kernels; UsageError where they cannot do it), `torch` (any device), or `auto`:
+    native where it can, else torch with the reason in `Engine.note`. `loss` is `cross_entropy` (the output is
+    scores) or `nll` (it is log-probabilities). `threads` (1 or more) are the CPU's, for torch's own operators
+    too.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    >>> engine = build("torch", network, loss="nll", label_smoothing=0, shape=(1, 2, 2), batch=5,
+    ...                device=torch.device("cpu"), threads=1)
+    >>> engine.name, engine.scores(torch.zeros(5, 1, 2, 2)).shape
+    ('torch', torch.Size([5, 3]))
+    """
+    if kind not in get_args(Kind):
+        raise UsageError(f"Unknown engine {kind!r}; {nearest(kind, get_args(Kind))}")
+    if threads < 1:
+        raise UsageError(f"An engine runs on 1 thread or more; given {threads}.")
+    note = "" if kind == "torch" else native.why_not(network, shape=shape, device=device)
+    if kind == "native" and note:
+        raise UsageError(f"{note} Use --engine auto or torch.")
+    if kind != "torch" and not note:
+        torch.set_num_threads(threads)
+        step, scores = native.bind(
+            network, loss=loss, label_smoothing=label_smoothing, shape=shape, batch=batch, threads=threads
+        )
+        return Engine(name="native", step=step, scores=scores)
+    step, scores = torch_engine.bind(
+        network, loss=loss, label_smoothing=label_smoothing, device=device, threads=threads
+    )
+    return Engine(name="torch", step=step, scores=scores, note=note)

@@ -1,0 +1,154 @@
+// Direct convolution, forward and to its input: a block of outputs times a run of pixels stays in registers.
+#pragma once
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "lanes.hpp"
+
+namespace {
+
+// Registers set the tile: outputs * pixels sums, pixels + kernel - 1 inputs and a weight must fit.
+constexpr int MOST_OUTPUTS = 4;
+constexpr int most_pixels(int outputs) {
+#if FW_REGISTERS >= 32
+    return outputs >= 4 ? 5 : outputs == 3 ? 6 : 8;
+#else
+    return outputs >= 4 ? 2 : outputs == 3 ? 3 : outputs == 2 ? 4 : 6;
+#endif
+}
+
+struct Taps {  // what a tile needs to know of its input
+    size_t plane, pitch;
+    int channels, kernel, stride, first_row, last_row;  // rows of the kernel that lie inside the image
+};
+
+// out[o][p] = start + sum over c, ky, kx of w[c][ky][kx][o] * in[c][ky][p * stride + kx]. K = 0: kernel, stride at run time.
+template <int OB, int PB, int K, int S>
+void conv_tile(const V* in, Taps t, const float* w, V* out, size_t out_plane, const float* bias, bool add) {
+    V sum[OB][PB];
+    UNROLL for (int o = 0; o < OB; o++)
+        UNROLL for (int p = 0; p < PB; p++)
+            sum[o][p] = add ? out[o * out_plane + p] : bias ? all(bias[o]) : V{};
+    const int kernel = K ? K : t.kernel, stride = K ? S : t.stride;
+    for (int c = 0; c < t.channels; c++, in += t.plane, w += kernel * kernel * OB) {
+        for (int ky = t.first_row; ky < t.last_row; ky++) {
+            const V* row = in + ky * t.pitch;
+            const float* wr = w + ky * kernel * OB;
+            if constexpr (K > 0) {
+                V x[(PB - 1) * S + K];
+                UNROLL for (int p = 0; p < (PB - 1) * S + K; p++) x[p] = row[p];
+                UNROLL for (int kx = 0; kx < K; kx++)
+                    UNROLL for (int o = 0; o < OB; o++) {
+                        V weight = all(wr[kx * OB + o]);
+                        UNROLL for (int p = 0; p < PB; p++) sum[o][p] += weight * x[p * S + kx];
+                    }
+            } else {
+                for (int kx = 0; kx < kernel; kx++)
+                    UNROLL for (int p = 0; p < PB; p++) {
+                        V x = row[p * stride + kx];
+                        UNROLL for (int o = 0; o < OB; o++) sum[o][p] += all(wr[kx * OB + o]) * x;
+                    }
+            }
+        }
+    }
+    UNROLL for (int o = 0; o < OB; o++)
+        UNROLL for (int p = 0; p < PB; p++) out[o * out_plane + p] = sum[o][p];
+}
+
+using ConvTile = void (*)(const V*, Taps, const float*, V*, size_t, const float*, bool);
+
+template <int K, int S, int OB, int... PB>
+ConvTile tile_of_pixels(int pixels, std::integer_sequence<int, PB...>) {
+    static constexpr ConvTile tiles[] = {conv_tile<OB, PB + 1, K, S>...};
+    return tiles[pixels - 1];
+}
+
+template <int K, int S>
+ConvTile tile_of(int outputs, int pixels) {
+    switch (outputs) {
+        case 1: return tile_of_pixels<K, S, 1>(pixels, std::make_integer_sequence<int, most_pixels(1)>());
+        case 2: return tile_of_pixels<K, S, 2>(pixels, std::make_integer_sequence<int, most_pixels(2)>());
+        case 3: return tile_of_pixels<K, S, 3>(pixels, std::make_integer_sequence<int, most_pixels(3)>());
+        default: return tile_of_pixels<K, S, 4>(pixels, std::make_integer_sequence<int, most_pixels(4)>());
+    }
+}
+
+inline ConvTile conv_tile_for(int kernel, int stride, int outputs, int pixels) {
+    if (stride == 1 && kernel == 1) return tile_of<1, 1>(outputs, pixels);
+    if (stride == 1 && kernel == 3) return tile_of<3, 1>(outputs, pixels);
+    if (stride == 1 && kernel == 5) return tile_of<5, 1>(outputs, pixels);
+    if (stride == 1 && kernel == 7) return tile_of<7, 1>(outputs, pixels);
+    if (stride == 2 && kernel == 3) return tile_of<3, 2>(outputs, pixels);
+    return tile_of<0, 0>(outputs, pixels);
+}
+
+// `total` cut into the fewest pieces of at most `most`, as equal as can be: 14 by 4 is 4, 4, 3, 3.
+inline std::vector<int> pieces(int total, int most) {
+    int n = (total + most - 1) / most;
+    std::vector<int> sizes(n, total / n);
+    for (int i = 0; i < total % n; i++) sizes[i]++;
+    return sizes;
+}
+
+// One convolution bound to its shapes: which tile works where, and its weights in the tiles' order.
+struct Convolution {
+    int groups, inputs, outputs;  // channels of one group
+    int kernel, stride, pad;
+    std::vector<int> blocks, runs;
+    std::vector<std::vector<ConvTile>> tiles;  // [block][run]
+    std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
+
+    Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int width)
+        : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad),
+          blocks(pieces(outputs, MOST_OUTPUTS)), runs(pieces(width, most_pixels(blocks[0]))),
+          weights(size_t(groups) * outputs * inputs * kernel * kernel) {
+        for (int b : blocks) {
+            tiles.emplace_back();
+            for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, b, r));
+        }
+    }
+
+    // From PyTorch's [outputs][inputs][ky][kx].
+    void pack(const float* w) {
+        float* to = weights.data();
+        const int taps = kernel * kernel;
+        for (int o0 = 0, b = 0, g = 0; g < groups * int(blocks.size()); g++, o0 += blocks[b], b = (b + 1) % int(blocks.size()))
+            for (int c = 0; c < inputs; c++)
+                for (int k = 0; k < taps; k++)
+                    for (int o = 0; o < blocks[b]; o++) *to++ = w[(size_t(o0 + o) * inputs + c) * taps + k];
+    }
+
+    // For the way back: inputs and outputs change places and the kernel is turned by 180 degrees.
+    void pack_back(const float* w) {
+        float* to = weights.data();
+        const int taps = kernel * kernel;
+        for (int g = 0; g < groups; g++)
+            for (size_t o0 = 0, b = 0; b < blocks.size(); o0 += blocks[b++])
+                for (int c = 0; c < inputs; c++)
+                    for (int k = 0; k < taps; k++)
+                        for (int o = 0; o < blocks[b]; o++)
+                            *to++ = w[((size_t(g) * inputs + c) * outputs + o0 + o) * taps + taps - 1 - k];
+    }
+
+    // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`.
+    void run(View in, View out, const float* bias, bool add) const {
+        for (int g = 0; g < groups; g++)
+            for (int y = 0; y < out.h; y++) {
+                int top = y * stride - pad;
+                Taps t{in.plane, in.pitch, inputs, kernel, stride, std::max(0, -top), std::min(kernel, in.h - top)};
+                const V* source = in.row(g * inputs, top) - pad;
+                for (size_t r = 0, x = 0; r < runs.size(); x += runs[r++]) {
+                    const float* w = weights.data() + size_t(g) * outputs * inputs * kernel * kernel;
+                    for (size_t b = 0, o = 0; b < blocks.size(); o += blocks[b++]) {
+                        int first = g * outputs + int(o);
+                        tiles[b][r](source + x * stride, t, w, out.row(first, y) + x, out.plane,
+                                    bias ? bias + first : nullptr, add);
+                        w += size_t(blocks[b]) * inputs * kernel * kernel;
+                    }
+                }
+            }
+    }
+};
+
+}  // namespace

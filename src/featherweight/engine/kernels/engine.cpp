@@ -1,0 +1,75 @@
+// The C interface. This one file is compiled once for each instruction set; see README.md.
+#include "sweeps.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <exception>
+
+#if defined(_WIN32)
+#define EXPORT extern "C" __declspec(dllexport)
+#else
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+EXPORT int featherweight_lanes() { return LANES; }
+
+// A plan, or null with the reason in `error` (200 bytes).
+EXPORT void* featherweight_plan(const Node* nodes, int count, const Size* sizes, int tensors, int batch, int threads,
+                                int normalised, double smoothing, int log_output, char* error) {
+    try {
+        return new Plan(nodes, count, sizes, tensors, batch, threads, Loss{normalised != 0, smoothing}, log_output != 0);
+    } catch (const std::exception& e) {
+        std::snprintf(error, 200, "%s", e.what());
+        return nullptr;
+    }
+}
+
+EXPORT void featherweight_free(void* plan) { delete static_cast<Plan*>(plan); }
+EXPORT size_t featherweight_bytes(const void* plan) { return static_cast<const Plan*>(plan)->bytes(); }
+
+// Forward and backward of `count` images: gradients are added to `gradients`, the mean loss and the hits written.
+// 1, and nothing done, where a label is no class; else 0.
+EXPORT int featherweight_step(void* plan, const float* images, const int64_t* labels, int count, uint64_t seed,
+                               void* const* values, float* const* gradients, float* loss, int64_t* correct) {
+    Call call;
+    call.images = images, call.labels = labels, call.count = count, call.seed = seed;
+    call.values = values, call.gradients = gradients;
+    if (!static_cast<Plan*>(plan)->takes(labels, count)) return 1;
+    const Score score = static_cast<Plan*>(plan)->step(call);
+    *loss = float(score.loss);
+    *correct = score.correct;
+    return 0;
+}
+
+EXPORT void featherweight_scores(void* plan, const float* images, int count, void* const* values, float* output) {
+    Call call;
+    call.images = images, call.count = count, call.values = values, call.output = output;
+    static_cast<Plan*>(plan)->scores(call);
+}
+
+EXPORT void featherweight_mask(const void* plan, int node, int count, uint64_t seed, float* output) {
+    static_cast<const Plan*>(plan)->mask(node, count, seed, output);
+}
+
+// Multiply-adds a second, in billions of operations (two each), of `threads` threads doing nothing else.
+EXPORT double featherweight_peak(int threads, double seconds) {
+    using clock = std::chrono::steady_clock;
+    Team team(threads);
+    std::vector<double> rates(threads), sink(threads);
+    team.run(threads, [&](int task, int) {
+        V sum[12];
+        for (int i = 0; i < 12; i++) sum[i] = all(float(i));
+        const V factor = all(0.999f), term = all(1e-4f);
+        const auto start = clock::now();
+        double elapsed = 0, count = 0;
+        while ((elapsed = std::chrono::duration<double>(clock::now() - start).count()) < seconds) {
+            for (int r = 0; r < 10000; r++) UNROLL for (int i = 0; i < 12; i++) sum[i] = sum[i] * factor + term;
+            count += 10000;
+        }
+        for (int i = 0; i < 12; i++) sink[task] += sum_of_lanes(sum[i]);
+        rates[task] = count * 12 * LANES * 2 / elapsed / 1e9 + (sink[task] == 1 ? 1 : 0);
+    });
+    double total = 0;
+    for (double rate : rates) total += rate;
+    return total;
+}

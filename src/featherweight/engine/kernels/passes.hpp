@@ -1,0 +1,347 @@
+// What happens between convolutions, one lane group and one sweep at a time: norm, activation, dropout, pooling.
+#pragma once
+#include <cmath>
+
+#include "lanes.hpp"
+
+namespace {
+
+enum Activation { NONE = 0, RELU = 1, SILU = 2 };
+enum Drop { KEEP = 0, ELEMENTS = 1, CHANNELS = 2 };
+
+// Comparisons below are written so that NaN falls through: a broken step shows in its loss.
+template <int ACT>
+inline V activate(V z) {
+    if constexpr (ACT == RELU) return z < all(0) ? all(0) : z;
+    if constexpr (ACT == SILU) return z / (all(1) + exponential(-z));
+    return z;
+}
+
+template <int ACT>
+inline V slope(V z) {
+    if constexpr (ACT == RELU) return z > all(0) ? all(1) : all(0);
+    if constexpr (ACT == SILU) {
+        V s = all(1) / (all(1) + exponential(-z));
+        return s + s * z * (all(1) - s);
+    }
+    return all(1);
+}
+
+// Dropout of one lane group: which elements stay depends on (key, image, channel, row, column) alone. One draw serves
+// two neighbours in a row (or one channel): 16 bits each, so a rate is met to 1 in 65,536.
+struct Dropout {
+    int kind = KEEP;
+    float scale = 1;  // of what stays, 1 / (1 - rate)
+    uint32_t threshold = 0;
+    Key key{0, 0};
+    uint32_t first_image = 0;
+    int c = 0, h = 0, w = 0;
+
+    uint32_t halves() const { return (w + 1) / 2; }
+    U row(int channel, int y) const {  // the counter of the row's first pair
+        U image = (U)(__builtin_convertvector(lane_numbers(), I)) + first_image;
+        return (image * uint32_t(c * h) + uint32_t(channel * h + y)) * halves();
+    }
+    V channel(int channel) const {  // the factor of a whole channel
+        if (kind != CHANNELS) return all(kind == KEEP ? 1.0f : scale);
+        U image = (U)(__builtin_convertvector(lane_numbers(), I)) + first_image;
+        U bits = scramble(image * uint32_t(c) + uint32_t(channel), key);
+        return (bits & 0xFFFF) >= threshold ? all(scale) : all(0);
+    }
+    // The factors of pixels 2 i and 2 i + 1 of a row.
+    void pair(U counter, int i, V& left, V& right) const {
+        U bits = scramble(counter + uint32_t(i), key);
+        left = (bits & 0xFFFF) >= threshold ? all(scale) : all(0);
+        right = (bits >> 16) >= threshold ? all(scale) : all(0);
+    }
+};
+
+struct Affine {  // of one channel: (x - mean) * gain + shift
+    float mean = 0, gain = 1, shift = 0;
+};
+
+template <int ACT, bool DRAWS>
+void activate_row(const V* x, int w, Affine a, const Dropout& drop, V factor, U counter, V* to) {
+    const V mean = all(a.mean), gain = all(a.gain), shift = all(a.shift);
+    int i = 0;
+    for (; i + 2 <= w; i += 2) {
+        V left = factor, right = factor;
+        if constexpr (DRAWS) drop.pair(counter, i / 2, left, right);
+        to[i] = activate<ACT>((x[i] - mean) * gain + shift) * left;
+        to[i + 1] = activate<ACT>((x[i + 1] - mean) * gain + shift) * right;
+    }
+    if (i < w) {
+        V left = factor, right;
+        if constexpr (DRAWS) drop.pair(counter, i / 2, left, right);
+        to[i] = activate<ACT>((x[i] - mean) * gain + shift) * left;
+    }
+}
+
+using ActivateRow = void (*)(const V*, int, Affine, const Dropout&, V, U, V*);
+
+inline ActivateRow activate_row_for(int act, int drop) {
+    static constexpr ActivateRow rows[3][2] = {{activate_row<NONE, false>, activate_row<NONE, true>},
+                                               {activate_row<RELU, false>, activate_row<RELU, true>},
+                                               {activate_row<SILU, false>, activate_row<SILU, true>}};
+    return rows[act][drop == ELEMENTS];
+}
+
+// The largest of kernel x kernel and where it stood, the first where several are equal (as in PyTorch).
+inline void max_pool_row(const V* rows, size_t pitch, int kernel, int stride, int w, V* to, I* where) {
+    for (int x = 0; x < w; x++, rows += stride) {
+        V most = rows[0];
+        I place{};
+        for (int k = 1; k < kernel * kernel; k++) {
+            V v = rows[k / kernel * pitch + k % kernel];
+            I larger = (v > most) | (v != v);
+            most = larger ? v : most;
+            place = larger ? I{} + k : place;
+        }
+        to[x] = most;
+        where[x] = place;
+    }
+}
+
+struct Pool {
+    int kernel = 1, stride = 1;
+    bool apart() const { return stride >= kernel; }  // no pixel belongs to two windows
+};
+
+// norm + activation + dropout (+ max pool); `rows` holds kernel * in.w vectors, `where` the output's size.
+inline void forward_pass(View in, View out, const Affine* norm, int act, const Dropout& drop, Pool pool, V* rows, I* where) {
+    const ActivateRow activate = activate_row_for(act, drop.kind);
+    for (int c = 0; c < in.c; c++) {
+        const Affine a = norm ? norm[c] : Affine{};
+        const V factor = drop.channel(c);
+        if (pool.kernel == 1) {
+            for (int y = 0; y < in.h; y++) activate(in.row(c, y), in.w, a, drop, factor, drop.row(c, y), out.row(c, y));
+            continue;
+        }
+        for (int y = 0; y < out.h; y++) {
+            for (int k = 0; k < pool.kernel; k++) {
+                int from = y * pool.stride + k;
+                activate(in.row(c, from), in.w, a, drop, factor, drop.row(c, from), rows + k * in.w);
+            }
+            max_pool_row(rows, in.w, pool.kernel, pool.stride, out.w, out.row(c, y), where);
+            where += out.w;
+        }
+    }
+}
+
+struct Sums {  // of the gradient, and of the gradient times (x - mean), by lane
+    V gradient{}, product{};
+};
+
+// The gradient before norm: that of `out` through dropout and activation, to `to` (or added to it).
+template <int ACT, bool DRAWS>
+void gradient_row(const V* g, const V* y, const V* x, int w, Affine a, const Dropout& drop, V factor, U counter, V* to,
+                  bool add, Sums& sums) {
+    const V mean = all(a.mean), gain = all(a.gain), shift = all(a.shift);
+    V gradients[2] = {}, products[2] = {};
+    V keep[2] = {factor, factor};
+    for (int i = 0; i < w; i++) {
+        if constexpr (DRAWS && ACT != RELU)
+            if (i % 2 == 0) drop.pair(counter, i / 2, keep[0], keep[1]);
+        V centred = x[i] - mean, d;
+        // What ReLU let through and dropout kept is what is above zero.
+        if constexpr (ACT == RELU) d = y[i] > all(0) ? g[i] * factor : all(0);
+        else d = g[i] * keep[i % 2] * slope<ACT>(centred * gain + shift);
+        gradients[i % 2] += d;
+        products[i % 2] += d * centred;
+        to[i] = add ? to[i] + d : d;
+    }
+    sums.gradient += gradients[0] + gradients[1];
+    sums.product += products[0] + products[1];
+}
+
+using GradientRow = void (*)(const V*, const V*, const V*, int, Affine, const Dropout&, V, U, V*, bool, Sums&);
+
+inline GradientRow gradient_row_for(int act, int drop) {
+    static constexpr GradientRow rows[3][2] = {{gradient_row<NONE, false>, gradient_row<NONE, true>},
+                                               {gradient_row<RELU, false>, gradient_row<RELU, true>},
+                                               {gradient_row<SILU, false>, gradient_row<SILU, true>}};
+    return rows[act][drop == ELEMENTS];
+}
+
+// The same through a max pool, whose activation is ReLU, or none and nothing is dropped (the planner sees to it).
+inline void unpool_row(const V* g, const V* y, const I* where, const V* x, size_t x_pitch, Pool pool, int w, V mean,
+                       V factor, bool relu, V* to, size_t to_pitch, bool add, Sums& sums) {
+    for (int i = 0; i < w; i++, x += pool.stride, to += pool.stride) {
+        V d = relu ? (y[i] > all(0) ? g[i] * factor : all(0)) : g[i] * factor;
+        V chosen = mean;
+        for (int k = 0; k < pool.kernel * pool.kernel; k++) {
+            I here = where[i] == I{} + k;
+            size_t at = k / pool.kernel * to_pitch + k % pool.kernel;
+            V share = here ? d : all(0);
+            to[at] = add ? to[at] + share : share;
+            chosen = here ? x[k / pool.kernel * x_pitch + k % pool.kernel] : chosen;
+        }
+        sums.gradient += d;
+        sums.product += d * (chosen - mean);
+    }
+}
+
+inline void clear(View v) {
+    for (int c = 0; c < v.c; c++)
+        for (int y = 0; y < v.h; y++) std::memset(static_cast<void*>(v.row(c, y)), 0, sizeof(V) * v.w);
+}
+
+// Whether the windows leave rows or columns of the input untouched, or touch some twice.
+inline bool tiles_exactly(View in, View out, Pool pool) {
+    return pool.stride == pool.kernel && out.h * pool.stride == in.h && out.w * pool.stride == in.w;
+}
+
+// Backward of `forward_pass` up to the norm; `sums` gets one entry a channel where it is given.
+inline void backward_pass(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop,
+                          Pool pool, const I* where, bool add, Sums* sums) {
+    const GradientRow row = gradient_row_for(act, drop.kind);
+    const bool onto = add || !pool.apart();
+    if (pool.kernel > 1 && !add && !tiles_exactly(in, out, pool)) clear(to);
+    for (int c = 0; c < in.c; c++) {
+        const Affine a = norm ? norm[c] : Affine{};
+        const V factor = drop.kind == ELEMENTS ? all(drop.scale) : drop.channel(c);
+        Sums s;
+        for (int y = 0; y < out.h; y++) {
+            if (pool.kernel == 1) {
+                row(gradient.row(c, y), out.row(c, y), in.row(c, y), in.w, a, drop, factor, drop.row(c, y), to.row(c, y), add, s);
+                continue;
+            }
+            unpool_row(gradient.row(c, y), out.row(c, y), where, in.row(c, y * pool.stride), in.pitch, pool, out.w, all(a.mean),
+                       factor, act == RELU, to.row(c, y * pool.stride), to.pitch, onto, s);
+            where += out.w;
+        }
+        if (sums) sums[c] = s;
+    }
+}
+
+struct Line {  // of one channel: gradient * by_gradient + (x - mean) * by_input + constant
+    float mean, by_gradient, by_input, constant;
+};
+
+// Through the norm: from the gradient before it to that of its input; lanes that hold no image get none.
+inline void backward_norm(View gradient, View in, View to, const Line* lines, V mask, bool add) {
+    for (int c = 0; c < in.c; c++) {
+        const V mean = all(lines[c].mean), by_gradient = all(lines[c].by_gradient) * mask,
+                by_input = all(lines[c].by_input) * mask, constant = all(lines[c].constant) * mask;
+        for (int y = 0; y < in.h; y++) {
+            const V *g = gradient.row(c, y), *x = in.row(c, y);
+            V* t = to.row(c, y);
+            for (int i = 0; i < in.w; i++) {
+                V d = g[i] * by_gradient + ((x[i] - mean) * by_input + constant);
+                t[i] = add ? t[i] + d : d;
+            }
+        }
+    }
+}
+
+struct Moments {  // of one channel over one lane group: mean, and the sum of squared distances from it
+    double mean, squares;
+};
+
+// In one sweep; each lane measures from its own first pixel, so that a large mean costs no digits.
+inline void moments(View in, int valid, Moments* to) {
+    const double n = double(in.h) * in.w;
+    for (int c = 0; c < in.c; c++) {
+        const V first = *in.row(c, 0);
+        V s[4] = {}, q[4] = {};
+        for (int y = 0; y < in.h; y++) {
+            const V* x = in.row(c, y);
+            int i = 0;
+            for (; i + 4 <= in.w; i += 4)
+                UNROLL for (int k = 0; k < 4; k++) {
+                    V d = x[i + k] - first;
+                    s[k] += d;
+                    q[k] += d * d;
+                }
+            for (; i < in.w; i++) {
+                V d = x[i] - first;
+                s[0] += d;
+                q[0] += d * d;
+            }
+        }
+        const V sum = (s[0] + s[1]) + (s[2] + s[3]), square = (q[0] + q[1]) + (q[2] + q[3]);
+        double mean = 0, squares = 0;
+        for (int l = 0; l < valid; l++) mean += first[l] + sum[l] / n;
+        mean /= valid;
+        for (int l = 0; l < valid; l++) {
+            double distance = first[l] + sum[l] / n - mean;
+            squares += square[l] - double(sum[l]) * sum[l] / n + n * distance * distance;
+        }
+        to[c] = {mean, squares};
+    }
+}
+
+inline void average_pool(View in, View out, Pool pool) {
+    const V share = all(1.0f / float(pool.kernel * pool.kernel));
+    for (int c = 0; c < out.c; c++)
+        for (int y = 0; y < out.h; y++)
+            for (int x = 0; x < out.w; x++) {
+                V sum{};
+                for (int ky = 0; ky < pool.kernel; ky++) {
+                    const V* row = in.row(c, y * pool.stride + ky) + x * pool.stride;
+                    for (int kx = 0; kx < pool.kernel; kx++) sum += row[kx];
+                }
+                out.row(c, y)[x] = sum * share;
+            }
+}
+
+inline void average_pool_back(View gradient, View to, Pool pool, bool add) {
+    const V share = all(1.0f / float(pool.kernel * pool.kernel));
+    if (!add && !tiles_exactly(to, gradient, pool)) clear(to);
+    const bool onto = add || !pool.apart();
+    for (int c = 0; c < gradient.c; c++)
+        for (int y = 0; y < gradient.h; y++)
+            for (int x = 0; x < gradient.w; x++) {
+                V d = gradient.row(c, y)[x] * share;
+                for (int ky = 0; ky < pool.kernel; ky++) {
+                    V* row = to.row(c, y * pool.stride + ky) + x * pool.stride;
+                    for (int kx = 0; kx < pool.kernel; kx++) row[kx] = onto ? row[kx] + d : d;
+                }
+            }
+}
+
+// to = a (+ b), or to += a; the two may count their pixels as rows or, after Flatten, as channels.
+inline void copy(View a, View to, bool add) {
+    const V* from = nullptr;
+    int c = 0, y = 0, x = 0;
+    from = a.row(0, 0);
+    for (int tc = 0; tc < to.c; tc++)
+        for (int ty = 0; ty < to.h; ty++) {
+            V* t = to.row(tc, ty);
+            for (int tx = 0; tx < to.w; tx++) {
+                t[tx] = add ? t[tx] + from[x] : from[x];
+                if (++x == a.w) {
+                    x = 0;
+                    if (++y == a.h) y = 0, c++;
+                    if (c < a.c) from = a.row(c, y);
+                }
+            }
+        }
+}
+
+// Sum over pixels and lanes of each channel.
+inline void channel_sums(View in, float* to) {
+    for (int c = 0; c < in.c; c++) {
+        V sum{};
+        for (int y = 0; y < in.h; y++)
+            for (int x = 0; x < in.w; x++) sum += in.row(c, y)[x];
+        to[c] = sum_of_lanes(sum);
+    }
+}
+
+// `valid` images [C H W] into lanes; the lanes left over get zeros.
+inline void pack_images(const float* images, int valid, View to) {
+    const size_t size = size_t(to.c) * to.h * to.w;
+    for (int c = 0; c < to.c; c++)
+        for (int y = 0; y < to.h; y++) {
+            const float* from = images + (size_t(c) * to.h + y) * to.w;
+            V* t = to.row(c, y);
+            for (int x = 0; x < to.w; x++) {
+                float lanes[LANES] = {};
+                for (int l = 0; l < valid; l++) lanes[l] = from[l * size + x];
+                std::memcpy(static_cast<void*>(t + x), lanes, sizeof lanes);
+            }
+        }
+}
+
+}  // namespace

@@ -1,0 +1,272 @@
+// A network bound to memory: grids for every tensor, and the sweeps of a step in order.
+#pragma once
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "conv.hpp"
+#include "loss.hpp"
+#include "passes.hpp"
+#include "team.hpp"
+#include "weights.hpp"
+
+enum Kind : int32_t { CONVOLUTION = 0, PASS = 1, AVERAGE = 2, ADD = 3, COPY = 4 };
+
+// One operation, from tensor `in` to tensor `out`; lowering.py fills it in. Parameters are places in the caller's
+// array of addresses, -1 where there is none.
+struct Node {
+    int32_t kind, in, out;
+    int32_t kernel, stride, pad, groups;
+    int32_t norm, act, drop, layer;
+    int32_t other, weight, bias, gamma, beta, mean, variance, count;
+    float eps, momentum, rate;  // a momentum below zero: the plain average over all steps
+};
+
+struct Size {
+    int32_t c, h, w;
+};
+
+namespace {
+
+struct Call {  // what one step or evaluation is about
+    const float* images = nullptr;
+    const int64_t* labels = nullptr;
+    int count = 0;
+    uint64_t seed = 0;
+    void* const* values = nullptr;
+    float* const* gradients = nullptr;
+    float* output = nullptr;
+
+    int valid(int group) const { return std::min(LANES, count - group * LANES); }
+    int groups() const { return (count + LANES - 1) / LANES; }
+    float* value(int place) const { return place < 0 ? nullptr : static_cast<float*>(values[place]); }
+    float* gradient(int place) const { return place < 0 ? nullptr : gradients[place]; }
+};
+
+// What a node keeps between the sweeps of a step.
+struct State {
+    std::unique_ptr<Convolution> forward, back;
+    Block<float> weights, biases;  // partial gradients, [group][...]
+    size_t weight_count = 0, weight_pitch = 0;
+    bool linear = false;
+    std::vector<Affine> affine;
+    std::vector<Line> lines;
+    std::vector<Moments> moments;           // [group][c]
+    std::vector<std::pair<float, float>> sums;  // [group][c]
+    Block<I> where;                         // [slot][c][h][w] of a max pool
+    size_t where_size = 0;
+    Grid dilated;                           // [thread], of a strided convolution's gradient
+};
+
+using Task = std::function<void(int slot, int group, int thread)>;
+using Serial = std::function<void()>;
+
+class Plan {
+public:
+    Plan(const Node* first, int count, const Size* sizes, int tensors, int batch, int threads, Loss loss, bool log_output);
+    Score step(const Call& call);
+    void scores(const Call& call);
+    void mask(int node, int count, uint64_t seed, float* to) const;
+    size_t bytes() const;
+    bool takes(const int64_t* labels, int count) const {
+        return std::all_of(labels, labels + count, [this](int64_t l) { return l >= 0 && l < sizes[nodes.back().out].c; });
+    }
+
+private:
+    struct Stage {
+        std::vector<Task> tasks;
+        Serial after;
+    };
+
+    // planning: plan.hpp's second half, forward.hpp and backward.hpp
+    void lay_out(const Size* sizes, int tensors);
+    void share_gradients();
+    void add_forward(int node, bool training);
+    void add_backward(int node);
+    void convolution_back(int node, bool add);
+    void pass_back(int node, bool add);
+    void close(Serial after) {
+        stages.back().after = std::move(after);
+        stages.emplace_back();
+    }
+    void task(bool training, Task t) { (training ? stages.back().tasks : evaluation).push_back(std::move(t)); }
+
+    View value(int tensor, int slot) const { return values[tensor]->at(slot); }
+    View gradient(int tensor, int slot) const { return gradients[tensor]->at(slot); }
+    Dropout dropout(const Node& n, int group, uint64_t seed) const;
+    bool first_gradient(int tensor);
+
+    // between sweeps
+    void pack_weights(bool back);
+    void measured_norm(int node);
+    void running_norm(int node);
+    void norm_gradients(int node);
+    void reduce_weights(int part, int parts);
+
+    std::vector<Node> nodes;
+    std::vector<std::unique_ptr<State>> states;
+    std::vector<Size> sizes;
+    std::vector<std::unique_ptr<Grid>> values;
+    std::vector<std::shared_ptr<Grid>> gradients;
+    std::vector<int> consumers;
+    std::vector<bool> needs, written;
+    std::vector<Stage> stages;
+    std::vector<Task> evaluation;
+    std::vector<Score> partial;
+    std::vector<Block<float>> scratch;  // [thread]
+    int slots;
+    Loss loss;
+    bool log_output;
+    Team team;
+    Call call;
+};
+
+inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors, int batch, int threads, Loss loss,
+                  bool log_output)
+    : nodes(first, first + count), slots(std::max((batch + LANES - 1) / LANES, threads)), loss(loss),
+      log_output(log_output), team(threads) {
+    for (int i = 0; i < count; i++) states.push_back(std::make_unique<State>());
+    lay_out(shapes, tensors);
+    partial.resize(slots);
+    stages.emplace_back();
+    const int output = nodes.empty() ? 0 : nodes.back().out;
+    for (bool training : {true, false}) {
+        task(training, [this](int slot, int group, int) {
+            const Size& s = sizes[0];
+            pack_images(call.images + size_t(group) * LANES * s.c * s.h * s.w, call.valid(group), value(0, slot));
+        });
+        for (int i = 0; i < count; i++) add_forward(i, training);
+    }
+    evaluation.push_back([this, output](int slot, int group, int) {
+        unpack_output(value(output, slot), this->log_output, call.valid(group), call.output + size_t(group) * LANES * sizes[output].c);
+    });
+    task(true, [this, output](int slot, int group, int) {
+        View g = gradient(output, slot);
+        partial[group] = loss_and_gradient(value(output, slot), g, this->loss, call.labels + size_t(group) * LANES,
+                                           call.valid(group), call.count);
+    });
+    written.assign(tensors, false);
+    for (int i = count - 1; i >= 0; i--) add_backward(i);
+}
+
+inline void Plan::lay_out(const Size* shapes, int tensors) {
+    sizes.assign(shapes, shapes + tensors);
+    consumers.assign(tensors, 0);
+    needs.assign(tensors, false);
+    std::vector<int> value_border(tensors, 0), gradient_border(tensors, 0);
+    for (const Node& n : nodes) {
+        consumers[n.in]++;
+        if (n.kind == ADD) consumers[n.other]++;
+        needs[n.out] = needs[n.in] || n.weight >= 0 || n.gamma >= 0 || (n.kind == ADD && needs[n.other]);
+        if (n.kind != CONVOLUTION) continue;
+        value_border[n.in] = std::max(value_border[n.in], int(n.pad));
+        if (n.stride == 1) gradient_border[n.out] = std::max(gradient_border[n.out], n.kernel - 1 - n.pad);
+    }
+    if (!nodes.empty()) needs[nodes.back().out] = true;  // the loss writes there
+    for (int t = 0; t < tensors; t++) {
+        values.push_back(std::make_unique<Grid>());
+        gradients.push_back(std::make_shared<Grid>());
+        for (Grid* grid : {values[t].get(), gradients[t].get()}) grid->c = sizes[t].c, grid->h = sizes[t].h, grid->w = sizes[t].w;
+        values[t]->border = value_border[t];
+        gradients[t]->border = gradient_border[t];
+    }
+    share_gradients();
+    size_t room = 0;
+    for (const Node& n : nodes) {
+        const Size &in = sizes[n.in], &out = sizes[n.out];
+        room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 2 * LANES,
+                         size_t(in.c) * 2 * LANES});
+    }
+    scratch = std::vector<Block<float>>(team.size());
+    for (auto& block : scratch) block.take(room);
+    for (auto& grid : values) grid->block.take(grid->size() * slots);
+    for (int t = 0; t < tensors; t++)
+        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * slots);
+}
+
+// A pass rewrites its gradient in place where nobody else needs either side of it.
+inline void Plan::share_gradients() {
+    for (const Node& n : nodes) {
+        if (n.kind != PASS || n.kernel != 1 || consumers[n.in] != 1 || !needs[n.in]) continue;
+        gradients[n.in]->border = std::max(gradients[n.in]->border, gradients[n.out]->border);
+        for (size_t t = 0; t < gradients.size(); t++)
+            if (gradients[t] == gradients[n.out] && int(t) != n.in) gradients[t] = gradients[n.in];
+    }
+}
+
+// True once for each tensor: whoever comes first writes its gradient, the others add to it.
+inline bool Plan::first_gradient(int tensor) {
+    bool first = !written[tensor];
+    written[tensor] = true;
+    return first;
+}
+
+inline Dropout Plan::dropout(const Node& n, int group, uint64_t seed) const {
+    Dropout d;
+    if (n.drop == KEEP) return d;
+    d.kind = n.drop;
+    d.scale = n.rate < 1 ? 1 / (1 - n.rate) : 0;
+    d.threshold = uint32_t(std::lround(n.rate * 65536));
+    d.key = key_of(seed, uint32_t(n.layer));
+    d.first_image = uint32_t(group) * LANES;
+    d.c = sizes[n.in].c, d.h = sizes[n.in].h, d.w = sizes[n.in].w;
+    return d;
+}
+
+// What a dropout multiplies with, [count][c][h][w]: the very functions of the passes, for tests.
+inline void Plan::mask(int node, int count, uint64_t seed, float* to) const {
+    const Node& n = nodes[node];
+    const Size& s = sizes[n.in];
+    for (int image = 0; image < count; image++) {
+        const Dropout d = dropout(n, image / LANES, seed);
+        for (int c = 0; c < s.c; c++)
+            for (int y = 0; y < s.h; y++)
+                for (int x = 0; x < s.w; x++) {
+                    V pair[2] = {d.channel(c), d.channel(c)};
+                    if (d.kind == ELEMENTS) d.pair(d.row(c, y), x / 2, pair[0], pair[1]);
+                    *to++ = pair[x % 2][image % LANES];
+                }
+    }
+}
+
+inline Score Plan::step(const Call& what) {
+    call = what;
+    pack_weights(true);
+    for (const Stage& stage : stages) {
+        if (!stage.tasks.empty())
+            team.run(call.groups(), [&](int group, int thread) {
+                for (const Task& t : stage.tasks) t(group, group, thread);
+            });
+        if (stage.after) stage.after();
+    }
+    team.run(team.size(), [this](int part, int) { reduce_weights(part, team.size()); });
+    Score total;
+    for (int g = 0; g < call.groups(); g++) total.loss += partial[g].loss, total.correct += partial[g].correct;
+    total.loss /= call.count;
+    return total;
+}
+
+inline void Plan::scores(const Call& what) {
+    call = what;
+    pack_weights(false);
+    for (size_t i = 0; i < nodes.size(); i++)
+        if (nodes[i].norm) running_norm(int(i));
+    team.run(call.groups(), [this](int group, int thread) {
+        for (const Task& t : evaluation) t(thread, group, thread);
+    });
+}
+
+inline size_t Plan::bytes() const {
+    size_t total = 0;
+    for (const auto& grid : values) total += grid->block.count * sizeof(V);
+    for (size_t t = 0; t < gradients.size(); t++) {
+        bool seen = false;
+        for (size_t u = 0; u < t; u++) seen |= gradients[u] == gradients[t];
+        if (!seen) total += gradients[t]->block.count * sizeof(V);
+    }
+    for (const auto& s : states)
+        total += (s->weights.count + s->biases.count) * sizeof(float) + s->where.count * sizeof(I) + s->dilated.block.count * sizeof(V);
+    return total;
+}
+
+}  // namespace

@@ -1,0 +1,229 @@
+// Which sweeps a node adds to a step, forward and backward, and what happens between two of them.
+#pragma once
+#include "plan.hpp"
+
+namespace {
+
+inline void Plan::add_forward(int index, bool training) {
+    const Node& n = nodes[index];
+    State& s = *states[index];
+    const Size in = sizes[n.in], out = sizes[n.out];
+    switch (n.kind) {
+        case CONVOLUTION:
+            if (training) {
+                s.forward = std::make_unique<Convolution>(n.groups, in.c / n.groups, out.c / n.groups, n.kernel, n.stride, n.pad, out.w);
+            }
+            task(training, [this, &n, &s](int slot, int, int) {
+                s.forward->run(value(n.in, slot), value(n.out, slot), call.value(n.bias), false);
+            });
+            break;
+        case PASS:
+            if (n.norm && training) {
+                s.affine.resize(in.c);
+                s.moments.resize(size_t(slots) * in.c);
+                task(true, [this, &n, &s](int slot, int group, int) {
+                    moments(value(n.in, slot), call.valid(group), s.moments.data() + size_t(group) * sizes[n.in].c);
+                });
+                close([this, index] { measured_norm(index); });
+            }
+            if (n.kernel > 1 && training) {
+                s.where_size = size_t(out.c) * out.h * out.w;
+                s.where.take(s.where_size * slots);
+            }
+            task(training, [this, &n, &s, training](int slot, int group, int thread) {
+                const Dropout drop = training ? dropout(n, group, call.seed) : Dropout{};
+                forward_pass(value(n.in, slot), value(n.out, slot), n.norm ? s.affine.data() : nullptr, n.act, drop,
+                             {n.kernel, n.stride}, reinterpret_cast<V*>(scratch[thread].data), s.where.data + slot * s.where_size);
+            });
+            break;
+        case AVERAGE:
+            task(training, [this, &n](int slot, int, int) { average_pool(value(n.in, slot), value(n.out, slot), {n.kernel, n.stride}); });
+            break;
+        case ADD:
+        case COPY:
+            task(training, [this, &n](int slot, int, int) {
+                copy(value(n.in, slot), value(n.out, slot), false);
+                if (n.kind == ADD) copy(value(n.other, slot), value(n.out, slot), true);
+            });
+            break;
+    }
+}
+
+inline void Plan::add_backward(int index) {
+    const Node& n = nodes[index];
+    if (!needs[n.out]) return;
+    if (n.kind == ADD && needs[n.other]) {
+        const bool add = !first_gradient(n.other);
+        task(true, [this, &n, add](int slot, int, int) { copy(gradient(n.out, slot), gradient(n.other, slot), add); });
+    }
+    const bool add = needs[n.in] && !first_gradient(n.in);
+    if (n.kind == CONVOLUTION) convolution_back(index, add);
+    if (n.kind == PASS) pass_back(index, add);
+    if (!needs[n.in]) return;
+    if (n.kind == AVERAGE)
+        task(true, [this, &n, add](int slot, int, int) {
+            average_pool_back(gradient(n.out, slot), gradient(n.in, slot), {n.kernel, n.stride}, add);
+        });
+    if (n.kind == ADD || n.kind == COPY)
+        task(true, [this, &n, add](int slot, int, int) { copy(gradient(n.out, slot), gradient(n.in, slot), add); });
+}
+
+inline void Plan::convolution_back(int index, bool add) {
+    const Node& n = nodes[index];
+    State& s = *states[index];
+    const Size in = sizes[n.in], out = sizes[n.out];
+    s.linear = in.h * in.w == 1 && n.kernel == 1 && n.groups == 1;
+    s.weight_count = size_t(out.c) * (in.c / n.groups) * n.kernel * n.kernel;
+    s.weight_pitch = s.linear ? size_t(in.c + LANES - 1) / LANES * LANES : s.weight_count / out.c;
+    s.weights.take(s.weight_pitch * out.c * slots);
+    if (n.bias >= 0) s.biases.take(size_t(out.c) * slots);
+    task(true, [this, &n, &s](int slot, int group, int thread) {
+        const View x = value(n.in, slot), g = gradient(n.out, slot);
+        float* to = s.weights.data + group * s.weight_pitch * g.c;
+        if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
+        else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, to);
+        if (n.bias >= 0) channel_sums(g, s.biases.data + size_t(group) * g.c);
+    });
+    if (!needs[n.in]) return;
+    const int back_pad = n.stride == 1 ? n.kernel - 1 - n.pad : 0;
+    s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, in.w);
+    if (n.stride > 1) {
+        s.dilated.c = out.c, s.dilated.h = in.h + n.kernel - 1, s.dilated.w = in.w + n.kernel - 1;
+        s.dilated.block.take(s.dilated.size() * team.size());
+    }
+    task(true, [this, &n, &s, add](int slot, int, int thread) {
+        View g = gradient(n.out, slot);
+        if (n.stride > 1) {  // zeros between the pixels make of it a convolution of stride 1
+            const View wide = s.dilated.at(thread);
+            const int at = n.kernel - 1 - n.pad;
+            for (int c = 0; c < g.c; c++)
+                for (int y = 0; y < g.h; y++)
+                    for (int x = 0; x < g.w; x++) wide.row(c, at + y * n.stride)[at + x * n.stride] = g.row(c, y)[x];
+            g = wide;
+        }
+        s.back->run(g, gradient(n.in, slot), nullptr, add);
+    });
+}
+
+inline void Plan::pass_back(int index, bool add) {
+    const Node& n = nodes[index];
+    State& s = *states[index];
+    const int channels = sizes[n.in].c;
+    if (!n.norm && !needs[n.in]) return;
+    // Where the result of the first half may not go straight to the input's gradient, it has a grid of its own.
+    std::shared_ptr<Grid> half = n.kernel == 1 && n.norm ? gradients[n.out] : gradients[n.in];
+    const bool apart = n.norm && n.kernel > 1 && (add || !needs[n.in]);
+    if (apart) {
+        half = std::make_shared<Grid>();
+        half->c = sizes[n.in].c, half->h = sizes[n.in].h, half->w = sizes[n.in].w;
+        half->block.take(half->size() * slots);
+    }
+    s.sums.resize(n.norm ? size_t(slots) * channels : 0);
+    task(true, [this, &n, &s, half, add, channels](int slot, int group, int thread) {
+        Sums* sums = n.norm ? reinterpret_cast<Sums*>(scratch[thread].data) : nullptr;
+        backward_pass(gradient(n.out, slot), value(n.out, slot), value(n.in, slot), half->at(slot), n.norm ? s.affine.data() : nullptr,
+                      n.act, dropout(n, group, call.seed), {n.kernel, n.stride}, s.where.data + slot * s.where_size,
+                      add && !n.norm, sums);
+        for (int c = 0; sums && c < channels; c++)
+            s.sums[size_t(group) * channels + c] = {sum_of_lanes(sums[c].gradient), sum_of_lanes(sums[c].product)};
+    });
+    if (!n.norm) return;
+    s.lines.resize(channels);
+    close([this, index] { norm_gradients(index); });
+    if (!needs[n.in]) return;
+    task(true, [this, &n, &s, half, add](int slot, int group, int) {
+        backward_norm(half->at(slot), value(n.in, slot), gradient(n.in, slot), s.lines.data(), lane_mask(call.valid(group)), add);
+    });
+}
+
+inline void Plan::pack_weights(bool back) {
+    for (size_t i = 0; i < nodes.size(); i++) {
+        if (nodes[i].kind != CONVOLUTION) continue;
+        states[i]->forward->pack(call.value(nodes[i].weight));
+        if (back && states[i]->back) states[i]->back->pack_back(call.value(nodes[i].weight));
+    }
+}
+
+// The batch's own mean and variance, group after group (Chan et al., 1983), and the running ones moved towards them.
+inline void Plan::measured_norm(int index) {
+    const Node& n = nodes[index];
+    State& s = *states[index];
+    const Size& size = sizes[n.in];
+    const double pixels = double(size.h) * size.w, total = pixels * call.count;
+    float momentum = n.momentum;
+    if (n.count >= 0) {
+        int64_t* steps = static_cast<int64_t*>(call.values[n.count]);
+        ++*steps;
+        if (momentum < 0) momentum = 1 / float(*steps);
+    }
+    for (int c = 0; c < size.c; c++) {
+        double seen = 0, mean = 0, squares = 0;
+        for (int g = 0; g < call.groups(); g++) {
+            const Moments& m = s.moments[size_t(g) * size.c + c];
+            const double more = pixels * call.valid(g), distance = m.mean - mean;
+            squares += m.squares + distance * distance * seen * more / (seen + more);
+            mean += distance * more / (seen + more);
+            seen += more;
+        }
+        const float* gamma = call.value(n.gamma);
+        const float* beta = call.value(n.beta);
+        s.affine[c] = {float(mean), float((gamma ? gamma[c] : 1) / std::sqrt(squares / total + n.eps)), beta ? beta[c] : 0};
+        s.moments[c] = {mean, squares};  // of the whole batch, for the way back
+        float &running = call.value(n.mean)[c], &variance = call.value(n.variance)[c];
+        running += momentum * (float(mean) - running);
+        variance += momentum * (float(squares / (total - 1)) - variance);
+    }
+}
+
+inline void Plan::running_norm(int index) {
+    const Node& n = nodes[index];
+    const float *gamma = call.value(n.gamma), *beta = call.value(n.beta), *mean = call.value(n.mean), *variance = call.value(n.variance);
+    for (int c = 0; c < sizes[n.in].c; c++)
+        states[index]->affine[c] = {mean[c], float((gamma ? gamma[c] : 1) / std::sqrt(double(variance[c]) + n.eps)), beta ? beta[c] : 0};
+}
+
+// d of x = gain (d of y - mean of d of y - normalised x * mean of (d of y * normalised x)), as a line in d of y and x.
+inline void Plan::norm_gradients(int index) {
+    const Node& n = nodes[index];
+    State& s = *states[index];
+    const int channels = sizes[n.in].c;
+    const double total = double(sizes[n.in].h) * sizes[n.in].w * call.count;
+    float *gamma = call.gradient(n.gamma), *beta = call.gradient(n.beta);
+    for (int c = 0; c < channels; c++) {
+        double sum = 0, product = 0;
+        for (int g = 0; g < call.groups(); g++) {
+            sum += s.sums[size_t(g) * channels + c].first;
+            product += s.sums[size_t(g) * channels + c].second;
+        }
+        const double inverse = 1 / std::sqrt(s.moments[c].squares / total + n.eps), gain = s.affine[c].gain;
+        if (gamma) gamma[c] += float(product * inverse);
+        if (beta) beta[c] += float(sum);
+        s.lines[c] = {s.affine[c].mean, float(gain), float(-gain * inverse * inverse * product / total), float(-gain * sum / total)};
+    }
+}
+
+// Adds a share of every weight's partial gradients, group after group, to the caller's.
+inline void Plan::reduce_weights(int part, int parts) {
+    for (size_t i = 0; i < nodes.size(); i++) {
+        const Node& n = nodes[i];
+        const State& s = *states[i];
+        if (n.kind != CONVOLUTION) continue;
+        const int outputs = sizes[n.out].c;
+        const size_t each = s.weight_count / outputs;
+        if (float* to = call.gradient(n.weight))
+            for (int o = outputs * part / parts; o < outputs * (part + 1) / parts; o++)
+                for (size_t k = 0; k < each; k++) {
+                    float sum = 0;
+                    for (int g = 0; g < call.groups(); g++) sum += s.weights.data[(size_t(g) * outputs + o) * s.weight_pitch + k];
+                    to[o * each + k] += sum;
+                }
+        if (float* to = part == 0 ? call.gradient(n.bias) : nullptr)
+            for (int o = 0; o < outputs; o++) {
+                float sum = 0;
+                for (int g = 0; g < call.groups(); g++) sum += s.biases.data[size_t(g) * outputs + o];
+                to[o] += sum;
+            }
+    }
+}
+
+}  // namespace

@@ -1,0 +1,124 @@
+// Gradients of convolution weights: sums over one lane group, reduced over its lanes at the end.
+#pragma once
+#include "lanes.hpp"
+
+namespace {
+
+struct Pair {  // an input and the gradient of an output, at the tile's first channel of each
+    const V *in, *out;
+    size_t in_plane, in_pitch, out_plane, out_pitch;
+    int h, w, stride;  // of the output
+};
+
+// to[o][c][ky][kx] = sum over y, x, lanes of out[o][y][x] * in[c][y * stride + ky][x * stride + kx], for OB outputs,
+// CB inputs and KY rows of K taps at once. `outs` and `ins` are how far apart `to` keeps outputs and inputs.
+template <int OB, int CB, int KY, int K, int S>
+void weight_tile(Pair a, float* to, size_t outs, size_t ins) {
+    V sum[OB][CB][KY][K] = {};
+    const int stride = S ? S : a.stride;
+    for (int y = 0; y < a.h; y++) {
+        const V* in = a.in + size_t(y) * stride * a.in_pitch;
+        const V* out = a.out + y * a.out_pitch;
+        for (int x = 0; x < a.w; x++, in += stride, out++) {
+            V d[OB];
+            UNROLL for (int o = 0; o < OB; o++) d[o] = out[o * a.out_plane];
+            UNROLL for (int c = 0; c < CB; c++)
+                UNROLL for (int ky = 0; ky < KY; ky++)
+                    UNROLL for (int kx = 0; kx < K; kx++) {
+                        V v = in[c * a.in_plane + ky * a.in_pitch + kx];
+                        UNROLL for (int o = 0; o < OB; o++) sum[o][c][ky][kx] += d[o] * v;
+                    }
+        }
+    }
+    for (int o = 0; o < OB; o++)
+        for (int c = 0; c < CB; c++)
+            for (int k = 0; k < KY * K; k++) to[o * outs + c * ins + k] = sum_of_lanes(sum[o][c][k / K][k % K]);
+}
+
+using WeightTile = void (*)(Pair, float*, size_t, size_t);
+
+struct WeightTiles {  // how a kernel is cut up
+    int outputs, inputs, rows, columns;
+    WeightTile tile[4][4];  // [outputs - 1][inputs - 1]
+};
+
+template <int KY, int K, int S>
+WeightTiles by_outputs(int most) {
+    return {most, 1, KY, K,
+            {{weight_tile<1, 1, KY, K, S>}, {weight_tile<2, 1, KY, K, S>}, {weight_tile<3, 1, KY, K, S>},
+             {weight_tile<4, 1, KY, K, S>}}};
+}
+
+template <int S>
+WeightTiles by_both() {
+#define ROW(O) {weight_tile<O, 1, 1, 1, S>, weight_tile<O, 2, 1, 1, S>, weight_tile<O, 3, 1, 1, S>, weight_tile<O, 4, 1, 1, S>}
+    return {4, FW_REGISTERS >= 32 ? 4 : 2, 1, 1, {ROW(1), ROW(2), ROW(3), ROW(4)}};
+#undef ROW
+}
+
+inline WeightTiles weight_tiles_for(int kernel, int stride) {
+#if FW_REGISTERS >= 32
+    if (kernel == 3) return stride == 1 ? by_outputs<3, 3, 1>(3) : by_outputs<3, 3, 2>(3);
+    if (kernel == 5) return stride == 1 ? by_outputs<1, 5, 1>(4) : by_outputs<1, 5, 2>(4);
+    if (kernel == 7) return stride == 1 ? by_outputs<1, 7, 1>(3) : by_outputs<1, 7, 2>(3);
+#else
+    if (kernel == 3) return stride == 1 ? by_outputs<1, 3, 1>(3) : by_outputs<1, 3, 2>(3);
+    if (kernel == 5) return stride == 1 ? by_outputs<1, 5, 1>(2) : by_outputs<1, 5, 2>(2);
+    if (kernel == 7) return stride == 1 ? by_outputs<1, 7, 1>(1) : by_outputs<1, 7, 2>(1);
+#endif
+    return stride == 1 ? by_both<1>() : by_both<0>();
+}
+
+// to[groups * outputs][inputs][k][k]: the weights' gradient over one lane group; `in` has a border of `pad`.
+inline void weight_gradient(View in, View out, int groups, int kernel, int stride, int pad, float* to) {
+    const WeightTiles tiles = weight_tiles_for(kernel, stride);
+    const int inputs = in.c / groups, outputs = out.c / groups, taps = kernel * kernel;
+    for (int g = 0; g < groups; g++)
+        for (int o = 0, ob; o < outputs; o += ob) {
+            ob = std::min(tiles.outputs, outputs - o);
+            for (int c = 0, cb; c < inputs; c += cb) {
+                cb = std::min(tiles.inputs, inputs - c);
+                for (int ky = 0; ky < kernel; ky += tiles.rows)
+                    for (int kx = 0; kx < kernel; kx += tiles.columns) {
+                        Pair a{in.row(g * inputs + c, ky - pad) + kx - pad, out.row(g * outputs + o, 0),
+                               in.plane, in.pitch, out.plane, out.pitch, out.h, out.w, stride};
+                        float* w = to + (size_t(g * outputs + o) * inputs + c) * taps + ky * kernel + kx;
+                        tiles.tile[ob - 1][cb - 1](a, w, size_t(inputs) * taps, taps);
+                    }
+            }
+        }
+}
+
+template <int OB>
+void linear_rows(const V* const* out, const float* images, size_t pitch, float* to) {
+    for (size_t i = 0; i < pitch; i += LANES) {
+        V sum[OB] = {};
+        for (int l = 0; l < LANES; l++) {
+            V x = *reinterpret_cast<const V*>(images + l * pitch + i);
+            UNROLL for (int o = 0; o < OB; o++) sum[o] += all((*out[o])[l]) * x;
+        }
+        for (int o = 0; o < OB; o++) *reinterpret_cast<V*>(to + o * pitch + i) = sum[o];
+    }
+}
+
+// The same where an image is one pixel: to[outputs][pitch]. There, summing over lanes would cost more than the products;
+// with images as rows (`scratch`, LANES * pitch floats) nothing has to be summed over lanes.
+inline void linear_gradient(View in, View out, size_t pitch, float* scratch, float* to) {
+    for (int c = 0; c < in.c; c++) {
+        V v = *in.row(c, 0);
+        for (int l = 0; l < LANES; l++) scratch[l * pitch + c] = v[l];
+    }
+    for (size_t c = in.c; c < pitch; c++)
+        for (int l = 0; l < LANES; l++) scratch[l * pitch + c] = 0;
+    int o = 0;
+    for (; o + 4 <= out.c; o += 4) {
+        const V* rows[4] = {out.row(o, 0), out.row(o + 1, 0), out.row(o + 2, 0), out.row(o + 3, 0)};
+        linear_rows<4>(rows, scratch, pitch, to + o * pitch);
+    }
+    for (; o < out.c; o++) {
+        const V* row = out.row(o, 0);
+        linear_rows<1>(&row, scratch, pitch, to + o * pitch);
+    }
+}
+
+}  // namespace

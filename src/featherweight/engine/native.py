@@ -1,0 +1,206 @@
+"""The native engine: fused C++ kernels on the CPU, through ctypes. kernels/README.md explains what they do."""
+
+import ctypes
+import os
+import weakref
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featherweight.engine.lowering import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size, lower
+from featherweight.errors import UsageError
+
+Step = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+Scores = Callable[[Tensor], Tensor]
+
+# What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
+BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The kernels for this CPU, or None where none were built."""
+    names = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("base",))
+    found = (path for name in names for path in sorted(Path(__file__).parent.glob(f"_native_{name}.*so")))
+    path = next(found, None)
+    return None if path is None else _declared(ctypes.CDLL(str(path)))
+
+
+def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
+    pointer, whole = ctypes.c_void_p, ctypes.c_int
+    signatures = {
+        "plan": (pointer, [*2 * [pointer, whole], *3 * [whole], ctypes.c_double, whole, ctypes.c_char_p]),
+        "free": (None, [pointer]),
+        "bytes": (ctypes.c_size_t, [pointer]),
+        "step": (whole, [pointer, pointer, pointer, whole, ctypes.c_uint64, *4 * [pointer]]),
+        "scores": (None, [pointer, pointer, whole, pointer, pointer]),
+        "mask": (None, [pointer, whole, whole, ctypes.c_uint64, pointer]),
+        "peak": (ctypes.c_double, [whole, ctypes.c_double]),
+        "lanes": (whole, []),
+    }  # fmt: skip
+    for name, (result, arguments) in signatures.items():
+        function = getattr(kernels, f"featherweight_{name}")
+        function.restype, function.argtypes = result, arguments
+    return kernels
+
+
+class Plan:
+    """A program bound to memory and threads; freed with its last reference."""
+
+    def __init__(self, program: Program, *, batch: int, threads: int, loss: str, label_smoothing: float) -> None:
+        kernels = library()
+        assert kernels is not None, "callers ask `library` first"
+        nodes = (Node * len(program.nodes))()
+        for node, given in zip(nodes, program.nodes, strict=True):
+            for name in (*WHOLE, *PLACES, *FRACTIONS):
+                setattr(node, name, given.get(name, NONE if name in PLACES else 0))
+        sizes = (Size * len(program.sizes))(*(Size(*size) for size in program.sizes))
+        normalised = loss == "cross_entropy" or program.log_output
+        error = ctypes.create_string_buffer(200)
+        handle = kernels.featherweight_plan(
+            nodes,
+            len(nodes),
+            sizes,
+            len(sizes),
+            batch,
+            threads,
+            normalised,
+            label_smoothing,
+            program.log_output,
+            error,
+        )
+        if not handle:
+            raise UsageError(f"No room for a batch of {batch} in the native engine: {error.value.decode()}.")
+        self.kernels, self.handle, self.batch, self.process = kernels, handle, batch, os.getpid()
+        weakref.finalize(self, _free, kernels, handle, self.process)
+
+    def bytes(self) -> int:
+        """What its grids take."""
+        return int(self.kernels.featherweight_bytes(self.handle))
+
+    def mask(self, program: Program, node: int, images: int, seed: int) -> Tensor:
+        """What node `node`'s dropout multiplies with in a step of `seed`, [images C H W]."""
+        mask = torch.empty(images, *program.sizes[program.nodes[node]["in"]])
+        self.kernels.featherweight_mask(self.handle, node, images, seed, mask.data_ptr())
+        return mask
+
+
+def _free(kernels: ctypes.CDLL, handle: int, process: int) -> None:
+    if process == os.getpid():  # a forked child has the memory without the threads
+        kernels.featherweight_free(handle)
+
+
+def why_not(network: nn.Module, *, shape: tuple[int, int, int], device: torch.device) -> str:
+    """Why the native engine cannot execute `network`, one sentence; empty where it can."""
+    if device.type != "cpu":
+        return f"The native engine runs on the CPU; the network is on {device}."
+    if library() is None:
+        return "The native engine was not built here: installing found no C++ compiler that could."
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        if tensor.dtype not in (torch.float32, torch.int64) or tensor.device.type != "cpu":
+            return f"The native engine works in float32 on the CPU; {name} is {tensor.dtype} on {tensor.device}."
+    try:
+        lower(network, shape)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def bind(
+    network: nn.Module,
+    *,
+    loss: str,
+    label_smoothing: float,
+    shape: tuple[int, int, int],
+    batch: int,
+    threads: int,
+) -> tuple[Step, Scores]:
+    """`step` and `scores` of an Engine for `network`, which `why_not` has nothing against."""
+    program = lower(network, shape)
+    addresses = _Addresses(program.values)
+    plans: list[Plan] = []
+
+    def plan(images: int) -> Plan:
+        if not plans or plans[0].batch < images or plans[0].process != os.getpid():
+            plans[:] = []  # the old one's memory goes before the new one's comes
+            plans[:] = [Plan(program, batch=images, threads=threads, loss=loss, label_smoothing=label_smoothing)]
+        return plans[0]
+
+    def checked(images: Tensor) -> Tensor:
+        if images.shape[1:] != shape or images.dtype != torch.float32 or images.device.type != "cpu":
+            raise UsageError(
+                f"The network was built for float32 images [N {' '.join(map(str, shape))}] on the CPU; given"
+                f" {images.dtype} [{' '.join(map(str, images.shape))}] on {images.device}."
+            )
+        return images.contiguous()
+
+    def step(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        images, labels = checked(images), labels.contiguous()
+        count = len(images)
+        _require_several(program, count)
+        bound = plan(max(count, batch))
+        values, gradients = addresses.now()
+        mean, correct = torch.empty(()), torch.empty((), dtype=torch.int64)
+        refused = bound.kernels.featherweight_step(
+            bound.handle, images.data_ptr(), labels.data_ptr(), count, seed & 0xFFFF_FFFF_FFFF_FFFF,
+            values, gradients, mean.data_ptr(), correct.data_ptr(),
+        )  # fmt: skip
+        if refused:
+            raise UsageError(f"A label is outside 0 to {program.classes - 1}, the classes the network has scores for.")
+        return mean, correct
+
+    def scores(images: Tensor) -> Tensor:
+        images = checked(images)
+        output = torch.empty(len(images), program.classes)
+        bound = plan(batch)
+        values, _ = addresses.now()
+        bound.kernels.featherweight_scores(bound.handle, images.data_ptr(), len(images), values, output.data_ptr())
+        return output
+
+    return step, scores
+
+
+def _require_several(program: Program, images: int) -> None:
+    for node in program.nodes:
+        _, h, w = program.sizes[node["in"]]
+        if node.get("norm") and images * h * w < 2:
+            raise UsageError(
+                f"Batch norm needs two values of a channel or more; {images} image(s) of {h} x {w} give too few."
+            )
+
+
+class _Addresses:
+    """Where parameters, buffers and gradients are; asked for at each step, since they may have moved."""
+
+    def __init__(self, values: list[Tensor]) -> None:
+        self.tensors = values
+        self.values = (ctypes.c_void_p * len(values))()
+        self.gradients = (ctypes.c_void_p * len(values))()
+        self.seen: list[int] = []
+
+    def now(self) -> tuple[Any, Any]:
+        for tensor in self.tensors:
+            if tensor.requires_grad and tensor.grad is None:
+                tensor.grad = torch.zeros_like(tensor)
+        grads = [tensor.grad if tensor.requires_grad else None for tensor in self.tensors]
+        places = [tensor.data_ptr() for tensor in self.tensors]
+        slopes = [0 if grad is None else grad.data_ptr() for grad in grads]
+        if places + slopes != self.seen:
+            self._require_plain([*self.tensors, *(grad for grad in grads if grad is not None)])
+            for i, (place, slope) in enumerate(zip(places, slopes, strict=True)):
+                self.values[i], self.gradients[i] = place, slope
+            self.seen = places + slopes
+        return self.values, self.gradients
+
+    def _require_plain(self, tensors: list[Tensor]) -> None:
+        for tensor in tensors:
+            plain = tensor.is_contiguous() and tensor.device.type == "cpu"
+            if not plain or tensor.dtype not in (torch.float32, torch.int64):
+                raise UsageError(
+                    f"The native engine works on contiguous float32 tensors on the CPU; a parameter, buffer or gradient"
+                    f" [{' '.join(map(str, tensor.shape))}] is {tensor.dtype} on {tensor.device}, or has gaps."
+                )
