@@ -87,11 +87,17 @@ def judge(budget: Budget, parameters: int, accuracies: Sequence[float]) -> Verdi
     worst = min(tail)
     span = "the last epoch" if budget.held == 1 else f"every one of the last {budget.held} epochs"
     if parameters >= budget.parameters:
-        passed, reason = False, f"{parameters:,} parameters, where fewer than {budget.parameters:,} are allowed"
+        passed, reason = (
+            False,
+            f"{parameters:,} parameters, where fewer than {budget.parameters:,} are allowed",
+        )
     elif len(accuracies) > budget.epochs:
         passed, reason = False, f"{len(accuracies)} epochs, where {budget.epochs} are allowed"
     elif len(tail) < budget.held:
-        passed, reason = False, f"only {len(accuracies)} epochs, and the target must be held for {budget.held}"
+        passed, reason = (
+            False,
+            f"only {len(accuracies)} epochs, and the target must be held for {budget.held}",
+        )
     elif worst < budget.accuracy:
         short = sum(accuracy < budget.accuracy for accuracy in tail)
         of = "the last epoch is" if budget.held == 1 else f"{short} of the last {budget.held} epochs are"

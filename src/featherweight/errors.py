@@ -6,7 +6,8 @@ FeatherweightError            1   never raised itself
 │   └── BudgetError           2   a network over its budget, refused before the first step
 ├── DataError                 3   data could not be had, or does not match its digest
 ├── FileError                 4   a model, checkpoint or picture is not what it should be
-└── TrainingError             1   training broke down: the loss is not a number
+├── TrainingError             1   training broke down: the loss is not a number
+└── InterruptedRunError  130/143  stopped by Ctrl-C or SIGTERM; the state is saved
 ```
 
 Every message is one sentence or two: what was given and where, what is allowed, what to do.
@@ -14,6 +15,7 @@ Every message is one sentence or two: what was given and where, what is allowed,
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class FeatherweightError(Exception):
@@ -46,6 +48,14 @@ class FileError(FeatherweightError):
 
 class TrainingError(FeatherweightError):
     """Training broke down: a loss that is infinite or not a number."""
+
+
+class InterruptedRunError(FeatherweightError):
+    """A run was asked to stop; it finished its step and saved its state."""
+
+    def __init__(self, signal_number: int, folder: Path, epoch: int) -> None:
+        super().__init__(f"Stopped in epoch {epoch}; take it up with: featherweight train --resume {folder}")
+        self.exit_status = 128 + signal_number
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:

@@ -27,4 +27,5 @@ class Residual(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """[N C H W] -> [N C H W]."""
-        return images + super().forward(images)
+        total: Tensor = images + super().forward(images)  # type: ignore[no-untyped-call]
+        return total

@@ -25,26 +25,29 @@ class Augment:
     """
 
     rotate_deg: float = 0.0
-    """Rotation in degrees, from -rotate_deg to +rotate_deg; 0 to 180."""
+    """Rotation about the middle in degrees, from -rotate_deg to +rotate_deg; 0 to 180."""
     shift_px: float = 0.0
-    """Shift along each axis in input pixels, from -shift_px to +shift_px; fractions are meant."""
+    """Shift along each axis in pixels, from -shift_px to +shift_px, after all else; fractions are meant."""
     scale: float = 0.0
     """Size: a factor from 1 - scale to 1 + scale, the same along both axes; 0 to below 1."""
     shear: float = 0.0
-    """Horizontal shear: x moves by up to ±shear pixels for each pixel of y; 0 to 1."""
+    """Horizontal shear: x moves by up to ±shear pixels for each pixel that y is from the middle; 0 to 1."""
     perspective: float = 0.0
-    """Each corner moves inwards by up to this fraction of half the side, as in torchvision; 0 to 1."""
+    """Each corner moves inwards along each axis by up to this fraction of half the side, as in torchvision;
+    0 to 1."""
     crop: float = 0.0
-    """Random crop and resize: a square window of 1 - crop to 1 of the side, placed at random, fills the image;
-    0 to below 1."""
+    """Random crop and resize: a window of 1 - crop to 1 of each side, the same share of both, placed at
+    random within the image, fills it; 0 to below 1."""
     elastic_px: float = 0.0
-    """Elastic distortion: standard deviation in pixels of a smooth random displacement (Simard et al., 2003)."""
+    """Elastic distortion: standard deviation in pixels of a smooth random displacement, along each axis and
+    at every pixel (after Simard et al., 2003; here a cubic B-spline of normal draws is what is smooth)."""
     elastic_cells: int = 4
-    """How many independent cells the elastic field has along a side; fewer is smoother; 2 to 14."""
+    """How many cells the elastic field's spline has along a side; fewer is smoother; 2 to 14."""
     erase: float = 0.0
     """Probability that a rectangle of the image is blanked (Zhong et al., 2017); 0 to 1."""
     erase_area: float = 0.1
-    """The largest share of the image that an erased rectangle covers; the smallest is 0.02; 0.02 to 1."""
+    """The largest share of the image that an erased rectangle covers; the smallest is 0.02. Height over width
+    is from 0.3 to 1 / 0.3, uniform in its logarithm, as far as the image has room; 0.02 to 1."""
 
     def __post_init__(self) -> None:
         limits = {
@@ -59,7 +62,15 @@ class Augment:
     @property
     def warps(self) -> bool:
         """Whether any transform moves pixels."""
-        moving = (self.rotate_deg, self.shift_px, self.scale, self.shear, self.perspective, self.crop, self.elastic_px)
+        moving = (
+            self.rotate_deg,
+            self.shift_px,
+            self.scale,
+            self.shear,
+            self.perspective,
+            self.crop,
+            self.elastic_px,
+        )
         return any(amount > 0 for amount in moving)
 
     def __bool__(self) -> bool:

@@ -1,0 +1,101 @@
+"""The arithmetic of receptive fields along one axis. Pure numbers, no torch."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """Units along one axis; unit i sees `size` input pixels, the first of them start + i jump."""
+
+    count: int
+    """How many units there are; 1 or more."""
+    start: int = 0
+    """The first pixel that unit 0 sees; below 0 lies padding."""
+    size: int = 1
+    """How many pixels wide one unit's own window is."""
+    jump: int = 1
+    """Pixels from one unit's window to the next one's."""
+    shared: tuple[int, int] | None = None
+    """The first and last pixel of what every unit sees besides its own window."""
+
+    def window(self, unit: int) -> tuple[int, int]:
+        """The first and last pixel that a unit depends on.
+
+        >>> Axis(count=5, start=-1, size=3, jump=2).window(2)
+        (3, 5)
+        """
+        first = self.start + unit * self.jump
+        return _hull((first, first + self.size - 1), self.shared)
+
+    @property
+    def field(self) -> int:
+        """Pixels in the window of the unit in the middle; without anything shared, of every unit."""
+        first, last = self.window((self.count - 1) // 2)
+        return last - first + 1
+
+    @property
+    def whole(self) -> tuple[int, int]:
+        """The first and last pixel that all units together depend on."""
+        return _hull(self.window(0), self.window(self.count - 1))
+
+
+def _hull(one: tuple[int, int], other: tuple[int, int] | None) -> tuple[int, int]:
+    return one if other is None else (min(one[0], other[0]), max(one[1], other[1]))
+
+
+def slide(axis: Axis, count: int, *, kernel: int, stride: int = 1, before: int = 0, dilation: int = 1) -> Axis:
+    """The axis after a sliding window with `before` pixels of padding in front; `count` units come out.
+
+    >>> slide(Axis(count=28), 14, kernel=3, stride=2, before=1)
+    Axis(count=14, start=-1, size=3, jump=2, shared=None)
+    """
+    return replace(
+        axis,
+        count=count,
+        start=axis.start - before * axis.jump,
+        size=axis.size + (kernel - 1) * dilation * axis.jump,
+        jump=axis.jump * stride,
+    )
+
+
+def gather(axis: Axis, *, pooled: bool) -> Axis:
+    """The axis after one unit has looked at all; global pooling multiplies the jump, a linear layer does not.
+
+    >>> gather(Axis(count=7, start=-7, size=24, jump=4), pooled=True)
+    Axis(count=1, start=-7, size=48, jump=28, shared=None)
+    """
+    first, last = axis.whole
+    jump = axis.jump * axis.count if pooled else axis.jump
+    return Axis(count=1, start=first, size=last - first + 1, jump=jump)
+
+
+def spread(axis: Axis, count: int) -> Axis:
+    """The axis after every unit has seen all others in its place; or a lone unit, repeated `count` times."""
+    first, last = axis.whole
+    if axis.count == count:
+        return replace(axis, shared=(first, last))
+    return Axis(count=count, start=first, size=last - first + 1, jump=0)
+
+
+def join(one: Axis, other: Axis) -> Axis:
+    """The axis of a sum of two branches: every unit sees what its two terms see. A lone unit is repeated.
+
+    Raises ValueError when the branches' units do not lie at the same distance.
+
+    >>> join(Axis(count=4, start=-1, size=3), Axis(count=4, start=0, size=4))
+    Axis(count=4, start=-1, size=5, jump=1, shared=None)
+    """
+    if one.count != other.count:
+        lone, many = (one, other) if one.count == 1 else (other, one)
+        if lone.count != 1:
+            raise ValueError(f"it joins {one.count} units with {other.count}")
+        return replace(many, shared=_hull(lone.whole, many.shared))
+    if one.jump == 0 or other.jump == 0:  # a repeated unit has no place of its own
+        still, many = (one, other) if one.jump == 0 else (other, one)
+        return replace(many, shared=_hull(still.window(0), many.shared))
+    if one.count > 1 and one.jump != other.jump:
+        raise ValueError(f"it joins branches whose units lie {one.jump} and {other.jump} pixels apart")
+    start = min(one.start, other.start)
+    stop = max(one.start + one.size, other.start + other.size)
+    shared = _hull(one.shared, other.shared) if one.shared else other.shared
+    return Axis(count=one.count, start=start, size=stop - start, jump=max(one.jump, other.jump), shared=shared)

@@ -1,0 +1,125 @@
+"""Training at a console: tasks carried through with their progress, then tables or one JSON document.
+
+Each function here prints, and gives the exit status of its verb.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from featherweight import publish
+from featherweight.experiment import rungs
+from featherweight.progress import Done, Failed, shown
+from featherweight.record import Record, summarise
+from featherweight.runs import finished_runs
+from featherweight.side_by_side import Task, carry_through, check, open_run, train_all
+from featherweight.verdicts import seeds_sentence, seeds_table, verdict_sentence, verdict_table
+
+
+def train_one(task: Task, as_json: bool) -> int:
+    """Train in this process; 0 when the verdict is passed, 1 when it is not."""
+    to = sys.stderr if as_json else sys.stdout
+    run = open_run(task)
+    for line in [*run.introduction(), f"run folder {run.folder}"]:
+        print(line, file=to, flush=True)
+    with shown(to, labels=False) as show:
+        for event in carry_through(task, run):
+            show(event)
+    record = run.record
+    if as_json:
+        print(json.dumps(run_json(record, run.folder), allow_nan=False))
+    else:
+        Console().print(verdict_table(record))
+        print(verdict_sentence(record))
+    return 0 if record.verdict.passed else 1
+
+
+def train_several(tasks: Sequence[Task], as_json: bool) -> int:
+    """Train side by side; 0 when every run passed, 1 when one did not, the error's status when one could not."""
+    for line in check(tasks[0]):
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+    done, failed = _side_by_side(tasks, as_json)
+    done.sort(key=lambda one: one.record.seed)
+    records = [one.record for one in done]
+    if as_json:
+        summary = asdict(summarise(records)) if records else {}
+        summary.pop("per_seed", None)
+        runs = [run_json(one.record, one.folder) for one in done]
+        print(json.dumps({"runs": runs, "summary": summary}, allow_nan=False))
+    elif records:
+        _print_seeds(records)
+    if failed:
+        return max(failure.exit_status for failure in failed)
+    return 0 if all(record.verdict.passed for record in records) else 1
+
+
+def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out: Path, write: bool) -> int:
+    """Train every rung and seed that has no finished run yet, and print what each rung reached.
+
+    With `write`, records go to the source tree in the current folder and everything that quotes one is rewritten.
+    """
+    found = rungs(letter)
+    root = publish.source_tree() if write else None
+    have = {rung.id: finished_runs(rung, [out, *([root / "results"] if root else [])], range(seeds)) for rung in found}
+    tasks = [
+        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir)
+        for rung in found
+        for seed in range(seeds)
+        if seed not in {record.seed for record in have[rung.id]}
+    ]
+    done, failed = _side_by_side(tasks, as_json=False) if tasks else ([], [])
+    for one in done:
+        have[one.record.experiment].append(one.record)
+    for rung in found:
+        if have[rung.id]:
+            print(f"\n{rung.id}: {rung.title}")
+            _print_seeds(sorted(have[rung.id], key=lambda record: record.seed))
+    if root:
+        for record in (record for records in have.values() for record in records):
+            publish.keep_record(record, root)
+        for path in publish.write(root):
+            print(f"wrote {path.relative_to(root)}")
+    return max((failure.exit_status for failure in failed), default=0)
+
+
+def _side_by_side(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
+    """Train the tasks and show how they come on; those that finished and those that did not."""
+    done: list[Done] = []
+    failed: list[Failed] = []
+    with shown(sys.stderr if as_json else sys.stdout, labels=True) as show:
+        for event in train_all(tasks):
+            show(event)
+            if isinstance(event, Done):
+                done.append(event)
+            elif isinstance(event, Failed):
+                failed.append(event)
+    return done, failed
+
+
+def _print_seeds(records: Sequence[Record]) -> None:
+    Console().print(seeds_table(records))
+    print(seeds_sentence(records))
+
+
+def run_json(record: Record, folder: Path) -> dict[str, Any]:
+    """The document of one run; its keys are fixed, since others' scripts read them."""
+    verdict = record.verdict
+    return {
+        "experiment": record.experiment,
+        "parameters": record.parameters,
+        "seed": record.seed,
+        "engine": record.engine,
+        "epochs": [asdict(row) for row in record.rows],
+        "verdict": {
+            "passed": verdict.passed,
+            "last": verdict.last,
+            "worst_of_last": verdict.worst_of_last,
+            "best": verdict.best,
+        },
+        "run": str(folder),
+    }

@@ -1,0 +1,85 @@
+"""A data set is two pairs of tensors, found on disk, downloaded, or embedded in the package.
+
+`load` is all that the rest of the program needs.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from featherweight.data import digits, folder, store
+from featherweight.data.download import Progress, UnavailableError
+from featherweight.data.idx import shown
+from featherweight.data.sets import OWN, SETS
+from featherweight.data.split import Data, Split, Whole, ready
+from featherweight.errors import UsageError, nearest
+
+__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "load"]
+
+NAMES = ("auto", *SETS, "digits")
+"""What `load` knows by name; anything else is a folder."""
+
+
+def load(
+    name: str = "auto",
+    *,
+    directory: Path | None = None,
+    holdout: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Data:
+    """The data set of this name, or in this folder, ready for training.
+
+    `auto` is MNIST from `directory`, from the folder that FEATHERWEIGHT_DATA names, from the user's cache or
+    downloaded; when none of these can be had, the embedded digits, and `note` says so. Any other name never
+    falls back. A folder holds one sub-folder of images a class, or four IDX files under MNIST's names; an
+    existing folder's name or any path with a separator is taken for one.
+
+    `holdout` training images are kept for choices, stratified by `seed`, and stand in for the test set, whose
+    files are then not opened. `seed` also draws the test pictures of a folder that has no `test`. `progress`
+    is told of downloads.
+
+    Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for
+    files that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that
+    could not be had.
+
+    >>> data = load("digits", holdout=137)
+    >>> data.train.images.shape, len(data.test), data.mean
+    (torch.Size([1300, 1, 28, 28]), 137, (0.1575,))
+    """
+    if directory is not None and not directory.is_dir():
+        raise UsageError(f"The data folder {shown(directory)} does not exist; name one that does, or leave it out.")
+    if holdout < 0:
+        raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
+    whole = _whole(name, directory, seed, progress, with_test=holdout == 0)
+    source = whole.name if name in NAMES else str(Path(name).expanduser().resolve())
+    return replace(ready(whole, holdout, seed), source=source, seed=seed)
+
+
+def _whole(name: str, directory: Path | None, seed: int, progress: Progress | None, *, with_test: bool) -> Whole:
+    if name == "digits":
+        return digits.load()
+    if name in SETS:
+        return store.load(SETS[name], directory, progress, with_test=with_test)
+    if name == "auto":
+        try:
+            return store.load(SETS["mnist"], directory, progress, with_test=with_test)
+        except UnavailableError as error:
+            return replace(digits.load(), note=f"The 1,797 digits embedded in the package stand in for MNIST: {error}")
+    return _from_folder(name, seed, with_test=with_test)
+
+
+def _from_folder(name: str, seed: int, *, with_test: bool) -> Whole:
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        if path.exists() or "/" in name or os.sep in name:
+            found = "is not a folder" if path.exists() else "does not exist"
+            raise UsageError(f"{shown(name)} {found}; give a folder of images, or one of: {', '.join(NAMES)}.")
+        raise UsageError(
+            f"There is no data set {shown(name)!r}; {nearest(name, NAMES)} A path names a folder of images."
+        )
+    halves = [OWN.train, OWN.test] if with_test else [OWN.train]
+    paths = store.find(path, OWN, [file for half in halves for file in half])
+    if paths:
+        return replace(store.read(OWN, halves, paths), name=shown(path.resolve().name))
+    return folder.load(path, with_test=with_test, seed=seed)

@@ -1,0 +1,79 @@
+"""The digits embedded in the package: 1,797 real scans of 8 x 8 pixels, brought to MNIST's manner.
+
+They are scikit-learn's `load_digits`, the test set of the UCI collection (Alpaydin and Kaynak, 1998).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from featherweight.data.split import Split, Whole, digest, held_out
+
+SIDE, BOX = 28, 20
+"""MNIST's image and the box its digits were scaled to fit, in pixels."""
+TEST = 360
+"""A fifth of the 1,797, of each digit its share; the draw never changes."""
+
+
+def load() -> Whole:
+    """1,437 training and 360 test digits, uint8 [N 1 28 28]; always the same."""
+    from sklearn.datasets import load_digits  # a second of importing, so only when asked for
+
+    scans, labels = load_digits(return_X_y=True)
+    images = in_mnist_manner(torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16)
+    everything = Split(images=images, labels=torch.from_numpy(labels).long())
+    drawn = held_out(everything.labels, TEST, seed=0)
+    train, test = everything.take(~drawn), everything.take(drawn)
+    digests = {"train": digest(train), "test": digest(test)}
+    return Whole(name="digits", classes=tuple("0123456789"), train=train, test=test, digests=digests)
+
+
+def in_mnist_manner(glyphs: Tensor) -> Tensor:
+    """Glyphs, bright on 0, as MNIST would show them: [N 1 h w] in 0 to 1 -> uint8 [N 1 28 28].
+
+    Each glyph's bounding box is scaled, keeping its proportions, to fit a box of 20 x 20, and its centre of
+    mass is put at the centre, to the nearest whole pixel (LeCun et al., 1998). One bicubic interpolation does
+    both; glyphs are meant to be enlarged, since nothing here averages pixels.
+
+    >>> in_mnist_manner(torch.ones(1, 1, 4, 2))[0, 0, 13, 8:20].tolist()
+    [0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0]
+    """
+    inked = glyphs[:, 0] > 0
+    top, height = _extent(inked.any(2))
+    left, width = _extent(inked.any(1))
+    pixel = torch.maximum(height, width) / BOX  # how much of a glyph's pixel one pixel of the result covers
+    rows = _samples(glyphs[:, 0].sum(2), top, pixel)
+    columns = _samples(glyphs[:, 0].sum(1), left, pixel)
+    # grid_sample counts from -1 at the image's left edge to 1 at its right.
+    h, w = glyphs.shape[2:]
+    across = (2 * columns[:, None, :] / w - 1).expand(-1, SIDE, -1)
+    down = (2 * rows[:, :, None] / h - 1).expand(-1, -1, SIDE)
+    grid = torch.stack([across, down], dim=3)  # [N 28 28 2]
+    drawn = F.grid_sample(glyphs, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    # What interpolation smears past the bounding box is cut off, as where a crop is resized.
+    inside_rows = (rows > top) & (rows < top + height)
+    inside_columns = (columns > left) & (columns < left + width)
+    drawn = drawn * (inside_rows[:, None, :, None] & inside_columns[:, None, None, :])
+    return (drawn * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def _extent(inked: Tensor) -> tuple[Tensor, Tensor]:
+    """Start and length ([N 1] each) of what has ink of a side, bool [N side]; all of it where none has."""
+    inked = inked | ~inked.any(1, keepdim=True)
+    start = inked.int().argmax(1, keepdim=True)
+    end = inked.shape[1] - inked.flip(1).int().argmax(1, keepdim=True)
+    return start, end - start
+
+
+def _samples(profile: Tensor, start: Tensor, pixel: Tensor) -> Tensor:
+    """Where along one side the result's 28 pixels lie in the glyph: [N 28], in its pixels, edges at whole
+    numbers.
+
+    `profile` [N side] is the ink summed across, `start` [N 1] the bounding box's edge, `pixel` [N 1] the
+    step.
+    """
+    places = torch.arange(profile.shape[1]) + 0.5
+    mass = profile.sum(1, keepdim=True)
+    centre = torch.where(mass > 0, profile @ places[:, None] / mass.clamp(min=1e-6), profile.shape[1] / 2)
+    margin = (SIDE / 2 - (centre - start) / pixel).round()  # so the box falls on whole pixels of the result
+    return start + (torch.arange(SIDE) + 0.5 - margin) * pixel

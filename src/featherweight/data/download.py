@@ -1,0 +1,240 @@
+"""Fetching the files of a data set: several mirrors, HTTPS alone, resumed, checked, and in place by one
+rename.
+
+Nothing that a mirror says is believed: an answer that is too long, is a web page, leads away from HTTPS or
+does not hold what the data set's table promises is refused with its reason, and the next mirror is asked.
+"""
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from featherweight.data import idx
+from featherweight.data.idx import shown
+from featherweight.data.lock import locked
+from featherweight.data.sets import File, Named
+from featherweight.data.web import BrokenOffError, NetworkError, RefusedError, SilentError, answer, read_some
+from featherweight.errors import DataError
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the file's name, the bytes that have come and the bytes there will be (None: not said)."""
+Check = Callable[[Path], None]
+"""Raises DataError when a file does not hold what it should."""
+
+ANSWER_S = 5.0
+"""Seconds in which a mirror must begin to answer, resolving its name included. Each mirror that stays silent
+halves them for the next, so that a machine without network knows within 10 seconds."""
+ATTEMPTS = 5
+"""A mirror is asked again, for the rest, while each attempt brings something; so many times at most."""
+CHUNK = 1 << 18
+
+
+class UnavailableError(DataError):
+    """A data set that is not on this machine could not be fetched."""
+
+
+class UnwritableError(UnavailableError):
+    """The folder for a download cannot be written."""
+
+
+def fetch(known: Named, files: Sequence[File], folder: Path, progress: Progress | None = None) -> None:
+    """See that every file lies in `folder`; those that do, under any of their spellings, are left alone.
+
+    One process at a time downloads into a folder, the others wait and then find the files. Raises
+    UnavailableError, naming every mirror and its reason, or UnwritableError.
+    """
+    try:
+        with locked(folder / ".download.lock"):
+            missing = [file for file in files if spelled(folder, file) is None]
+            if known.archive and missing:
+                _fetch_archive(known, missing, folder, progress)
+            for file in () if known.archive else missing:
+                addresses = [f"{mirror}{file.name}.gz" for mirror in known.mirrors]
+                _fetch_one(known.name, addresses, _place(folder, file), _limit(file), _check_of(file), progress)
+    except UnavailableError:
+        with suppress(OSError):
+            folder.rmdir()  # a folder that was made for nothing; one that holds something stays
+        raise
+    except OSError as error:  # those of the network have become reasons already
+        raise UnwritableError(f"{shown(folder)} cannot be written ({error.strerror or error}).") from error
+
+
+def spelled(folder: Path, file: File) -> Path | None:
+    """The path of a set's file in a folder, under whichever of its spellings is there."""
+    return next((path for name in file.spellings() if (path := folder / name).is_file()), None)
+
+
+def _place(folder: Path, file: File) -> Path:
+    return folder / f"{file.name}.gz"
+
+
+def _limit(file: File) -> int:
+    """Bytes that the packed file cannot exceed: what it unpacks to and DEFLATE's overhead."""
+    size = idx.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
+    return size + size // 1000 + 4096  # 5 bytes for each block of up to 64 KiB, and headers
+
+
+def _check_of(file: File) -> Check:
+    def check(path: Path) -> None:
+        idx.read(path, shape=file.shape, kind=file.kind, sha256=file.sha256)
+
+    return check
+
+
+def _fetch_archive(known: Named, files: Sequence[File], folder: Path, progress: Progress | None) -> None:
+    """Fetch the ZIP archive, take out the files that are wanted, and remove it."""
+
+    def unpack(path: Path) -> None:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for file in files:
+                    member = f"{known.archive}{file.name}.gz"
+                    _take_out(archive, member, _place(folder, file), _limit(file), _check_of(file))
+        except (
+            zipfile.BadZipFile,
+            KeyError,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            zlib.error,
+        ) as error:
+            raise DataError(f"{path.name} is not the ZIP archive it should be ({error}).") from error
+
+    archive = folder / "archive.zip"
+    _fetch_one(known.name, known.mirrors, archive, known.archive_bytes, unpack, progress)
+    archive.unlink()
+
+
+def _take_out(archive: zipfile.ZipFile, member: str, target: Path, limit: int, check: Check) -> None:
+    """Put one member of an archive in place, whole and checked."""
+    part = target.with_name(target.name + ".part")
+    with archive.open(member) as source, part.open("wb") as file:
+        while piece := source.read(CHUNK):
+            if file.tell() + len(piece) > limit:
+                raise DataError(f"{member} is larger than the {limit:,} bytes it can have.")
+            file.write(piece)
+    check(part)
+    _settle(part, target)
+
+
+def _fetch_one(
+    name: str, addresses: Sequence[str], target: Path, limit: int, check: Check, progress: Progress | None
+) -> None:
+    """Put one file in place from the first mirror that has it."""
+    reasons: list[tuple[str, str]] = []
+    patience_s = ANSWER_S
+    for address in addresses:
+        # Mirrors pack differently, so what one began another must not end.
+        part = target.with_name(f"{target.name}.{zlib.crc32(address.encode()):08x}.part")
+        try:
+            _from_mirror(address, part, limit, check, progress, patience_s)
+        except RefusedError as reason:
+            reasons.append((urlsplit(address).hostname or address, str(reason)))
+            patience_s /= 2 if isinstance(reason, SilentError) else 1
+            continue
+        _settle(part, target)
+        for left in target.parent.glob(f"{target.name}.*.part"):
+            left.unlink()
+        return
+    raise UnavailableError(
+        f"{name} could not be downloaded: {_listed(reasons)}."
+        " Try again with a network, or name a folder that holds its files."
+    )
+
+
+def _settle(part: Path, target: Path) -> None:
+    """Give a finished file its name, once its bytes are on the disk."""
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def _from_mirror(
+    address: str, part: Path, limit: int, check: Check, progress: Progress | None, patience_s: float
+) -> None:
+    """Complete `part` from one mirror; one that was resumed and turns out wrong is fetched anew, once."""
+    resumed = _length(part) > 0
+    try:
+        _complete(address, part, limit, progress, patience_s)
+        check(part)
+    except (SilentError, BrokenOffError):
+        raise  # what has come is kept for the next attempt
+    except (DataError, RefusedError) as error:
+        part.unlink(missing_ok=True)
+        if not resumed:
+            raise RefusedError(str(error).rstrip(".")) from error
+        _from_mirror(address, part, limit, check, progress, patience_s)
+
+
+def _complete(address: str, part: Path, limit: int, progress: Progress | None, patience_s: float) -> None:
+    """Download what is missing of `part`, in several attempts while each brings something."""
+    reason = ""
+    for _ in range(ATTEMPTS):
+        before = _length(part)
+        try:
+            with answer(address, before, patience_s) as response:
+                if _receive(response, part, before, limit, progress):
+                    return
+            reason = "it breaks off"
+        except NetworkError as error:
+            reason = str(error)
+        if _length(part) <= before:
+            break
+    raise BrokenOffError(reason)
+
+
+def _receive(response: Any, part: Path, before: int, limit: int, progress: Progress | None) -> bool:
+    """Write an answer to where it belongs in `part`; whether the file is complete now."""
+    start = before if _continues(response, before) else 0
+    length = response.headers.get("Content-Length") or ""
+    total = start + int(length) if length.isascii() and length.isdigit() else None
+    if (total or 0) > limit:
+        raise RefusedError(f"it announces {total:,} bytes, and the file cannot have more than {limit:,}")
+    done = start
+    with part.open("r+b" if start else "wb") as file:
+        file.seek(start)
+        while piece := read_some(response, CHUNK):
+            if done == 0:
+                _check_start(piece)
+            if done + len(piece) > limit:
+                raise RefusedError(f"it sends more than the {limit:,} bytes that the file can have")
+            file.write(piece)
+            done += len(piece)
+            if progress:
+                progress(part.name.rsplit(".", 2)[0].removesuffix(".gz"), done, total)
+    return done > 0 and done >= (total or done)
+
+
+def _continues(response: Any, before: int) -> bool:
+    """Whether the answer begins where we stopped, as was asked for, rather than at the start."""
+    came = response.headers.get("Content-Range") or ""
+    return before > 0 and response.status == 206 and came.startswith(f"bytes {before}-")
+
+
+def _check_start(piece: bytes) -> None:
+    """Refuse what is neither gzip, ZIP nor IDX (some servers unpack what they send), before it is kept."""
+    if not piece.startswith((b"\x1f\x8b", b"PK", b"\0\0")):
+        page = piece.lstrip()[:1] == b"<"
+        raise RefusedError(f"it answers with {'a web page' if page else 'something else'} instead of the file")
+
+
+def _listed(reasons: Iterable[tuple[str, str]]) -> str:
+    """Mirrors and reasons; those that share a reason are named together.
+
+    >>> _listed([("a.org", "it answered 404"), ("b.org", "it does not answer"), ("c.org", "it answered 404")])
+    'a.org, c.org: it answered 404; b.org: it does not answer'
+    """
+    hosts: dict[str, list[str]] = {}
+    for host, reason in reasons:
+        hosts.setdefault(reason, []).append(host)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in hosts.items()) or "no mirror is known"
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,218 @@
+"""A folder of images as a data set: one sub-folder a class.
+
+Only what lies inside the folder is read, through Pillow with formats allowed by name, and no picture is
+decoded before its size is known to be within bounds.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from featherweight.data.idx import LARGEST, shown
+from featherweight.data.split import Split, Whole, digest, held_out
+from featherweight.errors import DataError, UsageError
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+"""Pillow's decoders that may be used, whatever a file is called."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+"""What is taken for a picture, in capitals too."""
+SIDE = 28
+"""Pixels; what pictures are brought to when they do not all have one size up to `KEPT_SIDE`."""
+KEPT_SIDE = 64
+PIXELS = 1 << 24
+"""No picture of more pixels is decoded; 4096 x 4096."""
+SHARE = 6
+"""One picture in so many is drawn for testing where the folder has no `test`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pictures:
+    """The files of one half of a folder, not opened yet, and the class of each."""
+
+    paths: list[Path]
+    labels: list[int]
+
+    def take(self, which: Tensor) -> "_Pictures":
+        """Those where this, bool [N], is true."""
+        chosen = which.nonzero()[:, 0].tolist()
+        return _Pictures(paths=[self.paths[at] for at in chosen], labels=[self.labels[at] for at in chosen])
+
+
+def load(root: Path, *, with_test: bool, seed: int) -> Whole:
+    """The data set in this folder; without `with_test` the test pictures are not opened.
+
+    Folders `train` and `test`, each with the class folders, are taken as the halves; otherwise one picture in
+    6 of each class, drawn by seed, is the test set. Hidden files are passed over, and so are files that are
+    not PNG, JPEG, BMP, GIF, WEBP or TIFF by their name.
+
+    If all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are
+    brought to 28 x 28, proportions aside. They stay grey if all training pictures are grey, and are RGB
+    otherwise; test pictures follow. What is transparent is shown on white. Raises UsageError for a folder
+    that holds no data set, DataError for pictures that are damaged or not allowed, and for links out of the
+    folder.
+    """
+    classes, train, test, note = _halves(root, seed)
+    pixels = _decoded(train.paths, root)
+    height, width, channels = _common(pixels)
+    whole = _split(pixels, train.labels, height, width, channels)
+    digests = {"train": digest(whole)}
+    tested = None
+    if with_test:
+        tested = _split(_decoded(test.paths, root), test.labels, height, width, channels)
+        digests["test"] = digest(tested)
+    shown_names = tuple(shown(name) for name in classes)
+    name = shown(root.resolve().name)
+    return Whole(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
+
+
+def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Pictures, str]:
+    """The classes, the pictures of each half, and a sentence or ""."""
+    names = {child.name for child in _folders(root, root)}
+    if not {"train", "test"} <= names:
+        classes = _classes(root, root)
+        everything = _listed(root, root, classes)
+        count = max(1, round(len(everything.paths) / SHARE))
+        drawn = held_out(torch.tensor(everything.labels), count, seed)
+        return classes, everything.take(~drawn), everything.take(drawn), ""
+    classes = _classes(root / "train", root)
+    for name in _classes(root / "test", root):
+        if name not in classes:
+            raise UsageError(
+                f"{shown(root / 'test')} has a class {shown(name)}, and train has none; both need the same."
+            )
+    unused = ", ".join(shown(name) for name in sorted(names - {"train", "test"}))
+    note = f"Of {shown(root)} only train and test are used, not {unused}." if unused else ""
+    return classes, _listed(root / "train", root, classes), _listed(root / "test", root, classes), note
+
+
+def _classes(folder: Path, root: Path) -> tuple[str, ...]:
+    names = tuple(child.name for child in _folders(folder, root))
+    if len(names) < 2:
+        raise UsageError(
+            f"{shown(folder)} has {len(names)} folders; a folder of images has one a class, two or more,"
+            " and may have them in train and in test."
+        )
+    return names
+
+
+def _folders(folder: Path, root: Path) -> list[Path]:
+    return [child for child in _children(folder, root) if child.is_dir()]
+
+
+def _children(folder: Path, root: Path) -> list[Path]:
+    """What is in a folder, by name, without what is hidden; DataError for links that lead out of `root`."""
+    try:
+        children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+        for child in children:
+            if child.is_symlink() and not child.resolve().is_relative_to(root.resolve()):
+                raise DataError(f"{shown(child)} is a link out of the folder of images; put a copy there.")
+    except (OSError, RuntimeError) as error:  # the latter: links that lead in a circle
+        raise DataError(f"{shown(folder)} could not be read: {shown(str(error))}.") from error
+    return sorted(children, key=lambda child: child.name)
+
+
+def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
+    """The pictures in the class folders, by class and name; a class folder without any is refused."""
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        if not (folder / name).is_dir():  # the test half need not have every class
+            continue
+        children = [child for child in _children(folder / name, root) if child.suffix.lower() in SUFFIXES]
+        if not children:
+            raise UsageError(
+                f"{shown(folder / name)} holds no picture; put some there ({', '.join(SUFFIXES)}),"
+                " or remove the folder."
+            )
+        paths += children
+        labels += [label] * len(children)
+    return _Pictures(paths=paths, labels=labels)
+
+
+def _decoded(paths: Sequence[Path], root: Path) -> list[NDArray[np.uint8]]:
+    """Each picture, uint8 [H W] where grey, [H W 3] where not; DataError counts the damaged, naming three."""
+    pictures: list[NDArray[np.uint8]] = []
+    wrong: list[str] = []
+    for path in paths:
+        try:
+            pictures.append(_picture(path))
+        except Exception as error:  # decoders raise anything when their input is made up
+            wrong.append(f"{shown(path.relative_to(root))} ({_reason(error)})")
+    if wrong:
+        first = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3:,} more" if len(wrong) > 3 else "")
+        raise DataError(
+            f"{len(wrong):,} of {len(paths):,} pictures in {shown(root)} cannot be used: {first}."
+            " Repair or remove them."
+        )
+    return pictures
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # whose own words repeat the path
+        return f"it is none of {', '.join(FORMATS)}"
+    return shown(str(error))[:100] or type(error).__name__
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    """One picture, its size checked before it is decoded, upright and on white, of 64 x 64 at most."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError("not a file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a decoder has to say of a file goes into its error, or nowhere
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as opened:
+            width, height = opened.size
+            if width * height > PIXELS:
+                raise ValueError(f"{width} x {height} pixels, more than {PIXELS:,}")
+            image = _plain(ImageOps.exif_transpose(opened))
+    if max(image.size) > KEPT_SIDE:  # whatever the others are, this one is not kept in its size
+        image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.uint8)
+    grey = pixels.ndim == 2 or bool((pixels[..., :1] == pixels[..., 1:]).all())
+    return pixels[..., 0] if grey and pixels.ndim == 3 else pixels
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The picture as L or RGB."""
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow would cut off all above 255
+        deep = np.asarray(image).astype(np.int64).clip(0, 65535)
+        return Image.fromarray((deep // 257).astype(np.uint8))
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _common(pictures: Sequence[NDArray[np.uint8]]) -> tuple[int, int, int]:
+    """The height, width and channels that the data set has, by its training pictures."""
+    sizes = {picture.shape[:2] for picture in pictures}
+    height, width = sizes.pop() if len(sizes) == 1 else (SIDE, SIDE)
+    return height, width, 3 if any(picture.ndim == 3 for picture in pictures) else 1
+
+
+def _split(
+    pictures: Sequence[NDArray[np.uint8]], labels: Sequence[int], height: int, width: int, channels: int
+) -> Split:
+    """The pictures in one size and as many channels."""
+    if len(pictures) * height * width * channels > LARGEST:
+        raise DataError(
+            f"{len(pictures):,} pictures of {height} x {width} take more than the limit of {LARGEST:,} bytes."
+        )
+    mode = "L" if channels == 1 else "RGB"
+    images = np.empty((len(pictures), height, width, channels), dtype=np.uint8)
+    for place, picture in zip(images, pictures, strict=True):
+        image = Image.fromarray(picture).convert(mode)
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        place[...] = np.asarray(image).reshape(height, width, channels)
+    ordered = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # [N H W C] -> [N C H W]
+    return Split(images=ordered, labels=torch.tensor(labels, dtype=torch.int64))

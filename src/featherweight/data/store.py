@@ -1,0 +1,168 @@
+"""Where the files of a named data set lie, and how they become tensors."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from featherweight.data import idx
+from featherweight.data.download import Progress, UnavailableError, UnwritableError, fetch, spelled
+from featherweight.data.idx import shown
+from featherweight.data.sets import SETS, File, Named
+from featherweight.data.split import Split, Whole
+from featherweight.errors import DataError
+
+VARIABLE = "FEATHERWEIGHT_DATA"
+"""Names a folder with a data set's files, or with one folder for each data set."""
+
+
+def load(known: Named, directory: Path | None, progress: Progress | None, *, with_test: bool) -> Whole:
+    """A named set; without `with_test` the files of its test set are neither opened nor fetched.
+
+    Looks into `directory`, the folder that FEATHERWEIGHT_DATA names and the user's cache, then downloads:
+    into `directory/name` where one is given, otherwise into the cache, otherwise (neither can be written)
+    into a temporary folder for this run alone. Raises UnavailableError when nothing helps, DataError when a
+    file is there but wrong.
+    """
+    halves = [known.train, known.test] if with_test else [known.train]
+    files = [file for half in halves for file in half]
+    for root in places(directory):
+        paths = find(root, known, files)
+        if paths:
+            return read(known, halves, paths)
+    target = directory or cache()
+    refused = "no folder for the user's cache is known"
+    if target is not None:
+        try:
+            return _fetched(known, halves, target, progress)
+        except UnwritableError as error:
+            refused = str(error).rstrip(".")
+    try:
+        with tempfile.TemporaryDirectory(prefix="featherweight-") as folder:
+            whole = _fetched(known, halves, Path(folder), progress)
+    except OSError as error:
+        raise UnavailableError(
+            f"{known.name} cannot be downloaded: {refused}, and there is no folder for temporary files."
+        ) from error
+    return replace(whole, note=f"{known.name} was downloaded for this run alone, since {refused}.")
+
+
+def _fetched(known: Named, halves: list[tuple[File, File]], root: Path, progress: Progress | None) -> Whole:
+    files = [file for half in halves for file in half]
+    fetch(known, files, root / known.name, progress)
+    paths = find(root, known, files)
+    if not paths:
+        raise DataError(f"The files of {known.name} vanished from {shown(root)} while they were being read; try again.")
+    return read(known, halves, paths)
+
+
+def places(directory: Path | None) -> Iterator[Path]:
+    """The folders to look into, in order: the one given, the variable's, the cache; those that exist."""
+    named = os.environ.get(VARIABLE)
+    for place in (directory, Path(named).expanduser() if named else None, cache()):
+        if place is not None and place.is_dir():
+            yield place
+
+
+def cache() -> Path | None:
+    """The user's folder for what can be fetched again, by the platform's custom; None without a home."""
+    given = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
+    if Path(given).is_absolute():
+        return Path(given) / "featherweight"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "featherweight"
+
+
+def find(root: Path, known: Named, files: list[File]) -> dict[str, Path]:
+    """The path of each of `files` in one folder of `root`, by name; {} unless all are there.
+
+    `root` may hold a folder of the set's name, torchvision's layout (`MNIST/raw`), or the files themselves.
+    Several sets share MNIST's file names, so files lying in `root` itself that are known to be another set's
+    are passed over.
+    """
+    named = (root / known.name, root / known.title / "raw") if known.title else ()
+    for folder in (*named, root):
+        found = {file.name: path for file in files if (path := spelled(folder, file))}
+        if len(found) == len(files) and not (known.title and _foreign(known, files, found)):
+            return found
+    return {}
+
+
+def _foreign(known: Named, files: list[File], found: Mapping[str, Path]) -> bool:
+    """Whether the files are known, by the digest of their labels, to be those of another set."""
+    labels = files[1]
+    others = {
+        half[1].sha256 for other in SETS.values() if other.name != known.name for half in (other.train, other.test)
+    } - {""}
+    try:
+        return bool(others) and idx.read(found[labels.name], shape=labels.shape, kind=labels.kind).digest in others
+    except DataError:
+        return False  # what is wrong with them is said when they are read in earnest
+
+
+def read(known: Named, halves: Sequence[tuple[File, File]], paths: Mapping[str, Path]) -> Whole:
+    """The set of these halves, training first, with their files' paths; DataError says what is wrong."""
+    splits: list[Split] = []
+    digests: dict[str, str] = {}
+    classes = known.classes
+    for half in halves:
+        images, labels = (
+            idx.read(paths[file.name], shape=file.shape, kind=file.kind, sha256=file.sha256) for file in half
+        )
+        digests |= {half[0].name: images.digest, half[1].name: labels.digest}
+        name = shown(paths[half[1].name])
+        splits.append(_split(known, images.values, labels.values, name))
+        if splits[-1].images.shape[1:] != splits[0].images.shape[1:]:
+            raise DataError(f"The images that {name} belongs to have another size than the training images.")
+        # Of anybody's own files, the training labels say what classes there are.
+        classes = classes or tuple(str(label) for label in range(int(splits[0].labels.max()) + 1))
+        _check_labels(splits[-1].labels, classes, name)
+        if known.per_class:
+            _check_balance(splits[-1].labels, known, half, name)
+    return Whole(
+        name=known.name,
+        classes=classes,
+        train=splits[0],
+        test=splits[1] if len(splits) > 1 else None,
+        digests=digests,
+    )
+
+
+def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
+    """Images [N H W] and labels [N] or [N 8] as the program has them."""
+    if len(labels) != len(images) or not images.numel():
+        raise DataError(
+            f"{name} has {len(labels):,} labels and its images are {' x '.join(map(str, images.shape))};"
+            " there must be one or more, as many of the one as of the other."
+        )
+    pixels = images[:, None]  # [N H W] -> [N 1 H W]
+    if known.transposed:
+        pixels = pixels.transpose(2, 3).contiguous()
+    classes = labels[:, 0] if labels.ndim == 2 else labels
+    return Split(images=pixels, labels=classes.long())
+
+
+def _check_labels(labels: Tensor, classes: Sequence[str], name: str) -> None:
+    """Raise DataError unless every label names a class."""
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise DataError(f"{name} has labels from {low} to {high}; they should be from 0 to {len(classes) - 1}.")
+
+
+def _check_balance(labels: Tensor, known: Named, half: tuple[File, File], name: str) -> None:
+    """Raise DataError unless all classes have as many images as the set's table says."""
+    assert known.per_class
+    expected = known.per_class[half is known.test]
+    counts = labels.bincount(minlength=len(known.classes)).tolist()
+    if any(count != expected for count in counts):
+        raise DataError(
+            f"{name} is not that of {known.name}, which has {expected:,} images of each class; it has"
+            f" {', '.join(map(str, counts))}."
+        )

@@ -1,0 +1,120 @@
+"""An experiment, and how one is found: by its id, by a record's name, or by the path of a file."""
+
+import importlib
+import importlib.util
+import inspect
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from featherweight.budget import Budget
+from featherweight.claims import Claim
+from featherweight.errors import UsageError, nearest
+from featherweight.recipe import Recipe
+
+LADDERS = Path(__file__).parent / "ladders"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One network, one recipe, one budget and its text. A file that defines `experiment = Experiment(...)` is one."""
+
+    id: str
+    title: str
+    """What changed from the parent, in a few words."""
+    network: Callable[..., nn.Module]
+    """Called without arguments, a fresh network for 1 x 28 x 28 and 10 classes; if it takes `channels` and `classes`,
+    it serves other data too."""
+    recipe: Recipe
+    budget: Budget
+    parent: str | None = None
+    """The id of the rung that this one changes one thing of."""
+    claims: tuple[Claim, ...] = ()
+    """The sentences of the analysis, each with the predicate that decides it or marked as opinion."""
+    claimed: float | None = None
+    """Published best test accuracy in percent, where a source reports one."""
+    text: str = ""
+    """The file's docstring: target, result and analysis."""
+    file: Path | None = None
+    """Where it was found."""
+
+    @property
+    def name(self) -> str:
+        """What finds it again: its id, or its file's path when it is not one of the package's."""
+        packaged = self.file is None or self.file.is_relative_to(LADDERS.resolve())
+        return self.id if packaged else str(self.file)
+
+    def build(self, channels: int = 1, classes: int = 10) -> nn.Module:
+        """A fresh network for so many input channels and classes; UsageError when it cannot have them."""
+        if (channels, classes) == (1, 10):
+            return self.network()
+        if not {"channels", "classes"} <= set(inspect.signature(self.network).parameters):
+            raise UsageError(
+                f"{self.id} is made for 1 channel and 10 classes, and the data has {channels} and {classes}; let its"
+                " network function take `channels` and `classes`, or choose f1, f2 or f3, which do."
+            )
+        return self.network(channels=channels, classes=classes)
+
+
+def ids() -> list[str]:
+    """Every experiment of the package, ladder by ladder and rung by rung.
+
+    >>> ids()[-3:]
+    ['f1', 'f2', 'f3']
+    """
+    names = [path.stem for path in LADDERS.glob("*/*.py") if path.stem != "__init__"]
+    return sorted(names, key=lambda name: (name.rstrip("0123456789"), int(re.sub(r"\D", "", name) or 0)))
+
+
+def rungs(letter: str) -> list[Experiment]:
+    """A ladder's experiments in order; UsageError when there is no such ladder."""
+    letters = sorted({name.rstrip("0123456789") for name in ids()})
+    if letter not in letters:
+        raise UsageError(f"Unknown ladder {letter!r}; {nearest(letter, letters)}")
+    return [find(name) for name in ids() if name.rstrip("0123456789") == letter]
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that id or in that file; UsageError names the nearest id, or what is wrong with the file."""
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        return _from_file(Path(name))
+    known = {path.stem: path for path in LADDERS.glob("*/*.py")}
+    if name not in ids():
+        raise UsageError(f"Unknown experiment {name!r}; {nearest(name, ids())} A path to a .py file works too.")
+    module = importlib.import_module(f"featherweight.ladders.{known[name].parent.name}.{name}")
+    return _of(module, known[name])
+
+
+def _from_file(path: Path) -> Experiment:
+    if not path.is_file():
+        raise UsageError(f"There is no experiment file at {path}; name a .py file that defines `experiment`.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be read as Python; an experiment is a .py file.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as problem:  # whatever somebody's file may raise
+        raise UsageError(f"The experiment file {path} failed with {type(problem).__name__}: {problem}.") from problem
+    return _of(module, path)
+
+
+def _of(module: Any, path: Path) -> Experiment:
+    found = getattr(module, "experiment", None)
+    if not isinstance(found, Experiment):
+        raise UsageError(f"{path} does not define `experiment`; write `experiment = Experiment(...)` in it.")
+    return replace(found, text=inspect.cleandoc(module.__doc__ or ""), file=path.resolve())
+
+
+def index() -> list[dict[str, Any]]:
+    """What `featherweight list` shows, read from the generated index; needs no network to be built.
+
+    Each entry: id, title, parameters, epochs, claimed, measured (percent or None) and passed (or None).
+    """
+    entries: list[dict[str, Any]] = json.loads((LADDERS / "index.json").read_text(encoding="utf-8"))
+    return entries

@@ -1,0 +1,1 @@
+"""Our own ladder: the exercise in exactly three steps."""

@@ -1,0 +1,54 @@
+"""Augmentation, a learning rate that rises and falls, and the average of the weights.
+
+Target: 99.40 % or more in each of the last five epochs on every seed, and 99.55 % on average at the last.
+Why: the rule asks for five epochs in a row, and a result that needs a lucky seed is none. The step before no longer
+overfits, so harder training images are what it can still learn from; the rate and the average take out the noise that
+makes single epochs fall below the target.
+"""
+
+from torch import nn
+
+from featherweight.budget import Budget
+from featherweight.experiment import Experiment
+from featherweight.layers import conv_norm_relu
+from featherweight.recipe import Augment, OneCycle, Recipe
+
+
+def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
+    """Two convolutions, a pool at field 5, four more, the average of each channel, and a linear layer."""
+    # fmt: off
+    return nn.Sequential(              # channels height width field
+        conv_norm_relu(channels, 8),   #  8 26 26  3
+        conv_norm_relu(8, 12),         # 12 24 24  5
+        nn.MaxPool2d(2),               # 12 12 12  6
+        conv_norm_relu(12, 12),        # 12 10 10 10
+        conv_norm_relu(12, 14),        # 14  8  8 14
+        conv_norm_relu(14, 14),        # 14  6  6 18
+        conv_norm_relu(14, 14),        # 14  4  4 22
+        nn.AdaptiveAvgPool2d(1),       # 14  1  1 28
+        nn.Flatten(),
+        nn.Linear(14, classes),
+    )
+    # fmt: on
+
+
+experiment = Experiment(
+    id="f3",
+    parent="f2",
+    title="augmentation, one-cycle rate, averaged weights",
+    network=network,
+    recipe=Recipe(
+        epochs=15,
+        batch=64,
+        optimizer="sgd",
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=2e-4,
+        schedule=OneCycle(peak_at=0.3),
+        augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1),
+        plain_epochs=2,
+        average=0.998,
+    ),
+    budget=Budget(),
+)

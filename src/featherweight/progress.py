@@ -1,0 +1,176 @@
+"""What a training run tells while it goes on, and how it is shown: live bars on a terminal, plain lines elsewhere."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from featherweight.record import Record, Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run stands."""
+
+    label: str
+    epoch: int
+    """The one under way, or just finished where `row` is set; from 1."""
+    epochs: int
+    step: int
+    steps: int
+    lr: float
+    loss: float
+    """Mean over the epoch so far."""
+    accuracy: float
+    """Percent over the epoch so far."""
+    seconds: float
+    """Of this epoch."""
+    row: Row | None
+    """Set when the epoch has just been evaluated."""
+    tested: int
+    """Images it was evaluated on."""
+    held_out: bool
+    """Whether those are held out of the training set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A finished run."""
+
+    label: str
+    folder: Path
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A run that raised an error."""
+
+    label: str
+    sentence: str
+    exit_status: int
+
+
+Event = Progress | Done | Failed
+
+
+def epoch_line(progress: Progress, row: Row) -> str:
+    """The line an epoch leaves: rate, training figures, then the test set's loss and count.
+
+    >>> row = Row(epoch=2, lr=0.1, train_loss=0.2, train_accuracy=95, test_loss=0.05, test_accuracy=98.5, seconds=7)
+    >>> print(epoch_line(Progress(label="", epoch=2, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95,
+    ...                           seconds=7, row=row, tested=200, held_out=False), row))
+    epoch  2/15  lr 0.1      train loss 0.2000  95.00 %  Test set: Average loss: 0.0500, Accuracy: 197/200 (98.50%)  7 s
+    """
+    correct = round(row.test_accuracy * progress.tested / 100)
+    on = "Held-out set" if progress.held_out else "Test set"
+    return (
+        f"epoch {row.epoch:2d}/{progress.epochs}  lr {row.lr:<8.4g} train loss {row.train_loss:.4f}"
+        f"  {row.train_accuracy:.2f} %  {on}: Average loss: {row.test_loss:.4f},"
+        f" Accuracy: {correct}/{progress.tested} ({row.test_accuracy:.2f}%)  {row.seconds:.3g} s"
+    )
+
+
+@contextmanager
+def shown(to: IO[str], labels: bool) -> Iterator[Callable[[Event], None]]:
+    """Yields a function that shows an event: live bars where `to` is a terminal, else plain lines.
+
+    `labels` puts the run's name before each line, for several at once.
+    """
+    if to.isatty():
+        with _live(to, labels) as show:
+            yield show
+    else:
+        yield lambda event: _plain(event, to, labels)
+
+
+@contextmanager
+def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yields a function that shows how a download comes on, on standard error: (file, bytes so far, bytes in all)."""
+    if not sys.stderr.isatty():
+        yield _said_once()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    known: dict[str, TaskID] = {}
+    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+
+        def show(file: str, done: int, total: int | None) -> None:
+            if file not in known:
+                known[file] = bars.add_task(file, total=total)
+            bars.update(known[file], completed=done, total=total)
+
+        yield show
+
+
+def _said_once() -> Callable[[str, int, int | None], None]:
+    """A line when a file begins; a bar would fill a log."""
+    said: set[str] = set()
+
+    def show(file: str, done: int, total: int | None) -> None:
+        if file not in said:
+            said.add(file)
+            print(f"downloading {file}", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _line_of(event: Event, labels: bool) -> str | None:
+    prefix = f"{event.label}  " if labels else ""
+    match event:
+        case Progress(row=Row() as row):
+            return prefix + epoch_line(event, row)
+        case Failed():
+            return f"{event.label}: {event.sentence}"
+        case _:
+            return None
+
+
+def _plain(event: Event, to: IO[str], labels: bool) -> None:
+    line = _line_of(event, labels)
+    if line is not None:
+        print(line, file=to, flush=True)
+
+
+@contextmanager
+def _live(to: IO[str], labels: bool) -> Iterator[Callable[[Event], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(file=to),
+        transient=True,
+    )
+    known: dict[str, TaskID] = {}
+
+    def show(event: Event) -> None:
+        line = _line_of(event, labels)
+        if line is not None:
+            bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if isinstance(event, Progress):
+            if event.label not in known:
+                known[event.label] = bars.add_task("", total=event.epochs * event.steps, figures="")
+            pace = event.step / event.seconds if event.seconds else 0.0
+            name = f"{event.label}  " if labels else ""
+            bars.update(
+                known[event.label],
+                completed=(event.epoch - 1) * event.steps + event.step,
+                description=f"{name}epoch {event.epoch}/{event.epochs}",
+                figures=f"lr {event.lr:.3g}  loss {event.loss:.3f}  {event.accuracy:.2f} %  {pace:.0f} steps/s",
+            )
+        elif event.label in known:
+            bars.remove_task(known.pop(event.label))
+
+    with bars:
+        yield show

@@ -1,0 +1,165 @@
+"""What one run left behind, and statistics over the runs of several seeds. Needs no torch.
+
+All accuracies are percents of the whole set they were measured on, computed as 100 * correct / total, so that
+9,940 of 10,000 is exactly the 99.4 that a budget names.
+"""
+
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from featherweight.budget import Budget, Verdict, judge
+from featherweight.errors import FileError, UsageError
+
+FORMAT = 1
+"""Of record files; raised when an older reader would misread a newer record."""
+
+
+def percent(correct: int, total: int) -> float:
+    """Percent of `total` that is `correct`.
+
+    >>> percent(9940, 10000) >= 99.4
+    True
+    """
+    return 100 * correct / total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One epoch. Losses are means over images; accuracies are percents."""
+
+    epoch: int
+    """Counted from 1."""
+    lr: float
+    """The learning rate of the epoch's last step."""
+    train_loss: float
+    """As it was trained: mean over the epoch's steps, augmented images, dropout on."""
+    train_accuracy: float
+    test_loss: float
+    """Of the weights that are kept (the moving average, where the recipe has one), over the whole test set."""
+    test_accuracy: float
+    seconds: float
+    """Wall time of the epoch, evaluation included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run: what was trained, where, how, and what came of it, epoch by epoch."""
+
+    experiment: str
+    seed: int
+    parameters: int
+    engine: str
+    budget: dict[str, Any]
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    """Name, counts, held-out digits and normalisation of the data set."""
+    environment: dict[str, Any]
+    """Versions, processor, device, threads, commit: what the bits may depend on."""
+    rows: tuple[Row, ...] = ()
+    clean_train_accuracy: float | None = None
+    """Percent of the unaugmented training images that the kept weights get right; None until the run is finished."""
+    train_seconds: float = 0.0
+    """Wall time from the first step to the weights, evaluation left out."""
+    finished: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """The budget against the rows."""
+        return judge(Budget(**self.budget), self.parameters, [row.test_accuracy for row in self.rows])
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values, the verdict included for readers (it is computed anew when read)."""
+        values = {"format": FORMAT, **asdict(self)}
+        values["epochs"] = values.pop("rows")
+        values["verdict"] = asdict(self.verdict) if self.rows else None
+        return values
+
+    @classmethod
+    def from_json(cls, values: Any, where: str) -> "Record":
+        """The record that `to_json` wrote; FileError with `where` when it is something else."""
+        try:
+            if values["format"] != FORMAT:
+                raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
+            kept = {f.name: values[f.name] for f in fields(cls) if f.name != "rows"}
+            record = cls(rows=tuple(Row(**row) for row in values["epochs"]), **kept)
+            Budget(**record.budget)
+        except (KeyError, TypeError, UsageError) as problem:
+            raise FileError(f"{where} is not a record of a run ({problem}); name a run folder.") from problem
+        return record
+
+
+def read_record(path: Path) -> Record:
+    """The record in a run folder or file; FileError says what is wrong with it."""
+    file = path / "record.json" if path.is_dir() else path
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as problem:
+        raise UsageError(f"There is no run at {path}: {file} does not exist; name the folder of a run.") from problem
+    except (OSError, ValueError) as problem:
+        raise FileError(f"{file} cannot be read as a record: {problem}.") from problem
+    return Record.from_json(values, str(file))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none: to a neighbour first, flushed to disk, then renamed over the old one."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`, for bytes."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as problem:
+        part.unlink(missing_ok=True)
+        raise FileError(
+            f"{path} could not be written ({problem.strerror}); what it held before is still there."
+        ) from problem
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write the record as JSON, whole or not at all."""
+    write_text(path, json.dumps(record.to_json(), indent=1) + "\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The last epochs of several runs of one experiment, in percent."""
+
+    mean: float
+    standard_deviation: float
+    """Over the runs, with n - 1 in the denominator; 0 for a single run."""
+    worst: float
+    """The lowest last epoch of any run."""
+    worst_of_last: float
+    """The lowest of all the epochs that verdicts were judged by."""
+    passed: int
+    runs: int
+    per_seed: dict[int, float] = field(default_factory=dict)
+    """Seed to accuracy at the last epoch."""
+
+
+def summarise(records: Sequence[Record]) -> Summary:
+    """Statistics over the last epochs of finished runs, one record a seed; UsageError when there is none."""
+    if not records:
+        raise UsageError("There is no finished run to summarise; train one first.")
+    verdicts = [record.verdict for record in records]
+    last = [verdict.last for verdict in verdicts]
+    return Summary(
+        mean=statistics.fmean(last),
+        standard_deviation=statistics.stdev(last) if len(last) > 1 else 0.0,
+        worst=min(last),
+        worst_of_last=min(verdict.worst_of_last for verdict in verdicts),
+        passed=sum(verdict.passed for verdict in verdicts),
+        runs=len(records),
+        per_seed={record.seed: verdict.last for record, verdict in zip(records, verdicts, strict=True)},
+    )

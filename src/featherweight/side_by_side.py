@@ -1,0 +1,156 @@
+"""Tasks in, progress out: one run in this process, or several side by side in processes of their own.
+
+Two single-threaded runs side by side finish sooner than two after one another on two threads.
+"""
+
+import multiprocessing
+import queue
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from featherweight import data as datasets
+from featherweight import runs
+from featherweight.data import Data
+from featherweight.environment import cores, device_for
+from featherweight.errors import FeatherweightError
+from featherweight.experiment import Experiment, find
+from featherweight.progress import Done, Event, Failed, Progress, downloads
+from featherweight.train import steps_in_epoch
+
+SHOW_SECONDS = 0.2
+"""Progress is told at most this often; reading the running loss makes a GPU wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run to be trained, in words that can be sent to another process."""
+
+    experiment: str
+    seed: int = 0
+    out: Path = Path("runs")
+    data: str = "auto"
+    data_dir: Path | None = None
+    holdout: int = 0
+    epochs: int | None = None
+    engine: str = "auto"
+    device: str = "auto"
+    threads: int | None = None
+    resume: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """How progress names it."""
+        return str(self.resume) if self.resume else f"{self.experiment} seed {self.seed}"
+
+
+def check(task: Task) -> list[str]:
+    """What can be wrong with a task is raised here, once, before processes are started; else its introduction."""
+    experiment = _experiment(task)
+    return runs.prepare(experiment, _data(task), engine=task.engine, device=task.device, threads=1).introduction()
+
+
+def _experiment(task: Task) -> Experiment:
+    experiment = find(task.experiment)
+    if task.epochs is None:
+        return experiment
+    return replace(experiment, recipe=experiment.recipe.with_epochs(task.epochs))
+
+
+def _data(task: Task) -> Data:
+    with downloads() as show:
+        return datasets.load(task.data, directory=task.data_dir, holdout=task.holdout, progress=show)
+
+
+def open_run(task: Task) -> runs.Run:
+    """The run of a task, ready for its first (or next) step."""
+    if task.resume:
+        return runs.resume(task.resume, data_dir=task.data_dir, device=task.device)
+    return runs.start(
+        _experiment(task),
+        _data(task),
+        seed=task.seed,
+        out=task.out,
+        engine=task.engine,
+        device=task.device,
+        threads=task.threads,
+    )
+
+
+def carry_through(task: Task, run: runs.Run) -> Iterator[Event]:
+    """Train the run to its end, yielding progress a few times a second, at each epoch's end, and when done."""
+    steps = steps_in_epoch(run.data, run.experiment.recipe)
+    shown = 0.0
+    for state in runs.proceed(run):
+        epoch_done = state.step == 0
+        if not epoch_done and time.monotonic() - shown < SHOW_SECONDS:
+            continue
+        shown = time.monotonic()
+        seen = max(1, state.seen)
+        yield Progress(
+            label=task.label,
+            epoch=state.epoch if epoch_done else state.epoch + 1,
+            epochs=run.experiment.recipe.epochs,
+            step=steps if epoch_done else state.step,
+            steps=steps,
+            lr=state.lr,
+            loss=state.rows[-1].train_loss if epoch_done else float(state.loss_sum) / seen,
+            accuracy=state.rows[-1].train_accuracy if epoch_done else 100 * int(state.correct) / seen,
+            seconds=state.rows[-1].seconds if epoch_done else state.epoch_seconds,
+            row=state.rows[-1] if epoch_done else None,
+            tested=len(run.data.test.labels),
+            held_out=run.data.holdout > 0,
+        )
+    yield Done(label=task.label, folder=run.folder, record=run.record)
+
+
+def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
+    """Train every task, one a core (or one on a GPU) at once, yielding what happens as it happens.
+
+    A task that fails does not stop the others. Ctrl-C and SIGTERM make every process save its state and stop; then
+    KeyboardInterrupt or SystemExit goes on to the caller.
+    """
+    context = multiprocessing.get_context("spawn")
+    news: Any = context.Queue()
+    on_cpu = device_for(tasks[0].device).type == "cpu"
+    workers = max(1, cores() // (tasks[0].threads or 1)) if on_cpu else 1
+    waiting = [(number, replace(task, threads=task.threads or 1)) for number, task in enumerate(tasks)]
+    running: dict[int, Any] = {}
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                number, task = waiting.pop(0)
+                running[number] = context.Process(target=_work, args=(task, number, news))
+                running[number].start()
+            try:
+                number, event = news.get(timeout=1.0)
+                if isinstance(event, Done | Failed):
+                    running.pop(number).join()
+                yield event
+            except queue.Empty:
+                # A process that was killed tells nothing; its silence must not wait forever.
+                for number in [number for number, process in running.items() if not process.is_alive()]:
+                    status = running.pop(number).exitcode
+                    sentence = f"{tasks[number].label}: its process ended with status {status} and said nothing."
+                    yield Failed(label=tasks[number].label, sentence=sentence, exit_status=1)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.join()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _work(task: Task, number: int, news: Any) -> None:
+    """In the process of one task: train it, and put what happens on the queue."""
+    try:
+        for event in carry_through(task, open_run(task)):
+            news.put((number, event))
+    except (FeatherweightError, KeyboardInterrupt) as problem:
+        status = problem.exit_status if isinstance(problem, FeatherweightError) else 130
+        news.put((number, Failed(label=task.label, sentence=str(problem) or "Stopped.", exit_status=status)))

@@ -1,0 +1,105 @@
+"""A finished network: its weights in a file, read back, and evaluated."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from featherweight import data as datasets
+from featherweight import engine as engines
+from featherweight import environment
+from featherweight.data import Data
+from featherweight.errors import FileError, UsageError
+from featherweight.experiment import find
+from featherweight.record import Record, percent, read_record, write_bytes
+from featherweight.train import EVALUATION_BATCH, evaluate
+
+
+def save_weights(network: nn.Module, record: Record, path: Path) -> None:
+    """The network's weights as safetensors; the metadata says what they fit and how pictures are normalised."""
+    about = {name: record.data[name] for name in ("shape", "classes", "mean", "std")}
+    about |= {"experiment": record.experiment, "seed": record.seed}
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
+    write_bytes(path, save(tensors, metadata={"featherweight": json.dumps(about)}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished network with what its pictures and answers mean."""
+
+    network: nn.Module
+    """In evaluation mode, on the CPU."""
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    record: Record
+
+
+def load_trained(folder: Path) -> Trained:
+    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit."""
+    record = read_record(folder)
+    path = folder / "weights.safetensors"
+    if not path.is_file():
+        raise UsageError(f"The run of {folder} has no weights yet; finish it with --resume {folder}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["featherweight"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
+        shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
+        network = find(record.experiment).build(channels=shape[0], classes=len(about["classes"]))
+        network.load_state_dict(tensors)
+        return Trained(
+            network=network.eval(),
+            shape=shape,
+            classes=tuple(about["classes"]),
+            mean=tuple(about["mean"]),
+            std=tuple(about["std"]),
+            record=record,
+        )
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError) as problem:
+        raise FileError(f"{path} does not hold the weights of {record.experiment}: {problem}") from problem
+
+
+def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
+    """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of that named."""
+    trained = load_trained(folder)
+    source = datasets.load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
+    if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
+        raise UsageError(
+            f"The run of {folder} tells {len(trained.classes)} classes of {trained.shape} images apart; {source.name}"
+            f" has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
+        )
+    where = environment.device_for(device)
+    judge = engines.build(
+        "auto",
+        trained.network.to(where),
+        loss=trained.record.recipe["loss"],
+        label_smoothing=0.0,
+        shape=trained.shape,
+        batch=EVALUATION_BATCH,
+        device=where,
+        threads=environment.cores(),
+    )
+    test = source.to(where).test
+    loss, correct = evaluate(judge, test, trained.mean, trained.std)
+    return {
+        "experiment": trained.record.experiment,
+        "data": source.name,
+        "test_loss": loss,
+        "test_accuracy": percent(correct, len(test.labels)),
+        "correct": correct,
+        "tested": len(test.labels),
+    }
+
+
+def data_of(record: Record, directory: Path | None = None) -> Data:
+    """The data a record names, loaded again."""
+    about = record.data
+    return datasets.load(
+        str(about["source"]), directory=directory, holdout=int(about["holdout"]), seed=int(about["seed"])
+    )

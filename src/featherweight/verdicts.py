@@ -1,0 +1,67 @@
+"""Verdicts as people read them: tables for the terminal and the sentence of several seeds. Needs no torch."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from featherweight.budget import Budget
+from featherweight.record import Record, summarise
+
+
+def verdict_table(record: Record) -> Table:
+    """Each clause of the budget: what is allowed, what was measured, whether it holds."""
+    budget, verdict = Budget(**record.budget), record.verdict
+    table = Table(box=None, header_style="bold")
+    for heading in ("budget", "allowed", "measured", "holds"):
+        table.add_column(heading, justify="left" if heading == "budget" else "right")
+
+    def add(clause: str, allowed: str, measured: str, holds: bool) -> None:
+        table.add_row(clause, allowed, measured, "yes" if holds else "NO")
+
+    add(
+        "parameters",
+        f"fewer than {budget.parameters:,}",
+        f"{record.parameters:,}",
+        record.parameters < budget.parameters,
+    )
+    add("epochs", f"at most {budget.epochs}", str(len(record.rows)), len(record.rows) <= budget.epochs)
+    for row in record.rows[-budget.held :]:
+        allowed, measured = f"at least {budget.accuracy:.2f} %", f"{row.test_accuracy:.2f} %"
+        add(f"accuracy, epoch {row.epoch}", allowed, measured, row.test_accuracy >= budget.accuracy)
+    if len(record.rows) < budget.held:
+        add("epochs to judge by", f"at least {budget.held}", str(len(record.rows)), False)
+    table.caption = f"best epoch {verdict.best:.2f} %, which decides nothing"
+    table.caption_justify = "left"
+    return table
+
+
+def verdict_sentence(record: Record) -> str:
+    """Passed or failed, on what, by which figure, and the last epoch."""
+    verdict, data = record.verdict, record.data
+    word = "PASSED" if verdict.passed else "FAILED"
+    on = f"{data['holdout']:,} held-out images" if data["holdout"] else f"{data['test']:,} test images"
+    return f"{word} on {data['name']} ({on}): {verdict.reason}. Last epoch {verdict.last:.2f} %."
+
+
+def seeds_table(records: Sequence[Record]) -> Table:
+    """One line a seed: the last epoch, the worst of the last ones, the best, and the verdict."""
+    held = Budget(**records[0].budget).held
+    table = Table(box=None, header_style="bold")
+    for heading in ("seed", "last %", f"worst of last {held} %", "best %", "passed", "seconds"):
+        table.add_column(heading, justify="right")
+    for record in records:
+        verdict = record.verdict
+        figures = (f"{value:.2f}" for value in (verdict.last, verdict.worst_of_last, verdict.best))
+        table.add_row(str(record.seed), *figures, "yes" if verdict.passed else "NO", f"{record.train_seconds:.0f}")
+    return table
+
+
+def seeds_sentence(records: Sequence[Record]) -> str:
+    """Mean, standard deviation and worst of the last epochs, and how many runs passed."""
+    summary = summarise(records)
+    held = Budget(**records[0].budget).held
+    return (
+        f"{summary.passed} of {summary.runs} seeds passed. Last epoch: mean {summary.mean:.3f} %,"
+        f" standard deviation {summary.standard_deviation:.3f}, worst {summary.worst:.2f} %;"
+        f" worst of any last {held} epochs {summary.worst_of_last:.2f} %."
+    )

@@ -1,0 +1,87 @@
+import json
+import statistics
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from featherweight.budget import Budget
+from featherweight.errors import FileError, UsageError
+from featherweight.recipe import Recipe
+from featherweight.record import Record, Row, percent, read_record, summarise, write_record, write_text
+
+
+def record(seed: int = 0, accuracies: tuple[float, ...] = (99.4, 99.5)) -> Record:
+    rows = tuple(
+        Row(
+            epoch=n + 1,
+            lr=0.1,
+            train_loss=0.2,
+            train_accuracy=98.0,
+            test_loss=0.1,
+            test_accuracy=a,
+            seconds=1.5,
+        )
+        for n, a in enumerate(accuracies)
+    )
+    return Record(
+        experiment="f3",
+        seed=seed,
+        parameters=7570,
+        engine="torch",
+        budget=asdict(Budget(held=2)),
+        recipe=Recipe().to_json(),
+        data={"name": "mnist"},
+        environment={},
+        rows=rows,
+        finished=True,
+    )
+
+
+def test_percent_of_the_test_set_meets_its_literal_exactly() -> None:
+    assert all(percent(n, 10_000) == float(f"{n / 100:.2f}") for n in range(9_000, 10_001))
+
+
+def test_a_record_survives_its_file(tmp_path: Path) -> None:
+    write_record(record(), tmp_path / "record.json")
+    assert read_record(tmp_path) == record()
+    assert json.loads((tmp_path / "record.json").read_text())["verdict"]["passed"] is True
+
+
+def test_files_that_are_no_records(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no run at"):
+        read_record(tmp_path)
+    file = tmp_path / "record.json"
+    file.write_text('{"format": 1')
+    with pytest.raises(FileError, match="cannot be read as a record"):
+        read_record(tmp_path)
+    file.write_text("[]")
+    with pytest.raises(FileError, match="not a record of a run"):
+        read_record(tmp_path)
+    file.write_text(json.dumps(record().to_json() | {"format": 99}))
+    with pytest.raises(FileError, match="format 99; this version reads 1"):
+        read_record(tmp_path)
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "record.json"
+    with pytest.raises(FileError, match="could not be written"):
+        write_text(path, "new")  # its folder does not exist
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "taken").mkdir()
+    with pytest.raises(FileError, match="could not be written"):
+        write_text(tmp_path / "full" / "taken", "new")  # a folder has that name
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["taken"]
+
+
+def test_statistics_over_seeds() -> None:
+    runs = [record(0, (99.4, 99.5)), record(1, (99.3, 99.6)), record(2, (99.5, 99.4))]
+    summary = summarise(runs)
+    assert summary.mean == pytest.approx((99.5 + 99.6 + 99.4) / 3)
+    assert summary.standard_deviation == pytest.approx(statistics.stdev([99.5, 99.6, 99.4]))
+    assert summary.standard_deviation == pytest.approx(0.1)
+    assert (summary.worst, summary.worst_of_last, summary.passed, summary.runs) == (99.4, 99.3, 2, 3)
+    assert summary.per_seed == {0: 99.5, 1: 99.6, 2: 99.4}
+    assert summarise(runs[:1]).standard_deviation == 0.0
+    with pytest.raises(UsageError, match="no finished run"):
+        summarise([])
