@@ -106,6 +106,9 @@ def test_welch_rounds_degrees_of_freedom_down() -> None:
     # One side without spread: as many degrees as the other has, here 2 - 1 = 1, of 12.706; variance 2 / 2 = 1.
     assert welch([1.0, 3.0], [0.0, 0.0]) == pytest.approx((2.0, 12.706))
     assert welch([5.0, 5.0], [4.0, 4.0]) == (1.0, 0.0)
+    # Spreads alike up to the last bit: 6 degrees, of 2.447, though the floats give 5.999999999999999.
+    ours = [99.51, 99.26, 99.45, 99.24]
+    assert welch(ours, [99.4, 99.15, 99.34, 99.13])[1] == pytest.approx(2.447 * math.sqrt(2 * stats.tvar(ours) / 4))
 
 
 def test_welch_beyond_the_table_is_no_narrower_than_the_truth() -> None:
@@ -148,6 +151,11 @@ def test_overfits_quotes_the_epoch_that_decides() -> None:
     assert finding.figures == "epoch 2: train 99.15 %, test 99.00 %, standard error 0.099 points (seeds: 1)"
 
 
+def test_the_epoch_that_decides_has_the_fewest_errors_not_the_least_gap() -> None:
+    # A gap of 0.25 at 90 %, where the error is 0.3, is less than a gap of 0.12 at 99 %, where it is 0.0995.
+    assert outcome(overfits(from_epoch=1), run([90.0, 99.0], [90.25, 99.12])) == OPEN
+
+
 def test_overfits_with_a_test_of_100_percent_has_no_error() -> None:
     assert outcome(overfits(), run([100.0], 100.0)) == NO
     assert outcome(overfits(from_epoch=1), run([100.0, 99.0], [99.99, 99.5])) == NO
@@ -159,11 +167,14 @@ def test_underfits_is_train_below_test(gap: float, expected: str) -> None:
 
 
 def test_equal_means_are_no_difference_whatever_their_last_bits() -> None:
-    tests = (99.1, 99.2, 99.3)
-    trains = (99.3, 99.15, 99.15)
+    # Both add up to 297.21, but the means of the floats are 1.4e-14 apart.
+    tests = (99.09, 99.1, 99.02)
+    trains = (99.01, 99.08, 99.12)
     records = [run([a], b, seed) for seed, (a, b) in enumerate(zip(tests, trains, strict=True))]
     assert outcome(overfits(), *records) == NO
     assert outcome(underfits(), *records) == NO
+    parent = tuple(replace(one, experiment="x1") for one in runs(*tests))
+    assert outcome(beats_parent(), *runs(*trains), parent=parent) == NO
 
 
 @pytest.mark.parametrize(
@@ -171,6 +182,7 @@ def test_equal_means_are_no_difference_whatever_their_last_bits() -> None:
     # Of 60,000 the error at 99.3 % is 0.034, so that 99.38 and 99.40 are too near to 99.40 to say; of 10,000, 0.083.
     [
         (99.30, 99.40, YES),
+        (99.35, 99.40, YES),
         (99.30, 99.25, OPEN),
         (99.30, 99.20, NO),
         (99.38, 99.45, OPEN),
@@ -259,6 +271,7 @@ def test_fluctuates_down_as_much_as_up() -> None:
 )
 def test_stalls(after: float, expected: str) -> None:
     assert outcome(stalls(after_epoch=2), run([99.0, 98.5, after, 98.9])) == expected
+    assert outcome(stalls(after_epoch=4), run([99.0, 98.5, after, 98.9])) == OPEN  # nothing comes after
 
 
 def test_stalls_is_of_means_over_seeds() -> None:

@@ -220,8 +220,7 @@ def welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]
     """Difference of the means of two samples of two or more, and half of its 95 % interval (Welch, 1947)."""
     a, b = variance(ours) / len(ours), variance(theirs) / len(theirs)
     spread = a**2 / (len(ours) - 1) + b**2 / (len(theirs) - 1)
-    # Degrees of freedom are rounded down, which errs on the wide side; 1e-9 keeps 2.9999... from becoming 2.
-    freedom = int((a + b) ** 2 / spread + 1e-9) if spread else 1
+    freedom = int((a + b) ** 2 / spread + 1e-9) if spread else 1  # down, the wide side; 1e-9 is for 3.9999...
     return fmean(ours) - fmean(theirs), STUDENT_95[min(freedom, len(STUDENT_95)) - 1] * math.sqrt(a + b)
 
 
