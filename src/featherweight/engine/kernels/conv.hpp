@@ -153,6 +153,12 @@ struct Convolution {
                 }
     }
 
+    // Multiply-adds of one image of `height` rows of outputs.
+    double products(int height) const {
+        const double row = fast ? Row(width).points() * 3.0 : double(kernel) * kernel * width;
+        return row * height * groups * outputs * inputs;
+    }
+
     size_t room() const { return fast ? fast_room(inputs, width) : 0; }
 
     // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`, `scratch` `room()` vectors.
