@@ -263,7 +263,7 @@ def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
     needed = "a folder of images has one a class, two or more, and may have them in train and in test."
     assert refusal(tmp_path, UsageError) == f"{tmp_path} has 0 folders; {needed}"
     make(tmp_path, {"a": 3})
-    assert refusal(tmp_path, UsageError) == f"{tmp_path} has 1 folders; {needed}"
+    assert refusal(tmp_path, UsageError) == f"{tmp_path} has 1 sub-folder; {needed}"
     (tmp_path / "b").mkdir()
     assert refusal(tmp_path, UsageError).startswith(f"{tmp_path / 'b'} holds no picture; put some there (.png, .jpg")
     (tmp_path / "train").mkdir()
