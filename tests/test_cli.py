@@ -183,6 +183,25 @@ def test_wrong_use_is_one_sentence_and_its_status(run: Run, words: list[str], st
     assert sentence in err and "Traceback" not in err
 
 
+def test_data_that_is_damaged_is_status_3_and_named(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    for name in names:
+        (folder / f"{name}-ubyte").write_bytes(bytes((0, 0, 8, int(name[-1]))) + b"\0\0")
+    status, out, err = run("train", "--data", "mnist", "--data-dir", folder)
+    assert (status, out) == (3, "")
+    assert err.startswith("Error: ") and f"{names[0]}-ubyte" in err and err.count("\n") == 1
+
+
+def test_a_folder_without_pictures_is_status_2(run: Run, tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+    status, out, err = run("train", "--data", tmp_path / "pictures")
+    assert (status, out) == (2, "")
+    assert err.startswith("Error: ") and "cats" in err and err.count("\n") == 1
+
+
 def test_an_experiment_file_that_is_none(run: Run, tmp_path: Path) -> None:
     empty, broken = tmp_path / "empty.py", tmp_path / "broken.py"
     empty.write_text("")

@@ -261,14 +261,14 @@ def test_names_cannot_write_on_the_terminal(tmp_path: Path) -> None:
 
 def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
     needed = "a folder of images has one a class, two or more, and may have them in train and in test."
-    assert refusal(tmp_path, UsageError) == f"{tmp_path} has 0 folders; {needed}"
+    assert refusal(tmp_path, UsageError) == f"{tmp_path} has 0 sub-folders; {needed}"
     make(tmp_path, {"a": 3})
-    assert refusal(tmp_path, UsageError) == f"{tmp_path} has 1 folders; {needed}"
+    assert refusal(tmp_path, UsageError) == f"{tmp_path} has 1 sub-folder; {needed}"
     (tmp_path / "b").mkdir()
     assert refusal(tmp_path, UsageError).startswith(f"{tmp_path / 'b'} holds no picture; put some there (.png, .jpg")
     (tmp_path / "train").mkdir()
     (tmp_path / "test").mkdir()
-    assert refusal(tmp_path, UsageError) == f"{tmp_path / 'train'} has 0 folders; {needed}"
+    assert refusal(tmp_path, UsageError) == f"{tmp_path / 'train'} has 0 sub-folders; {needed}"
 
 
 def test_too_much_for_memory_is_refused_before_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

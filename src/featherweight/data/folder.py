@@ -96,8 +96,8 @@ def _classes(folder: Path, root: Path) -> tuple[str, ...]:
     names = tuple(child.name for child in _folders(folder, root))
     if len(names) < 2:
         raise UsageError(
-            f"{shown(folder)} has {len(names)} folders; a folder of images has one a class, two or more,"
-            " and may have them in train and in test."
+            f"{shown(folder)} has {len(names)} sub-folder{'s' * (len(names) != 1)}; a folder of images has one a class,"
+            " two or more, and may have them in train and in test."
         )
     return names
 
