@@ -1,4 +1,9 @@
-"""Training on the native engine follows PyTorch's, given the same dropout masks."""
+"""The losses of a training run on the native engine are PyTorch's at the same weights, with the same dropout masks.
+
+Two runs that only start from the same weights part within 200 steps, on whatever engines: one unit of rounding turns
+a ReLU on or off somewhere, and training amplifies it. On MNIST at a rate of 0.02, PyTorch in single and in double
+precision end 4e-2 apart. So at each step PyTorch starts from where the native engine is.
+"""
 
 import copy
 
@@ -12,7 +17,6 @@ from featherweight.engine.lowering import lower
 from test_native import Masked
 
 SHAPE = (1, 28, 28)
-RATE = 0.01  # at higher ones single and double precision part within 200 steps, in PyTorch itself
 pytestmark = pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
 
 
@@ -46,18 +50,22 @@ def losses(steps: int, batch: int) -> tuple[list[float], list[float]]:
     plan = native.Plan(program, batch=batch, threads=1, loss="cross_entropy", label_smoothing=0)
     settings = {"loss": "cross_entropy", "label_smoothing": 0.0, "shape": SHAPE, "batch": batch, "threads": 1}
     cpu = torch.device("cpu")
-    pairs = [(build(kind, n, **settings, device=cpu), torch.optim.SGD(n.parameters(), RATE, momentum=0.9))
-             for kind, n in (("native", network), ("torch", twin))]  # fmt: skip
+    native_step, torch_step = (
+        build(kind, bound, **settings, device=torch.device("cpu")).step
+        for kind, bound in (("native", network), ("torch", twin))
+    )
+    optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9)
     draws = torch.Generator().manual_seed(2)
     history: tuple[list[float], list[float]] = ([], [])
     for seed in range(steps):
         images, labels = blots(batch, draws)
         for dropout, node in zip(dropouts, dropping, strict=True):
             dropout.mask = plan.mask(program, node, batch, seed)
-        for (engine, optimizer), taken in zip(pairs, history, strict=True):
-            optimizer.zero_grad(set_to_none=False)
-            taken.append(engine.step(images, labels, seed)[0].item())
-            optimizer.step()
+        twin.load_state_dict(network.state_dict(), strict=False)
+        optimizer.zero_grad(set_to_none=False)
+        history[0].append(native_step(images, labels, seed)[0].item())
+        history[1].append(torch_step(images, labels, seed)[0].item())
+        optimizer.step()
     return history
 
 
@@ -65,6 +73,5 @@ def losses(steps: int, batch: int) -> tuple[list[float], list[float]]:
 def test_losses_of_the_first_steps_are_pytorch_s(steps, batch):
     ours, theirs = losses(steps, batch)
     apart = [abs(a - b) for a, b in zip(ours, theirs, strict=True)]
-    assert len(apart) == steps and max(apart) < 1e-3, max(apart)
+    assert len(apart) == steps and max(apart) < 1e-5, max(apart)
     assert theirs[-1] < theirs[0] / 1.5, theirs  # it learns
-    print(f"largest difference of {steps} losses: {max(apart):.1e}; last loss {ours[-1]:.4f}")
