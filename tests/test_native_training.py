@@ -49,7 +49,6 @@ def losses(steps: int, batch: int) -> tuple[list[float], list[float]]:
     assert len(dropping) == len(dropouts) == 6
     plan = native.Plan(program, batch=batch, threads=1, loss="cross_entropy", label_smoothing=0)
     settings = {"loss": "cross_entropy", "label_smoothing": 0.0, "shape": SHAPE, "batch": batch, "threads": 1}
-    cpu = torch.device("cpu")
     native_step, torch_step = (
         build(kind, bound, **settings, device=torch.device("cpu")).step
         for kind, bound in (("native", network), ("torch", twin))
