@@ -48,5 +48,6 @@ def test_multiply_adds_are_counted_by_hand():
     assert found.plain == 16 * (2 * 36 * 9 * 4 + 3 * 16 * 9 * 20)
     assert 0 < found.seconds < 1
     if engine.native.library().featherweight_lanes() == 16:
-        # A row of four outputs takes 6 points of 3 tap rows; one of six, four and two, 10.
-        assert found.executed == 16 * (2 * 36 * 9 * 4 + (2 * 4 * 18 + 6 * 30) * 20)
+        # A row of four outputs has 6 points; one of six, four and two, 10. Forward, two pairs of rows take 4 tap rows
+        # each; weights 3 for each of 4 rows; back to the input, rows 1-2 and 3-4 are pairs and 0 and 5 see one row.
+        assert found.executed == 16 * (2 * 36 * 9 * 4 + (6 * 8 + 6 * 12 + 10 * 10) * 20)

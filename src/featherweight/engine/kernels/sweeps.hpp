@@ -91,7 +91,7 @@ inline void Plan::convolution_back(int index, bool add) {
         else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, to);
         if (n.bias >= 0) channel_sums(g, s.biases.data + size_t(group) * g.c);
     }, true);
-    multiplied += s.fast ? s.forward->products(out.h) : double(s.weight_count) * out.h * out.w;
+    multiplied += s.fast ? s.fast->products(out.h) : double(s.weight_count) * out.h * out.w;
     if (!needs[n.in]) return;
     const int back_pad = n.stride == 1 ? n.kernel - 1 - n.pad : 0;
     s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, in.w);
