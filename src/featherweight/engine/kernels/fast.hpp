@@ -283,6 +283,12 @@ inline void fast_convolution(View in, View out, const FastWeights& u, const std:
                 if (step == 2) fast_pair_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, out.pitch, start, add, valid);
                 else fast_tile_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, start, add, valid);
                 w += size_t(blocks[b]) * in.c * point * (step == 2 ? 4 : 3);
+                // The next rows of outputs are not in the cache, and too far apart for it to foresee.
+                for (int i = 0; i < blocks[b] && y + step + 1 < out.h; i++)
+                    for (int v = 0; v < valid; v++) {
+                        __builtin_prefetch(to + i * out.plane + step * out.pitch + v, 1, 2);
+                        __builtin_prefetch(to + i * out.plane + (step + 1) * out.pitch + v, 1, 2);
+                    }
             }
         }
     }

@@ -192,6 +192,7 @@ void pooled_sums(const V* g, const V* y, const I* where, const V* x, size_t pitc
     for (int i = 0; i < w; i++, x += side) {
         const V d = at_maximum(g[i], y[i], factor, relu);
         V chosen = x[0];
+        for (int k = 0; k < side * side; k++) fetch(x + k / side * pitch + k % side);
         for (int ky = 0; ky < side; ky++)
             for (int kx = 0; kx < side; kx++) chosen = where[i] == I{} + (ky * side + kx) ? x[ky * pitch + kx] : chosen;
         sums.gradient += d;
@@ -278,6 +279,7 @@ void pooled_norm_row(const V* g, const V* y, const I* where, const V* x, size_t 
         const V d = at_maximum(g[i], y[i], factor, relu) * back.by_gradient;
         for (int ky = 0; ky < side; ky++)
             for (int kx = 0; kx < side; kx++) {
+                fetch(x + ky * pitch + kx);
                 V v = back.of(x[ky * pitch + kx]) + (where[i] == I{} + (ky * side + kx) ? d : all(0));
                 to[ky * to_pitch + kx] = add ? to[ky * to_pitch + kx] + v : v;
             }
