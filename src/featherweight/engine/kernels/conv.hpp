@@ -101,12 +101,14 @@ struct Convolution {
     std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
     const bool fast;
     FastWeights fast_weights;
+    std::vector<float> taps;  // of one block, on their way to `fast_weights`
 
     Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int width)
         : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), width(width),
           blocks(pieces(outputs, MOST_OUTPUTS)), runs(pieces(width, most_pixels(blocks[0]))),
           weights(size_t(groups) * outputs * inputs * kernel * kernel),
-          fast(groups == 1 && fast_pays(inputs, outputs, kernel, stride, width)) {
+          fast(groups == 1 && fast_pays(inputs, outputs, kernel, stride, width)),
+          fast_weights(fast ? inputs : 0, fast ? outputs : 0) {
         for (int b : blocks) {
             tiles.emplace_back();
             for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, b, r));
@@ -138,14 +140,15 @@ struct Convolution {
     }
 
     void pack_fast(const float* w, bool back) {
-        fast_weights.clear();
+        taps.resize(size_t(inputs) * MOST_OUTPUTS * 9);
         for (size_t o0 = 0, b = 0; b < blocks.size(); o0 += blocks[b++]) {
-            std::vector<float> taps;
+            float* to = taps.data();
             for (int c = 0; c < inputs; c++)
-                for (int o = 0; o < blocks[b]; o++)
-                    for (int k = 0; k < 9; k++)
-                        taps.push_back(back ? w[(c * outputs + o0 + o) * 9 + 8 - k] : w[((o0 + o) * inputs + c) * 9 + k]);
-            fast_weights.add(taps, inputs, blocks[b]);
+                for (int o = 0; o < blocks[b]; o++) {
+                    const float* from = w + (back ? c * outputs + o0 + o : (o0 + o) * inputs + c) * 9;
+                    for (int k = 0; k < 9; k++) *to++ = from[back ? 8 - k : k];
+                }
+            fast_weights.put(taps.data(), inputs, blocks[b], o0 * inputs);
         }
     }
 

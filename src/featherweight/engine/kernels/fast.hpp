@@ -208,37 +208,38 @@ inline size_t fast_room(int inputs, int width) { return size_t(RING + 1) * input
 struct FastWeights {
     std::vector<float> fours, twos, paired_fours, paired_twos;
 
-    template <int M>
-    static void put(const float* w, int count, int stride, std::vector<float>& to) {
-        float u[M + 2];
-        for (int o = 0; o < count; o++) {
-            Transform<M>::weights(w + o * stride, u);
-            to.insert(to.end(), u, u + M + 2);
-        }
-    }
+    FastWeights(size_t inputs, size_t outputs)
+        : fours(inputs * outputs * 3 * 6), twos(inputs * outputs * 3 * 4), paired_fours(inputs * outputs * 4 * 6),
+          paired_twos(inputs * outputs * 4 * 4) {}
 
-    // `taps` are [c][count][3][3] of one block.
-    void add(const std::vector<float>& taps, int channels, int count) {
-        float columns[4], mixed[4][4 * 3];
+    // Of one block, `taps` [c][count][3][3]; `before` is how many (output, input) pairs came earlier.
+    void put(const float* taps, int channels, int count, size_t before) {
+        float *four = &fours[before * 18], *two = &twos[before * 12];
+        float *paired_four = &paired_fours[before * 24], *paired_two = &paired_twos[before * 16];
         for (int c = 0; c < channels; c++)
-            for (int ky = 0; ky < 3; ky++) {
-                put<4>(&taps[size_t(c) * count * 9 + ky * 3], count, 9, fours);
-                put<2>(&taps[size_t(c) * count * 9 + ky * 3], count, 9, twos);
-            }
-        for (int j = 0; j < 4; j++)
-            for (int c = 0; c < channels; c++) {
-                for (int o = 0; o < count; o++)
-                    for (int kx = 0; kx < 3; kx++) {
-                        const float* w = &taps[(size_t(c) * count + o) * 9 + kx];
-                        const float column[3] = {w[0], w[3], w[6]};
-                        Transform<2>::weights(column, columns);
-                        mixed[j][o * 3 + kx] = columns[j];
-                    }
-                put<4>(mixed[j], count, 3, paired_fours);
-                put<2>(mixed[j], count, 3, paired_twos);
+            for (int ky = 0; ky < 3; ky++)
+                for (int o = 0; o < count; o++, four += 6, two += 4) {
+                    const float* row = taps + (c * count + o) * 9 + ky * 3;
+                    Transform<4>::weights(row, four);
+                    Transform<2>::weights(row, two);
+                }
+        for (int c = 0; c < channels; c++)
+            for (int o = 0; o < count; o++) {
+                float mixed[4][3];
+                for (int kx = 0; kx < 3; kx++) {
+                    const float* w = taps + (c * count + o) * 9 + kx;
+                    const float column[3] = {w[0], w[3], w[6]};
+                    float points[4];
+                    Transform<2>::weights(column, points);
+                    for (int j = 0; j < 4; j++) mixed[j][kx] = points[j];
+                }
+                for (int j = 0; j < 4; j++) {
+                    const int place = (j * channels + c) * count + o;
+                    Transform<4>::weights(mixed[j], paired_four + place * 6);
+                    Transform<2>::weights(mixed[j], paired_two + place * 4);
+                }
             }
     }
-    void clear() { fours.clear(), twos.clear(), paired_fours.clear(), paired_twos.clear(); }
 };
 
 // Rows of the kernel that lie inside the image for output row y; and how many output rows, one or two, to make at once.

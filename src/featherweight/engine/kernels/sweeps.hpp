@@ -153,11 +153,11 @@ inline void Plan::pass_back(int index, bool add) {
 }
 
 inline void Plan::pack_weights(bool back) {
-    for (size_t i = 0; i < nodes.size(); i++) {
-        if (nodes[i].kind != CONVOLUTION) continue;
+    team.run(int(nodes.size()), [this, back](int i, int) {
+        if (nodes[i].kind != CONVOLUTION) return;
         states[i]->forward->pack(call.value(nodes[i].weight));
         if (back && states[i]->back) states[i]->back->pack_back(call.value(nodes[i].weight));
-    }
+    });
 }
 
 // The batch's own mean and variance, group after group (Chan et al., 1983), and the running ones moved towards them.
