@@ -4,11 +4,15 @@ Target: 99.2 % at the last epoch, and the gap between training and test closed.
 Why: the step before spends nearly half of its weights on one kernel that only reads the map off, and learns the
 training digits by heart. Averaging does the reading for nothing; the weights go to the convolutions after the pool,
 where the parts of a digit are told apart; dropout keeps the rest from being learnt by heart.
+
+Analysis: It beats the step before. It overfits less. It does not hold 99.40 % for five epochs. What is left to gain is
+in the images and in the learning rate.
 """
 
 from torch import nn
 
 from featherweight.budget import Budget
+from featherweight.claims import Claim, beats_parent, holds, no, opinion, overfits_less
 from featherweight.experiment import Experiment
 from featherweight.layers import conv_norm_relu
 from featherweight.recipe import Recipe
@@ -39,4 +43,10 @@ experiment = Experiment(
     network=network,
     recipe=Recipe(epochs=15, batch=128, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False),
     budget=Budget(),
+    claims=(
+        Claim("It beats the step before.", beats_parent()),
+        Claim("It overfits less.", overfits_less()),
+        Claim("It does not hold 99.40 % for five epochs.", no(holds(99.4))),
+        opinion("What is left to gain is in the images and in the learning rate."),
+    ),
 )
