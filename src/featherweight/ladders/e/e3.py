@@ -1,0 +1,66 @@
+"""Harder images, and a high rate that is lowered.
+
+Target: 99.40 % in each of the last five epochs.
+Why: with the gap closed, the network is limited by the images it sees; changed ones are more to learn from, and a
+high rate that is lowered gets through them in 15 epochs.
+
+Open: The source gives random crop, rotation and perspective, and a rate of 0.3 that is lowered after 5 epochs,
+without their extent; we take windows down to 90 % of the side, 7 degrees, corners moved by up to 0.1, and a tenth of
+the rate after every 5 epochs. It reports 98.71 % of the training images and 99.45 % of the test images, both at epoch
+15.
+"""
+
+from torch import nn
+
+from featherweight.budget import Budget
+from featherweight.claims import Claim, holds, lowers_train_accuracy, opinion, reaches, underfits
+from featherweight.experiment import Experiment
+from featherweight.layers import conv_norm_relu
+from featherweight.recipe import Augment, Recipe, Step
+
+
+def network() -> nn.Sequential:
+    """Two convolutions, a pool, two more, a pool, a wide one, the average of each channel, and a linear layer."""
+    # fmt: off
+    return nn.Sequential(                                 # channels height width field
+        conv_norm_relu(1, 8, dropout=0.05),               #  8 26 26  3
+        conv_norm_relu(8, 11, dropout=0.05),              # 11 24 24  5
+        nn.MaxPool2d(2),                                  # 11 12 12  6
+        conv_norm_relu(11, 13, dropout=0.05),             # 13 10 10 10
+        conv_norm_relu(13, 16, dropout=0.05),             # 16  8  8 14
+        nn.MaxPool2d(2),                                  # 16  4  4 16
+        conv_norm_relu(16, 24, padding=1, dropout=0.05),  # 24  4  4 24
+        nn.AdaptiveAvgPool2d(1),                          # 24  1  1 36
+        nn.Flatten(),
+        nn.Linear(24, 10),
+        nn.LogSoftmax(dim=1),
+    )
+    # fmt: on
+
+
+experiment = Experiment(
+    id="e3",
+    parent="e2",
+    title="crop, rotation, perspective; rate 0.3, lowered every 5 epochs",
+    network=network,
+    recipe=Recipe(
+        epochs=15,
+        batch=128,
+        optimizer="sgd",
+        lr=0.3,
+        momentum=0.9,
+        nesterov=False,
+        schedule=Step(every_epochs=5, factor=0.1),
+        augment=Augment(crop=0.1, rotate_deg=7, perspective=0.1),
+        loss="nll",
+    ),
+    budget=Budget(),
+    claims=(
+        Claim("It underfits.", underfits()),
+        Claim("Harder training images are the reason.", lowers_train_accuracy()),
+        opinion("Augmentation alone stalls at 99.30 to 99.32 %."),
+        Claim("The schedule carries it over 99.40 %.", reaches()),
+        Claim("Ours: 99.40 % is held for the last three epochs.", holds(last=3)),
+    ),
+    claimed=99.45,
+)
