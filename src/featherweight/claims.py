@@ -9,6 +9,7 @@ Accuracies are percents, epochs count from 1. Train accuracies are as trained (a
 called clean. The test's standard error is that of drawing its images; as all seeds share them, seeds do not shrink it.
 """
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,11 +44,12 @@ class Evidence:
         data = {(*map(run.data.get, ("name", "train", "test", "holdout")),) for run in self.records + self.parent}
         _require(len(data) < 2, f"Claims compare runs on the same data; given {sorted(data)}.")
         for runs in filter(None, (self.records, self.parent)):
-            kind = (runs[0].experiment, runs[0].recipe, len(runs[0].rows) or 1)
-            alike = all((run.experiment, run.recipe, len(run.rows)) == kind for run in runs)
-            alike = alike and len({run.seed for run in runs}) == len(runs)
-            done = all(run.finished and run.clean_train_accuracy is not None for run in runs)
-            _require(alike and done, f"Claims need finished runs of one rung by one recipe, one a seed; {kind[0]}'s are not.")
+            # As JSON, where the tuple of a run just made and the list of one read back are the same.
+            kinds = {(run.experiment, json.dumps(run.recipe, sort_keys=True), len(run.rows)) for run in runs}
+            alike = len(kinds) == 1 and len({run.seed for run in runs}) == len(runs)
+            done = all(run.finished and run.rows and run.clean_train_accuracy is not None for run in runs)
+            wrong = f"Claims need finished runs of one rung and recipe, one a seed; {runs[0].experiment}'s are not."
+            _require(alike and done, wrong)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +175,8 @@ def stalls(after_epoch: int) -> Predicate:
         words = f"best up to epoch {after_epoch} {before:.2f} %, after it {after:.2f} %; {means[-1][3]}"
         return None if gains is None else not gains, words
 
-    rule = f"The best mean test accuracy after epoch {after_epoch} is not above the best up to it. Undecided if"
-    return Predicate(rule=f"{rule} above by no more than the standard error.", decide=decide, epochs=_epoch(after_epoch) + 1)
+    rule = f"The best mean test accuracy after epoch {after_epoch} is not above the best up to it. Undecided if above"
+    return Predicate(rule=f"{rule} within the standard error.", decide=decide, epochs=_epoch(after_epoch) + 1)
 
 
 def beats_parent() -> Predicate:
@@ -218,8 +220,7 @@ def welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]
     """Difference of the means of two samples of two or more, and half of its 95 % interval (Welch, 1947)."""
     a, b = variance(ours) / len(ours), variance(theirs) / len(theirs)
     spread = a**2 / (len(ours) - 1) + b**2 / (len(theirs) - 1)
-    # Degrees of freedom are rounded down, which errs on the wide side; 1e-9 keeps 2.9999... from becoming 2.
-    freedom = int((a + b) ** 2 / spread + 1e-9) if spread else 1
+    freedom = int((a + b) ** 2 / spread + 1e-9) if spread else 1  # down, the wide side; 1e-9 is for 3.9999...
     return fmean(ours) - fmean(theirs), STUDENT_95[min(freedom, len(STUDENT_95)) - 1] * math.sqrt(a + b)
 
 

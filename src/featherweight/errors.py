@@ -61,8 +61,8 @@ class InterruptedRunError(FeatherweightError):
 def nearest(given: str, allowed: Iterable[str]) -> str:
     """The clause that ends a message about an unknown name: the nearest valid one, then all of them.
 
-    >>> nearest("f4", ["f1", "f2", "c3"])
-    'did you mean f1? There are: f1, f2, c3.'
+    >>> nearest("c4", ["f1", "f2", "c3"])
+    'did you mean c3? There are: f1, f2, c3.'
     >>> nearest("zebra", ["sgd", "adam"])
     'there are: sgd, adam.'
     """

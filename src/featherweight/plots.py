@@ -30,17 +30,15 @@ def accuracy_curves(records: Sequence[Record]) -> "Figure":
     axes.axvspan(epochs[-1] - budget.held + 0.5, epochs[-1] + 0.5, color="#e8eef3", zorder=0)
     axes.axhline(budget.accuracy, color=TARGET, linestyle="--", linewidth=1.2)
     for record in records:
-        axes.plot(epochs, [row.train_accuracy for row in record.rows], color=TRAIN, linewidth=1, linestyle=":")
-        axes.plot(epochs, [row.test_accuracy for row in record.rows], color=TEST, linewidth=1.2, marker="o", markersize=3)
+        test, train = [[getattr(row, name) for row in record.rows] for name in ("test_accuracy", "train_accuracy")]
+        axes.plot(epochs, train, color=TRAIN, linewidth=1, linestyle=":")
+        axes.plot(epochs, test, color=TEST, linewidth=1.2, marker="o", markersize=3)
     axes.set(xlabel="epoch", ylabel="accuracy, %", ylim=(97, 100), xlim=(0.5, epochs[-1] + 0.5), xticks=epochs)
-    left = {"xycoords": ("axes fraction", "data"), "fontsize": 10, "xytext": (6, 4), "textcoords": "offset points"}
-    axes.annotate(f"target {budget.accuracy:.2f} %", (0, budget.accuracy), color=TARGET, **left)
-    last = records[0].rows[-1]
-    right = {"ha": "right", "fontsize": 10, "textcoords": "offset points", "xytext": (0, -16)}
-    axes.annotate("test set", (epochs[-1], last.test_accuracy), color=TEST, **right)
-    axes.annotate(f"judged: last {budget.held}", (epochs[-1] + 0.4, 97), color="#44586b", **(right | {"xytext": (0, 6)}))
-    train = records[0].rows[len(epochs) // 2]
-    axes.annotate("training, augmented", (train.epoch, train.train_accuracy), color="#555555", **right)
+    first, last = records[0].rows[len(epochs) // 2], records[0].rows[-1]
+    axes.text(0.7, budget.accuracy + 0.04, f"target {budget.accuracy:.2f} %", color=TARGET)
+    axes.text(last.epoch, last.test_accuracy - 0.12, "test set", color=TEST, ha="right", va="top")
+    axes.text(first.epoch, first.train_accuracy - 0.12, "training, augmented", color=TRAIN, va="top")
+    axes.text(last.epoch + 0.4, 97.04, f"judged: last {budget.held} epochs", color="#44586b", ha="right")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -1,5 +1,6 @@
 """What a training run tells while it goes on, and how it is shown: live bars on a terminal, plain lines elsewhere."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,6 +84,40 @@ def shown(to: IO[str], labels: bool) -> Iterator[Callable[[Event], None]]:
             yield show
     else:
         yield lambda event: _plain(event, to, labels)
+
+
+@contextmanager
+def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Yields a function that shows how a download comes on, on standard error: (file, bytes so far, bytes in all)."""
+    if not sys.stderr.isatty():
+        yield _said_once()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    known: dict[str, TaskID] = {}
+    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+
+        def show(file: str, done: int, total: int | None) -> None:
+            if file not in known:
+                known[file] = bars.add_task(file, total=total)
+            bars.update(known[file], completed=done, total=total)
+
+        yield show
+
+
+def _said_once() -> Callable[[str, int, int | None], None]:
+    """A line when a file begins; a bar would fill a log."""
+    said: set[str] = set()
+
+    def show(file: str, done: int, total: int | None) -> None:
+        if file not in said:
+            said.add(file)
+            print(f"downloading {file}", file=sys.stderr, flush=True)
+
+    return show
 
 
 def _line_of(event: Event, labels: bool) -> str | None:

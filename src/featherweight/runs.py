@@ -26,7 +26,7 @@ from torch import nn
 
 from featherweight import engine as engines
 from featherweight import environment
-from featherweight.anatomy import dissect
+from featherweight.anatomy import parameters_by_layer
 from featherweight.checkpoint import load_state, save_state
 from featherweight.data import Data
 from featherweight.engine import Engine
@@ -118,9 +118,10 @@ def prepare(
     shape = (channels, height, width)
     torch.manual_seed(draw_seed(seed, "weights"))
     network = experiment.build(channels=shape[0], classes=len(data.classes))
-    anatomy = dissect(network, shape)
+    layers = parameters_by_layer(network)
+    parameters = sum(count for _, count in layers)
     recipe = experiment.recipe
-    experiment.budget.check_before_training(anatomy.parameters, anatomy.largest(3), recipe.epochs)
+    experiment.budget.check_before_training(parameters, layers[:3], recipe.epochs)
     state = begin(network, recipe, where)
     data = data.to(where)
 
@@ -140,7 +141,7 @@ def prepare(
     record = Record(
         experiment=experiment.name,
         seed=seed,
-        parameters=anatomy.parameters,
+        parameters=parameters,
         engine=trainer.name,
         budget=asdict(experiment.budget),
         recipe=recipe.to_json(),

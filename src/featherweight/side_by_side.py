@@ -15,10 +15,11 @@ from typing import Any
 
 from featherweight import data as datasets
 from featherweight import runs
+from featherweight.data import Data
 from featherweight.environment import cores, device_for
 from featherweight.errors import FeatherweightError
 from featherweight.experiment import Experiment, find
-from featherweight.progress import Done, Event, Failed, Progress
+from featherweight.progress import Done, Event, Failed, Progress, downloads
 from featherweight.train import steps_in_epoch
 
 SHOW_SECONDS = 0.2
@@ -50,8 +51,7 @@ class Task:
 def check(task: Task) -> list[str]:
     """What can be wrong with a task is raised here, once, before processes are started; else its introduction."""
     experiment = _experiment(task)
-    data = datasets.load(task.data, directory=task.data_dir, holdout=task.holdout)
-    return runs.prepare(experiment, data, engine=task.engine, device=task.device, threads=1).introduction()
+    return runs.prepare(experiment, _data(task), engine=task.engine, device=task.device, threads=1).introduction()
 
 
 def _experiment(task: Task) -> Experiment:
@@ -61,13 +61,18 @@ def _experiment(task: Task) -> Experiment:
     return replace(experiment, recipe=experiment.recipe.with_epochs(task.epochs))
 
 
+def _data(task: Task) -> Data:
+    with downloads() as show:
+        return datasets.load(task.data, directory=task.data_dir, holdout=task.holdout, progress=show)
+
+
 def open_run(task: Task) -> runs.Run:
     """The run of a task, ready for its first (or next) step."""
     if task.resume:
         return runs.resume(task.resume, data_dir=task.data_dir, device=task.device)
     return runs.start(
         _experiment(task),
-        datasets.load(task.data, directory=task.data_dir, holdout=task.holdout),
+        _data(task),
         seed=task.seed,
         out=task.out,
         engine=task.engine,

@@ -16,7 +16,7 @@ The rules, all in one place:
   by s, global pooling by the number of units it pools, so that 7 x 7 units at jump 4 become one unit at
   "jump" 28; a linear layer, as the convolution it is, leaves it. A lone unit has no neighbour: its jump
   continues the formula.
-* Networks are walked in evaluation mode, on a copy without data: nothing of the network is read or changed
+* Networks are walked in evaluation mode, on a copy filled with zeros: nothing of the network is read or changed
   but shapes, and no random number is drawn. Hooks are not run.
 * What is not known exactly is refused by name, never counted as zero.
 
@@ -25,7 +25,8 @@ Networks" (Distill, 2019), with the window's start carried along, so that branch
 offsets.
 """
 
+from featherweight.anatomy.count import parameters_by_layer
 from featherweight.anatomy.rows import Anatomy, Row
 from featherweight.anatomy.walk import dissect
 
-__all__ = ["Anatomy", "Row", "dissect"]
+__all__ = ["Anatomy", "Row", "dissect", "parameters_by_layer"]

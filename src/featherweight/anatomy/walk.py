@@ -1,4 +1,4 @@
-"""The walk: a copy of the network without data runs once, and a rule follows every call of an operator."""
+"""The walk: a copy of the network, all zeros, runs once, and a rule follows every call of an operator."""
 
 import copy
 from collections import Counter
@@ -17,11 +17,11 @@ from featherweight.anatomy.rules import MEASURED, RULES, Effect, Units, check
 from featherweight.errors import UsageError
 
 _BATCH = 2  # with a single image, squeeze() would take the batch for a dimension to drop
-_SHAPE_QUERIES = frozenset(
-    "size shape dim ndim ndimension numel nelement len stride dtype device layout is_contiguous is_floating_point"
-    " is_complex is_sparse is_quantized is_nested is_cuda is_cpu is_mps is_meta is_leaf requires_grad grad_fn names"
-    " element_size itemsize nbytes get_device is_inference".split()
-)
+_SHAPE_QUERIES = """
+    size shape dim ndim ndimension numel nelement len stride dtype device layout is_contiguous is_floating_point
+    is_complex is_sparse is_quantized is_nested is_cuda is_cpu is_mps is_meta is_leaf requires_grad grad_fn
+    element_size itemsize nbytes get_device is_inference
+"""
 """What a network may ask of a tensor without reading its values."""
 
 
@@ -84,7 +84,7 @@ class _Recorder(TorchFunctionMode):
                 self._apply(name, args, kwargs, result)
         elif depends and (name == "setitem" or any(True for _ in _tensors(result))):
             self._refuse(name, "its windows are not known")
-        elif depends and name not in _SHAPE_QUERIES:
+        elif depends and name not in _SHAPE_QUERIES.split():
             self._refuse(name, "it reads pixels' values, and what a network does may not depend on them")
         return result
 

@@ -240,8 +240,10 @@ def _max_pool(module: nn.MaxPool2d, name: str, draft: _Draft) -> None:
         name,
         "is dilated or returns indices",
     )
-    # Backward, ReLU's output says what it let through and dropout kept; others' does not.
-    if draft.pending.get("act", NO_ACTIVATION) != RELU and ("act" in draft.pending or "drop" in draft.pending):
+    # Backward, ReLU's output says what it let through and dropout kept, others' does not; and norm's windows are apart.
+    act = draft.pending.get("act", NO_ACTIVATION)
+    fits = act == RELU or not {"act", "drop"} & draft.pending.keys()
+    if not fits or ("norm" in draft.pending and kernel != stride):
         draft.flush()
     draft.gather(("kernel",), kernel=kernel, stride=stride)
     draft.flush()

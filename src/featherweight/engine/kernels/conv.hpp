@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "fast.hpp"
 #include "lanes.hpp"
 
 namespace {
@@ -94,15 +95,18 @@ inline std::vector<int> pieces(int total, int most) {
 // One convolution bound to its shapes: which tile works where, and its weights in the tiles' order.
 struct Convolution {
     int groups, inputs, outputs;  // channels of one group
-    int kernel, stride, pad;
+    int kernel, stride, pad, width;
     std::vector<int> blocks, runs;
     std::vector<std::vector<ConvTile>> tiles;  // [block][run]
     std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
+    const bool fast;
+    FastWeights fast_weights;
 
     Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int width)
-        : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad),
+        : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), width(width),
           blocks(pieces(outputs, MOST_OUTPUTS)), runs(pieces(width, most_pixels(blocks[0]))),
-          weights(size_t(groups) * outputs * inputs * kernel * kernel) {
+          weights(size_t(groups) * outputs * inputs * kernel * kernel),
+          fast(groups == 1 && fast_pays(inputs, outputs, kernel, stride, width)) {
         for (int b : blocks) {
             tiles.emplace_back();
             for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, b, r));
@@ -111,6 +115,7 @@ struct Convolution {
 
     // From PyTorch's [outputs][inputs][ky][kx].
     void pack(const float* w) {
+        if (fast) return pack_fast(w, false);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int o0 = 0, b = 0, g = 0; g < groups * int(blocks.size()); g++, o0 += blocks[b], b = (b + 1) % int(blocks.size()))
@@ -121,6 +126,7 @@ struct Convolution {
 
     // For the way back: inputs and outputs change places and the kernel is turned by 180 degrees.
     void pack_back(const float* w) {
+        if (fast) return pack_fast(w, true);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int g = 0; g < groups; g++)
@@ -131,8 +137,27 @@ struct Convolution {
                             *to++ = w[((size_t(g) * inputs + c) * outputs + o0 + o) * taps + taps - 1 - k];
     }
 
-    // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`.
-    void run(View in, View out, const float* bias, bool add) const {
+    void pack_fast(const float* w, bool back) {
+        fast_weights.fours.clear();
+        fast_weights.twos.clear();
+        float taps[MOST_OUTPUTS * 3];
+        for (size_t o0 = 0, b = 0; b < blocks.size(); o0 += blocks[b++])
+            for (int c = 0; c < inputs; c++)
+                for (int ky = 0; ky < 3; ky++) {
+                    for (int o = 0; o < blocks[b]; o++)
+                        for (int kx = 0; kx < 3; kx++)
+                            taps[o * 3 + kx] = back ? w[((size_t(c) * outputs) + o0 + o) * 9 + 8 - ky * 3 - kx]
+                                                    : w[((o0 + o) * inputs + c) * 9 + ky * 3 + kx];
+                    FastWeights::put<4>(taps, blocks[b], 3, fast_weights.fours);
+                    FastWeights::put<2>(taps, blocks[b], 3, fast_weights.twos);
+                }
+    }
+
+    size_t room() const { return fast ? fast_room(inputs, width) : 0; }
+
+    // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`, `scratch` `room()` vectors.
+    void run(View in, View out, const float* bias, bool add, V* scratch) const {
+        if (fast) return fast_convolution(in, out, fast_weights, blocks, pad, bias, add, scratch);
         for (int g = 0; g < groups; g++)
             for (int y = 0; y < out.h; y++) {
                 int top = y * stride - pad;

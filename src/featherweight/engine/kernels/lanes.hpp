@@ -32,14 +32,26 @@ inline V lane_mask(int valid) {
     return lane_numbers() < all(float(valid)) ? all(1) : all(0);
 }
 
-// The lanes' sum, always by the same tree.
-inline float sum_of_lanes(V v) {
-    float s[LANES];
-    std::memcpy(s, &v, sizeof v);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) s[l] += s[l + half];
-    return s[0];
-}
+// The lanes' sum, always by the same tree: upper half to lower half.
+template <int N>
+struct Lanes {
+    typedef float Whole __attribute__((vector_size(4 * N)));
+    typedef float Half __attribute__((vector_size(2 * N)));
+    static float sum(Whole v) {
+        Half low, high;
+        std::memcpy(&low, &v, sizeof low);
+        std::memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+        return Lanes<N / 2>::sum(low + high);
+    }
+};
+
+template <>
+struct Lanes<2> {
+    typedef float Whole __attribute__((vector_size(8)));
+    static float sum(Whole v) { return v[0] + v[1]; }
+};
+
+inline float sum_of_lanes(V v) { return Lanes<LANES>::sum(v); }
 
 // e^z for z from -87 to 88 and clamped outside; NaN stays. Cephes' polynomial, 2 units in the last place.
 inline V exponential(V z) {
@@ -98,8 +110,9 @@ struct Grid {
     int c = 0, h = 0, w = 0, border = 0;
     Block<V> block;
     size_t pitch() const { return size_t(w) + 2 * border; }
-    // An odd number of vectors: planes a multiple of 4 KiB apart would share few cache sets.
-    size_t plane() const { return (pitch() * (size_t(h) + 2 * border)) | 1; }
+    // An odd number of vectors: planes a multiple of 4 KiB apart would share few cache sets. And at least one more than
+    // the pixels: the last tile of a row may read one past its end.
+    size_t plane() const { return (pitch() * (size_t(h) + 2 * border) + 1) | 1; }
     size_t size() const { return plane() * c; }
     View at(int slot) const {
         return {block.data + slot * size() + border * pitch() + border, c, h, w, pitch(), plane()};

@@ -86,17 +86,20 @@ inline ActivateRow activate_row_for(int act, int drop) {
     return rows[act][drop == ELEMENTS];
 }
 
-// The largest of kernel x kernel and where it stood, the first where several are equal (as in PyTorch).
-inline void max_pool_row(const V* rows, size_t pitch, int kernel, int stride, int w, V* to, I* where) {
+// The largest of kernel x kernel and where it stood, the first where several are equal (as in PyTorch). K = 0: at run time.
+template <int K>
+void max_pool_row(const V* rows, size_t pitch, int kernel, int stride, int w, V* to, I* where) {
+    const int side = K ? K : kernel;
     for (int x = 0; x < w; x++, rows += stride) {
         V most = rows[0];
         I place{};
-        for (int k = 1; k < kernel * kernel; k++) {
-            V v = rows[k / kernel * pitch + k % kernel];
-            I larger = (v > most) | (v != v);
-            most = larger ? v : most;
-            place = larger ? I{} + k : place;
-        }
+        for (int ky = 0; ky < side; ky++)
+            for (int kx = 0; kx < side; kx++) {
+                V v = rows[ky * pitch + kx];
+                I larger = (v > most) | (v != v);
+                most = larger ? v : most;
+                place = larger ? I{} + (ky * side + kx) : place;
+            }
         to[x] = most;
         where[x] = place;
     }
@@ -122,7 +125,7 @@ inline void forward_pass(View in, View out, const Affine* norm, int act, const D
                 int from = y * pool.stride + k;
                 activate(in.row(c, from), in.w, a, drop, factor, drop.row(c, from), rows + k * in.w);
             }
-            max_pool_row(rows, in.w, pool.kernel, pool.stride, out.w, out.row(c, y), where);
+            (pool.kernel == 2 ? max_pool_row<2> : max_pool_row<0>)(rows, in.w, pool.kernel, pool.stride, out.w, out.row(c, y), where);
             where += out.w;
         }
     }
@@ -137,21 +140,24 @@ template <int ACT, bool DRAWS>
 void gradient_row(const V* g, const V* y, const V* x, int w, Affine a, const Dropout& drop, V factor, U counter, V* to,
                   bool add, Sums& sums) {
     const V mean = all(a.mean), gain = all(a.gain), shift = all(a.shift);
-    V gradients[2] = {}, products[2] = {};
-    V keep[2] = {factor, factor};
-    for (int i = 0; i < w; i++) {
-        if constexpr (DRAWS && ACT != RELU)
-            if (i % 2 == 0) drop.pair(counter, i / 2, keep[0], keep[1]);
+    Sums s[2];
+    auto pixel = [&](int i, V keep, Sums& sum) {
         V centred = x[i] - mean, d;
         // What ReLU let through and dropout kept is what is above zero.
-        if constexpr (ACT == RELU) d = y[i] > all(0) ? g[i] * factor : all(0);
-        else d = g[i] * keep[i % 2] * slope<ACT>(centred * gain + shift);
-        gradients[i % 2] += d;
-        products[i % 2] += d * centred;
+        if constexpr (ACT == RELU) d = y[i] > all(0) ? g[i] * keep : all(0);
+        else d = g[i] * keep * slope<ACT>(centred * gain + shift);
+        sum.gradient += d;
+        sum.product += d * centred;
         to[i] = add ? to[i] + d : d;
+    };
+    for (int i = 0; i < w; i += 2) {
+        V left = factor, right = factor;
+        if constexpr (DRAWS && ACT != RELU) drop.pair(counter, i / 2, left, right);
+        pixel(i, left, s[0]);
+        if (i + 1 < w) pixel(i + 1, right, s[1]);
     }
-    sums.gradient += gradients[0] + gradients[1];
-    sums.product += products[0] + products[1];
+    sums.gradient += s[0].gradient + s[1].gradient;
+    sums.product += s[0].product + s[1].product;
 }
 
 using GradientRow = void (*)(const V*, const V*, const V*, int, Affine, const Dropout&, V, U, V*, bool, Sums&);
@@ -163,19 +169,31 @@ inline GradientRow gradient_row_for(int act, int drop) {
     return rows[act][drop == ELEMENTS];
 }
 
-// The same through a max pool, whose activation is ReLU, or none and nothing is dropped (the planner sees to it).
-inline void unpool_row(const V* g, const V* y, const I* where, const V* x, size_t x_pitch, Pool pool, int w, V mean,
-                       V factor, bool relu, V* to, size_t to_pitch, bool add, Sums& sums) {
-    for (int i = 0; i < w; i++, x += pool.stride, to += pool.stride) {
-        V d = relu ? (y[i] > all(0) ? g[i] * factor : all(0)) : g[i] * factor;
-        V chosen = mean;
-        for (int k = 0; k < pool.kernel * pool.kernel; k++) {
-            I here = where[i] == I{} + k;
-            size_t at = k / pool.kernel * to_pitch + k % pool.kernel;
-            V share = here ? d : all(0);
-            to[at] = add ? to[at] + share : share;
-            chosen = here ? x[k / pool.kernel * x_pitch + k % pool.kernel] : chosen;
-        }
+// The gradient that reached each maximum, before the pass's activation: ReLU, or none with nothing dropped.
+inline V at_maximum(V g, V y, V factor, bool relu) { return relu ? (y > all(0) ? g * factor : all(0)) : g * factor; }
+
+// The same through a max pool without norm: to where the maxima stood, zero to the others (or added to all).
+inline void unpool_row(const V* g, const V* y, const I* where, Pool pool, int w, V factor, bool relu, V* to, size_t pitch, bool add) {
+    for (int i = 0; i < w; i++, to += pool.stride) {
+        const V d = at_maximum(g[i], y[i], factor, relu);
+        for (int ky = 0, k = 0; ky < pool.kernel; ky++)
+            for (int kx = 0; kx < pool.kernel; kx++, k++) {
+                V share = where[i] == I{} + k ? d : all(0);
+                to[ky * pitch + kx] = add ? to[ky * pitch + kx] + share : share;
+            }
+    }
+}
+
+// The sums that norm needs of it; kernel and stride are equal. K = 0: the kernel at run time.
+template <int K>
+void pooled_sums(const V* g, const V* y, const I* where, const V* x, size_t pitch, int kernel, int w, V mean, V factor, bool relu,
+                 Sums& sums) {
+    const int side = K ? K : kernel;
+    for (int i = 0; i < w; i++, x += side) {
+        const V d = at_maximum(g[i], y[i], factor, relu);
+        V chosen = x[0];
+        for (int ky = 0; ky < side; ky++)
+            for (int kx = 0; kx < side; kx++) chosen = where[i] == I{} + (ky * side + kx) ? x[ky * pitch + kx] : chosen;
         sums.gradient += d;
         sums.product += d * (chosen - mean);
     }
@@ -191,26 +209,39 @@ inline bool tiles_exactly(View in, View out, Pool pool) {
     return pool.stride == pool.kernel && out.h * pool.stride == in.h && out.w * pool.stride == in.w;
 }
 
-// Backward of `forward_pass` up to the norm; `sums` gets one entry a channel where it is given.
-inline void backward_pass(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop,
-                          Pool pool, const I* where, bool add, Sums* sums) {
+// Backward of `forward_pass` up to the norm; `sums` gets one entry a channel where there is one.
+inline void backward_pass(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop, bool add,
+                          Sums* sums) {
     const GradientRow row = gradient_row_for(act, drop.kind);
-    const bool onto = add || !pool.apart();
-    if (pool.kernel > 1 && !add && !tiles_exactly(in, out, pool)) clear(to);
     for (int c = 0; c < in.c; c++) {
         const Affine a = norm ? norm[c] : Affine{};
         const V factor = drop.kind == ELEMENTS ? all(drop.scale) : drop.channel(c);
         Sums s;
-        for (int y = 0; y < out.h; y++) {
-            if (pool.kernel == 1) {
-                row(gradient.row(c, y), out.row(c, y), in.row(c, y), in.w, a, drop, factor, drop.row(c, y), to.row(c, y), add, s);
-                continue;
-            }
-            unpool_row(gradient.row(c, y), out.row(c, y), where, in.row(c, y * pool.stride), in.pitch, pool, out.w, all(a.mean),
-                       factor, act == RELU, to.row(c, y * pool.stride), to.pitch, onto, s);
-            where += out.w;
-        }
+        for (int y = 0; y < out.h; y++)
+            row(gradient.row(c, y), out.row(c, y), in.row(c, y), in.w, a, drop, factor, drop.row(c, y), to.row(c, y), add, s);
         if (sums) sums[c] = s;
+    }
+}
+
+inline void backward_pool(View gradient, View out, View to, int act, const Dropout& drop, Pool pool, const I* where, bool add) {
+    const bool onto = add || !pool.apart();
+    if (!add && !tiles_exactly(to, out, pool)) clear(to);
+    for (int c = 0; c < out.c; c++) {
+        const V factor = drop.kind == ELEMENTS ? all(drop.scale) : drop.channel(c);
+        for (int y = 0; y < out.h; y++, where += out.w)
+            unpool_row(gradient.row(c, y), out.row(c, y), where, pool, out.w, factor, act == RELU, to.row(c, y * pool.stride), to.pitch,
+                       onto);
+    }
+}
+
+inline void backward_pooled_sums(View gradient, View out, View in, const Affine* norm, int act, const Dropout& drop, int kernel,
+                                 const I* where, Sums* sums) {
+    for (int c = 0; c < in.c; c++) {
+        const V factor = drop.kind == ELEMENTS ? all(drop.scale) : drop.channel(c);
+        sums[c] = {};
+        for (int y = 0; y < out.h; y++, where += out.w)
+            (kernel == 2 ? pooled_sums<2> : pooled_sums<0>)(gradient.row(c, y), out.row(c, y), where, in.row(c, y * kernel), in.pitch,
+                                                            kernel, out.w, all(norm[c].mean), factor, act == RELU, sums[c]);
     }
 }
 
@@ -219,18 +250,55 @@ struct Line {  // of one channel: gradient * by_gradient + (x - mean) * by_input
 };
 
 // Through the norm: from the gradient before it to that of its input; lanes that hold no image get none.
+struct NormBack {
+    V mean, by_gradient, by_input, constant;
+    NormBack(Line l, V mask)
+        : mean(all(l.mean)), by_gradient(all(l.by_gradient) * mask), by_input(all(l.by_input) * mask), constant(all(l.constant) * mask) {}
+    V of(V g, V x) const { return g * by_gradient + of(x); }
+    V of(V x) const { return (x - mean) * by_input + constant; }
+};
+
 inline void backward_norm(View gradient, View in, View to, const Line* lines, V mask, bool add) {
     for (int c = 0; c < in.c; c++) {
-        const V mean = all(lines[c].mean), by_gradient = all(lines[c].by_gradient) * mask,
-                by_input = all(lines[c].by_input) * mask, constant = all(lines[c].constant) * mask;
+        const NormBack back(lines[c], mask);
         for (int y = 0; y < in.h; y++) {
             const V *g = gradient.row(c, y), *x = in.row(c, y);
             V* t = to.row(c, y);
-            for (int i = 0; i < in.w; i++) {
-                V d = g[i] * by_gradient + ((x[i] - mean) * by_input + constant);
-                t[i] = add ? t[i] + d : d;
-            }
+            if (add) for (int i = 0; i < in.w; i++) t[i] += back.of(g[i], x[i]);
+            else for (int i = 0; i < in.w; i++) t[i] = back.of(g[i], x[i]);
         }
+    }
+}
+
+template <int K>
+void pooled_norm_row(const V* g, const V* y, const I* where, const V* x, size_t pitch, int kernel, int w, const NormBack& back, V factor,
+                     bool relu, V* to, size_t to_pitch, bool add) {
+    const int side = K ? K : kernel;
+    for (int i = 0; i < w; i++, x += side, to += side) {
+        const V d = at_maximum(g[i], y[i], factor, relu) * back.by_gradient;
+        for (int ky = 0; ky < side; ky++)
+            for (int kx = 0; kx < side; kx++) {
+                V v = back.of(x[ky * pitch + kx]) + (where[i] == I{} + (ky * side + kx) ? d : all(0));
+                to[ky * to_pitch + kx] = add ? to[ky * to_pitch + kx] + v : v;
+            }
+    }
+}
+
+// The same where a max pool follows the norm: its gradient is never spread over the pixels before.
+inline void backward_pooled_norm(View gradient, View out, View in, View to, const Line* lines, V mask, int act, const Dropout& drop,
+                                 int kernel, const I* where, bool add) {
+    for (int c = 0; c < in.c; c++) {
+        const NormBack back(lines[c], mask);
+        const V factor = drop.kind == ELEMENTS ? all(drop.scale) : drop.channel(c);
+        for (int y = 0; y < out.h; y++, where += out.w)
+            (kernel == 2 ? pooled_norm_row<2> : pooled_norm_row<0>)(gradient.row(c, y), out.row(c, y), where, in.row(c, y * kernel),
+                                                                    in.pitch, kernel, out.w, back, factor, act == RELU,
+                                                                    to.row(c, y * kernel), to.pitch, add);
+        for (int y = 0; y < in.h; y++)  // what no window reaches
+            for (int x = y < out.h * kernel ? out.w * kernel : 0; x < in.w; x++) {
+                V v = back.of(in.row(c, y)[x]);
+                to.row(c, y)[x] = add ? to.row(c, y)[x] + v : v;
+            }
     }
 }
 

@@ -49,6 +49,7 @@ struct State {
     Block<float> weights, biases;  // partial gradients, [group][...]
     size_t weight_count = 0, weight_pitch = 0;
     bool linear = false;
+    std::unique_ptr<FastGradient> fast;
     std::vector<Affine> affine;
     std::vector<Line> lines;
     std::vector<Moments> moments;           // [group][c]
@@ -92,9 +93,11 @@ private:
     void task(bool training, Task t) { (training ? stages.back().tasks : evaluation).push_back(std::move(t)); }
 
     View value(int tensor, int slot) const { return values[tensor]->at(slot); }
-    View gradient(int tensor, int slot) const { return gradients[tensor]->at(slot); }
+    View gradient(int tensor, int slot, int thread) const { return gradients[tensor]->at(local[tensor] ? thread : slot); }
     Dropout dropout(const Node& n, int group, uint64_t seed) const;
     bool first_gradient(int tensor);
+    V* vectors(int thread) { return reinterpret_cast<V*>(scratch[thread].data); }
+    void need(size_t vectors) { room = std::max(room, vectors * LANES); }
 
     // between sweeps
     void pack_weights(bool back);
@@ -110,10 +113,12 @@ private:
     std::vector<std::shared_ptr<Grid>> gradients;
     std::vector<int> consumers;
     std::vector<bool> needs, written;
+    std::vector<bool> local;  // gradients that one sweep writes and the next reads: one for each thread stays in its cache
     std::vector<Stage> stages;
     std::vector<Task> evaluation;
     std::vector<Score> partial;
     std::vector<Block<float>> scratch;  // [thread]
+    size_t room = 0;
     int slots;
     Loss loss;
     bool log_output;
@@ -140,13 +145,15 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     evaluation.push_back([this, output](int slot, int group, int) {
         unpack_output(value(output, slot), this->log_output, call.valid(group), call.output + size_t(group) * LANES * sizes[output].c);
     });
-    task(true, [this, output](int slot, int group, int) {
-        View g = gradient(output, slot);
+    task(true, [this, output](int slot, int group, int thread) {
+        View g = gradient(output, slot, thread);
         partial[group] = loss_and_gradient(value(output, slot), g, this->loss, call.labels + size_t(group) * LANES,
                                            call.valid(group), call.count);
     });
     written.assign(tensors, false);
     for (int i = count - 1; i >= 0; i--) add_backward(i);
+    scratch = std::vector<Block<float>>(team.size());
+    for (auto& block : scratch) block.take(room);
 }
 
 inline void Plan::lay_out(const Size* shapes, int tensors) {
@@ -171,23 +178,25 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
         gradients[t]->border = gradient_border[t];
     }
     share_gradients();
-    size_t room = 0;
     for (const Node& n : nodes) {
         const Size &in = sizes[n.in], &out = sizes[n.out];
         room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 2 * LANES,
                          size_t(in.c) * 2 * LANES});
     }
-    scratch = std::vector<Block<float>>(team.size());
-    for (auto& block : scratch) block.take(room);
     for (auto& grid : values) grid->block.take(grid->size() * slots);
     for (int t = 0; t < tensors; t++)
-        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * slots);
+        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * (local[t] ? team.size() : slots));
 }
 
-// A pass rewrites its gradient in place where nobody else needs either side of it.
+// A norm after a convolution gives its gradient straight to it. Elsewhere a pass rewrites its gradient in place, where
+// nobody else needs either side of it.
 inline void Plan::share_gradients() {
-    for (const Node& n : nodes) {
-        if (n.kind != PASS || n.kernel != 1 || consumers[n.in] != 1 || !needs[n.in]) continue;
+    local.assign(gradients.size(), false);
+    for (size_t i = 0; i < nodes.size(); i++) {
+        const Node& n = nodes[i];
+        if (n.kind != PASS || consumers[n.in] != 1 || !needs[n.in]) continue;
+        local[n.in] = n.norm && i > 0 && nodes[i - 1].kind == CONVOLUTION && nodes[i - 1].out == n.in;
+        if (n.kernel != 1 || local[n.in]) continue;
         gradients[n.in]->border = std::max(gradients[n.in]->border, gradients[n.out]->border);
         for (size_t t = 0; t < gradients.size(); t++)
             if (gradients[t] == gradients[n.out] && int(t) != n.in) gradients[t] = gradients[n.in];

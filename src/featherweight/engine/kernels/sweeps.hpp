@@ -12,9 +12,10 @@ inline void Plan::add_forward(int index, bool training) {
         case CONVOLUTION:
             if (training) {
                 s.forward = std::make_unique<Convolution>(n.groups, in.c / n.groups, out.c / n.groups, n.kernel, n.stride, n.pad, out.w);
+                need(s.forward->room());
             }
-            task(training, [this, &n, &s](int slot, int, int) {
-                s.forward->run(value(n.in, slot), value(n.out, slot), call.value(n.bias), false);
+            task(training, [this, &n, &s](int slot, int, int thread) {
+                s.forward->run(value(n.in, slot), value(n.out, slot), call.value(n.bias), false, vectors(thread));
             });
             break;
         case PASS:
@@ -33,7 +34,7 @@ inline void Plan::add_forward(int index, bool training) {
             task(training, [this, &n, &s, training](int slot, int group, int thread) {
                 const Dropout drop = training ? dropout(n, group, call.seed) : Dropout{};
                 forward_pass(value(n.in, slot), value(n.out, slot), n.norm ? s.affine.data() : nullptr, n.act, drop,
-                             {n.kernel, n.stride}, reinterpret_cast<V*>(scratch[thread].data), s.where.data + slot * s.where_size);
+                             {n.kernel, n.stride}, vectors(thread), s.where.data + slot * s.where_size);
             });
             break;
         case AVERAGE:
@@ -54,18 +55,18 @@ inline void Plan::add_backward(int index) {
     if (!needs[n.out]) return;
     if (n.kind == ADD && needs[n.other]) {
         const bool add = !first_gradient(n.other);
-        task(true, [this, &n, add](int slot, int, int) { copy(gradient(n.out, slot), gradient(n.other, slot), add); });
+        task(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.other, slot, thread), add); });
     }
     const bool add = needs[n.in] && !first_gradient(n.in);
     if (n.kind == CONVOLUTION) convolution_back(index, add);
     if (n.kind == PASS) pass_back(index, add);
     if (!needs[n.in]) return;
     if (n.kind == AVERAGE)
-        task(true, [this, &n, add](int slot, int, int) {
-            average_pool_back(gradient(n.out, slot), gradient(n.in, slot), {n.kernel, n.stride}, add);
+        task(true, [this, &n, add](int slot, int, int thread) {
+            average_pool_back(gradient(n.out, slot, thread), gradient(n.in, slot, thread), {n.kernel, n.stride}, add);
         });
     if (n.kind == ADD || n.kind == COPY)
-        task(true, [this, &n, add](int slot, int, int) { copy(gradient(n.out, slot), gradient(n.in, slot), add); });
+        task(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.in, slot, thread), add); });
 }
 
 inline void Plan::convolution_back(int index, bool add) {
@@ -77,22 +78,28 @@ inline void Plan::convolution_back(int index, bool add) {
     s.weight_pitch = s.linear ? size_t(in.c + LANES - 1) / LANES * LANES : s.weight_count / out.c;
     s.weights.take(s.weight_pitch * out.c * slots);
     if (n.bias >= 0) s.biases.take(size_t(out.c) * slots);
+    if (n.groups == 1 && fast_pays(in.c, out.c, n.kernel, n.stride, out.w)) {
+        auto fast = std::make_unique<FastGradient>(in.c, out.c, out.h, out.w);
+        if (fast->pays()) need(fast->room()), s.fast = std::move(fast);
+    }
     task(true, [this, &n, &s](int slot, int group, int thread) {
-        const View x = value(n.in, slot), g = gradient(n.out, slot);
+        const View x = value(n.in, slot), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
+        else if (s.fast) s.fast->run(x, g, n.pad, to, vectors(thread));
         else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, to);
         if (n.bias >= 0) channel_sums(g, s.biases.data + size_t(group) * g.c);
     });
     if (!needs[n.in]) return;
     const int back_pad = n.stride == 1 ? n.kernel - 1 - n.pad : 0;
     s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, in.w);
+    need(s.back->room());
     if (n.stride > 1) {
         s.dilated.c = out.c, s.dilated.h = in.h + n.kernel - 1, s.dilated.w = in.w + n.kernel - 1;
         s.dilated.block.take(s.dilated.size() * team.size());
     }
     task(true, [this, &n, &s, add](int slot, int, int thread) {
-        View g = gradient(n.out, slot);
+        View g = gradient(n.out, slot, thread);
         if (n.stride > 1) {  // zeros between the pixels make of it a convolution of stride 1
             const View wide = s.dilated.at(thread);
             const int at = n.kernel - 1 - n.pad;
@@ -101,38 +108,44 @@ inline void Plan::convolution_back(int index, bool add) {
                     for (int x = 0; x < g.w; x++) wide.row(c, at + y * n.stride)[at + x * n.stride] = g.row(c, y)[x];
             g = wide;
         }
-        s.back->run(g, gradient(n.in, slot), nullptr, add);
+        s.back->run(g, gradient(n.in, slot, thread), nullptr, add, vectors(thread));
     });
 }
 
 inline void Plan::pass_back(int index, bool add) {
     const Node& n = nodes[index];
     State& s = *states[index];
-    const int channels = sizes[n.in].c;
-    if (!n.norm && !needs[n.in]) return;
-    // Where the result of the first half may not go straight to the input's gradient, it has a grid of its own.
-    std::shared_ptr<Grid> half = n.kernel == 1 && n.norm ? gradients[n.out] : gradients[n.in];
-    const bool apart = n.norm && n.kernel > 1 && (add || !needs[n.in]);
-    if (apart) {
-        half = std::make_shared<Grid>();
-        half->c = sizes[n.in].c, half->h = sizes[n.in].h, half->w = sizes[n.in].w;
-        half->block.take(half->size() * slots);
+    const bool pooled = n.kernel > 1;
+    if (!n.norm) {
+        if (needs[n.in])
+            task(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
+                const View g = gradient(n.out, slot, thread), y = value(n.out, slot), to = gradient(n.in, slot, thread);
+                const Dropout drop = dropout(n, group, call.seed);
+                if (pooled) backward_pool(g, y, to, n.act, drop, {n.kernel, n.stride}, s.where.data + slot * s.where_size, add);
+                else backward_pass(g, y, value(n.in, slot), to, nullptr, n.act, drop, add, nullptr);
+            });
+        return;
     }
-    s.sums.resize(n.norm ? size_t(slots) * channels : 0);
-    task(true, [this, &n, &s, half, add, channels](int slot, int group, int thread) {
-        Sums* sums = n.norm ? reinterpret_cast<Sums*>(scratch[thread].data) : nullptr;
-        backward_pass(gradient(n.out, slot), value(n.out, slot), value(n.in, slot), half->at(slot), n.norm ? s.affine.data() : nullptr,
-                      n.act, dropout(n, group, call.seed), {n.kernel, n.stride}, s.where.data + slot * s.where_size,
-                      add && !n.norm, sums);
-        for (int c = 0; sums && c < channels; c++)
+    const int channels = sizes[n.in].c;
+    s.sums.resize(size_t(slots) * channels);
+    task(true, [this, &n, &s, pooled, channels](int slot, int group, int thread) {
+        const View g = gradient(n.out, slot, thread), y = value(n.out, slot), x = value(n.in, slot);
+        const Dropout drop = dropout(n, group, call.seed);
+        Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
+        if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
+        else backward_pass(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
+        for (int c = 0; c < channels; c++)
             s.sums[size_t(group) * channels + c] = {sum_of_lanes(sums[c].gradient), sum_of_lanes(sums[c].product)};
     });
-    if (!n.norm) return;
     s.lines.resize(channels);
     close([this, index] { norm_gradients(index); });
     if (!needs[n.in]) return;
-    task(true, [this, &n, &s, half, add](int slot, int group, int) {
-        backward_norm(half->at(slot), value(n.in, slot), gradient(n.in, slot), s.lines.data(), lane_mask(call.valid(group)), add);
+    task(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
+        const View g = gradient(n.out, slot, thread), x = value(n.in, slot), to = gradient(n.in, slot, thread);
+        const V mask = lane_mask(call.valid(group));
+        if (pooled) backward_pooled_norm(g, value(n.out, slot), x, to, s.lines.data(), mask, n.act, dropout(n, group, call.seed),
+                                         n.kernel, s.where.data + slot * s.where_size, add);
+        else backward_norm(g, x, to, s.lines.data(), mask, add);
     });
 }
 

@@ -1,0 +1,279 @@
+// 3x3 convolutions of stride 1 with half the products (Winograd, 1980; Lavin and Gray, 2016), along rows alone:
+// M = 4 neighbouring outputs of a row cost 6 products a tap row instead of 12, M = 2 cost 4 instead of 6.
+//   outputs = A' [(G weights) * (B' inputs)],  and backward  weights = G' [(A outputs) * (B' inputs)].
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "lanes.hpp"
+
+namespace {
+
+template <int M>
+struct Transform;
+
+template <>
+struct Transform<4> {  // at the points 0, 1, -1, 2, -2 and infinity
+    static void weights(const float* w, float* u) {
+        u[0] = w[0] / 4;
+        u[1] = -(w[0] + w[1] + w[2]) / 6;
+        u[2] = -(w[0] - w[1] + w[2]) / 6;
+        u[3] = (w[0] + 2 * w[1] + 4 * w[2]) / 24;
+        u[4] = (w[0] - 2 * w[1] + 4 * w[2]) / 24;
+        u[5] = w[2];
+    }
+    static void weights_back(const V* u, V* w) {
+        V odd = all(1 / 12.0f) * (u[3] - u[4]) - all(1 / 6.0f) * (u[1] - u[2]);
+        V even = all(1 / 6.0f) * (u[1] + u[2]), far = u[3] + u[4];
+        w[0] = all(0.25f) * u[0] - even + all(1 / 24.0f) * far;
+        w[1] = odd;
+        w[2] = all(1 / 6.0f) * far - even + u[5];
+    }
+    static void inputs(const V* d, V* x) {
+        V even = d[4] - all(4) * d[2], odd = d[3] - all(4) * d[1];
+        V wide = d[4] - d[2], skew = all(2) * (d[3] - d[1]);
+        x[0] = all(4) * d[0] - all(5) * d[2] + d[4];
+        x[1] = even + odd;
+        x[2] = even - odd;
+        x[3] = wide + skew;
+        x[4] = wide - skew;
+        x[5] = all(4) * d[1] - all(5) * d[3] + d[5];
+    }
+    static void outputs(const V* m, V* y) {
+        V one = m[1] + m[2], minus = m[1] - m[2], two = m[3] + m[4], less = m[3] - m[4];
+        y[0] = m[0] + one + two;
+        y[1] = minus + all(2) * less;
+        y[2] = one + all(4) * two;
+        y[3] = minus + all(8) * less + m[5];
+    }
+    static void outputs_back(const V* y, V* m) {
+        V even = y[0] + y[2], odd = y[1] + y[3], far = y[0] + all(4) * y[2], skew = all(2) * y[1] + all(8) * y[3];
+        m[0] = y[0];
+        m[1] = even + odd;
+        m[2] = even - odd;
+        m[3] = far + skew;
+        m[4] = far - skew;
+        m[5] = y[3];
+    }
+};
+
+template <>
+struct Transform<2> {  // at the points 0, 1, -1 and infinity
+    static void weights(const float* w, float* u) {
+        u[0] = w[0];
+        u[1] = (w[0] + w[1] + w[2]) / 2;
+        u[2] = (w[0] - w[1] + w[2]) / 2;
+        u[3] = w[2];
+    }
+    static void weights_back(const V* u, V* w) {
+        V even = all(0.5f) * (u[1] + u[2]);
+        w[0] = u[0] + even;
+        w[1] = all(0.5f) * (u[1] - u[2]);
+        w[2] = even + u[3];
+    }
+    static void inputs(const V* d, V* x) {
+        x[0] = d[0] - d[2];
+        x[1] = d[1] + d[2];
+        x[2] = d[2] - d[1];
+        x[3] = d[3] - d[1];
+    }
+    static void outputs(const V* m, V* y) {
+        y[0] = m[0] + m[1] + m[2];
+        y[1] = m[1] - m[2] + m[3];
+    }
+    static void outputs_back(const V* y, V* m) {
+        m[0] = y[0];
+        m[1] = y[0] + y[1];
+        m[2] = y[0] - y[1];
+        m[3] = y[1];
+    }
+};
+
+// A row of `width` outputs as so many tiles of four, then of two; the last may reach past the end by one.
+struct Row {
+    int width, fours, twos;
+    explicit Row(int width) : width(width), fours(width / 4 + (width % 4 == 3)), twos(width % 4 == 1 || width % 4 == 2) {}
+    int points() const { return 6 * fours + 4 * twos; }
+    int valid(int x, int m) const { return std::min(m, width - x); }
+
+    void inputs(const V* in, V* to) const {  // `in` at the row's first tap
+        for (int t = 0; t < fours; t++) Transform<4>::inputs(in + 4 * t, to + 6 * t);
+        if (twos) Transform<2>::inputs(in + 4 * fours, to + 6 * fours);
+    }
+    void outputs_back(const V* gradient, V* to) const {
+        const int whole = fours - (width % 4 == 3);
+        for (int t = 0; t < whole; t++) Transform<4>::outputs_back(gradient + 4 * t, to + 6 * t);
+        if (whole < fours) {
+            const V y[4] = {gradient[width - 3], gradient[width - 2], gradient[width - 1], V{}};
+            Transform<4>::outputs_back(y, to + 6 * whole);
+        }
+        if (!twos) return;
+        const V y[2] = {gradient[4 * fours], width % 4 == 1 ? V{} : gradient[4 * fours + 1]};
+        Transform<2>::outputs_back(y, to + 6 * fours);
+    }
+};
+
+struct FastTaps {
+    const V* rows[3];  // transformed input rows of channel 0
+    size_t channel;    // from channel to channel
+    int channels, first_row, last_row;
+};
+
+template <int OB, int M>
+void fast_tile(const FastTaps& t, int at, const float* u, V* out, size_t out_plane, const float* bias, bool add, int valid) {
+    constexpr int P = M + 2;
+    V sum[OB][P] = {};
+    for (int c = 0; c < t.channels; c++, u += 3 * OB * P)
+        for (int ky = t.first_row; ky < t.last_row; ky++) {
+            const V* x = t.rows[ky] + c * t.channel + at;
+            const float* w = u + ky * OB * P;
+            UNROLL for (int p = 0; p < P; p++) {
+                V v = x[p];
+                UNROLL for (int o = 0; o < OB; o++) sum[o][p] += all(w[o * P + p]) * v;
+            }
+        }
+    UNROLL for (int o = 0; o < OB; o++) {
+        V y[M];
+        Transform<M>::outputs(sum[o], y);
+        V* to = out + o * out_plane;
+        for (int i = 0; i < valid; i++) to[i] = (bias ? y[i] + all(bias[o]) : y[i]) + (add ? to[i] : V{});
+    }
+}
+
+using FastTile = void (*)(const FastTaps&, int, const float*, V*, size_t, const float*, bool, int);
+
+inline FastTile fast_tile_for(int outputs, bool four) {
+    static constexpr FastTile fours[] = {fast_tile<1, 4>, fast_tile<2, 4>, fast_tile<3, 4>, fast_tile<4, 4>};
+    static constexpr FastTile twos[] = {fast_tile<1, 2>, fast_tile<2, 2>, fast_tile<3, 2>, fast_tile<4, 2>};
+    return (four ? fours : twos)[outputs - 1];
+}
+
+// Half the products pay where transforms are shared by several channels and sums have registers to stay in.
+inline bool fast_pays(int inputs, int outputs, int kernel, int stride, int width) {
+    return FW_REGISTERS >= 32 && kernel == 3 && stride == 1 && width > 1 && inputs > 2 && outputs > 2;
+}
+
+constexpr int RING = 4;  // transformed rows kept: three are needed at a time
+
+inline size_t fast_room(int inputs, int width) { return size_t(RING) * inputs * Row(width).points(); }
+
+// Transformed weights of one group in the tiles' order: [block][c][ky][o][p], for fours, then for twos.
+struct FastWeights {
+    std::vector<float> fours, twos;
+
+    template <int M>
+    static void put(const float* w, int count, int stride, std::vector<float>& to) {
+        float u[M + 2];
+        for (int o = 0; o < count; o++) {
+            Transform<M>::weights(w + o * stride, u);
+            to.insert(to.end(), u, u + M + 2);
+        }
+    }
+};
+
+inline void fast_convolution(View in, View out, const FastWeights& u, const std::vector<int>& blocks, int pad, const float* bias,
+                             bool add, V* ring) {
+    const Row row(out.w);
+    const size_t points = row.points(), ring_row = points * in.c;
+    int ready = 0;  // input rows transformed so far
+    for (int y = 0; y < out.h; y++) {
+        const int top = y - pad;
+        FastTaps t{{}, points, in.c, std::max(0, -top), std::min(3, in.h - top)};
+        for (; ready < top + t.last_row; ready++)
+            for (int c = 0; c < in.c; c++) row.inputs(in.row(c, ready) - pad, ring + ready % RING * ring_row + c * points);
+        for (int ky = t.first_row; ky < t.last_row; ky++) t.rows[ky] = ring + (top + ky) % RING * ring_row;
+        for (int tile = 0; tile < row.fours + row.twos; tile++) {
+            const bool four = tile < row.fours;
+            const float* w = (four ? u.fours : u.twos).data();
+            for (size_t b = 0, o = 0; b < blocks.size(); o += blocks[b++]) {
+                fast_tile_for(blocks[b], four)(t, 6 * tile, w, out.row(int(o), y) + 4 * tile, out.plane, bias ? bias + o : nullptr,
+                                               add, row.valid(4 * tile, four ? 4 : 2));
+                w += size_t(blocks[b]) * in.c * 3 * (four ? 6 : 4);
+            }
+        }
+    }
+}
+
+// sum[o][c][ky] += over rows and tiles of outputs[o] * inputs[c, ky rows down], at one point of the transform.
+template <int OB, int CB>
+void fast_weight_tile(const V* out, size_t out_channel, const V* in, size_t in_channel, size_t row, int rows, int tiles, int step,
+                      V* to, size_t outs) {
+    V sum[OB][CB][3];
+    UNROLL for (int o = 0; o < OB; o++)
+        UNROLL for (int k = 0; k < CB * 3; k++) sum[o][k / 3][k % 3] = to[o * outs + k];
+    for (int y = 0; y < rows; y++, out += row, in += row)
+        for (int t = 0; t < tiles; t++) {
+            V d[OB];
+            UNROLL for (int o = 0; o < OB; o++) d[o] = out[o * out_channel + t * step];
+            UNROLL for (int c = 0; c < CB; c++)
+                UNROLL for (int ky = 0; ky < 3; ky++) {
+                    V x = in[c * in_channel + ky * row + t * step];
+                    UNROLL for (int o = 0; o < OB; o++) sum[o][c][ky] += d[o] * x;
+                }
+        }
+    UNROLL for (int o = 0; o < OB; o++)
+        UNROLL for (int k = 0; k < CB * 3; k++) to[o * outs + k] = sum[o][k / 3][k % 3];
+}
+
+using FastWeightTile = void (*)(const V*, size_t, const V*, size_t, size_t, int, int, int, V*, size_t);
+
+inline FastWeightTile fast_weight_tile_for(int outputs, int inputs) {
+    static constexpr FastWeightTile tiles[4][2] = {{fast_weight_tile<1, 1>, fast_weight_tile<1, 2>},
+                                                   {fast_weight_tile<2, 1>, fast_weight_tile<2, 2>},
+                                                   {fast_weight_tile<3, 1>, fast_weight_tile<3, 2>},
+                                                   {fast_weight_tile<4, 1>, fast_weight_tile<4, 2>}};
+    return tiles[outputs - 1][inputs - 1];
+}
+
+struct FastGradient {  // scratch of a weight gradient: strips of rows that fit the second cache, and the sums
+    Row row;
+    int inputs, outputs, strip;
+    FastGradient(int inputs, int outputs, int height, int width) : row(width), inputs(inputs), outputs(outputs) {
+        const int fitting = int(size_t(512 << 10) / (sizeof(V) * row.points() * (inputs + outputs))) - 1;
+        strip = std::max(2, std::min(height, fitting));
+    }
+    size_t sums() const { return size_t(outputs) * inputs * 3 * (row.twos ? 10 : 6); }
+    size_t room() const { return sums() + size_t(row.points()) * (inputs * (strip + 2) + outputs * strip); }
+    // Sums of wide layers would not fit the cache; there the plain kernel is as good.
+    bool pays() const { return sums() * sizeof(V) <= (1 << 20); }
+
+    void run(View in, View out, int pad, float* to, V* scratch) const {
+        const size_t points = row.points(), outs = size_t(inputs) * 3, point = outs * outputs;
+        V *sum = scratch, *x = sum + sums(), *d = x + points * inputs * (strip + 2);
+        std::memset(static_cast<void*>(sum), 0, sums() * sizeof(V));
+        for (int first = 0; first < out.h; first += strip) {
+            const int rows = std::min(strip, out.h - first);
+            for (int c = 0; c < inputs; c++)
+                for (int y = 0; y < rows + 2; y++) row.inputs(in.row(c, first + y - pad) - pad, x + (size_t(c) * (strip + 2) + y) * points);
+            for (int o = 0; o < outputs; o++)
+                for (int y = 0; y < rows; y++) row.outputs_back(out.row(o, first + y), d + (size_t(o) * strip + y) * points);
+            for (int p = 0; p < 6; p++) strip_of(d + p, x + p, rows, row.fours, 6, sum + p * point);
+            for (int p = 0; p < 4 * row.twos; p++) strip_of(d + 6 * row.fours + p, x + 6 * row.fours + p, rows, 1, 1, sum + (6 + p) * point);
+        }
+        for (size_t k = 0; k < point; k++) {  // k counts [output][input][ky]
+            V u[6], w[3], two[3] = {};
+            for (int p = 0; p < 6; p++) u[p] = sum[p * point + k];
+            Transform<4>::weights_back(u, w);
+            if (row.twos) {
+                for (int p = 0; p < 4; p++) u[p] = sum[(6 + p) * point + k];
+                Transform<2>::weights_back(u, two);
+            }
+            for (int kx = 0; kx < 3; kx++) to[k * 3 + kx] = sum_of_lanes(w[kx] + two[kx]);
+        }
+    }
+
+private:
+    void strip_of(const V* d, const V* x, int rows, int tiles, int step, V* sum) const {
+        const size_t points = row.points(), outs = size_t(inputs) * 3;
+        for (int o = 0, ob; o < outputs; o += ob) {
+            ob = std::min(4, outputs - o);
+            for (int c = 0, cb; c < inputs; c += cb) {
+                cb = std::min(2, inputs - c);
+                fast_weight_tile_for(ob, cb)(d + size_t(o) * strip * points, strip * points, x + size_t(c) * (strip + 2) * points,
+                                             (strip + 2) * points, points, rows, tiles, step, sum + o * outs + c * 3, outs);
+            }
+        }
+    }
+};
+
+}  // namespace
