@@ -47,15 +47,17 @@ def test_the_loop_is_the_plain_one(kind: str) -> None:
         "adamw": lambda groups: torch.optim.AdamW(groups, lr=0.05),
     }
     optimizer = make[kind](_groups(network, 0.01))
-    data, step = toy.data(), 0
+    data, step, sums = toy.data(), 0, torch.zeros(2, 2)
     for epoch in range(2):
         generator = torch.Generator().manual_seed(draw_seed(0, "order", epoch))
         for at, chosen in enumerate(torch.randperm(53, generator=generator).split(16)):
             network.train()
             torch.manual_seed(draw_seed(0, "step", epoch, at))
             images = normalise(data.train.images[chosen], data.mean, data.std)
-            loss = F.cross_entropy(network(images), data.train.labels[chosen])
+            targets, scores = data.train.labels[chosen], network(images)
+            loss = F.cross_entropy(scores, targets)
             optimizer.zero_grad()
+            sums[epoch] += torch.tensor([loss.item() * len(chosen), float((scores.argmax(1) == targets).sum())])
             loss.backward()
             optimizer.step()
             keep = min(0.9, (1 + step) / (10 + step))
@@ -66,6 +68,9 @@ def test_the_loop_is_the_plain_one(kind: str) -> None:
     for name, value in ours.kept.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(value, average[name], rtol=1e-4, atol=1e-6)
+    for row, (loss_sum, right) in zip(ours.rows, sums.tolist(), strict=True):
+        assert row.train_loss == pytest.approx(loss_sum / 53, rel=1e-4)
+        assert row.train_accuracy == pytest.approx(100 * right / 53)
     network.load_state_dict(average)
     network.eval()
     scores = network(normalise(data.test.images, data.mean, data.std))

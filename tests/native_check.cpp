@@ -1,0 +1,66 @@
+// Runs programs that test_native_sanitizers.py wrote, each value in memory of exactly its size.
+// Usage: native_check FILE. Prints how many programs ran.
+#include "../src/featherweight/engine/kernels/engine.cpp"
+
+#include <cmath>
+#include <fstream>
+#include <iostream>
+
+template <class T>
+static T* filled(size_t count, float value) {
+    T* data = static_cast<T*>(std::malloc(std::max<size_t>(1, count * sizeof(T))));
+    for (size_t i = 0; i < count; i++) data[i] = T(value + 0.01f * float(i % 7));
+    return data;
+}
+
+int main(int, char** arguments) {
+    std::ifstream file(arguments[1]);
+    int programs = 0, batch, threads, nodes, tensors, values;
+    while (file >> batch >> threads >> nodes >> tensors >> values) {
+        std::vector<Node> program(nodes);
+        std::vector<Size> sizes(tensors);
+        for (Node& n : program) {
+            int32_t* whole = &n.kind;
+            for (int i = 0; i < 19; i++) file >> whole[i];
+            file >> n.eps >> n.momentum >> n.rate;
+        }
+        for (Size& s : sizes) file >> s.c >> s.h >> s.w;
+        std::vector<void*> places;
+        std::vector<float*> gradients;
+        for (int i = 0; i < values; i++) {
+            size_t count;
+            int counts;
+            file >> count >> counts;
+            places.push_back(counts ? static_cast<void*>(filled<int64_t>(count, 0)) : filled<float>(count, 0.1f));
+            gradients.push_back(counts ? nullptr : filled<float>(count, 0));
+        }
+        char error[200];
+        void* plan = featherweight_plan(program.data(), nodes, sizes.data(), tensors, batch, threads, 1, 0.1, 0, error);
+        const Size in = sizes[0], out = sizes[program.back().out];
+        for (int count : {batch, 2, batch - 1}) {
+            float* images = filled<float>(size_t(count) * in.c * in.h * in.w, 0.2f);
+            int64_t* labels = filled<int64_t>(count, 0);
+            float loss;
+            int64_t correct;
+            if (featherweight_step(plan, images, labels, count, 3, places.data(), gradients.data(), &loss, &correct) || !std::isfinite(loss)) {
+                std::cerr << "program " << programs << ": loss " << loss << "\n";
+                return 1;
+            }
+            float* output = filled<float>(size_t(count) * out.c, 0);
+            featherweight_scores(plan, images, count, places.data(), output);
+            std::free(images), std::free(labels), std::free(output);
+        }
+        for (int i = 0; i < nodes; i++)
+            if (program[i].kind == PASS && program[i].drop) {
+                const Size s = sizes[program[i].in];
+                float* mask = filled<float>(size_t(batch) * s.c * s.h * s.w, 0);
+                featherweight_mask(plan, i, batch, 3, mask);
+                std::free(mask);
+            }
+        featherweight_free(plan);
+        for (void* place : places) std::free(place);
+        for (float* gradient : gradients) std::free(gradient);
+        programs++;
+    }
+    std::cout << programs << "\n";
+}
