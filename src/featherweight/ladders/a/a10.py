@@ -7,6 +7,10 @@ over the limit of 8,000 parameters; it shows what the recipe gives when weights 
 Open: The source gives the layers, the rates and both logs, and not how much is dropped nor the augmentation; we take
 5 % of the channels and the rotation of the rung before. It reports up to 99.60 % of the test images, 99.58 % at the
 end, and 99.08 % of the training images.
+
+Analysis: Ours: it is over the limit of 8,000 parameters that its source sets. Ours: 99.40 % is held for the last five
+epochs. Ours: it beats the smaller network of the rung before. Ours: nothing is gained after epoch 15, where the rate
+falls to 0.0001.
 """
 
 from torch import nn

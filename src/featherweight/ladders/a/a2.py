@@ -6,6 +6,8 @@ heart; the layers stay, so that only the width can be what changes the result.
 
 Open: The source gives 25,000 to 29,999 parameters and no widths; we take widths that grow after the pool. It reports
 99.84 % of the training images and 99.23 % of the test images.
+
+Analysis: It overfits. Ours: it is still too large for the rule. Ours: it overfits less than the skeleton.
 """
 
 from torch import nn

@@ -5,6 +5,8 @@ Why: whatever comes next must work at this size; a plain network of it is what t
 
 Open: The source gives 6,600 to 6,800 parameters and no widths; we take about ten channels everywhere. It reports
 99.45 % of the training images at epoch 20 and 98.97 % of the test images at epoch 13.
+
+Analysis: It overfits. Ours: it falls short of 99.40 %. Ours: nothing is gained after epoch 13.
 """
 
 from torch import nn

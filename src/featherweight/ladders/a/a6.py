@@ -7,6 +7,8 @@ nothing and does not depend on where in the map something was found.
 Open: The source gives 4,400 to 4,600 parameters; dropping the kernel and nothing else leaves 4,404, and the averages
 of the last ten channels, one a digit, are the scores. It reports 98.74 % of the training images at epoch 20 and 99.28
 % of the test images at epoch 18.
+
+Analysis: It does not overfit. It needs more capacity. Ours: it loses nothing against the big kernel.
 """
 
 from torch import nn

@@ -6,6 +6,8 @@ look for thirty features, and the layer says which of them make a digit.
 
 Open: The source gives 6,400 to 6,600 parameters; the last convolution gets 30 channels. It reports 99.11 % of the
 training images and 99.36 % of the test images, both at epoch 20.
+
+Analysis: It underfits. Ours: it beats the network without the layer.
 """
 
 from torch import nn

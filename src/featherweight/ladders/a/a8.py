@@ -6,6 +6,9 @@ stopped learning from those it has.
 
 Open: The source gives the angle, -10 to 10 degrees; each image has its own draw here. It reports 98.36 % of the
 training images at epoch 17 and 99.34 % of the test images at epoch 12.
+
+Analysis: Training is hard enough now. The number of epochs must come down. Ours: nothing is gained after epoch 15, so
+it can.
 """
 
 from torch import nn

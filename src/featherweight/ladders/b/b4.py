@@ -6,6 +6,8 @@ on.
 
 Open: The source gives 0.01 after each convolution; we leave the last one out, whose outputs are the scores. It
 reports 99.24 % of the training images and 99.26 % of the test images.
+
+Analysis: Test accuracy is stable. It does not overfit. Ours: it overfits less than without dropout.
 """
 
 from torch import nn
@@ -42,7 +44,7 @@ experiment = Experiment(
     parent="b3",
     title="dropout 0.01",
     network=network,
-    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.01, momentum=0.9, nesterov=False, loss="nll"),
+    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False, loss="nll"),
     budget=Budget(),
     claims=(
         Claim("Test accuracy is stable.", no(fluctuates())),

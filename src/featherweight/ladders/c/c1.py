@@ -5,7 +5,11 @@ Why: mistakes of data and loop are found here or never; how well the network doe
 
 Open: The source gives 10,790 parameters, no norm and inefficient last layers, and no widths; these layers come to
 that number: a 4 x 4 kernel reads the map off, where an average would do, and one more layer mixes its ten outputs. We
-take SGD at 0.05 with momentum 0.9. It reports 99.22 % of the training images and 98.80 % of the test images.
+take SGD at 0.02 with momentum 0.9; without norms, higher rates begin slowly. It reports 99.22 % of the training
+images and 98.80 % of the test images.
+
+Analysis: It needs batch norm. It needs global average pooling. It overfits after five to six epochs. Ours: it is too
+large for the rule.
 """
 
 from torch import nn
@@ -38,7 +42,7 @@ experiment = Experiment(
     id="c1",
     title="set-up, a network under 100,000 parameters",
     network=network,
-    recipe=Recipe(epochs=15, batch=128, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False),
+    recipe=Recipe(epochs=15, batch=128, optimizer="sgd", lr=0.02, momentum=0.9, nesterov=False),
     budget=Budget(parameters=100_000),
     claims=(
         opinion("It needs batch norm."),

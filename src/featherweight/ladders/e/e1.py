@@ -7,6 +7,9 @@ turn to how well it generalises.
 Open: The source gives 7,547 parameters and a last big kernel, and no widths; these come to that number, with the pool
 at field 4 and a 5 x 5 kernel with bias. We take batches of 128 and SGD at 0.05 with momentum 0.9. It reports 99.75 %
 of the training images at epoch 15, and 99.31 % of the test images at epoch 13 and 99.15 % at the last.
+
+Analysis: Training is above the test from epoch 5 on. It cannot reach 99.40 % without regularisation. Ours: nothing is
+gained after epoch 13.
 """
 
 from torch import nn

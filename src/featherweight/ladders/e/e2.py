@@ -7,6 +7,9 @@ before it, and pooling after two convolutions sees strokes whole before they are
 Open: The source gives 7,873 parameters, the features and where the pools stand, and no widths nor how much is
 dropped; these widths come to that number, and we take 0.05. It reports 99.10 % of the training images and 99.26 % of
 the test images, both at epoch 15.
+
+Analysis: It does not overfit. Augmentation comes next. Ours: the gap is smaller than in the rung before. Ours: it
+falls short of 99.40 %.
 """
 
 from torch import nn
