@@ -5,7 +5,7 @@ Why: with the gap closed, the network is limited by the images it sees; changed 
 high rate that is lowered gets through them in 15 epochs.
 
 Open: The source gives random crop, rotation and perspective, and a rate of 0.3 that is lowered after 5 epochs,
-without their extent; we take windows down to 90 % of the side, 7 degrees, corners moved by up to 0.1, and a tenth of
+without their extent; we take windows down to 85 % of the side, 10 degrees, corners moved by up to 0.2, and a fifth of
 the rate after every 5 epochs. It reports 98.71 % of the training images and 99.45 % of the test images, both at epoch
 15.
 
@@ -23,19 +23,19 @@ from featherweight.recipe import Augment, Recipe, Step
 
 
 def network() -> nn.Sequential:
-    """Two convolutions, a pool, two more, a pool, a wide one, the average of each channel, and a linear layer."""
+    """Two convolutions, a pool, two more, a pool, one more, the average of each channel, and a linear layer."""
     # fmt: off
     return nn.Sequential(                                 # channels height width field
-        conv_norm_relu(1, 8, dropout=0.05),               #  8 26 26  3
-        conv_norm_relu(8, 11, dropout=0.05),              # 11 24 24  5
-        nn.MaxPool2d(2),                                  # 11 12 12  6
-        conv_norm_relu(11, 13, dropout=0.05),             # 13 10 10 10
-        conv_norm_relu(13, 16, dropout=0.05),             # 16  8  8 14
-        nn.MaxPool2d(2),                                  # 16  4  4 16
-        conv_norm_relu(16, 24, padding=1, dropout=0.05),  # 24  4  4 24
-        nn.AdaptiveAvgPool2d(1),                          # 24  1  1 36
+        conv_norm_relu(1, 14, dropout=0.03),              # 14 26 26  3
+        conv_norm_relu(14, 14, dropout=0.03),             # 14 24 24  5
+        nn.MaxPool2d(2),                                  # 14 12 12  6
+        conv_norm_relu(14, 14, dropout=0.03),             # 14 10 10 10
+        conv_norm_relu(14, 15, dropout=0.03),             # 15  8  8 14
+        nn.MaxPool2d(2),                                  # 15  4  4 16
+        conv_norm_relu(15, 15, padding=1, dropout=0.03),  # 15  4  4 24
+        nn.AdaptiveAvgPool2d(1),                          # 15  1  1 36
         nn.Flatten(),
-        nn.Linear(24, 10),
+        nn.Linear(15, 10),
         nn.LogSoftmax(dim=1),
     )
     # fmt: on
@@ -53,8 +53,8 @@ experiment = Experiment(
         lr=0.3,
         momentum=0.9,
         nesterov=False,
-        schedule=Step(every_epochs=5, factor=0.1),
-        augment=Augment(crop=0.1, rotate_deg=7, perspective=0.1),
+        schedule=Step(every_epochs=5, factor=0.2),
+        augment=Augment(crop=0.15, rotate_deg=10, perspective=0.2),
         loss="nll",
     ),
     budget=Budget(),
