@@ -7,6 +7,9 @@ from typing import Any
 from featherweight.experiment import find
 from featherweight.record import Record, Row
 
+MNIST = {"name": "mnist", "source": "mnist", "train": 60_000, "test": 10_000, "holdout": 0,
+         "shape": [1, 28, 28], "classes": list("0123456789")}  # fmt: skip
+
 
 def record(id: str, tests: Sequence[float], seed: int = 0, *, train: float = 98.0, **changed: Any) -> Record:
     """A finished run of this rung with these test accuracies, one an epoch."""
@@ -22,7 +25,7 @@ def record(id: str, tests: Sequence[float], seed: int = 0, *, train: float = 98.
         "engine": "native",
         "budget": asdict(experiment.budget),
         "recipe": experiment.recipe.to_json(),
-        "data": {"name": "mnist", "source": "mnist", "train": 60_000, "test": 10_000, "holdout": 0},
+        "data": MNIST,
         "environment": {"torch": "2.13.0", "threads": 1},
         "rows": rows,
         "clean_train_accuracy": 99.0,

@@ -15,7 +15,7 @@ from featherweight.console import run_ladder
 from featherweight.experiment import find
 from featherweight.progress import Done, Failed, shown
 from featherweight.record import read_record, write_record
-from made import record
+from made import MNIST, record
 from test_cli import Run, run  # noqa: F401 -- a fixture
 
 FINISHED = [record("c3", [99.0] * 15, seed) for seed in (0, 1)]
@@ -28,17 +28,18 @@ def test_finished_and_unfinished_runs(tmp_path: Path) -> None:
         "c3-seed1": record("c3", [99.0] * 4, 1, finished=False),
         "c3-seed10": record("c3", [99.0] * 15, 10),
         "c3-seed2": record("c3", [99.0] * 15, 2, recipe={}),
-        "c3-seed3": record("c3", [99.0] * 15, 3, data={"source": "digits", "holdout": 0}),
-        "c3-seed4": record("c3", [99.0] * 15, 4, data={"source": "mnist", "holdout": 5000}),
+        "c3-seed3": record("c3", [99.0] * 15, 3, data=MNIST | {"source": "digits"}),
+        "c3-seed4": record("c3", [99.0] * 15, 4, data=MNIST | {"holdout": 5000}),
+        "c3-seed5": record("c3", [99.0] * 15, 5, parameters=6_137),
     }
     for name, one in cases.items():
         (tmp_path / name).mkdir()
         write_record(one, tmp_path / name / "record.json")
-    found = runs.finished_runs(c3, [tmp_path], range(5), "mnist")
+    found = runs.finished_runs(c3, [tmp_path], range(6), "mnist")
     assert [one.seed for one in found] == [0]
-    taken_up = {seed: runs.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(5)}
+    taken_up = {seed: runs.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(6)}
     assert {seed: path for seed, path in taken_up.items() if path} == {1: tmp_path / "c3-seed1"}
-    assert [one.seed for one in runs.finished_runs(c3, [tmp_path], range(5), "digits")] == [3]
+    assert [one.seed for one in runs.finished_runs(c3, [tmp_path], range(6), "digits")] == [3]
 
 
 def test_committed_records_count_as_finished(tmp_path: Path) -> None:

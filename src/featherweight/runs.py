@@ -292,5 +292,8 @@ def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str)
 
 def _is_of(record: Record, experiment: Experiment, seed: int, source: str) -> bool:
     recipe = json.loads(json.dumps(experiment.recipe.to_json()))
-    same = (record.experiment, record.seed, record.recipe) == (experiment.name, seed, recipe)
-    return same and record.data["source"] == source and record.data["holdout"] == 0
+    if (record.experiment, record.seed, record.recipe) != (experiment.name, seed, recipe):
+        return False
+    network = experiment.build(channels=record.data["shape"][0], classes=len(record.data["classes"]))
+    same_network = record.parameters == sum(p.numel() for p in network.parameters())
+    return same_network and record.data["source"] == source and record.data["holdout"] == 0
