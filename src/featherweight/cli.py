@@ -68,15 +68,19 @@ def list_(as_json: Json = False) -> None:
     table = Table(box=None, header_style="bold")
     table.add_column("id")
     table.add_column("what changed")
-    for heading in ("parameters", "epochs", "claimed %", "measured %", "within budget"):
+    for heading in ("parameters", "epochs", "claimed %", "measured %", "within budget", "the rule"):
         table.add_column(heading, justify="right")
     for entry in entries:
-        passed = {True: "yes", False: "no", None: "not run"}[entry["passed"]]
+        verdicts = ({True: "yes", False: "no", None: "not run"}[entry[name]] for name in ("passed", "rule"))
         claimed, measured = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
         cells = (entry["id"], entry["title"], f"{entry['parameters']:,}", str(entry["epochs"]))
-        table.add_row(*cells, claimed, measured, passed)
+        table.add_row(*cells, claimed, measured, *verdicts)
     Console().print(table)
-    print("claimed: a source's best epoch on one seed; measured: our last epoch, mean over seeds.")
+    print(
+        "claimed: a source's best epoch on one seed; measured: our last epoch, mean over seeds.\n"
+        "within budget: each seed kept to the experiment's own; the rule: to fewer than 8,000 parameters, at most 15"
+        " epochs,\n99.40 % in each of the last five (d1: fewer than 20,000 parameters, fewer than 20 epochs)."
+    )
 
 
 def _index() -> list[dict[str, Any]]:
@@ -158,19 +162,25 @@ def train(
 
 @app.command()
 def ladder(
-    letter: Annotated[str, typer.Argument(help="The ladder, such as f.")],
+    letter: Annotated[
+        str | None, typer.Argument(help="The ladder, such as f. None, with --write: train nothing.")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
     data: DataName = "mnist",
     data_dir: DataDir = None,
-    out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
     write: Annotated[
         bool,
         typer.Option("--write", help="In a source tree: keep the records and rewrite every place that quotes one."),
     ] = False,
 ) -> None:
-    """Run a ladder's rungs in order, leaving out what is finished, and print what each reached."""
-    from featherweight.console import run_ladder
+    """Run a ladder's rungs in order, going on where it was stopped, and write its page: targets, changes, results."""
+    from featherweight.console import run_ladder, write_up
 
+    if letter is None and not write:
+        raise UsageError("Name a ladder, such as f; only --write does without, which rewrites what quotes records.")
+    if letter is None:
+        raise typer.Exit(write_up())
     raise typer.Exit(run_ladder(letter, seeds=seeds, data=data, data_dir=data_dir, out=out, write=write))
 
 

@@ -45,6 +45,35 @@ def accuracy_curves(records: Sequence[Record]) -> "Figure":
     return figure
 
 
+def ladder_curves(records: Sequence[Record]) -> "Figure":
+    """A panel for each experiment that the records are of, in their order: test accuracy by epoch, a line a seed.
+
+    Training accuracy is dotted. All panels share their axes, so that rungs can be compared; the axis starts at 97 %.
+    """
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(record.experiment for record in records))
+    rows = (len(names) + 3) // 4
+    figure = Figure(figsize=(11, 0.6 + 2.1 * rows), layout="constrained")
+    panels = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False).flat
+    for axes, name in zip(panels, names, strict=False):
+        runs = [record for record in records if record.experiment == name]
+        axes.axhline(Budget(**runs[0].budget).accuracy, color=TARGET, linestyle="--", linewidth=1)
+        for record in runs:
+            epochs = [row.epoch for row in record.rows]
+            axes.plot(epochs, [row.train_accuracy for row in record.rows], color=TRAIN, linewidth=1, linestyle=":")
+            axes.plot(epochs, [row.test_accuracy for row in record.rows], color=TEST, linewidth=1)
+        axes.set(title=name, ylim=(97, 100))
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    for axes in list(figure.axes)[len(names) :]:
+        axes.remove()
+    figure.supxlabel("epoch")
+    figure.supylabel("accuracy, %: test (solid), training (dotted), target (dashed)", fontsize=9)
+    return figure
+
+
 def digest(records: Sequence[Record]) -> str:
     """Of the figures a picture is drawn from; written into it, so that a stale picture can be told."""
     rows = [[(row.epoch, row.test_accuracy, row.train_accuracy) for row in record.rows] for record in records]
