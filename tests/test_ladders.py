@@ -73,7 +73,7 @@ def test_where_a_schedule_watches_the_test_set_the_file_says_so() -> None:
     plateaus = [find(id) for id in ids() if isinstance(find(id).recipe.schedule, Plateau)]
     assert [rung.id for rung in plateaus] == ["a9", "b6"]
     for rung in plateaus:
-        assert isinstance(rung.recipe.schedule, Plateau) and rung.recipe.schedule.quantity == "test_loss"
+        assert isinstance(rung.recipe.schedule, Plateau) and rung.recipe.schedule.quantity == "test_accuracy"
         assert "the test set has a say in its own result" in " ".join(rung.text.split())
 
 
@@ -212,7 +212,7 @@ def test_differences(id: str, expected: list[str]) -> None:
 def test_differences_of_a_schedule() -> None:
     b6, b5 = find("b6"), find("b5")
     assert differences(b6, b5) == [
-        "`schedule` constant → plateau (quantity test_loss, factor 0.1, patience_epochs 2, threshold 0.001)"
+        "`schedule` constant → plateau (quantity test_accuracy, factor 0.1, patience_epochs 2, threshold 0.001)"
     ]
     assert differences(b5, b5) == []
 

@@ -86,7 +86,7 @@ def with_part(source: str, label: str, sentences: str) -> str:
     kept = [part for part in docstring.split("\n\n") if not part.startswith(f"{label}: ")]
     later = [part for part in kept if part.startswith("Analysis: ")]
     at = kept.index(later[0]) if later else len(kept)
-    kept.insert(at, textwrap.fill(f"{label}: {sentences}", 118, break_long_words=False, break_on_hyphens=False))
+    kept.insert(at, textwrap.fill(f"{label}: {sentences}", 120, break_long_words=False, break_on_hyphens=False))
     return "\n\n".join(kept) + end + rest
 
 

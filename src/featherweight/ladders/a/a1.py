@@ -8,8 +8,8 @@ Open: The source gives the number of parameters and no layers, rate or momentum;
 field 7 and a 5 x 5 kernel that reads the map off, as the lighter rungs have, and the rate of 0.01 at which its last
 rung starts, with momentum 0.9. It reports 99.94 % of the training images and 99.41 % of the test images.
 
-Analysis: It has too many parameters. It overfits. Ours: capacity alone reaches 99.40 % at some epoch. Ours: nothing
-is gained after epoch 10.
+Analysis: It has too many parameters. It overfits. Ours: capacity alone reaches 99.40 % at some epoch. Ours: nothing is
+gained after epoch 10.
 """
 
 from torch import nn

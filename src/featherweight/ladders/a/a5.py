@@ -6,8 +6,8 @@ Why: the rung before learns the training digits by heart; dropout makes that har
 Open: The source does not say how much is dropped; we take 5 % of the numbers after each norm. It reports 98.90 % of
 the training images at epoch 19 and 99.30 % of the test images at epoch 18.
 
-Analysis: It underfits. The regularisation is the reason. Capacity is now the limit. Ours: it beats the network
-without dropout.
+Analysis: It underfits. The regularisation is the reason. Capacity is now the limit. Ours: it beats the network without
+dropout.
 """
 
 from torch import nn

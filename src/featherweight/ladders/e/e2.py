@@ -9,8 +9,8 @@ Open: The source gives 7,873 parameters, the features and where the pools stand,
 dropped; these widths come to that number, with the convolution after the second pool as the capacity layer, and we
 take 0.03. It reports 99.10 % of the training images and 99.26 % of the test images, both at epoch 15.
 
-Analysis: It does not overfit. Augmentation comes next. Ours: the gap is smaller than in the rung before. Ours: it
-falls short of 99.40 %.
+Analysis: It does not overfit. Augmentation comes next. Ours: the gap is smaller than in the rung before. Ours: it falls
+short of 99.40 %.
 """
 
 from torch import nn
