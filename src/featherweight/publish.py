@@ -168,7 +168,7 @@ def pictures(root: Path) -> dict[Path, list[Record]]:
 
 
 def draw(path: Path, records: Sequence[Record]) -> bool:
-    """Draw one experiment's or a ladder's curves, unless the picture there is of the same figures; whether it was drawn.
+    """Draw one experiment's or a ladder's curves, unless the picture there is of these figures; whether it was drawn.
 
     The bytes of a picture depend on matplotlib's release, what it shows only on the records.
     """
