@@ -16,9 +16,9 @@ LAYERS = [
     {"engine"},
     {"train", "checkpoint"},
     {"experiment", "ladders"},
-    {"environment", "runs", "progress", "verdicts", "side_by_side", "publish", "trained"},
+    {"environment", "runs", "progress", "verdicts", "side_by_side", "trained", "difference", "pages"},
     {"plots", "predict"},
-    {"report", "export", "bench"},
+    {"report", "export", "bench", "publish"},
     {"console", "cli", "__main__", "__init__"},
 ]
 """From the ground up; a module imports from its own layer or a lower one."""

@@ -12,11 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
+from featherweight import data as datasets
 from featherweight import publish
+from featherweight.errors import UsageError
 from featherweight.experiment import rungs
 from featherweight.progress import Done, Failed, shown
 from featherweight.record import Record, summarise
-from featherweight.runs import finished_runs
+from featherweight.runs import finished_runs, unfinished_run
 from featherweight.side_by_side import Task, carry_through, check, open_run, train_all
 from featherweight.verdicts import seeds_sentence, seeds_table, verdict_sentence, verdict_table
 
@@ -59,39 +61,61 @@ def train_several(tasks: Sequence[Task], as_json: bool) -> int:
 
 
 def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out: Path, write: bool) -> int:
-    """Train every rung and seed that has no finished run yet, and print what each rung reached.
+    """Train every rung and seed that has no finished run yet, taking up those that were stopped; then the page.
 
-    With `write`, records go to the source tree in the current folder and everything that quotes one is rewritten.
+    The page goes into `out`, beside the run folders. With `write`, records go to the source tree in the current folder
+    and everything there that quotes one is rewritten.
     """
-    found = rungs(letter)
+    ladder = rungs(letter)
     root = publish.source_tree() if write else None
-    have = {rung.id: finished_runs(rung, [out, *([root / "results"] if root else [])], range(seeds)) for rung in found}
+    if write and data != "mnist":
+        raise UsageError(f"--write keeps records of MNIST alone; leave out --data {data}, or --write.")
+    source = _source(data, data_dir)
+    folders = [out, *([root / "results"] if root else [])]
+    have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}
     tasks = [
-        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir)
-        for rung in found
+        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=taken_up)
+        for rung in ladder
         for seed in range(seeds)
         if seed not in {record.seed for record in have[rung.id]}
+        for taken_up in [unfinished_run(rung, out, seed, source)]
     ]
     done, failed = _side_by_side(tasks, as_json=False) if tasks else ([], [])
     for one in done:
         have[one.record.experiment].append(one.record)
-    for rung in found:
+    for rung in ladder:
+        have[rung.id].sort(key=lambda record: record.seed)
         if have[rung.id]:
             print(f"\n{rung.id}: {rung.title}")
-            _print_seeds(sorted(have[rung.id], key=lambda record: record.seed))
+            _print_seeds(have[rung.id])
+    print(f"\nwrote {publish.write_page(letter, have, out)}")
     if root:
         for record in (record for records in have.values() for record in records):
             publish.keep_record(record, root)
-        for path in publish.write(root):
-            print(f"wrote {path.relative_to(root)}")
+        write_up(root)
     return max((failure.exit_status for failure in failed), default=0)
+
+
+def _source(data: str, data_dir: Path | None) -> str:
+    """What records call the data of this name."""
+    if data == "auto":
+        return datasets.load(data, directory=data_dir).source
+    return data if data in datasets.NAMES else str(Path(data).expanduser().resolve())
+
+
+def write_up(root: Path | None = None) -> int:
+    """Rewrite everything in the source tree that quotes a committed record."""
+    root = root or publish.source_tree()
+    for path in publish.write(root):
+        print(f"wrote {path.relative_to(root)}")
+    return 0
 
 
 def _side_by_side(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show how they come on; those that finished and those that did not."""
     done: list[Done] = []
     failed: list[Failed] = []
-    with shown(sys.stderr if as_json else sys.stdout, labels=True) as show:
+    with shown(sys.stderr if as_json else sys.stdout, labels=True, runs=len(tasks)) as show:
         for event in train_all(tasks):
             show(event)
             if isinstance(event, Done):

@@ -74,16 +74,17 @@ def epoch_line(progress: Progress, row: Row) -> str:
 
 
 @contextmanager
-def shown(to: IO[str], labels: bool) -> Iterator[Callable[[Event], None]]:
+def shown(to: IO[str], labels: bool, runs: int = 1) -> Iterator[Callable[[Event], None]]:
     """Yields a function that shows an event: live bars where `to` is a terminal, else plain lines.
 
-    `labels` puts the run's name before each line, for several at once.
+    `labels` puts the run's name before each line, for several at once; of more than one of the `runs`, it is also told
+    how many have ended.
     """
     if to.isatty():
-        with _live(to, labels) as show:
+        with _live(to, labels, runs) as show:
             yield show
     else:
-        yield lambda event: _plain(event, to, labels)
+        yield _plain(to, labels, runs)
 
 
 @contextmanager
@@ -131,14 +132,23 @@ def _line_of(event: Event, labels: bool) -> str | None:
             return None
 
 
-def _plain(event: Event, to: IO[str], labels: bool) -> None:
-    line = _line_of(event, labels)
-    if line is not None:
-        print(line, file=to, flush=True)
+def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
+    ended = 0
+
+    def show(event: Event) -> None:
+        nonlocal ended
+        line = _line_of(event, labels)
+        if line is not None:
+            print(line, file=to, flush=True)
+        if runs > 1 and not isinstance(event, Progress):
+            ended += 1
+            print(f"{event.label}  has ended, {ended} of {runs} runs", file=to, flush=True)
+
+    return show
 
 
 @contextmanager
-def _live(to: IO[str], labels: bool) -> Iterator[Callable[[Event], None]]:
+def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -153,6 +163,9 @@ def _live(to: IO[str], labels: bool) -> Iterator[Callable[[Event], None]]:
         transient=True,
     )
     known: dict[str, TaskID] = {}
+    # Of all runs together each counts from 0 to 1, whatever its length.
+    parts: dict[str, float] = {}
+    together = bars.add_task("all runs", total=runs, figures="", visible=runs > 1)
 
     def show(event: Event) -> None:
         line = _line_of(event, labels)
@@ -169,8 +182,14 @@ def _live(to: IO[str], labels: bool) -> Iterator[Callable[[Event], None]]:
                 description=f"{name}epoch {event.epoch}/{event.epochs}",
                 figures=f"lr {event.lr:.3g}  loss {event.loss:.3f}  {event.accuracy:.2f} %  {pace:.0f} steps/s",
             )
-        elif event.label in known:
-            bars.remove_task(known.pop(event.label))
+            parts[event.label] = ((event.epoch - 1) + event.step / event.steps) / event.epochs
+        else:
+            parts[event.label] = 1.0
+            if event.label in known:
+                bars.remove_task(known.pop(event.label))
+        bars.update(
+            together, completed=sum(parts.values()), figures=f"{sum(part == 1 for part in parts.values())} ended"
+        )
 
     with bars:
         yield show

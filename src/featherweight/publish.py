@@ -1,20 +1,20 @@
-"""From committed records to every place that quotes one: rung docstrings, the index that `list` reads, the README.
+"""From committed records to every place that quotes one: docstrings, the index that `list` reads, README and pages.
 
 Nothing that a record knows is ever typed. `write` brings all places up to date in a source tree, and a test compares.
 """
 
 import json
-import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from featherweight import pages, plots
 from featherweight.anatomy import dissect
 from featherweight.errors import UsageError
-from featherweight.experiment import Experiment, find, ids
+from featherweight.experiment import Experiment, find, ids, rungs
 from featherweight.record import Record, read_record, summarise, write_record, write_text
 
-_RESULT = re.compile(r"^Result:.*?\n\n", re.MULTILINE | re.DOTALL)
 _TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
 
 
@@ -39,28 +39,36 @@ def keep_record(record: Record, root: Path) -> None:
     write_record(record, folder / f"seed{record.seed}.json")
 
 
-def result_sentences(records: Iterable[Record]) -> str:
+def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
     """What a rung's docstring says under Result.
 
     All of it about the last epoch over all seeds; the best epoch stands beside it for comparison alone.
     """
-    records = list(records)
     summary = summarise(records)
     held, runs = records[0].budget["held"], f"{summary.runs} seeds" if summary.runs > 1 else "1 seed"
     clean = [record.clean_train_accuracy for record in records if record.clean_train_accuracy is not None]
     best = sum(record.verdict.best for record in records) / len(records)
+    claimed = f", where {rung.claimed:.2f} is claimed" if rung.claimed is not None else ""
     return (
         f"{summary.mean:.2f} % of the test set at the last epoch, on average over {runs} (standard deviation"
         f" {summary.standard_deviation:.2f}, worst {summary.worst:.2f}). Worst of any last {held} epochs"
         f" {summary.worst_of_last:.2f}; {summary.passed} of {summary.runs} within budget. Training images as they are:"
-        f" {sum(clean) / len(clean):.2f} %. Best epoch, which decides nothing: {best:.2f} on average."
+        f" {sum(clean) / len(clean):.2f} %. Best epoch, which decides nothing: {best:.2f} on average{claimed}."
     )
 
 
-def with_result(source: str, sentences: str) -> str:
-    """The rung's file with its Result paragraph replaced, or put in after the first blank line that follows Why.
+def analysis_sentences(rung: Experiment, found: pages.Found) -> str:
+    """What a rung's docstring says under Analysis: its sentences, each with what the records say of it."""
+    told = pages.findings(rung, found)
+    if not found.get(rung.id):
+        return " ".join(claim.says for claim, _, _ in told)
+    return " ".join(f"{claim.says.removesuffix('.')} ({outcome})." for claim, outcome, _ in told)
 
-    >>> print(with_result('\"\"\"Title.\\n\\nTarget: t\\nWhy: w\\n\\nAnalysis: a\\n\"\"\"\\n', "99 %."))
+
+def with_part(source: str, label: str, sentences: str) -> str:
+    """The rung's file with this paragraph of its docstring replaced; a new one comes last, a Result before an Analysis.
+
+    >>> print(with_part('\"\"\"Title.\\n\\nTarget: t\\nWhy: w\\n\\nAnalysis: a\\n\"\"\"\\n', "Result", "99 %."))
     \"\"\"Title.
     <BLANKLINE>
     Target: t
@@ -72,23 +80,14 @@ def with_result(source: str, sentences: str) -> str:
     \"\"\"
     <BLANKLINE>
     """
-    block = _wrapped(f"Result: {sentences}") + "\n\n"
-    if _RESULT.search(source):
-        return _RESULT.sub(lambda _: block, source, count=1)
-    before, found, after = source.partition("\n\nAnalysis:")
-    if not found:
-        raise UsageError("A rung's docstring needs an Analysis paragraph, before which its Result is written.")
-    return f"{before}\n\n{block}Analysis:{after}"
-
-
-def _wrapped(text: str, width: int = 118) -> str:
-    lines = [""]
-    for word in text.split():
-        if len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
+    docstring, end, rest = source.partition('\n"""\n')
+    if not end:
+        raise UsageError("A rung's file begins with a docstring of several lines, in which its results are written.")
+    kept = [part for part in docstring.split("\n\n") if not part.startswith(f"{label}: ")]
+    later = [part for part in kept if part.startswith("Analysis: ")]
+    at = kept.index(later[0]) if later else len(kept)
+    kept.insert(at, textwrap.fill(f"{label}: {sentences}", 120, break_long_words=False, break_on_hyphens=False))
+    return "\n\n".join(kept) + end + rest
 
 
 def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]:
@@ -102,6 +101,7 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
         "claimed": experiment.claimed,
         "measured": round(summary.mean, 4) if summary else None,
         "passed": summary.passed == summary.runs if summary else None,
+        "rule": pages.standing(records, pages.rule_of(experiment.id[0])).ruled == len(records) if records else None,
         "seeds": summary.runs if summary else 0,
     }
 
@@ -133,27 +133,69 @@ def with_table(readme: str, table: str) -> str:
 
 
 def generated(root: Path) -> dict[Path, str]:
-    """Every file that quotes a record, as it should read."""
-    ladders = root / "src" / "featherweight" / "ladders"
+    """Every text that quotes a record, as it should read."""
+    sources = root / "src" / "featherweight" / "ladders"
+    found = {id: records_of(id, root) for id in ids()}
     texts: dict[Path, str] = {}
-    entries = []
-    for id in ids():
-        experiment, records = find(id), records_of(id, root)
-        entries.append(index_entry(experiment, records))
-        if records:
-            path = ladders / id.rstrip("0123456789") / f"{id}.py"
-            texts[path] = with_result(path.read_text(encoding="utf-8"), result_sentences(records))
-    texts[ladders / "index.json"] = json.dumps(entries, indent=1) + "\n"
+    for rung in map(find, ids()):
+        path = sources / rung.id[0] / f"{rung.id}.py"
+        texts[path] = path.read_text(encoding="utf-8")
+        if found[rung.id]:
+            texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
+        if rung.claims:
+            texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
+    entries = [index_entry(rung, found[rung.id]) for rung in map(find, ids())]
+    texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     readme = root / "README.md"
     texts[readme] = with_table(readme.read_text(encoding="utf-8"), results_table(root))
+    for letter in letters():
+        texts[root / "docs" / "ladders" / f"{letter}.md"] = pages.ladder_page(letter, found, f"{letter}.svg")
+    texts[root / "docs" / "ladders" / "README.md"] = pages.overview(letters(), found)
     return texts
+
+
+def letters() -> list[str]:
+    """Of the ladders, in order."""
+    return sorted({id[0] for id in ids()})
+
+
+def pictures(root: Path) -> dict[Path, list[Record]]:
+    """Every picture drawn from records, with those; of ladders without one there is none."""
+    records = {letter: [run for rung in rungs(letter) for run in records_of(rung.id, root)] for letter in letters()}
+    ladders = {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
+    flagship = records_of("f3", root)
+    return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
+
+
+def draw(path: Path, records: Sequence[Record]) -> bool:
+    """Draw one experiment's or a ladder's curves, unless the picture there is of these figures; whether it was drawn.
+
+    The bytes of a picture depend on matplotlib's release, what it shows only on the records.
+    """
+    about = plots.digest(records)
+    if path.exists() and about in path.read_text(encoding="utf-8"):
+        return False
+    alone = len({record.experiment for record in records}) == 1
+    write_text(path, plots.svg((plots.accuracy_curves if alone else plots.ladder_curves)(records), about))
+    return True
 
 
 def write(root: Path) -> list[Path]:
     """Bring every quoting file up to date; the ones that changed."""
+    (root / "docs" / "ladders").mkdir(parents=True, exist_ok=True)
     changed = []
     for path, text in generated(root).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
             changed.append(path)
-    return changed
+    return changed + [path for path, records in pictures(root).items() if draw(path, records)]
+
+
+def write_page(letter: str, found: pages.Found, out: Path) -> Path:
+    """Write a ladder's page and its curves into a folder; the page."""
+    page = out / f"{letter}.md"
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(page, pages.ladder_page(letter, found, f"{letter}.svg"))
+    if records := [record for rung in rungs(letter) for record in found.get(rung.id, ())]:
+        draw(out / f"{letter}.svg", records)
+    return page

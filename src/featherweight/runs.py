@@ -264,18 +264,36 @@ def experiment_of(record: Record) -> Experiment:
     return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))
 
 
-def finished_runs(experiment: Experiment, folders: Sequence[Path], seeds: Iterable[int]) -> list[Record]:
+def finished_runs(experiment: Experiment, folders: Sequence[Path], seeds: Iterable[int], source: str) -> list[Record]:
     """Records of finished runs of the experiment as it is now, one a seed, found in or under the folders.
 
-    A folder holds run folders, or committed records as `results/ID/seedN.json`.
+    A folder holds run folders, or committed records as `results/ID/seedN.json`. `source` names the whole data set that
+    they must be of; runs that held images out do not count.
     """
     found = []
-    recipe = json.loads(json.dumps(experiment.recipe.to_json()))
     for seed in seeds:
         patterns = (f"{experiment.id}-seed{seed}*", f"{experiment.id}/seed{seed}.json")
         for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
             record = read_record(path)
-            if record.finished and (record.experiment, record.seed, record.recipe) == (experiment.name, seed, recipe):
+            if record.finished and _is_of(record, experiment, seed, source):
                 found.append(record)
                 break
     return found
+
+
+def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str) -> Path | None:
+    """The run folder of a run that `finished_runs` would count, had it not been stopped; None where there is none."""
+    for path in sorted(folder.glob(f"{experiment.id}-seed{seed}*")):
+        record = read_record(path)
+        if not record.finished and _is_of(record, experiment, seed, source):
+            return path
+    return None
+
+
+def _is_of(record: Record, experiment: Experiment, seed: int, source: str) -> bool:
+    recipe = json.loads(json.dumps(experiment.recipe.to_json()))
+    if (record.experiment, record.seed, record.recipe) != (experiment.name, seed, recipe):
+        return False
+    network = experiment.build(channels=record.data["shape"][0], classes=len(record.data["classes"]))
+    same_network = record.parameters == sum(p.numel() for p in network.parameters())
+    return same_network and record.data["source"] == source and record.data["holdout"] == 0

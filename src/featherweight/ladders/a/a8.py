@@ -1,0 +1,61 @@
+"""Random rotation of the training images.
+
+Target: more from the same network through harder training images.
+Why: people write at different slants; turned digits are new training images for nothing, and the rung before has
+stopped learning from those it has.
+
+Open: The source gives the angle, -10 to 10 degrees; each image has its own draw here. It reports 98.36 % of the
+training images at epoch 17 and 99.34 % of the test images at epoch 12.
+
+Analysis: Training is hard enough now. The number of epochs must come down. Ours: nothing is gained after epoch 15, so
+it can.
+"""
+
+from torch import nn
+
+from featherweight.budget import Budget
+from featherweight.claims import Claim, lowers_train_accuracy, opinion, stalls
+from featherweight.experiment import Experiment
+from featherweight.recipe import Augment, Recipe
+
+
+def network() -> nn.Sequential:
+    """Three convolutions, a pool, three more, the average of each channel, and a linear layer."""
+    # fmt: off
+    return nn.Sequential(                                                       # channels height width field
+        nn.Conv2d(1, 10, 3), nn.ReLU(), nn.BatchNorm2d(10), nn.Dropout(0.05),   # 10 26 26  3
+        nn.Conv2d(10, 10, 3), nn.ReLU(), nn.BatchNorm2d(10), nn.Dropout(0.05),  # 10 24 24  5
+        nn.Conv2d(10, 10, 3), nn.ReLU(), nn.BatchNorm2d(10), nn.Dropout(0.05),  # 10 22 22  7
+        nn.MaxPool2d(2),                                                        # 10 11 11  8
+        nn.Conv2d(10, 8, 3), nn.ReLU(), nn.BatchNorm2d(8), nn.Dropout(0.05),    #  8  9  9 12
+        nn.Conv2d(8, 10, 3), nn.ReLU(), nn.BatchNorm2d(10), nn.Dropout(0.05),   # 10  7  7 16
+        nn.Conv2d(10, 30, 3), nn.ReLU(), nn.BatchNorm2d(30), nn.Dropout(0.05),  # 30  5  5 20
+        nn.AdaptiveAvgPool2d(1),                                                # 30  1  1 28
+        nn.Flatten(),
+        nn.Linear(30, 10),
+    )
+    # fmt: on
+
+
+experiment = Experiment(
+    id="a8",
+    parent="a7",
+    title="rotation by up to 10 degrees",
+    network=network,
+    recipe=Recipe(
+        epochs=20,
+        batch=64,
+        optimizer="sgd",
+        lr=0.01,
+        momentum=0.9,
+        nesterov=False,
+        augment=Augment(rotate_deg=10),
+    ),
+    budget=Budget(epochs=20),
+    claims=(
+        Claim("Training is hard enough now.", lowers_train_accuracy()),
+        opinion("The number of epochs must come down."),
+        Claim("Ours: nothing is gained after epoch 15, so it can.", stalls(after_epoch=15)),
+    ),
+    claimed=99.34,
+)

@@ -1,0 +1,1 @@
+"""Six iterations on four architectures (published)."""

@@ -1,0 +1,63 @@
+"""Random changes to the training images.
+
+Target: more accuracy from the same network.
+Why: training and test accuracy have met, so only more varied images can still teach anything.
+
+Open: The source does not say which changes; we take rotation by up to 7 degrees, shifts by up to 1.5 pixels and sizes
+from 95 to 105 %. It reports 98.69 % of the training images and 99.53 % of the test images.
+
+Analysis: Training accuracy goes down. Test accuracy goes up. Ours: it reaches 99.40 % at some epoch.
+"""
+
+from torch import nn
+
+from featherweight.budget import Budget
+from featherweight.claims import Claim, beats_parent, lowers_train_accuracy, reaches
+from featherweight.experiment import Experiment
+from featherweight.recipe import Augment, Recipe
+
+
+def network() -> nn.Sequential:
+    """Twice two padded convolutions and a pool, one more, the average of each channel, two 1 x 1 layers."""
+    # fmt: off
+    # In the margin: channels, height, width, field.
+    return nn.Sequential(
+        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(9), nn.Dropout(0.01),     #  9 28 28  3
+        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                       # 10 28 28  5
+        nn.MaxPool2d(2), nn.BatchNorm2d(10),                                                           # 10 14 14  6
+        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16 14 14 10
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                      # 16 14 14 14
+        nn.MaxPool2d(2), nn.BatchNorm2d(16),                                                           # 16  7  7 16
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16  7  7 24
+        nn.AdaptiveAvgPool2d(1),                                                                       # 16  1  1 48
+        nn.Conv2d(16, 32, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(32), nn.Dropout(0.01),             # 32  1  1 48
+        nn.Conv2d(32, 10, 1),                                                                          # 10  1  1 48
+        nn.Flatten(),
+        nn.LogSoftmax(dim=1),
+    )
+    # fmt: on
+
+
+experiment = Experiment(
+    id="b5",
+    parent="b4",
+    title="image augmentation",
+    network=network,
+    recipe=Recipe(
+        epochs=15,
+        batch=64,
+        optimizer="sgd",
+        lr=0.05,
+        momentum=0.9,
+        nesterov=False,
+        augment=Augment(rotate_deg=7, shift_px=1.5, scale=0.05),
+        loss="nll",
+    ),
+    budget=Budget(),
+    claims=(
+        Claim("Training accuracy goes down.", lowers_train_accuracy()),
+        Claim("Test accuracy goes up.", beats_parent()),
+        Claim("Ours: it reaches 99.40 % at some epoch.", reaches()),
+    ),
+    claimed=99.53,
+)

@@ -1,0 +1,68 @@
+"""Augmentation, and a rate that falls every six epochs.
+
+Target: 99.40 % in each of the last five epochs.
+Why: training accuracy is below the test now, so the network can take harder images; the lower rates settle what a
+constant one keeps moving.
+
+Open: The source gives the layers and a step of 6 epochs, and not the changes to the images, the rate or its factor;
+we take rotation by up to 7 degrees and shifts by up to 1.5 pixels, and 0.1, a tenth of it from epoch 7 on and a
+hundredth from epoch 13. It reports up to 99.43 % of the test images, 99.40 % or more in each of the last five epochs,
+and 98.60 % of the training images.
+
+Analysis: 99.40 % is held for the last five epochs, as in the published log. Ours: 99.40 % is held for the last three
+epochs. Ours: training stays below the test. Ours: it beats the rung before. Ours: it is stable.
+"""
+
+from torch import nn
+
+from featherweight.budget import Budget
+from featherweight.claims import Claim, beats_parent, fluctuates, holds, no, underfits
+from featherweight.experiment import Experiment
+from featherweight.layers import conv_norm_relu
+from featherweight.recipe import Augment, Recipe, Step
+
+
+def network() -> nn.Sequential:
+    """Two convolutions, a pool, a 1 x 1 layer, four more, the average of each channel, and a linear layer."""
+    # fmt: off
+    return nn.Sequential(                      # channels height width field
+        conv_norm_relu(1, 8, dropout=0.05),    #  8 26 26  3
+        conv_norm_relu(8, 16, dropout=0.05),   # 16 24 24  5
+        nn.MaxPool2d(2),                       # 16 12 12  6
+        conv_norm_relu(16, 8, kernel=1),       #  8 12 12  6
+        conv_norm_relu(8, 8, dropout=0.05),    #  8 10 10 10
+        conv_norm_relu(8, 12, dropout=0.05),   # 12  8  8 14
+        conv_norm_relu(12, 12, dropout=0.05),  # 12  6  6 18
+        conv_norm_relu(12, 16, dropout=0.05),  # 16  4  4 22
+        nn.AvgPool2d(4),                       # 16  1  1 28
+        nn.Conv2d(16, 10, 1, bias=False),      # 10  1  1 28
+        nn.Flatten(),
+    )
+    # fmt: on
+
+
+experiment = Experiment(
+    id="c3",
+    parent="c2",
+    title="augmentation, a tenth of the rate every 6 epochs",
+    network=network,
+    recipe=Recipe(
+        epochs=15,
+        batch=128,
+        optimizer="sgd",
+        lr=0.1,
+        momentum=0.9,
+        nesterov=False,
+        schedule=Step(every_epochs=6, factor=0.1),
+        augment=Augment(rotate_deg=7, shift_px=1.5),
+    ),
+    budget=Budget(),
+    claims=(
+        Claim("99.40 % is held for the last five epochs, as in the published log.", holds()),
+        Claim("Ours: 99.40 % is held for the last three epochs.", holds(last=3)),
+        Claim("Ours: training stays below the test.", underfits()),
+        Claim("Ours: it beats the rung before.", beats_parent()),
+        Claim("Ours: it is stable.", no(fluctuates())),
+    ),
+    claimed=99.43,
+)

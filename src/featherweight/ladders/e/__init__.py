@@ -1,0 +1,1 @@
+"""Three steps, three notebooks (published)."""

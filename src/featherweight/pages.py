@@ -1,0 +1,280 @@
+"""A ladder's page and the table of all ladders, as Markdown; computed from experiments and records alone."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from statistics import fmean
+
+from featherweight.budget import Budget, Verdict, judge
+from featherweight.claims import Claim, Evidence, check
+from featherweight.difference import differences
+from featherweight.experiment import Experiment, find, rungs
+from featherweight.record import Record, summarise
+
+Found = Mapping[str, Sequence[Record]]
+"""Records of finished runs by the id of their experiment, one a seed."""
+
+NEAR = 0.15
+"""Points below a claimed accuracy within which a measured one counts as reproducing it: two of the test's standard
+errors at 99.4 %, rounded down."""
+
+NOT_RUN = "not run yet"
+NOTE = "*Written by `featherweight ladder --write` from the records in `results/`; every figure follows from them.*"
+WHOLE_RUN = ("one_cycle", "cosine", "linear")
+"""Schedules whose rates depend on how many epochs there are in all."""
+
+
+def subject(letter: str) -> str:
+    """What a ladder is, from the docstring of its folder.
+
+    >>> subject("d")
+    'One network under the relaxed rule (published).'
+    """
+    return (import_module(f"featherweight.ladders.{letter}").__doc__ or "").strip()
+
+
+def rule_of(letter: str) -> Budget:
+    """The rule that a ladder's rungs are held against, whatever their own budgets allow.
+
+    >>> rule_of("d").parameters, rule_of("c").parameters
+    (20000, 8000)
+    """
+    rule = getattr(import_module(f"featherweight.ladders.{letter}"), "RULE", Budget())
+    assert isinstance(rule, Budget)
+    return rule
+
+
+def parts(text: str) -> dict[str, str]:
+    """The paragraphs of a rung's docstring by their labels, each as one line.
+
+    >>> parts("Title.\\n\\nTarget: this\\nand that.\\nWhy: so.")
+    {'Target': 'this and that.', 'Why': 'so.'}
+    """
+    pattern = r"^(Target|Why|Open|Result|Analysis): (.*?)(?=^(?:Target|Why|Open|Result|Analysis): |\Z)"
+    found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+    return {label: _line(words) for label, words in found}
+
+
+def findings(rung: Experiment, found: Found) -> list[tuple[Claim, str, str]]:
+    """Each sentence of a rung's analysis with what the records say of it and the figures that say so."""
+    records, parent = found.get(rung.id, ()), found.get(rung.parent or "", ())
+    told = []
+    for claim in rung.claims:
+        if claim.by is None:
+            told.append((claim, "opinion", ""))
+        elif not records:
+            told.append((claim, NOT_RUN, ""))
+        else:
+            finding = check(claim, Evidence(records=tuple(records), parent=tuple(parent)))
+            told.append((claim, finding.outcome, finding.figures))
+    return told
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A rung's runs in a few figures, in percent: means over seeds unless called the worst."""
+
+    best: float
+    last: float
+    deviation: float
+    worst: float
+    """The lowest of the last five epochs of any seed."""
+    clean: float
+    """Of the training images as they are, by the weights that were kept."""
+    within: int
+    """Seeds that kept to the rung's own budget."""
+    ruled: int
+    """Seeds that kept to the rule."""
+    runs: int
+
+
+def standing(records: Sequence[Record], rule: Budget) -> Standing:
+    """The figures of the runs of one rung; UsageError when there is none."""
+    summary = summarise(records)
+    verdicts = [_verdict(rule, record) for record in records]
+    return Standing(
+        best=fmean(verdict.best for verdict in verdicts),
+        last=summary.mean,
+        deviation=summary.standard_deviation,
+        worst=min(verdict.worst_of_last for verdict in verdicts),
+        clean=fmean(record.clean_train_accuracy or 0.0 for record in records),
+        within=summary.passed,
+        ruled=sum(verdict.passed for verdict in verdicts),
+        runs=len(records),
+    )
+
+
+def reproduced(claimed: float, measured: float) -> bool:
+    """Whether a measured accuracy is at most `NEAR` points below a claimed one; both in percent.
+
+    >>> reproduced(99.41, 99.26), reproduced(99.41, 99.25)
+    (True, False)
+    """
+    return measured >= claimed - NEAR - 1e-9  # 99.41 - 0.15 is a bit above 99.26
+
+
+def _verdict(rule: Budget, record: Record, epochs: int | None = None) -> Verdict:
+    return judge(rule, record.parameters, [row.test_accuracy for row in record.rows[:epochs]])
+
+
+# ------------------------------------------------------------------------------------------- tables
+
+COLUMNS = """
+    rung | what changed | parameters | epochs | claimed, best % | best % | last % | worst of last 5 % | clean train %
+    | claim met | own budget | the rule
+"""
+LEGEND = f"""
+    Means over seeds, on all 10,000 test digits. *Claimed* is a source's best epoch of one run; beside it stands
+    our best epoch, which decides nothing. *Last* is the last epoch with its standard deviation, *worst of last 5*
+    the lowest of the last five epochs of any seed, *clean train* the training digits without augmentation and
+    dropout. *Claim met*: the best is at most {NEAR} points below the claim, or above it. The last two columns
+    count the seeds that kept to the rung's own budget, and to the rule:
+"""
+
+
+def table(rungs: Sequence[Experiment], found: Found, link: str = "") -> str:
+    """One line a rung: what is claimed, what was measured, which budget was kept."""
+    lines = [f"| {_line(COLUMNS)} |", "|---|---|" + "--:|" * (COLUMNS.count("|") - 1)]
+    for rung in rungs:
+        head = f"[`{rung.id}`]({link.format(letter=rung.id[0])}#{rung.id})"
+        cells = [head, rung.title, f"{_parameters(rung):,}", str(rung.recipe.epochs), _percent(rung.claimed)]
+        lines.append("| " + " | ".join(cells + _measured(rung, found.get(rung.id, ()))) + " |")
+    return "\n".join(lines)
+
+
+def _measured(rung: Experiment, records: Sequence[Record]) -> list[str]:
+    if not records:
+        return [NOT_RUN] + ["–"] * 6
+    it = standing(records, rule_of(rung.id[0]))
+    met = "–" if rung.claimed is None else "yes" if reproduced(rung.claimed, it.best) else "**no**"
+    last = f"{it.last:.2f} ± {it.deviation:.2f}"
+    of = f" of {it.runs}"
+    return [_percent(it.best), last, _percent(it.worst), _percent(it.clean), met, f"{it.within}{of}", f"{it.ruled}{of}"]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _parameters(rung: Experiment) -> int:
+    return sum(p.numel() for p in rung.build().parameters())
+
+
+def overview(letters: Sequence[str], found: Found) -> str:
+    """The page of all published ladders: claimed against measured, and why where a claim is not met."""
+    all_rungs = [rung for letter in letters for rung in rungs(letter)]
+    claimed = [rung for rung in all_rungs if rung.claimed is not None]
+    lines = ["# The ladders", "", NOTE, ""]
+    lines += [f"* [{letter.upper()}]({letter}.md): {subject(letter)}" for letter in letters]
+    lines += ["", "## Claimed against measured", "", table(claimed, found, "{letter}.md"), ""]
+    lines += [
+        f"{_line(LEGEND)} {Budget().sentence()} (ladder D: {rule_of('d').sentence()}).",
+        "",
+        *_shortfalls(claimed, found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _shortfalls(claimed: Sequence[Experiment], found: Found) -> Iterator[str]:
+    ran = {rung.id: standing(found[rung.id], rule_of(rung.id[0])).best for rung in claimed if found.get(rung.id)}
+    short = [rung for rung in claimed if rung.id in ran and not reproduced(rung.claimed or 0.0, ran[rung.id])]
+    yield f"{len(ran)} of {len(claimed)} rungs have run; {len(ran) - len(short)} of them meet their claim."
+    for rung in short:
+        yield ""
+        below = (rung.claimed or 0.0) - ran[rung.id]
+        yield f"`{rung.id}` stays {below:.2f} points below. {parts(rung.text).get('Open', '')}"
+
+
+# ------------------------------------------------------------------------------------------- one ladder
+
+
+def ladder_page(letter: str, found: Found, picture: str) -> str:
+    """The page of one ladder; `picture` is the path of its curves, shown once a rung has run."""
+    ladder = rungs(letter)
+    numbers: dict[str, int] = {}
+    sections = [line for rung in ladder for line in _section(rung, found, numbers)]
+    lines = [f"# Ladder {letter.upper()}", "", subject(letter), "", NOTE, "", table(ladder, found), ""]
+    lines += [f"{_line(LEGEND)} {rule_of(letter).sentence()}.", ""]
+    if any(found.get(rung.id) for rung in ladder):
+        lines += [f"![Test and training accuracy by epoch, a panel a rung]({picture})", ""]
+    lines += sections
+    if numbers:
+        lines += ["## Rules", "", "By these the sentences were decided; the numbers stand beside the outcomes.", ""]
+        lines += [f"{number}. {rule}" for rule, number in numbers.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
+    yield from (f'## <a id="{rung.id}"></a>{rung.id}: {rung.title}', "")
+    text = parts(rung.text)
+    for label, shown in (("Target", "Target"), ("Why", "Why"), ("Open", "What the source leaves open")):
+        if label in text:
+            yield from (f"**{shown}.** {text[label][0].upper()}{text[label][1:]}", "")
+    if rung.parent:
+        changes = differences(rung, find(rung.parent))
+        yield from (f"**Changed from `{rung.parent}`**, computed from network and recipe:", "")
+        yield from (f"* {change}" for change in changes or ["nothing"])
+        yield ""
+    yield from _result(rung, found.get(rung.id, ()))
+    yield from _analysis(rung, found, numbers)
+
+
+def _result(rung: Experiment, records: Sequence[Record]) -> Iterator[str]:
+    if not records:
+        yield from (f"**Result.** {NOT_RUN.capitalize()}.", "")
+        return
+    rule = rule_of(rung.id[0])
+    yield from ("**Result**", "")
+    yield "| seed | best % | last % | worst of last 5 % | train % | clean train % | own budget | the rule |"
+    yield "|--:|--:|--:|--:|--:|--:|---|---|"
+    for record in records:
+        own, by_rule = record.verdict, _verdict(rule, record)
+        figures = (
+            own.best,
+            own.last,
+            by_rule.worst_of_last,
+            record.rows[-1].train_accuracy,
+            record.clean_train_accuracy,
+        )
+        yield f"| {record.seed} | " + " | ".join(map(_percent, figures)) + f" | {_said(own)} | {_said(by_rule)} |"
+    best = standing(records, rule).best
+    if rung.claimed is not None:
+        met = "met" if reproduced(rung.claimed, best) else f"not met: {rung.claimed - best:.2f} points below"
+        yield from ("", f"Claimed {rung.claimed:.2f} %, best epoch on average {best:.2f} %: {met}.")
+    yield from _shorter(rung, records, rule)
+    yield ""
+
+
+def _said(verdict: Verdict) -> str:
+    return ("passed: " if verdict.passed else "failed: ") + verdict.reason
+
+
+def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Iterator[str]:
+    """What the rule says of the first epochs, where there are too many and they would be the same in a shorter run."""
+    whole = rung.recipe.to_json()["schedule"]["kind"] in WHOLE_RUN or rung.recipe.plain_epochs > 0
+    if rung.recipe.epochs <= rule.epochs or whole:
+        return
+    verdicts = [_verdict(rule, record, rule.epochs) for record in records]
+    passed = sum(verdict.passed for verdict in verdicts)
+    yield from (
+        "",
+        f"The rule allows {rule.epochs} epochs. As the rate does not look at the end, the first {rule.epochs}",
+    )
+    yield f"are what a run of {rule.epochs} would be: {passed} of {len(verdicts)} seeds pass by these"
+    yield f"(worst of their last {rule.held} {min(verdict.worst_of_last for verdict in verdicts):.2f} %)."
+
+
+def _analysis(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
+    told = findings(rung, found)
+    if not told:
+        return
+    yield from ("**Analysis**", "", "| sentence | the records say | figures |", "|---|---|---|")
+    for claim, outcome, figures in told:
+        rule = f" ({numbers.setdefault(claim.by.rule, len(numbers) + 1)})" if claim.by else ""
+        yield f"| {claim.says} | {outcome}{rule} | {figures} |"
+    yield ""
