@@ -142,7 +142,7 @@ def _in_turn(
     times: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
     for stretch in range(STRETCHES + 1):
         for key, run in runs.items():
-            torch.set_num_threads(key[1])
+            torch.set_num_threads(1 if key[0] == "native" else key[1])
             started = time.perf_counter()
             for _ in range(each):
                 next(run)

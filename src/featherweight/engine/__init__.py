@@ -51,8 +51,8 @@ def build(
 
     `kind` is `native` (CPU kernels; UsageError where they cannot do it), `torch` (any device), or `auto`:
     native where it can, else torch with the reason in `Engine.note`. `loss` is `cross_entropy` (the output is
-    scores) or `nll` (it is log-probabilities). `threads` (1 or more) are the CPU's, for torch's own operators
-    too.
+    scores) or `nll` (it is log-probabilities). `threads` (1 or more) are the CPU's; PyTorch's own
+    operators get them too with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> engine = build("torch", network, loss="nll", label_smoothing=0, shape=(1, 2, 2), batch=5,
@@ -68,7 +68,7 @@ def build(
     if kind == "native" and note:
         raise UsageError(f"{note} Use --engine auto or torch.")
     if kind != "torch" and not note:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(1)  # what is left to PyTorch is too small to be shared
         step, scores = native.bind(
             network, loss=loss, label_smoothing=label_smoothing, shape=shape, batch=batch, threads=threads
         )

@@ -45,11 +45,16 @@ public:
             job = &work;
             tasks = count;
             next = 0;
-            busy = int(helpers.size());
+            open = true;
             call++;
         }
         wake.notify_all();
         take(0);
+        // A helper that has not come by now is not waited for: on a busy machine it may take milliseconds to wake.
+        {
+            std::lock_guard<std::mutex> guard(lock);
+            open = false;
+        }
         while (busy.load(std::memory_order_acquire) > 0) breathe_or_yield();
     }
 
@@ -71,8 +76,13 @@ private:
                 std::unique_lock<std::mutex> guard(lock);
                 wake.wait(guard, [&] { return call.load() != seen; });
             }
-            { std::lock_guard<std::mutex> guard(lock); seen = call.load(); }
-            if (over) return;
+            {
+                std::lock_guard<std::mutex> guard(lock);
+                seen = call.load();
+                if (over) return;
+                if (!open) continue;
+                busy.fetch_add(1, std::memory_order_relaxed);
+            }
             take(thread);
             busy.fetch_sub(1, std::memory_order_release);
         }
@@ -85,7 +95,7 @@ private:
     std::atomic<int> next{0}, busy{0};
     const std::function<void(int, int)>* job = nullptr;
     int tasks = 0;
-    bool over = false;
+    bool over = false, open = false;
 };
 
 }  // namespace
