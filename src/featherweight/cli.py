@@ -65,21 +65,24 @@ def list_(as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    console = Console()
     table = Table(box=None, header_style="bold")
-    table.add_column("id")
-    table.add_column("what changed")
-    for heading in ("parameters", "epochs", "claimed %", "measured %", "within budget", "the rule"):
-        table.add_column(heading, justify="right")
+    table.add_column("id", min_width=3)
+    for heading in ("parameters", "epochs", "claimed", "measured", "budget", "rule"):
+        table.add_column(heading, justify="right", min_width=len(heading))
+    # Rich would drop figures to make room for words: the words get what the figures leave.
+    table.add_column("what changed", no_wrap=True, overflow="ellipsis", max_width=max(12, console.width - 58))
     for entry in entries:
-        verdicts = ({True: "yes", False: "no", None: "not run"}[entry[name]] for name in ("passed", "rule"))
-        claimed, measured = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
-        cells = (entry["id"], entry["title"], f"{entry['parameters']:,}", str(entry["epochs"]))
-        table.add_row(*cells, claimed, measured, *verdicts)
-    Console().print(table)
+        verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
+        accuracies = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
+        cells = (entry["id"], f"{entry['parameters']:,}", str(entry["epochs"]))
+        table.add_row(*cells, *accuracies, *verdicts, entry["title"])
+    console.print(table)
     print(
-        "claimed: a source's best epoch on one seed; measured: our last epoch, mean over seeds.\n"
-        "within budget: each seed kept to the experiment's own; the rule: to fewer than 8,000 parameters, at most 15"
-        " epochs,\n99.40 % in each of the last five (d1: fewer than 20,000 parameters, fewer than 20 epochs)."
+        "claimed: a source's best epoch of one run, percent; measured: our last epoch, mean over seeds.\n"
+        "budget: whether every seed kept to the experiment's own.\n"
+        "rule: to fewer than 8,000 parameters, at most 15 epochs, 99.40 % in each of the last five\n"
+        "(d1: to fewer than 20,000 parameters, fewer than 20 epochs). -: not run yet."
     )
 
 

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from featherweight.engine import native, torch_engine
+from featherweight.engine.measure import Convolutions, convolutions, peak
 from featherweight.errors import UsageError, nearest
+
+__all__ = ["Convolutions", "Engine", "build", "convolutions", "peak"]
 
 Kind = Literal["auto", "native", "torch"]
 

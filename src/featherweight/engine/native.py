@@ -41,6 +41,8 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
         "mask": (None, [pointer, whole, whole, ctypes.c_uint64, pointer]),
         "peak": (ctypes.c_double, [whole, ctypes.c_double]),
         "lanes": (whole, []),
+        "convolutions": (ctypes.c_double, [pointer]),
+        "products": (ctypes.c_double, [pointer]),
     }  # fmt: skip
     for name, (result, arguments) in signatures.items():
         function = getattr(kernels, f"featherweight_{name}")
@@ -118,11 +120,15 @@ def bind(
     shape: tuple[int, int, int],
     batch: int,
     threads: int,
+    bound: list[Plan] | None = None,
 ) -> tuple[Step, Scores]:
-    """`step` and `scores` of an Engine for `network`, which `why_not` has nothing against."""
+    """`step` and `scores` of an Engine for `network`, which `why_not` has nothing against.
+
+    The plan in use is kept in the list `bound`, for whoever wants to measure it.
+    """
     program = lower(network, shape)
     addresses = _Addresses(program.values)
-    plans: list[Plan] = []
+    plans: list[Plan] = [] if bound is None else bound
 
     def plan(images: int) -> Plan:
         if not plans or plans[0].batch < images or plans[0].process != os.getpid():
@@ -142,11 +148,11 @@ def bind(
         images, labels = checked(images), labels.contiguous()
         count = len(images)
         _require_several(program, count)
-        bound = plan(max(count, batch))
+        ready = plan(max(count, batch))
         values, gradients = addresses.now()
         mean, correct = torch.empty(()), torch.empty((), dtype=torch.int64)
-        refused = bound.kernels.featherweight_step(
-            bound.handle, images.data_ptr(), labels.data_ptr(), count, seed & 0xFFFF_FFFF_FFFF_FFFF,
+        refused = ready.kernels.featherweight_step(
+            ready.handle, images.data_ptr(), labels.data_ptr(), count, seed & 0xFFFF_FFFF_FFFF_FFFF,
             values, gradients, mean.data_ptr(), correct.data_ptr(),
         )  # fmt: skip
         if refused:
@@ -156,9 +162,9 @@ def bind(
     def scores(images: Tensor) -> Tensor:
         images = checked(images)
         output = torch.empty(len(images), program.classes)
-        bound = plan(batch)
+        ready = plan(batch)
         values, _ = addresses.now()
-        bound.kernels.featherweight_scores(bound.handle, images.data_ptr(), len(images), values, output.data_ptr())
+        ready.kernels.featherweight_scores(ready.handle, images.data_ptr(), len(images), values, output.data_ptr())
         return output
 
     return step, scores

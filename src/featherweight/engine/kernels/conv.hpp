@@ -138,19 +138,22 @@ struct Convolution {
     }
 
     void pack_fast(const float* w, bool back) {
-        fast_weights.fours.clear();
-        fast_weights.twos.clear();
-        float taps[MOST_OUTPUTS * 3];
-        for (size_t o0 = 0, b = 0; b < blocks.size(); o0 += blocks[b++])
+        fast_weights.clear();
+        for (size_t o0 = 0, b = 0; b < blocks.size(); o0 += blocks[b++]) {
+            std::vector<float> taps;
             for (int c = 0; c < inputs; c++)
-                for (int ky = 0; ky < 3; ky++) {
-                    for (int o = 0; o < blocks[b]; o++)
-                        for (int kx = 0; kx < 3; kx++)
-                            taps[o * 3 + kx] = back ? w[((size_t(c) * outputs) + o0 + o) * 9 + 8 - ky * 3 - kx]
-                                                    : w[((o0 + o) * inputs + c) * 9 + ky * 3 + kx];
-                    FastWeights::put<4>(taps, blocks[b], 3, fast_weights.fours);
-                    FastWeights::put<2>(taps, blocks[b], 3, fast_weights.twos);
-                }
+                for (int o = 0; o < blocks[b]; o++)
+                    for (int k = 0; k < 9; k++)
+                        taps.push_back(back ? w[(c * outputs + o0 + o) * 9 + 8 - k] : w[((o0 + o) * inputs + c) * 9 + k]);
+            fast_weights.add(taps, inputs, blocks[b]);
+        }
+    }
+
+    // Multiply-adds of one image of `height` rows of outputs.
+    double products(int height) const {
+        const double all_rows = fast ? double(Row(width).points()) * fast_tap_rows(height + 2 - 2 * pad, pad)
+                                     : double(kernel) * kernel * width * height;
+        return all_rows * groups * outputs * inputs;
     }
 
     size_t room() const { return fast ? fast_room(inputs, width) : 0; }

@@ -47,6 +47,10 @@ EXPORT void featherweight_scores(void* plan, const float* images, int count, voi
     static_cast<Plan*>(plan)->scores(call);
 }
 
+// Seconds of the last step's convolutions alone; and the multiply-adds they execute for an image.
+EXPORT double featherweight_convolutions(void* plan) { return static_cast<Plan*>(plan)->convolutions(); }
+EXPORT double featherweight_products(const void* plan) { return static_cast<const Plan*>(plan)->products(); }
+
 EXPORT void featherweight_mask(const void* plan, int node, int count, uint64_t seed, float* output) {
     static_cast<const Plan*>(plan)->mask(node, count, seed, output);
 }

@@ -114,7 +114,7 @@ struct Row {
 };
 
 struct FastTaps {
-    const V* rows[3];  // transformed input rows of channel 0
+    const V* rows[4];  // transformed input rows of channel 0, as many as the tile needs
     size_t channel;    // from channel to channel
     int channels, first_row, last_row;
 };
@@ -140,6 +140,53 @@ void fast_tile(const FastTaps& t, int at, const float* u, V* out, size_t out_pla
     }
 }
 
+// Two rows of outputs at once: M = 2 down the columns too, so that four sums serve both rows instead of six. `t.rows` are
+// four input rows; what they stand for in the column transform is a sum or difference of two of them.
+template <int OB, int M>
+void fast_pair(const FastTaps& t, int at, const float* u, V* out, size_t out_plane, size_t out_pitch, const float* bias, bool add,
+               int valid) {
+    constexpr int P = M + 2;
+    V upper[OB][M], lower[OB][M];
+    UNROLL for (int j = 0; j < 4; j++) {
+        const V* plus = t.rows[j == 0 ? 0 : j == 1 ? 1 : j == 2 ? 2 : 3] + at;
+        const V* minus = t.rows[j == 0 ? 2 : j == 1 ? 2 : 1] + at;
+        const float* w = u + size_t(j) * t.channels * OB * P;
+        V sum[OB][P] = {};
+        for (int c = 0; c < t.channels; c++, plus += t.channel, minus += t.channel, w += OB * P)
+            UNROLL for (int p = 0; p < P; p++) {
+                V v = j == 1 ? plus[p] + minus[p] : plus[p] - minus[p];
+                UNROLL for (int o = 0; o < OB; o++) sum[o][p] += all(w[o * P + p]) * v;
+            }
+        UNROLL for (int o = 0; o < OB; o++) {
+            V y[M];
+            Transform<M>::outputs(sum[o], y);
+            UNROLL for (int i = 0; i < M; i++) {
+                if (j == 0) upper[o][i] = y[i];
+                else if (j < 3) upper[o][i] += y[i];
+                if (j == 1) lower[o][i] = y[i];
+                else if (j == 2) lower[o][i] -= y[i];
+                else if (j == 3) lower[o][i] += y[i];
+            }
+        }
+    }
+    UNROLL for (int o = 0; o < OB; o++) {
+        V *first = out + o * out_plane, *second = first + out_pitch;
+        for (int i = 0; i < valid; i++) {
+            const V start = bias ? all(bias[o]) : V{};
+            first[i] = upper[o][i] + (add ? first[i] + start : start);
+            second[i] = lower[o][i] + (add ? second[i] + start : start);
+        }
+    }
+}
+
+using FastPair = void (*)(const FastTaps&, int, const float*, V*, size_t, size_t, const float*, bool, int);
+
+inline FastPair fast_pair_for(int outputs, bool four) {
+    static constexpr FastPair fours[] = {fast_pair<1, 4>, fast_pair<2, 4>, fast_pair<3, 4>, fast_pair<4, 4>};
+    static constexpr FastPair twos[] = {fast_pair<1, 2>, fast_pair<2, 2>, fast_pair<3, 2>, fast_pair<4, 2>};
+    return (four ? fours : twos)[outputs - 1];
+}
+
 using FastTile = void (*)(const FastTaps&, int, const float*, V*, size_t, const float*, bool, int);
 
 inline FastTile fast_tile_for(int outputs, bool four) {
@@ -153,13 +200,13 @@ inline bool fast_pays(int inputs, int outputs, int kernel, int stride, int width
     return FW_REGISTERS >= 32 && kernel == 3 && stride == 1 && width > 1 && inputs > 2 && outputs > 2;
 }
 
-constexpr int RING = 4;  // transformed rows kept: three are needed at a time
+constexpr int RING = 4;  // transformed rows kept: as many as a pair of rows needs; and one of zeros
 
-inline size_t fast_room(int inputs, int width) { return size_t(RING) * inputs * Row(width).points(); }
+inline size_t fast_room(int inputs, int width) { return size_t(RING + 1) * inputs * Row(width).points(); }
 
-// Transformed weights of one group in the tiles' order: [block][c][ky][o][p], for fours, then for twos.
+// Transformed weights in the tiles' order: [block][c][ky][o][p] for one row, [block][4][c][o][p] for a pair of rows.
 struct FastWeights {
-    std::vector<float> fours, twos;
+    std::vector<float> fours, twos, paired_fours, paired_twos;
 
     template <int M>
     static void put(const float* w, int count, int stride, std::vector<float>& to) {
@@ -169,26 +216,73 @@ struct FastWeights {
             to.insert(to.end(), u, u + M + 2);
         }
     }
+
+    // `taps` are [c][count][3][3] of one block.
+    void add(const std::vector<float>& taps, int channels, int count) {
+        float columns[4], mixed[4][4 * 3];
+        for (int c = 0; c < channels; c++)
+            for (int ky = 0; ky < 3; ky++) {
+                put<4>(&taps[size_t(c) * count * 9 + ky * 3], count, 9, fours);
+                put<2>(&taps[size_t(c) * count * 9 + ky * 3], count, 9, twos);
+            }
+        for (int j = 0; j < 4; j++)
+            for (int c = 0; c < channels; c++) {
+                for (int o = 0; o < count; o++)
+                    for (int kx = 0; kx < 3; kx++) {
+                        const float* w = &taps[(size_t(c) * count + o) * 9 + kx];
+                        const float column[3] = {w[0], w[3], w[6]};
+                        Transform<2>::weights(column, columns);
+                        mixed[j][o * 3 + kx] = columns[j];
+                    }
+                put<4>(mixed[j], count, 3, paired_fours);
+                put<2>(mixed[j], count, 3, paired_twos);
+            }
+    }
+    void clear() { fours.clear(), twos.clear(), paired_fours.clear(), paired_twos.clear(); }
 };
+
+// Rows of the kernel that lie inside the image for output row y; and how many output rows, one or two, to make at once.
+inline int taps_inside(int y, int height, int pad) { return std::min(3, height + pad - y) - std::max(0, pad - y); }
+
+inline int rows_at_once(int y, int height, int pad) {
+    const int rows = height + 2 * pad - 2;
+    return y + 1 < rows && taps_inside(y, height, pad) + taps_inside(y + 1, height, pad) > 4 ? 2 : 1;
+}
+
+inline int fast_tap_rows(int height, int pad) {  // how often a row of points is multiplied for each input and output
+    int total = 0;
+    for (int y = 0, step; y < height + 2 * pad - 2; y += step) {
+        step = rows_at_once(y, height, pad);
+        total += step == 2 ? 4 : taps_inside(y, height, pad);
+    }
+    return total;
+}
 
 inline void fast_convolution(View in, View out, const FastWeights& u, const std::vector<int>& blocks, int pad, const float* bias,
                              bool add, V* ring) {
     const Row row(out.w);
     const size_t points = row.points(), ring_row = points * in.c;
+    V* zeros = ring + RING * ring_row;
+    std::memset(static_cast<void*>(zeros), 0, ring_row * sizeof(V));
     int ready = 0;  // input rows transformed so far
-    for (int y = 0; y < out.h; y++) {
-        const int top = y - pad;
-        FastTaps t{{}, points, in.c, std::max(0, -top), std::min(3, in.h - top)};
+    for (int y = 0, step; y < out.h; y += step) {
+        step = rows_at_once(y, in.h, pad);
+        const int top = y - pad, taps = step + 2;
+        FastTaps t{{}, points, in.c, std::max(0, -top), std::min(taps, in.h - top)};
         for (; ready < top + t.last_row; ready++)
             for (int c = 0; c < in.c; c++) row.inputs(in.row(c, ready) - pad, ring + ready % RING * ring_row + c * points);
-        for (int ky = t.first_row; ky < t.last_row; ky++) t.rows[ky] = ring + (top + ky) % RING * ring_row;
+        for (int ky = 0; ky < taps; ky++)
+            t.rows[ky] = ky < t.first_row || ky >= t.last_row ? zeros : ring + (top + ky) % RING * ring_row;
         for (int tile = 0; tile < row.fours + row.twos; tile++) {
             const bool four = tile < row.fours;
-            const float* w = (four ? u.fours : u.twos).data();
+            const int valid = row.valid(4 * tile, four ? 4 : 2), point = four ? 6 : 4;
+            const float* w = (step == 2 ? (four ? u.paired_fours : u.paired_twos) : (four ? u.fours : u.twos)).data();
             for (size_t b = 0, o = 0; b < blocks.size(); o += blocks[b++]) {
-                fast_tile_for(blocks[b], four)(t, 6 * tile, w, out.row(int(o), y) + 4 * tile, out.plane, bias ? bias + o : nullptr,
-                                               add, row.valid(4 * tile, four ? 4 : 2));
-                w += size_t(blocks[b]) * in.c * 3 * (four ? 6 : 4);
+                V* to = out.row(int(o), y) + 4 * tile;
+                const float* start = bias ? bias + o : nullptr;
+                if (step == 2) fast_pair_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, out.pitch, start, add, valid);
+                else fast_tile_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, start, add, valid);
+                w += size_t(blocks[b]) * in.c * point * (step == 2 ? 4 : 3);
             }
         }
     }
@@ -238,6 +332,7 @@ struct FastGradient {
     int kinds() const { return 6 + 4 * row.twos; }  // points of a tile of four, then of one of two
     size_t sums() const { return whole ? size_t(kinds()) * 4 * 2 * 3 : size_t(kinds()) * outputs * inputs * 3; }
     size_t room() const { return sums() + size_t(row.points()) * (inputs * (strip + 2) + outputs * strip); }
+    double products(int height) const { return 3.0 * row.points() * height * inputs * outputs; }
     // Sums of wide layers would not fit the cache; there the plain kernel is as good.
     bool pays() const { return sums() * sizeof(V) <= (1 << 20); }
 

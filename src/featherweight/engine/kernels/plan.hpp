@@ -1,5 +1,6 @@
 // A network bound to memory: grids for every tensor, and the sweeps of a step in order.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -60,6 +61,10 @@ struct State {
 };
 
 using Task = std::function<void(int slot, int group, int thread)>;
+struct Sweep {
+    Task run;
+    bool convolves;  // counted by `convolutions`
+};
 using Serial = std::function<void()>;
 
 class Plan {
@@ -69,13 +74,15 @@ public:
     void scores(const Call& call);
     void mask(int node, int count, uint64_t seed, float* to) const;
     size_t bytes() const;
+    double convolutions();
+    double products() const { return multiplied; }
     bool takes(const int64_t* labels, int count) const {
         return std::all_of(labels, labels + count, [this](int64_t l) { return l >= 0 && l < sizes[nodes.back().out].c; });
     }
 
 private:
     struct Stage {
-        std::vector<Task> tasks;
+        std::vector<Sweep> sweeps;
         Serial after;
     };
 
@@ -90,7 +97,9 @@ private:
         stages.back().after = std::move(after);
         stages.emplace_back();
     }
-    void task(bool training, Task t) { (training ? stages.back().tasks : evaluation).push_back(std::move(t)); }
+    void sweep(bool training, Task t, bool convolves = false) {
+        (training ? stages.back().sweeps : evaluation).push_back({std::move(t), convolves});
+    }
 
     View value(int tensor, int slot) const { return values[tensor]->at(slot); }
     View gradient(int tensor, int slot, int thread) const { return gradients[tensor]->at(local[tensor] ? thread : slot); }
@@ -115,7 +124,8 @@ private:
     std::vector<bool> needs, written;
     std::vector<bool> local;  // gradients that one sweep writes and the next reads: one for each thread stays in its cache
     std::vector<Stage> stages;
-    std::vector<Task> evaluation;
+    std::vector<Sweep> evaluation;
+    double multiplied = 0;
     std::vector<Score> partial;
     std::vector<Block<float>> scratch;  // [thread]
     size_t room = 0;
@@ -136,16 +146,16 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     stages.emplace_back();
     const int output = nodes.empty() ? 0 : nodes.back().out;
     for (bool training : {true, false}) {
-        task(training, [this](int slot, int group, int) {
+        sweep(training, [this](int slot, int group, int) {
             const Size& s = sizes[0];
             pack_images(call.images + size_t(group) * LANES * s.c * s.h * s.w, call.valid(group), value(0, slot));
         });
         for (int i = 0; i < count; i++) add_forward(i, training);
     }
-    evaluation.push_back([this, output](int slot, int group, int) {
+    sweep(false, [this, output](int slot, int group, int) {
         unpack_output(value(output, slot), this->log_output, call.valid(group), call.output + size_t(group) * LANES * sizes[output].c);
     });
-    task(true, [this, output](int slot, int group, int thread) {
+    sweep(true, [this, output](int slot, int group, int thread) {
         View g = gradient(output, slot, thread);
         partial[group] = loss_and_gradient(value(output, slot), g, this->loss, call.labels + size_t(group) * LANES,
                                            call.valid(group), call.count);
@@ -242,9 +252,9 @@ inline Score Plan::step(const Call& what) {
     call = what;
     pack_weights(true);
     for (const Stage& stage : stages) {
-        if (!stage.tasks.empty())
+        if (!stage.sweeps.empty())
             team.run(call.groups(), [&](int group, int thread) {
-                for (const Task& t : stage.tasks) t(group, group, thread);
+                for (const Sweep& sweep : stage.sweeps) sweep.run(group, group, thread);
             });
         if (stage.after) stage.after();
     }
@@ -261,8 +271,19 @@ inline void Plan::scores(const Call& what) {
     for (size_t i = 0; i < nodes.size(); i++)
         if (nodes[i].norm) running_norm(int(i));
     team.run(call.groups(), [this](int group, int thread) {
-        for (const Task& t : evaluation) t(thread, group, thread);
+        for (const Sweep& sweep : evaluation) sweep.run(thread, group, thread);
     });
+}
+
+// The seconds that the convolutions of the last step take alone, forward, weights and back; what they read is still there.
+inline double Plan::convolutions() {
+    const auto start = std::chrono::steady_clock::now();
+    for (const Stage& stage : stages)
+        team.run(call.groups(), [&](int group, int thread) {
+            for (const Sweep& sweep : stage.sweeps)
+                if (sweep.convolves) sweep.run(group, group, thread);
+        });
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 inline size_t Plan::bytes() const {

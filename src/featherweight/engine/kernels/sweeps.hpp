@@ -14,15 +14,16 @@ inline void Plan::add_forward(int index, bool training) {
                 s.forward = std::make_unique<Convolution>(n.groups, in.c / n.groups, out.c / n.groups, n.kernel, n.stride, n.pad, out.w);
                 need(s.forward->room());
             }
-            task(training, [this, &n, &s](int slot, int, int thread) {
+            sweep(training, [this, &n, &s](int slot, int, int thread) {
                 s.forward->run(value(n.in, slot), value(n.out, slot), call.value(n.bias), false, vectors(thread));
-            });
+            }, true);
+            if (training) multiplied += s.forward->products(out.h);
             break;
         case PASS:
             if (n.norm && training) {
                 s.affine.resize(in.c);
                 s.moments.resize(size_t(slots) * in.c);
-                task(true, [this, &n, &s](int slot, int group, int) {
+                sweep(true, [this, &n, &s](int slot, int group, int) {
                     moments(value(n.in, slot), call.valid(group), s.moments.data() + size_t(group) * sizes[n.in].c);
                 });
                 close([this, index] { measured_norm(index); });
@@ -31,18 +32,18 @@ inline void Plan::add_forward(int index, bool training) {
                 s.where_size = size_t(out.c) * out.h * out.w;
                 s.where.take(s.where_size * slots);
             }
-            task(training, [this, &n, &s, training](int slot, int group, int thread) {
+            sweep(training, [this, &n, &s, training](int slot, int group, int thread) {
                 const Dropout drop = training ? dropout(n, group, call.seed) : Dropout{};
                 forward_pass(value(n.in, slot), value(n.out, slot), n.norm ? s.affine.data() : nullptr, n.act, drop,
                              {n.kernel, n.stride}, vectors(thread), s.where.data + slot * s.where_size);
             });
             break;
         case AVERAGE:
-            task(training, [this, &n](int slot, int, int) { average_pool(value(n.in, slot), value(n.out, slot), {n.kernel, n.stride}); });
+            sweep(training, [this, &n](int slot, int, int) { average_pool(value(n.in, slot), value(n.out, slot), {n.kernel, n.stride}); });
             break;
         case ADD:
         case COPY:
-            task(training, [this, &n](int slot, int, int) {
+            sweep(training, [this, &n](int slot, int, int) {
                 copy(value(n.in, slot), value(n.out, slot), false);
                 if (n.kind == ADD) copy(value(n.other, slot), value(n.out, slot), true);
             });
@@ -55,18 +56,18 @@ inline void Plan::add_backward(int index) {
     if (!needs[n.out]) return;
     if (n.kind == ADD && needs[n.other]) {
         const bool add = !first_gradient(n.other);
-        task(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.other, slot, thread), add); });
+        sweep(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.other, slot, thread), add); });
     }
     const bool add = needs[n.in] && !first_gradient(n.in);
     if (n.kind == CONVOLUTION) convolution_back(index, add);
     if (n.kind == PASS) pass_back(index, add);
     if (!needs[n.in]) return;
     if (n.kind == AVERAGE)
-        task(true, [this, &n, add](int slot, int, int thread) {
+        sweep(true, [this, &n, add](int slot, int, int thread) {
             average_pool_back(gradient(n.out, slot, thread), gradient(n.in, slot, thread), {n.kernel, n.stride}, add);
         });
     if (n.kind == ADD || n.kind == COPY)
-        task(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.in, slot, thread), add); });
+        sweep(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.in, slot, thread), add); });
 }
 
 inline void Plan::convolution_back(int index, bool add) {
@@ -82,14 +83,15 @@ inline void Plan::convolution_back(int index, bool add) {
         auto fast = std::make_unique<FastGradient>(in.c, out.c, out.h, out.w);
         if (fast->pays()) need(fast->room()), s.fast = std::move(fast);
     }
-    task(true, [this, &n, &s](int slot, int group, int thread) {
+    sweep(true, [this, &n, &s](int slot, int group, int thread) {
         const View x = value(n.in, slot), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
         else if (s.fast) s.fast->run(x, g, n.pad, to, vectors(thread));
         else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, to);
         if (n.bias >= 0) channel_sums(g, s.biases.data + size_t(group) * g.c);
-    });
+    }, true);
+    multiplied += s.fast ? s.fast->products(out.h) : double(s.weight_count) * out.h * out.w;
     if (!needs[n.in]) return;
     const int back_pad = n.stride == 1 ? n.kernel - 1 - n.pad : 0;
     s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, in.w);
@@ -98,7 +100,7 @@ inline void Plan::convolution_back(int index, bool add) {
         s.dilated.c = out.c, s.dilated.h = in.h + n.kernel - 1, s.dilated.w = in.w + n.kernel - 1;
         s.dilated.block.take(s.dilated.size() * team.size());
     }
-    task(true, [this, &n, &s, add](int slot, int, int thread) {
+    sweep(true, [this, &n, &s, add](int slot, int, int thread) {
         View g = gradient(n.out, slot, thread);
         if (n.stride > 1) {  // zeros between the pixels make of it a convolution of stride 1
             const View wide = s.dilated.at(thread);
@@ -109,7 +111,8 @@ inline void Plan::convolution_back(int index, bool add) {
             g = wide;
         }
         s.back->run(g, gradient(n.in, slot, thread), nullptr, add, vectors(thread));
-    });
+    }, true);
+    multiplied += s.back->products(in.h);
 }
 
 inline void Plan::pass_back(int index, bool add) {
@@ -118,7 +121,7 @@ inline void Plan::pass_back(int index, bool add) {
     const bool pooled = n.kernel > 1;
     if (!n.norm) {
         if (needs[n.in])
-            task(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
+            sweep(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
                 const View g = gradient(n.out, slot, thread), y = value(n.out, slot), to = gradient(n.in, slot, thread);
                 const Dropout drop = dropout(n, group, call.seed);
                 if (pooled) backward_pool(g, y, to, n.act, drop, {n.kernel, n.stride}, s.where.data + slot * s.where_size, add);
@@ -128,7 +131,7 @@ inline void Plan::pass_back(int index, bool add) {
     }
     const int channels = sizes[n.in].c;
     s.sums.resize(size_t(slots) * channels);
-    task(true, [this, &n, &s, pooled, channels](int slot, int group, int thread) {
+    sweep(true, [this, &n, &s, pooled, channels](int slot, int group, int thread) {
         const View g = gradient(n.out, slot, thread), y = value(n.out, slot), x = value(n.in, slot);
         const Dropout drop = dropout(n, group, call.seed);
         Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
@@ -140,7 +143,7 @@ inline void Plan::pass_back(int index, bool add) {
     s.lines.resize(channels);
     close([this, index] { norm_gradients(index); });
     if (!needs[n.in]) return;
-    task(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
+    sweep(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
         const View g = gradient(n.out, slot, thread), x = value(n.in, slot), to = gradient(n.in, slot, thread);
         const V mask = lane_mask(call.valid(group));
         if (pooled) backward_pooled_norm(g, value(n.out, slot), x, to, s.lines.data(), mask, n.act, dropout(n, group, call.seed),

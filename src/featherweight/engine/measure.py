@@ -1,0 +1,55 @@
+"""How fast the native engine's convolutions are, against what the CPU could do."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from featherweight.engine import native
+from featherweight.engine.lowering import CONVOLUTION, Program, lower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolutions:
+    """The convolutions of one training step: forward, to the weights and to the inputs."""
+
+    seconds: float
+    """Of one step, the least of several."""
+    plain: float
+    """Multiply-adds of the step by the definition of a convolution."""
+    executed: float
+    """Multiply-adds that the kernels take for them; fast convolutions take fewer."""
+
+
+def peak(threads: int, seconds: float = 0.3) -> float:
+    """Multiply-adds a second (not counted double) of `threads` threads doing nothing else; 0 without kernels."""
+    kernels = native.library()
+    return 0.0 if kernels is None else float(kernels.featherweight_peak(threads, seconds)) * 1e9 / 2
+
+
+def convolutions(
+    network: nn.Module, *, shape: tuple[int, int, int], batch: int, threads: int, seconds: float = 1.0
+) -> Convolutions:
+    """Times the convolutions of one step on random images for about `seconds`; the native engine must take them."""
+    plans: list[native.Plan] = []
+    step, _ = native.bind(
+        network, loss="cross_entropy", label_smoothing=0, shape=shape, batch=batch, threads=threads, bound=plans
+    )
+    step(torch.rand(batch, *shape), torch.zeros(batch, dtype=torch.int64), 0)
+    plan, times, started = plans[0], list[float](), time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        times.append(float(plan.kernels.featherweight_convolutions(plan.handle)))
+    executed = float(plan.kernels.featherweight_products(plan.handle))
+    return Convolutions(seconds=min(times), plain=batch * _plain(lower(network, shape)), executed=batch * executed)
+
+
+def _plain(program: Program) -> float:
+    """Multiply-adds of one image's training step; the images themselves need no gradient."""
+    total = 0.0
+    for node in program.nodes:
+        if node["kind"] == CONVOLUTION:
+            inputs, (outputs, h, w) = program.sizes[node["in"]][0], program.sizes[node["out"]]
+            once = node["kernel"] ** 2 * inputs / node["groups"] * outputs * h * w
+            total += once * (2 if node["in"] == 0 else 3)
+    return total
