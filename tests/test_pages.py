@@ -149,6 +149,8 @@ def test_the_first_epochs_of_a_run_that_is_too_long() -> None:
 
 def test_a_run_that_is_not_too_long_is_judged_once() -> None:
     assert "The rule allows" not in pages.ladder_page("c", {"c3": C3}, "")
+    runs = {id: [record(id, [99.5] * 20)] for id in ("a1", "a2", "a10")}  # too large, whatever their length
+    assert "The rule allows" not in pages.ladder_page("a", runs, "")
 
 
 def test_parts_of_every_docstring() -> None:

@@ -257,7 +257,7 @@ def _said(verdict: Verdict) -> str:
 def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Iterator[str]:
     """What the rule says of the first epochs, where there are too many and they would be the same in a shorter run."""
     whole = rung.recipe.to_json()["schedule"]["kind"] in WHOLE_RUN or rung.recipe.plain_epochs > 0
-    if rung.recipe.epochs <= rule.epochs or whole:
+    if rung.recipe.epochs <= rule.epochs or whole or records[0].parameters >= rule.parameters:
         return
     verdicts = [_verdict(rule, record, rule.epochs) for record in records]
     passed = sum(verdict.passed for verdict in verdicts)

@@ -4,8 +4,8 @@ Target: 99.0 % at the last epoch with fewer than 8,000 parameters.
 Why: everything after this step is measured against it, so data, loop and verdict must be right first; and a network
 that fits the budget from the start cannot be tempted to buy accuracy with weights.
 
-Analysis: It reaches 99.00 %. It overfits from epoch 10 on. It never reaches 99.40 %. It fluctuates from epoch to
-epoch. It needs regularisation, and a cheaper way to read the map off.
+Analysis: It reaches 99.00 %. It overfits from epoch 10 on. It never reaches 99.40 %. It fluctuates from epoch to epoch.
+It needs regularisation, and a cheaper way to read the map off.
 """
 
 from torch import nn

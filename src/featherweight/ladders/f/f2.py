@@ -5,8 +5,8 @@ Why: the step before spends nearly half of its weights on one kernel that only r
 training digits by heart. Averaging does the reading for nothing; the weights go to the convolutions after the pool,
 where the parts of a digit are told apart; dropout keeps the rest from being learnt by heart.
 
-Analysis: It beats the step before. It overfits less. It does not hold 99.40 % for five epochs. What is left to gain
-is in the images and in the learning rate.
+Analysis: It beats the step before. It overfits less. It does not hold 99.40 % for five epochs. What is left to gain is
+in the images and in the learning rate.
 """
 
 from torch import nn
