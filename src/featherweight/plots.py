@@ -37,7 +37,7 @@ def accuracy_curves(records: Sequence[Record]) -> "Figure":
     first, last = records[0].rows[len(epochs) // 2], records[0].rows[-1]
     axes.text(0.7, budget.accuracy + 0.04, f"target {budget.accuracy:.2f} %", color=TARGET)
     axes.text(last.epoch, last.test_accuracy - 0.12, "test set", color=TEST, ha="right", va="top")
-    axes.text(first.epoch, first.train_accuracy - 0.12, "training, augmented", color=TRAIN, va="top")
+    axes.text(first.epoch, first.train_accuracy - 0.12, "training, as trained", color=TRAIN, va="top")
     axes.text(last.epoch + 0.4, 97.04, f"judged: last {budget.held} epochs", color="#44586b", ha="right")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     for side in ("top", "right"):
@@ -53,9 +53,10 @@ def ladder_curves(records: Sequence[Record]) -> "Figure":
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(record.experiment for record in records))
-    rows = (len(names) + 3) // 4
-    figure = Figure(figsize=(11, 0.6 + 2.1 * rows), layout="constrained")
-    panels = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False).flat
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(max(5.0, 2.75 * columns), 1.1 + 2.1 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     for axes, name in zip(panels, names, strict=False):
         runs = [record for record in records if record.experiment == name]
         axes.axhline(Budget(**runs[0].budget).accuracy, color=TARGET, linestyle="--", linewidth=1)
@@ -64,13 +65,15 @@ def ladder_curves(records: Sequence[Record]) -> "Figure":
             axes.plot(epochs, [row.train_accuracy for row in record.rows], color=TRAIN, linewidth=1, linestyle=":")
             axes.plot(epochs, [row.test_accuracy for row in record.rows], color=TEST, linewidth=1)
         axes.set(title=name, ylim=(97, 100))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
     for axes in list(figure.axes)[len(names) :]:
         axes.remove()
     figure.supxlabel("epoch")
-    figure.supylabel("accuracy, %: test (solid), training (dotted), target (dashed)", fontsize=9)
+    figure.supylabel("accuracy, %")
+    figure.suptitle("test solid, training dotted, target dashed", fontsize=10, color="#444444")
     return figure
 
 

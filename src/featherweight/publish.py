@@ -162,18 +162,21 @@ def letters() -> list[str]:
 def pictures(root: Path) -> dict[Path, list[Record]]:
     """Every picture drawn from records, with those; of ladders without one there is none."""
     records = {letter: [run for rung in rungs(letter) for run in records_of(rung.id, root)] for letter in letters()}
-    return {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
+    ladders = {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
+    flagship = records_of("f3", root)
+    return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
 
 
 def draw(path: Path, records: Sequence[Record]) -> bool:
-    """Draw a ladder's curves, unless the picture there is of the same figures; whether it was drawn.
+    """Draw one experiment's or a ladder's curves, unless the picture there is of these figures; whether it was drawn.
 
     The bytes of a picture depend on matplotlib's release, what it shows only on the records.
     """
     about = plots.digest(records)
     if path.exists() and about in path.read_text(encoding="utf-8"):
         return False
-    write_text(path, plots.svg(plots.ladder_curves(records), about))
+    alone = len({record.experiment for record in records}) == 1
+    write_text(path, plots.svg((plots.accuracy_curves if alone else plots.ladder_curves)(records), about))
     return True
 
 

@@ -5,8 +5,12 @@ Why: the step before spends nearly half of its weights on one kernel that only r
 training digits by heart. Averaging does the reading for nothing; the weights go to the convolutions after the pool,
 where the parts of a digit are told apart; dropout keeps the rest from being learnt by heart.
 
-Analysis: It beats the step before. It overfits less. It does not hold 99.40 % for five epochs. What is left to gain is
-in the images and in the learning rate.
+Result: 99.36 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.05, worst 99.30). Worst
+of any last 5 epochs 99.16; 0 of 5 within budget. Training images as they are: 99.66 %. Best epoch, which decides
+nothing: 99.39 on average.
+
+Analysis: It beats the step before (borne out). It overfits less (borne out). It does not hold 99.40 % for five epochs
+(borne out). What is left to gain is in the images and in the learning rate (opinion).
 """
 
 from torch import nn
