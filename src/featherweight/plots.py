@@ -65,6 +65,7 @@ def ladder_curves(records: Sequence[Record]) -> "Figure":
             axes.plot(epochs, [row.train_accuracy for row in record.rows], color=TRAIN, linewidth=1, linestyle=":")
             axes.plot(epochs, [row.test_accuracy for row in record.rows], color=TEST, linewidth=1)
         axes.set(title=name, ylim=(97, 100))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
