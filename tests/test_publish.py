@@ -2,17 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from featherweight import plots, publish
 from featherweight.errors import UsageError
 from featherweight.experiment import find, ids
 from featherweight.pages import NOT_RUN
-from featherweight.record import read_record, write_record
+from featherweight.record import Record, read_record, write_record
 from made import record
 
 ROOT = Path(__file__).parent.parent
@@ -180,3 +182,9 @@ def test_panels_of_a_ladder() -> None:
     assert [len(axes.lines) for axes in panels] == [5, 5, 5]
     many = [record(f"a{n}", [99.0] * 20) for n in range(1, 11)]
     assert [axes.get_title() for axes in plots.ladder_curves(many).axes] == [one.experiment for one in many]
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("curves", [plots.accuracy_curves, plots.ladder_curves])
+def test_a_run_below_the_axis_leaves_the_picture_its_size(curves: Callable[[list[Record]], Figure]) -> None:
+    assert "</svg>" in plots.svg(curves([record("d1", [60.0 + n for n in range(20)], train=50.0)]), "about")
