@@ -2,16 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from featherweight import plots, publish
 from featherweight.errors import UsageError
 from featherweight.experiment import find, ids
 from featherweight.pages import NOT_RUN
-from featherweight.record import read_record, write_record
+from featherweight.record import Record, read_record, write_record
 from made import record
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +50,20 @@ def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
 
 # ------------------------------------------------------------------------------------------- docstrings
 
+
+@pytest.mark.parametrize("id", ids())
+def test_a_docstring_has_each_part_once_in_its_order_and_nothing_else(id: str) -> None:
+    lines = find(id).text.splitlines()
+    labels = [
+        line.split(":")[0] for line in lines if line.startswith(("Target:", "Why:", "Open:", "Result:", "Analysis:"))
+    ]
+    allowed = ["Target", "Why", "Open", "Result", "Analysis"]
+    assert labels == [label for label in allowed if label in labels]
+    assert ("Result" in labels) == bool(publish.records_of(id, ROOT))
+    begins = [line for before, line in pairwise(["", *lines]) if not before and line]
+    assert [line.split(":")[0] for line in begins[1:]] == [label for label in labels if label != "Why"]
+
+
 FILE = '"""Title.\n\nTarget: t\nWhy: w\n\nAnalysis: a\n"""\n\nrest = """\nAnalysis: not this\n"""\n'
 
 
@@ -61,9 +78,9 @@ def test_a_result_comes_before_the_analysis_and_nothing_else_moves() -> None:
 
 
 def test_long_parts_are_wrapped_and_hyphens_kept() -> None:
-    text = publish.with_part('"""Title.\n\nTarget: t\n"""\n', "Result", "one-cycle " * 40)
-    assert max(map(len, text.splitlines())) <= 120
-    assert "one-\n" not in text
+    # "Result: " and 53 words of one letter leave room for "one-", but not for all of "one-cycle".
+    text = publish.with_part('"""Title.\n\nTarget: t\n"""\n', "Result", "x " * 53 + "one-cycle")
+    assert text.splitlines()[4:] == [f"Result: {'x ' * 53}".rstrip(), "one-cycle", '"""']
 
 
 def test_a_file_without_a_docstring_is_refused() -> None:
@@ -163,3 +180,11 @@ def test_panels_of_a_ladder() -> None:
     assert [axes.get_title() for axes in panels] == ["c1", "c2", "c3"]
     # The target, and for each of two seeds a line of training and one of testing.
     assert [len(axes.lines) for axes in panels] == [5, 5, 5]
+    many = [record(f"a{n}", [99.0] * 20) for n in range(1, 11)]
+    assert [axes.get_title() for axes in plots.ladder_curves(many).axes] == [one.experiment for one in many]
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("curves", [plots.accuracy_curves, plots.ladder_curves])
+def test_a_run_below_the_axis_leaves_the_picture_its_size(curves: Callable[[list[Record]], Figure]) -> None:
+    assert "</svg>" in plots.svg(curves([record("d1", [60.0 + n for n in range(20)], train=50.0)]), "about")

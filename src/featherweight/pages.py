@@ -111,7 +111,7 @@ def reproduced(claimed: float, measured: float) -> bool:
     >>> reproduced(99.41, 99.26), reproduced(99.41, 99.25)
     (True, False)
     """
-    return measured >= claimed - NEAR - 1e-9  # 99.41 - 0.15 is a bit above 99.26
+    return measured >= claimed - NEAR - 1e-9  # the mean of 99.08, 99.10 and 99.66 is a bit below 99.28
 
 
 def _verdict(rule: Budget, record: Record, epochs: int | None = None) -> Verdict:
@@ -257,7 +257,7 @@ def _said(verdict: Verdict) -> str:
 def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Iterator[str]:
     """What the rule says of the first epochs, where there are too many and they would be the same in a shorter run."""
     whole = rung.recipe.to_json()["schedule"]["kind"] in WHOLE_RUN or rung.recipe.plain_epochs > 0
-    if rung.recipe.epochs <= rule.epochs or whole:
+    if rung.recipe.epochs <= rule.epochs or whole or records[0].parameters >= rule.parameters:
         return
     verdicts = [_verdict(rule, record, rule.epochs) for record in records]
     passed = sum(verdict.passed for verdict in verdicts)

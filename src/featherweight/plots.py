@@ -36,8 +36,9 @@ def accuracy_curves(records: Sequence[Record]) -> "Figure":
     axes.set(xlabel="epoch", ylabel="accuracy, %", ylim=(97, 100), xlim=(0.5, epochs[-1] + 0.5), xticks=epochs)
     first, last = records[0].rows[len(epochs) // 2], records[0].rows[-1]
     axes.text(0.7, budget.accuracy + 0.04, f"target {budget.accuracy:.2f} %", color=TARGET)
-    axes.text(last.epoch, last.test_accuracy - 0.12, "test set", color=TEST, ha="right", va="top")
-    axes.text(first.epoch, first.train_accuracy - 0.12, "training, as trained", color=TRAIN, va="top")
+    # Of a run that stays below the axis, the labels stand at its foot: outside, they would squeeze the picture flat.
+    axes.text(last.epoch, max(97.4, last.test_accuracy - 0.12), "test set", color=TEST, ha="right", va="top")
+    axes.text(first.epoch, max(97.3, first.train_accuracy - 0.12), "training, as trained", color=TRAIN, va="top")
     axes.text(last.epoch + 0.4, 97.04, f"judged: last {budget.held} epochs", color="#44586b", ha="right")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     for side in ("top", "right"):
@@ -65,6 +66,7 @@ def ladder_curves(records: Sequence[Record]) -> "Figure":
             axes.plot(epochs, [row.train_accuracy for row in record.rows], color=TRAIN, linewidth=1, linestyle=":")
             axes.plot(epochs, [row.test_accuracy for row in record.rows], color=TEST, linewidth=1)
         axes.set(title=name, ylim=(97, 100))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
