@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from featherweight.engine.lowering import FRACTIONS, NONE, PLACES, WHOLE, Program, lower
+from featherweight.engine.lowering import lower
+from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Program
 from test_native import random_network
 
 HERE = Path(__file__).parent

@@ -4,102 +4,28 @@ Norm, activation, dropout and max pool that follow one another in this order bec
 """
 
 from collections.abc import Callable
-from ctypes import Structure, c_float, c_int32
-from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from featherweight.engine.program import (
+    ADD,
+    AVERAGE,
+    CHANNELS,
+    CONVOLUTION,
+    COPY,
+    ELEMENTS,
+    NO_ACTIVATION,
+    RELU,
+    SILU,
+    Draft,
+    Program,
+)  # fmt: skip
 from featherweight.errors import UsageError
 from featherweight.layers import Residual
 
-CONVOLUTION, PASS, AVERAGE, ADD, COPY = range(5)
-NO_ACTIVATION, RELU, SILU = range(3)
-KEEP, ELEMENTS, CHANNELS = range(3)
-
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ReLU: RELU, nn.SiLU: SILU}
 DROPOUTS: dict[type[nn.Module], int] = {nn.Dropout: ELEMENTS, nn.Dropout2d: CHANNELS}
-NONE = -1  # where a node has no such tensor
-
-PLACES = ("other", "weight", "bias", "gamma", "beta", "mean", "variance", "count")
-WHOLE = ("kind", "in", "out", "kernel", "stride", "pad", "groups", "norm", "act", "drop", "layer")
-FRACTIONS = ("eps", "momentum", "rate")
-
-
-class Node(Structure):
-    """`Node` of kernels/plan.hpp, field for field."""
-
-    _fields_ = [*((name, c_int32) for name in (*WHOLE, *PLACES)), *((name, c_float) for name in FRACTIONS)]
-
-
-class Size(Structure):
-    """`Size` of kernels/plan.hpp: channels, height, width of a tensor."""
-
-    _fields_ = [(name, c_int32) for name in "chw"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Program:
-    """A network's operations in forward order; each names its tensors and its places in `values`."""
-
-    nodes: list[dict[str, Any]]
-    sizes: list[tuple[int, int, int]]
-    """(C, H, W) of each tensor; the first is the images."""
-    values: list[Tensor]
-    """Parameters and buffers."""
-    log_output: bool
-    """Whether the network ends in LogSoftmax."""
-
-    @property
-    def classes(self) -> int:
-        """How many numbers an image gets."""
-        return self.sizes[-1][0]
-
-
-@dataclass
-class _Draft:
-    """What has been lowered so far."""
-
-    sizes: list[tuple[int, int, int]]
-    nodes: list[dict[str, Any]] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
-    current: int = 0
-    flat: bool = False
-    log_output: bool = False
-    pending: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def size(self) -> tuple[int, int, int]:
-        return self.sizes[self.current]
-
-    def place(self, tensor: Tensor | None) -> int:
-        if tensor is None:
-            return NONE
-        known = (i for i, value in enumerate(self.values) if value is tensor)
-        index = next(known, len(self.values))
-        if index == len(self.values):
-            self.values.append(tensor)
-        return index
-
-    def add(self, size: tuple[int, int, int], **node: Any) -> None:
-        self.nodes.append({"in": self.current, "out": len(self.sizes), **node})
-        self.current = len(self.sizes)
-        self.sizes.append(size)
-
-    def flush(self) -> None:
-        """Close the pass that is being gathered."""
-        if not self.pending:
-            return
-        node, self.pending = self.pending, {}
-        c, h, w = self.size
-        kernel, stride = node.setdefault("kernel", 1), node.setdefault("stride", 1)
-        self.add((c, (h - kernel) // stride + 1, (w - kernel) // stride + 1), kind=PASS, **node)
-
-    def gather(self, after: tuple[str, ...], **part: Any) -> None:
-        """Into the pending pass, unless it holds one of `after`, which come later in a pass."""
-        if any(name in self.pending for name in after):
-            self.flush()
-        self.pending.update(part)
 
 
 def lower(network: nn.Module, shape: tuple[int, int, int]) -> Program:
@@ -110,7 +36,7 @@ def lower(network: nn.Module, shape: tuple[int, int, int]) -> Program:
     >>> [node["kind"] for node in program.nodes], program.sizes
     ([0, 1, 4], [(1, 8, 8), (4, 6, 6), (4, 3, 3), (36, 1, 1)])
     """
-    draft = _Draft(sizes=[shape])
+    draft = Draft(sizes=[shape])
     _lower(network, "", draft)
     draft.flush()
     if not draft.nodes or not draft.flat:
@@ -119,7 +45,7 @@ def lower(network: nn.Module, shape: tuple[int, int, int]) -> Program:
     return Program(nodes=draft.nodes, sizes=draft.sizes, values=draft.values, log_output=draft.log_output)
 
 
-def _lower(module: nn.Module, name: str, draft: _Draft) -> None:
+def _lower(module: nn.Module, name: str, draft: Draft) -> None:
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         raise UsageError(f"{_called(module, name)} has hooks, which native kernels would not call.")
     if isinstance(module, nn.Sequential) and type(module).forward in (
@@ -163,7 +89,7 @@ def _both(value: Any) -> int | None:
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else None
 
 
-def _convolution(module: nn.Conv2d, name: str, draft: _Draft) -> None:
+def _convolution(module: nn.Conv2d, name: str, draft: Draft) -> None:
     kernel, stride = _both(module.kernel_size), _both(module.stride)
     pad = _padding(module)
     _require(kernel is not None and pad is not None and stride in (1, 2), module, name,
@@ -196,7 +122,7 @@ def _padding(module: nn.Conv2d) -> int | None:
     return _both(module.padding)
 
 
-def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
+def _linear(module: nn.Linear, name: str, draft: Draft) -> None:
     draft.flush()
     features = draft.size[0]
     _require(draft.flat and features == module.in_features, module, name,
@@ -205,7 +131,7 @@ def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
               weight=draft.place(module.weight), bias=draft.place(module.bias))  # fmt: skip
 
 
-def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> None:
+def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: Draft) -> None:
     _require(module.track_running_stats, module, name, "keeps no running statistics")
     _require(draft.flat == isinstance(module, nn.BatchNorm1d), module, name, "does not get the shape it is for")
     _require(draft.size[0] == module.num_features, module, name, f"takes {module.num_features} channels")
@@ -218,21 +144,21 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> 
     )  # fmt: skip
 
 
-def _activation(module: nn.Module, name: str, draft: _Draft) -> None:
+def _activation(module: nn.Module, name: str, draft: Draft) -> None:
     draft.gather(("act", "drop", "kernel"), act=ACTIVATIONS[type(module)])
 
 
-def _dropout(module: nn.Dropout | nn.Dropout2d, name: str, draft: _Draft) -> None:
+def _dropout(module: nn.Dropout | nn.Dropout2d, name: str, draft: Draft) -> None:
     _require(not (draft.flat and isinstance(module, nn.Dropout2d)), module, name, "gets no channels to drop")
     if module.p > 0:
         draft.gather(("drop", "kernel"), drop=DROPOUTS[type(module)], rate=module.p, layer=_dropouts(draft))
 
 
-def _dropouts(draft: _Draft) -> int:
+def _dropouts(draft: Draft) -> int:
     return sum("drop" in node for node in [*draft.nodes, draft.pending])
 
 
-def _max_pool(module: nn.MaxPool2d, name: str, draft: _Draft) -> None:
+def _max_pool(module: nn.MaxPool2d, name: str, draft: Draft) -> None:
     kernel, stride = _pooling(module, name, draft)
     _require(
         _both(module.dilation) == 1 and not module.return_indices,
@@ -249,13 +175,13 @@ def _max_pool(module: nn.MaxPool2d, name: str, draft: _Draft) -> None:
     draft.flush()
 
 
-def _average_pool(module: nn.AvgPool2d, name: str, draft: _Draft) -> None:
+def _average_pool(module: nn.AvgPool2d, name: str, draft: Draft) -> None:
     kernel, stride = _pooling(module, name, draft)
     _require(module.divisor_override is None, module, name, "has a divisor of its own")
     _average(kernel, stride, draft)
 
 
-def _average(kernel: int, stride: int, draft: _Draft) -> None:
+def _average(kernel: int, stride: int, draft: Draft) -> None:
     draft.flush()
     c, h, w = draft.size
     draft.add(
@@ -266,7 +192,7 @@ def _average(kernel: int, stride: int, draft: _Draft) -> None:
     )
 
 
-def _pooling(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> tuple[int, int]:
+def _pooling(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: Draft) -> tuple[int, int]:
     kernel, stride = _both(module.kernel_size), _both(module.stride)
     _require(kernel is not None and stride is not None, module, name, "is not square")
     assert kernel is not None and stride is not None
@@ -276,7 +202,7 @@ def _pooling(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> t
     return kernel, stride
 
 
-def _adaptive_pool(module: nn.AdaptiveAvgPool2d, name: str, draft: _Draft) -> None:
+def _adaptive_pool(module: nn.AdaptiveAvgPool2d, name: str, draft: Draft) -> None:
     side = _both(module.output_size)
     draft.flush()
     _, h, w = draft.size
@@ -286,7 +212,7 @@ def _adaptive_pool(module: nn.AdaptiveAvgPool2d, name: str, draft: _Draft) -> No
     _average(h // side, h // side, draft)
 
 
-def _flatten(module: nn.Flatten, name: str, draft: _Draft) -> None:
+def _flatten(module: nn.Flatten, name: str, draft: Draft) -> None:
     _require(
         (module.start_dim, module.end_dim) in ((1, -1), (1, 3)),
         module,
@@ -300,18 +226,18 @@ def _flatten(module: nn.Flatten, name: str, draft: _Draft) -> None:
         draft.flat = True
 
 
-def _log_softmax(module: nn.LogSoftmax, name: str, draft: _Draft) -> None:
+def _log_softmax(module: nn.LogSoftmax, name: str, draft: Draft) -> None:
     draft.flush()
     of_classes = module.dim == 1 or (module.dim == -1 and draft.flat)
     _require(of_classes and draft.size[1:] == (1, 1), module, name, "is not over the classes of one image")
     draft.log_output = True
 
 
-def _identity(module: nn.Module, name: str, draft: _Draft) -> None:
+def _identity(module: nn.Module, name: str, draft: Draft) -> None:
     pass
 
 
-_LOWERED: dict[type[nn.Module], Callable[[Any, str, _Draft], None]] = {
+_LOWERED: dict[type[nn.Module], Callable[[Any, str, Draft], None]] = {
     nn.Conv2d: _convolution,
     nn.Linear: _linear,
     nn.BatchNorm2d: _norm,

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from featherweight.engine import native
-from featherweight.engine.lowering import CONVOLUTION, Program, lower
+from featherweight.engine.lowering import lower
+from featherweight.engine.program import CONVOLUTION, Program
 
 
 @dataclass(frozen=True, kw_only=True)

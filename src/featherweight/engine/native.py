@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featherweight.engine.lowering import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size, lower
+from featherweight.engine.lowering import lower
+from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import UsageError
 
 Step = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]

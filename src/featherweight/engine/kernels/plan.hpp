@@ -6,14 +6,15 @@
 #include <vector>
 
 #include "conv.hpp"
+#include "fast_weights.hpp"
 #include "loss.hpp"
-#include "passes.hpp"
+#include "passes_back.hpp"
 #include "team.hpp"
 #include "weights.hpp"
 
 enum Kind : int32_t { CONVOLUTION = 0, PASS = 1, AVERAGE = 2, ADD = 3, COPY = 4 };
 
-// One operation, from tensor `in` to tensor `out`; lowering.py fills it in. Parameters are places in the caller's
+// One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
 // array of addresses, -1 where there is none.
 struct Node {
     int32_t kind, in, out;
