@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from featherweight.experiment import find
+from featherweight.experiment import find, fingerprint
 from featherweight.record import Record, Row
 
-MNIST = {"name": "mnist", "source": "mnist", "train": 60_000, "test": 10_000, "holdout": 0,
+MNIST = {"name": "mnist", "source": "mnist", "seed": 0, "train": 60_000, "test": 10_000, "holdout": 0,
          "shape": [1, 28, 28], "classes": list("0123456789")}  # fmt: skip
 
 
@@ -22,11 +22,12 @@ def record(id: str, tests: Sequence[float], seed: int = 0, *, train: float = 98.
         "experiment": id,
         "seed": seed,
         "parameters": sum(p.numel() for p in experiment.build().parameters()),
+        "network": fingerprint(experiment.build()),
         "engine": "native",
         "budget": asdict(experiment.budget),
         "recipe": experiment.recipe.to_json(),
         "data": MNIST,
-        "environment": {"torch": "2.13.0", "threads": 1},
+        "environment": {"torch": "2.13.0", "threads": 1, "device_type": "cpu"},
         "rows": rows,
         "clean_train_accuracy": 99.0,
         "finished": True,

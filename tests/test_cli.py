@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_train_gives_one_document_and_leaves_a_whole_run_folder(run: Run, toy_fi
     status, out, _ = run("evaluate", folder, "--json")
     figures = json.loads(out)
     assert status == 0 and figures["test_accuracy"] == document["verdict"]["last"]
-    assert figures["tested"] == 360
+    assert (figures["tested"], figures["holdout"]) == (360, 0)
 
 
 def test_a_second_run_gets_a_folder_of_its_own(run: Run, toy_file: Path, tmp_path: Path) -> None:
@@ -166,7 +167,9 @@ SENTENCES = [
     (["train", "--data", "digits", "--holdout", "1437"], 2, "give a number from 0 to 1,436"),
     (["train", "--data", "digits", "--seed", "1", "--seeds", "2"], 2, "give one of them"),
     (["train", "--resume", "runs/none"], 2, "There is no run at runs/none"),
-    (["train", "--resume", "runs/none", "--seed", "1"], 2, "leave out --seed"),
+    (["train", "--resume", "runs/none", "--seed", "1"], 2, "give --data-dir, --device or --json alone"),
+    (["train", "f3", "--resume", "runs/none"], 2, "give --data-dir, --device or --json alone"),
+    (["train", "--resume", "runs/none", "--holdout", "9"], 2, "give --data-dir, --device or --json alone"),
     (["train", "--sed", "1"], 2, "No such option: --sed"),
     (["train", "--epochs", "0"], 2, "greater than or equal to 1"),
     (["trian"], 2, "Did you mean 'train'?"),
@@ -210,6 +213,32 @@ def test_an_experiment_file_that_is_none(run: Run, tmp_path: Path) -> None:
     assert "failed with ZeroDivisionError: division by zero" in run("show", broken)[2]
 
 
+WRONG_NETWORKS = [
+    ("raise ValueError('no')", "The network of own failed with ValueError: no"),
+    ("return None", "gives None; it must return an nn.Module"),
+    ("return nn.Flatten()", "has no parameter to train"),
+    ("return nn.Sequential(nn.Flatten(), nn.Linear(9, 10))", "cannot take images of 1 x 28 x 28"),
+    ("return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))", "into (2, 7), and the data needs (2, 10)"),
+]
+
+
+@pytest.mark.parametrize(("body", "sentence"), WRONG_NETWORKS, ids=[case[1] for case in WRONG_NETWORKS])
+def test_a_network_that_does_not_fit_is_a_sentence_and_leaves_no_folder(
+    run: Run, toy_file: Path, tmp_path: Path, body: str, sentence: str
+) -> None:
+    text = re.sub(r"return nn.*", lambda _: body, toy_file.read_text()).replace("parameters=600", "parameters=9000")
+    toy_file.write_text(text)
+    status, _, err = run("train", toy_file, "--data", "digits")
+    assert status == 2 and sentence in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_output_folder_that_cannot_be_is_a_sentence(run: Run, toy_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "at all")
+    status, _, err = run("train", toy_file, "--data", "digits", "--out", tmp_path / "dangling")
+    assert status == 2 and "No run folder can be made in" in err
+
+
 def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Path) -> None:
     run("train", toy_file, "--data", "digits")
     folder = tmp_path / "runs" / "own-seed0"
@@ -249,6 +278,7 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
     _, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert "take it up with: featherweight train --resume runs/own-seed0" in err
+    assert (tmp_path / "runs" / "own-seed0" / "state.safetensors").exists()
 
     status, out, _ = run("train", "--resume", "runs/own-seed0", "--json")
     resumed = json.loads(out)

@@ -16,13 +16,25 @@ LAYERS = [
     {"engine"},
     {"train", "checkpoint"},
     {"experiment", "ladders"},
-    {"environment", "runs", "progress", "verdicts", "side_by_side", "trained", "difference", "pages"},
+    {
+        "environment",
+        "runs",
+        "run_folders",
+        "stop",
+        "fetch",
+        "progress",
+        "verdicts",
+        "side_by_side",
+        "trained",
+        "difference",
+        "pages",
+    },
     {"plots", "predict"},
     {"report", "export", "bench", "publish"},
     {"console", "cli", "__main__", "__init__"},
 ]
 """From the ground up; a module imports from its own layer or a lower one."""
-WITHOUT_TORCH = {"errors", "budget", "recipe", "record", "claims", "progress", "verdicts", "cli"}
+WITHOUT_TORCH = {"stop", "errors", "budget", "recipe", "record", "claims", "progress", "verdicts", "cli"}
 
 
 def _part(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from featherweight import data as datasets
-from featherweight import runs
+from featherweight import run_folders, runs
 from featherweight.console import run_ladder
 from featherweight.experiment import find
 from featherweight.progress import Done, Failed, shown
@@ -27,25 +27,25 @@ def test_finished_and_unfinished_runs(tmp_path: Path) -> None:
         "c3-seed0": record("c3", [99.0] * 15),
         "c3-seed1": record("c3", [99.0] * 4, 1, finished=False),
         "c3-seed10": record("c3", [99.0] * 15, 10),
-        "c3-seed2": record("c3", [99.0] * 15, 2, recipe={}),
+        "c3-seed2": record("c3", [99.0] * 15, 2, recipe=find("f3").recipe.to_json()),
         "c3-seed3": record("c3", [99.0] * 15, 3, data=MNIST | {"source": "digits"}),
         "c3-seed4": record("c3", [99.0] * 15, 4, data=MNIST | {"holdout": 5000}),
-        "c3-seed5": record("c3", [99.0] * 15, 5, parameters=6_137),
+        "c3-seed5": record("c3", [99.0] * 15, 5, network="another"),
     }
     for name, one in cases.items():
         (tmp_path / name).mkdir()
         write_record(one, tmp_path / name / "record.json")
-    found = runs.finished_runs(c3, [tmp_path], range(6), "mnist")
+    found = run_folders.finished_runs(c3, [tmp_path], range(6), "mnist")
     assert [one.seed for one in found] == [0]
-    taken_up = {seed: runs.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(6)}
+    taken_up = {seed: run_folders.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(6)}
     assert {seed: path for seed, path in taken_up.items() if path} == {1: tmp_path / "c3-seed1"}
-    assert [one.seed for one in runs.finished_runs(c3, [tmp_path], range(6), "digits")] == [3]
+    assert [one.seed for one in run_folders.finished_runs(c3, [tmp_path], range(6), "digits")] == [3]
 
 
 def test_committed_records_count_as_finished(tmp_path: Path) -> None:
     (tmp_path / "results" / "c3").mkdir(parents=True)
     write_record(FINISHED[1], tmp_path / "results" / "c3" / "seed1.json")
-    assert runs.finished_runs(find("c3"), [tmp_path / "results"], range(3), "mnist") == [
+    assert run_folders.finished_runs(find("c3"), [tmp_path / "results"], range(3), "mnist") == [
         read_record(tmp_path / "results" / "c3" / "seed1.json")
     ]
 

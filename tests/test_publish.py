@@ -169,7 +169,7 @@ def test_records_are_kept_by_seed(tree: Path) -> None:
 def test_a_stale_record_is_not_hidden(tree: Path) -> None:
     one = record("c3", [99.0] * 15)
     publish.keep_record(one, tree)
-    write_record(replace(one, seed=1, recipe={}), tree / "results" / "c3" / "seed1.json")
+    write_record(replace(one, seed=1, recipe=find("f3").recipe.to_json()), tree / "results" / "c3" / "seed1.json")
     with pytest.raises(UsageError, match="Claims need finished runs of one rung and recipe"):
         publish.generated(tree)
 

@@ -31,8 +31,9 @@ def record(seed: int = 0, accuracies: tuple[float, ...] = (99.4, 99.5)) -> Recor
         engine="torch",
         budget=asdict(Budget(held=2)),
         recipe=Recipe().to_json(),
-        data={"name": "mnist"},
-        environment={},
+        network="0123456789abcdef",
+        data={"name": "mnist", "source": "mnist", "train": 60_000, "test": 10_000, "holdout": 0, "seed": 0},
+        environment={"threads": 1, "torch": "2.13.0", "device_type": "cpu"},
         rows=rows,
         finished=True,
     )
@@ -58,6 +59,10 @@ def test_files_that_are_no_records(tmp_path: Path) -> None:
     file.write_text("[]")
     with pytest.raises(FileError, match="not a record of a run"):
         read_record(tmp_path)
+    for name, wrong in (("data", None), ("experiment", None), ("recipe", {}), ("environment", {"threads": "x"})):
+        file.write_text(json.dumps(record().to_json() | {name: wrong}))
+        with pytest.raises(FileError, match="not a record of a run"):
+            read_record(tmp_path)
     file.write_text(json.dumps(record().to_json() | {"format": 99}))
     with pytest.raises(FileError, match="format 99; this version reads 1"):
         read_record(tmp_path)

@@ -115,7 +115,9 @@ def show(
 
 @app.command()
 def train(
-    experiment: Annotated[str, typer.Argument(help="An id such as f3, or the path of an experiment's file.")] = "f3",
+    experiment: Annotated[
+        str | None, typer.Argument(help="An id such as f3, or the path of an experiment's file; f3 by default.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw; 0 by default.", min=0)] = None,
     seeds: Annotated[int | None, typer.Option(help="Train seeds 0 to N-1 side by side.", min=1)] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
@@ -129,7 +131,7 @@ def train(
     engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(help="Of one run; by default all cores for one, one for each of several.", min=1),
+        typer.Option(help="Of one run; by default one, and all cores for a single run of the native engine.", min=1),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
@@ -138,14 +140,17 @@ def train(
     """Train an experiment under its budget and say whether it held. Exit status 0 if it did, 1 if not."""
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give one of them.")
-    if resume is not None and (seed, seeds, epochs) != (None, None, None):
-        raise UsageError("--resume goes on with a run as it was started; leave out --seed, --seeds and --epochs.")
+    as_started = (experiment, seed, seeds, epochs, data, holdout, engine, threads, out)
+    if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", None, Path("runs")):
+        raise UsageError(
+            "--resume goes on with a run as it was started; beside it, give --data-dir, --device or --json alone."
+        )
     from featherweight.console import train_one, train_several
     from featherweight.side_by_side import Task
 
     def task(number: int) -> "Task":
         return Task(
-            experiment=experiment,
+            experiment=experiment or "f3",
             seed=number,
             out=out,
             data=data,
@@ -202,10 +207,27 @@ def evaluate(
     if as_json:
         _print_json(figures)
     else:
+        held_out = ", held-out images" if figures["holdout"] else ""
         print(
-            f"{figures['experiment']} on {figures['data']}: Average loss: {figures['test_loss']:.4f},"
+            f"{figures['experiment']} on {figures['data']}{held_out}: Average loss: {figures['test_loss']:.4f},"
             f" Accuracy: {figures['correct']}/{figures['tested']} ({figures['test_accuracy']:.2f}%)"
         )
+
+
+@app.command()
+def bench(
+    steps: Annotated[int, typer.Option(help="Steps of each engine; an epoch's seconds follow from them.", min=8)] = 96,
+    scaling: Annotated[bool, typer.Option(help="Also by batch size, width and image side.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Seconds of an epoch on each engine, in turns within one run, as one table."""
+    from featherweight.bench import measure, table
+
+    found = measure(steps=steps, scaling=scaling, tell=lambda line: print(line, file=sys.stderr, flush=True))
+    if as_json:
+        _print_json(found)
+    else:
+        print(table(found))
 
 
 def _print_json(document: Any) -> None:

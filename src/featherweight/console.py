@@ -16,9 +16,10 @@ from featherweight import data as datasets
 from featherweight import publish
 from featherweight.errors import UsageError
 from featherweight.experiment import rungs
+from featherweight.fetch import load_shown
 from featherweight.progress import Done, Failed, shown
 from featherweight.record import Record, summarise
-from featherweight.runs import finished_runs, unfinished_run
+from featherweight.run_folders import finished_runs, unfinished_run
 from featherweight.side_by_side import Task, carry_through, check, open_run, train_all
 from featherweight.verdicts import seeds_sentence, seeds_table, verdict_sentence, verdict_table
 
@@ -52,9 +53,10 @@ def train_several(tasks: Sequence[Task], as_json: bool) -> int:
         summary = asdict(summarise(records)) if records else {}
         summary.pop("per_seed", None)
         runs = [run_json(one.record, one.folder) for one in done]
-        print(json.dumps({"runs": runs, "summary": summary}, allow_nan=False))
+        lost = [{"run": failure.label, "error": failure.sentence} for failure in failed]
+        print(json.dumps({"runs": runs, "summary": summary, "failed": lost}, allow_nan=False))
     elif records:
-        _print_seeds(records)
+        _print_seeds(records, started=len(tasks))
     if failed:
         return max(failure.exit_status for failure in failed)
     return 0 if all(record.verdict.passed for record in records) else 1
@@ -99,7 +101,7 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
 def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
-        return datasets.load(data, directory=data_dir).source
+        return load_shown(data, directory=data_dir).source
     return data if data in datasets.NAMES else str(Path(data).expanduser().resolve())
 
 
@@ -125,9 +127,9 @@ def _side_by_side(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], lis
     return done, failed
 
 
-def _print_seeds(records: Sequence[Record]) -> None:
+def _print_seeds(records: Sequence[Record], started: int = 0) -> None:
     Console().print(seeds_table(records))
-    print(seeds_sentence(records))
+    print(seeds_sentence(records, started or len(records)))
 
 
 def run_json(record: Record, folder: Path) -> dict[str, Any]:

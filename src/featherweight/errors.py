@@ -13,6 +13,7 @@ FeatherweightError            1   never raised itself
 Every message is one sentence or two: what was given and where, what is allowed, what to do.
 """
 
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -53,8 +54,8 @@ class TrainingError(FeatherweightError):
 class InterruptedRunError(FeatherweightError):
     """A run was asked to stop; it finished its step and saved its state."""
 
-    def __init__(self, signal_number: int, folder: Path, epoch: int) -> None:
-        super().__init__(f"Stopped in epoch {epoch}; take it up with: featherweight train --resume {folder}")
+    def __init__(self, signal_number: int, folder: Path) -> None:
+        super().__init__(f"Stopped; take it up with: featherweight train --resume {shlex.quote(str(folder))}")
         self.exit_status = 128 + signal_number
 
 

@@ -1,15 +1,16 @@
 """An experiment, and how one is found: by its id, by a record's name, or by the path of a file."""
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from featherweight.budget import Budget
@@ -51,14 +52,47 @@ class Experiment:
 
     def build(self, channels: int = 1, classes: int = 10) -> nn.Module:
         """A fresh network for so many input channels and classes; UsageError when it cannot have them."""
-        if (channels, classes) == (1, 10):
-            return self.network()
-        if not {"channels", "classes"} <= set(inspect.signature(self.network).parameters):
+        sizes = {"channels": channels, "classes": classes} if (channels, classes) != (1, 10) else {}
+        if sizes and not sizes.keys() <= inspect.signature(self.network).parameters.keys():
             raise UsageError(
                 f"{self.id} is made for 1 channel and 10 classes, and the data has {channels} and {classes}; let its"
                 " network function take `channels` and `classes`, or choose f1, f2 or f3, which do."
             )
-        return self.network(channels=channels, classes=classes)
+        try:
+            return self.network(**sizes)
+        except Exception as problem:  # whatever somebody's file may raise
+            raise UsageError(f"The network of {self.id} failed with {type(problem).__name__}: {problem}") from problem
+
+
+def check_network(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str) -> None:
+    """Raise UsageError unless the network has parameters and turns [N *shape] into [N classes]."""
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"The network function of {name} gives {network!r}; it must return an nn.Module.")
+    if not any(p.requires_grad for p in network.parameters()):
+        raise UsageError(f"The network of {name} has no parameter to train.")
+    training = network.training
+    try:
+        with torch.no_grad():
+            output = network.eval()(torch.zeros(2, *shape))
+    except Exception as problem:
+        size = " x ".join(map(str, shape))
+        raise UsageError(f"The network of {name} cannot take images of {size}: {problem}") from problem
+    finally:
+        network.train(training)
+    if output.shape != (2, classes):
+        raise UsageError(
+            f"The network of {name} turns 2 images into {tuple(output.shape)}, and the data needs (2, {classes})."
+        )
+
+
+def fingerprint(network: nn.Module) -> str:
+    """A digest of the layers and their settings, by which records and states know their network again.
+
+    >>> fingerprint(nn.Sequential(nn.ReLU())) == fingerprint(nn.Sequential(nn.SiLU()))
+    False
+    """
+    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+    return hashlib.sha256(f"{network!r}{shapes}".encode()).hexdigest()[:16]
 
 
 def ids() -> list[str]:
@@ -99,7 +133,7 @@ def _from_file(path: Path) -> Experiment:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as problem:  # whatever somebody's file may raise
+    except (Exception, SystemExit) as problem:  # whatever somebody's file may raise
         raise UsageError(f"The experiment file {path} failed with {type(problem).__name__}: {problem}.") from problem
     return _of(module, path)
 
@@ -109,12 +143,3 @@ def _of(module: Any, path: Path) -> Experiment:
     if not isinstance(found, Experiment):
         raise UsageError(f"{path} does not define `experiment`; write `experiment = Experiment(...)` in it.")
     return replace(found, text=inspect.cleandoc(module.__doc__ or ""), file=path.resolve())
-
-
-def index() -> list[dict[str, Any]]:
-    """What `featherweight list` shows, read from the generated index; needs no network to be built.
-
-    Each entry: id, title, parameters, epochs, claimed, measured (percent or None) and passed (or None).
-    """
-    entries: list[dict[str, Any]] = json.loads((LADDERS / "index.json").read_text(encoding="utf-8"))
-    return entries

@@ -1,6 +1,7 @@
 """What a training run tells while it goes on, and how it is shown: live bars on a terminal, plain lines elsewhere."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from featherweight.record import Record, Row
+
+TELL_SECONDS = 5.0
+"""Without a terminal, an epoch under way tells where it stands this often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +136,33 @@ def _line_of(event: Event, labels: bool) -> str | None:
             return None
 
 
+def running_line(progress: Progress) -> str:
+    """Where an epoch under way stands: steps, rate, running figures, pace, and the time that it still takes.
+
+    >>> running_line(Progress(label="", epoch=2, epochs=15, step=30, steps=90, lr=0.1, loss=0.25, accuracy=92.5,
+    ...                       seconds=3, row=None, tested=0, held_out=False))
+    'epoch  2/15  step 30/90  lr 0.1  loss 0.2500  92.50 %  10 steps/s  6 s left in the epoch'
+    """
+    pace = progress.step / progress.seconds if progress.seconds else 0.0
+    left = (progress.steps - progress.step) / pace if pace else 0.0
+    return (
+        f"epoch {progress.epoch:2d}/{progress.epochs}  step {progress.step}/{progress.steps}  lr {progress.lr:.4g}"
+        f"  loss {progress.loss:.4f}  {progress.accuracy:.2f} %  {pace:.0f} steps/s  {left:.0f} s left in the epoch"
+    )
+
+
 def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
     ended = 0
+    told: dict[str, float] = {}
 
     def show(event: Event) -> None:
         nonlocal ended
         line = _line_of(event, labels)
+        now = time.monotonic()
+        if line is None and isinstance(event, Progress) and now - told.setdefault(event.label, now) > TELL_SECONDS:
+            line = f"{event.label}  " * labels + running_line(event)
+        if line is not None:
+            told[event.label] = now
         if line is not None:
             print(line, file=to, flush=True)
         if runs > 1 and not isinstance(event, Progress):

@@ -14,6 +14,7 @@ from typing import Any
 
 from featherweight.budget import Budget, Verdict, judge
 from featherweight.errors import FileError, UsageError
+from featherweight.recipe import Recipe
 
 FORMAT = 1
 """Of record files; raised when an older reader would misread a newer record."""
@@ -53,6 +54,8 @@ class Record:
     experiment: str
     seed: int
     parameters: int
+    network: str
+    """Fingerprint of its layers and their settings."""
     engine: str
     budget: dict[str, Any]
     recipe: dict[str, Any]
@@ -87,10 +90,27 @@ class Record:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
             kept = {f.name: values[f.name] for f in fields(cls) if f.name != "rows"}
             record = cls(rows=tuple(Row(**row) for row in values["epochs"]), **kept)
-            Budget(**record.budget)
-        except (KeyError, TypeError, UsageError) as problem:
-            raise FileError(f"{where} is not a record of a run ({problem}); name a run folder.") from problem
+            _require_readable(record)
+        except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
+            raise FileError(f"{where} is not a record of a run ({problem!r}); name a run folder.") from problem
         return record
+
+
+def _require_readable(record: Record) -> None:
+    """Raise one of the errors that `from_json` turns into a FileError unless every field is of its kind."""
+    Budget(**record.budget)
+    Recipe.from_json(record.recipe)
+    kinds: dict[str, type] = {
+        "experiment": str, "seed": int, "parameters": int, "network": str, "engine": str, "finished": bool
+    }  # fmt: skip
+    needed = {"data": {"name": str, "source": str, "train": int, "test": int, "holdout": int, "seed": int},
+              "environment": {"threads": int, "torch": str, "device_type": str}}  # fmt: skip
+    found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]
+    found += [(f"{part}.{name}", getattr(record, part)[name], kind) for part, names in needed.items()
+              for name, kind in names.items()]  # fmt: skip
+    for name, value, kind in found:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {value!r}")
 
 
 def read_record(path: Path) -> Record:

@@ -12,13 +12,11 @@ runs/f3-seed0/
 import csv
 import io
 import json
-import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -28,11 +26,13 @@ from featherweight import engine as engines
 from featherweight import environment
 from featherweight.anatomy import parameters_by_layer
 from featherweight.checkpoint import load_state, save_state
-from featherweight.data import Data
+from featherweight.data import Data, locked
 from featherweight.engine import Engine
 from featherweight.errors import InterruptedRunError, UsageError
-from featherweight.experiment import Experiment, find
+from featherweight.experiment import Experiment, check_network, find, fingerprint
 from featherweight.record import Record, Row, percent, read_record, write_record, write_text
+from featherweight.run_folders import new_folder
+from featherweight.stop import stop_signals
 from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, evaluate, fit
 from featherweight.trained import data_of, save_weights
 
@@ -82,23 +82,27 @@ def start(
     Raises BudgetError when the network or the recipe is over the experiment's budget, before anything is trained.
     """
     run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads)
-    run.folder = _new_folder(out, f"{experiment.id}-seed{seed}")
+    run.folder = new_folder(out, f"{experiment.id}-seed{seed}")
     write_record(run.record, run.folder / "record.json")
     return run
 
 
-def resume(folder: Path, *, data_dir: Path | None = None, device: str = "auto") -> Run:
-    """The run of that folder where it was left; UsageError when it is finished or something has changed since."""
+def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None) -> Run:
+    """The run of that folder where it was left, by default on the kind of device it was on.
+
+    Raises UsageError when it is finished, or names what has changed since.
+    """
     record = read_record(folder)
     if record.finished:
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
     experiment = experiment_of(record)
     data = data_of(record, data_dir)
-    threads = int(record.environment["threads"])
+    device, threads = device or record.environment["device_type"], record.environment["threads"]
     run = prepare(experiment, data, seed=record.seed, engine=record.engine, device=device, threads=threads)
     run.folder = folder
     if (folder / "state.safetensors").exists():
         load_state(run.state, _identity(run.record), folder / "state.safetensors")
+        run.record = replace(run.record, rows=tuple(run.state.rows), train_seconds=run.state.train_seconds)
     return run
 
 
@@ -111,13 +115,17 @@ def prepare(
     device: str = "auto",
     threads: int | None = None,
 ) -> Run:
-    """A run at its first step that has no folder yet; BudgetError when it is over budget."""
+    """A run at its first step that has no folder yet.
+
+    Raises BudgetError when it is over budget, UsageError when the network does not fit the data.
+    """
     where = environment.device_for(device)
     threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
     _, channels, height, width = data.train.images.shape
     shape = (channels, height, width)
     torch.manual_seed(draw_seed(seed, "weights"))
     network = experiment.build(channels=shape[0], classes=len(data.classes))
+    check_network(network, shape, len(data.classes), experiment.id)
     layers = parameters_by_layer(network)
     parameters = sum(count for _, count in layers)
     recipe = experiment.recipe
@@ -142,6 +150,7 @@ def prepare(
         experiment=experiment.name,
         seed=seed,
         parameters=parameters,
+        network=fingerprint(network),
         engine=trainer.name,
         budget=asdict(experiment.budget),
         recipe=recipe.to_json(),
@@ -160,34 +169,17 @@ def prepare(
     )
 
 
-def _new_folder(out: Path, name: str) -> Path:
-    """A folder nobody else has; making it is what claims it, so that many may start at once."""
-    number = 1
-    while True:
-        folder = out / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        except OSError as problem:
-            raise UsageError(
-                f"No run folder can be made in {out} ({problem.strerror}); name another with --out."
-            ) from problem
-        else:
-            return folder
-
-
 def _identity(record: Record) -> dict[str, Any]:
     """What must be the same for a run to go on bit for bit."""
     parts = {
         "experiment": record.experiment,
         "seed": record.seed,
-        "parameters": record.parameters,
+        "network": record.network,
         "engine": record.engine,
         "recipe": record.recipe,
+        "budget": record.budget,
         "data": record.data,
-        "torch": record.environment["torch"],
-        "device": record.environment["device"],
+        **{name: record.environment[name] for name in ("featherweight", "torch", "device", "instructions")},
         # Only the native engine gives the same bits on any number of threads.
         "threads": record.environment["threads"] if record.engine == "torch" else None,
     }
@@ -198,45 +190,35 @@ def _identity(record: Record) -> dict[str, Any]:
 def proceed(run: Run) -> Iterator[State]:
     """Train to the end, yielding the state after every step and every epoch; then `run.record` is finished.
 
-    Saves after each epoch and every 30 s. Ctrl-C and SIGTERM end the step under way, save, and raise
+    Saves at the start, after each epoch and every 30 s. Ctrl-C and SIGTERM end the step under way, save, and raise
     InterruptedRunError.
     """
-    saved = time.monotonic()
     path = run.folder / "state.safetensors"
     identity = _identity(run.record)
-    with _stop_signals() as stopped:
+    with _held(run.folder), stop_signals() as stopped:
+        save_state(run.state, identity, path)
+        saved = time.monotonic()
         for state in fit(run.state, run.data, run.experiment.recipe, run.record.seed, run.engine, run.judge):
-            epoch_done = state.step == 0
-            if epoch_done or stopped or time.monotonic() - saved > SAVE_SECONDS:
+            if state.step == 0:
+                _write_rows(run)
+            if state.step == 0 or time.monotonic() - saved > SAVE_SECONDS:
                 save_state(state, identity, path)
                 saved = time.monotonic()
-            if epoch_done:
-                _write_rows(run)
             yield state
             if stopped:
-                raise InterruptedRunError(stopped[0], run.folder, state.epoch + 1)
-    _finish(run)
+                save_state(state, identity, path)
+                raise InterruptedRunError(stopped[0], run.folder)
+        _finish(run)
 
 
 @contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that receives the signals asking this process to stop, so that no step is torn apart."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if number in received:  # asked twice: do not wait for the step
-            raise KeyboardInterrupt
-        received.append(number)
-
+def _held(folder: Path) -> Iterator[None]:
+    """The run's folder for this process alone; UsageError when another has it."""
     try:
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs there handles signals
-        before = {}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with locked(folder / ".lock", wait=False):
+            yield
+    except BlockingIOError as problem:
+        raise UsageError(f"The run of {folder} is being trained by another process; wait for it to end.") from problem
 
 
 def _write_rows(run: Run) -> None:
@@ -259,41 +241,6 @@ def _finish(run: Run) -> None:
 
 
 def experiment_of(record: Record) -> Experiment:
-    """The experiment a record names, with the record's own recipe and budget settings checked against it."""
+    """The experiment a record names, with as many epochs as the record's recipe has."""
     experiment = find(record.experiment)
     return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))
-
-
-def finished_runs(experiment: Experiment, folders: Sequence[Path], seeds: Iterable[int], source: str) -> list[Record]:
-    """Records of finished runs of the experiment as it is now, one a seed, found in or under the folders.
-
-    A folder holds run folders, or committed records as `results/ID/seedN.json`. `source` names the whole data set that
-    they must be of; runs that held images out do not count.
-    """
-    found = []
-    for seed in seeds:
-        patterns = (f"{experiment.id}-seed{seed}*", f"{experiment.id}/seed{seed}.json")
-        for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
-            record = read_record(path)
-            if record.finished and _is_of(record, experiment, seed, source):
-                found.append(record)
-                break
-    return found
-
-
-def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str) -> Path | None:
-    """The run folder of a run that `finished_runs` would count, had it not been stopped; None where there is none."""
-    for path in sorted(folder.glob(f"{experiment.id}-seed{seed}*")):
-        record = read_record(path)
-        if not record.finished and _is_of(record, experiment, seed, source):
-            return path
-    return None
-
-
-def _is_of(record: Record, experiment: Experiment, seed: int, source: str) -> bool:
-    recipe = json.loads(json.dumps(experiment.recipe.to_json()))
-    if (record.experiment, record.seed, record.recipe) != (experiment.name, seed, recipe):
-        return False
-    network = experiment.build(channels=record.data["shape"][0], classes=len(record.data["classes"]))
-    same_network = record.parameters == sum(p.numel() for p in network.parameters())
-    return same_network and record.data["source"] == source and record.data["holdout"] == 0

@@ -5,21 +5,20 @@ Two single-threaded runs side by side finish sooner than two after one another o
 
 import multiprocessing
 import queue
-import signal
-import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from featherweight import data as datasets
 from featherweight import runs
-from featherweight.data import Data
 from featherweight.environment import cores, device_for
 from featherweight.errors import FeatherweightError
 from featherweight.experiment import Experiment, find
-from featherweight.progress import Done, Event, Failed, Progress, downloads
+from featherweight.fetch import load_shown
+from featherweight.progress import Done, Event, Failed, Progress
+from featherweight.stop import stop_signals
 from featherweight.train import steps_in_epoch
 
 SHOW_SECONDS = 0.2
@@ -51,7 +50,13 @@ class Task:
 def check(task: Task) -> list[str]:
     """What can be wrong with a task is raised here, once, before processes are started; else its introduction."""
     experiment = _experiment(task)
-    return runs.prepare(experiment, _data(task), engine=task.engine, device=task.device, threads=1).introduction()
+    return runs.prepare(
+        experiment,
+        load_shown(task.data, directory=task.data_dir, holdout=task.holdout),
+        engine=task.engine,
+        device=task.device,
+        threads=task.threads or 1,
+    ).introduction()
 
 
 def _experiment(task: Task) -> Experiment:
@@ -61,18 +66,13 @@ def _experiment(task: Task) -> Experiment:
     return replace(experiment, recipe=experiment.recipe.with_epochs(task.epochs))
 
 
-def _data(task: Task) -> Data:
-    with downloads() as show:
-        return datasets.load(task.data, directory=task.data_dir, holdout=task.holdout, progress=show)
-
-
 def open_run(task: Task) -> runs.Run:
     """The run of a task, ready for its first (or next) step."""
     if task.resume:
-        return runs.resume(task.resume, data_dir=task.data_dir, device=task.device)
+        return runs.resume(task.resume, data_dir=task.data_dir, device=None if task.device == "auto" else task.device)
     return runs.start(
         _experiment(task),
-        _data(task),
+        load_shown(task.data, directory=task.data_dir, holdout=task.holdout),
         seed=task.seed,
         out=task.out,
         engine=task.engine,
@@ -111,8 +111,8 @@ def carry_through(task: Task, run: runs.Run) -> Iterator[Event]:
 def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     """Train every task, one a core (or one on a GPU) at once, yielding what happens as it happens.
 
-    A task that fails does not stop the others. Ctrl-C and SIGTERM make every process save its state and stop; then
-    KeyboardInterrupt or SystemExit goes on to the caller.
+    A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started; those under way save
+    their state and end as `Failed`, each with the sentence that says how to take it up.
     """
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
@@ -120,30 +120,39 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     workers = max(1, cores() // (tasks[0].threads or 1)) if on_cpu else 1
     waiting = [(number, replace(task, threads=task.threads or 1)) for number, task in enumerate(tasks)]
     running: dict[int, Any] = {}
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    told = False
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                number, task = waiting.pop(0)
-                running[number] = context.Process(target=_work, args=(task, number, news))
-                running[number].start()
-            try:
-                number, event = news.get(timeout=1.0)
-                if isinstance(event, Done | Failed):
-                    running.pop(number).join()
-                yield event
-            except queue.Empty:
-                # A process that was killed tells nothing; its silence must not wait forever.
-                for number in [number for number, process in running.items() if not process.is_alive()]:
-                    status = running.pop(number).exitcode
-                    sentence = f"{tasks[number].label}: its process ended with status {status} and said nothing."
-                    yield Failed(label=tasks[number].label, sentence=sentence, exit_status=1)
+        with stop_signals() as stopped:
+            while running or (waiting and not stopped):
+                while waiting and not stopped and len(running) < workers:
+                    number, task = waiting.pop(0)
+                    running[number] = context.Process(target=_work, args=(task, number, news))
+                    running[number].start()
+                if stopped and not told:
+                    told = True
+                    for process in running.values():
+                        process.terminate()
+                try:
+                    number, event = news.get(timeout=1.0)
+                    if isinstance(event, Done | Failed):
+                        running.pop(number).join()
+                    yield event
+                except queue.Empty:
+                    pass
+                yield from _killed(tasks, running)
     finally:
         for process in running.values():
             process.terminate()
         for process in running.values():
             process.join()
-        signal.signal(signal.SIGTERM, before)
+
+
+def _killed(tasks: Sequence[Task], running: dict[int, Any]) -> Iterator[Failed]:
+    """Take out the processes that were ended from outside: they tell nothing, and must not be waited for."""
+    for number in [number for number, process in running.items() if process.exitcode not in (None, 0)]:
+        status = running.pop(number).exitcode
+        sentence = f"its process ended with status {status} and said nothing."
+        yield Failed(label=tasks[number].label, sentence=sentence, exit_status=128 - status if status < 0 else 1)
 
 
 def _work(task: Task, number: int, news: Any) -> None:
@@ -154,3 +163,7 @@ def _work(task: Task, number: int, news: Any) -> None:
     except (FeatherweightError, KeyboardInterrupt) as problem:
         status = problem.exit_status if isinstance(problem, FeatherweightError) else 130
         news.put((number, Failed(label=task.label, sentence=str(problem) or "Stopped.", exit_status=status)))
+    except Exception as problem:  # a defect: its traceback goes to standard error, and the other runs go on
+        traceback.print_exc()
+        sentence = f"{type(problem).__name__}: {problem}"
+        news.put((number, Failed(label=task.label, sentence=sentence, exit_status=1)))

@@ -65,7 +65,7 @@ def vectorise(network: nn.Module, decay_norms_and_biases: bool = False) -> Vecto
 
     Weight decay is for tensors of two dimensions and more: kernels and matrices, not biases or norms.
     """
-    parameters = list(network.parameters())
+    parameters = [p for p in network.parameters() if p.requires_grad]
     decayed = [p for p in parameters if p.ndim > 1 or decay_norms_and_biases]
     undecayed = [p for p in parameters if not (p.ndim > 1 or decay_norms_and_biases)]
     device = parameters[0].device
@@ -241,7 +241,7 @@ def _require_finite(state: State) -> None:
     if not math.isfinite(loss):
         raise TrainingError(
             f"The training loss became {loss} in epoch {state.epoch + 1} at a learning rate of {state.lr:.4g};"
-            " lower the recipe's lr, or warm it up over the first epoch. The last saved state is from before it."
+            " lower the recipe's lr, or warm it up over the first epoch."
         )
 
 

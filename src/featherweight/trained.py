@@ -9,12 +9,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from featherweight import data as datasets
 from featherweight import engine as engines
 from featherweight import environment
 from featherweight.data import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.experiment import find
+from featherweight.fetch import load_shown
 from featherweight.record import Record, percent, read_record, write_bytes
 from featherweight.train import EVALUATION_BATCH, evaluate
 
@@ -68,7 +68,7 @@ def load_trained(folder: Path) -> Trained:
 def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
     """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of that named."""
     trained = load_trained(folder)
-    source = datasets.load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
+    source = load_shown(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
         raise UsageError(
             f"The run of {folder} tells {len(trained.classes)} classes of {trained.shape} images apart; {source.name}"
@@ -90,6 +90,7 @@ def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, 
     return {
         "experiment": trained.record.experiment,
         "data": source.name,
+        "holdout": source.holdout,
         "test_loss": loss,
         "test_accuracy": percent(correct, len(test.labels)),
         "correct": correct,
@@ -100,6 +101,4 @@ def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, 
 def data_of(record: Record, directory: Path | None = None) -> Data:
     """The data a record names, loaded again."""
     about = record.data
-    return datasets.load(
-        str(about["source"]), directory=directory, holdout=int(about["holdout"]), seed=int(about["seed"])
-    )
+    return load_shown(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"])

@@ -56,12 +56,13 @@ def seeds_table(records: Sequence[Record]) -> Table:
     return table
 
 
-def seeds_sentence(records: Sequence[Record]) -> str:
-    """Mean, standard deviation and worst of the last epochs, and how many runs passed."""
+def seeds_sentence(records: Sequence[Record], started: int) -> str:
+    """Mean, standard deviation and worst of the last epochs, and how many of the runs that were started passed."""
     summary = summarise(records)
     held = Budget(**records[0].budget).held
+    lost = f", {started - len(records)} did not finish and are not in the figures" if started > len(records) else ""
     return (
-        f"{summary.passed} of {summary.runs} seeds passed. Last epoch: mean {summary.mean:.3f} %,"
+        f"{summary.passed} of {started} seeds passed{lost}. Last epoch: mean {summary.mean:.3f} %,"
         f" standard deviation {summary.standard_deviation:.3f}, worst {summary.worst:.2f} %;"
         f" worst of any last {held} epochs {summary.worst_of_last:.2f} %."
     )

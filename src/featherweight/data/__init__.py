@@ -10,11 +10,12 @@ from pathlib import Path
 from featherweight.data import digits, folder, store
 from featherweight.data.download import Progress, UnavailableError
 from featherweight.data.idx import shown
+from featherweight.data.lock import locked
 from featherweight.data.sets import OWN, SETS
 from featherweight.data.split import Data, Split, Whole, ready
 from featherweight.errors import UsageError, nearest
 
-__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "load"]
+__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "load", "locked"]
 
 NAMES = ("auto", *SETS, "digits")
 """What `load` knows by name; anything else is a folder."""

@@ -23,13 +23,15 @@ else:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock that this file stands for, waiting for as long as another process holds it.
+
+    Without `wait`, BlockingIOError is raised when another does.
 
     The file, and its folder where need be, are made; the file is removed at the end. Raises OSError where it cannot
     be made or cannot be locked.
     """
-    handle = _acquire(path)
+    handle = _acquire(path, wait)
     try:
         yield
     finally:
@@ -39,7 +41,7 @@ def locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, wait: bool) -> int:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -56,6 +58,8 @@ def _acquire(path: Path) -> int:
             os.close(handle)
             raise
         os.close(handle)
+        if not wait:
+            raise BlockingIOError(f"{path} is locked by another process")
         time.sleep(PAUSE_S)
 
 

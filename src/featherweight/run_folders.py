@@ -1,0 +1,64 @@
+"""Run folders: making one that nobody else has, and finding the runs that an experiment has left."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from featherweight.errors import UsageError
+from featherweight.experiment import Experiment, fingerprint
+from featherweight.record import Record, read_record
+
+
+def new_folder(out: Path, name: str) -> Path:
+    """A new folder of that name, with a number after it when taken; making it claims it, so many may start at once."""
+    number = 1
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        while True:
+            folder = out / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+    except OSError as problem:
+        raise UsageError(
+            f"No run folder can be made in {out} ({problem.strerror}); name another with --out."
+        ) from problem
+
+
+def finished_runs(experiment: Experiment, folders: Sequence[Path], seeds: Iterable[int], source: str) -> list[Record]:
+    """Records of finished runs of the experiment as it is now, one a seed, found in or under the folders.
+
+    A folder holds run folders, or committed records as `results/ID/seedN.json`. `source` names the whole data set that
+    they must be of; runs that held images out do not count.
+    """
+    found = []
+    for seed in seeds:
+        patterns = (f"{experiment.id}-seed{seed}*", f"{experiment.id}/seed{seed}.json")
+        for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
+            record = read_record(path)
+            if record.finished and _is_of(record, experiment, seed, source):
+                found.append(record)
+                break
+    return found
+
+
+def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str) -> Path | None:
+    """The run folder of a run that `finished_runs` would count, had it not been stopped; None where there is none."""
+    for path in sorted(folder.glob(f"{experiment.id}-seed{seed}*")):
+        if not (path / "record.json").exists():  # somebody is just making it
+            continue
+        record = read_record(path)
+        if not record.finished and _is_of(record, experiment, seed, source):
+            return path
+    return None
+
+
+def _is_of(record: Record, experiment: Experiment, seed: int, source: str) -> bool:
+    recipe = json.loads(json.dumps(experiment.recipe.to_json()))
+    if (record.experiment, record.seed, record.recipe) != (experiment.name, seed, recipe):
+        return False
+    network = experiment.build(channels=record.data["shape"][0], classes=len(record.data["classes"]))
+    return record.network == fingerprint(network) and record.data["source"] == source and record.data["holdout"] == 0

@@ -1,0 +1,143 @@
+"""Runs and their folders: taking one up, who may, and what counts as the same."""
+
+import json
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+import toy
+from featherweight import runs
+from featherweight.data import Data
+from featherweight.errors import InterruptedRunError, UsageError
+from featherweight.experiment import Experiment, fingerprint
+from featherweight.record import read_record
+from featherweight.run_folders import finished_runs, new_folder
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder for runs of the toy task, which `resume` finds as it would find any other."""
+    found: dict[str, Any] = {"experiment": toy.experiment()}
+    monkeypatch.setattr(runs, "find", lambda name: found["experiment"])
+    monkeypatch.setattr(runs, "data_of", lambda record, directory: toy.data())
+    monkeypatch.setattr(toy, "found", found, raising=False)
+    return tmp_path
+
+
+def _start(home: Path, experiment: Experiment | None = None, data: Data | None = None) -> runs.Run:
+    return runs.start(experiment or toy.experiment(), data or toy.data(), out=home, engine="torch", threads=1)
+
+
+def _stopped(home: Path, after: int) -> Path:
+    """A run of 3 epochs of 4 steps that was left after so many events, with the state it had then."""
+    run = _start(home)
+    events = runs.proceed(run)
+    for _ in islice(events, after):
+        pass
+    runs.save_state(run.state, runs._identity(run.record), run.folder / "state.safetensors")
+    events.close()
+    return run.folder
+
+
+def _rows(folder: Path) -> list[Any]:
+    return [replace(row, seconds=0.0) for row in read_record(folder).rows]
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 14, 15])
+def test_a_run_left_anywhere_has_its_whole_record_in_the_end(home: Path, after: int) -> None:
+    """Also after the last evaluation, when there is nothing left to train."""
+    whole = _start(home)
+    assert len(list(runs.proceed(whole))) == 15
+    folder = _stopped(home, after)
+    for _ in runs.proceed(runs.resume(folder)):
+        pass
+    assert read_record(folder).finished and _rows(folder) == _rows(whole.folder)
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 1 + 3
+    assert (folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
+    assert not (folder / "state.safetensors").exists()
+
+
+@pytest.mark.parametrize("when", ["in a step", "while it is shown"])
+def test_stopping_saves_the_step_that_was_under_way(home: Path, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _start(home)
+    asked: list[int] = []
+    monkeypatch.setattr(runs, "stop_signals", lambda: _as_context(asked))
+    step = run.engine.step
+    if when == "in a step":
+        run.engine = replace(run.engine, step=lambda *given: (asked.append(15), step(*given))[1])
+    with pytest.raises(InterruptedRunError) as caught:
+        for state in runs.proceed(run):
+            asked += [15] * (state.step == 1)
+    assert caught.value.exit_status == 128 + 15
+    assert runs.resume(run.folder).state.step == 1
+
+
+def _as_context(value: list[int]) -> Any:
+    class Context:
+        def __enter__(self) -> list[int]:
+            return value
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    return Context()
+
+
+def test_a_folder_belongs_to_one_process(home: Path) -> None:
+    run = _start(home)
+    events = runs.proceed(run)
+    next(events)
+    with pytest.raises(UsageError, match="is being trained by another process"):
+        next(runs.proceed(runs.resume(run.folder)))
+    events.close()
+    assert len(list(runs.proceed(runs.resume(run.folder)))) == 15  # all of it: nothing was saved since the start
+
+
+def test_a_changed_network_budget_or_recipe_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _stopped(home, 5)
+
+    def smooth(channels: int = 1, classes: int = 4) -> nn.Sequential:
+        network = toy.network(channels, classes)
+        network[1] = nn.AvgPool2d(2)
+        return network
+
+    same = toy.experiment()
+    changes = {
+        "network": replace(same, network=smooth),
+        "budget": replace(same, budget=replace(same.budget, accuracy=0)),
+        "recipe": replace(same, recipe=replace(same.recipe, lr=0.2)),
+    }
+    for name, changed in changes.items():
+        monkeypatch.setattr(runs, "find", lambda _, changed=changed: changed)
+        with pytest.raises(UsageError, match=rf"this has changed: {name} \(was"):
+            runs.resume(folder)
+
+
+def test_finished_runs_are_of_this_network_recipe_data_and_seed(home: Path) -> None:
+    experiment = toy.experiment()
+    run = _start(home)
+    for _ in runs.proceed(run):
+        pass
+    assert [record.seed for record in finished_runs(experiment, [home], [0, 1], "bars")] == [0]
+    record = json.loads((run.folder / "record.json").read_text())
+    for name, wrong in (("network", "other"), ("finished", False), ("seed", 3), ("recipe", {"epochs": 4})):
+        changed = record | {name: record[name] | wrong if isinstance(wrong, dict) else wrong}
+        (run.folder / "record.json").write_text(json.dumps(changed))
+        assert finished_runs(experiment, [home], [0], "bars") == [], name
+    (run.folder / "record.json").write_text(json.dumps(record))
+    assert finished_runs(experiment, [home], [0], "mnist") == []
+
+
+def test_fingerprints_tell_settings_apart() -> None:
+    assert fingerprint(nn.Conv2d(2, 3, 3)) == fingerprint(nn.Conv2d(2, 3, 3))
+    others = [nn.Conv2d(2, 3, 3, stride=2), nn.Conv2d(2, 3, 3, bias=False), nn.Conv2d(2, 5, 3)]
+    assert len({fingerprint(network) for network in [nn.Conv2d(2, 3, 3), *others]}) == 4
+
+
+def test_new_folders_are_numbered(tmp_path: Path) -> None:
+    names = [new_folder(tmp_path / "a b", "f3-seed0").name for _ in range(3)]
+    assert names == ["f3-seed0", "f3-seed0-2", "f3-seed0-3"]
