@@ -118,7 +118,7 @@ def results_table(root: Path) -> str:
             s, experiment = summarise(records), find(id)
             lines.append(
                 f"| `{id}` {experiment.title} | {records[0].parameters:,} | {len(records[0].rows)} | {s.runs}"
-                f" | {s.mean:.2f} ± {s.standard_deviation:.2f} % | {s.worst_of_last:.2f} % | {s.passed} of {s.runs} |"
+                f" | {s.mean:.3f} ± {s.standard_deviation:.3f} % | {s.worst_of_last:.2f} % | {s.passed} of {s.runs} |"
             )
     return "\n".join(lines)
 
