@@ -1,5 +1,6 @@
 """What the README says of ladder f, held against the committed records."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from featherweight.claims import Evidence, check
 from featherweight.experiment import find, rungs
 from featherweight.publish import records_of
-from featherweight.record import Record, summarise
+from featherweight.record import Record, read_record, summarise
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 5
@@ -61,3 +62,17 @@ def test_the_text_has_all_three_parts_and_says_each_claim(id: str) -> None:
     analysis = " ".join(experiment.text.split("Analysis: ")[1].split())
     for claim in experiment.claims:
         assert claim.says.removesuffix(".") in analysis
+
+
+def test_both_engines_reach_the_same_accuracy() -> None:
+    """Five seeds each: their means differ by less than two standard errors of the difference."""
+    runs = [
+        _records("f3"),
+        tuple(read_record(path) for path in sorted((ROOT / "results" / "engines" / "f3-torch").glob("*.json"))),
+    ]
+    assert [{record.engine for record in of_one} for of_one in runs] == [{"native"}, {"torch"}]
+    assert all(record.recipe == runs[0][0].recipe for of_one in runs for record in of_one)
+    native, torch = map(summarise, runs)
+    assert native.runs == torch.runs == SEEDS
+    error = math.sqrt((native.standard_deviation**2 + torch.standard_deviation**2) / SEEDS)
+    assert abs(native.mean - torch.mean) < 2 * error
