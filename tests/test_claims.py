@@ -56,6 +56,7 @@ def run(test: Sequence[float], train: Sequence[float] | float = 98.0, seed: int 
         experiment="x2",
         seed=seed,
         parameters=7993,
+        network="0123456789abcdef",
         engine="torch",
         budget=asdict(Budget()),
         recipe={"epochs": len(rows)},
