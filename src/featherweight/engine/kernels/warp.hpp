@@ -42,18 +42,15 @@ inline void matrix_of(const Warp& warp, int image, double m[3][3]) {
         }
 }
 
-// Four bytes from each place, the first one lowest.
-inline U words(const uint8_t* bytes, I at) {
+// Two neighbours from each place, the first one lowest.
+inline U pairs(const uint16_t* entries, I at) {
 #if defined(__AVX512F__) && FW_LANES == 16
-    return (U)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xFFFF, (__m512i)at, bytes, 1);
+    return (U)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xFFFF, (__m512i)at, entries, 2);
 #elif defined(__AVX2__) && FW_LANES == 8
-    return (U)_mm256_i32gather_epi32(reinterpret_cast<const int*>(bytes), (__m256i)at, 1);
+    return (U)_mm256_i32gather_epi32(reinterpret_cast<const int*>(entries), (__m256i)at, 2);
 #else
     U found;
-    for (int l = 0; l < LANES; l++) {
-        const uint8_t* four = bytes + at[l];
-        found[l] = uint32_t(four[0]) | uint32_t(four[1]) << 8 | uint32_t(four[2]) << 16 | uint32_t(four[3]) << 24;
-    }
+    for (int l = 0; l < LANES; l++) found[l] = uint32_t(entries[at[l]]) | uint32_t(entries[at[l] + 1]) << 16;
     return found;
 #endif
 }
@@ -63,12 +60,13 @@ inline V between(V v, float low, float high) {  // NaN gives `low`
     return v < all(high) ? v : all(high);
 }
 
-// Samples images of one size; `frames` holds a copy for each thread, with zeros around it, so that no pixel is a case.
+// Samples images of one size. `frames` holds a copy of one for each thread: zeros around it, so that no pixel is a case,
+// and each pixel together with the one below, so that a word has all four that an interpolation needs.
 class Sampler {
 public:
     Sampler(int c, int h, int w, int threads)
-        : c(c), h(h), w(w), pitch(w + 3), plane(size_t(pitch) * (h + 3)), x(padded()), y(padded()),
-          frames(threads, std::vector<uint8_t>(plane * c + 2)) {
+        : c(c), h(h), w(w), pitch(w + 3), plane(size_t(pitch) * (h + 2)), x(padded()), y(padded()), nothing(w),
+          frames(threads, std::vector<uint16_t>(plane * c)) {
         for (int p = 0; p < h * w; p++) x[p] = p % w - (w - 1) / 2.0f, y[p] = p / w - (h - 1) / 2.0f;
     }
 
@@ -84,10 +82,15 @@ private:
     size_t padded() const { return (size_t(h) * w + LANES - 1) / LANES * LANES; }
 
     void image(const Warp& warp, int image, int thread) {
-        uint8_t* frame = frames[thread].data();
+        uint16_t* frame = frames[thread].data();
         const uint8_t* from = warp.images + size_t(warp.chosen[image]) * c * h * w;
-        for (int row = 0; row < c * h; row++)
-            std::memcpy(frame + row / h * plane + size_t(row % h + 1) * pitch + 1, from + size_t(row) * w, w);
+        for (int channel = 0; channel < c; channel++, from += h * w)
+            for (int row = 0; row <= h; row++) {
+                const uint8_t* above = row > 0 ? from + (row - 1) * w : nothing.data();
+                const uint8_t* below = row < h ? from + row * w : nothing.data();
+                uint16_t* to = frame + channel * plane + size_t(row) * pitch + 1;
+                for (int column = 0; column < w; column++) to[column] = uint16_t(above[column] | below[column] << 8);
+            }
         double m[3][3];
         matrix_of(warp, image, m);
         if (warp.after) pixels<true>(warp, image, frame, m);
@@ -95,7 +98,7 @@ private:
     }
 
     template <bool PROJECTIVE>
-    void pixels(const Warp& warp, int image, const uint8_t* frame, const double m[3][3]) const {
+    void pixels(const Warp& warp, int image, const uint16_t* frame, const double m[3][3]) const {
         const int count = h * w;
         // Columns and rows are those of the frame, whose zeros begin one before the image.
         const float middle_x = (w + 1) / 2.0f, middle_y = (h + 1) / 2.0f;
@@ -123,10 +126,13 @@ private:
             const V right = column - __builtin_convertvector(left, V), down = row - __builtin_convertvector(top, V);
             const I at = top * pitch + left;
             for (int channel = 0; channel < c; channel++) {
-                const uint8_t* bytes = frame + channel * plane;
-                const V above = mixed(words(bytes, at), right), below = mixed(words(bytes + pitch, at), right);
+                const U four = pairs(frame + channel * plane, at);
+                const V above = byte(four) + right * (byte(four >> 16) - byte(four));
+                const V below = byte(four >> 8) + right * (byte(four >> 24) - byte(four >> 8));
                 const V value = (above + down * (below - above)) * all(warp.factor[channel]) + all(warp.offset[channel]);
-                std::memcpy(output + size_t(channel) * count + p, &value, filled * sizeof(float));
+                float* to = output + size_t(channel) * count + p;
+                if (filled == LANES) std::memcpy(to, &value, sizeof value);
+                else std::memcpy(to, &value, filled * sizeof(float));
             }
         }
     }
@@ -135,16 +141,13 @@ private:
         std::memcpy(&v, from, filled * sizeof(float));
         return v;
     }
-    // Between a word's first byte and its second.
-    static V mixed(U word, V share) {
-        const V first = __builtin_convertvector((I)(word & 0xFFu), V);
-        return first + share * (__builtin_convertvector((I)(word >> 8 & 0xFFu), V) - first);
-    }
+    static V byte(U word) { return __builtin_convertvector((I)(word & 0xFFu), V); }
 
     int c, h, w, pitch;
     size_t plane;
     std::vector<float> x, y;  // of each pixel from the middle
-    std::vector<std::vector<uint8_t>> frames;
+    std::vector<uint8_t> nothing;  // a row of zeros
+    std::vector<std::vector<uint16_t>> frames;
 };
 
 }  // namespace
