@@ -48,6 +48,20 @@ int main(int, char** arguments) {
             }
             float* output = filled<float>(size_t(count) * out.c, 0);
             featherweight_scores(plan, images, count, places.data(), output);
+            uint8_t* bytes = filled<uint8_t>(3 * size_t(in.c) * in.h * in.w, 200);
+            int64_t* chosen = filled<int64_t>(count, 2);
+            float* affine = filled<float>(size_t(5) * count, 0.5f);
+            float* after = filled<float>(size_t(9) * count, 0.3f);
+            float* field = filled<float>(size_t(2) * count * in.h * in.w, 0.1f);
+            float *factor = filled<float>(in.c, 0.1f), *offset = filled<float>(in.c, 0.1f);
+            for (bool all : {false, true})
+                if (featherweight_sample(plan, bytes, 3, chosen, count, affine, all ? after : nullptr, all ? field : nullptr,
+                                         1e-4f, factor, offset, images)) {
+                    std::cerr << "program " << programs << ": nothing sampled\n";
+                    return 1;
+                }
+            std::free(bytes), std::free(chosen), std::free(affine), std::free(after), std::free(field);
+            std::free(factor), std::free(offset);
             std::free(images), std::free(labels), std::free(output);
         }
         for (int i = 0; i < nodes; i++)

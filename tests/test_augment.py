@@ -13,16 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featherweight import augment as module
-from featherweight.augment import (
-    affine_maps,
-    augment,
-    crop_maps,
-    inverse_maps,
-    normalise,
-    perspective_maps,
-    sampling_grid,
-)
+from featherweight.augment import augment, draw, normalise
 from featherweight.errors import UsageError
+from featherweight.homographies import affine_maps, crop_maps, perspective_maps, sampling_grid
 from featherweight.recipe import Augment
 
 MEAN, STD = (0.25,), (0.5,)
@@ -43,7 +36,7 @@ def digits(count: int = 5, channels: int = 1, height: int = 28, width: int = 28)
 
 
 def maps_of(count: int = MANY, height: int = 28, width: int = 28, **amounts: Any) -> Tensor:
-    return inverse_maps(Augment(**amounts), count, height, width, draws(11), "cpu")
+    return draw(Augment(**amounts), count, height, width, draws(11), "cpu").maps()
 
 
 def affine(
@@ -194,7 +187,7 @@ def test_perspective_is_the_solution_of_its_eight_equations() -> None:
 def test_drawn_homographies_sample_as_scipy_does(shape: tuple[int, int], perspective: float) -> None:
     images = digits(17, 1, *shape)
     amounts = EVERYTHING | {"perspective": perspective, "elastic_px": 0, "erase": 0}
-    maps = inverse_maps(Augment(**amounts), 17, *shape, draws(2), "cpu")
+    maps = draw(Augment(**amounts), 17, *shape, draws(2), "cpu").maps()
     changed = augment(images, Augment(**amounts), draws(2), mean=(0.0,), std=(1.0,))
     wanted = np.stack([by_scipy(image[0], matrix) for image, matrix in zip(images, maps, strict=True)])
     assert np.abs(wanted[:, None] / 255 - images.numpy() / 255).mean() > 0.1  # they did move
@@ -262,8 +255,7 @@ def test_crops_are_uniform_and_stay_inside() -> None:
 
 def displacement(count: int, height: int, width: int, **amounts: Any) -> Tensor:
     """What the elastic field adds, in pixels: [N 2 H W]."""
-    grid = torch.zeros(count, 2, height, width)
-    module._displace_(grid, Augment(**amounts), draws(13))
+    grid = module._displacement(Augment(**amounts), count, height, width, draws(13), "cpu")
     return grid * torch.tensor([width / 2, height / 2]).view(2, 1, 1)
 
 
@@ -301,8 +293,7 @@ def test_the_elastic_field_displaces_the_image_as_scipy_does() -> None:
     changed = augment(images, Augment(elastic_px=2), draws(13), mean=(0.0,), std=(1.0,))
     generator = draws(13)
     torch.rand(5, 5, generator=generator)  # the matrices' draws come first
-    grid = torch.zeros(5, 2, 19, 31)
-    module._displace_(grid, Augment(elastic_px=2), generator)
+    grid = module._displacement(Augment(elastic_px=2), 5, 19, 31, generator, "cpu")
     rows, columns = np.mgrid[:19, :31]
     for image, (x, y), result in zip(images, grid.double().numpy(), changed, strict=True):
         where = [rows + y * 19 / 2, columns + x * 31 / 2]

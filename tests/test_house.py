@@ -12,7 +12,7 @@ SOURCE = ROOT / "src" / "featherweight"
 
 LAYERS = [
     {"errors", "budget", "recipe", "record", "claims"},
-    {"augment", "layers", "anatomy", "schedule", "data"},
+    {"augment", "homographies", "layers", "anatomy", "schedule", "data"},
     {"engine"},
     {"train", "checkpoint"},
     {"experiment", "ladders"},

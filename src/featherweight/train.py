@@ -180,12 +180,15 @@ def fit(state: State, data: Data, recipe: Recipe, seed: int, engine: Engine, jud
             started = time.perf_counter()
             # 2. The batch, each image with its own random changes.
             chosen = order[state.step * recipe.batch : (state.step + 1) * recipe.batch]
-            batch, targets = images[chosen], labels[chosen]
+            targets = labels[chosen]
             place = draw_seed(seed, "step", state.epoch, state.step)
             if changes:
-                inputs = augment(batch, changes, draws.manual_seed(place), mean=data.mean, std=data.std)
+                draws.manual_seed(place)
+                inputs = augment(
+                    images, changes, draws, mean=data.mean, std=data.std, chosen=chosen, sampler=engine.sampler
+                )
             else:
-                inputs = normalise(batch, data.mean, data.std)
+                inputs = normalise(images[chosen], data.mean, data.std)
 
             # 3. Forward and backward: gradients into `.grad`.
             state.optimizer.zero_grad(set_to_none=False)

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from featherweight.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
 from featherweight.errors import UsageError, nearest
@@ -32,6 +33,8 @@ class Engine:
     place."""
     scores: Callable[[Tensor], Tensor]
     """Images [N C H W] float -> the network's output [N classes], evaluation mode, no gradients."""
+    sampler: Sampler = sample
+    """What `augment` samples training images with."""
     note: str = ""
     """Why `auto` took torch, in one line; empty where there is nothing to say."""
 
@@ -69,10 +72,10 @@ def build(
         raise UsageError(f"{note} Use --engine auto or torch.")
     if kind != "torch" and not note:
         torch.set_num_threads(1)  # what is left to PyTorch is too small to be shared
-        step, scores = native.bind(
+        step, scores, sampler = native.bind(
             network, loss=loss, label_smoothing=label_smoothing, shape=shape, batch=batch, threads=threads
         )
-        return Engine(name="native", step=step, scores=scores)
+        return Engine(name="native", step=step, scores=scores, sampler=sampler)
     step, scores = torch_engine.bind(
         network, loss=loss, label_smoothing=label_smoothing, device=device, threads=threads
     )

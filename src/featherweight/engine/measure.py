@@ -34,7 +34,7 @@ def convolutions(
 ) -> Convolutions:
     """Times the convolutions of one step on random images for about `seconds`; the native engine must take them."""
     plans: list[native.Plan] = []
-    step, _ = native.bind(
+    step, _, _ = native.bind(
         network, loss="cross_entropy", label_smoothing=0, shape=shape, batch=batch, threads=threads, bound=plans
     )
     step(torch.rand(batch, *shape), torch.zeros(batch, dtype=torch.int64), 0)

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from featherweight.augment import Sampler, Warp
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import UsageError
+from featherweight.homographies import HORIZON
 
 Step = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 Scores = Callable[[Tensor], Tensor]
@@ -32,13 +34,14 @@ def library() -> ctypes.CDLL | None:
 
 
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
-    pointer, whole = ctypes.c_void_p, ctypes.c_int
+    pointer, whole, count = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
     signatures = {
         "plan": (pointer, [*2 * [pointer, whole], *3 * [whole], ctypes.c_double, whole, ctypes.c_char_p]),
         "free": (None, [pointer]),
         "bytes": (ctypes.c_size_t, [pointer]),
         "step": (whole, [pointer, pointer, pointer, whole, ctypes.c_uint64, *4 * [pointer]]),
         "scores": (None, [pointer, pointer, whole, pointer, pointer]),
+        "sample": (whole, [pointer, pointer, count, pointer, whole, *3 * [pointer], ctypes.c_float, *3 * [pointer]]),
         "mask": (None, [pointer, whole, whole, ctypes.c_uint64, pointer]),
         "peak": (ctypes.c_double, [whole, ctypes.c_double]),
         "lanes": (whole, []),
@@ -122,8 +125,8 @@ def bind(
     batch: int,
     threads: int,
     bound: list[Plan] | None = None,
-) -> tuple[Step, Scores]:
-    """`step` and `scores` of an Engine for `network`, which `why_not` has nothing against.
+) -> tuple[Step, Scores, Sampler]:
+    """`step`, `scores` and `sampler` of an Engine for `network`, which `why_not` has nothing against.
 
     The plan in use is kept in the list `bound`, for whoever wants to measure it.
     """
@@ -168,7 +171,28 @@ def bind(
         ready.kernels.featherweight_scores(ready.handle, images.data_ptr(), len(images), values, output.data_ptr())
         return output
 
-    return step, scores
+    def sampler(images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: Tensor) -> Tensor:
+        if images.shape[1:] != shape or images.dtype != torch.uint8 or images.device.type != "cpu":
+            raise UsageError(
+                f"The network was built for images [N {' '.join(map(str, shape))}], uint8 on the CPU before they are"
+                f" changed; given {images.dtype} [{' '.join(map(str, images.shape))}] on {images.device}."
+            )
+        images, chosen = images.contiguous(), chosen.contiguous()
+        count = len(chosen)
+        ready = plan(max(count, batch))
+        output = torch.empty(count, *shape)
+        affine, factor, offset = warp.affine.contiguous(), factor.contiguous(), offset.contiguous()
+        after, displacement = (None if t is None else t.contiguous() for t in (warp.after, warp.displacement))
+        refused = ready.kernels.featherweight_sample(
+            ready.handle, images.data_ptr(), len(images), chosen.data_ptr(), count, affine.data_ptr(),
+            None if after is None else after.data_ptr(), None if displacement is None else displacement.data_ptr(),
+            HORIZON, factor.data_ptr(), offset.data_ptr(), output.data_ptr(),
+        )  # fmt: skip
+        if refused:
+            raise UsageError(f"An image is chosen that is outside 0 to {len(images) - 1}, the images there are.")
+        return output
+
+    return step, scores, sampler
 
 
 def _require_several(program: Program, images: int) -> None:

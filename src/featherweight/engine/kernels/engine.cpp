@@ -47,6 +47,16 @@ EXPORT void featherweight_scores(void* plan, const float* images, int count, voi
     static_cast<Plan*>(plan)->scores(call);
 }
 
+// Images of a data set of `total`, changed and normalised. 1, and nothing done, where one chosen is not there; else 0.
+EXPORT int featherweight_sample(void* plan, const uint8_t* images, int64_t total, const int64_t* chosen, int count,
+                                const float* affine, const float* after, const float* displacement, float horizon,
+                                const float* factor, const float* offset, float* output) {
+    for (int i = 0; i < count; i++)
+        if (chosen[i] < 0 || chosen[i] >= total) return 1;
+    static_cast<Plan*>(plan)->sample({images, chosen, affine, after, displacement, factor, offset, horizon, count, output});
+    return 0;
+}
+
 // Seconds of the last step's convolutions alone; and the multiply-adds they execute for an image.
 EXPORT double featherweight_convolutions(void* plan) { return static_cast<Plan*>(plan)->convolutions(); }
 EXPORT double featherweight_products(const void* plan) { return static_cast<const Plan*>(plan)->products(); }

@@ -10,6 +10,7 @@
 #include "loss.hpp"
 #include "passes_back.hpp"
 #include "team.hpp"
+#include "warp.hpp"
 #include "weights.hpp"
 
 enum Kind : int32_t { CONVOLUTION = 0, PASS = 1, AVERAGE = 2, ADD = 3, COPY = 4 };
@@ -73,6 +74,7 @@ public:
     Plan(const Node* first, int count, const Size* sizes, int tensors, int batch, int threads, Loss loss, bool log_output);
     Score step(const Call& call);
     void scores(const Call& call);
+    void sample(const Warp& warp) { sampler.run(warp, team); }
     void mask(int node, int count, uint64_t seed, float* to) const;
     size_t bytes() const;
     double convolutions();
@@ -134,13 +136,14 @@ private:
     Loss loss;
     bool log_output;
     Team team;
+    Sampler sampler;
     Call call;
 };
 
 inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors, int batch, int threads, Loss loss,
                   bool log_output)
     : nodes(first, first + count), slots(std::max((batch + LANES - 1) / LANES, threads)), loss(loss),
-      log_output(log_output), team(threads) {
+      log_output(log_output), team(threads), sampler(shapes[0].c, shapes[0].h, shapes[0].w, threads) {
     for (int i = 0; i < count; i++) states.push_back(std::make_unique<State>());
     lay_out(shapes, tensors);
     partial.resize(slots);
