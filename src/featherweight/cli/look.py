@@ -1,0 +1,108 @@
+"""The verbs that train nothing: list, show, evaluate, bench."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Every experiment: parameters, epochs, claimed and measured accuracy, verdict."""
+    entries = _index()
+    if as_json:
+        kept = ("id", "parameters", "epochs", "claimed", "measured", "passed")
+        print_json({"experiments": [{name: entry[name] for name in kept} for entry in entries]})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=None, header_style="bold")
+    table.add_column("id", min_width=3)
+    for heading in ("parameters", "epochs", "claimed", "measured", "budget", "rule"):
+        table.add_column(heading, justify="right", min_width=len(heading))
+    # Rich would drop figures to make room for words: the words get what the figures leave.
+    table.add_column("what changed", no_wrap=True, overflow="ellipsis", max_width=max(12, console.width - 58))
+    for entry in entries:
+        verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
+        accuracies = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
+        cells = (entry["id"], f"{entry['parameters']:,}", str(entry["epochs"]))
+        table.add_row(*cells, *accuracies, *verdicts, entry["title"])
+    console.print(table)
+    print(
+        "claimed: a source's best epoch of one run, percent; measured: our last epoch, mean over seeds.\n"
+        "budget: whether every seed kept to the experiment's own.\n"
+        "rule: to fewer than 8,000 parameters, at most 15 epochs, 99.40 % in each of the last five\n"
+        "(d1: to fewer than 20,000 parameters, fewer than 20 epochs). -: not run yet."
+    )
+
+
+def _index() -> list[dict[str, Any]]:
+    # Read here, not through `experiment`, which needs torch.
+    entries: list[dict[str, Any]] = json.loads(
+        (Path(__file__).parent.parent / "ladders" / "index.json").read_text(encoding="utf-8")
+    )
+    return entries
+
+
+@app.command()
+def show(
+    experiment: Annotated[str, typer.Argument(help="An id such as f3, or the path of an experiment's file.")],
+    as_json: Json = False,
+) -> None:
+    """Layer table of an experiment: output, parameters, MACs, receptive field, jump; then its budget."""
+    from featherweight.anatomy import dissect
+    from featherweight.experiment import find
+
+    found = find(experiment)
+    anatomy = dissect(found.build(), (1, 28, 28))
+    if as_json:
+        print_json({"experiment": found.name, **anatomy.to_json(), "budget": asdict(found.budget)})
+        return
+    print(f"{found.id}: {found.title}\n\n{anatomy.table()}\n")
+    fits = "within" if anatomy.parameters < found.budget.parameters else "over"
+    print(f"budget: {found.budget.sentence()}; {anatomy.parameters:,} parameters are {fits} it")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    data: DataName = "",
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Loss and accuracy of a run's weights over a whole test set: its own, or another's with --data."""
+    from featherweight.trained import evaluate_run
+
+    figures = evaluate_run(run, data=data, data_dir=data_dir, device=device)
+    if as_json:
+        print_json(figures)
+    else:
+        held_out = ", held-out images" if figures["holdout"] else ""
+        print(
+            f"{figures['experiment']} on {figures['data']}{held_out}: Average loss: {figures['test_loss']:.4f},"
+            f" Accuracy: {figures['correct']}/{figures['tested']} ({figures['test_accuracy']:.2f}%)"
+        )
+
+
+@app.command()
+def bench(
+    steps: Annotated[int, typer.Option(help="Steps of each engine; an epoch's seconds follow from them.", min=8)] = 96,
+    scaling: Annotated[bool, typer.Option(help="Also by batch size, width and image side.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Seconds of an epoch on each engine, in turns within one run, as one table."""
+    from featherweight.bench import measure, table
+
+    found = measure(steps=steps, scaling=scaling, tell=lambda line: print(line, file=sys.stderr, flush=True))
+    if as_json:
+        print_json(found)
+    else:
+        print(table(found))

@@ -1,0 +1,37 @@
+"""What several verbs share: the app they belong to, options of one name and meaning, JSON on standard output."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train the smallest network that meets an accuracy target under a hard budget; prove it, explain it, ship it.",
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
+]
+DataName = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="auto, mnist, fashion-mnist, kmnist, qmnist, emnist-digits, digits (embedded), or a folder of images with"
+        " one sub-folder a class.",
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder that holds the data set's files, or one folder for each data set."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def print_json(document: Any) -> None:
+    """Print the one document of a verb called with --json."""
+    print(json.dumps(document, allow_nan=False))

@@ -1,0 +1,91 @@
+"""The verbs that train: train, ladder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featherweight.cli.options import DataDir, DataName, Device, Json, app
+from featherweight.errors import UsageError
+
+if TYPE_CHECKING:
+    from featherweight.side_by_side import Task
+
+
+@app.command()
+def train(
+    experiment: Annotated[
+        str | None, typer.Argument(help="An id such as f3, or the path of an experiment's file; f3 by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random draw; 0 by default.", min=0)] = None,
+    seeds: Annotated[int | None, typer.Option(help="Train seeds 0 to N-1 side by side.", min=1)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    data: DataName = "auto",
+    data_dir: DataDir = None,
+    holdout: Annotated[
+        int,
+        typer.Option(help="Judge on N training digits held out by seed 0; the test set is not read.", min=0),
+    ] = 0,
+    device: Device = "auto",
+    engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Of one run; by default one, and all cores for a single run of the native engine.", min=1),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train an experiment under its budget and say whether it held. Exit status 0 if it did, 1 if not."""
+    if seed is not None and seeds is not None:
+        raise UsageError("--seed names one seed and --seeds counts several; give one of them.")
+    as_started = (experiment, seed, seeds, epochs, data, holdout, engine, threads, out)
+    if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", None, Path("runs")):
+        raise UsageError(
+            "--resume goes on with a run as it was started; beside it, give --data-dir, --device or --json alone."
+        )
+    from featherweight.console import train_one, train_several
+    from featherweight.side_by_side import Task
+
+    def task(number: int) -> "Task":
+        return Task(
+            experiment=experiment or "f3",
+            seed=number,
+            out=out,
+            data=data,
+            data_dir=data_dir,
+            holdout=holdout,
+            epochs=epochs,
+            engine=engine,
+            device=device,
+            threads=threads,
+            resume=resume,
+        )
+
+    if seeds is None:
+        raise typer.Exit(train_one(task(seed or 0), as_json))
+    raise typer.Exit(train_several([task(number) for number in range(seeds)], as_json))
+
+
+@app.command()
+def ladder(
+    letter: Annotated[
+        str | None, typer.Argument(help="The ladder, such as f. None, with --write: train nothing.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
+    data: DataName = "mnist",
+    data_dir: DataDir = None,
+    out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="In a source tree: keep the records and rewrite every place that quotes one."),
+    ] = False,
+) -> None:
+    """Run a ladder's rungs in order, going on where it was stopped, and write its page: targets, changes, results."""
+    from featherweight.console import run_ladder, write_up
+
+    if letter is None and not write:
+        raise UsageError("Name a ladder, such as f; only --write does without, which rewrites what quotes records.")
+    if letter is None:
+        raise typer.Exit(write_up())
+    raise typer.Exit(run_ladder(letter, seeds=seeds, data=data, data_dir=data_dir, out=out, write=write))
