@@ -2,15 +2,48 @@
 
 import itertools
 
+import numpy
 import pytest
 import torch
 
 from featherweight import bench, engine
+from featherweight.bench import peers
+from featherweight.errors import UsageError
 
 
 def test_networks_have_the_published_counts():
     counts = {name: sum(p.numel() for p in make().parameters()) for name, make in bench.NETWORKS.items()}
     assert counts == {"c3": 6136, "f3": 7570}
+    shapes = [[p.shape for p in network.parameters()] for network in (bench.wider(1), bench.NETWORKS["f3"]())]
+    assert shapes[0] == shapes[1]
+    # f3's kernels grow with the square of the width but for the first, which sees one channel: 72 of them.
+    assert bench.wider(2)[0][0].weight.numel() == 2 * 72
+    assert sum(p.numel() for p in bench.wider(2).parameters() if p.ndim == 4) == 2 * 72 + 4 * 7200
+
+
+def test_peers_get_the_same_layers():
+    found = peers.layers_of(bench.NETWORKS["c3"]())
+    convolutions = [layer[1:4] for layer in found if layer[0] == "conv"]
+    assert convolutions == [
+        (1, 8, 3), (8, 16, 3), (16, 8, 1), (8, 8, 3), (8, 12, 3), (12, 12, 3), (12, 16, 3), (16, 10, 1),
+    ]  # fmt: skip
+    assert [layer[0] for layer in found].count("dropout") == 6
+    assert ("maximum", 2) in found and found[-2:] == [("average",), ("conv", 16, 10, 1, False)]
+    with pytest.raises(UsageError, match="no counterpart for Sigmoid"):
+        peers.layers_of(torch.nn.Sequential(torch.nn.Sigmoid()))
+
+
+@pytest.mark.parametrize("make, needs", [(peers.keras_step, peers.KERAS), (peers.jax_step, peers.JAX)])
+def test_a_peer_learns(make, needs):
+    if needs not in peers.installed():
+        pytest.skip(f"{needs} is not installed; pip install tensorflow jax")
+    step = make(peers.layers_of(bench.NETWORKS["c3"]()), 28)
+    labels = numpy.arange(32, dtype=numpy.int32) % 10
+    images = numpy.zeros((32, 28, 28, 1), numpy.float32)
+    images[numpy.arange(32), labels, :, 0] = 3.0
+    losses = [step(images, labels) for _ in range(40)]
+    assert losses[0] == pytest.approx(2.4, abs=0.5)  # log 10 and what random weights add
+    assert losses[-1] < 0.7 * losses[0]  # Keras tells the mean of all so far
 
 
 def test_every_run_takes_as_many_steps_and_the_first_stretch_is_not_counted():

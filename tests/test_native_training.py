@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from featherweight.bench import c3
 from featherweight.engine import build, native
 from featherweight.engine.lowering import lower
+from featherweight.experiment import find
 from test_native import Masked
 
 SHAPE = (1, 28, 28)
@@ -42,7 +42,7 @@ def masked(network: nn.Module) -> tuple[nn.Module, list[Masked]]:
 def losses(steps: int, batch: int) -> tuple[list[float], list[float]]:
     """Of the first `steps` of c3 by the native engine, and by PyTorch with the masks that the native engine drew."""
     torch.manual_seed(0)
-    network = c3()
+    network = find("c3").network()
     twin, dropouts = masked(network)
     program = lower(network, SHAPE)
     dropping = [i for i, node in enumerate(program.nodes) if "drop" in node]

@@ -157,7 +157,8 @@ def test_vectors_share_memory_with_the_module_and_leave_its_function_alone() -> 
     # Convolutions 5*9 and 7*5*9 and the linear layer's 7*4 decay; two norms of 5 and 7 and the bias of 4 do not.
     assert len(vectors.decayed) == 45 + 315 + 28
     assert len(vectors.undecayed) == 2 * 5 + 2 * 7 + 4
-    assert len(vectors.statistics) == 2 * 5 + 2 * 7
+    assert len(vectors.values) == 388 + 28 + 2 * 5 + 2 * 7  # and running means and variances
+    assert len(vectors.gradients) == 388 + 28
     assert torch.equal(network(images), before)
     with torch.no_grad():
         vectors.decayed.zero_()
@@ -165,6 +166,8 @@ def test_vectors_share_memory_with_the_module_and_leave_its_function_alone() -> 
     assert torch.equal(network(images), torch.zeros(3, 4))
     network(images).sum().backward()
     assert vectors.undecayed.grad is not None and vectors.undecayed.grad[-4:].tolist() == [3.0] * 4
+    assert vectors.gradients[-4:].tolist() == [3.0] * 4
+    assert torch.equal(vectors.gradients[:388], vectors.decayed.grad)
     assert len(vectorise(toy.network(), decay_norms_and_biases=True).undecayed) == 0
 
 

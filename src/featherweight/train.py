@@ -48,16 +48,14 @@ class Vectors:
     The module's own parameters, gradients and float buffers become views into these.
     """
 
+    values: Tensor
+    """[n] all that training changes: the decayed weights, then the undecayed, then the norms' running statistics."""
+    gradients: Tensor
+    """[m] of the weights, in the same order."""
     decayed: nn.Parameter
-    """[n] weights that weight decay applies to."""
+    """The weights that weight decay applies to; a view, as is its gradient."""
     undecayed: nn.Parameter
-    """[n] norms and biases."""
-    statistics: Tensor
-    """[n] running means and variances of batch norms."""
-
-    def all(self) -> list[Tensor]:
-        """The three of them, without gradients."""
-        return [self.decayed.detach(), self.undecayed.detach(), self.statistics]
+    """The norms' and biases; likewise."""
 
 
 def vectorise(network: nn.Module, decay_norms_and_biases: bool = False) -> Vectors:
@@ -68,25 +66,21 @@ def vectorise(network: nn.Module, decay_norms_and_biases: bool = False) -> Vecto
     parameters = [p for p in network.parameters() if p.requires_grad]
     decayed = [p for p in parameters if p.ndim > 1 or decay_norms_and_biases]
     undecayed = [p for p in parameters if not (p.ndim > 1 or decay_norms_and_biases)]
-    device = parameters[0].device
-    flats = []
-    for group in (decayed, undecayed):
-        values = [p.detach().reshape(-1) for p in group]
-        flat = nn.Parameter(torch.cat(values) if values else torch.zeros(0, device=device))
-        flat.grad = torch.zeros_like(flat)
-        at = 0
-        for p in group:
-            p.data = flat.detach()[at : at + p.numel()].view(p.shape)
-            p.grad = flat.grad[at : at + p.numel()].view(p.shape)
-            at += p.numel()
-        flats.append(flat)
     buffers = [b for b in network.buffers() if b.is_floating_point()]
-    statistics = torch.cat([b.reshape(-1) for b in buffers]) if buffers else torch.zeros(0, device=device)
+    values = torch.cat([tensor.detach().reshape(-1) for tensor in (*decayed, *undecayed, *buffers)])
+    gradients = torch.zeros(sum(p.numel() for p in parameters), device=values.device)
     at = 0
-    for b in buffers:
-        b.data = statistics[at : at + b.numel()].view(b.shape)
-        at += b.numel()
-    return Vectors(decayed=flats[0], undecayed=flats[1], statistics=statistics)
+    for tensor in (*decayed, *undecayed, *buffers):
+        place = slice(at, at + tensor.numel())
+        tensor.data = values[place].view(tensor.shape)
+        if tensor.requires_grad:
+            tensor.grad = gradients[place].view(tensor.shape)
+        at = place.stop
+    vectors = []
+    for place in (slice(0, cut := sum(p.numel() for p in decayed)), slice(cut, len(gradients))):
+        vectors.append(nn.Parameter(values[place]))
+        vectors[-1].grad = gradients[place]
+    return Vectors(values=values, gradients=gradients, decayed=vectors[0], undecayed=vectors[1])
 
 
 def optimizer_for(vectors: Vectors, recipe: Recipe) -> torch.optim.Optimizer:
@@ -100,7 +94,8 @@ def optimizer_for(vectors: Vectors, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.lr)
     nesterov = recipe.nesterov and recipe.momentum > 0
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov)
+    # `fused` is one sweep over a vector; on networks this small a sweep costs less than calling it.
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
 @dataclass(kw_only=True)
@@ -174,13 +169,14 @@ def fit(state: State, data: Data, recipe: Recipe, seed: int, engine: Engine, jud
             len(labels), generator=torch.Generator().manual_seed(draw_seed(seed, "order", state.epoch))
         )
         order = order.to(images.device)
+        answers = labels[order]
         changes = recipe.augment if state.epoch < recipe.epochs - recipe.plain_epochs else None
 
         while state.step < steps:
             started = time.perf_counter()
             # 2. The batch, each image with its own random changes.
-            chosen = order[state.step * recipe.batch : (state.step + 1) * recipe.batch]
-            targets = labels[chosen]
+            batch = slice(state.step * recipe.batch, (state.step + 1) * recipe.batch)
+            chosen, targets = order[batch], answers[batch]
             place = draw_seed(seed, "step", state.epoch, state.step)
             if changes:
                 draws.manual_seed(place)
@@ -191,7 +187,7 @@ def fit(state: State, data: Data, recipe: Recipe, seed: int, engine: Engine, jud
                 inputs = normalise(images[chosen], data.mean, data.std)
 
             # 3. Forward and backward: gradients into `.grad`.
-            state.optimizer.zero_grad(set_to_none=False)
+            state.vectors.gradients.zero_()
             loss, correct = engine.step(inputs, targets, place)
 
             # 4. The step, at the schedule's rate.
@@ -204,8 +200,7 @@ def fit(state: State, data: Data, recipe: Recipe, seed: int, engine: Engine, jud
             if state.averaged_vectors is not None:
                 done = state.epoch * steps + state.step
                 keep = min(recipe.average, (1 + done) / (10 + done))
-                for mean, now in zip(state.averaged_vectors.all(), state.vectors.all(), strict=True):
-                    mean.lerp_(now, 1 - keep)
+                state.averaged_vectors.values.lerp_(state.vectors.values, 1 - keep)
 
             # 6. Running figures stay on the device; whoever shows them reads them.
             state.loss_sum += loss * len(targets)

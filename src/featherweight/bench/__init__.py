@@ -1,8 +1,9 @@
-"""What a training epoch costs: native kernels, eager PyTorch and torch.compile on the same work, in one run.
+"""What a training epoch costs: native kernels, eager PyTorch, torch.compile and other frameworks, in one run.
 
-An epoch is the training loop's own: 60,000 images of 28 x 28 in batches of 128 with augmentation, forward and
-backward, optimiser and moving average; only the pixels are made up, for their values change no time. All engines take
-turns in short stretches, so that whatever else the machine does meets them alike.
+An epoch is the training loop's own: 60,000 images of 28 x 28 in batches of 128 with augmentation (which other
+frameworks are spared), forward and backward, optimiser and moving average; only the pixels are made up, for their
+values change no time. All engines take turns in short stretches, so that whatever else the machine does meets them
+alike.
 """
 
 import statistics
@@ -15,8 +16,10 @@ import torch
 from torch import nn
 
 from featherweight import engine as engines
+from featherweight.bench import peers
 from featherweight.data import Data, Split
 from featherweight.environment import cores, describe
+from featherweight.experiment import find
 from featherweight.layers import conv_norm_relu
 from featherweight.recipe import Augment, Recipe
 from featherweight.train import begin, fit
@@ -36,26 +39,16 @@ RECIPE = Recipe(
 )
 
 
-def c3() -> nn.Sequential:
-    """The published third model: 6,136 parameters, dropout after nearly every convolution."""
-    return nn.Sequential(
-        conv_norm_relu(1, 8, dropout=0.05), conv_norm_relu(8, 16, dropout=0.05), nn.MaxPool2d(2),
-        conv_norm_relu(16, 8, kernel=1), conv_norm_relu(8, 8, dropout=0.05), conv_norm_relu(8, 12, dropout=0.05),
-        conv_norm_relu(12, 12, dropout=0.05), conv_norm_relu(12, 16, dropout=0.05), nn.AvgPool2d(4),
-        nn.Conv2d(16, 10, 1, bias=False), nn.Flatten(),
-    )  # fmt: skip
+NETWORKS: dict[str, Callable[[], nn.Module]] = {id: find(id).network for id in ("c3", "f3")}
 
 
-def f3(width: int = 1) -> nn.Sequential:
-    """The plain stack of the record, its widths multiplied."""
+def wider(width: int) -> nn.Sequential:
+    """f3 with its channels multiplied."""
     a, b, c = 8 * width, 12 * width, 14 * width
     return nn.Sequential(
         conv_norm_relu(1, a), conv_norm_relu(a, b), nn.MaxPool2d(2), conv_norm_relu(b, b), conv_norm_relu(b, c),
         conv_norm_relu(c, c), conv_norm_relu(c, c), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 10),
     )  # fmt: skip
-
-
-NETWORKS: dict[str, Callable[[], nn.Sequential]] = {"c3": c3, "f3": f3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +80,8 @@ def measure(
     for name, network in NETWORKS.items():
         tell(f"{name}: an epoch")
         runs = {(kind, n): _epoch_steps(kind, network(), n) for kind in _kinds() for n in threads}
+        for peer in peers.installed():
+            runs |= {(peer, n): peers.steps(peer, network(), n, BATCH, SHAPE[-1]) for n in threads}
         timings += _in_turn(name, runs, steps, BATCH, SHAPE[-1])
     return {
         "environment": describe(CPU, max(threads)),
@@ -178,7 +173,7 @@ def _scaling(tell: Callable[[str], None]) -> Iterator[Timing]:
     sizes += [(width, 128, 28) for width in (2, 4, 8)] + [(1, 128, side) for side in (32, 64)]
     for width, batch, side in sizes:
         tell(f"f3 x{width}, batch {batch}, side {side}")
-        network = f3(width)
+        network = wider(width)
         runs = {(kind, 1): _alone(kind, network, batch, side) for kind in _kinds()[:2]}
         yield from _in_turn(f"f3 x{width}", runs, STRETCHES, batch, side)
 
@@ -193,7 +188,7 @@ def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[obj
 def _cuda(steps: int) -> dict[str, Any]:
     """Fifteen epochs of f3 on the GPU, from `steps` of them."""
     device = torch.device("cuda")
-    run = _epoch_steps("cuda", f3().to(device), 1, device)
+    run = _epoch_steps("cuda", NETWORKS["f3"]().to(device), 1, device)
     for _ in range(10):
         next(run)
     torch.cuda.synchronize()

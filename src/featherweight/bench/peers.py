@@ -1,0 +1,203 @@
+"""The same training step in Keras on TensorFlow and in JAX, where they are installed; each in a process of its own.
+
+What they do is what the training loop does but for augmentation, which none of them gets: drawing and warping images
+would only add to their time. Threads are bounded by the cores that the process may use, which both obey.
+"""
+
+import importlib.util
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from featherweight.errors import UsageError
+
+KERAS, JAX = "Keras, TensorFlow", "JAX"
+Layer = tuple[Any, ...]
+"""A kind of layer and its numbers, in words that can be sent to another process."""
+RATE, MOMENTUM, DECAY, AVERAGE = 0.02, 0.9, 2e-4, 0.998
+EPSILON = 1e-5
+
+
+def installed() -> tuple[str, ...]:
+    """Those of the peers that can be imported here."""
+    wanted = {KERAS: ("keras", "tensorflow"), JAX: ("jax",)}
+    return tuple(peer for peer, names in wanted.items() if all(map(importlib.util.find_spec, names)))
+
+
+def layers_of(network: nn.Module) -> list[Layer]:
+    """A plain stack as a list; UsageError for a layer that has no counterpart here.
+
+    >>> layers_of(nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.Flatten()))
+    [('conv', 1, 8, 3, False), ('relu',)]
+    """
+    found: list[Layer] = []
+    for module in network.modules():
+        match module:
+            case nn.Sequential() | nn.Flatten():
+                pass
+            case nn.Conv2d(padding=(0, 0), stride=(1, 1), groups=1):
+                bias = module.bias is not None
+                found.append(("conv", module.in_channels, module.out_channels, module.kernel_size[0], bias))
+            case nn.BatchNorm2d():
+                found.append(("norm", module.num_features))
+            case nn.ReLU():
+                found.append(("relu",))
+            case nn.Dropout():
+                found.append(("dropout", module.p))
+            case nn.MaxPool2d(kernel_size=int(size), stride=stride) if stride == size:
+                found.append(("maximum", size))
+            case nn.AvgPool2d() | nn.AdaptiveAvgPool2d():  # the networks that are timed end on one pixel
+                found.append(("average",))
+            case nn.Linear():
+                found.append(("linear", module.in_features, module.out_features))
+            case _:
+                raise UsageError(f"A peer has no counterpart for {module}; time plain stacks of convolutions.")
+    return found
+
+
+def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) -> Iterator[float]:
+    """Each `next` is one training step of the peer, in its own process, and gives the loss."""
+    here, there = multiprocessing.Pipe()
+    spawn = multiprocessing.get_context("spawn")
+    work = (peer, layers_of(network), threads, batch, side, there)
+    process = spawn.Process(target=_serve, args=work, daemon=True)
+    process.start()
+    there.close()
+    try:
+        while True:
+            here.send(True)
+            yield here.recv()
+    except EOFError as ended:
+        raise UsageError(f"The process that timed {peer} has ended; see above what it said.") from ended
+    finally:
+        here.close()
+        process.terminate()
+        process.join()
+
+
+def _serve(peer: str, layers: list[Layer], threads: int, batch: int, side: int, pipe: Any) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    step = {KERAS: keras_step, JAX: jax_step}[peer](layers, side)
+    draws = np.random.default_rng(0)
+    images = draws.normal(size=(8 * batch, side, side, 1)).astype(np.float32)
+    labels = draws.integers(0, 10, 8 * batch).astype(np.int32)
+    for number in range(1_000_000):
+        try:
+            pipe.recv()
+        except EOFError:
+            return
+        at = number % 8 * batch
+        pipe.send(step(images[at : at + batch], labels[at : at + batch]))
+
+
+def keras_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
+    """(images [N H W 1], labels [N]) -> loss, after a step with Keras' own optimiser and moving average."""
+    import keras
+
+    made = {
+        "conv": lambda i, o, k, bias: keras.layers.Conv2D(o, k, use_bias=bias),
+        "norm": lambda c: keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON),
+        "relu": keras.layers.ReLU,
+        "dropout": keras.layers.Dropout,
+        "maximum": keras.layers.MaxPooling2D,
+        "average": lambda: keras.layers.GlobalAveragePooling2D(keepdims=True),
+        "linear": lambda i, o: keras.layers.Dense(o),
+    }
+    stack = [made[kind](*numbers) for kind, *numbers in layers]
+    network = keras.Sequential([keras.Input((side, side, 1)), *stack, keras.layers.Flatten()])
+    network.compile(
+        keras.optimizers.SGD(
+            RATE, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY, use_ema=True, ema_momentum=AVERAGE
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return lambda images, labels: float(network.train_on_batch(images, labels)[0])
+
+
+def jax_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
+    """(images [N H W 1], labels [N]) -> loss, after one compiled step: Nesterov's momentum and a moving average."""
+    import jax
+    from jax import numpy as jnp
+
+    def loss(values: Any, images: Any, labels: Any, key: Any) -> tuple[Any, list[Any]]:
+        scores, statistics = _jax_scores(layers, values, images, key)
+        return -jnp.take_along_axis(jax.nn.log_softmax(scores), labels[:, None], 1).mean(), statistics
+
+    def step(state: Any, images: Any, labels: Any, key: Any) -> tuple[Any, Any]:
+        values, speeds, running, averaged = state
+        (value, statistics), slopes = jax.value_and_grad(loss, has_aux=True)(values, images, labels, key)
+        slopes = jax.tree.map(lambda g, p: g + DECAY * p if p.ndim > 1 else g, slopes, values)
+        speeds = jax.tree.map(lambda v, g: MOMENTUM * v + g, speeds, slopes)
+        values = jax.tree.map(lambda p, v, g: p - RATE * (g + MOMENTUM * v), values, speeds, slopes)
+        running = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, running, statistics)
+        averaged = jax.tree.map(lambda old, new: AVERAGE * old + (1 - AVERAGE) * new, averaged, values)
+        return (values, speeds, running, averaged), value
+
+    compiled, start = jax.jit(step), _jax_weights(layers)
+    running = [(jnp.zeros(numbers[0]), jnp.ones(numbers[0])) for kind, *numbers in layers if kind == "norm"]
+    held = {"state": (start, jax.tree.map(jnp.zeros_like, start), running, start), "key": jax.random.key(0)}
+
+    def take(images: Any, labels: Any) -> float:
+        held["key"], now = jax.random.split(held["key"])
+        held["state"], value = compiled(held["state"], images, labels, now)
+        return float(value)
+
+    return take
+
+
+def _jax_weights(layers: list[Layer]) -> list[dict[str, Any]]:
+    """What each layer learns, by name; empty for one that learns nothing."""
+    from jax import numpy as jnp
+
+    draws = np.random.default_rng(0)
+    found: list[dict[str, Any]] = []
+    for kind, *numbers in layers:
+        if kind == "conv":
+            inputs, outputs, size, bias = numbers
+            kernel = draws.normal(0, (2 / inputs / size**2) ** 0.5, (size, size, inputs, outputs))
+            found.append({"kernel": jnp.asarray(kernel, jnp.float32)} | ({"bias": jnp.zeros(outputs)} if bias else {}))
+        elif kind == "norm":
+            found.append({"scale": jnp.ones(numbers[0]), "shift": jnp.zeros(numbers[0])})
+        elif kind == "linear":
+            matrix = draws.normal(0, numbers[0] ** -0.5, numbers)
+            found.append({"matrix": jnp.asarray(matrix, jnp.float32), "bias": jnp.zeros(numbers[1])})
+        else:
+            found.append({})
+    return found
+
+
+def _jax_scores(layers: list[Layer], values: list[dict[str, Any]], x: Any, key: Any) -> tuple[Any, list[Any]]:
+    """Scores [N classes] of images [N H W C], and the mean and variance that each norm saw."""
+    import jax
+    from jax import numpy as jnp
+
+    statistics = []
+    for (kind, *numbers), own in zip(layers, values, strict=True):
+        if kind == "conv":
+            order = ("NHWC", "HWIO", "NHWC")
+            x = jax.lax.conv_general_dilated(x, own["kernel"], (1, 1), "VALID", dimension_numbers=order)
+            x = x + own["bias"] if "bias" in own else x
+        elif kind == "norm":
+            mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+            statistics.append((mean, variance))
+            x = (x - mean) * jax.lax.rsqrt(variance + EPSILON) * own["scale"] + own["shift"]
+        elif kind == "relu":
+            x = jax.nn.relu(x)
+        elif kind == "dropout":
+            key, now = jax.random.split(key)
+            x = x * jax.random.bernoulli(now, 1 - numbers[0], x.shape) / (1 - numbers[0])
+        elif kind == "maximum":
+            size = (1, numbers[0], numbers[0], 1)
+            x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, size, size, "VALID")
+        elif kind == "average":
+            x = x.mean((1, 2), keepdims=True)
+        else:
+            x = x @ own["matrix"] + own["bias"]
+    return x[:, 0, 0, :], statistics
