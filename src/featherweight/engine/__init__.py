@@ -72,10 +72,10 @@ def build(
         raise UsageError(f"{note} Use --engine auto or torch.")
     if kind != "torch" and not note:
         torch.set_num_threads(1)  # what is left to PyTorch is too small to be shared
-        step, scores, sampler = native.bind(
+        bound = native.Bound(
             network, loss=loss, label_smoothing=label_smoothing, shape=shape, batch=batch, threads=threads
         )
-        return Engine(name="native", step=step, scores=scores, sampler=sampler)
+        return Engine(name="native", step=bound.step, scores=bound.scores, sampler=bound.sampler)
     step, scores = torch_engine.bind(
         network, loss=loss, label_smoothing=label_smoothing, device=device, threads=threads
     )

@@ -33,12 +33,9 @@ def convolutions(
     network: nn.Module, *, shape: tuple[int, int, int], batch: int, threads: int, seconds: float = 1.0
 ) -> Convolutions:
     """Times the convolutions of one step on random images for about `seconds`; the native engine must take them."""
-    plans: list[native.Plan] = []
-    step, _, _ = native.bind(
-        network, loss="cross_entropy", label_smoothing=0, shape=shape, batch=batch, threads=threads, bound=plans
-    )
-    step(torch.rand(batch, *shape), torch.zeros(batch, dtype=torch.int64), 0)
-    plan, times, started = plans[0], list[float](), time.perf_counter()
+    bound = native.Bound(network, loss="cross_entropy", label_smoothing=0, shape=shape, batch=batch, threads=threads)
+    plan, times, started = bound.plan(batch), list[float](), time.perf_counter()
+    bound.step(torch.rand(batch, *shape), torch.zeros(batch, dtype=torch.int64), 0)
     while time.perf_counter() - started < seconds:
         times.append(float(plan.kernels.featherweight_convolutions(plan.handle)))
     executed = float(plan.kernels.featherweight_products(plan.handle))

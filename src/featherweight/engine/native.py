@@ -3,22 +3,19 @@
 import ctypes
 import os
 import weakref
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from featherweight.augment import Sampler, Warp
+from featherweight.augment import Warp
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import UsageError
 from featherweight.homographies import HORIZON
-
-Step = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-Scores = Callable[[Tensor], Tensor]
 
 # What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
 BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
@@ -116,75 +113,77 @@ def why_not(network: nn.Module, *, shape: tuple[int, int, int], device: torch.de
     return ""
 
 
-def bind(
-    network: nn.Module,
-    *,
-    loss: str,
-    label_smoothing: float,
-    shape: tuple[int, int, int],
-    batch: int,
-    threads: int,
-    bound: list[Plan] | None = None,
-) -> tuple[Step, Scores, Sampler]:
-    """`step`, `scores` and `sampler` of an Engine for `network`, which `why_not` has nothing against.
+class Bound:
+    """A network on the native engine: `step`, `scores` and `sampler` of an Engine.
 
-    The plan in use is kept in the list `bound`, for whoever wants to measure it.
+    `why_not` must have nothing against the network. Memory is planned at the first call and kept for the next.
     """
-    program = lower(network, shape)
-    addresses = _Addresses(program.values)
-    plans: list[Plan] = [] if bound is None else bound
 
-    def plan(images: int) -> Plan:
-        if not plans or plans[0].batch < images or plans[0].process != os.getpid():
-            plans[:] = []  # the old one's memory goes before the new one's comes
-            plans[:] = [Plan(program, batch=images, threads=threads, loss=loss, label_smoothing=label_smoothing)]
-        return plans[0]
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        loss: str,
+        label_smoothing: float,
+        shape: tuple[int, int, int],
+        batch: int,
+        threads: int,
+    ) -> None:
+        self.program = lower(network, shape)
+        self.addresses = _Addresses(self.program.values)
+        self.shape, self.batch = shape, batch
+        self.new_plan = partial(Plan, self.program, threads=threads, loss=loss, label_smoothing=label_smoothing)
+        self.planned: Plan | None = None
 
-    def checked(images: Tensor) -> Tensor:
-        if images.shape[1:] != shape or images.dtype != torch.float32 or images.device.type != "cpu":
-            raise UsageError(
-                f"The network was built for float32 images [N {' '.join(map(str, shape))}] on the CPU; given"
-                f" {images.dtype} [{' '.join(map(str, images.shape))}] on {images.device}."
-            )
-        return images.contiguous()
+    def plan(self, images: int) -> Plan:
+        """The plan in use, for so many images at least and the engine's own batch."""
+        now = self.planned
+        if now is None or now.batch < images or now.process != os.getpid():
+            self.planned = now = None  # the old one's memory goes before the new one's comes
+            self.planned = now = self.new_plan(batch=max(images, self.batch))
+        return now
 
-    def step(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        images, labels = checked(images), labels.contiguous()
-        count = len(images)
-        _require_several(program, count)
-        ready = plan(max(count, batch))
-        values, gradients = addresses.now()
+    def step(self, images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Gradients into `.grad`; mean loss and number correct of the batch, [N C H W] and [N]."""
+        images, labels = self._checked(images), labels.contiguous()
+        _require_several(self.program, len(images))
+        plan = self.plan(len(images))
+        values, gradients = self.addresses.now()
         mean, correct = torch.empty(()), torch.empty((), dtype=torch.int64)
-        refused = ready.kernels.featherweight_step(
-            ready.handle, images.data_ptr(), labels.data_ptr(), count, seed & 0xFFFF_FFFF_FFFF_FFFF,
+        refused = plan.kernels.featherweight_step(
+            plan.handle, images.data_ptr(), labels.data_ptr(), len(images), seed & 0xFFFF_FFFF_FFFF_FFFF,
             values, gradients, mean.data_ptr(), correct.data_ptr(),
         )  # fmt: skip
         if refused:
-            raise UsageError(f"A label is outside 0 to {program.classes - 1}, the classes the network has scores for.")
+            raise UsageError(
+                f"A label is outside 0 to {self.program.classes - 1}, the classes the network has scores for."
+            )
         return mean, correct
 
-    def scores(images: Tensor) -> Tensor:
-        images = checked(images)
-        output = torch.empty(len(images), program.classes)
-        ready = plan(batch)
-        values, _ = addresses.now()
-        ready.kernels.featherweight_scores(ready.handle, images.data_ptr(), len(images), values, output.data_ptr())
+    def scores(self, images: Tensor) -> Tensor:
+        """What the network in evaluation mode says of images [N C H W]: [N classes]."""
+        images = self._checked(images)
+        output = torch.empty(len(images), self.program.classes)
+        plan = self.plan(self.batch)
+        values, _ = self.addresses.now()
+        plan.kernels.featherweight_scores(plan.handle, images.data_ptr(), len(images), values, output.data_ptr())
         return output
 
-    def sampler(images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: Tensor) -> Tensor:
-        if images.shape[1:] != shape or images.dtype != torch.uint8 or images.device.type != "cpu":
+    def sampler(self, images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: Tensor) -> Tensor:
+        """`augment.sample` for images of the network's shape, by the same threads."""
+        if images.shape[1:] != self.shape or images.dtype != torch.uint8 or images.device.type != "cpu":
             raise UsageError(
-                f"The network was built for images [N {' '.join(map(str, shape))}], uint8 on the CPU before they are"
-                f" changed; given {images.dtype} [{' '.join(map(str, images.shape))}] on {images.device}."
+                f"The network was built for images [N {_sizes(self.shape)}], uint8 on the CPU before they are"
+                f" changed; given {images.dtype} [{_sizes(images.shape)}] on {images.device}."
             )
         images, chosen = images.contiguous(), chosen.contiguous()
         count = len(chosen)
-        ready = plan(max(count, batch))
-        output = torch.empty(count, *shape)
+        plan = self.plan(count)
+        output = torch.empty(count, *self.shape)
         affine, factor, offset = warp.affine.contiguous(), factor.contiguous(), offset.contiguous()
         after, displacement = (None if t is None else t.contiguous() for t in (warp.after, warp.displacement))
-        refused = ready.kernels.featherweight_sample(
-            ready.handle, images.data_ptr(), len(images), chosen.data_ptr(), count, affine.data_ptr(),
+        refused = plan.kernels.featherweight_sample(
+            plan.handle, images.data_ptr(), len(images), chosen.data_ptr(), count, affine.data_ptr(),
             None if after is None else after.data_ptr(), None if displacement is None else displacement.data_ptr(),
             HORIZON, factor.data_ptr(), offset.data_ptr(), output.data_ptr(),
         )  # fmt: skip
@@ -192,7 +191,17 @@ def bind(
             raise UsageError(f"An image is chosen that is outside 0 to {len(images) - 1}, the images there are.")
         return output
 
-    return step, scores, sampler
+    def _checked(self, images: Tensor) -> Tensor:
+        if images.shape[1:] != self.shape or images.dtype != torch.float32 or images.device.type != "cpu":
+            raise UsageError(
+                f"The network was built for float32 images [N {_sizes(self.shape)}] on the CPU; given"
+                f" {images.dtype} [{_sizes(images.shape)}] on {images.device}."
+            )
+        return images.contiguous()
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return " ".join(map(str, shape))
 
 
 def _require_several(program: Program, images: int) -> None:
