@@ -4,9 +4,10 @@ Target: a working set-up, and a network whose layers stand in their final order.
 Why: what follows changes widths, norms, dropout, images and rate one at a time, and needs something to be compared
 with.
 
-Open: The source gives layers and widths, and not the batch or the rate; we take batches of 64 and SGD at 0.05 with
-momentum 0.9. Its table gives the average a field of 32; pooling 7 x 7 units at jump 4 makes it 24 + 6 x 4 = 48. It
-reports 99.7 % of the training images and 98.34 % of the test images.
+Open: The source gives layers and widths, and not the batch or the rate; we take batches of 64 and SGD at 0.01 with
+momentum 0.9, which did better than 0.02 and 0.05 for `b5` on digits held out of the training set. Its table gives the
+average a field of 32; pooling 7 x 7 units at jump 4 makes it 24 + 6 x 4 = 48. It reports 99.7 % of the training images
+and 98.34 % of the test images.
 
 Analysis: It overfits. There is no gain after epoch 10. Ours: it has far too many parameters.
 """
@@ -43,7 +44,7 @@ experiment = Experiment(
     id="b1",
     title="skeleton",
     network=network,
-    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False, loss="nll"),
+    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.01, momentum=0.9, nesterov=False, loss="nll"),
     budget=Budget(parameters=200_000),
     claims=(
         Claim("It overfits.", overfits()),

@@ -42,7 +42,7 @@ experiment = Experiment(
     parent="b1",
     title="fewer parameters",
     network=network,
-    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False, loss="nll"),
+    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.01, momentum=0.9, nesterov=False, loss="nll"),
     budget=Budget(),
     claims=(
         Claim("It overfits less.", overfits_less()),

@@ -43,7 +43,7 @@ experiment = Experiment(
     parent="b2",
     title="batch normalisation",
     network=network,
-    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False, loss="nll"),
+    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.01, momentum=0.9, nesterov=False, loss="nll"),
     budget=Budget(),
     claims=(
         Claim("Test accuracy fluctuates.", fluctuates()),

@@ -44,7 +44,7 @@ experiment = Experiment(
     parent="b3",
     title="dropout 0.01",
     network=network,
-    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False, loss="nll"),
+    recipe=Recipe(epochs=15, batch=64, optimizer="sgd", lr=0.01, momentum=0.9, nesterov=False, loss="nll"),
     budget=Budget(),
     claims=(
         Claim("Test accuracy is stable.", no(fluctuates())),

@@ -47,7 +47,7 @@ experiment = Experiment(
         epochs=15,
         batch=64,
         optimizer="sgd",
-        lr=0.05,
+        lr=0.01,
         momentum=0.9,
         nesterov=False,
         augment=Augment(rotate_deg=7, shift_px=1.5, scale=0.05),

@@ -50,7 +50,7 @@ experiment = Experiment(
         epochs=15,
         batch=64,
         optimizer="sgd",
-        lr=0.05,
+        lr=0.01,
         momentum=0.9,
         nesterov=False,
         schedule=Plateau(quantity="test_accuracy", patience_epochs=2, threshold=0.001),
