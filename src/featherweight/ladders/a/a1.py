@@ -5,8 +5,9 @@ Why: a skeleton shows that data, loop and layers work, and how far plain capacit
 away.
 
 Open: The source gives the number of parameters and no layers, rate or momentum; we take six convolutions, one pool at
-field 7 and a 5 x 5 kernel that reads the map off, as the lighter rungs have, and the rate of 0.01 at which its last
-rung starts, with momentum 0.9. It reports 99.94 % of the training images and 99.41 % of the test images.
+field 5 (at field 7 `a9` did no better on digits held out of the training set) and a 5 x 5 kernel that reads the map
+off, as the lighter rungs have, and the rate of 0.01 at which its last rung starts, with momentum 0.9. It reports 99.94
+% of the training images and 99.41 % of the test images.
 
 Analysis: It has too many parameters. It overfits. Ours: capacity alone reaches 99.40 % at some epoch. Ours: nothing is
 gained after epoch 10.
@@ -21,17 +22,17 @@ from featherweight.recipe import Recipe
 
 
 def network() -> nn.Sequential:
-    """Three convolutions, a pool, three more, and one big kernel that reads the 5 x 5 map off."""
+    """Two convolutions, a pool, four more, and one big kernel that reads the 5 x 5 map off."""
     # fmt: off
-    return nn.Sequential(                  # channels height width field
-        nn.Conv2d(1, 8, 3), nn.ReLU(),     #   8 26 26  3
-        nn.Conv2d(8, 16, 3), nn.ReLU(),    #  16 24 24  5
-        nn.Conv2d(16, 16, 3), nn.ReLU(),   #  16 22 22  7
-        nn.MaxPool2d(2),                   #  16 11 11  8
-        nn.Conv2d(16, 32, 3), nn.ReLU(),   #  32  9  9 12
-        nn.Conv2d(32, 64, 3), nn.ReLU(),   #  64  7  7 16
-        nn.Conv2d(64, 448, 3), nn.ReLU(),  # 448  5  5 20
-        nn.Conv2d(448, 10, 5),             #  10  1  1 28
+    return nn.Sequential(                          # channels height width field
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(),  #   8 28 28  3
+        nn.Conv2d(8, 16, 3), nn.ReLU(),            #  16 26 26  5
+        nn.MaxPool2d(2),                           #  16 13 13  6
+        nn.Conv2d(16, 16, 3), nn.ReLU(),           #  16 11 11 10
+        nn.Conv2d(16, 32, 3), nn.ReLU(),           #  32  9  9 14
+        nn.Conv2d(32, 64, 3), nn.ReLU(),           #  64  7  7 18
+        nn.Conv2d(64, 448, 3), nn.ReLU(),          # 448  5  5 22
+        nn.Conv2d(448, 10, 5),                     #  10  1  1 30
         nn.Flatten(),
     )
     # fmt: on

@@ -19,17 +19,17 @@ from featherweight.recipe import Recipe
 
 
 def network() -> nn.Sequential:
-    """Three convolutions, a pool, three more, and one big kernel that reads the 5 x 5 map off."""
+    """Two convolutions, a pool, four more, and one big kernel that reads the 5 x 5 map off."""
     # fmt: off
-    return nn.Sequential(                 # channels height width field
-        nn.Conv2d(1, 8, 3), nn.ReLU(),    #  8 26 26  3
-        nn.Conv2d(8, 8, 3), nn.ReLU(),    #  8 24 24  5
-        nn.Conv2d(8, 16, 3), nn.ReLU(),   # 16 22 22  7
-        nn.MaxPool2d(2),                  # 16 11 11  8
-        nn.Conv2d(16, 20, 3), nn.ReLU(),  # 20  9  9 12
-        nn.Conv2d(20, 24, 3), nn.ReLU(),  # 24  7  7 16
-        nn.Conv2d(24, 40, 3), nn.ReLU(),  # 40  5  5 20
-        nn.Conv2d(40, 10, 5),             # 10  1  1 28
+    return nn.Sequential(                          # channels height width field
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(),  #  8 28 28  3
+        nn.Conv2d(8, 8, 3), nn.ReLU(),             #  8 26 26  5
+        nn.MaxPool2d(2),                           #  8 13 13  6
+        nn.Conv2d(8, 16, 3), nn.ReLU(),            # 16 11 11 10
+        nn.Conv2d(16, 20, 3), nn.ReLU(),           # 20  9  9 14
+        nn.Conv2d(20, 24, 3), nn.ReLU(),           # 24  7  7 18
+        nn.Conv2d(24, 40, 3), nn.ReLU(),           # 40  5  5 22
+        nn.Conv2d(40, 10, 5),                      # 10  1  1 30
         nn.Flatten(),
     )
     # fmt: on
