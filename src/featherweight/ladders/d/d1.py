@@ -3,10 +3,11 @@
 Target: 99.40 % with fewer than 20,000 parameters in fewer than 20 epochs.
 Why: the relaxed rule leaves room for a network that a beginner can read, with every result of it on one page.
 
-Open: The source gives the layers and the rates, and not how much is dropped nor the changes to the images; we take
-0.05, and rotation by up to 7 degrees. Its rule asks for fewer than 20 epochs and its log has 20; we train the 20 that
-it shows, and as the rate does not look at the end, the first 19 are what a run of 19 would be. It reports up to 99.52
-% of the test images, at the end, and 99.39 % of the training images.
+Open: The source gives the layers and the rates, and not how much is dropped nor the changes to the images; we drop 2 %
+and rotate by up to 7 degrees, shift by up to 1 pixel and size from 95 to 105 %, which did a little better on digits
+held out of the training set than 5 % and rotation alone. Its rule asks for fewer than 20 epochs and its log has 20; we
+train the 20 that it shows, and as the rate does not look at the end, the first 19 are what a run of 19 would be. It
+reports up to 99.52 % of the test images, at the end, and 99.39 % of the training images.
 
 Analysis: Ours: 99.40 % is held for the last five epochs. Ours: 99.40 % is held from epoch 15 to the end, which the
 first 19 epochs share. Ours: it does not overfit. Ours: it is stable. Ours: nothing is gained after epoch 15.
@@ -25,15 +26,15 @@ def network() -> nn.Sequential:
     """Four convolutions, a pool, two 1 x 1 layers, three more and one, the average of each channel, a linear layer."""
     # fmt: off
     return nn.Sequential(                      # channels height width field
-        conv_norm_relu(1, 4, dropout=0.05),    #  4 26 26  3
-        conv_norm_relu(4, 8, dropout=0.05),    #  8 24 24  5
-        conv_norm_relu(8, 12, dropout=0.05),   # 12 22 22  7
-        conv_norm_relu(12, 16, dropout=0.05),  # 16 20 20  9
+        conv_norm_relu(1, 4, dropout=0.02),    #  4 26 26  3
+        conv_norm_relu(4, 8, dropout=0.02),    #  8 24 24  5
+        conv_norm_relu(8, 12, dropout=0.02),   # 12 22 22  7
+        conv_norm_relu(12, 16, dropout=0.02),  # 16 20 20  9
         nn.MaxPool2d(2),                       # 16 10 10 10
         conv_norm_relu(16, 12, kernel=1),      # 12 10 10 10
         conv_norm_relu(12, 8, kernel=1),       #  8 10 10 10
-        conv_norm_relu(8, 12, dropout=0.05),   # 12  8  8 14
-        conv_norm_relu(12, 16, dropout=0.05),  # 16  6  6 18
+        conv_norm_relu(8, 12, dropout=0.02),   # 12  8  8 14
+        conv_norm_relu(12, 16, dropout=0.02),  # 16  6  6 18
         conv_norm_relu(16, 20),                # 20  4  4 22
         conv_norm_relu(20, 16, kernel=1),      # 16  4  4 22
         nn.AvgPool2d(4),                       # 16  1  1 28
@@ -55,7 +56,7 @@ experiment = Experiment(
         momentum=0.9,
         nesterov=False,
         schedule=Step(every_epochs=6, factor=0.3),
-        augment=Augment(rotate_deg=7),
+        augment=Augment(rotate_deg=7, shift_px=1, scale=0.05),
     ),
     budget=Budget(parameters=20_000, epochs=20),
     claims=(
