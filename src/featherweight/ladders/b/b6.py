@@ -4,9 +4,10 @@ Target: 99.40 % in each of the last epochs, not once.
 Why: at a constant rate the weights jump around their goal to the end, and an accuracy that is met at a lucky epoch is
 none.
 
-Open: The source gives ReduceLROnPlateau and none of its settings; the rate starts where it was and falls to a tenth
-when test accuracy has not risen by 0.001 of itself for more than two epochs: the test set has a say in its own result
-here. It reports 98.85 % of the training images and 99.44 % of the test images.
+Open: The source gives ReduceLROnPlateau and none of its settings; the rate starts at 0.1 and falls to a tenth when test
+accuracy has not risen by 0.001 of itself for more than one epoch: the test set has a say in its own result here. On
+held-out digits a start at 0.05 or 0.01, and a wait of two epochs, did less well. It reports 98.85 % of the training
+images and 99.44 % of the test images.
 
 Analysis: Test accuracy is stable. 99.40 % is held for the last two epochs. Ours: 99.40 % is held for the last three
 epochs.
@@ -50,10 +51,10 @@ experiment = Experiment(
         epochs=15,
         batch=64,
         optimizer="sgd",
-        lr=0.01,
+        lr=0.1,
         momentum=0.9,
         nesterov=False,
-        schedule=Plateau(quantity="test_accuracy", patience_epochs=2, threshold=0.001),
+        schedule=Plateau(quantity="test_accuracy", patience_epochs=1, threshold=0.001),
         augment=Augment(rotate_deg=7, shift_px=1.5, scale=0.05),
         loss="nll",
     ),
