@@ -6,13 +6,30 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
+def _rows(section: str) -> list[str]:
+    """The lines of a section's table, without its head."""
+    text = (ROOT / "docs" / "log.md").read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    return [line for line in text.splitlines() if line.startswith("| ")][1:]
+
+
 def test_the_log_s_figures_are_those_of_the_trials() -> None:
     runs = json.loads((ROOT / "results" / "trials" / "f3_holdout.json").read_text())
     trials = list(dict.fromkeys(run["trial"] for run in runs))
-    lines = [line for line in (ROOT / "docs" / "log.md").read_text().splitlines() if line.startswith("| ")][1:]
+    lines = _rows("f3")
     assert len(trials) == len(lines) == 10
     for trial, line in zip(trials, lines, strict=True):
         of_it = [run for run in runs if run["trial"] == trial]
         mean, worst = sum(run["last"] for run in of_it) / len(of_it), min(run["worst5"] for run in of_it)
         cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
         assert cells == [f"{of_it[0]['params']:,}", str(len(of_it)), f"{mean:.2f}", f"{worst:.2f}"]
+
+
+def test_the_ladders_figures_are_those_of_the_trials() -> None:
+    runs = json.loads((ROOT / "results" / "trials" / "ladders_holdout.json").read_text())
+    trials = list(dict.fromkeys((run["experiment"], run["trial"]) for run in runs))
+    assert len(trials) == len(_rows("Ladders")) == 19
+    for (experiment, trial), line in zip(trials, _rows("Ladders"), strict=True):
+        ends = [run["test_accuracy"][-3:] for run in runs if (run["experiment"], run["trial"]) == (experiment, trial)]
+        mean, worst = sum(map(sum, ends)) / (3 * len(ends)), min(map(min, ends))
+        expected = [f"`{experiment}`", trial, str(len(ends)), f"{mean:.2f}", f"{worst:.2f}"]
+        assert [cell.strip() for cell in line.strip("|").split("|")] == expected
