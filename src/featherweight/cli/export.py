@@ -1,14 +1,11 @@
 """The verbs that hand a network to others: export, draw."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from featherweight.cli.options import DataDir, Json, app, print_json
-
-if TYPE_CHECKING:
-    from featherweight.trained import Trained
 
 FLAGSHIP = "f3"
 
@@ -25,8 +22,9 @@ def export(
 ) -> None:
     """Write a network as an ONNX file, a C program for a microcontroller, or a page to draw on; and prove it."""
     from featherweight.export import export as write
+    from featherweight.packaged import load_any
 
-    done = write(_trained(run), to, out, data_dir=data_dir)
+    done = write(load_any(run), to, out, data_dir=data_dir)
     if as_json:
         print_json(done.about)
         return
@@ -47,18 +45,13 @@ def draw(
     import webbrowser
 
     from featherweight.export import page_of
+    from featherweight.packaged import load_any
     from featherweight.record import write_text
 
-    text = page_of(_trained(run))
+    text = page_of(load_any(run))
     path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
     print(f"wrote {path}")
     if show and not webbrowser.open(path.resolve().as_uri()):
         print("No browser could be opened; open that file in one.")
-
-
-def _trained(run: str) -> "Trained":
-    from featherweight.trained import load_trained
-
-    return load_trained(Path(run))
