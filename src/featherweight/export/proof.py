@@ -71,21 +71,21 @@ def onnx_proof(model: bytes, source: Source, test: Split) -> dict[str, Any]:
     plain = len(session.get_inputs()[0].shape) == 3
     given = test.images[:, 0] if plain else test.images
     ours = _batched(given, lambda part: session.run(None, {name: part.contiguous().numpy()})[0])
-    return _close(ours, probabilities(source, test.images), test, "ONNX Runtime")
+    return _close(ours, probabilities(source, test.images), test, "ONNX Runtime's answers")
 
 
 def steps_proof(lowered: Lowered, source: Source, test: Split) -> dict[str, Any]:
     """The steps' answers against the network's, as `onnx_proof`; for forms that carry the steps out themselves."""
     ours = _batched(test.images, lambda part: execute.scores(lowered, normalised(source, part)).softmax(1).numpy())
-    return _close(ours, probabilities(source, test.images), test, "the page's weights")
+    return _close(ours, probabilities(source, test.images), test, "the page's answers")
 
 
 def _close(ours: NDArray[Any], theirs: NDArray[Any], test: Split, who: str) -> dict[str, Any]:
     figures = compared(ours, theirs, test) | {"largest_difference": float(np.abs(ours - theirs).max())}
     if figures["largest_difference"] >= 1e-4 or figures["different_answers"]:
         raise ExportError(
-            f"Over {figures['pictures']:,} pictures, {who} is off by up to {figures['largest_difference']:.2g} and"
-            f" gives {figures['different_answers']} other answers than the network; this is a fault of featherweight."
+            f"Over {figures['pictures']:,} pictures, {who} differ by up to {figures['largest_difference']:.2g}"
+            f" from the network's, {figures['different_answers']} of them in the class; this is a fault of ours."
         )
     return figures
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from featherweight import __version__
+from featherweight.data.sets import SETS
 from featherweight.trained import Trained
 
 
@@ -60,6 +61,7 @@ def source_of(trained: Trained) -> Source:
     """A finished run's network, ready for export."""
     record, data = trained.record, trained.record.data
     experiment = Path(record.experiment).stem
+    title = SETS[data["name"]].title if data["name"] in SETS else data["name"]
     held_out = "held-out" if data["holdout"] else "test"
     return Source(
         name=identifier(experiment),
@@ -72,7 +74,7 @@ def source_of(trained: Trained) -> Source:
         seed=record.seed,
         parameters=record.parameters,
         accuracy=record.verdict.last,
-        tested=f"{data['test']:,} {held_out} images of {data['name']}",
+        tested=f"{data['test']:,} {held_out} images of {title}",
     )
 
 

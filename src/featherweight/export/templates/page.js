@@ -192,6 +192,11 @@ function draw() {
   }
 }
 
+/* Never a certainty: no network has one. */
+function percent(share) {
+  return share > 0.9995 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`;
+}
+
 function show(picture, shares) {
   const pen = seen.getContext("2d"), image = pen.createImageData(28, 28);
   for (let at = 0; at < 784; at++) {
@@ -204,7 +209,7 @@ function show(picture, shares) {
     const share = shares ? shares[at] : 0;
     bar.classList.toggle("best", at === best);
     bar.querySelector(".bar").style.transform = `scaleX(${share})`;
-    bar.querySelector(".share").textContent = shares ? `${(100 * share).toFixed(1)} %` : "";
+    bar.querySelector(".share").textContent = shares ? percent(share) : "";
   });
   state.answer = shares ? network.classes[best] : null;
   seen.setAttribute("aria-label", shares ? `The drawing as 28 by 28 pixels, read as ${state.answer}` : "Nothing yet");
@@ -214,7 +219,7 @@ function show(picture, shares) {
   }
   const digit = document.createElement("b");
   digit.textContent = state.answer;
-  answer.replaceChildren(digit, ` ${(100 * shares[best]).toFixed(1)} %`);
+  answer.replaceChildren(digit, ` ${percent(shares[best])}`);
 }
 
 function update() {
