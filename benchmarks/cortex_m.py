@@ -86,8 +86,8 @@ def emulated(program: Program, cpu: str, pictures: NDArray[np.uint8], level: str
         image, upper = where / "image.elf", name.upper()
         _run(COMPILER, "-std=c99", level, "-mthumb", f"-mcpu={cpu}", "-ffreestanding", "-nostdlib",
              "-ffunction-sections", "-Wl,--gc-sections", f'-DHEADER="{name}.h"', f"-DREAD={name}_read",
-             f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", "-T", HERE / "board.ld", "-I", program.folder, HERE / "board.c",
-             program.folder / f"{name}.c", "-lgcc", "-o", image)  # fmt: skip
+             f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", "-T", HERE / "board.ld", "-I", program.folder,
+             HERE / "board.c", program.folder / f"{name}.c", "-lgcc", "-o", image)  # fmt: skip
         (where / "pictures.raw").write_bytes(pictures.tobytes())
         _run(EMULATOR, "-M", BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0",
              "-semihosting-config", "enable=on,target=native", "-kernel", image, cwd=where)  # fmt: skip

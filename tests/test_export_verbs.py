@@ -71,8 +71,9 @@ def run_folder(where: Path, network: str) -> Path:
     where.mkdir()
     file = where / "mine.py"
     file.write_text(
-        "from torch import nn\nfrom featherweight.budget import Budget\nfrom featherweight.experiment import Experiment\n"
-        f"from featherweight.recipe import Recipe\ndef network():\n    return {network}\n"
+        "from torch import nn\nfrom featherweight.budget import Budget\n"
+        "from featherweight.experiment import Experiment\nfrom featherweight.recipe import Recipe\n"
+        f"def network():\n    return {network}\n"
         'experiment = Experiment(id="mine", title="mine", network=network, recipe=Recipe(epochs=1, lr=0.1),'
         " budget=Budget(parameters=9000))\n"
     )

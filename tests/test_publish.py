@@ -115,10 +115,12 @@ def test_sentences_of_an_analysis() -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A source tree with the rungs' files and the README, and no records."""
+    """A source tree with the rungs' files, the README and the page on exports, and no records."""
     for part in ("src/featherweight/ladders",):
         shutil.copytree(ROOT / part, tmp_path / part)
     shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "export.md", tmp_path / "docs")
     return tmp_path
 
 
@@ -128,6 +130,7 @@ def keep(tree: Path, id: str, last: float, seed: int = 0) -> None:
 
 def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
     publish.write(tree)
+    assert "cortex-m4" not in (tree / "docs/export.md").read_text()  # there is no record of it
     assert publish.write(tree) == []
     assert NOT_RUN in (tree / "docs/ladders/b.md").read_text()
     keep(tree, "b2", 99.25)

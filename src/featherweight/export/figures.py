@@ -24,6 +24,7 @@ def tables_of(found: Mapping[str, Any]) -> str:
     """One network's figures: every form against the network, then the C program on microcontrollers."""
     about, onnx, c, page = found["network"], found["onnx"], found["c"], found["page"]
     where = found["environment"]
+    browser = where["browser"].split(" built ")[0]
     lines = [
         f"### {about['experiment']}, seed {about['seed']}: {about['parameters']:,} parameters",
         "",
@@ -32,7 +33,7 @@ def tables_of(found: Mapping[str, Any]) -> str:
         f"| the network itself | | {onnx['pictures']:,} | | | {onnx['network_accuracy']:.2f} % |",
         f"| ONNX, ONNX Runtime {where['onnxruntime']} | {onnx['bytes']:,} | {onnx['pictures']:,}"
         f" | {onnx['largest_difference']:.1e} | {onnx['different_answers']} | {onnx['accuracy']:.2f} % |",
-        f"| page, {where['browser']} | {page['bytes']:,} | {page['pictures']:,} | {page['largest_difference']:.1e}"
+        f"| page, {browser} | {page['bytes']:,} | {page['pictures']:,} | {page['largest_difference']:.1e}"
         f" | {page['different_answers']} | |",
         f"| C, 8 bits | see below | {c['pictures']:,} | not compared: 8 bits | {c['different_answers']}"
         f" | {c['accuracy']:.2f} % |",
@@ -47,7 +48,7 @@ def tables_of(found: Mapping[str, Any]) -> str:
     for cpu, levels in found["cortex_m"].items():
         for level, it in levels.items():
             lines.append(
-                f"| {cpu} | `{level}` | {it['flash']:,} | {it['ram']:,} | {it['stack']:,} "
+                f"| {cpu} | `{level}` | {it['flash']:,} | {it['ram']:,} | {it['stack']:,}"
                 f" | {it['instructions'] / 1e6:.1f} M | {it['normalise']:,} |"
             )
     lines += [
