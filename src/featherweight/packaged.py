@@ -1,24 +1,26 @@
 """Networks that come with the package, so that there is something to use before anything is trained.
 
-Each is a run's weights and its record, unchanged, under `weights/`: NAME.safetensors and NAME.json.
+They are folders of finished runs under `weights/`, as training left them.
 """
 
 from pathlib import Path
 
 from featherweight.errors import UsageError, nearest
-from featherweight.record import read_record
-from featherweight.trained import Trained, load_trained, read_trained
+from featherweight.trained import Trained, load_trained
 
 FOLDER = Path(__file__).parent / "weights"
+SEED = "-seed0"
+"""What stands for an experiment that is named without a seed: fixed beforehand, not chosen by accuracy."""
 
 
 def names() -> list[str]:
-    """Of the networks in the package.
+    """Of the networks in the package; an experiment's own name means its seed 0.
 
-    >>> names()
-    ['f3']
+    >>> names()[:2]
+    ['f3', 'f3-seed0']
     """
-    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+    runs = {path.parent.name for path in FOLDER.glob("*/weights.safetensors")}
+    return sorted(runs | {run.removesuffix(SEED) for run in runs})
 
 
 def load_packaged(name: str) -> Trained:
@@ -29,7 +31,8 @@ def load_packaged(name: str) -> Trained:
     """
     if name not in names():
         raise UsageError(f"There is no network {name!r} in the package; {nearest(name, names())}")
-    return read_trained(FOLDER / f"{name}.safetensors", read_record(FOLDER / f"{name}.json"))
+    folder = FOLDER / name
+    return load_trained(folder if folder.is_dir() else FOLDER / f"{name}{SEED}")
 
 
 def load_any(run: str) -> Trained:

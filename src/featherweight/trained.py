@@ -46,11 +46,6 @@ def load_trained(folder: Path) -> Trained:
     path = folder / "weights.safetensors"
     if not path.is_file():
         raise UsageError(f"The run of {folder} has no weights yet; finish it with --resume {folder}.")
-    return read_trained(path, record)
-
-
-def read_trained(path: Path, record: Record) -> Trained:
-    """The network whose weights `save_weights` wrote to `path`; FileError when they do not fit the record's."""
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["featherweight"])
