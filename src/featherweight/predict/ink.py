@@ -1,0 +1,161 @@
+"""From a picture to its ink: which colour is paper, how it is lit, and how strongly each place stands out of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from featherweight.predict.lines import without_lines
+
+Floats = NDArray[np.float32]
+
+LARGE, SMALL = 640, 160
+"""Pixels: pictures are worked on with their longer side in these limits."""
+FAINTEST = 0.05
+"""Ink takes at least this much of the paper's brightness, over all three channels."""
+FLAT = 0.3
+"""A picture where so much has one colour was drawn; a photo's paper has noise."""
+WINDOWS = (0.34, 0.14)
+"""Sides of the windows in which a photo's paper is looked for, in parts of the shorter side: strokes are narrower than
+the window, shadows are wider."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ink:
+    """One reading of a picture."""
+
+    contrast: Floats
+    """[h w]: 0 where paper is, 1 where ink stands out as ink does; noise is about `noise`."""
+    noise: float
+    drawn: bool
+    """Whether the paper has one colour, so that whatever is there was put there."""
+    scale: float
+    """Pixels here for one of the picture's."""
+
+
+def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
+    """Ways to see ink in a picture, uint8 [h w 3], the likeliest first; none where nothing stands out."""
+    image, scale = _sized(pixels)
+    colours = _flat_colours(image)
+    if colours:
+        for colour in colours:
+            ink = _ink((colour - image) / 255, drawn=True, scale=scale)
+            if ink is not None:
+                yield ink
+        return
+    dark = _dark_ink(image)
+    for inverted in (not dark, dark):
+        seen = 255 - image if inverted else image
+        for window in WINDOWS:
+            paper = _paper(seen, window)
+            ink = _ink(1 - (seen + 4) / (paper + 4), drawn=False, scale=scale)
+            if ink is not None:
+                yield ink
+
+
+def _sized(pixels: NDArray[np.uint8]) -> tuple[Floats, float]:
+    """The picture as floats [h w 3] in a size to work with, and the factor."""
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    scale = LARGE / longer if longer > LARGE else max(1.0, np.ceil(SMALL / longer))
+    if scale == 1:
+        return pixels.astype(np.float32), 1.0
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(pixels).resize(size, how), dtype=np.float32), float(scale)
+
+
+def _flat_colours(image: Floats) -> list[Floats]:
+    """The colours that the paper of a drawing may have, each [3], the likeliest first; none of a photo."""
+    codes = (image.astype(np.int32) // 4 * (1 << 12, 1 << 6, 1)).sum(2).ravel()
+    values, counts = np.unique(codes, return_counts=True)
+    order = np.argsort(counts)[::-1][:2]
+    if counts[order[0]] < FLAT * len(codes):
+        return []
+    flat = image.reshape(-1, 3)
+    colours = [np.median(flat[codes == values[at]], axis=0) for at in order if counts[at] > 0.15 * len(codes)]
+    # Of a drawing's thick ink there may be more than of its paper; the paper is what the edges show.
+    edge = _edge(image)
+    if len(colours) == 2 and np.abs(colours[0] - colours[1]).max() > 24:
+        at_edge = [float((np.abs(edge - colour).max(1) < 24).mean()) for colour in colours]
+        if at_edge[1] > 2 * at_edge[0]:
+            colours.reverse()
+        return colours
+    return colours[:1]
+
+
+def _edge(image: Floats) -> Floats:
+    """The pixels along the picture's four sides, [n 3]."""
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+
+
+def _dark_ink(image: Floats) -> bool:
+    """Whether ink is darker than paper: on which side of the paper's brightness the long tail is."""
+    small = _reduced(image.mean(2), 160)
+    window = max(3, round(0.4 * min(small.shape)) | 1)
+    beyond = small - ndimage.median_filter(small, window, mode="nearest")
+    return bool((beyond**3).sum() <= 0)
+
+
+def _reduced(plane: Floats, side: int) -> Floats:
+    """The plane with its longer side at most this."""
+    factor = int(np.ceil(max(plane.shape) / side))
+    if factor == 1:
+        return plane
+    return np.asarray(Image.fromarray(plane).reduce(factor), dtype=np.float32)
+
+
+def _paper(image: Floats, window: float) -> Floats:
+    """What the paper would be without ink, [h w 3]: all that is narrower than the window and dark is filled up."""
+    height, width = image.shape[:2]
+    planes = []
+    for channel in range(3):
+        small = ndimage.median_filter(_reduced(image[..., channel], 200), 3, mode="nearest")
+        side = max(3, round(window * min(small.shape)) | 1)
+        closed = ndimage.grey_closing(small, (side, side), mode="nearest")
+        smooth = ndimage.gaussian_filter(closed, side / 8, mode="nearest")
+        large = Image.fromarray(smooth.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+        planes.append(np.asarray(large))
+    return np.stack(planes, 2)
+
+
+def _ink(missing: Floats, *, drawn: bool, scale: float) -> Ink | None:
+    """How strongly each place is inked, along the colour that stands out most; None where nothing does.
+
+    `missing` [h w 3] is what each channel lacks of paper.
+    """
+    if not drawn:
+        missing = missing - np.median(missing[::2, ::2], axis=(0, 1))
+    size = np.abs(missing).sum(2) if drawn else missing.sum(2)
+    direction = missing[size >= max(float(np.quantile(size, 0.99)), 0.5 * float(size.max()))].mean(0)
+    length = float(np.linalg.norm(direction))
+    if length < FAINTEST:
+        return None
+    contrast = missing @ (direction / length).astype(np.float32)
+    noise = _noise(contrast)
+    if not drawn:
+        contrast = ndimage.gaussian_filter(contrast, 0.7)
+    floor = max(4 * noise, 0.04)
+    contrast = without_lines(contrast, floor)
+    level = _level(contrast, floor)
+    if level is None:
+        return None
+    contrast = np.clip(contrast / level, 0, 1.5).astype(np.float32)
+    return Ink(contrast=contrast, noise=noise / level, drawn=drawn, scale=scale)
+
+
+def _noise(contrast: Floats) -> float:
+    """The standard deviation of paper, from the half of all pixels that are next to the median."""
+    sample = contrast[::2, ::2]
+    return float(1.4826 * np.median(np.abs(sample - np.median(sample))))
+
+
+def _level(contrast: Floats, floor: float) -> float | None:
+    """The contrast of ink: what the darker part of all that is no noise has; None where there is only noise."""
+    beyond = contrast[contrast > floor]
+    if len(beyond) < 12:
+        return None
+    return float(np.percentile(beyond, 85))
