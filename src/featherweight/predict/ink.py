@@ -51,7 +51,7 @@ def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
         seen = 255 - image if inverted else image
         for window in WINDOWS:
             paper = _paper(seen, window)
-            ink = _ink(1 - (seen + 4) / (paper + 4), drawn=False, scale=scale)
+            ink = _ink((paper - seen) / (paper + 20), drawn=False, scale=scale)
             if ink is not None:
                 yield ink
 
@@ -94,7 +94,7 @@ def _edge(image: Floats) -> Floats:
 
 def _dark_ink(image: Floats) -> bool:
     """Whether ink is darker than paper: on which side of the paper's brightness the long tail is."""
-    small = _reduced(image.mean(2), 160)
+    small = _reduced(image.mean(2), 56)
     window = max(3, round(0.4 * min(small.shape)) | 1)
     beyond = small - ndimage.median_filter(small, window, mode="nearest")
     return bool((beyond**3).sum() <= 0)
@@ -113,10 +113,11 @@ def _paper(image: Floats, window: float) -> Floats:
     height, width = image.shape[:2]
     planes = []
     for channel in range(3):
-        small = ndimage.median_filter(_reduced(image[..., channel], 200), 3, mode="nearest")
+        small = ndimage.median_filter(_reduced(image[..., channel], 220), 3, mode="nearest")
         side = max(3, round(window * min(small.shape)) | 1)
         closed = ndimage.grey_closing(small, (side, side), mode="nearest")
-        smooth = ndimage.gaussian_filter(closed, side / 8, mode="nearest")
+        # Smoothing must not lift the dark side of a sheet's or shadow's edge: that would look like ink.
+        smooth = np.minimum(closed, ndimage.gaussian_filter(closed, 2, mode="nearest"))
         large = Image.fromarray(smooth.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
         planes.append(np.asarray(large))
     return np.stack(planes, 2)
@@ -129,7 +130,7 @@ def _ink(missing: Floats, *, drawn: bool, scale: float) -> Ink | None:
     """
     if not drawn:
         missing = missing - np.median(missing[::2, ::2], axis=(0, 1))
-    size = np.abs(missing).sum(2) if drawn else missing.sum(2)
+    size = np.abs(missing).sum(2) if drawn else ndimage.gaussian_filter(missing.sum(2), 1.2)
     direction = missing[size >= max(float(np.quantile(size, 0.99)), 0.5 * float(size.max()))].mean(0)
     length = float(np.linalg.norm(direction))
     if length < FAINTEST:
@@ -140,11 +141,24 @@ def _ink(missing: Floats, *, drawn: bool, scale: float) -> Ink | None:
         contrast = ndimage.gaussian_filter(contrast, 0.7)
     floor = max(4 * noise, 0.04)
     contrast = without_lines(contrast, floor)
-    level = _level(contrast, floor)
+    level = _level(contrast if drawn else _without_outside(contrast, floor), floor)
     if level is None:
         return None
     contrast = np.clip(contrast / level, 0, 1.5).astype(np.float32)
     return Ink(contrast=contrast, noise=noise / level, drawn=drawn, scale=scale)
+
+
+def _without_outside(contrast: Floats, floor: float) -> Floats:
+    """The contrast of a photo without what reaches its edges, unless nothing else is large enough to be a digit."""
+    labels, count = ndimage.label(contrast > floor, np.ones((3, 3)))
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    outside = np.zeros(count + 1, dtype=bool)
+    outside[edge] = True
+    least = 0.06 * max(contrast.shape)
+    for place, box in enumerate(ndimage.find_objects(labels), start=1):
+        if not outside[place] and max(part.stop - part.start for part in box) >= least:
+            return np.where(outside[labels], 0, contrast)
+    return contrast
 
 
 def _noise(contrast: Floats) -> float:
@@ -154,8 +168,15 @@ def _noise(contrast: Floats) -> float:
 
 
 def _level(contrast: Floats, floor: float) -> float | None:
-    """The contrast of ink: what the darker part of all that is no noise has; None where there is only noise."""
+    """The contrast of ink: the mean of the darker of two classes (Otsu, 1979); None where there is only noise."""
     beyond = contrast[contrast > floor]
     if len(beyond) < 12:
         return None
-    return float(np.percentile(beyond, 85))
+    counts, edges = np.histogram(beyond, 64)
+    middles = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)[:-1]
+    above = len(beyond) - below
+    sums = np.cumsum(counts * middles)
+    apart = sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    cut = edges[1 + int(np.argmax(below * above * apart**2))]
+    return float(beyond[beyond >= cut].mean())

@@ -12,6 +12,8 @@ SLOPES = 29
 COVERED = 0.62
 """A line is inked over at least this share of the picture: rulings are faint in places, and a digit's own straight
 strokes end."""
+ALONE = 0.85
+"""A line without a second one beside it has to cover this much."""
 THICKEST = 0.03
 """Of the shorter side; what is thicker is no ruling."""
 
@@ -40,13 +42,26 @@ def _without_rows(contrast: Floats, floor: float) -> Floats:
         better = covered > best
         best[better], slopes[better] = covered[better], slope
     thickest = max(3, round(THICKEST * min(height, width)))
-    cleaned = contrast
+    lines = []
     for first, last in _runs(best >= COVERED):
-        if last - first > 2 * thickest + 2:
-            continue
         middle = first + int(np.argmax(best[first:last]))
+        if last - first <= 2 * thickest + 2 and _ends(slack, middle, slopes[middle], columns):
+            lines.append(middle)
+    if len(lines) == 1 and best[lines[0]] < ALONE:
+        return contrast
+    cleaned = contrast
+    for middle in lines:
         cleaned = _erased(cleaned, middle, slopes[middle], columns, thickest)
     return cleaned
+
+
+def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: NDArray[np.int64]) -> bool:
+    """Whether the line is there at both ends too, as far as they are in the picture."""
+    rows = middle + np.rint(slope * columns).astype(np.int64)
+    inside = (rows >= 0) & (rows < len(marked))
+    hit = marked[rows[inside], np.flatnonzero(inside)]
+    end = max(3, len(hit) // 10)
+    return bool(hit[:end].mean() > 0.5 and hit[-end:].mean() > 0.5)
 
 
 def _along(marked: NDArray[np.bool_], slope: float, columns: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -82,12 +97,12 @@ def _erased(contrast: Floats, middle: int, slope: float, columns: NDArray[np.int
         return contrast
     first, last = max(1, inside[0] - 1), min(len(offsets) - 2, inside[-1] + 1)
     above, below = band[max(0, first - 2) : first].min(0), band[last + 1 : last + 3].min(0)
-    level = np.percentile(band[first : last + 1], 75, axis=1)[:, None]
-    beyond = np.maximum(band[first : last + 1] - 1.35 * level, 0)
+    level = np.percentile(band[first : last + 1], 40, axis=1)[:, None]
+    beyond = band[first : last + 1] - 1.35 * level - 0.02
     # Strokes cross at a slant: neighbours count too.
     spread = last - first + 1
     bridge = np.minimum(ndimage.maximum_filter1d(above, spread | 1), ndimage.maximum_filter1d(below, spread | 1))
-    filled = np.where(beyond > 0.2 * level, np.maximum(band[first : last + 1], 0), bridge)
+    filled = np.where(beyond > 0, np.maximum(band[first : last + 1], 0), bridge)
     result = contrast.copy()
     kept = rows[first : last + 1]
     valid = (kept >= 0) & (kept < height)

@@ -23,6 +23,7 @@ class Segment:
     top: int
     left: int
     mass: float
+    """Its share of all ink in the picture."""
     edges: int
     """How many sides of the picture it touches at length."""
     shape: tuple[int, int]
@@ -58,6 +59,7 @@ class _Piece:
     right: int
     mass: float
     edges: int = 0
+    peak: float = 0.0
 
     @property
     def height(self) -> int:
@@ -76,6 +78,7 @@ class _Piece:
             right=max(self.right, other.right),
             mass=self.mass + other.mass,
             edges=max(self.edges, other.edges),
+            peak=max(self.peak, other.peak),
         )
 
 
@@ -86,19 +89,20 @@ def segments(ink: Ink) -> list[Segment]:
     labels, count = ndimage.label(contrast > high * 0.66, np.ones((3, 3)))
     if not count:
         return []
-    pieces = _pieces(contrast, labels, high, count)
+    all_ = pieces = _pieces(contrast, labels, high, count)
     pieces = _without_surroundings(pieces, contrast.shape, ink.drawn)
     if not pieces:
         return []
     pieces = _without_specks(pieces)
+    total = sum(piece.mass for piece in all_)
     lines = _lines(_joined(pieces))
-    return [_segment(piece, labels, contrast) for line in lines for piece in line]
+    return [_segment(piece, labels, contrast, total) for line in lines for piece in line]
 
 
 def _pieces(contrast: Floats, labels: NDArray[np.int32], high: float, count: int) -> list[_Piece]:
     """Every connected piece that has real ink in it."""
     index = np.arange(1, count + 1)
-    peaks = ndimage.maximum(contrast, labels, index)
+    peaks = ndimage.maximum(ndimage.uniform_filter(contrast, 3), labels, index)
     masses = ndimage.sum(contrast, labels, index)
     height, width = contrast.shape
     found = []
@@ -107,7 +111,7 @@ def _pieces(contrast: Floats, labels: NDArray[np.int32], high: float, count: int
             continue
         rows, columns = box
         piece = _Piece(
-            labels=[at + 1], top=rows.start, left=columns.start, bottom=rows.stop, right=columns.stop, mass=masses[at]
+            labels=[at + 1], top=rows.start, left=columns.start, bottom=rows.stop, right=columns.stop, mass=masses[at], peak=peaks[at]
         )
         own = labels[box] == at + 1
         sides = (
@@ -138,10 +142,13 @@ def _without_specks(pieces: list[_Piece]) -> list[_Piece]:
     """Without what is tiny beside the rest."""
     tallest = max(max(piece.height, piece.width) for piece in pieces)
     heaviest = max(piece.mass for piece in pieces)
+    strongest = max(piece.peak for piece in pieces if piece.mass >= 0.1 * heaviest)
     return [
         piece
         for piece in pieces
-        if piece.mass >= 0.025 * heaviest and max(piece.height, piece.width) >= 0.12 * tallest
+        if piece.mass >= 0.025 * heaviest
+        and max(piece.height, piece.width) >= 0.12 * tallest
+        and piece.peak >= 0.55 * strongest
     ]
 
 
@@ -189,8 +196,8 @@ def _lines(pieces: list[_Piece]) -> list[list[_Piece]]:
     return [sorted(line, key=lambda piece: piece.left) for line in lines]
 
 
-def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats) -> Segment:
+def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: float) -> Segment:
     box = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
     own = np.isin(labels[box], piece.labels)
     ink = np.where(own, np.clip(contrast[box], 0, 1), 0).astype(np.float32)
-    return Segment(ink=ink, top=piece.top, left=piece.left, mass=piece.mass, edges=piece.edges, shape=contrast.shape)
+    return Segment(ink=ink, top=piece.top, left=piece.left, mass=piece.mass / total, edges=piece.edges, shape=contrast.shape)
