@@ -18,6 +18,8 @@ FAINTEST = 0.05
 """Ink takes at least this much of the paper's brightness, over all three channels."""
 FLAT = 0.3
 """A picture where so much has one colour was drawn; a photo's paper has noise."""
+OTHER_SIDE = 0.55
+"""The trust in ink that is on the other side of the paper's brightness than the long tail."""
 WINDOWS = (0.34, 0.14)
 """Sides of the windows in which a photo's paper is looked for, in parts of the shorter side: strokes are narrower than
 the window, shadows are wider."""
@@ -34,26 +36,25 @@ class Ink:
     """Whether the paper has one colour, so that whatever is there was put there."""
     scale: float
     """Pixels here for one of the picture's."""
+    trust: float
+    """How likely this reading is beside the others, before its digits are looked at: 1 for the first."""
 
 
 def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
     """Ways to see ink in a picture, uint8 [h w 3], the likeliest first; none where nothing stands out."""
     image, scale = _sized(pixels)
     colours = _flat_colours(image)
+    for place, colour in enumerate(colours):
+        yield from _inks((colour - image) / 255, drawn=True, scale=scale, trust=(1.0, 0.8)[place])
     if colours:
-        for colour in colours:
-            ink = _ink((colour - image) / 255, drawn=True, scale=scale)
-            if ink is not None:
-                yield ink
         return
     dark = _dark_ink(image)
     for inverted in (not dark, dark):
         seen = 255 - image if inverted else image
-        for window in WINDOWS:
+        for place, window in enumerate(WINDOWS):
             paper = _paper(seen, window)
-            ink = _ink((paper - seen) / (paper + 20), drawn=False, scale=scale)
-            if ink is not None:
-                yield ink
+            trust = (1.0, 0.9)[place] * (1.0 if inverted != dark else OTHER_SIDE)
+            yield from _inks((paper - seen) / (paper + 20), drawn=False, scale=scale, trust=trust)
 
 
 def _sized(pixels: NDArray[np.uint8]) -> tuple[Floats, float]:
@@ -123,10 +124,10 @@ def _paper(image: Floats, window: float) -> Floats:
     return np.stack(planes, 2)
 
 
-def _ink(missing: Floats, *, drawn: bool, scale: float) -> Ink | None:
-    """How strongly each place is inked, along the colour that stands out most; None where nothing does.
+def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterator[Ink]:
+    """How strongly each place is inked, along the colour that stands out most; without rulings, then with them.
 
-    `missing` [h w 3] is what each channel lacks of paper.
+    `missing` [h w 3] is what each channel lacks of paper. None where nothing stands out.
     """
     if not drawn:
         missing = missing - np.median(missing[::2, ::2], axis=(0, 1))
@@ -134,18 +135,18 @@ def _ink(missing: Floats, *, drawn: bool, scale: float) -> Ink | None:
     direction = missing[size >= max(float(np.quantile(size, 0.99)), 0.5 * float(size.max()))].mean(0)
     length = float(np.linalg.norm(direction))
     if length < FAINTEST:
-        return None
+        return
     contrast = missing @ (direction / length).astype(np.float32)
     noise = _noise(contrast)
     if not drawn:
         contrast = ndimage.gaussian_filter(contrast, 0.7)
     floor = max(4 * noise, 0.04)
-    contrast = without_lines(contrast, floor)
-    level = _level(contrast if drawn else _without_outside(contrast, floor), floor)
-    if level is None:
-        return None
-    contrast = np.clip(contrast / level, 0, 1.5).astype(np.float32)
-    return Ink(contrast=contrast, noise=noise / level, drawn=drawn, scale=scale)
+    unruled = without_lines(contrast, floor)
+    for plane, sure in ((unruled, 1.0), (contrast, 0.8))[: 1 + (unruled is not contrast)]:
+        level = _level(plane if drawn else _without_outside(plane, floor), floor)
+        if level is not None:
+            clipped = np.clip(plane / level, 0, 1.5).astype(np.float32)
+            yield Ink(contrast=clipped, noise=noise / level, drawn=drawn, scale=scale, trust=trust * sure)
 
 
 def _without_outside(contrast: Floats, floor: float) -> Floats:

@@ -25,8 +25,9 @@ def without_lines(contrast: Floats, floor: float) -> Floats:
     """
     for turned in (False, True):
         plane = contrast.T if turned else contrast
-        plane = _without_rows(plane, floor)
-        contrast = plane.T if turned else plane
+        cleaned = _without_rows(plane, floor)
+        if cleaned is not plane:
+            contrast = cleaned.T if turned else cleaned
     return contrast
 
 

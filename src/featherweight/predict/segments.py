@@ -24,6 +24,8 @@ class Segment:
     left: int
     mass: float
     """Its share of all ink in the picture."""
+    strength: float
+    """The contrast of its darkest place."""
     edges: int
     """How many sides of the picture it touches at length."""
     shape: tuple[int, int]
@@ -89,12 +91,12 @@ def segments(ink: Ink) -> list[Segment]:
     labels, count = ndimage.label(contrast > high * 0.66, np.ones((3, 3)))
     if not count:
         return []
-    all_ = pieces = _pieces(contrast, labels, high, count)
+    everything = pieces = _pieces(contrast, labels, high, count)
     pieces = _without_surroundings(pieces, contrast.shape, ink.drawn)
     if not pieces:
         return []
     pieces = _without_specks(pieces)
-    total = sum(piece.mass for piece in all_)
+    total = sum(piece.mass for piece in everything)
     lines = _lines(_joined(pieces))
     return [_segment(piece, labels, contrast, total) for line in lines for piece in line]
 
@@ -200,4 +202,4 @@ def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: 
     box = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
     own = np.isin(labels[box], piece.labels)
     ink = np.where(own, np.clip(contrast[box], 0, 1), 0).astype(np.float32)
-    return Segment(ink=ink, top=piece.top, left=piece.left, mass=piece.mass / total, edges=piece.edges, shape=contrast.shape)
+    return Segment(ink=ink, top=piece.top, left=piece.left, mass=piece.mass / total, strength=piece.peak, edges=piece.edges, shape=contrast.shape)
