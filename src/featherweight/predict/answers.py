@@ -17,9 +17,8 @@ CLEAR = 0.9
 """A reading with at least this score is taken without looking at others."""
 LEAST = 0.2
 """A reading with less than this score shows no digit."""
-EDGES_OF_PHOTO = (1.0, 0.7, 0.45, 0.2, 0.05)
-EDGES_OF_DRAWING = (1.0, 1.0, 0.95, 0.5, 0.1)
-"""The trust in a digit that touches so many sides of its picture: surroundings of photos do, digits seldom."""
+BORDER = 0.35
+"""What covers more of its picture's edges is hardly a digit."""
 MOST = 40
 """Digits of one picture."""
 
@@ -131,8 +130,8 @@ def _best(picture: Picture, scorer: Scorer, temperature: float) -> _Reading | No
 
 def _score(ink: Ink, found: list[Segment], chances: NDArray[np.float32]) -> float:
     """How far a reading is to be believed, 0 to 1."""
-    edges = max(segment.edges for segment in found)
-    trust = ink.trust * (EDGES_OF_DRAWING if ink.drawn else EDGES_OF_PHOTO)[edges]
+    edges, border = max(segment.edges for segment in found), sum(segment.border for segment in found)
+    trust = ink.trust * (1.0 if border < BORDER else 0.2) * (1.0 if ink.drawn else 0.85**edges)
     share = 0.3 + 0.7 * min(1.0, sum(segment.mass for segment in found))
     several: float = 0.95 ** (len(found) - 1)
     return float(chances.max(1).mean()) * trust * share * several

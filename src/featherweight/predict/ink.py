@@ -18,8 +18,10 @@ FAINTEST = 0.05
 """Ink takes at least this much of the paper's brightness, over all three channels."""
 FLAT = 0.3
 """A picture where so much has one colour was drawn; a photo's paper has noise."""
-OTHER_SIDE = 0.55
-"""The trust in ink that is on the other side of the paper's brightness than the long tail."""
+PAPER = 1.5
+"""How much more a photo's brightness says of the ink's side than the tail of its brightness does."""
+OTHER_SIDE = 0.5
+"""The trust in the less likely side where there is hardly a doubt."""
 WINDOWS = (0.34, 0.14)
 """Sides of the windows in which a photo's paper is looked for, in parts of the shorter side: strokes are narrower than
 the window, shadows are wider."""
@@ -48,12 +50,13 @@ def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
         yield from _inks((colour - image) / 255, drawn=True, scale=scale, trust=(1.0, 0.8)[place])
     if colours:
         return
-    dark = _dark_ink(image)
-    for inverted in (not dark, dark):
+    darkness = _darkness(image)
+    doubt = OTHER_SIDE + (1 - OTHER_SIDE) * 0.9 * max(0.0, 1 - abs(darkness))
+    for inverted in (darkness < 0, darkness >= 0):
         seen = 255 - image if inverted else image
         for place, window in enumerate(WINDOWS):
             paper = _paper(seen, window)
-            trust = (1.0, 0.9)[place] * (1.0 if inverted != dark else OTHER_SIDE)
+            trust = (1.0, 0.9)[place] * (1.0 if inverted == (darkness < 0) else doubt)
             yield from _inks((paper - seen) / (paper + 20), drawn=False, scale=scale, trust=trust)
 
 
@@ -93,12 +96,17 @@ def _edge(image: Floats) -> Floats:
     return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
 
 
-def _dark_ink(image: Floats) -> bool:
-    """Whether ink is darker than paper: on which side of the paper's brightness the long tail is."""
-    small = _reduced(image.mean(2), 56)
-    window = max(3, round(0.4 * min(small.shape)) | 1)
-    beyond = small - ndimage.median_filter(small, window, mode="nearest")
-    return bool((beyond**3).sum() <= 0)
+def _darkness(image: Floats) -> float:
+    """How surely the ink of a photo is darker than its paper: above 0 it is, at 1 there is hardly a doubt.
+
+    Most paper is bright, and the long tail of brightness is on the side of the ink.
+    """
+    small = _reduced(image.mean(2), 90)
+    # A median keeps straight edges, of sheets and shadows, where they are, and takes away what is thin.
+    window = max(3, round(0.22 * min(small.shape)) | 1)
+    beyond = (small - ndimage.median_filter(small, window, mode="nearest")) ** 3
+    tail = float(beyond.sum() / max(float(np.abs(beyond).sum()), 1e-6))
+    return PAPER * (float(np.median(small)) / 128 - 1) - tail
 
 
 def _reduced(plane: Floats, side: int) -> Floats:

@@ -14,6 +14,8 @@ COVERED = 0.62
 strokes end."""
 ALONE = 0.85
 """A line without a second one beside it has to cover this much."""
+DARKER = 1.45
+"""What has so many times a line's contrast is ink on the line."""
 THICKEST = 0.03
 """Of the shorter side; what is thicker is no ruling."""
 
@@ -98,12 +100,12 @@ def _erased(contrast: Floats, middle: int, slope: float, columns: NDArray[np.int
         return contrast
     first, last = max(1, inside[0] - 1), min(len(offsets) - 2, inside[-1] + 1)
     above, below = band[max(0, first - 2) : first].min(0), band[last + 1 : last + 3].min(0)
-    level = np.percentile(band[first : last + 1], 40, axis=1)[:, None]
-    beyond = band[first : last + 1] - 1.35 * level - 0.02
+    # The line may wander by a pixel, so its level is that of its darkest pixel in each column.
+    level = float(np.median(band[first : last + 1].max(0)))
     # Strokes cross at a slant: neighbours count too.
-    spread = last - first + 1
-    bridge = np.minimum(ndimage.maximum_filter1d(above, spread | 1), ndimage.maximum_filter1d(below, spread | 1))
-    filled = np.where(beyond > 0, np.maximum(band[first : last + 1], 0), bridge)
+    spread = (last - first + 1) | 1
+    bridge = np.minimum(ndimage.maximum_filter1d(above, spread), ndimage.maximum_filter1d(below, spread))
+    filled = np.where(band[first : last + 1] > DARKER * level, band[first : last + 1], bridge)
     result = contrast.copy()
     kept = rows[first : last + 1]
     valid = (kept >= 0) & (kept < height)

@@ -12,6 +12,8 @@ Floats = NDArray[np.float32]
 
 INKED = 0.45
 """A place is ink from this part of the ink's level on; what is connected to it at two thirds of that is too."""
+SURROUNDINGS = 0.04
+"""In a photo, what covers more of the picture's edges is a desk or a shadow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class Segment:
     """The contrast of its darkest place."""
     edges: int
     """How many sides of the picture it touches at length."""
+    border: float
+    """The share of the picture's edges that it covers."""
     shape: tuple[int, int]
     """Of the whole reading."""
 
@@ -62,6 +66,7 @@ class _Piece:
     mass: float
     edges: int = 0
     peak: float = 0.0
+    border: float = 0.0
 
     @property
     def height(self) -> int:
@@ -81,6 +86,7 @@ class _Piece:
             mass=self.mass + other.mass,
             edges=max(self.edges, other.edges),
             peak=max(self.peak, other.peak),
+            border=self.border + other.border,
         )
 
 
@@ -96,7 +102,9 @@ def segments(ink: Ink) -> list[Segment]:
     if not pieces:
         return []
     pieces = _without_specks(pieces)
-    total = sum(piece.mass for piece in everything)
+    # Ink that is left out counts, but a photo's surroundings are no ink.
+    total = sum(piece.mass for piece in everything if ink.drawn or piece.border < SURROUNDINGS)
+    total = max(total, sum(piece.mass for piece in pieces))
     lines = _lines(_joined(pieces))
     return [_segment(piece, labels, contrast, total) for line in lines for piece in line]
 
@@ -116,13 +124,14 @@ def _pieces(contrast: Floats, labels: NDArray[np.int32], high: float, count: int
             labels=[at + 1], top=rows.start, left=columns.start, bottom=rows.stop, right=columns.stop, mass=masses[at], peak=peaks[at]
         )
         own = labels[box] == at + 1
-        sides = (
-            (piece.top <= 1, own[:2].any(0).sum()),
-            (piece.bottom >= height - 1, own[-2:].any(0).sum()),
-            (piece.left <= 1, own[:, :2].any(1).sum()),
-            (piece.right >= width - 1, own[:, -2:].any(1).sum()),
+        touched = (
+            own[:2].any(0).sum() * (piece.top <= 1),
+            own[-2:].any(0).sum() * (piece.bottom >= height - 1),
+            own[:, :2].any(1).sum() * (piece.left <= 1),
+            own[:, -2:].any(1).sum() * (piece.right >= width - 1),
         )
-        piece.edges = sum(touches and reach > 0.05 * min(height, width) for touches, reach in sides)
+        piece.edges = sum(reach > 0.05 * min(height, width) for reach in touched)
+        piece.border = float(sum(touched)) / (2 * (height + width))
         found.append(piece)
     return found
 
@@ -132,7 +141,7 @@ def _without_surroundings(pieces: list[_Piece], shape: tuple[int, int], drawn: b
     if not pieces:
         return []
     heaviest = max(piece.mass for piece in pieces)
-    inner = [piece for piece in pieces if piece.edges < (3 if drawn else 1)]
+    inner = [piece for piece in pieces if (piece.border < 0.5 if drawn else not piece.edges)]
     size = max((max(piece.height, piece.width) for piece in inner), default=0)
     enough = 0.0005 if drawn else 0.01
     if any(piece.mass > enough * heaviest and max(piece.height, piece.width) >= 0.5 * size for piece in inner) and size > 0.06 * max(shape):
@@ -202,4 +211,4 @@ def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: 
     box = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
     own = np.isin(labels[box], piece.labels)
     ink = np.where(own, np.clip(contrast[box], 0, 1), 0).astype(np.float32)
-    return Segment(ink=ink, top=piece.top, left=piece.left, mass=piece.mass / total, strength=piece.peak, edges=piece.edges, shape=contrast.shape)
+    return Segment(ink=ink, top=piece.top, left=piece.left, mass=piece.mass / total, strength=piece.peak, edges=piece.edges, border=piece.border, shape=contrast.shape)
