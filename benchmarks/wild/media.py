@@ -108,7 +108,9 @@ def paint28(hand: Hand, rng: Rng) -> Image.Image:
     """A pencil of one to three pixels on a canvas of 28 x 28."""
     pen = rng.choice([1, 1, 2, 2, 3])
     share = rng.uniform(0.55, 0.95)
-    ink = strokes(hand, rng, (28, 28), share, pen / (28 * share), smooth=rng.uniform() < 0.3, centred=rng.uniform() < 0.5)
+    ink = strokes(
+        hand, rng, (28, 28), share, pen / (28 * share), smooth=rng.uniform() < 0.3, centred=rng.uniform() < 0.5
+    )
     return _image(_inked(ink, *_plain_colours(rng)))
 
 
@@ -117,7 +119,9 @@ def canvas(hand: Hand, rng: Rng) -> Image.Image:
     side = int(_between(rng, 60, 800))
     pen = _between(rng, max(0.008, 1.2 / side), 0.16)
     shape = (side, int(side * rng.choice([1.0, 1.0, rng.uniform(0.7, 1.6)])))
-    ink = strokes(hand, rng, shape, rng.uniform(0.4, 0.97), pen, smooth=rng.uniform() < 0.5, tremor=rng.uniform(0, 0.01))
+    ink = strokes(
+        hand, rng, shape, rng.uniform(0.4, 0.97), pen, smooth=rng.uniform() < 0.5, tremor=rng.uniform(0, 0.01)
+    )
     return _image(_inked(ink, *_plain_colours(rng)))
 
 
@@ -196,7 +200,11 @@ def _shadow(rng: Rng, shape: tuple[int, int]) -> Floats:
     """The edge of a hand's or phone's shadow across the picture."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / max(shape) - 0.5
     angle = rng.uniform(0, 2 * np.pi)
-    along = x * np.cos(angle) + y * np.sin(angle) + 0.08 * np.sin(rng.uniform(3, 9) * (x * np.sin(angle) - y * np.cos(angle)))
+    along = (
+        x * np.cos(angle)
+        + y * np.sin(angle)
+        + 0.08 * np.sin(rng.uniform(3, 9) * (x * np.sin(angle) - y * np.cos(angle)))
+    )
     soft = _between(rng, 0.004, 0.12)
     return 1 - rng.uniform(0.2, 0.55) / (1 + np.exp(-np.clip((along - rng.uniform(-0.35, 0.35)) / soft, -50, 50)))
 
@@ -209,18 +217,29 @@ def _lines(rng: Rng, shape: tuple[int, int], both: bool) -> Floats:
     wide = max(1.0, min(shape) * rng.uniform(0.003, 0.01))
     bend = rng.uniform(-0.03, 0.03) * min(shape)
     total = np.zeros(shape)
-    for position, across in ((y * np.cos(turn) - x * np.sin(turn), x), (x * np.cos(turn) + y * np.sin(turn), y))[: 1 + both]:
+    for position, across in ((y * np.cos(turn) - x * np.sin(turn), x), (x * np.cos(turn) + y * np.sin(turn), y))[
+        : 1 + both
+    ]:
         bent = position + bend * (across / max(shape) - 0.5) ** 2
         offset = np.abs((bent + rng.uniform(0, gap)) % gap - gap / 2)
         total = np.maximum(total, np.clip(wide / 2 - offset + 0.5, 0, 1))
     return total
 
 
-INKS = [(25, 25, 30), (30, 40, 120), (20, 50, 160), (150, 30, 40), (30, 100, 60), (90, 90, 95), (10, 10, 10), (50, 30, 110)]
+INKS = [
+    (25, 25, 30),
+    (30, 40, 120),
+    (20, 50, 160),
+    (150, 30, 40),
+    (30, 100, 60),
+    (90, 90, 95),
+    (10, 10, 10),
+    (50, 30, 110),
+]
 
 
-def _photo(hand: Hand, rng: Rng, *, light: float = 0.5, shadow: bool = False, lines: str = "", share: tuple[float, float] = (0.25, 0.9),
-           dark: bool = False, side: tuple[float, float] = (90, 900)) -> Image.Image:  # fmt: skip
+def _photo(hand: Hand, rng: Rng, *, light: float = 0.5, shadow: bool = False, lines: str = "",
+           share: tuple[float, float] = (0.25, 0.9),           dark: bool = False, side: tuple[float, float] = (90, 900)) -> Image.Image:  # fmt: skip
     """A photo of ink on paper (or chalk on a board)."""
     height = int(_between(rng, *side))
     shape = (height, int(height * rng.uniform(0.75, 1.33)))
@@ -234,7 +253,9 @@ def _photo(hand: Hand, rng: Rng, *, light: float = 0.5, shadow: bool = False, li
         paper = np.ones((*shape, 3)) * np.array([(30, 60, 45), (40, 40, 42), (20, 25, 60)][rng.integers(3)], float)
         colour = np.array([(230, 230, 225), (240, 225, 130), (235, 180, 180)][rng.integers(3)], float)
     if lines:
-        tone = np.array([(120, 150, 210), (150, 150, 160), (110, 180, 190), (200, 130, 140), (80, 90, 130)][rng.integers(5)], float)
+        tone = np.array(
+            [(120, 150, 210), (150, 150, 160), (110, 180, 190), (200, 130, 140), (80, 90, 130)][rng.integers(5)], float
+        )
         strength = rng.uniform(0.35, 1.0)
         paper = _inked(_lines(rng, shape, lines == "graph") * strength, paper, tone)
         if lines == "ruled" and rng.uniform() < 0.3:
@@ -294,7 +315,9 @@ def desk(hand: Hand, rng: Rng) -> Image.Image:
     pixels = np.asarray(image, float)
     height, width = pixels.shape[:2]
     wood = np.array([(90, 60, 40), (40, 40, 45), (120, 110, 100)][rng.integers(3)], float)
-    bars = (rng.uniform(0.03, 0.2, 4) * np.array([height, height, width, width]) * (rng.uniform(size=4) < 0.45)).astype(int)
+    bars = (rng.uniform(0.03, 0.2, 4) * np.array([height, height, width, width]) * (rng.uniform(size=4) < 0.45)).astype(
+        int
+    )
     framed = np.pad(pixels, ((bars[0], bars[1]), (bars[2], bars[3]), (0, 0)), constant_values=-1)
     bare = framed[..., 0] < 0
     framed[bare] = wood + rng.normal(0, 6, (int(bare.sum()), 3))
@@ -304,7 +327,7 @@ def desk(hand: Hand, rng: Rng) -> Image.Image:
 
 KINDS: dict[str, Callable[[Hand, Rng], Image.Image]] = {
     kind.__name__: kind
-    for kind in (paint28, canvas, brush, tiny, cut, transparent, blocks, scan, photo, shadowed, ruled, graph, board, far,
-                 photo28, desk)
+    for kind in (paint28, canvas, brush, tiny, cut, transparent, blocks, scan, photo, shadowed, ruled, graph, board,
+                 far, photo28, desk)
 }  # fmt: skip
 """Every kind of picture by name."""

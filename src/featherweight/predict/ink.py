@@ -47,7 +47,7 @@ def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
     image, scale = _sized(pixels)
     colours = _flat_colours(image)
     for place, colour in enumerate(colours):
-        yield from _inks((colour - image) / 255, drawn=True, scale=scale, trust=(1.0, 0.8)[place])
+        yield from _inks((colour - image) / np.float32(255), drawn=True, scale=scale, trust=(1.0, 0.8)[place])
     if colours:
         return
     darkness = _darkness(image)
@@ -138,7 +138,7 @@ def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterat
     `missing` [h w 3] is what each channel lacks of paper. None where nothing stands out.
     """
     if not drawn:
-        missing = missing - np.median(missing[::2, ::2], axis=(0, 1))
+        missing = missing - np.median(missing[::2, ::2], axis=(0, 1)).astype(np.float32)
     size = np.abs(missing).sum(2) if drawn else ndimage.gaussian_filter(missing.sum(2), 1.2)
     direction = missing[size >= max(float(np.quantile(size, 0.99)), 0.5 * float(size.max()))].mean(0)
     length = float(np.linalg.norm(direction))

@@ -1,6 +1,6 @@
 """The network that comes with the package, run by numpy alone: importing PyTorch would take longer than all the rest.
 
-`weights/` holds finished runs of f3, byte for byte, and beside them a temperature that makes their probabilities honest.
+`weights/` holds finished runs of f3, byte for byte, and a temperature that makes their probabilities honest.
 """
 
 import json
@@ -31,7 +31,7 @@ def shipped() -> Scorer:
     assert networks, WEIGHTS
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
-        return np.mean([network(pictures) for network in networks], axis=0, dtype=np.float32)
+        return np.stack([network(pictures) for network in networks]).mean(0)
 
     return scores
 
@@ -64,7 +64,7 @@ def _network(folder: Path) -> Scorer:
     weight, bias = tensors[f"{blocks[-1]}.weight"], tensors[f"{blocks[-1]}.bias"]
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
-        planes = ((pictures.astype(np.float32) / 255 - mean) / std)[:, None]
+        planes: Floats = ((pictures / np.float32(255) - mean) / std)[:, None].astype(np.float32)
         for place, (kernels, biases) in enumerate(convolutions):
             planes = _convolved(planes, kernels, biases)
             if place == POOLED:
@@ -92,4 +92,5 @@ def _convolved(planes: Floats, kernels: Floats, biases: Floats) -> Floats:
     windows = sliding_window_view(planes, (3, 3), axis=(2, 3))  # [N C H-2 W-2 3 3]
     n, c, h, w = windows.shape[:4]
     columns = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n, h * w, c * 9)
-    return np.maximum(columns @ kernels.T + biases, 0).transpose(0, 2, 1).reshape(n, -1, h, w)
+    result: Floats = np.maximum(columns @ kernels.T + biases, 0).transpose(0, 2, 1).reshape(n, -1, h, w)
+    return result

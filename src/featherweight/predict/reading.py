@@ -64,7 +64,7 @@ def files(names: Iterable[str]) -> list[tuple[str, FileError | None]]:
                     problem = f"The folder {shown(name)} holds no picture ({', '.join(SUFFIXES)}); name one that does."
                     found.append((name, FileError(problem)))
                 continue
-            matches = [] if path.exists() or not glob.has_magic(name) else sorted(glob.glob(name))
+            matches = [] if path.exists() or not glob.has_magic(name) else sorted(glob.glob(name))  # noqa: PTH207 -- of a whole pattern, absolute or not
         except (OSError, ValueError) as error:
             found.append((name, FileError(f"{shown(name)} could not be read: {_reason(error)}.")))
             continue

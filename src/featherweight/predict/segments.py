@@ -38,12 +38,12 @@ class Segment:
     @property
     def height(self) -> int:
         """In pixels of the reading."""
-        return self.ink.shape[0]
+        return int(self.ink.shape[0])
 
     @property
     def width(self) -> int:
         """In pixels of the reading."""
-        return self.ink.shape[1]
+        return int(self.ink.shape[1])
 
     @property
     def bottom(self) -> int:
@@ -121,7 +121,13 @@ def _pieces(contrast: Floats, labels: NDArray[np.int32], high: float, count: int
             continue
         rows, columns = box
         piece = _Piece(
-            labels=[at + 1], top=rows.start, left=columns.start, bottom=rows.stop, right=columns.stop, mass=masses[at], peak=peaks[at]
+            labels=[at + 1],
+            top=rows.start,
+            left=columns.start,
+            bottom=rows.stop,
+            right=columns.stop,
+            mass=masses[at],
+            peak=peaks[at],
         )
         own = labels[box] == at + 1
         touched = (
@@ -144,7 +150,9 @@ def _without_surroundings(pieces: list[_Piece], shape: tuple[int, int], drawn: b
     inner = [piece for piece in pieces if (piece.border < 0.5 if drawn else not piece.edges)]
     size = max((max(piece.height, piece.width) for piece in inner), default=0)
     enough = 0.0005 if drawn else 0.01
-    if any(piece.mass > enough * heaviest and max(piece.height, piece.width) >= 0.5 * size for piece in inner) and size > 0.06 * max(shape):
+    if any(
+        piece.mass > enough * heaviest and max(piece.height, piece.width) >= 0.5 * size for piece in inner
+    ) and size > 0.06 * max(shape):
         return inner
     return pieces
 
@@ -211,4 +219,13 @@ def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: 
     box = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
     own = np.isin(labels[box], piece.labels)
     ink = np.where(own, np.clip(contrast[box], 0, 1), 0).astype(np.float32)
-    return Segment(ink=ink, top=piece.top, left=piece.left, mass=piece.mass / total, strength=piece.peak, edges=piece.edges, border=piece.border, shape=contrast.shape)
+    return Segment(
+        ink=ink,
+        top=piece.top,
+        left=piece.left,
+        mass=piece.mass / total,
+        strength=piece.peak,
+        edges=piece.edges,
+        border=piece.border,
+        shape=contrast.shape,
+    )
