@@ -12,12 +12,12 @@ Whole numbers alone decide, so that other languages give the same bytes. For a p
    sum is above 255 * s * t.
 4. Brightness is stretched: with `most` the greatest sum, a new pixel is (510 * sum + most) // (2 * most), that is,
    255 * sum / most rounded half up.
-5. Its centre of mass goes to row 14 and column 14 (counted from 0, as in MNIST), to the nearest whole pixel: with `mass`
-   the sum of all new pixels and `moment` that of each times its row, the first row of the box is
+5. Its centre of mass goes to row 14 and column 14 (counted from 0, as in MNIST), to the nearest whole pixel: with
+   `mass` the sum of all new pixels and `moment` that of each times its row, the first row of the box is
    (29 * mass - 2 * moment) // (2 * mass), but not under 0 nor over 28 - m. Columns likewise.
 
-`//` rounds down. A digit of MNIST comes out as it went in, but for faint pixels at its edges and for brightness where its
-peak is under 255. A box of fewer than 20 pixels becomes blocks: enlarge smoothly first. Nothing here thickens strokes.
+`//` rounds down. A digit of MNIST comes out as it went in, but for faint pixels at its edges, and for brightness where
+its peak is under 255. A box of fewer than 20 pixels becomes blocks: enlarge smoothly first. Nothing here thickens strokes.
 """
 
 import numpy as np
@@ -28,8 +28,8 @@ SIDE, BOX = 28, 20
 CENTRE = 14
 """Row and column that the centre of mass is put at."""
 EDGE = 8
-"""The box holds what has at least one part in so many of the greatest ink. A half would cut MNIST's own faint edges; all
-that is not 0 would take in the blur around a digit that was enlarged."""
+"""The box holds what has at least one part in so many of the greatest ink. A half would cut MNIST's own faint edges;
+all that is not 0 would take in the blur around a digit that was enlarged."""
 
 
 def normalise(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -77,8 +77,8 @@ def _overlaps(old: int, new: int) -> NDArray[np.float64]:
     [[2.0, 1.0, 0.0], [0.0, 1.0, 2.0]]
     """
     olds, news = new * np.arange(old), old * np.arange(new)[:, None]
-    shared = np.minimum(olds + new, news + old) - np.maximum(olds, news)
-    return np.maximum(shared, 0).astype(np.float64)
+    shared: NDArray[np.int64] = np.minimum(olds + new, news + old) - np.maximum(olds, news)
+    return shared.clip(min=0).astype(np.float64)
 
 
 def _start(profile: NDArray[np.int64]) -> int:
