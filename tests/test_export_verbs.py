@@ -146,7 +146,8 @@ def test_pictures_at_hand_are_the_run_s_or_those_that_fit(alone: Path) -> None:
 
 
 def test_the_packaged_network_is_that_of_the_committed_record() -> None:
-    ours, committed = (json.loads(path.read_text()) for path in (FOLDER / "f3-seed0" / "record.json", ROOT / "results/f3/seed0.json"))
+    files = (FOLDER / "f3-seed0" / "record.json", ROOT / "results" / "f3" / "seed0.json")
+    ours, committed = (json.loads(file.read_text()) for file in files)
     accuracies = [[epoch["test_accuracy"] for epoch in found["epochs"]] for found in (ours, committed)]
     assert accuracies[0] == accuracies[1] and ours["seed"] == committed["seed"] == 0
     assert load_any("f3").record == load_packaged("f3-seed0").record

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from featherweight import __version__
+import featherweight
 from featherweight.data.sets import SETS
 from featherweight.trained import Trained
 
@@ -32,7 +32,7 @@ class Source:
     """Percent of the test images right at the last epoch, from the run's record."""
     tested: str
     """What images those were."""
-    version: str = __version__
+    version: str = featherweight.__version__
 
     def sentence(self) -> str:
         """One sentence for headers and pages."""
