@@ -239,7 +239,7 @@ def test_a_drawing_is_prepared_as_everywhere_else(opened: Page) -> None:
 def test_an_empty_paper_and_a_dot_are_said_not_guessed(opened: Page) -> None:
     assert answer(opened) == "Nothing is drawn yet."
     assert opened.is_disabled("#undo") and opened.is_disabled("#clear")
-    draw(opened, [[(0.5, 0.5)]])
+    draw(opened, [[(0.5, 0.5), (0.51, 0.52)]])
     assert answer(opened) == "That is a dot; draw larger." == opened.inner_text("#spoken")
     assert set(opened.locator(".share").all_inner_texts()) == {""}
     opened.click("#undo")
