@@ -239,7 +239,8 @@ INKS = [
 
 
 def _photo(hand: Hand, rng: Rng, *, light: float = 0.5, shadow: bool = False, lines: str = "",
-           share: tuple[float, float] = (0.25, 0.9),           dark: bool = False, side: tuple[float, float] = (90, 900)) -> Image.Image:  # fmt: skip
+           share: tuple[float, float] = (0.25, 0.9),
+           dark: bool = False, side: tuple[float, float] = (90, 900)) -> Image.Image:  # fmt: skip
     """A photo of ink on paper (or chalk on a board)."""
     height = int(_between(rng, *side))
     shape = (height, int(height * rng.uniform(0.75, 1.33)))
