@@ -25,22 +25,27 @@ from featherweight.predict.answers import Answer
 from featherweight.predict.network import WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
-PER_KIND = {"calibrate": 30, "made": 40}
+PER_KIND = {"calibrate": 16, "made": 40}
 SEEDS = {"calibrate": 101, "made": 202}
 BINS = 15
 
 
-def pictures(digits: Split, kinds: Sequence[str], per_kind: int, seed: int) -> Iterator[tuple[str, int, Image.Image]]:
-    """(kind, label, picture): one half from the digits, the other from styles of writing, each drawn by its place."""
+def pictures(
+    digits: Split, kinds: Sequence[str], per_kind: int, seed: int, largest: int = 1200
+) -> Iterator[tuple[str, int, Image.Image]]:
+    """(kind, label, picture): one half from the digits, the other from styles of writing, each drawn by its place.
+
+    `largest` bounds their sides in pixels.
+    """
     images, labels = digits.images[:, 0].numpy(), digits.labels.numpy()
     for kind in kinds:
         for place in range(per_kind):
             rng = np.random.default_rng([seed, sorted(KINDS).index(kind), place])
             chosen = int(rng.integers(len(labels)))
             if place % 2:
-                hand = Hand(digit=int(labels[chosen]), image=images[chosen])
+                hand = Hand(digit=int(labels[chosen]), image=images[chosen], largest=largest)
             else:
-                hand = Hand(digit=place // 2 % 10, image=None)
+                hand = Hand(digit=place // 2 % 10, image=None, largest=largest)
             yield kind, hand.digit, KINDS[kind](hand, rng)
 
 
