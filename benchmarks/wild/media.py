@@ -23,6 +23,8 @@ class Hand:
 
     digit: int
     image: NDArray[np.uint8] | None
+    largest: int = 1200
+    """Pixels: the longest side of a picture, about."""
 
     def glyph(self, rng: Rng, tremor: float = 0.0) -> Glyph:
         """Its strokes, varied."""
@@ -116,7 +118,7 @@ def paint28(hand: Hand, rng: Rng) -> Image.Image:
 
 def canvas(hand: Hand, rng: Rng) -> Image.Image:
     """A drawing on a large canvas with a pen of any width."""
-    side = int(_between(rng, 60, 800))
+    side = min(hand.largest, int(_between(rng, 60, 800)))
     pen = _between(rng, max(0.008, 1.2 / side), 0.16)
     shape = (side, int(side * rng.choice([1.0, 1.0, rng.uniform(0.7, 1.6)])))
     ink = strokes(
@@ -134,7 +136,7 @@ def brush(hand: Hand, rng: Rng) -> Image.Image:
 
 def tiny(hand: Hand, rng: Rng) -> Image.Image:
     """A digit that is lost on its canvas."""
-    side = int(_between(rng, 200, 900))
+    side = min(hand.largest, int(_between(rng, 200, 900)))
     ink = strokes(hand, rng, (side, side), max(24 / side, rng.uniform(0.06, 0.2)), rng.uniform(0.05, 0.14))
     return _image(_inked(ink, *_plain_colours(rng)))
 
@@ -172,7 +174,7 @@ def blocks(hand: Hand, rng: Rng) -> Image.Image:
 
 def scan(hand: Hand, rng: Rng) -> Image.Image:
     """Grey ink on white paper, a little noise and specks, sometimes bilevel."""
-    shape = (int(_between(rng, 80, 700)),) * 2
+    shape = (min(hand.largest, int(_between(rng, 80, 700))),) * 2
     ink = strokes(hand, rng, shape, rng.uniform(0.3, 0.9), rng.choice([None, rng.uniform(0.025, 0.1)]))
     texture = 1 - rng.uniform(0, 0.35) * ndimage.gaussian_filter(rng.uniform(0, 1, shape), 1)
     pixels = rng.uniform(235, 255) * (1 - ink * texture * rng.uniform(0.6, 1))
@@ -239,9 +241,10 @@ INKS = [
 
 
 def _photo(hand: Hand, rng: Rng, *, light: float = 0.5, shadow: bool = False, lines: str = "",
-           share: tuple[float, float] = (0.25, 0.9),           dark: bool = False, side: tuple[float, float] = (90, 900)) -> Image.Image:  # fmt: skip
+           share: tuple[float, float] = (0.25, 0.9),
+           dark: bool = False, side: tuple[float, float] = (90, 900)) -> Image.Image:  # fmt: skip
     """A photo of ink on paper (or chalk on a board)."""
-    height = int(_between(rng, *side))
+    height = min(hand.largest, int(_between(rng, *side)))
     shape = (height, int(height * rng.uniform(0.75, 1.33)))
     pen = None if hand.image is not None and rng.uniform() < 0.3 else _between(rng, 0.02, 0.13)
     ink = strokes(hand, rng, shape, rng.uniform(*share), pen)

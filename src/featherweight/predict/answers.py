@@ -19,6 +19,8 @@ LEAST = 0.2
 """A reading with less than this score shows no digit."""
 BORDER = 0.35
 """What covers more of its picture's edges is hardly a digit."""
+PALE = 0.75
+"""Digits are as dark as this, beside the darkest that there is; what is left of rulings is not."""
 MOST = 40
 """Digits of one picture."""
 
@@ -131,7 +133,8 @@ def _best(picture: Picture, scorer: Scorer, temperature: float) -> _Reading | No
 def _score(ink: Ink, found: list[Segment], chances: NDArray[np.float32]) -> float:
     """How far a reading is to be believed, 0 to 1."""
     edges, border = max(segment.edges for segment in found), sum(segment.border for segment in found)
-    trust = ink.trust * (1.0 if border < BORDER else 0.2) * (1.0 if ink.drawn else 0.85**edges)
+    trust = ink.trust * (1.0 if max(segment.strength for segment in found) > PALE else 0.75)
+    trust *= (1.0 if border < BORDER else 0.2) * (1.0 if ink.drawn else 0.85**edges)
     share = 0.3 + 0.7 * min(1.0, sum(segment.mass for segment in found))
     several: float = 0.95 ** (len(found) - 1)
     return float(chances.max(1).mean()) * trust * share * several

@@ -12,7 +12,7 @@ from featherweight.predict.lines import without_lines
 
 Floats = NDArray[np.float32]
 
-LARGE, SMALL = 640, 160
+LARGE, SMALL = 512, 160
 """Pixels: pictures are worked on with their longer side in these limits."""
 FAINTEST = 0.05
 """Ink takes at least this much of the paper's brightness, over all three channels."""
@@ -145,16 +145,22 @@ def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterat
     if length < FAINTEST:
         return
     contrast = missing @ (direction / length).astype(np.float32)
-    noise = _noise(contrast)
+    noise = _noise(contrast, drawn)
     if not drawn:
         contrast = ndimage.gaussian_filter(contrast, 0.7)
     floor = max(4 * noise, 0.04)
     unruled = without_lines(contrast, floor)
     for plane, sure in ((unruled, 1.0), (contrast, 0.8))[: 1 + (unruled is not contrast)]:
-        level = _level(plane if drawn else _without_outside(plane, floor), floor)
-        if level is not None:
+        whole = _level(plane, floor)
+        inner = whole if drawn else _level(_without_outside(plane, floor), floor)
+        # Where only the remains of rulings are apart from what reaches the edges, ink is what is darkest of all.
+        apart = inner is None or whole is None or not 0.7 < inner / whole < 1.4
+        for level in (inner, whole)[: 1 + apart]:
+            if level is None:
+                continue
             clipped = np.clip(plane / level, 0, 1.5).astype(np.float32)
-            yield Ink(contrast=clipped, noise=noise / level, drawn=drawn, scale=scale, trust=trust * sure)
+            trusted = trust * sure * (1.0 if level is inner else 0.95)
+            yield Ink(contrast=clipped, noise=noise / level, drawn=drawn, scale=scale, trust=trusted)
 
 
 def _without_outside(contrast: Floats, floor: float) -> Floats:
@@ -170,9 +176,11 @@ def _without_outside(contrast: Floats, floor: float) -> Floats:
     return contrast
 
 
-def _noise(contrast: Floats) -> float:
-    """The standard deviation of paper, from the half of all pixels that are next to the median."""
+def _noise(contrast: Floats, drawn: bool) -> float:
+    """The standard deviation of paper: of a photo from the half of all pixels that are next to the median."""
     sample = contrast[::2, ::2]
+    if drawn:  # there may be more ink than paper, but paper is 0
+        return float(3 * np.quantile(np.abs(sample), 0.15))
     return float(1.4826 * np.median(np.abs(sample - np.median(sample))))
 
 

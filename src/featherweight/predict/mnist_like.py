@@ -31,4 +31,4 @@ def as_it_is(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     if abs(longer - BOX) > 1 or any(abs(place - CENTRE) > 1.2 for place in middle):
         return None
     digit = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return grey if stroke_width(digit.astype(np.float32) / 255) > 0.8 * THIN else None
+    return grey if stroke_width((digit / 255).astype(np.float32)) > 0.8 * THIN else None

@@ -31,7 +31,8 @@ def shipped() -> Scorer:
     assert networks, WEIGHTS
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
-        return np.stack([network(pictures) for network in networks]).mean(0)
+        mean: Floats = np.stack([network(pictures) for network in networks]).mean(0)
+        return mean
 
     return scores
 

@@ -17,7 +17,8 @@ Whole numbers alone decide, so that other languages give the same bytes. For a p
    (29 * mass - 2 * moment) // (2 * mass), but not under 0 nor over 28 - m. Columns likewise.
 
 `//` rounds down. A digit of MNIST comes out as it went in, but for faint pixels at its edges, and for brightness where
-its peak is under 255. A box of fewer than 20 pixels becomes blocks: enlarge smoothly first. Nothing here thickens strokes.
+its peak is under 255. A box of fewer than 20 pixels becomes blocks: enlarge smoothly first. Nothing here thickens
+strokes.
 """
 
 import numpy as np

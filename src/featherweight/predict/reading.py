@@ -20,8 +20,10 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """Pillow's decoders that may be used, whatever a file is called."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 """What is taken for a picture in a folder, in capitals too."""
-PIXELS = 24_000_000
-"""No picture of more is decoded whole: at 4 bytes each, and twice that where a decoder keeps a copy, 192 MB."""
+PIXELS = 20_000_000
+"""No picture of more is decoded whole; at 4 bytes each, 80 MB."""
+WEBP_PIXELS = 12_500_000
+"""WebP's decoder keeps several copies: 16 bytes for each pixel, 200 MB."""
 JPEG_PIXELS = 120_000_000
 """A sequential JPEG is decoded at an eighth of its size, if need be, so phones' largest can be read."""
 SIDE = 1280
@@ -103,7 +105,7 @@ def _decoded(path: str) -> Picture:
     with Image.open(path, formats=FORMATS) as image:
         width, height = image.size
         sequential = image.format == "JPEG" and not image.info.get("progressive")
-        most = JPEG_PIXELS if sequential else PIXELS
+        most = JPEG_PIXELS if sequential else WEBP_PIXELS if image.format == "WEBP" else PIXELS
         if width * height > most:
             raise FileError(
                 f"{shown(path)} has {width:,} x {height:,} pixels, more than the {most:,} that are read;"

@@ -27,7 +27,7 @@ class Segment:
     mass: float
     """Its share of all ink in the picture."""
     strength: float
-    """The contrast of its darkest place."""
+    """The contrast of its darkest place, in parts of the darkest in the picture."""
     edges: int
     """How many sides of the picture it touches at length."""
     border: float
@@ -105,8 +105,9 @@ def segments(ink: Ink) -> list[Segment]:
     # Ink that is left out counts, but a photo's surroundings are no ink.
     total = sum(piece.mass for piece in everything if ink.drawn or piece.border < SURROUNDINGS)
     total = max(total, sum(piece.mass for piece in pieces))
+    darkest = max(piece.peak for piece in everything)
     lines = _lines(_joined(pieces))
-    return [_segment(piece, labels, contrast, total) for line in lines for piece in line]
+    return [_segment(piece, labels, contrast, total, darkest) for line in lines for piece in line]
 
 
 def _pieces(contrast: Floats, labels: NDArray[np.int32], high: float, count: int) -> list[_Piece]:
@@ -215,7 +216,7 @@ def _lines(pieces: list[_Piece]) -> list[list[_Piece]]:
     return [sorted(line, key=lambda piece: piece.left) for line in lines]
 
 
-def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: float) -> Segment:
+def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: float, darkest: float) -> Segment:
     box = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
     own = np.isin(labels[box], piece.labels)
     ink = np.where(own, np.clip(contrast[box], 0, 1), 0).astype(np.float32)
@@ -224,7 +225,7 @@ def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: 
         top=piece.top,
         left=piece.left,
         mass=piece.mass / total,
-        strength=piece.peak,
+        strength=piece.peak / darkest,
         edges=piece.edges,
         border=piece.border,
         shape=contrast.shape,
