@@ -26,6 +26,7 @@ LAYERS = [
         "verdicts",
         "side_by_side",
         "trained",
+        "packaged",
         "difference",
         "pages",
     },

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parent.parent
 
 def test_every_committed_text_is_what_the_records_say() -> None:
     texts = publish.generated(ROOT)
-    # 26 rungs, the index, the README, six ladders' pages and the overview of all.
-    assert len(texts) == 26 + 1 + 1 + 6 + 1
+    # 26 rungs, the index, the README, six ladders' pages and the overview of all, the page on exports.
+    assert len(texts) == 26 + 1 + 1 + 6 + 1 + 1
     stale = [str(path.relative_to(ROOT)) for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     assert stale == []
 
@@ -115,10 +115,12 @@ def test_sentences_of_an_analysis() -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A source tree with the rungs' files and the README, and no records."""
+    """A source tree with the rungs' files, the README and the page on exports, and no records."""
     for part in ("src/featherweight/ladders",):
         shutil.copytree(ROOT / part, tmp_path / part)
     shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "export.md", tmp_path / "docs")
     return tmp_path
 
 
@@ -128,6 +130,7 @@ def keep(tree: Path, id: str, last: float, seed: int = 0) -> None:
 
 def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
     publish.write(tree)
+    assert "cortex-m4" not in (tree / "docs/export.md").read_text()  # there is no record of it
     assert publish.write(tree) == []
     assert NOT_RUN in (tree / "docs/ladders/b.md").read_text()
     keep(tree, "b2", 99.25)

@@ -13,6 +13,7 @@ from featherweight import pages, plots
 from featherweight.anatomy import dissect
 from featherweight.errors import UsageError
 from featherweight.experiment import Experiment, find, ids, rungs
+from featherweight.export.figures import with_figures
 from featherweight.record import Record, read_record, summarise, write_record, write_text
 
 _TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
@@ -150,6 +151,8 @@ def generated(root: Path) -> dict[Path, str]:
     texts[readme] = with_table(readme.read_text(encoding="utf-8"), results_table(root))
     for letter in letters():
         texts[root / "docs" / "ladders" / f"{letter}.md"] = pages.ladder_page(letter, found, f"{letter}.svg")
+    exports = root / "docs" / "export.md"
+    texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "README.md"] = pages.overview(letters(), found)
     return texts
 

@@ -1,0 +1,101 @@
+"""An exported C program on Cortex-M: flash and RAM by the Arm compiler, answers, instructions and stack under QEMU.
+
+Needs Debian's gcc-arm-none-eabi and qemu-system-arm. Instructions are counted by a timer of the emulated processor that
+QEMU drives by one nanosecond an instruction, calibrated by a loop of known length; they are not cycles.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
+MISSING = [name for name in (COMPILER, EMULATOR) if shutil.which(name) is None]
+HOW_TO_GET = "needs the Arm compiler and QEMU: apt-get install gcc-arm-none-eabi qemu-system-arm"
+BOARDS = {"cortex-m0plus": "microbit", "cortex-m4": "mps2-an386"}
+"""QEMU's boards with these instruction sets; the first has a Cortex-M0, whose instructions are the M0+'s."""
+CALIBRATION = 300_000
+"""Instructions of the loop that board.c times."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The network of an export: its folder, which holds NAME.h and NAME.c."""
+
+    folder: Path
+    name: str
+
+
+def _run(*command: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def _options(cpu: str, level: str) -> list[str]:
+    return ["-std=c99", level, "-mthumb", f"-mcpu={cpu}", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+
+
+def sizes(program: Program, cpu: str, level: str = "-Os") -> dict[str, Any]:
+    """Bytes of a whole image that calls the network: flash with the compiler's own routines, and RAM without stack.
+
+    `flash` and `ram` are of the network alone; `normalise` is what preparing drawings adds, where a program does that.
+    """
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        base = _linked(program, cpu, level, Path(scratch), "(void)0")
+        for part, call in (
+            ("read", f"{program.name}_read(picture, scores)"),
+            ("normalise", f"{program.name}_normalise(picture, 28, 28, picture), {program.name}_read(picture, scores)"),
+        ):
+            image = _linked(program, cpu, level, Path(scratch), call)
+            found[part] = (image[0] - base[0], image[1] - base[1])
+    flash, ram = found["read"]
+    return {"flash": flash, "ram": ram, "normalise": found["normalise"][0] - flash}
+
+
+def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) -> tuple[int, int]:
+    """(text + data, data + bss) of an image whose start makes this call."""
+    start = scratch / "start.c"
+    start.write_text(
+        f'#include "{program.name}.h"\nuint8_t picture[784];\nint16_t scores[10];\nvoid start(void);\n'
+        f"void start(void) {{ {call}; picture[0] = 1; scores[0] = 1; for (;;) {{ }} }}\n"
+    )
+    image = scratch / "image.elf"
+    _run(COMPILER, *_options(cpu, level), "-ffunction-sections", "-fdata-sections", "-nostartfiles",
+         "-Wl,--gc-sections", "-Wl,-e,start", "-I", program.folder, start, program.folder / f"{program.name}.c",
+         "-o", image)  # fmt: skip
+    numbers = re.findall(r"\d+", _run("arm-none-eabi-size", image).splitlines()[1])
+    text, data, bss = (int(number) for number in numbers[:3])
+    return text + data, data + bss
+
+
+def emulated(program: Program, cpu: str, pictures: NDArray[np.uint8], level: str = "-Os") -> dict[str, Any]:
+    """Scores (int16 [N 10]) of uint8 [N 28 28], and the most instructions and stack that a picture took."""
+    with tempfile.TemporaryDirectory() as scratch:
+        where, name = Path(scratch), program.name
+        image, upper = where / "image.elf", name.upper()
+        _run(COMPILER, "-std=c99", level, "-mthumb", f"-mcpu={cpu}", "-ffreestanding", "-nostdlib",
+             "-ffunction-sections", "-Wl,--gc-sections", f'-DHEADER="{name}.h"', f"-DREAD={name}_read",
+             f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", "-T", HERE / "board.ld", "-I", program.folder,
+             HERE / "board.c", program.folder / f"{name}.c", "-lgcc", "-o", image)  # fmt: skip
+        (where / "pictures.raw").write_bytes(pictures.tobytes())
+        _run(EMULATOR, "-M", BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0",
+             "-semihosting-config", "enable=on,target=native", "-kernel", image, cwd=where)  # fmt: skip
+        kinds = [("scores", "<i2", (10,)), ("ticks", "<u4"), ("loop", "<u4"), ("stack", "<u4")]
+        answers = np.fromfile(where / "answers.raw", dtype=kinds)
+    instructions = answers["ticks"] * (CALIBRATION / answers["loop"])
+    return {
+        "scores": answers["scores"],
+        "instructions": round(float(instructions.max())),
+        "stack": int(answers["stack"].max()),
+    }

@@ -1,0 +1,161 @@
+"""How many pictures are read rightly: made from digits of MNIST and from styles of writing, kind by kind.
+
+`python -m benchmarks.predict calibrate` fits the temperature on pictures of training digits and writes it beside the
+weights. `made` reads pictures of test digits and writes results/predict/made.json; `mnist` reads all 10,000 test digits
+as files of 28 x 28 and writes results/predict/mnist.json. All take MNIST from FEATHERWEIGHT_DATA.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.optimize import minimize_scalar
+
+from benchmarks.wild.media import KINDS, Hand
+from featherweight.data import Split, load
+from featherweight.predict import predict
+from featherweight.predict.answers import Answer
+from featherweight.predict.network import WEIGHTS, shipped, temperature
+
+RESULTS = Path(__file__).parents[1] / "results" / "predict"
+PER_KIND = {"calibrate": 16, "made": 40}
+SEEDS = {"calibrate": 101, "made": 202}
+BINS = 15
+
+
+def pictures(
+    digits: Split, kinds: Sequence[str], per_kind: int, seed: int, largest: int = 1200
+) -> Iterator[tuple[str, int, Image.Image]]:
+    """(kind, label, picture): one half from the digits, the other from styles of writing, each drawn by its place.
+
+    `largest` bounds their sides in pixels.
+    """
+    images, labels = digits.images[:, 0].numpy(), digits.labels.numpy()
+    for kind in kinds:
+        for place in range(per_kind):
+            rng = np.random.default_rng([seed, sorted(KINDS).index(kind), place])
+            chosen = int(rng.integers(len(labels)))
+            if place % 2:
+                hand = Hand(digit=int(labels[chosen]), image=images[chosen], largest=largest)
+            else:
+                hand = Hand(digit=place // 2 % 10, image=None, largest=largest)
+            yield kind, hand.digit, KINDS[kind](hand, rng)
+
+
+def answered(made: Sequence[tuple[str, int, Image.Image]]) -> tuple[list[Answer], float]:
+    """What is read in the pictures, saved as PNG files; and the seconds it took a picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        names = [f"{folder}/{place:05d}.png" for place in range(len(made))]
+        for name, (_, _, image) in zip(names, made, strict=True):
+            image.save(name)
+        started = time.perf_counter()
+        answers = predict(names)
+        return answers, (time.perf_counter() - started) / len(made)
+
+
+def right(answer: Answer, label: int) -> bool:
+    """Whether one digit was found, and the right one."""
+    return len(answer.digits) == 1 and answer.digits[0].name == str(label)
+
+
+def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
+    """Expected calibration error over bins of equal width: mean of |accuracy - confidence|, weighted by count.
+
+    Guo et al., 2017.
+    """
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = np.zeros(BINS)
+    np.add.at(gaps, bins, correct.astype(float) - confidence)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def fitted(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The temperature with the least cross-entropy."""
+
+    def loss(warmth: float) -> float:
+        warm = scores.astype(np.float64) / warmth
+        top = warm.max(1)
+        return float(np.mean(top + np.log(np.exp(warm - top[:, None]).sum(1)) - warm[np.arange(len(labels)), labels]))
+
+    return float(minimize_scalar(loss, bounds=(0.3, 10), method="bounded").x)
+
+
+def calibrate() -> dict[str, Any]:
+    """The temperature, fitted where one digit was found; training digits alone are read."""
+    digits = load("mnist", holdout=10_000).test
+    made = list(pictures(digits, sorted(KINDS), PER_KIND["calibrate"], SEEDS["calibrate"]))
+    answers, _ = answered(made)
+    one = [
+        (answer.digits[0], label)
+        for answer, (_, label, _) in zip(answers, made, strict=True)
+        if len(answer.digits) == 1
+    ]
+    labels = np.array([label for _, label in one])
+    scores = shipped()(np.stack([digit.seen for digit, _ in one]))
+    return {"temperature": round(fitted(scores, labels), 4), "pictures": len(made), "fitted_on": len(one),
+            "seed": SEEDS["calibrate"], "digits": "training"}  # fmt: skip
+
+
+def measure_made() -> dict[str, Any]:
+    """Right, several and none, kind by kind; the calibration error of those with one digit; seconds a picture."""
+    made = list(pictures(load("mnist").test, sorted(KINDS), PER_KIND["made"], SEEDS["made"]))
+    answers, seconds = answered(made)
+    kinds: dict[str, dict[str, int]] = {}
+    for answer, (kind, label, _) in zip(answers, made, strict=True):
+        row = kinds.setdefault(kind, {"pictures": 0, "right": 0, "several": 0, "none": 0})
+        row["pictures"] += 1
+        row["right"] += right(answer, label)
+        row["several"] += len(answer.digits) > 1
+        row["none"] += not answer.digits
+    one = [(answer, label) for answer, (_, label, _) in zip(answers, made, strict=True) if len(answer.digits) == 1]
+    sure = np.array([answer.digits[0].confidence for answer, _ in one])
+    good = np.array([right(answer, label) for answer, label in one])
+    return {
+        "pictures": len(made),
+        "right": sum(row["right"] for row in kinds.values()),
+        "kinds": kinds,
+        "temperature": temperature(),
+        "calibration_error": round(calibration_error(sure, good), 4),
+        "seconds_a_picture": round(seconds, 3),
+        "seed": SEEDS["made"],
+    }
+
+
+def measure_mnist() -> dict[str, Any]:
+    """All test digits as PNG files of 28 x 28: right as files, and right by the network from the arrays."""
+    test = load("mnist").test
+    labels = test.labels.numpy()
+    images = test.images[:, 0].numpy()
+    answers, seconds = answered(
+        [("mnist", int(label), Image.fromarray(image)) for label, image in zip(labels, images, strict=True)]
+    )
+    return {
+        "pictures": len(labels),
+        "right": sum(right(answer, int(label)) for answer, label in zip(answers, labels, strict=True)),
+        "right_from_arrays": int(
+            (np.concatenate([shipped()(part) for part in np.array_split(images, 40)]).argmax(1) == labels).sum()
+        ),
+        "seconds_a_picture": round(seconds, 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["calibrate", "made", "mnist"])
+    what = parser.parse_args().what
+    found = {"calibrate": calibrate, "made": measure_made, "mnist": measure_mnist}[what]()
+    path = WEIGHTS / "calibration.json" if what == "calibrate" else RESULTS / f"{what}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The verbs that hand a network to others: export, draw."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featherweight.cli.options import DataDir, Json, app, print_json
+
+FLAGSHIP = "f3"
+
+RUN_HELP = "The folder of a finished run, or the name of a network that comes with the package."
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(help=RUN_HELP)],
+    to: Annotated[str, typer.Option("--to", help="onnx, c or page.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("exports"),
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write a network as an ONNX file, a C program for a microcontroller, or a page to draw on; and prove it."""
+    from featherweight.export import export as write
+    from featherweight.packaged import load_any
+
+    done = write(load_any(run), to, out, data_dir=data_dir)
+    if as_json:
+        print_json(done.about)
+        return
+    for line in done.lines:
+        print(line)
+    for path in (*done.files, done.manifest):
+        print(f"wrote {path}")
+
+
+@app.command()
+def draw(
+    run: Annotated[str, typer.Option("--run", help=RUN_HELP)] = FLAGSHIP,
+    out: Annotated[Path | None, typer.Option(help="The page's file; a temporary one by default.")] = None,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
+) -> None:
+    """Write the page that reads digits as you draw them, and open it in a browser."""
+    import tempfile
+    import webbrowser
+
+    from featherweight.export import page_of
+    from featherweight.packaged import load_any
+    from featherweight.record import write_text
+
+    text = page_of(load_any(run))
+    path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    print(f"wrote {path}")
+    if show and not webbrowser.open(path.resolve().as_uri()):
+        print("No browser could be opened; open that file in one.")

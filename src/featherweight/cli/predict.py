@@ -1,0 +1,86 @@
+"""The verb that reads pictures."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featherweight.cli.options import Json, app, print_json
+
+if TYPE_CHECKING:
+    from featherweight.predict import Answer
+
+
+@app.command()
+def predict(
+    pictures: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures (PNG, JPEG, BMP, GIF, WEBP, TIFF), folders of them, or patterns such as 'scans/*.png'."
+        ),
+    ],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The folder of a finished run whose weights are to read; else those of the package do."),
+    ] = None,
+    show: Annotated[
+        Path | None, typer.Option(help="Save what the network saw of each picture into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read the digits in pictures: photos of paper, scans, drawings; one digit each, or a line such as a postcode."""
+    from featherweight.predict import predict_each
+    from featherweight.predict.seen import save_seen
+
+    answers = []
+    for answer, picture in predict_each(pictures, run):
+        answers.append(answer)
+        if show is not None and picture is not None:
+            path = save_seen(answer, picture, show)
+            print(f"saved {path}", file=sys.stderr)
+    if as_json:
+        print_json({"pictures": [answer.to_json() for answer in answers]})
+    else:
+        _print(answers)
+    if any(answer.error for answer in answers):
+        sys.exit(4)
+
+
+def _print(answers: "list[Answer]") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from featherweight.predict.reading import shown
+
+    table = Table(box=None, header_style="bold")
+    table.add_column("picture", overflow="fold")
+    table.add_column("reads", justify="right", overflow="fold")
+    table.add_column("confidence", justify="right", min_width=10)
+    table.add_column("next likeliest", min_width=14)
+    for answer in answers:
+        if not answer.error:
+            table.add_row(escape(shown(answer.file)), *(escape(cell) for cell in _cells(answer)))
+    if table.row_count:
+        Console().print(table)
+    for answer in answers:
+        if answer.error:
+            print(f"Error: {answer.error}", file=sys.stderr)
+
+
+def _cells(answer: "Answer") -> tuple[str, str, str]:
+    """What is read, how sure that is (of several digits, the least sure), and what else it might be."""
+    if not answer.digits:
+        return "-", "", "no digit found"
+    if len(answer.digits) > 1:
+        least = min(answer.digits, key=lambda digit: digit.confidence)
+        return "".join(digit.name for digit in answer.digits), _percent(least.confidence), "the least sure digit's"
+    [digit] = answer.digits
+    second = sorted(digit.probabilities)[-2] if len(digit.probabilities) > 1 else 0.0
+    others: list[Any] = [place for place, share in enumerate(digit.probabilities) if share == second]
+    return digit.name, _percent(digit.confidence), f"{others[0]}: {_percent(second)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

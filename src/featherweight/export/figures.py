@@ -1,0 +1,60 @@
+"""The figures of exported files as the documentation quotes them, from the committed records under `results/export`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from featherweight.errors import UsageError
+
+BEGIN = "<!-- begin: figures of exports, written by `featherweight ladder --write` -->"
+END = "<!-- end: figures of exports, written by `featherweight ladder --write` -->"
+
+
+def with_figures(text: str, root: Path) -> str:
+    """The page with what stands between its two marks replaced; `root` is the source tree's."""
+    if BEGIN not in text or END not in text:
+        raise UsageError(f"docs/export.md lacks the marks around its figures: {BEGIN} and {END}")
+    files = sorted((root / "results" / "export").glob("*.json"))
+    tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    return f"{text.split(BEGIN)[0]}{BEGIN}\n\n" + "\n".join(tables) + f"\n{END}{text.split(END)[1]}"
+
+
+def tables_of(found: Mapping[str, Any]) -> str:
+    """One network's figures: every form against the network, then the C program on microcontrollers."""
+    about, onnx, c, page = found["network"], found["onnx"], found["c"], found["page"]
+    where = found["environment"]
+    browser = where["browser"].split(" built ")[0]
+    lines = [
+        f"### {about['experiment']}, seed {about['seed']}: {about['parameters']:,} parameters",
+        "",
+        "| form | bytes | digits | largest difference of a probability | different answers | right |",
+        "|---|--:|--:|--:|--:|--:|",
+        f"| the network itself | | {onnx['pictures']:,} | | | {onnx['network_accuracy']:.2f} % |",
+        f"| ONNX, ONNX Runtime {where['onnxruntime']} | {onnx['bytes']:,} | {onnx['pictures']:,}"
+        f" | {onnx['largest_difference']:.1e} | {onnx['different_answers']} | {onnx['accuracy']:.2f} % |",
+        f"| page, {browser} | {page['bytes']:,} | {page['pictures']:,} | {page['largest_difference']:.1e}"
+        f" | {page['different_answers']} | |",
+        f"| C, 8 bits | see below | {c['pictures']:,} | not compared: 8 bits | {c['different_answers']}"
+        f" | {c['accuracy']:.2f} % |",
+        "",
+        f"The C program's scores are the Python integers', byte for byte, on all {c['pictures']:,} digits. From strokes"
+        f" to probabilities the page took {page['milliseconds_median']:.1f} ms (median of {page['updates']:,} updates;"
+        f" 95 of 100 took at most {page['milliseconds_95']:.1f}) on {where['processor']}.",
+        "",
+        "| processor | compiled with | flash | RAM | stack | instructions a digit | preparing drawings adds flash |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for cpu, levels in found["cortex_m"].items():
+        for level, it in levels.items():
+            lines.append(
+                f"| {cpu} | `{level}` | {it['flash']:,} | {it['ram']:,} | {it['stack']:,}"
+                f" | {it['instructions'] / 1e6:.1f} M | {it['normalise']:,} |"
+            )
+    lines += [
+        "",
+        f"Estimated before compiling: flash {c['flash_estimate']:,}, RAM with stack {c['ram_estimate']:,}. Bytes, by"
+        f" {where['arm_compiler']}; instructions and stack under {where['emulator']}.",
+        "",
+    ]
+    return "\n".join(lines)

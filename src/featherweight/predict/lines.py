@@ -1,0 +1,114 @@
+"""Ruled and squared paper: straight thin lines from one edge of the picture to the other, found and taken away."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Floats = NDArray[np.float32]
+
+STEEPEST = 0.14
+"""Lines are looked for up to this slope (8 degrees), either way."""
+SLOPES = 29
+COVERED = 0.62
+"""A line is inked over at least this share of the picture: rulings are faint in places, and a digit's own straight
+strokes end."""
+ALONE = 0.85
+"""A line without a second one beside it has to cover this much."""
+DARKER = 1.45
+"""What has so many times a line's contrast is ink on the line."""
+THICKEST = 0.03
+"""Of the shorter side; what is thicker is no ruling."""
+
+
+def without_lines(contrast: Floats, floor: float) -> Floats:
+    """The contrast [h w] without its rulings; `floor` is what noise does not reach.
+
+    What crosses a line stays as far as it is darker than the line; where it is not, the gap is closed from both sides.
+    """
+    for turned in (False, True):
+        plane = contrast.T if turned else contrast
+        cleaned = _without_rows(plane, floor)
+        if cleaned is not plane:
+            contrast = cleaned.T if turned else cleaned
+    return contrast
+
+
+def _without_rows(contrast: Floats, floor: float) -> Floats:
+    height, width = contrast.shape
+    marked = contrast > floor
+    # One pixel of slack up and down, for lines that are not quite straight.
+    slack = ndimage.maximum_filter1d(marked, 3, axis=0)
+    columns = np.arange(width) - width // 2
+    best, slopes = np.zeros(height), np.zeros(height)
+    for slope in np.linspace(-STEEPEST, STEEPEST, SLOPES):
+        covered = _along(slack, slope, columns)
+        better = covered > best
+        best[better], slopes[better] = covered[better], slope
+    thickest = max(3, round(THICKEST * min(height, width)))
+    lines = []
+    for first, last in _runs(best >= COVERED):
+        middle = first + int(np.argmax(best[first:last]))
+        if last - first <= 2 * thickest + 2 and _ends(slack, middle, slopes[middle], columns):
+            lines.append(middle)
+    if len(lines) == 1 and best[lines[0]] < ALONE:
+        return contrast
+    cleaned = contrast
+    for middle in lines:
+        cleaned = _erased(cleaned, middle, slopes[middle], columns, thickest)
+    return cleaned
+
+
+def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: NDArray[np.int64]) -> bool:
+    """Whether the line is there at both ends too, as far as they are in the picture."""
+    rows = middle + np.rint(slope * columns).astype(np.int64)
+    inside = (rows >= 0) & (rows < len(marked))
+    hit = marked[rows[inside], np.flatnonzero(inside)]
+    end = max(3, len(hit) // 10)
+    return bool(hit[:end].mean() > 0.5 and hit[-end:].mean() > 0.5)
+
+
+def _along(marked: NDArray[np.bool_], slope: float, columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Which share of the sloping line through each row of the middle column is marked: [h]."""
+    height = len(marked)
+    rows = np.arange(height)[:, None] + np.rint(slope * columns).astype(np.int64)
+    inside = (rows >= 0) & (rows < height)
+    hit = marked[np.clip(rows, 0, height - 1), np.arange(len(columns))] & inside
+    share: NDArray[np.float64] = hit.sum(1) / np.maximum(inside.sum(1), len(columns) // 2)
+    return share
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where flags are set in a row: first, and one past the last."""
+    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _erased(contrast: Floats, middle: int, slope: float, columns: NDArray[np.int64], thickest: int) -> Floats:
+    """The contrast with the line through this row of the middle column taken away."""
+    height, width = contrast.shape
+    reach = thickest + 3
+    centre = middle + np.rint(slope * columns).astype(np.int64)
+    offsets = np.arange(-reach, reach + 1)
+    rows = centre + offsets[:, None]
+    band = contrast[np.clip(rows, 0, height - 1), np.arange(width)]
+    # The line's own profile: the median along it, where digits are the exception. It may wander by a pixel.
+    profile = np.median(band, axis=1)
+    paper = min(float(np.median(profile[:2])), float(np.median(profile[-2:])))
+    own = profile - paper > 0.25 * (profile.max() - paper)
+    inside = np.flatnonzero(own)
+    if not len(inside) or inside[-1] - inside[0] > thickest + 2:
+        return contrast
+    first, last = max(1, inside[0] - 1), min(len(offsets) - 2, inside[-1] + 1)
+    above, below = band[max(0, first - 2) : first].min(0), band[last + 1 : last + 3].min(0)
+    # The line may wander by a pixel, so its level is that of its darkest pixel in each column.
+    level = float(np.median(band[first : last + 1].max(0)))
+    # Strokes cross at a slant: neighbours count too.
+    spread = (last - first + 1) | 1
+    bridge = np.minimum(ndimage.maximum_filter1d(above, spread), ndimage.maximum_filter1d(below, spread))
+    filled = np.where(band[first : last + 1] > DARKER * level, band[first : last + 1], bridge)
+    result = contrast.copy()
+    kept = rows[first : last + 1]
+    valid = (kept >= 0) & (kept < height)
+    across = np.broadcast_to(np.arange(width), kept.shape)
+    result[kept[valid], across[valid]] = np.minimum(filled, band[first : last + 1])[valid]
+    return result

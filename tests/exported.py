@@ -1,0 +1,122 @@
+"""What the tests of exports share: networks with every kind of layer, and ten digits as strokes of a pen."""
+
+import math
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from featherweight.export.lowering import Lowered, lower
+from featherweight.export.source import Source
+from featherweight.layers import Residual, conv_norm_relu
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def lively(network: nn.Module, seed: int = 0) -> nn.Module:
+    """The network in evaluation mode with norms that have seen something, so that none of them does nothing."""
+    draws = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            count = module.num_features
+            assert module.running_mean is not None and module.running_var is not None
+            module.running_mean.copy_(torch.randn(count, generator=draws) * 0.3)
+            module.running_var.copy_(torch.rand(count, generator=draws) + 0.5)
+            with torch.no_grad():
+                module.weight.copy_(torch.rand(count, generator=draws) + 0.5)
+                module.bias.copy_(torch.randn(count, generator=draws) * 0.2)
+    return network.eval()
+
+
+def odd() -> nn.Module:
+    """Everything at once, for pictures of 2 x 13 x 11: no size is another's, hardly a setting is the usual one."""
+    torch.manual_seed(7)
+    return lively(
+        nn.Sequential(
+            nn.Conv2d(2, 6, (3, 2), stride=(1, 2), padding=(2, 1), groups=2),
+            nn.ReLU(),
+            nn.BatchNorm2d(6),
+            Residual(nn.BatchNorm2d(6), nn.Conv2d(6, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU()),
+            nn.Dropout2d(0.3),
+            nn.MaxPool2d(3, 2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(6, 9, (2, 4), padding="same", groups=3),
+            nn.AvgPool2d((3, 2), (2, 1), padding=(1, 1)),
+            Residual(conv_norm_relu(9, 9, padding=1)),
+            nn.Conv2d(9, 5, 1),
+            nn.Flatten(),
+            nn.ReLU(),
+            nn.Linear(5 * 4 * 4, 7),
+            nn.BatchNorm1d(7),
+            nn.LogSoftmax(dim=1),
+        )
+    )
+
+
+ODD_SHAPE = (2, 13, 11)
+
+
+def pooled_last() -> nn.Module:
+    """A norm before the first convolution, and an average that gives the scores."""
+    torch.manual_seed(8)
+    return lively(
+        nn.Sequential(
+            nn.BatchNorm2d(1), nn.Conv2d(1, 5, 5), nn.ReLU(), nn.Conv2d(5, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+    )
+
+
+def relu_last() -> nn.Module:
+    """A maximum first and a ReLU last, neither of which can be part of a neighbour."""
+    torch.manual_seed(9)
+    return lively(nn.Sequential(nn.AdaptiveMaxPool2d((7, 14)), nn.Flatten(), nn.Linear(98, 4), nn.ReLU()))
+
+
+def source(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str = "odd") -> Source:
+    """A network that nobody trained, ready for export."""
+    channels = shape[0]
+    return Source(
+        name=name, network=network, shape=shape, classes=tuple(f"class {n}" for n in range(classes)),
+        mean=(0.13, 0.21, 0.34)[:channels], std=(0.31, 0.27, 0.19)[:channels], experiment=name, seed=3,
+        parameters=sum(p.numel() for p in network.parameters()), accuracy=12.5, tested="8 test images of nothing",
+    )  # fmt: skip
+
+
+def lowered(of: Source) -> Lowered:
+    return lower(of.network, of.shape)
+
+
+def noise(count: int, shape: tuple[int, int, int], seed: int = 1) -> Tensor:
+    """Pictures that reach both ends of the range, uint8 [N C H W]."""
+    draws = torch.Generator().manual_seed(seed)
+    pictures = torch.randint(0, 256, (count, *shape), generator=draws, dtype=torch.uint8)
+    pictures[0], pictures[1] = 0, 255
+    return pictures
+
+
+# ------------------------------------------------------------------------------------------- digits drawn with a pen
+
+Stroke = list[tuple[float, float]]
+
+
+def arc(x: float, y: float, across: float, down: float, begin: float, end: float) -> Stroke:
+    """Part of an ellipse, by degrees clockwise from the right."""
+    turns = [math.radians(begin + (end - begin) * at / 24) for at in range(25)]
+    return [(x + across * math.cos(turn), y + down * math.sin(turn)) for turn in turns]
+
+
+DRAWN: dict[str, list[Stroke]] = {
+    "0": [arc(0.5, 0.5, 0.22, 0.34, -80, 280)],
+    "1": [[(0.5, 0.15), (0.48, 0.85)]],
+    "2": [[*arc(0.5, 0.33, 0.2, 0.18, -170, 40), (0.3, 0.82), (0.75, 0.82)]],
+    "3": [[*arc(0.47, 0.32, 0.2, 0.16, -150, 90), *arc(0.47, 0.66, 0.23, 0.18, -90, 150)]],
+    "4": [[(0.35, 0.15), (0.28, 0.52), (0.74, 0.52)], [(0.64, 0.2), (0.6, 0.88)]],
+    "5": [[(0.7, 0.17), (0.38, 0.17), (0.36, 0.45), *arc(0.48, 0.63, 0.22, 0.2, -110, 140)]],
+    "6": [[(0.62, 0.14), (0.42, 0.4), *arc(0.5, 0.66, 0.18, 0.18, 190, 550)]],
+    "7": [[(0.28, 0.2), (0.72, 0.2), (0.45, 0.86)]],
+    "8": [[*arc(0.5, 0.33, 0.16, 0.17, 90, -270), *arc(0.5, 0.68, 0.2, 0.18, -90, 270)]],
+    "9": [[*arc(0.5, 0.35, 0.18, 0.18, 0, 360), (0.67, 0.5), (0.6, 0.86)]],
+}
+"""Strokes on a square of side 1."""
