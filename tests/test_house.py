@@ -28,8 +28,9 @@ LAYERS = [
         "trained",
         "difference",
         "pages",
+        "insight",
     },
-    {"plots", "predict"},
+    {"plots", "figures", "predict"},
     {"report", "export", "bench", "publish"},
     {"console", "cli", "__main__", "__init__"},
 ]
