@@ -56,7 +56,7 @@ def class_errors(*answers: Answers) -> "Figure":
     axes.set(xlabel="percent", ylabel="class", ylim=(len(kept) - 0.4, -0.6), xlim=(0, None))
     if axes.get_xlim()[1] < 0.1:
         axes.set_xlim(0, 1)  # nothing went wrong: an axis all the same
-    legend_above(axes)
+    legend_above(axes, 2)
     return figure
 
 
@@ -76,7 +76,7 @@ def confusion_matrix(*answers: Answers) -> "Figure":
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     scale, shades = Normalize(0, max(1, wrong.max())), colormaps["YlOrBr"]
-    figure = blank(4.7)
+    figure = blank(4.15)
     axes = figure.subplots()
     size = 8.5 if number <= 10 and counts.max() < 10_000 else 7
     for row in range(number):

@@ -107,7 +107,7 @@ def _below(records: Sequence[Record], low: float) -> str:
             epochs = sorted({epoch for _, epoch in under})
             when = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
             parts.append(f"{name} {min(under)[0]:.1f} % ({when})")
-    return f"below the axis, at lowest: {', '.join(parts)}" if parts else ""
+    return "below the axis, at lowest:" + ("\n" if len(parts) > 1 else " ") + ", ".join(parts) if parts else ""
 
 
 @drawn
@@ -210,7 +210,7 @@ def spread(*records: Record) -> "Figure":
     labels = [f"{_name(record.experiment)}, seed {record.seed}" for record in kept]
     axes.set_yticks(range(len(kept)), labels)
     axes.set(xlabel="test accuracy, %", ylim=(len(kept) - 0.4, -0.6))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.ticklabel_format(axis="x", useOffset=False)
     legend_above(axes, 2)
     return figure

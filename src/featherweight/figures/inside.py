@@ -44,7 +44,7 @@ def receptive_fields(fields: Sequence[Field], image: NDArray[Any]) -> "Figure":
     for field in kept:
         pictures += [picture * 0.75, shades(field.heat)[..., :3]]
         wide = f"{field.height} px" if field.height == field.width else f"{field.height} x {field.width} px"
-        captions += [f"{short(field.kind, 14)}\n{wide}", f"{_reach(field)}"]
+        captions += [f"{short(field.kind, 13)}\n{wide}", f"{_reach(field)}"]
     made = sheet(np.stack(pictures), captions, columns=4, head=0.24)
     for place, (left, top) in enumerate(made.places):
         field = kept[place // 2]
@@ -69,7 +69,7 @@ def reach(field: Field) -> float:
 
 
 def _reach(field: Field) -> str:
-    return f"90 % within\n{reach(field):.1f} x {reach(field):.1f} px"
+    return f"90 % within\n{reach(field):.1f} px"
 
 
 @drawn

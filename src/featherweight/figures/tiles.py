@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GAP = 0.12
 """Between two images, as a share of their width."""
-LINE = 0.175
+LINE = 0.165
 """Inches of a line of a caption."""
 
 
@@ -69,7 +69,7 @@ def sheet(
         left, above = (at % columns) * (1 + GAP) + GAP / 2, tops[at // columns]
         axes.imshow(image, extent=(left, left + 1, above + height, above), interpolation="none", aspect="auto")
         axes.text(left + 0.5, above + height + 0.05 * inch, caption, ha="center", va="top", fontsize=size, color=INK,
-                  linespacing=1.15)  # fmt: skip
+                  linespacing=1.3)  # fmt: skip
         frame(axes, left, above, 1, height)
         places.append((left, above))
     axes.set(xlim=(0, columns * (1 + GAP)), ylim=(top + 0.05 * inch, -0.05 * inch))
@@ -116,6 +116,13 @@ def misclassified(answers: Answers, images: NDArray[Any], *, most: int = 1000) -
     captions = [verdict_caption(answers.classes[one.truth], answers.classes[one.chosen], one.confidence)
                 for one in found]  # fmt: skip
     return sheet(rgb(images[[one.index for one in found]]), captions, columns=6).figure
+
+
+@drawn
+def sheet_of(images: NDArray[Any], captions: Sequence[str]) -> "Figure":
+    """Images, uint8 or 0 to 1 [N C H W], six in a row, each with its caption, whose lines are cut to fit."""
+    cut = ["\n".join(short(line, 11) for line in caption.split("\n")) for caption in captions]
+    return sheet(rgb(images), cut, columns=6).figure
 
 
 def evenly(total: int, count: int) -> list[int]:
