@@ -56,7 +56,7 @@ def class_errors(*answers: Answers) -> "Figure":
     axes.set(xlabel="percent", ylabel="class", ylim=(len(kept) - 0.4, -0.6), xlim=(0, None))
     if axes.get_xlim()[1] < 0.1:
         axes.set_xlim(0, 1)  # nothing went wrong: an axis all the same
-    legend_above(axes, 2)
+    legend_above(axes)
     return figure
 
 
@@ -135,7 +135,7 @@ def calibration_curve(*answers: Answers) -> "Figure":
         above.plot([100 * one.confidence for one in these], [100 * one.accuracy for one in these], "o", markersize=6,
                    color=TEST, markerfacecolor=face, label=label)  # fmt: skip
     above.set(ylabel="accuracy, %", ylim=(-4, 104), xlim=(-2, 102))
-    legend_above(above, 2)
+    legend_above(above)
     below.bar([50 * (one.low + one.high) for one in filled], [one.images for one in filled], width=5.6, color=TEST)
     below.set(
         xlabel=f"confidence, %\nexpected calibration error {100 * found.error:.2f} points",

@@ -1,5 +1,6 @@
 """Figures of records alone: accuracy, loss and learning rate by epoch, and the spread over seeds."""
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,7 @@ def accuracy(*records: Record) -> "Figure":
     note = _below(kept, low)
     if note:
         axes.text(1, -0.2, note, transform=axes.transAxes, ha="right", va="top", fontsize=8.5, color=QUIET)
-    legend_above(axes, 2)
+    legend_above(axes)
     return figure
 
 
@@ -145,7 +146,7 @@ def loss(*records: Record) -> "Figure":
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     _epochs(axes, kept)
-    legend_above(axes, 2)
+    legend_above(axes)
     return figure
 
 
@@ -164,22 +165,26 @@ def _rates(record: Record) -> Iterator[tuple[float, float]]:
 def learning_rate(*records: Record) -> "Figure":
     """The learning rate over the run, step by step from the schedule; dots are what the record has of each epoch's end.
 
-    Runs of one experiment share a recipe, so the first of each that has a finished epoch is drawn.
+    Runs of one experiment and recipe share a line: that of the longest.
     """
     kept = _required(records)
     figure, axes = plot(2.6)
-    names = _experiments(kept)
-    for number, name in enumerate(names):
-        record = next(record for record in kept if record.experiment == name)
+    alike: dict[str, Record] = {}
+    for record in sorted(kept, key=lambda record: len(record.rows)):
+        alike[json.dumps([record.experiment, record.recipe], sort_keys=True)] = record
+    names = [record.experiment for record in alike.values()]
+    for number, record in enumerate(sorted(alike.values(), key=kept.index)):
         places, rates = zip(*_rates(record), strict=True)
-        color = SERIES[number % len(SERIES)]
-        axes.plot(places, rates, label=_name(name), **_line(number, color))
-        axes.plot([row.epoch for row in record.rows], [row.lr for row in record.rows], "o", markersize=3, color=color,
-                  clip_on=False)  # fmt: skip
+        color, name = SERIES[number % len(SERIES)], _name(record.experiment)
+        if names.count(record.experiment) > 1:
+            name += f", {record.recipe['epochs']} epochs"
+        axes.plot(places, rates, label=name, **_line(number, color))
+        ends = [row.epoch for row in record.rows], [row.lr for row in record.rows]
+        axes.plot(*ends, "o", markersize=3, color=color, clip_on=False)
     axes.set(xlabel="epochs passed", ylabel="learning rate", xlim=(0, max(len(record.rows) for record in kept)))
     axes.set_ylim(bottom=0)
     whole_numbers(axes)
-    if len(names) > 1:
+    if len(alike) > 1:
         legend_above(axes)
     return figure
 
@@ -212,5 +217,5 @@ def spread(*records: Record) -> "Figure":
     axes.set(xlabel="test accuracy, %", ylim=(len(kept) - 0.4, -0.6))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.ticklabel_format(axis="x", useOffset=False)
-    legend_above(axes, 2)
+    legend_above(axes)
     return figure

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featherweight.errors import UsageError
-from featherweight.figures.style import INK, drawn, short
+from featherweight.figures.style import INK, drawn
 from featherweight.figures.tiles import evenly, head, rgb, sheet
 from featherweight.insight.evidence import Evidence
 from featherweight.insight.fields import Field
@@ -44,7 +44,7 @@ def receptive_fields(fields: Sequence[Field], image: NDArray[Any]) -> "Figure":
     for field in kept:
         pictures += [picture * 0.75, shades(field.heat)[..., :3]]
         wide = f"{field.height} px" if field.height == field.width else f"{field.height} x {field.width} px"
-        captions += [f"{short(field.kind, 13)}\n{wide}", f"{_reach(field)}"]
+        captions += [f"{field.kind}\n{wide}", f"{_reach(field)}"]
     made = sheet(np.stack(pictures), captions, columns=4, head=0.24)
     for place, (left, top) in enumerate(made.places):
         field = kept[place // 2]
@@ -100,4 +100,4 @@ def class_evidence(found: Evidence, images: NDArray[Any], names: Sequence[str]) 
     """
     heat = 0.85 * found.heat[..., None]
     mixed = rgb(images) * 0.9 * (1 - heat) + np.array([1.0, 0.55, 0.0]) * heat
-    return sheet(mixed, [short(name, 12) for name in names], columns=5).figure
+    return sheet(mixed, list(names), columns=5).figure

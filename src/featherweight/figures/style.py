@@ -79,19 +79,46 @@ def whole_numbers(axes: "Axes") -> None:
     """Epochs along the bottom, at most eight of them named."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
 
 
-def legend_above(axes: "Axes", columns: int = 3) -> None:
-    """A legend above the axes, where it cannot cover anything; dots that go with every bar come last."""
+def legend_above(axes: "Axes", columns: int = 2) -> None:
+    """A legend over the whole width above the axes, where it covers nothing; dots that go with every bar come last."""
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda place: labels[place].startswith("each"))
-    axes.legend(
+    axes.figure.legend(
         [handles[place] for place in order],
         [labels[place] for place in order],
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2, handlelength=1.6,
-        columnspacing=1.2, borderpad=0.2,
-    )  # fmt: skip
+        loc="outside upper left",
+        ncols=columns,
+        borderaxespad=0.3,
+        handlelength=1.6,
+        columnspacing=1.2,
+    )
+
+
+def fitted(line: str, points: float, size: float) -> str:
+    """A line of text cut to a width, in points, at a font size; letters differ in width, so they are measured.
+
+    >>> fitted("iiiiiiiiii", 40, 8.5), fitted("WWWWWWWWWW", 40, 8.5)
+    ('iiiiiiiiii', 'WWW…')
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family="DejaVu Sans", size=size)
+
+    def width(text: str) -> float:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            return float(text_to_path.get_text_width_height_descent(text, font, False)[0])
+
+    if len(line) <= 4 or width(line) <= points:
+        return line
+    kept = line
+    while len(kept) > 1 and width(kept + "…") > points:
+        kept = kept[:-1]
+    return kept + "…"
 
 
 def short(name: str, longest: int = 16) -> str:
@@ -139,6 +166,8 @@ def page_svg(figure: "Figure", name: str, label: str) -> str:
     assert box is not None
     opening = f'<svg {box[0]} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
     text = opening + text[text.index(">") + 1 :]
+    # Images are called after their pixels: two alike would share an id, which nothing refers to.
+    text = re.sub(r'(<image\b[^>]*?) id="[^"]+"', r"\1", text)
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)

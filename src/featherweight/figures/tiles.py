@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featherweight.errors import UsageError
-from featherweight.figures.style import INK, RULE, WIDTH, blank, drawn, share, short
+from featherweight.figures.style import INK, RULE, WIDTH, blank, drawn, fitted, share
 from featherweight.insight.answers import Answers, mistakes
 from featherweight.insight.seen import Seen
 
@@ -45,13 +45,15 @@ def rgb(images: NDArray[Any]) -> NDArray[np.float64]:
 def sheet(
     images: NDArray[Any], captions: Sequence[str], columns: int, *, head: float = 0.0, size: float = 8.5
 ) -> Sheet:
-    """Colours [N H W 3 or 4] in rows of so many, a caption of one or more lines under each.
+    """Colours [N H W 3 or 4] in rows of so many, a caption of one or more lines under each, cut to its width.
 
     `head` is the room above the first row, in inches. Rows are as high as their longest caption needs.
     """
     if not len(images):
         raise UsageError("There is no image to draw; this figure needs one or more.")
     count, height = len(images), images.shape[1] / images.shape[2]
+    room = 72 * (WIDTH - 0.1) / columns - 3  # points across, from one image to the next
+    captions = ["\n".join(fitted(line, room, size) for line in text.split("\n")) for text in captions]
     inch = columns * (1 + GAP) / (WIDTH - 0.1)  # units in an inch
     lines = [max((text.count("\n") + 1) * (text != "") for text in captions[at : at + columns])
              for at in range(0, count, columns)]  # fmt: skip
@@ -97,10 +99,10 @@ def verdict_caption(truth: str, chosen: str, confidence: float) -> str:
     ('4 → 9\\n75.0 %', 'Bag\\n100 %')
     """
     if truth == chosen:
-        return f"{short(truth, 11)}\n{share(confidence)}"
+        return f"{truth}\n{share(confidence)}"
     if len(truth) + len(chosen) <= 6:
         return f"{truth} → {chosen}\n{share(confidence)}"
-    return f"{short(truth, 11)}\n→ {short(chosen, 9)}\n{share(confidence)}"
+    return f"{truth}\n→ {chosen}\n{share(confidence)}"
 
 
 @drawn
@@ -120,9 +122,8 @@ def misclassified(answers: Answers, images: NDArray[Any], *, most: int = 1000) -
 
 @drawn
 def sheet_of(images: NDArray[Any], captions: Sequence[str]) -> "Figure":
-    """Images, uint8 or 0 to 1 [N C H W], six in a row, each with its caption, whose lines are cut to fit."""
-    cut = ["\n".join(short(line, 11) for line in caption.split("\n")) for caption in captions]
-    return sheet(rgb(images), cut, columns=6).figure
+    """Images, uint8 or 0 to 1 [N C H W], six in a row, each with its caption."""
+    return sheet(rgb(images), captions, columns=6).figure
 
 
 def evenly(total: int, count: int) -> list[int]:

@@ -18,8 +18,9 @@ def _unfinished(record: Record) -> str:
     return f"{done} of {planned} epochs are done, so there is no verdict yet."
 
 
-def _group_verdict(group: Group) -> list[Block]:
+def _group_verdict(group: Group, alone: bool) -> list[Block]:
     """What is said first of one experiment."""
+    who = "" if alone else f"{group.name}: "
     about = group.experiment.title if group.experiment else ""
     budget = Budget(**group.records[0].budget)
     done = [record for record in group.records if record.finished and record.rows]
@@ -27,20 +28,22 @@ def _group_verdict(group: Group) -> list[Block]:
     blocks: list[Block] = []
     if len(group.runs) == 1 and done:
         passed = done[0].verdict.passed
-        sentence = verdict_sentence(done[0]).split(" ", 1)[1]
+        sentence = who + verdict_sentence(done[0]).split(" ", 1)[1]
         blocks.append(Verdict(word="passed" if passed else "failed", passed=passed, sentence=sentence))
     elif done:
         passed = all(record.verdict.passed for record in done) and not open_runs
         word = "passed" if passed else "failed" if not open_runs else "unfinished"
         blocks.append(
-            Verdict(word=word, passed=None if open_runs else passed, sentence=seeds_sentence(done, len(group.runs)))
+            Verdict(
+                word=word, passed=None if open_runs else passed, sentence=who + seeds_sentence(done, len(group.runs))
+            )
         )
     for run in open_runs:
         sentence = _unfinished(run.record)
         if len(group.runs) > 1:
             blocks.append(f"{run.name}: {sentence}")
         else:
-            blocks.append(Verdict(word="unfinished", passed=None, sentence=sentence))
+            blocks.append(Verdict(word="unfinished", passed=None, sentence=who + sentence))
     name = f"`{group.name}`" + f" ({about})" * bool(about)
     judged_on = f"{group.records[0].data['test']:,} "
     judged_on += "held-out images" if group.records[0].data["holdout"] else "test images"
@@ -53,7 +56,7 @@ def _group_verdict(group: Group) -> list[Block]:
 
 def verdict(story: Story) -> Section:
     """Passed or not, by which figures, and what the page lacks."""
-    blocks = [block for group in story.groups for block in _group_verdict(group)]
+    blocks = [block for group in story.groups for block in _group_verdict(group, len(story.groups) == 1)]
     if len(story.runs) == 1:
         blocks.append(budget_table(story.records[0]))
     else:

@@ -118,9 +118,21 @@ def read_story(paths: Sequence[Path], *, data_dir: Path | None = None) -> Story:
         whole = name if names.count(name) == 1 else f"{name} ({shown(path)})"
         together.setdefault(_sameness(record), []).append(Told(path=path, name=whole, record=record))
     loaded: dict[str, Data | str] = {}
-    return Story(
-        groups=tuple(_group(number, runs, data_dir, loaded) for number, runs in enumerate(together.values(), start=1))
-    )
+    groups = [_group(number, runs, data_dir, loaded) for number, runs in enumerate(together.values(), start=1)]
+    return Story(groups=tuple(_named_apart(groups)))
+
+
+def _named_apart(groups: list[Group]) -> list[Group]:
+    """Groups of one experiment, called after their data as well, and numbered where that does not tell them apart."""
+    names = [group.name for group in groups]
+    longer = [
+        f"{group.name} on {shown(group.records[0].data['name'])}" if names.count(group.name) > 1 else group.name
+        for group in groups
+    ]
+    return [
+        replace(group, name=f"{name} ({longer[: at + 1].count(name)})" if longer.count(name) > 1 else name)
+        for at, (group, name) in enumerate(zip(groups, longer, strict=True))
+    ]
 
 
 def _printable(record: Record) -> Record:
