@@ -115,10 +115,12 @@ def test_calibration_against_arithmetic() -> None:
     probabilities = np.array([[value, 1 - value] for value in confidence])
     answers = Answers(probabilities=probabilities, labels=np.array([0 if r else 1 for r in right]), classes=("a", "b"))
     found = calibration(answers, bins=5)
-    assert [one.images for one in found.bins] == [0, 0, 2, 0, 2]  # 0.6 belongs to (0.4, 0.6]
+    assert [one.images for one in found.bins] == [0, 0, 2, 0, 2]
     assert (found.bins[2].accuracy, found.bins[4].accuracy) == (0.5, 0.5)
     assert found.bins[4].confidence == pytest.approx(0.95)
     assert found.error == pytest.approx((2 * 0.1 + 2 * 0.45) / 4)
+    quarters = Answers(probabilities=np.array([[0.75, 0.25]] * 3), labels=np.array([0, 0, 1]), classes=("a", "b"))
+    assert [one.images for one in calibration(quarters, bins=4).bins] == [0, 0, 3, 0]  # a bin has its upper edge
     perfect = Answers(probabilities=np.eye(3), labels=np.arange(3), classes=("a", "b", "c"))
     assert calibration(perfect).error == 0
     assert [one.images for one in calibration(perfect).bins] == [0] * 14 + [3]

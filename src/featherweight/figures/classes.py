@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
-from featherweight.figures.style import BAND, INK, QUIET, RULE, TARGET, TEST, blank, drawn, legend_above, plot, short
+from featherweight.figures.style import (
+    BAND,
+    EDGE,
+    INK,
+    QUIET,
+    RULE,
+    TARGET,
+    TEST,
+    blank,
+    drawn,
+    legend_above,
+    plot,
+    short,
+)
 from featherweight.insight.answers import Answers, calibration, class_rows, confusion, pooled
 
 if TYPE_CHECKING:
@@ -50,7 +63,7 @@ def class_errors(*answers: Answers) -> "Figure":
                 if getattr(run[at], name) is not None
             ]
             label = "each run" if name == "recall" else "_each run"
-            axes.plot(*zip(*dots, strict=True), "o", markersize=3, color=INK, markeredgecolor="white",
+            axes.plot(*zip(*dots, strict=True), "o", markersize=3, color=INK, markeredgecolor=EDGE,
                       markeredgewidth=0.5, label=label, linestyle="none")  # fmt: skip
     axes.set_yticks(range(len(kept)), [short(rows[at].name) for at in kept])
     axes.set(xlabel="percent", ylabel="class", ylim=(len(kept) - 0.4, -0.6), xlim=(0, None))

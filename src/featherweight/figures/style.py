@@ -21,6 +21,7 @@ COLOURS = {
     "quiet": ("#57606a", "#a8b1bc"),
     "rule": ("#d5dae1", "#3d4651"),
     "band": ("#e7edf3", "#25313d"),
+    "edge": ("#fefffe", "#12181e"),
     "test": ("#00558c", "#74bdf2"),
     "train": ("#6a6a6b", "#b3b3b4"),
     "target": ("#9a3b00", "#f29b6c"),
@@ -29,8 +30,9 @@ COLOURS = {
     "fourth": ("#7a5c00", "#d9b84a"),
 }
 """Name: on light ground, on dark ground. Blue, rust, green, mauve and ochre stay apart in every common kind of colour
-blindness; all reach 4.5 : 1 on their ground but the rules and the band, which carry no meaning alone."""
-INK, QUIET, RULE, BAND = (COLOURS[name][0] for name in ("ink", "quiet", "rule", "band"))
+blindness; all reach 4.5 : 1 on their ground but the rules, the band and the edge
+of dots, which carry no meaning alone."""
+INK, QUIET, RULE, BAND, EDGE = (COLOURS[name][0] for name in ("ink", "quiet", "rule", "band", "edge"))
 TEST, TRAIN, TARGET = (COLOURS[name][0] for name in ("test", "train", "target"))
 SERIES = tuple(COLOURS[name][0] for name in ("test", "target", "second", "third", "fourth"))
 """One an experiment, where there are several."""

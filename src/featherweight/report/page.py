@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featherweight import __version__, figures
+import featherweight
+from featherweight import figures
 from featherweight.figures.style import COLOURS
 from featherweight.report.content import Picture, Section, Table, Tiles, Verdict, shown
 from featherweight.report.story import Story
@@ -54,7 +55,7 @@ def page(story: Story, sections: Sequence[Section]) -> str:
         "verdict": lambda block: isinstance(block, Verdict),
     }
     html = environment.get_template("page.html.j2").render(
-        title=title_of(story), sections=sections, style=Markup(_style()), version=__version__
+        title=title_of(story), sections=sections, style=Markup(_style()), version=featherweight.__version__
     )
     return re.sub(r"\n\s*\n+", "\n", html)
 
