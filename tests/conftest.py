@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     return home
+
+
+@pytest.fixture(scope="session")
+def short_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two seeds of f3, trained for three epochs on the embedded digits; nothing may be written into their folders."""
+    import featherweight as fw
+
+    experiment, data, folders = fw.find("f3"), fw.load("digits"), []
+    experiment = replace(experiment, recipe=experiment.recipe.with_epochs(3))
+    for seed in (0, 1):
+        run = fw.start(experiment, data, seed=seed, out=tmp_path_factory.mktemp("runs"), threads=1)
+        for _ in fw.proceed(run):
+            pass
+        folders.append(run.folder)
+    return folders

@@ -29,8 +29,9 @@ LAYERS = [
         "packaged",
         "difference",
         "pages",
+        "insight",
     },
-    {"plots", "predict"},
+    {"plots", "figures", "predict"},
     {"report", "export", "bench", "publish"},
     {"console", "cli", "__main__", "__init__"},
 ]

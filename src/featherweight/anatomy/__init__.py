@@ -25,8 +25,9 @@ Networks" (Distill, 2019), with the window's start carried along, so that branch
 offsets.
 """
 
+from featherweight.anatomy.axis import middle
 from featherweight.anatomy.count import parameters_by_layer
 from featherweight.anatomy.rows import Anatomy, Row
 from featherweight.anatomy.walk import dissect
 
-__all__ = ["Anatomy", "Row", "dissect", "parameters_by_layer"]
+__all__ = ["Anatomy", "Row", "dissect", "middle", "parameters_by_layer"]

@@ -30,13 +30,22 @@ class Axis:
     @property
     def field(self) -> int:
         """Pixels in the window of the unit in the middle; without anything shared, of every unit."""
-        first, last = self.window((self.count - 1) // 2)
+        first, last = self.window(middle(self.count))
         return last - first + 1
 
     @property
     def whole(self) -> tuple[int, int]:
         """The first and last pixel that all units together depend on."""
         return _hull(self.window(0), self.window(self.count - 1))
+
+
+def middle(count: int) -> int:
+    """The unit in the middle of so many; of two, the first.
+
+    >>> middle(5), middle(4)
+    (2, 1)
+    """
+    return (count - 1) // 2
 
 
 def _hull(one: tuple[int, int], other: tuple[int, int] | None) -> tuple[int, int]:

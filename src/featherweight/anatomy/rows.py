@@ -27,6 +27,8 @@ class Row:
     """Receptive field in input pixels."""
     jump: Extent
     """Distance of neighbouring units in input pixels."""
+    window: tuple[tuple[int, int], tuple[int, int]]
+    """First and last row, then column, of the pixels that the unit in the middle sees; beyond the image is padding."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -139,6 +141,7 @@ def _block(name: str, rows: tuple[Row, ...]) -> Row:
         macs=sum(row.macs for row in rows),
         field=rows[-1].field,
         jump=rows[-1].jump,
+        window=rows[-1].window,
     )
 
 

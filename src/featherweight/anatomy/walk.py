@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from featherweight.anatomy.axis import Axis
+from featherweight.anatomy.axis import Axis, middle
 from featherweight.anatomy.rows import Anatomy, Row, extent
 from featherweight.anatomy.rules import MEASURED, RULES, Effect, Units, check
 from featherweight.errors import UsageError
@@ -150,6 +150,7 @@ class _Recorder(TorchFunctionMode):
             macs=sum(effect.macs for effect in effects),
             field=extent((height.field, width.field)),
             jump=extent((height.jump, width.jump)),
+            window=(height.window(middle(height.count)), width.window(middle(width.count))),
         )
         self._parameters = 0
         self.rows.append(row)

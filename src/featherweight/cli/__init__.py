@@ -5,8 +5,8 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 
 import sys
 
-# Each of these adds its verbs to the app, in the order in which --help shows them.
-from featherweight.cli import export, look, predict, train  # noqa: F401
+# Each of these adds its verbs to the app.
+from featherweight.cli import export, look, predict, report, train  # noqa: F401
 from featherweight.cli.options import app
 from featherweight.errors import FeatherweightError
 

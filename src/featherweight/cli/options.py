@@ -5,8 +5,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
+
+ORDER = ("list", "show", "train", "ladder", "evaluate", "report", "find-lr", "predict", "draw", "export", "bench")
+"""In which --help shows the verbs: from looking and training to what comes of it."""
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs in their order, whichever module was imported first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
 
 app = typer.Typer(
+    cls=Verbs,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -1,0 +1,52 @@
+"""The verb that shows: report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featherweight.cli.options import DataDir, Json, app, print_json
+from featherweight.errors import UsageError
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or files of records.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="The page; by default report.html in the run's folder, or of several runs in the current one.",
+        ),
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for every figure as PNG and SVG.")] = None,
+    data_out: Annotated[Path | None, typer.Option(help="Folder for everything shown as CSV and JSON.")] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page of one run or of several: verdict, curves, network, classes, every mistake. Trains nothing."""
+    alone = len(runs) == 1 and runs[0].is_dir()
+    page_path = out or (runs[0] / "report.html" if alone else Path("report.html"))
+    if page_path.is_dir():
+        raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
+    from featherweight.record import write_text
+    from featherweight.report import page, read_story, sections, write_data, write_figures
+    from featherweight.report.export import folder_made
+
+    story = read_story(runs, data_dir=data_dir)
+    folder_made(page_path.absolute().parent, "--out")
+    parts = sections(story)
+    html = page(story, parts)
+    write_text(page_path, html)
+    written = write_figures(parts, figures) if figures else []
+    written += write_data(story, parts, data_out) if data_out else []
+    if as_json:
+        size = len(html.encode())
+        files = [str(path) for path in written]
+        print_json({"page": str(page_path), "bytes": size, "runs": len(story.runs), "missing": story.missing,
+                    "files": files})  # fmt: skip
+        return
+    for sentence in story.missing:
+        print(sentence)
+    many = f" and {len(written)} files" if written else ""
+    print(f"Wrote {page_path}{many}.")
