@@ -25,7 +25,7 @@ from featherweight.predict.answers import Answer
 from featherweight.predict.network import WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
-PER_KIND = {"calibrate": 16, "made": 40}
+PER_KIND = {"calibrate": 14, "made": 32}
 SEEDS = {"calibrate": 101, "made": 202}
 BINS = 15
 
