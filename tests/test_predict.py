@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.predict import answered, calibration_error, fitted, pictures, right
+from benchmarks.predict import BEGIN, END, PAGE, answered, calibration_error, fitted, pictures, right, table
 from benchmarks.wild.glyphs import drawn, from_style, thinned
 from benchmarks.wild.media import KINDS
 from benchmarks.wild.styles import STYLES
@@ -246,3 +246,8 @@ def test_thinning_leaves_lines_one_pixel_wide() -> None:
 
 def test_there_are_styles_of_every_digit() -> None:
     assert sorted(STYLES) == list(range(10)) and all(len(styles) >= 3 for styles in STYLES.values())
+
+
+def test_the_page_quotes_the_records() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.split(BEGIN)[1].split(END)[0].strip() == table()
