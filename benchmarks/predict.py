@@ -109,7 +109,7 @@ def calibrate() -> dict[str, Any]:
 
 def measure_made() -> dict[str, Any]:
     """Right, several and none, kind by kind; the calibration error of those with one digit; seconds a picture."""
-    made = list(pictures(load("mnist").test, sorted(KINDS), PER_KIND["made"], SEEDS["made"]))
+    made = list(pictures(load("mnist").test, sorted(KINDS), PER_KIND["made"], SEEDS["made"], largest=480))
     answers, seconds = answered(made)
     kinds: dict[str, dict[str, int]] = {}
     for answer, (kind, label, _) in zip(answers, made, strict=True):
