@@ -2,7 +2,8 @@
 
 `python -m benchmarks.predict calibrate` fits the temperature on pictures of training digits and writes it beside the
 weights. `made` reads pictures of test digits and writes results/predict/made.json; `mnist` reads all 10,000 test digits
-as files of 28 x 28 and writes results/predict/mnist.json. All take MNIST from FEATHERWEIGHT_DATA.
+as files of 28 x 28 and writes results/predict/mnist.json; `page` brings docs/predict.md up to date. All take MNIST
+from FEATHERWEIGHT_DATA.
 """
 
 import argparse
@@ -25,7 +26,10 @@ from featherweight.predict.answers import Answer
 from featherweight.predict.network import WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
-PER_KIND = {"calibrate": 16, "made": 40}
+PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
+BEGIN = "<!-- begin: written by `python -m benchmarks.predict page` -->"
+END = "<!-- end: written by `python -m benchmarks.predict page` -->"
+PER_KIND = {"calibrate": 14, "made": 32}
 SEEDS = {"calibrate": 101, "made": 202}
 BINS = 15
 
@@ -105,7 +109,7 @@ def calibrate() -> dict[str, Any]:
 
 def measure_made() -> dict[str, Any]:
     """Right, several and none, kind by kind; the calibration error of those with one digit; seconds a picture."""
-    made = list(pictures(load("mnist").test, sorted(KINDS), PER_KIND["made"], SEEDS["made"]))
+    made = list(pictures(load("mnist").test, sorted(KINDS), PER_KIND["made"], SEEDS["made"], largest=480))
     answers, seconds = answered(made)
     kinds: dict[str, dict[str, int]] = {}
     for answer, (kind, label, _) in zip(answers, made, strict=True):
@@ -146,10 +150,38 @@ def measure_mnist() -> dict[str, Any]:
     }
 
 
+def table(results: Path = RESULTS) -> str:
+    """What docs/predict.md quotes of the records."""
+    made, mnist = (json.loads((results / f"{name}.json").read_text()) for name in ("made", "mnist"))
+    lines = ["| pictures | number | right | several found | none found |", "|---|--:|--:|--:|--:|"]
+    for kind, row in sorted(made["kinds"].items()):
+        what = (KINDS[kind].__doc__ or "").splitlines()[0].rstrip(".")
+        share = 100 * row["right"] / row["pictures"]
+        lines.append(f"| `{kind}`: {what} | {row['pictures']} | {share:.1f} % | {row['several']} | {row['none']} |")
+    all_of = 100 * made["right"] / made["pictures"]
+    lines.append(f"| all | {made['pictures']} | **{all_of:.1f} %** | | |")
+    direct = 100 * mnist["right_from_arrays"] / mnist["pictures"]
+    read = 100 * mnist["right"] / mnist["pictures"]
+    return "\n".join(lines) + (
+        f"\n\nExpected calibration error of these: {100 * made['calibration_error']:.1f} points, at a temperature of"
+        f" {made['temperature']:.2f}. MNIST's {mnist['pictures']:,} test digits as files of 28 x 28: {read:.2f} %"
+        f" right; straight into the network: {direct:.2f} %."
+    )
+
+
+def write_page(page: Path = PAGE) -> None:
+    """Bring the table in docs/predict.md up to date."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.split(BEGIN)[0] + f"{BEGIN}\n{table()}\n{END}" + text.split(END)[1], encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["calibrate", "made", "mnist"])
+    parser.add_argument("what", choices=["calibrate", "made", "mnist", "page"])
     what = parser.parse_args().what
+    if what == "page":
+        write_page()
+        return
     found = {"calibrate": calibrate, "made": measure_made, "mnist": measure_mnist}[what]()
     path = WEIGHTS / "calibration.json" if what == "calibrate" else RESULTS / f"{what}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

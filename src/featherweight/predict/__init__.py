@@ -8,7 +8,7 @@
 ...     page.save(f"{folder}/one.png")
 ...     [answer] = predict([f"{folder}/one.png"])
 >>> [(digit.name, digit.box) for digit in answer.digits]
-[('1', (186, 40, 205, 161))]
+[('1', (187, 40, 204, 161))]
 """
 
 from collections.abc import Callable, Iterable, Iterator

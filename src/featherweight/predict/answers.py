@@ -134,7 +134,8 @@ def _score(ink: Ink, found: list[Segment], chances: NDArray[np.float32]) -> floa
     """How far a reading is to be believed, 0 to 1."""
     edges, border = max(segment.edges for segment in found), sum(segment.border for segment in found)
     trust = ink.trust * (1.0 if max(segment.strength for segment in found) > PALE else 0.75)
-    trust *= (1.0 if border < BORDER else 0.2) * (1.0 if ink.drawn else 0.85**edges)
+    faded = 0.5 if ink.drawn and border < 2 * BORDER else 0.15
+    trust *= (1.0 if border < (BORDER if ink.drawn else BORDER / 3) else faded) * (1.0 if ink.drawn else 0.85**edges)
     share = 0.3 + 0.7 * min(1.0, sum(segment.mass for segment in found))
     several: float = 0.95 ** (len(found) - 1)
     return float(chances.max(1).mean()) * trust * share * several

@@ -22,7 +22,7 @@ PAPER = 1.5
 """How much more a photo's brightness says of the ink's side than the tail of its brightness does."""
 OTHER_SIDE = 0.5
 """The trust in the less likely side where there is hardly a doubt."""
-WINDOWS = (0.34, 0.14)
+WINDOWS = (0.26, 0.14)
 """Sides of the windows in which a photo's paper is looked for, in parts of the shorter side: strokes are narrower than
 the window, shadows are wider."""
 

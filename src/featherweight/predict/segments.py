@@ -12,6 +12,8 @@ Floats = NDArray[np.float32]
 
 INKED = 0.45
 """A place is ink from this part of the ink's level on; what is connected to it at two thirds of that is too."""
+SMALLEST, SMALLEST_PX = 0.02, 5
+"""No digit is smaller than this part of the picture's longer side, or than so many of its pixels."""
 SURROUNDINGS = 0.04
 """In a photo, what covers more of the picture's edges is a desk or a shadow."""
 
@@ -102,6 +104,9 @@ def segments(ink: Ink) -> list[Segment]:
     if not pieces:
         return []
     pieces = _without_specks(pieces)
+    least = max(SMALLEST_PX * ink.scale, SMALLEST * max(contrast.shape))
+    if max(max(piece.height, piece.width) for piece in pieces) < least:
+        return []
     # Ink that is left out counts, but a photo's surroundings are no ink.
     total = sum(piece.mass for piece in everything if ink.drawn or piece.border < SURROUNDINGS)
     total = max(total, sum(piece.mass for piece in pieces))
