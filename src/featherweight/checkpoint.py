@@ -114,11 +114,11 @@ def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
     targets = _tensors(state)
     tensors = take(packed, targets | (_slots_after_a_step(state.optimizer) if stepped else {}))
     slots: dict[int, dict[str, Tensor]] = {}
-    for name in tensors.keys() - targets.keys():
+    for name in sorted(tensors.keys() - targets.keys()):
         _, index, slot = name.split(".", 2)
         slots.setdefault(int(index), {})[slot] = tensors[name]
     groups = state.optimizer.state_dict()["param_groups"]
-    state.optimizer.load_state_dict({"state": dict(sorted(slots.items())), "param_groups": groups})
+    state.optimizer.load_state_dict({"state": slots, "param_groups": groups})
     for name, tensor in targets.items():
         tensor.detach().copy_(tensors[name])
     for name, value in counts.items():

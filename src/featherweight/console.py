@@ -11,8 +11,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from featherweight import data as datasets
 from featherweight import publish
 from featherweight.errors import InterruptedRunError, UsageError
@@ -22,7 +20,7 @@ from featherweight.progress import Done, Failed, shown
 from featherweight.record import Record, summarise
 from featherweight.run_folders import finished_runs, run_like, unfinished_run
 from featherweight.side_by_side import Task, carry_through, check, open_run, train_all
-from featherweight.verdicts import seeds_sentence, seeds_table, verdict_sentence, verdict_table
+from featherweight.verdicts import print_table, seeds_sentence, seeds_table, verdict_sentence, verdict_table
 
 STOPPED = (130, 143)
 """Exit statuses of what was asked to stop."""
@@ -44,7 +42,7 @@ def train_one(task: Task, as_json: bool) -> int:
     if as_json:
         print(json.dumps(run_json(record, run.folder), allow_nan=False))
     else:
-        Console().print(verdict_table(record))
+        print_table(verdict_table(record))
         print(verdict_sentence(record))
     return 0 if record.verdict.passed else 1
 
@@ -124,7 +122,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load_shown(data, directory=data_dir).source
-    return data if data in datasets.NAMES else str(Path(data).expanduser().resolve())
+    return data if data in datasets.NAMES else str(datasets.expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:
@@ -150,7 +148,7 @@ def _side_by_side(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], lis
 
 
 def _print_seeds(records: Sequence[Record], started: int = 0) -> None:
-    Console().print(seeds_table(records))
+    print_table(seeds_table(records))
     print(seeds_sentence(records, started or len(records)))
 
 

@@ -4,13 +4,14 @@ Two single-threaded runs side by side finish sooner than two after one another o
 """
 
 import multiprocessing
+import os
 import queue
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from featherweight import runs
 from featherweight.environment import cores, device_for
@@ -166,7 +167,7 @@ def _killed(tasks: Sequence[Task], running: dict[int, Any]) -> Iterator[Failed]:
         yield Failed(label=tasks[number].label, sentence=sentence, exit_status=128 - status if status < 0 else 1)
 
 
-def _work(task: Task, number: int, news: Any) -> None:
+def _work(task: Task, number: int, news: Any) -> NoReturn:
     """In the process of one task: train it, and put what happens on the queue."""
     try:
         with terminable():
@@ -179,3 +180,6 @@ def _work(task: Task, number: int, news: Any) -> None:
         traceback.print_exc()
         sentence = f"{type(problem).__name__}: {problem}"
         news.put((number, Failed(label=task.label, sentence=sentence, exit_status=1)))
+    news.close()
+    news.join_thread()
+    os._exit(0)  # all has been told, and taking PyTorch down would keep whoever stops waiting
