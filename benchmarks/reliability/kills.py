@@ -1,4 +1,4 @@
-"""`kill -9` at random instants of a training that saves after every step; taken up, each must end as one never killed."""
+"""`kill -9` at random instants of a training that saves after every step; taken up, each ends as if never killed."""
 
 import os
 import random

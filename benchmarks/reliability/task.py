@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from featherweight import checkpoint, runs
+from featherweight import checkpoint, environment, runs
 from featherweight.data import Data, digits, load
 from featherweight.experiment import Experiment, find
 from featherweight.record import read_record
@@ -96,9 +96,16 @@ def outcome(folder: Path) -> dict[str, Any]:
         row.pop("seconds")
     table = [line.rsplit(",", 1)[0] for line in (folder / "metrics.csv").read_text().splitlines()]
     weights = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
-    return {"record": record, "table": table, "weights": weights}
+    left: dict[str, Any] = json.loads(json.dumps({"record": record, "table": table, "weights": weights}))
+    return left
 
 
 def memory_mb() -> float:
     """The most memory that this process has taken so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> dict[str, str]:
+    """Where the trials were run."""
+    about = environment.describe(torch.device("cpu"), 1)
+    return {name: about[name] for name in ("system", "instructions", "python", "torch")}
