@@ -9,9 +9,8 @@ from featherweight.errors import UsageError
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "reliability"
 PAGE = ROOT / "docs" / "reliability.md"
-MARKS = tuple(
-    f"<!-- {edge}: figures, written by `python -m benchmarks.reliability --write` -->" for edge in ("begin", "end")
-)
+_BY = "figures, written by `python -m benchmarks.reliability --write`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 
 def text(page: str) -> str:
@@ -51,8 +50,8 @@ def _kills(row: dict[str, Any]) -> Cells:
 
 def _steps(row: dict[str, Any]) -> Cells:
     return (
-        f"left at each step of two epochs, {row['engine']} engine: {row['recipes']} recipes of all optimisers, schedules,"
-        " with and without averaging and augmentation",
+        f"left at each step of two epochs, {row['engine']} engine: {row['recipes']} recipes of all optimisers,"
+        " schedules, with and without averaging and augmentation",
         f"{row['places']:,}",
         f"{row['identical']:,} bit-identical",
     )
@@ -89,7 +88,7 @@ def _crowd(row: dict[str, Any]) -> Cells:
     return (
         "runs started at once, one output folder, one cold cache",
         f"{row['started']:,}",
-        f"{row['whole records']:,} whole records; {row['requests']:,} requests for the {row['files']} files of the data",
+        f"{row['whole records']:,} whole records; {row['requests']:,} requests for {row['files']} files of data",
     )
 
 
