@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.reliability.mutate import flipped
-from benchmarks.reliability.task import warmed
+from benchmarks.reliability.task import FAST, warmed
 from featherweight import runs
 from featherweight.checkpoint import before, load_state, save_state
 from featherweight.errors import FileError
@@ -22,7 +22,7 @@ from featherweight.trained import load_trained
 def trial(flips: int, truncations: int) -> list[dict[str, Any]]:
     """For each kind of file: how many damaged ones were refused, and how many were loaded as if nothing were."""
     experiment, data = warmed()
-    with TemporaryDirectory(prefix="damaged-") as name:
+    with TemporaryDirectory(prefix="damaged-", dir=FAST) as name:
         run = runs.start(experiment, data, out=Path(name), engine="torch", threads=1)
         path = run.folder / "state.safetensors"
         for state in runs.proceed(run):

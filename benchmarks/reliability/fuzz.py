@@ -19,6 +19,7 @@ import torch
 
 from benchmarks.reliability.hostile import idx_files, picture_files
 from benchmarks.reliability.mutate import mutated, signed
+from benchmarks.reliability.task import FAST
 from featherweight import record, tensors
 from featherweight.data import folder, idx
 from featherweight.errors import FeatherweightError
@@ -58,7 +59,7 @@ def trial(name: str, seconds: float, seed: int = 0) -> dict[str, Any]:
     reached: set[int] = set()
     tried = other = kept = 0
     file = str(module.__file__)
-    with TemporaryDirectory() as folder_name:
+    with TemporaryDirectory(dir=FAST) as folder_name:
         path = Path(folder_name) / "input.png"
         end = time.monotonic() + seconds
         while time.monotonic() < end:

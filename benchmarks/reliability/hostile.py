@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.reliability.mutate import mutated, signed
-from benchmarks.reliability.task import apart, memory_mb, train, warmed
+from benchmarks.reliability.task import FAST, apart, memory_mb, train, warmed
 from featherweight.data import folder as pictures_of
 from featherweight.data import idx
 from featherweight.errors import FeatherweightError
@@ -63,7 +63,7 @@ def idx_files() -> list[bytes]:
 
 
 def _idx(count: int) -> dict[str, Any]:
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir=FAST) as name:
         path = Path(name) / "file"
         kinds = idx_files()
         shapes: list[tuple[int | None, ...]] = [(None, 5, 7), (None,)]
@@ -97,7 +97,7 @@ def picture_files() -> dict[str, bytes]:
 
 
 def _pictures(count: int) -> dict[str, Any]:
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir=FAST) as name:
         root = Path(name)
         files = picture_files()
         for label in ("a", "b"):
@@ -117,7 +117,7 @@ def _pictures(count: int) -> dict[str, Any]:
 
 def _weights(count: int) -> dict[str, Any]:
     """Half of them with the digest made good, so that what lies behind it is tried too."""
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(dir=FAST) as name:
         train(Path(name), "torch")
         folder = Path(name) / "tiny-seed0"
         path = folder / "weights.safetensors"

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability.task import LEFT, forked, go_on, outcome, told, train, warmed
+from benchmarks.reliability.task import FAST, LEFT, forked, go_on, outcome, told, train, warmed
 from featherweight.errors import UsageError
 
 
@@ -17,7 +17,7 @@ def trial(kills: int, engine: str, seed: int = 0) -> dict[str, Any]:
     """So many killed runs on one engine: how many ended identical, and where the kills fell."""
     draws = random.Random(seed)
     warmed()
-    with TemporaryDirectory(prefix="killed-") as name:
+    with TemporaryDirectory(prefix="killed-", dir=FAST) as name:
         root = Path(name)
         told(*forked(lambda: train(root / "first", engine)))
         started = time.perf_counter()

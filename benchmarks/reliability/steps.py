@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.reliability.task import warmed
+from benchmarks.reliability.task import FAST, warmed
 from featherweight import engine as engines
 from featherweight.checkpoint import load_state, save_state
 from featherweight.data import Data
@@ -50,7 +50,7 @@ def trial(engine: str, every: int = 1) -> dict[str, Any]:
     data = small()
     chosen = list(recipes())[::every]
     same = 0
-    with TemporaryDirectory(prefix="steps-") as name:
+    with TemporaryDirectory(prefix="steps-", dir=FAST) as name:
         for recipe in chosen:
             same += sum(_identical(recipe, data, engine, Path(name)))
     return {"engine": engine, "recipes": len(chosen), "places": EVENTS * len(chosen), "identical": same}
