@@ -103,6 +103,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     """All that a finished run left, without what no two runs share: seconds."""
     record = read_record(folder).to_json()
     record.pop("train_seconds")
+    record["environment"].pop("commit")  # somebody may commit while a trial goes on
     for row in record["epochs"]:
         row.pop("seconds")
     table = [line.rsplit(",", 1)[0] for line in (folder / "metrics.csv").read_text().splitlines()]
