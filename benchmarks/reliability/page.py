@@ -22,11 +22,12 @@ def text(page: str) -> str:
 
 
 def figures() -> str:
-    """The table: a line for each row of each record."""
+    """The table: a line for each row of each record that there is."""
     lines = ["| what was tried | how often | what came of it |", "|---|--:|---|"]
     for name, write in WRITERS.items():
-        lines += [f"| {' | '.join(write(row))} |" for row in _record(name)["rows"]]
-    about = _record("kills")
+        if (RESULTS / f"{name}.json").exists():
+            lines += [f"| {' | '.join(write(row))} |" for row in _record(name)["rows"]]
+    about = _record("hostile")
     lines += ["", f"On {about['system']}, {about['instructions']}, Python {about['python']}, PyTorch {about['torch']}."]
     return "\n".join(lines)
 
