@@ -12,7 +12,7 @@ SOURCE = ROOT / "src" / "featherweight"
 
 LAYERS = [
     {"errors", "budget", "recipe", "record", "claims"},
-    {"augment", "homographies", "layers", "anatomy", "schedule", "data"},
+    {"augment", "homographies", "layers", "anatomy", "schedule", "data", "tensors"},
     {"engine"},
     {"train", "checkpoint"},
     {"experiment", "ladders"},

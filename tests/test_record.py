@@ -1,4 +1,5 @@
 import json
+import os
 import statistics
 from dataclasses import asdict
 from pathlib import Path
@@ -90,3 +91,30 @@ def test_statistics_over_seeds() -> None:
     assert summarise(runs[:1]).standard_deviation == 0.0
     with pytest.raises(UsageError, match="no finished run"):
         summarise([])
+
+
+def test_rows_must_be_numbers_and_in_order(tmp_path: Path) -> None:
+    write_record(record(), tmp_path / "record.json")
+    values = json.loads((tmp_path / "record.json").read_text())
+    wrong = {"test_accuracy": ("99", True, None, float("nan"), float("inf")), "epoch": (0, 2), "seconds": ([],)}
+    for name, choices in wrong.items():
+        for value in choices:
+            changed = {**values, "epochs": [values["epochs"][0] | {name: value}, values["epochs"][1]]}
+            (tmp_path / "record.json").write_text(json.dumps(changed))
+            with pytest.raises(FileError, match="is not a record of a run"):
+                read_record(tmp_path)
+
+
+def test_a_record_is_a_file_of_bounded_size_and_depth(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    with path.open("wb") as file:
+        file.truncate((1 << 24) + 1)
+    with pytest.raises(FileError, match="one is a file of up to 16,777,216 bytes"):
+        read_record(tmp_path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(FileError, match="cannot be read as a record"):
+        read_record(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FileError, match="is no record of a run"):
+        read_record(tmp_path)

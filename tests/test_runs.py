@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 import toy
 from featherweight import runs
 from featherweight.data import Data
-from featherweight.errors import InterruptedRunError, UsageError
+from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiment import Experiment, fingerprint
 from featherweight.record import read_record
 from featherweight.run_folders import finished_runs, new_folder
@@ -38,7 +38,7 @@ def _stopped(home: Path, after: int) -> Path:
     events = runs.proceed(run)
     for _ in islice(events, after):
         pass
-    runs.save_state(run.state, runs._identity(run.record), run.folder / "state.safetensors")
+    runs.save_state(run.state, runs.identity(run.record), run.folder / "state.safetensors")
     events.close()
     return run.folder
 
@@ -94,7 +94,7 @@ def test_a_folder_belongs_to_one_process(home: Path) -> None:
     with pytest.raises(UsageError, match="is being trained by another process"):
         next(runs.proceed(runs.resume(run.folder)))
     events.close()
-    assert len(list(runs.proceed(runs.resume(run.folder)))) == 15  # all of it: nothing was saved since the start
+    assert len(list(runs.proceed(runs.resume(run.folder)))) == 14  # whoever goes away leaves the state saved
 
 
 def test_a_changed_network_budget_or_recipe_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,9 +111,10 @@ def test_a_changed_network_budget_or_recipe_is_named(home: Path, monkeypatch: py
         "budget": replace(same, budget=replace(same.budget, accuracy=0)),
         "recipe": replace(same, recipe=replace(same.recipe, lr=0.2)),
     }
+    named = {"network": "network", "budget": "budget.accuracy", "recipe": "recipe.lr"}
     for name, changed in changes.items():
         monkeypatch.setattr(runs, "find", lambda _, changed=changed: changed)
-        with pytest.raises(UsageError, match=rf"this has changed: {name} \(was"):
+        with pytest.raises(UsageError, match=rf"this has changed: {named[name]} \(was [^;]*\)\. Put it back"):
             runs.resume(folder)
 
 
@@ -141,3 +142,124 @@ def test_fingerprints_tell_settings_apart() -> None:
 def test_new_folders_are_numbered(tmp_path: Path) -> None:
     names = [new_folder(tmp_path / "a b", "f3-seed0").name for _ in range(3)]
     assert names == ["f3-seed0", "f3-seed0-2", "f3-seed0-3"]
+
+
+@pytest.mark.parametrize("after", [4, 14])
+def test_stopping_in_an_evaluation_saves_and_is_taken_up_there(
+    home: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 4 steps the first epoch is evaluated; after the third epoch's, the training images are."""
+    monkeypatch.setattr("featherweight.train.EVALUATION_BATCH", 20)
+    whole = _start(home)
+    assert len(list(runs.proceed(whole))) == 15
+    run = _start(home)
+    asked: list[int] = []
+    monkeypatch.setattr(runs, "stop_signals", lambda: _as_context(asked))
+    count, judge = 0, run.judge
+
+    def scores(images: Tensor) -> Tensor:
+        nonlocal count
+        count += 1
+        asked.extend([2] * (count == calls))
+        return judge.scores(images)
+
+    calls = {4: 1, 14: 3 * 2 + 1}[after]  # 23 test images take two batches
+    run.judge = replace(judge, scores=scores)
+    with pytest.raises(InterruptedRunError) as caught:
+        list(runs.proceed(run))
+    assert caught.value.exit_status == 130 and count == calls
+    monkeypatch.setattr(runs, "stop_signals", lambda: _as_context([]))
+    again = runs.resume(run.folder)
+    assert (again.state.epoch, again.state.step) == ((0, 4) if after == 4 else (3, 0))
+    for _ in runs.proceed(again):
+        pass
+    assert _rows(run.folder) == _rows(whole.folder)
+    assert (run.folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
+
+
+def test_what_killed_processes_left_is_swept(home: Path) -> None:
+    folder = _stopped(home, 5)
+    (folder / ".state.safetensors.123.part").write_bytes(b"half")
+    (folder / ".lock").write_bytes(b"")
+    for _ in runs.proceed(runs.resume(folder)):
+        pass
+    left = ["metrics.csv", "record.json", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == left
+    (folder / "state.safetensors").write_bytes(b"killed before this was removed")
+    (folder / "state.before.safetensors").write_bytes(b"")
+    (folder / ".lock").write_bytes(b"")
+    with pytest.raises(UsageError, match="is finished"):
+        runs.resume(folder)
+    assert sorted(path.name for path in folder.iterdir()) == left
+
+
+def test_a_run_that_another_process_has_trained_meanwhile_is_refused(home: Path) -> None:
+    folder = _stopped(home, 5)
+    first, second = runs.resume(folder), runs.resume(folder)
+    next(runs.proceed(first))
+    with pytest.raises(UsageError, match="Another process has trained the run of .* since it was read; try again"):
+        next(runs.proceed(second))
+    for _ in runs.proceed(first):  # the same process goes on as often as it likes
+        pass
+    assert read_record(folder).finished
+
+
+def test_a_damaged_state_is_told_and_the_one_before_leads_to_the_same_end(home: Path) -> None:
+    whole = _start(home)
+    assert len(list(runs.proceed(whole))) == 15
+    folder = _stopped(home, 7)
+    path = folder / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    again = runs.resume(folder)
+    assert any("state before it is taken" in line for line in again.introduction())
+    for _ in runs.proceed(again):
+        pass
+    assert (folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
+
+
+def test_a_run_without_any_state_begins_anew_and_says_so(home: Path) -> None:
+    folder = _stopped(home, 7)
+    for path in folder.glob("state*"):
+        path.unlink()
+    again = runs.resume(folder)
+    assert again.state.step == 0 and "holds no state; the run begins anew" in again.introduction()[0]
+
+
+def test_what_must_be_the_same_is_compared_with_the_record_too(home: Path) -> None:
+    folder = _stopped(home, 0)
+    for path in folder.glob("state*"):
+        path.unlink()
+    record = json.loads((folder / "record.json").read_text())
+    changes = {"torch": "1.0", "instructions": "SSE", "threads": 2, "device": "cuda"}
+    for name, value in changes.items():
+        changed = record | {"environment": record["environment"] | {name: value}}
+        (folder / "record.json").write_text(json.dumps(changed))
+        if name == "threads":  # taken from the record, so what it says is what it is
+            assert runs.resume(folder).record.environment["threads"] == 2
+            continue
+        with pytest.raises(UsageError, match=rf"this has changed: {name} \(was {value}, is "):
+            runs.resume(folder)
+    for name, value in {"data": record["data"] | {"test": 24}, "budget": record["budget"] | {"held": 2}}.items():
+        (folder / "record.json").write_text(json.dumps(record | {name: value}))
+        with pytest.raises(UsageError, match=rf"this has changed: {name}\.(test|held) \(was (24|2), is (23|1)\)\. Put"):
+            runs.resume(folder)
+
+
+def test_a_state_where_the_run_never_is_is_refused(home: Path) -> None:
+    folder = _stopped(home, 1)
+    run = runs.resume(folder)
+    run.state.seen = 17
+    runs.save_state(run.state, runs.identity(run.record), folder / "state.safetensors")
+    with pytest.raises(FileError, match=r"is of epoch 1, step 1, 17 images, where this run never is \(3 epochs of 53"):
+        runs.resume(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _start(home)
+
+    def refuse(*_: object) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("os.open", refuse)
+    with pytest.raises(FileError, match=r"nothing can be written there \(Read-only file system\)"):
+        next(runs.proceed(run))

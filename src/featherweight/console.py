@@ -4,49 +4,67 @@ Each function here prints, and gives the exit status of its verb.
 """
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from featherweight import data as datasets
 from featherweight import publish
-from featherweight.errors import UsageError
+from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiment import rungs
 from featherweight.fetch import load_shown
 from featherweight.progress import Done, Failed, shown
 from featherweight.record import Record, summarise
-from featherweight.run_folders import finished_runs, unfinished_run
+from featherweight.run_folders import finished_runs, run_like, unfinished_run
 from featherweight.side_by_side import Task, carry_through, check, open_run, train_all
-from featherweight.verdicts import seeds_sentence, seeds_table, verdict_sentence, verdict_table
+from featherweight.verdicts import print_table, seeds_sentence, seeds_table, verdict_sentence, verdict_table
+
+STOPPED = (130, 143)
+"""Exit statuses of what was asked to stop."""
 
 
 def train_one(task: Task, as_json: bool) -> int:
     """Train in this process; 0 when the verdict is passed, 1 when it is not."""
     to = sys.stderr if as_json else sys.stdout
     run = open_run(task)
-    for line in [*run.introduction(), f"run folder {run.folder}"]:
-        print(line, file=to, flush=True)
-    with shown(to, labels=False) as show:
-        for event in carry_through(task, run):
-            show(event)
+    try:
+        for line in [*run.introduction(), f"run folder {run.folder}"]:
+            print(line, file=to, flush=True)
+        with shown(to, labels=False) as show:
+            for event in carry_through(task, run):
+                show(event)
+    except BrokenPipeError as problem:  # nobody reads any more; the state has been saved
+        raise InterruptedRunError(signal.SIGPIPE, run.folder) from problem
     record = run.record
     if as_json:
         print(json.dumps(run_json(record, run.folder), allow_nan=False))
     else:
-        Console().print(verdict_table(record))
+        print_table(verdict_table(record))
         print(verdict_sentence(record))
     return 0 if record.verdict.passed else 1
 
 
 def train_several(tasks: Sequence[Task], as_json: bool) -> int:
-    """Train side by side; 0 when every run passed, 1 when one did not, the error's status when one could not."""
-    for line in check(tasks[0]):
+    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones taken up.
+
+    0 when every run passed, 1 when one did not, the error's status when one could not.
+    """
+    like = check(tasks[0])
+    kept = {task.seed: one for task in tasks if (one := run_like(like.record, task.out, task.seed, finished=True))}
+    rest = [
+        replace(task, resume=stopped and stopped[0])
+        for task in tasks
+        if task.seed not in kept
+        for stopped in [run_like(like.record, task.out, task.seed, finished=False)]
+    ]
+    told = [f"seed {seed} is finished in {folder}, and its record counts" for seed, (folder, _) in kept.items()]
+    for line in [*like.introduction(), *told]:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
-    done, failed = _side_by_side(tasks, as_json)
+    done, failed = _side_by_side(rest, as_json) if rest else ([], [])
+    done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
     done.sort(key=lambda one: one.record.seed)
     records = [one.record for one in done]
     if as_json:
@@ -83,6 +101,8 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
         for taken_up in [unfinished_run(rung, out, seed, source)]
     ]
     done, failed = _side_by_side(tasks, as_json=False) if tasks else ([], [])
+    if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
+        return stopped[0]
     for one in done:
         have[one.record.experiment].append(one.record)
     for rung in ladder:
@@ -102,7 +122,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load_shown(data, directory=data_dir).source
-    return data if data in datasets.NAMES else str(Path(data).expanduser().resolve())
+    return data if data in datasets.NAMES else str(datasets.expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:
@@ -128,7 +148,7 @@ def _side_by_side(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], lis
 
 
 def _print_seeds(records: Sequence[Record], started: int = 0) -> None:
-    Console().print(seeds_table(records))
+    print_table(seeds_table(records))
     print(seeds_sentence(records, started or len(records)))
 
 

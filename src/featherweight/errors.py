@@ -7,7 +7,7 @@ FeatherweightError            1   never raised itself
 ├── DataError                 3   data could not be had, or does not match its digest
 ├── FileError                 4   a model, checkpoint or picture is not what it should be
 ├── TrainingError             1   training broke down: the loss is not a number
-└── InterruptedRunError  130/143  stopped by Ctrl-C or SIGTERM; the state is saved
+└── InterruptedRunError  130/143  stopped by Ctrl-C or SIGTERM (141: by a closed pipe); the state is saved
 ```
 
 Every message is one sentence or two: what was given and where, what is allowed, what to do.

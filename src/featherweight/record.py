@@ -4,7 +4,9 @@ All accuracies are percents of the whole set they were measured on, computed as 
 9,940 of 10,000 is exactly the 99.4 that a budget names.
 """
 
+import errno
 import json
+import math
 import os
 import statistics
 from collections.abc import Sequence
@@ -18,6 +20,8 @@ from featherweight.recipe import Recipe
 
 FORMAT = 1
 """Of record files; raised when an older reader would misread a newer record."""
+LARGEST = 1 << 24
+"""Bytes; no longer record is read."""
 
 
 def percent(correct: int, total: int) -> float:
@@ -111,16 +115,31 @@ def _require_readable(record: Record) -> None:
     for name, value, kind in found:
         if not isinstance(value, kind):
             raise TypeError(f"{name} is {value!r}")
+    for number, row in enumerate(record.rows, start=1):
+        require_row(row, number)
+
+
+def require_row(row: Row, number: int) -> None:
+    """Raise TypeError or ValueError unless the row is that of this epoch and its figures are numbers."""
+    for name, value in asdict(row).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} of epoch {number} is {value!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"{name} of epoch {number} is {value}")
+    if row.epoch != number:
+        raise ValueError(f"the row of epoch {number} says that it is of epoch {row.epoch}")
 
 
 def read_record(path: Path) -> Record:
     """The record in a run folder or file; FileError says what is wrong with it."""
     file = path / "record.json" if path.is_dir() else path
     try:
+        if not file.exists():
+            raise UsageError(f"There is no run at {path}: {file} does not exist; name the folder of a run.")
+        if not file.is_file() or file.stat().st_size > LARGEST:  # opening a pipe would wait for ever
+            raise FileError(f"{file} is no record of a run: one is a file of up to {LARGEST:,} bytes.")
         values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as problem:
-        raise UsageError(f"There is no run at {path}: {file} does not exist; name the folder of a run.") from problem
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise FileError(f"{file} cannot be read as a record: {problem}.") from problem
     return Record.from_json(values, str(file))
 
@@ -130,20 +149,47 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`, for bytes."""
+def write_bytes(path: Path, content: bytes, keep: Path | None = None) -> None:
+    """As `write_text`, for bytes. What was there goes to `keep`, where that is given, once the new file is whole."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         part.replace(path)
+        _flush_names(path.parent)
     except OSError as problem:
         part.unlink(missing_ok=True)
         raise FileError(
-            f"{path} could not be written ({problem.strerror}); what it held before is still there."
+            f"{path} could not be written ({problem.strerror}); what it held before is still there. Make room, or name"
+            " a folder that can be written."
         ) from problem
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _flush_names(folder: Path) -> None:
+    """Put a folder's names on the disk, without which a rename may not outlive a power cut."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:  # a file system that has no such thing
+            raise
+    finally:
+        os.close(handle)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process had begun to write into this folder; for whoever alone writes there."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
 
 
 def write_record(record: Record, path: Path) -> None:

@@ -1,10 +1,14 @@
 """Run folders: making one that nobody else has, and finding the runs that an experiment has left."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from featherweight.errors import UsageError
+from featherweight.checkpoint import before
+from featherweight.data import locked
+from featherweight.errors import FileError, UsageError
 from featherweight.experiment import Experiment, fingerprint
 from featherweight.record import Record, read_record
 
@@ -26,6 +30,29 @@ def new_folder(out: Path, name: str) -> Path:
         raise UsageError(
             f"No run folder can be made in {out} ({problem.strerror}); name another with --out."
         ) from problem
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A run's folder for this process alone; UsageError when another has it, FileError when nothing can be written."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / ".lock", wait=False))
+        except BlockingIOError as problem:
+            raise UsageError(
+                f"The run of {folder} is being trained by another process; wait for it to end."
+            ) from problem
+        except OSError as problem:
+            raise FileError(
+                f"The run of {folder} cannot go on: nothing can be written there ({problem.strerror})."
+            ) from problem
+        yield
+
+
+def states(folder: Path) -> tuple[int, ...]:
+    """When the states in a run's folder were written, in nanoseconds; () where there is none."""
+    path = folder / "state.safetensors"
+    return tuple(one.stat().st_mtime_ns for one in (path, before(path)) if one.exists())
 
 
 def finished_runs(experiment: Experiment, folders: Sequence[Path], seeds: Iterable[int], source: str) -> list[Record]:
@@ -53,6 +80,20 @@ def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str)
         record = read_record(path)
         if not record.finished and _is_of(record, experiment, seed, source):
             return path
+    return None
+
+
+def run_like(like: Record, folder: Path, seed: int, *, finished: bool) -> tuple[Path, Record] | None:
+    """A run of that seed in the folder, and its record, that is otherwise of the same experiment, data and engine."""
+
+    def settings(record: Record) -> Any:
+        parts = (record.experiment, record.network, record.recipe, record.budget, record.data, record.engine)
+        return json.loads(json.dumps(parts))
+
+    for path in sorted(folder.glob(f"*-seed{seed}*/record.json")):
+        record = read_record(path)
+        if (record.seed, record.finished) == (seed, finished) and settings(record) == settings(like):
+            return path.parent, record
     return None
 
 

@@ -6,6 +6,7 @@ runs/f3-seed0/
   metrics.csv           the same epochs as a table
   weights.safetensors   the kept weights, with what is needed to use them; written at the end
   state.safetensors     the exact state while the run is under way; gone when it is finished
+  state.before.safetensors   the state before that one, for when it is damaged
 ```
 """
 
@@ -14,26 +15,25 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from featherweight import engine as engines
 from featherweight import environment
 from featherweight.anatomy import parameters_by_layer
-from featherweight.checkpoint import load_state, save_state
-from featherweight.data import Data, locked
+from featherweight.checkpoint import load_state, remove_states, require_same, save_state
+from featherweight.data import Data
 from featherweight.engine import Engine
-from featherweight.errors import InterruptedRunError, UsageError
+from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiment import Experiment, check_network, find, fingerprint
-from featherweight.record import Record, Row, percent, read_record, write_record, write_text
-from featherweight.run_folders import new_folder
+from featherweight.record import Record, Row, percent, read_record, remove_parts, write_record, write_text
+from featherweight.run_folders import held, new_folder, states
 from featherweight.stop import stop_signals
-from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, evaluate, fit
+from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, evaluate, fit, steps_in_epoch
 from featherweight.trained import data_of, save_weights
 
 SAVE_SECONDS = 30.0
@@ -52,6 +52,10 @@ class Run:
     engine: Engine
     judge: Engine
     """Executes the kept network: the average, where there is one."""
+    note: str = ""
+    """What there is to say of how it was taken up."""
+    found: tuple[int, ...] = ()
+    """What the states in the folder were when it was taken up; nobody may have written others since."""
 
     def introduction(self) -> list[str]:
         """What is said before the first step: how the data was had, what is trained, where it is saved."""
@@ -64,7 +68,7 @@ class Run:
             f" {len(self.data.train.labels):,} images of {self.data.name}{kept}, batch {recipe.batch}"
         )
         how = f"{record.engine} engine on {record.environment['device']}, {threads} thread{'s' * (threads > 1)}"
-        return [line for line in (self.data.note, self.engine.note, what, how) if line]
+        return [line for line in (self.data.note, self.engine.note, self.note, what, how) if line]
 
 
 def start(
@@ -90,20 +94,38 @@ def start(
 def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None) -> Run:
     """The run of that folder where it was left, by default on the kind of device it was on.
 
-    Raises UsageError when it is finished, or names what has changed since.
+    Raises UsageError when it is finished, or names what has changed since; FileError when no whole state is left.
     """
+    found = states(folder)
     record = read_record(folder)
     if record.finished:
+        with held(folder):  # a process that was killed at its very end left these
+            remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
     experiment = experiment_of(record)
     data = data_of(record, data_dir)
     device, threads = device or record.environment["device_type"], record.environment["threads"]
     run = prepare(experiment, data, seed=record.seed, engine=record.engine, device=device, threads=threads)
-    run.folder = folder
-    if (folder / "state.safetensors").exists():
-        load_state(run.state, _identity(run.record), folder / "state.safetensors")
+    require_same(identity(record), identity(run.record), folder)
+    run.folder, run.found = folder, found
+    if found:
+        run.note = load_state(run.state, identity(run.record), folder / "state.safetensors")
+        _require_reached(run)
         run.record = replace(run.record, rows=tuple(run.state.rows), train_seconds=run.state.train_seconds)
+    elif record.rows:
+        run.note = f"{folder} holds no state; the run begins anew and comes to the same end."
     return run
+
+
+def _require_reached(run: Run) -> None:
+    """Raise FileError unless the run's recipe and data lead through the place where its state is."""
+    state, recipe, images = run.state, run.experiment.recipe, len(run.data.train.labels)
+    steps = steps_in_epoch(run.data, recipe) if state.epoch < recipe.epochs else 0
+    if state.epoch > recipe.epochs or state.step > steps or state.seen != min(images, state.step * recipe.batch):
+        raise FileError(
+            f"The state in {run.folder} is of epoch {state.epoch + 1}, step {state.step:,}, {state.seen:,} images,"
+            f" where this run never is ({recipe.epochs} epochs of {images:,} images); start the run anew."
+        )
 
 
 def prepare(
@@ -169,7 +191,7 @@ def prepare(
     )
 
 
-def _identity(record: Record) -> dict[str, Any]:
+def identity(record: Record) -> dict[str, Any]:
     """What must be the same for a run to go on bit for bit."""
     parts = {
         "experiment": record.experiment,
@@ -190,35 +212,50 @@ def _identity(record: Record) -> dict[str, Any]:
 def proceed(run: Run) -> Iterator[State]:
     """Train to the end, yielding the state after every step and every epoch; then `run.record` is finished.
 
-    Saves at the start, after each epoch and every 30 s. Ctrl-C and SIGTERM end the step under way, save, and raise
-    InterruptedRunError.
+    Saves at the start, after each epoch, every 30 s, and when whoever iterates goes away. Ctrl-C and SIGTERM end the
+    step or the batch of an evaluation under way, save, and raise InterruptedRunError.
     """
-    path = run.folder / "state.safetensors"
-    identity = _identity(run.record)
-    with _held(run.folder), stop_signals() as stopped:
-        save_state(run.state, identity, path)
+    path, same = run.folder / "state.safetensors", identity(run.record)
+    with held(run.folder), stop_signals() as stopped:
+        if states(run.folder) != run.found:
+            raise UsageError(f"Another process has trained the run of {run.folder} since it was read; try again.")
+        remove_parts(run.folder)
+        save_state(run.state, same, path)
         saved = time.monotonic()
-        for state in fit(run.state, run.data, run.experiment.recipe, run.record.seed, run.engine, run.judge):
-            if state.step == 0:
-                _write_rows(run)
-            if state.step == 0 or time.monotonic() - saved > SAVE_SECONDS:
-                save_state(state, identity, path)
-                saved = time.monotonic()
-            yield state
-            if stopped:
-                save_state(state, identity, path)
-                raise InterruptedRunError(stopped[0], run.folder)
-        _finish(run)
+        judge = _stoppable(run.judge, stopped)
+        try:
+            for state in fit(run.state, run.data, run.experiment.recipe, run.record.seed, run.engine, judge):
+                if state.step == 0:
+                    _write_rows(run)
+                if state.step == 0 or time.monotonic() - saved > SAVE_SECONDS:
+                    save_state(state, same, path)
+                    saved = time.monotonic()
+                yield state
+                if stopped:
+                    raise _StopError
+            _finish(run, judge)
+        except (_StopError, GeneratorExit) as left:
+            save_state(run.state, same, path)
+            if isinstance(left, GeneratorExit):
+                raise
+            raise InterruptedRunError(stopped[0], run.folder) from None
+        finally:
+            run.found = states(run.folder)
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """The run's folder for this process alone; UsageError when another has it."""
-    try:
-        with locked(folder / ".lock", wait=False):
-            yield
-    except BlockingIOError as problem:
-        raise UsageError(f"The run of {folder} is being trained by another process; wait for it to end.") from problem
+class _StopError(Exception):
+    """The run has been asked to stop, and its state is one to go on from."""
+
+
+def _stoppable(judge: Engine, stopped: list[int]) -> Engine:
+    """The engine, which raises _StopError between two batches of an evaluation, for a whole one takes too long."""
+
+    def scores(images: Tensor) -> Tensor:
+        if stopped:
+            raise _StopError
+        return judge.scores(images)
+
+    return replace(judge, scores=scores)
 
 
 def _write_rows(run: Run) -> None:
@@ -231,13 +268,13 @@ def _write_rows(run: Run) -> None:
     write_text(run.folder / "metrics.csv", table.getvalue())
 
 
-def _finish(run: Run) -> None:
+def _finish(run: Run, judge: Engine) -> None:
     """Weights, the accuracy on the training images as they are, the finished record; the state is no longer needed."""
-    _, correct = evaluate(run.judge, run.data.train, run.data.mean, run.data.std)
+    _, correct = evaluate(judge, run.data.train, run.data.mean, run.data.std)
     save_weights(run.state.kept, run.record, run.folder / "weights.safetensors")
     run.record = replace(run.record, clean_train_accuracy=percent(correct, len(run.data.train.labels)), finished=True)
     write_record(run.record, run.folder / "record.json")
-    (run.folder / "state.safetensors").unlink(missing_ok=True)
+    remove_states(run.folder / "state.safetensors")
 
 
 def experiment_of(record: Record) -> Experiment:

@@ -4,13 +4,14 @@ Two single-threaded runs side by side finish sooner than two after one another o
 """
 
 import multiprocessing
+import os
 import queue
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from featherweight import runs
 from featherweight.environment import cores, device_for
@@ -18,11 +19,13 @@ from featherweight.errors import FeatherweightError
 from featherweight.experiment import Experiment, find
 from featherweight.fetch import load_shown
 from featherweight.progress import Done, Event, Failed, Progress
-from featherweight.stop import stop_signals
+from featherweight.stop import stop_signals, terminable
 from featherweight.train import steps_in_epoch
 
 SHOW_SECONDS = 0.2
 """Progress is told at most this often; reading the running loss makes a GPU wait."""
+WAIT_SECONDS = 0.2
+"""Whoever waits for news looks this often whether it has been asked to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,8 @@ class Task:
         return str(self.resume) if self.resume else f"{self.experiment} seed {self.seed}"
 
 
-def check(task: Task) -> list[str]:
-    """What can be wrong with a task is raised here, once, before processes are started; else its introduction."""
+def check(task: Task) -> runs.Run:
+    """What can be wrong with a task is raised here, once, before processes are started; else what it would be."""
     experiment = _experiment(task)
     return runs.prepare(
         experiment,
@@ -56,7 +59,7 @@ def check(task: Task) -> list[str]:
         engine=task.engine,
         device=task.device,
         threads=task.threads or 1,
-    ).introduction()
+    )
 
 
 def _experiment(task: Task) -> Experiment:
@@ -112,7 +115,7 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     """Train every task, one a core (or one on a GPU) at once, yielding what happens as it happens.
 
     A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started; those under way save
-    their state and end as `Failed`, each with the sentence that says how to take it up.
+    their state and end as `Failed`, each with the sentence that says how to take it up, and so do those not begun.
     """
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
@@ -133,18 +136,27 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
                     for process in running.values():
                         process.terminate()
                 try:
-                    number, event = news.get(timeout=1.0)
+                    number, event = news.get(timeout=WAIT_SECONDS)
                     if isinstance(event, Done | Failed):
                         running.pop(number).join()
-                    yield event
+                    yield _as_asked(event, stopped)
                 except queue.Empty:
                     pass
-                yield from _killed(tasks, running)
+                yield from (_as_asked(event, stopped) for event in _killed(tasks, running))
+            for _, task in waiting:
+                yield Failed(label=task.label, sentence="Not begun.", exit_status=128 + stopped[0])
     finally:
         for process in running.values():
             process.terminate()
         for process in running.values():
             process.join()
+
+
+def _as_asked(event: Event, stopped: list[int]) -> Event:
+    """What a task that was stopped tells, with the status of the signal that this process, not that one, was sent."""
+    if stopped and isinstance(event, Failed) and event.exit_status in (130, 143):
+        return replace(event, exit_status=128 + stopped[0])
+    return event
 
 
 def _killed(tasks: Sequence[Task], running: dict[int, Any]) -> Iterator[Failed]:
@@ -155,11 +167,12 @@ def _killed(tasks: Sequence[Task], running: dict[int, Any]) -> Iterator[Failed]:
         yield Failed(label=tasks[number].label, sentence=sentence, exit_status=128 - status if status < 0 else 1)
 
 
-def _work(task: Task, number: int, news: Any) -> None:
+def _work(task: Task, number: int, news: Any) -> NoReturn:
     """In the process of one task: train it, and put what happens on the queue."""
     try:
-        for event in carry_through(task, open_run(task)):
-            news.put((number, event))
+        with terminable():
+            for event in carry_through(task, open_run(task)):
+                news.put((number, event))
     except (FeatherweightError, KeyboardInterrupt) as problem:
         status = problem.exit_status if isinstance(problem, FeatherweightError) else 130
         news.put((number, Failed(label=task.label, sentence=str(problem) or "Stopped.", exit_status=status)))
@@ -167,3 +180,6 @@ def _work(task: Task, number: int, news: Any) -> None:
         traceback.print_exc()
         sentence = f"{type(problem).__name__}: {problem}"
         news.put((number, Failed(label=task.label, sentence=sentence, exit_status=1)))
+    news.close()
+    news.join_thread()
+    os._exit(0)  # all has been told, and taking PyTorch down would keep whoever stops waiting

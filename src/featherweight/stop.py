@@ -1,9 +1,11 @@
 """Being asked to stop: Ctrl-C and SIGTERM noted, so that nothing is torn apart. Needs no torch."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_Note = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
@@ -19,12 +21,31 @@ def stop_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
+    with _handled(note, signal.SIGINT, signal.SIGTERM):
+        yield received
+
+
+@contextmanager
+def terminable() -> Iterator[list[int]]:
+    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does, where nothing needs saving. Yields a list that receives it."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    with _handled(interrupt, signal.SIGTERM):
+        yield received
+
+
+@contextmanager
+def _handled(note: _Note, *numbers: int) -> Iterator[None]:
     try:
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:
+        before = {number: signal.signal(number, note) for number in numbers}
+    except ValueError:  # not the main thread
         before = {}
     try:
-        yield received
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

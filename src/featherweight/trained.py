@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
 from featherweight import engine as engines
@@ -16,15 +14,17 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiment import find
 from featherweight.fetch import load_shown
 from featherweight.record import Record, percent, read_record, write_bytes
+from featherweight.tensors import open_packed, pack, take
 from featherweight.train import EVALUATION_BATCH, evaluate
+
+_KEY = "featherweight"
 
 
 def save_weights(network: nn.Module, record: Record, path: Path) -> None:
     """The network's weights as safetensors; the metadata says what they fit and how pictures are normalised."""
     about = {name: record.data[name] for name in ("shape", "classes", "mean", "std")}
     about |= {"experiment": record.experiment, "seed": record.seed}
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    write_bytes(path, save(tensors, metadata={"featherweight": json.dumps(about)}))
+    write_bytes(path, pack(network.state_dict(), {_KEY: json.dumps(about)}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,12 @@ def load_trained(folder: Path) -> Trained:
     if not path.is_file():
         raise UsageError(f"The run of {folder} has no weights yet; finish it with --resume {folder}.")
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["featherweight"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a dict
+        packed = open_packed(path, _KEY)
+        about = json.loads(packed.about[_KEY])
+        _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
         network = find(record.experiment).build(channels=shape[0], classes=len(about["classes"]))
-        network.load_state_dict(tensors)
+        network.load_state_dict(take(packed, network.state_dict()))
         return Trained(
             network=network.eval(),
             shape=shape,
@@ -61,8 +61,24 @@ def load_trained(folder: Path) -> Trained:
             std=tuple(about["std"]),
             record=record,
         )
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, IndexError, TypeError) as problem:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+    ) as problem:  # RuntimeError: of recursion
         raise FileError(f"{path} does not hold the weights of {record.experiment}: {problem}") from problem
+
+
+def _require_fitting(about: dict[str, Any], record: Record) -> None:
+    """Raise ValueError unless the file says of its weights what the record beside them says."""
+    said = {name: record.data.get(name) for name in ("shape", "classes", "mean", "std")}
+    said |= {"experiment": record.experiment, "seed": record.seed}
+    for name, value in said.items():
+        if about[name] != value:
+            raise ValueError(f"they are of {name} {about[name]!r:.60}, and the record beside them says {value!r:.60}")
 
 
 def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:

@@ -2,10 +2,20 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from featherweight.budget import Budget
 from featherweight.record import Record, summarise
+
+
+def print_table(table: Table) -> None:
+    """Print a table in its whole width: a terminal that is narrower wraps its lines, and no figure is cut off."""
+    console = Console()
+    needed = Measurement.get(console, console.options.update(max_width=500), table).maximum
+    console.width = max(console.width, needed)
+    console.print(table)
 
 
 def verdict_table(record: Record) -> Table:

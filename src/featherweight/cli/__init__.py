@@ -6,18 +6,47 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 import sys
 
 # Each of these adds its verbs to the app.
-from featherweight.cli import export, look, predict, report, train  # noqa: F401
+from featherweight.cli import export, look, predict, report, streams, train  # noqa: F401
 from featherweight.cli.options import app
 from featherweight.errors import FeatherweightError
+from featherweight.stop import terminable
 
 
 def main() -> None:
     """Run the command line; every error of the package is one sentence and its exit status."""
+    streams.make_safe()
+    with terminable() as terminated:
+        status = _status_of_app()
+    if status == 130 and terminated:
+        status = 143
+    sys.exit(streams.flush() or status)
+
+
+def _status_of_app() -> int:
+    """The status of the verb that was asked for, once its error, if any, has been told."""
     try:
         app()
     except FeatherweightError as problem:
-        print(f"Error: {problem}", file=sys.stderr)
-        sys.exit(problem.exit_status)
+        streams.tell(f"Error: {problem}")
+        return problem.exit_status
+    except SystemExit as end:
+        if _because_of_a_closed_pipe(end):
+            return streams.CLOSED
+        if end.code == 130:
+            streams.tell("Stopped.")
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+        streams.tell("Stopped.")
+        return 130
+    except OSError as problem:
+        if problem.errno not in streams.UNWRITABLE or problem.filename is not None:
+            raise
+        return streams.unwritable(problem)
+    return 0
+
+
+def _because_of_a_closed_pipe(end: BaseException | None) -> bool:
+    """Whether typer or rich has ended the program, both with status 1, because nobody reads what is printed."""
+    while end is not None and not isinstance(end, BrokenPipeError):
+        end = end.__context__
+    return end is not None

@@ -22,19 +22,20 @@ def list_(as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from featherweight.verdicts import print_table
+
     table = Table(box=None, header_style="bold")
     table.add_column("id", min_width=3)
     for heading in ("parameters", "epochs", "claimed", "measured", "budget", "rule"):
         table.add_column(heading, justify="right", min_width=len(heading))
     # Rich would drop figures to make room for words: the words get what the figures leave.
-    table.add_column("what changed", no_wrap=True, overflow="ellipsis", max_width=max(12, console.width - 58))
+    table.add_column("what changed", no_wrap=True, overflow="ellipsis", max_width=max(12, Console().width - 58))
     for entry in entries:
         verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
         accuracies = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
         cells = (entry["id"], f"{entry['parameters']:,}", str(entry["epochs"]))
         table.add_row(*cells, *accuracies, *verdicts, entry["title"])
-    console.print(table)
+    print_table(table)
     print(
         "claimed: a source's best epoch of one run, percent; measured: our last epoch, mean over seeds.\n"
         "budget: whether every seed kept to the experiment's own.\n"

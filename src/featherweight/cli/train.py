@@ -18,7 +18,9 @@ def train(
         str | None, typer.Argument(help="An id such as f3, or the path of an experiment's file; f3 by default.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw; 0 by default.", min=0)] = None,
-    seeds: Annotated[int | None, typer.Option(help="Train seeds 0 to N-1 side by side.", min=1)] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Train seeds 0 to N-1 side by side, or those of them that --out lacks.", min=1)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
     data: DataName = "auto",
     data_dir: DataDir = None,

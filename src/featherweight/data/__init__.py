@@ -13,9 +13,10 @@ from featherweight.data.idx import shown
 from featherweight.data.lock import locked
 from featherweight.data.sets import OWN, SETS
 from featherweight.data.split import Data, Split, Whole, ready
+from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
 
-__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "load", "locked"]
+__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load", "locked"]
 
 NAMES = ("auto", *SETS, "digits")
 """What `load` knows by name; anything else is a folder."""
@@ -53,7 +54,7 @@ def load(
     if holdout < 0:
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
     whole = _whole(name, directory, seed, progress, with_test=holdout == 0)
-    source = whole.name if name in NAMES else str(Path(name).expanduser().resolve())
+    source = whole.name if name in NAMES else str(expanded(name).resolve())
     return replace(ready(whole, holdout, seed), source=source, seed=seed)
 
 
@@ -71,7 +72,7 @@ def _whole(name: str, directory: Path | None, seed: int, progress: Progress | No
 
 
 def _from_folder(name: str, seed: int, *, with_test: bool) -> Whole:
-    path = Path(name).expanduser()
+    path = expanded(name)
     if not path.is_dir():
         if path.exists() or "/" in name or os.sep in name:
             found = "is not a folder" if path.exists() else "does not exist"

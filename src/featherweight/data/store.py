@@ -63,9 +63,14 @@ def _fetched(known: Named, halves: list[tuple[File, File]], root: Path, progress
 def places(directory: Path | None) -> Iterator[Path]:
     """The folders to look into, in order: the one given, the variable's, the cache; those that exist."""
     named = os.environ.get(VARIABLE)
-    for place in (directory, Path(named).expanduser() if named else None, cache()):
+    for place in (directory, expanded(named) if named else None, cache()):
         if place is not None and place.is_dir():
             yield place
+
+
+def expanded(name: str) -> Path:
+    """A path as a user writes it, with ~ for the home; left as it is where no home is known."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 -- pathlib's own raises without a home
 
 
 def cache() -> Path | None:

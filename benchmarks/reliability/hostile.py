@@ -1,0 +1,131 @@
+"""Mutated data, pictures and weights: only the project's own errors, at once, and no growth in memory."""
+
+import gzip
+import io
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.reliability.mutate import mutated, signed
+from benchmarks.reliability.task import FAST, apart, memory_mb, train, warmed
+from featherweight.data import folder as pictures_of
+from featherweight.data import idx
+from featherweight.errors import FeatherweightError
+from featherweight.trained import load_trained
+
+
+def trial(idx: int, pictures: int, weights: int) -> list[dict[str, Any]]:
+    """For each kind of file: read, refused, anything else, the slowest in ms of processor time, and MB of growth."""
+    warmed()
+    return [apart(lambda: _idx(idx)), apart(lambda: _pictures(pictures)), apart(lambda: _weights(weights))]
+
+
+def _tried(kind: str, count: int, make: Callable[[random.Random], None], read: Callable[[], Any]) -> dict[str, Any]:
+    """Make a file and read it, so many times."""
+    draws = random.Random(0)
+    found: Counter[str] = Counter({"read": 0, "refused": 0, "other errors": 0})
+    slowest, before = 0.0, 0.0
+    for number in range(count + 10):
+        if number == 10:  # what is imported and kept for good has been by now
+            before = memory_mb()
+            found.clear()
+            slowest = 0.0
+        make(draws)
+        started = time.process_time()
+        try:
+            read()
+            found["read"] += 1
+        except FeatherweightError:
+            found["refused"] += 1
+        except Exception as problem:
+            found["other errors"] += 1
+            print(f"{kind}: {type(problem).__name__}: {problem}", flush=True)
+        slowest = max(slowest, time.process_time() - started)
+    kinds = {name: found[name] for name in ("read", "refused", "other errors")}
+    return {"files": kind, "tried": count, **kinds, "slowest_ms": round(1000 * slowest, 1),
+            "growth_mb": round(memory_mb() - before, 1)}  # fmt: skip
+
+
+def idx_files() -> list[bytes]:
+    """Images of 5 x 7 and labels, plain and gzipped."""
+    images = bytes((0, 0, 8, 3)) + b"".join(n.to_bytes(4, "big") for n in (11, 5, 7)) + bytes(range(256)) * 2
+    images = images[: 16 + 11 * 5 * 7]
+    labels = bytes((0, 0, 8, 1)) + (11).to_bytes(4, "big") + bytes(range(11))
+    return [images, labels, gzip.compress(images), gzip.compress(labels)]
+
+
+def _idx(count: int) -> dict[str, Any]:
+    with TemporaryDirectory(dir=FAST) as name:
+        path = Path(name) / "file"
+        kinds = idx_files()
+        shapes: list[tuple[int | None, ...]] = [(None, 5, 7), (None,)]
+        at = 0
+
+        def make(draws: random.Random) -> None:
+            nonlocal at
+            at += 1
+            path.write_bytes(mutated(kinds[at % 4], draws))
+
+        return _tried("IDX", count, make, lambda: idx.read(path, shape=shapes[at % 2]))
+
+
+def picture_files() -> dict[str, bytes]:
+    """A small picture in each format that is read, by suffix."""
+    values = np.random.default_rng(0).integers(0, 256, (19, 23, 3), dtype=np.uint8)
+    picture = Image.fromarray(values)
+    files = {}
+    for suffix, kind in {
+        "png": "PNG",
+        "jpg": "JPEG",
+        "bmp": "BMP",
+        "gif": "GIF",
+        "webp": "WEBP",
+        "tif": "TIFF",
+    }.items():
+        into = io.BytesIO()
+        picture.save(into, kind)
+        files[suffix] = into.getvalue()
+    return files
+
+
+def _pictures(count: int) -> dict[str, Any]:
+    with TemporaryDirectory(dir=FAST) as name:
+        root = Path(name)
+        files = picture_files()
+        for label in ("a", "b"):
+            (root / label).mkdir()
+            for number in range(2):
+                (root / label / f"good{number}.png").write_bytes(files["png"])
+        suffixes = sorted(files)
+
+        def make(draws: random.Random) -> None:
+            for old in (root / "b").glob("mutated.*"):
+                old.unlink()
+            suffix = draws.choice(suffixes)
+            (root / "b" / f"mutated.{suffix}").write_bytes(mutated(files[suffix], draws))
+
+        return _tried("pictures", count, make, lambda: pictures_of.load(root, with_test=True, seed=0))
+
+
+def _weights(count: int) -> dict[str, Any]:
+    """Half of them with the digest made good, so that what lies behind it is tried too."""
+    with TemporaryDirectory(dir=FAST) as name:
+        train(Path(name), "torch")
+        folder = Path(name) / "tiny-seed0"
+        path = folder / "weights.safetensors"
+        whole = path.read_bytes()
+        shutil.copy(path, folder / "whole")
+
+        def make(draws: random.Random) -> None:
+            damaged = mutated(whole, draws)
+            path.write_bytes(signed(damaged) if draws.random() < 0.5 else damaged)
+
+        return _tried("weights", count, make, lambda: load_trained(folder))

@@ -1,0 +1,115 @@
+"""docs/reliability.md: its table of figures, written from the committed records alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from featherweight.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results" / "reliability"
+PAGE = ROOT / "docs" / "reliability.md"
+_BY = "figures, written by `python -m benchmarks.reliability --write`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
+
+
+def text(page: str) -> str:
+    """The page with what stands between its two marks written anew."""
+    begin, end = MARKS
+    if begin not in page or end not in page:
+        raise UsageError(f"{PAGE} lacks the marks around its figures: {begin} and {end}")
+    return f"{page.split(begin)[0]}{begin}\n{figures()}\n{end}{page.split(end)[1]}"
+
+
+def figures() -> str:
+    """The table: a line for each row of each record that there is."""
+    lines = ["| what was tried | how often | what came of it |", "|---|--:|---|"]
+    for name, write in WRITERS.items():
+        if (RESULTS / f"{name}.json").exists():
+            lines += [f"| {' | '.join(write(row))} |" for row in _record(name)["rows"]]
+    about = _record("hostile")
+    lines += ["", f"On {about['system']}, {about['instructions']}, Python {about['python']}, PyTorch {about['torch']}."]
+    return "\n".join(lines)
+
+
+def _record(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+Cells = tuple[str, str, str]
+
+
+def _kills(row: dict[str, Any]) -> Cells:
+    inside, twice = row.get("inside saving", 0), row.get("killed twice", 0)
+    return (
+        f"`kill -9` at a random instant, {row['engine']} engine ({inside} inside saving, {twice} killed twice)",
+        f"{row['kills']:,}",
+        f"{row['identical']:,} taken up ended bit-identical, with no file too many and no row doubled or missing",
+    )
+
+
+def _steps(row: dict[str, Any]) -> Cells:
+    return (
+        f"left at each step of two epochs, {row['engine']} engine: {row['recipes']} recipes of all optimisers,"
+        " schedules, with and without averaging and augmentation",
+        f"{row['places']:,}",
+        f"{row['identical']:,} bit-identical",
+    )
+
+
+def _damage(row: dict[str, Any]) -> Cells:
+    tried = row["flips"] + row["truncations"]
+    what = f"{row['flips']:,} flipped bits and {row['truncations']:,} cut ends: {row['file']}"
+    if "loaded" in row:
+        return what, f"{tried:,}", f"{row['refused']:,} refused by name, {row['loaded']:,} loaded"
+    return what, f"{tried:,}", f"{row['one before used']:,} named, and the one before used"
+
+
+def _full_disk(row: dict[str, Any]) -> Cells:
+    return (
+        f"a disk that is too small ({row['disk']})",
+        f"{row['levels']:,}",
+        f"{row['stopped with a sentence']:,} stopped with a sentence; the last good state loaded from"
+        f" {row['last good state loads']:,}, and {row['no state was written yet']:,} had no room for a first one;"
+        f" {row['identical in the end']:,} ended bit-identical when there was room",
+    )
+
+
+def _hostile(row: dict[str, Any]) -> Cells:
+    return (
+        f"mutated files: {row['files']}",
+        f"{row['tried']:,}",
+        f"{row['refused']:,} refused, {row['read']:,} read, {row['other errors']:,} other errors; slowest"
+        f" {row['slowest_ms']:.0f} ms, memory grew by {row['growth_mb']:.0f} MB",
+    )
+
+
+def _crowd(row: dict[str, Any]) -> Cells:
+    return (
+        "runs started at once, one output folder, one cold cache",
+        f"{row['started']:,}",
+        f"{row['whole records']:,} whole records; {row['requests']:,} requests for {row['files']} files of data",
+    )
+
+
+def _saving(row: dict[str, Any]) -> Cells:
+    return (
+        f"a save of f3's state, {row['bytes']:,} bytes, flushed to disk",
+        f"{row['saves']:,}",
+        f"{row['median_ms']:.0f} ms in the median, once an epoch and every 30 s",
+    )
+
+
+def _fuzz(row: dict[str, Any]) -> Cells:
+    return (
+        f"a reader fuzzed by coverage for {row['seconds']} s: {row['reader']}",
+        f"{row['inputs']:,}",
+        f"{row['lines']:,} lines reached, {row['other errors']:,} errors that are not the project's",
+    )
+
+
+WRITERS = {
+    "kills": _kills, "steps": _steps, "damage": _damage, "full_disk": _full_disk, "hostile": _hostile, "crowd": _crowd,
+    "saving": _saving, "fuzz": _fuzz,
+}  # fmt: skip
