@@ -6,7 +6,7 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 import sys
 
 # Each of these adds its verbs to the app, in the order in which --help shows them.
-from featherweight.cli import look, train  # noqa: F401
+from featherweight.cli import find_lr, look, train  # noqa: F401
 from featherweight.cli.options import app
 from featherweight.errors import FeatherweightError
 
