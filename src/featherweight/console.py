@@ -21,18 +21,20 @@ from featherweight.progress import Done, Failed, shown
 from featherweight.record import Record, summarise
 from featherweight.run_folders import finished_runs, unfinished_run
 from featherweight.side_by_side import Task, carry_through, check, open_run, train_all
+from featherweight.track import tracking
 from featherweight.verdicts import seeds_sentence, seeds_table, verdict_sentence, verdict_table
 
 
-def train_one(task: Task, as_json: bool) -> int:
-    """Train in this process; 0 when the verdict is passed, 1 when it is not."""
+def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
+    """Train in this process, logging in the tracker `track`; 0 when the verdict is passed, 1 when it is not."""
     to = sys.stderr if as_json else sys.stdout
     run = open_run(task)
     for line in [*run.introduction(), f"run folder {run.folder}"]:
         print(line, file=to, flush=True)
-    with shown(to, labels=False) as show:
+    with shown(to, labels=False) as show, tracking(track, task.data_dir) as log:
         for event in carry_through(task, run):
             show(event)
+            log(event)
     record = run.record
     if as_json:
         print(json.dumps(run_json(record, run.folder), allow_nan=False))
@@ -42,11 +44,14 @@ def train_one(task: Task, as_json: bool) -> int:
     return 0 if record.verdict.passed else 1
 
 
-def train_several(tasks: Sequence[Task], as_json: bool) -> int:
-    """Train side by side; 0 when every run passed, 1 when one did not, the error's status when one could not."""
+def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
+    """Train side by side, logging in the tracker `track`.
+
+    Gives 0 when every run passed, 1 when one did not, the error's status when one could not.
+    """
     for line in check(tasks[0]):
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
-    done, failed = _side_by_side(tasks, as_json)
+    done, failed = _side_by_side(tasks, as_json, track)
     done.sort(key=lambda one: one.record.seed)
     records = [one.record for one in done]
     if as_json:
@@ -113,13 +118,15 @@ def write_up(root: Path | None = None) -> int:
     return 0
 
 
-def _side_by_side(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
+def _side_by_side(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show how they come on; those that finished and those that did not."""
     done: list[Done] = []
     failed: list[Failed] = []
-    with shown(sys.stderr if as_json else sys.stdout, labels=True, runs=len(tasks)) as show:
+    to = sys.stderr if as_json else sys.stdout
+    with shown(to, labels=True, runs=len(tasks)) as show, tracking(track, tasks[0].data_dir) as log:
         for event in train_all(tasks):
             show(event)
+            log(event)
             if isinstance(event, Done):
                 done.append(event)
             elif isinstance(event, Failed):
