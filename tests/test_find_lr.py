@@ -1,5 +1,6 @@
 """The range test: what it leaves alone, what it measures, what it suggests."""
 
+import importlib.util
 import json
 import math
 import random
@@ -22,6 +23,7 @@ from featherweight import find_lr as module
 from featherweight.augment import augment
 from featherweight.engine import native
 from featherweight.errors import UsageError
+from featherweight.experiment import find
 from featherweight.find_lr import HIGHEST, LOWEST, Point, Sweep, draw, find_lr, rate_curve, table
 from featherweight.layers import conv_norm_relu
 from featherweight.recipe import Augment, Recipe
@@ -289,3 +291,18 @@ def test_the_verb_prints_a_document_and_draws(run: Any, tmp_path: Path) -> None:
 def test_wrong_use_is_said_in_a_sentence(words: tuple[str, ...], sentence: str, run: Any) -> None:  # noqa: F811
     status, _, err = run("find-lr", "f1", "--data", "digits", *words)
     assert status == 2 and sentence in err
+
+
+def test_the_page_s_table_is_that_of_its_measurements() -> None:
+    root = Path(__file__).parent.parent
+    found = json.loads((root / "results" / "bench" / "find_lr.json").read_text())
+    assert len(found) == 8 * 3 and {one["experiment"] for one in found} >= {"f3", "c3", "e3"}
+    text = (root / "docs" / "find_lr.md").read_text()
+    spec = importlib.util.spec_from_file_location("measured", root / "benchmarks" / "find_lr.py")
+    assert spec is not None and spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    assert bench.page(text, found) == text
+    for one in found:
+        middle = math.sqrt(one["fastest"] * (one["diverged"] or HIGHEST) / 10)
+        assert one["suggestion"] == float(f"{middle:.2g}") and one["recipe_lr"] == find(one["experiment"]).recipe.lr

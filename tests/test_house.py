@@ -31,7 +31,7 @@ LAYERS = [
         "insight",
     },
     {"plots", "figures", "predict"},
-    {"report", "export", "bench", "publish", "find_lr", "track"},
+    {"report", "export", "bench", "publish", "find_lr", "track", "notebook"},
     {"console", "cli", "__main__", "__init__"},
 ]
 """From the ground up; a module imports from its own layer or a lower one."""

@@ -204,7 +204,7 @@ def _batches(images: int, batch: int, seed: int) -> Iterator[Tensor]:
 def _fastest(points: list[Point], reach: int) -> float | None:
     """The rate, up to that of the lowest smoothed loss, about which it falls most over `reach` steps on each side.
 
-    >>> losses = [2.3, 2.3, 2.2, 1.0, 0.9, 0.9]
+    >>> losses = [2.3, 2.3, 2.2, 1.0, 0.95, 0.9]
     >>> points = [Point(rate=10.0**n, loss=loss, smoothed=loss) for n, loss in enumerate(losses)]
     >>> _fastest(points, 1)
     100.0
