@@ -20,22 +20,24 @@ from featherweight.progress import Done, Failed, shown
 from featherweight.record import Record, summarise
 from featherweight.run_folders import finished_runs, run_like, unfinished_run
 from featherweight.side_by_side import Task, carry_through, check, open_run, train_all
+from featherweight.track import tracking
 from featherweight.verdicts import print_table, seeds_sentence, seeds_table, verdict_sentence, verdict_table
 
 STOPPED = (130, 143)
 """Exit statuses of what was asked to stop."""
 
 
-def train_one(task: Task, as_json: bool) -> int:
-    """Train in this process; 0 when the verdict is passed, 1 when it is not."""
+def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
+    """Train in this process, logging in the tracker `track`; 0 when the verdict is passed, 1 when it is not."""
     to = sys.stderr if as_json else sys.stdout
     run = open_run(task)
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
             print(line, file=to, flush=True)
-        with shown(to, labels=False) as show:
+        with shown(to, labels=False) as show, tracking(track, task.data_dir) as log:
             for event in carry_through(task, run):
                 show(event)
+                log(event)
     except BrokenPipeError as problem:  # nobody reads any more; the state has been saved
         raise InterruptedRunError(signal.SIGPIPE, run.folder) from problem
     record = run.record
@@ -47,10 +49,11 @@ def train_one(task: Task, as_json: bool) -> int:
     return 0 if record.verdict.passed else 1
 
 
-def train_several(tasks: Sequence[Task], as_json: bool) -> int:
+def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
     """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones taken up.
 
-    0 when every run passed, 1 when one did not, the error's status when one could not.
+    What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
+    status when one could not.
     """
     like = check(tasks[0])
     kept = {task.seed: one for task in tasks if (one := run_like(like.record, task.out, task.seed, finished=True))}
@@ -63,7 +66,7 @@ def train_several(tasks: Sequence[Task], as_json: bool) -> int:
     told = [f"seed {seed} is finished in {folder}, and its record counts" for seed, (folder, _) in kept.items()]
     for line in [*like.introduction(), *told]:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
-    done, failed = _side_by_side(rest, as_json) if rest else ([], [])
+    done, failed = _side_by_side(rest, as_json, track) if rest else ([], [])
     done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
     done.sort(key=lambda one: one.record.seed)
     records = [one.record for one in done]
@@ -133,13 +136,15 @@ def write_up(root: Path | None = None) -> int:
     return 0
 
 
-def _side_by_side(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
+def _side_by_side(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show how they come on; those that finished and those that did not."""
     done: list[Done] = []
     failed: list[Failed] = []
-    with shown(sys.stderr if as_json else sys.stdout, labels=True, runs=len(tasks)) as show:
+    to = sys.stderr if as_json else sys.stdout
+    with shown(to, labels=True, runs=len(tasks)) as show, tracking(track, tasks[0].data_dir) as log:
         for event in train_all(tasks):
             show(event)
+            log(event)
             if isinstance(event, Done):
                 done.append(event)
             elif isinstance(event, Failed):

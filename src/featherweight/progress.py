@@ -15,6 +15,15 @@ TELL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Started:
+    """A run that is ready for its first step, or for its next one where it was taken up."""
+
+    label: str
+    folder: Path
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """Where a run stands."""
 
@@ -57,7 +66,7 @@ class Failed:
     exit_status: int
 
 
-Event = Progress | Done | Failed
+Event = Started | Progress | Done | Failed
 
 
 def epoch_line(progress: Progress, row: Row) -> str:
@@ -165,7 +174,7 @@ def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
             told[event.label] = now
         if line is not None:
             print(line, file=to, flush=True)
-        if runs > 1 and not isinstance(event, Progress):
+        if runs > 1 and isinstance(event, Done | Failed):
             ended += 1
             print(f"{event.label}  has ended, {ended} of {runs} runs", file=to, flush=True)
 
@@ -208,7 +217,7 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
                 figures=f"lr {event.lr:.3g}  loss {event.loss:.3f}  {event.accuracy:.2f} %  {pace:.0f} steps/s",
             )
             parts[event.label] = ((event.epoch - 1) + event.step / event.steps) / event.epochs
-        else:
+        elif not isinstance(event, Started):
             parts[event.label] = 1.0
             if event.label in known:
                 bars.remove_task(known.pop(event.label))

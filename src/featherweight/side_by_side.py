@@ -18,7 +18,7 @@ from featherweight.environment import cores, device_for
 from featherweight.errors import FeatherweightError
 from featherweight.experiment import Experiment, find
 from featherweight.fetch import load_shown
-from featherweight.progress import Done, Event, Failed, Progress
+from featherweight.progress import Done, Event, Failed, Progress, Started
 from featherweight.stop import stop_signals, terminable
 from featherweight.train import steps_in_epoch
 
@@ -85,9 +85,10 @@ def open_run(task: Task) -> runs.Run:
 
 
 def carry_through(task: Task, run: runs.Run) -> Iterator[Event]:
-    """Train the run to its end, yielding progress a few times a second, at each epoch's end, and when done."""
+    """Train the run to its end, yielding its start, progress a few times a second and at each epoch's end, its end."""
     steps = steps_in_epoch(run.data, run.experiment.recipe)
     shown = 0.0
+    yield Started(label=task.label, folder=run.folder, record=run.record)
     for state in runs.proceed(run):
         epoch_done = state.step == 0
         if not epoch_done and time.monotonic() - shown < SHOW_SECONDS:

@@ -36,6 +36,7 @@ def train(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
+    track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard or mlflow.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train an experiment under its budget and say whether it held. Exit status 0 if it did, 1 if not."""
@@ -44,10 +45,15 @@ def train(
     as_started = (experiment, seed, seeds, epochs, data, holdout, engine, threads, out)
     if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", None, Path("runs")):
         raise UsageError(
-            "--resume goes on with a run as it was started; beside it, give --data-dir, --device or --json alone."
+            "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --track or --json"
+            " alone."
         )
     from featherweight.console import train_one, train_several
     from featherweight.side_by_side import Task
+    from featherweight.track import require_tracker
+
+    if track is not None:
+        require_tracker(track)
 
     def task(number: int) -> "Task":
         return Task(
@@ -65,8 +71,8 @@ def train(
         )
 
     if seeds is None:
-        raise typer.Exit(train_one(task(seed or 0), as_json))
-    raise typer.Exit(train_several([task(number) for number in range(seeds)], as_json))
+        raise typer.Exit(train_one(task(seed or 0), as_json, track))
+    raise typer.Exit(train_several([task(number) for number in range(seeds)], as_json, track))
 
 
 @app.command()

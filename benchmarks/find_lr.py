@@ -1,0 +1,56 @@
+"""What the learning-rate finder suggests for recipes that are known to work, and how much that differs between seeds.
+
+python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json and the table of docs/find_lr.md
+"""
+
+import json
+from pathlib import Path
+
+from featherweight.experiment import find
+from featherweight.fetch import load_shown
+from featherweight.find_lr import sweep_of
+from featherweight.record import write_text
+
+ROOT = Path(__file__).parent.parent
+IDS = ("f1", "f2", "f3", "c3", "e3", "a10", "b6", "d1")
+SEEDS = range(3)
+BEGIN, END = "<!-- begin: suggestions -->", "<!-- end: suggestions -->"
+
+
+def measure() -> list[dict[str, object]]:
+    data, found = load_shown("mnist"), []
+    for id in IDS:
+        for seed in SEEDS:
+            sweep, _ = sweep_of(find(id), data, seed=seed, device="cpu", engine="auto", steps=400)
+            values = {name: value for name, value in sweep.to_json().items() if name not in ("rows", "rule")}
+            found.append({"experiment": id, "seed": seed, "recipe_lr": find(id).recipe.lr, **values})
+            print(found[-1], flush=True)
+    return found
+
+
+def table(found: list[dict[str, object]]) -> str:
+    lines = ["| experiment | optimiser | the recipe's peak | suggested, seeds 0 to 2 | diverged at, seeds 0 to 2 |"]
+    lines += ["|---|---|--:|--:|--:|"]
+    for id in dict.fromkeys(one["experiment"] for one in found):
+        of_it = [one for one in found if one["experiment"] == id]
+        recipe = find(str(id)).recipe
+        suggested, diverged = (", ".join(_short(one[name]) for one in of_it) for name in ("suggestion", "diverged"))
+        lines.append(f"| `{id}` | {recipe.optimizer} | {recipe.lr:g} | {suggested} | {diverged} |")
+    return "\n".join(lines)
+
+
+def _short(value: object) -> str:
+    return "–" if value is None else f"{value:.2g}"
+
+
+def page(text: str, found: list[dict[str, object]]) -> str:
+    """The page with the table of these figures in its place."""
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{table(found)}\n{END}{rest.split(END)[1]}"
+
+
+if __name__ == "__main__":
+    measured = measure()
+    write_text(ROOT / "results" / "bench" / "find_lr.json", json.dumps(measured, indent=1) + "\n")
+    path = ROOT / "docs" / "find_lr.md"
+    write_text(path, page(path.read_text(encoding="utf-8"), measured))

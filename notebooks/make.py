@@ -1,0 +1,253 @@
+"""Writes the notebooks from the text below, which is where they are edited.
+
+python notebooks/make.py          # write the cells; outputs of cells that have not changed are kept
+python notebooks/make.py --run    # and run every notebook, so that its outputs are those of a real run
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from featherweight.experiment import find
+
+HERE = Path(__file__).parent
+Cell = tuple[str, str]
+"""`text` or `code`, and what it holds."""
+
+INSTALL = """\
+# Where the package is not installed, as on Colab: from a checkout beside this notebook, else by its name.
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+if importlib.util.find_spec("featherweight") is None:
+    places = [Path(".."), Path(), Path("featherweight")]
+    source = next((str(place.resolve()) for place in places if (place / "pyproject.toml").is_file()), "featherweight")
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)"""
+
+IMPORTS = """\
+import inspect
+import os
+from dataclasses import replace
+
+from IPython.display import {names}
+
+import featherweight as fw
+from featherweight import figures, insight, notebook"""
+
+DATA = """\
+# MNIST, from your disk or downloaded; the tests name a small set and few epochs instead.
+data = fw.load(os.environ.get("FEATHERWEIGHT_NOTEBOOK_DATA", "auto"))
+epochs = int(os.environ.get("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "{epochs}"))
+
+print(f"{{data.name}}: {{len(data.train.labels):,}} training images and {{len(data.test.labels):,}} test images")
+notebook.picture(notebook.examples(data), alt="The first four training images of each class")"""
+
+NETWORK = """\
+experiment = fw.find("{id}")
+experiment = replace(experiment, recipe=experiment.recipe.with_epochs(epochs))
+
+print(inspect.getsource(experiment.network))
+print(fw.dissect(experiment.build(), (1, 28, 28)).table())
+print(f"\\nbudget: {{experiment.budget.sentence()}}")"""
+
+CHANGES = """\
+from featherweight.difference import differences
+
+display(Markdown("\\n".join(f"* {{change}}" for change in differences(fw.find("{id}"), fw.find("{parent}")))))"""
+
+TRAIN = """\
+run = fw.start(experiment, data, seed=0)
+record = notebook.train(run)"""
+
+CURVES = """\
+display(notebook.picture(figures.accuracy(record), alt="Test and training accuracy by epoch, with the target"))
+display(notebook.picture(figures.loss(record), alt="Test and training loss by epoch"))"""
+
+AUGMENTED = """\
+seen = insight.seen_in_training(record, data)
+if seen is not None:  # the last epochs of the recipe are plain, and a short run has no others
+    display(notebook.picture(figures.seen(seen), alt="Training digits in pairs: as given, and as seen"))"""
+
+RATE = """\
+notebook.picture(figures.learning_rate(record), alt="The learning rate by epoch")"""
+
+ANSWERS = """\
+answers = insight.answers_of(fw.load_trained(run.folder), data)
+
+print(notebook.class_table(insight.class_rows(answers)))
+notebook.picture(figures.class_errors(answers), alt="Errors by class")"""
+
+MISTAKES = """\
+wrong = insight.mistakes(answers)
+print(f"{len(wrong)} of {len(answers):,} test images are misclassified:")
+if wrong:
+    drawing = figures.misclassified(answers, data.test.images.numpy())
+    display(notebook.picture(drawing, alt="Every misclassified test image: label, answer, confidence"))"""
+
+STORY = "display(Markdown(notebook.story(record)))"
+
+ABOUT_NETWORK = """\
+## The network
+
+Its source, then the table that is computed from it: shapes, parameters, multiply-adds, receptive field and jump. A test
+holds the comments in the source to the table."""
+
+ABOUT_MISTAKES = """\
+## Every mistake
+
+Most confident first: the label, what it was taken for, and how surely. Some labels of the test set are disputable; none
+is left out."""
+
+ABOUT_STORY = """\
+## Target, result, analysis
+
+Target and reason are the experiment's own text. What is *on record* comes from committed runs over several seeds; the
+table holds the same sentences against the run above alone."""
+
+OPENINGS = {
+    "f1": """\
+The exercise: tell handwritten digits apart within a hard budget, in three steps. Each step is one experiment: a
+network, a recipe, a budget, and a target written down before it was trained. This is the first: get data, loop and
+verdict right with a plain network that fits the budget.""",
+    "f2": """\
+The second step starts from what the first one's analysis says. It changes the network and leaves the rest of the recipe
+alone as far as it can; what changed is computed below, not told.""",
+    "f3": """\
+The last step leaves the network's size as it is and changes how it is trained. A single good epoch is not enough for
+the target: it must be held over the last epochs, which the band in the curves marks.""",
+}
+CLOSINGS = {
+    "f1": "Next: [step 2](step_2.ipynb), which acts on this analysis.",
+    "f2": "Next: [step 3](step_3.ipynb), which is held against the target itself.",
+    "f3": "One seed proves little: `featherweight train f3 --seeds 5` trains five; the text above has what they gave.",
+}
+
+
+def step(id: str) -> list[Cell]:
+    """The cells of one rung's notebook."""
+    rung, number = find(id), id[1:]
+    cells = [
+        ("text", f"# Step {number}: {rung.title}\n\n{OPENINGS[id]}"),
+        ("code", INSTALL),
+        ("code", IMPORTS.format(names="Markdown, display")),
+        ("text", "## The data"),
+        ("code", DATA.format(epochs=rung.recipe.epochs)),
+        ("text", ABOUT_NETWORK),
+        ("code", NETWORK.format(id=id)),
+    ]  # fmt: skip
+    if rung.parent:
+        cells += [("text", f"What it changes of `{rung.parent}`:")]
+        cells += [("code", CHANGES.format(id=id, parent=rung.parent))]
+    cells += [
+        ("text", "## Training\n\nThe bar is redrawn in place; each epoch leaves a line."),
+        ("code", TRAIN),
+    ]
+    if rung.recipe.augment:
+        cells += [
+            ("text", "What the network saw: each training image is changed anew every time it comes up."),
+            ("code", AUGMENTED),
+        ]
+    cells += [("text", "## Curves"), ("code", CURVES)]
+    if rung.recipe.augment:
+        cells += [("code", RATE)]
+    return [
+        *cells,
+        ("text", "## Class by class"),
+        ("code", ANSWERS),
+        ("text", ABOUT_MISTAKES),
+        ("code", MISTAKES),
+        ("text", ABOUT_STORY),
+        ("code", STORY),
+        ("text", CLOSINGS[id]),
+    ]  # fmt: skip
+
+
+QUICK_DATA = DATA.format(epochs=3)
+
+SAMPLES = """\
+answers = insight.answers_of(fw.load_trained(run.folder), data)
+drawing = figures.samples(answers, data.test.images.numpy())
+notebook.picture(drawing, alt="Test images with label, answer and confidence")"""
+
+QUICK = [
+    ("text", """\
+# Quick start
+
+Train a small network on handwritten digits for a few epochs, look at what it answers, and read the verdict. The steps
+that lead to the whole result are in [step 1](step_1.ipynb), [step 2](step_2.ipynb) and [step 3](step_3.ipynb)."""),
+    ("code", INSTALL),
+    ("code", IMPORTS.format(names="display")),
+    ("code", QUICK_DATA),
+    ("text", "## The network"),
+    ("code", NETWORK.format(id="f3")),
+    ("text", "## Training\n\nFewer epochs than the recipe has, so that it is done soon."),
+    ("code", TRAIN),
+    ("code", CURVES),
+    ("text", "## What it answers\n\nTest images, evenly spaced in the set's order: nobody chose them."),
+    ("code", SAMPLES),
+    ("code", MISTAKES),
+    ("text", """\
+## The verdict
+
+A run is judged by its budget: parameters, epochs, and the accuracy of *each* of the last epochs."""),
+    ("code", "print(record.verdict.reason)"),
+]  # fmt: skip
+
+
+def notebooks() -> dict[str, list[Cell]]:
+    """Every notebook's cells by its file's name."""
+    return {"quick_start": QUICK, **{f"step_{id[1:]}": step(id) for id in ("f1", "f2", "f3")}}
+
+
+def built(name: str, cells: list[Cell]) -> Any:
+    """The notebook without outputs."""
+    made = []
+    for number, (kind, source) in enumerate(cells):
+        make = new_code_cell if kind == "code" else new_markdown_cell
+        made.append(make(source, id=f"{name.replace('_', '-')}-{number}"))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return new_notebook(cells=made, metadata=metadata)
+
+
+def executed(notebook: Any, folder: Path) -> Any:
+    """The notebook run top to bottom in that folder, with its outputs."""
+    from nbclient import NotebookClient
+
+    NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False,
+                   resources={"metadata": {"path": str(folder)}}).execute()  # fmt: skip
+    notebook.metadata["language_info"] = {"name": "python"}
+    return notebook
+
+
+def with_outputs_of(notebook: Any, path: Path) -> Any:
+    """The notebook with what the file at `path` has as outputs of the same cells."""
+    before = {}
+    if path.is_file():
+        before = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.id in before and before[cell.id].source == cell.source:
+            cell.outputs, cell.execution_count = before[cell.id].outputs, before[cell.id].execution_count
+    return notebook
+
+
+def main() -> None:
+    """Write every notebook, or those whose names are given."""
+    names = [word for word in sys.argv[1:] if word != "--run"]
+    for name, cells in notebooks().items():
+        if names and name not in names:
+            continue
+        path = HERE / f"{name}.ipynb"
+        notebook = built(name, cells)
+        notebook = executed(notebook, HERE) if "--run" in sys.argv else with_outputs_of(notebook, path)
+        nbformat.write(notebook, path)
+        print(f"wrote {path.name}, {path.stat().st_size:,} bytes", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The verb find-lr: a learning rate from a short sweep."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json
+
+
+@app.command("find-lr")
+def find_lr(
+    experiment: Annotated[str, typer.Argument(help="An id such as f3, or the path of an experiment's file.")],
+    data: DataName = "auto",
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option(help="Of the first weights, the images' order and their changes.", min=0)] = 0,
+    device: Device = "auto",
+    engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
+    steps: Annotated[int, typer.Option(help="Of the sweep, from a rate of 0.00001 up to 10; 50 or more.")] = 400,
+    out: Annotated[Path | None, typer.Option(help="Draw the curve into this .svg or .png file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Suggest a peak learning rate from one short sweep over rates. Nothing of the training is kept."""
+    from featherweight.experiment import find
+    from featherweight.fetch import load_shown
+    from featherweight.find_lr import draw, rate_curve, require_picture, sweep_of, table
+
+    if out is not None:
+        require_picture(out)
+    found = find(experiment)
+    sweep, introduction = sweep_of(
+        found, load_shown(data, directory=data_dir), seed=seed, device=device, engine=engine, steps=steps
+    )
+    for line in introduction:
+        print(line, file=sys.stderr if as_json else sys.stdout)
+    if out is not None:
+        draw(rate_curve(sweep, found.recipe.lr), out)
+    if as_json:
+        print_json({"experiment": found.name, "seed": seed, "recipe_lr": found.recipe.lr, **sweep.to_json()})
+        return
+    print(f"{table(sweep)}\n\n{sweep.sentence()} The recipe of {found.id} has {found.recipe.lr:.2g}.")
+    if out is not None:
+        print(f"wrote {out}")
