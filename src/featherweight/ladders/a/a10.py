@@ -8,9 +8,13 @@ Open: The source gives the layers, the rates and both logs, and not how much is 
 5 % of the channels and the rotation of the rung before. It reports up to 99.60 % of the test images, 99.58 % at the
 end, and 99.08 % of the training images.
 
-Analysis: Ours: it is over the limit of 8,000 parameters that its source sets. Ours: 99.40 % is held for the last five
-epochs. Ours: it beats the smaller network of the rung before. Ours: nothing is gained after epoch 15, where the rate
-falls to 0.0001.
+Result: 99.49 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.03, worst 99.46). Worst
+of any last 5 epochs 99.46; 3 of 3 within budget. Training images as they are: 99.65 %. Best epoch, which decides
+nothing: 99.52 on average, where 99.60 is claimed.
+
+Analysis: Ours: it is over the limit of 8,000 parameters that its source sets (borne out). Ours: 99.40 % is held for the
+last five epochs (borne out). Ours: it beats the smaller network of the rung before (undecided). Ours: nothing is gained
+after epoch 15, where the rate falls to 0.0001 (undecided).
 """
 
 from torch import nn

@@ -6,8 +6,12 @@ Why: the rung before learns the training digits by heart; dropout makes that har
 Open: The source does not say how much is dropped; we take 5 % of the numbers after each norm. It reports 98.90 % of
 the training images at epoch 19 and 99.30 % of the test images at epoch 18.
 
-Analysis: It underfits. The regularisation is the reason. Capacity is now the limit. Ours: it beats the network without
-dropout.
+Result: 99.24 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.12, worst 99.15). Worst
+of any last 5 epochs 99.13; 0 of 3 within budget. Training images as they are: 99.67 %. Best epoch, which decides
+nothing: 99.32 on average, where 99.30 is claimed.
+
+Analysis: It underfits (not borne out). The regularisation is the reason (undecided). Capacity is now the limit (not
+borne out). Ours: it beats the network without dropout (undecided).
 """
 
 from torch import nn

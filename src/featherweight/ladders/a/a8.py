@@ -7,8 +7,12 @@ stopped learning from those it has.
 Open: The source gives the angle, -10 to 10 degrees; each image has its own draw here. It reports 98.36 % of the
 training images at epoch 17 and 99.34 % of the test images at epoch 12.
 
-Analysis: Training is hard enough now. The number of epochs must come down. Ours: nothing is gained after epoch 15, so
-it can.
+Result: 99.34 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.05, worst 99.29). Worst
+of any last 5 epochs 99.10; 0 of 3 within budget. Training images as they are: 99.52 %. Best epoch, which decides
+nothing: 99.34 on average, where 99.34 is claimed.
+
+Analysis: Training is hard enough now (borne out). The number of epochs must come down (opinion). Ours: nothing is
+gained after epoch 15, so it can (undecided).
 """
 
 from torch import nn

@@ -9,8 +9,12 @@ Training accuracy creeps up throughout and never lowered the rate (tried on held
 accuracy: the test set has a say in its own result here. It reports 98.73 % of the training images at epoch 14 and
 99.41 % of the test images at epoch 12.
 
-Analysis: The learning rate sets how many epochs it takes. So does the batch size. Ours: 99.40 % is held for the last
-three epochs. Ours: it beats the constant rate.
+Result: 99.43 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.04, worst 99.38). Worst
+of any last 5 epochs 99.38; 2 of 3 within budget. Training images as they are: 99.57 %. Best epoch, which decides
+nothing: 99.47 on average, where 99.41 is claimed.
+
+Analysis: The learning rate sets how many epochs it takes (borne out). So does the batch size (opinion). Ours: 99.40 %
+is held for the last three epochs (undecided). Ours: it beats the constant rate (undecided).
 """
 
 from torch import nn

@@ -9,8 +9,12 @@ accuracy has not risen by 0.001 of itself for more than one epoch: the test set 
 held-out digits a start at 0.05 or 0.01, and a wait of two epochs, did less well. It reports 98.85 % of the training
 images and 99.44 % of the test images.
 
-Analysis: Test accuracy is stable. 99.40 % is held for the last two epochs. Ours: 99.40 % is held for the last three
-epochs.
+Result: 99.43 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.05, worst 99.38). Worst
+of any last 5 epochs 99.16; 0 of 3 within budget. Training images as they are: 99.54 %. Best epoch, which decides
+nothing: 99.46 on average, where 99.44 is claimed.
+
+Analysis: Test accuracy is stable (undecided). 99.40 % is held for the last two epochs (undecided). Ours: 99.40 % is
+held for the last three epochs (undecided).
 """
 
 from torch import nn
