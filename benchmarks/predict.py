@@ -1,9 +1,9 @@
 """How many pictures are read rightly: made from digits of MNIST and from styles of writing, kind by kind.
 
 `python -m benchmarks.predict calibrate` fits the temperature on pictures of training digits and writes it beside the
-weights. `made` reads pictures of test digits and writes results/predict/made.json; `mnist` reads every fifth of the 10,000 test digits
-as files of 28 x 28 and writes results/predict/mnist.json; `page` brings docs/predict.md up to date. All take MNIST
-from FEATHERWEIGHT_DATA.
+weights. `made` reads pictures of test digits and writes results/predict/made.json; `mnist` reads every fifth of the
+10,000 test digits as files of 28 x 28 and writes results/predict/mnist.json; `page` brings docs/predict.md up to date.
+All take MNIST from FEATHERWEIGHT_DATA.
 """
 
 import argparse
