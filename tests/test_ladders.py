@@ -212,7 +212,8 @@ def test_differences(id: str, expected: list[str]) -> None:
 def test_differences_of_a_schedule() -> None:
     b6, b5 = find("b6"), find("b5")
     assert differences(b6, b5) == [
-        "`schedule` constant → plateau (quantity test_accuracy, factor 0.1, patience_epochs 2, threshold 0.001)"
+        "`lr` 0.01 → 0.1",
+        "`schedule` constant → plateau (quantity test_accuracy, factor 0.1, patience_epochs 1, threshold 0.001)",
     ]
     assert differences(b5, b5) == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from featherweight.record import read_record, write_record
 from featherweight.report import page, read_story, sections
+from featherweight.trained import load_trained, save_weights
 from made import record
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install '.[test]'")
@@ -98,7 +99,9 @@ def pages(short_runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> d
     known = read_record(nasty)
     strange = ["<script>alert(1)</script>", "$x^2$", "a very long name of a class", "WWWWWWWWWWWWWWWW", "\"&' so"]
     classes = [*strange, *"56789"]
-    write_record(replace(known, data={**known.data, "classes": classes}), nasty / "record.json")
+    known = replace(known, data={**known.data, "classes": classes})
+    write_record(known, nasty / "record.json")
+    save_weights(load_trained(short_runs[0]).network, known, nasty / "weights.safetensors")
     mixed = []
     for number, made in enumerate((record("f1", [99.0] * 15), record("f2", [96.0] * 15), record("a1", [98.0] * 3))):
         mixed.append(folder / f"made{number}")
