@@ -6,7 +6,12 @@ Why: whatever comes next must work at this size; a plain network of it is what t
 Open: The source gives 6,600 to 6,800 parameters and no widths; we take about ten channels everywhere. It reports
 99.45 % of the training images at epoch 20 and 98.97 % of the test images at epoch 13.
 
-Analysis: It overfits. Ours: it falls short of 99.40 %. Ours: nothing is gained after epoch 13.
+Result: 98.77 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.05, worst 98.74). Worst
+of any last 5 epochs 98.47; 0 of 3 within budget. Training images as they are: 99.40 %. Best epoch, which decides
+nothing: 98.88 on average, where 98.97 is claimed.
+
+Analysis: It overfits (borne out). Ours: it falls short of 99.40 % (borne out). Ours: nothing is gained after epoch 13
+(not borne out).
 """
 
 from torch import nn
