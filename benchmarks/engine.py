@@ -1,12 +1,22 @@
-"""The engines' table: `python -m benchmarks.engine` prints it; `--write` also saves results/bench/engine.json."""
+"""The engines' table: `python -m benchmarks.engine` prints it; `--write` saves its figures and docs/speed.md."""
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from featherweight.bench import measure, table
+from featherweight.record import write_text
 
-RESULT = Path(__file__).parents[1] / "results" / "bench" / "engine.json"
+ROOT = Path(__file__).parents[1]
+RESULT, PAGE = ROOT / "results" / "bench" / "engine.json", ROOT / "docs" / "speed.md"
+MARK = "<!-- {}: table, written by `python -m benchmarks.engine --write` -->"
+
+
+def page(text: str, found: dict[str, Any]) -> str:
+    """The page with the table of these figures in its place."""
+    begin, end = MARK.format("begin"), MARK.format("end")
+    return f"{text.split(begin)[0]}{begin}\n```\n{table(found)}\n```\n{end}{text.split(end)[1]}"
 
 
 def main() -> None:
@@ -19,7 +29,8 @@ def main() -> None:
     print(table(found))
     if given.write:
         RESULT.parent.mkdir(parents=True, exist_ok=True)
-        RESULT.write_text(json.dumps(found, indent=1) + "\n")
+        write_text(RESULT, json.dumps(found, indent=1) + "\n")
+        write_text(PAGE, page(PAGE.read_text(encoding="utf-8"), found))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """The bench: its networks are the published ones, turns are fair, ratios are against eager PyTorch."""
 
 import itertools
+import json
 
 import numpy
 import pytest
 import torch
+from benchmarks.engine import PAGE, RESULT, page
 
 from featherweight import bench, engine
 from featherweight.bench import peers
@@ -84,3 +86,18 @@ def test_multiply_adds_are_counted_by_hand():
         # A row of four outputs has 6 points; one of six, four and two, 10. Forward, two pairs of rows take 4 tap rows
         # each; weights 3 for each of 4 rows; back to the input, rows 1-2 and 3-4 are pairs and 0 and 5 see one row.
         assert found.executed == 16 * (2 * 36 * 9 * 4 + (6 * 8 + 6 * 12 + 10 * 10) * 20)
+
+
+def test_the_page_holds_the_table_of_the_record():
+    text = PAGE.read_text(encoding="utf-8")
+    found = json.loads(RESULT.read_text(encoding="utf-8"))
+    assert page(text, found) == text
+    engines = {_key(row) for row in found["epochs"]}
+    assert len(engines) == len(found["epochs"]) >= 12
+    seconds = {_key(row): row["seconds"] for row in found["epochs"]}
+    # "Several times as fast", says the README.
+    assert all(seconds[name, "eager PyTorch", 2] > 3 * seconds[name, "native", 2] for name in ("c3", "f3"))
+
+
+def _key(row):
+    return row["network"], row["engine"], row["threads"]

@@ -252,7 +252,7 @@ def test_the_figure_marks_what_the_rule_goes_by(tmp_path: Path) -> None:
     points = tuple(Point(rate=10.0**n, loss=2.0, smoothed=2.0) for n in range(-5, 1))
     figure = rate_curve(Sweep(points=points, fastest=0.04, diverged=3.0), 0.1)
     (axes,) = figure.axes
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["smoothed loss", "falls fastest: 0.04", "suggested: 0.11", "the recipe's: 0.1", "diverges: 3"]
     assert axes.get_xscale() == "log" and axes.get_ylim() == (0, 2.5)
     draw(figure, tmp_path / "a.svg")
