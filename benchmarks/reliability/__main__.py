@@ -15,7 +15,7 @@ from featherweight.record import write_text
 
 ENGINES = ("native", "torch")
 TRIALS: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    "kills": lambda: [kills.trial(100, engine) for engine in ENGINES],
+    "kills": lambda: [kills.trial(100, engine) for engine in ENGINES] + [kills.trial(40, "native", place=None)],
     "steps": lambda: [steps.trial(engine) for engine in ENGINES],
     "damage": lambda: damage.trial(flips=1000, truncations=200),
     "full_disk": lambda: [full_disk.trial(levels=20)],

@@ -43,7 +43,8 @@ Cells = tuple[str, str, str]
 def _kills(row: dict[str, Any]) -> Cells:
     inside, twice = row.get("inside saving", 0), row.get("killed twice", 0)
     return (
-        f"`kill -9` at a random instant, {row['engine']} engine ({inside} inside saving, {twice} killed twice)",
+        f"`kill -9` at a random instant, {row['engine']} engine, disk: {row['disk']}"
+        f" ({inside} inside saving, {twice} killed twice)",
         f"{row['kills']:,}",
         f"{row['identical']:,} taken up ended bit-identical, with no file too many and no row doubled or missing",
     )
