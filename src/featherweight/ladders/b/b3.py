@@ -7,7 +7,12 @@ Open: The source puts each norm after ReLU, before the next convolution; after a
 none, but the next block begins with one. So do 198 parameters come together. It reports 99.34 % of the training
 images and 99.24 % of the test images.
 
-Analysis: Test accuracy fluctuates. Ours: it beats the network without norms. Ours: it is at 98.90 % in fewer epochs.
+Result: 99.06 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.15, worst 98.89). Worst
+of any last 5 epochs 98.87; 0 of 3 within budget. Training images as they are: 99.76 %. Best epoch, which decides
+nothing: 99.18 on average, where 99.24 is claimed.
+
+Analysis: Test accuracy fluctuates (undecided). Ours: it beats the network without norms (undecided). Ours: it is at
+98.90 % in fewer epochs (undecided).
 """
 
 from torch import nn

@@ -7,7 +7,12 @@ on.
 Open: The source gives 0.01 after each convolution; we leave the last one out, whose outputs are the scores. It
 reports 99.24 % of the training images and 99.26 % of the test images.
 
-Analysis: Test accuracy is stable. It does not overfit. Ours: it overfits less than without dropout.
+Result: 99.12 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.09, worst 99.02). Worst
+of any last 5 epochs 98.94; 0 of 3 within budget. Training images as they are: 99.73 %. Best epoch, which decides
+nothing: 99.21 on average, where 99.26 is claimed.
+
+Analysis: Test accuracy is stable (undecided). It does not overfit (not borne out). Ours: it overfits less than without
+dropout (undecided).
 """
 
 from torch import nn
