@@ -201,7 +201,7 @@ def test_signals_are_noted_or_interrupt_and_are_given_back() -> None:
 def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     run: Run, toy_file: Path, tmp_path: Path
 ) -> None:
-    toy_file.write_text(toy_file.read_text().replace("epochs=2,", "epochs=20, batch=4,"))
+    toy_file.write_text(toy_file.read_text().replace("epochs=2,", "epochs=20, batch=8,"))
     several = ("train", toy_file, "--seeds", 2, *TRAIN, "--json")
     process = subprocess.Popen(words(*several), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
