@@ -27,7 +27,7 @@ def test_the_log_s_figures_are_those_of_the_trials() -> None:
 def test_the_ladders_figures_are_those_of_the_trials() -> None:
     runs = json.loads((ROOT / "results" / "trials" / "ladders_holdout.json").read_text())
     trials = list(dict.fromkeys((run["experiment"], run["trial"]) for run in runs))
-    assert len(trials) == len(_rows("Ladders")) == 19
+    assert len(trials) == len(_rows("Ladders")) == 21
     for (experiment, trial), line in zip(trials, _rows("Ladders"), strict=True):
         ends = [run["test_accuracy"][-3:] for run in runs if (run["experiment"], run["trial"]) == (experiment, trial)]
         mean, worst = sum(map(sum, ends)) / (3 * len(ends)), min(map(min, ends))
