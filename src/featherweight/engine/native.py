@@ -223,6 +223,7 @@ class _Addresses:
         self.seen: list[int] = []
 
     def now(self) -> tuple[Any, Any]:
+        """Addresses of the values and of their gradients, which are made where they are missing."""
         for tensor in self.tensors:
             if tensor.requires_grad and tensor.grad is None:
                 tensor.grad = torch.zeros_like(tensor)

@@ -79,6 +79,7 @@ class _Piece:
         return self.right - self.left
 
     def joined(self, other: "_Piece") -> "_Piece":
+        """Both as one piece, in the box around them."""
         return _Piece(
             labels=self.labels + other.labels,
             top=min(self.top, other.top),
