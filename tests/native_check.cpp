@@ -35,14 +35,16 @@ int main(int, char** arguments) {
             gradients.push_back(counts ? nullptr : filled<float>(count, 0));
         }
         char error[200];
-        void* plan = featherweight_plan(program.data(), nodes, sizes.data(), tensors, batch, threads, 1, 0.1, 0, error);
+        void* plan = featherweight_plan(program.data(), nodes, sizes.data(), tensors, batch, threads, 1, 0.1, 0.5, 2, 0, error);
         const Size in = sizes[0], out = sizes[program.back().out];
         for (int count : {batch, 2, batch - 1}) {
             float* images = filled<float>(size_t(count) * in.c * in.h * in.w, 0.2f);
             int64_t* labels = filled<int64_t>(count, 0);
+            const float* taught = count == batch ? filled<float>(size_t(count) * out.c, 0.1f) : nullptr;
             float loss;
             int64_t correct;
-            if (featherweight_step(plan, images, labels, count, 3, places.data(), gradients.data(), &loss, &correct) || !std::isfinite(loss)) {
+            if (featherweight_step(plan, images, labels, taught, count, 3, places.data(), gradients.data(), &loss, &correct) ||
+                !std::isfinite(loss)) {
                 std::cerr << "program " << programs << ": loss " << loss << "\n";
                 return 1;
             }

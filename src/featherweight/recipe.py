@@ -168,6 +168,26 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Distil:
+    """Learning from a teacher's answers beside the labels (Hinton et al., "Distilling the Knowledge in a Neural
+    Network", 2015): (1 - share) * loss(labels) + share * T^2 * cross-entropy with the teacher's answers at T."""
+
+    teacher: str
+    """The experiment whose finished runs teach; it is trained beforehand, on the same images and no others."""
+    seeds: tuple[int, ...] = (0,)
+    """Of those runs; the mean of their probabilities teaches."""
+    share: float = 0.5
+    """Of the loss; 0 to 1."""
+    temperature: float = 1.0
+    """T, which scores are divided by before the softmax, the teacher's and the student's; 1 or more."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.seeds), "Distil.seeds names one seed of the teacher or more; given none.")
+        _require(0 <= self.share <= 1, f"Distil.share is from 0 to 1; given {self.share}.")
+        _require(self.temperature >= 1, f"Distil.temperature is 1 or more; given {self.temperature}.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything about a training run but the network, the data and the seed."""
 
@@ -192,6 +212,8 @@ class Recipe:
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes; 0 to below 1."""
     augment: Augment = field(default_factory=Augment)
+    distil: Distil | None = None
+    """Whom the network learns from besides the labels; nobody by default."""
     plain_epochs: int = 0
     """So many last epochs are trained without augmentation; 0 to `epochs`."""
     average: float = 0.0
@@ -237,5 +259,13 @@ class Recipe:
         _require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
         if "at_epochs" in settings:
             settings["at_epochs"] = tuple(settings["at_epochs"])
-        rest = {name: value for name, value in values.items() if name not in ("schedule", "augment")}
-        return cls(schedule=SCHEDULES[kind](**settings), augment=Augment(**values["augment"]), **rest)
+        distil = dict(values.get("distil") or {})
+        if distil:
+            distil["seeds"] = tuple(distil["seeds"])
+        rest = {name: value for name, value in values.items() if name not in ("schedule", "augment", "distil")}
+        return cls(
+            schedule=SCHEDULES[kind](**settings),
+            augment=Augment(**values["augment"]),
+            distil=Distil(**distil) if distil else None,
+            **rest,
+        )

@@ -67,6 +67,8 @@ class Record:
     """Name, counts, held-out digits and normalisation of the data set."""
     environment: dict[str, Any]
     """Versions, processor, device, threads, commit: what the bits may depend on."""
+    teachers: tuple[dict[str, Any], ...] = ()
+    """The finished runs that this one learned from: folder, parameters, digest of the weights, seconds of training."""
     rows: tuple[Row, ...] = ()
     clean_train_accuracy: float | None = None
     """Percent of the unaugmented training images that the kept weights get right; None until the run is finished."""
@@ -92,8 +94,9 @@ class Record:
         try:
             if values["format"] != FORMAT:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
-            kept = {f.name: values[f.name] for f in fields(cls) if f.name != "rows"}
-            record = cls(rows=tuple(Row(**row) for row in values["epochs"]), **kept)
+            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers")}
+            teachers = tuple(values.get("teachers", ()))  # records from before there were any have none
+            record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
             _require_readable(record)
         except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
             raise FileError(f"{where} is not a record of a run ({problem!r}); name a run folder.") from problem
@@ -107,6 +110,9 @@ def _require_readable(record: Record) -> None:
     kinds: dict[str, type] = {
         "experiment": str, "seed": int, "parameters": int, "network": str, "engine": str, "finished": bool
     }  # fmt: skip
+    for taught in record.teachers:
+        if not isinstance(taught["run"], str) or not isinstance(taught["weights"], str):
+            raise TypeError(f"a teacher is {taught!r:.60}")
     needed = {"data": {"name": str, "source": str, "train": int, "test": int, "holdout": int, "seed": int},
               "environment": {"threads": int, "torch": str, "device_type": str}}  # fmt: skip
     found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]

@@ -14,16 +14,17 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from featherweight import engine as engines
-from featherweight import environment
+from featherweight import environment, teacher
 from featherweight.anatomy import parameters_by_layer
 from featherweight.checkpoint import load_state, remove_states, require_same, save_state
 from featherweight.data import Data
@@ -52,6 +53,8 @@ class Run:
     engine: Engine
     judge: Engine
     """Executes the kept network: the average, where there is one."""
+    teacher: Callable[[Tensor], Tensor] | None = None
+    """Images [N C H W] -> the probabilities [N classes] that a recipe with `distil` learns from."""
     note: str = ""
     """What there is to say of how it was taken up."""
     found: tuple[int, ...] = ()
@@ -67,8 +70,10 @@ class Run:
             f" (fewer than {self.experiment.budget.parameters:,} allowed), {recipe.epochs} epochs of"
             f" {len(self.data.train.labels):,} images of {self.data.name}{kept}, batch {recipe.batch}"
         )
+        taught = ", ".join(str(by["run"]) for by in record.teachers)
+        lesson = f"taught by {taught}, which see every batch too" if taught else ""
         how = f"{record.engine} engine on {record.environment['device']}, {threads} thread{'s' * (threads > 1)}"
-        return [line for line in (self.data.note, self.engine.note, self.note, what, how) if line]
+        return [line for line in (self.data.note, self.engine.note, self.note, what, lesson, how) if line]
 
 
 def start(
@@ -85,7 +90,7 @@ def start(
 
     Raises BudgetError when the network or the recipe is over the experiment's budget, before anything is trained.
     """
-    run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads)
+    run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out)
     run.folder = new_folder(out, f"{experiment.id}-seed{seed}")
     write_record(run.record, run.folder / "record.json")
     return run
@@ -105,7 +110,9 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
     experiment = experiment_of(record)
     data = data_of(record, data_dir)
     device, threads = device or record.environment["device_type"], record.environment["threads"]
-    run = prepare(experiment, data, seed=record.seed, engine=record.engine, device=device, threads=threads)
+    run = prepare(
+        experiment, data, seed=record.seed, engine=record.engine, device=device, threads=threads, teachers=folder.parent
+    )
     require_same(identity(record), identity(run.record), folder)
     run.folder, run.found = folder, found
     if found:
@@ -136,10 +143,13 @@ def prepare(
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    teachers: Path | None = None,
 ) -> Run:
     """A run at its first step that has no folder yet.
 
-    Raises BudgetError when it is over budget, UsageError when the network does not fit the data.
+    A recipe's teacher is looked for in the folder `teachers` and in the package; without a folder nobody teaches.
+    Raises BudgetError when it is over budget, UsageError when the network does not fit the data or the teacher is not
+    to be had.
     """
     where = environment.device_for(device)
     threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
@@ -152,22 +162,20 @@ def prepare(
     parameters = sum(count for _, count in layers)
     recipe = experiment.recipe
     experiment.budget.check_before_training(parameters, layers[:3], recipe.epochs)
+    taught_by = teacher.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil and teachers else []
     state = begin(network, recipe, where)
     data = data.to(where)
-
-    def bound(module: nn.Module, batch: int) -> Engine:
-        return engines.build(
-            engine,
-            module,
-            loss=recipe.loss,
-            label_smoothing=recipe.label_smoothing,
-            shape=shape,
-            batch=batch,
-            device=where,
-            threads=threads,
-        )
-
-    trainer = bound(network, recipe.batch)
+    bind = partial(
+        engines.build,
+        engine,
+        loss=recipe.loss,
+        label_smoothing=recipe.label_smoothing,
+        shape=shape,
+        device=where,
+        threads=threads,
+        distil=recipe.distil,
+    )
+    trainer = bind(network, batch=recipe.batch)
     record = Record(
         experiment=experiment.name,
         seed=seed,
@@ -178,8 +186,8 @@ def prepare(
         recipe=recipe.to_json(),
         data=data.summary(),
         environment=environment.describe(where, threads),
+        teachers=tuple(teacher.about(folder) for folder in taught_by),
     )
-    judge = trainer if state.averaged is None else bound(state.kept, EVALUATION_BATCH)
     return Run(
         folder=Path(),
         record=record,
@@ -187,7 +195,8 @@ def prepare(
         data=data,
         state=state,
         engine=trainer,
-        judge=judge,
+        judge=trainer if state.averaged is None else bind(state.kept, batch=EVALUATION_BATCH),
+        teacher=teacher.bound(taught_by, recipe, where, bind) if taught_by else None,
     )
 
 
@@ -201,6 +210,7 @@ def identity(record: Record) -> dict[str, Any]:
         "recipe": record.recipe,
         "budget": record.budget,
         "data": record.data,
+        "teachers": [taught["weights"] for taught in record.teachers],
         **{name: record.environment[name] for name in ("featherweight", "torch", "device", "instructions")},
         # Only the native engine gives the same bits on any number of threads.
         "threads": record.environment["threads"] if record.engine == "torch" else None,
@@ -224,7 +234,8 @@ def proceed(run: Run) -> Iterator[State]:
         saved = time.monotonic()
         judge = _stoppable(run.judge, stopped)
         try:
-            for state in fit(run.state, run.data, run.experiment.recipe, run.record.seed, run.engine, judge):
+            recipe, seed = run.experiment.recipe, run.record.seed
+            for state in fit(run.state, run.data, recipe, seed, run.engine, judge, run.teacher):
                 if state.step == 0:
                     _write_rows(run)
                 if state.step == 0 or time.monotonic() - saved > SAVE_SECONDS:

@@ -59,6 +59,7 @@ def check(task: Task) -> runs.Run:
         engine=task.engine,
         device=task.device,
         threads=task.threads or 1,
+        teachers=task.out,
     )
 
 

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -152,11 +152,20 @@ def steps_in_epoch(data: Data, recipe: Recipe) -> int:
     return math.ceil(len(data.train.labels) / recipe.batch)
 
 
-def fit(state: State, data: Data, recipe: Recipe, seed: int, engine: Engine, judge: Engine) -> Iterator[State]:
+def fit(
+    state: State,
+    data: Data,
+    recipe: Recipe,
+    seed: int,
+    engine: Engine,
+    judge: Engine,
+    teacher: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[State]:
     """Train to the end of the recipe, yielding the state after each step and after each epoch's evaluation.
 
     After a step, `state.step` counts it; after an evaluation, `state.step` is 0 and `state.rows` has a new row. The
-    data is on the network's device; `engine` executes `state.network` and `judge` executes `state.kept`.
+    data is on the network's device; `engine` executes `state.network` and `judge` executes `state.kept`; `teacher`
+    turns images [N C H W], changed and normalised, into probabilities [N classes].
     Raises TrainingError when the loss is infinite or not a number; `state` is then of no use.
     """
     images, labels = data.train.images, data.train.labels
@@ -188,7 +197,8 @@ def fit(state: State, data: Data, recipe: Recipe, seed: int, engine: Engine, jud
 
             # 3. Forward and backward: gradients into `.grad`.
             state.vectors.gradients.zero_()
-            loss, correct = engine.step(inputs, targets, place)
+            taught = (teacher(inputs),) if teacher else ()
+            loss, correct = engine.step(inputs, targets, place, *taught)
 
             # 4. The step, at the schedule's rate.
             state.lr = rate(recipe, state.epoch * steps + state.step, steps, state.rows)

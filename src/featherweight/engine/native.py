@@ -16,6 +16,7 @@ from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import UsageError
 from featherweight.homographies import HORIZON
+from featherweight.recipe import Distil
 
 # What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
 BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
@@ -33,10 +34,10 @@ def library() -> ctypes.CDLL | None:
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
     pointer, whole, count = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
     signatures = {
-        "plan": (pointer, [*2 * [pointer, whole], *3 * [whole], ctypes.c_double, whole, ctypes.c_char_p]),
+        "plan": (pointer, [*2 * [pointer, whole], *3 * [whole], *3 * [ctypes.c_double], whole, ctypes.c_char_p]),
         "free": (None, [pointer]),
         "bytes": (ctypes.c_size_t, [pointer]),
-        "step": (whole, [pointer, pointer, pointer, whole, ctypes.c_uint64, *4 * [pointer]]),
+        "step": (whole, [*4 * [pointer], whole, ctypes.c_uint64, *4 * [pointer]]),
         "scores": (None, [pointer, pointer, whole, pointer, pointer]),
         "sample": (whole, [pointer, pointer, count, pointer, whole, *3 * [pointer], ctypes.c_float, *3 * [pointer]]),
         "mask": (None, [pointer, whole, whole, ctypes.c_uint64, pointer]),
@@ -54,7 +55,16 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
 class Plan:
     """A program bound to memory and threads; freed with its last reference."""
 
-    def __init__(self, program: Program, *, batch: int, threads: int, loss: str, label_smoothing: float) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        batch: int,
+        threads: int,
+        loss: str,
+        label_smoothing: float,
+        distil: Distil | None = None,
+    ) -> None:
         kernels = library()
         assert kernels is not None, "callers ask `library` first"
         nodes = (Node * len(program.nodes))()
@@ -73,6 +83,8 @@ class Plan:
             threads,
             normalised,
             label_smoothing,
+            distil.share if distil else 0.0,
+            distil.temperature if distil else 1.0,
             program.log_output,
             error,
         )
@@ -128,11 +140,14 @@ class Bound:
         shape: tuple[int, int, int],
         batch: int,
         threads: int,
+        distil: Distil | None = None,
     ) -> None:
         self.program = lower(network, shape)
         self.addresses = _Addresses(self.program.values)
         self.shape, self.batch = shape, batch
-        self.new_plan = partial(Plan, self.program, threads=threads, loss=loss, label_smoothing=label_smoothing)
+        self.new_plan = partial(
+            Plan, self.program, threads=threads, loss=loss, label_smoothing=label_smoothing, distil=distil
+        )
         self.planned: Plan | None = None
 
     def plan(self, images: int) -> Plan:
@@ -143,16 +158,17 @@ class Bound:
             self.planned = now = self.new_plan(batch=max(images, self.batch))
         return now
 
-    def step(self, images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Gradients into `.grad`; mean loss and number correct of the batch, [N C H W] and [N]."""
+    def step(self, images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Gradients into `.grad`; mean loss and number correct of the batch, [N C H W] and [N], taught [N classes]."""
         images, labels = self._checked(images), labels.contiguous()
+        taught = None if taught is None else self._require_answers(taught, len(images))
         _require_several(self.program, len(images))
         plan = self.plan(len(images))
         values, gradients = self.addresses.now()
         mean, correct = torch.empty(()), torch.empty((), dtype=torch.int64)
         refused = plan.kernels.featherweight_step(
-            plan.handle, images.data_ptr(), labels.data_ptr(), len(images), seed & 0xFFFF_FFFF_FFFF_FFFF,
-            values, gradients, mean.data_ptr(), correct.data_ptr(),
+            plan.handle, images.data_ptr(), labels.data_ptr(), None if taught is None else taught.data_ptr(),
+            len(images), seed & 0xFFFF_FFFF_FFFF_FFFF, values, gradients, mean.data_ptr(), correct.data_ptr(),
         )  # fmt: skip
         if refused:
             raise UsageError(
@@ -190,6 +206,14 @@ class Bound:
         if refused:
             raise UsageError(f"An image is chosen that is outside 0 to {len(images) - 1}, the images there are.")
         return output
+
+    def _require_answers(self, taught: Tensor, count: int) -> Tensor:
+        if taught.shape != (count, self.program.classes) or taught.dtype != torch.float32:
+            raise UsageError(
+                f"A teacher answers with probabilities [{count} {self.program.classes}], float32; given"
+                f" {taught.dtype} [{_sizes(taught.shape)}]."
+            )
+        return taught.contiguous()
 
     def _checked(self, images: Tensor) -> Tensor:
         if images.shape[1:] != self.shape or images.dtype != torch.float32 or images.device.type != "cpu":

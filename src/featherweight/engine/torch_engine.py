@@ -6,48 +6,82 @@ run. Captured once for a batch size, they are launched together
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Step = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+from featherweight.recipe import Distil
+
 Scores = Callable[[Tensor], Tensor]
+
+
+class Step(Protocol):
+    """Forward and backward of one batch; see `Engine.step`."""
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None, /
+    ) -> tuple[Tensor, Tensor]:
+        """Mean loss and number correct."""
+        ...
+
 
 WARM_UP_STEPS = 3  # before a capture, so that libraries have chosen their algorithms and workspaces
 
 
-def loss_of(output: Tensor, labels: Tensor, *, loss: str, label_smoothing: float) -> Tensor:
+def loss_of(
+    output: Tensor,
+    labels: Tensor,
+    *,
+    loss: str,
+    label_smoothing: float,
+    distil: Distil | None = None,
+    taught: Tensor | None = None,
+) -> Tensor:
     """The mean loss over a batch, a scalar: output [N classes], labels [N].
 
     `cross_entropy` takes scores and `nll` log-probabilities; smoothing spreads a share of the target over all
-    classes.
+    classes. With a teacher's answers `taught`, probabilities [N classes] at the temperature of `distil`, its share
+    of the loss is theirs (Hinton et al., 2015).
 
     >>> output = torch.tensor([[0.0, 2.0]])
     >>> round(loss_of(output.log_softmax(1), torch.tensor([1]), loss="nll", label_smoothing=0.1).item(), 4)
     0.2269
     """
     if loss == "cross_entropy":
-        return F.cross_entropy(output, labels, label_smoothing=label_smoothing)
-    return (1 - label_smoothing) * F.nll_loss(output, labels) - label_smoothing * output.mean()
+        own = F.cross_entropy(output, labels, label_smoothing=label_smoothing)
+    else:
+        own = (1 - label_smoothing) * F.nll_loss(output, labels) - label_smoothing * output.mean()
+    if taught is None or distil is None:
+        return own
+    # The square of the temperature keeps the gradient's size, whatever the temperature is.
+    theirs = F.cross_entropy(output / distil.temperature, taught) * distil.temperature**2
+    return (1 - distil.share) * own + distil.share * theirs
 
 
 def bind(
-    network: nn.Module, *, loss: str, label_smoothing: float, device: torch.device, threads: int
+    network: nn.Module,
+    *,
+    loss: str,
+    label_smoothing: float,
+    device: torch.device,
+    threads: int,
+    distil: Distil | None = None,
 ) -> tuple[Step, Scores]:
     """`step` and `scores` of an Engine for `network`, which is on `device`; `threads` are the CPU's."""
     torch.set_num_threads(threads)
 
-    def forward_backward(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_backward(images: Tensor, labels: Tensor, taught: Tensor | None) -> tuple[Tensor, Tensor]:
         output = network(images)
-        mean = loss_of(output, labels, loss=loss, label_smoothing=label_smoothing)
+        mean = loss_of(output, labels, loss=loss, label_smoothing=label_smoothing, distil=distil, taught=taught)
         mean.backward()  # type: ignore[no-untyped-call]
         return mean.detach(), (output.detach().argmax(1) == labels).sum()
 
-    def eager(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    def eager(images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
         network.train()
         torch.manual_seed(seed)
-        return forward_backward(images, labels)
+        return forward_backward(images, labels, taught)
 
     @torch.inference_mode()
     def scores(images: Tensor) -> Tensor:
@@ -65,22 +99,28 @@ def _counts_on_host(network: nn.Module) -> bool:
     return any(norm.track_running_stats and norm.momentum is None for norm in norms)
 
 
-def _captured(network: nn.Module, forward_backward: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Step:
-    """`step` that replays a CUDA graph for each batch size, captured anew when a tensor has moved."""
-    graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor, Tensor]] = {}
+Inputs = tuple[Tensor, Tensor, Tensor | None]
+"""Images, labels and, where there is a teacher, its answers."""
 
-    def step(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+
+def _captured(network: nn.Module, forward_backward: Callable[..., tuple[Tensor, Tensor]]) -> Step:
+    """`step` that replays a CUDA graph for each batch size, captured anew when a tensor has moved."""
+    graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Inputs, Tensor, Tensor]] = {}
+
+    def step(images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
         network.train()
         for parameter in network.parameters():
             if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         trained = [*network.parameters(), *(p.grad for p in network.parameters() if p.grad is not None)]
-        key = (*images.shape, *(tensor.data_ptr() for tensor in trained))
+        key = (taught is None, *images.shape, *(tensor.data_ptr() for tensor in trained))
+        inputs = (images, labels, taught)
         if key not in graphs:
-            graphs[key] = _capture(network, forward_backward, images, labels)
-        graph, static_images, static_labels, mean, correct = graphs[key]
-        static_images.copy_(images)
-        static_labels.copy_(labels)
+            graphs[key] = _capture(network, forward_backward, inputs)
+        graph, static, mean, correct = graphs[key]
+        for place, given in zip(static, inputs, strict=True):
+            if place is not None and given is not None:
+                place.copy_(given)
         torch.cuda.manual_seed(seed)  # a replay takes dropout's seed from the generator
         graph.replay()
         return mean.clone(), correct.clone()  # the next replay writes over the graph's own
@@ -89,25 +129,23 @@ def _captured(network: nn.Module, forward_backward: Callable[[Tensor, Tensor], t
 
 
 def _capture(
-    network: nn.Module,
-    forward_backward: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
-    images: Tensor,
-    labels: Tensor,
-) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor, Tensor]:
+    network: nn.Module, forward_backward: Callable[..., tuple[Tensor, Tensor]], inputs: Inputs
+) -> tuple[torch.cuda.CUDAGraph, Inputs, Tensor, Tensor]:
     """A graph of forward and backward, its inputs and outputs; gradients and statistics stay as they were."""
     touched = [*network.buffers(), *(p.grad for p in network.parameters() if p.grad is not None)]
     before = [tensor.clone() for tensor in touched]
-    static_images, static_labels = images.clone(), labels.clone()
+    images, labels, taught = inputs
+    static = (images.clone(), labels.clone(), None if taught is None else taught.clone())
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(WARM_UP_STEPS):
-            forward_backward(static_images, static_labels)
+            forward_backward(*static)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        mean, correct = forward_backward(static_images, static_labels)
+        mean, correct = forward_backward(*static)
     with torch.no_grad():
         for tensor, value in zip(touched, before, strict=True):
             tensor.copy_(value)
-    return graph, static_images, static_labels, mean, correct
+    return graph, static, mean, correct

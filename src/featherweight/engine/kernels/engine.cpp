@@ -15,9 +15,11 @@ EXPORT int featherweight_lanes() { return LANES; }
 
 // A plan, or null with the reason in `error` (200 bytes).
 EXPORT void* featherweight_plan(const Node* nodes, int count, const Size* sizes, int tensors, int batch, int threads,
-                                int normalised, double smoothing, int log_output, char* error) {
+                                int normalised, double smoothing, double taught, double temperature, int log_output,
+                                char* error) {
     try {
-        return new Plan(nodes, count, sizes, tensors, batch, threads, Loss{normalised != 0, smoothing}, log_output != 0);
+        const Loss loss{normalised != 0, smoothing, taught, temperature};
+        return new Plan(nodes, count, sizes, tensors, batch, threads, loss, log_output != 0);
     } catch (const std::exception& e) {
         std::snprintf(error, 200, "%s", e.what());
         return nullptr;
@@ -28,11 +30,11 @@ EXPORT void featherweight_free(void* plan) { delete static_cast<Plan*>(plan); }
 EXPORT size_t featherweight_bytes(const void* plan) { return static_cast<const Plan*>(plan)->bytes(); }
 
 // Forward and backward of `count` images: gradients are added to `gradients`, the mean loss and the hits written.
-// 1, and nothing done, where a label is no class; else 0.
-EXPORT int featherweight_step(void* plan, const float* images, const int64_t* labels, int count, uint64_t seed,
-                               void* const* values, float* const* gradients, float* loss, int64_t* correct) {
+// `taught` are a teacher's probabilities [count][classes], or null. 1, and nothing done, where a label is no class; else 0.
+EXPORT int featherweight_step(void* plan, const float* images, const int64_t* labels, const float* taught, int count,
+                               uint64_t seed, void* const* values, float* const* gradients, float* loss, int64_t* correct) {
     Call call;
-    call.images = images, call.labels = labels, call.count = count, call.seed = seed;
+    call.images = images, call.labels = labels, call.taught = taught, call.count = count, call.seed = seed;
     call.values = values, call.gradients = gradients;
     if (!static_cast<Plan*>(plan)->takes(labels, count)) return 1;
     const Score score = static_cast<Plan*>(plan)->step(call);

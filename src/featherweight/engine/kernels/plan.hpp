@@ -34,6 +34,7 @@ namespace {
 struct Call {  // what one step or evaluation is about
     const float* images = nullptr;
     const int64_t* labels = nullptr;
+    const float* taught = nullptr;  // [image][class], or null
     int count = 0;
     uint64_t seed = 0;
     void* const* values = nullptr;
@@ -161,7 +162,9 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     });
     sweep(true, [this, output](int slot, int group, int thread) {
         View g = gradient(output, slot, thread);
-        partial[group] = loss_and_gradient(value(output, slot), g, this->loss, call.labels + size_t(group) * LANES,
+        const size_t first = size_t(group) * LANES;
+        const float* taught = call.taught ? call.taught + first * sizes[output].c : nullptr;
+        partial[group] = loss_and_gradient(value(output, slot), g, this->loss, {call.labels + first, taught},
                                            call.valid(group), call.count);
     });
     written.assign(tensors, false);
