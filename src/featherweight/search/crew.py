@@ -180,13 +180,13 @@ class _Crew:
     def fill(self, many: int) -> None:
         """Start processes until so many run, unless there is nothing new to propose."""
         while len(self.running) < many and not self.exhausted:
-            name = f"{worker_id()}:{self._begun}"
+            begun = time.time_ns()
             ours, theirs = self._context.Pipe(duplex=False)
             job = replace(self._search.job, space=str(self._search.space.file))
-            process = self._context.Process(target=_work, args=(job, name, self._begun, theirs))
+            process = self._context.Process(target=_work, args=(job, begun, self._begun, theirs))
             process.start()
             theirs.close()
-            self.running[name] = (process, ours)
+            self.running[worker_id(process.pid, begun)] = (process, ours)
             self._begun += 1
 
     def reap(self) -> None:
@@ -225,7 +225,7 @@ class _Crew:
             process.join()
 
 
-def _work(job: Job, name: str, place: int, news: Any) -> NoReturn:
+def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
     """In a worker's process: work, and send one word, or the error that ended it."""
     parent = multiprocessing.parent_process()
     said: Any = "done"
@@ -239,6 +239,7 @@ def _work(job: Job, name: str, place: int, news: Any) -> NoReturn:
             data = load_shown(job.data, directory=job.data_dir, holdout=job.holdout)
             study = open_study(job, about(space, data, job))
             study = open_study(job, about(space, data, job), _draws(job, place, len(trials_of(study))))
+            name = worker_id(os.getpid(), begun)
             work(Worker(job=job, space=space, data=data, study=study, id=name, leave=leave))
         except ExhaustedError:
             said = "exhausted"

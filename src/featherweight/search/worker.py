@@ -5,7 +5,6 @@ propose the same, or take more places than there are, the lower number has it. T
 worker waits until each has said what it proposes (Lamport's bakery, 1974); that takes milliseconds.
 """
 
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -236,9 +235,9 @@ def judged(rows: list[Row], held: int, tested: int) -> float:
     return accuracy + 100 / (tested * len(tail)) / (1 + loss)
 
 
-def worker_id() -> str:
-    """A name for a worker that no other has: machine, process, and when it was made."""
-    return f"{platform.node()}:{os.getpid()}:{time.time_ns()}"
+def worker_id(process: int, begun: int) -> str:
+    """A name for a worker that no other has: its machine, its process, and when it was begun, in nanoseconds."""
+    return f"{platform.node()}:{process}:{begun}"
 
 
 def none_within(space: Space, study: "optuna.Study") -> BudgetError:

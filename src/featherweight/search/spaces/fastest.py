@@ -21,11 +21,11 @@ def propose(trial: "optuna.Trial") -> Proposal:
             batch=trial.suggest_categorical("batch", [32, 64, 128]),
             lr=rounded(trial.suggest_float("lr", 0.05, 0.5, log=True)),
             weight_decay=rounded(trial.suggest_float("weight decay", 1e-5, 1e-3, log=True)),
-            schedule=OneCycle(peak_at=trial.suggest_float("peak at", 0.1, 0.4, step=0.05)),
+            schedule=OneCycle(peak_at=rounded(trial.suggest_float("peak at", 0.1, 0.4, step=0.05))),
             augment=Augment(
                 rotate_deg=trial.suggest_float("rotate", 0, 8, step=2),
                 shift_px=trial.suggest_float("shift", 0, 2, step=0.5),
-                scale=trial.suggest_float("scale", 0, 0.1, step=0.05),
+                scale=rounded(trial.suggest_float("scale", 0, 0.1, step=0.05)),
             ),
             plain_epochs=1,
             average=trial.suggest_categorical("average", [0.98, 0.99, 0.995, 0.998]),

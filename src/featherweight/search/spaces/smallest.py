@@ -29,7 +29,7 @@ def propose(trial: "optuna.Trial") -> Proposal:
                 shift_px=trial.suggest_float("shift", 0, 2.5, step=0.5),
                 scale=0.1,
                 shear=0.1,
-                elastic_px=trial.suggest_float("elastic", 0, 0.8, step=0.2),
+                elastic_px=rounded(trial.suggest_float("elastic", 0, 0.8, step=0.2)),
             ),
             plain_epochs=2,
             average=0.998,
