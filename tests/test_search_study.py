@@ -1,5 +1,6 @@
 """Searches in this process: what is trained and what is not, what decides, what is kept, what is refused."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -225,7 +226,9 @@ def test_a_line_that_was_torn_is_cut_and_the_study_goes_on(tmp_path: Path) -> No
     path = tmp_path / "study.journal"
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"op_code": 4, "tr')
-    assert standing(made(job(tmp_path)).study).ended == 1 and path.read_bytes() == whole
+    assert standing(made(job(tmp_path)).study).ended == 1
+    lines = path.read_bytes().splitlines()
+    assert path.read_bytes().startswith(whole) and all("op_code" in json.loads(line) for line in lines)
     assert standing(worked(job(tmp_path, trials=2), sampler_seed=2).study).ended == 2
 
 
