@@ -1,6 +1,8 @@
 """Searches in this process: what is trained and what is not, what decides, what is kept, what is refused."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,15 +13,18 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from featherweight.anatomy import dissect
 from featherweight.data import load
 from featherweight.errors import BudgetError, DataError, FileError, TrainingError, UsageError
+from featherweight.experiment import find
 from featherweight.recipe import Recipe
 from featherweight.record import Row
 from featherweight.runs import prepare
 from featherweight.search import crew, study, worker
 from featherweight.search.outcome import Entry, entries, front
 from featherweight.search.picture import best_under, pareto
-from featherweight.search.space import Proposal, build, find_space, stack
+from featherweight.search.source import source, write_experiment
+from featherweight.search.space import Proposal, build, cost, find_space, layer, propose, stack
 from featherweight.search.study import about, open_study, standing, trials_of
 from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
 from featherweight.train import fit
@@ -265,3 +270,42 @@ def test_the_front_is_what_nothing_beats() -> None:
     assert panels[1].lines[1].get_xydata().tolist() == [[400, 97.0], [500, 99.0], [900, 99.5]]  # type: ignore[union-attr]
     assert panels[0].lines[2].get_ydata() == [99.4, 99.4]
     assert sum(p.numel() for p in build(found[0].proposal.network).parameters()) == 27 + 6 + 40
+
+
+@pytest.mark.parametrize("name", ["accurate", "leanest"])
+def test_a_proposal_written_out_is_the_proposal(name: str, tmp_path: Path) -> None:
+    space, data = find_space(name), load("digits", holdout=HOLDOUT)
+    draws = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=5))
+    for number in range(4):
+        proposal = propose(space, draws.ask())
+        try:
+            costs = cost(proposal, (1, 28, 28), 10)
+        except UsageError:
+            continue
+        entry = replace(_entry(number, 99.0, costs.parameters, costs.macs, 1.0), proposal=proposal)
+        path = tmp_path / f"best{number}.py"
+        write_experiment(path, entry, space, data)
+        found = find(str(path))
+        assert found.recipe == proposal.recipe and found.budget == space.budget and found.id == f"best{number}"
+        anatomy = dissect(found.build(), (1, 28, 28))
+        assert (anatomy.parameters, anatomy.macs) == (costs.parameters, costs.macs)
+    assert list(tmp_path.glob("*.py"))
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--check", "--line-length", "120", tmp_path], check=False
+    )
+    assert done.returncode == 0
+
+
+def test_a_written_margin_may_be_of_oblong_maps_or_of_none(tmp_path: Path) -> None:
+    task = job(tmp_path)
+    space, data = find_space(task.space), load(task.data, holdout=HOLDOUT)
+    entry = _entry(0, 99.0, 1, 1, 1.0)
+    oblong = (layer("nn.Conv2d", "channels", 3, 5), layer("nn.AdaptiveAvgPool2d", 1), layer("nn.Flatten"),
+              layer("nn.Linear", 3, "classes"))  # fmt: skip
+    text = source(replace(entry, proposal=Proposal(network=oblong, recipe=Recipe())), space, data, "x")
+    assert "# channels height width field, of 1 x 11 x 13" in text
+    assert "nn.Conv2d(channels, 3, 5),  # 3 7 9     5\n" in text and "# 3 1 1 11x13\n" in text
+    assert "conv_norm_relu" not in text and "1 convolution and no pools" in text
+    flat = (layer("nn.Flatten"), layer("nn.Linear", 143, "classes"))
+    text = source(replace(entry, proposal=Proposal(network=flat, recipe=Recipe())), space, data, "x")
+    assert "        nn.Flatten(),\n        nn.Linear(143, classes),\n" in text

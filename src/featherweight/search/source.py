@@ -1,10 +1,10 @@
 """A proposal as the source of an experiment file, to be read, trained and changed like any other."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from featherweight.anatomy import dissect
+from featherweight.anatomy import Row, dissect
 from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.record import write_text
@@ -13,6 +13,7 @@ from featherweight.search.space import OWN, Layer, Space, build
 
 LONGEST = 120
 """Characters of a line of code."""
+OPENING = "    return nn.Sequential("
 MARK = '"""Found by `featherweight search '
 """How a file begins that was written here, and may be written anew."""
 
@@ -84,9 +85,9 @@ def _function(network: tuple[Layer, ...], data: Data) -> str:
     shape = (channels, height, width)
     blocks = dissect(build(network, channels, len(data.classes)), shape).blocks()
     rows = [(f"        {one},", block) for one, block in zip(network, blocks, strict=True)]
-    figures = [[str(n) for n in (*block.output, block.field)] if len(block.output) == 3 else [] for _, block in rows]
+    figures = [_margin(block) for _, block in rows]
     widths = [max(map(len, column)) for column in zip(*filter(None, figures), strict=True)]
-    reach = max(len(code) for (code, _), margin in zip(rows, figures, strict=True) if margin) + 2
+    reach = max([len(OPENING), *(len(code) for (code, _), margin in zip(rows, figures, strict=True) if margin)]) + 2
     lines = []
     for (code, _), margin in zip(rows, figures, strict=True):
         cells = [number.rjust(wide) for number, wide in zip(margin, widths, strict=False)]
@@ -96,10 +97,14 @@ def _function(network: tuple[Layer, ...], data: Data) -> str:
         "def network(channels: int = 1, classes: int = 10) -> nn.Sequential:\n"
         f'    """{_sentence(network)}"""\n'
         "    # fmt: off\n"
-        f"{'    return nn.Sequential(':<{reach}}# channels height width field{size}\n"
-        + "\n".join(lines)
-        + "\n    )\n    # fmt: on\n"
+        f"{OPENING:<{reach}}# channels height width field{size}\n" + "\n".join(lines) + "\n    )\n    # fmt: on\n"
     )
+
+
+def _margin(block: Row) -> list[str]:
+    """Channels, height, width and field of what a layer gives; nothing where that is no map."""
+    field = block.field if isinstance(block.field, int) else "{}x{}".format(*block.field)
+    return [*map(str, block.output), str(field)] if len(block.output) == 3 else []
 
 
 def _sentence(network: tuple[Layer, ...]) -> str:
@@ -120,17 +125,11 @@ def _classes(value: Any) -> set[str]:
 
 def _unusual(value: Any) -> list[Any]:
     """The fields that are not as they are by default."""
-    usual = type(value)() if not _required(value) else None
-    return [one for one in fields(value) if usual is None or getattr(value, one.name) != getattr(usual, one.name)]
 
+    def usual(one: Any) -> Any:
+        return one.default_factory() if one.default_factory is not MISSING else one.default
 
-def _required(value: Any) -> bool:
-    """Whether its class cannot be made without arguments."""
-    try:
-        type(value)()
-    except TypeError:
-        return True
-    return False
+    return [one for one in fields(value) if getattr(value, one.name) != usual(one)]
 
 
 def _code(value: Any, indent: int, taken: int) -> str:
