@@ -32,7 +32,7 @@ LAYERS = [
         "insight",
     },
     {"plots", "figures", "predict"},
-    {"report", "export", "bench", "publish", "find_lr", "track", "notebook"},
+    {"report", "export", "bench", "publish", "find_lr", "track", "notebook", "search"},
     {"console", "cli", "__main__", "__init__"},
 ]
 """From the ground up; a module imports from its own layer or a lower one."""

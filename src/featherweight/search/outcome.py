@@ -1,0 +1,116 @@
+"""What a search found: the trials that finished, those of them that nothing beats, as tables and plain values."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from featherweight.search.space import Proposal
+from featherweight.search.study import end_of, trials_of
+
+if TYPE_CHECKING:
+    import optuna
+    from rich.table import Table
+
+BEST = 5
+"""Trials that are shown as the best."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A finished trial. Accuracies are percents of the held-out images, over the judged epochs of every seed."""
+
+    trial: int
+    value: float
+    """What trials are ranked by: `worker.judged`, its mean over the seeds."""
+    accuracy: float
+    worst: float
+    loss: float
+    parameters: int
+    macs: int
+    field: int
+    """Of the last convolution, in pixels; of height and width the larger."""
+    epochs: int
+    seconds: float
+    """Of training with one seed, on the machine that had the trial."""
+    seeds: int
+    engine: str
+    machine: str
+    proposal: Proposal
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, network and recipe among them."""
+        values = {name: value for name, value in asdict(self).items() if name != "proposal"}
+        return {**values, **self.proposal.to_json()}
+
+
+def entries(study: "optuna.Study") -> list[Entry]:
+    """The finished trials, best first."""
+    found = [_entry(trial) for trial in trials_of(study) if end_of(trial) == "finished"]
+    return sorted(found, key=lambda entry: (-entry.value, entry.parameters, entry.trial))
+
+
+def _entry(trial: "optuna.trial.FrozenTrial") -> Entry:
+    what, result = trial.user_attrs["proposal"], trial.user_attrs["result"]
+    assert trial.value is not None
+    return Entry(
+        trial=trial.number,
+        value=trial.value,
+        parameters=what["parameters"],
+        macs=what["macs"],
+        field=max(what["field"]),
+        epochs=what["epochs"],
+        proposal=Proposal.from_json(what),
+        **result,
+    )
+
+
+def front(found: Sequence[Entry]) -> list[Entry]:
+    """Those that no other beats: none is as good in accuracy, parameters, MACs and seconds, and better in one.
+
+    The fewest parameters come first.
+    """
+
+    def merits(entry: Entry) -> tuple[float, ...]:
+        return entry.accuracy, -entry.parameters, -entry.macs, -entry.seconds
+
+    def beats(one: Entry, other: Entry) -> bool:
+        mine, its = merits(one), merits(other)
+        return mine != its and all(a >= b for a, b in zip(mine, its, strict=True))
+
+    kept = [entry for entry in found if not any(beats(other, entry) for other in found)]
+    return sorted(kept, key=lambda entry: (entry.parameters, entry.macs, entry.trial))
+
+
+def table(found: Sequence[Entry]) -> "Table":
+    """The entries with their figures, a line each."""
+    from rich.table import Table
+
+    shown = Table(box=None, header_style="bold")
+    for heading in ("trial", "accuracy", "worst", "parameters", "MACs", "field", "epochs", "seconds"):
+        shown.add_column(heading, justify="right", min_width=len(heading))
+    shown.add_column("network", no_wrap=True, overflow="ellipsis")
+    for entry in found:
+        shown.add_row(
+            str(entry.trial), f"{entry.accuracy:.3f}", f"{entry.worst:.2f}", f"{entry.parameters:,}",
+            f"{entry.macs:,}", str(entry.field), str(entry.epochs), f"{entry.seconds:.1f}", sketch(entry.proposal),
+        )  # fmt: skip
+    return shown
+
+
+def sketch(proposal: Proposal) -> str:
+    """A network in a word: widths of its convolutions, `p` for a pool between.
+
+    >>> from featherweight.recipe import Recipe
+    >>> from featherweight.search.space import stack
+    >>> sketch(Proposal(network=stack([8, 12, 12], pool_after=[2], kernels=[5, 3, 3]), recipe=Recipe()))
+    '8x5-12-p-12'
+    """
+    parts = []
+    for one in proposal.network:
+        settings = dict(one.settings)
+        if one.make in ("conv_norm_relu", "nn.Conv2d"):
+            kernel = settings.get("kernel", 3) if one.make == "conv_norm_relu" else one.given[2:3] or 3
+            parts.append(f"{one.given[1]}" + (f"x{kernel}" if kernel != 3 else ""))
+        elif "Pool" in one.make and "Adaptive" not in one.make:
+            parts.append("p")
+    return "-".join(parts)

@@ -1,0 +1,155 @@
+"""A proposal as the source of an experiment file, to be read, trained and changed like any other."""
+
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from featherweight.anatomy import Row, dissect
+from featherweight.data import Data
+from featherweight.errors import UsageError
+from featherweight.record import write_text
+from featherweight.search.outcome import Entry
+from featherweight.search.space import OWN, Layer, Space, build
+
+LONGEST = 120
+"""Characters of a line of code."""
+OPENING = "    return nn.Sequential("
+MARK = '"""Found by `featherweight search '
+"""How a file begins that was written here, and may be written anew."""
+
+
+def require_writable(path: Path) -> None:
+    """Raise UsageError unless an experiment can be written there: a .py file, new or written here before."""
+    if path.suffix != ".py":
+        raise UsageError(f"An experiment is written into a .py file; given {path.name}.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent} to write {path.name} into; make it, or name another.")
+    if path.is_dir() or (path.exists() and not path.read_bytes().startswith(MARK.encode())):
+        raise UsageError(f"{path} exists and was not written by a search; name another file.")
+
+
+def write_experiment(path: Path, entry: Entry, space: Space, data: Data) -> None:
+    """Write the trial as an experiment file; its margin is for the images that it was searched on."""
+    require_writable(path)
+    write_text(path, source(entry, space, data, path.stem))
+
+
+def source(entry: Entry, space: Space, data: Data, id: str) -> str:
+    """The text of an experiment file with the trial's network, recipe and budget."""
+    network, recipe = entry.proposal.network, entry.proposal.recipe
+    settings = {
+        "id": id,
+        "title": f"trial {entry.trial} of the search {space.name}",
+        "network": _Name("network"),
+        "recipe": recipe,
+        "budget": space.budget,
+    }
+    body = "".join(f"    {name}={_code(value, 4, len(name) + 2)},\n" for name, value in settings.items())
+    parts = sorted({type(recipe).__name__, *_classes(recipe)})
+    own = sorted({one.make for one in network} & set(OWN))
+    imports = [
+        "from torch import nn\n",
+        "from featherweight.budget import Budget",
+        "from featherweight.experiment import Experiment",
+        *([f"from featherweight.layers import {', '.join(own)}"] if own else []),
+        f"from featherweight.recipe import {', '.join(parts)}",
+    ]
+    return (
+        f"{_docstring(entry, space, data)}\n\n"
+        + "\n".join(imports)
+        + f"\n\n\n{_function(network, data)}\n\nexperiment = Experiment(\n{body})\n"
+    )
+
+
+class _Name(str):
+    """Written as it is, not as a string."""
+
+
+def _docstring(entry: Entry, space: Space, data: Data) -> str:
+    seeds = f" of {entry.seeds} seeds" if entry.seeds > 1 else ""
+    held = min(space.budget.held, entry.epochs)
+    over = "the last epoch" if held == 1 else f"the mean over the last {held} epochs"
+    return (
+        f"{MARK}{space.name}`: trial {entry.trial}.\n\n"
+        f"Target: {space.budget.sentence()}.\n\n"
+        f"Search: {entry.accuracy:.3f} % of {data.holdout:,} held-out training images of {data.name},\n"
+        f"{over}{seeds} (worst {entry.worst:.2f}); chosen for that, so expect a little less. The"
+        " test set was not read.\n"
+        f'{entry.parameters:,} parameters, {entry.macs:,} MACs.\n"""'
+    )
+
+
+def _function(network: tuple[Layer, ...], data: Data) -> str:
+    """The network function, each layer with its margin: channels, height, width and field."""
+    _, channels, height, width = data.train.images.shape
+    shape = (channels, height, width)
+    blocks = dissect(build(network, channels, len(data.classes)), shape).blocks()
+    rows = [(f"        {one},", block) for one, block in zip(network, blocks, strict=True)]
+    figures = [_margin(block) for _, block in rows]
+    widths = [max(map(len, column)) for column in zip(*filter(None, figures), strict=True)]
+    reach = max([len(OPENING), *(len(code) for (code, _), margin in zip(rows, figures, strict=True) if margin)]) + 2
+    lines = []
+    for (code, _), margin in zip(rows, figures, strict=True):
+        cells = [number.rjust(wide) for number, wide in zip(margin, widths, strict=False)]
+        lines.append(f"{code:<{reach}}# {' '.join(cells)}" if margin else code)
+    size = "" if shape == (1, 28, 28) else f", of {shape[0]} x {shape[1]} x {shape[2]}"
+    return (
+        "def network(channels: int = 1, classes: int = 10) -> nn.Sequential:\n"
+        f'    """{_sentence(network)}"""\n'
+        "    # fmt: off\n"
+        f"{OPENING:<{reach}}# channels height width field{size}\n" + "\n".join(lines) + "\n    )\n    # fmt: on\n"
+    )
+
+
+def _margin(block: Row) -> list[str]:
+    """Channels, height, width and field of what a layer gives; nothing where that is no map."""
+    field = block.field if isinstance(block.field, int) else "{}x{}".format(*block.field)
+    return [*map(str, block.output), str(field)] if len(block.output) == 3 else []
+
+
+def _sentence(network: tuple[Layer, ...]) -> str:
+    """What the network is, in a few words."""
+    convolutions = sum(one.make in ("conv_norm_relu", "nn.Conv2d") for one in network)
+    pools = sum("Pool" in one.make and "Adaptive" not in one.make for one in network)
+    return (
+        f"{convolutions} convolution{'s' * (convolutions != 1)} and {pools or 'no'} pool{'s' * (pools != 1)};"
+        " scores of the classes."
+    )
+
+
+def _classes(value: Any) -> set[str]:
+    """Names of the data classes that stand in the fields of this one."""
+    inner = [getattr(value, field.name) for field in _unusual(value)]
+    return {type(one).__name__ for one in inner if is_dataclass(one)}
+
+
+def _unusual(value: Any) -> list[Any]:
+    """The fields that are not as they are by default."""
+
+    def usual(one: Any) -> Any:
+        return one.default_factory() if one.default_factory is not MISSING else one.default
+
+    return [one for one in fields(value) if getattr(value, one.name) != usual(one)]
+
+
+def _code(value: Any, indent: int, taken: int) -> str:
+    """The value as Python source; a data class over several lines where it is too long for one.
+
+    >>> from featherweight.budget import Budget
+    >>> print(_code(Budget(parameters=4000), 4, 0))
+    Budget(parameters=4000)
+    """
+    if isinstance(value, _Name):
+        return str(value)
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if not is_dataclass(value):
+        return repr(value)
+    chosen = [(one.name, getattr(value, one.name)) for one in _unusual(value)]
+    kind = type(value).__name__
+    flat = f"{kind}({', '.join(f'{name}={_code(inner, 0, 0)}' for name, inner in chosen)})"
+    if indent + taken + len(flat) + 1 <= LONGEST and "\n" not in flat:
+        return flat
+    inside = indent + 4
+    lines = [f"{' ' * inside}{name}={_code(inner, inside, len(name) + 2)},\n" for name, inner in chosen]
+    return f"{kind}(\n{''.join(lines)}{' ' * indent})"

@@ -1,0 +1,269 @@
+"""What is searched: networks as plain data, proposals, the space they are drawn from, and what a proposal costs."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from featherweight import layers as blocks
+from featherweight.anatomy import dissect
+from featherweight.budget import Budget
+from featherweight.errors import FeatherweightError, UsageError, nearest
+from featherweight.experiment import check_network
+from featherweight.recipe import Recipe
+
+if TYPE_CHECKING:
+    import optuna
+
+SPACES = Path(__file__).parent / "spaces"
+Value = int | float | str
+OWN = ("conv_norm_relu",)
+"""What of `featherweight.layers` a `Layer` can be; everything else is PyTorch's."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a Sequential as plain data: what makes it, and with which arguments."""
+
+    make: str
+    """`conv_norm_relu`, or a layer of PyTorch as `nn.MaxPool2d`."""
+    given: tuple[Value, ...] = ()
+    """Numbers, in order; `"channels"` and `"classes"` stand for those of the data."""
+    settings: tuple[tuple[str, Value], ...] = ()
+    """Numbers by name."""
+
+    def __str__(self) -> str:
+        arguments = [*map(str, self.given), *(f"{name}={value}" for name, value in self.settings)]
+        return f"{self.make}({', '.join(arguments)})"
+
+
+def layer(make: str, *given: Value, **settings: Value) -> Layer:
+    """A layer, written as it is called; UsageError when there is no such layer.
+
+    >>> print(layer("conv_norm_relu", "channels", 8, kernel=5))
+    conv_norm_relu(channels, 8, kernel=5)
+    """
+    _maker(make)
+    return Layer(make, given, tuple(settings.items()))
+
+
+def stack(
+    widths: Sequence[int],
+    *,
+    pool_after: Sequence[int] = (),
+    kernels: int | Sequence[int] = 3,
+    padding: int = 0,
+    dropout: float = 0.0,
+) -> tuple[Layer, ...]:
+    """Convolutions of these widths, the average of each channel, and a linear layer: the family of `f3`.
+
+    A max pool of 2 follows the convolutions of the numbers in `pool_after`, counted from 1. `kernels` is one size in
+    pixels or one for each convolution; `padding` is in pixels; `dropout` is a probability. Raises UsageError where
+    these do not fit together.
+
+    >>> print(*stack([8, 12], pool_after=[1]), sep="\\n")
+    conv_norm_relu(channels, 8)
+    nn.MaxPool2d(2)
+    conv_norm_relu(8, 12)
+    nn.AdaptiveAvgPool2d(1)
+    nn.Flatten()
+    nn.Linear(12, classes)
+    """
+    sizes = [kernels] * len(widths) if isinstance(kernels, int) else list(kernels)
+    if not widths or len(sizes) != len(widths) or not set(pool_after) <= set(range(1, len(widths) + 1)):
+        raise UsageError(
+            f"A stack needs a width and a kernel for each convolution, and pools after some of them; given widths"
+            f" {list(widths)}, kernels {sizes} and pools after {list(pool_after)}."
+        )
+    usual = {"kernel": 3, "padding": 0, "dropout": 0.0}
+    found: list[Layer] = []
+    before: Value = "channels"
+    for number, (width, kernel) in enumerate(zip(widths, sizes, strict=True), start=1):
+        settings = {"kernel": kernel, "padding": padding, "dropout": dropout}
+        unusual = {name: value for name, value in settings.items() if value != usual[name]}
+        found.append(layer("conv_norm_relu", before, width, **unusual))
+        found += [layer("nn.MaxPool2d", 2)] * (number in pool_after)
+        before = width
+    return (*found, layer("nn.AdaptiveAvgPool2d", 1), layer("nn.Flatten"), layer("nn.Linear", before, "classes"))
+
+
+def _maker(make: str) -> Callable[..., nn.Module]:
+    home, name = (nn, make.removeprefix("nn.")) if make.startswith("nn.") else (blocks, make)
+    known = {*OWN, *(f"nn.{each}" for each in dir(nn) if each[0].isupper())}
+    if make not in known:
+        raise UsageError(f"Unknown layer {make!r} in a space; {nearest(make, (*OWN, 'nn.MaxPool2d', 'nn.Linear'))}")
+    found: Callable[..., nn.Module] = getattr(home, name)
+    return found
+
+
+def build(network: Sequence[Layer], channels: int = 1, classes: int = 10) -> nn.Sequential:
+    """A fresh network of these layers, its weights drawn by PyTorch's generator."""
+    sizes = {"channels": channels, "classes": classes}
+
+    def number(value: Value) -> Value:
+        return sizes.get(value, value) if isinstance(value, str) else value
+
+    made = []
+    for one in network:
+        settings = {name: number(value) for name, value in one.settings}
+        made.append(_maker(one.make)(*map(number, one.given), **settings))
+    return nn.Sequential(*made)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A network and a recipe that a space proposes."""
+
+    network: tuple[Layer, ...]
+    recipe: Recipe
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        layers = [[one.make, list(one.given), dict(one.settings)] for one in self.network]
+        return {"network": layers, "recipe": self.recipe.to_json()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Proposal":
+        """The proposal that `to_json` wrote."""
+        network = tuple(layer(make, *given, **settings) for make, given, settings in values["network"])
+        return cls(network=network, recipe=Recipe.from_json(values["recipe"]))
+
+    @property
+    def key(self) -> str:
+        """By which the same proposal is known again."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """What may be proposed, and the budget that no proposal may exceed.
+
+    A file that defines `space = Space(...)` is one.
+    """
+
+    name: str
+    propose: "Callable[[optuna.Trial], Proposal]"
+    """Asks the trial for numbers (`trial.suggest_int("width", 4, 16)`) and makes a network and a recipe of them."""
+    budget: Budget
+    """Its accuracy and `held` do not refuse anything: that many last epochs are what a trial is judged by."""
+    macs: int | None = None
+    """Multiply-adds of one image; a network must have fewer."""
+    file: Path | None = None
+    """Where it was found."""
+
+    def digest(self) -> str:
+        """Of its file as Python reads it: comments and layout may change, and the study stays the same."""
+        assert self.file is not None
+        text = ast.unparse(ast.parse(self.file.read_text(encoding="utf-8")))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def limits(self) -> str:
+        """The hard limits as people read them."""
+        macs = "" if self.macs is None else f", fewer than {self.macs:,} MACs"
+        return f"fewer than {self.budget.parameters:,} parameters{macs}, at most {self.budget.epochs} epochs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a proposal costs, known before it is trained."""
+
+    parameters: int
+    macs: int
+    """Multiply-adds of one image."""
+    field: tuple[int, int]
+    """Receptive field of the last convolution: height and width in pixels."""
+    epochs: int
+
+
+def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
+    """What the proposal costs on images of this shape (C H W); UsageError when it cannot take them."""
+    try:
+        network = build(proposal.network, shape[0], classes)
+    except FeatherweightError:
+        raise
+    except Exception as problem:  # whatever a layer may raise that is given the wrong numbers
+        raise UsageError(f"The layers of a proposal cannot be made: {type(problem).__name__}: {problem}") from problem
+    check_network(network, shape, classes, "a proposal")
+    anatomy = dissect(network, shape)
+    fields = [row.field for row in anatomy.rows if row.kind.startswith("Conv")] or [anatomy.field]
+    return Cost(
+        parameters=anatomy.parameters,
+        macs=anatomy.macs,
+        field=(fields[-1], fields[-1]) if isinstance(fields[-1], int) else fields[-1],
+        epochs=proposal.recipe.epochs,
+    )
+
+
+def excess(space: Space, costs: Cost, image: tuple[int, int]) -> dict[str, float]:
+    """By what share the proposal is over each limit that it is over; empty when it may be trained.
+
+    >>> costs = Cost(parameters=8000, macs=500, field=(42, 28), epochs=15)
+    >>> excess(Space(name="", propose=print, budget=Budget(parameters=4000)), costs, (28, 28))
+    {'parameters': 1.00025, 'field': 0.5}
+    """
+    over = {
+        "parameters": (costs.parameters + 1 - space.budget.parameters) / space.budget.parameters,
+        "macs": 0.0 if space.macs is None else (costs.macs + 1 - space.macs) / space.macs,
+        "epochs": (costs.epochs - space.budget.epochs) / space.budget.epochs,
+        "field": max((field - side) / side for field, side in zip(costs.field, image, strict=True)),
+    }
+    return {name: share for name, share in over.items() if share > 0}
+
+
+def rounded(value: float, figures: int = 2) -> float:
+    """The number to so many figures: a rate that is told apart by its seventeenth is no other, and hard to read.
+
+    >>> rounded(0.15450783108293328)
+    0.15
+    """
+    return float(f"{value:.{figures}g}")
+
+
+def names() -> list[str]:
+    """The spaces of the package.
+
+    >>> names()
+    ['accurate', 'fastest', 'leanest', 'smallest']
+    """
+    return sorted(path.stem for path in SPACES.glob("*.py") if path.stem != "__init__")
+
+
+def find_space(name: str) -> Space:
+    """The space of that name or in that file; UsageError names the nearest, or what is wrong with the file."""
+    own = name.endswith(".py") or "/" in name or "\\" in name
+    if not own and name not in names():
+        raise UsageError(f"Unknown space {name!r}; {nearest(name, names())} A path to a .py file works too.")
+    path = Path(name) if own else SPACES / f"{name}.py"
+    if not path.is_file():
+        raise UsageError(f"There is no space at {path}; name a .py file that defines `space = Space(...)`.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be read as Python; a space is a .py file.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as problem:  # whatever somebody's file may raise
+        raise UsageError(f"The space file {path} failed with {type(problem).__name__}: {problem}.") from problem
+    found = getattr(module, "space", None)
+    if not isinstance(found, Space):
+        raise UsageError(f"{path} does not define `space`; write `space = Space(...)` in it.")
+    return replace(found, file=path.resolve())
+
+
+def propose(space: Space, trial: "optuna.Trial") -> Proposal:
+    """What the space proposes; UsageError says how it failed."""
+    try:
+        proposal = space.propose(trial)
+    except FeatherweightError:
+        raise
+    except Exception as problem:
+        raise UsageError(f"The space {space.name} failed with {type(problem).__name__}: {problem}.") from problem
+    if not isinstance(proposal, Proposal):
+        raise UsageError(f"The space {space.name} proposes {proposal!r}; it must give a Proposal(network, recipe).")
+    return proposal

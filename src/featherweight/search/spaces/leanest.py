@@ -1,0 +1,40 @@
+"""As few multiply-adds as can still be accurate: early pools and larger first kernels, under a limit of MACs."""
+
+from typing import TYPE_CHECKING
+
+from featherweight.budget import Budget
+from featherweight.recipe import Augment, OneCycle, Recipe
+from featherweight.search.space import Proposal, Space, rounded, stack
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def propose(trial: "optuna.Trial") -> Proposal:
+    """A narrow first layer of 3 or 5 pixels and a pool; then two to four convolutions, with another pool or not."""
+    depth = trial.suggest_int("depth", 3, 5)
+    widths = [
+        trial.suggest_int("first width", 2, 8),
+        *(trial.suggest_int(f"width {number}", 6, 24) for number in range(2, depth + 1)),
+    ]
+    second = trial.suggest_int("second pool after", 1, 3)  # 1: there is no second one
+    return Proposal(
+        network=stack(
+            widths,
+            pool_after=sorted({1, second}),
+            kernels=[trial.suggest_categorical("first kernel", [3, 5]), *[3] * (depth - 1)],
+        ),
+        recipe=Recipe(
+            epochs=15,
+            batch=64,
+            lr=rounded(trial.suggest_float("lr", 0.03, 0.3, log=True)),
+            weight_decay=2e-4,
+            schedule=OneCycle(peak_at=0.15),
+            augment=Augment(rotate_deg=8, shift_px=trial.suggest_float("shift", 0, 2, step=0.5), scale=0.1, shear=0.1),
+            plain_epochs=2,
+            average=0.998,
+        ),
+    )
+
+
+space = Space(name="leanest", propose=propose, budget=Budget(), macs=200_000)

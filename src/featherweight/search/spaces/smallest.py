@@ -1,0 +1,40 @@
+"""As few parameters as can still be accurate: narrow stacks of 3 x 3 convolutions with one pool or two."""
+
+from typing import TYPE_CHECKING
+
+from featherweight.budget import Budget
+from featherweight.recipe import Augment, OneCycle, Recipe
+from featherweight.search.space import Proposal, Space, rounded, stack
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def propose(trial: "optuna.Trial") -> Proposal:
+    """Four to seven convolutions of 4 to 14 channels; how hard the images are changed, and the peak rate."""
+    depth = trial.suggest_int("depth", 4, 7)
+    widths = [trial.suggest_int(f"width {number}", 4, 14) for number in range(1, depth + 1)]
+    first = trial.suggest_int("pool after", 1, 3)
+    second = trial.suggest_categorical("second pool", [False, True])
+    return Proposal(
+        network=stack(widths, pool_after=[first, first + 2] if second and first + 2 < depth else [first]),
+        recipe=Recipe(
+            epochs=15,
+            batch=64,
+            lr=rounded(trial.suggest_float("lr", 0.03, 0.3, log=True)),
+            weight_decay=rounded(trial.suggest_float("weight decay", 1e-5, 1e-3, log=True)),
+            schedule=OneCycle(peak_at=0.15),
+            augment=Augment(
+                rotate_deg=trial.suggest_float("rotate", 0, 12, step=2),
+                shift_px=trial.suggest_float("shift", 0, 2.5, step=0.5),
+                scale=0.1,
+                shear=0.1,
+                elastic_px=rounded(trial.suggest_float("elastic", 0, 0.8, step=0.2)),
+            ),
+            plain_epochs=2,
+            average=0.998,
+        ),
+    )
+
+
+space = Space(name="smallest", propose=propose, budget=Budget(parameters=4000))

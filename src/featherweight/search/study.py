@@ -1,0 +1,228 @@
+"""A study that processes and machines share: where it is kept, what it is of, and what became of its trials.
+
+A trial's attributes: `worker` and `beat` say who trains it and that they are alive, `proposal` what it is, `end` what
+became of it, `result` its figures. All else is Optuna's.
+"""
+
+import json
+import logging
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featherweight.data import Data
+from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.search.space import Space
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+STARTUP = 20
+"""Trials drawn at random before the sampler learns; refused ones count, since it learns from those too."""
+TRAINED_FIRST = 8
+"""Trials that must have finished before any is stopped early: fewer make no median worth the name."""
+WARM_UP = 30
+"""Percent of a trial's epochs before it can be stopped: earlier, the rate still rises and order means little."""
+ABOUT_SECONDS = 5.0
+"""Whoever makes a study says what it is of at once; this long is waited for that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A search, in words that can be sent to another process."""
+
+    space: str
+    storage: str
+    """A journal's file, or the URL of a data base."""
+    name: str
+    """Of the study within the storage."""
+    trials: int
+    """Trained in total, by whomever; refused proposals and repeats are none."""
+    data: str = "auto"
+    data_dir: Path | None = None
+    holdout: int = 5000
+    seeds: int = 1
+    seed: int = 0
+    """Of the sampler's draws."""
+    engine: str = "auto"
+    device: str = "auto"
+
+
+def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
+    """What a study is of: whoever joins it must say the same."""
+    summary = data.summary()
+    return {
+        "space": space.name,
+        "space's file": space.digest(),
+        "budget": {**asdict(space.budget), "macs": space.macs},
+        "data": summary["name"],
+        "data's digests": summary["digests"],
+        "holdout": data.holdout,
+        "seeds": job.seeds,
+    }
+
+
+@contextmanager
+def reachable(storage: str) -> Iterator[None]:
+    """What goes wrong between here and the storage as one sentence."""
+    try:
+        yield
+    except FeatherweightError:
+        raise
+    except Exception as problem:
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+        raise UsageError(
+            f"The storage {storage} cannot be used ({first}); name a file, or a data base's URL."
+        ) from None
+
+
+def storage_of(where: str) -> "optuna.storages.BaseStorage":
+    """Optuna's storage there: a data base for a URL, else a journal, which is made where there is none.
+
+    A journal is safe for processes on one machine, and for machines over NFS: its lock is a symbolic link, or, where
+    there are none (Windows), a file opened exclusively. SQLite is safe on one machine; other data bases anywhere.
+    Raises UsageError when it cannot be had, FileError when the file is something else.
+    """
+    import os
+
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
+
+    with reachable(where):
+        if "://" in where:
+            patient = {"connect_args": {"timeout": 60}} if where.startswith("sqlite") else {}
+            return RDBStorage(where, engine_kwargs=patient)
+        path = Path(where)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _require_journal(path)
+        lock = JournalFileOpenLock(where) if os.name == "nt" else JournalFileSymlinkLock(where)
+        _cut_torn_line(path, lock)
+        return JournalStorage(JournalFileBackend(where, lock_obj=lock))
+
+
+def _require_journal(path: Path) -> None:
+    """Raise FileError when the file exists and its first line is not a journal's."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        line = file.readline(1_000_000)
+    try:
+        known = "op_code" in json.loads(line)
+    except (ValueError, TypeError):
+        known = False
+    if not known:
+        raise FileError(f"{path} is not a journal of Optuna's; name another file, or a URL such as sqlite:///study.db.")
+
+
+def _cut_torn_line(path: Path, lock: Any) -> None:
+    """Take away a last line that was never ended: a full disk leaves one, and the next line would be lost with it."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    lock.acquire()
+    try:
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            with path.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def open_study(job: Job, expected: dict[str, Any], sampler_seed: int = 0) -> "optuna.Study":
+    """The study of that name, made where there is none.
+
+    Raises UsageError when it is of another space, budget, data or holdout.
+    """
+    import optuna
+
+    quiet()
+    storage = storage_of(job.storage)
+    with reachable(job.storage), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # `group`: a space may ask for a parameter only in some of its proposals.
+        sampler = optuna.samplers.TPESampler(
+            n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True, seed=sampler_seed
+        )
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=TRAINED_FIRST, n_warmup_steps=WARM_UP)
+        try:
+            study = optuna.create_study(
+                storage=storage, study_name=job.name, direction="maximize", sampler=sampler, pruner=pruner
+            )
+            study.set_user_attr("about", expected)
+        except optuna.exceptions.DuplicatedStudyError:
+            study = optuna.load_study(storage=storage, study_name=job.name, sampler=sampler, pruner=pruner)
+        _require_same(study, expected, job)
+    return study
+
+
+def _require_same(study: "optuna.Study", expected: dict[str, Any], job: Job) -> None:
+    until = time.monotonic() + ABOUT_SECONDS
+    while "about" not in (attributes := study.user_attrs) and time.monotonic() < until:
+        time.sleep(0.1)
+    where = f"The study {job.name!r} in {job.storage}"
+    elsewhere = "give --name for a study of its own"
+    if "about" not in attributes:
+        raise UsageError(f"{where} is not one of `featherweight search`; {elsewhere}.")
+    known, given = attributes["about"], json.loads(json.dumps(expected))
+    for what, value in given.items():
+        if known.get(what) != value:
+            shown = "" if "'s " in what else f" ({known.get(what)}, and not {value})"
+            raise UsageError(f"{where} is of another {what}{shown}; {elsewhere}, or go on with what it is of.")
+
+
+def quiet() -> None:
+    """Keep Optuna from telling every trial on standard error; progress is told here."""
+    import optuna
+
+    optuna.logging.set_verbosity(logging.ERROR)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How many of a study's trials have come to which end."""
+
+    finished: int
+    early: int
+    """Stopped before their last epoch, being worse than most."""
+    diverged: int
+    """Their loss became no number."""
+    refused: int
+    """Proposals over budget, which were never trained."""
+    repeated: int
+    """Proposals that had been made before, which were not trained again."""
+    lost: int
+    """Left by a process that was stopped or killed; their places are given to others."""
+    running: int
+
+    @property
+    def ended(self) -> int:
+        """Trials that were trained as far as they ever will be."""
+        return self.finished + self.early + self.diverged
+
+
+ENDS = ("finished", "early", "diverged", "refused", "repeated", "lost", "running")
+
+
+def end_of(trial: "FrozenTrial") -> str:
+    """What became of a trial: one of `ENDS`, or `surplus` for a place that nobody needed."""
+    if not trial.state.is_finished():
+        return "running"
+    given: str = trial.user_attrs.get("end", "lost")
+    return given
+
+
+def trials_of(study: "optuna.Study") -> "list[FrozenTrial]":
+    """All of them, as they are now."""
+    return study.get_trials(deepcopy=False)
+
+
+def standing(study: "optuna.Study") -> Standing:
+    """Where the study stands."""
+    counts = Counter(map(end_of, trials_of(study)))
+    return Standing(**{end: counts[end] for end in ENDS})
