@@ -27,6 +27,7 @@ LAYERS = [
         "side_by_side",
         "trained",
         "packaged",
+        "teacher",
         "difference",
         "pages",
         "insight",
