@@ -12,7 +12,7 @@ from typing import Any
 from featherweight import pages, plots
 from featherweight.anatomy import dissect
 from featherweight.errors import UsageError
-from featherweight.experiment import Experiment, find, ids, rungs
+from featherweight.experiment import Experiment, find, ids, ladder_of, letters, rungs
 from featherweight.export.figures import with_figures
 from featherweight.record import Record, read_record, summarise, write_record, write_text
 
@@ -102,7 +102,7 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
         "claimed": experiment.claimed,
         "measured": round(summary.mean, 4) if summary else None,
         "passed": summary.passed == summary.runs if summary else None,
-        "rule": pages.standing(records, pages.rule_of(experiment.id[0])).ruled == len(records) if records else None,
+        "rule": pages.standing(records, pages.rule_for(experiment.id)).ruled == len(records) if records else None,
         "seeds": summary.runs if summary else 0,
     }
 
@@ -139,7 +139,7 @@ def generated(root: Path) -> dict[Path, str]:
     found = {id: records_of(id, root) for id in ids()}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
-        path = sources / rung.id[0] / f"{rung.id}.py"
+        path = sources / ladder_of(rung.id) / f"{rung.id}.py"
         texts[path] = path.read_text(encoding="utf-8")
         if found[rung.id]:
             texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
@@ -155,11 +155,6 @@ def generated(root: Path) -> dict[Path, str]:
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "README.md"] = pages.overview(letters(), found)
     return texts
-
-
-def letters() -> list[str]:
-    """Of the ladders, in order."""
-    return sorted({id[0] for id in ids()})
 
 
 def pictures(root: Path) -> dict[Path, list[Record]]:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from featherweight import engine as engines
 from featherweight import environment
-from featherweight.anatomy import parameters_by_layer
+from featherweight.anatomy import dissect, parameters_by_layer
 from featherweight.checkpoint import load_state, remove_states, require_same, save_state
 from featherweight.data import Data
 from featherweight.engine import Engine
@@ -151,7 +151,9 @@ def prepare(
     layers = parameters_by_layer(network)
     parameters = sum(count for _, count in layers)
     recipe = experiment.recipe
-    experiment.budget.check_before_training(parameters, layers[:3], recipe.epochs)
+    anatomy = None if experiment.budget.macs is None else dissect(network, shape)
+    macs, costliest = (anatomy.macs, anatomy.costliest()) if anatomy else (None, [])
+    experiment.budget.check_before_training(parameters, layers[:3], recipe.epochs, macs or 0, costliest)
     state = begin(network, recipe, where)
     data = data.to(where)
 
@@ -174,7 +176,8 @@ def prepare(
         parameters=parameters,
         network=fingerprint(network),
         engine=trainer.name,
-        budget=asdict(experiment.budget),
+        budget=experiment.budget.to_json(),
+        macs=macs,
         recipe=recipe.to_json(),
         data=data.summary(),
         environment=environment.describe(where, threads),

@@ -7,7 +7,10 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-ORDER = ("list", "show", "train", "ladder", "evaluate", "report", "find-lr", "predict", "draw", "export", "bench")
+ORDER = (
+    "list", "show", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "predict", "draw", "export",
+    "bench",
+)  # fmt: skip
 """In which --help shows the verbs: from looking and training to what comes of it."""
 
 

@@ -1,0 +1,61 @@
+"""The fewest multiply-adds a digit that still hold the rule.
+
+Target: fewer than 250,000 MACs a digit, and 99.40 % in each of the last five epochs on eight seeds of ten.
+Why: on a microcontroller it is multiply-adds that cost time and current, more than weights do; most of them are spent
+where the map is large, so the pool comes after the first convolution.
+
+Analysis: It holds 99.40 % on every seed. A pool that comes early costs accuracy.
+"""
+
+from torch import nn
+
+from featherweight.bar import Bar
+from featherweight.budget import Budget
+from featherweight.claims import Claim, holds, opinion
+from featherweight.experiment import Experiment
+from featherweight.layers import conv_norm_relu
+from featherweight.recipe import Augment, OneCycle, Recipe
+
+
+def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
+    """A convolution, a pool at field 3, four convolutions, the average of each channel, and a linear layer."""
+    # fmt: off
+    return nn.Sequential(             # channels height width field
+        conv_norm_relu(channels, 5),  #  5 26 26  3
+        nn.MaxPool2d(2),              #  5 13 13  4
+        conv_norm_relu(5, 8),         #  8 11 11  8
+        conv_norm_relu(8, 10),        # 10  9  9 12
+        conv_norm_relu(10, 12),       # 12  7  7 16
+        conv_norm_relu(12, 12),       # 12  5  5 20
+        nn.AdaptiveAvgPool2d(1),      # 12  1  1 28
+        nn.Flatten(),
+        nn.Linear(12, classes),
+    )
+    # fmt: on
+
+
+experiment = Experiment(
+    id="leanest",
+    parent="f3",
+    title="an early pool: the fewest multiply-adds that hold the rule",
+    network=network,
+    recipe=Recipe(
+        epochs=15,
+        batch=64,
+        optimizer="sgd",
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=2e-4,
+        schedule=OneCycle(peak_at=0.15),
+        augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1, elastic_px=0.6, elastic_cells=6),
+        plain_epochs=2,
+        average=0.998,
+    ),
+    budget=Budget(macs=250_000),
+    bar=Bar(passed=8),
+    claims=(
+        Claim("It holds 99.40 % on every seed.", holds(99.4)),
+        opinion("A pool that comes early costs accuracy."),
+    ),
+)
