@@ -30,6 +30,7 @@ LAYERS = [
         "difference",
         "compare",
         "ledger",
+        "record_pages",
         "pages",
         "insight",
     },

@@ -231,7 +231,9 @@ def _section(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterato
         yield from (f"* {change}" for change in changes or ["nothing"])
         yield ""
     yield from _result(rung, found.get(rung.id, ()))
-    yield from _analysis(rung, found, numbers)
+    told = list(analysis(rung, found, numbers))
+    if told:
+        yield from ("**Analysis**", "", *told, "")
 
 
 def _result(rung: Experiment, records: Sequence[Record]) -> Iterator[str]:
@@ -279,12 +281,12 @@ def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Itera
     yield f"(worst of their last {rule.held} {min(verdict.worst_of_last for verdict in verdicts):.2f} %)."
 
 
-def _analysis(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
+def analysis(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
+    """The table of its sentences, empty where it has none; `numbers` gets the rules that decide, counted from 1."""
     told = findings(rung, found)
     if not told:
         return
-    yield from ("**Analysis**", "", "| sentence | the records say | figures |", "|---|---|---|")
+    yield from ("| sentence | the records say | figures |", "|---|---|---|")
     for claim, outcome, figures in told:
         rule = f" ({numbers.setdefault(claim.by.rule, len(numbers) + 1)})" if claim.by else ""
         yield f"| {claim.says} | {outcome}{rule} | {figures} |"
-    yield ""
