@@ -34,7 +34,7 @@ def test_what_is_not_decided_is_called_so() -> None:
 @pytest.mark.parametrize(
     ("runs", "sentence"),
     [
-        (WORSE[:1], "c3 and c2 share 1 finished seeds; two are needed."),
+        (WORSE[:1], "c3 and c2 share 1 finished seeds; a comparison needs two or more."),
         ([], "There is no finished run here"),
         ([record("c2", [99.0], seed, data=MNIST | {"holdout": 5000}) for seed in (0, 1)], "Only runs on the same data"),
         ([record("c2", [99.0], 0), record("c2", [99.0], 1, engine="torch")], "seeds 0 and 1 have each another engine"),

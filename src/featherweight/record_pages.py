@@ -26,7 +26,8 @@ that one which is given up counts like one that is shown. Then seeds 0 to 9 are 
 engine, and where seconds count, one at a time; every one of them is in the figures, which are of the **last** epoch.
 All ten records are committed, whatever they say. The interval is Student's for the mean over seeds: it tells the luck
 of seeds, not that of the 10,000 test digits, which all seeds share and by which an accuracy of 99.5 % is uncertain by
-0.07 points. Two networks are compared by the paired test of `featherweight compare`.
+0.07 points. Two networks are compared by the paired test of `featherweight compare`. What is trained outside of `prove`
+is not counted: choose with `featherweight train --holdout 5000`, which does not open the test set.
 """
 SEEDS_LEGEND = """
     Means over seeds with their standard deviation and 95 % interval, of the last epoch on all 10,000 test digits;
