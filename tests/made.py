@@ -1,7 +1,6 @@
 """Records made by hand, of experiments that exist, with figures that can be checked by hand."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from featherweight.experiment import find, fingerprint
@@ -24,7 +23,7 @@ def record(id: str, tests: Sequence[float], seed: int = 0, *, train: float = 98.
         "parameters": sum(p.numel() for p in experiment.build().parameters()),
         "network": fingerprint(experiment.build()),
         "engine": "native",
-        "budget": asdict(experiment.budget),
+        "budget": experiment.budget.to_json(),
         "recipe": experiment.recipe.to_json(),
         "data": MNIST,
         "environment": {"torch": "2.13.0", "threads": 1, "device_type": "cpu"},

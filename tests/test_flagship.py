@@ -12,6 +12,7 @@ from featherweight.record import Record, read_record, summarise
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 5
+"""Of each rung and engine at least; f3 may have more."""
 
 
 def _records(id: str) -> tuple[Record, ...]:
@@ -25,7 +26,7 @@ def test_the_ladder_has_exactly_three_steps_each_from_the_one_before() -> None:
 @pytest.mark.parametrize("id", ["f1", "f2", "f3"])
 def test_the_records_are_of_the_experiment_as_it_is_now(id: str) -> None:
     experiment, records = find(id), _records(id)
-    assert [record.seed for record in records] == list(range(SEEDS))
+    assert [record.seed for record in records] == list(range(max(SEEDS, len(records))))
     parameters = sum(p.numel() for p in experiment.build().parameters())
     for record in records:
         assert record.finished and record.parameters == parameters
@@ -40,7 +41,7 @@ def test_f3_holds_the_rule_on_every_seed() -> None:
     for record in records:
         assert record.parameters < 8000 and len(record.rows) == 15
         assert min(row.test_accuracy for row in record.rows[-5:]) >= 99.40
-    assert summarise(records).passed == SEEDS
+    assert summarise(records).passed == len(records) >= SEEDS
 
 
 @pytest.mark.parametrize("id", ["f1", "f2", "f3"])
@@ -67,7 +68,7 @@ def test_the_text_has_all_three_parts_and_says_each_claim(id: str) -> None:
 def test_both_engines_reach_the_same_accuracy() -> None:
     """Five seeds each: their means differ by less than two standard errors of the difference."""
     runs = [
-        _records("f3"),
+        _records("f3")[:SEEDS],
         tuple(read_record(path) for path in sorted((ROOT / "results" / "engines" / "f3-torch").glob("*.json"))),
     ]
     assert [{record.engine for record in of_one} for of_one in runs] == [{"native"}, {"torch"}]

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "featherweight"
 
 LAYERS = [
-    {"errors", "budget", "recipe", "record", "claims"},
+    {"errors", "budget", "bar", "recipe", "record", "claims", "intervals"},
     {"augment", "homographies", "layers", "anatomy", "schedule", "data", "tensors"},
     {"engine"},
     {"train", "checkpoint"},
@@ -29,15 +29,30 @@ LAYERS = [
         "packaged",
         "teacher",
         "difference",
+        "compare",
+        "ledger",
+        "record_pages",
         "pages",
         "insight",
     },
     {"plots", "figures", "predict"},
     {"report", "export", "bench", "publish", "find_lr", "track", "notebook", "search"},
-    {"console", "cli", "__main__", "__init__"},
+    {"console", "prove", "cli", "__main__", "__init__"},
 ]
 """From the ground up; a module imports from its own layer or a lower one."""
-WITHOUT_TORCH = {"stop", "errors", "budget", "recipe", "record", "claims", "progress", "verdicts", "cli"}
+WITHOUT_TORCH = {
+    "stop",
+    "errors",
+    "budget",
+    "bar",
+    "intervals",
+    "recipe",
+    "record",
+    "claims",
+    "progress",
+    "verdicts",
+    "cli",
+}
 
 
 def _part(path: Path) -> str:

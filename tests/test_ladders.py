@@ -13,7 +13,7 @@ from featherweight import engine as engines
 from featherweight.anatomy import dissect
 from featherweight.cli import app
 from featherweight.difference import differences, layer_changes
-from featherweight.experiment import Experiment, find, ids, rungs
+from featherweight.experiment import Experiment, find, ids, ladder_of, letters, rungs
 from featherweight.recipe import Plateau
 from featherweight.train import begin, draw_seed
 
@@ -28,6 +28,8 @@ PUBLISHED = [
     "e2",
     "e3",
 ]
+
+RECORDS = ["fastest", "leanest", "relaxed", "smallest"]
 
 EXACT = {"a10": 18_594, "b1": 173_866, "b2": 7_781, "b3": 7_979, "b4": 7_979, "b5": 7_979, "b6": 7_979,
          "c1": 10_790, "c3": 6_136, "d1": 9_404, "e1": 7_547, "e2": 7_873, "e3": 7_873}  # fmt: skip
@@ -44,8 +46,10 @@ CLAIMED = {"a1": 99.41, "a2": 99.23, "a3": 98.97, "a4": 99.21, "a5": 99.30, "a6"
 """Best test accuracy in percent, as the sources report it."""
 
 
-def test_there_are_26_experiments() -> None:
-    assert ids() == [*PUBLISHED, "f1", "f2", "f3"]
+def test_there_are_26_rungs_and_four_more_that_are_to_be_records() -> None:
+    assert ids() == [*PUBLISHED, "f1", "f2", "f3", *RECORDS]
+    assert letters() == list("abcdef") and {ladder_of(id) for id in RECORDS} == {"records"}
+    assert [ladder_of(id) for id in ("a10", "b6", "f3")] == ["a", "b", "f"]
     assert [len(rungs(letter)) for letter in "abcdef"] == [10, 6, 3, 1, 3, 3]
 
 
@@ -117,7 +121,10 @@ def test_a_file_is_complete_in_itself_and_short(id: str) -> None:
     assert not any("ladders" in (module or "") for module in imported)
     for part in ("Target", "Why"):
         assert re.search(rf"^{part}: \S", experiment.text, re.MULTILINE), part
-    ladder = [rung.id for rung in rungs(id[0])]
+    if id in RECORDS:
+        assert experiment.parent == "f3"
+        return
+    ladder = [rung.id for rung in rungs(ladder_of(id))]
     assert experiment.parent == (ladder[ladder.index(id) - 1] if id != ladder[0] else None)
 
 
@@ -166,8 +173,10 @@ def test_two_steps_train_every_parameter(id: str, kind: str) -> None:
 def test_a_run_within_its_budget_can_start_and_the_rule_is_applied(id: str) -> None:
     experiment = find(id)
     anatomy = dissect(experiment.build())
-    experiment.budget.check_before_training(anatomy.parameters, anatomy.largest(3), experiment.recipe.epochs)
-    assert experiment.budget.accuracy == 99.4 and experiment.budget.held == 5
+    experiment.budget.check_before_training(
+        anatomy.parameters, anatomy.largest(3), experiment.recipe.epochs, anatomy.macs, anatomy.costliest()
+    )
+    assert experiment.budget.accuracy == 99.4 and experiment.budget.held == (1 if id == "fastest" else 5)
 
 
 @pytest.mark.parametrize("id", ids())
@@ -220,7 +229,7 @@ def test_differences_of_a_schedule() -> None:
 
 def test_each_rung_changes_something() -> None:
     children: list[Experiment] = [find(id) for id in ids() if find(id).parent]
-    assert len(children) == 26 - 6
+    assert len(children) == 26 - 6 + len(RECORDS)
     for rung in children:
         assert differences(rung, find(str(rung.parent))), rung.id
 

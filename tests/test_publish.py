@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from featherweight import plots, publish
 from featherweight.errors import UsageError
-from featherweight.experiment import find, ids
+from featherweight.experiment import find, ids, ladder_of
 from featherweight.pages import NOT_RUN
+from featherweight.recipe import Recipe
 from featherweight.record import Record, read_record, write_record
 from made import record
 
@@ -22,18 +23,20 @@ ROOT = Path(__file__).parent.parent
 
 def test_every_committed_text_is_what_the_records_say() -> None:
     texts = publish.generated(ROOT)
-    # 26 rungs, the index, the README, six ladders' pages and the overview of all, the page on exports.
-    assert len(texts) == 26 + 1 + 1 + 6 + 1 + 1
+    # 26 rungs and four records, the index, the README, six ladders' pages and the overview of all, the page on exports,
+    # five records' pages (f3 is one) and the overview of those.
+    assert len(texts) == 26 + 4 + 1 + 1 + 6 + 1 + 1 + 5 + 1
     stale = [str(path.relative_to(ROOT)) for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     assert stale == []
 
 
 def test_every_committed_picture_is_of_the_records() -> None:
     pictures = publish.pictures(ROOT)
-    with_records = {id[0] for id in ids() if publish.records_of(id, ROOT)}
+    with_records = {ladder_of(id) for id in ids() if publish.records_of(id, ROOT)} - {"records"}
     assert {path.stem for path in pictures} == with_records | {"f3"}
     for path, records in pictures.items():
         assert plots.digest(records) in path.read_text(encoding="utf-8"), path.name
+    assert publish.fronts_digest(ROOT) in (ROOT / "docs/records/fronts.svg").read_text(encoding="utf-8")
 
 
 def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
@@ -42,7 +45,7 @@ def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
     for file in files:
         record, experiment = read_record(file), find(file.parent.name)
         assert (record.experiment, f"seed{record.seed}") == (experiment.id, file.stem)
-        assert record.recipe == json.loads(json.dumps(experiment.recipe.to_json())), file
+        assert Recipe.from_json(record.recipe) == experiment.recipe, file
         assert record.parameters == sum(p.numel() for p in experiment.build().parameters())
         assert record.finished and len(record.rows) == experiment.recipe.epochs
         assert (record.data["name"], record.data["test"], record.data["holdout"]) == ("mnist", 10_000, 0)
@@ -137,7 +140,7 @@ def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
     changed = {str(path.relative_to(tree)) for path in publish.write(tree)}
     assert changed == {
         "src/featherweight/ladders/b/b2.py", "src/featherweight/ladders/index.json", "docs/ladders/b.md",
-        "docs/ladders/README.md", "docs/ladders/b.svg",
+        "docs/ladders/README.md", "docs/ladders/b.svg", "docs/records/fronts.svg",
     }  # fmt: skip
     assert publish.write(tree) == []
     assert "\n\nResult: 99.25 % of the test set" in (tree / "src/featherweight/ladders/b/b2.py").read_text()

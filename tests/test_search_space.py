@@ -39,6 +39,19 @@ def test_the_flagship_as_data_costs_what_it_costs() -> None:
     assert costs.field == (22, 22) and costs.epochs == 15
 
 
+def test_a_weighed_sum_over_places_costs_what_it_costs() -> None:
+    """11 x 11 places, averaged by twos to 5 x 5, of which each channel has its own weights."""
+    network = stack([5, 7], pool_after=[1], map_side=11)
+    assert [str(one) for one in network[3:6]] == [
+        "nn.AvgPool2d(2)", "nn.Conv2d(7, 7, 5, groups=7, bias=False)", "nn.BatchNorm2d(7)"
+    ]  # fmt: skip
+    costs = cost(Proposal(network=network, recipe=Recipe()), (1, 28, 28), 10)
+    assert costs.parameters == 9 * 5 + 2 * 5 + 9 * 5 * 7 + 2 * 7 + 7 * 25 + 2 * 7 + 7 * 10 + 10
+    assert costs.macs == 9 * 5 * 26**2 + 9 * 35 * 11**2 + 7 * 25 + 70
+    with pytest.raises(UsageError, match="a map of 2 x 2 or more; given a side of 1"):
+        stack([5, 7], map_side=1)
+
+
 def test_kernels_padding_and_dropout_reach_the_network() -> None:
     network = build(stack([3, 5], kernels=[5, 3], padding=1, dropout=0.25), channels=2, classes=7)
     convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
@@ -73,7 +86,7 @@ def test_a_proposal_survives_as_plain_values_and_is_known_again() -> None:
     ],
 )
 def test_what_is_over_a_limit(change: dict[str, int], over: dict[str, float]) -> None:
-    space = Space(name="s", propose=lambda trial: None, budget=Budget(parameters=100, epochs=5), macs=1000)  # type: ignore[arg-type,return-value]
+    space = Space(name="s", propose=lambda trial: None, budget=Budget(parameters=100, epochs=5, macs=1000))  # type: ignore[arg-type,return-value]
     costs = replace(Cost(parameters=1, macs=1, field=(3, 3), epochs=1), **change)  # type: ignore[arg-type]
     assert excess(space, costs, (11, 13)) == pytest.approx(over)
 

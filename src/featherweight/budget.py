@@ -1,7 +1,8 @@
 """A budget, and the verdict of a training history against it. Needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
 
@@ -12,6 +13,8 @@ class Budget:
 
     >>> Budget().sentence()
     'fewer than 8,000 parameters, at most 15 epochs, at least 99.40 % in each of the last 5 epochs'
+    >>> Budget(epochs=5, held=1, macs=250_000, seconds=15).sentence().split(", at least")[0]
+    'fewer than 8,000 parameters, fewer than 250,000 MACs a digit, at most 5 epochs, at most 15 s of training'
     """
 
     parameters: int = 8000
@@ -22,6 +25,10 @@ class Budget:
     """Percent of the whole test set, 0 to 100; at least this much."""
     held: int = 5
     """How many of the last epochs must each reach the accuracy; 1 judges the last epoch alone."""
+    macs: int | None = None
+    """Multiply-adds for one image, as `anatomy` counts them; a network must have **fewer**. None: any number."""
+    seconds: float | None = None
+    """Wall time of training, from the first step to the weights, evaluation left out; at most this much. None: any."""
 
     def __post_init__(self) -> None:
         if self.parameters < 1 or self.epochs < 1 or self.held < 1:
@@ -29,27 +36,54 @@ class Budget:
                 f"A budget's parameters, epochs and held epochs must be 1 or more; given {self.parameters},"
                 f" {self.epochs} and {self.held}."
             )
+        if not (self.macs is None or self.macs >= 1) or not (self.seconds is None or self.seconds > 0):
+            raise UsageError(
+                f"A budget's MACs are 1 or more and its seconds above 0, or None for no limit; given {self.macs} and"
+                f" {self.seconds}."
+            )
         if not 0 <= self.accuracy <= 100:
             raise UsageError(f"A budget's accuracy is a percent from 0 to 100; given {self.accuracy}.")
 
     def sentence(self) -> str:
         """The budget as people read it."""
         span = "at the last epoch" if self.held == 1 else f"in each of the last {self.held} epochs"
-        return (
-            f"fewer than {self.parameters:,} parameters, at most {self.epochs} epochs,"
-            f" at least {self.accuracy:.2f} % {span}"
-        )
+        clauses = [
+            f"fewer than {self.parameters:,} parameters",
+            *([f"fewer than {self.macs:,} MACs a digit"] if self.macs is not None else []),
+            f"at most {self.epochs} epochs",
+            *([f"at most {self.seconds:g} s of training"] if self.seconds is not None else []),
+            f"at least {self.accuracy:.2f} % {span}",
+        ]
+        return ", ".join(clauses)
 
-    def check_before_training(self, parameters: int, largest: Sequence[tuple[str, int]], epochs: int) -> None:
+    def to_json(self) -> dict[str, Any]:
+        """Its fields; limits that are not set are left out, as in records that are older than they."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def check_before_training(
+        self,
+        parameters: int,
+        largest: Sequence[tuple[str, int]],
+        epochs: int,
+        macs: int = 0,
+        costliest: Sequence[tuple[str, int]] = (),
+    ) -> None:
         """Refuse what cannot pass: `largest` are (layer, parameters) of the network's biggest layers.
 
-        Raises BudgetError, naming count, limit and those layers.
+        `macs` and `costliest`, (layer, MACs), count where the budget limits MACs. Raises BudgetError, naming count,
+        limit and those layers.
         """
         if parameters >= self.parameters:
             layers = ", ".join(f"{name} ({count:,})" for name, count in largest)
             raise BudgetError(
                 f"The network has {parameters:,} parameters and its budget allows fewer than {self.parameters:,};"
                 f" its largest layers are {layers}. Make one of them narrower, or raise the experiment's budget."
+            )
+        if self.macs is not None and macs >= self.macs:
+            layers = ", ".join(f"{name} ({count:,})" for name, count in costliest)
+            raise BudgetError(
+                f"The network takes {macs:,} MACs a digit and its budget allows fewer than {self.macs:,}; its costliest"
+                f" layers are {layers}. Make one narrower or pool before it, or raise the experiment's budget."
             )
         if epochs > self.epochs:
             raise BudgetError(
@@ -73,35 +107,50 @@ class Verdict:
     """The sentence that says by which figure the run passed or failed."""
 
 
-def judge(budget: Budget, parameters: int, accuracies: Sequence[float]) -> Verdict:
+def judge(
+    budget: Budget,
+    parameters: int,
+    accuracies: Sequence[float],
+    seconds: float = 0.0,
+    macs: int | None = None,
+) -> Verdict:
     """The verdict on a run with so many parameters and these test accuracies (percent, one an epoch).
+
+    `seconds` of training and `macs` count where the budget limits them; MACs that it limits must be known.
 
     >>> judge(Budget(held=2), 7999, [98.1, 99.4, 99.41]).reason
     'every one of the last 2 epochs is at 99.40 % or more (worst 99.40 %)'
     >>> judge(Budget(held=2), 8000, [99.5, 99.5]).passed
     False
+    >>> judge(Budget(held=1, seconds=15), 7999, [99.5], seconds=15.04).reason
+    '15.04 s of training, where at most 15 s are allowed'
     """
     if not accuracies:
         raise UsageError("A run without a single finished epoch cannot be judged; train it for one epoch or more.")
     tail = accuracies[-budget.held :]
     worst = min(tail)
     span = "the last epoch" if budget.held == 1 else f"every one of the last {budget.held} epochs"
-    if parameters >= budget.parameters:
-        passed, reason = (
-            False,
-            f"{parameters:,} parameters, where fewer than {budget.parameters:,} are allowed",
-        )
-    elif len(accuracies) > budget.epochs:
-        passed, reason = False, f"{len(accuracies)} epochs, where {budget.epochs} are allowed"
-    elif len(tail) < budget.held:
-        passed, reason = (
-            False,
-            f"only {len(accuracies)} epochs, and the target must be held for {budget.held}",
-        )
-    elif worst < budget.accuracy:
+    fault = _cost_fault(budget, parameters, len(accuracies), seconds, macs)
+    if not fault and len(tail) < budget.held:
+        fault = f"only {len(accuracies)} epochs, and the target must be held for {budget.held}"
+    elif not fault and worst < budget.accuracy:
         short = sum(accuracy < budget.accuracy for accuracy in tail)
         of = "the last epoch is" if budget.held == 1 else f"{short} of the last {budget.held} epochs are"
-        passed, reason = False, f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
-    else:
-        passed, reason = True, f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
-    return Verdict(passed=passed, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+        fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
+    reason = fault or f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
+    return Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+
+
+def _cost_fault(budget: Budget, parameters: int, epochs: int, seconds: float, macs: int | None) -> str:
+    """What a run cost more of than its budget allows, in words; empty where nothing."""
+    if parameters >= budget.parameters:
+        return f"{parameters:,} parameters, where fewer than {budget.parameters:,} are allowed"
+    if budget.macs is not None and macs is None:
+        return f"MACs that nobody counted, where fewer than {budget.macs:,} are allowed"
+    if budget.macs is not None and macs is not None and macs >= budget.macs:
+        return f"{macs:,} MACs a digit, where fewer than {budget.macs:,} are allowed"
+    if epochs > budget.epochs:
+        return f"{epochs} epochs, where {budget.epochs} are allowed"
+    if budget.seconds is not None and seconds > budget.seconds:
+        return f"{seconds:.2f} s of training, where at most {budget.seconds:g} s are allowed"
+    return ""

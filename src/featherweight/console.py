@@ -66,7 +66,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     told = [f"seed {seed} is finished in {folder}, and its record counts" for seed, (folder, _) in kept.items()]
     for line in [*like.introduction(), *told]:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
-    done, failed = _side_by_side(rest, as_json, track) if rest else ([], [])
+    done, failed = train_shown(rest, as_json, track) if rest else ([], [])
     done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
     done.sort(key=lambda one: one.record.seed)
     records = [one.record for one in done]
@@ -103,7 +103,7 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
         if seed not in {record.seed for record in have[rung.id]}
         for taken_up in [unfinished_run(rung, out, seed, source)]
     ]
-    done, failed = _side_by_side(tasks, as_json=False) if tasks else ([], [])
+    done, failed = train_shown(tasks, as_json=False) if tasks else ([], [])
     if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
         return stopped[0]
     for one in done:
@@ -136,7 +136,7 @@ def write_up(root: Path | None = None) -> int:
     return 0
 
 
-def _side_by_side(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
+def train_shown(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show how they come on; those that finished and those that did not."""
     done: list[Done] = []
     failed: list[Failed] = []

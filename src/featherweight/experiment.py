@@ -13,12 +13,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from featherweight.bar import Bar
 from featherweight.budget import Budget
 from featherweight.claims import Claim
 from featherweight.errors import UsageError, nearest
 from featherweight.recipe import Recipe
 
 LADDERS = Path(__file__).parent / "ladders"
+RECORDS = "records"
+"""The folder among them whose experiments have names and are no ladder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class Experiment:
     """The sentences of the analysis, each with the predicate that decides it or marked as opinion."""
     claimed: float | None = None
     """Published best test accuracy in percent, where a source reports one."""
+    bar: Bar | None = None
+    """What its seeds must reach together, where it is to be a record; `prove` asks for it."""
     text: str = ""
     """The file's docstring: target, result and analysis."""
     file: Path | None = None
@@ -95,31 +100,63 @@ def fingerprint(network: nn.Module) -> str:
     return hashlib.sha256(f"{network!r}{shapes}".encode()).hexdigest()[:16]
 
 
-def ids() -> list[str]:
-    """Every experiment of the package, ladder by ladder and rung by rung.
+def _files() -> dict[str, Path]:
+    """Of every experiment of the package, by its id: ladder by ladder and rung by rung, then the records."""
 
-    >>> ids()[-3:]
-    ['f1', 'f2', 'f3']
+    def place(path: Path) -> tuple[bool, str, int]:
+        letters = path.stem.rstrip("0123456789")
+        return path.parent.name == RECORDS, letters, int(re.sub(r"\D", "", path.stem) or 0)
+
+    files = [path for path in LADDERS.glob("*/*.py") if path.stem != "__init__"]
+    return {path.stem: path for path in sorted(files, key=place)}
+
+
+def ids() -> list[str]:
+    """Every experiment of the package, ladder by ladder and rung by rung, then those that are found by a name.
+
+    >>> ids()[23:27]
+    ['f1', 'f2', 'f3', 'fastest']
     """
-    names = [path.stem for path in LADDERS.glob("*/*.py") if path.stem != "__init__"]
-    return sorted(names, key=lambda name: (name.rstrip("0123456789"), int(re.sub(r"\D", "", name) or 0)))
+    return list(_files())
+
+
+def ladder_of(id: str) -> str:
+    """The folder an experiment of the package lies in: a ladder's letter, or `records`.
+
+    >>> ladder_of("a10"), ladder_of("smallest")
+    ('a', 'records')
+    """
+    return _files()[id].parent.name
+
+
+def letters() -> list[str]:
+    """Of the ladders, in order."""
+    return sorted({path.parent.name for path in _files().values()} - {RECORDS})
 
 
 def rungs(letter: str) -> list[Experiment]:
     """A ladder's experiments in order; UsageError when there is no such ladder."""
-    letters = sorted({name.rstrip("0123456789") for name in ids()})
-    if letter not in letters:
-        raise UsageError(f"Unknown ladder {letter!r}; {nearest(letter, letters)}")
-    return [find(name) for name in ids() if name.rstrip("0123456789") == letter]
+    if letter not in letters():
+        raise UsageError(f"Unknown ladder {letter!r}; {nearest(letter, letters())}")
+    return [find(name) for name, path in _files().items() if path.parent.name == letter]
+
+
+def contenders() -> list[Experiment]:
+    """The experiments that are to be records: all that have a bar.
+
+    >>> [experiment.id for experiment in contenders()]
+    ['f3', 'fastest', 'leanest', 'relaxed', 'smallest']
+    """
+    return [experiment for experiment in map(find, ids()) if experiment.bar]
 
 
 def find(name: str) -> Experiment:
     """The experiment of that id or in that file; UsageError names the nearest id, or what is wrong with the file."""
     if name.endswith(".py") or "/" in name or "\\" in name:
         return _from_file(Path(name))
-    known = {path.stem: path for path in LADDERS.glob("*/*.py")}
-    if name not in ids():
-        raise UsageError(f"Unknown experiment {name!r}; {nearest(name, ids())} A path to a .py file works too.")
+    known = _files()
+    if name not in known:
+        raise UsageError(f"Unknown experiment {name!r}; {nearest(name, known)} A path to a .py file works too.")
     module = importlib.import_module(f"featherweight.ladders.{known[name].parent.name}.{name}")
     return _of(module, known[name])
 

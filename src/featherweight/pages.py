@@ -9,7 +9,7 @@ from statistics import fmean
 from featherweight.budget import Budget, Verdict, judge
 from featherweight.claims import Claim, Evidence, check
 from featherweight.difference import differences
-from featherweight.experiment import Experiment, find, rungs
+from featherweight.experiment import Experiment, find, ladder_of, rungs
 from featherweight.record import Record, summarise
 
 Found = Mapping[str, Sequence[Record]]
@@ -43,6 +43,16 @@ def rule_of(letter: str) -> Budget:
     rule = getattr(import_module(f"featherweight.ladders.{letter}"), "RULE", Budget())
     assert isinstance(rule, Budget)
     return rule
+
+
+def rule_for(id: str) -> Budget:
+    """The rule that an experiment is held against: its ladder's, or a record's own where it has another.
+
+    >>> rule_for("relaxed").parameters, rule_for("smallest").parameters
+    (20000, 8000)
+    """
+    rules = getattr(import_module(f"featherweight.ladders.{ladder_of(id)}"), "RULES", {})
+    return rules[id] if id in rules else rule_of(ladder_of(id))
 
 
 def parts(text: str) -> dict[str, str]:
@@ -137,7 +147,7 @@ def table(rungs: Sequence[Experiment], found: Found, link: str = "") -> str:
     """One line a rung: what is claimed, what was measured, which budget was kept."""
     lines = [f"| {_line(COLUMNS)} |", "|---|---|" + "--:|" * (COLUMNS.count("|") - 1)]
     for rung in rungs:
-        head = f"[`{rung.id}`]({link.format(letter=rung.id[0])}#{rung.id})"
+        head = f"[`{rung.id}`]({link.format(letter=ladder_of(rung.id))}#{rung.id})"
         cells = [head, rung.title, f"{_parameters(rung):,}", str(rung.recipe.epochs), _percent(rung.claimed)]
         lines.append("| " + " | ".join(cells + _measured(rung, found.get(rung.id, ()))) + " |")
     return "\n".join(lines)
@@ -146,7 +156,7 @@ def table(rungs: Sequence[Experiment], found: Found, link: str = "") -> str:
 def _measured(rung: Experiment, records: Sequence[Record]) -> list[str]:
     if not records:
         return [NOT_RUN] + ["–"] * 6
-    it = standing(records, rule_of(rung.id[0]))
+    it = standing(records, rule_for(rung.id))
     met = "–" if rung.claimed is None else "yes" if reproduced(rung.claimed, it.best) else "**no**"
     last = f"{it.last:.2f} ± {it.deviation:.2f}"
     of = f" of {it.runs}"
@@ -181,7 +191,7 @@ def overview(letters: Sequence[str], found: Found) -> str:
 
 
 def _shortfalls(claimed: Sequence[Experiment], found: Found) -> Iterator[str]:
-    ran = {rung.id: standing(found[rung.id], rule_of(rung.id[0])).best for rung in claimed if found.get(rung.id)}
+    ran = {rung.id: standing(found[rung.id], rule_for(rung.id)).best for rung in claimed if found.get(rung.id)}
     short = [rung for rung in claimed if rung.id in ran and not reproduced(rung.claimed or 0.0, ran[rung.id])]
     yield f"{len(ran)} of {len(claimed)} rungs have run; {len(ran) - len(short)} of them meet their claim."
     for rung in short:
@@ -221,14 +231,16 @@ def _section(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterato
         yield from (f"* {change}" for change in changes or ["nothing"])
         yield ""
     yield from _result(rung, found.get(rung.id, ()))
-    yield from _analysis(rung, found, numbers)
+    told = list(analysis(rung, found, numbers))
+    if told:
+        yield from ("**Analysis**", "", *told, "")
 
 
 def _result(rung: Experiment, records: Sequence[Record]) -> Iterator[str]:
     if not records:
         yield from (f"**Result.** {NOT_RUN.capitalize()}.", "")
         return
-    rule = rule_of(rung.id[0])
+    rule = rule_for(rung.id)
     yield from ("**Result**", "")
     yield "| seed | best % | last % | worst of last 5 % | train % | clean train % | own budget | the rule |"
     yield "|--:|--:|--:|--:|--:|--:|---|---|"
@@ -269,12 +281,12 @@ def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Itera
     yield f"(worst of their last {rule.held} {min(verdict.worst_of_last for verdict in verdicts):.2f} %)."
 
 
-def _analysis(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
+def analysis(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
+    """The table of its sentences, empty where it has none; `numbers` gets the rules that decide, counted from 1."""
     told = findings(rung, found)
     if not told:
         return
-    yield from ("**Analysis**", "", "| sentence | the records say | figures |", "|---|---|---|")
+    yield from ("| sentence | the records say | figures |", "|---|---|---|")
     for claim, outcome, figures in told:
         rule = f" ({numbers.setdefault(claim.by.rule, len(numbers) + 1)})" if claim.by else ""
         yield f"| {claim.says} | {outcome}{rule} | {figures} |"
-    yield ""

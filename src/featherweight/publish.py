@@ -3,17 +3,23 @@
 Nothing that a record knows is ever typed. `write` brings all places up to date in a source tree, and a test compares.
 """
 
+import hashlib
 import json
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from featherweight import pages, plots
+from featherweight import pages, plots, record_pages
 from featherweight.anatomy import dissect
 from featherweight.errors import UsageError
-from featherweight.experiment import Experiment, find, ids, rungs
+from featherweight.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
 from featherweight.export.figures import with_figures
+from featherweight.figures.fronts import Point, fronts
+from featherweight.figures.style import svg
+from featherweight.intervals import mean_interval
 from featherweight.record import Record, read_record, summarise, write_record, write_text
 
 _TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
@@ -102,26 +108,9 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
         "claimed": experiment.claimed,
         "measured": round(summary.mean, 4) if summary else None,
         "passed": summary.passed == summary.runs if summary else None,
-        "rule": pages.standing(records, pages.rule_of(experiment.id[0])).ruled == len(records) if records else None,
+        "rule": pages.standing(records, pages.rule_for(experiment.id)).ruled == len(records) if records else None,
         "seeds": summary.runs if summary else 0,
     }
-
-
-def results_table(root: Path) -> str:
-    """The README's table: our ladder's rungs, each over its seeds."""
-    lines = [
-        "| experiment | parameters | epochs | seeds | last epoch, mean ± sd | worst of any last 5 | within budget |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for id in [id for id in ids() if id.startswith("f")]:
-        records = records_of(id, root)
-        if records:
-            s, experiment = summarise(records), find(id)
-            lines.append(
-                f"| `{id}` {experiment.title} | {records[0].parameters:,} | {len(records[0].rows)} | {s.runs}"
-                f" | {s.mean:.3f} ± {s.standard_deviation:.3f} % | {s.worst_of_last:.2f} % | {s.passed} of {s.runs} |"
-            )
-    return "\n".join(lines)
 
 
 def with_table(readme: str, table: str) -> str:
@@ -139,7 +128,7 @@ def generated(root: Path) -> dict[Path, str]:
     found = {id: records_of(id, root) for id in ids()}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
-        path = sources / rung.id[0] / f"{rung.id}.py"
+        path = sources / ladder_of(rung.id) / f"{rung.id}.py"
         texts[path] = path.read_text(encoding="utf-8")
         if found[rung.id]:
             texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
@@ -148,18 +137,18 @@ def generated(root: Path) -> dict[Path, str]:
     entries = [index_entry(rung, found[rung.id]) for rung in map(find, ids())]
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     readme = root / "README.md"
-    texts[readme] = with_table(readme.read_text(encoding="utf-8"), results_table(root))
+    gathered = record_pages.gather(found, root)
+    table = record_pages.table(gathered, "docs/records/{id}.md")
+    texts[readme] = with_table(readme.read_text(encoding="utf-8"), table)
+    texts[root / "docs" / "records" / "README.md"] = record_pages.overview(gathered, "fronts.svg")
+    for one in gathered:
+        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = record_pages.page(one, found)
     for letter in letters():
         texts[root / "docs" / "ladders" / f"{letter}.md"] = pages.ladder_page(letter, found, f"{letter}.svg")
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "README.md"] = pages.overview(letters(), found)
     return texts
-
-
-def letters() -> list[str]:
-    """Of the ladders, in order."""
-    return sorted({id[0] for id in ids()})
 
 
 def pictures(root: Path) -> dict[Path, list[Record]]:
@@ -183,15 +172,55 @@ def draw(path: Path, records: Sequence[Record]) -> bool:
     return True
 
 
+def points(root: Path) -> list[Point]:
+    """Of every experiment with committed records: its mean, the interval, and what it costs."""
+    found = []
+    for id in ids():
+        if records := records_of(id, root):
+            last = [record.verdict.last for record in records]
+            low, high = mean_interval(last) if len(last) > 1 else (None, None)
+            anatomy = dissect(find(id).build())
+            seconds = fmean(record.train_seconds for record in records)
+            found.append(
+                Point(name=id, accuracy=fmean(last), low=low, high=high, parameters=anatomy.parameters,
+                      macs=anatomy.macs, seconds=seconds or None)
+            )  # fmt: skip
+    return found
+
+
+def fronts_digest(root: Path) -> str:
+    """Of what the picture of the fronts is drawn from; written into it."""
+    drawn_from = [[asdict(point) for point in points(root)], [asdict(anchor) for anchor in record_pages.anchors()]]
+    return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
+
+
+def draw_fronts(path: Path, root: Path) -> bool:
+    """Draw accuracy against its costs, unless the picture there is of these figures; whether it was drawn."""
+    about = fronts_digest(root)
+    if path.exists() and about in path.read_text(encoding="utf-8"):
+        return False
+    rings = [
+        Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
+        for anchor in record_pages.anchors()
+        if anchor.last is not None
+    ]
+    text = svg(fronts(points(root), rings, [experiment.id for experiment in contenders()]))
+    write_text(path, text.replace("</svg>", f"<!-- {about} -->\n</svg>"))
+    return True
+
+
 def write(root: Path) -> list[Path]:
     """Bring every quoting file up to date; the ones that changed."""
-    (root / "docs" / "ladders").mkdir(parents=True, exist_ok=True)
+    for folder in ("ladders", "records"):
+        (root / "docs" / folder).mkdir(parents=True, exist_ok=True)
     changed = []
     for path, text in generated(root).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
             changed.append(path)
-    return changed + [path for path, records in pictures(root).items() if draw(path, records)]
+    changed += [path for path, records in pictures(root).items() if draw(path, records)]
+    picture = root / "docs" / "records" / "fronts.svg"
+    return changed + ([picture] if draw_fronts(picture, root) else [])
 
 
 def write_page(letter: str, found: pages.Found, out: Path) -> Path:

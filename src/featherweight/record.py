@@ -75,16 +75,21 @@ class Record:
     train_seconds: float = 0.0
     """Wall time from the first step to the weights, evaluation left out."""
     finished: bool = False
+    macs: int | None = None
+    """Multiply-adds for one image; None where the budget does not limit them."""
 
     @property
     def verdict(self) -> Verdict:
         """The budget against the rows."""
-        return judge(Budget(**self.budget), self.parameters, [row.test_accuracy for row in self.rows])
+        tests = [row.test_accuracy for row in self.rows]
+        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values, the verdict included for readers (it is computed anew when read)."""
         values = {"format": FORMAT, **asdict(self)}
         values["epochs"] = values.pop("rows")
+        if self.macs is None:
+            del values["macs"]
         values["verdict"] = asdict(self.verdict) if self.rows else None
         return values
 
@@ -94,8 +99,9 @@ class Record:
         try:
             if values["format"] != FORMAT:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
-            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers")}
-            teachers = tuple(values.get("teachers", ()))  # records from before there were any have none
+            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "macs", "teachers")}
+            kept["macs"] = values.get("macs")  # records from before there were any have neither
+            teachers = tuple(values.get("teachers", ()))
             record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
             _require_readable(record)
         except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
@@ -115,6 +121,8 @@ def _require_readable(record: Record) -> None:
             raise TypeError(f"a teacher is {taught!r:.60}")
     needed = {"data": {"name": str, "source": str, "train": int, "test": int, "holdout": int, "seed": int},
               "environment": {"threads": int, "torch": str, "device_type": str}}  # fmt: skip
+    if record.macs is not None:
+        kinds["macs"] = int
     found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]
     found += [(f"{part}.{name}", getattr(record, part)[name], kind) for part, names in needed.items()
               for name, kind in names.items()]  # fmt: skip

@@ -1,7 +1,7 @@
 """Run folders: making one that nobody else has, and finding the runs that an experiment has left."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from featherweight.checkpoint import before
 from featherweight.data import locked
 from featherweight.errors import FileError, UsageError
 from featherweight.experiment import Experiment, fingerprint
+from featherweight.recipe import Recipe
 from featherweight.record import Record, read_record
 
 
@@ -55,30 +56,37 @@ def states(folder: Path) -> tuple[int, ...]:
     return tuple(one.stat().st_mtime_ns for one in (path, before(path)) if one.exists())
 
 
-def finished_runs(experiment: Experiment, folders: Sequence[Path], seeds: Iterable[int], source: str) -> list[Record]:
+def finished_runs(
+    experiment: Experiment,
+    folders: Sequence[Path],
+    seeds: Iterable[int],
+    source: str,
+    holdout: int = 0,
+    wanted: Callable[[Record], bool] = lambda record: True,
+) -> list[Record]:
     """Records of finished runs of the experiment as it is now, one a seed, found in or under the folders.
 
-    A folder holds run folders, or committed records as `results/ID/seedN.json`. `source` names the whole data set that
-    they must be of; runs that held images out do not count.
+    A folder holds run folders, or committed records as `results/ID/seedN.json`. `source` names the data set that
+    they must be of, `holdout` how many of its images they must have held out; `wanted` may ask for more.
     """
     found = []
     for seed in seeds:
         patterns = (f"{experiment.id}-seed{seed}*", f"{experiment.id}/seed{seed}.json")
         for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
             record = read_record(path)
-            if record.finished and _is_of(record, experiment, seed, source):
+            if record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record):
                 found.append(record)
                 break
     return found
 
 
-def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str) -> Path | None:
+def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str, holdout: int = 0) -> Path | None:
     """The run folder of a run that `finished_runs` would count, had it not been stopped; None where there is none."""
     for path in sorted(folder.glob(f"{experiment.id}-seed{seed}*")):
         if not (path / "record.json").exists():  # somebody is just making it
             continue
         record = read_record(path)
-        if not record.finished and _is_of(record, experiment, seed, source):
+        if not record.finished and _is_of(record, experiment, seed, source, holdout):
             return path
     return None
 
@@ -97,9 +105,10 @@ def run_like(like: Record, folder: Path, seed: int, *, finished: bool) -> tuple[
     return None
 
 
-def _is_of(record: Record, experiment: Experiment, seed: int, source: str) -> bool:
-    recipe = json.loads(json.dumps(experiment.recipe.to_json()))
-    if (record.experiment, record.seed, record.recipe) != (experiment.name, seed, recipe):
+def _is_of(record: Record, experiment: Experiment, seed: int, source: str, holdout: int) -> bool:
+    recipe = Recipe.from_json(record.recipe)
+    if (record.experiment, record.seed, recipe) != (experiment.name, seed, experiment.recipe):
         return False
     network = experiment.build(channels=record.data["shape"][0], classes=len(record.data["classes"]))
-    return record.network == fingerprint(network) and record.data["source"] == source and record.data["holdout"] == 0
+    of_data = (record.data["source"], record.data["holdout"]) == (source, holdout)
+    return record.network == fingerprint(network) and of_data

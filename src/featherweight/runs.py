@@ -25,7 +25,7 @@ from torch import Tensor
 
 from featherweight import engine as engines
 from featherweight import environment, teacher
-from featherweight.anatomy import parameters_by_layer
+from featherweight.anatomy import dissect, parameters_by_layer
 from featherweight.checkpoint import load_state, remove_states, require_same, save_state
 from featherweight.data import Data
 from featherweight.engine import Engine
@@ -161,7 +161,9 @@ def prepare(
     layers = parameters_by_layer(network)
     parameters = sum(count for _, count in layers)
     recipe = experiment.recipe
-    experiment.budget.check_before_training(parameters, layers[:3], recipe.epochs)
+    anatomy = None if experiment.budget.macs is None else dissect(network, shape)
+    macs, costliest = (anatomy.macs, anatomy.costliest()) if anatomy else (None, [])
+    experiment.budget.check_before_training(parameters, layers[:3], recipe.epochs, macs or 0, costliest)
     taught_by = teacher.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil and teachers else []
     state = begin(network, recipe, where)
     data = data.to(where)
@@ -182,7 +184,8 @@ def prepare(
         parameters=parameters,
         network=fingerprint(network),
         engine=trainer.name,
-        budget=asdict(experiment.budget),
+        budget=experiment.budget.to_json(),
+        macs=macs,
         recipe=recipe.to_json(),
         data=data.summary(),
         environment=environment.describe(where, threads),

@@ -34,7 +34,12 @@ def verdict_table(record: Record) -> Table:
         f"{record.parameters:,}",
         record.parameters < budget.parameters,
     )
+    if budget.macs is not None and record.macs is not None:
+        add("MACs a digit", f"fewer than {budget.macs:,}", f"{record.macs:,}", record.macs < budget.macs)
     add("epochs", f"at most {budget.epochs}", str(len(record.rows)), len(record.rows) <= budget.epochs)
+    if budget.seconds is not None:
+        seconds = record.train_seconds
+        add("training", f"at most {budget.seconds:g} s", f"{seconds:.2f} s", seconds <= budget.seconds)
     for row in record.rows[-budget.held :]:
         allowed, measured = f"at least {budget.accuracy:.2f} %", f"{row.test_accuracy:.2f} %"
         add(f"accuracy, epoch {row.epoch}", allowed, measured, row.test_accuracy >= budget.accuracy)

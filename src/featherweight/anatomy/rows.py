@@ -72,6 +72,11 @@ class Anatomy:
         ranked = sorted(self.rows, key=lambda row: -row.parameters)
         return [(row.name, row.parameters) for row in ranked[:n] if row.parameters]
 
+    def costliest(self, n: int = 3) -> list[tuple[str, int]]:
+        """Names and multiply-adds of the n rows that take most, the costliest first."""
+        ranked = sorted(self.rows, key=lambda row: -row.macs)
+        return [(row.name, row.macs) for row in ranked[:n] if row.macs]
+
     def blocks(self) -> tuple[Row, ...]:
         """One row for each top-level child, and each function called between: sums, and what it gives."""
         grouped = groupby(self.rows, key=lambda row: row.name.split(".")[0])

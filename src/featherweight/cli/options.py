@@ -8,7 +8,8 @@ import typer
 import typer.core
 
 ORDER = (
-    "list", "show", "train", "ladder", "evaluate", "report", "find-lr", "search", "predict", "draw", "export", "bench",
+    "list", "show", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict", "draw",
+    "export", "bench",
 )  # fmt: skip
 """In which --help shows the verbs: from looking and training to what comes of it."""
 

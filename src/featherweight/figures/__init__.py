@@ -3,6 +3,7 @@
 ```
 style.py       colours, fonts and axes that all share; a figure as PNG, as SVG, and as SVG for a page
 curves.py      of records: accuracy, loss, learning rate, spread over seeds
+fronts.py      of many experiments: accuracy against what it costs
 classes.py     of answers: errors by class, confusions, calibration
 tiles.py       of images: mistakes, samples, images as the network saw them
 inside.py      of weights: receptive fields, kernels, class evidence

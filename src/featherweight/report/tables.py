@@ -21,6 +21,12 @@ def budget_table(record: Record) -> Table:
          record.parameters < budget.parameters),
         ("epochs", f"at most {budget.epochs}", str(len(record.rows)), len(record.rows) <= budget.epochs),
     ]  # fmt: skip
+    if budget.macs is not None and record.macs is not None:
+        limit = f"fewer than {budget.macs:,}"
+        rows.insert(1, ("MACs a digit", limit, f"{record.macs:,}", record.macs < budget.macs))
+    if budget.seconds is not None:
+        seconds = record.train_seconds
+        rows.append(("training", f"at most {budget.seconds:g} s", f"{seconds:.2f} s", seconds <= budget.seconds))
     for row in record.rows[-budget.held :]:
         holds = row.test_accuracy >= budget.accuracy
         rows.append((f"epoch {row.epoch}", f"at least {budget.accuracy:.2f} %", f"{row.test_accuracy:.2f} %", holds))

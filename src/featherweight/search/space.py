@@ -60,12 +60,15 @@ def stack(
     kernels: int | Sequence[int] = 3,
     padding: int = 0,
     dropout: float = 0.0,
+    map_side: int = 0,
 ) -> tuple[Layer, ...]:
     """Convolutions of these widths, the average of each channel, and a linear layer: the family of `f3`.
 
     A max pool of 2 follows the convolutions of the numbers in `pool_after`, counted from 1. `kernels` is one size in
-    pixels or one for each convolution; `padding` is in pixels; `dropout` is a probability. Raises UsageError where
-    these do not fit together.
+    pixels or one for each convolution; `padding` is in pixels; `dropout` is a probability. With `map_side`, the side of
+    the last convolution's map, a weighted sum of its places takes the average's part, the family of `smallest`: an
+    average pool of 2, then a kernel for each channel over all that is left (Chen et al., "MobileFaceNets", 2018).
+    Raises UsageError where these do not fit together.
 
     >>> print(*stack([8, 12], pool_after=[1]), sep="\\n")
     conv_norm_relu(channels, 8)
@@ -90,7 +93,16 @@ def stack(
         found.append(layer("conv_norm_relu", before, width, **unusual))
         found += [layer("nn.MaxPool2d", 2)] * (number in pool_after)
         before = width
-    return (*found, layer("nn.AdaptiveAvgPool2d", 1), layer("nn.Flatten"), layer("nn.Linear", before, "classes"))
+    found += _weighed(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
+    return (*found, layer("nn.Flatten"), layer("nn.Linear", before, "classes"))
+
+
+def _weighed(width: int, map_side: int) -> list[Layer]:
+    """A sum over the places of a map, with weights of each channel's own."""
+    if map_side < 2:
+        raise UsageError(f"A weighted sum over places needs a map of 2 x 2 or more; given a side of {map_side}.")
+    kernel = layer("nn.Conv2d", width, width, map_side // 2, groups=width, bias=False)
+    return [layer("nn.AvgPool2d", 2), kernel, layer("nn.BatchNorm2d", width)]
 
 
 def _maker(make: str) -> Callable[..., nn.Module]:
@@ -152,8 +164,6 @@ class Space:
     """Asks the trial for numbers (`trial.suggest_int("width", 4, 16)`) and makes a network and a recipe of them."""
     budget: Budget
     """Its accuracy and `held` do not refuse anything: that many last epochs are what a trial is judged by."""
-    macs: int | None = None
-    """Multiply-adds of one image; a network must have fewer."""
     file: Path | None = None
     """Where it was found."""
 
@@ -165,7 +175,7 @@ class Space:
 
     def limits(self) -> str:
         """The hard limits as people read them."""
-        macs = "" if self.macs is None else f", fewer than {self.macs:,} MACs"
+        macs = "" if self.budget.macs is None else f", fewer than {self.budget.macs:,} MACs"
         return f"fewer than {self.budget.parameters:,} parameters{macs}, at most {self.budget.epochs} epochs"
 
 
@@ -207,9 +217,10 @@ def excess(space: Space, costs: Cost, image: tuple[int, int]) -> dict[str, float
     >>> excess(Space(name="", propose=print, budget=Budget(parameters=4000)), costs, (28, 28))
     {'parameters': 1.00025, 'field': 0.5}
     """
+    macs = space.budget.macs
     over = {
         "parameters": (costs.parameters + 1 - space.budget.parameters) / space.budget.parameters,
-        "macs": 0.0 if space.macs is None else (costs.macs + 1 - space.macs) / space.macs,
+        "macs": 0.0 if macs is None else (costs.macs + 1 - macs) / macs,
         "epochs": (costs.epochs - space.budget.epochs) / space.budget.epochs,
         "field": max((field - side) / side for field, side in zip(costs.field, image, strict=True)),
     }

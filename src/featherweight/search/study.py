@@ -60,7 +60,7 @@ def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
     return {
         "space": space.name,
         "space's file": space.digest(),
-        "budget": {**asdict(space.budget), "macs": space.macs},
+        "budget": asdict(space.budget),
         "data": summary["name"],
         "data's digests": summary["digests"],
         "holdout": data.holdout,

@@ -16,6 +16,7 @@ images do its work (opinion).
 
 from torch import nn
 
+from featherweight.bar import Bar
 from featherweight.budget import Budget
 from featherweight.claims import Claim, beats_parent, fluctuates, holds, no, opinion
 from featherweight.experiment import Experiment
@@ -60,6 +61,7 @@ experiment = Experiment(
         average=0.998,
     ),
     budget=Budget(),
+    bar=Bar(mean=99.58, worst_of_last=99.45, passed=10),
     claims=(
         Claim("99.40 % is held for the last five epochs on every seed.", holds(99.4)),
         Claim("It beats the step before.", beats_parent()),

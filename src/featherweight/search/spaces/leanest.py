@@ -18,11 +18,15 @@ def propose(trial: "optuna.Trial") -> Proposal:
         *(trial.suggest_int(f"width {number}", 6, 24) for number in range(2, depth + 1)),
     ]
     second = trial.suggest_int("second pool after", 1, 3)  # 1: there is no second one
+    first_kernel = trial.suggest_categorical("first kernel", [3, 5])
+    side = (29 - first_kernel) // 2 - 2 * (depth - 1) if second == 1 else 0
+    weighed = trial.suggest_categorical("weighed places", [False, True])
     return Proposal(
         network=stack(
             widths,
             pool_after=sorted({1, second}),
-            kernels=[trial.suggest_categorical("first kernel", [3, 5]), *[3] * (depth - 1)],
+            kernels=[first_kernel, *[3] * (depth - 1)],
+            map_side=side if weighed and side > 1 else 0,
         ),
         recipe=Recipe(
             epochs=15,
@@ -37,4 +41,4 @@ def propose(trial: "optuna.Trial") -> Proposal:
     )
 
 
-space = Space(name="leanest", propose=propose, budget=Budget(), macs=200_000)
+space = Space(name="leanest", propose=propose, budget=Budget(macs=250_000))

@@ -11,13 +11,18 @@ if TYPE_CHECKING:
 
 
 def propose(trial: "optuna.Trial") -> Proposal:
-    """Four to seven convolutions of 4 to 14 channels; how hard the images are changed, and the peak rate."""
+    """Four to seven convolutions of 4 to 14 channels, how the last map ends, how hard images are changed, the rate."""
     depth = trial.suggest_int("depth", 4, 7)
     widths = [trial.suggest_int(f"width {number}", 4, 14) for number in range(1, depth + 1)]
     first = trial.suggest_int("pool after", 1, 3)
-    second = trial.suggest_categorical("second pool", [False, True])
+    end = trial.suggest_categorical("end", ["average", "second pool", "weighed places"])
+    side = (28 - 2 * first) // 2 - 2 * (depth - first)
     return Proposal(
-        network=stack(widths, pool_after=[first, first + 2] if second and first + 2 < depth else [first]),
+        network=stack(
+            widths,
+            pool_after=[first, first + 2] if end == "second pool" and first + 2 < depth else [first],
+            map_side=side if end == "weighed places" and side > 1 else 0,
+        ),
         recipe=Recipe(
             epochs=15,
             batch=64,
@@ -37,4 +42,4 @@ def propose(trial: "optuna.Trial") -> Proposal:
     )
 
 
-space = Space(name="smallest", propose=propose, budget=Budget(parameters=4000))
+space = Space(name="smallest", propose=propose, budget=Budget(parameters=3500))

@@ -1,0 +1,53 @@
+"""The verbs that decide: prove, compare."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featherweight.cli.options import DataDir, DataName, Json, app, print_json
+
+
+@app.command()
+def prove(
+    experiment: Annotated[str, typer.Argument(help="A record such as smallest, or an experiment's file with a bar.")],
+    seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1.", min=1)] = 10,
+    data: DataName = "mnist",
+    data_dir: DataDir = None,
+    out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Take a record by the rules: held-out evidence, the ledger, every seed. Status 0 only if its bar is cleared."""
+    from featherweight.prove import prove as carry_through
+    from featherweight.verdicts import print_table, seeds_table
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    proof = carry_through(experiment, seeds=seeds, data=data, data_dir=data_dir, out=out, quiet=as_json, tell=tell)
+    if as_json:
+        print_json(proof.to_json())
+    else:
+        print_table(seeds_table(proof.runs))
+        for line in proof.lines():
+            print(line)
+    raise typer.Exit(1 if proof.shortfalls else 0)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A folder of runs or of records, or an experiment's id.")],
+    second: Annotated[str, typer.Argument(help="What it is held against, likewise.")],
+    out: Annotated[Path, typer.Option(help="Holds the runs of an id without committed records.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Say whether one network beats another: a paired test of the last epochs, over the seeds that both have run."""
+    from featherweight.compare import compare as compared
+    from featherweight.compare import runs_of
+
+    comparison = compared(runs_of(first, out), runs_of(second, out))
+    if as_json:
+        print_json(comparison.to_json())
+    else:
+        print(comparison.sentence())

@@ -1,0 +1,62 @@
+"""The most accurate under the relaxed rule.
+
+Target: 99.62 % at the last epoch on average over ten seeds, with fewer than 20,000 parameters in fewer than 20 epochs.
+Why: the relaxed rule leaves room for a network in which training, not width, is the limit.
+
+Analysis: It holds 99.40 % on every seed. It beats f3. Width buys less than epochs do.
+"""
+
+from torch import nn
+
+from featherweight.bar import Bar
+from featherweight.budget import Budget
+from featherweight.claims import Claim, beats_parent, holds, opinion
+from featherweight.experiment import Experiment
+from featherweight.layers import conv_norm_relu
+from featherweight.recipe import Augment, OneCycle, Recipe
+
+
+def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
+    """Two convolutions, a pool at field 5, four more, the average of each channel, and a linear layer."""
+    # fmt: off
+    return nn.Sequential(              # channels height width field
+        conv_norm_relu(channels, 12),  # 12 26 26  3
+        conv_norm_relu(12, 20),        # 20 24 24  5
+        nn.MaxPool2d(2),               # 20 12 12  6
+        conv_norm_relu(20, 21),        # 21 10 10 10
+        conv_norm_relu(21, 22),        # 22  8  8 14
+        conv_norm_relu(22, 22),        # 22  6  6 18
+        conv_norm_relu(22, 22),        # 22  4  4 22
+        nn.AdaptiveAvgPool2d(1),       # 22  1  1 28
+        nn.Flatten(),
+        nn.Linear(22, classes),
+    )
+    # fmt: on
+
+
+experiment = Experiment(
+    id="relaxed",
+    parent="f3",
+    title="wider and longer, under the relaxed rule",
+    network=network,
+    recipe=Recipe(
+        epochs=19,
+        batch=64,
+        optimizer="sgd",
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=2e-4,
+        schedule=OneCycle(peak_at=0.15),
+        augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1, elastic_px=0.6, elastic_cells=6),
+        plain_epochs=2,
+        average=0.998,
+    ),
+    budget=Budget(parameters=20_000, epochs=19),
+    bar=Bar(mean=99.62),
+    claims=(
+        Claim("It holds 99.40 % on every seed.", holds(99.4)),
+        Claim("It beats f3.", beats_parent()),
+        opinion("Width buys less than epochs do."),
+    ),
+)
