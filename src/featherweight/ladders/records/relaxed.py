@@ -20,16 +20,16 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
     """Two convolutions, a pool at field 5, four more, the average of each channel, and a linear layer."""
     # fmt: off
     return nn.Sequential(              # channels height width field
-        conv_norm_relu(channels, 12),  # 12 26 26  3
-        conv_norm_relu(12, 20),        # 20 24 24  5
-        nn.MaxPool2d(2),               # 20 12 12  6
-        conv_norm_relu(20, 21),        # 21 10 10 10
-        conv_norm_relu(21, 22),        # 22  8  8 14
-        conv_norm_relu(22, 22),        # 22  6  6 18
-        conv_norm_relu(22, 22),        # 22  4  4 22
-        nn.AdaptiveAvgPool2d(1),       # 22  1  1 28
+        conv_norm_relu(channels, 10),  # 10 26 26  3
+        conv_norm_relu(10, 16),        # 16 24 24  5
+        nn.MaxPool2d(2),               # 16 12 12  6
+        conv_norm_relu(16, 20),        # 20 10 10 10
+        conv_norm_relu(20, 24),        # 24  8  8 14
+        conv_norm_relu(24, 24),        # 24  6  6 18
+        conv_norm_relu(24, 24),        # 24  4  4 22
+        nn.AdaptiveAvgPool2d(1),       # 24  1  1 28
         nn.Flatten(),
-        nn.Linear(22, classes),
+        nn.Linear(24, classes),
     )
     # fmt: on
 
