@@ -15,7 +15,7 @@ from featherweight.data import NAMES, Data, load, store, web
 from featherweight.data.digits import in_mnist_manner
 from featherweight.data.download import UnavailableError
 from featherweight.data.sets import SETS, File, Named
-from featherweight.data.split import held_out, mean_and_std
+from featherweight.data.split import Split, held_out, held_out_together, mean_and_std
 from featherweight.errors import DataError, FeatherweightError, UsageError
 
 REAL = Path(os.environ.get("FEATHERWEIGHT_DATA", "/nowhere"))
@@ -191,7 +191,8 @@ def test_qmnist_s_labels_are_the_first_of_eight_columns(alone: Path, tmp_path: P
     labels = torch.arange(60_000 * 8, dtype=torch.int32).reshape(60_000, 8)
     labels[:, 0] = torch.arange(60_000) % 10
     write_half(tmp_path, known.train, torch.zeros(60_000, 28, 28, dtype=torch.uint8), labels)
-    assert load("qmnist", directory=tmp_path, holdout=59_999).test.labels[:12].tolist() == [*range(10), 0, 1]
+    read = load("qmnist", directory=tmp_path, holdout=59_999, seed=1)  # whose place leaves out the last of a class
+    assert read.test.labels[:12].tolist() == [*range(10), 0, 1]
     labels[7, 0] = -1
     write_half(tmp_path, known.train, torch.zeros(60_000, 28, 28, dtype=torch.uint8), labels)
     said = refusal(DataError, "qmnist", directory=tmp_path, holdout=1)
@@ -258,6 +259,21 @@ def test_held_out_takes_of_each_class_its_share() -> None:
     assert float(often.min()) > 0.1 and float(often.max()) < 0.36  # 13 of 61 is 0.21
 
 
+def test_what_is_held_out_together_stands_in_a_row_in_each_class() -> None:
+    labels = torch.arange(610) * 7 % 3  # 204, 203 and 203 of the classes
+    starts = set()
+    for seed in range(30):
+        chosen = held_out_together(labels, 61, seed)
+        places = [chosen[labels == group].nonzero().flatten() for group in range(3)]
+        assert [len(place) for place in places] == [21, 20, 20]
+        assert all(int(place[-1] - place[0]) == len(place) - 1 for place in places)
+        # 61 of 610 in a row, but for the rounding of three classes.
+        assert int(chosen.nonzero()[-1] - chosen.nonzero()[0]) < 61 + 3 * 3
+        starts.add(int(chosen.nonzero()[0]))
+    assert len(starts) > 20 and max(starts) > 400 and min(starts) < 150
+    assert held_out_together(labels, 610, 0).all() and not held_out_together(labels, 0, 0).any()
+
+
 def test_mean_and_std_are_exact_for_each_channel() -> None:
     images = torch.randint(0, 256, (5003, 3, 5, 7), generator=torch.Generator().manual_seed(2)).to(torch.uint8)
     images[:, 1] //= 3
@@ -317,6 +333,19 @@ def test_the_record_says_what_was_read(small: Path, tmp_path: Path) -> None:
     assert digits[0] == digits[1] and len(digits[0]["digests"]) == 2
 
 
+def _likeness(split: Split, apart: int) -> float:
+    """How the slant of digits, within their class, correlates with that of the digits so many places on."""
+    ink = split.images[:, 0].double() / 255
+    rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    mass = ink.sum((1, 2))
+    y, x = (where - ((ink * where).sum((1, 2)) / mass)[:, None, None] for where in (rows, columns))
+    slant = (ink * y * x).sum((1, 2)) / (ink * y * y).sum((1, 2))
+    for group in range(10):
+        members = split.labels == group
+        slant[members] = (slant[members] - slant[members].mean()) / slant[members].std(correction=0)
+    return float((slant[:-apart] * slant[apart:]).mean())
+
+
 @pytest.mark.skipif(
     not store.find(REAL, SETS["mnist"], [*SETS["mnist"].train]), reason="FEATHERWEIGHT_DATA lacks MNIST"
 )
@@ -333,5 +362,6 @@ def test_the_real_mnist() -> None:
     held = load("mnist", directory=REAL, holdout=5000, seed=1)
     assert held.test.labels.bincount().tolist() == [494, 562, 496, 511, 487, 452, 493, 522, 487, 496]
     assert held.mean == data.mean
+    assert [_likeness(data.train, apart) for apart in (1, 2)] == pytest.approx([-0.169, 0.480], abs=0.0005)
     own = load(str(REAL)) if (REAL / "train-labels-idx1-ubyte.gz").exists() else data
     assert own.digests == data.digests

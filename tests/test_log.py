@@ -33,3 +33,17 @@ def test_the_ladders_figures_are_those_of_the_trials() -> None:
         mean, worst = sum(map(sum, ends)) / (3 * len(ends)), min(map(min, ends))
         expected = [f"`{experiment}`", trial, str(len(ends)), f"{mean:.2f}", f"{worst:.2f}"]
         assert [cell.strip() for cell in line.strip("|").split("|")] == expected
+
+
+def test_the_records_figures_are_those_of_the_trials() -> None:
+    runs = json.loads((ROOT / "results" / "trials" / "records_holdout.json").read_text())
+    trials = list(dict.fromkeys(run["trial"] for run in runs))
+    assert len(trials) == len(_rows("Records")) == 44
+    for trial, line in zip(trials, _rows("Records"), strict=True):
+        of_it = [run for run in runs if run["trial"] == trial]
+        assert len({(run["parameters"], run["macs"], run["layers"]) for run in of_it}) == 1
+        last, loss = (sum(run[name][-1] for run in of_it) / len(of_it) for name in ("test_accuracy", "test_loss"))
+        worst = min(min(run["test_accuracy"][-5:]) for run in of_it)
+        sizes = [f"{of_it[0]['parameters']:,}", f"{round(of_it[0]['macs'] / 1000)} k", str(len(of_it))]
+        expected = [trial, *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}"]
+        assert [cell.strip() for cell in line.strip("|").split("|")] == expected

@@ -37,9 +37,9 @@ def load(
     falls back. A folder holds one sub-folder of images a class, or four IDX files under MNIST's names; an
     existing folder's name or any path with a separator is taken for one.
 
-    `holdout` training images are kept for choices, stratified by `seed`, and stand in for the test set, whose
-    files are then not opened. `seed` also draws the test pictures of a folder that has no `test`. `progress`
-    is told of downloads.
+    `holdout` training images are kept for choices, of each class its share, in a row from a place that `seed` gives,
+    and stand in for the test set, whose files are then not opened. `seed` also draws the test pictures of a folder that
+    has no `test`. `progress` is told of downloads.
 
     Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for
     files that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that

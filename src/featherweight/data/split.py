@@ -90,6 +90,7 @@ class Data:
             "train": len(self.train),
             "test": len(self.test),
             "holdout": self.holdout,
+            **({"held_out": "together"} if self.holdout else {}),
             "shape": list(self.train.images.shape[1:]),
             "mean": list(self.mean),
             "std": list(self.std),
@@ -106,19 +107,42 @@ def held_out(labels: Tensor, count: int, seed: int) -> Tensor:
     >>> held_out(torch.tensor([0, 0, 0, 0, 1, 1]), 3, seed=0).int().tolist()
     [1, 1, 0, 0, 1, 0]
     """
-    assert 0 <= count <= len(labels), (count, len(labels))
-    groups = labels.numpy()
-    sizes = np.bincount(groups)
-    shares = sizes * (count / max(1, len(groups)))
-    quota = np.floor(shares + 1e-9).astype(np.int64)
-    order = np.argsort(quota - shares, kind="stable")
-    quota[order[: count - int(quota.sum())]] += 1
-    chosen = np.zeros(len(groups), dtype=bool)
+    groups, chosen = labels.numpy(), np.zeros(len(labels), dtype=bool)
     rank = _mixed(np.arange(len(groups), dtype=np.uint64), seed)
-    for group, take in enumerate(quota):
+    for group, take in enumerate(_quota(groups, count)):
         members = np.flatnonzero(groups == group)
         chosen[members[np.argsort(rank[members], kind="stable")[:take]]] = True
     return torch.from_numpy(chosen)
+
+
+def held_out_together(labels: Tensor, count: int, seed: int) -> Tensor:
+    """As `held_out`, but of each class images that stand in a row, about as far into the set for each class.
+
+    What lies together was often made together: MNIST's training digits stand writer by writer (of two sources in turn:
+    within a class, a digit's slant correlates at 0.48 with that of the digit two places on, with its neighbour's at
+    -0.17). Digits drawn one by one would be by writers that training has seen, whom the test set does not have; these,
+    but for some at the edges, are not.
+
+    >>> held_out_together(torch.tensor([0, 1, 0, 0, 1, 0]), 3, seed=0).int().tolist()
+    [0, 0, 1, 1, 1, 0]
+    """
+    groups, chosen = labels.numpy(), np.zeros(len(labels), dtype=bool)
+    begin = int(_mixed(np.zeros(1, dtype=np.uint64), seed)[0]) / 2**64
+    for group, take in enumerate(_quota(groups, count)):
+        members = np.flatnonzero(groups == group)
+        first = int(begin * (len(members) - take + 1))
+        chosen[members[first : first + take]] = True
+    return torch.from_numpy(chosen)
+
+
+def _quota(groups: "np.ndarray[Any, np.dtype[np.int64]]", count: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """How many of each class make up `count` of them all, by largest remainder."""
+    assert 0 <= count <= len(groups), (count, len(groups))
+    shares = np.bincount(groups) * (count / max(1, len(groups)))
+    quota = np.floor(shares + 1e-9).astype(np.int64)
+    order = np.argsort(quota - shares, kind="stable")
+    quota[order[: count - int(quota.sum())]] += 1
+    return quota
 
 
 def _mixed(positions: "np.ndarray[Any, np.dtype[np.uint64]]", seed: int) -> "np.ndarray[Any, np.dtype[np.uint64]]":
@@ -131,7 +155,7 @@ def _mixed(positions: "np.ndarray[Any, np.dtype[np.uint64]]", seed: int) -> "np.
 
 
 def ready(whole: Whole, holdout: int, seed: int) -> Data:
-    """The data set with so many training images held out, stratified by seed, or with its test set."""
+    """The data set with so many training images held out, from a place that the seed gives, or with its test set."""
     mean, std = mean_and_std(whole.train.images)
     train, test = whole.train, whole.test
     if not 0 <= holdout < len(train):
@@ -140,7 +164,7 @@ def ready(whole: Whole, holdout: int, seed: int) -> Data:
             f" give a number from 0 to {len(train) - 1:,}."
         )
     if holdout:
-        chosen = held_out(train.labels, holdout, seed)
+        chosen = held_out_together(train.labels, holdout, seed)
         train, test = train.take(~chosen), train.take(chosen)
     assert test is not None
     return Data(
