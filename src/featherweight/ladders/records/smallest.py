@@ -43,7 +43,7 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
 experiment = Experiment(
     id="smallest",
     parent="f3",
-    title="a weighted sum over places in place of a convolution and the average; gentler images",
+    title="a weighted sum over places in place of a convolution and the average",
     network=network,
     recipe=Recipe(
         epochs=15,
@@ -54,8 +54,8 @@ experiment = Experiment(
         nesterov=True,
         weight_decay=5e-4,
         schedule=OneCycle(peak_at=0.15),
-        augment=Augment(rotate_deg=7, shift_px=2, scale=0.08, shear=0.05),
-        plain_epochs=5,
+        augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1, elastic_px=0.6, elastic_cells=6),
+        plain_epochs=2,
         average=0.998,
     ),
     budget=Budget(parameters=3500),
