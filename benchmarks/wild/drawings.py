@@ -68,10 +68,13 @@ def slanted(writer: Writer, rng: Rng) -> Made:
 def framed(writer: Writer, rng: Rng) -> Made:
     """In the box of a form, or in a canvas with a border"""
     side = int(between(rng, 120, 900))
-    text, ink = written(writer, rng, (side, side), Pen(width=between(rng, 0.03, 0.1)), (0.35, 0.75))
     margin, wide = int(side * rng.uniform(0, 0.12)), max(1, round(side * rng.uniform(0.002, 0.012)))
+    room = side - 2 * (margin + wide + side // 40)
+    text, ink = written(writer, rng, (room, room), Pen(width=between(rng, 0.03, 0.1)), (0.35, 0.85))
     inner = slice(margin, side - margin)
-    text_only, frame = ink.copy(), np.zeros_like(ink)
+    text_only, frame = np.pad(ink, (side - room) // 2), np.zeros((side, side))
+    side = len(text_only)
+    frame = frame[:side, :side]
     frame[inner, inner] = 1
     frame[margin + wide : side - margin - wide, margin + wide : side - margin - wide] = 0
     ink = np.maximum(text_only, frame * rng.uniform(0.5, 1))

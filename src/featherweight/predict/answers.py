@@ -1,12 +1,12 @@
 """Of several readings of a picture the best, and what the network says of the digits in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featherweight.predict.ink import Ink, readings
+from featherweight.predict.ink import LARGE, Ink, readings
 from featherweight.predict.mnist_like import as_it_is
 from featherweight.predict.network import Scorer, probabilities
 from featherweight.predict.reading import Picture
@@ -21,6 +21,8 @@ BORDER = 0.35
 """What covers more of its picture's edges is hardly a digit."""
 PALE = 0.75
 """Digits are as dark as this, beside the darkest that there is; what is left of rulings is not."""
+SMALL = 0.1
+"""A digit smaller than this part of a large picture is looked at again from near."""
 MOST = 40
 """Digits of one picture."""
 
@@ -88,7 +90,9 @@ class _Reading:
 
 def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, classes: tuple[str, ...]) -> Answer:
     """The digits in a picture, by a network for MNIST's manner; none where the picture shows none."""
-    best = _best(picture, scorer, temperature)
+    best = _best(picture.pixels, scorer, temperature)
+    if best is not None:
+        best = _near(picture.pixels, best, scorer, temperature)
     if best is None or best.score < LEAST:
         return Answer(file=file)
     factor = picture.size[0] / picture.pixels.shape[1]
@@ -108,14 +112,29 @@ def digit_of(
     return Digit(name=classes[first], confidence=shares[first], probabilities=shares, box=box, seen=seen)
 
 
-def _best(picture: Picture, scorer: Scorer, temperature: float) -> _Reading | None:
+def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature: float) -> _Reading:
+    """The same digits from a part of the picture, where they are so small that its pixels were not made use of."""
+    boxes = np.array(far.places)
+    size = int((boxes[:, 2:] - boxes[:, :2]).max())
+    if not SMALL * max(pixels.shape) > size or max(pixels.shape) <= LARGE:
+        return far
+    left, top = np.maximum(boxes[:, :2].min(0) - 2 * size, 0)
+    right, bottom = boxes[:, 2:].max(0) + 2 * size
+    near = _best(pixels[top:bottom, left:right], scorer, temperature)
+    if near is None or len(near.places) != len(far.places) or near.score < LEAST:
+        return far
+    places = [(a + int(left), b + int(top), c + int(left), d + int(top)) for a, b, c, d in near.places]
+    return replace(near, places=places)
+
+
+def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
     """The reading with the highest score, or the first that is clear; None where there is nothing at all."""
-    given = as_it_is(picture.pixels)
+    given = as_it_is(pixels)
     if given is not None:
         chances = probabilities(scorer(given[None]), temperature)
         return _Reading(score=1.0, places=[_extent(given)], seen=[given], chances=chances)
     best: _Reading | None = None
-    for ink in readings(picture.pixels):
+    for ink in readings(pixels):
         found = segments(ink)
         if not found or len(found) > MOST:
             continue

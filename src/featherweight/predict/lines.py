@@ -21,20 +21,23 @@ THICKEST = 0.03
 """Of the shorter side; what is thicker is no ruling."""
 
 
-def without_lines(contrast: Floats, floor: float) -> Floats:
+def without_lines(contrast: Floats, floor: float, fewest: int = 1) -> Floats:
     """The contrast [h w] without its rulings; `floor` is what noise does not reach.
+
+    Fewer lines of one direction than `fewest` are no rulings: where the picture is cropped to a digit, its own strokes
+    may run from edge to edge.
 
     What crosses a line stays as far as it is darker than the line; where it is not, the gap is closed from both sides.
     """
     for turned in (False, True):
         plane = contrast.T if turned else contrast
-        cleaned = _without_rows(plane, floor)
+        cleaned = _without_rows(plane, floor, fewest)
         if cleaned is not plane:
             contrast = cleaned.T if turned else cleaned
     return contrast
 
 
-def _without_rows(contrast: Floats, floor: float) -> Floats:
+def _without_rows(contrast: Floats, floor: float, fewest: int) -> Floats:
     height, width = contrast.shape
     marked = contrast > floor
     # One pixel of slack up and down, for lines that are not quite straight.
@@ -52,7 +55,7 @@ def _without_rows(contrast: Floats, floor: float) -> Floats:
         middle = first + int(np.argmax(best[first:last]))
         if last - first <= 2 * thickest + 2 and _ends(slack, middle, slopes[middle], columns):
             lines.append(middle)
-    if len(lines) == 1 and best[lines[0]] < ALONE:
+    if len(lines) < fewest or (len(lines) == 1 and best[lines[0]] < ALONE):
         return contrast
     cleaned = contrast
     for middle in lines:
