@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.wild import hard
 from benchmarks.wild.hands import Pen, Rng, Writer

@@ -3,15 +3,13 @@
 Each kind takes who writes and a random generator, and gives what is written and a Pillow image.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from benchmarks.wild.glyphs import Floats
 from benchmarks.wild.hands import Pen, Rng, Writer, row
-from benchmarks.wild.media import INKS, as_image, between, inked, jpeg, lit, rulings, shadow_edge
+from benchmarks.wild.media import INKS, as_image, between, inked, jpeg, lit, rulings
 
 Made = tuple[str, Image.Image]
 LARGEST = 1400

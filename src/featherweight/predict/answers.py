@@ -12,6 +12,8 @@ from featherweight.predict.network import Scorer, probabilities
 from featherweight.predict.reading import Picture
 from featherweight.predict.segments import Segment, segments
 from featherweight.predict.strokes import in_mnist_manner
+from featherweight.predict.touching import apart
+from featherweight.predict.views import views
 
 CLEAR = 0.9
 """A reading with at least this score is taken without looking at others."""
@@ -86,13 +88,15 @@ class _Reading:
     places: list[tuple[int, int, int, int]]
     seen: list[NDArray[np.uint8]]
     chances: NDArray[np.float32]
+    inks: list[NDArray[np.float32]]
+    """What each digit was made of; none where the picture was left as it is."""
 
 
 def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, classes: tuple[str, ...]) -> Answer:
     """The digits in a picture, by a network for MNIST's manner; none where the picture shows none."""
     best = _best(picture.pixels, scorer, temperature)
     if best is not None:
-        best = _near(picture.pixels, best, scorer, temperature)
+        best = _settled(_near(picture.pixels, best, scorer, temperature), scorer, temperature)
     if best is None or best.score < LEAST:
         return Answer(file=file)
     factor = picture.size[0] / picture.pixels.shape[1]
@@ -127,12 +131,34 @@ def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature:
     return replace(near, places=places)
 
 
+def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
+    """The reading with digits that touch put apart, and each answered from several views of it."""
+    if not reading.inks:
+        return reading
+
+    def sure(inks: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+        return probabilities(scorer(np.stack([in_mnist_manner(ink) for ink in inks])), temperature).max(1)
+
+    places, inks = [], []
+    for (left, top, right, bottom), ink in zip(reading.places, reading.inks, strict=True):
+        down, across = (bottom - top) / ink.shape[0], (right - left) / ink.shape[1]
+        for part in apart(ink, sure):
+            x, y = left + part.left * across, top + part.top * down
+            height, width = part.ink.shape
+            places.append((int(x), int(y), round(x + width * across), round(y + height * down)))
+            inks.append(part.ink)
+    several = [views(ink) for ink in inks]
+    scores = scorer(np.concatenate(several)).reshape(len(inks), len(several[0]), -1).mean(1)
+    seen = [first for first, *_ in several]
+    return replace(reading, places=places, inks=inks, seen=seen, chances=probabilities(scores, temperature))
+
+
 def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
     """The reading with the highest score, or the first that is clear; None where there is nothing at all."""
     given = as_it_is(pixels)
     if given is not None:
         chances = probabilities(scorer(given[None]), temperature)
-        return _Reading(score=1.0, places=[_extent(given)], seen=[given], chances=chances)
+        return _Reading(score=1.0, places=[_extent(given)], seen=[given], chances=chances, inks=[])
     best: _Reading | None = None
     for ink in readings(pixels):
         found = segments(ink)
@@ -143,7 +169,8 @@ def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Rea
         score = _score(ink, found, chances)
         if best is None or score > best.score:
             places = [_place(segment, ink.scale) for segment in found]
-            best = _Reading(score=score, places=places, seen=seen, chances=chances)
+            inks = [segment.ink for segment in found]
+            best = _Reading(score=score, places=places, seen=seen, chances=chances, inks=inks)
         if score >= CLEAR:
             break
     return best

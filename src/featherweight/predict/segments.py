@@ -15,7 +15,7 @@ INKED = 0.45
 SMALLEST, SMALLEST_DRAWN, SMALLEST_PX = 0.02, 0.008, 5
 """No digit is smaller than this part of the longer side of a photo or of a drawing, or than so many of its pixels."""
 RIM, SIDES = 0.08, 0.7
-"""A frame has ink this near to each side of its box, in parts of that side, along so much of it; a round 0 along half."""
+"""A frame has ink this near to each side of its box, in parts of that side, along so much of it; a 0 along half."""
 SURROUNDINGS = 0.04
 """In a photo, what covers more of the picture's edges is a desk or a shadow."""
 
@@ -170,9 +170,7 @@ def _without_frames(pieces: list[_Piece]) -> list[_Piece]:
         inside = inside and other.bottom <= frame.bottom and other.right <= frame.right
         return other is not frame and inside and max(other.height, other.width) > 0.2 * frame.height
 
-    return [
-        piece for piece in pieces if not (piece.frame and any(around(piece, other) for other in pieces))
-    ]
+    return [piece for piece in pieces if not (piece.frame and any(around(piece, other) for other in pieces))]
 
 
 def _without_surroundings(pieces: list[_Piece], shape: tuple[int, int], drawn: bool) -> list[_Piece]:
