@@ -137,7 +137,8 @@ def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
         return reading
 
     def sure(inks: list[NDArray[np.float32]]) -> NDArray[np.float64]:
-        return probabilities(scorer(np.stack([in_mnist_manner(ink) for ink in inks])), temperature).max(1)
+        chances = probabilities(scorer(np.stack([in_mnist_manner(ink) for ink in inks])), temperature)
+        return np.asarray(chances.max(1), dtype=np.float64)
 
     places, inks = [], []
     for (left, top, right, bottom), ink in zip(reading.places, reading.inks, strict=True):

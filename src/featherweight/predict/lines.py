@@ -44,7 +44,8 @@ def _without_rows(contrast: Floats, floor: float, fewest: int) -> Floats:
     slack = ndimage.maximum_filter1d(marked, 3, axis=0)
     columns = np.arange(width) - width // 2
     best, slopes = np.zeros(height), np.zeros(height)
-    places = np.nonzero(slack)
+    down, across = np.nonzero(slack)
+    places = (down.astype(np.int64), across.astype(np.int64))
     for slope in np.linspace(-STEEPEST, STEEPEST, SLOPES):
         covered = _along(places, slope, columns, height)
         better = covered > best
