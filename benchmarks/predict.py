@@ -1,8 +1,10 @@
 """How many pictures are read rightly: made from digits of MNIST and from styles of writing, kind by kind.
 
 `python -m benchmarks.predict calibrate` fits the temperature on pictures of training digits and writes it beside the
-weights. `made` reads pictures of test digits and writes results/predict/made.json; `mnist` reads every fifth of the
-10,000 test digits as files of 28 x 28 and writes results/predict/mnist.json; `page` brings docs/predict.md up to date.
+weights. `made` reads pictures of test digits and writes results/predict/made.json; `hard` and `develop` read harder
+ones, each of its own half of the test digits, and write hard.json and develop.json: choices are made on `develop`.
+`mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and writes results/predict/mnist.json; `page`
+brings docs/predict.md up to date.
 All take MNIST from FEATHERWEIGHT_DATA.
 """
 
@@ -11,6 +13,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import minimize_scalar
 
+from benchmarks.wild.drawings import HARD
+from benchmarks.wild.hands import Writer
 from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import Split, load
 from featherweight.predict import predict
@@ -29,8 +34,8 @@ RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
 BEGIN = "<!-- begin: written by `python -m benchmarks.predict page` -->"
 END = "<!-- end: written by `python -m benchmarks.predict page` -->"
-PER_KIND = {"calibrate": 14, "made": 32}
-SEEDS = {"calibrate": 101, "made": 202}
+PER_KIND = {"calibrate": 14, "made": 32, "develop": 24, "hard": 8}
+SEEDS = {"calibrate": 101, "made": 202, "develop": 7, "hard": 303}
 BINS = 15
 
 
@@ -53,7 +58,16 @@ def pictures(
             yield kind, hand.digit, KINDS[kind](hand, rng)
 
 
-def answered(made: Sequence[tuple[str, int, Image.Image]]) -> tuple[list[Answer], float]:
+def hard_pictures(digits: Split, per_kind: int, seed: int) -> Iterator[tuple[str, str, Image.Image]]:
+    """(kind, what is written, picture) of the hard kinds, each drawn by its place."""
+    writer = Writer(images=digits.images[:, 0].numpy(), labels=digits.labels.numpy())
+    for number, kind in enumerate(sorted(HARD)):
+        for place in range(per_kind):
+            text, image = HARD[kind](writer, np.random.default_rng([seed, number, place]))
+            yield kind, text, image
+
+
+def answered(made: Sequence[tuple[str, int | str, Image.Image]]) -> tuple[list[Answer], float]:
     """What is read in the pictures, saved as PNG files; and the seconds it took a picture."""
     with tempfile.TemporaryDirectory() as folder:
         names = [f"{folder}/{place:05d}.png" for place in range(len(made))]
@@ -64,9 +78,9 @@ def answered(made: Sequence[tuple[str, int, Image.Image]]) -> tuple[list[Answer]
         return answers, (time.perf_counter() - started) / len(made)
 
 
-def right(answer: Answer, label: int) -> bool:
-    """Whether one digit was found, and the right one."""
-    return len(answer.digits) == 1 and answer.digits[0].name == str(label)
+def right(answer: Answer, label: int | str) -> bool:
+    """Whether the digit that was written was found, or all of several, and no other."""
+    return "".join(digit.name for digit in answer.digits) == str(label)
 
 
 def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
@@ -80,7 +94,7 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def fitted(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def fitted(scores: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
     """The temperature with the least cross-entropy."""
 
     def loss(warmth: float) -> float:
@@ -102,7 +116,8 @@ def calibrate() -> dict[str, Any]:
         if len(answer.digits) == 1
     ]
     labels = np.array([label for _, label in one])
-    scores = shipped()(np.stack([digit.seen for digit, _ in one]))
+    # What is added to all scores of a digit does not matter, so logarithms of probabilities are scores.
+    scores = temperature() * np.log(np.maximum([digit.probabilities for digit, _ in one], 1e-30))
     return {"temperature": round(fitted(scores, labels), 4), "pictures": len(made), "fitted_on": len(one),
             "seed": SEEDS["calibrate"], "digits": "training"}  # fmt: skip
 
@@ -132,6 +147,22 @@ def measure_made() -> dict[str, Any]:
     }
 
 
+def measure_hard(what: str) -> dict[str, Any]:
+    """Right, kind by kind: of `develop` from the last 5,000 test digits, of `hard` from the first."""
+    test = load("mnist").test
+    half = slice(5000, None) if what == "develop" else slice(0, 5000)
+    digits = replace(test, images=test.images[half], labels=test.labels[half])
+    made = list(hard_pictures(digits, PER_KIND[what], SEEDS[what]))
+    answers, seconds = answered(made)
+    kinds: dict[str, dict[str, int]] = {}
+    for answer, (kind, text, _) in zip(answers, made, strict=True):
+        row = kinds.setdefault(kind, {"pictures": 0, "right": 0})
+        row["pictures"] += 1
+        row["right"] += right(answer, text)
+    return {"pictures": len(made), "right": sum(row["right"] for row in kinds.values()), "kinds": kinds,
+            "seconds_a_picture": round(seconds, 3), "seed": SEEDS[what]}  # fmt: skip
+
+
 def measure_mnist() -> dict[str, Any]:
     """Every fifth test digit as a PNG file of 28 x 28: right as files, and right by the network from the arrays."""
     test = load("mnist").test
@@ -159,6 +190,7 @@ def table(results: Path = RESULTS) -> str:
         lines.append(f"| `{kind}`: {what} | {row['pictures']} | {share:.1f} % | {row['several']} | {row['none']} |")
     all_of = 100 * made["right"] / made["pictures"]
     lines.append(f"| all | {made['pictures']} | **{all_of:.1f} %** | | |")
+    lines += _hard_rows(results)
     direct = 100 * mnist["right_from_arrays"] / mnist["pictures"]
     read = 100 * mnist["right"] / mnist["pictures"]
     return "\n".join(lines) + (
@@ -166,6 +198,16 @@ def table(results: Path = RESULTS) -> str:
         f" {made['temperature']:.2f}. {mnist['pictures']:,} of MNIST's test digits as files of 28 x 28: {read:.2f} %"
         f" right; straight into the network: {direct:.2f} %."
     )
+
+
+def _hard_rows(results: Path) -> list[str]:
+    """The harder kinds as a table, from their record."""
+    hard = json.loads((results / "hard.json").read_text())
+    lines = ["", "| harder pictures | number | right |", "|---|--:|--:|"]
+    for kind, row in sorted(hard["kinds"].items()):
+        share = 100 * row["right"] / row["pictures"]
+        lines.append(f"| `{kind}`: {HARD[kind].__doc__} | {row['pictures']} | {share:.1f} % |")
+    return [*lines, f"| all | {hard['pictures']} | **{100 * hard['right'] / hard['pictures']:.1f} %** |"]
 
 
 def write_page(page: Path = PAGE) -> None:
@@ -176,12 +218,13 @@ def write_page(page: Path = PAGE) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["calibrate", "made", "mnist", "page"])
+    parser.add_argument("what", choices=["calibrate", "made", "develop", "hard", "mnist", "page"])
     what = parser.parse_args().what
     if what == "page":
         write_page()
         return
-    found = {"calibrate": calibrate, "made": measure_made, "mnist": measure_mnist}[what]()
+    measures = {"calibrate": calibrate, "made": measure_made, "mnist": measure_mnist}
+    found = measures[what]() if what in measures else measure_hard(what)
     path = WEIGHTS / "calibration.json" if what == "calibrate" else RESULTS / f"{what}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n")

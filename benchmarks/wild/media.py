@@ -33,7 +33,7 @@ class Hand:
         return varied(from_image(self.image), rng, 8, tremor)
 
 
-def _between(rng: Rng, low: float, high: float) -> float:
+def between(rng: Rng, low: float, high: float) -> float:
     """Uniform in the logarithm."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
@@ -74,12 +74,12 @@ def _filled(image: NDArray[np.uint8], rng: Rng, shape: tuple[int, int], height: 
     return np.clip((ink - 0.5) * min(times, 4) + 0.5, 0, 1) if times > 1 else ink
 
 
-def _inked(ink: Floats, paper: Floats, colour: Floats) -> Floats:
+def inked(ink: Floats, paper: Floats, colour: Floats) -> Floats:
     """Paper [h w 3] with ink of this colour on it, 0 to 255."""
     return paper * (1 - ink[..., None]) + colour * ink[..., None]
 
 
-def _image(pixels: Floats) -> Image.Image:
+def as_image(pixels: Floats) -> Image.Image:
     return Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
 
 
@@ -90,7 +90,7 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
     return Image.open(io.BytesIO(file.getvalue())).convert("RGB")
 
 
-def _plain_colours(rng: Rng) -> tuple[Floats, Floats]:
+def plain_colours(rng: Rng) -> tuple[Floats, Floats]:
     """Paper and ink of a drawing program."""
     black, white = np.zeros(3), np.full(3, 255.0)
     kind = rng.uniform()
@@ -113,49 +113,49 @@ def paint28(hand: Hand, rng: Rng) -> Image.Image:
     ink = strokes(
         hand, rng, (28, 28), share, pen / (28 * share), smooth=rng.uniform() < 0.3, centred=rng.uniform() < 0.5
     )
-    return _image(_inked(ink, *_plain_colours(rng)))
+    return as_image(inked(ink, *plain_colours(rng)))
 
 
 def canvas(hand: Hand, rng: Rng) -> Image.Image:
     """A drawing on a large canvas with a pen of any width."""
-    side = min(hand.largest, int(_between(rng, 60, 800)))
-    pen = _between(rng, max(0.008, 1.2 / side), 0.16)
+    side = min(hand.largest, int(between(rng, 60, 800)))
+    pen = between(rng, max(0.008, 1.2 / side), 0.16)
     shape = (side, int(side * rng.choice([1.0, 1.0, rng.uniform(0.7, 1.6)])))
     ink = strokes(
         hand, rng, shape, rng.uniform(0.4, 0.97), pen, smooth=rng.uniform() < 0.5, tremor=rng.uniform(0, 0.01)
     )
-    return _image(_inked(ink, *_plain_colours(rng)))
+    return as_image(inked(ink, *plain_colours(rng)))
 
 
 def brush(hand: Hand, rng: Rng) -> Image.Image:
     """A brush so thick that little is left between the strokes."""
-    side = int(_between(rng, 28, 400))
+    side = int(between(rng, 28, 400))
     ink = strokes(hand, rng, (side, side), rng.uniform(0.7, 1.0), rng.uniform(0.13, 0.2))
-    return _image(_inked(ink, *_plain_colours(rng)))
+    return as_image(inked(ink, *plain_colours(rng)))
 
 
 def tiny(hand: Hand, rng: Rng) -> Image.Image:
     """A digit that is lost on its canvas."""
-    side = min(hand.largest, int(_between(rng, 200, 900)))
+    side = min(hand.largest, int(between(rng, 200, 900)))
     ink = strokes(hand, rng, (side, side), max(24 / side, rng.uniform(0.06, 0.2)), rng.uniform(0.05, 0.14))
-    return _image(_inked(ink, *_plain_colours(rng)))
+    return as_image(inked(ink, *plain_colours(rng)))
 
 
 def cut(hand: Hand, rng: Rng) -> Image.Image:
     """A drawing cropped to its ink, or into it a little."""
-    side = int(_between(rng, 40, 400))
+    side = int(between(rng, 40, 400))
     ink = strokes(hand, rng, (side, side), 0.9, rng.choice([None, rng.uniform(0.04, 0.14)]), centred=True)
     rows, columns = (np.flatnonzero((ink > 0.5).any(axis)) for axis in (1, 0))
     nip = int(side * rng.uniform(0, 0.03))
     ink = ink[rows[0] + nip : rows[-1] + 1, columns[0] : columns[-1] + 1 - nip]
     room = rng.integers(0, 1 + side // 12, 4) * (rng.uniform(size=4) < 0.3)
     ink = np.pad(ink, ((room[0], room[1]), (room[2], room[3])))
-    return _image(_inked(ink, *_plain_colours(rng)))
+    return as_image(inked(ink, *plain_colours(rng)))
 
 
 def transparent(hand: Hand, rng: Rng) -> Image.Image:
     """Ink on nothing: a PNG with an alpha channel."""
-    side = int(_between(rng, 40, 500))
+    side = int(between(rng, 40, 500))
     ink = strokes(hand, rng, (side, side), rng.uniform(0.5, 0.95), rng.uniform(0.03, 0.14))
     pixels = np.zeros((side, side, 4))
     pixels[..., :3] = 255 if rng.uniform() < 0.25 else rng.choice([0, 40]) * np.ones(3)
@@ -169,12 +169,12 @@ def blocks(hand: Hand, rng: Rng) -> Image.Image:
     side = int(rng.choice([28, 28, 56, 140, 280, 308]))
     how = Image.Resampling.NEAREST if rng.uniform() < 0.6 else Image.Resampling.BICUBIC
     pixels = ink if rng.uniform() < 0.7 else 1 - ink
-    return _image(pixels * 255).resize((side, side), how)
+    return as_image(pixels * 255).resize((side, side), how)
 
 
 def scan(hand: Hand, rng: Rng) -> Image.Image:
     """Grey ink on white paper, a little noise and specks, sometimes bilevel."""
-    shape = (min(hand.largest, int(_between(rng, 80, 700))),) * 2
+    shape = (min(hand.largest, int(between(rng, 80, 700))),) * 2
     ink = strokes(hand, rng, shape, rng.uniform(0.3, 0.9), rng.choice([None, rng.uniform(0.025, 0.1)]))
     texture = 1 - rng.uniform(0, 0.35) * ndimage.gaussian_filter(rng.uniform(0, 1, shape), 1)
     pixels = rng.uniform(235, 255) * (1 - ink * texture * rng.uniform(0.6, 1))
@@ -182,14 +182,14 @@ def scan(hand: Hand, rng: Rng) -> Image.Image:
     specks = ndimage.binary_dilation(rng.uniform(size=shape) < rng.integers(0, 12) / (shape[0] * shape[1]))
     pixels[specks] = 60
     if rng.uniform() < 0.2:
-        return _image(pixels).convert("1")
-    return _image(pixels)
+        return as_image(pixels).convert("1")
+    return as_image(pixels)
 
 
 # Photos.
 
 
-def _light(rng: Rng, shape: tuple[int, int], strength: float) -> Floats:
+def lit(rng: Rng, shape: tuple[int, int], strength: float) -> Floats:
     """How bright each place is lit, 1 on average or less: a slope, a lamp and a corner that falls off."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / max(shape) - 0.5
     angle = rng.uniform(0, 2 * np.pi)
@@ -198,7 +198,7 @@ def _light(rng: Rng, shape: tuple[int, int], strength: float) -> Floats:
     return np.clip(slope * (1 - strength * rng.uniform(0, 0.9) * far**2), 0.15, 1.2)
 
 
-def _shadow(rng: Rng, shape: tuple[int, int]) -> Floats:
+def shadow_edge(rng: Rng, shape: tuple[int, int]) -> Floats:
     """The edge of a hand's or phone's shadow across the picture."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / max(shape) - 0.5
     angle = rng.uniform(0, 2 * np.pi)
@@ -207,11 +207,11 @@ def _shadow(rng: Rng, shape: tuple[int, int]) -> Floats:
         + y * np.sin(angle)
         + 0.08 * np.sin(rng.uniform(3, 9) * (x * np.sin(angle) - y * np.cos(angle)))
     )
-    soft = _between(rng, 0.004, 0.12)
+    soft = between(rng, 0.004, 0.12)
     return 1 - rng.uniform(0.2, 0.55) / (1 + np.exp(-np.clip((along - rng.uniform(-0.35, 0.35)) / soft, -50, 50)))
 
 
-def _lines(rng: Rng, shape: tuple[int, int], both: bool) -> Floats:
+def rulings(rng: Rng, shape: tuple[int, int], both: bool) -> Floats:
     """How strongly rulings cover each place, 0 to 1: parallel lines of a pixel or some, at a slight turn."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(float)
     turn = np.radians(rng.normal(0, 2.5))
@@ -244,9 +244,9 @@ def _photo(hand: Hand, rng: Rng, *, light: float = 0.5, shadow: bool = False, li
            share: tuple[float, float] = (0.25, 0.9),
            dark: bool = False, side: tuple[float, float] = (90, 900)) -> Image.Image:  # fmt: skip
     """A photo of ink on paper (or chalk on a board)."""
-    height = min(hand.largest, int(_between(rng, *side)))
+    height = min(hand.largest, int(between(rng, *side)))
     shape = (height, int(height * rng.uniform(0.75, 1.33)))
-    pen = None if hand.image is not None and rng.uniform() < 0.3 else _between(rng, 0.02, 0.13)
+    pen = None if hand.image is not None and rng.uniform() < 0.3 else between(rng, 0.02, 0.13)
     ink = strokes(hand, rng, shape, rng.uniform(*share), pen)
     ink = ndimage.gaussian_filter(ink, min(shape) * rng.uniform(0, 0.006))
     ink = ink * (1 - rng.uniform(0, 0.4) * ndimage.gaussian_filter(rng.uniform(0, 1, shape), 1.5))
@@ -260,18 +260,18 @@ def _photo(hand: Hand, rng: Rng, *, light: float = 0.5, shadow: bool = False, li
             [(120, 150, 210), (150, 150, 160), (110, 180, 190), (200, 130, 140), (80, 90, 130)][rng.integers(5)], float
         )
         strength = rng.uniform(0.35, 1.0)
-        paper = _inked(_lines(rng, shape, lines == "graph") * strength, paper, tone)
+        paper = inked(rulings(rng, shape, lines == "graph") * strength, paper, tone)
         if lines == "ruled" and rng.uniform() < 0.3:
             edge = np.abs(np.arange(shape[1]) - shape[1] * rng.uniform(0.03, 0.2)) < max(0.6, min(shape) * 0.004)
             paper[:, edge] = (215, 110, 120)
     grain = ndimage.gaussian_filter(rng.normal(0, 1, shape), rng.uniform(0.5, 2))
     paper = paper * (1 + rng.uniform(0, 0.04) * grain / grain.std())[..., None]
-    pixels = _inked(ink, paper, colour) * _light(rng, shape, light)[..., None]
+    pixels = inked(ink, paper, colour) * lit(rng, shape, light)[..., None]
     if shadow:
-        pixels = pixels * _shadow(rng, shape)[..., None]
+        pixels = pixels * shadow_edge(rng, shape)[..., None]
     pixels = ndimage.gaussian_filter(pixels, (*[rng.uniform(0, 0.9)] * 2, 0))
     pixels = pixels * rng.uniform(0.6, 1.05) + rng.normal(0, rng.uniform(0.5, 9), pixels.shape)
-    return jpeg(_image(pixels), int(rng.integers(25, 95)))
+    return jpeg(as_image(pixels), int(rng.integers(25, 95)))
 
 
 def photo(hand: Hand, rng: Rng) -> Image.Image:
@@ -309,7 +309,7 @@ def photo28(hand: Hand, rng: Rng) -> Image.Image:
     small = _photo(hand, rng, share=(0.5, 0.9), light=0.35).convert("L")
     side = int(rng.choice([28, 28, 32, 64]))
     pixels = np.asarray(small.resize((side, side), Image.Resampling.LANCZOS), float)
-    return _image(255 - pixels if rng.uniform() < 0.5 else pixels)
+    return as_image(255 - pixels if rng.uniform() < 0.5 else pixels)
 
 
 def desk(hand: Hand, rng: Rng) -> Image.Image:
@@ -325,7 +325,7 @@ def desk(hand: Hand, rng: Rng) -> Image.Image:
     bare = framed[..., 0] < 0
     framed[bare] = wood + rng.normal(0, 6, (int(bare.sum()), 3))
     turned = ndimage.rotate(framed, rng.uniform(-3, 3), reshape=False, order=1, mode="nearest", axes=(0, 1))
-    return jpeg(_image(turned), int(rng.integers(40, 95)))
+    return jpeg(as_image(turned), int(rng.integers(40, 95)))
 
 
 KINDS: dict[str, Callable[[Hand, Rng], Image.Image]] = {

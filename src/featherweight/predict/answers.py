@@ -1,17 +1,19 @@
 """Of several readings of a picture the best, and what the network says of the digits in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featherweight.predict.ink import Ink, readings
+from featherweight.predict.ink import LARGE, Ink, readings
 from featherweight.predict.mnist_like import as_it_is
 from featherweight.predict.network import Scorer, probabilities
 from featherweight.predict.reading import Picture
 from featherweight.predict.segments import Segment, segments
 from featherweight.predict.strokes import in_mnist_manner
+from featherweight.predict.touching import apart
+from featherweight.predict.views import views
 
 CLEAR = 0.9
 """A reading with at least this score is taken without looking at others."""
@@ -21,6 +23,8 @@ BORDER = 0.35
 """What covers more of its picture's edges is hardly a digit."""
 PALE = 0.75
 """Digits are as dark as this, beside the darkest that there is; what is left of rulings is not."""
+SMALL = 0.1
+"""A digit smaller than this part of a large picture is looked at again from near."""
 MOST = 40
 """Digits of one picture."""
 
@@ -84,11 +88,15 @@ class _Reading:
     places: list[tuple[int, int, int, int]]
     seen: list[NDArray[np.uint8]]
     chances: NDArray[np.float32]
+    inks: list[NDArray[np.float32]]
+    """What each digit was made of; none where the picture was left as it is."""
 
 
 def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, classes: tuple[str, ...]) -> Answer:
     """The digits in a picture, by a network for MNIST's manner; none where the picture shows none."""
-    best = _best(picture, scorer, temperature)
+    best = _best(picture.pixels, scorer, temperature)
+    if best is not None:
+        best = _settled(_near(picture.pixels, best, scorer, temperature), scorer, temperature)
     if best is None or best.score < LEAST:
         return Answer(file=file)
     factor = picture.size[0] / picture.pixels.shape[1]
@@ -108,14 +116,52 @@ def digit_of(
     return Digit(name=classes[first], confidence=shares[first], probabilities=shares, box=box, seen=seen)
 
 
-def _best(picture: Picture, scorer: Scorer, temperature: float) -> _Reading | None:
+def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature: float) -> _Reading:
+    """The same digits from a part of the picture, where they are so small that its pixels were not made use of."""
+    boxes = np.array(far.places)
+    size = int((boxes[:, 2:] - boxes[:, :2]).max())
+    if not SMALL * max(pixels.shape) > size or max(pixels.shape) <= LARGE:
+        return far
+    left, top = np.maximum(boxes[:, :2].min(0) - 2 * size, 0)
+    right, bottom = boxes[:, 2:].max(0) + 2 * size
+    near = _best(pixels[top:bottom, left:right], scorer, temperature)
+    if near is None or len(near.places) != len(far.places) or near.score < LEAST:
+        return far
+    places = [(a + int(left), b + int(top), c + int(left), d + int(top)) for a, b, c, d in near.places]
+    return replace(near, places=places)
+
+
+def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
+    """The reading with digits that touch put apart, and each answered from several views of it."""
+    if not reading.inks:
+        return reading
+
+    def sure(inks: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+        chances = probabilities(scorer(np.stack([in_mnist_manner(ink) for ink in inks])), temperature)
+        return np.asarray(chances.max(1), dtype=np.float64)
+
+    places, inks = [], []
+    for (left, top, right, bottom), ink in zip(reading.places, reading.inks, strict=True):
+        down, across = (bottom - top) / ink.shape[0], (right - left) / ink.shape[1]
+        for part in apart(ink, sure):
+            x, y = left + part.left * across, top + part.top * down
+            height, width = part.ink.shape
+            places.append((int(x), int(y), round(x + width * across), round(y + height * down)))
+            inks.append(part.ink)
+    several = [views(ink) for ink in inks]
+    scores = scorer(np.concatenate(several)).reshape(len(inks), len(several[0]), -1).mean(1)
+    seen = [first for first, *_ in several]
+    return replace(reading, places=places, inks=inks, seen=seen, chances=probabilities(scores, temperature))
+
+
+def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
     """The reading with the highest score, or the first that is clear; None where there is nothing at all."""
-    given = as_it_is(picture.pixels)
+    given = as_it_is(pixels)
     if given is not None:
         chances = probabilities(scorer(given[None]), temperature)
-        return _Reading(score=1.0, places=[_extent(given)], seen=[given], chances=chances)
+        return _Reading(score=1.0, places=[_extent(given)], seen=[given], chances=chances, inks=[])
     best: _Reading | None = None
-    for ink in readings(picture.pixels):
+    for ink in readings(pixels):
         found = segments(ink)
         if not found or len(found) > MOST:
             continue
@@ -124,7 +170,8 @@ def _best(picture: Picture, scorer: Scorer, temperature: float) -> _Reading | No
         score = _score(ink, found, chances)
         if best is None or score > best.score:
             places = [_place(segment, ink.scale) for segment in found]
-            best = _Reading(score=score, places=places, seen=seen, chances=chances)
+            inks = [segment.ink for segment in found]
+            best = _Reading(score=score, places=places, seen=seen, chances=chances, inks=inks)
         if score >= CLEAR:
             break
     return best

@@ -149,8 +149,7 @@ def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterat
     if not drawn:
         contrast = ndimage.gaussian_filter(contrast, 0.7)
     floor = max(4 * noise, 0.04)
-    unruled = without_lines(contrast, floor)
-    for plane, sure in ((unruled, 1.0), (contrast, 0.8))[: 1 + (unruled is not contrast)]:
+    for plane, sure in _unruled(contrast, floor, drawn):
         whole = _level(plane, floor)
         inner = whole if drawn else _level(_without_outside(plane, floor), floor)
         # Where only the remains of rulings are apart from what reaches the edges, ink is what is darkest of all.
@@ -161,6 +160,15 @@ def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterat
             clipped = np.clip(plane / level, 0, 1.5).astype(np.float32)
             trusted = trust * sure * (1.0 if level is inner else 0.95)
             yield Ink(contrast=clipped, noise=noise / level, drawn=drawn, scale=scale, trust=trusted)
+
+
+def _unruled(contrast: Floats, floor: float, drawn: bool) -> list[tuple[Floats, float]]:
+    """The contrast without and with what may be rulings, and how far each is to be trusted."""
+    unruled = without_lines(contrast, floor, 2 if drawn else 1)
+    if unruled is not contrast:
+        return [(unruled, 1.0), (contrast, 0.8)]
+    alone = without_lines(contrast, floor) if drawn else contrast
+    return [(contrast, 1.0), (alone, 0.8)][: 1 + (alone is not contrast)]
 
 
 def _without_outside(contrast: Floats, floor: float) -> Floats:

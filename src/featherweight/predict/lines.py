@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Floats = NDArray[np.float32]
+Whole = NDArray[np.int64]
 
 STEEPEST = 0.14
 """Lines are looked for up to this slope (8 degrees), either way."""
@@ -20,28 +21,33 @@ THICKEST = 0.03
 """Of the shorter side; what is thicker is no ruling."""
 
 
-def without_lines(contrast: Floats, floor: float) -> Floats:
+def without_lines(contrast: Floats, floor: float, fewest: int = 1) -> Floats:
     """The contrast [h w] without its rulings; `floor` is what noise does not reach.
+
+    Fewer lines of one direction than `fewest` are no rulings: where the picture is cropped to a digit, its own strokes
+    may run from edge to edge.
 
     What crosses a line stays as far as it is darker than the line; where it is not, the gap is closed from both sides.
     """
     for turned in (False, True):
         plane = contrast.T if turned else contrast
-        cleaned = _without_rows(plane, floor)
+        cleaned = _without_rows(plane, floor, fewest)
         if cleaned is not plane:
             contrast = cleaned.T if turned else cleaned
     return contrast
 
 
-def _without_rows(contrast: Floats, floor: float) -> Floats:
+def _without_rows(contrast: Floats, floor: float, fewest: int) -> Floats:
     height, width = contrast.shape
     marked = contrast > floor
     # One pixel of slack up and down, for lines that are not quite straight.
     slack = ndimage.maximum_filter1d(marked, 3, axis=0)
     columns = np.arange(width) - width // 2
     best, slopes = np.zeros(height), np.zeros(height)
+    down, across = np.nonzero(slack)
+    places = (down.astype(np.int64), across.astype(np.int64))
     for slope in np.linspace(-STEEPEST, STEEPEST, SLOPES):
-        covered = _along(slack, slope, columns)
+        covered = _along(places, slope, columns, height)
         better = covered > best
         best[better], slopes[better] = covered[better], slope
     thickest = max(3, round(THICKEST * min(height, width)))
@@ -50,7 +56,7 @@ def _without_rows(contrast: Floats, floor: float) -> Floats:
         middle = first + int(np.argmax(best[first:last]))
         if last - first <= 2 * thickest + 2 and _ends(slack, middle, slopes[middle], columns):
             lines.append(middle)
-    if len(lines) == 1 and best[lines[0]] < ALONE:
+    if len(lines) < fewest or (len(lines) == 1 and best[lines[0]] < ALONE):
         return contrast
     cleaned = contrast
     for middle in lines:
@@ -58,7 +64,7 @@ def _without_rows(contrast: Floats, floor: float) -> Floats:
     return cleaned
 
 
-def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: NDArray[np.int64]) -> bool:
+def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: Whole) -> bool:
     """Whether the line is there at both ends too, as far as they are in the picture."""
     rows = middle + np.rint(slope * columns).astype(np.int64)
     inside = (rows >= 0) & (rows < len(marked))
@@ -67,13 +73,19 @@ def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: NDArray
     return bool(hit[:end].mean() > 0.5 and hit[-end:].mean() > 0.5)
 
 
-def _along(marked: NDArray[np.bool_], slope: float, columns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Which share of the sloping line through each row of the middle column is marked: [h]."""
-    height = len(marked)
-    rows = np.arange(height)[:, None] + np.rint(slope * columns).astype(np.int64)
-    inside = (rows >= 0) & (rows < height)
-    hit = marked[np.clip(rows, 0, height - 1), np.arange(len(columns))] & inside
-    share: NDArray[np.float64] = hit.sum(1) / np.maximum(inside.sum(1), len(columns) // 2)
+def _along(places: tuple[Whole, Whole], slope: float, columns: Whole, height: int) -> NDArray[np.float64]:
+    """Which share of the sloping line through each row of the middle column is marked: [h].
+
+    `places` are the rows and columns that are marked: few beside all, so each is put on the line that it belongs to.
+    """
+    falls = np.rint(slope * columns).astype(np.int64)
+    starts = places[0] - falls[places[1]]
+    hit = np.bincount(starts[(starts >= 0) & (starts < height)], minlength=height)
+    # A column has a place for the rows from -fall to height - fall.
+    steps = np.zeros(height + 1, dtype=np.int64)
+    np.add.at(steps, np.clip(-falls, 0, height), 1)
+    np.add.at(steps, np.clip(height - falls, 0, height), -1)
+    share: NDArray[np.float64] = hit / np.maximum(np.cumsum(steps)[:height], len(columns) // 2)
     return share
 
 
@@ -83,7 +95,7 @@ def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _erased(contrast: Floats, middle: int, slope: float, columns: NDArray[np.int64], thickest: int) -> Floats:
+def _erased(contrast: Floats, middle: int, slope: float, columns: Whole, thickest: int) -> Floats:
     """The contrast with the line through this row of the middle column taken away."""
     height, width = contrast.shape
     reach = thickest + 3

@@ -12,8 +12,10 @@ Floats = NDArray[np.float32]
 
 INKED = 0.45
 """A place is ink from this part of the ink's level on; what is connected to it at two thirds of that is too."""
-SMALLEST, SMALLEST_PX = 0.02, 5
-"""No digit is smaller than this part of the picture's longer side, or than so many of its pixels."""
+SMALLEST, SMALLEST_DRAWN, SMALLEST_PX = 0.02, 0.008, 5
+"""No digit is smaller than this part of the longer side of a photo or of a drawing, or than so many of its pixels."""
+RIM, SIDES = 0.08, 0.7
+"""A frame has ink this near to each side of its box, in parts of that side, along so much of it; a 0 along half."""
 SURROUNDINGS = 0.04
 """In a photo, what covers more of the picture's edges is a desk or a shadow."""
 
@@ -69,6 +71,7 @@ class _Piece:
     edges: int = 0
     peak: float = 0.0
     border: float = 0.0
+    frame: bool = False
 
     @property
     def height(self) -> int:
@@ -101,11 +104,12 @@ def segments(ink: Ink) -> list[Segment]:
     if not count:
         return []
     everything = pieces = _pieces(contrast, labels, high, count)
+    everything = pieces = _without_frames(pieces)
     pieces = _without_surroundings(pieces, contrast.shape, ink.drawn)
     if not pieces:
         return []
     pieces = _without_specks(pieces)
-    least = max(SMALLEST_PX * ink.scale, SMALLEST * max(contrast.shape))
+    least = max(SMALLEST_PX * ink.scale, (SMALLEST_DRAWN if ink.drawn else SMALLEST) * max(contrast.shape))
     if max(max(piece.height, piece.width) for piece in pieces) < least:
         return []
     # Ink that is left out counts, but a photo's surroundings are no ink.
@@ -145,8 +149,28 @@ def _pieces(contrast: Floats, labels: NDArray[np.int32], high: float, count: int
         )
         piece.edges = sum(reach > 0.05 * min(height, width) for reach in touched)
         piece.border = float(sum(touched)) / (2 * (height + width))
+        piece.frame = _is_frame(own)
         found.append(piece)
     return found
+
+
+def _is_frame(own: NDArray[np.bool_]) -> bool:
+    """Whether a piece [h w] runs along all four sides of its box."""
+    height, width = own.shape
+    down, right = max(1, round(RIM * height)), max(1, round(RIM * width))
+    sides = (own[:down].any(0), own[-down:].any(0), own[:, :right].any(1), own[:, -right:].any(1))
+    return min(height, width) > 12 and all(side.mean() > SIDES for side in sides)
+
+
+def _without_frames(pieces: list[_Piece]) -> list[_Piece]:
+    """Without the boxes around others: of a form, or of a canvas."""
+
+    def around(frame: _Piece, other: _Piece) -> bool:
+        inside = frame.top <= other.top and frame.left <= other.left
+        inside = inside and other.bottom <= frame.bottom and other.right <= frame.right
+        return other is not frame and inside and max(other.height, other.width) > 0.2 * frame.height
+
+    return [piece for piece in pieces if not (piece.frame and any(around(piece, other) for other in pieces))]
 
 
 def _without_surroundings(pieces: list[_Piece], shape: tuple[int, int], drawn: bool) -> list[_Piece]:

@@ -1,0 +1,116 @@
+"""What is around digits and between them: frames, neighbours that touch, edges, much paper, and rulings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.wild.drawings import HARD
+from benchmarks.wild.glyphs import drawn, from_style
+from benchmarks.wild.hands import Writer, beside
+from PIL import Image, ImageDraw
+
+from featherweight.predict import predict
+from featherweight.predict.lines import STEEPEST, _along, without_lines
+from featherweight.predict.touching import apart
+from featherweight.predict.views import upright, views
+
+
+def ink_of(digit: int, height: int = 120, pen: float = 8) -> np.ndarray:
+    """A digit of one of its styles, 0 to 1, cropped."""
+    ink = drawn(from_style(digit, np.random.default_rng(digit)), (height + 40, height + 40), (20, 20), height, pen)
+    rows, columns = (np.flatnonzero((ink > 0.3).any(axis)) for axis in (1, 0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def names(ink: np.ndarray, folder: Path) -> str:
+    """What is read in black ink on white."""
+    Image.fromarray((255 - 255 * ink).astype(np.uint8)).save(folder / "picture.png")
+    [found] = predict([str(folder / "picture.png")])
+    assert found.error is None
+    return "".join(digit.name for digit in found.digits)
+
+
+@pytest.mark.parametrize("number", ["73", "92"])
+def test_two_digits_that_touch_are_two(number: str, tmp_path: Path) -> None:
+    first, second = (ink_of(int(name)) for name in number)
+    ink = np.pad(beside(first, second, -6, np.random.default_rng(0)), 50)
+    assert names(ink, tmp_path) == number
+
+
+def test_what_is_read_surely_is_not_put_apart_unless_it_is_wide() -> None:
+    bars = np.zeros((48, 60), dtype=np.float32)
+    bars[:, 4:9] = bars[:, 50:56] = 1
+    bars[20:24, 4:56] = 1
+    asked: list[int] = []
+
+    def sure(inks: list[np.ndarray]) -> np.ndarray:
+        asked.extend(ink.shape[1] for ink in inks)
+        return np.array([0.95 if ink.shape[1] > 50 else 0.97 for ink in inks])
+
+    assert len(apart(bars, sure)) == 1 and len(asked) > 1  # tried, and not surer by enough
+    left, right = apart(bars, lambda inks: np.array([0.8 if ink.shape[1] > 50 else 0.97 for ink in inks]))
+    assert left.left == 4 and left.left + left.ink.shape[1] == right.left and right.left + right.ink.shape[1] == 56
+    asked.clear()
+    assert len(apart(bars[:, :50], sure)) == 1 and asked == [50]  # neither wide nor unsure: no cut is tried
+
+
+@pytest.mark.parametrize("digit", [2, 5, 7])
+def test_the_frame_around_a_digit_is_no_digit(digit: int, tmp_path: Path) -> None:
+    ink = np.pad(ink_of(digit), 60)
+    page = Image.fromarray((255 * ink).astype(np.uint8))
+    ImageDraw.Draw(page).rectangle([15, 20, page.width - 18, page.height - 12], outline=255, width=3)
+    assert names(np.asarray(page) / 255, tmp_path) == str(digit)
+
+
+def test_a_digit_of_14_pixels_is_found_on_a_canvas_of_1200(tmp_path: Path) -> None:
+    ink = np.zeros((1200, 1200))
+    small = ink_of(3, 14, 1.6)
+    ink[700 : 700 + small.shape[0], 300 : 300 + small.shape[1]] = small
+    assert names(ink, tmp_path) == "3"
+
+
+@pytest.mark.parametrize("digit", [1, 4, 9])
+def test_a_stroke_as_high_as_the_picture_is_no_ruling(digit: int, tmp_path: Path) -> None:
+    ink = ink_of(digit, 200, 12)
+    assert names(np.pad(ink, ((0, 0), (60, 60))), tmp_path) == str(digit)
+
+
+def test_rulings_are_counted_as_by_looking_along_each() -> None:
+    rng = np.random.default_rng(3)
+    marked = rng.uniform(size=(37, 53)) < 0.3
+    columns = np.arange(53) - 26
+    for slope in (-STEEPEST, -0.03, 0.0, 0.11):
+        expected = np.zeros(37)
+        for row in range(37):
+            places = [(row + round(slope * column), column + 26) for column in columns.tolist()]
+            inside = [place for place in places if 0 <= place[0] < 37]
+            expected[row] = sum(marked[place] for place in inside) / max(len(inside), 26)
+        assert np.allclose(_along(np.nonzero(marked), slope, columns, 37), expected)
+
+
+def test_one_line_is_left_where_two_are_asked_for() -> None:
+    plane = np.zeros((60, 80), dtype=np.float32)
+    plane[30] = 1
+    assert without_lines(plane, 0.1, 2) is plane
+    assert without_lines(plane, 0.1)[30].max() == 0
+
+
+def test_views_begin_with_the_digit_itself_and_the_second_stands_upright() -> None:
+    leaning = np.zeros((60, 60), dtype=np.float32)
+    for row in range(60):
+        leaning[row, 45 - row // 2 : 52 - row // 2] = 1
+    plain, straight, bold = views(leaning)
+    assert (plain > 127).any(0).sum() > 10 and (straight > 127).any(0).sum() <= 6
+    assert bold.sum() > plain.sum()
+    assert (upright(np.zeros((5, 7), dtype=np.uint8)) == 0).all()
+
+
+def test_each_hard_kind_says_what_was_written() -> None:
+    writer = Writer(
+        images=np.zeros((1, 28, 28), dtype=np.uint8) + np.eye(28, dtype=np.uint8) * 255, labels=np.ones(1, int)
+    )
+    assert len(HARD) == 18
+    for number, kind in enumerate(("apart", "fat", "framed", "several", "touching")):
+        text, image = HARD[kind](writer, np.random.default_rng([5, number]))
+        assert text.isdecimal() and (len(text) > 1) == (kind in ("several", "touching"))
+        assert np.ptp(np.asarray(image)) > 40, kind
