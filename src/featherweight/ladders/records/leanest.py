@@ -4,8 +4,13 @@ Target: fewer than 250,000 MACs a digit, and 99.40 % in each of the last five ep
 Why: on a microcontroller it is multiply-adds that cost time and current, more than weights do; most of them are spent
 where the map is large, so the pool comes after the first convolution.
 
-Analysis: It holds 99.40 % on every seed. A pool after one convolution costs less accuracy than a first convolution of
-stride 2. Weights for each place of the last map tell more than another convolution would.
+Result: 99.38 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.05, worst 99.26).
+Worst of any last 5 epochs 99.14; 0 of 10 within budget. Training images as they are: 99.46 %. Best epoch, which decides
+nothing: 99.39 on average.
+
+Analysis: It holds 99.40 % on every seed (not borne out). A pool after one convolution costs less accuracy than a first
+convolution of stride 2 (opinion). Weights for each place of the last map tell more than another convolution would
+(opinion).
 """
 
 from torch import nn
