@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from featherweight.record import read_record
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -36,14 +38,31 @@ def test_the_ladders_figures_are_those_of_the_trials() -> None:
 
 
 def test_the_records_figures_are_those_of_the_trials() -> None:
-    runs = json.loads((ROOT / "results" / "trials" / "records_holdout.json").read_text())
-    trials = list(dict.fromkeys(run["trial"] for run in runs))
-    assert len(trials) == len(_rows("Records")) == 44
-    for trial, line in zip(trials, _rows("Records"), strict=True):
-        of_it = [run for run in runs if run["trial"] == trial]
-        assert len({(run["parameters"], run["macs"], run["layers"]) for run in of_it}) == 1
-        last, loss = (sum(run[name][-1] for run in of_it) / len(of_it) for name in ("test_accuracy", "test_loss"))
-        worst = min(min(run["test_accuracy"][-5:]) for run in of_it)
-        sizes = [f"{of_it[0]['parameters']:,}", f"{round(of_it[0]['macs'] / 1000)} k", str(len(of_it))]
-        expected = [trial, *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}"]
-        assert [cell.strip() for cell in line.strip("|").split("|")] == expected
+    found = json.loads((ROOT / "results" / "trials" / "records_holdout.json").read_text())
+    for how, count in (("one by one", 45), ("together", 7)):
+        runs = [run for run in found if run["held_out"] == how]
+        trials, lines = list(dict.fromkeys(run["trial"] for run in runs)), _rows(f"Records, digits held out {how}")
+        assert len(trials) == len(lines) == count
+        for trial, line in zip(trials, lines, strict=True):
+            of_it = [run for run in runs if run["trial"] == trial]
+            assert len({(run["parameters"], run["macs"], run["layers"]) for run in of_it}) == 1
+            last, loss = (sum(run[name][-1] for run in of_it) / len(of_it) for name in ("test_accuracy", "test_loss"))
+            worst = min(min(run["test_accuracy"][-5:]) for run in of_it)
+            sizes = [f"{of_it[0]['parameters']:,}", f"{round(of_it[0]['macs'] / 1000)} k", str(len(of_it))]
+            expected = [trial, *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}"]
+            assert [cell.strip() for cell in line.strip("|").split("|")] == expected
+
+
+def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
+    folder = ROOT / "results" / "trials" / "leanest_gentle"
+    records = [read_record(folder / f"seed{seed}.json") for seed in range(6)]
+    text = " ".join((ROOT / "docs" / "log.md").read_text().split())
+    mean = sum(record.verdict.last for record in records) / 6
+    clean = sum(record.clean_train_accuracy or 0 for record in records) / 6
+    assert f"Its first six seeds then reached {mean:.2f} % of the test set, and one held the rule" in text
+    assert sum(record.verdict.passed for record in records) == 1
+    assert f"It got {clean:.2f} % of its training digits right." in text
+    proved = [read_record(ROOT / "results" / "leanest" / f"seed{seed}.json") for seed in range(10)]
+    held = [read_record(ROOT / "results" / "heldout" / "leanest" / f"seed{seed}.json") for seed in range(3)]
+    harder = sum(record.verdict.last for record in proved) / 10 - sum(record.verdict.last for record in held) / 3
+    assert f"harder than the test set, by {harder:.2f} points for `leanest`" in text

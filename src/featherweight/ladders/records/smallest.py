@@ -5,7 +5,7 @@ Why: a network that passes once may have been lucky; one that passes on nine see
 rule, not for the seed.
 
 Analysis: It holds 99.40 % on every seed. Weights for each place of the last map tell more than another convolution
-would. A network this small learns more from images that are changed less.
+would. Images changed as hard as for f3 keep even a network this small from learning its writers by heart.
 """
 
 from torch import nn
@@ -63,6 +63,6 @@ experiment = Experiment(
     claims=(
         Claim("It holds 99.40 % on every seed.", holds(99.4)),
         opinion("Weights for each place of the last map tell more than another convolution would."),
-        opinion("A network this small learns more from images that are changed less."),
+        opinion("Images changed as hard as for f3 keep even a network this small from learning its writers by heart."),
     ),
 )
