@@ -139,7 +139,7 @@ def _quota(groups: "np.ndarray[Any, np.dtype[np.int64]]", count: int) -> "np.nda
     """How many of each class make up `count` of them all, by largest remainder."""
     assert 0 <= count <= len(groups), (count, len(groups))
     shares = np.bincount(groups) * (count / max(1, len(groups)))
-    quota = np.floor(shares + 1e-9).astype(np.int64)
+    quota: np.ndarray[Any, np.dtype[np.int64]] = np.floor(shares + 1e-9).astype(np.int64)
     order = np.argsort(quota - shares, kind="stable")
     quota[order[: count - int(quota.sum())]] += 1
     return quota
