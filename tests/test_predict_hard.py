@@ -54,6 +54,20 @@ def test_what_is_read_surely_is_not_put_apart_unless_it_is_wide() -> None:
     assert len(apart(bars[:, :50], sure)) == 1 and asked == [50]  # neither wide nor unsure: no cut is tried
 
 
+@pytest.mark.parametrize(("width", "most"), [(160, 1 + 5 * (1 + 1 + 2 * 5)), (175, 1)])
+def test_a_scribble_that_reads_as_nothing_is_not_cut_for_ever(width: int, most: int) -> None:
+    """Five cuts, each half of which is cut five times at most; one that is longer than any digits is not cut at all."""
+    waves = (np.sin(np.arange(width) / 3) * 0.5 + 0.5) * np.ones((48, 1))
+    asked: list[int] = []
+
+    def sure(inks: list[np.ndarray]) -> np.ndarray:
+        asked.append(len(inks))
+        return np.full(len(inks), 0.3)
+
+    [whole] = apart(waves.astype(np.float32), sure)
+    assert whole.ink.shape == (48, width) and len(asked) <= most
+
+
 @pytest.mark.parametrize("digit", [2, 5, 7])
 def test_the_frame_around_a_digit_is_no_digit(digit: int, tmp_path: Path) -> None:
     ink = np.pad(ink_of(digit), 60)

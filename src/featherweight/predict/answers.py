@@ -12,7 +12,7 @@ from featherweight.predict.network import Scorer, probabilities
 from featherweight.predict.reading import Picture
 from featherweight.predict.segments import Segment, segments
 from featherweight.predict.strokes import in_mnist_manner
-from featherweight.predict.touching import apart
+from featherweight.predict.touching import Part, apart
 from featherweight.predict.views import views
 
 CLEAR = 0.9
@@ -27,6 +27,8 @@ SMALL = 0.1
 """A digit smaller than this part of a large picture is looked at again from near."""
 MOST = 40
 """Digits of one picture."""
+CROWD = 12
+"""Where there are more pieces, each is taken for one digit: to look for two in each would take too long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +142,11 @@ def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
         chances = probabilities(scorer(np.stack([in_mnist_manner(ink) for ink in inks])), temperature)
         return np.asarray(chances.max(1), dtype=np.float64)
 
+    crowded = len(reading.inks) > CROWD
     places, inks = [], []
     for (left, top, right, bottom), ink in zip(reading.places, reading.inks, strict=True):
         down, across = (bottom - top) / ink.shape[0], (right - left) / ink.shape[1]
-        for part in apart(ink, sure):
+        for part in [Part(ink=ink, top=0, left=0)] if crowded else apart(ink, sure):
             x, y = left + part.left * across, top + part.top * down
             height, width = part.ink.shape
             places.append((int(x), int(y), round(x + width * across), round(y + height * down)))

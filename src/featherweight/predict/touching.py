@@ -9,8 +9,11 @@ from PIL import Image
 
 Floats = NDArray[np.float32]
 
-NARROW, WIDE, THREE = 0.7, 1.2, 1.4
-"""Width over height: less is never two digits; more may be, however sure the whole is; more may be three."""
+NARROW, WIDE, THREE, WIDEST = 0.7, 1.2, 1.4, 3.5
+"""Width over height: less is never two digits; more may be, however sure the whole is; more may be three; more is a line
+or a scribble, no digits."""
+DEEPEST = 2
+"""Cuts are cut again so often, which is four digits; each time multiplies what has to be read by ten."""
 UNSURE, PARTS_SURE, PARTS_SURER = 0.9, 0.92, 0.985
 """What is read less surely than the first is two digits if each half is surer than the second; what is wide, than the
 third. A 0 alone comes apart into what looks like a 1 and a 7, at up to 0.99, but is itself read at 1.00."""
@@ -42,23 +45,25 @@ def apart(ink: Floats, sure: Callable[[list[Floats]], NDArray[np.float64]]) -> l
 
     `sure` tells how surely each of some pieces of ink is read as a digit, 0 to 1.
     """
-    return _apart(Part(ink=ink, top=0, left=0), sure)[0]
+    return _apart(Part(ink=ink, top=0, left=0), sure, DEEPEST)[0]
 
 
-def _apart(whole: Part, sure: Callable[[list[Floats]], NDArray[np.float64]]) -> tuple[list[Part], float]:
-    """The parts, and how surely the least sure of them is read."""
+def _apart(
+    whole: Part, sure: Callable[[list[Floats]], NDArray[np.float64]], deeper: int
+) -> tuple[list[Part], float]:
+    """The parts, and how surely the least sure of them is read; they are cut `deeper` times more at most."""
     height, width = whole.ink.shape
     sure_whole = float(sure([whole.ink])[0])
     best, best_sure = [whole], sure_whole
-    if width < NARROW * height or (sure_whole >= UNSURE and width < WIDE * height):
+    if width < NARROW * height or width > WIDEST * height or (sure_whole >= UNSURE and width < WIDE * height):
         return best, best_sure
     found_sure, found = 0.0, best
     for cut in cuts(whole.ink):
         halves = [_cropped(half, whole) for half in parted(whole.ink, cut)]
         if any(half.ink.shape[0] < SHORTEST * height for half in halves):
             continue
-        if width > THREE * height:
-            several = [_apart(half, sure) for half in halves]
+        if width > THREE * height and deeper > 1:
+            several = [_apart(half, sure, deeper - 1) for half in halves]
             parts, least = several[0][0] + several[1][0], min(several[0][1], several[1][1])
         else:
             parts, least = halves, float(sure([half.ink for half in halves]).min())
