@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -164,18 +164,23 @@ def find(name: str) -> Experiment:
 def _from_file(path: Path) -> Experiment:
     if not path.is_file():
         raise UsageError(f"There is no experiment file at {path}; name a .py file that defines `experiment`.")
+    return _of(module_of(path, "experiment"), path)
+
+
+def module_of(path: Path, what: str) -> ModuleType:
+    """Somebody's Python file, executed; UsageError, which calls it the `what` file, when it fails."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path} cannot be read as Python; an experiment is a .py file.")
+        raise UsageError(f"{path} cannot be read as Python; the {what} file is a .py file.")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as problem:  # whatever somebody's file may raise
-        raise UsageError(f"The experiment file {path} failed with {type(problem).__name__}: {problem}.") from problem
-    return _of(module, path)
+        raise UsageError(f"The {what} file {path} failed with {type(problem).__name__}: {problem}.") from problem
+    return module
 
 
-def _of(module: Any, path: Path) -> Experiment:
+def _of(module: ModuleType, path: Path) -> Experiment:
     found = getattr(module, "experiment", None)
     if not isinstance(found, Experiment):
         raise UsageError(f"{path} does not define `experiment`; write `experiment = Experiment(...)` in it.")

@@ -10,8 +10,8 @@ from PIL import Image
 Floats = NDArray[np.float32]
 
 NARROW, WIDE, THREE, WIDEST = 0.7, 1.2, 1.4, 3.5
-"""Width over height: less is never two digits; more may be, however sure the whole is; more may be three; more is a line
-or a scribble, no digits."""
+"""Width over height: less is never two digits; more may be, however sure the whole is; more may be three; more is a
+line or a scribble, no digits."""
 DEEPEST = 2
 """Cuts are cut again so often, which is four digits; each time multiplies what has to be read by ten."""
 UNSURE, PARTS_SURE, PARTS_SURER = 0.9, 0.92, 0.985
@@ -48,9 +48,7 @@ def apart(ink: Floats, sure: Callable[[list[Floats]], NDArray[np.float64]]) -> l
     return _apart(Part(ink=ink, top=0, left=0), sure, DEEPEST)[0]
 
 
-def _apart(
-    whole: Part, sure: Callable[[list[Floats]], NDArray[np.float64]], deeper: int
-) -> tuple[list[Part], float]:
+def _apart(whole: Part, sure: Callable[[list[Floats]], NDArray[np.float64]], deeper: int) -> tuple[list[Part], float]:
     """The parts, and how surely the least sure of them is read; they are cut `deeper` times more at most."""
     height, width = whole.ink.shape
     sure_whole = float(sure([whole.ink])[0])

@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from featherweight import layers as blocks
 from featherweight.anatomy import dissect
 from featherweight.budget import Budget
 from featherweight.errors import FeatherweightError, UsageError, nearest
-from featherweight.experiment import check_network
+from featherweight.experiment import check_network, module_of
 from featherweight.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -253,15 +252,7 @@ def find_space(name: str) -> Space:
     path = Path(name) if own else SPACES / f"{name}.py"
     if not path.is_file():
         raise UsageError(f"There is no space at {path}; name a .py file that defines `space = Space(...)`.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} cannot be read as Python; a space is a .py file.")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as problem:  # whatever somebody's file may raise
-        raise UsageError(f"The space file {path} failed with {type(problem).__name__}: {problem}.") from problem
-    found = getattr(module, "space", None)
+    found = getattr(module_of(path, "space"), "space", None)
     if not isinstance(found, Space):
         raise UsageError(f"{path} does not define `space`; write `space = Space(...)` in it.")
     return replace(found, file=path.resolve())
