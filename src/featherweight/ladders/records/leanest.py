@@ -1,4 +1,4 @@
-"""The fewest multiply-adds a digit that still hold the rule.
+"""Towards the fewest multiply-adds a digit that still hold the rule.
 
 Target: fewer than 250,000 MACs a digit, and 99.40 % in each of the last five epochs on eight seeds of ten.
 Why: on a microcontroller it is multiply-adds that cost time and current, more than weights do; most of them are spent
@@ -47,7 +47,7 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
 experiment = Experiment(
     id="leanest",
     parent="f3",
-    title="an early pool and a weighted sum over places: the fewest multiply-adds that hold the rule",
+    title="an early pool and a weighted sum over places, for few multiply-adds",
     network=network,
     recipe=Recipe(
         epochs=15,
