@@ -40,7 +40,7 @@ int main(int, char** arguments) {
         for (int count : {batch, 2, batch - 1}) {
             float* images = filled<float>(size_t(count) * in.c * in.h * in.w, 0.2f);
             int64_t* labels = filled<int64_t>(count, 0);
-            const float* taught = count == batch ? filled<float>(size_t(count) * out.c, 0.1f) : nullptr;
+            float* taught = count == batch ? filled<float>(size_t(count) * out.c, 0.1f) : nullptr;
             float loss;
             int64_t correct;
             if (featherweight_step(plan, images, labels, taught, count, 3, places.data(), gradients.data(), &loss, &correct) ||
@@ -64,7 +64,7 @@ int main(int, char** arguments) {
                 }
             std::free(bytes), std::free(chosen), std::free(affine), std::free(after), std::free(field);
             std::free(factor), std::free(offset);
-            std::free(images), std::free(labels), std::free(output);
+            std::free(images), std::free(labels), std::free(taught), std::free(output);
         }
         for (int i = 0; i < nodes; i++)
             if (program[i].kind == PASS && program[i].drop) {

@@ -335,11 +335,11 @@ def test_the_record_says_what_was_read(small: Path, tmp_path: Path) -> None:
 
 def _likeness(split: Split, apart: int) -> float:
     """How the slant of digits, within their class, correlates with that of the digits so many places on."""
-    ink = split.images[:, 0].double() / 255
-    rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
-    mass = ink.sum((1, 2))
-    y, x = (where - ((ink * where).sum((1, 2)) / mass)[:, None, None] for where in (rows, columns))
-    slant = (ink * y * x).sum((1, 2)) / (ink * y * y).sum((1, 2))
+    rows, columns = (place.flatten() for place in torch.meshgrid(torch.arange(28), torch.arange(28), indexing="ij"))
+    powers = torch.stack([torch.ones(784, dtype=torch.int64), rows, columns, rows * rows, rows * columns], dim=1)
+    ink = split.images.flatten(1).float() @ powers.float()
+    mass, y, x, yy, yx = ink.double().unbind(1)
+    slant = (yx - y * x / mass) / (yy - y * y / mass)
     for group in range(10):
         members = split.labels == group
         slant[members] = (slant[members] - slant[members].mean()) / slant[members].std(correction=0)
