@@ -1,6 +1,7 @@
 """`featherweight compare`: the paired test on records, and what it refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ from scipy import stats
 
 from featherweight.compare import compare, require_alike, runs_of
 from featherweight.errors import UsageError
-from featherweight.record import Record, write_record
+from featherweight.experiment import find
+from featherweight.record import Record, read_record, write_record
 from made import MNIST, record
 from test_cli import Run, run  # noqa: F401 -- a fixture
 
+ROOT = Path(__file__).parent.parent
 BETTER = [record("c3", [99.0] * 14 + [last], seed) for seed, last in enumerate((99.50, 99.48, 99.55, 99.41))]
 WORSE = [record("c2", [99.0] * 14 + [last], seed) for seed, last in ((3, 99.33), (1, 99.36), (0, 99.40), (9, 98.0))]
 
@@ -79,3 +82,12 @@ def test_the_verb_finds_committed_records_and_run_folders(run: Run, tmp_path: Pa
     assert (
         status == 2 and "There is no finished run of c1, neither committed nor in runs; train it with --seeds." in err
     )
+
+
+@pytest.mark.parametrize("id", ["f3", "c3", "leanest"])
+def test_a_run_of_today_is_like_the_committed_ones(id: str) -> None:
+    """Whatever recipes have gained since: otherwise no seeds could be added to a record."""
+    committed = [read_record(path) for path in sorted((ROOT / "results" / id).glob("seed*.json"))]
+    assert len(committed) >= 3
+    today = replace(committed[0], seed=99, recipe=find(id).recipe.to_json())
+    require_alike([*committed, today])

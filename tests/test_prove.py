@@ -130,6 +130,7 @@ class Trainer:
 
     def record(self, task: Task, **changed: Any) -> Record:
         data = MNIST | {"train": 60_000 - task.holdout, "test": task.holdout or 10_000, "holdout": task.holdout}
+        data |= {"held_out": "together"} if task.holdout else {}
         tests = [self.last(task.seed)] * find(task.experiment).recipe.epochs
         place = {
             "torch": "2.13.0",
@@ -322,3 +323,14 @@ def test_every_proved_record_has_its_line_and_its_evidence() -> None:
         assert one.experiment.bar is not None
         if len(one.records) >= one.experiment.bar.seeds:
             assert one.touches >= 1 and len(one.held_out) >= 3, one.experiment.id
+
+
+def test_digits_drawn_one_by_one_are_no_evidence(tree: Path, trainer: Trainer) -> None:
+    for seed in range(3):
+        folder = tree / "runs" / f"smallest-seed{seed}-0"
+        folder.mkdir(parents=True)
+        drawn = trainer.record(Task(experiment="smallest", seed=seed, holdout=5000))
+        drawn = replace(drawn, data={name: value for name, value in drawn.data.items() if name != "held_out"})
+        write_record(drawn, folder / "record.json")
+    protocol.prove("smallest", seeds=10, tell=lambda line: None)
+    assert [task.seed for task in trainer.tasks if task.holdout] == [0, 1, 2]

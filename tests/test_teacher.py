@@ -152,9 +152,17 @@ def test_a_teacher_that_saw_other_images_may_not_teach(home: Path) -> None:
     with pytest.raises(UsageError, match="the same images of bars; train it first: .* --holdout 5 "):
         teacher.runs_of(LESSON, about, home)
     assert len(teacher.runs_of(LESSON, toy.data().summary(), home)) == 2
+    with pytest.raises(UsageError, match="the same images of bars"):  # as many, but others, held out from the student
+        teacher.runs_of(LESSON, toy.data().summary() | {"held_out": "together"}, home)
 
 
 @pytest.mark.parametrize("wrong", [{"seeds": ()}, {"share": 1.1}, {"temperature": 0.5}])
 def test_a_lesson_has_limits(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"Distil.{next(iter(wrong))} "):
         replace(LESSON, **wrong)
+
+
+def test_a_recipe_without_a_teacher_is_written_as_before_there_were_any() -> None:
+    assert "distil" not in Recipe().to_json()
+    assert Recipe.from_json(Recipe().to_json()) == Recipe()
+    assert Recipe.from_json(Recipe().to_json() | {"distil": None}) == Recipe()

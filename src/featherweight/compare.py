@@ -53,9 +53,13 @@ def compare(first: Sequence[Record], second: Sequence[Record], names: tuple[str,
     """The paired test over common seeds; UsageError when the runs cannot be compared or share fewer than two seeds."""
     sides = [{record.seed: record for record in records} for records in (first, second)]
     names = names or (_only_one(first), _only_one(second))
-    data = {tuple(record.data[part] for part in ("name", "train", "test", "holdout")) for record in [*first, *second]}
+    parts = ("name", "train", "test", "holdout", "held_out")
+    data = {tuple(record.data.get(part, "") for part in parts) for record in [*first, *second]}
     if len(data) > 1:
-        told = "; ".join(f"{name}: {train:,} to train, {test:,} to judge" for name, train, test, _ in sorted(data))
+        told = "; ".join(
+            f"{name}: {train:,} to train, {test:,} to judge{f', held out {how}' * bool(how)}"
+            for name, train, test, _, how in sorted(data)
+        )
         raise UsageError(f"Only runs on the same data can be compared, and these are on {told}.")
     seeds = tuple(sorted(sides[0].keys() & sides[1].keys()))
     if len(seeds) < 2:

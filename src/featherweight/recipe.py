@@ -246,6 +246,8 @@ class Recipe:
         kinds = {cls: kind for kind, cls in SCHEDULES.items()}
         values = asdict(self)
         values["schedule"] = {"kind": kinds[type(self.schedule)], **values["schedule"]}
+        if self.distil is None:  # as in records that are older than teachers, so that they go on being alike
+            del values["distil"]
         return values
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 from featherweight.checkpoint import before
 from featherweight.data import locked
+from featherweight.data.split import HELD_OUT
 from featherweight.errors import FileError, UsageError
 from featherweight.experiment import Experiment, fingerprint
 from featherweight.recipe import Recipe
@@ -110,5 +111,6 @@ def _is_of(record: Record, experiment: Experiment, seed: int, source: str, holdo
     if (record.experiment, record.seed, recipe) != (experiment.name, seed, experiment.recipe):
         return False
     network = experiment.build(channels=record.data["shape"][0], classes=len(record.data["classes"]))
-    of_data = (record.data["source"], record.data["holdout"]) == (source, holdout)
+    held = (holdout, HELD_OUT if holdout else None)
+    of_data = (record.data["source"], record.data["holdout"], record.data.get("held_out")) == (source, *held)
     return record.network == fingerprint(network) and of_data

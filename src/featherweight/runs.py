@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from featherweight import engine as engines
 from featherweight import environment, teacher
@@ -158,12 +158,8 @@ def prepare(
     torch.manual_seed(draw_seed(seed, "weights"))
     network = experiment.build(channels=shape[0], classes=len(data.classes))
     check_network(network, shape, len(data.classes), experiment.id)
-    layers = parameters_by_layer(network)
-    parameters = sum(count for _, count in layers)
+    parameters, macs = _within_budget(experiment, network, shape)
     recipe = experiment.recipe
-    anatomy = None if experiment.budget.macs is None else dissect(network, shape)
-    macs, costliest = (anatomy.macs, anatomy.costliest()) if anatomy else (None, [])
-    experiment.budget.check_before_training(parameters, layers[:3], recipe.epochs, macs or 0, costliest)
     taught_by = teacher.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil and teachers else []
     state = begin(network, recipe, where)
     data = data.to(where)
@@ -203,6 +199,17 @@ def prepare(
     )
 
 
+def _within_budget(experiment: Experiment, network: nn.Module, shape: tuple[int, int, int]) -> tuple[int, int | None]:
+    """Parameters, and MACs where the budget limits them; BudgetError when it is over one of them."""
+    layers = parameters_by_layer(network)
+    parameters = sum(count for _, count in layers)
+    anatomy = None if experiment.budget.macs is None else dissect(network, shape)
+    macs, costliest = (anatomy.macs, anatomy.costliest()) if anatomy else (None, [])
+    epochs = experiment.recipe.epochs
+    experiment.budget.check_before_training(parameters, layers[:3], epochs, macs or 0, costliest)
+    return parameters, macs
+
+
 def identity(record: Record) -> dict[str, Any]:
     """What must be the same for a run to go on bit for bit."""
     parts = {
@@ -213,7 +220,7 @@ def identity(record: Record) -> dict[str, Any]:
         "recipe": record.recipe,
         "budget": record.budget,
         "data": record.data,
-        "teachers": [taught["weights"] for taught in record.teachers],
+        **({"teachers": [taught["weights"] for taught in record.teachers]} if record.teachers else {}),
         **{name: record.environment[name] for name in ("featherweight", "torch", "device", "instructions")},
         # Only the native engine gives the same bits on any number of threads.
         "threads": record.environment["threads"] if record.engine == "torch" else None,

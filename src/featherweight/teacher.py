@@ -52,7 +52,8 @@ def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) ->
         record = read_record(folder)
     except FeatherweightError:  # whatever else lies there does not teach
         return False
-    same = all(record.data.get(key) == data[key] for key in ("name", "train", "holdout", "shape", "classes"))
+    keys = ("name", "train", "holdout", "held_out", "shape", "classes")
+    same = all(record.data.get(key) == data.get(key) for key in keys)
     split = not data["holdout"] or record.data["seed"] == data["seed"]
     return record.finished and same and split and (record.experiment, record.seed) == (teacher, seed)
 

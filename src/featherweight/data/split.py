@@ -11,6 +11,9 @@ from torch import Tensor
 
 from featherweight.errors import UsageError
 
+HELD_OUT = "together"
+"""How digits are held out, as records say it; in those that do not, they were drawn one by one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
@@ -90,7 +93,7 @@ class Data:
             "train": len(self.train),
             "test": len(self.test),
             "holdout": self.holdout,
-            **({"held_out": "together"} if self.holdout else {}),
+            **({"held_out": HELD_OUT} if self.holdout else {}),
             "shape": list(self.train.images.shape[1:]),
             "mean": list(self.mean),
             "std": list(self.std),
