@@ -12,7 +12,7 @@ import toy
 from featherweight import record
 from featherweight.checkpoint import before, load_state, remove_states, require_same, save_state
 from featherweight.errors import FileError, TrainingError, UsageError
-from featherweight.recipe import Augment, Cosine, Plateau, Recipe, Step
+from featherweight.recipe import Augment, Cosine, HardExamples, Plateau, Recipe, Step
 from featherweight.train import State, fit
 
 IDENTITY = {"experiment": "bars", "seed": 0}
@@ -22,6 +22,7 @@ RECIPES = {
     "adamw, step, plain end": replace(
         toy.RECIPE, optimizer="adamw", lr=0.01, schedule=Step(every_epochs=1), plain_epochs=1
     ),
+    "hard examples": replace(toy.RECIPE, hard=HardExamples(factor=7, loss=3.0)),
     "plateau, elastic": replace(
         toy.RECIPE, schedule=Plateau(patience_epochs=1), augment=Augment(elastic_px=1, erase=0.5), momentum=0.0
     ),
@@ -51,6 +52,9 @@ def test_a_run_taken_up_at_any_step_ends_bit_for_bit_the_same(name: str, tmp_pat
             assert torch.equal(value, state.kept.state_dict()[key]), (after, key)
         rows = [[replace(row, seconds=0) for row in run.rows] for run in (whole, state)]
         assert rows[0] == rows[1], after
+        assert (whole.losses is None) == (state.losses is None)
+        if whole.losses is not None and state.losses is not None:
+            assert torch.equal(whole.losses, state.losses), after
 
 
 def test_a_state_of_another_run_is_refused_by_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ SOURCE = ROOT / "src" / "featherweight"
 
 LAYERS = [
     {"errors", "budget", "bar", "recipe", "record", "claims", "intervals"},
-    {"augment", "homographies", "layers", "anatomy", "schedule", "data", "tensors"},
+    {"augment", "homographies", "layers", "anatomy", "schedule", "order", "data", "tensors"},
     {"engine"},
     {"train", "checkpoint"},
     {"experiment", "ladders"},

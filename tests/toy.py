@@ -78,7 +78,7 @@ def engines_of(state: State, recipe: Recipe, kind: str = "torch") -> tuple[Engin
 
 def fresh(recipe: Recipe = RECIPE, seed: int = 0) -> State:
     torch.manual_seed(draw_seed(seed, "weights"))
-    return begin(network(), recipe, torch.device("cpu"))
+    return begin(network(), recipe, torch.device("cpu"), images=53)
 
 
 def trained(recipe: Recipe = RECIPE, seed: int = 0) -> State:

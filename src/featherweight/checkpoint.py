@@ -38,6 +38,8 @@ def _tensors(state: State) -> dict[str, Tensor]:
     named = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
     if state.averaged is not None:
         named |= {f"averaged.{name}": tensor for name, tensor in state.averaged.state_dict().items()}
+    if state.losses is not None:
+        named["losses"] = state.losses
     return named | {"loss_sum": state.loss_sum, "correct": state.correct}
 
 

@@ -81,23 +81,31 @@ def _layers(network: nn.Module) -> Iterator[tuple[str, str]]:
 def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
     """Each field of the recipe that has another value.
 
-    >>> from featherweight.recipe import Augment, Step
+    >>> from featherweight.recipe import Augment, HardExamples, Step
     >>> recipe_changes(Recipe(lr=0.3, augment=Augment(crop=0.1), schedule=Step(every_epochs=5)), Recipe())
     ['`lr` 0.1 → 0.3', '`schedule` constant → step (every_epochs 5, factor 0.1)', '`augment.crop` 0.0 → 0.1']
+    >>> recipe_changes(Recipe(hard=HardExamples(factor=5)), Recipe())
+    ['`hard` None → factor 5, loss 0.1']
     """
     found = []
     now, was = recipe.to_json(), before.to_json()
-    for name in now:
+    for name in [*now, *(name for name in was if name not in now)]:
         if name == "augment":
             both = zip(now[name].items(), was[name].values(), strict=True)
             found += [f"`augment.{part}` {old} → {new}" for (part, new), old in both if new != old]
-        elif now[name] != was[name]:
-            old, new = ((_schedule(side[name]) if name == "schedule" else side[name]) for side in (was, now))
+        elif now.get(name) != was.get(name):
+            told = _schedule if name == "schedule" else _setting
+            old, new = (told(side.get(name)) for side in (was, now))
             found.append(f"`{name}` {old} → {new}")
     return found
 
 
-def _schedule(values: dict[str, Any]) -> str:
+def _setting(value: Any) -> Any:
+    """As it is; several that belong together on one line."""
+    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
+
+
+def _schedule(values: Any) -> str:
     """Its kind, and the settings that are its own or were set."""
     inherited = SCHEDULES["constant"]()
     own = {name: value for name, value in values.items() if name != "kind"}

@@ -161,7 +161,7 @@ def _losses(
 ) -> Iterator[float]:
     """The loss of each step of training at these rates; the network is trained in place."""
     device = next(network.parameters()).device
-    state = begin(network, recipe, device)
+    state = begin(network, recipe, device, len(data.train))
     _, channels, height, width = data.train.images.shape
     bound = engines.build(
         engine,

@@ -188,6 +188,26 @@ class Distil:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HardExamples:
+    """Taking images that are not learned yet more often (after Loshchilov and Hutter, "Online Batch Selection for
+    Faster Training of Neural Networks", 2016, who rank by loss). An epoch has as many images as ever; how often each
+    is expected in it is proportional to 1 + (factor - 1) * min(1, its loss / loss).
+
+    Losses are the kept network's on the images as they are, looked at forwards when an epoch begins, from the second
+    on. Plain epochs take each image once.
+    """
+
+    factor: float = 5.0
+    """How many times as often as a perfectly learned image the hardest are taken; 1 or more."""
+    loss: float = 0.1
+    """Cross-entropy in nats from which on an image counts as one of the hardest; above 0."""
+
+    def __post_init__(self) -> None:
+        _require(self.factor >= 1, f"HardExamples.factor is 1 or more; given {self.factor}.")
+        _require(self.loss > 0, f"HardExamples.loss is above 0; given {self.loss}.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything about a training run but the network, the data and the seed."""
 
@@ -214,6 +234,8 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
     distil: Distil | None = None
     """Whom the network learns from besides the labels; nobody by default."""
+    hard: HardExamples | None = None
+    """Which images are taken more often than others; none by default."""
     plain_epochs: int = 0
     """So many last epochs are trained without augmentation; 0 to `epochs`."""
     average: float = 0.0
@@ -246,8 +268,9 @@ class Recipe:
         kinds = {cls: kind for kind, cls in SCHEDULES.items()}
         values = asdict(self)
         values["schedule"] = {"kind": kinds[type(self.schedule)], **values["schedule"]}
-        if self.distil is None:  # as in records that are older than teachers, so that they go on being alike
-            del values["distil"]
+        for name in ("distil", "hard"):  # left out as in records that are older, so that they go on being alike
+            if values[name] is None:
+                del values[name]
         return values
 
     @classmethod
@@ -264,10 +287,13 @@ class Recipe:
         distil = dict(values.get("distil") or {})
         if distil:
             distil["seeds"] = tuple(distil["seeds"])
-        rest = {name: value for name, value in values.items() if name not in ("schedule", "augment", "distil")}
+        hard = values.get("hard")
+        parts = ("schedule", "augment", "distil", "hard")
+        rest = {name: value for name, value in values.items() if name not in parts}
         return cls(
             schedule=SCHEDULES[kind](**settings),
             augment=Augment(**values["augment"]),
             distil=Distil(**distil) if distil else None,
+            hard=HardExamples(**hard) if hard else None,
             **rest,
         )

@@ -161,7 +161,7 @@ def prepare(
     parameters, macs = _within_budget(experiment, network, shape)
     recipe = experiment.recipe
     taught_by = teacher.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil and teachers else []
-    state = begin(network, recipe, where)
+    state = begin(network, recipe, where, len(data.train))
     data = data.to(where)
     bind = partial(
         engines.build,

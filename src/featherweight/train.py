@@ -20,6 +20,7 @@ from featherweight.augment import augment, normalise
 from featherweight.data import Data, Split
 from featherweight.engine import Engine
 from featherweight.errors import TrainingError
+from featherweight.order import drawn_by_loss, shuffled
 from featherweight.recipe import Recipe
 from featherweight.record import Row, percent
 from featherweight.schedule import rate
@@ -124,6 +125,8 @@ class State:
     train_seconds: float = 0.0
     """Wall time of all training steps."""
     rows: list[Row] = field(default_factory=list)
+    losses: Tensor | None = None
+    """[N] of the training images when the epoch under way began; None unless the recipe takes hard ones more often."""
 
     @property
     def kept(self) -> nn.Module:
@@ -131,8 +134,12 @@ class State:
         return self.network if self.averaged is None else self.averaged
 
 
-def begin(network: nn.Module, recipe: Recipe, device: torch.device) -> State:
-    """The state before the first step; the network is moved to the device and used in place."""
+def begin(network: nn.Module, recipe: Recipe, device: torch.device, images: int = 0) -> State:
+    """The state before the first step; the network is moved to the device and used in place.
+
+    `images` says how many there are to train on, for recipes with `hard`.
+    """
+    assert images or not recipe.hard, "a recipe with `hard` keeps a loss for each training image"
     network.to(device)
     averaged = copy.deepcopy(network) if recipe.average else None
     vectors = vectorise(network, recipe.decay_norms_and_biases)
@@ -144,6 +151,7 @@ def begin(network: nn.Module, recipe: Recipe, device: torch.device) -> State:
         averaged_vectors=vectorise(averaged, recipe.decay_norms_and_biases) if averaged is not None else None,
         loss_sum=torch.zeros((), device=device),
         correct=torch.zeros((), dtype=torch.int64, device=device),
+        losses=torch.zeros(images, device=device) if recipe.hard else None,
     )
 
 
@@ -174,10 +182,7 @@ def fit(
 
     while state.epoch < recipe.epochs:
         # 1. A new order of the training images each epoch.
-        order = torch.randperm(
-            len(labels), generator=torch.Generator().manual_seed(draw_seed(seed, "order", state.epoch))
-        )
-        order = order.to(images.device)
+        order = _order(state, data, recipe, seed, judge)
         answers = labels[order]
         changes = recipe.augment if state.epoch < recipe.epochs - recipe.plain_epochs else None
 
@@ -244,6 +249,20 @@ def fit(
         yield state
 
 
+def _order(state: State, data: Data, recipe: Recipe, seed: int, judge: Engine) -> Tensor:
+    """int64 [N]: which training images the epoch under way takes, in order; each once, or hard ones more often."""
+    draws = torch.Generator().manual_seed(draw_seed(seed, "order", state.epoch))
+    if not recipe.hard or state.losses is None or not 0 < state.epoch < recipe.epochs - recipe.plain_epochs:
+        return shuffled(len(data.train), draws).to(data.train.labels.device)
+    if state.step == 0:
+        started = time.perf_counter()
+        state.losses.copy_(image_losses(judge, data.train, data.mean, data.std))
+        took = time.perf_counter() - started
+        state.epoch_seconds += took
+        state.train_seconds += took
+    return drawn_by_loss(state.losses, recipe.hard, draws).to(data.train.labels.device)
+
+
 def _require_finite(state: State) -> None:
     loss = state.loss_sum.item()
     if not math.isfinite(loss):
@@ -251,6 +270,15 @@ def _require_finite(state: State) -> None:
             f"The training loss became {loss} in epoch {state.epoch + 1} at a learning rate of {state.lr:.4g};"
             " lower the recipe's lr, or warm it up over the first epoch."
         )
+
+
+def image_losses(engine: Engine, split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Cross-entropy of every image of the split, [N], in evaluation mode."""
+    parts = []
+    for start in range(0, len(split), EVALUATION_BATCH):
+        scores = engine.scores(normalise(split.images[start : start + EVALUATION_BATCH], mean, std))
+        parts.append(F.cross_entropy(scores, split.labels[start : start + EVALUATION_BATCH], reduction="none"))
+    return torch.cat(parts)
 
 
 def evaluate(engine: Engine, split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[float, int]:
