@@ -250,3 +250,23 @@ def test_on_a_cortex_m_it_fits_and_answers_as_here(cpu: str, flagship: Source, d
     assert sizes["flash"] <= memory.flash and sizes["ram"] + found["stack"] <= memory.ram
     assert memory.flash < 1.1 * sizes["flash"]
     assert 864_000 < found["instructions"] < 20_000_000  # one multiplication each at least
+
+
+ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
+
+
+@pytest.mark.skipif(
+    shutil.which("avr-g++") is None or not ARDUINO.exists(),
+    reason="needs Arduino's own headers and their compiler: apt-get install arduino-core-avr",
+)
+def test_the_sketch_compiles_against_arduino_s_own_headers(flagship: Source, tmp_path: Path) -> None:
+    folder = written(flagship, made(flagship, noise(50, flagship.shape)), tmp_path)
+    include = ["-I", str(ARDUINO / "cores" / "arduino"), "-I", str(ARDUINO / "variants" / "mega")]
+    # What the Arduino IDE does of a sketch: Arduino.h before it, and C++ whatever its name is.
+    language = ["-x", "c++", "-std=gnu++17", "-Os", "-include", "Arduino.h"]
+    target = ["-mmcu=atmega2560", "-DF_CPU=16000000L", "-DARDUINO=10819", "-c", "-o", str(tmp_path / "sketch.o")]
+    subprocess.run(
+        ["avr-g++", *language, *target, *include, "-Wall", "-Wextra", "-Werror", "f3.ino"], cwd=folder, check=True
+    )
+    symbols = subprocess.run(["avr-nm", tmp_path / "sketch.o"], capture_output=True, text=True, check=True).stdout
+    assert {"T setup", "T loop", "U f3_read", "U f3_names"} <= {line[9:] for line in symbols.splitlines()}
