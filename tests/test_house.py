@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "budget", "bar", "recipe", "record", "claims", "intervals"},
     {"augment", "homographies", "layers", "anatomy", "schedule", "order", "data", "tensors"},
     {"engine"},
-    {"train", "checkpoint"},
+    {"train", "shifts", "checkpoint"},
     {"experiment", "ladders"},
     {
         "environment",

@@ -77,6 +77,9 @@ class Record:
     finished: bool = False
     macs: int | None = None
     """Multiply-adds for one image; None where the budget does not limit them."""
+    shifted_accuracy: float | None = None
+    """Percent of the test set when each image is read in five places (`shifts`); decides nothing. None until the run
+    is finished, and in records from before."""
 
     @property
     def verdict(self) -> Verdict:
@@ -88,8 +91,9 @@ class Record:
         """All of it as plain values, the verdict included for readers (it is computed anew when read)."""
         values = {"format": FORMAT, **asdict(self)}
         values["epochs"] = values.pop("rows")
-        if self.macs is None:
-            del values["macs"]
+        for name in ("macs", "shifted_accuracy"):
+            if values[name] is None:
+                del values[name]
         values["verdict"] = asdict(self.verdict) if self.rows else None
         return values
 
@@ -99,8 +103,9 @@ class Record:
         try:
             if values["format"] != FORMAT:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
-            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "macs", "teachers")}
-            kept["macs"] = values.get("macs")  # records from before there were any have neither
+            newer = ("macs", "shifted_accuracy")  # records from before there were any have none
+            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *newer)}
+            kept |= {name: values.get(name) for name in newer}
             teachers = tuple(values.get("teachers", ()))
             record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
             _require_readable(record)
@@ -123,6 +128,8 @@ def _require_readable(record: Record) -> None:
               "environment": {"threads": int, "torch": str, "device_type": str}}  # fmt: skip
     if record.macs is not None:
         kinds["macs"] = int
+    if record.shifted_accuracy is not None:
+        kinds["shifted_accuracy"] = float
     found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]
     found += [(f"{part}.{name}", getattr(record, part)[name], kind) for part, names in needed.items()
               for name, kind in names.items()]  # fmt: skip

@@ -33,6 +33,7 @@ from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiment import Experiment, check_network, find, fingerprint
 from featherweight.record import Record, Row, percent, read_record, remove_parts, write_record, write_text
 from featherweight.run_folders import held, new_folder, states
+from featherweight.shifts import evaluate_shifted
 from featherweight.stop import stop_signals
 from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, evaluate, fit, steps_in_epoch
 from featherweight.trained import data_of, save_weights
@@ -290,10 +291,16 @@ def _write_rows(run: Run) -> None:
 
 
 def _finish(run: Run, judge: Engine) -> None:
-    """Weights, the accuracy on the training images as they are, the finished record; the state is no longer needed."""
+    """Weights, two accuracies for the record that decide nothing, and the record; the state is no longer needed."""
     _, correct = evaluate(judge, run.data.train, run.data.mean, run.data.std)
+    shifted = evaluate_shifted(judge, run.data.test, run.data.mean, run.data.std)
     save_weights(run.state.kept, run.record, run.folder / "weights.safetensors")
-    run.record = replace(run.record, clean_train_accuracy=percent(correct, len(run.data.train.labels)), finished=True)
+    run.record = replace(
+        run.record,
+        clean_train_accuracy=percent(correct, len(run.data.train)),
+        shifted_accuracy=percent(shifted, len(run.data.test)),
+        finished=True,
+    )
     write_record(run.record, run.folder / "record.json")
     remove_states(run.folder / "state.safetensors")
 
