@@ -145,7 +145,7 @@ def test_two_steps_train_every_parameter(id: str, kind: str) -> None:
     experiment = find(id)
     recipe = experiment.recipe
     torch.manual_seed(draw_seed(0, "weights"))
-    state = begin(experiment.build(), recipe, torch.device("cpu"))
+    state = begin(experiment.build(), recipe, torch.device("cpu"), images=11)
     engine = engines.build(
         kind, state.network, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28), batch=11,
         device=torch.device("cpu"), threads=1,

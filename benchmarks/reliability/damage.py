@@ -28,7 +28,7 @@ def trial(flips: int, truncations: int) -> list[dict[str, Any]]:
         for state in runs.proceed(run):
             save_state(state, {}, run.folder / "kept.safetensors")
         (run.folder / "kept.safetensors").rename(path)
-        fresh = begin(experiment.build(), experiment.recipe, torch.device("cpu"))
+        fresh = begin(experiment.build(), experiment.recipe, torch.device("cpu"), len(data.train))
         cases = {
             "state": (path, partial(load_state, fresh, {}, path)),
             "weights": (run.folder / "weights.safetensors", partial(load_trained, run.folder)),

@@ -81,7 +81,8 @@ def _identical(recipe: Recipe, data: Data, engine: str, folder: Path) -> Iterato
 
 def _fresh(recipe: Recipe, seed: int) -> State:
     torch.manual_seed(draw_seed(seed, "weights"))
-    return begin(warmed()[0].build(), recipe, torch.device("cpu"))
+    experiment, data = warmed()
+    return begin(experiment.build(), recipe, torch.device("cpu"), len(data.train))
 
 
 def _engines(state: State, recipe: Recipe, engine: str) -> tuple[Engine, Engine]:

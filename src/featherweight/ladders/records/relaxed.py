@@ -3,11 +3,8 @@
 Target: 99.62 % at the last epoch on average over ten seeds, with fewer than 20,000 parameters in fewer than 20 epochs.
 Why: the relaxed rule leaves room for a network in which training, not width, is the limit.
 
-Result: 99.62 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.03, worst 99.59).
-Worst of any last 5 epochs 99.51; 10 of 10 within budget. Training images as they are: 99.77 %. Best epoch, which
-decides nothing: 99.64 on average.
-
-Analysis: It holds 99.40 % on every seed (borne out). It beats f3 (borne out). Width buys less than epochs do (opinion).
+Analysis: It holds 99.40 % on every seed. It beats f3. Width buys less than epochs do. Taking digits that are not
+learned yet more often is worth as much as the width.
 """
 
 from torch import nn
@@ -17,7 +14,7 @@ from featherweight.budget import Budget
 from featherweight.claims import Claim, beats_parent, holds, opinion
 from featherweight.experiment import Experiment
 from featherweight.layers import conv_norm_relu
-from featherweight.recipe import Augment, OneCycle, Recipe
+from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
 
 
 def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
@@ -41,7 +38,7 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
 experiment = Experiment(
     id="relaxed",
     parent="f3",
-    title="wider and longer, under the relaxed rule",
+    title="wider and longer, hard digits more often, under the relaxed rule",
     network=network,
     recipe=Recipe(
         epochs=19,
@@ -53,6 +50,7 @@ experiment = Experiment(
         weight_decay=2e-4,
         schedule=OneCycle(peak_at=0.15),
         augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1, elastic_px=0.6, elastic_cells=6),
+        hard=HardExamples(factor=10),
         plain_epochs=2,
         average=0.998,
     ),
@@ -62,5 +60,6 @@ experiment = Experiment(
         Claim("It holds 99.40 % on every seed.", holds(99.4)),
         Claim("It beats f3.", beats_parent()),
         opinion("Width buys less than epochs do."),
+        opinion("Taking digits that are not learned yet more often is worth as much as the width."),
     ),
 )
