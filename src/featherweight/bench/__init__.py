@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -39,16 +40,16 @@ RECIPE = Recipe(
 )
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {id: find(id).network for id in ("c3", "f3")}
-
-
 def wider(width: int) -> nn.Sequential:
-    """f3 with its channels multiplied."""
+    """A plain stack, its channels multiplied: 7,570 parameters at width 1."""
     a, b, c = 8 * width, 12 * width, 14 * width
     return nn.Sequential(
         conv_norm_relu(1, a), conv_norm_relu(a, b), nn.MaxPool2d(2), conv_norm_relu(b, b), conv_norm_relu(b, c),
         conv_norm_relu(c, c), conv_norm_relu(c, c), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 10),
     )  # fmt: skip
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"c3": find("c3").network, "stack": partial(wider, 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,14 +169,14 @@ def _convolution_shares(threads: list[int], tell: Callable[[str], None]) -> list
 
 
 def _scaling(tell: Callable[[str], None]) -> Iterator[Timing]:
-    """f3 on one thread, native and eager, as batch, width and side grow; steps of the engines alone."""
+    """The stack on one thread, native and eager, as batch, width and side grow; steps of the engines alone."""
     sizes = [(1, batch, 28) for batch in (16, 64, 128, 256, 1024)]
     sizes += [(width, 128, 28) for width in (2, 4, 8)] + [(1, 128, side) for side in (32, 64)]
     for width, batch, side in sizes:
-        tell(f"f3 x{width}, batch {batch}, side {side}")
+        tell(f"stack x{width}, batch {batch}, side {side}")
         network = wider(width)
         runs = {(kind, 1): _alone(kind, network, batch, side) for kind in _kinds()[:2]}
-        yield from _in_turn(f"f3 x{width}", runs, STRETCHES, batch, side)
+        yield from _in_turn(f"stack x{width}", runs, STRETCHES, batch, side)
 
 
 def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[object]:
@@ -186,9 +187,9 @@ def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[obj
 
 
 def _cuda(steps: int) -> dict[str, Any]:
-    """Fifteen epochs of f3 on the GPU, from `steps` of them."""
+    """Fifteen epochs of the stack on the GPU, from `steps` of them."""
     device = torch.device("cuda")
-    run = _epoch_steps("cuda", NETWORKS["f3"]().to(device), 1, device)
+    run = _epoch_steps("cuda", NETWORKS["stack"]().to(device), 1, device)
     for _ in range(10):
         next(run)
     torch.cuda.synchronize()
@@ -216,7 +217,7 @@ def table(found: dict[str, Any]) -> str:
         lines += ["", f"{'engine alone':22}{'engine':16}{'threads':>8}{'seconds':>9}{'ratio':>7}"]
         lines += _rows(found["scaling"], lambda row: f"{row['network']} b{row['batch']} {row['side']}px")
     cuda = found["cuda"]
-    lines += ["", f"CUDA: {cuda['seconds_of_15_epochs']:.1f} s for 15 epochs of f3 on {cuda['device']}"
+    lines += ["", f"CUDA: {cuda['seconds_of_15_epochs']:.1f} s for 15 epochs of the stack on {cuda['device']}"
               if cuda else "CUDA: no GPU at hand, not measured"]  # fmt: skip
     return "\n".join(lines)
 
