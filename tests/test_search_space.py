@@ -26,11 +26,11 @@ from featherweight.search.space import (
 )
 from searched import SPACE, space_file
 
-F3 = stack([8, 12, 12, 14, 14, 14], pool_after=[2])
+STACK = stack([8, 12, 12, 14, 14, 14], pool_after=[2])
 
 
-def test_the_flagship_as_data_costs_what_it_costs() -> None:
-    costs = cost(Proposal(network=F3, recipe=Recipe(epochs=15)), (1, 28, 28), 10)
+def test_a_stack_as_data_costs_what_it_costs() -> None:
+    costs = cost(Proposal(network=STACK, recipe=Recipe(epochs=15)), (1, 28, 28), 10)
     kernels = [1 * 8, 8 * 12, 12 * 12, 12 * 14, 14 * 14, 14 * 14]
     assert costs.parameters == 9 * sum(kernels) + 2 * (8 + 12 + 12 + 14 + 14 + 14) + 14 * 10 + 10 == 7570
     sides = [26, 24, 10, 8, 6, 4]

@@ -18,8 +18,6 @@ Scorer = Callable[[NDArray[np.uint8]], Floats]
 """Pictures uint8 [N 28 28] (or [N H W 3]) -> scores [N classes], before softmax."""
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-POOLED = 1
-"""f3 pools after its convolution of this number, counted from 0."""
 SMALLEST_VARIANCE = 1e-5
 """What batch norm adds to a variance."""
 
@@ -62,13 +60,15 @@ def _network(folder: Path) -> Scorer:
     mean, std = np.float32(record["data"]["mean"][0]), np.float32(record["data"]["std"][0])
     blocks = sorted({int(name.split(".")[0]) for name in tensors})
     convolutions = [_folded(tensors, block) for block in blocks[:-1]]
+    # What has no weights between two convolutions of f3 is a pool.
+    pooled = {place for place, block in enumerate(blocks[:-2]) if blocks[place + 1] > block + 1}
     weight, bias = tensors[f"{blocks[-1]}.weight"], tensors[f"{blocks[-1]}.bias"]
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
         planes: Floats = ((pictures / np.float32(255) - mean) / std)[:, None].astype(np.float32)
         for place, (kernels, biases) in enumerate(convolutions):
             planes = _convolved(planes, kernels, biases)
-            if place == POOLED:
+            if place in pooled:
                 n, c, h, w = planes.shape
                 planes = planes.reshape(n, c, h // 2, 2, w // 2, 2).max((3, 5))
         result: Floats = planes.mean((2, 3)) @ weight.T + bias
