@@ -62,7 +62,8 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
     assert f"Its first six seeds then reached {mean:.2f} % of the test set, and one held the rule" in text
     assert sum(record.verdict.passed for record in records) == 1
     assert f"It got {clean:.2f} % of its training digits right." in text
-    proved = [read_record(ROOT / "results" / "leanest" / f"seed{seed}.json") for seed in range(10)]
-    held = [read_record(ROOT / "results" / "heldout" / "leanest" / f"seed{seed}.json") for seed in range(3)]
+    narrow = ROOT / "results" / "trials" / "leanest_narrow"
+    proved = [read_record(narrow / f"seed{seed}.json") for seed in range(10)]
+    held = [read_record(narrow / "heldout" / f"seed{seed}.json") for seed in range(3)]
     harder = sum(record.verdict.last for record in proved) / 10 - sum(record.verdict.last for record in held) / 3
     assert f"harder than the test set, by {harder:.2f} points for `leanest`" in text

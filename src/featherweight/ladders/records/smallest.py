@@ -4,8 +4,9 @@ Target: fewer than 3,500 parameters, and 99.40 % in each of the last five epochs
 Why: a network that passes once may have been lucky; one that passes on nine seeds of ten is small enough for the
 rule, not for the seed.
 
-Analysis: It holds 99.40 % on every seed. Weights for each place of the last map tell more than another convolution
-would. Images changed as hard as for f3 keep even a network this small from learning its writers by heart.
+Analysis: It holds 99.40 % on every seed. Six narrow convolutions tell more than five wider ones and a weighted sum over
+places. Images are changed less than for f3, and hard digits taken less often: a network this small has no room for
+more.
 """
 
 from torch import nn
@@ -15,27 +16,23 @@ from featherweight.budget import Budget
 from featherweight.claims import Claim, holds, opinion
 from featherweight.experiment import Experiment
 from featherweight.layers import conv_norm_relu
-from featherweight.recipe import Augment, OneCycle, Recipe
+from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
 
 
 def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
-    """Two convolutions, a pool at field 5, three more, a weighted sum over the places of each channel, a linear layer.
-
-    The weighted sum is a depthwise convolution over the whole map (Chen et al., "MobileFaceNets", 2018).
-    """
+    """Two convolutions, a pool at field 5, four more, the average of each channel, and a linear layer."""
     # fmt: off
-    return nn.Sequential(                             # channels height width field
-        conv_norm_relu(channels, 5),                  #  5 26 26  3
-        conv_norm_relu(5, 9),                         #  9 24 24  5
-        nn.MaxPool2d(2),                              #  9 12 12  6
-        conv_norm_relu(9, 9),                         #  9 10 10 10
-        conv_norm_relu(9, 10),                        # 10  8  8 14
-        conv_norm_relu(10, 12),                       # 12  6  6 18
-        nn.AvgPool2d(2),                              # 12  3  3 20
-        nn.Conv2d(12, 12, 3, groups=12, bias=False),  # 12  1  1 28
-        nn.BatchNorm2d(12),                           # 12  1  1 28
+    return nn.Sequential(             # channels height width field
+        conv_norm_relu(channels, 6),  #  6 26 26  3
+        conv_norm_relu(6, 8),         #  8 24 24  5
+        nn.MaxPool2d(2),              #  8 12 12  6
+        conv_norm_relu(8, 8),         #  8 10 10 10
+        conv_norm_relu(8, 9),         #  9  8  8 14
+        conv_norm_relu(9, 9),         #  9  6  6 18
+        conv_norm_relu(9, 9),         #  9  4  4 22
+        nn.AdaptiveAvgPool2d(1),      #  9  1  1 28
         nn.Flatten(),
-        nn.Linear(12, classes),
+        nn.Linear(9, classes),
     )
     # fmt: on
 
@@ -43,18 +40,19 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
 experiment = Experiment(
     id="smallest",
     parent="f3",
-    title="a weighted sum over places in place of a convolution and the average",
+    title="six narrow convolutions and the average, hard digits more often",
     network=network,
     recipe=Recipe(
         epochs=15,
         batch=64,
         optimizer="sgd",
-        lr=0.1,
+        lr=0.2,
         momentum=0.9,
         nesterov=True,
-        weight_decay=5e-4,
+        weight_decay=2e-4,
         schedule=OneCycle(peak_at=0.15),
-        augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1, elastic_px=0.6, elastic_cells=6),
+        augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1, elastic_px=0.4, elastic_cells=6),
+        hard=HardExamples(factor=5),
         plain_epochs=2,
         average=0.998,
     ),
@@ -62,7 +60,10 @@ experiment = Experiment(
     bar=Bar(passed=9),
     claims=(
         Claim("It holds 99.40 % on every seed.", holds(99.4)),
-        opinion("Weights for each place of the last map tell more than another convolution would."),
-        opinion("Images changed as hard as for f3 keep even a network this small from learning its writers by heart."),
+        opinion("Six narrow convolutions tell more than five wider ones and a weighted sum over places."),
+        opinion(
+            "Images are changed less than for f3, and hard digits taken less often: a network this small has no room"
+            " for more."
+        ),
     ),
 )
