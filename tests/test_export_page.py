@@ -319,7 +319,7 @@ def test_the_file_is_small_whole_and_says_what_it_is(file: Path) -> None:
     assert "default-src 'none'" in text
     record = load_packaged("f3").record
     for words in (
-        "7,901 parameters",
+        "7,864 parameters",
         "(f3, seed 0)",
         f"{record.verdict.last:.2f} %",
         "Nothing you draw leaves this page",

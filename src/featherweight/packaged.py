@@ -27,7 +27,7 @@ def load_packaged(name: str) -> Trained:
     """The network of that name; UsageError when the package has none.
 
     >>> load_packaged("f3").record.parameters
-    7901
+    7864
     """
     if name not in names():
         raise UsageError(f"There is no network {name!r} in the package; {nearest(name, names())}")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from featherweight.budget import Budget
-from featherweight.recipe import Augment, OneCycle, Recipe
+from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
 from featherweight.search.space import Proposal, Space, rounded, stack
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def propose(trial: "optuna.Trial") -> Proposal:
                 elastic_px=rounded(trial.suggest_float("elastic", 0, 1, step=0.2)),
                 elastic_cells=trial.suggest_int("elastic cells", 4, 8, step=2),
             ),
+            hard=HardExamples(factor=trial.suggest_categorical("hard factor", [1, 5, 10])),
             plain_epochs=trial.suggest_int("plain epochs", 0, 3),
             average=trial.suggest_categorical("average", [0.99, 0.995, 0.998]),
         ),

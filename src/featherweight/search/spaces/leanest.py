@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from featherweight.budget import Budget
-from featherweight.recipe import Augment, OneCycle, Recipe
+from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
 from featherweight.search.space import Proposal, Space, rounded, stack
 
 if TYPE_CHECKING:
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def propose(trial: "optuna.Trial") -> Proposal:
-    """A narrow first layer of 3 or 5 pixels and a pool; then two to four convolutions, with another pool or not."""
-    depth = trial.suggest_int("depth", 3, 5)
+    """A narrow first layer of 3 or 5 pixels and a pool; then two to five convolutions, with another pool or not."""
+    depth = trial.suggest_int("depth", 3, 6)
     widths = [
         trial.suggest_int("first width", 2, 8),
         *(trial.suggest_int(f"width {number}", 6, 24) for number in range(2, depth + 1)),
@@ -35,6 +35,7 @@ def propose(trial: "optuna.Trial") -> Proposal:
             weight_decay=2e-4,
             schedule=OneCycle(peak_at=0.15),
             augment=Augment(rotate_deg=8, shift_px=trial.suggest_float("shift", 0, 2, step=0.5), scale=0.1, shear=0.1),
+            hard=HardExamples(factor=trial.suggest_categorical("hard factor", [1, 5, 10])),
             plain_epochs=2,
             average=0.998,
         ),

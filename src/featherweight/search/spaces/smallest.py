@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from featherweight.budget import Budget
-from featherweight.recipe import Augment, OneCycle, Recipe
+from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
 from featherweight.search.space import Proposal, Space, rounded, stack
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def propose(trial: "optuna.Trial") -> Proposal:
                 shear=0.1,
                 elastic_px=rounded(trial.suggest_float("elastic", 0, 0.8, step=0.2)),
             ),
+            hard=HardExamples(factor=trial.suggest_categorical("hard factor", [1, 5, 10])),
             plain_epochs=2,
             average=0.998,
         ),
