@@ -67,3 +67,27 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
     held = [read_record(narrow / "heldout" / f"seed{seed}.json") for seed in range(3)]
     harder = sum(record.verdict.last for record in proved) / 10 - sum(record.verdict.last for record in held) / 3
     assert f"harder than the test set, by {harder:.2f} points for `leanest`" in text
+
+
+def test_the_figures_of_sixths_are_those_of_the_trials() -> None:
+    found = json.loads((ROOT / "results" / "trials" / "sixths_holdout.json").read_text())
+    trials = list(dict.fromkeys((run["record"], run["trial"]) for run in found))
+    lines = _rows("Records, a sixth held out together")
+    assert len(trials) == len(lines) == 53
+    for (record, trial), line in zip(trials, lines, strict=True):
+        runs = [run for run in found if (run["record"], run["trial"]) == (record, trial)]
+        assert len({run["seed"] for run in runs}) == len(runs) and all(run["block"] == run["seed"] % 6 for run in runs)
+        assert len({(run["parameters"], run["macs"]) for run in runs}) == 1
+        last, worst, loss, own = (
+            sum(run[name] for run in runs) / len(runs) for name in ("last", "worst", "loss", "train")
+        )
+        sizes = [f"{runs[0]['parameters']:,}", f"{round(runs[0]['macs'] / 1000)} k", str(len(runs))]
+        expected = [f"`{record}`", trial, *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}", f"{own:.2f}"]
+        assert [cell.strip() for cell in line.strip("|").split("|")] == expected
+
+
+def test_what_is_said_of_f3_s_stopped_attempt_is_what_its_records_say() -> None:
+    records = [read_record(ROOT / "results" / "trials" / "f3_early" / f"seed{seed}.json") for seed in range(6)]
+    mean = sum(record.verdict.last for record in records) / 6
+    text = " ".join((ROOT / "docs" / "log.md").read_text().split())
+    assert f"six seeds reached {mean:.2f} % of the test set on average" in text
