@@ -18,6 +18,8 @@ Scorer = Callable[[NDArray[np.uint8]], Floats]
 """Pictures uint8 [N 28 28] (or [N H W 3]) -> scores [N classes], before softmax."""
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
+PADDED = 1
+"""f3 pads what goes into its convolution of this number, counted from 0, by a pixel on each side."""
 SMALLEST_VARIANCE = 1e-5
 """What batch norm adds to a variance."""
 
@@ -67,6 +69,8 @@ def _network(folder: Path) -> Scorer:
     def scores(pictures: NDArray[np.uint8]) -> Floats:
         planes: Floats = ((pictures / np.float32(255) - mean) / std)[:, None].astype(np.float32)
         for place, (kernels, biases) in enumerate(convolutions):
+            if place == PADDED:
+                planes = np.pad(planes, ((0, 0), (0, 0), (1, 1), (1, 1)))
             planes = _convolved(planes, kernels, biases)
             if place in pooled:
                 n, c, h, w = planes.shape

@@ -9,7 +9,12 @@ momentum 0.9, which did better than 0.02 and 0.05 for `b5` on digits held out of
 average a field of 32; pooling 7 x 7 units at jump 4 makes it 24 + 6 x 4 = 48. It reports 99.7 % of the training images
 and 98.34 % of the test images.
 
-Analysis: It overfits. There is no gain after epoch 10. Ours: it has far too many parameters.
+Result: 99.04 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.18, worst 98.84). Worst
+of any last 5 epochs 98.54; 0 of 3 within budget. Training images as they are: 99.41 %. Best epoch, which decides
+nothing: 99.25 on average, where 98.34 is claimed.
+
+Analysis: It overfits (borne out). There is no gain after epoch 10 (not borne out). Ours: it has far too many parameters
+(borne out).
 """
 
 from torch import nn

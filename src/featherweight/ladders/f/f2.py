@@ -6,14 +6,19 @@ training digits by heart. Averaging does the reading for nothing; the pool comes
 convolutions after it, where the parts of a digit are told apart at little cost; dropout keeps the rest from being
 learnt by heart.
 
-Analysis: It beats the step before. It overfits less. It does not hold 99.40 % for five epochs. What is left to gain is
-in the images and in the learning rate.
+Result: 99.24 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.02, worst 99.22). Worst
+of any last 5 epochs 99.13; 0 of 5 within budget. Training images as they are: 99.57 %. Best epoch, which decides
+nothing: 99.35 on average.
+
+Analysis: It reaches 99.20 % (borne out). It overfits less (borne out). It does not hold 99.40 % for five epochs (borne
+out). Beside the step before it gains little yet, within the spread of the seeds (opinion). What is left to gain is in
+the images and in the learning rate (opinion).
 """
 
 from torch import nn
 
 from featherweight.budget import Budget
-from featherweight.claims import Claim, beats_parent, holds, no, opinion, overfits_less
+from featherweight.claims import Claim, holds, no, opinion, overfits_less, reaches
 from featherweight.experiment import Experiment
 from featherweight.layers import conv_norm_relu
 from featherweight.recipe import Recipe
@@ -46,9 +51,10 @@ experiment = Experiment(
     recipe=Recipe(epochs=15, batch=128, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=False),
     budget=Budget(),
     claims=(
-        Claim("It beats the step before.", beats_parent()),
+        Claim("It reaches 99.20 %.", reaches(99.2)),
         Claim("It overfits less.", overfits_less()),
         Claim("It does not hold 99.40 % for five epochs.", no(holds(99.4))),
+        opinion("Beside the step before it gains little yet, within the spread of the seeds."),
         opinion("What is left to gain is in the images and in the learning rate."),
     ),
 )

@@ -5,9 +5,14 @@ Why: the rule asks for five epochs in a row, and a result that needs a lucky see
 overfits, so harder training images are what it can still learn from; the rate and the average take out the noise that
 makes single epochs fall below the target; and of 15 epochs, none is to be spent on digits that are learned already.
 
-Analysis: 99.40 % is held for the last five epochs on every seed. It beats the step before. It does not fluctuate. The
-average of the weights is what steadies it. Dropout has gone: harder images do its work. Taking digits that are not
-learned yet more often lifts the worst of the last epochs most.
+Result: 99.60 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.06, worst 99.49).
+Worst of any last 5 epochs 99.49; 10 of 10 within budget. Training images as they are: 99.80 %. Best epoch, which
+decides nothing: 99.63 on average.
+
+Analysis: 99.40 % is held for the last five epochs on every seed (borne out). It beats the step before (borne out). It
+does not fluctuate (borne out). The average of the weights is what steadies it (opinion). Dropout has gone: harder
+images do its work (opinion). Taking digits that are not learned yet more often lifts the worst of the last epochs most
+(opinion).
 """
 
 from torch import nn
