@@ -19,6 +19,7 @@ from featherweight import data as datasets
 from featherweight.augment import normalise
 from featherweight.cli.options import app
 from featherweight.data import Split, UnavailableError
+from featherweight.packaged import load_packaged
 from featherweight.predict import predict
 from featherweight.predict.mnist_like import as_it_is
 from featherweight.predict.network import WEIGHTS, probabilities, shipped
@@ -154,6 +155,15 @@ def test_the_shipped_runs_are_the_recorded_ones_and_run_as_in_pytorch() -> None:
         with torch.no_grad():
             scores.append(trained.network(normalise(torch.from_numpy(images)[:, None], trained.mean, trained.std)))
     assert np.abs(shipped()(images) - torch.stack(scores).mean(0).numpy()).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", ["leanest", "smallest"])
+def test_other_records_come_with_the_weights_of_their_seed_0(name: str) -> None:
+    trained = load_packaged(name)
+    kept = read_record(ROOT / "results" / name / "seed0.json")
+    assert (trained.record.experiment, trained.record.seed) == (name, 0)
+    assert [row.test_loss for row in trained.record.rows] == [row.test_loss for row in kept.rows]
+    assert sum(p.numel() for p in trained.network.parameters()) == kept.parameters
 
 
 def test_strokes_come_within_their_limits() -> None:
