@@ -79,6 +79,13 @@ def test_the_ladder_s_page_takes_ten_seeds_beside_five() -> None:
     assert "(seeds: 10, parent 5)" in page
 
 
+def test_a_page_says_what_looking_for_hard_images_costs(tmp_path: Path) -> None:
+    everything = gathered({}, tmp_path)
+    # 15 epochs: the first and the last two take each image once.
+    assert "forwards, as 12 of the epochs begin" in record_pages.page(everything["f3"], {})
+    assert "forwards, as" not in record_pages.page(everything["fastest"], {})
+
+
 def test_limits_are_told_on_the_page(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
     assert "**Budget of each run.** Fewer than 8,000 parameters, fewer than 250,000 MACs a digit," in record_pages.page(

@@ -40,6 +40,11 @@ SEEDS_LEGEND = """
     runs from logs that others have executed.
 """
 
+HARD = (
+    "To know which images are hard, the kept network looks at all training images, forwards, as {looks} of the epochs"
+    " begin. Nothing is learned from a look; it counts as training time, not as an epoch ([more](../experiments.md))."
+)
+
 PICTURE = """
     Every experiment with records, its 95 % interval over seeds, and the front: those that nothing both cheaper and
     more accurate beats. Rings are what others have published.
@@ -296,3 +301,6 @@ def _recipe(experiment: Experiment) -> Iterator[str]:
     told = {"epochs": recipe.epochs, "batch": recipe.batch, "lr": recipe.lr} | settings(recipe)
     for name, value in told.items():
         yield f"* `{name}` {json.dumps(value) if isinstance(value, dict | list | tuple) else value}"
+    if recipe.hard:
+        looks = max(0, recipe.epochs - recipe.plain_epochs - 1)
+        yield from ("", HARD.format(looks=looks))
