@@ -3,8 +3,12 @@
 Target: 99.62 % at the last epoch on average over ten seeds, with fewer than 20,000 parameters in fewer than 20 epochs.
 Why: the relaxed rule leaves room for a network in which training, not width, is the limit.
 
-Analysis: It holds 99.40 % on every seed. It beats f3. Width buys less than epochs do. Taking digits that are not
-learned yet more often is worth as much as the width.
+Result: 99.66 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.03, worst 99.60).
+Worst of any last 5 epochs 99.55; 10 of 10 within budget. Training images as they are: 99.94 %. Best epoch, which
+decides nothing: 99.69 on average.
+
+Analysis: It holds 99.40 % on every seed (borne out). It beats f3 (borne out). Width buys less than epochs do (opinion).
+Taking digits that are not learned yet more often is worth as much as the width (opinion).
 """
 
 from torch import nn
