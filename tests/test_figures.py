@@ -65,7 +65,7 @@ def test_several_experiments_are_told_apart_by_more_than_colour() -> None:
 def test_the_rate_is_the_schedule_s_and_ends_at_the_record_s() -> None:
     runs = [replace(run, rows=tuple(replace(row, lr=0.1 / row.epoch) for row in run.rows)) for run in F3]
     (line, dots) = figures.learning_rate(*runs).axes[0].lines
-    assert max(line.get_ydata()) == pytest.approx(0.1, rel=1e-3) and line.get_ydata()[-1] == pytest.approx(1e-5)
+    assert max(line.get_ydata()) == pytest.approx(0.2, rel=1e-3) and line.get_ydata()[-1] == pytest.approx(2e-5)
     assert list(dots.get_ydata()) == [0.1 / epoch for epoch in range(1, 16)]
 
 

@@ -307,7 +307,8 @@ def test_the_committed_ledger_knows_the_flagship_s_looks_at_the_test_set() -> No
     for id in ("f1", "f2"):
         first = read_record(ROOT / "results" / id / "seed0.json")
         digest = recipe_digest(Recipe.from_json(first.recipe))
-        assert [(one.network, one.recipe) for one in ledger if one.experiment == id] == [(first.network, digest)]
+        looks = [(one.network, one.recipe) for one in ledger if one.experiment == id]
+        assert looks[-1] == (first.network, digest) and len(looks) == {"f1": 1, "f2": 2}[id]
 
 
 def test_evidence_that_is_committed_is_of_the_experiment_as_it_is() -> None:

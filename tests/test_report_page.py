@@ -19,7 +19,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 if BROWSER is None:
     pytest.skip("needs a browser: apt-get install chromium", allow_module_level=True)
 
-COMMITTED = sorted((Path(__file__).parent.parent / "results" / "f3").glob("seed*.json"))
+COMMITTED = sorted((Path(__file__).parent.parent / "results" / "f3").glob("seed*.json"))[:5]
 
 MEASURE = """() => {
   const found = {overlaps: [], cut: [], blank: [], texts: 0, pictures: 0};

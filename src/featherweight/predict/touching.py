@@ -14,7 +14,7 @@ NARROW, WIDE, THREE, WIDEST = 0.7, 1.2, 1.4, 3.5
 line or a scribble, no digits."""
 DEEPEST = 2
 """Cuts are cut again so often, which is four digits; each time multiplies what has to be read by ten."""
-UNSURE, PARTS_SURE, PARTS_SURER = 0.9, 0.92, 0.985
+UNSURE, PARTS_SURE, PARTS_SURER = 0.84, 0.86, 0.96
 """What is read less surely than the first is two digits if each half is surer than the second; what is wide, than the
 third. A 0 alone comes apart into what looks like a 1 and a 7, at up to 0.99, but is itself read at 1.00."""
 SHORTEST = 0.5
