@@ -18,7 +18,7 @@ from featherweight.data import load
 from featherweight.errors import BudgetError, DataError, FileError, TrainingError, UsageError
 from featherweight.experiment import find
 from featherweight.recipe import Recipe
-from featherweight.record import Row
+from featherweight.record import Row, read_record
 from featherweight.runs import prepare
 from featherweight.search import crew, study, worker
 from featherweight.search.outcome import Entry, entries, front
@@ -309,3 +309,24 @@ def test_a_written_margin_may_be_of_oblong_maps_or_of_none(tmp_path: Path) -> No
     flat = (layer("nn.Flatten"), layer("nn.Linear", 143, "classes"))
     text = source(replace(entry, proposal=Proposal(network=flat, recipe=Recipe())), space, data, "x")
     assert "        nn.Flatten(),\n        nn.Linear(143, classes),\n" in text
+
+
+def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
+    root = Path(__file__).parent.parent
+    found = json.loads((root / "results" / "search" / "leanest.json").read_text())
+    text = (root / "docs" / "search.md").read_text().split("## One that was run\n")[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    shown = [one for one in found["trials"] if one["trial"] in found["front"]]
+    shown.sort(key=lambda one: -one["accuracy"])
+    assert len(lines) == len(shown) == 9
+    for line, one in zip(lines, shown, strict=True):
+        assert [cell.strip() for cell in line.strip("|").split("|")] == [
+            str(one["trial"]), f"{one['accuracy']:.2f}", f"{one['worst']:.2f}", f"{one['parameters']:,}",
+            f"{one['macs']:,}", f"{one['seconds']:.0f}",
+        ]  # fmt: skip
+    counts = found["counts"]
+    said = f"{counts['finished']} finished, {counts['early']} stopped early, {counts['refused']} proposals over budget"
+    assert said in " ".join(text.split())
+    records = [read_record(root / "results" / "heldout" / "leanest" / f"seed{seed}.json") for seed in range(3)]
+    held = sum(record.verdict.last for record in records) / 3
+    assert f"which reaches {held:.2f} % of the same digits" in " ".join(text.split())
