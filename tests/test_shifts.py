@@ -38,6 +38,11 @@ def test_the_mean_of_probabilities_answers_not_most_places_nor_scores() -> None:
     surer = answers.clone()
     surer[1, 2] = torch.tensor([0.6, 0.4])
 
+    # Four of 0.7 and that 0: (4 x 0.7 + 0) / 5 = 0.56, so 0, which logarithms would outweigh.
+    outweighed = torch.full((3, 3, 2), 0.5)
+    outweighed[1, 1] = outweighed[0, 1] = outweighed[2, 1] = outweighed[1, 0] = torch.tensor([0.7, 0.3])
+    outweighed[1, 2] = answers[1, 2]
+
     def judge(table: Tensor) -> Engine:
         def scores(images: Tensor) -> Tensor:
             row, column = (images[:, 0] > 0.5).nonzero()[:, 1:].T
@@ -48,7 +53,7 @@ def test_the_mean_of_probabilities_answers_not_most_places_nor_scores() -> None:
     split = Split(images=image, labels=torch.tensor([0, 1]))
     assert [evaluate_shifted(judge(table), split, (0.0,), (1.0,)) for table in (answers, surer)] == [1, 1]
     ones = replace(split, labels=torch.tensor([1, 1]))
-    assert [evaluate_shifted(judge(table), ones, (0.0,), (1.0,)) for table in (answers, surer)] == [2, 0]
+    assert [evaluate_shifted(judge(table), ones, (0.0,), (1.0,)) for table in (answers, surer, outweighed)] == [2, 0, 0]
 
 
 def test_a_finished_run_says_what_it_does_so(tmp_path: Path) -> None:
