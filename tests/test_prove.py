@@ -216,6 +216,12 @@ def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(
     assert protocol.prove("smallest", seeds=10, tell=lambda line: None).touches == 1
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, 4)]
 
+    shutil.rmtree(tree / "results/smallest")
+    for folder in (tree / "runs").glob("smallest-seed*"):
+        shutil.rmtree(folder)
+    assert protocol.prove("smallest", seeds=10, tell=lambda line: None).touches == 2
+    assert protocol.prove("smallest", seeds=10, tell=lambda line: None).touches == 2
+
 
 def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
     tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
@@ -275,17 +281,12 @@ def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
     again = replace(TOUCH, seeds=(1, 0), commit="def", date="2026-01-03")
     others = [replace(TOUCH, **{name: value}) for name, value in  # type: ignore[arg-type]
               (("network", "m"), ("recipe", "s"), ("seeds", (0, 1, 2)), ("experiment", "y"))]  # fmt: skip
-    assert [note_touch(path, one) for one in (TOUCH, again, *others, TOUCH)] == [
-        True,
-        False,
-        True,
-        True,
-        True,
-        True,
-        False,
-    ]
+    noted = [note_touch(path, one, begun=True) for one in (TOUCH, again, *others, TOUCH)]
+    assert noted == [True, False, True, True, True, True, False]
     assert read_ledger(path) == [TOUCH, *others]
     assert touches_of(read_ledger(path), "x", committed=True) == 4
+    assert note_touch(path, again, begun=False)  # the same seeds, but nothing of them is left to be taken up
+    assert touches_of(read_ledger(path), "x", committed=True) == 5
     assert sorted(one.name for one in tmp_path.iterdir()) == ["touches.json"]
 
 
@@ -294,7 +295,7 @@ def test_a_damaged_ledger_is_not_written_over(tmp_path: Path, text: str) -> None
     path = tmp_path / "touches.json"
     path.write_text(text)
     with pytest.raises(FileError, match="cannot be read as a ledger of touches"):
-        note_touch(path, TOUCH)
+        note_touch(path, TOUCH, begun=True)
     assert path.read_text() == text
 
 

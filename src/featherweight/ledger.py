@@ -1,7 +1,8 @@
 """The ledger of touches: how often the training of an experiment has been scored on the test set.
 
 A line is written **before** the test set is read, so that an attempt that is given up counts like one that is shown.
-The same network, recipe and seeds are one attempt, however often it was stopped and taken up.
+The same network, recipe and seeds are one attempt, however often it was stopped and taken up; begun again from
+nothing, they are another.
 """
 
 import hashlib
@@ -77,11 +78,14 @@ def read_ledger(path: Path) -> list[Touch]:
         raise FileError(f"{path} cannot be read as a ledger of touches ({problem!r}); restore it.") from problem
 
 
-def note_touch(path: Path, touch: Touch) -> bool:
-    """Write the touch down, unless it is an attempt that is already there; whether it is a new one."""
+def note_touch(path: Path, touch: Touch, *, begun: bool) -> bool:
+    """Write the touch down, unless it takes up an attempt that is already there; whether it is a new one.
+
+    `begun` says that something of it was found, finished or stopped; without that, there is nothing to take up.
+    """
     with locked(path.with_name(f".{path.name}.lock")):
         touches = read_ledger(path)
-        if any(touch.same_attempt(one) for one in touches):
+        if begun and any(touch.same_attempt(one) for one in touches):
             return False
         lines = ",\n".join(" " + json.dumps(asdict(one), ensure_ascii=False) for one in [*touches, touch])
         write_text(path, f"[\n{lines}\n]\n")

@@ -2,7 +2,8 @@
 
 1. Held-out evidence: exactly this network and recipe, trained on all but a twelfth of the training images (5,000 of
    MNIST's) and judged on those, over three seeds. What is missing is trained.
-2. A line in the ledger of touches, written before the test set is opened.
+2. A line in the ledger of touches, written before the test set is opened, unless runs of these seeds are there to be
+   taken up.
 3. Seeds 0 to N - 1 on all training images; runs that are finished count, stopped ones are taken up. Where seconds are
    limited, one run at a time.
 4. The records are committed, good or bad, and every text that quotes them is written anew.
@@ -142,11 +143,12 @@ def prove(
         commit=like.environment["commit"],
         date=date.today().isoformat(),
     )
-    new = note_touch(kept / "touches.json", attempt)
+    places = [out, *([kept] if root else [])]
+    new = note_touch(kept / "touches.json", attempt, begun=_begun(experiment, places, like, seeds))
     touches = touches_of(read_ledger(kept / "touches.json"), experiment.name, committed=True)
     tell(f"{'this is' if new else 'taken up:'} touch {touches} of the test set, written to {kept / 'touches.json'}")
     full = Task(experiment=name, out=out, data=data, data_dir=data_dir)
-    runs = _full(experiment, full, like, seeds, [out, *([kept] if root else [])], quiet, tell)
+    runs = _full(experiment, full, like, seeds, places, quiet, tell)
     if root:
         for record in runs:
             publish.keep_record(record, root)
@@ -178,6 +180,14 @@ def _held_out(experiment: Experiment, task: Task, like: Record, folders: Sequenc
     runs = sorted([*have, *_trained(tasks, quiet)], key=lambda record: record.seed)
     require_alike(runs)
     return runs
+
+
+def _begun(experiment: Experiment, folders: Sequence[Path], like: Record, seeds: int) -> bool:
+    """Whether there is a run of any of these seeds on all training images, finished or stopped."""
+    source = like.data["source"]
+    return bool(finished_runs(experiment, folders, range(seeds), source)) or any(
+        unfinished_run(experiment, folder, seed, source) for folder in folders for seed in range(seeds)
+    )
 
 
 def _full(
