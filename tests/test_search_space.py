@@ -63,6 +63,22 @@ def test_kernels_padding_and_dropout_reach_the_network() -> None:
     assert network(torch.zeros(2, 2, 11, 13)).shape == (2, 7)
 
 
+def test_separable_convolutions_cost_what_they_cost() -> None:
+    """A first convolution to 5 channels at 26 x 26, a pool, then 5 to 7 channels padded at 13 x 13 and 7 to 8 at 11."""
+    network = stack([5, 7, 8], pool_after=[1], padding=[0, 1, 0], separable=True)
+    assert [str(one) for one in network[:4]] == [
+        "conv_norm_relu(channels, 5)", "nn.MaxPool2d(2)", "separable_norm_relu(5, 7, padding=1)",
+        "separable_norm_relu(7, 8)",
+    ]  # fmt: skip
+    costs = cost(Proposal(network=network, recipe=Recipe()), (1, 28, 28), 10)
+    assert costs.parameters == 5 * 9 + 10 + 5 * 9 + 5 * 7 + 14 + 7 * 9 + 7 * 8 + 16 + 8 * 10 + 10
+    assert costs.macs == 45 * 26**2 + (5 * 9 + 5 * 7) * 13**2 + (7 * 9 + 7 * 8) * 11**2 + 80
+    with pytest.raises(UsageError, match="in two steps have no dropout; given 0.1"):
+        stack([5, 7], separable=True, dropout=0.1)
+    with pytest.raises(UsageError, match=r"a padding for each convolution.*padding \[1\]"):
+        stack([5, 7], padding=[1])
+
+
 def test_a_proposal_survives_as_plain_values_and_is_known_again() -> None:
     proposal = Proposal(network=stack([3, 5], kernels=[5, 3]), recipe=Recipe(epochs=2))
     again = Proposal.from_json(proposal.to_json())
@@ -100,7 +116,7 @@ def test_a_map_that_shrinks_to_nothing_has_no_cost() -> None:
 def test_layers_that_cannot_be() -> None:
     with pytest.raises(UsageError, match=r"Unknown layer 'nn.MaxPool' in a space; did you mean nn.MaxPool2d\?"):
         layer("nn.MaxPool", 2)
-    with pytest.raises(UsageError, match=r"given widths \[4\], kernels \[3, 5\] and pools after \[\]"):
+    with pytest.raises(UsageError, match=r"given widths \[4\], kernels \[3, 5\], padding \[0\] and pools after \[\]"):
         stack([4], kernels=[3, 5])
     with pytest.raises(UsageError, match=r"pools after \[2\]"):
         stack([4], pool_after=[2])

@@ -22,6 +22,24 @@ def conv_norm_relu(
     return nn.Sequential(*layers, nn.Dropout(dropout)) if dropout else nn.Sequential(*layers)
 
 
+def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0) -> nn.Sequential:
+    """A convolution in two steps, which cost kernel² + outputs weights a channel in place of kernel² times outputs:
+    each channel by a kernel of its own, then sums of channels at each place; then batch norm and ReLU.
+
+    After Sifre, "Rigid-Motion Scattering for Image Classification", 2014, and Chollet, "Xception", 2017; nothing
+    stands between the two steps. Takes and gives what `conv_norm_relu` does.
+
+    >>> sum(p.numel() for p in separable_norm_relu(12, 16).parameters()), 12 * 9 + 12 * 16 + 2 * 16
+    (332, 332)
+    """
+    return nn.Sequential(
+        nn.Conv2d(inputs, inputs, kernel, padding=padding, groups=inputs, bias=False),
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
 class Residual(nn.Sequential):
     """What its layers make of the input, plus the input itself (He et al., 2016); shapes must agree."""
 

@@ -98,19 +98,22 @@ def table(found: Sequence[Entry]) -> "Table":
 
 
 def sketch(proposal: Proposal) -> str:
-    """A network in a word: widths of its convolutions, `p` for a pool between.
+    """A network in a word: widths of its convolutions, `s` before those in two steps, `p` for a pool between.
 
     >>> from featherweight.recipe import Recipe
     >>> from featherweight.search.space import stack
     >>> sketch(Proposal(network=stack([8, 12, 12], pool_after=[2], kernels=[5, 3, 3]), recipe=Recipe()))
     '8x5-12-p-12'
+    >>> sketch(Proposal(network=stack([8, 12, 12], pool_after=[1], separable=True), recipe=Recipe()))
+    '8-p-s12-s12'
     """
     parts = []
     for one in proposal.network:
         settings = dict(one.settings)
-        if one.make in ("conv_norm_relu", "nn.Conv2d"):
-            kernel = settings.get("kernel", 3) if one.make == "conv_norm_relu" else one.given[2:3] or 3
-            parts.append(f"{one.given[1]}" + (f"x{kernel}" if kernel != 3 else ""))
+        if one.make in ("conv_norm_relu", "separable_norm_relu", "nn.Conv2d"):
+            kernel = one.given[2:3] or 3 if one.make == "nn.Conv2d" else settings.get("kernel", 3)
+            mark = "s" if one.make == "separable_norm_relu" else ""
+            parts.append(f"{mark}{one.given[1]}" + (f"x{kernel}" if kernel != 3 else ""))
         elif "Pool" in one.make and "Adaptive" not in one.make:
             parts.append("p")
     return "-".join(parts)

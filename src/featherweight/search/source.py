@@ -109,7 +109,7 @@ def _margin(block: Row) -> list[str]:
 
 def _sentence(network: tuple[Layer, ...]) -> str:
     """What the network is, in a few words."""
-    convolutions = sum(one.make in ("conv_norm_relu", "nn.Conv2d") for one in network)
+    convolutions = sum(one.make in (*OWN, "nn.Conv2d") for one in network)
     pools = sum("Pool" in one.make and "Adaptive" not in one.make for one in network)
     return (
         f"{convolutions} convolution{'s' * (convolutions != 1)} and {pools or 'no'} pool{'s' * (pools != 1)};"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SPACES = Path(__file__).parent / "spaces"
 Value = int | float | str
-OWN = ("conv_norm_relu",)
+OWN = ("conv_norm_relu", "separable_norm_relu")
 """What of `featherweight.layers` a `Layer` can be; everything else is PyTorch's."""
 
 
@@ -31,7 +31,7 @@ class Layer:
     """One layer of a Sequential as plain data: what makes it, and with which arguments."""
 
     make: str
-    """`conv_norm_relu`, or a layer of PyTorch as `nn.MaxPool2d`."""
+    """`conv_norm_relu` or another of `OWN`, or a layer of PyTorch as `nn.MaxPool2d`."""
     given: tuple[Value, ...] = ()
     """Numbers, in order; `"channels"` and `"classes"` stand for those of the data."""
     settings: tuple[tuple[str, Value], ...] = ()
@@ -57,15 +57,17 @@ def stack(
     *,
     pool_after: Sequence[int] = (),
     kernels: int | Sequence[int] = 3,
-    padding: int = 0,
+    padding: int | Sequence[int] = 0,
     dropout: float = 0.0,
+    separable: bool = False,
     map_side: int = 0,
 ) -> tuple[Layer, ...]:
     """Convolutions of these widths, the average of each channel, and a linear layer: the family of `f3`.
 
-    A max pool of 2 follows the convolutions of the numbers in `pool_after`, counted from 1. `kernels` is one size in
-    pixels or one for each convolution; `padding` is in pixels; `dropout` is a probability. With `map_side`, the side of
-    the last convolution's map, a weighted sum of its places takes the average's part, the family of `smallest`: an
+    A max pool of 2 follows the convolutions of the numbers in `pool_after`, counted from 1. `kernels` and `padding`
+    are one size in pixels or one for each convolution; `dropout` is a probability. With `separable`, all convolutions
+    but the first are in two steps, the family of `smallest`, and have no dropout. With `map_side`, the side of
+    the last convolution's map, a weighted sum of its places takes the average's part, the family of `fastest`: an
     average pool of 2, then a kernel for each channel over all that is left (Chen et al., "MobileFaceNets", 2018).
     Raises UsageError where these do not fit together.
 
@@ -78,18 +80,23 @@ def stack(
     nn.Linear(12, classes)
     """
     sizes = [kernels] * len(widths) if isinstance(kernels, int) else list(kernels)
-    if not widths or len(sizes) != len(widths) or not set(pool_after) <= set(range(1, len(widths) + 1)):
+    pads = [padding] * len(widths) if isinstance(padding, int) else list(padding)
+    numbers = set(range(1, len(widths) + 1))
+    if not widths or not len(sizes) == len(pads) == len(widths) or not set(pool_after) <= numbers:
         raise UsageError(
-            f"A stack needs a width and a kernel for each convolution, and pools after some of them; given widths"
-            f" {list(widths)}, kernels {sizes} and pools after {list(pool_after)}."
+            "A stack needs a width, a kernel and a padding for each convolution, and pools after some of them; given"
+            f" widths {list(widths)}, kernels {sizes}, padding {pads} and pools after {list(pool_after)}."
         )
+    if separable and dropout:
+        raise UsageError(f"Convolutions in two steps have no dropout; given {dropout}.")
     usual = {"kernel": 3, "padding": 0, "dropout": 0.0}
     found: list[Layer] = []
     before: Value = "channels"
-    for number, (width, kernel) in enumerate(zip(widths, sizes, strict=True), start=1):
-        settings = {"kernel": kernel, "padding": padding, "dropout": dropout}
+    for number, (width, kernel, pad) in enumerate(zip(widths, sizes, pads, strict=True), start=1):
+        settings = {"kernel": kernel, "padding": pad, "dropout": dropout}
         unusual = {name: value for name, value in settings.items() if value != usual[name]}
-        found.append(layer("conv_norm_relu", before, width, **unusual))
+        block = "separable_norm_relu" if separable and number > 1 else "conv_norm_relu"
+        found.append(layer(block, before, width, **unusual))
         found += [layer("nn.MaxPool2d", 2)] * (number in pool_after)
         before = width
     found += _weighed(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
