@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from featherweight.export.lowering import Lowered, lower
 from featherweight.export.source import Source
-from featherweight.layers import Residual, conv_norm_relu
+from featherweight.layers import Residual, conv_norm_relu, separable_norm_relu
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -72,6 +72,20 @@ def relu_last() -> nn.Module:
     """A maximum first and a ReLU last, neither of which can be part of a neighbour."""
     torch.manual_seed(9)
     return lively(nn.Sequential(nn.AdaptiveMaxPool2d((7, 14)), nn.Flatten(), nn.Linear(98, 4), nn.ReLU()))
+
+
+def in_steps() -> nn.Module:
+    """Separable convolutions, padded and not, and two of 1 x 1 in a row: rows that are used up as they are made."""
+    torch.manual_seed(10)
+    return lively(
+        nn.Sequential(
+            conv_norm_relu(1, 5), separable_norm_relu(5, 7, padding=1), separable_norm_relu(7, 6), nn.Conv2d(6, 8, 1),
+            nn.ReLU(), nn.Conv2d(8, 4, 1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 3),
+        )
+    )  # fmt: skip
+
+
+IN_STEPS_SHAPE = (1, 12, 12)
 
 
 def source(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str = "odd") -> Source:

@@ -12,7 +12,7 @@ import torch
 from benchmarks import cortex_m
 from torch import Tensor, nn
 
-from exported import ODD_SHAPE, lowered, noise, odd, pooled_last, relu_last, source
+from exported import IN_STEPS_SHAPE, ODD_SHAPE, in_steps, lowered, noise, odd, pooled_last, relu_last, source
 from featherweight import data as datasets
 from featherweight.data import Data
 from featherweight.errors import UsageError
@@ -121,7 +121,12 @@ def test_without_a_picture_there_is_no_scale() -> None:
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize(
     ("network", "shape", "classes"),
-    [(odd(), ODD_SHAPE, 7), (pooled_last(), (1, 9, 12), 3), (relu_last(), (1, 14, 28), 4)],
+    [
+        (odd(), ODD_SHAPE, 7),
+        (pooled_last(), (1, 9, 12), 3),
+        (relu_last(), (1, 14, 28), 4),
+        (in_steps(), IN_STEPS_SHAPE, 3),
+    ],
 )
 def test_unusual_networks_give_the_same_bytes_in_c_under_sanitizers(
     network: nn.Module, shape: tuple[int, int, int], classes: int, compiler: str, tmp_path: Path
@@ -221,6 +226,16 @@ def test_rows_are_kept_as_long_as_somebody_needs_them() -> None:
         made_rows += 1
     assert made_rows == sum(height for _, height, _ in fixed.sizes[1:])
     assert sum(step.kind == "add" for step in steps) == 2
+
+
+def test_rows_that_are_used_up_at_once_share_their_places() -> None:
+    """Between the steps 5 x 10, 7 x 8 and, of 1 x 1 convolutions in a row, 6 x 8 and 8 x 8 bytes, the last two apart."""
+    memory = planned(made(source(in_steps(), IN_STEPS_SHAPE, 3), noise(40, IN_STEPS_SHAPE)))
+    # Of the first convolution and the second block three rows for the next kernel, of the last convolution two.
+    kept = 3 * 10 * 5 + 3 * 10 * 7 + 2 * 8 * 4
+    shared = max(5 * 10, 7 * 8, 8 * 8) + 6 * 8
+    assert memory.arena == kept + shared + 4 * 4 * 4
+    assert memory.places[2] == memory.places[4] == memory.places[6] != memory.places[5]
 
 
 def test_the_flagship_s_memory_is_what_its_layers_add_up_to(flagship: Source, digits: Data) -> None:

@@ -2,7 +2,8 @@
 
 A convolution of three rows needs three rows of what comes before it and no more, so no tensor is ever whole. The order
 of the work is found by asking for the last stage's next row and going back to the first stage that has what it needs;
-the C program does the same, and here it is rehearsed to count how many rows of each tensor must be kept.
+the C program does the same, and here it is rehearsed to count how many rows of each tensor must be kept. Where each row
+is used up as soon as it is made, as between the two steps of a separable convolution, all such tensors share one place.
 """
 
 from collections.abc import Iterator
@@ -26,9 +27,10 @@ class Memory:
     rings: tuple[int, ...]
     """Rows kept of each tensor; all of the picture, which the caller holds."""
     places: tuple[int, ...]
-    """Where each tensor's ring begins in the arena; 0 for the picture and the scores, which lie elsewhere."""
+    """Where each tensor's ring begins in the arena, some at the same place; 0 for the picture and the scores, which lie
+    elsewhere."""
     arena: int
-    """Bytes of all rings together: the program's whole static RAM."""
+    """Bytes of all places together: the program's whole static RAM."""
     weights: int
     scaling: int
     """Bytes of biases and multipliers."""
@@ -50,10 +52,19 @@ class Memory:
 def planned(network: FixedPoint) -> Memory:
     """The memory of the C program for this network."""
     rings = _rings(network)
-    places, arena = [0], 0
-    for tensor, (channels, _, width) in enumerate(network.sizes[1:-1], start=1):
-        places.append(arena)
-        arena += rings[tensor] * width * channels
+    rows = [width * channels for channels, _, width in network.sizes]
+    shared = _shared(_passing(network, rings))
+    starts, arena = [], 0
+    for number in (0, 1):
+        starts.append(arena)
+        arena += max([rows[tensor] for tensor, place in shared.items() if place == number], default=0)
+    places = [0]
+    for tensor in range(1, len(rows) - 1):
+        if tensor in shared:
+            places.append(starts[shared[tensor]])
+        else:
+            places.append(arena)
+            arena += rings[tensor] * rows[tensor]
     kinds = {stage.step.kind for stage in network.stages}
     return Memory(
         rings=tuple(rings),
@@ -96,6 +107,27 @@ def _rings(network: FixedPoint) -> list[int]:
                 raise UsageError(f"Layer {step.name} adds rows that are not made yet; it cannot become C.")
             rings[step.other] = max(rings[step.other], made[step.other] - row)
     return rings
+
+
+def _passing(network: FixedPoint, rings: list[int]) -> set[int]:
+    """The tensors of which each row is used up by the next stage as soon as it is made, and by no other."""
+    order = [index for index, _ in rehearsal(network)]
+    others = {stage.step.other for stage in network.stages if stage.step.kind == "add"}
+    found = {tensor for tensor in range(1, len(rings) - 1) if rings[tensor] == 1 and tensor not in others}
+    for before, after in zip([-1, *order], [*order, -1], strict=True):
+        if before + 1 in found and after != before + 1:  # its row waits
+            found.discard(before + 1)
+        if after in found and before != after - 1:  # or is read again
+            found.discard(after)
+    return found
+
+
+def _shared(passing: set[int]) -> dict[int, int]:
+    """For each of these tensors one of two places: of two in a row, one is read while the other is written."""
+    places: dict[int, int] = {}
+    for tensor in sorted(passing):
+        places[tensor] = 1 - places.get(tensor - 1, 1)
+    return places
 
 
 def report(network: FixedPoint, memory: Memory) -> list[str]:

@@ -1,0 +1,169 @@
+"""Trials on held-out sixths of MNIST's training digits: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
+
+The file defines `TRIALS`, networks and recipes by name. Each is trained with the first sixth held out and seed 0, the
+second and seed 1, and so on; figures go to results/trials/FILE.json, and what stands there already is not trained
+again. A sixth is, of each class, digits that stand in a row: docs/log.md says why. The test set is not used.
+"""
+
+import argparse
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from featherweight import data as datasets
+from featherweight.anatomy import dissect
+from featherweight.data import Data
+from featherweight.data.split import mean_and_std
+from featherweight.engine import build
+from featherweight.environment import cores
+from featherweight.recipe import Recipe
+from featherweight.record import percent, write_text
+from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, evaluate, fit
+
+ROOT = Path(__file__).parents[1]
+SIXTHS = 6
+JUDGED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One row of a log."""
+
+    record: str
+    """For which record it was tried."""
+    network: Callable[[], nn.Module]
+    recipe: Recipe
+    seeds: int = 3
+    engine: str = "auto"
+    optimizer: Callable[[State], torch.optim.Optimizer] | None = None
+    """Takes the recipe's place; the recipe's lr and schedule stay in force."""
+    given_up: tuple[int, ...] = field(default=())
+    """Seeds that are left out, where the others had said enough."""
+
+
+def held_out_sixth(labels: Tensor, number: int) -> Tensor:
+    """bool [N], true for sixth `number` (0 to 5) of each class, in the order in which they stand.
+
+    >>> held_out_sixth(torch.tensor([0, 1] * 12), 1).nonzero().flatten().tolist()
+    [4, 5, 6, 7]
+    """
+    out = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero()[:, 0]
+        out[members[number * len(members) // SIXTHS : (number + 1) * len(members) // SIXTHS]] = True
+    return out
+
+
+@cache
+def _mnist() -> Data:
+    return datasets.load("mnist")
+
+
+def without_sixth(number: int) -> Data:
+    """MNIST's training digits without a sixth, which takes the test set's place."""
+    whole = _mnist()
+    out = held_out_sixth(whole.train.labels, number)
+    train = whole.train.take((~out).nonzero()[:, 0])
+    mean, std = mean_and_std(train.images)
+    return replace(whole, train=train, test=whole.train.take(out.nonzero()[:, 0]), mean=mean, std=std)
+
+
+def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
+    """One training, on one thread; its figures over the held-out digits and over its own."""
+    data, device = without_sixth(seed % SIXTHS), torch.device("cpu")
+    recipe = trial.recipe
+    torch.manual_seed(draw_seed(seed, "weights"))
+    network = trial.network()
+    size, macs = sum(p.numel() for p in network.parameters()), dissect(network, (1, 28, 28)).macs
+    state = begin(network, recipe, device, len(data.train))
+    if trial.optimizer:
+        state.optimizer = trial.optimizer(state)
+    engine, judge = (
+        build(
+            trial.engine, net, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28),
+            batch=batch, device=device, threads=1,
+        )
+        for net, batch in ((state.network, recipe.batch), (state.kept, EVALUATION_BATCH))
+    )  # fmt: skip
+    for _ in fit(state, data, recipe, seed, engine, judge):
+        pass
+    own_loss, own = evaluate(judge, data.train, data.mean, data.std)
+    return {
+        "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS, "parameters": size, "macs": macs,
+        "last": round(state.rows[-1].test_accuracy, 2),
+        "worst": round(min(row.test_accuracy for row in state.rows[-JUDGED:]), 2),
+        "loss": round(state.rows[-1].test_loss, 5),
+        "train": round(percent(own, len(data.train)), 3),
+        "train_loss": round(own_loss, 5),
+    }  # fmt: skip
+
+
+def trials_of(path: Path) -> dict[str, Trial]:
+    """What the file defines as `TRIALS`."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader, path
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    trials: dict[str, Trial] = module.TRIALS
+    return trials
+
+
+def _run_of(path: Path, name: str, seed: int) -> dict[str, Any]:
+    return run(name, trials_of(path)[name], seed)
+
+
+def _missing(trials: dict[str, Trial], rows: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
+    done = {(row["trial"], row["seed"]) for row in rows}
+    wanted = [
+        (name, seed) for name, one in trials.items() for seed in range(one.seeds) if seed not in one.given_up
+    ]
+    return [one for one in wanted if one not in done]
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]], order: Sequence[str]) -> None:
+    at = {name: place for place, name in enumerate(order)}
+    ordered = sorted(rows, key=lambda row: (at.get(row["trial"], len(at)), row["seed"]))
+    write_text(path, "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in ordered) + "\n]\n")
+
+
+def table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The rows of a log, one a trial: means over its seeds."""
+    lines = []
+    for name in dict.fromkeys(row["trial"] for row in rows):
+        of_it = [row for row in rows if row["trial"] == name]
+        last, worst, loss, own = (fmean(row[key] for row in of_it) for key in ("last", "worst", "loss", "train"))
+        first = of_it[0]
+        lines.append(
+            f"| `{first['record']}` | {name} | {first['parameters']:,} | {round(first['macs'] / 1000)} k | {len(of_it)}"
+            f" | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
+        )
+    return lines
+
+
+def main() -> None:
+    """Train what is missing, side by side, writing each figure as it comes, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    path = parser.parse_args().file
+    trials, target = trials_of(path), ROOT / "results" / "trials" / f"{path.stem}.json"
+    rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.exists() else []
+    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_run_of, path, *one) for one in _missing(trials, rows)]):
+            rows.append(future.result())
+            _write(target, rows, list(trials))
+            print(json.dumps(rows[-1]), flush=True)
+    print("\n".join(table(rows)))
+
+
+if __name__ == "__main__":
+    main()
