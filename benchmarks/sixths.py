@@ -124,9 +124,7 @@ def _run_of(path: Path, name: str, seed: int) -> dict[str, Any]:
 
 def _missing(trials: dict[str, Trial], rows: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
     done = {(row["trial"], row["seed"]) for row in rows}
-    wanted = [
-        (name, seed) for name, one in trials.items() for seed in range(one.seeds) if seed not in one.given_up
-    ]
+    wanted = [(name, seed) for name, one in trials.items() for seed in range(one.seeds) if seed not in one.given_up]
     return [one for one in wanted if one not in done]
 
 

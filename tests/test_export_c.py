@@ -229,7 +229,7 @@ def test_rows_are_kept_as_long_as_somebody_needs_them() -> None:
 
 
 def test_rows_that_are_used_up_at_once_share_their_places() -> None:
-    """Between the steps 5 x 10, 7 x 8 and, of 1 x 1 convolutions in a row, 6 x 8 and 8 x 8 bytes, the last two apart."""
+    """Between the steps 5 x 10 and 7 x 8 bytes; of 1 x 1 convolutions in a row 6 x 8 and 8 x 8, which are apart."""
     memory = planned(made(source(in_steps(), IN_STEPS_SHAPE, 3), noise(40, IN_STEPS_SHAPE)))
     # Of the first convolution and the second block three rows for the next kernel, of the last convolution two.
     kept = 3 * 10 * 5 + 3 * 10 * 7 + 2 * 8 * 4
