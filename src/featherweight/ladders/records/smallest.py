@@ -4,13 +4,11 @@ Target: fewer than 3,500 parameters, and 99.40 % in each of the last five epochs
 Why: a network that passes once may have been lucky; one that passes on nine seeds of ten is small enough for the
 rule, not for the seed.
 
-Result: 99.43 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.06, worst 99.29).
-Worst of any last 5 epochs 99.29; 5 of 10 within budget. Training images as they are: 99.60 %. Best epoch, which decides
-nothing: 99.46 on average.
+Result: not run yet.
 
-Analysis: It holds 99.40 % on every seed (undecided). Six narrow convolutions tell more than five wider ones and a
-weighted sum over places (opinion). Images are changed less than for f3, and hard digits taken less often: a network
-this small has no room for more (opinion).
+Analysis: It holds 99.40 % on every seed. Convolutions in two steps tell as much with a third of the weights. Padding
+costs no weights, and what sees more places of a larger map averages over more. Images are changed less than for f3, and
+hard digits taken less often: a network this small has no room for more.
 """
 
 from torch import nn
@@ -19,24 +17,25 @@ from featherweight.bar import Bar
 from featherweight.budget import Budget
 from featherweight.claims import Claim, holds, opinion
 from featherweight.experiment import Experiment
-from featherweight.layers import conv_norm_relu
+from featherweight.layers import conv_norm_relu, separable_norm_relu
 from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
 
 
 def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
-    """Two convolutions, a pool at field 5, four more, the average of each channel, and a linear layer."""
+    """A convolution, a pool at field 3, six separable ones, the average of each channel, and a linear layer."""
     # fmt: off
-    return nn.Sequential(             # channels height width field
-        conv_norm_relu(channels, 6),  #  6 26 26  3
-        conv_norm_relu(6, 8),         #  8 24 24  5
-        nn.MaxPool2d(2),              #  8 12 12  6
-        conv_norm_relu(8, 8),         #  8 10 10 10
-        conv_norm_relu(8, 9),         #  9  8  8 14
-        conv_norm_relu(9, 9),         #  9  6  6 18
-        conv_norm_relu(9, 9),         #  9  4  4 22
-        nn.AdaptiveAvgPool2d(1),      #  9  1  1 28
+    return nn.Sequential(                        # channels height width field
+        conv_norm_relu(channels, 12),            # 12 26 26  3
+        nn.MaxPool2d(2),                         # 12 13 13  4
+        separable_norm_relu(12, 18, padding=1),  # 18 13 13  8
+        separable_norm_relu(18, 18, padding=1),  # 18 13 13 12
+        separable_norm_relu(18, 18, padding=1),  # 18 13 13 16
+        separable_norm_relu(18, 18),             # 18 11 11 20
+        separable_norm_relu(18, 18),             # 18  9  9 24
+        separable_norm_relu(18, 20),             # 20  7  7 28
+        nn.AdaptiveAvgPool2d(1),                 # 20  1  1 40
         nn.Flatten(),
-        nn.Linear(9, classes),
+        nn.Linear(20, classes),
     )
     # fmt: on
 
@@ -44,7 +43,7 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
 experiment = Experiment(
     id="smallest",
     parent="f3",
-    title="six narrow convolutions and the average, hard digits more often",
+    title="separable convolutions, padded, and the average; hard digits more often",
     network=network,
     recipe=Recipe(
         epochs=15,
@@ -64,7 +63,8 @@ experiment = Experiment(
     bar=Bar(passed=9),
     claims=(
         Claim("It holds 99.40 % on every seed.", holds(99.4)),
-        opinion("Six narrow convolutions tell more than five wider ones and a weighted sum over places."),
+        opinion("Convolutions in two steps tell as much with a third of the weights."),
+        opinion("Padding costs no weights, and what sees more places of a larger map averages over more."),
         opinion(
             "Images are changed less than for f3, and hard digits taken less often: a network this small has no room"
             " for more."
