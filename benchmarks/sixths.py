@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -139,7 +138,8 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = []
     for name in dict.fromkeys(row["trial"] for row in rows):
         of_it = [row for row in rows if row["trial"] == name]
-        last, worst, loss, own = (fmean(row[key] for row in of_it) for key in ("last", "worst", "loss", "train"))
+        keys = ("last", "worst", "loss", "train")
+        last, worst, loss, own = (sum(row[key] for row in of_it) / len(of_it) for key in keys)
         first = of_it[0]
         lines.append(
             f"| `{first['record']}` | {name} | {first['parameters']:,} | {round(first['macs'] / 1000)} k | {len(of_it)}"

@@ -3,6 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+import torch
+from benchmarks import sixths
+from benchmarks.sixths import held_out_sixth
+from benchmarks.trials.separable import TRIALS
+
+from featherweight import data as datasets
+from featherweight.anatomy import dissect
+from featherweight.recipe import Recipe
 from featherweight.record import read_record
 
 ROOT = Path(__file__).parent.parent
@@ -69,11 +78,15 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
     assert f"harder than the test set, by {harder:.2f} points for `leanest`" in text
 
 
-def test_the_figures_of_sixths_are_those_of_the_trials() -> None:
-    found = json.loads((ROOT / "results" / "trials" / "sixths_holdout.json").read_text())
+@pytest.mark.parametrize(
+    ("section", "file", "count"),
+    [("Records, a sixth held out together", "sixths_holdout", 55), ("Convolutions in two steps", "separable", 29)],
+)
+def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
+    found = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
     trials = list(dict.fromkeys((run["record"], run["trial"]) for run in found))
-    lines = _rows("Records, a sixth held out together")
-    assert len(trials) == len(lines) == 55
+    lines = _rows(section)
+    assert len(trials) == len(lines) == count
     for (record, trial), line in zip(trials, lines, strict=True):
         runs = [run for run in found if (run["record"], run["trial"]) == (record, trial)]
         assert len({run["seed"] for run in runs}) == len(runs) and all(run["block"] == run["seed"] % 6 for run in runs)
@@ -84,6 +97,37 @@ def test_the_figures_of_sixths_are_those_of_the_trials() -> None:
         sizes = [f"{runs[0]['parameters']:,}", f"{round(runs[0]['macs'] / 1000)} k", str(len(runs))]
         expected = [f"`{record}`", trial, *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}", f"{own:.2f}"]
         assert [cell.strip() for cell in line.strip("|").split("|")] == expected
+
+
+def test_the_trials_are_those_that_their_file_defines() -> None:
+    found = json.loads((ROOT / "results" / "trials" / "separable.json").read_text())
+    assert [(name, seed) for name, one in TRIALS.items() for seed in range(one.seeds)] == [
+        (run["trial"], run["seed"]) for run in found
+    ]
+    for name, one in TRIALS.items():
+        network = one.network()
+        costs = {(run["parameters"], run["macs"], run["record"]) for run in found if run["trial"] == name}
+        assert costs == {(sum(p.numel() for p in network.parameters()), dissect(network, (1, 28, 28)).macs, one.record)}
+
+
+def test_a_trial_holds_out_digits_that_stand_in_a_row_in_each_class() -> None:
+    labels = torch.tensor([0, 1, 1] * 12)
+    parts = [held_out_sixth(labels, number) for number in range(6)]
+    assert torch.stack(parts).sum(0).eq(1).all()  # each digit once
+    assert parts[1].nonzero().flatten().tolist() == [6, 7, 8, 9, 10, 11]
+
+
+def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,437 digits, of each class a sixth rounded down at both ends: 1,198 are trained on and 239 held out."""
+    monkeypatch.setattr(sixths, "_mnist", lambda: datasets.load("digits"))
+    network = next(iter(TRIALS.values())).network
+    trial = sixths.Trial(record="r", network=network, recipe=Recipe(epochs=2, lr=0.05, batch=64))
+    row = sixths.run("t", trial, 1)
+    data = sixths.without_sixth(1)
+    assert (row["seed"], row["block"], row["parameters"]) == (1, 1, 3366)
+    assert len(data.train) + len(data.test) == 1437 and abs(len(data.test) - 1437 / 6) <= 5
+    assert 100 >= row["last"] >= row["worst"] > 15 and row["train"] > 15  # chance is 10
+    assert sixths.run("t", trial, 1) == row
 
 
 def test_what_is_said_of_f3_s_stopped_attempt_is_what_its_records_say() -> None:

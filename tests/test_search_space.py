@@ -175,3 +175,12 @@ def test_the_spaces_of_the_package_propose_within_and_over_their_budgets(name: s
         except UsageError as problem:
             assert "cannot take images" in str(problem)
     assert len(keys) == 12 and within >= 2
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_page_says_the_limits_of_each_space(name: str) -> None:
+    budget = find_space(name).budget
+    macs = f" and {budget.macs:,} MACs" if budget.macs else ""
+    limits = f"fewer than {budget.parameters:,} parameters{macs}, at most {budget.epochs} epochs"
+    page = (Path(__file__).parent.parent / "docs" / "search.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith(f"| `{name}` |") and line.endswith(f"| {limits} |")]

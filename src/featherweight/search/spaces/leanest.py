@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 def propose(trial: "optuna.Trial") -> Proposal:
     """A narrow first layer of 3 or 5 pixels and a pool; then two to five convolutions, with another pool or not."""
     depth = trial.suggest_int("depth", 3, 6)
+    separable = trial.suggest_categorical("separable", [True, False])
+    kind, most = ("separable width", 40) if separable else ("width", 24)
     widths = [
         trial.suggest_int("first width", 2, 8),
-        *(trial.suggest_int(f"width {number}", 6, 24) for number in range(2, depth + 1)),
+        *(trial.suggest_int(f"{kind} {number}", 6, most) for number in range(2, depth + 1)),
     ]
     second = trial.suggest_int("second pool after", 1, 3)  # 1: there is no second one
     first_kernel = trial.suggest_categorical("first kernel", [3, 5])
@@ -26,6 +28,7 @@ def propose(trial: "optuna.Trial") -> Proposal:
             widths,
             pool_after=sorted({1, second}),
             kernels=[first_kernel, *[3] * (depth - 1)],
+            separable=separable,
             map_side=side if weighed and side > 1 else 0,
         ),
         recipe=Recipe(

@@ -1,4 +1,4 @@
-"""As few parameters as can still be accurate: narrow stacks of 3 x 3 convolutions with one pool or two."""
+"""As few parameters as can still be accurate: narrow stacks of 3 x 3 convolutions, whole or in two steps."""
 
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,24 @@ if TYPE_CHECKING:
 
 
 def propose(trial: "optuna.Trial") -> Proposal:
-    """Four to seven convolutions of 4 to 14 channels, how the last map ends, how hard images are changed, the rate."""
-    depth = trial.suggest_int("depth", 4, 7)
-    widths = [trial.suggest_int(f"width {number}", 4, 14) for number in range(1, depth + 1)]
-    first = trial.suggest_int("pool after", 1, 3)
+    """Four to eight convolutions, how many of them are padded, how the last map ends, how hard images are changed."""
+    depth = trial.suggest_int("depth", 4, 8)
+    separable = trial.suggest_categorical("separable", [True, False])
+    kind, most = ("separable width", 24) if separable else ("width", 14)
+    widths = [
+        trial.suggest_int("first width", 4, 14),
+        *(trial.suggest_int(f"{kind} {number}", 4, most) for number in range(2, depth + 1)),
+    ]
+    first, padded = trial.suggest_int("pool after", 1, 3), trial.suggest_int("padded", 0, 4)
     end = trial.suggest_categorical("end", ["average", "second pool", "weighed places"])
-    side = (28 - 2 * first) // 2 - 2 * (depth - first)
+    pads = [int(first < number <= first + padded) for number in range(1, depth + 1)]
+    side = (28 - 2 * first) // 2 - 2 * (depth - first - sum(pads))
     return Proposal(
         network=stack(
             widths,
             pool_after=[first, first + 2] if end == "second pool" and first + 2 < depth else [first],
+            padding=pads,
+            separable=separable,
             map_side=side if end == "weighed places" and side > 1 else 0,
         ),
         recipe=Recipe(

@@ -1,0 +1,137 @@
+"""Convolutions in two steps, a kernel for each channel and then sums of channels, in place of whole ones.
+
+`s` marks them and `p` padding by a pixel; "P" is a pool. Recipes are those of `smallest` and `f3` unless said
+otherwise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from benchmarks.sixths import Trial
+from benchmarks.trials.soap import soap
+from featherweight.layers import separable_norm_relu
+from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
+
+SMALLEST = Recipe(
+    epochs=15, batch=64, lr=0.2, weight_decay=2e-4, schedule=OneCycle(peak_at=0.15), hard=HardExamples(factor=5),
+    augment=Augment(rotate_deg=8, shift_px=2.2, scale=0.1, shear=0.1, elastic_px=0.4, elastic_cells=6),
+    plain_epochs=2, average=0.998,
+)  # fmt: skip
+F3 = replace(SMALLEST, augment=replace(SMALLEST.augment, elastic_px=0.6), hard=HardExamples(factor=10))
+
+Block = Callable[[int, int, int], Sequence[nn.Module]]
+"""(inputs, outputs, padding) -> the layers of a convolution."""
+
+
+def whole(inputs: int, outputs: int, padding: int, activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+    """One 3 x 3 convolution, its norm and its activation."""
+    kernel = nn.Conv2d(inputs, outputs, 3, padding=padding, bias=False)
+    return [kernel, nn.BatchNorm2d(outputs), activation()]
+
+
+def smooth(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
+    """The same with SiLU."""
+    return whole(inputs, outputs, padding, nn.SiLU)
+
+
+def separable(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
+    """The project's block."""
+    return list(separable_norm_relu(inputs, outputs, padding=padding))
+
+
+def normed(inputs: int, outputs: int, padding: int, activation: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+    """The two steps with a norm between."""
+    first, second, norm, _ = separable_norm_relu(inputs, outputs, padding=padding)
+    return [first, nn.BatchNorm2d(inputs), second, norm, activation()]
+
+
+def normed_smooth(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
+    """The same with SiLU."""
+    return normed(inputs, outputs, padding, nn.SiLU)
+
+
+def turned(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
+    """Sums of channels first, then the kernels (Haase and Amthor, "Blueprint Separable Convolutions", 2020)."""
+    sums = nn.Conv2d(inputs, outputs, 1, bias=False)
+    kernels = nn.Conv2d(outputs, outputs, 3, padding=padding, groups=outputs, bias=False)
+    return [sums, kernels, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def doubled(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
+    """Two kernels for each channel."""
+    kernels = nn.Conv2d(inputs, 2 * inputs, 3, padding=padding, groups=inputs, bias=False)
+    return [kernels, nn.Conv2d(2 * inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def network(widths: str, block: Block = separable, first: Block = whole) -> Callable[[], nn.Sequential]:
+    """What makes the network of these widths: `12-P-16p-16` is a convolution, a pool, a padded block and another."""
+
+    def make() -> nn.Sequential:
+        layers: list[nn.Module] = []
+        before = 1
+        for part in widths.split("-"):
+            if part == "P":
+                layers.append(nn.MaxPool2d(2))
+            else:
+                width = int(part.removesuffix("p"))
+                layers += (block if layers else first)(before, width, int(part.endswith("p")))
+                before = width
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 10))
+
+    return make
+
+
+def _small(widths: str, block: Block = separable, first: Block = whole, **changed: object) -> Trial:
+    return _trial("smallest", SMALLEST, network(widths, block, first), changed)
+
+
+def _f3(widths: str, block: Block = separable, **changed: object) -> Trial:
+    return _trial("f3", F3, network(widths, block), changed)
+
+
+def _leanest(widths: str, **changed: object) -> Trial:
+    return _trial("leanest", SMALLEST, network(widths), changed)
+
+
+def _trial(record: str, recipe: Recipe, made: Callable[[], nn.Module], changed: dict[str, object]) -> Trial:
+    """A trial; what is changed is either its own (`seeds`, `optimizer`) or the recipe's."""
+    own = {name: changed.pop(name) for name in ("seeds", "optimizer") if name in changed}
+    return Trial(record=record, network=made, recipe=replace(recipe, **changed), **own)  # type: ignore[arg-type]
+
+
+NARROW = "6-8-P-8-9-9-9"
+SIX = "12-16-P-16-20-20-20"
+
+TRIALS = {
+    "6-8-P-8-9-9-9, average: the `smallest` before": _small(NARROW, whole),
+    "that, 30 epochs: more than the rule allows": _small(NARROW, whole, epochs=30),
+    "15 epochs, SiLU in place of ReLU": _small(NARROW, smooth, smooth),
+    "ReLU, SOAP at rate 0.003": _small(NARROW, whole, lr=0.003, optimizer=soap()),
+    "SOAP at rate 0.006": _small(NARROW, whole, lr=0.006, optimizer=soap()),
+    "SOAP at rate 0.012": _small(NARROW, whole, lr=0.012, optimizer=soap(), seeds=2),
+    "12-s16-P-s16-s20-s20-s20, a norm between the two steps": _small(SIX, normed),
+    "that, SiLU in place of ReLU": _small(SIX, normed_smooth, smooth),
+    "that, ReLU, SOAP at rate 0.006": _small(SIX, normed, lr=0.006, optimizer=soap()),
+    "12-s16p-s16-P-s16-s20-s20-s20, a norm between": _small("12-16p-16-P-16-20-20-20", normed, seeds=2),
+    "12-s16-P-s16-s20-s20-s20, nothing between": _small(SIX),
+    "that, sums of channels first": _small(SIX, turned),
+    "8-s12-P-s12-s14-s14-s14, two kernels a channel": _small("8-12-P-12-14-14-14", doubled),
+    "10-s12-P-s12-s14-s14-s16": _small("10-12-P-12-14-14-16"),
+    "12-s16-P-s16p-s16-s16-s16-s16": _small("12-16-P-16p-16-16-16-16"),
+    "12-s16p-s16-P-s16-s20-s20-s20": _small("12-16p-16-P-16-20-20-20", seeds=2),
+    "12-s16-P-s16p-s16p-s20-s20-s20-s20": _small("12-16-P-16p-16p-20-20-20-20"),
+    "12-P-s16p-s16p-s16p-s16-s16-s16": _small("12-P-16p-16p-16p-16-16-16"),
+    "12-P-s16p-s16p-s16p-s16p-s16-s16": _small("12-P-16p-16p-16p-16p-16-16"),
+    "12-P-s16p-s16p-s18-s18-s20-s20": _small("12-P-16p-16p-18-18-20-20"),
+    "12-P-s18p-s18p-s18p-s18-s18-s20: **chosen** for `smallest`": _small("12-P-18p-18p-18p-18-18-20"),
+    "8-P-9p-10-12-13-14-15, average: `f3` as it is": _f3("8-P-9p-10-12-13-14-15", whole),
+    "that, SOAP at rate 0.006": _f3("8-P-9p-10-12-13-14-15", whole, lr=0.006, optimizer=soap()),
+    "16-P-s26p-s26p-s26p-s26p-s26-s26-s30": _f3("16-P-26p-26p-26p-26p-26-26-30"),
+    "16-P-s24p-s24p-s26-s26-s28-s30-s32": _f3("16-P-24p-24p-26-26-28-30-32"),
+    "16-P-s24p-s24p-s26-s28-s30-s34-s36": _f3("16-P-24p-24p-26-28-30-34-36"),
+    "14-P-s24p-s24p-s24p-s24-s26-s28-s30-s32": _f3("14-P-24p-24p-24p-24-26-28-30-32"),
+    "16-P-s24p-s24p-s24p-s26-s28-s32-s36": _f3("16-P-24p-24p-24p-26-28-32-36"),
+    "6-P-s14-s18-s20-s24; recipe of `smallest`": _leanest("6-P-14-18-20-24"),
+}
