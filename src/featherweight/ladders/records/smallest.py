@@ -4,11 +4,13 @@ Target: fewer than 3,500 parameters, and 99.40 % in each of the last five epochs
 Why: a network that passes once may have been lucky; one that passes on nine seeds of ten is small enough for the
 rule, not for the seed.
 
-Result: not run yet.
+Result: 99.52 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.05, worst 99.45).
+Worst of any last 5 epochs 99.44; 10 of 10 within budget. Training images as they are: 99.76 %. Best epoch, which
+decides nothing: 99.58 on average.
 
-Analysis: It holds 99.40 % on every seed. Convolutions in two steps tell as much with a third of the weights. Padding
-costs no weights, and what sees more places of a larger map averages over more. Images are changed less than for f3, and
-hard digits taken less often: a network this small has no room for more.
+Analysis: It holds 99.40 % on every seed (borne out). Convolutions in two steps tell as much with a third of the weights
+(opinion). Padding costs no weights, and what sees more places of a larger map averages over more (opinion). Images are
+changed less than for f3, and hard digits taken less often: a network this small has no room for more (opinion).
 """
 
 from torch import nn
