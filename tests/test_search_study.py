@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 from featherweight.anatomy import dissect
 from featherweight.data import load
@@ -209,6 +210,38 @@ def test_a_study_of_something_else_is_not_joined(tmp_path: Path, change: dict[st
     with pytest.raises(UsageError, match=f"The study 'bars' in .*study.journal {sentence}|is of {sentence}"):
         made(job(tmp_path, **given))
     assert open_study(begun.job, about(begun.space, begun.data, begun.job)).user_attrs == begun.study.user_attrs
+
+
+def test_workers_that_begin_an_empty_data_base_together_wait_for_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower one finds tables that it was about to make; whatever else a data base says is told at once."""
+    told = ["Table 'studies' already exists", "UNIQUE constraint failed: alembic_version", "no such host"]
+    make, tries = optuna.storages.RDBStorage, []
+
+    def other_was_first(url: str, **settings: Any) -> Any:
+        tries.append(url)
+        if told:
+            raise OperationalError("CREATE TABLE studies", None, Exception(told.pop(0)))
+        return make(url, **settings)
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", other_was_first)
+    monkeypatch.setattr(study.random, "uniform", lambda low, high: 0.0)
+    with pytest.raises(UsageError, match="no such host"):
+        study.storage_of(f"sqlite:///{tmp_path}/study.db")
+    assert len(tries) == 3
+    told[:] = ["relation already exists"] * 2
+    assert isinstance(study.storage_of(f"sqlite:///{tmp_path}/study.db"), make) and len(tries) == 6
+    told[:] = ["relation already exists"] * 9
+    with pytest.raises(UsageError, match="already exists"):
+        study.storage_of(f"sqlite:///{tmp_path}/study.db")
+    assert len(tries) == 6 + study.FIRST_TRIES
+
+
+def test_a_password_is_not_told() -> None:
+    with pytest.raises(UsageError, match=r"The storage nothing://me:\*\*\*@here/it cannot be used") as problem:
+        study.storage_of("nothing://me:secret@here/it")
+    assert "secret" not in str(problem.value)
 
 
 def test_storages_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from featherweight.search.crew import Look, Search, carry_out
 from featherweight.search.outcome import BEST, Entry, entries, front, table
 from featherweight.search.picture import draw
 from featherweight.search.source import require_writable, write_experiment
-from featherweight.search.study import Standing, end_of, standing
+from featherweight.search.study import Standing, end_of, shown, standing
 from featherweight.verdicts import print_table
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def introduction(search: Search) -> list[str]:
     )
     now = standing(search.study)
     taken_up = f", {now.ended} of {job.trials} trials done" if now.ended else ""
-    return [line for line in (data.note, what, how, f"study {job.name} in {job.storage}{taken_up}") if line]
+    return [line for line in (data.note, what, how, f"study {job.name} in {shown(job.storage)}{taken_up}") if line]
 
 
 def counts_sentence(now: Standing) -> str:
@@ -109,7 +109,7 @@ def document(search: Search, found: list[Entry], best: Path | None, picture: Pat
     now = standing(search.study)
     return {
         "study": search.job.name,
-        "storage": search.job.storage,
+        "storage": shown(search.job.storage),
         **search.study.user_attrs["about"],
         "counts": {**vars(now), "ended": now.ended},
         "best": found[0].to_json() if found else None,

@@ -6,6 +6,8 @@ became of it, `result` its figures. All else is Optuna's.
 
 import json
 import logging
+import random
+import re
 import time
 import warnings
 from collections import Counter
@@ -31,6 +33,8 @@ WARM_UP = 30
 """Percent of a trial's epochs before it can be stopped: earlier, the rate still rises and order means little."""
 ABOUT_SECONDS = 5.0
 """Whoever makes a study says what it is of at once; this long is waited for that."""
+FIRST_TRIES = 5
+"""So often an empty data base is opened: of several workers that begin it together, one makes its tables first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class Job:
 
     space: str
     storage: str
-    """A journal's file, or the URL of a data base."""
+    """A journal's file, or the URL of a data base, which may hold a password: `shown` is for people."""
     name: str
     """Of the study within the storage."""
     trials: int
@@ -78,8 +82,18 @@ def reachable(storage: str) -> Iterator[None]:
     except Exception as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise UsageError(
-            f"The storage {storage} cannot be used ({first}); name a file, or a data base's URL."
+            f"The storage {shown(storage)} cannot be used ({first.replace(storage, shown(storage))}); name a file, or a"
+            " data base's URL."
         ) from None
+
+
+def shown(storage: str) -> str:
+    """The storage without its password.
+
+    >>> shown("postgresql://me:secret@host/studies"), shown("runs/search/bars.journal")
+    ('postgresql://me:***@host/studies', 'runs/search/bars.journal')
+    """
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)
 
 
 def storage_of(where: str) -> "optuna.storages.BaseStorage":
@@ -91,19 +105,34 @@ def storage_of(where: str) -> "optuna.storages.BaseStorage":
     """
     import os
 
-    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
     with reachable(where):
         if "://" in where:
-            patient = {"connect_args": {"timeout": 60}} if where.startswith("sqlite") else {}
-            return RDBStorage(where, engine_kwargs=patient)
+            return _data_base(where)
         path = Path(where)
         path.parent.mkdir(parents=True, exist_ok=True)
         _require_journal(path)
         lock = JournalFileOpenLock(where) if os.name == "nt" else JournalFileSymlinkLock(where)
         _cut_torn_line(path, lock)
         return JournalStorage(JournalFileBackend(where, lock_obj=lock))
+
+
+def _data_base(url: str) -> "optuna.storages.BaseStorage":
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import DBAPIError
+
+    patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    for left in reversed(range(FIRST_TRIES)):
+        try:
+            return RDBStorage(url, engine_kwargs=patient)
+        except DBAPIError as problem:
+            told = str(problem).lower()
+            if not left or not ("exist" in told or "duplicate" in told or "unique" in told):
+                raise
+            time.sleep(random.uniform(0.1, 0.5))
+    raise AssertionError("the last try returns or raises")
 
 
 def _require_journal(path: Path) -> None:
@@ -165,15 +194,15 @@ def _require_same(study: "optuna.Study", expected: dict[str, Any], job: Job) -> 
     until = time.monotonic() + ABOUT_SECONDS
     while "about" not in (attributes := study.user_attrs) and time.monotonic() < until:
         time.sleep(0.1)
-    where = f"The study {job.name!r} in {job.storage}"
+    where = f"The study {job.name!r} in {shown(job.storage)}"
     elsewhere = "give --name for a study of its own"
     if "about" not in attributes:
         raise UsageError(f"{where} is not one of `featherweight search`; {elsewhere}.")
     known, given = attributes["about"], json.loads(json.dumps(expected))
     for what, value in given.items():
         if known.get(what) != value:
-            shown = "" if "'s " in what else f" ({known.get(what)}, and not {value})"
-            raise UsageError(f"{where} is of another {what}{shown}; {elsewhere}, or go on with what it is of.")
+            difference = "" if "'s " in what else f" ({known.get(what)}, and not {value})"
+            raise UsageError(f"{where} is of another {what}{difference}; {elsewhere}, or go on with what it is of.")
 
 
 def quiet() -> None:
