@@ -104,13 +104,10 @@ def _stages(network: FixedPoint) -> list[Sequence[Any]]:
 
 
 def _shape(stage: Stage, channels: int) -> Sequence[Any]:
-    """From `groups` on. Without padding and groups, a kernel's whole row lies in one run."""
+    """From `groups` on."""
     step = stage.step
     rows, columns = step.kernel
-    top, left, _, right = step.pad
-    inputs = channels // step.groups
-    whole = step.groups == 1 and left == right == 0
-    parts, run = (1, columns * inputs) if whole else (columns, inputs)
-    outputs = len(stage.weights) // step.groups
-    return (step.groups, outputs, parts, run, step.other, _KINDS[step.kind], rows, columns, *step.stride, top, left,
+    top, left, *_ = step.pad
+    outputs, inputs = len(stage.weights) // step.groups, channels // step.groups
+    return (step.groups, outputs, inputs, step.other, _KINDS[step.kind], rows, columns, *step.stride, top, left,
             stage.pad_value, stage.before, stage.after)  # fmt: skip
