@@ -3,12 +3,10 @@
 Target: 99.62 % at the last epoch on average over ten seeds, with fewer than 20,000 parameters in fewer than 20 epochs.
 Why: the relaxed rule leaves room for a network in which training, not width, is the limit.
 
-Result: 99.66 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.03, worst 99.60).
-Worst of any last 5 epochs 99.55; 10 of 10 within budget. Training images as they are: 99.94 %. Best epoch, which
-decides nothing: 99.69 on average.
+Result: not run yet.
 
-Analysis: It holds 99.40 % on every seed (borne out). It beats f3 (borne out). Width buys less than epochs do (opinion).
-Taking digits that are not learned yet more often is worth as much as the width (opinion).
+Analysis: It holds 99.40 % on every seed. It beats f3. Convolutions in two steps leave room for twice the width. Taking
+digits that are not learned yet more often is worth as much as the width.
 """
 
 from torch import nn
@@ -17,24 +15,25 @@ from featherweight.bar import Bar
 from featherweight.budget import Budget
 from featherweight.claims import Claim, beats_parent, holds, opinion
 from featherweight.experiment import Experiment
-from featherweight.layers import conv_norm_relu
+from featherweight.layers import conv_norm_relu, separable_norm_relu
 from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
 
 
 def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
-    """Two convolutions, a pool at field 5, four more, the average of each channel, and a linear layer."""
+    """A convolution, a pool at field 3, six separable ones, the average of each channel, and a linear layer."""
     # fmt: off
-    return nn.Sequential(              # channels height width field
-        conv_norm_relu(channels, 10),  # 10 26 26  3
-        conv_norm_relu(10, 16),        # 16 24 24  5
-        nn.MaxPool2d(2),               # 16 12 12  6
-        conv_norm_relu(16, 20),        # 20 10 10 10
-        conv_norm_relu(20, 24),        # 24  8  8 14
-        conv_norm_relu(24, 24),        # 24  6  6 18
-        conv_norm_relu(24, 24),        # 24  4  4 22
-        nn.AdaptiveAvgPool2d(1),       # 24  1  1 28
+    return nn.Sequential(                        # channels height width field
+        conv_norm_relu(channels, 24),            # 24 26 26  3
+        nn.MaxPool2d(2),                         # 24 13 13  4
+        separable_norm_relu(24, 48, padding=1),  # 48 13 13  8
+        separable_norm_relu(48, 48, padding=1),  # 48 13 13 12
+        separable_norm_relu(48, 48, padding=1),  # 48 13 13 16
+        separable_norm_relu(48, 52),             # 52 11 11 20
+        separable_norm_relu(52, 56),             # 56  9  9 24
+        separable_norm_relu(56, 60),             # 60  7  7 28
+        nn.AdaptiveAvgPool2d(1),                 # 60  1  1 40
         nn.Flatten(),
-        nn.Linear(24, classes),
+        nn.Linear(60, classes),
     )
     # fmt: on
 
@@ -42,7 +41,7 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
 experiment = Experiment(
     id="relaxed",
     parent="f3",
-    title="wider and longer, hard digits more often, under the relaxed rule",
+    title="separable convolutions, wider and longer, under the relaxed rule",
     network=network,
     recipe=Recipe(
         epochs=19,
@@ -63,7 +62,7 @@ experiment = Experiment(
     claims=(
         Claim("It holds 99.40 % on every seed.", holds(99.4)),
         Claim("It beats f3.", beats_parent()),
-        opinion("Width buys less than epochs do."),
+        opinion("Convolutions in two steps leave room for twice the width."),
         opinion("Taking digits that are not learned yet more often is worth as much as the width."),
     ),
 )
