@@ -130,6 +130,13 @@ def test_each_hard_kind_says_what_was_written() -> None:
         assert np.ptp(np.asarray(image)) > 40, kind
 
 
+@pytest.mark.parametrize("side", [60, 300, 900])
+def test_a_line_of_one_pixel_is_ink(side: int, tmp_path: Path) -> None:
+    page = Image.new("L", (side, side), 255)
+    ImageDraw.Draw(page).ellipse([side * 0.3, side * 0.2, side * 0.65, side * 0.8], outline=0)
+    assert names(1 - np.asarray(page) / 255, tmp_path) == "0"
+
+
 def test_a_1_that_skips_is_one_digit_and_two_lines_are_not(tmp_path: Path) -> None:
     page = Image.new("L", (300, 300), 255)
     pen = ImageDraw.Draw(page)

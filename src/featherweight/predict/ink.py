@@ -68,7 +68,7 @@ def _sized(pixels: NDArray[np.uint8]) -> tuple[Floats, float]:
     if scale == 1:
         return pixels.astype(np.float32), 1.0
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    how = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC  # BOX would break thin lines
     return np.asarray(Image.fromarray(pixels).resize(size, how), dtype=np.float32), float(scale)
 
 

@@ -68,7 +68,7 @@ def segments(ink: Ink) -> list[Segment]:
     labels, count = ndimage.label(contrast > high * 0.66, np.ones((3, 3)))
     if not count:
         return []
-    pieces = pieces_of(contrast, labels, high, count)
+    pieces = pieces_of(contrast, labels, high, count, ink.drawn)
     everything = pieces = without_outer(without_frames(pieces, labels), contrast.shape)
     pieces = without_surroundings(pieces, contrast.shape, ink.drawn)
     if not pieces:
