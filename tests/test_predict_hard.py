@@ -8,9 +8,12 @@ from benchmarks.wild.drawings import HARD
 from benchmarks.wild.glyphs import drawn, from_style
 from benchmarks.wild.hands import Writer, beside
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from featherweight.predict import predict
 from featherweight.predict.lines import STEEPEST, _along, without_lines
+from featherweight.predict.otsu import parting
+from featherweight.predict.sheet import sheet_alone
 from featherweight.predict.touching import apart
 from featherweight.predict.views import upright, views
 
@@ -150,6 +153,36 @@ def test_a_1_that_skips_is_one_digit_and_two_lines_are_not(tmp_path: Path) -> No
     assert names(lines, tmp_path) == "35"
 
 
+def sheet_on_table(rng: np.random.Generator, digit: int) -> np.ndarray:
+    """A photo of a sheet that is seen at a slant, on a table with a grain: uint8 [300 400 3]."""
+    y, x = np.mgrid[0:300, 0:400]
+    grain = ndimage.gaussian_filter(rng.normal(0, 1, (300, 400)), (1, 30))
+    photo = np.array([95, 65, 40]) * (1 + 0.25 * grain / grain.std())[..., None]
+    photo[(x > 60 + 0.3 * y) & (y > 30 - 0.05 * x) & (x < 395 - 0.1 * y)] = 225
+    ink = ink_of(digit, 60, 4)
+    photo[110:, 260:][: ink.shape[0], : ink.shape[1]] *= 1 - 0.8 * ink[..., None]
+    return np.clip(photo + rng.normal(0, 3, photo.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("digit", [1, 2, 3, 4, 6, 7])
+def test_a_table_around_the_sheet_is_no_ink(digit: int, tmp_path: Path) -> None:
+    photo = sheet_on_table(np.random.default_rng(digit), digit)
+    alone = sheet_alone(photo.astype(np.float32))
+    assert alone is not None and (alone[:, :50].mean(2) > 190).all()
+    assert (alone[100:180, 250:320] == photo[100:180, 250:320]).all()
+    Image.fromarray(photo).save(tmp_path / "table.png")
+    [found] = predict([str(tmp_path / "table.png")])
+    assert "".join(one.name for one in found.digits) == str(digit)
+
+
+def test_shadows_end_no_sheet() -> None:
+    """A soft one, and one that is sharp but leaves as much light as shadows do."""
+    across = np.arange(400)[None] * np.ones((300, 1))
+    for dark, width in ((0.3, 60.0), (0.7, 1.0)):
+        light = dark + (1 - dark) / (1 + np.exp((150 - across) / width))
+        assert sheet_alone((220 * light[..., None] * np.ones(3)).astype(np.float32)) is None
+
+
 @pytest.mark.parametrize("digit", [1, 2, 3, 4, 8])
 def test_the_circle_around_a_digit_is_no_digit(digit: int, tmp_path: Path) -> None:
     ink = ink_of(digit)
@@ -212,3 +245,9 @@ def test_a_1_that_reaches_the_edge_beside_another_digit_stays(tmp_path: Path) ->
     ink[0:140, 50:60] = 1
     ink[8:, 110:][: seven.shape[0], : seven.shape[1]] = seven
     assert names(ink, tmp_path) == "17"
+
+
+def test_two_classes_are_parted_where_they_differ_most() -> None:
+    values = np.r_[np.full(30, 0.2), np.full(50, 0.3), np.full(20, 0.9)]
+    assert 0.3 < parting(values) <= 0.9
+    assert parting(np.full(7, 3.0)) == pytest.approx(3, abs=0.5)
