@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from featherweight.predict import predict
+from featherweight.predict.ink import _darkness
 from featherweight.predict.lines import STEEPEST, _along, without_lines
 from featherweight.predict.otsu import parting
 from featherweight.predict.sheet import sheet_alone
@@ -245,6 +246,13 @@ def test_a_1_that_reaches_the_edge_beside_another_digit_stays(tmp_path: Path) ->
     ink[0:140, 50:60] = 1
     ink[8:, 110:][: seven.shape[0], : seven.shape[1]] = seven
     assert names(ink, tmp_path) == "17"
+
+
+def test_a_dim_photo_of_paper_is_no_board() -> None:
+    ink = np.pad(ink_of(6, 120, 16), 60)[..., None] * np.ones(3)
+    noise = np.random.default_rng(6).normal(0, 3, ink.shape)
+    assert _darkness((30 * (1 - 0.6 * ink) + noise).clip(0, 255).astype(np.float32)) > 0.5
+    assert _darkness((45 + 185 * ink + noise).clip(0, 255).astype(np.float32)) < -0.5
 
 
 def test_two_classes_are_parted_where_they_differ_most() -> None:

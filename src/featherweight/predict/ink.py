@@ -116,7 +116,8 @@ def _darkness(image: Floats) -> float:
     window = max(3, round(0.22 * min(small.shape)) | 1)
     beyond = (small - ndimage.median_filter(small, window, mode="nearest")) ** 3
     tail = float(beyond.sum() / max(float(np.abs(beyond).sum()), 1e-6))
-    return PAPER * (float(np.median(small)) / 128 - 1) - tail
+    # What is white depends on the exposure.
+    return PAPER * (2 * float(np.median(small)) / max(float(np.quantile(small, 0.999)), 1.0) - 1) - tail
 
 
 def _reduced(plane: Floats, side: int) -> Floats:
