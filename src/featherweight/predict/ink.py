@@ -9,6 +9,8 @@ from PIL import Image
 from scipy import ndimage
 
 from featherweight.predict.lines import without_lines
+from featherweight.predict.otsu import parting
+from featherweight.predict.sheet import sheet_alone
 
 Floats = NDArray[np.float32]
 
@@ -50,6 +52,14 @@ def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
         yield from _inks((colour - image) / np.float32(255), drawn=True, scale=scale, trust=(1.0, 0.8)[place])
     if colours:
         return
+    sheet = sheet_alone(image)
+    if sheet is not None:
+        yield from _photo_inks(sheet, scale)
+    yield from _photo_inks(image, scale)
+
+
+def _photo_inks(image: Floats, scale: float) -> Iterator[Ink]:
+    """Of a photo, its ink on either side of its paper's brightness, by each window."""
     darkness = _darkness(image)
     doubt = OTHER_SIDE + (1 - OTHER_SIDE) * 0.9 * max(0.0, 1 - abs(darkness))
     for inverted in (darkness < 0, darkness >= 0):
@@ -68,7 +78,7 @@ def _sized(pixels: NDArray[np.uint8]) -> tuple[Floats, float]:
     if scale == 1:
         return pixels.astype(np.float32), 1.0
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    how = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC  # BOX would break thin lines
     return np.asarray(Image.fromarray(pixels).resize(size, how), dtype=np.float32), float(scale)
 
 
@@ -106,7 +116,8 @@ def _darkness(image: Floats) -> float:
     window = max(3, round(0.22 * min(small.shape)) | 1)
     beyond = (small - ndimage.median_filter(small, window, mode="nearest")) ** 3
     tail = float(beyond.sum() / max(float(np.abs(beyond).sum()), 1e-6))
-    return PAPER * (float(np.median(small)) / 128 - 1) - tail
+    # What is white depends on the exposure.
+    return PAPER * (2 * float(np.median(small)) / max(float(np.quantile(small, 0.999)), 1.0) - 1) - tail
 
 
 def _reduced(plane: Floats, side: int) -> Floats:
@@ -197,11 +208,4 @@ def _level(contrast: Floats, floor: float) -> float | None:
     beyond = contrast[contrast > floor]
     if len(beyond) < 12:
         return None
-    counts, edges = np.histogram(beyond, 64)
-    middles = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)[:-1]
-    above = len(beyond) - below
-    sums = np.cumsum(counts * middles)
-    apart = sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    cut = edges[1 + int(np.argmax(below * above * apart**2))]
-    return float(beyond[beyond >= cut].mean())
+    return float(beyond[beyond >= parting(beyond)].mean())

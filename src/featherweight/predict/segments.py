@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from featherweight.predict.ink import Ink
+from featherweight.predict.pieces import Piece, pieces_of, without_frames, without_outer, without_surroundings
 
 Floats = NDArray[np.float32]
 
@@ -14,8 +15,8 @@ INKED = 0.45
 """A place is ink from this part of the ink's level on; what is connected to it at two thirds of that is too."""
 SMALLEST, SMALLEST_DRAWN, SMALLEST_PX = 0.02, 0.008, 5
 """No digit is smaller than this part of the longer side of a photo or of a drawing, or than so many of its pixels."""
-RIM, SIDES = 0.08, 0.7
-"""A frame has ink this near to each side of its box, in parts of that side, along so much of it; a 0 along half."""
+CORNERS = 0.2
+"""Of the taller one's height: pieces that are corner to corner and nearer than this are one stroke that skipped."""
 SURROUNDINGS = 0.04
 """In a photo, what covers more of the picture's edges is a desk or a shadow."""
 
@@ -60,42 +61,6 @@ class Segment:
         return self.left + self.width
 
 
-@dataclass(kw_only=True)
-class _Piece:
-    labels: list[int]
-    top: int
-    left: int
-    bottom: int
-    right: int
-    mass: float
-    edges: int = 0
-    peak: float = 0.0
-    border: float = 0.0
-    frame: bool = False
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-    def joined(self, other: "_Piece") -> "_Piece":
-        """Both as one piece, in the box around them."""
-        return _Piece(
-            labels=self.labels + other.labels,
-            top=min(self.top, other.top),
-            left=min(self.left, other.left),
-            bottom=max(self.bottom, other.bottom),
-            right=max(self.right, other.right),
-            mass=self.mass + other.mass,
-            edges=max(self.edges, other.edges),
-            peak=max(self.peak, other.peak),
-            border=self.border + other.border,
-        )
-
-
 def segments(ink: Ink) -> list[Segment]:
     """The digits of a reading, in the order in which they are read; none where there is nothing but specks."""
     contrast = ink.contrast
@@ -103,14 +68,14 @@ def segments(ink: Ink) -> list[Segment]:
     labels, count = ndimage.label(contrast > high * 0.66, np.ones((3, 3)))
     if not count:
         return []
-    everything = pieces = _pieces(contrast, labels, high, count)
-    everything = pieces = _without_frames(pieces)
-    pieces = _without_surroundings(pieces, contrast.shape, ink.drawn)
+    pieces = pieces_of(contrast, labels, high, count, ink.drawn)
+    everything = pieces = without_outer(without_frames(pieces, labels), contrast.shape)
+    pieces = without_surroundings(pieces, contrast.shape, ink.drawn)
     if not pieces:
         return []
     pieces = _without_specks(pieces)
     least = max(SMALLEST_PX * ink.scale, (SMALLEST_DRAWN if ink.drawn else SMALLEST) * max(contrast.shape))
-    if max(max(piece.height, piece.width) for piece in pieces) < least:
+    if max(piece.longer for piece in pieces) < least:
         return []
     # Ink that is left out counts, but a photo's surroundings are no ink.
     total = sum(piece.mass for piece in everything if ink.drawn or piece.border < SURROUNDINGS)
@@ -120,89 +85,19 @@ def segments(ink: Ink) -> list[Segment]:
     return [_segment(piece, labels, contrast, total, darkest) for line in lines for piece in line]
 
 
-def _pieces(contrast: Floats, labels: NDArray[np.int32], high: float, count: int) -> list[_Piece]:
-    """Every connected piece that has real ink in it."""
-    index = np.arange(1, count + 1)
-    peaks = ndimage.maximum(ndimage.uniform_filter(contrast, 3), labels, index)
-    masses = ndimage.sum(contrast, labels, index)
-    height, width = contrast.shape
-    found = []
-    for at, box in enumerate(ndimage.find_objects(labels)):
-        if peaks[at] < high or box is None:
-            continue
-        rows, columns = box
-        piece = _Piece(
-            labels=[at + 1],
-            top=rows.start,
-            left=columns.start,
-            bottom=rows.stop,
-            right=columns.stop,
-            mass=masses[at],
-            peak=peaks[at],
-        )
-        own = labels[box] == at + 1
-        touched = (
-            own[:2].any(0).sum() * (piece.top <= 1),
-            own[-2:].any(0).sum() * (piece.bottom >= height - 1),
-            own[:, :2].any(1).sum() * (piece.left <= 1),
-            own[:, -2:].any(1).sum() * (piece.right >= width - 1),
-        )
-        piece.edges = sum(reach > 0.05 * min(height, width) for reach in touched)
-        piece.border = float(sum(touched)) / (2 * (height + width))
-        piece.frame = _is_frame(own)
-        found.append(piece)
-    return found
-
-
-def _is_frame(own: NDArray[np.bool_]) -> bool:
-    """Whether a piece [h w] runs along all four sides of its box."""
-    height, width = own.shape
-    down, right = max(1, round(RIM * height)), max(1, round(RIM * width))
-    sides = (own[:down].any(0), own[-down:].any(0), own[:, :right].any(1), own[:, -right:].any(1))
-    return min(height, width) > 12 and all(side.mean() > SIDES for side in sides)
-
-
-def _without_frames(pieces: list[_Piece]) -> list[_Piece]:
-    """Without the boxes around others: of a form, or of a canvas."""
-
-    def around(frame: _Piece, other: _Piece) -> bool:
-        inside = frame.top <= other.top and frame.left <= other.left
-        inside = inside and other.bottom <= frame.bottom and other.right <= frame.right
-        return other is not frame and inside and max(other.height, other.width) > 0.2 * frame.height
-
-    return [piece for piece in pieces if not (piece.frame and any(around(piece, other) for other in pieces))]
-
-
-def _without_surroundings(pieces: list[_Piece], shape: tuple[int, int], drawn: bool) -> list[_Piece]:
-    """Without frames and, in photos, without what comes in from outside, where there is something else."""
-    if not pieces:
-        return []
-    heaviest = max(piece.mass for piece in pieces)
-    inner = [piece for piece in pieces if (piece.border < 0.5 if drawn else not piece.edges)]
-    size = max((max(piece.height, piece.width) for piece in inner), default=0)
-    enough = 0.0005 if drawn else 0.01
-    if any(
-        piece.mass > enough * heaviest and max(piece.height, piece.width) >= 0.5 * size for piece in inner
-    ) and size > 0.06 * max(shape):
-        return inner
-    return pieces
-
-
-def _without_specks(pieces: list[_Piece]) -> list[_Piece]:
+def _without_specks(pieces: list[Piece]) -> list[Piece]:
     """Without what is tiny beside the rest."""
-    tallest = max(max(piece.height, piece.width) for piece in pieces)
+    tallest = max(piece.longer for piece in pieces)
     heaviest = max(piece.mass for piece in pieces)
     strongest = max(piece.peak for piece in pieces if piece.mass >= 0.1 * heaviest)
     return [
         piece
         for piece in pieces
-        if piece.mass >= 0.025 * heaviest
-        and max(piece.height, piece.width) >= 0.12 * tallest
-        and piece.peak >= 0.55 * strongest
+        if piece.mass >= 0.025 * heaviest and piece.longer >= 0.12 * tallest and piece.peak >= 0.55 * strongest
     ]
 
 
-def _joined(pieces: list[_Piece]) -> list[_Piece]:
+def _joined(pieces: list[Piece]) -> list[Piece]:
     """Pieces that make up one digit put together: those above each other, and small ones with their neighbour."""
     pieces = sorted(pieces, key=lambda piece: -piece.mass)
     changed = True
@@ -217,7 +112,7 @@ def _joined(pieces: list[_Piece]) -> list[_Piece]:
     return [piece for piece in pieces if piece.height >= 0.35 * tallest or len(pieces) == 1]
 
 
-def _belong(large: _Piece, small: _Piece) -> bool:
+def _belong(large: Piece, small: Piece) -> bool:
     """Whether two pieces are parts of one digit."""
     across = min(large.right, small.right) - max(large.left, small.left)
     down = min(large.bottom, small.bottom) - max(large.top, small.top)
@@ -227,14 +122,16 @@ def _belong(large: _Piece, small: _Piece) -> bool:
         # One above the other, near: parts of a digit, unless each is as tall as a digit of its own line.
         return gap_down < 0.12 * tall or min(large.height, small.height) < 0.6 * tall
     shorter = min(large.height, small.height)
+    if across <= 0.4 * narrow and down < 0.2 * shorter and max(gap_across, gap_down) < CORNERS * tall:
+        return True
     if shorter < 0.5 * tall and gap_across < 0.3 * tall and down > 0.3 * shorter:
         return True
     return gap_across < 0.02 * tall and down > 0.3 * shorter and shorter < 0.6 * tall
 
 
-def _lines(pieces: list[_Piece]) -> list[list[_Piece]]:
+def _lines(pieces: list[Piece]) -> list[list[Piece]]:
     """Pieces by lines from top to bottom, each from left to right."""
-    lines: list[list[_Piece]] = []
+    lines: list[list[Piece]] = []
     for piece in sorted(pieces, key=lambda piece: piece.top + piece.bottom):
         middle = (piece.top + piece.bottom) / 2
         for line in lines:
@@ -246,7 +143,7 @@ def _lines(pieces: list[_Piece]) -> list[list[_Piece]]:
     return [sorted(line, key=lambda piece: piece.left) for line in lines]
 
 
-def _segment(piece: _Piece, labels: NDArray[np.int32], contrast: Floats, total: float, darkest: float) -> Segment:
+def _segment(piece: Piece, labels: NDArray[np.int32], contrast: Floats, total: float, darkest: float) -> Segment:
     box = (slice(piece.top, piece.bottom), slice(piece.left, piece.right))
     own = np.isin(labels[box], piece.labels)
     ink = np.where(own, np.clip(contrast[box], 0, 1), 0).astype(np.float32)
