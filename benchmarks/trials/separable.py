@@ -65,6 +65,30 @@ def doubled(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
     return [kernels, nn.Conv2d(2 * inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
+def halved(kernel: int) -> Block:
+    """A first convolution of stride 2, in place of one and a pool."""
+
+    def block(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
+        strided = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=padding, bias=False)
+        return [strided, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+    return block
+
+
+def shared(width: int, depth: int, padded: int) -> Callable[[], nn.Sequential]:
+    """Blocks with kernels of their own and the same sums of channels, of which so many first ones are padded."""
+
+    def make() -> nn.Sequential:
+        layers: list[nn.Module] = [*whole(1, width, 0), nn.MaxPool2d(2)]
+        sums = nn.Conv2d(width, width, 1, bias=False)
+        for place in range(depth):
+            kernels = nn.Conv2d(width, width, 3, padding=int(place < padded), groups=width, bias=False)
+            layers += [kernels, sums, nn.BatchNorm2d(width), nn.ReLU()]
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+
+    return make
+
+
 def network(widths: str, block: Block = separable, first: Block = whole) -> Callable[[], nn.Sequential]:
     """What makes the network of these widths: `12-P-16p-16` is a convolution, a pool, a padded block and another."""
 
@@ -91,8 +115,8 @@ def _f3(widths: str, block: Block = separable, **changed: object) -> Trial:
     return _trial("f3", F3, network(widths, block), changed)
 
 
-def _leanest(widths: str, **changed: object) -> Trial:
-    return _trial("leanest", SMALLEST, network(widths), changed)
+def _leanest(widths: str, first: Block = whole, **changed: object) -> Trial:
+    return _trial("leanest", SMALLEST, network(widths, separable, first), changed)
 
 
 def _trial(record: str, recipe: Recipe, made: Callable[[], nn.Module], changed: dict[str, object]) -> Trial:
@@ -126,6 +150,10 @@ TRIALS = {
     "12-P-s16p-s16p-s16p-s16p-s16-s16": _small("12-P-16p-16p-16p-16p-16-16"),
     "12-P-s16p-s16p-s18-s18-s20-s20": _small("12-P-16p-16p-18-18-20-20"),
     "12-P-s18p-s18p-s18p-s18-s18-s20: **chosen** for `smallest`": _small("12-P-18p-18p-18p-18-18-20"),
+    "10-P-s13p-s13p-s13p-s13-s13-s14": _small("10-P-13p-13p-13p-13-13-14"),
+    "18-P-s18p-s18p-s18p-s18-s18-s18, one set of sums of channels for all": _trial(
+        "smallest", SMALLEST, shared(18, 6, 3), {}
+    ),
     "8-P-9p-10-12-13-14-15, average: `f3` as it is": _f3("8-P-9p-10-12-13-14-15", whole),
     "that, SOAP at rate 0.006": _f3("8-P-9p-10-12-13-14-15", whole, lr=0.006, optimizer=soap()),
     "16-P-s26p-s26p-s26p-s26p-s26-s26-s30": _f3("16-P-26p-26p-26p-26p-26-26-30"),
@@ -133,5 +161,19 @@ TRIALS = {
     "16-P-s24p-s24p-s26-s28-s30-s34-s36": _f3("16-P-24p-24p-26-28-30-34-36"),
     "14-P-s24p-s24p-s24p-s24-s26-s28-s30-s32": _f3("14-P-24p-24p-24p-24-26-28-30-32"),
     "16-P-s24p-s24p-s24p-s26-s28-s32-s36": _f3("16-P-24p-24p-24p-26-28-32-36"),
+    "that, elastic changes of 0.9 px": _f3(
+        "16-P-24p-24p-24p-26-28-32-36", augment=replace(F3.augment, elastic_px=0.9), seeds=2
+    ),
+    "24-P-s48p-s48p-s48p-s52-s56-s60, 19 epochs: **chosen** for `relaxed`": _trial(
+        "relaxed", replace(F3, epochs=19), network("24-P-48p-48p-48p-52-56-60"), {"seeds": 2}
+    ),
     "6-P-s14-s18-s20-s24; recipe of `smallest`": _leanest("6-P-14-18-20-24"),
+    "5-P-s14-P-s24p-s28p-s32p-s34": _leanest("5-P-14-P-24p-28p-32p-34"),
+    "8-s14-s20-s28-s32, the first of 5 x 5 and stride 2": _leanest("8-14-20-28-32", halved(5)),
+    "8-s12-s16-s24-s32-s38, the first of stride 2": _leanest("8-12-16-24-32-38", halved(3)),
+    "6-s12-s16-s24-s36-s46, likewise": _leanest("6-12-16-24-36-46", halved(3)),
+    "8-s12-s16-s24-s32-s36, likewise; hard images ten times as often": _leanest(
+        "8-12-16-24-32-36", halved(3), hard=HardExamples(factor=10)
+    ),
+    "8-s12-s16-s24-s30-s34-s40, likewise": _leanest("8-12-16-24-30-34-40", halved(3), hard=HardExamples(factor=10)),
 }
