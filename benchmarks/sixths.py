@@ -10,7 +10,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +23,7 @@ from featherweight import data as datasets
 from featherweight.anatomy import dissect
 from featherweight.data import Data
 from featherweight.data.split import mean_and_std
-from featherweight.engine import build
+from featherweight.engine import Engine, build
 from featherweight.environment import cores
 from featherweight.recipe import Recipe
 from featherweight.record import percent, write_text
@@ -32,6 +32,8 @@ from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, evalu
 ROOT = Path(__file__).parents[1]
 SIXTHS = 6
 JUDGED = 5
+TEACHERS = 1000
+"""What the seed of each further teacher is apart from the student's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,12 @@ class Trial:
     network: Callable[[], nn.Module]
     recipe: Recipe
     seeds: int = 3
-    engine: str = "auto"
     optimizer: Callable[[State], torch.optim.Optimizer] | None = None
     """Takes the recipe's place; the recipe's lr and schedule stay in force."""
-    given_up: tuple[int, ...] = field(default=())
-    """Seeds that are left out, where the others had said enough."""
+    after: Callable[[nn.Module, Data], None] | None = None
+    """Changes the network that is kept once it is trained; the last epoch's figures are of what it makes of it."""
+    teachers: tuple["Trial", ...] = ()
+    """Trained first, without the same sixth, each with a seed of its own; the recipe's `distil` says how they teach."""
 
 
 def held_out_sixth(labels: Tensor, number: int) -> Tensor:
@@ -57,7 +60,7 @@ def held_out_sixth(labels: Tensor, number: int) -> Tensor:
     [4, 5, 6, 7]
     """
     out = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
+    for label in range(int(labels.max()) + 1):
         members = (labels == label).nonzero()[:, 0]
         out[members[number * len(members) // SIXTHS : (number + 1) * len(members) // SIXTHS]] = True
     return out
@@ -77,33 +80,52 @@ def without_sixth(number: int) -> Data:
     return replace(whole, train=train, test=whole.train.take(out.nonzero()[:, 0]), mean=mean, std=std)
 
 
-def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
-    """One training, on one thread; its figures over the held-out digits and over its own."""
-    data, device = without_sixth(seed % SIXTHS), torch.device("cpu")
+def _engine(network: nn.Module, recipe: Recipe, batch: int) -> Engine:
+    return build(
+        "auto", network, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28), batch=batch,
+        device=torch.device("cpu"), threads=1, distil=recipe.distil,
+    )  # fmt: skip
+
+
+def _trained(trial: Trial, data: Data, seed: int) -> State:
+    """The state at the end of a trial's training, on one thread."""
     recipe = trial.recipe
+    teachers = [_trained(one, data, seed + TEACHERS * place).kept for place, one in enumerate(trial.teachers, start=1)]
     torch.manual_seed(draw_seed(seed, "weights"))
-    network = trial.network()
-    size, macs = sum(p.numel() for p in network.parameters()), dissect(network, (1, 28, 28)).macs
-    state = begin(network, recipe, device, len(data.train))
+    state = begin(trial.network(), recipe, torch.device("cpu"), len(data.train))
     if trial.optimizer:
         state.optimizer = trial.optimizer(state)
-    engine, judge = (
-        build(
-            trial.engine, net, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28),
-            batch=batch, device=device, threads=1,
-        )
-        for net, batch in ((state.network, recipe.batch), (state.kept, EVALUATION_BATCH))
-    )  # fmt: skip
-    for _ in fit(state, data, recipe, seed, engine, judge):
+    engine, judge = _engine(state.network, recipe, recipe.batch), _engine(state.kept, recipe, EVALUATION_BATCH)
+    for _ in fit(state, data, recipe, seed, engine, judge, _answers(teachers, recipe) if teachers else None):
         pass
+    return state
+
+
+def _answers(teachers: Sequence[nn.Module], recipe: Recipe) -> Callable[[Tensor], Tensor]:
+    """What the teachers say of a batch: the mean of their probabilities at the recipe's temperature."""
+    assert recipe.distil
+    temperature = recipe.distil.temperature
+    engines = [_engine(network, replace(recipe, distil=None), recipe.batch) for network in teachers]
+    return lambda images: torch.stack([torch.softmax(one.scores(images) / temperature, 1) for one in engines]).mean(0)
+
+
+def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
+    """One training; its figures over the held-out digits and over its own."""
+    data = without_sixth(seed % SIXTHS)
+    state = _trained(trial, data, seed)
+    judge = _engine(state.kept, trial.recipe, EVALUATION_BATCH)
+    accuracies, loss = [row.test_accuracy for row in state.rows], state.rows[-1].test_loss
+    if trial.after:
+        trial.after(state.kept, data)
+        loss, right = evaluate(judge, data.test, data.mean, data.std)
+        accuracies[-1] = percent(right, len(data.test))
     own_loss, own = evaluate(judge, data.train, data.mean, data.std)
     return {
-        "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS, "parameters": size, "macs": macs,
-        "last": round(state.rows[-1].test_accuracy, 2),
-        "worst": round(min(row.test_accuracy for row in state.rows[-JUDGED:]), 2),
-        "loss": round(state.rows[-1].test_loss, 5),
-        "train": round(percent(own, len(data.train)), 3),
-        "train_loss": round(own_loss, 5),
+        "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS,
+        "parameters": sum(p.numel() for p in state.network.parameters()),
+        "macs": dissect(state.network, (1, 28, 28)).macs,
+        "last": round(accuracies[-1], 2), "worst": round(min(accuracies[-JUDGED:]), 2), "loss": round(loss, 5),
+        "train": round(percent(own, len(data.train)), 3), "train_loss": round(own_loss, 5),
     }  # fmt: skip
 
 
@@ -123,7 +145,7 @@ def _run_of(path: Path, name: str, seed: int) -> dict[str, Any]:
 
 def _missing(trials: dict[str, Trial], rows: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
     done = {(row["trial"], row["seed"]) for row in rows}
-    wanted = [(name, seed) for name, one in trials.items() for seed in range(one.seeds) if seed not in one.given_up]
+    wanted = [(name, seed) for name, one in trials.items() for seed in range(one.seeds)]
     return [one for one in wanted if one not in done]
 
 

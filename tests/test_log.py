@@ -130,6 +130,13 @@ def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> No
     assert sixths.run("t", trial, 1) == row
 
 
+def test_what_is_said_of_the_narrow_network_is_what_its_records_say() -> None:
+    folder = ROOT / "results" / "trials" / "smallest_narrow"
+    passed = [read_record(folder / f"seed{seed}.json").verdict.passed for seed in range(10)]
+    text = " ".join((ROOT / "docs" / "log.md").read_text().split())
+    assert f"Of the narrow `smallest` {sum(passed)} of 10 had held the rule." in text
+
+
 def test_what_is_said_of_f3_s_stopped_attempt_is_what_its_records_say() -> None:
     records = [read_record(ROOT / "results" / "trials" / "f3_early" / f"seed{seed}.json") for seed in range(6)]
     mean = sum(record.verdict.last for record in records) / 6

@@ -1,0 +1,138 @@
+"""Ideas for a narrow network, each against the same one: 6-8-P-8-9-9-9, the average, trained as `smallest` is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.sixths import Trial
+from benchmarks.trials.separable import F3, NARROW, SMALLEST, network, whole
+from featherweight.augment import normalise
+from featherweight.data import Data
+from featherweight.layers import Residual
+from featherweight.recipe import Distil, Linear, OneCycle
+
+TEACHER = Trial(record="f3", network=network("8-P-9p-10-12-13-14-15", whole), recipe=F3)
+WEIGHTS = (6, 8, 8, 9, 9, 9)
+
+
+def narrow(
+    block: Callable[[int, int], list[nn.Module]],
+    end: Callable[[], nn.Module] = lambda: nn.AdaptiveAvgPool2d(1),
+    bias: bool = True,
+) -> Callable[[], nn.Sequential]:
+    """What makes the network of these blocks: (inputs, outputs) -> layers."""
+
+    def make() -> nn.Sequential:
+        layers: list[nn.Module] = []
+        before = 1
+        for place, width in enumerate(WEIGHTS):
+            layers += block(before, width)
+            layers += [nn.MaxPool2d(2)] * (place == 1)
+            before = width
+        return nn.Sequential(*layers, end(), nn.Flatten(), nn.Linear(before, 10, bias=bias))
+
+    return make
+
+
+def plain(inputs: int, outputs: int) -> list[nn.Module]:
+    """The block that all are held against."""
+    return whole(inputs, outputs, 0)
+
+
+def learned_slope(inputs: int, outputs: int) -> list[nn.Module]:
+    """PReLU, a slope for each channel (He et al., "Delving Deep into Rectifiers", 2015)."""
+    return [*plain(inputs, outputs)[:2], nn.PReLU(outputs)]
+
+
+def low_rank(inputs: int, outputs: int) -> list[nn.Module]:
+    """A column and a row in place of a square (Szegedy et al., 2016), with as many channels between as go out."""
+    column = nn.Conv2d(inputs, outputs, (3, 1), bias=False)
+    return [column, nn.Conv2d(outputs, outputs, (1, 3), bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def squeezed(inputs: int, outputs: int) -> list[nn.Module]:
+    """A 1 x 1 convolution to fewer channels before the 3 x 3 one (Iandola et al., "SqueezeNet", 2016)."""
+    if inputs < 6:
+        return plain(inputs, outputs)
+    between = inputs - 2
+    squeeze = [nn.Conv2d(inputs, between, 1, bias=False), nn.BatchNorm2d(between), nn.ReLU()]
+    return [*squeeze, *plain(between, outputs)]
+
+
+class Excite(nn.Module):
+    """Each channel by a factor that follows from all channels' means (Hu et al., "Squeeze-and-Excitation", 2018)."""
+
+    def __init__(self, channels: int, between: int) -> None:
+        super().__init__()
+        self.factors = nn.Sequential(nn.Linear(channels, between), nn.ReLU(), nn.Linear(between, channels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> [N C H W]."""
+        factors: Tensor = torch.sigmoid(self.factors(images.mean((2, 3))))
+        return images * factors[:, :, None, None]
+
+
+def excited(inputs: int, outputs: int) -> list[nn.Module]:
+    """The block with its channels squeezed to two and excited, from the third convolution on."""
+    return plain(inputs, outputs) if inputs < 8 else [*plain(inputs, outputs), Excite(outputs, 2)]
+
+
+def residual() -> nn.Sequential:
+    """Thirteen channels throughout: three padded separable blocks with what they take added, and three without."""
+    parts = network("13-P-13p-13p-13p-13-13-13")()
+    layers = list(parts)
+    blocks = [Residual(*layers[start : start + 4]) for start in (4, 8, 12)]
+    return nn.Sequential(*layers[:4], *blocks, *layers[16:])
+
+
+def norms_anew(kept: nn.Module, data: Data) -> None:
+    """Batch-norm statistics of the averaged weights, measured on the training digits as they are."""
+    norms = [part for part in kept.modules() if isinstance(part, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+    kept.train()
+    with torch.no_grad():
+        for start in range(0, len(data.train), 1000):
+            kept(normalise(data.train.images[start : start + 1000], data.mean, data.std))
+    kept.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _of(made: Callable[[], nn.Module], **changed: object) -> Trial:
+    return Trial(record="smallest", network=made, recipe=replace(SMALLEST, **changed))  # type: ignore[arg-type]
+
+
+def _taught(share: float, temperature: float) -> Trial:
+    """From two networks as `f3`, their cost twice that of `f3`."""
+    distil = Distil(teacher="f3", seeds=(0, 1), share=share, temperature=temperature)
+    return replace(_of(network(NARROW, whole), distil=distil), teachers=(TEACHER, TEACHER))
+
+
+TRIALS = {
+    "6-8-P-8-9-9-9, average": _of(narrow(plain)),
+    "a learned slope for each channel (PReLU)": _of(narrow(learned_slope)),
+    "squeeze-and-excite after the last four convolutions": _of(narrow(excited)),
+    "a column and a row in place of each kernel": _of(narrow(low_rank)),
+    "1 x 1 squeezes by two channels before each kernel": _of(narrow(squeezed)),
+    "13-P-s13p-s13p-s13p-s13-s13-s13": _of(network("13-P-13p-13p-13p-13-13-13")),
+    "that, sums with what the padded ones take": _of(residual),
+    "the largest in place of the average at the end": _of(narrow(plain, lambda: nn.AdaptiveMaxPool2d(1))),
+    "classifier without bias": _of(narrow(plain, bias=False)),
+    "label smoothing 0.05": _of(narrow(plain), label_smoothing=0.05),
+    "no plain epochs": _of(narrow(plain), plain_epochs=0),
+    "one plain epoch": _of(narrow(plain), plain_epochs=1),
+    "rate along a straight line, from 0.1 after one epoch's rise": _of(
+        narrow(plain), lr=0.1, schedule=Linear(warmup_epochs=1)
+    ),
+    "rate 0.4": _of(narrow(plain), lr=0.4),
+    "peak at 0.3 of the steps": _of(narrow(plain), schedule=OneCycle(peak_at=0.3)),
+    "averaging with 0.999": _of(narrow(plain), average=0.999),
+    "norms' statistics of the averaged weights measured anew": replace(_of(narrow(plain)), after=norms_anew),
+    "0.5 of the loss from two networks as `f3` at temperature 2": _taught(0.5, 2),
+    "0.9 of the loss from two networks as `f3` at temperature 4": _taught(0.9, 4),
+}
