@@ -60,7 +60,7 @@ def test_a_page_has_evidence_touches_and_the_comparison_with_its_parent(tmp_path
         write_record(record("smallest", [99.3] * 14 + [last], seed, data=held), folder / f"seed{seed}.json")
     for recipe in "ab":
         touch = Touch(experiment="smallest", network="n", recipe=recipe, seeds=(0,), commit=None, date="2026-01-02")
-        note_touch(tmp_path / "results" / "touches.json", touch)
+        note_touch(tmp_path / "results" / "touches.json", touch, begun=True)
     runs = [record("smallest", [99.40] * 14 + [99.46 + 0.01 * seed], seed) for seed in range(10)]
     found = {"smallest": runs, "f3": TEN}
     page = record_pages.page(gathered(found, tmp_path)["smallest"], found)
