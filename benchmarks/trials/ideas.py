@@ -103,8 +103,9 @@ def norms_anew(kept: nn.Module, data: Data) -> None:
         norm.momentum = momentum
 
 
-def _of(made: Callable[[], nn.Module], **changed: object) -> Trial:
-    return Trial(record="smallest", network=made, recipe=replace(SMALLEST, **changed))  # type: ignore[arg-type]
+def _of(made: Callable[[], nn.Module], seeds: int = 3, **changed: object) -> Trial:
+    recipe = replace(SMALLEST, **changed)  # type: ignore[arg-type]
+    return Trial(record="smallest", network=made, recipe=recipe, seeds=seeds)
 
 
 def _taught(share: float, temperature: float) -> Trial:
@@ -115,13 +116,13 @@ def _taught(share: float, temperature: float) -> Trial:
 
 TRIALS = {
     "6-8-P-8-9-9-9, average": _of(narrow(plain)),
-    "a learned slope for each channel (PReLU)": _of(narrow(learned_slope)),
-    "squeeze-and-excite after the last four convolutions": _of(narrow(excited)),
-    "a column and a row in place of each kernel": _of(narrow(low_rank)),
+    "a learned slope for each channel (PReLU)": _of(narrow(learned_slope), seeds=2),
+    "squeeze-and-excite after the last four convolutions": _of(narrow(excited), seeds=2),
+    "a column and a row in place of each kernel": _of(narrow(low_rank), seeds=2),
     "1 x 1 squeezes by two channels before each kernel": _of(narrow(squeezed)),
     "13-P-s13p-s13p-s13p-s13-s13-s13": _of(network("13-P-13p-13p-13p-13-13-13")),
     "that, sums with what the padded ones take": _of(residual),
-    "the largest in place of the average at the end": _of(narrow(plain, lambda: nn.AdaptiveMaxPool2d(1))),
+    "the largest in place of the average at the end": _of(narrow(plain, lambda: nn.AdaptiveMaxPool2d(1)), seeds=2),
     "classifier without bias": _of(narrow(plain, bias=False)),
     "label smoothing 0.05": _of(narrow(plain), label_smoothing=0.05),
     "no plain epochs": _of(narrow(plain), plain_epochs=0),
