@@ -116,13 +116,9 @@ def _taught(share: float, temperature: float) -> Trial:
 
 TRIALS = {
     "6-8-P-8-9-9-9, average": _of(narrow(plain)),
-    "a learned slope for each channel (PReLU)": _of(narrow(learned_slope), seeds=2),
-    "squeeze-and-excite after the last four convolutions": _of(narrow(excited), seeds=2),
-    "a column and a row in place of each kernel": _of(narrow(low_rank), seeds=2),
     "1 x 1 squeezes by two channels before each kernel": _of(narrow(squeezed)),
     "13-P-s13p-s13p-s13p-s13-s13-s13": _of(network("13-P-13p-13p-13p-13-13-13")),
     "that, sums with what the padded ones take": _of(residual),
-    "the largest in place of the average at the end": _of(narrow(plain, lambda: nn.AdaptiveMaxPool2d(1)), seeds=2),
     "classifier without bias": _of(narrow(plain, bias=False)),
     "label smoothing 0.05": _of(narrow(plain), label_smoothing=0.05),
     "no plain epochs": _of(narrow(plain), plain_epochs=0),
@@ -136,4 +132,8 @@ TRIALS = {
     "norms' statistics of the averaged weights measured anew": replace(_of(narrow(plain)), after=norms_anew),
     "0.5 of the loss from two networks as `f3` at temperature 2": _taught(0.5, 2),
     "0.9 of the loss from two networks as `f3` at temperature 4": _taught(0.9, 4),
+    "a learned slope for each channel (PReLU)": _of(narrow(learned_slope), seeds=2),
+    "squeeze-and-excite after the last four convolutions": _of(narrow(excited), seeds=2),
+    "a column and a row in place of each kernel": _of(narrow(low_rank), seeds=2),
+    "the largest in place of the average at the end": _of(narrow(plain, lambda: nn.AdaptiveMaxPool2d(1)), seeds=2),
 }
