@@ -1,12 +1,10 @@
 """Hard pictures that are drawings or scans, and numbers of several digits; photos are in hard.py."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from benchmarks.wild import hard
 from benchmarks.wild.hands import Pen, Rng, Writer
-from benchmarks.wild.hard import Made, drawn_or_taken, written
+from benchmarks.wild.hard import Kind, Made, drawn_or_taken, written
 from benchmarks.wild.media import as_image, between, inked, plain_colours
 
 BLUE = np.array([25, 30, 90.0])
@@ -95,7 +93,7 @@ def _number(writer: Writer, rng: Rng, count: int, gap: tuple[float, float]) -> M
     return text, drawn_or_taken(ink, rng, BLUE)
 
 
-HARD: dict[str, Callable[[Writer, Rng], Made]] = {
+HARD: dict[str, Kind] = {
     kind.__name__: kind
     for kind in (hard.lobe, hard.crossed, hard.pencil, hard.tinted, hard.chalk, hard.glare, hard.screen, hard.table,
                  hard.shaken, apart, mouse, fat, minute, full, slanted, framed, several, touching)

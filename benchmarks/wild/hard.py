@@ -3,6 +3,8 @@
 Each kind takes who writes and a random generator, and gives what is written and a Pillow image.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 from scipy import ndimage
@@ -12,6 +14,7 @@ from benchmarks.wild.hands import Pen, Rng, Writer, row
 from benchmarks.wild.media import INKS, as_image, between, inked, jpeg, lit, plain_colours, rulings
 
 Made = tuple[str, Image.Image]
+Kind = Callable[[Writer, Rng], Made]
 LARGEST = 1400
 """Pixels: no side is longer."""
 
