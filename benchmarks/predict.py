@@ -1,10 +1,11 @@
 """How many pictures are read rightly: made from digits of MNIST and from styles of writing, kind by kind.
 
 `python -m benchmarks.predict calibrate` fits the temperature on pictures of training digits and writes it beside the
-weights. `made` reads pictures of test digits and writes results/predict/made.json; `hard` and `develop` read harder
-ones, each of its own half of the test digits, and write hard.json and develop.json: choices are made on `develop`.
-`mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and writes results/predict/mnist.json; `page`
-brings docs/predict.md up to date.
+weights. `made` reads pictures of test digits and writes results/predict/made.json; `hard` reads harder ones and
+`around` those with other things around the digits, and they write hard.json and around.json. `develop` and
+`develop-around` are for choices: the same two sets with other seeds and the other half of the test digits, so that
+nothing is chosen on what is committed. `mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and
+writes results/predict/mnist.json; `page` brings docs/predict.md up to date.
 All take MNIST from FEATHERWEIGHT_DATA.
 """
 
@@ -12,7 +13,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import minimize_scalar
 
+from benchmarks.wild.around import AROUND
 from benchmarks.wild.drawings import HARD
 from benchmarks.wild.hands import Writer
+from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import Split, load
 from featherweight.predict import predict
@@ -34,8 +37,10 @@ RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
 BEGIN = "<!-- begin: written by `python -m benchmarks.predict page` -->"
 END = "<!-- end: written by `python -m benchmarks.predict page` -->"
-PER_KIND = {"calibrate": 14, "made": 32, "develop": 24, "hard": 8}
-SEEDS = {"calibrate": 101, "made": 202, "develop": 7, "hard": 303}
+PER_KIND = {"calibrate": 14, "made": 32, "hard": 8, "develop": 24, "around": 8, "develop-around": 16}
+SEEDS = {"calibrate": 101, "made": 202, "hard": 303, "develop": 7, "around": 404, "develop-around": 8}
+WRITTEN = {"hard": HARD, "develop": HARD, "around": AROUND, "develop-around": AROUND}
+"""The kinds of the sets in which whole numbers are written, too."""
 BINS = 15
 
 
@@ -58,12 +63,14 @@ def pictures(
             yield kind, hand.digit, KINDS[kind](hand, rng)
 
 
-def hard_pictures(digits: Split, per_kind: int, seed: int) -> Iterator[tuple[str, str, Image.Image]]:
-    """(kind, what is written, picture) of the hard kinds, each drawn by its place."""
+def written_pictures(
+    kinds: Mapping[str, Kind], digits: Split, per_kind: int, seed: int
+) -> Iterator[tuple[str, str, Image.Image]]:
+    """(kind, what is written, picture), each drawn by its place."""
     writer = Writer(images=digits.images[:, 0].numpy(), labels=digits.labels.numpy())
-    for number, kind in enumerate(sorted(HARD)):
+    for number, kind in enumerate(sorted(kinds)):
         for place in range(per_kind):
-            text, image = HARD[kind](writer, np.random.default_rng([seed, number, place]))
+            text, image = kinds[kind](writer, np.random.default_rng([seed, number, place]))
             yield kind, text, image
 
 
@@ -147,12 +154,12 @@ def measure_made() -> dict[str, Any]:
     }
 
 
-def measure_hard(what: str) -> dict[str, Any]:
-    """Right, kind by kind: of `develop` from the last 5,000 test digits, of `hard` from the first."""
+def measure_written(what: str) -> dict[str, Any]:
+    """Right, kind by kind; what choices are made on has the last 5,000 test digits, the others the first."""
     test = load("mnist").test
-    half = slice(5000, None) if what == "develop" else slice(0, 5000)
+    half = slice(5000, None) if what.startswith("develop") else slice(0, 5000)
     digits = replace(test, images=test.images[half], labels=test.labels[half])
-    made = list(hard_pictures(digits, PER_KIND[what], SEEDS[what]))
+    made = list(written_pictures(WRITTEN[what], digits, PER_KIND[what], SEEDS[what]))
     answers, seconds = answered(made)
     kinds: dict[str, dict[str, int]] = {}
     for answer, (kind, text, _) in zip(answers, made, strict=True):
@@ -190,24 +197,25 @@ def table(results: Path = RESULTS) -> str:
         lines.append(f"| `{kind}`: {what} | {row['pictures']} | {share:.1f} % | {row['several']} | {row['none']} |")
     all_of = 100 * made["right"] / made["pictures"]
     lines.append(f"| all | {made['pictures']} | **{all_of:.1f} %** | | |")
-    lines += _hard_rows(results)
+    lines += _written_rows("hard", "harder pictures", results)
+    lines += _written_rows("around", "pictures with other things around", results)
     direct = 100 * mnist["right_from_arrays"] / mnist["pictures"]
     read = 100 * mnist["right"] / mnist["pictures"]
     return "\n".join(lines) + (
-        f"\n\nExpected calibration error of these: {100 * made['calibration_error']:.1f} points, at a temperature of"
-        f" {made['temperature']:.2f}. {mnist['pictures']:,} of MNIST's test digits as files of 28 x 28: {read:.2f} %"
-        f" right; straight into the network: {direct:.2f} %."
+        f"\n\nExpected calibration error of the first table's: {100 * made['calibration_error']:.1f} points, at a"
+        f" temperature of {made['temperature']:.2f}. {mnist['pictures']:,} of MNIST's test digits as files of 28 x 28:"
+        f" {read:.2f} % right; straight into the network: {direct:.2f} %."
     )
 
 
-def _hard_rows(results: Path) -> list[str]:
-    """The harder kinds as a table, from their record."""
-    hard = json.loads((results / "hard.json").read_text())
-    lines = ["", "| harder pictures | number | right |", "|---|--:|--:|"]
-    for kind, row in sorted(hard["kinds"].items()):
+def _written_rows(what: str, title: str, results: Path) -> list[str]:
+    """The kinds of a set as a table, from its record."""
+    record = json.loads((results / f"{what}.json").read_text())
+    lines = ["", f"| {title} | number | right |", "|---|--:|--:|"]
+    for kind, row in sorted(record["kinds"].items()):
         share = 100 * row["right"] / row["pictures"]
-        lines.append(f"| `{kind}`: {HARD[kind].__doc__} | {row['pictures']} | {share:.1f} % |")
-    return [*lines, f"| all | {hard['pictures']} | **{100 * hard['right'] / hard['pictures']:.1f} %** |"]
+        lines.append(f"| `{kind}`: {WRITTEN[what][kind].__doc__} | {row['pictures']} | {share:.1f} % |")
+    return [*lines, f"| all | {record['pictures']} | **{100 * record['right'] / record['pictures']:.1f} %** |"]
 
 
 def write_page(page: Path = PAGE) -> None:
@@ -218,13 +226,13 @@ def write_page(page: Path = PAGE) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["calibrate", "made", "develop", "hard", "mnist", "page"])
+    parser.add_argument("what", choices=["calibrate", "made", *WRITTEN, "mnist", "page"])
     what = parser.parse_args().what
     if what == "page":
         write_page()
         return
     measures = {"calibrate": calibrate, "made": measure_made, "mnist": measure_mnist}
-    found = measures[what]() if what in measures else measure_hard(what)
+    found = measures[what]() if what in measures else measure_written(what)
     path = WEIGHTS / "calibration.json" if what == "calibrate" else RESULTS / f"{what}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n")

@@ -1,13 +1,14 @@
 """Hard pictures that are drawings or scans, and numbers of several digits; photos are in hard.py."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from benchmarks.wild import hard
 from benchmarks.wild.hands import Pen, Rng, Writer
-from benchmarks.wild.hard import Made, paper, taken, written
+from benchmarks.wild.hard import Kind, Made, drawn_or_taken, written
 from benchmarks.wild.media import as_image, between, inked, plain_colours
+
+BLUE = np.array([25, 30, 90.0])
+"""A ball pen's ink."""
 
 
 def apart(writer: Writer, rng: Rng) -> Made:
@@ -15,9 +16,7 @@ def apart(writer: Writer, rng: Rng) -> Made:
     shape = (int(between(rng, 100, 900)),) * 2
     pen = Pen(width=between(rng, 0.03, 0.09), skips=int(rng.integers(1, 3)))
     text, ink = written(writer, rng, shape, pen, (0.3, 0.85))
-    if rng.uniform() < 0.5:
-        return text, as_image(inked(ink, *plain_colours(rng)))
-    return text, taken(inked(ink, paper(rng, shape), np.array([25, 30, 90.0])), rng)
+    return text, drawn_or_taken(ink, rng, BLUE)
 
 
 def mouse(writer: Writer, rng: Rng) -> Made:
@@ -49,9 +48,7 @@ def full(writer: Writer, rng: Rng) -> Made:
     side = int(between(rng, 60, 900))
     pen = Pen(width=between(rng, 0.03, 0.14), swell=0.1)
     text, ink = written(writer, rng, (side, int(side * rng.uniform(0.6, 1.1))), pen, (0.97, 1.06))
-    if rng.uniform() < 0.6:
-        return text, as_image(inked(ink, *plain_colours(rng)))
-    return text, taken(inked(ink, paper(rng, ink.shape), np.array([25, 30, 90.0])), rng)  # type: ignore[arg-type]
+    return text, drawn_or_taken(ink, rng, BLUE, 0.6)
 
 
 def slanted(writer: Writer, rng: Rng) -> Made:
@@ -77,9 +74,7 @@ def framed(writer: Writer, rng: Rng) -> Made:
     frame[inner, inner] = 1
     frame[margin + wide : side - margin - wide, margin + wide : side - margin - wide] = 0
     ink = np.maximum(text_only, frame * rng.uniform(0.5, 1))
-    if rng.uniform() < 0.5:
-        return text, as_image(inked(ink, *plain_colours(rng)))
-    return text, taken(inked(ink, paper(rng, ink.shape), np.array([20, 20, 30.0])), rng)  # type: ignore[arg-type]
+    return text, drawn_or_taken(ink, rng, np.array([20, 20, 30.0]))
 
 
 def several(writer: Writer, rng: Rng) -> Made:
@@ -95,12 +90,10 @@ def touching(writer: Writer, rng: Rng) -> Made:
 def _number(writer: Writer, rng: Rng, count: int, gap: tuple[float, float]) -> Made:
     shape = (int(between(rng, 120, 600)), int(between(rng, 400, 1200)))
     text, ink = written(writer, rng, shape, Pen(width=between(rng, 0.03, 0.09)), (0.4, 0.85), count, gap)
-    if rng.uniform() < 0.5:
-        return text, as_image(inked(ink, *plain_colours(rng)))
-    return text, taken(inked(ink, paper(rng, shape), np.array([25, 30, 90.0])), rng)
+    return text, drawn_or_taken(ink, rng, BLUE)
 
 
-HARD: dict[str, Callable[[Writer, Rng], Made]] = {
+HARD: dict[str, Kind] = {
     kind.__name__: kind
     for kind in (hard.lobe, hard.crossed, hard.pencil, hard.tinted, hard.chalk, hard.glare, hard.screen, hard.table,
                  hard.shaken, apart, mouse, fat, minute, full, slanted, framed, several, touching)

@@ -3,32 +3,35 @@
 Each kind takes who writes and a random generator, and gives what is written and a Pillow image.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
 from benchmarks.wild.glyphs import Floats
 from benchmarks.wild.hands import Pen, Rng, Writer, row
-from benchmarks.wild.media import INKS, as_image, between, inked, jpeg, lit, rulings
+from benchmarks.wild.media import INKS, as_image, between, inked, jpeg, lit, plain_colours, rulings
 
 Made = tuple[str, Image.Image]
+Kind = Callable[[Writer, Rng], Made]
 LARGEST = 1400
 """Pixels: no side is longer."""
 
 
-def _shape(rng: Rng, low: int = 300, high: int = LARGEST) -> tuple[int, int]:
+def camera_shape(rng: Rng, low: int = 300, high: int = LARGEST) -> tuple[int, int]:
     """Upright or across, in proportions of cameras."""
     longer = between(rng, low, high)
     sides = (int(longer), int(longer * rng.choice([0.75, 0.56, 1.0])))
     return sides if rng.uniform() < 0.6 else sides[::-1]
 
 
-def _ball(rng: Rng) -> Pen:
+def any_pen(rng: Rng) -> Pen:
     """Ball pens, felt pens and pencils."""
     return Pen(width=between(rng, 0.025, 0.11), swell=rng.uniform(0, 0.25), grain=float(rng.choice([0, 0.4])))
 
 
-def _placed(ink: Floats, shape: tuple[int, int], rng: Rng) -> Floats:
+def placed(ink: Floats, shape: tuple[int, int], rng: Rng) -> Floats:
     """The ink somewhere on a plane of this shape; what does not fit is cut off."""
     room = np.array(shape) - ink.shape
     top, left = (int(rng.uniform(min(0, side), max(0, side)) + 0.5) for side in room)
@@ -49,7 +52,7 @@ def written(writer: Writer, rng: Rng, shape: tuple[int, int], pen: Pen, share: t
         if factor < 1:
             size = (max(1, int(ink.shape[1] * factor)), max(1, int(ink.shape[0] * factor)))
             ink = np.asarray(Image.fromarray(ink.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
-    return text, _placed(ink, shape, rng)
+    return text, placed(ink, shape, rng)
 
 
 def paper(rng: Rng, shape: tuple[int, int], colour: tuple[float, float, float] | None = None) -> Floats:
@@ -69,8 +72,23 @@ def taken(scene: Floats, rng: Rng, *, light: float = 0.5, quality: tuple[int, in
     return jpeg(as_image(scene), int(rng.integers(*quality)))
 
 
-def _ink_colour(rng: Rng) -> Floats:
+def ink_colour(rng: Rng) -> Floats:
+    """A pen's."""
     return np.array(INKS[rng.integers(len(INKS))], float)
+
+
+def drawn_or_taken(ink: Floats, rng: Rng, colour: Floats, drawn: float = 0.5) -> Image.Image:
+    """The ink as a drawing in any colours, by this chance; otherwise in this colour on paper, as a camera takes it."""
+    if rng.uniform() < drawn:
+        return as_image(inked(ink, *plain_colours(rng)))
+    return taken(inked(ink, paper(rng, (ink.shape[0], ink.shape[1])), colour), rng)
+
+
+def table_top(rng: Rng, shape: tuple[int, int]) -> Floats:
+    """A table [h w 3] with the grain of its wood."""
+    wood = np.array([(95, 65, 40), (45, 45, 50), (140, 120, 100), (60, 40, 30)][rng.integers(4)], float)
+    streaks = ndimage.gaussian_filter(rng.normal(0, 1, shape), (1, min(shape) / 6))
+    return np.asarray(wood * (1 + 0.12 * streaks / streaks.std())[..., None])
 
 
 def _lobe(rng: Rng, shape: tuple[int, int]) -> Floats:
@@ -87,23 +105,23 @@ def _lobe(rng: Rng, shape: tuple[int, int]) -> Floats:
 
 def lobe(writer: Writer, rng: Rng) -> Made:
     """The shadow of a hand or head falls on the paper"""
-    shape = _shape(rng)
-    text, ink = written(writer, rng, shape, _ball(rng), (0.15, 0.8))
-    return text, taken(inked(ink, paper(rng, shape), _ink_colour(rng)) * _lobe(rng, shape)[..., None], rng)
+    shape = camera_shape(rng)
+    text, ink = written(writer, rng, shape, any_pen(rng), (0.15, 0.8))
+    return text, taken(inked(ink, paper(rng, shape), ink_colour(rng)) * _lobe(rng, shape)[..., None], rng)
 
 
 def crossed(writer: Writer, rng: Rng) -> Made:
     """Rulings or squares run through the strokes, as dark as pencil"""
-    shape = _shape(rng)
-    text, ink = written(writer, rng, shape, _ball(rng), (0.25, 0.8))
+    shape = camera_shape(rng)
+    text, ink = written(writer, rng, shape, any_pen(rng), (0.25, 0.8))
     tone = np.array([(120, 150, 210), (130, 130, 140), (200, 130, 140), (90, 110, 170)][rng.integers(4)], float)
     lines = rulings(rng, shape, bool(rng.uniform() < 0.5)) * rng.uniform(0.4, 1)
-    return text, taken(inked(ink, inked(lines, paper(rng, shape), tone), _ink_colour(rng)), rng)
+    return text, taken(inked(ink, inked(lines, paper(rng, shape), tone), ink_colour(rng)), rng)
 
 
 def pencil(writer: Writer, rng: Rng) -> Made:
     """A faint pencil, on plain or lined paper"""
-    shape = _shape(rng)
+    shape = camera_shape(rng)
     pen = Pen(width=between(rng, 0.02, 0.06), swell=0.2, grain=0.7)
     text, ink = written(writer, rng, shape, pen, (0.15, 0.8))
     sheet = paper(rng, shape)
@@ -114,8 +132,8 @@ def pencil(writer: Writer, rng: Rng) -> Made:
 
 def tinted(writer: Writer, rng: Rng) -> Made:
     """Coloured ink on coloured paper"""
-    shape = _shape(rng)
-    text, ink = written(writer, rng, shape, _ball(rng), (0.2, 0.85))
+    shape = camera_shape(rng)
+    text, ink = written(writer, rng, shape, any_pen(rng), (0.2, 0.85))
     tones = [(250, 240, 120), (250, 190, 200), (170, 220, 250), (180, 240, 180), (240, 200, 150), (200, 180, 140)]
     inks = [(200, 40, 40), (30, 60, 180), (20, 120, 60), (120, 40, 140), (60, 60, 60)]
     sheet = paper(rng, shape, tones[rng.integers(len(tones))])
@@ -124,7 +142,7 @@ def tinted(writer: Writer, rng: Rng) -> Made:
 
 def chalk(writer: Writer, rng: Rng) -> Made:
     """Chalk on a board that was wiped before"""
-    shape = _shape(rng)
+    shape = camera_shape(rng)
     pen = Pen(width=between(rng, 0.04, 0.12), swell=0.2, grain=0.8)
     text, ink = written(writer, rng, shape, pen, (0.2, 0.8))
     smear = ndimage.gaussian_filter(rng.normal(0, 1, shape), (min(shape) / 60, min(shape) / 8))
@@ -135,7 +153,7 @@ def chalk(writer: Writer, rng: Rng) -> Made:
 
 def glare(writer: Writer, rng: Rng) -> Made:
     """A whiteboard with the reflection of a lamp"""
-    shape = _shape(rng)
+    shape = camera_shape(rng)
     text, ink = written(writer, rng, shape, Pen(width=between(rng, 0.05, 0.12), swell=0.1), (0.2, 0.7))
     markers = [(20, 20, 25), (30, 50, 170), (190, 30, 40), (20, 120, 60)]
     board = paper(rng, shape, (215.0, 218.0, 222.0))
@@ -148,8 +166,8 @@ def glare(writer: Writer, rng: Rng) -> Made:
 
 def screen(writer: Writer, rng: Rng) -> Made:
     """A screen that was photographed, with the pattern of its pixels"""
-    shape = _shape(rng)
-    text, ink = written(writer, rng, shape, _ball(rng), (0.2, 0.85))
+    shape = camera_shape(rng)
+    text, ink = written(writer, rng, shape, any_pen(rng), (0.2, 0.85))
     dark = rng.uniform() < 0.3
     sheet, colour = np.full((*shape, 3), 20.0 if dark else 240.0), np.full(3, 235.0 if dark else 20.0)
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(float)
@@ -163,12 +181,10 @@ def screen(writer: Writer, rng: Rng) -> Made:
 
 def table(writer: Writer, rng: Rng) -> Made:
     """A sheet, seen at a slant, on a table, sometimes held by a finger"""
-    shape = _shape(rng)
-    text, ink = written(writer, rng, shape, _ball(rng), (0.25, 0.65))
-    sheet = inked(ink, paper(rng, shape), _ink_colour(rng))
-    wood = np.array([(95, 65, 40), (45, 45, 50), (140, 120, 100), (60, 40, 30)][rng.integers(4)], float)
-    streaks = ndimage.gaussian_filter(rng.normal(0, 1, shape), (1, min(shape) / 6))
-    ground = wood * (1 + 0.12 * streaks / streaks.std())[..., None]
+    shape = camera_shape(rng)
+    text, ink = written(writer, rng, shape, any_pen(rng), (0.25, 0.65))
+    sheet = inked(ink, paper(rng, shape), ink_colour(rng))
+    ground = table_top(rng, shape)
     height, width = shape
     corners = [(0, 0), (0, height), (width, height), (width, 0)]
     quad = [float(side + rng.uniform(-0.12, 0.04) * min(shape)) for corner in corners for side in corner]
@@ -186,9 +202,9 @@ def table(writer: Writer, rng: Rng) -> Made:
 
 def shaken(writer: Writer, rng: Rng) -> Made:
     """The hand moved, and the file was saved small"""
-    shape = _shape(rng)
-    text, ink = written(writer, rng, shape, _ball(rng), (0.25, 0.8))
-    scene = inked(ink, paper(rng, shape), _ink_colour(rng))
+    shape = camera_shape(rng)
+    text, ink = written(writer, rng, shape, any_pen(rng), (0.25, 0.8))
+    scene = inked(ink, paper(rng, shape), ink_colour(rng))
     size = max(3, round(min(shape) * rng.uniform(0.004, 0.025)))
     kernel = np.zeros((size, size))
     ramp, angle = np.linspace(-0.5, 0.5, 4 * size), rng.uniform(0, 3.14)
