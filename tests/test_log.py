@@ -1,17 +1,21 @@
 """The log of trials says what its records say."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from benchmarks import sixths
 from benchmarks.sixths import held_out_sixth
-from benchmarks.trials.separable import TRIALS
+from benchmarks.trials import ideas, separable
+from torch import nn
 
 from featherweight import data as datasets
 from featherweight.anatomy import dissect
-from featherweight.recipe import Recipe
+from featherweight.data import Data
+from featherweight.recipe import Distil, Recipe
 from featherweight.record import read_record
 
 ROOT = Path(__file__).parent.parent
@@ -99,12 +103,13 @@ def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, 
         assert [cell.strip() for cell in line.strip("|").split("|")] == expected
 
 
-def test_the_trials_are_those_that_their_file_defines() -> None:
-    found = json.loads((ROOT / "results" / "trials" / "separable.json").read_text())
-    assert [(name, seed) for name, one in TRIALS.items() for seed in range(one.seeds)] == [
+@pytest.mark.parametrize(("file", "trials"), [("separable", separable.TRIALS), ("ideas", ideas.TRIALS)])
+def test_the_trials_are_those_that_their_file_defines(file: str, trials: dict[str, sixths.Trial]) -> None:
+    found = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
+    assert [(name, seed) for name, one in trials.items() for seed in range(one.seeds)] == [
         (run["trial"], run["seed"]) for run in found
     ]
-    for name, one in TRIALS.items():
+    for name, one in trials.items():
         network = one.network()
         costs = {(run["parameters"], run["macs"], run["record"]) for run in found if run["trial"] == name}
         assert costs == {(sum(p.numel() for p in network.parameters()), dissect(network, (1, 28, 28)).macs, one.record)}
@@ -120,7 +125,7 @@ def test_a_trial_holds_out_digits_that_stand_in_a_row_in_each_class() -> None:
 def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> None:
     """1,437 digits, of each class a sixth rounded down at both ends: 1,198 are trained on and 239 held out."""
     monkeypatch.setattr(sixths, "_mnist", lambda: datasets.load("digits"))
-    network = next(iter(TRIALS.values())).network
+    network = next(iter(ideas.TRIALS.values())).network
     trial = sixths.Trial(record="r", network=network, recipe=Recipe(epochs=2, lr=0.05, batch=64))
     row = sixths.run("t", trial, 1)
     data = sixths.without_sixth(1)
@@ -128,6 +133,26 @@ def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(data.train) + len(data.test) == 1437 and abs(len(data.test) - 1437 / 6) <= 5
     assert 100 >= row["last"] >= row["worst"] > 15 and row["train"] > 15  # chance is 10
     assert sixths.run("t", trial, 1) == row
+
+
+def test_a_trial_s_teachers_and_last_step_have_their_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sixths, "_mnist", lambda: datasets.load("digits"))
+    network = next(iter(ideas.TRIALS.values())).network
+    alone = sixths.Trial(record="r", network=network, recipe=Recipe(epochs=2, lr=0.05, batch=64))
+    distil = Distil(teacher="f3", share=0.9, temperature=2)
+    taught = replace(alone, recipe=replace(alone.recipe, distil=distil), teachers=(alone,))
+    plain = sixths.run("t", alone, 0)
+    assert sixths.run("t", taught, 0)["loss"] != plain["loss"]
+
+    def forget(kept: nn.Module, data: Data) -> None:
+        for parameter in kept.parameters():
+            parameter.data.zero_()
+
+    forgotten = sixths.run("t", replace(alone, after=forget), 0)
+    # All scores are equal: log 10 in nats, and what is answered is 0.
+    assert forgotten["loss"] == pytest.approx(math.log(10), abs=1e-5)
+    zeros = sixths.without_sixth(0).test.labels.eq(0).float().mean().item()
+    assert forgotten["last"] == pytest.approx(100 * zeros, abs=0.01)
 
 
 def test_what_is_said_of_the_narrow_network_is_what_its_records_say() -> None:

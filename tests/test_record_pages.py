@@ -115,3 +115,15 @@ def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
     rings = [[line for line in axes.lines if list(line.get_ydata()) == [99.56]] for axes in panels]
     assert list(map(len, bars)) == [1, 1, 1] and list(map(len, rings)) == [1, 0, 0]
     assert [sorted(text.get_text() for text in axes.texts) for axes in panels] == [["large", "small"]] * 3
+
+
+def test_names_in_the_picture_cover_no_other_and_stay_inside() -> None:
+    near = [Point(name=f"name {n}", accuracy=99.5 + 0.01 * n, parameters=5000 + 20 * n) for n in range(3)]
+    far = [Point(name=f"far {n}", accuracy=99.2, parameters=n) for n in (500, 50_000)]
+    figure = fronts([*near, *far], [], [point.name for point in (*near, *far)])
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 5
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+    assert all(axes.bbox.x0 - 1 <= box.x0 and box.x1 <= axes.bbox.x1 + 1 for box in boxes)

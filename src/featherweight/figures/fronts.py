@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 LOWEST = 98.95
 """Percent: where the axis begins; what is below it is counted in a note."""
+NAME_POINTS = 8.5
+"""Points: how large names are written."""
+PLACES = ((True, True), (True, False), (False, True), (False, False))
+"""Where a name may stand, the best first: right of its dot or left, above or below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +55,9 @@ def fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequence[st
     figure = blank(3.8, 9.2)
     panels = figure.subplots(1, 3, sharey=True)
     costs = (("parameters", "parameters"), ("macs", "multiply-adds a digit"), ("seconds", "seconds of training"))
+    names = []
     for axes, (cost, words) in zip(panels, costs, strict=True):
-        _panel(axes, points, cost, named)
+        names.append(_panel(axes, points, cost, named))
         rings = [(getattr(ring, cost), ring.accuracy) for ring in anchors if getattr(ring, cost) is not None]
         if rings:
             x, y = zip(*rings, strict=True)
@@ -66,6 +71,9 @@ def fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequence[st
     figure.legend(handles, labels, loc="outside upper left", ncols=3)
     if below:
         figure.text(0.99, 0.955, f"below the axis: {', '.join(below)}", ha="right", fontsize=8.5, color=QUIET)
+    figure.draw_without_rendering()  # so that names know where their dots are
+    for axes, of_it in zip(panels, names, strict=True):
+        _name(axes, of_it)
     return figure
 
 
@@ -90,7 +98,9 @@ def short_number(value: float) -> str:
     return f"{value:g}"
 
 
-def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str]) -> None:
+def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str]) -> list[tuple[str, float, float]]:
+    """Dots, intervals and front; gives what is to be named: name, cost and accuracy."""
+    names: list[tuple[str, float, float]] = []
     known = [(getattr(point, cost), point) for point in points if getattr(point, cost) is not None]
     steps = front([(x, point.accuracy) for x, point in known])
     if steps:
@@ -105,5 +115,31 @@ def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str
         axes.plot(cost_of_it, point.accuracy, "o", markersize=5 if on_front else 3.5, color=TEST if on_front else QUIET,
                   label="_" * (place > 0) + "experiment, 95 % interval")  # fmt: skip
         if (on_front or point.name in named) and point.accuracy >= LOWEST:
-            axes.annotate(point.name, (cost_of_it, point.accuracy), xytext=(4, 4), textcoords="offset points",
-                          fontsize=8.5, color=INK)  # fmt: skip
+            names.append((point.name, cost_of_it, point.accuracy))
+    return names
+
+
+def _name(axes: "Axes", names: Sequence[tuple[str, float, float]]) -> None:
+    """Names beside their dots, each at the first of four places inside where it covers no other; all is laid out."""
+    assert axes.figure is not None
+    points = 72 / axes.figure.dpi
+    first, last = axes.bbox.x0 * points, axes.bbox.x1 * points
+    taken: list[tuple[float, float, float, float]] = []
+    for name, cost, accuracy in sorted(names, key=lambda one: one[2], reverse=True):
+        x, y = axes.transData.transform((cost, accuracy)) * points
+        width, height = NAME_POINTS * 0.56 * len(name), NAME_POINTS * 1.3
+        boxes = []
+        for right, above in PLACES:
+            left, bottom = x + (4 if right else -4 - width), y + (3 if above else -3 - height)
+            boxes.append((left, bottom, left + width, bottom + height))
+        inside = [box for box in boxes if first <= box[0] and box[2] <= last]
+        free = [box for box in inside if not any(_cover(box, other) for other in taken)]
+        box = (free or inside or boxes)[0]
+        taken.append(box)
+        axes.annotate(name, (cost, accuracy), xytext=(box[0] - x, box[1] - y), textcoords="offset points",
+                      va="bottom", fontsize=NAME_POINTS, color=INK)  # fmt: skip
+
+
+def _cover(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    """Whether two boxes (left, bottom, right, top) share any place."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
