@@ -84,7 +84,11 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
 
 @pytest.mark.parametrize(
     ("section", "file", "count"),
-    [("Records, a sixth held out together", "sixths_holdout", 55), ("Convolutions in two steps", "separable", 39)],
+    [
+        ("Records, a sixth held out together", "sixths_holdout", 55),
+        ("Convolutions in two steps", "separable", 39),
+        ("Ideas for a narrow network", "ideas", 17),
+    ],
 )
 def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
     found = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())

@@ -17,11 +17,7 @@ TEACHER = Trial(record="f3", network=network("8-P-9p-10-12-13-14-15", whole), re
 WEIGHTS = (6, 8, 8, 9, 9, 9)
 
 
-def narrow(
-    block: Callable[[int, int], list[nn.Module]],
-    end: Callable[[], nn.Module] = lambda: nn.AdaptiveAvgPool2d(1),
-    bias: bool = True,
-) -> Callable[[], nn.Sequential]:
+def narrow(block: Callable[[int, int], list[nn.Module]], bias: bool = True) -> Callable[[], nn.Sequential]:
     """What makes the network of these blocks: (inputs, outputs) -> layers."""
 
     def make() -> nn.Sequential:
@@ -31,7 +27,7 @@ def narrow(
             layers += block(before, width)
             layers += [nn.MaxPool2d(2)] * (place == 1)
             before = width
-        return nn.Sequential(*layers, end(), nn.Flatten(), nn.Linear(before, 10, bias=bias))
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 10, bias=bias))
 
     return make
 
@@ -44,12 +40,6 @@ def plain(inputs: int, outputs: int) -> list[nn.Module]:
 def learned_slope(inputs: int, outputs: int) -> list[nn.Module]:
     """PReLU, a slope for each channel (He et al., "Delving Deep into Rectifiers", 2015)."""
     return [*plain(inputs, outputs)[:2], nn.PReLU(outputs)]
-
-
-def low_rank(inputs: int, outputs: int) -> list[nn.Module]:
-    """A column and a row in place of a square (Szegedy et al., 2016), with as many channels between as go out."""
-    column = nn.Conv2d(inputs, outputs, (3, 1), bias=False)
-    return [column, nn.Conv2d(outputs, outputs, (1, 3), bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 def squeezed(inputs: int, outputs: int) -> list[nn.Module]:
@@ -134,6 +124,4 @@ TRIALS = {
     "0.9 of the loss from two networks as `f3` at temperature 4": replace(_taught(0.9, 4), seeds=1),
     "a learned slope for each channel (PReLU)": _of(narrow(learned_slope), seeds=1),
     "squeeze-and-excite after the last four convolutions": _of(narrow(excited), seeds=1),
-    "a column and a row in place of each kernel": _of(narrow(low_rank), seeds=1),
-    "the largest in place of the average at the end": _of(narrow(plain, lambda: nn.MaxPool2d(4))),
 }
