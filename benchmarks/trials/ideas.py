@@ -14,7 +14,7 @@ from featherweight.layers import Residual
 from featherweight.recipe import Distil, Linear, OneCycle
 
 TEACHER = Trial(record="f3", network=network("8-P-9p-10-12-13-14-15", whole), recipe=F3)
-WEIGHTS = (6, 8, 8, 9, 9, 9)
+WIDTHS = (6, 8, 8, 9, 9, 9)
 
 
 def narrow(block: Callable[[int, int], list[nn.Module]], bias: bool = True) -> Callable[[], nn.Sequential]:
@@ -23,7 +23,7 @@ def narrow(block: Callable[[int, int], list[nn.Module]], bias: bool = True) -> C
     def make() -> nn.Sequential:
         layers: list[nn.Module] = []
         before = 1
-        for place, width in enumerate(WEIGHTS):
+        for place, width in enumerate(WIDTHS):
             layers += block(before, width)
             layers += [nn.MaxPool2d(2)] * (place == 1)
             before = width
