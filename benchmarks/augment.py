@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featherweight.augment import augment, normalise
-from featherweight.recipe import Augment
+from featherweight.data.augment import augment, normalise
+from featherweight.experiments.recipe import Augment
 
 IMAGES = 60_000
 BATCHES = (64, 128)

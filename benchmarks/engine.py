@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from featherweight.bench import measure, table
-from featherweight.record import write_text
+from featherweight.files import write_text
+from featherweight.training.bench import measure, table
 
 ROOT = Path(__file__).parents[1]
 RESULT, PAGE = ROOT / "results" / "bench" / "engine.json", ROOT / "docs" / "speed.md"

@@ -22,10 +22,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks import cortex_m
 from featherweight import data as datasets
-from featherweight import environment
-from featherweight.export import export, proof, source_of
-from featherweight.packaged import load_any
-from featherweight.trained import Trained
+from featherweight.ship.export import export, proof, source_of
+from featherweight.training.runs import environment
+from featherweight.training.runs.pretrained import load_any
+from featherweight.training.runs.trained import TrainedModel
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the digits drawn there
@@ -35,7 +35,7 @@ EMULATED = 20
 """Test digits given to each emulated processor."""
 
 
-def measured(trained: Trained) -> dict[str, Any]:
+def measured(trained: TrainedModel) -> dict[str, Any]:
     """All forms of a network with their figures over MNIST's test digits."""
     source = source_of(trained)
     with tempfile.TemporaryDirectory() as scratch:
@@ -64,7 +64,7 @@ def _on(program: cortex_m.Program, cpu: str, level: str) -> dict[str, Any]:
     }
 
 
-def _in_browser(file: Path, trained: Trained) -> dict[str, Any]:
+def _in_browser(file: Path, trained: TrainedModel) -> dict[str, Any]:
     """The page's arithmetic on 1,000 test digits, and the milliseconds from strokes to probabilities."""
     pictures = datasets.load("mnist").test.images[:1000]
     with sync_playwright() as player:

@@ -6,10 +6,10 @@ python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json a
 import json
 from pathlib import Path
 
-from featherweight.experiment import find
-from featherweight.fetch import load_shown
-from featherweight.find_lr import sweep_of
-from featherweight.record import write_text
+from featherweight.data import load
+from featherweight.experiments.experiment import find
+from featherweight.files import write_text
+from featherweight.search.learning_rate import sweep_of
 
 ROOT = Path(__file__).parent.parent
 IDS = ("f1", "f2", "f3", "c3", "e3", "a10", "b6", "d1")
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- begin: suggestions -->", "<!-- end: suggestions -->"
 
 
 def measure() -> list[dict[str, object]]:
-    data, found = load_shown("mnist"), []
+    data, found = load("mnist"), []
     for id in IDS:
         for seed in SEEDS:
             sweep, _ = sweep_of(find(id), data, seed=seed, device="cpu", engine="auto", steps=400)

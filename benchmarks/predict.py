@@ -29,9 +29,9 @@ from benchmarks.wild.hands import Writer
 from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import Split, load
-from featherweight.predict import predict
-from featherweight.predict.answers import Answer
-from featherweight.predict.network import WEIGHTS, shipped, temperature
+from featherweight.ship.predict import predict
+from featherweight.ship.predict.answers import Answer
+from featherweight.ship.predict.network import WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"

@@ -20,14 +20,15 @@ import torch
 from torch import Tensor, nn
 
 from featherweight import data as datasets
-from featherweight.anatomy import dissect
 from featherweight.data import Data
 from featherweight.data.split import mean_and_std
 from featherweight.engine import Engine, build
-from featherweight.environment import cores
-from featherweight.recipe import Recipe
-from featherweight.record import percent, write_text
-from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, evaluate, fit
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import percent
+from featherweight.files import write_text
+from featherweight.networks.anatomy import dissect
+from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, evaluate, fit, initial_state
+from featherweight.training.runs.environment import cores
 
 ROOT = Path(__file__).parents[1]
 SIXTHS = 6
@@ -90,13 +91,16 @@ def _engine(network: nn.Module, recipe: Recipe, batch: int) -> Engine:
 def _trained(trial: Trial, data: Data, seed: int) -> State:
     """The state at the end of a trial's training, on one thread."""
     recipe = trial.recipe
-    teachers = [_trained(one, data, seed + TEACHERS * place).kept for place, one in enumerate(trial.teachers, start=1)]
+    teachers = [_trained(one, data, seed + TEACHERS * place).ema_network for place, one in enumerate(trial.teachers, 1)]
     torch.manual_seed(draw_seed(seed, "weights"))
-    state = begin(trial.network(), recipe, torch.device("cpu"), len(data.train))
+    state = initial_state(trial.network(), recipe, torch.device("cpu"), len(data.train))
     if trial.optimizer:
         state.optimizer = trial.optimizer(state)
-    engine, judge = _engine(state.network, recipe, recipe.batch), _engine(state.kept, recipe, EVALUATION_BATCH)
-    for _ in fit(state, data, recipe, seed, engine, judge, _answers(teachers, recipe) if teachers else None):
+    engine, evaluator = (
+        _engine(state.network, recipe, recipe.batch),
+        _engine(state.ema_network, recipe, EVALUATION_BATCH),
+    )
+    for _ in fit(state, data, recipe, seed, engine, evaluator, _answers(teachers, recipe) if teachers else None):
         pass
     return state
 
@@ -113,13 +117,13 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
     """One training; its figures over the held-out digits and over its own."""
     data = without_sixth(seed % SIXTHS)
     state = _trained(trial, data, seed)
-    judge = _engine(state.kept, trial.recipe, EVALUATION_BATCH)
+    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH)
     accuracies, loss = [row.test_accuracy for row in state.rows], state.rows[-1].test_loss
     if trial.after:
-        trial.after(state.kept, data)
-        loss, right = evaluate(judge, data.test, data.mean, data.std)
+        trial.after(state.ema_network, data)
+        loss, right = evaluate(evaluator, data.test, data.mean, data.std)
         accuracies[-1] = percent(right, len(data.test))
-    own_loss, own = evaluate(judge, data.train, data.mean, data.std)
+    own_loss, own = evaluate(evaluator, data.train, data.mean, data.std)
     return {
         "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS,
         "parameters": sum(p.numel() for p in state.network.parameters()),

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from featherweight.experiment import find
+from featherweight import find
 
 HERE = Path(__file__).parent
 Cell = tuple[str, str]
@@ -37,7 +37,7 @@ from dataclasses import replace
 from IPython.display import {names}
 
 import featherweight as fw
-from featherweight import figures, insight, notebook"""
+from featherweight import analysis, figures, notebook"""
 
 DATA = """\
 # MNIST, from your disk or downloaded; the tests name a small set and few epochs instead.
@@ -56,12 +56,10 @@ print(fw.dissect(experiment.build(), (1, 28, 28)).table())
 print(f"\\nbudget: {{experiment.budget.sentence()}}")"""
 
 CHANGES = """\
-from featherweight.difference import differences
-
-display(Markdown("\\n".join(f"* {{change}}" for change in differences(fw.find("{id}"), fw.find("{parent}")))))"""
+display(Markdown("\\n".join(f"* {{change}}" for change in fw.differences(fw.find("{id}"), fw.find("{parent}")))))"""
 
 TRAIN = """\
-run = fw.start(experiment, data, seed=0)
+run = fw.new_run(experiment, data, seed=0)
 record = notebook.train(run)"""
 
 CURVES = """\
@@ -69,7 +67,7 @@ display(notebook.picture(figures.accuracy(record), alt="Test and training accura
 display(notebook.picture(figures.loss(record), alt="Test and training loss by epoch"))"""
 
 AUGMENTED = """\
-seen = insight.seen_in_training(record, data)
+seen = analysis.seen_in_training(record, data)
 if seen is not None:  # the last epochs of the recipe are plain, and a short run has no others
     display(notebook.picture(figures.seen(seen), alt="Training digits in pairs: as given, and as seen"))"""
 
@@ -77,13 +75,13 @@ RATE = """\
 notebook.picture(figures.learning_rate(record), alt="The learning rate by epoch")"""
 
 ANSWERS = """\
-answers = insight.answers_of(fw.load_trained(run.folder), data)
+answers = analysis.answers_of(fw.load_trained(run.folder), data)
 
-print(notebook.class_table(insight.class_rows(answers)))
+print(notebook.class_table(analysis.class_rows(answers)))
 notebook.picture(figures.class_errors(answers), alt="Errors by class")"""
 
 MISTAKES = """\
-wrong = insight.mistakes(answers)
+wrong = analysis.mistakes(answers)
 print(f"{len(wrong)} of {len(answers):,} test images are misclassified:")
 if wrong:
     drawing = figures.misclassified(answers, data.test.images.numpy())
@@ -170,7 +168,7 @@ def step(id: str) -> list[Cell]:
 QUICK_DATA = DATA.format(epochs=3)
 
 SAMPLES = """\
-answers = insight.answers_of(fw.load_trained(run.folder), data)
+answers = analysis.answers_of(fw.load_trained(run.folder), data)
 drawing = figures.samples(answers, data.test.images.numpy())
 notebook.picture(drawing, alt="Test images with label, answer and confidence")"""
 

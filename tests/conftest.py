@@ -26,8 +26,8 @@ def short_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     experiment, data, folders = fw.find("f3"), fw.load("digits"), []
     experiment = replace(experiment, recipe=experiment.recipe.with_epochs(3))
     for seed in (0, 1):
-        run = fw.start(experiment, data, seed=seed, out=tmp_path_factory.mktemp("runs"), threads=1)
-        for _ in fw.proceed(run):
+        run = fw.new_run(experiment, data, seed=seed, out=tmp_path_factory.mktemp("runs"), threads=1)
+        for _ in fw.train(run):
             pass
         folders.append(run.folder)
     return folders

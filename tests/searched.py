@@ -15,8 +15,8 @@ from toy import bars
 TRAIN, HOLDOUT = 1103, 1000
 
 SPACE = '''"""Two narrow convolutions on bars."""
-from featherweight.budget import Budget
-from featherweight.recipe import Recipe
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.recipe import Recipe
 from featherweight.search.space import Proposal, Space, stack
 
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import weight_norm
 
-from featherweight.anatomy import dissect
-from featherweight.anatomy.rules import RULES
 from featherweight.errors import UsageError
-from featherweight.layers import Residual, conv_norm_relu
+from featherweight.networks.anatomy import dissect
+from featherweight.networks.anatomy.rules import RULES
+from featherweight.networks.layers import Residual, conv_norm_relu
 
 
 def chain(*layers: nn.Module) -> nn.Sequential:

@@ -12,8 +12,8 @@ import torchinfo
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from featherweight.anatomy import Anatomy, dissect
-from featherweight.anatomy.walk import walk
+from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.networks.anatomy.walk import walk
 
 
 def chain(*layers: nn.Module) -> nn.Sequential:

@@ -12,11 +12,11 @@ from scipy import ndimage, stats
 from torch import Tensor
 from torch.nn import functional as F
 
-from featherweight import augment as module
-from featherweight.augment import augment, draw, normalise
+from featherweight.data import augment as module
+from featherweight.data.augment import augment, draw, normalise
+from featherweight.data.homographies import affine_maps, crop_maps, perspective_maps, sampling_grid
 from featherweight.errors import UsageError
-from featherweight.homographies import affine_maps, crop_maps, perspective_maps, sampling_grid
-from featherweight.recipe import Augment
+from featherweight.experiments.recipe import Augment
 
 MEAN, STD = (0.25,), (0.5,)
 BLACK = -MEAN[0] / STD[0]

@@ -7,14 +7,14 @@ import pytest
 from torch import nn
 
 import toy
-from featherweight.anatomy import dissect, parameters_by_layer
-from featherweight.bar import Bar
-from featherweight.budget import Budget, judge
+from featherweight.cli.tables import verdict_table
 from featherweight.errors import BudgetError, UsageError
-from featherweight.experiment import contenders
-from featherweight.record import Record, read_record, summarise, write_record
-from featherweight.runs import prepare
-from featherweight.verdicts import verdict_table
+from featherweight.experiments.bar import Bar
+from featherweight.experiments.budget import Budget, judge
+from featherweight.experiments.experiment import contenders
+from featherweight.experiments.record import Record, read_record, summarise, write_record
+from featherweight.networks.anatomy import dissect, parameters_by_layer
+from featherweight.training.runs.run import prepare
 from made import record
 
 RUNS = [

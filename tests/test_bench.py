@@ -8,9 +8,10 @@ import pytest
 import torch
 from benchmarks.engine import PAGE, RESULT, page
 
-from featherweight import bench, engine
-from featherweight.bench import peers
+from featherweight import engine
 from featherweight.errors import UsageError
+from featherweight.training import bench
+from featherweight.training.bench import peers
 
 
 def test_networks_have_the_published_counts():

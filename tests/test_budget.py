@@ -1,7 +1,7 @@
 import pytest
 
-from featherweight.budget import Budget, judge
 from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.budget import Budget, judge
 
 
 def test_every_one_of_the_last_epochs_decides() -> None:

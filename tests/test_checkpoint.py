@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import toy
-from featherweight import record
-from featherweight.checkpoint import before, load_state, remove_states, require_same, save_state
+from featherweight import files
 from featherweight.errors import FileError, TrainingError, UsageError
-from featherweight.recipe import Augment, Cosine, HardExamples, Plateau, Recipe, Step
-from featherweight.train import State, fit
+from featherweight.experiments.recipe import Augment, Cosine, HardExamples, Plateau, Recipe, Step
+from featherweight.training.loop import State, fit
+from featherweight.training.runs.checkpoint import before, load_state, remove_states, require_same, save_state
 
 IDENTITY = {"experiment": "bars", "seed": 0}
 RECIPES = {
@@ -48,8 +48,8 @@ def test_a_run_taken_up_at_any_step_ends_bit_for_bit_the_same(name: str, tmp_pat
     whole = toy.trained(recipe)
     for after in range(1, 10):  # 2 epochs of 4 steps and an evaluation each
         state = _left(recipe, after, tmp_path / "state.safetensors")
-        for key, value in whole.kept.state_dict().items():
-            assert torch.equal(value, state.kept.state_dict()[key]), (after, key)
+        for key, value in whole.ema_network.state_dict().items():
+            assert torch.equal(value, state.ema_network.state_dict()[key]), (after, key)
         rows = [[replace(row, seconds=0) for row in run.rows] for run in (whole, state)]
         assert rows[0] == rows[1], after
         assert (whole.losses is None) == (state.losses is None)
@@ -89,7 +89,7 @@ def test_weights_that_are_no_numbers_do_not_replace_the_last_good_state(tmp_path
     save_state(state, IDENTITY, path)
     good = path.read_bytes()
     with torch.no_grad():
-        state.vectors.decayed[0] = float("nan")
+        state.parameters.decayed[0] = float("nan")
     with pytest.raises(TrainingError, match="no longer finite"):
         save_state(state, IDENTITY, path)
     assert path.read_bytes() == good
@@ -147,7 +147,7 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypat
         Path, "replace", lambda self, to: (order.append(f"{self.name} to {Path(to).name}"), rename(self, to))[1]
     )
     (tmp_path / "x").write_bytes(b"old")
-    record.write_bytes(tmp_path / "x", b"new", keep=tmp_path / "y")
+    files.write_bytes(tmp_path / "x", b"new", keep=tmp_path / "y")
     part = f".x.{os.getpid()}.part"
     assert order == [f"flush {part}", "x to y", f"{part} to x", f"flush {tmp_path.name}"]
     assert ((tmp_path / "x").read_bytes(), (tmp_path / "y").read_bytes()) == (b"new", b"old")

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from featherweight import claims
-from featherweight.budget import Budget
-from featherweight.claims import (
+from featherweight.errors import UsageError
+from featherweight.experiments import claims
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.claims import (
     STUDENT_95,
     Claim,
     Evidence,
@@ -35,8 +36,7 @@ from featherweight.claims import (
     underfits,
     welch,
 )
-from featherweight.errors import UsageError
-from featherweight.record import Record, Row
+from featherweight.experiments.record import Record, Row
 
 YES, NO, OPEN = "borne out", "not borne out", "undecided"
 

@@ -65,9 +65,7 @@ def toy_file(tmp_path: Path) -> Path:
     path.write_text(
         '"""Mine."""\n'
         "from torch import nn\n"
-        "from featherweight.budget import Budget\n"
-        "from featherweight.experiment import Experiment\n"
-        "from featherweight.recipe import Recipe\n\n"
+        "from featherweight import Budget, Experiment, Recipe\n\n"
         "def network():\n"
         "    return nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(49, 10))\n\n"
         "experiment = Experiment(id='own', title='own', network=network, recipe=Recipe(epochs=2, lr=0.05),\n"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from featherweight.compare import compare, require_alike, runs_of
 from featherweight.errors import UsageError
-from featherweight.experiment import find
-from featherweight.record import Record, read_record, write_record
+from featherweight.experiments.experiment import find
+from featherweight.experiments.record import Record, read_record, write_record
+from featherweight.prove.compare import compare, require_alike, runs_of
 from made import MNIST, record
 from test_cli import Run, run  # noqa: F401 -- a fixture
 

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from data_files import SIDE, TEST, TRAIN, Mirror, contents, idx_bytes, mirror, small_images, small_set
-from featherweight.data import download, lock, store, web
+from featherweight import files
+from featherweight.data import download, store, web
 from featherweight.data.download import UnavailableError, UnwritableError, fetch
 from featherweight.data.sets import SETS, File, Named
 
@@ -262,12 +263,12 @@ def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
         "held.__enter__(); print('held', flush=True); time.sleep(60)"
     )
     path = tmp_path / "lock"
-    holder = subprocess.Popen([sys.executable, "-c", program, lock.__file__, str(path)], stdout=subprocess.PIPE)
+    holder = subprocess.Popen([sys.executable, "-c", program, files.__file__, str(path)], stdout=subprocess.PIPE)
     assert holder.stdout and holder.stdout.readline() == b"held\n"
     got = threading.Event()
 
     def wait_for_it() -> None:
-        with lock.locked(path):
+        with files.locked(path):
             got.set()
 
     waiting = threading.Thread(target=wait_for_it)
@@ -280,7 +281,7 @@ def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_lock_on_a_file_that_its_holder_removed_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, tries, really = tmp_path / "lock", [], lock._try
+    path, tries, really = tmp_path / "lock", [], files._try
 
     def removed_in_between(handle: int) -> None:
         if not tries:
@@ -288,8 +289,8 @@ def test_a_lock_on_a_file_that_its_holder_removed_is_not_taken(tmp_path: Path, m
         tries.append(handle)
         really(handle)
 
-    monkeypatch.setattr(lock, "_try", removed_in_between)
-    with lock.locked(path):
+    monkeypatch.setattr(files, "_try", removed_in_between)
+    with files.locked(path):
         assert path.exists() and len(tries) == 2
 
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from data_files import idx_bytes
-from featherweight.data.idx import BYTES, INTEGERS, read, shown
+from featherweight.data.idx import BYTES, INTEGERS, read
 from featherweight.errors import DataError
+from featherweight.files import printable
 
 IMAGES = (torch.arange(5 * 3 * 7) * 37 % 256).to(torch.uint8).reshape(5, 3, 7)
 
@@ -148,7 +149,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_name_cannot_write_on_the_terminal(tmp_path: Path) -> None:
     said = refusal(write(tmp_path, b"<", name="a\x1b[2J\u202eb\nc"))
     assert r"a\x1b[2J\u202eb\nc is truncated" in said and said.isprintable()
-    assert shown(os.fsdecode(b"\xff")) == r"\udcff"
+    assert printable(os.fsdecode(b"\xff")) == r"\udcff"
 
 
 def test_mutated_files_give_the_same_values_or_a_sentence(tmp_path: Path) -> None:

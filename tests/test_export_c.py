@@ -16,13 +16,13 @@ from exported import IN_STEPS_SHAPE, ODD_SHAPE, in_steps, lowered, noise, odd, p
 from featherweight import data as datasets
 from featherweight.data import Data
 from featherweight.errors import UsageError
-from featherweight.export import c_source, execute, integers
-from featherweight.export.at_hand import calibration_of
-from featherweight.export.fixed_point import FixedPoint, fitting, quantise
-from featherweight.export.memory import planned, rehearsal, report
-from featherweight.export.proof import compiled_scores, normalised, probabilities
-from featherweight.export.source import Source, source_of
-from featherweight.packaged import load_packaged
+from featherweight.ship.export import c_source, execute, integers
+from featherweight.ship.export.at_hand import calibration_of
+from featherweight.ship.export.fixed_point import FixedPoint, fitting, quantise
+from featherweight.ship.export.memory import planned, rehearsal, report
+from featherweight.ship.export.proof import compiled_scores, normalised, probabilities
+from featherweight.ship.export.source import Source, source_of
+from featherweight.training.runs.pretrained import load_pretrained
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 SANITIZED = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -57,7 +57,7 @@ def mnist() -> Data:
 
 @pytest.fixture(scope="module")
 def flagship() -> Source:
-    return source_of(load_packaged("f3"))
+    return source_of(load_pretrained("f3"))
 
 
 @pytest.fixture(scope="module")

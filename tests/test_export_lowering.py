@@ -6,10 +6,10 @@ from torch import nn
 
 from exported import ODD_SHAPE, lively, odd, pooled_last, relu_last
 from featherweight.errors import UsageError
-from featherweight.experiment import find, ids
-from featherweight.export.execute import scores, tensors
-from featherweight.export.lowering import lower
-from featherweight.layers import Residual
+from featherweight.experiments.experiment import find, ids
+from featherweight.networks.layers import Residual
+from featherweight.ship.export.execute import scores, tensors
+from featherweight.ship.export.lowering import lower
 
 
 def largest_difference(network: nn.Module, shape: tuple[int, int, int]) -> float:

@@ -12,10 +12,10 @@ from torch import nn
 from exported import ODD_SHAPE, lowered, noise, odd, pooled_last, relu_last, source
 from featherweight import data as datasets
 from featherweight.errors import UsageError
-from featherweight.export import onnx_model, proof
-from featherweight.export.onnx_model import model_bytes
-from featherweight.export.source import source_of
-from featherweight.packaged import load_packaged
+from featherweight.ship.export import onnx_model, proof
+from featherweight.ship.export.onnx_model import model_bytes
+from featherweight.ship.export.source import source_of
+from featherweight.training.runs.pretrained import load_pretrained
 from test_export_c import MNIST
 
 
@@ -43,14 +43,14 @@ def test_unusual_networks_answer_as_they_do_in_torch(
 
 @MNIST
 def test_all_test_digits_are_answered_as_in_torch() -> None:
-    of, test = source_of(load_packaged("f3")), datasets.load("mnist").test
+    of, test = source_of(load_pretrained("f3")), datasets.load("mnist").test
     figures = proof.onnx_proof(model_bytes(of, lowered(of)), of, test)
     assert figures["pictures"] == 10_000
     assert figures["largest_difference"] < 1e-4 and figures["different_answers"] == 0
 
 
 def test_a_file_says_what_it_is_and_takes_raw_digits() -> None:
-    trained = load_packaged("f3")
+    trained = load_pretrained("f3")
     of = source_of(trained)
     model = model_bytes(of, lowered(of))
     read = onnx.load_from_string(model)

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from exported import CHROMIUM, DRAWN, Stroke, lively, lowered, noise, odd, source
 from featherweight import data as datasets
 from featherweight.errors import UsageError
-from featherweight.export import page_of
-from featherweight.export.page import page, require_digits, steps_of
-from featherweight.export.proof import probabilities
-from featherweight.export.source import Source, source_of
-from featherweight.layers import Residual, conv_norm_relu
-from featherweight.packaged import load_packaged
-from featherweight.predict.normalise import normalise
+from featherweight.networks.layers import Residual, conv_norm_relu
+from featherweight.ship.export import page_of
+from featherweight.ship.export.page import page, require_digits, steps_of
+from featherweight.ship.export.proof import probabilities
+from featherweight.ship.export.source import Source, source_of
+from featherweight.ship.predict.normalise import normalise
+from featherweight.training.runs.pretrained import load_pretrained
 
 HERE = Path(__file__).parent
 PHONE, LAPTOP = (390, 844), (1366, 768)
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "f3.html"
-    path.write_text(page_of(load_packaged("f3")))
+    path.write_text(page_of(load_pretrained("f3")))
     return path
 
 
@@ -152,7 +152,7 @@ def test_the_small_picture_is_what_the_network_was_given(opened: Page) -> None:
     assert shown == given and max(given) == 255
     shares = [float(share.strip("> %")) for share in opened.locator(".share").all_inner_texts()]
     expected = probabilities(
-        source_of(load_packaged("f3")), torch.tensor(given, dtype=torch.uint8).reshape(1, 1, 28, 28)
+        source_of(load_pretrained("f3")), torch.tensor(given, dtype=torch.uint8).reshape(1, 1, 28, 28)
     )
     assert np.abs(np.array(shares) / 100 - expected[0]).max() < 1e-3
 
@@ -176,7 +176,7 @@ def answered(tab: Page, pictures: Tensor) -> np.ndarray:
 @in_browser
 def test_its_arithmetic_is_the_network_s_on_a_thousand_digits(opened: Page) -> None:
     pictures = datasets.load("digits").train.images[:1000]
-    found, expected = answered(opened, pictures), probabilities(source_of(load_packaged("f3")), pictures)
+    found, expected = answered(opened, pictures), probabilities(source_of(load_pretrained("f3")), pictures)
     assert found.shape == (1000, 10) and np.abs(found - expected).max() < 1e-4
     assert (found.argmax(1) == expected.argmax(1)).all()
 
@@ -317,7 +317,7 @@ def test_the_file_is_small_whole_and_says_what_it_is(file: Path) -> None:
     assert len(text.encode("utf-8")) <= 64_000
     assert "http:" not in text and "https:" not in text
     assert "default-src 'none'" in text
-    record = load_packaged("f3").record
+    record = load_pretrained("f3").record
     for words in (
         "7,864 parameters",
         "(f3, seed 0)",
@@ -325,7 +325,7 @@ def test_the_file_is_small_whole_and_says_what_it_is(file: Path) -> None:
         "Nothing you draw leaves this page",
     ):
         assert words in text
-    assert text == page_of(load_packaged("f3"))
+    assert text == page_of(load_pretrained("f3"))
 
 
 def test_the_weights_are_read_back_from_the_file_bit_for_bit() -> None:

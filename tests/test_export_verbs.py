@@ -11,11 +11,11 @@ import pytest
 from torch import nn
 
 from featherweight.errors import UsageError
-from featherweight.experiment import Experiment
-from featherweight.export.at_hand import calibration_of, pictures_at_hand
-from featherweight.export.figures import BEGIN, with_figures
-from featherweight.packaged import FOLDER, load_any, load_packaged
-from featherweight.trained import save_weights
+from featherweight.experiments.experiment import Experiment
+from featherweight.prove.export_tables import BEGIN, with_figures
+from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
+from featherweight.training.runs.pretrained import FOLDER, load_any, load_pretrained
+from featherweight.training.runs.trained import save_weights
 from made import record
 from test_cli import Run, run  # noqa: F401 -- a fixture
 
@@ -71,14 +71,13 @@ def run_folder(where: Path, network: str) -> Path:
     where.mkdir()
     file = where / "mine.py"
     file.write_text(
-        "from torch import nn\nfrom featherweight.budget import Budget\n"
-        "from featherweight.experiment import Experiment\nfrom featherweight.recipe import Recipe\n"
+        "from torch import nn\nfrom featherweight import Budget, Experiment, Recipe\n"
         f"def network():\n    return {network}\n"
         'experiment = Experiment(id="mine", title="mine", network=network, recipe=Recipe(epochs=1, lr=0.1),'
         " budget=Budget(parameters=9000))\n"
     )
-    from featherweight.experiment import find
-    from featherweight.record import write_record
+    from featherweight.experiments.experiment import find
+    from featherweight.experiments.record import write_record
 
     experiment: Experiment = find(str(file))
     found = record("f3", [50.0])
@@ -135,7 +134,7 @@ def test_draw_writes_the_page_and_opens_it(run: Run, monkeypatch: pytest.MonkeyP
 
 
 def test_pictures_at_hand_are_the_run_s_or_those_that_fit(alone: Path) -> None:
-    trained = load_packaged("f3")
+    trained = load_pretrained("f3")
     data = pictures_at_hand(trained.record)
     assert data.name == "digits" and "stand in" in data.note
     pictures, called = calibration_of(data, 100)
@@ -150,7 +149,7 @@ def test_the_packaged_network_is_that_of_the_committed_record() -> None:
     ours, committed = (json.loads(file.read_text()) for file in files)
     accuracies = [[epoch["test_accuracy"] for epoch in found["epochs"]] for found in (ours, committed)]
     assert accuracies[0] == accuracies[1] and ours["seed"] == committed["seed"] == 0
-    assert load_any("f3").record == load_packaged("f3-seed0").record
+    assert load_any("f3").record == load_pretrained("f3-seed0").record
 
 
 def test_docs_quote_the_records_and_records_hold_what_is_promised() -> None:

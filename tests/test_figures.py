@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from featherweight import figures
 from featherweight.errors import UsageError
-from featherweight.figures.inside import reach, shown_fields
-from featherweight.figures.style import COLOURS, page_svg
-from featherweight.insight import Answers, Evidence, Field, Seen
+from featherweight.explain import figures
+from featherweight.explain.analysis import Answers, Evidence, Field, Seen
+from featherweight.explain.figures.inside import reach, shown_fields
+from featherweight.explain.figures.style import COLOURS, page_svg
 from made import record
 
 F1 = record("f1", [98.0] * 14 + [99.2])

@@ -19,15 +19,15 @@ from torch.nn import functional as F
 
 import toy
 from featherweight import engine as engines
-from featherweight import find_lr as module
-from featherweight.augment import augment
+from featherweight.data.augment import augment
 from featherweight.engine import native
 from featherweight.errors import UsageError
-from featherweight.experiment import find
-from featherweight.find_lr import HIGHEST, LOWEST, Point, Sweep, draw, find_lr, rate_curve, table
-from featherweight.layers import conv_norm_relu
-from featherweight.recipe import Augment, Recipe
-from featherweight.train import State, begin, draw_seed, fit
+from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Augment, Recipe
+from featherweight.networks.layers import conv_norm_relu
+from featherweight.search import learning_rate as module
+from featherweight.search.learning_rate import HIGHEST, LOWEST, Point, Sweep, draw, find_lr, rate_curve, table
+from featherweight.training.loop import State, draw_seed, fit, initial_state
 from test_cli import run  # noqa: F401 -- a fixture
 
 NATIVE = pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="no kernels built here"))
@@ -52,7 +52,7 @@ def _network() -> nn.Sequential:
 def _under_way(engine: str, steps: int = 6) -> tuple[State, Iterator[State]]:
     """A run after so many steps: it has momentum, gradients, batch-norm statistics and an average."""
     torch.manual_seed(2)
-    state = begin(_network(), toy.RECIPE, torch.device("cpu"))
+    state = initial_state(_network(), toy.RECIPE, torch.device("cpu"))
     course = fit(state, toy.data(), toy.RECIPE, 0, *toy.engines_of(state, toy.RECIPE, engine))
     assert len(list(islice(course, steps))) == steps
     return state, course

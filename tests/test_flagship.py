@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from featherweight.claims import Evidence, check
-from featherweight.experiment import find, rungs
-from featherweight.publish import records_of
-from featherweight.record import Record, read_record, summarise
+from featherweight.experiments.claims import Evidence, check
+from featherweight.experiments.experiment import find, rungs
+from featherweight.experiments.record import Record, read_record, summarise
+from featherweight.prove.publish import records_of
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 5

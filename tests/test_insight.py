@@ -10,9 +10,10 @@ from sklearn import metrics
 from torch import nn
 
 import toy
-from featherweight.augment import normalise
+from featherweight.data.augment import normalise
 from featherweight.errors import UsageError
-from featherweight.insight import (
+from featherweight.experiments.recipe import Augment, Recipe
+from featherweight.explain.analysis import (
     Answers,
     answers_of,
     calibration,
@@ -25,9 +26,8 @@ from featherweight.insight import (
     pooled,
     seen_in_training,
 )
-from featherweight.layers import conv_norm_relu
-from featherweight.recipe import Augment, Recipe
-from featherweight.trained import data_of, load_trained
+from featherweight.networks.layers import conv_norm_relu
+from featherweight.training.runs.trained import data_of, load_trained
 from made import record
 
 
@@ -183,7 +183,7 @@ def test_a_network_without_a_map_has_no_evidence_and_no_kernels() -> None:
 
 
 def test_images_seen_are_those_that_training_saw(monkeypatch: pytest.MonkeyPatch) -> None:
-    from featherweight import train
+    from featherweight.training import loop as train
 
     inputs: list[torch.Tensor] = []
     real = train.augment

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from featherweight.errors import UsageError
-from featherweight.intervals import half_width, mean_interval, paired
+from featherweight.experiments.statistics import half_width, mean_interval, paired
 
 
 def test_an_interval_by_hand() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from featherweight import data as datasets
-from featherweight import run_folders, runs
-from featherweight.console import run_ladder
-from featherweight.experiment import find
-from featherweight.progress import Done, Failed, shown
-from featherweight.record import read_record, write_record
+from featherweight.cli.console import run_ladder
+from featherweight.cli.live import shown
+from featherweight.experiments.experiment import find
+from featherweight.experiments.record import read_record, write_record
+from featherweight.training.runs import folders as run_folders
+from featherweight.training.runs import run as runs
+from featherweight.training.runs.events import Done, Failed
 from made import MNIST, record
 from test_cli import Run, run  # noqa: F401 -- a fixture
 
@@ -37,8 +39,8 @@ def test_finished_and_unfinished_runs(tmp_path: Path) -> None:
         write_record(one, tmp_path / name / "record.json")
     found = run_folders.finished_runs(c3, [tmp_path], range(6), "mnist")
     assert [one.seed for one in found] == [0]
-    taken_up = {seed: run_folders.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(6)}
-    assert {seed: path for seed, path in taken_up.items() if path} == {1: tmp_path / "c3-seed1"}
+    resumed = {seed: run_folders.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(6)}
+    assert {seed: path for seed, path in resumed.items() if path} == {1: tmp_path / "c3-seed1"}
     assert [one.seed for one in run_folders.finished_runs(c3, [tmp_path], range(6), "digits")] == [3]
 
 
@@ -54,8 +56,8 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     digits = datasets.load("digits")
-    stopped = runs.start(find("d1"), digits, out=tmp_path, threads=1)
-    for state in runs.proceed(stopped):
+    stopped = runs.new_run(find("d1"), digits, out=tmp_path, threads=1)
+    for state in runs.train(stopped):
         if state.epoch == 2 and state.step == 1:
             break
     assert not read_record(tmp_path / "d1-seed0").finished
@@ -68,8 +70,8 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
     ended = read_record(tmp_path / "d1-seed0")
     assert ended.finished and len(ended.rows) == 20
 
-    fresh = runs.start(find("d1"), digits, out=tmp_path / "other", threads=1)
-    for _ in runs.proceed(fresh):
+    fresh = runs.new_run(find("d1"), digits, out=tmp_path / "other", threads=1)
+    for _ in runs.train(fresh):
         pass
     assert [row.test_accuracy for row in fresh.record.rows] == [row.test_accuracy for row in ended.rows]
 
@@ -94,7 +96,7 @@ def test_wrong_use(run: Run, words: list[str], sentence: str) -> None:  # noqa: 
 
 
 def test_only_mnist_is_kept(run: Run, tmp_path: Path) -> None:  # noqa: F811
-    (tmp_path / "src" / "featherweight" / "ladders").mkdir(parents=True)
+    (tmp_path / "src" / "featherweight" / "experiments" / "ladders").mkdir(parents=True)
     status, _, err = run("ladder", "d", "--write", "--data", "digits")
     assert status == 2 and "--write keeps records of MNIST alone; leave out --data digits, or --write." in err
 

@@ -10,12 +10,12 @@ from torch import nn
 from typer.testing import CliRunner
 
 from featherweight import engine as engines
-from featherweight.anatomy import dissect
 from featherweight.cli import app
-from featherweight.difference import differences, layer_changes
-from featherweight.experiment import Experiment, find, ids, ladder_of, letters, rungs
-from featherweight.recipe import Plateau
-from featherweight.train import begin, draw_seed
+from featherweight.experiments.difference import differences, layer_changes
+from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, letters, rungs
+from featherweight.experiments.recipe import Plateau
+from featherweight.networks.anatomy import dissect
+from featherweight.training.loop import draw_seed, initial_state
 
 PUBLISHED = [
     *(f"a{n}" for n in range(1, 11)),
@@ -145,7 +145,7 @@ def test_two_steps_train_every_parameter(id: str, kind: str) -> None:
     experiment = find(id)
     recipe = experiment.recipe
     torch.manual_seed(draw_seed(0, "weights"))
-    state = begin(experiment.build(), recipe, torch.device("cpu"), images=11)
+    state = initial_state(experiment.build(), recipe, torch.device("cpu"), images=11)
     engine = engines.build(
         kind, state.network, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28), batch=11,
         device=torch.device("cpu"), threads=1,

@@ -13,10 +13,10 @@ from benchmarks.trials import ideas, separable
 from torch import nn
 
 from featherweight import data as datasets
-from featherweight.anatomy import dissect
 from featherweight.data import Data
-from featherweight.recipe import Distil, Recipe
-from featherweight.record import read_record
+from featherweight.experiments.recipe import Distil, Recipe
+from featherweight.experiments.record import read_record
+from featherweight.networks.anatomy import dissect
 
 ROOT = Path(__file__).parent.parent
 

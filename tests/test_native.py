@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from featherweight.engine import build, native
 from featherweight.engine.lowering import lower
 from featherweight.engine.torch_engine import loss_of
-from featherweight.layers import Residual
+from featherweight.networks.layers import Residual
 
 CPU = torch.device("cpu")
 NETWORKS = 520

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from featherweight.engine import build, native
 from featherweight.engine.lowering import lower
-from featherweight.experiment import find
+from featherweight.experiments.experiment import find
 from test_native import Masked
 
 SHAPE = (1, 28, 28)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from featherweight.augment import Sampler, Warp, augment, draw, normalise, sample
+from featherweight.data.augment import Sampler, Warp, augment, draw, normalise, sample
 from featherweight.engine import build, native
 from featherweight.errors import UsageError
-from featherweight.recipe import Augment
+from featherweight.experiments.recipe import Augment
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
 

@@ -10,16 +10,17 @@ from sklearn.metrics import precision_score, recall_score
 
 import made
 import toy
-from featherweight import insight, notebook
 from featherweight.data import Split, load
 from featherweight.errors import UsageError
-from featherweight.progress import Done, Event, Progress
-from featherweight.runs import start
-from featherweight.side_by_side import Task, carry_through
+from featherweight.explain import analysis as insight
+from featherweight.explain import notebook
+from featherweight.training.runs.events import Done, Event, Progress
+from featherweight.training.runs.parallel import Task, carry_through
+from featherweight.training.runs.run import new_run
 
 
 def test_the_bar_grows_and_every_epoch_leaves_one_line(tmp_path: Path) -> None:
-    run = start(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
+    run = new_run(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
     drawn: list[str] = []
     show = notebook.shower(["hello"], drawn.append)
     events: list[Event] = list(carry_through(Task(experiment="bars"), run))
@@ -53,7 +54,7 @@ def test_training_in_a_notebook_shows_one_output_that_is_redrawn(
 
     calls: list[bool] = []
     monkeypatch.setattr(display, "display", lambda *data, **how: (calls.append(how["display_id"]), Handle())[1])
-    run = start(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
+    run = new_run(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
     record = notebook.train(run)
     assert calls == [True] and record.finished and len(record.rows) == 3
     assert shown[-1].startswith("bars: 416 parameters (fewer than 1,000 allowed), 3 epochs of 53 images")

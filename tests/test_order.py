@@ -10,9 +10,9 @@ from torch import Tensor
 import toy
 from featherweight.engine import Engine
 from featherweight.errors import UsageError
-from featherweight.order import drawn_by_loss, shares
-from featherweight.recipe import Augment, HardExamples, Recipe
-from featherweight.train import fit, image_losses
+from featherweight.experiments.recipe import Augment, HardExamples, Recipe
+from featherweight.training.loop import fit, image_losses
+from featherweight.training.sampling import expected_counts, sample_by_loss
 
 HARD = HardExamples(factor=5, loss=0.1)
 
@@ -25,31 +25,31 @@ def test_shares_are_the_arithmetic() -> None:
     # Weights 1, 3, 5, 5, 1.4 by 1 + 4 min(1, loss / 0.1); they sum to 15.4, and there are 5 images.
     losses = torch.tensor([0.0, 0.05, 0.1, 7.0, 0.01])
     expected = torch.tensor([1.0, 3.0, 5.0, 5.0, 1.4], dtype=torch.float64) * 5 / 15.4
-    torch.testing.assert_close(shares(losses, HARD), expected)
+    torch.testing.assert_close(expected_counts(losses, HARD), expected)
 
 
 def test_an_image_comes_as_often_as_its_share_rounded_down_or_up() -> None:
     losses = torch.rand(997, generator=_draws(3)) ** 4 * 0.4
-    share = shares(losses, HARD)
+    share = expected_counts(losses, HARD)
     for seed in range(5):
-        chosen = drawn_by_loss(losses, HARD, _draws(seed))
+        chosen = sample_by_loss(losses, HARD, _draws(seed))
         assert len(chosen) == 997
         often = torch.bincount(chosen, minlength=997)
         assert torch.all((often - share).abs() < 1)
         assert often.max() > 1 > often.min()
-    mean = sum(torch.bincount(drawn_by_loss(losses, HARD, _draws(s)), minlength=997) for s in range(400)) / 400
+    mean = sum(torch.bincount(sample_by_loss(losses, HARD, _draws(s)), minlength=997) for s in range(400)) / 400
     assert torch.all((mean - share).abs() < 0.12)  # 400 draws of a fraction: 0.025 is one standard error at most
 
 
 def test_the_order_is_random_and_its_seed_s() -> None:
     losses = torch.rand(211, generator=_draws(3))
-    first, again, other = (drawn_by_loss(losses, HARD, _draws(seed)) for seed in (1, 1, 2))
+    first, again, other = (sample_by_loss(losses, HARD, _draws(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert not torch.equal(first, first.sort().values)
 
 
 def _taken(recipe: Recipe, hard: list[int]) -> list[Tensor]:
-    """How often each image is taken, epoch by epoch, where a judge finds these hard and all others easy."""
+    """How often each image is taken, epoch by epoch, where a evaluator finds these hard and all others easy."""
     data, state = toy.data(), toy.fresh(recipe)
     tagged = torch.arange(53, dtype=torch.uint8)  # each training image is known by its first pixel
     data.train.images[:, 0, 0, 0] = tagged
@@ -68,8 +68,8 @@ def _taken(recipe: Recipe, hard: list[int]) -> list[Tensor]:
         return sure[:, None] * torch.eye(4)[pixels % 4]  # labels go round by position
 
     watched = Engine(name="torch", step=step, scores=engine.scores)
-    judge = Engine(name="torch", step=step, scores=scores)
-    for now in fit(state, data, recipe, 0, watched, judge):
+    evaluator = Engine(name="torch", step=step, scores=scores)
+    for now in fit(state, data, recipe, 0, watched, evaluator):
         if now.step == 0:
             epochs.append(often.clone())
             often.zero_()

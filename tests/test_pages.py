@@ -2,10 +2,11 @@
 
 import pytest
 
-from featherweight import pages
-from featherweight.budget import Budget
-from featherweight.experiment import find, rungs
-from featherweight.record import Record
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import find, ids, rungs
+from featherweight.experiments.findings import parts
+from featherweight.experiments.record import Record
+from featherweight.prove import ladder_pages
 from made import record
 
 C3 = [record("c3", [99.0] * 10 + [99.41, 99.40, 99.42, 99.40, last], seed) for seed, last in ((0, 99.45), (1, 99.35))]
@@ -18,14 +19,14 @@ def row_of(table: str, id: str) -> list[str]:
 
 
 def test_standing() -> None:
-    it = pages.standing(C3, Budget())
+    it = ladder_pages.standing(C3, Budget())
     assert (round(it.best, 9), round(it.last, 9), it.worst, it.clean) == (99.435, 99.4, 99.35, 99.0)
     assert round(it.deviation, 9) == round(0.05 * 2**0.5, 9)  # of 99.45 and 99.35, by n - 1
     assert (it.within, it.ruled, it.runs) == (1, 1, 2)
 
 
 def test_a_row_of_the_table() -> None:
-    table = pages.table([find("c2"), find("c3")], {"c3": C3}, "{letter}.md")
+    table = ladder_pages.table([find("c2"), find("c3")], {"c3": C3}, "{letter}.md")
     assert [line.count("|") for line in table.splitlines()] == [13, 13, 13, 13]
     assert row_of(table, "c3") == ["[`c3`](c.md#c3)", find("c3").title, "6,136", "15", "99.43", "99.44", "99.40 ± 0.07",
                                    "99.35", "99.00", "yes", "1 of 2", "1 of 2"]  # fmt: skip
@@ -34,22 +35,22 @@ def test_a_row_of_the_table() -> None:
 
 @pytest.mark.parametrize(("best", "met"), [(99.60, True), (99.28, True), (99.27, False), (98.0, False)])
 def test_a_claim_is_met_within_0_15_points_or_above(best: float, met: bool) -> None:
-    assert pages.reproduced(99.43, best) is met
-    table = pages.table([find("c3")], {"c3": [record("c3", [best])]})
+    assert ladder_pages.reproduced(99.43, best) is met
+    table = ladder_pages.table([find("c3")], {"c3": [record("c3", [best])]})
     assert row_of(table, "c3")[9] == ("yes" if met else "**no**")
 
 
 def test_a_mean_that_is_the_limit_but_for_its_last_bit_meets_the_claim() -> None:
     runs = [record("c3", [best], seed) for seed, best in enumerate((99.08, 99.10, 99.66))]  # 99.28 in the mean
-    assert pages.standing(runs, Budget()).best < 99.28
-    assert row_of(pages.table([find("c3")], {"c3": runs}), "c3")[9] == "yes"
+    assert ladder_pages.standing(runs, Budget()).best < 99.28
+    assert row_of(ladder_pages.table([find("c3")], {"c3": runs}), "c3")[9] == "yes"
 
 
 def test_own_budget_and_the_rule_are_judged_apart() -> None:
     good = [99.5] * 20
     runs = {id: [record(id, good)] for id in ("a1", "a5", "a9", "a10", "d1")}
     runs["a9"] = [record("a9", good[:15])]
-    table = pages.table([find(id) for id in runs], runs)
+    table = ladder_pages.table([find(id) for id in runs], runs)
     judged = {id: row_of(table, id)[10:] for id in runs}
     assert judged["a1"] == ["1 of 1", "0 of 1"]  # too large and too long
     assert judged["a5"] == ["1 of 1", "0 of 1"]  # too long
@@ -62,22 +63,26 @@ def test_the_worst_of_the_last_five_decides_and_8000_parameters_fail() -> None:
     passing = record("b6", [99.0] * 10 + [99.4] * 5)
     dip = record("b6", [99.5] * 10 + [99.5, 99.39, 99.5, 99.5, 99.5])
     for one, passed in ((passing, 1), (dip, 0)):
-        assert pages.standing([one], pages.rule_of("b")).ruled == passed
+        assert ladder_pages.standing([one], ladder_pages.rule_of(find("b6"))).ruled == passed
     for parameters, passed in ((7_999, 1), (8_000, 0)):
         made = record("b6", [99.5] * 15, parameters=parameters)
-        assert pages.standing([made], pages.rule_of("b")).ruled == passed
+        assert ladder_pages.standing([made], ladder_pages.rule_of(find("b6"))).ruled == passed
 
 
-def test_only_ladder_d_has_a_rule_of_its_own() -> None:
-    assert [pages.rule_of(letter) for letter in "abcef"] == [Budget()] * 5
-    assert pages.rule_of("d") == Budget(parameters=20_000, epochs=19)
+def test_only_d1_and_relaxed_have_rules_of_their_own() -> None:
+    relaxed = Budget(parameters=20_000, epochs=19)
+    assert len(ids()) > 25
+    assert {id: ladder_pages.rule_of(find(id)) for id in ids() if ladder_pages.rule_of(find(id)) != Budget()} == {
+        "d1": relaxed,
+        "relaxed": relaxed,
+    }
 
 
 def test_the_overview_says_where_a_claim_is_not_met_and_why() -> None:
-    text = pages.overview(list("abcdef"), {"c3": C3, "c1": [record("c1", [98.0, 98.5])]})
+    text = ladder_pages.overview(list("abcdef"), {"c3": C3, "c1": [record("c1", [98.0, 98.5])]})
     assert text.count("\n| [`") == 23
     assert "2 of 23 rungs have run; 1 of them meet their claim." in text
-    assert f"`c1` stays 0.30 points below. {pages.parts(find('c1').text)['Open']}" in text
+    assert f"`c1` stays 0.30 points below. {parts(find('c1').text)['Open']}" in text
     assert "`c3` stays" not in text
     assert text.count(" stays ") == 1
 
@@ -86,7 +91,7 @@ def test_the_overview_says_where_a_claim_is_not_met_and_why() -> None:
 
 
 def test_a_page_without_runs() -> None:
-    text = pages.ladder_page("e", {}, "e.svg")
+    text = ladder_pages.ladder_page("e", {}, "e.svg")
     assert text.count("**Result.** Not run yet.") == 3
     assert "![" not in text and text.endswith("\n") and not text.endswith("\n\n")
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
@@ -101,7 +106,7 @@ def section(text: str, id: str) -> str:
 def test_a_page_with_runs() -> None:
     two = [record("c2", [99.1] * 15, seed, train=98.5 + seed) for seed in (0, 1)]
     three = [record("c3", [99.1] * 10 + [99.45] * 5, seed, train=98.0) for seed in (0, 1)]
-    text = pages.ladder_page("c", {"c2": two, "c3": three}, "c.svg")
+    text = ladder_pages.ladder_page("c", {"c2": two, "c3": three}, "c.svg")
     assert text.count("![Test and training accuracy by epoch, a panel a rung](c.svg)") == 1
     c1, c2, c3 = (section(text, id) for id in ("c1", "c2", "c3"))
     assert "**Result.** Not run yet." in c1
@@ -120,7 +125,7 @@ def test_a_page_with_runs() -> None:
 
 def test_every_sentence_stands_once_and_every_rule_is_stated_once_at_the_end() -> None:
     for letter in "abcdef":
-        text = pages.ladder_page(letter, {}, "")
+        text = ladder_pages.ladder_page(letter, {}, "")
         claims = [claim for rung in rungs(letter) for claim in rung.claims]
         rules = [line.split(". ", 1) for line in text.split("## Rules")[-1].splitlines() if line[:1].isdigit()]
         assert [int(number) for number, _ in rules] == list(range(1, len(rules) + 1))
@@ -141,22 +146,22 @@ def rule_in(rules: list[list[str]], rule: str) -> list[str]:
 def test_the_first_epochs_of_a_run_that_is_too_long() -> None:
     # Of 20 epochs, 15 to 19 are judged; neither the fourteenth nor the twentieth counts.
     for tests, passed, worst in (([99.0] * 14 + [99.5] * 5 + [90.0], 1, 99.5), ([99.0] * 15 + [99.5] * 5, 0, 99.0)):
-        text = section(pages.ladder_page("d", {"d1": [record("d1", tests)]}, ""), "d1")
+        text = section(ladder_pages.ladder_page("d", {"d1": [record("d1", tests)]}, ""), "d1")
         assert "The rule allows 19 epochs." in text
         assert f"be: {passed} of 1 seeds pass by these" in text
         assert f"(worst of their last 5 {worst:.2f} %)." in text
 
 
 def test_a_run_that_is_not_too_long_is_judged_once() -> None:
-    assert "The rule allows" not in pages.ladder_page("c", {"c3": C3}, "")
+    assert "The rule allows" not in ladder_pages.ladder_page("c", {"c3": C3}, "")
     runs = {id: [record(id, [99.5] * 20)] for id in ("a1", "a2", "a10")}  # too large, whatever their length
-    assert "The rule allows" not in pages.ladder_page("a", runs, "")
+    assert "The rule allows" not in ladder_pages.ladder_page("a", runs, "")
 
 
 def test_parts_of_every_docstring() -> None:
     for letter in "abcdef":
         for rung in rungs(letter):
-            found = pages.parts(rung.text)
+            found = parts(rung.text)
             assert {"Target", "Why"} <= set(found), rung.id
             assert all(found.values())
 
@@ -164,4 +169,4 @@ def test_parts_of_every_docstring() -> None:
 def test_unlike_records_are_refused() -> None:
     other: Record = record("c3", [99.0] * 15, 2, recipe={})
     with pytest.raises(Exception, match="Claims need finished runs of one rung and recipe"):
-        pages.ladder_page("c", {"c3": [*C3, other]}, "")
+        ladder_pages.ladder_page("c", {"c3": [*C3, other]}, "")

@@ -16,16 +16,16 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from featherweight import data as datasets
-from featherweight.augment import normalise
 from featherweight.cli.options import app
 from featherweight.data import Split, UnavailableError
-from featherweight.packaged import load_packaged
-from featherweight.predict import predict
-from featherweight.predict.mnist_like import as_it_is
-from featherweight.predict.network import WEIGHTS, probabilities, shipped
-from featherweight.predict.strokes import pen_width, stroke_width
-from featherweight.record import read_record
-from featherweight.trained import load_trained
+from featherweight.data.augment import normalise
+from featherweight.experiments.record import read_record
+from featherweight.ship.predict import predict
+from featherweight.ship.predict.mnist_like import as_it_is
+from featherweight.ship.predict.network import WEIGHTS, probabilities, shipped
+from featherweight.ship.predict.strokes import pen_width, stroke_width
+from featherweight.training.runs.pretrained import load_pretrained
+from featherweight.training.runs.trained import load_trained
 
 ROOT = Path(__file__).parent.parent
 PER_KIND = 32
@@ -159,7 +159,7 @@ def test_the_shipped_runs_are_the_recorded_ones_and_run_as_in_pytorch() -> None:
 
 @pytest.mark.parametrize("name", ["leanest", "smallest"])
 def test_other_records_come_with_the_weights_of_their_seed_0(name: str) -> None:
-    trained = load_packaged(name)
+    trained = load_pretrained(name)
     kept = read_record(ROOT / "results" / name / "seed0.json")
     assert (trained.record.experiment, trained.record.seed) == (name, 0)
     assert [row.test_loss for row in trained.record.rows] == [row.test_loss for row in kept.rows]

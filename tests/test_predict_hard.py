@@ -10,13 +10,13 @@ from benchmarks.wild.hands import Writer, beside
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from featherweight.predict import predict
-from featherweight.predict.ink import _darkness
-from featherweight.predict.lines import STEEPEST, _along, without_lines
-from featherweight.predict.otsu import parting
-from featherweight.predict.sheet import sheet_alone
-from featherweight.predict.touching import apart
-from featherweight.predict.views import upright, views
+from featherweight.ship.predict import predict
+from featherweight.ship.predict.ink import _darkness
+from featherweight.ship.predict.lines import STEEPEST, _along, without_lines
+from featherweight.ship.predict.otsu import parting
+from featherweight.ship.predict.sheet import sheet_alone
+from featherweight.ship.predict.touching import apart
+from featherweight.ship.predict.views import upright, views
 
 
 def ink_of(digit: int, height: int = 120, pen: float = 8) -> np.ndarray:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from featherweight.predict.normalise import normalise
+from featherweight.ship.predict.normalise import normalise
 
 
 def by_the_rules(ink: list[list[int]]) -> list[list[int]]:

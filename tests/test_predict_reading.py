@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featherweight.errors import FileError
-from featherweight.predict.reading import PIXELS, SIDE, WEBP_PIXELS, files, read
+from featherweight.ship.predict.reading import PIXELS, SIDE, WEBP_PIXELS, files, read
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -148,7 +148,7 @@ def test_no_picture_takes_400_mb(tmp_path: Path) -> None:
     bomb(tmp_path / "bits.png", side, side)
     bomb(tmp_path / "bomb.png", 10_000, 10_000)
     program = (
-        "import sys; from featherweight.predict import predict\n"
+        "import sys; from featherweight.ship.predict import predict\n"
         "for answer in predict([sys.argv[1]]): print(answer.file, answer.error)\n"
         # Not `ru_maxrss`, which begins at what the process that started this one had.
         "print(next(int(line.split()[1]) // 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')))"

@@ -10,26 +10,25 @@ from typing import Any
 
 import pytest
 
-from featherweight import prove as protocol
-from featherweight import publish, record_pages
 from featherweight.data import Data, Split
 from featherweight.errors import FileError, UsageError
-from featherweight.experiment import find
-from featherweight.ledger import Touch, note_touch, read_ledger, recipe_digest, touches_of
-from featherweight.progress import Done, Failed
-from featherweight.recipe import Recipe
-from featherweight.record import Record, read_record, write_record
-from featherweight.side_by_side import Task, carry_through, open_run
+from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record, read_record, write_record
+from featherweight.prove import leaderboard, protocol, publish
+from featherweight.prove.ledger import Touch, note_touch, read_ledger, recipe_digest, touches_of
+from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.parallel import Task, carry_through, open_run
 from made import MNIST, record
 from test_cli import Run, run  # noqa: F401 -- a fixture
 
 ROOT = Path(__file__).parent.parent
 OWN = '''"""Mine."""
 from torch import nn
-from featherweight.bar import Bar
-from featherweight.budget import Budget
-from featherweight.experiment import Experiment
-from featherweight.recipe import Recipe
+from featherweight.experiments.bar import Bar
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
 
 def network():
     return nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(49, 10))
@@ -56,7 +55,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
             done.append(last)
         return done, []
 
-    monkeypatch.setattr(protocol, "train_shown", train)
+    monkeypatch.setattr("featherweight.cli.console.train_shown", train)
     return tasks
 
 
@@ -98,7 +97,7 @@ def test_an_experiment_without_a_bar_has_nothing_to_prove(run: Run) -> None:  # 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A source tree in the current folder, and MNIST that holds one digit and notes when its test set is asked for."""
-    shutil.copytree(ROOT / "src/featherweight/ladders", tmp_path / "src/featherweight/ladders")
+    shutil.copytree(ROOT / "src/featherweight/experiments/ladders", tmp_path / "src/featherweight/experiments/ladders")
     (tmp_path / "docs").mkdir()
     for name in ("README.md", "docs/export.md"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -112,7 +111,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Data(name="mnist", source="mnist", classes=tuple("0123456789"), train=split, test=split, holdout=holdout,
                     mean=(0.1,), std=(0.3,), digests={})  # fmt: skip
 
-    monkeypatch.setattr(protocol, "load_shown", load)
+    monkeypatch.setattr(protocol, "load", load)
     return tmp_path
 
 
@@ -123,7 +122,6 @@ class Trainer:
         self.tree, self.tasks, self.stop_at, self.engine = tree, [], -1, "native"
         self.last: Callable[[int], float] = lambda seed: 99.45 + 0.01 * seed
         self.batches: list[int] = []
-        monkeypatch.setattr(protocol, "train_shown", self.train)
         monkeypatch.setattr(protocol, "check", lambda task: self.like(task))
 
     tasks: list[Task]
@@ -146,7 +144,7 @@ class Trainer:
         assert task.holdout == 5000
         return replace_run(self.record(task))
 
-    def train(self, tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
+    def train(self, tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
         done, failed = [], []
         self.batches.append(len(tasks))
         for task in tasks:
@@ -176,7 +174,7 @@ def trainer(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Trainer:
 
 
 def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree: Path, trainer: Trainer) -> None:
-    proof = protocol.prove("smallest", seeds=10, tell=lambda line: None)
+    proof = protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert proof.shortfalls == [] and proof.touches == 1 and proof.root == tree
     assert trainer.batches == [3, 10]  # side by side
     assert [one.seed for one in publish.records_of("smallest", tree)] == list(range(10))
@@ -191,14 +189,14 @@ def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree:
     row = next(line for line in (tree / "README.md").read_text().splitlines() if "records/smallest.md" in line)
     assert row.endswith("| 7.0, 1 | 99.495 ± 0.030 | 99.473 to 99.517 | 99.45 | 10 of 10 | 1 | cleared |")
     assert "smallest" in (tree / "docs/records/fronts.svg").read_text()
-    source = (tree / "src/featherweight/ladders/records/smallest.py").read_text()
+    source = (tree / "src/featherweight/experiments/ladders/records/smallest.py").read_text()
     assert f"Result: {fmean(99.45 + 0.01 * seed for seed in range(10)):.2f} % of the test set" in source
     assert publish.write(tree) == []
 
 
 def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer: Trainer) -> None:
     trainer.last = lambda seed: 99.39 if seed < 2 else 99.45
-    proof = protocol.prove("smallest", seeds=10, tell=lambda line: None)
+    proof = protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert proof.shortfalls == ["asked are 9 of 10 seeds within budget, reached 8"]
     assert len(publish.records_of("smallest", tree)) == 10
     assert "**not cleared**" in (tree / "README.md").read_text()
@@ -207,20 +205,20 @@ def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer
 def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(tree: Path, trainer: Trainer) -> None:
     trainer.stop_at = 4
     with pytest.raises(protocol.StoppedError, match="1 of 10 runs did not finish") as stopped:
-        protocol.prove("smallest", seeds=10, tell=lambda line: None)
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert stopped.value.exit_status == 130
     assert len(read_ledger(tree / "results/touches.json")) == 1 and not (tree / "results/smallest").exists()
     trainer.stop_at, trainer.tasks = -1, []
     (tree / "results/touches.json").rename(tree / "kept.json")
     shutil.copy(tree / "kept.json", tree / "results/touches.json")
-    assert protocol.prove("smallest", seeds=10, tell=lambda line: None).touches == 1
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).touches == 1
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, 4)]
 
     shutil.rmtree(tree / "results/smallest")
     for folder in (tree / "runs").glob("smallest-seed*"):
         shutil.rmtree(folder)
-    assert protocol.prove("smallest", seeds=10, tell=lambda line: None).touches == 2
-    assert protocol.prove("smallest", seeds=10, tell=lambda line: None).touches == 2
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).touches == 2
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).touches == 2
 
 
 def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
@@ -233,7 +231,7 @@ def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
     told: list[str] = []
     write_record(trainer.record(Task(experiment="fastest", seed=3, threads=1)), alone / "record.json")
     alone.rename(alone.with_name("fastest-seed3-0"))
-    proof = protocol.prove("fastest", seeds=10, tell=told.append)
+    proof = protocol.prove("fastest", seeds=10, trainer=trainer.train, tell=told.append)
     assert trainer.batches == [3] + [1] * 10 and {task.threads for task in trainer.tasks[3:]} == {2}
     assert any("one at a time, on 2 threads" in line for line in told)
     assert proof.shortfalls == []
@@ -244,7 +242,7 @@ def test_two_engines_among_the_records_are_refused_before_any_is_trained(tree: P
     other.mkdir(parents=True)
     write_record(trainer.record(Task(experiment="smallest", seed=7), engine="torch"), other / "record.json")
     with pytest.raises(UsageError, match="Seeds 7 of smallest ran on another engine than this machine's native"):
-        protocol.prove("smallest", seeds=10, tell=lambda line: None)
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [task.holdout for task in trainer.tasks] == [5000] * 3
 
 
@@ -254,14 +252,14 @@ def test_runs_that_held_digits_out_are_not_taken_for_runs_on_all(tree: Path, tra
         folder.mkdir(parents=True)
         write_record(trainer.record(Task(experiment="smallest", seed=seed, holdout=5000)), folder / "record.json")
         folder.rename(folder.with_name(f"smallest-seed{seed}-0"))
-    protocol.prove("smallest", seeds=10, tell=lambda line: None)
+    protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, seed) for seed in range(10)]
 
 
 def test_committed_seeds_that_would_stay_as_they_are_are_refused(tree: Path, trainer: Trainer) -> None:
     publish.keep_record(trainer.record(Task(experiment="smallest", seed=11)), tree)
     with pytest.raises(UsageError, match="results/smallest holds seeds 11, which 10 seeds would leave as they are"):
-        protocol.prove("smallest", seeds=10, tell=lambda line: None)
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert trainer.tasks == [] and not (tree / "results/touches.json").exists()
 
 
@@ -320,8 +318,8 @@ def test_evidence_that_is_committed_is_of_the_experiment_as_it_is() -> None:
 
 
 def test_every_proved_record_has_its_line_and_its_evidence() -> None:
-    found = {one.id: publish.records_of(one.id, ROOT) for one in record_pages.contenders()}
-    for one in record_pages.gather(found, ROOT):
+    found = {one.id: publish.records_of(one.id, ROOT) for one in leaderboard.contenders()}
+    for one in leaderboard.gather(found, ROOT):
         assert one.experiment.bar is not None
         if len(one.records) >= one.experiment.bar.seeds:
             assert one.touches >= 1 and len(one.held_out) >= 3, one.experiment.id
@@ -334,5 +332,5 @@ def test_digits_drawn_one_by_one_are_no_evidence(tree: Path, trainer: Trainer) -
         drawn = trainer.record(Task(experiment="smallest", seed=seed, holdout=5000))
         drawn = replace(drawn, data={name: value for name, value in drawn.data.items() if name != "held_out"})
         write_record(drawn, folder / "record.json")
-    protocol.prove("smallest", seeds=10, tell=lambda line: None)
+    protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [task.seed for task in trainer.tasks if task.holdout] == [0, 1, 2]

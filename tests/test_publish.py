@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from featherweight import plots, publish
 from featherweight.errors import UsageError
-from featherweight.experiment import find, ids, ladder_of
-from featherweight.pages import NOT_RUN
-from featherweight.recipe import Recipe
-from featherweight.record import Record, read_record, write_record
+from featherweight.experiments.experiment import find, ids, ladder_of
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record, read_record, write_record
+from featherweight.explain.figures import plots
+from featherweight.prove import publish
+from featherweight.prove.ladder_pages import NOT_RUN
 from made import record
 
 ROOT = Path(__file__).parent.parent
@@ -119,7 +120,7 @@ def test_sentences_of_an_analysis() -> None:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A source tree with the rungs' files, the README and the page on exports, and no records."""
-    for part in ("src/featherweight/ladders",):
+    for part in ("src/featherweight/experiments/ladders",):
         shutil.copytree(ROOT / part, tmp_path / part)
     shutil.copy(ROOT / "README.md", tmp_path)
     (tmp_path / "docs").mkdir()
@@ -139,12 +140,13 @@ def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
     keep(tree, "b2", 99.25)
     changed = {str(path.relative_to(tree)) for path in publish.write(tree)}
     assert changed == {
-        "src/featherweight/ladders/b/b2.py", "src/featherweight/ladders/index.json", "docs/ladders/b.md",
+        "src/featherweight/experiments/ladders/b/b2.py", "src/featherweight/experiments/ladders/index.json",
+        "docs/ladders/b.md",
         "docs/ladders/README.md", "docs/ladders/b.svg", "docs/records/fronts.svg",
     }  # fmt: skip
     assert publish.write(tree) == []
-    assert "\n\nResult: 99.25 % of the test set" in (tree / "src/featherweight/ladders/b/b2.py").read_text()
-    entries = {e["id"]: e for e in json.loads((tree / "src/featherweight/ladders/index.json").read_text())}
+    assert "\n\nResult: 99.25 % of the test set" in (tree / "src/featherweight/experiments/ladders/b/b2.py").read_text()
+    entries = {e["id"]: e for e in json.loads((tree / "src/featherweight/experiments/ladders/index.json").read_text())}
     assert entries["b2"] | {"title": ""} == {"id": "b2", "title": "", "parameters": 7781, "epochs": 15, "claimed": 98.9,
                                              "measured": 99.25, "passed": False, "rule": False, "seeds": 1}  # fmt: skip
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from featherweight.errors import UsageError
-from featherweight.recipe import SCHEDULES, Augment, MultiStep, Plateau, Recipe, Schedule, Step
+from featherweight.experiments.recipe import SCHEDULES, Augment, MultiStep, Plateau, Recipe, Schedule, Step
 
 EXAMPLES: dict[str, Schedule] = {
     kind: cls(**{"step": {"every_epochs": 3}, "multi_step": {"at_epochs": (8, 15)}}.get(kind, {}))

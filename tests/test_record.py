@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from featherweight.budget import Budget
 from featherweight.errors import FileError, UsageError
-from featherweight.recipe import Recipe
-from featherweight.record import Record, Row, percent, read_record, summarise, write_record, write_text
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record, Row, percent, read_record, summarise, write_record
+from featherweight.files import write_text
 
 
 def record(seed: int = 0, accuracies: tuple[float, ...] = (99.4, 99.5)) -> Record:

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from featherweight import pages, record_pages
-from featherweight.figures.fronts import Point, front, fronts
-from featherweight.ledger import Touch, note_touch
-from featherweight.record import Record, write_record
+from featherweight.experiments.record import Record, write_record
+from featherweight.explain.figures.fronts import Point, front, fronts
+from featherweight.prove import ladder_pages, leaderboard
+from featherweight.prove.ledger import Touch, note_touch
 from made import MNIST, record
 
 TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, train_seconds=60.0) for seed in range(10)]
 """Last epochs 99.56 to 99.65: mean 99.605, deviation 0.0303, half of the interval 2.262 x 0.0303 / √10 = 0.0217."""
 
 
-def gathered(found: dict[str, list[Record]], root: Path) -> dict[str, record_pages.Contender]:
-    return {one.experiment.id: one for one in record_pages.gather(found, root)}
+def gathered(found: dict[str, list[Record]], root: Path) -> dict[str, leaderboard.Contender]:
+    return {one.experiment.id: one for one in leaderboard.gather(found, root)}
 
 
 def row_of(table: str, begin: str) -> list[str]:
@@ -23,7 +23,7 @@ def row_of(table: str, begin: str) -> list[str]:
 
 
 def test_a_row_of_a_record_and_of_what_it_stands_beside(tmp_path: Path) -> None:
-    table = record_pages.table(list(gathered({"f3": TEN}, tmp_path).values()), "{id}.md")
+    table = leaderboard.table(list(gathered({"f3": TEN}, tmp_path).values()), "{id}.md")
     assert {line.count("|") for line in table.splitlines()} == {13}
     f3 = row_of(table, "[`f3`](f3.md)")
     assert f3[5:] == ["60.0, 1", "99.605 ± 0.030", "99.583 to 99.627", "99.47", "10 of 10", "1", "cleared"]
@@ -34,10 +34,10 @@ def test_a_row_of_a_record_and_of_what_it_stands_beside(tmp_path: Path) -> None:
 
 def test_what_has_not_run_is_not_made_up(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
-    table = record_pages.table(list(everything.values()), "{id}.md")
+    table = leaderboard.table(list(everything.values()), "{id}.md")
     for id, one in everything.items():
         assert row_of(table, f"[`{id}`]")[5:] == ["–", "not yet proven", "–", "–", "–", "0", "–"]
-        page = record_pages.page(one, {})
+        page = leaderboard.page(one, {})
         assert "## Result\n\nNot yet proven. Touches of the test set so far: 0.\n" in page
         assert "## On held-out digits\n\nNot run yet.\n" in page and "## Comparison" not in page
         assert f"featherweight prove {id}" in page
@@ -46,9 +46,7 @@ def test_what_has_not_run_is_not_made_up(tmp_path: Path) -> None:
 def test_fewer_seeds_than_asked_are_shown_and_prove_nothing(tmp_path: Path) -> None:
     one = gathered({"f3": TEN[:5]}, tmp_path)["f3"]
     assert one.standing == "not yet proven"
-    assert "**Not cleared:** seeds 0, 1, 2, 3, 4, where 0 to 9 are asked for." in record_pages.page(
-        one, {"f3": TEN[:5]}
-    )
+    assert "**Not cleared:** seeds 0, 1, 2, 3, 4, where 0 to 9 are asked for." in leaderboard.page(one, {"f3": TEN[:5]})
     assert gathered({"f3": [*TEN[:9], record("f3", [99.4] * 15, 9)]}, tmp_path)["f3"].standing == "**not cleared**"
 
 
@@ -63,7 +61,7 @@ def test_a_page_has_evidence_touches_and_the_comparison_with_its_parent(tmp_path
         note_touch(tmp_path / "results" / "touches.json", touch, begun=True)
     runs = [record("smallest", [99.40] * 14 + [99.46 + 0.01 * seed], seed) for seed in range(10)]
     found = {"smallest": runs, "f3": TEN}
-    page = record_pages.page(gathered(found, tmp_path)["smallest"], found)
+    page = leaderboard.page(gathered(found, tmp_path)["smallest"], found)
     assert "| 1 | 5,000 | 99.42 | 99.30 |" in page and "Mean of the last epochs 99.440 %" in page
     assert "10 of 10 seeds within budget. Touches of the test set: 2." in page
     # Every seed is 0.1 below f3's: the interval is nothing.
@@ -74,7 +72,7 @@ def test_a_page_has_evidence_touches_and_the_comparison_with_its_parent(tmp_path
 
 def test_the_ladder_s_page_takes_ten_seeds_beside_five() -> None:
     f2 = [record("f2", [99.3] * 14 + [99.36 + 0.01 * seed], seed) for seed in range(5)]
-    page = pages.ladder_page("f", {"f2": f2, "f3": TEN}, "f.svg")
+    page = ladder_pages.ladder_page("f", {"f2": f2, "f3": TEN}, "f.svg")
     assert "± 0.03 | 99.47 | 99.00 | – | 10 of 10 | 10 of 10 |" in page
     assert "(seeds: 10, parent 5)" in page
 
@@ -82,16 +80,16 @@ def test_the_ladder_s_page_takes_ten_seeds_beside_five() -> None:
 def test_a_page_says_what_looking_for_hard_images_costs(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
     # 15 epochs: the first and the last two take each image once.
-    assert "forwards, as 12 of the epochs begin" in record_pages.page(everything["f3"], {})
-    assert "forwards, as" not in record_pages.page(everything["fastest"], {})
+    assert "forwards, as 12 of the epochs begin" in leaderboard.page(everything["f3"], {})
+    assert "forwards, as" not in leaderboard.page(everything["fastest"], {})
 
 
 def test_limits_are_told_on_the_page(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
-    assert "**Budget of each run.** Fewer than 8,000 parameters, fewer than 250,000 MACs a digit," in record_pages.page(
+    assert "**Budget of each run.** Fewer than 8,000 parameters, fewer than 250,000 MACs a digit," in leaderboard.page(
         everything["leanest"], {}
     )
-    assert "at most 15 s of training" in record_pages.page(everything["fastest"], {})
+    assert "at most 15 s of training" in leaderboard.page(everything["fastest"], {})
 
 
 # ------------------------------------------------------------------------------------------- fronts

@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 
 from featherweight.cli import app
 from featherweight.errors import FeatherweightError, FileError, UsageError
-from featherweight.insight import mistakes
-from featherweight.record import Record, read_record, write_record
-from featherweight.report import page, read_story, sections
-from featherweight.report.content import Picture, Table, Tiles, blocks_of
+from featherweight.experiments.record import Record, read_record, write_record
+from featherweight.explain.analysis import mistakes
+from featherweight.explain.report import page, read_story, sections
+from featherweight.explain.report.content import Picture, Table, Tiles, blocks_of
 from made import record
 
 EVERY = ["accuracy", "loss", "learning-rate", "fields-1-f3", "kernels-1-f3", "classes-1-f3", "confusion-1-f3",
@@ -83,7 +83,7 @@ def test_several_seeds_are_overlaid_compared_and_pooled(short_runs: list[Path]) 
 
 
 def test_the_label_errors_of_mnist_are_spoken_of_not_hidden() -> None:
-    from featherweight.report.details import DISPUTABLE
+    from featherweight.explain.report.details import DISPUTABLE
 
     assert "disputable" in DISPUTABLE and "None is left out" in DISPUTABLE
 
@@ -150,7 +150,7 @@ def test_two_runs_of_one_seed_and_one_experiment_on_two_sets_are_told_apart(tmp_
 def test_a_great_many_mistakes_are_counted_in_full_and_shown_in_part(
     short_runs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featherweight.report.details.MOST_TILES", 5)
+    monkeypatch.setattr("featherweight.explain.report.details.MOST_TILES", 5)
     story = read_story(short_runs[:1])
     parts = sections(story)
     tiles = {one.name: one for one in blocks_of(parts, Tiles)}["mistakes-1-f3-run1"]

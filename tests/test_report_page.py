@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from featherweight.record import read_record, write_record
-from featherweight.report import page, read_story, sections
-from featherweight.trained import load_trained, save_weights
+from featherweight.experiments.record import read_record, write_record
+from featherweight.explain.report import page, read_story, sections
+from featherweight.training.runs.trained import load_trained, save_weights
 from made import record
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs pip install '.[test]'")

@@ -10,12 +10,12 @@ import pytest
 from torch import Tensor, nn
 
 import toy
-from featherweight import runs
 from featherweight.data import Data
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiment import Experiment, fingerprint
-from featherweight.record import read_record
-from featherweight.run_folders import finished_runs, new_folder
+from featherweight.experiments.experiment import Experiment, fingerprint
+from featherweight.experiments.record import read_record
+from featherweight.training.runs import run as runs
+from featherweight.training.runs.folders import finished_runs, new_folder
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def _start(home: Path, experiment: Experiment | None = None, data: Data | None = None) -> runs.Run:
-    return runs.start(experiment or toy.experiment(), data or toy.data(), out=home, engine="torch", threads=1)
+    return runs.new_run(experiment or toy.experiment(), data or toy.data(), out=home, engine="torch", threads=1)
 
 
 def _stopped(home: Path, after: int) -> Path:
     """A run of 3 epochs of 4 steps that was left after so many events, with the state it had then."""
     run = _start(home)
-    events = runs.proceed(run)
+    events = runs.train(run)
     for _ in islice(events, after):
         pass
     runs.save_state(run.state, runs.identity(run.record), run.folder / "state.safetensors")
@@ -51,9 +51,9 @@ def _rows(folder: Path) -> list[Any]:
 def test_a_run_left_anywhere_has_its_whole_record_in_the_end(home: Path, after: int) -> None:
     """Also after the last evaluation, when there is nothing left to train."""
     whole = _start(home)
-    assert len(list(runs.proceed(whole))) == 15
+    assert len(list(runs.train(whole))) == 15
     folder = _stopped(home, after)
-    for _ in runs.proceed(runs.resume(folder)):
+    for _ in runs.train(runs.resume(folder)):
         pass
     assert read_record(folder).finished and _rows(folder) == _rows(whole.folder)
     assert len((folder / "metrics.csv").read_text().splitlines()) == 1 + 3
@@ -70,7 +70,7 @@ def test_stopping_saves_the_step_that_was_under_way(home: Path, when: str, monke
     if when == "in a step":
         run.engine = replace(run.engine, step=lambda *given: (asked.append(15), step(*given))[1])
     with pytest.raises(InterruptedRunError) as caught:
-        for state in runs.proceed(run):
+        for state in runs.train(run):
             asked += [15] * (state.step == 1)
     assert caught.value.exit_status == 128 + 15
     assert runs.resume(run.folder).state.step == 1
@@ -89,12 +89,12 @@ def _as_context(value: list[int]) -> Any:
 
 def test_a_folder_belongs_to_one_process(home: Path) -> None:
     run = _start(home)
-    events = runs.proceed(run)
+    events = runs.train(run)
     next(events)
     with pytest.raises(UsageError, match="is being trained by another process"):
-        next(runs.proceed(runs.resume(run.folder)))
+        next(runs.train(runs.resume(run.folder)))
     events.close()
-    assert len(list(runs.proceed(runs.resume(run.folder)))) == 14  # whoever goes away leaves the state saved
+    assert len(list(runs.train(runs.resume(run.folder)))) == 14  # whoever goes away leaves the state saved
 
 
 def test_a_changed_network_budget_or_recipe_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_changed_network_budget_or_recipe_is_named(home: Path, monkeypatch: py
 def test_finished_runs_are_of_this_network_recipe_data_and_seed(home: Path) -> None:
     experiment = toy.experiment()
     run = _start(home)
-    for _ in runs.proceed(run):
+    for _ in runs.train(run):
         pass
     assert [record.seed for record in finished_runs(experiment, [home], [0, 1], "bars")] == [0]
     record = json.loads((run.folder / "record.json").read_text())
@@ -149,29 +149,29 @@ def test_stopping_in_an_evaluation_saves_and_is_taken_up_there(
     home: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 4 steps the first epoch is evaluated; after the third epoch's, the training images are."""
-    monkeypatch.setattr("featherweight.train.EVALUATION_BATCH", 20)
+    monkeypatch.setattr("featherweight.training.loop.EVALUATION_BATCH", 20)
     whole = _start(home)
-    assert len(list(runs.proceed(whole))) == 15
+    assert len(list(runs.train(whole))) == 15
     run = _start(home)
     asked: list[int] = []
     monkeypatch.setattr(runs, "stop_signals", lambda: _as_context(asked))
-    count, judge = 0, run.judge
+    count, evaluator = 0, run.evaluator
 
     def scores(images: Tensor) -> Tensor:
         nonlocal count
         count += 1
         asked.extend([2] * (count == calls))
-        return judge.scores(images)
+        return evaluator.scores(images)
 
     calls = {4: 1, 14: 3 * 2 + 1}[after]  # 23 test images take two batches
-    run.judge = replace(judge, scores=scores)
+    run.evaluator = replace(evaluator, scores=scores)
     with pytest.raises(InterruptedRunError) as caught:
-        list(runs.proceed(run))
+        list(runs.train(run))
     assert caught.value.exit_status == 130 and count == calls
     monkeypatch.setattr(runs, "stop_signals", lambda: _as_context([]))
     again = runs.resume(run.folder)
     assert (again.state.epoch, again.state.step) == ((0, 4) if after == 4 else (3, 0))
-    for _ in runs.proceed(again):
+    for _ in runs.train(again):
         pass
     assert _rows(run.folder) == _rows(whole.folder)
     assert (run.folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
@@ -181,7 +181,7 @@ def test_what_killed_processes_left_is_swept(home: Path) -> None:
     folder = _stopped(home, 5)
     (folder / ".state.safetensors.123.part").write_bytes(b"half")
     (folder / ".lock").write_bytes(b"")
-    for _ in runs.proceed(runs.resume(folder)):
+    for _ in runs.train(runs.resume(folder)):
         pass
     left = ["metrics.csv", "record.json", "weights.safetensors"]
     assert sorted(path.name for path in folder.iterdir()) == left
@@ -196,23 +196,23 @@ def test_what_killed_processes_left_is_swept(home: Path) -> None:
 def test_a_run_that_another_process_has_trained_meanwhile_is_refused(home: Path) -> None:
     folder = _stopped(home, 5)
     first, second = runs.resume(folder), runs.resume(folder)
-    next(runs.proceed(first))
+    next(runs.train(first))
     with pytest.raises(UsageError, match="Another process has trained the run of .* since it was read; try again"):
-        next(runs.proceed(second))
-    for _ in runs.proceed(first):  # the same process goes on as often as it likes
+        next(runs.train(second))
+    for _ in runs.train(first):  # the same process goes on as often as it likes
         pass
     assert read_record(folder).finished
 
 
 def test_a_damaged_state_is_told_and_the_one_before_leads_to_the_same_end(home: Path) -> None:
     whole = _start(home)
-    assert len(list(runs.proceed(whole))) == 15
+    assert len(list(runs.train(whole))) == 15
     folder = _stopped(home, 7)
     path = folder / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
     again = runs.resume(folder)
     assert any("state before it is taken" in line for line in again.introduction())
-    for _ in runs.proceed(again):
+    for _ in runs.train(again):
         pass
     assert (folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
 
@@ -262,4 +262,4 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(home: Path, monkeypatch: 
 
     monkeypatch.setattr("os.open", refuse)
     with pytest.raises(FileError, match=r"nothing can be written there \(Read-only file system\)"):
-        next(runs.proceed(run))
+        next(runs.train(run))

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from featherweight.recipe import (
+from featherweight.experiments.recipe import (
     Constant,
     Cosine,
     Linear,
@@ -16,8 +16,8 @@ from featherweight.recipe import (
     Schedule,
     Step,
 )
-from featherweight.record import Row
-from featherweight.schedule import rate
+from featherweight.experiments.record import Row
+from featherweight.training.schedule import rate
 
 EPOCHS, STEPS = 7, 11
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from featherweight.budget import Budget
 from featherweight.errors import UsageError
-from featherweight.recipe import Recipe
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.recipe import Recipe
 from featherweight.search.space import (
     Cost,
     Proposal,

@@ -14,13 +14,12 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
-from featherweight.anatomy import dissect
 from featherweight.data import load
 from featherweight.errors import BudgetError, DataError, FileError, TrainingError, UsageError
-from featherweight.experiment import find
-from featherweight.recipe import Recipe
-from featherweight.record import Row, read_record
-from featherweight.runs import prepare
+from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Row, read_record
+from featherweight.networks.anatomy import dissect
 from featherweight.search import crew, study, worker
 from featherweight.search.outcome import Entry, entries, front
 from featherweight.search.picture import best_under, pareto
@@ -28,7 +27,8 @@ from featherweight.search.source import source, write_experiment
 from featherweight.search.space import Proposal, build, cost, find_space, layer, propose, stack
 from featherweight.search.study import about, open_study, standing, trials_of
 from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
-from featherweight.train import fit
+from featherweight.training.loop import fit
+from featherweight.training.runs.run import prepare
 from searched import HOLDOUT, data_folder, ends, job, space_file, worked
 from searched import worker as made
 
@@ -77,7 +77,7 @@ def test_the_figure_is_of_the_last_epochs_over_every_seed(tmp_path: Path) -> Non
     values, accuracies = [], []
     for seed in (0, 1):
         run = prepare(experiment_of(space, entry.proposal, "again"), data, seed=seed, engine="torch", threads=1)
-        for _ in fit(run.state, run.data, entry.proposal.recipe, seed, run.engine, run.judge):
+        for _ in fit(run.state, run.data, entry.proposal.recipe, seed, run.engine, run.evaluator):
             pass
         tail = run.state.rows[-2:]  # the budget holds two epochs
         values.append(judged(run.state.rows, 2, HOLDOUT))

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from featherweight.anatomy import dissect
-from featherweight.experiment import find
+from featherweight.experiments.experiment import find
+from featherweight.networks.anatomy import dissect
 from featherweight.search.crew import open_search
 from featherweight.search.study import Job, standing, trials_of
 from searched import HOLDOUT, data_folder, space_file

@@ -8,22 +8,23 @@ import torch
 from torch import Tensor
 
 import toy
-from featherweight import record_pages, runs
 from featherweight.data import Split
 from featherweight.engine import Engine
 from featherweight.errors import FileError
-from featherweight.record import Record
-from featherweight.shifts import evaluate_shifted, moved
+from featherweight.experiments.record import Record
+from featherweight.prove import leaderboard
+from featherweight.training.runs import run as runs
+from featherweight.training.tta import evaluate_shifted, translate
 from made import record
 
 
 def test_images_move_by_whole_pixels_and_edges_are_repeated() -> None:
     image = torch.tensor([[[[1, 2, 3], [4, 5, 6]]]])
-    assert moved(image, 0, 0).equal(image)
-    assert moved(image, -1, 0)[0, 0].tolist() == [[4, 5, 6], [4, 5, 6]]
-    assert moved(image, 0, 1)[0, 0].tolist() == [[1, 1, 2], [4, 4, 5]]
-    assert moved(image, 0, -1)[0, 0].tolist() == [[2, 3, 3], [5, 6, 6]]
-    assert moved(image, 1, 2)[0, 0].tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert translate(image, 0, 0).equal(image)
+    assert translate(image, -1, 0)[0, 0].tolist() == [[4, 5, 6], [4, 5, 6]]
+    assert translate(image, 0, 1)[0, 0].tolist() == [[1, 1, 2], [4, 4, 5]]
+    assert translate(image, 0, -1)[0, 0].tolist() == [[2, 3, 3], [5, 6, 6]]
+    assert translate(image, 1, 2)[0, 0].tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
 def test_the_mean_of_probabilities_answers_not_most_places_nor_scores() -> None:
@@ -57,14 +58,14 @@ def test_the_mean_of_probabilities_answers_not_most_places_nor_scores() -> None:
 
 
 def test_a_finished_run_says_what_it_does_so(tmp_path: Path) -> None:
-    run = runs.start(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
-    for _ in runs.proceed(run):
+    run = runs.new_run(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
+    for _ in runs.train(run):
         assert run.record.shifted_accuracy is None
     test, mean = run.data.test, 0.0
     for down, right in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
         padded = torch.nn.functional.pad(test.images.float(), (1, 1, 1, 1), mode="replicate")
         view = padded[:, :, 1 - down : 12 - down, 1 - right : 14 - right]
-        mean = mean + run.state.kept.eval()((view / 255 - 0.15) / 0.3).softmax(1)
+        mean = mean + run.state.ema_network.eval()((view / 255 - 0.15) / 0.3).softmax(1)
     assert isinstance(mean, Tensor)
     expected = 100 * int((mean.argmax(1) == test.labels).sum()) / 23
     assert run.record.shifted_accuracy == pytest.approx(expected)
@@ -82,13 +83,13 @@ def test_records_from_before_have_none_and_are_written_as_they_were() -> None:
 
 def test_it_is_a_row_of_its_own_when_every_seed_has_it(tmp_path: Path) -> None:
     ten = [record("f3", [99.5] * 15, seed, shifted_accuracy=99.55 + 0.01 * seed) for seed in range(10)]
-    macs = next(one for one in record_pages.gather({}, tmp_path) if one.experiment.id == "f3").anatomy.macs
-    table = record_pages.table(record_pages.gather({"f3": ten}, tmp_path), "{id}.md")
+    macs = next(one for one in leaderboard.gather({}, tmp_path) if one.experiment.id == "f3").anatomy.macs
+    table = leaderboard.table(leaderboard.gather({"f3": ten}, tmp_path), "{id}.md")
     rows = [line for line in table.splitlines() if "in 5 places" in line]
     assert len(rows) == 1
     cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
     # Mean of 99.55 to 99.64, deviation 0.0303, half of the interval 2.262 x 0.0303 / sqrt(10) = 0.0217.
     assert cells[3] == f"{5 * macs:,}" and cells[6:8] == ["99.595 ± 0.030", "99.573 to 99.617"]
-    assert "in 5 places" not in record_pages.table(
-        record_pages.gather({"f3": [*ten[:9], record("f3", [99.5] * 15, 9)]}, tmp_path), "{id}.md"
+    assert "in 5 places" not in leaderboard.table(
+        leaderboard.gather({"f3": [*ten[:9], record("f3", [99.5] * 15, 9)]}, tmp_path), "{id}.md"
     )

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from featherweight import runs
 from featherweight.cli import streams
 from featherweight.data import load, store
 from featherweight.errors import UsageError
-from featherweight.experiment import find
-from featherweight.run_folders import run_like
-from featherweight.stop import stop_signals, terminable
+from featherweight.experiments.experiment import find
+from featherweight.training.runs import run as runs
+from featherweight.training.runs.folders import run_like
+from featherweight.training.runs.signals import stop_signals, terminable
 from test_cli import Run, run, toy_file  # noqa: F401 -- fixtures
 
 
@@ -135,10 +135,11 @@ def _no_display(_: Path) -> dict[str, str]:
 def test_training_and_drawing_need_nothing_from_around(around: object, toy_file: Path, tmp_path: Path) -> None:
     assert callable(around)
     program = (
-        "import sys; from pathlib import Path; from featherweight import cli, plots, runs\n"
+        "import sys; from pathlib import Path; from featherweight import cli, read_record\n"
+        "from featherweight.explain.figures import plots\n"
         f"sys.argv = ['featherweight', *{[str(word) for word in ('train', toy_file, '--epochs', 1, *TRAIN)]!r}]\n"
         "try: cli.main()\nexcept SystemExit as end: assert end.code == 0, end.code\n"
-        "print('<svg' in plots.svg(plots.accuracy_curves([runs.read_record(Path('runs/own-seed0'))]), 'about'))"
+        "print('<svg' in plots.svg(plots.accuracy_curves([read_record(Path('runs/own-seed0'))]), 'about'))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | around(tmp_path), capture_output=True,
@@ -164,8 +165,8 @@ def test_a_clock_that_is_set_back_leaves_seconds_as_they_are(
 ) -> None:
     now = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(now)))
-    run = runs.start(find(str(toy_file)), load("digits"), out=tmp_path, engine="torch")
-    for _ in runs.proceed(run):
+    run = runs.new_run(find(str(toy_file)), load("digits"), out=tmp_path, engine="torch")
+    for _ in runs.train(run):
         pass
     assert run.record.train_seconds > 0 and all(0 < row.seconds < 600 for row in run.record.rows)
 
@@ -222,15 +223,15 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     assert status == 0 and json.loads(again)["runs"] == json.loads(out)["runs"]
     assert "seed 1 is finished in runs/own-seed1, and its record counts" in err
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["own-seed0", "own-seed1"]
-    whole = runs.start(find(str(toy_file)), load("digits"), seed=1, out=tmp_path / "whole", engine="torch", threads=1)
-    for _ in runs.proceed(whole):
+    whole = runs.new_run(find(str(toy_file)), load("digits"), seed=1, out=tmp_path / "whole", engine="torch", threads=1)
+    for _ in runs.train(whole):
         pass
     weights = [tmp_path / name / "own-seed1" / "weights.safetensors" for name in ("runs", "whole")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def test_runs_of_another_recipe_or_data_set_are_not_gone_on_with(toy_file: Path, tmp_path: Path) -> None:
-    one = runs.start(find(str(toy_file)), load("digits"), out=tmp_path, engine="torch", threads=1)
+    one = runs.new_run(find(str(toy_file)), load("digits"), out=tmp_path, engine="torch", threads=1)
     assert run_like(one.record, tmp_path, 0, finished=False) == (one.folder, one.record)
     assert run_like(one.record, tmp_path, 0, finished=True) is None
     assert run_like(one.record, tmp_path, 1, finished=False) is None

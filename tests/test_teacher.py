@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 import toy
-from featherweight import runs, side_by_side, teacher, trained
 from featherweight.engine import build
 from featherweight.engine.torch_engine import loss_of
 from featherweight.errors import UsageError
-from featherweight.recipe import Distil, Recipe
-from featherweight.record import read_record
+from featherweight.experiments.recipe import Distil, Recipe
+from featherweight.experiments.record import read_record
+from featherweight.training import distillation as teacher
+from featherweight.training.runs import parallel as side_by_side
+from featherweight.training.runs import run as runs
+from featherweight.training.runs import trained
 
 LESSON = Distil(teacher="bars", seeds=(0, 1), share=0.3, temperature=2.5)
 
@@ -76,19 +79,19 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for module in (runs, trained, side_by_side):
         monkeypatch.setattr(module, "find", experiments.__getitem__)
     for seed in (0, 1):
-        _finish(runs.start(experiments["bars"], toy.data(), seed=seed, out=tmp_path, engine="torch", threads=1))
+        _finish(runs.new_run(experiments["bars"], toy.data(), seed=seed, out=tmp_path, engine="torch", threads=1))
     return tmp_path
 
 
 def _finish(run: runs.Run) -> None:
-    for _ in runs.proceed(run):
+    for _ in runs.train(run):
         pass
 
 
 def _student(home: Path, **changes: Any) -> runs.Run:
     recipe = replace(toy.RECIPE, epochs=2, distil=replace(LESSON, **changes))
     experiment = replace(toy.experiment(recipe), id="student")
-    return runs.start(experiment, toy.data(), out=home, engine="torch", threads=1)
+    return runs.new_run(experiment, toy.data(), out=home, engine="torch", threads=1)
 
 
 def test_a_student_hears_the_mean_of_its_teachers(home: Path) -> None:
@@ -118,7 +121,7 @@ def test_teaching_changes_what_is_learned_and_resumes_bit_for_bit(home: Path) ->
     _finish(plain)
     assert whole.record.rows[-1].test_loss != plain.record.rows[-1].test_loss
     left = _student(home)
-    events = runs.proceed(left)
+    events = runs.train(left)
     for _ in range(3):
         next(events)
     events.close()
@@ -130,9 +133,9 @@ def test_teaching_changes_what_is_learned_and_resumes_bit_for_bit(home: Path) ->
 
 def test_other_teachers_than_those_begun_with_are_refused(home: Path) -> None:
     left = _student(home)
-    next(iter(runs.proceed(left)))
+    next(iter(runs.train(left)))
     (home / "bars-seed1").rename(home / "gone")
-    _finish(runs.start(toy.experiment(replace(toy.RECIPE, epochs=1)), toy.data(), seed=1, out=home, engine="torch"))
+    _finish(runs.new_run(toy.experiment(replace(toy.RECIPE, epochs=1)), toy.data(), seed=1, out=home, engine="torch"))
     with pytest.raises(UsageError, match="teachers"):
         runs.resume(left.folder)
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from featherweight.errors import UsageError
-from featherweight.tensors import LARGEST_HEADER, open_packed, pack, take, whole
+from featherweight.training.runs.tensors import LARGEST_HEADER, open_packed, pack, take, whole
 
 TENSORS = {
     "bias": torch.tensor([1.5, -2.0, 0.25]),

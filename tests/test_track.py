@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from featherweight import track
 from featherweight.errors import UsageError
-from featherweight.progress import Event, Progress
-from featherweight.record import Record, read_record
-from featherweight.side_by_side import Task, carry_through, open_run
-from featherweight.track import tracking
+from featherweight.experiments.record import Record, read_record
+from featherweight.explain import track
+from featherweight.explain.track import tracking
+from featherweight.training.runs.events import Event, Progress
+from featherweight.training.runs.parallel import Task, carry_through, open_run
 from test_cli import run, toy_file  # noqa: F401 -- fixtures
 
 FIGURES = {

@@ -10,16 +10,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import toy
-from featherweight.augment import normalise
+from featherweight.data.augment import normalise
 from featherweight.errors import TrainingError
-from featherweight.recipe import Augment, Constant, Recipe
-from featherweight.train import State, begin, draw_seed, evaluate, fit, steps_in_epoch, vectorise
+from featherweight.experiments.recipe import Augment, Constant, Recipe
+from featherweight.training.loop import (
+    State,
+    draw_seed,
+    evaluate,
+    fit,
+    flatten_parameters,
+    initial_state,
+    steps_in_epoch,
+)
 
 PLAIN = Recipe(epochs=2, batch=16, lr=0.05, weight_decay=0.01, schedule=Constant())
 
 
 def _weights(state: State) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in state.kept.state_dict().items()}
+    return {name: value.clone() for name, value in state.ema_network.state_dict().items()}
 
 
 def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -65,7 +73,7 @@ def test_the_loop_is_the_plain_one(kind: str) -> None:
                 if value.is_floating_point():
                     average[name] = keep * average[name] + (1 - keep) * value
             step += 1
-    for name, value in ours.kept.state_dict().items():
+    for name, value in ours.ema_network.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(value, average[name], rtol=1e-4, atol=1e-6)
     for row, (loss_sum, right) in zip(ours.rows, sums.tolist(), strict=True):
@@ -92,7 +100,7 @@ def test_every_image_of_an_epoch_is_seen_once_and_the_last_batch_is_short() -> N
     numbered = replace(data, train=replace(data.train, images=data.train.images.clone()))
     numbered.train.images[:] = torch.arange(53, dtype=torch.uint8).view(-1, 1, 1, 1)
     seen: list[int] = []
-    trainer, judge = toy.engines_of(state, recipe)
+    trainer, evaluator = toy.engines_of(state, recipe)
 
     def spy(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         seen.append(len(images))
@@ -100,7 +108,7 @@ def test_every_image_of_an_epoch_is_seen_once_and_the_last_batch_is_short() -> N
         return trainer.step(images, labels, seed)
 
     pixels: list[int] = []
-    for _ in fit(state, numbered, recipe, 0, replace(trainer, step=spy), judge):
+    for _ in fit(state, numbered, recipe, 0, replace(trainer, step=spy), evaluator):
         pass
     assert seen == [16, 16, 16, 5]
     assert sorted(pixels) == list(range(53)) and pixels != list(range(53))
@@ -125,14 +133,14 @@ def test_draws_of_neighbouring_places_are_unrelated() -> None:
 def test_plain_epochs_at_the_end_are_not_augmented() -> None:
     recipe = replace(toy.RECIPE, epochs=3, plain_epochs=1, augment=Augment(shift_px=1000))
     state = toy.fresh(recipe)
-    trainer, judge = toy.engines_of(state, recipe)
+    trainer, evaluator = toy.engines_of(state, recipe)
     black: list[bool] = []
 
     def spy(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         black.append(bool((images == images.min()).float().mean() > 0.9))
         return trainer.step(images, labels, seed)
 
-    for _ in fit(state, toy.data(), recipe, 0, replace(trainer, step=spy), judge):
+    for _ in fit(state, toy.data(), recipe, 0, replace(trainer, step=spy), evaluator):
         pass
     assert black == [True] * 8 + [False] * 4
 
@@ -153,7 +161,7 @@ def test_vectors_share_memory_with_the_module_and_leave_its_function_alone() -> 
     network = toy.network().eval()
     images = torch.randn(3, 1, 11, 13)
     before = network(images)
-    vectors = vectorise(network)
+    vectors = flatten_parameters(network)
     # Convolutions 5*9 and 7*5*9 and the linear layer's 7*4 decay; two norms of 5 and 7 and the bias of 4 do not.
     assert len(vectors.decayed) == 45 + 315 + 28
     assert len(vectors.undecayed) == 2 * 5 + 2 * 7 + 4
@@ -168,7 +176,7 @@ def test_vectors_share_memory_with_the_module_and_leave_its_function_alone() -> 
     assert vectors.undecayed.grad is not None and vectors.undecayed.grad[-4:].tolist() == [3.0] * 4
     assert vectors.gradients[-4:].tolist() == [3.0] * 4
     assert torch.equal(vectors.gradients[:388], vectors.decayed.grad)
-    assert len(vectorise(toy.network(), decay_norms_and_biases=True).undecayed) == 0
+    assert len(flatten_parameters(toy.network(), decay_norms_and_biases=True).undecayed) == 0
 
 
 def test_a_loss_that_is_no_number_stops_the_run() -> None:
@@ -182,8 +190,8 @@ def test_a_loss_that_is_no_number_stops_the_run() -> None:
 def test_evaluation_counts_every_image() -> None:
     state = toy.trained(PLAIN)
     data = toy.data()
-    _, judge = toy.engines_of(state, PLAIN)
-    loss, correct = evaluate(judge, data.test, data.mean, data.std)
+    _, evaluator = toy.engines_of(state, PLAIN)
+    loss, correct = evaluate(evaluator, data.test, data.mean, data.std)
     state.network.eval()
     scores = state.network(normalise(data.test.images, data.mean, data.std))
     assert correct == int((scores.argmax(1) == data.test.labels).sum())
@@ -191,7 +199,7 @@ def test_evaluation_counts_every_image() -> None:
 
 
 def test_progress_is_yielded_after_every_step_and_every_evaluation() -> None:
-    state = begin(toy.network(), PLAIN, torch.device("cpu"))
+    state = initial_state(toy.network(), PLAIN, torch.device("cpu"))
     places = [(s.epoch, s.step, len(s.rows)) for s in fit(state, toy.data(), PLAIN, 0, *toy.engines_of(state, PLAIN))]
     first = [(0, 1, 0), (0, 2, 0), (0, 3, 0), (0, 4, 0), (1, 0, 1)]
     assert places == [*first, *((epoch + 1, step, rows + 1) for epoch, step, rows in first)]

@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from featherweight.budget import Budget
 from featherweight.data import Data, Split
 from featherweight.engine import Engine, build
-from featherweight.experiment import Experiment
-from featherweight.layers import conv_norm_relu
-from featherweight.recipe import Augment, OneCycle, Recipe
-from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, fit
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Augment, OneCycle, Recipe
+from featherweight.networks.layers import conv_norm_relu
+from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, fit, initial_state
 
 CLASSES = ("horizontal", "vertical", "falling", "rising")
 
@@ -73,12 +73,12 @@ def engines_of(state: State, recipe: Recipe, kind: str = "torch") -> tuple[Engin
         )  # fmt: skip
 
     trainer = bound(state.network, recipe.batch)
-    return trainer, trainer if state.averaged is None else bound(state.kept, EVALUATION_BATCH)
+    return trainer, trainer if state.averaged is None else bound(state.ema_network, EVALUATION_BATCH)
 
 
 def fresh(recipe: Recipe = RECIPE, seed: int = 0) -> State:
     torch.manual_seed(draw_seed(seed, "weights"))
-    return begin(network(), recipe, torch.device("cpu"), images=53)
+    return initial_state(network(), recipe, torch.device("cpu"), images=53)
 
 
 def trained(recipe: Recipe = RECIPE, seed: int = 0) -> State:

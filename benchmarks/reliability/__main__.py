@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.reliability import crowd, damage, full_disk, fuzz, hostile, kills, page, saving, steps
 from benchmarks.reliability.task import apart, machine
-from featherweight.record import write_text
+from featherweight.files import write_text
 
 ENGINES = ("native", "torch")
 TRIALS: dict[str, Callable[[], list[dict[str, Any]]]] = {

@@ -18,7 +18,7 @@ from benchmarks.reliability.task import LEFT, TINY, forked, told, warmed
 from featherweight import cli
 from featherweight.data import sets, web
 from featherweight.data.split import Split
-from featherweight.record import read_record
+from featherweight.experiments.record import read_record
 
 
 def trial(count: int) -> dict[str, Any]:

@@ -12,23 +12,23 @@ import torch
 
 from benchmarks.reliability.mutate import flipped
 from benchmarks.reliability.task import FAST, warmed
-from featherweight import runs
-from featherweight.checkpoint import before, load_state, save_state
 from featherweight.errors import FileError
-from featherweight.train import State, begin
-from featherweight.trained import load_trained
+from featherweight.training.loop import State, initial_state
+from featherweight.training.runs import run as runs
+from featherweight.training.runs.checkpoint import before, load_state, save_state
+from featherweight.training.runs.trained import load_trained
 
 
 def trial(flips: int, truncations: int) -> list[dict[str, Any]]:
     """For each kind of file: how many damaged ones were refused, and how many were loaded as if nothing were."""
     experiment, data = warmed()
     with TemporaryDirectory(prefix="damaged-", dir=FAST) as name:
-        run = runs.start(experiment, data, out=Path(name), engine="torch", threads=1)
+        run = runs.new_run(experiment, data, out=Path(name), engine="torch", threads=1)
         path = run.folder / "state.safetensors"
-        for state in runs.proceed(run):
+        for state in runs.train(run):
             save_state(state, {}, run.folder / "kept.safetensors")
         (run.folder / "kept.safetensors").rename(path)
-        fresh = begin(experiment.build(), experiment.recipe, torch.device("cpu"), len(data.train))
+        fresh = initial_state(experiment.build(), experiment.recipe, torch.device("cpu"), len(data.train))
         cases = {
             "state": (path, partial(load_state, fresh, {}, path)),
             "weights": (run.folder / "weights.safetensors", partial(load_trained, run.folder)),
@@ -68,7 +68,7 @@ def _fallen_back(fresh: State, path: Path, count: int) -> dict[str, Any]:
     for damaged in _damaged(content, count, count):
         path.write_bytes(damaged)
         with torch.no_grad():
-            fresh.vectors.decayed.fill_(0.5)
+            fresh.parameters.decayed.fill_(0.5)
         said = load_state(fresh, {}, path)
-        used += path.name in said and bool((fresh.vectors.decayed != 0.5).any())
+        used += path.name in said and bool((fresh.parameters.decayed != 0.5).any())
     return {"file": "state, with the one before it", "flips": count, "truncations": count, "one before used": used}

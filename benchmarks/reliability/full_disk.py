@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.reliability.task import LEFT, apart, go_on, outcome, train, warmed
-from featherweight import runs
 from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.training.runs import run as runs
 
 PAGE = 4096
 """Bytes; a disk in memory has so many or a multiple."""
@@ -42,9 +42,9 @@ def _most_at_once(out: Path) -> int:
     """Bytes that a run takes when it takes most."""
     experiment, data = warmed()
     runs.SAVE_SECONDS = 0.0
-    run = runs.start(experiment, data, out=out, engine="native", threads=1)
+    run = runs.new_run(experiment, data, out=out, engine="native", threads=1)
     most = 0
-    for _ in runs.proceed(run):
+    for _ in runs.train(run):
         sizes = [path.stat().st_size for path in run.folder.iterdir()]
         taken = sum(-(-size // PAGE) * PAGE for size in [*sizes, max(sizes)])  # one is written beside itself
         most = max(most, taken)

@@ -20,9 +20,10 @@ import torch
 from benchmarks.reliability.hostile import idx_files, picture_files
 from benchmarks.reliability.mutate import mutated, signed
 from benchmarks.reliability.task import FAST
-from featherweight import record, tensors
 from featherweight.data import folder, idx
 from featherweight.errors import FeatherweightError
+from featherweight.experiments import record
+from featherweight.training.runs import tensors
 
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(5)}
 

@@ -19,7 +19,7 @@ from benchmarks.reliability.task import FAST, apart, memory_mb, train, warmed
 from featherweight.data import folder as pictures_of
 from featherweight.data import idx
 from featherweight.errors import FeatherweightError
-from featherweight.trained import load_trained
+from featherweight.training.runs.trained import load_trained
 
 
 def trial(idx: int, pictures: int, weights: int) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.reliability.task import warmed
-from featherweight import runs
-from featherweight.checkpoint import save_state
-from featherweight.experiment import find
+from featherweight.experiments.experiment import find
+from featherweight.training.runs import run as runs
+from featherweight.training.runs.checkpoint import save_state
 
 SAVES = 60
 
@@ -18,9 +18,9 @@ def trial() -> dict[str, Any]:
     """The median of so many saves of f3's state, on disk, and its bytes."""
     _, data = warmed()
     with TemporaryDirectory(prefix="saving-") as name:
-        run = runs.start(find("f3"), data, out=Path(name), threads=1)
+        run = runs.new_run(find("f3"), data, out=Path(name), threads=1)
         path = run.folder / "state.safetensors"
-        for state in runs.proceed(run):
+        for state in runs.train(run):
             if state.step == 3:
                 break
         same, took = runs.identity(run.record), []

@@ -10,12 +10,12 @@ import torch
 
 from benchmarks.reliability.task import FAST, warmed
 from featherweight import engine as engines
-from featherweight.checkpoint import load_state, save_state
 from featherweight.data import Data
 from featherweight.engine import Engine
-from featherweight.recipe import SCHEDULES, Augment, MultiStep, Recipe, Step
-from featherweight.recipe import Schedule as AnySchedule
-from featherweight.train import EVALUATION_BATCH, State, begin, draw_seed, fit
+from featherweight.experiments.recipe import SCHEDULES, Augment, MultiStep, Recipe, Step
+from featherweight.experiments.recipe import Schedule as AnySchedule
+from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, fit, initial_state
+from featherweight.training.runs.checkpoint import load_state, save_state
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 AVERAGES = (0.0, 0.9)
@@ -82,7 +82,7 @@ def _identical(recipe: Recipe, data: Data, engine: str, folder: Path) -> Iterato
 def _fresh(recipe: Recipe, seed: int) -> State:
     torch.manual_seed(draw_seed(seed, "weights"))
     experiment, data = warmed()
-    return begin(experiment.build(), recipe, torch.device("cpu"), len(data.train))
+    return initial_state(experiment.build(), recipe, torch.device("cpu"), len(data.train))
 
 
 def _engines(state: State, recipe: Recipe, engine: str) -> tuple[Engine, Engine]:
@@ -93,12 +93,12 @@ def _engines(state: State, recipe: Recipe, engine: str) -> tuple[Engine, Engine]
         )  # fmt: skip
 
     trainer = bound(state.network, recipe.batch)
-    return trainer, trainer if state.averaged is None else bound(state.kept, EVALUATION_BATCH)
+    return trainer, trainer if state.averaged is None else bound(state.ema_network, EVALUATION_BATCH)
 
 
 def _all_of(state: State) -> list[Any]:
     """Weights, average, optimiser, learning rate and rows, without seconds, so that == compares bits."""
-    tensors = [*state.network.state_dict().values(), *state.kept.state_dict().values()]
+    tensors = [*state.network.state_dict().values(), *state.ema_network.state_dict().values()]
     for slots in state.optimizer.state_dict()["state"].values():
         tensors += [value for _, value in sorted(slots.items()) if value is not None]
     rows = [replace(row, seconds=0.0) for row in state.rows]

@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 
-from featherweight import checkpoint, environment, runs
 from featherweight.data import Data, digits, load
-from featherweight.experiment import Experiment, find
-from featherweight.record import read_record
+from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.record import read_record
+from featherweight.training.runs import checkpoint, environment
+from featherweight.training.runs import run as runs
 
 TINY = Path(__file__).with_name("tiny.py")
 FAST = next((place for place in ("/dev/shm",) if Path(place).is_dir()), None)
@@ -35,9 +36,9 @@ def warmed() -> tuple[Experiment, Data]:
     experiment, data = find(str(TINY)), load("digits")
     with TemporaryDirectory(dir=FAST) as name:
         for engine in ("native", "torch"):  # what PyTorch imports when it first trains takes longer than a trial
-            for _ in runs.proceed(runs.start(experiment, data, out=Path(name), engine=engine, threads=1)):
+            for _ in runs.train(runs.new_run(experiment, data, out=Path(name), engine=engine, threads=1)):
                 break
-            for _ in runs.proceed(runs.resume(sorted(Path(name).iterdir())[-1])):
+            for _ in runs.train(runs.resume(sorted(Path(name).iterdir())[-1])):
                 pass
     return experiment, data
 
@@ -81,7 +82,7 @@ def apart(work: Callable[[], Any]) -> Any:
 def train(out: Path, engine: str) -> str:
     """Train the tiny run to its end, saving after every step; the digest of all of its last state."""
     experiment, data = warmed()
-    return _carried(runs.start(experiment, data, out=out, engine=engine, threads=1))
+    return _carried(runs.new_run(experiment, data, out=out, engine=engine, threads=1))
 
 
 def go_on(folder: Path) -> str:
@@ -91,7 +92,7 @@ def go_on(folder: Path) -> str:
 
 def _carried(run: runs.Run) -> str:
     runs.SAVE_SECONDS = 0.0  # so that a random instant often lies inside saving
-    for _ in runs.proceed(run):
+    for _ in runs.train(run):
         pass
     state = hashlib.sha256()
     for name, tensor in sorted((checkpoint._tensors(run.state) | checkpoint._slots(run.state.optimizer)).items()):

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from benchmarks.sixths import Trial
 from benchmarks.trials.separable import F3, NARROW, SMALLEST, network, whole
-from featherweight.augment import normalise
-from featherweight.data import Data
-from featherweight.layers import Residual
-from featherweight.recipe import Distil, Linear, OneCycle
+from featherweight import Data, Distil, Linear, OneCycle, Residual
+from featherweight.data.augment import normalise
 
 TEACHER = Trial(record="f3", network=network("8-P-9p-10-12-13-14-15", whole), recipe=F3)
 WIDTHS = (6, 8, 8, 9, 9, 9)

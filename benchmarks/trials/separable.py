@@ -11,8 +11,7 @@ from torch import nn
 
 from benchmarks.sixths import Trial
 from benchmarks.trials.soap import soap
-from featherweight.layers import separable_norm_relu
-from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
+from featherweight import Augment, HardExamples, OneCycle, Recipe, separable_norm_relu
 
 SMALLEST = Recipe(
     epochs=15, batch=64, lr=0.2, weight_decay=2e-4, schedule=OneCycle(peak_at=0.15), hard=HardExamples(factor=5),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featherweight.train import State
+from featherweight.training.loop import State
 
 TINY = 1e-12
 
@@ -18,11 +18,13 @@ class Soap(torch.optim.Optimizer):
     """Steps for a state's kernels and matrices in their eigenbases, and for its vector of norms and biases."""
 
     def __init__(self, state: State, betas: tuple[float, float] = (0.95, 0.95), decay: float = 1e-4, turn: int = 10):
-        super().__init__([{"params": [state.vectors.decayed]}, {"params": [state.vectors.undecayed]}], {"lr": 1e-3})
+        super().__init__(
+            [{"params": [state.parameters.decayed]}, {"params": [state.parameters.undecayed]}], {"lr": 1e-3}
+        )
         self.betas, self.decay, self.turn, self.steps = betas, decay, turn, 0
         self.matrices = [p for p in state.network.parameters() if p.ndim > 1]
         self.memory = [_memory(p) for p in self.matrices]
-        self.vector = state.vectors.undecayed
+        self.vector = state.parameters.undecayed
         self.first, self.second = torch.zeros_like(self.vector), torch.zeros_like(self.vector)
 
     @torch.no_grad()

@@ -6,15 +6,17 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 import sys
 
 # Each of these adds its verbs to the app.
-from featherweight.cli import export, find_lr, look, predict, prove, report, search, streams, train  # noqa: F401
+from featherweight.cli import export, find_lr, live, look, predict, prove, report, search, streams, train  # noqa: F401
 from featherweight.cli.options import app
 from featherweight.errors import FeatherweightError
-from featherweight.stop import terminable
+from featherweight.files import downloads_display
+from featherweight.training.runs.signals import terminable
 
 
 def main() -> None:
     """Run the command line; every error of the package is one sentence and its exit status."""
     streams.make_safe()
+    downloads_display.set(live.downloads)
     with terminable() as terminated:
         status = _status_of_app()
     if status == 130 and terminated:

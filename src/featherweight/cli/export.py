@@ -21,8 +21,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a network as an ONNX file, a C program for a microcontroller, or a page to draw on; and prove it."""
-    from featherweight.export import export as write
-    from featherweight.packaged import load_any
+    from featherweight.ship.export import export as write
+    from featherweight.training.runs.pretrained import load_any
 
     done = write(load_any(run), to, out, data_dir=data_dir)
     if as_json:
@@ -44,9 +44,9 @@ def draw(
     import tempfile
     import webbrowser
 
-    from featherweight.export import page_of
-    from featherweight.packaged import load_any
-    from featherweight.record import write_text
+    from featherweight.files import write_text
+    from featherweight.ship.export import page_of
+    from featherweight.training.runs.pretrained import load_any
 
     text = page_of(load_any(run))
     path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"

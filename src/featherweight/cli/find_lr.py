@@ -22,15 +22,15 @@ def find_lr(
     as_json: Json = False,
 ) -> None:
     """Suggest a peak learning rate from one short sweep over rates. Nothing of the training is kept."""
-    from featherweight.experiment import find
-    from featherweight.fetch import load_shown
-    from featherweight.find_lr import draw, rate_curve, require_picture, sweep_of, table
+    from featherweight.data import load
+    from featherweight.experiments.experiment import find
+    from featherweight.search.learning_rate import draw, rate_curve, require_picture, sweep_of, table
 
     if out is not None:
         require_picture(out)
     found = find(experiment)
     sweep, introduction = sweep_of(
-        found, load_shown(data, directory=data_dir), seed=seed, device=device, engine=engine, steps=steps
+        found, load(data, directory=data_dir), seed=seed, device=device, engine=engine, steps=steps
     )
     for line in introduction:
         print(line, file=sys.stderr if as_json else sys.stdout)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json
+from featherweight.experiments.budget import Budget
 
 
 @app.command("list")
@@ -21,7 +22,7 @@ def list_(as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from featherweight.verdicts import print_table
+    from featherweight.cli.tables import print_table
 
     table = Table(box=None, header_style="bold")
     table.add_column("id", min_width=3)
@@ -35,18 +36,23 @@ def list_(as_json: Json = False) -> None:
         cells = (entry["id"], f"{entry['parameters']:,}", str(entry["epochs"]))
         table.add_row(*cells, *accuracies, *verdicts, entry["title"])
     print_table(table)
+    own: dict[str, list[str]] = {}
+    for entry in entries:
+        if "judged_by" in entry:
+            own.setdefault(entry["judged_by"], []).append(entry["id"])
     print(
         "claimed: a source's best epoch of one run, percent; measured: our last epoch, mean over seeds.\n"
         "budget: whether every seed kept to the experiment's own.\n"
-        "rule: to fewer than 8,000 parameters, at most 15 epochs, 99.40 % in each of the last five\n"
-        "(d1 and relaxed: to fewer than 20,000 parameters, fewer than 20 epochs). -: not run yet."
+        f"rule: whether every seed kept to {Budget().sentence()}"
+        + "".join(f"\n({' and '.join(ids)}: {rule})" for rule, ids in own.items())
+        + ".\n-: not run yet."
     )
 
 
 def _index() -> list[dict[str, Any]]:
     # Read here, not through `experiment`, which needs torch.
     entries: list[dict[str, Any]] = json.loads(
-        (Path(__file__).parent.parent / "ladders" / "index.json").read_text(encoding="utf-8")
+        (Path(__file__).parent.parent / "experiments" / "ladders" / "index.json").read_text(encoding="utf-8")
     )
     return entries
 
@@ -57,8 +63,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Layer table of an experiment: output, parameters, MACs, receptive field, jump; then its budget."""
-    from featherweight.anatomy import dissect
-    from featherweight.experiment import find
+    from featherweight.experiments.experiment import find
+    from featherweight.networks.anatomy import dissect
 
     found = find(experiment)
     anatomy = dissect(found.build(), (1, 28, 28))
@@ -82,7 +88,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Loss and accuracy of a run's weights over a whole test set: its own, or another's with --data."""
-    from featherweight.trained import evaluate_run
+    from featherweight.training.runs.trained import evaluate_run
 
     figures = evaluate_run(run, data=data, data_dir=data_dir, device=device)
     if as_json:
@@ -102,7 +108,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Seconds of an epoch on each engine, in turns within one run, as one table."""
-    from featherweight.bench import measure, table
+    from featherweight.training.bench import measure, table
 
     found = measure(steps=steps, scaling=scaling, tell=lambda line: print(line, file=sys.stderr, flush=True))
     if as_json:

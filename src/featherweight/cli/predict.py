@@ -9,7 +9,7 @@ import typer
 from featherweight.cli.options import Json, app, print_json
 
 if TYPE_CHECKING:
-    from featherweight.predict import Answer
+    from featherweight.ship.predict import Answer
 
 
 @app.command()
@@ -30,8 +30,8 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Read the digits in pictures: photos of paper, scans, drawings; one digit each, or a line such as a postcode."""
-    from featherweight.predict import predict_each
-    from featherweight.predict.seen import save_seen
+    from featherweight.ship.predict import predict_each
+    from featherweight.ship.predict.seen import save_seen
 
     answers = []
     for answer, picture in predict_each(pictures, run):
@@ -52,7 +52,7 @@ def _print(answers: "list[Answer]") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from featherweight.predict.reading import shown
+    from featherweight.files import printable
 
     table = Table(box=None, header_style="bold")
     table.add_column("picture", overflow="fold")
@@ -61,7 +61,7 @@ def _print(answers: "list[Answer]") -> None:
     table.add_column("next likeliest", min_width=14)
     for answer in answers:
         if not answer.error:
-            table.add_row(escape(shown(answer.file)), *(escape(cell) for cell in _cells(answer)))
+            table.add_row(escape(printable(answer.file)), *(escape(cell) for cell in _cells(answer)))
     if table.row_count:
         Console().print(table)
     for answer in answers:

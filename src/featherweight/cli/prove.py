@@ -19,13 +19,22 @@ def prove(
     as_json: Json = False,
 ) -> None:
     """Take a record by the rules: held-out evidence, the ledger, every seed. Status 0 only if its bar is cleared."""
-    from featherweight.prove import prove as carry_through
-    from featherweight.verdicts import print_table, seeds_table
+    from featherweight.cli.console import train_shown
+    from featherweight.cli.tables import print_table, seeds_table
+    from featherweight.prove.protocol import prove as carry_through
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
 
-    proof = carry_through(experiment, seeds=seeds, data=data, data_dir=data_dir, out=out, quiet=as_json, tell=tell)
+    proof = carry_through(
+        experiment,
+        seeds=seeds,
+        data=data,
+        data_dir=data_dir,
+        out=out,
+        trainer=lambda tasks: train_shown(tasks, as_json),
+        tell=tell,
+    )
     if as_json:
         print_json(proof.to_json())
     else:
@@ -43,8 +52,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say whether one network beats another: a paired test of the last epochs, over the seeds that both have run."""
-    from featherweight.compare import compare as compared
-    from featherweight.compare import runs_of
+    from featherweight.prove.compare import compare as compared
+    from featherweight.prove.compare import runs_of
 
     comparison = compared(runs_of(first, out), runs_of(second, out))
     if as_json:

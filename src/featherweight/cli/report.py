@@ -29,9 +29,9 @@ def report(
     page_path = out or (runs[0] / "report.html" if alone else Path("report.html"))
     if page_path.is_dir():
         raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
-    from featherweight.record import write_text
-    from featherweight.report import page, read_story, sections, write_data, write_figures
-    from featherweight.report.export import folder_made
+    from featherweight.explain.report import page, read_story, sections, write_data, write_figures
+    from featherweight.explain.report.export import folder_made
+    from featherweight.files import write_text
 
     story = read_story(runs, data_dir=data_dir)
     folder_made(page_path.absolute().parent, "--out")

@@ -46,7 +46,7 @@ def search(
     from featherweight.search import require_optuna
 
     require_optuna()
-    from featherweight.search.console import run
+    from featherweight.cli.live_search import run
     from featherweight.search.crew import open_search
     from featherweight.search.study import Job
 

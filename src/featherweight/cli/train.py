@@ -9,7 +9,7 @@ from featherweight.cli.options import DataDir, DataName, Device, Json, app
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
-    from featherweight.side_by_side import Task
+    from featherweight.training.runs.parallel import Task
 
 
 @app.command()
@@ -48,9 +48,9 @@ def train(
             "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --track or --json"
             " alone."
         )
-    from featherweight.console import train_one, train_several
-    from featherweight.side_by_side import Task
-    from featherweight.track import require_tracker
+    from featherweight.cli.console import train_one, train_several
+    from featherweight.explain.track import require_tracker
+    from featherweight.training.runs.parallel import Task
 
     if track is not None:
         require_tracker(track)
@@ -90,7 +90,7 @@ def ladder(
     ] = False,
 ) -> None:
     """Run a ladder's rungs in order, going on where it was stopped, and write its page: targets, changes, results."""
-    from featherweight.console import run_ladder, write_up
+    from featherweight.cli.console import run_ladder, write_up
 
     if letter is None and not write:
         raise UsageError("Name a ladder, such as f; only --write does without, which rewrites what quotes records.")

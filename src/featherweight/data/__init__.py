@@ -8,15 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from featherweight.data import digits, folder, store
-from featherweight.data.download import Progress, UnavailableError
-from featherweight.data.idx import shown
-from featherweight.data.lock import locked
+from featherweight.data.download import UnavailableError
 from featherweight.data.sets import OWN, SETS
 from featherweight.data.split import Data, Split, Whole, ready
 from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
+from featherweight.files import Progress, downloads_display, printable
 
-__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load", "locked"]
+__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load"]
 
 NAMES = ("auto", *SETS, "digits")
 """What `load` knows by name; anything else is a folder."""
@@ -39,7 +38,7 @@ def load(
 
     `holdout` training images are kept for choices, of each class its share, in a row from a place that `seed` gives,
     and stand in for the test set, whose files are then not opened. `seed` also draws the test pictures of a folder that
-    has no `test`. `progress` is told of downloads.
+    has no `test`. `progress` is told of downloads, or else whoever watches them (`files.downloads_display`).
 
     Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for
     files that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that
@@ -50,10 +49,11 @@ def load(
     (torch.Size([1300, 1, 28, 28]), 137, (0.1575,))
     """
     if directory is not None and not directory.is_dir():
-        raise UsageError(f"The data folder {shown(directory)} does not exist; name one that does, or leave it out.")
+        raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     if holdout < 0:
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
-    whole = _whole(name, directory, seed, progress, with_test=holdout == 0)
+    with downloads_display.get()() as watcher:
+        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0)
     source = whole.name if name in NAMES else str(expanded(name).resolve())
     return replace(ready(whole, holdout, seed), source=source, seed=seed)
 
@@ -76,12 +76,12 @@ def _from_folder(name: str, seed: int, *, with_test: bool) -> Whole:
     if not path.is_dir():
         if path.exists() or "/" in name or os.sep in name:
             found = "is not a folder" if path.exists() else "does not exist"
-            raise UsageError(f"{shown(name)} {found}; give a folder of images, or one of: {', '.join(NAMES)}.")
+            raise UsageError(f"{printable(name)} {found}; give a folder of images, or one of: {', '.join(NAMES)}.")
         raise UsageError(
-            f"There is no data set {shown(name)!r}; {nearest(name, NAMES)} A path names a folder of images."
+            f"There is no data set {printable(name)!r}; {nearest(name, NAMES)} A path names a folder of images."
         )
     halves = [OWN.train, OWN.test] if with_test else [OWN.train]
     paths = store.find(path, OWN, [file for half in halves for file in half])
     if paths:
-        return replace(store.read(OWN, halves, paths), name=shown(path.resolve().name))
+        return replace(store.read(OWN, halves, paths), name=printable(path.resolve().name))
     return folder.load(path, with_test=with_test, seed=seed)

@@ -16,14 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from featherweight.data import idx
-from featherweight.data.idx import shown
-from featherweight.data.lock import locked
 from featherweight.data.sets import File, Named
 from featherweight.data.web import BrokenOffError, NetworkError, RefusedError, SilentError, answer, read_some
 from featherweight.errors import DataError
+from featherweight.files import Progress, locked, printable
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with the file's name, the bytes that have come and the bytes there will be (None: not said)."""
 Check = Callable[[Path], None]
 """Raises DataError when a file does not hold what it should."""
 
@@ -62,7 +59,7 @@ def fetch(known: Named, files: Sequence[File], folder: Path, progress: Progress 
             folder.rmdir()  # a folder that was made for nothing; one that holds something stays
         raise
     except OSError as error:  # those of the network have become reasons already
-        raise UnwritableError(f"{shown(folder)} cannot be written ({error.strerror or error}).") from error
+        raise UnwritableError(f"{printable(folder)} cannot be written ({error.strerror or error}).") from error
 
 
 def spelled(folder: Path, file: File) -> Path | None:

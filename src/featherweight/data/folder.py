@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from featherweight.data.idx import LARGEST, shown
+from featherweight.data.idx import LARGEST
 from featherweight.data.split import Split, Whole, digest, held_out
 from featherweight.errors import DataError, UsageError
+from featherweight.files import printable
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """Pillow's decoders that may be used, whatever a file is called."""
@@ -67,8 +68,8 @@ def load(root: Path, *, with_test: bool, seed: int) -> Whole:
     if with_test:
         tested = _split(_decoded(test.paths, root), test.labels, height, width, channels)
         digests["test"] = digest(tested)
-    shown_names = tuple(shown(name) for name in classes)
-    name = shown(root.resolve().name)
+    shown_names = tuple(printable(name) for name in classes)
+    name = printable(root.resolve().name)
     return Whole(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
 
 
@@ -85,10 +86,10 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
     for name in _classes(root / "test", root):
         if name not in classes:
             raise UsageError(
-                f"{shown(root / 'test')} has a class {shown(name)}, and train has none; both need the same."
+                f"{printable(root / 'test')} has a class {printable(name)}, and train has none; both need the same."
             )
-    unused = ", ".join(shown(name) for name in sorted(names - {"train", "test"}))
-    note = f"Of {shown(root)} only train and test are used, not {unused}." if unused else ""
+    unused = ", ".join(printable(name) for name in sorted(names - {"train", "test"}))
+    note = f"Of {printable(root)} only train and test are used, not {unused}." if unused else ""
     return classes, _listed(root / "train", root, classes), _listed(root / "test", root, classes), note
 
 
@@ -96,8 +97,8 @@ def _classes(folder: Path, root: Path) -> tuple[str, ...]:
     names = tuple(child.name for child in _folders(folder, root))
     if len(names) < 2:
         raise UsageError(
-            f"{shown(folder)} has {len(names)} sub-folder{'s' * (len(names) != 1)}; a folder of images has one a class,"
-            " two or more, and may have them in train and in test."
+            f"{printable(folder)} has {len(names)} sub-folder{'s' * (len(names) != 1)}; a folder of images has one a"
+            " class, two or more, and may have them in train and in test."
         )
     return names
 
@@ -112,9 +113,9 @@ def _children(folder: Path, root: Path) -> list[Path]:
         children = [child for child in folder.iterdir() if not child.name.startswith(".")]
         for child in children:
             if child.is_symlink() and not child.resolve().is_relative_to(root.resolve()):
-                raise DataError(f"{shown(child)} is a link out of the folder of images; put a copy there.")
+                raise DataError(f"{printable(child)} is a link out of the folder of images; put a copy there.")
     except (OSError, RuntimeError) as error:  # the latter: links that lead in a circle
-        raise DataError(f"{shown(folder)} could not be read: {shown(str(error))}.") from error
+        raise DataError(f"{printable(folder)} could not be read: {printable(str(error))}.") from error
     return sorted(children, key=lambda child: child.name)
 
 
@@ -128,7 +129,7 @@ def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
         children = [child for child in _children(folder / name, root) if child.suffix.lower() in SUFFIXES]
         if not children:
             raise UsageError(
-                f"{shown(folder / name)} holds no picture; put some there ({', '.join(SUFFIXES)}),"
+                f"{printable(folder / name)} holds no picture; put some there ({', '.join(SUFFIXES)}),"
                 " or remove the folder."
             )
         paths += children
@@ -144,11 +145,11 @@ def _decoded(paths: Sequence[Path], root: Path) -> list[NDArray[np.uint8]]:
         try:
             pictures.append(_picture(path))
         except Exception as error:  # decoders raise anything when their input is made up
-            wrong.append(f"{shown(path.relative_to(root))} ({_reason(error)})")
+            wrong.append(f"{printable(path.relative_to(root))} ({_reason(error)})")
     if wrong:
         first = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3:,} more" if len(wrong) > 3 else "")
         raise DataError(
-            f"{len(wrong):,} of {len(paths):,} pictures in {shown(root)} cannot be used: {first}."
+            f"{len(wrong):,} of {len(paths):,} pictures in {printable(root)} cannot be used: {first}."
             " Repair or remove them."
         )
     return pictures
@@ -157,7 +158,7 @@ def _decoded(paths: Sequence[Path], root: Path) -> list[NDArray[np.uint8]]:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):  # whose own words repeat the path
         return f"it is none of {', '.join(FORMATS)}"
-    return shown(str(error))[:100] or type(error).__name__
+    return printable(str(error))[:100] or type(error).__name__
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from featherweight.errors import DataError
+from featherweight.files import printable
 
 BYTES, INTEGERS = 0x08, 0x0C
 """The value types that the data sets use, as the third byte of the magic number names them."""
@@ -45,7 +46,7 @@ def read(path: Path, *, shape: Sequence[int | None], kind: int = BYTES, sha256: 
     when it cannot be read, is no IDX file, has another shape, is shorter or longer than its header says, or
     does not have the digest `sha256` (of the unpacked bytes, hexadecimal; empty skips the check).
     """
-    name = shown(path)
+    name = printable(path)
     try:
         if not path.is_file():  # opening a pipe would wait for ever
             raise DataError(f"{name} is missing, or is not a file; an IDX file is expected there.")
@@ -144,12 +145,3 @@ class _Unpacked:
         except zlib.error as error:
             raise DataError(f"{self.name} is damaged: its gzip data cannot be unpacked ({error}).") from error
         return b""
-
-
-def shown(path: Path | str) -> str:
-    """A path as a message shows it: control characters escaped, so that a name cannot write on the terminal.
-
-    >>> print(shown("a\\x1b[2Jb"))
-    a\\x1b[2Jb
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(path))

@@ -10,11 +10,11 @@ from pathlib import Path
 from torch import Tensor
 
 from featherweight.data import idx
-from featherweight.data.download import Progress, UnavailableError, UnwritableError, fetch, spelled
-from featherweight.data.idx import shown
+from featherweight.data.download import UnavailableError, UnwritableError, fetch, spelled
 from featherweight.data.sets import SETS, File, Named
 from featherweight.data.split import Split, Whole
 from featherweight.errors import DataError
+from featherweight.files import Progress, printable
 
 VARIABLE = "FEATHERWEIGHT_DATA"
 """Names a folder with a data set's files, or with one folder for each data set."""
@@ -56,7 +56,9 @@ def _fetched(known: Named, halves: list[tuple[File, File]], root: Path, progress
     fetch(known, files, root / known.name, progress)
     paths = find(root, known, files)
     if not paths:
-        raise DataError(f"The files of {known.name} vanished from {shown(root)} while they were being read; try again.")
+        raise DataError(
+            f"The files of {known.name} vanished from {printable(root)} while they were being read; try again."
+        )
     return read(known, halves, paths)
 
 
@@ -122,7 +124,7 @@ def read(known: Named, halves: Sequence[tuple[File, File]], paths: Mapping[str, 
             idx.read(paths[file.name], shape=file.shape, kind=file.kind, sha256=file.sha256) for file in half
         )
         digests |= {half[0].name: images.digest, half[1].name: labels.digest}
-        name = shown(paths[half[1].name])
+        name = printable(paths[half[1].name])
         splits.append(_split(known, images.values, labels.values, name))
         if splits[-1].images.shape[1:] != splits[0].images.shape[1:]:
             raise DataError(f"The images that {name} belongs to have another size than the training images.")

@@ -17,7 +17,7 @@ from urllib.request import (
     Request,
 )
 
-from featherweight.data.idx import shown
+from featherweight.files import printable
 
 SILENCE_S = 15.0
 """A server that sends nothing for so long, in the middle of an answer, is given up."""
@@ -43,7 +43,7 @@ class NetworkError(Exception):
     def __init__(self, error: Exception) -> None:
         cause = error.reason if isinstance(error, URLError) else error
         text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-        super().__init__(shown(str(text))[:200])
+        super().__init__(printable(str(text))[:200])
 
 
 def answer(address: str, start: int, patience_s: float) -> Any:
@@ -108,4 +108,4 @@ class _OnlySecure(HTTPRedirectHandler):
 def _require_secure(address: str) -> None:
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in PLAIN_HTTP):
-        raise RefusedError(f"it leads to {shown(address)[:80]}, which is not HTTPS")
+        raise RefusedError(f"it leads to {printable(address)[:80]}, which is not HTTPS")

@@ -10,12 +10,12 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from featherweight.augment import Sampler, sample
+from featherweight.data.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
 from featherweight.engine.torch_engine import Scores, Step
 from featherweight.errors import UsageError, nearest
-from featherweight.recipe import Distil
+from featherweight.experiments.recipe import Distil
 
 __all__ = ["Convolutions", "Engine", "build", "convolutions", "peak"]
 

@@ -22,7 +22,7 @@ from featherweight.engine.program import (
     Program,
 )  # fmt: skip
 from featherweight.errors import UsageError
-from featherweight.layers import Residual
+from featherweight.networks.layers import Residual
 
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.ReLU: RELU, nn.SiLU: SILU}
 DROPOUTS: dict[type[nn.Module], int] = {nn.Dropout: ELEMENTS, nn.Dropout2d: CHANNELS}

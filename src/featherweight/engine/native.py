@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featherweight.augment import Warp
+from featherweight.data.augment import Warp
+from featherweight.data.homographies import HORIZON
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import UsageError
-from featherweight.homographies import HORIZON
-from featherweight.recipe import Distil
+from featherweight.experiments.recipe import Distil
 
 # What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
 BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}

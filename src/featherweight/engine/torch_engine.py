@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from featherweight.recipe import Distil
+from featherweight.experiments.recipe import Distil
 
 Scores = Callable[[Tensor], Tensor]
 

@@ -9,16 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from featherweight.data import Data
-from featherweight.environment import cores, device_for
+from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
-from featherweight.fetch import load_shown
-from featherweight.runs import prepare
 from featherweight.search.space import Space, cost, excess, find_space, propose
 from featherweight.search.study import ENDS, Job, Standing, about, end_of, open_study, quiet, standing, trials_of
 from featherweight.search.worker import ExhaustedError, Worker, experiment_of, none_within, work, worker_id
-from featherweight.stop import stop_signals
-from featherweight.train import draw_seed
+from featherweight.training.loop import draw_seed
+from featherweight.training.runs.environment import cores, device_for
+from featherweight.training.runs.run import prepare
+from featherweight.training.runs.signals import stop_signals
 
 if TYPE_CHECKING:
     import optuna
@@ -72,7 +71,7 @@ def open_search(job: Job) -> Search:
         )
     device_for(job.device)
     space = find_space(job.space)
-    data = load_shown(job.data, directory=job.data_dir, holdout=job.holdout)
+    data = load(job.data, directory=job.data_dir, holdout=job.holdout)
     _try_out(job, space, data)
     return Search(job=job, space=space, data=data, study=open_study(job, about(space, data, job)))
 
@@ -236,7 +235,7 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
 
         try:
             space = find_space(job.space)
-            data = load_shown(job.data, directory=job.data_dir, holdout=job.holdout)
+            data = load(job.data, directory=job.data_dir, holdout=job.holdout)
             study = open_study(job, about(space, data, job))
             study = open_study(job, about(space, data, job), _draws(job, place, len(trials_of(study))))
             name = worker_id(os.getpid(), begun)

@@ -100,7 +100,7 @@ def table(found: Sequence[Entry]) -> "Table":
 def sketch(proposal: Proposal) -> str:
     """A network in a word: widths of its convolutions, `s` before those in two steps, `p` for a pool between.
 
-    >>> from featherweight.recipe import Recipe
+    >>> from featherweight.experiments.recipe import Recipe
     >>> from featherweight.search.space import stack
     >>> sketch(Proposal(network=stack([8, 12, 12], pool_after=[2], kernels=[5, 3, 3]), recipe=Recipe()))
     '8x5-12-p-12'

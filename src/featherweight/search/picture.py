@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featherweight.figures.style import QUIET, TARGET, TEST, blank, drawn, legend_above, png, svg
-from featherweight.record import write_bytes
+from featherweight.explain.figures.style import QUIET, TARGET, TEST, blank, drawn, legend_above, png, svg
+from featherweight.files import write_bytes
 from featherweight.search.outcome import Entry
 
 if TYPE_CHECKING:

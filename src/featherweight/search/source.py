@@ -4,10 +4,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from featherweight.anatomy import Row, dissect
 from featherweight.data import Data
 from featherweight.errors import UsageError
-from featherweight.record import write_text
+from featherweight.files import write_text
+from featherweight.networks.anatomy import Row, dissect
 from featherweight.search.outcome import Entry
 from featherweight.search.space import OWN, Layer, Space, build
 
@@ -45,19 +45,9 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
         "budget": space.budget,
     }
     body = "".join(f"    {name}={_code(value, 4, len(name) + 2)},\n" for name, value in settings.items())
-    parts = sorted({type(recipe).__name__, *_classes(recipe)})
-    own = sorted({one.make for one in network} & set(OWN))
-    imports = [
-        "from torch import nn\n",
-        "from featherweight.budget import Budget",
-        "from featherweight.experiment import Experiment",
-        *([f"from featherweight.layers import {', '.join(own)}"] if own else []),
-        f"from featherweight.recipe import {', '.join(parts)}",
-    ]
     return (
-        f"{_docstring(entry, space, data)}\n\n"
-        + "\n".join(imports)
-        + f"\n\n\n{_function(network, data)}\n\nexperiment = Experiment(\n{body})\n"
+        f"{_docstring(entry, space, data)}\n\nfrom torch import nn\n\nimport featherweight as fw\n"
+        f"\n\n{_function(network, data)}\n\nexperiment = fw.Experiment(\n{body})\n"
     )
 
 
@@ -84,7 +74,8 @@ def _function(network: tuple[Layer, ...], data: Data) -> str:
     _, channels, height, width = data.train.images.shape
     shape = (channels, height, width)
     blocks = dissect(build(network, channels, len(data.classes)), shape).blocks()
-    rows = [(f"        {one},", block) for one, block in zip(network, blocks, strict=True)]
+    calls = [f"fw.{one}" if one.make in OWN else str(one) for one in network]
+    rows = [(f"        {call},", block) for call, block in zip(calls, blocks, strict=True)]
     figures = [_margin(block) for _, block in rows]
     widths = [max(map(len, column)) for column in zip(*filter(None, figures), strict=True)]
     reach = max([len(OPENING), *(len(code) for (code, _), margin in zip(rows, figures, strict=True) if margin)]) + 2
@@ -117,12 +108,6 @@ def _sentence(network: tuple[Layer, ...]) -> str:
     )
 
 
-def _classes(value: Any) -> set[str]:
-    """Names of the data classes that stand in the fields of this one."""
-    inner = [getattr(value, field.name) for field in _unusual(value)]
-    return {type(one).__name__ for one in inner if is_dataclass(one)}
-
-
 def _unusual(value: Any) -> list[Any]:
     """The fields that are not as they are by default."""
 
@@ -135,9 +120,9 @@ def _unusual(value: Any) -> list[Any]:
 def _code(value: Any, indent: int, taken: int) -> str:
     """The value as Python source; a data class over several lines where it is too long for one.
 
-    >>> from featherweight.budget import Budget
+    >>> from featherweight.experiments.budget import Budget
     >>> print(_code(Budget(parameters=4000), 4, 0))
-    Budget(parameters=4000)
+    fw.Budget(parameters=4000)
     """
     if isinstance(value, _Name):
         return str(value)
@@ -146,7 +131,7 @@ def _code(value: Any, indent: int, taken: int) -> str:
     if not is_dataclass(value):
         return repr(value)
     chosen = [(one.name, getattr(value, one.name)) for one in _unusual(value)]
-    kind = type(value).__name__
+    kind = f"fw.{type(value).__name__}"
     flat = f"{kind}({', '.join(f'{name}={_code(inner, 0, 0)}' for name, inner in chosen)})"
     if indent + taken + len(flat) + 1 <= LONGEST and "\n" not in flat:
         return flat

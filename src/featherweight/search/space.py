@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from featherweight import layers as blocks
-from featherweight.anatomy import dissect
-from featherweight.budget import Budget
 from featherweight.errors import FeatherweightError, UsageError, nearest
-from featherweight.experiment import check_network, module_of
-from featherweight.recipe import Recipe
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import check_network, module_of
+from featherweight.experiments.recipe import Recipe
+from featherweight.networks import layers as blocks
+from featherweight.networks.anatomy import dissect
 
 if TYPE_CHECKING:
     import optuna
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SPACES = Path(__file__).parent / "spaces"
 Value = int | float | str
 OWN = ("conv_norm_relu", "separable_norm_relu")
-"""What of `featherweight.layers` a `Layer` can be; everything else is PyTorch's."""
+"""What of `featherweight.networks.layers` a `Layer` can be; everything else is PyTorch's."""
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from torch import nn
 
 from featherweight.data import Data
 from featherweight.errors import BudgetError, TrainingError, UsageError
-from featherweight.experiment import Experiment
-from featherweight.record import Row
-from featherweight.runs import Run, prepare
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.record import Row
 from featherweight.search.space import Proposal, Space, build, cost, excess, propose
 from featherweight.search.study import Job, end_of, standing, trials_of
-from featherweight.train import fit
+from featherweight.training.loop import fit
+from featherweight.training.runs.run import Run, prepare
 
 if TYPE_CHECKING:
     import optuna
@@ -202,7 +202,7 @@ def _stopped_early(worker: Worker, trial: "optuna.Trial", run: Run, *, watched: 
 
     recipe, held, tested = run.experiment.recipe, worker.space.budget.held, len(worker.data.test)
     beaten = 0.0
-    for state in fit(run.state, run.data, recipe, run.record.seed, run.engine, run.judge):
+    for state in fit(run.state, run.data, recipe, run.record.seed, run.engine, run.evaluator):
         if worker.leave():
             raise LeftError
         try:

@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from featherweight.budget import Budget
-from featherweight.recipe import Augment, HardExamples, OneCycle, Recipe
-from featherweight.search.space import Proposal, Space, rounded, stack
+import featherweight as fw
 
 if TYPE_CHECKING:
     import optuna
 
 
-def propose(trial: "optuna.Trial") -> Proposal:
+def propose(trial: "optuna.Trial") -> fw.Proposal:
     """A narrow first layer of 3 or 5 pixels and a pool; then two to five convolutions, with another pool or not."""
     depth = trial.suggest_int("depth", 3, 6)
     separable = trial.suggest_categorical("separable", [True, False])
@@ -23,26 +21,28 @@ def propose(trial: "optuna.Trial") -> Proposal:
     first_kernel = trial.suggest_categorical("first kernel", [3, 5])
     side = (29 - first_kernel) // 2 - 2 * (depth - 1) if second == 1 else 0
     weighed = trial.suggest_categorical("weighed places", [False, True])
-    return Proposal(
-        network=stack(
+    return fw.Proposal(
+        network=fw.stack(
             widths,
             pool_after=sorted({1, second}),
             kernels=[first_kernel, *[3] * (depth - 1)],
             separable=separable,
             map_side=side if weighed and side > 1 else 0,
         ),
-        recipe=Recipe(
+        recipe=fw.Recipe(
             epochs=15,
             batch=64,
-            lr=rounded(trial.suggest_float("lr", 0.03, 0.3, log=True)),
+            lr=fw.rounded(trial.suggest_float("lr", 0.03, 0.3, log=True)),
             weight_decay=2e-4,
-            schedule=OneCycle(peak_at=0.15),
-            augment=Augment(rotate_deg=8, shift_px=trial.suggest_float("shift", 0, 2, step=0.5), scale=0.1, shear=0.1),
-            hard=HardExamples(factor=trial.suggest_categorical("hard factor", [1, 5, 10])),
+            schedule=fw.OneCycle(peak_at=0.15),
+            augment=fw.Augment(
+                rotate_deg=8, shift_px=trial.suggest_float("shift", 0, 2, step=0.5), scale=0.1, shear=0.1
+            ),
+            hard=fw.HardExamples(factor=trial.suggest_categorical("hard factor", [1, 5, 10])),
             plain_epochs=2,
             average=0.998,
         ),
     )
 
 
-space = Space(name="leanest", propose=propose, budget=Budget(macs=250_000))
+space = fw.Space(name="leanest", propose=propose, budget=fw.Budget(macs=250_000))

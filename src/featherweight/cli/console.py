@@ -1,0 +1,156 @@
+"""Training at a console: tasks carried through with their progress, then tables or one JSON document.
+
+Each function here prints, and gives the exit status of its verb.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from featherweight import data as datasets
+from featherweight.cli.live import shown
+from featherweight.cli.tables import print_table, seeds_table, verdict_table
+from featherweight.data import load
+from featherweight.errors import InterruptedRunError, UsageError
+from featherweight.experiments.experiment import rungs
+from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
+from featherweight.explain.track import tracking
+from featherweight.prove import publish
+from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.folders import finished_runs, run_like, unfinished_run
+from featherweight.training.runs.parallel import Task, carry_through, check, open_run, train_all
+from featherweight.training.runs.signals import STOPPED
+
+
+def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
+    """Train in this process, logging in the tracker `track`; 0 when the verdict is passed, 1 when it is not."""
+    to = sys.stderr if as_json else sys.stdout
+    run = open_run(task)
+    try:
+        for line in [*run.introduction(), f"run folder {run.folder}"]:
+            print(line, file=to, flush=True)
+        with shown(to, labels=False) as show, tracking(track, task.data_dir) as log:
+            for event in carry_through(task, run):
+                show(event)
+                log(event)
+    except BrokenPipeError as problem:  # nobody reads any more; the state has been saved
+        raise InterruptedRunError(signal.SIGPIPE, run.folder) from problem
+    record = run.record
+    if as_json:
+        print(json.dumps(run_json(record, run.folder), allow_nan=False))
+    else:
+        print_table(verdict_table(record))
+        print(verdict_sentence(record))
+    return 0 if record.verdict.passed else 1
+
+
+def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
+    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones taken up.
+
+    What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
+    status when one could not.
+    """
+    like = check(tasks[0])
+    kept = {task.seed: one for task in tasks if (one := run_like(like.record, task.out, task.seed, finished=True))}
+    rest = [
+        replace(task, resume=stopped and stopped[0])
+        for task in tasks
+        if task.seed not in kept
+        for stopped in [run_like(like.record, task.out, task.seed, finished=False)]
+    ]
+    told = [f"seed {seed} is finished in {folder}, and its record counts" for seed, (folder, _) in kept.items()]
+    for line in [*like.introduction(), *told]:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+    done, failed = train_shown(rest, as_json, track) if rest else ([], [])
+    done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
+    done.sort(key=lambda one: one.record.seed)
+    records = [one.record for one in done]
+    if as_json:
+        summary = asdict(summarise(records)) if records else {}
+        summary.pop("per_seed", None)
+        runs = [run_json(one.record, one.folder) for one in done]
+        lost = [{"run": failure.label, "error": failure.sentence} for failure in failed]
+        print(json.dumps({"runs": runs, "summary": summary, "failed": lost}, allow_nan=False))
+    elif records:
+        _print_seeds(records, started=len(tasks))
+    if failed:
+        return max(failure.exit_status for failure in failed)
+    return 0 if all(record.verdict.passed for record in records) else 1
+
+
+def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out: Path, write: bool) -> int:
+    """Train every rung and seed that has no finished run yet, taking up those that were stopped; then the page.
+
+    The page goes into `out`, beside the run folders. With `write`, records go to the source tree in the current folder
+    and everything there that quotes one is rewritten.
+    """
+    ladder = rungs(letter)
+    root = publish.source_tree() if write else None
+    if write and data != "mnist":
+        raise UsageError(f"--write keeps records of MNIST alone; leave out --data {data}, or --write.")
+    source = _source(data, data_dir)
+    folders = [out, *([root / "results"] if root else [])]
+    have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}
+    tasks = [
+        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=resumed)
+        for rung in ladder
+        for seed in range(seeds)
+        if seed not in {record.seed for record in have[rung.id]}
+        for resumed in [unfinished_run(rung, out, seed, source)]
+    ]
+    done, failed = train_shown(tasks, as_json=False) if tasks else ([], [])
+    if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
+        return stopped[0]
+    for one in done:
+        have[one.record.experiment].append(one.record)
+    for rung in ladder:
+        have[rung.id].sort(key=lambda record: record.seed)
+        if have[rung.id]:
+            print(f"\n{rung.id}: {rung.title}")
+            _print_seeds(have[rung.id])
+    print(f"\nwrote {publish.write_page(letter, have, out)}")
+    if root:
+        for record in (record for records in have.values() for record in records):
+            publish.keep_record(record, root)
+        write_up(root)
+    return max((failure.exit_status for failure in failed), default=0)
+
+
+def _source(data: str, data_dir: Path | None) -> str:
+    """What records call the data of this name."""
+    if data == "auto":
+        return load(data, directory=data_dir).source
+    return data if data in datasets.NAMES else str(datasets.expanded(data).resolve())
+
+
+def write_up(root: Path | None = None) -> int:
+    """Rewrite everything in the source tree that quotes a committed record."""
+    root = root or publish.source_tree()
+    for path in publish.write(root):
+        print(f"wrote {path.relative_to(root)}")
+    return 0
+
+
+def train_shown(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
+    """Train the tasks and show how they come on; those that finished and those that did not."""
+    done: list[Done] = []
+    failed: list[Failed] = []
+    to = sys.stderr if as_json else sys.stdout
+    with shown(to, labels=True, runs=len(tasks)) as show, tracking(track, tasks[0].data_dir) as log:
+        for event in train_all(tasks):
+            show(event)
+            log(event)
+            if isinstance(event, Done):
+                done.append(event)
+            elif isinstance(event, Failed):
+                failed.append(event)
+    return done, failed
+
+
+def _print_seeds(records: Sequence[Record], started: int = 0) -> None:
+    print_table(seeds_table(records))
+    print(seeds_sentence(records, started or len(records)))

@@ -1,0 +1,175 @@
+"""A search at a console: its progress as a bar or as lines, then tables or one JSON document."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from featherweight.cli.tables import print_table
+from featherweight.errors import FeatherweightError
+from featherweight.search.crew import Look, Search, carry_out
+from featherweight.search.learning_rate import require_picture
+from featherweight.search.outcome import BEST, Entry, entries, front, table
+from featherweight.search.picture import draw
+from featherweight.search.source import require_writable, write_experiment
+from featherweight.search.study import Standing, end_of, shown, standing
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+def run(search: Search, workers: int | None, best: Path | None, picture: Path | None, as_json: bool) -> int:
+    """Carry the search out and print what it found; the exit status, that of a signal where one stopped it."""
+    for path, check in ((best, require_writable), (picture, require_picture)):
+        if path is not None:
+            check(path)
+    to = sys.stderr if as_json else sys.stdout
+    for line in introduction(search):
+        print(line, file=to, flush=True)
+    stopped: FeatherweightError | None = None
+    try:
+        with _shown(to, search.job.trials) as show:
+            for look in carry_out(search, workers):
+                show(look)
+    except FeatherweightError as problem:
+        if problem.exit_status < 128:
+            raise
+        stopped = problem
+    found = entries(search.study)
+    written = _write(search, found, best, picture)
+    if as_json:
+        print(json.dumps(document(search, found, best, picture), allow_nan=False))
+    else:
+        _print(search, found)
+        for path in written:
+            print(f"wrote {path}")
+    if stopped is not None:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_status
+    return 0
+
+
+def _write(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> list[Path]:
+    """The files that were asked for, where there is something to write."""
+    if not found:
+        return []
+    if best is not None:
+        write_experiment(best, found[0], search.space, search.data)
+    if picture is not None:
+        draw(found, search.space.budget.accuracy, picture)
+    return [path for path in (best, picture) if path is not None]
+
+
+def introduction(search: Search) -> list[str]:
+    """What is said before the first trial."""
+    space, data, job = search.space, search.data, search.job
+    what = f"{space.name}: {space.limits()}; networks over that are not trained"
+    how = (
+        f"judged on {data.holdout:,} of {data.holdout + len(data.train):,} training images of {data.name}, held out;"
+        " the test set is not read"
+    )
+    now = standing(search.study)
+    resumed = f", {now.ended} of {job.trials} trials done" if now.ended else ""
+    return [line for line in (data.note, what, how, f"study {job.name} in {shown(job.storage)}{resumed}") if line]
+
+
+def counts_sentence(now: Standing) -> str:
+    """How many trials came to which end.
+
+    >>> counts_sentence(Standing(finished=7, early=3, diverged=0, refused=12, repeated=1, lost=2, running=0))
+    '7 finished, 3 stopped early; 12 proposals over budget refused untrained, 1 repeated, 2 lost with their workers'
+    """
+    trained = [f"{now.finished} finished"]
+    trained += [f"{now.early} stopped early"] * (now.early > 0) + [f"{now.diverged} diverged"] * (now.diverged > 0)
+    rest = [f"{now.refused} proposal{'s' * (now.refused != 1)} over budget refused untrained"]
+    rest += [f"{now.repeated} repeated"] * (now.repeated > 0)
+    rest += [f"{now.lost} lost with their workers"] * (now.lost > 0)
+    return f"{', '.join(trained)}; {', '.join(rest)}"
+
+
+def _print(search: Search, found: list[Entry]) -> None:
+    now = standing(search.study)
+    print(f"\n{counts_sentence(now)}.")
+    if now.ended < search.job.trials and not now.running:
+        print(f"{now.ended} of {search.job.trials} trials; what else was proposed is over budget or was tried before.")
+    if not found:
+        print("No trial has finished, so there is nothing to show.")
+        return
+    print(f"\nThe best {min(BEST, len(found))} of {len(found)}:")
+    print_table(table(found[:BEST]))
+    print("\nThe front: no trial is as good in accuracy, parameters, MACs and seconds, and better in one of them.")
+    print_table(table(front(found)))
+    print(f"\nPercent of {search.data.holdout:,} held-out images: chosen by them, so expect a little less elsewhere.")
+
+
+def document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
+    """The one document of --json."""
+    now = standing(search.study)
+    return {
+        "study": search.job.name,
+        "storage": shown(search.job.storage),
+        **search.study.user_attrs["about"],
+        "counts": {**vars(now), "ended": now.ended},
+        "best": found[0].to_json() if found else None,
+        "front": [entry.trial for entry in front(found)],
+        "trials": [entry.to_json() for entry in found],
+        "written": str(best) if best and found else None,
+        "picture": str(picture) if picture and found else None,
+    }
+
+
+def trial_line(trial: "FrozenTrial") -> str | None:
+    """The line that a trial leaves; None for proposals that were not trained, which are counted."""
+    end, what = end_of(trial), trial.user_attrs.get("proposal", {})
+    if end not in ("finished", "early", "diverged", "lost") or "parameters" not in what:
+        return None
+    size = f"{what['parameters']:,} parameters  {what['macs']:,} MACs"
+    match end:
+        case "finished":
+            result = trial.user_attrs["result"]
+            return f"trial {trial.number}  {result['accuracy']:.3f} %  {size}  {result['seconds']:.1f} s"
+        case "early":
+            shares = trial.intermediate_values
+            return f"trial {trial.number}  stopped after {max(shares)} % at {shares[max(shares)]:.2f} %  {size}"
+        case "diverged":
+            return f"trial {trial.number}  its loss became no number  {size}"
+        case _:
+            return f"trial {trial.number}  lost with its worker  {size}"
+
+
+@contextmanager
+def _shown(to: IO[str], trials: int) -> Iterator[Callable[[Look], None]]:
+    """Yields a function that shows a look: a live bar where `to` is a terminal, else plain lines."""
+    first = True
+
+    def lines(look: Look) -> list[str]:
+        nonlocal first
+        ended = [] if first else [line for trial in look.ended if (line := trial_line(trial))]
+        first = False  # what was done before this search is in its tables
+        return [*ended, *([look.note] if look.note else [])]
+
+    if not to.isatty():
+
+        def plain(look: Look) -> None:
+            for line in lines(look):
+                done = f"{look.standing.ended} of {trials}, {look.standing.refused} refused"
+                print(f"{line}  ({done})", file=to, flush=True)
+
+        yield plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
+    with Progress(*columns, TimeRemainingColumn(compact=True), console=Console(file=to), transient=True) as bars:
+        bar = bars.add_task("", total=trials, figures="")
+
+        def live(look: Look) -> None:
+            for line in lines(look):
+                bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            now = look.standing
+            bars.update(bar, completed=now.ended, figures=f"{now.running} under way  {now.refused} refused")
+
+        yield live

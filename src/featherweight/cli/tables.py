@@ -1,0 +1,63 @@
+"""Verdicts as people read them: tables for the terminal and the sentence of several seeds. Needs no torch."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.record import Record
+
+
+def print_table(table: Table) -> None:
+    """Print a table in its whole width: a terminal that is narrower wraps its lines, and no figure is cut off."""
+    console = Console()
+    needed = Measurement.get(console, console.options.update(max_width=500), table).maximum
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def verdict_table(record: Record) -> Table:
+    """Each clause of the budget: what is allowed, what was measured, whether it holds."""
+    budget, verdict = Budget(**record.budget), record.verdict
+    table = Table(box=None, header_style="bold")
+    for heading in ("budget", "allowed", "measured", "holds"):
+        table.add_column(heading, justify="left" if heading == "budget" else "right")
+
+    def add(clause: str, allowed: str, measured: str, holds: bool) -> None:
+        table.add_row(clause, allowed, measured, "yes" if holds else "NO")
+
+    add(
+        "parameters",
+        f"fewer than {budget.parameters:,}",
+        f"{record.parameters:,}",
+        record.parameters < budget.parameters,
+    )
+    if budget.macs is not None and record.macs is not None:
+        add("MACs a digit", f"fewer than {budget.macs:,}", f"{record.macs:,}", record.macs < budget.macs)
+    add("epochs", f"at most {budget.epochs}", str(len(record.rows)), len(record.rows) <= budget.epochs)
+    if budget.seconds is not None:
+        seconds = record.train_seconds
+        add("training", f"at most {budget.seconds:g} s", f"{seconds:.2f} s", seconds <= budget.seconds)
+    for row in record.rows[-budget.held :]:
+        allowed, measured = f"at least {budget.accuracy:.2f} %", f"{row.test_accuracy:.2f} %"
+        add(f"accuracy, epoch {row.epoch}", allowed, measured, row.test_accuracy >= budget.accuracy)
+    if len(record.rows) < budget.held:
+        add("epochs to judge by", f"at least {budget.held}", str(len(record.rows)), False)
+    table.caption = f"best epoch {verdict.best:.2f} %, which decides nothing"
+    table.caption_justify = "left"
+    return table
+
+
+def seeds_table(records: Sequence[Record]) -> Table:
+    """One line a seed: the last epoch, the worst of the last ones, the best, and the verdict."""
+    held = Budget(**records[0].budget).held
+    table = Table(box=None, header_style="bold")
+    for heading in ("seed", "last %", f"worst of last {held} %", "best %", "passed", "seconds"):
+        table.add_column(heading, justify="right")
+    for record in records:
+        verdict = record.verdict
+        figures = (f"{value:.2f}" for value in (verdict.last, verdict.worst_of_last, verdict.best))
+        table.add_row(str(record.seed), *figures, "yes" if verdict.passed else "NO", f"{record.train_seconds:.0f}")
+    return table

@@ -1,0 +1,236 @@
+"""Random changes to batches of images: each image its own draw, one interpolation for all transforms.
+
+Rotation, shift, scale, shear, perspective and crop are homographies; their product is one 3 x 3 matrix an
+image (`Warp.maps`), and the elastic displacement is added where that leads. Every draw comes from the
+generator given, which is on the images' device.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from featherweight.data.homographies import affine_maps, crop_maps, half_sides, perspective_maps, sampling_grid
+from featherweight.errors import UsageError
+from featherweight.experiments.recipe import Augment
+
+SMALLEST_ERASED = 0.02
+"""The smallest share of an image that an erased rectangle covers."""
+NARROWEST_ERASED = 0.3
+"""Height over width of an erased rectangle is from this to its reciprocal, uniform in the logarithm."""
+Limits = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warp:
+    """Where each image of a batch is sampled: all that is drawn for it."""
+
+    affine: Tensor
+    """[5 N]: the arguments of `affine_maps`."""
+    after: Tensor | None
+    """[N 3 3]: what perspective and crop do to the points that the affine maps lead to."""
+    displacement: Tensor | None
+    """[N 2 H W]: what is added to those points, in half sides, x before y."""
+
+    def maps(self) -> Tensor:
+        """The homographies, [N 3 3]."""
+        maps = affine_maps(*self.affine)
+        return maps if self.after is None else self.after @ maps
+
+
+Sampler = Callable[[Tensor, Tensor, Warp, Tensor, Tensor], Tensor]
+"""(images uint8 [.. C H W], the places [N] int64 of the batch among them, where each is sampled, factor and offset of
+each channel) -> brightness * factor + offset, float32 [N C H W]; brightness is 0 to 255, and 0 outside an image."""
+
+
+def sample(images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: Tensor) -> Tensor:
+    """The `Sampler` of PyTorch's operators, for any device."""
+    height, width = images.shape[2:]
+    grid = sampling_grid(warp.maps(), height, width, projective=warp.after is not None)
+    if warp.displacement is not None:
+        grid += warp.displacement
+    # [N 2 H W] seen as [N H W 2]: planes come out of one product, and are read as fast as pairs.
+    floats = F.grid_sample(_floats(images[chosen]), grid.permute(0, 2, 3, 1), align_corners=False)
+    return floats.mul_(factor).add_(offset)
+
+
+def augment(
+    images: Tensor,
+    settings: Augment,
+    generator: torch.Generator,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    chosen: Tensor | None = None,
+    sampler: Sampler = sample,
+) -> Tensor:
+    """The images changed at random and then normalised: uint8 [N C H W] -> float32 [N C H W].
+
+    What lies outside an image, or is erased, is black before normalisation. `mean` and `std` are of each
+    channel, in shares of full brightness. With `chosen` [M] only images[chosen] are. A `sampler` does what
+    PyTorch's operators would do here, with the same draws. UsageError where the images or these do not fit.
+
+    >>> white = torch.full((1, 1, 5, 5), 255, dtype=torch.uint8)
+    >>> draws = torch.Generator().manual_seed(0)
+    >>> far_away = augment(white, Augment(shift_px=1000), draws, mean=[0.25], std=[0.5])
+    >>> far_away[0, 0, 2].tolist()
+    [-0.5, -0.5, -0.5, -0.5, -0.5]
+    """
+    _require_fit(images, mean, std)
+    factor, offset = _normaliser((tuple(mean), tuple(std)), images.device)
+    count = len(images) if chosen is None else len(chosen)
+    height, width = images.shape[2:]
+    if settings.warps:
+        warp = draw(settings, count, height, width, generator, images.device)
+        places = torch.arange(count, device=images.device) if chosen is None else chosen
+        if not settings.erase:
+            return sampler(images, places, warp, factor, offset)
+        floats = sampler(images, places, warp, torch.ones_like(factor), torch.zeros_like(offset))
+    else:
+        floats = _floats(images if chosen is None else images[chosen])
+    if settings.erase > 0:
+        _erase_(floats, settings, generator)
+    return floats.mul_(factor).add_(offset)
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """(images / 255 - mean) / std, channel by channel: uint8 [N C H W] -> float32 [N C H W].
+
+    >>> normalise(torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8), mean=[0.2], std=[0.4]).tolist()
+    [[[[-0.5, 0.0, 2.0]]]]
+    """
+    _require_fit(images, mean, std)
+    factor, offset = _normaliser((tuple(mean), tuple(std)), images.device)
+    return _floats(images).mul_(factor).add_(offset)
+
+
+def draw(
+    settings: Augment,
+    count: int,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+    device: torch.device | str,
+) -> Warp:
+    """One draw for each of `count` images.
+
+    The old image is cropped, put in perspective, sheared, scaled, rotated and shifted, in this order. Without
+    perspective the last row of its map is (0, 0, 1); with it, a third coordinate below HORIZON means black.
+
+    >>> warp = draw(Augment(shift_px=2), 1000, 28, 28, torch.Generator().manual_seed(0), "cpu")
+    >>> warp.maps().mean(dim=0).round(decimals=1).abs().tolist()  # on average, nothing moves
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    turn, shift, slant = math.radians(settings.rotate_deg), settings.shift_px, settings.shear
+    sizes = 1 - settings.scale, 1 + settings.scale
+    limits: Limits = (-turn, turn), (-shift, shift), (-shift, shift), sizes, (-slant, slant)
+    affine = _uniform(limits, count, generator, device)
+    after = field = None
+    if settings.perspective > 0:
+        inward = _uniform(((0.0, settings.perspective),) * 8, count, generator, device)
+        after = perspective_maps(inward.view(4, 2, count), height, width)
+    if settings.crop > 0:
+        limits = (1 - settings.crop, 1.0), (-1.0, 1.0), (-1.0, 1.0)
+        share, across, along = _uniform(limits, count, generator, device)
+        windows = crop_maps(share, across, along, height, width)
+        after = windows if after is None else windows @ after
+    if settings.elastic_px > 0:
+        field = _displacement(settings, count, height, width, generator, device)
+    return Warp(affine=affine, after=after, displacement=field)
+
+
+def _displacement(
+    settings: Augment,
+    count: int,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+    device: torch.device | str,
+) -> Tensor:
+    """A smooth random field [count 2 H W] in half sides; its standard deviation is elastic_px at every pixel."""
+    place = torch.device(device)
+    vertical, horizontal = (_spline(side, settings.elastic_cells, place) for side in (height, width))
+    knots = vertical.shape[1]
+    heights = torch.randn(count, 2, knots, knots, generator=generator, device=place)
+    heights *= settings.elastic_px / half_sides(height, width, place)[:2, :, None]
+    return vertical @ (heights @ horizontal.T)
+
+
+def _erase_(images: Tensor, settings: Augment, generator: torch.Generator) -> None:
+    """Blanks a rectangle in some of the images [N C H W]: every pixel whose centre it holds."""
+    count, _, height, width = images.shape
+    unit, log_narrowest = (0.0, 1.0), math.log(NARROWEST_ERASED)
+    limits = unit, (SMALLEST_ERASED, settings.erase_area), (log_narrowest, -log_narrowest), unit, unit
+    chance, area, log_aspect, across, along = _uniform(limits, count, generator, images.device)
+    # Height over width, each as a share of its side: bounded so that both are at most 1 and the area is kept.
+    aspect = (log_aspect.exp() * (width / height)).clamp(area, 1 / area)
+    tall, wide = torch.sqrt(area * aspect), torch.sqrt(area / aspect)
+    rows = _between(along * (1 - tall), tall * (chance < settings.erase), height)
+    columns = _between(across * (1 - wide), wide, width)
+    # A product of floats, since bytes broadcast several times slower here.
+    images.mul_(1 - rows[:, None, :, None] * columns[:, None, None, :])
+
+
+def _between(start: Tensor, length: Tensor, side: int) -> Tensor:
+    """1 where a pixel's centre is in [start, start + length), shares of the side, else 0: [N] -> [N side]."""
+    past = _centres(side, start.device) - start[:, None]
+    return ((past >= 0) & (past < length[:, None])).to(torch.float32)
+
+
+def _uniform(limits: Limits, count: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
+    """One row of `count` uniform draws for each pair of limits: [rows count]."""
+    low, span = _ranges(limits, device)
+    return torch.rand(len(limits), count, generator=generator, device=device).mul_(span).add_(low)
+
+
+def _require_fit(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> None:
+    if images.dtype != torch.uint8 or images.dim() != 4:
+        raise UsageError(f"Images are uint8 [N C H W]; given {images.dtype} {list(images.shape)}.")
+    channels = images.shape[1]
+    if len(mean) != channels or len(std) != channels or not all(value > 0 for value in std):
+        wanted = f"Images of {channels} channel(s) need {channels} mean(s), and std(s) above 0"
+        raise UsageError(f"{wanted}; given mean {list(mean)} and std {list(std)}.")
+
+
+def _floats(images: Tensor) -> Tensor:
+    return images.to(torch.float32, memory_format=torch.contiguous_format)
+
+
+# What depends on sizes alone is made once. Reading a cached tensor also spares a GPU a copy from the host.
+
+
+@lru_cache(maxsize=16)
+def _normaliser(statistics: tuple[tuple[float, ...], ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Factor and offset [C 1 1] that normalise brightness 0 to 255, from means and standard deviations."""
+    means, stds = torch.tensor(statistics, dtype=torch.float64)[..., None, None]
+    return (1 / (255 * stds)).to(device, torch.float32), (-means / stds).to(device, torch.float32)
+
+
+@lru_cache(maxsize=64)
+def _ranges(limits: Limits, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    """The lower limits and the spans up to the upper ones: two [rows 1]."""
+    low, high = torch.tensor(limits, dtype=torch.float64).T[..., None]
+    return low.to(device, torch.float32), (high - low).to(device, torch.float32)
+
+
+@lru_cache(maxsize=16)
+def _centres(side: int, device: torch.device) -> Tensor:
+    """Where the centres of `side` pixels are, in shares of the side: [side]."""
+    return (torch.arange(side, device=device) + 0.5) / side
+
+
+@lru_cache(maxsize=16)
+def _spline(side: int, cells: int, device: torch.device) -> Tensor:
+    """Weights [side cells+3] of a uniform cubic B-spline's knots, one cell apart, at each pixel's centre.
+
+    Independent knots of variance 1 give a pixel the sum of its squared weights as variance. Each row is
+    brought to length 1, which makes that 1 everywhere; the spline's own weights give from 0.46 to 0.5.
+    """
+    knots = torch.arange(-1, cells + 2, dtype=torch.float64)
+    distance = (_centres(side, torch.device("cpu"))[:, None] * cells - knots).abs()
+    weights = (2 - distance).clamp_min(0) ** 3 - 4 * (1 - distance).clamp_min(0) ** 3
+    return F.normalize(weights, dim=1).to(device, torch.float32)

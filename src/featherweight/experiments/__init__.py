@@ -1,0 +1,1 @@
+"""What is asked and what came of it: experiments, recipes, budgets, claims, records; and the ladders."""

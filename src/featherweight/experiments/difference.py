@@ -1,0 +1,113 @@
+"""What a rung changes of its parent, computed from the two recipes and the two networks."""
+
+from collections import Counter
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from typing import Any
+
+from torch import nn
+
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import SCHEDULES, Recipe
+
+
+def differences(rung: Experiment, parent: Experiment) -> list[str]:
+    """One sentence part for each change, the network's first; empty where nothing differs.
+
+    Norms that only follow the width of what they norm are left out.
+
+    >>> from featherweight.experiments.experiment import find
+    >>> differences(find("a5"), find("a4"))
+    ['added: 6 × `Dropout 0.05`']
+    """
+    return [*layer_changes(rung.build(), parent.build()), *recipe_changes(rung.recipe, parent.recipe)]
+
+
+def layer_changes(network: nn.Module, before: nn.Module) -> list[str]:
+    """Layers that were added, taken away or given another width or setting, equal ones counted together."""
+    new, old = list(_layers(network)), list(_layers(before))
+    added: Counter[str] = Counter()
+    removed: Counter[str] = Counter()
+    changed: Counter[str] = Counter()
+    # Aligned by kind, so that a layer that merely became narrower is one change, not a removal and an addition.
+    matcher = SequenceMatcher(a=[kind for kind, _ in old], b=[kind for kind, _ in new], autojunk=False)
+    for what, from_old, to_old, from_new, to_new in matcher.get_opcodes():
+        if what == "equal":
+            for (kind, was), (_, now) in zip(old[from_old:to_old], new[from_new:to_new], strict=True):
+                if was != now and not kind.startswith("BatchNorm"):
+                    changed[f"`{kind} {was}` → `{now}`"] += 1
+        else:
+            removed.update(_told(*layer) for layer in old[from_old:to_old])
+            added.update(_told(*layer) for layer in new[from_new:to_new])
+    found = {"removed": removed, "added": added, "changed": changed}
+    return [f"{verb}: {', '.join(_counted(counts))}" for verb, counts in found.items() if counts]
+
+
+def _told(kind: str, settings: str) -> str:
+    """A layer that came or went; a norm's width follows from what it norms."""
+    return f"`{kind}`" if kind.startswith("BatchNorm") or not settings else f"`{kind} {settings}`"
+
+
+def _counted(counts: Counter[str]) -> Iterator[str]:
+    for text, count in counts.items():
+        yield text if count == 1 else f"{count} × {text}"
+
+
+def _layers(network: nn.Module) -> Iterator[tuple[str, str]]:
+    """Kind and settings of every layer that has none below it, in order."""
+    for module in network.modules():
+        if next(module.children(), None) is None:
+            kind = type(module).__name__
+            match module:
+                case nn.Conv2d():
+                    extra = f", padding {module.padding[0]}" * (module.padding[0] != 0)
+                    extra += ", bias" * (module.bias is not None)
+                    side = "x".join(map(str, module.kernel_size))
+                    yield f"{kind} {side}", f"{module.in_channels} to {module.out_channels}{extra}"
+                case nn.Linear():
+                    yield kind, f"{module.in_features} to {module.out_features}"
+                case nn.BatchNorm2d():
+                    yield kind, str(module.num_features)
+                case nn.Dropout() | nn.Dropout2d():
+                    yield kind, str(module.p)
+                case nn.MaxPool2d() | nn.AvgPool2d():
+                    yield kind, str(module.kernel_size)
+                case nn.AdaptiveAvgPool2d():
+                    yield kind, f"to {module.output_size}"
+                case _:
+                    yield kind, module.extra_repr()
+
+
+def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
+    """Each field of the recipe that has another value.
+
+    >>> from featherweight.experiments.recipe import Augment, HardExamples, Step
+    >>> recipe_changes(Recipe(lr=0.3, augment=Augment(crop=0.1), schedule=Step(every_epochs=5)), Recipe())
+    ['`lr` 0.1 → 0.3', '`schedule` constant → step (every_epochs 5, factor 0.1)', '`augment.crop` 0.0 → 0.1']
+    >>> recipe_changes(Recipe(hard=HardExamples(factor=5)), Recipe())
+    ['`hard` None → factor 5, loss 0.1']
+    """
+    found = []
+    now, was = recipe.to_json(), before.to_json()
+    for name in [*now, *(name for name in was if name not in now)]:
+        if name == "augment":
+            both = zip(now[name].items(), was[name].values(), strict=True)
+            found += [f"`augment.{part}` {old} → {new}" for (part, new), old in both if new != old]
+        elif now.get(name) != was.get(name):
+            told = _schedule if name == "schedule" else _setting
+            old, new = (told(side.get(name)) for side in (was, now))
+            found.append(f"`{name}` {old} → {new}")
+    return found
+
+
+def _setting(value: Any) -> Any:
+    """As it is; several that belong together on one line."""
+    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
+
+
+def _schedule(values: Any) -> str:
+    """Its kind, and the settings that are its own or were set."""
+    inherited = SCHEDULES["constant"]()
+    own = {name: value for name, value in values.items() if name != "kind"}
+    said = [f"{name} {value}" for name, value in own.items() if getattr(inherited, name, None) != value]
+    return f"{values['kind']} ({', '.join(said)})" if said else str(values["kind"])

@@ -1,0 +1,193 @@
+"""An experiment, and how one is found: by its id, by a record's name, or by the path of a file."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from featherweight.errors import UsageError, nearest
+from featherweight.experiments.bar import Bar
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.claims import Claim
+from featherweight.experiments.recipe import Recipe
+
+LADDERS = Path(__file__).parent / "ladders"
+RECORDS = "records"
+"""The folder among them whose experiments have names and are no ladder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One network, one recipe, one budget and its text. A file that defines `experiment = Experiment(...)` is one."""
+
+    network: Callable[..., nn.Module]
+    """Called without arguments, a fresh network for 1 x 28 x 28 and 10 classes; if it takes `channels` and `classes`,
+    it serves other data too."""
+    recipe: Recipe
+    budget: Budget = field(default_factory=Budget)
+    rule: Budget | None = None
+    """What it is judged by beside others, where that is not the published rule of the exercise."""
+    id: str = ""
+    """What it is called in records and run folders; its file's name unless given."""
+    title: str = ""
+    """What changed from the parent, in a few words."""
+    parent: str | None = None
+    """The id of the rung that this one changes one thing of."""
+    claims: tuple[Claim, ...] = ()
+    """The sentences of the analysis, each with the predicate that decides it or marked as opinion."""
+    claimed: float | None = None
+    """Published best test accuracy in percent, where a source reports one."""
+    bar: Bar | None = None
+    """What its seeds must reach together, where it is to be a record; `prove` asks for it."""
+    text: str = ""
+    """The file's docstring: target, result and analysis."""
+    file: Path | None = None
+    """Where it was found."""
+
+    @property
+    def name(self) -> str:
+        """What finds it again: its id, or its file's path when it is not one of the package's."""
+        packaged = self.file is None or self.file.is_relative_to(LADDERS.resolve())
+        return self.id if packaged else str(self.file)
+
+    def build(self, channels: int = 1, classes: int = 10) -> nn.Module:
+        """A fresh network for so many input channels and classes; UsageError when it cannot have them."""
+        sizes = {"channels": channels, "classes": classes} if (channels, classes) != (1, 10) else {}
+        if sizes and not sizes.keys() <= inspect.signature(self.network).parameters.keys():
+            raise UsageError(
+                f"{self.id} is made for 1 channel and 10 classes, and the data has {channels} and {classes}; let its"
+                " network function take `channels` and `classes`, or choose f1, f2 or f3, which do."
+            )
+        try:
+            return self.network(**sizes)
+        except Exception as problem:  # whatever somebody's file may raise
+            raise UsageError(f"The network of {self.id} failed with {type(problem).__name__}: {problem}") from problem
+
+
+def check_network(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str) -> None:
+    """Raise UsageError unless the network has parameters and turns [N *shape] into [N classes]."""
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"The network function of {name} gives {network!r}; it must return an nn.Module.")
+    if not any(p.requires_grad for p in network.parameters()):
+        raise UsageError(f"The network of {name} has no parameter to train.")
+    training = network.training
+    try:
+        with torch.no_grad():
+            output = network.eval()(torch.zeros(2, *shape))
+    except Exception as problem:
+        size = " x ".join(map(str, shape))
+        raise UsageError(f"The network of {name} cannot take images of {size}: {problem}") from problem
+    finally:
+        network.train(training)
+    if output.shape != (2, classes):
+        raise UsageError(
+            f"The network of {name} turns 2 images into {tuple(output.shape)}, and the data needs (2, {classes})."
+        )
+
+
+def fingerprint(network: nn.Module) -> str:
+    """A digest of the layers and their settings, by which records and states know their network again.
+
+    >>> fingerprint(nn.Sequential(nn.ReLU())) == fingerprint(nn.Sequential(nn.SiLU()))
+    False
+    """
+    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+    return hashlib.sha256(f"{network!r}{shapes}".encode()).hexdigest()[:16]
+
+
+def _files() -> dict[str, Path]:
+    """Of every experiment of the package, by its id: ladder by ladder and rung by rung, then the records."""
+
+    def place(path: Path) -> tuple[bool, str, int]:
+        letters = path.stem.rstrip("0123456789")
+        return path.parent.name == RECORDS, letters, int(re.sub(r"\D", "", path.stem) or 0)
+
+    files = [path for path in LADDERS.glob("*/*.py") if path.stem != "__init__"]
+    return {path.stem: path for path in sorted(files, key=place)}
+
+
+def ids() -> list[str]:
+    """Every experiment of the package, ladder by ladder and rung by rung, then those that are found by a name.
+
+    >>> ids()[23:27]
+    ['f1', 'f2', 'f3', 'fastest']
+    """
+    return list(_files())
+
+
+def ladder_of(id: str) -> str:
+    """The folder an experiment of the package lies in: a ladder's letter, or `records`.
+
+    >>> ladder_of("a10"), ladder_of("smallest")
+    ('a', 'records')
+    """
+    return _files()[id].parent.name
+
+
+def letters() -> list[str]:
+    """Of the ladders, in order."""
+    return sorted({path.parent.name for path in _files().values()} - {RECORDS})
+
+
+def rungs(letter: str) -> list[Experiment]:
+    """A ladder's experiments in order; UsageError when there is no such ladder."""
+    if letter not in letters():
+        raise UsageError(f"Unknown ladder {letter!r}; {nearest(letter, letters())}")
+    return [find(name) for name, path in _files().items() if path.parent.name == letter]
+
+
+def contenders() -> list[Experiment]:
+    """The experiments that are to be records: all that have a bar.
+
+    >>> [experiment.id for experiment in contenders()]
+    ['f3', 'fastest', 'leanest', 'relaxed', 'smallest']
+    """
+    return [experiment for experiment in map(find, ids()) if experiment.bar]
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that id or in that file; UsageError names the nearest id, or what is wrong with the file."""
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        return _from_file(Path(name))
+    known = _files()
+    if name not in known:
+        raise UsageError(f"Unknown experiment {name!r}; {nearest(name, known)} A path to a .py file works too.")
+    module = importlib.import_module(f"featherweight.experiments.ladders.{known[name].parent.name}.{name}")
+    return _of(module, known[name])
+
+
+def _from_file(path: Path) -> Experiment:
+    if not path.is_file():
+        raise UsageError(f"There is no experiment file at {path}; name a .py file that defines `experiment`.")
+    return _of(module_of(path, "experiment"), path)
+
+
+def module_of(path: Path, what: str) -> ModuleType:
+    """Somebody's Python file, executed; UsageError, which calls it the `what` file, when it fails."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be read as Python; the {what} file is a .py file.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as problem:  # whatever somebody's file may raise
+        raise UsageError(f"The {what} file {path} failed with {type(problem).__name__}: {problem}.") from problem
+    return module
+
+
+def _of(module: ModuleType, path: Path) -> Experiment:
+    found = getattr(module, "experiment", None)
+    if not isinstance(found, Experiment):
+        raise UsageError(f"{path} does not define `experiment`; write `experiment = Experiment(...)` in it.")
+    id = found.id or path.stem
+    return replace(
+        found, id=id, title=found.title or id, text=inspect.cleandoc(module.__doc__ or ""), file=path.resolve()
+    )

@@ -1,0 +1,54 @@
+"""Batch norm before the next convolution.
+
+Target: more accuracy at the same size.
+Why: the small network has not reached what its size allows in 15 epochs; norms let it learn faster.
+
+Open: The source puts each norm after ReLU, before the next convolution; after a convolution that is pooled there is
+none, but the next block begins with one. So do 198 parameters come together. It reports 99.34 % of the training
+images and 99.24 % of the test images.
+
+Result: 99.06 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.15, worst 98.89). Worst
+of any last 5 epochs 98.87; 0 of 3 within budget. Training images as they are: 99.76 %. Best epoch, which decides
+nothing: 99.18 on average, where 99.24 is claimed.
+
+Analysis: Test accuracy fluctuates (undecided). Ours: it beats the network without norms (borne out). Ours: it is at
+98.90 % in fewer epochs (borne out).
+"""
+
+from torch import nn
+
+import featherweight as fw
+
+
+def network() -> nn.Sequential:
+    """Twice two padded convolutions and a pool, one more, the average of each channel, two 1 x 1 layers."""
+    # fmt: off
+    return nn.Sequential(                                                            # channels height width field
+        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(9),     #  9 28 28  3
+        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.ReLU(),                       # 10 28 28  5
+        nn.MaxPool2d(2), nn.BatchNorm2d(10),                                         # 10 14 14  6
+        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16),  # 16 14 14 10
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(),                      # 16 14 14 14
+        nn.MaxPool2d(2), nn.BatchNorm2d(16),                                         # 16  7  7 16
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16),  # 16  7  7 24
+        nn.AdaptiveAvgPool2d(1),                                                     # 16  1  1 48
+        nn.Conv2d(16, 32, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(32),             # 32  1  1 48
+        nn.Conv2d(32, 10, 1),                                                        # 10  1  1 48
+        nn.Flatten(),
+        nn.LogSoftmax(dim=1),
+    )
+    # fmt: on
+
+
+experiment = fw.Experiment(
+    parent="b2",
+    title="batch normalisation",
+    network=network,
+    recipe=fw.Recipe(batch=64, lr=0.01, nesterov=False, loss="nll"),
+    claims=(
+        fw.Claim("Test accuracy fluctuates.", fw.fluctuates()),
+        fw.Claim("Ours: it beats the network without norms.", fw.beats_parent()),
+        fw.Claim("Ours: it is at 98.90 % in fewer epochs.", fw.converges_faster(98.9)),
+    ),
+    claimed=99.24,
+)

@@ -1,0 +1,56 @@
+"""Random changes to the training images.
+
+Target: more accuracy from the same network.
+Why: training and test accuracy have met, so only more varied images can still teach anything.
+
+Open: The source does not say which changes; we take rotation by up to 7 degrees, shifts by up to 1.5 pixels and sizes
+from 95 to 105 %. It reports 98.69 % of the training images and 99.53 % of the test images.
+
+Result: 99.23 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.12, worst 99.12). Worst
+of any last 5 epochs 99.12; 0 of 3 within budget. Training images as they are: 99.40 %. Best epoch, which decides
+nothing: 99.36 on average, where 99.53 is claimed.
+
+Analysis: Training accuracy goes down (borne out). Test accuracy goes up (undecided). Ours: it reaches 99.40 % at some
+epoch (undecided).
+"""
+
+from torch import nn
+
+import featherweight as fw
+
+
+def network() -> nn.Sequential:
+    """Twice two padded convolutions and a pool, one more, the average of each channel, two 1 x 1 layers."""
+    # fmt: off
+    # In the margin: channels, height, width, field.
+    return nn.Sequential(
+        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(9), nn.Dropout(0.01),     #  9 28 28  3
+        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                       # 10 28 28  5
+        nn.MaxPool2d(2), nn.BatchNorm2d(10),                                                           # 10 14 14  6
+        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16 14 14 10
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                      # 16 14 14 14
+        nn.MaxPool2d(2), nn.BatchNorm2d(16),                                                           # 16  7  7 16
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16  7  7 24
+        nn.AdaptiveAvgPool2d(1),                                                                       # 16  1  1 48
+        nn.Conv2d(16, 32, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(32), nn.Dropout(0.01),             # 32  1  1 48
+        nn.Conv2d(32, 10, 1),                                                                          # 10  1  1 48
+        nn.Flatten(),
+        nn.LogSoftmax(dim=1),
+    )
+    # fmt: on
+
+
+experiment = fw.Experiment(
+    parent="b4",
+    title="image augmentation",
+    network=network,
+    recipe=fw.Recipe(
+        batch=64, lr=0.01, nesterov=False, augment=fw.Augment(rotate_deg=7, shift_px=1.5, scale=0.05), loss="nll"
+    ),
+    claims=(
+        fw.Claim("Training accuracy goes down.", fw.lowers_train_accuracy()),
+        fw.Claim("Test accuracy goes up.", fw.beats_parent()),
+        fw.Claim("Ours: it reaches 99.40 % at some epoch.", fw.reaches()),
+    ),
+    claimed=99.53,
+)

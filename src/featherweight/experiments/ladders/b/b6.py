@@ -1,0 +1,63 @@
+"""A rate that falls when test accuracy stalls.
+
+Target: 99.40 % in each of the last epochs, not once.
+Why: at a constant rate the weights jump around their goal to the end, and an accuracy that is met at a lucky epoch is
+none.
+
+Open: The source gives ReduceLROnPlateau and none of its settings; the rate starts at 0.1 and falls to a tenth when test
+accuracy has not risen by 0.001 of itself for more than one epoch: the test set has a say in its own result here. On
+held-out digits a start at 0.05 or 0.01, and a wait of two epochs, did less well. It reports 98.85 % of the training
+images and 99.44 % of the test images.
+
+Result: 99.43 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.05, worst 99.38). Worst
+of any last 5 epochs 99.16; 0 of 3 within budget. Training images as they are: 99.54 %. Best epoch, which decides
+nothing: 99.46 on average, where 99.44 is claimed.
+
+Analysis: Test accuracy is stable (undecided). 99.40 % is held for the last two epochs (undecided). Ours: 99.40 % is
+held for the last three epochs (undecided).
+"""
+
+from torch import nn
+
+import featherweight as fw
+
+
+def network() -> nn.Sequential:
+    """Twice two padded convolutions and a pool, one more, the average of each channel, two 1 x 1 layers."""
+    # fmt: off
+    # In the margin: channels, height, width, field.
+    return nn.Sequential(
+        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(9), nn.Dropout(0.01),     #  9 28 28  3
+        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                       # 10 28 28  5
+        nn.MaxPool2d(2), nn.BatchNorm2d(10),                                                           # 10 14 14  6
+        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16 14 14 10
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                      # 16 14 14 14
+        nn.MaxPool2d(2), nn.BatchNorm2d(16),                                                           # 16  7  7 16
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16  7  7 24
+        nn.AdaptiveAvgPool2d(1),                                                                       # 16  1  1 48
+        nn.Conv2d(16, 32, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(32), nn.Dropout(0.01),             # 32  1  1 48
+        nn.Conv2d(32, 10, 1),                                                                          # 10  1  1 48
+        nn.Flatten(),
+        nn.LogSoftmax(dim=1),
+    )
+    # fmt: on
+
+
+experiment = fw.Experiment(
+    parent="b5",
+    title="plateau schedule",
+    network=network,
+    recipe=fw.Recipe(
+        batch=64,
+        nesterov=False,
+        schedule=fw.Plateau(quantity="test_accuracy", patience_epochs=1),
+        augment=fw.Augment(rotate_deg=7, shift_px=1.5, scale=0.05),
+        loss="nll",
+    ),
+    claims=(
+        fw.Claim("Test accuracy is stable.", fw.no(fw.fluctuates())),
+        fw.Claim("99.40 % is held for the last two epochs.", fw.holds(last=2)),
+        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.holds(last=3)),
+    ),
+    claimed=99.44,
+)

@@ -1,0 +1,58 @@
+"""Augmentation, and a rate that falls every six epochs.
+
+Target: 99.40 % in each of the last five epochs.
+Why: training accuracy is below the test now, so the network can take harder images; the lower rates settle what a
+constant one keeps moving.
+
+Open: The source gives the layers and a step of 6 epochs, and not the changes to the images, the rate or its factor;
+we take rotation by up to 7 degrees and shifts by up to 1.5 pixels, and 0.1, a tenth of it from epoch 7 on and a
+hundredth from epoch 13. It reports up to 99.43 % of the test images, 99.40 % or more in each of the last five epochs,
+and 98.60 % of the training images.
+
+Result: 99.43 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.13, worst 99.32). Worst
+of any last 5 epochs 99.31; 1 of 3 within budget. Training images as they are: 99.42 %. Best epoch, which decides
+nothing: 99.48 on average, where 99.43 is claimed.
+
+Analysis: 99.40 % is held for the last five epochs, as in the published log (undecided). Ours: 99.40 % is held for the
+last three epochs (undecided). Ours: training stays below the test (borne out). Ours: it beats the rung before
+(undecided). Ours: it is stable (borne out).
+"""
+
+from torch import nn
+
+import featherweight as fw
+
+
+def network() -> nn.Sequential:
+    """Two convolutions, a pool, a 1 x 1 layer, four more, the average of each channel, and a linear layer."""
+    # fmt: off
+    return nn.Sequential(                         # channels height width field
+        fw.conv_norm_relu(1, 8, dropout=0.05),    #  8 26 26  3
+        fw.conv_norm_relu(8, 16, dropout=0.05),   # 16 24 24  5
+        nn.MaxPool2d(2),                          # 16 12 12  6
+        fw.conv_norm_relu(16, 8, kernel=1),       #  8 12 12  6
+        fw.conv_norm_relu(8, 8, dropout=0.05),    #  8 10 10 10
+        fw.conv_norm_relu(8, 12, dropout=0.05),   # 12  8  8 14
+        fw.conv_norm_relu(12, 12, dropout=0.05),  # 12  6  6 18
+        fw.conv_norm_relu(12, 16, dropout=0.05),  # 16  4  4 22
+        nn.AvgPool2d(4),                          # 16  1  1 28
+        nn.Conv2d(16, 10, 1, bias=False),         # 10  1  1 28
+        nn.Flatten(),
+    )
+    # fmt: on
+
+
+experiment = fw.Experiment(
+    parent="c2",
+    title="augmentation, a tenth of the rate every 6 epochs",
+    network=network,
+    recipe=fw.Recipe(nesterov=False, schedule=fw.Step(every_epochs=6), augment=fw.Augment(rotate_deg=7, shift_px=1.5)),
+    claims=(
+        fw.Claim("99.40 % is held for the last five epochs, as in the published log.", fw.holds()),
+        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.holds(last=3)),
+        fw.Claim("Ours: training stays below the test.", fw.underfits()),
+        fw.Claim("Ours: it beats the rung before.", fw.beats_parent()),
+        fw.Claim("Ours: it is stable.", fw.no(fw.fluctuates())),
+    ),
+    claimed=99.43,
+)

@@ -1,0 +1,1 @@
+"""One network under the relaxed rule (published)."""

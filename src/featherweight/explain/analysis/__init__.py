@@ -1,0 +1,47 @@
+"""What a finished run knows and where it fails, in numbers: what `figures` draws and `report` tells.
+
+```
+answers.py     a run's probabilities over its test set: tables by class, confusions, mistakes, calibration
+fields.py      how far a unit looks: the window it can see, beside what it does look at
+evidence.py    where on an image the evidence for a class lies; the kernels of the first layer
+seen.py        images as the network saw them in training
+```
+"""
+
+from featherweight.explain.analysis.answers import (
+    Answers,
+    Bin,
+    Calibration,
+    ClassRow,
+    Mistake,
+    answers_of,
+    calibration,
+    class_rows,
+    confusion,
+    mistakes,
+    pooled,
+)
+from featherweight.explain.analysis.evidence import Evidence, evidence, first_kernels
+from featherweight.explain.analysis.fields import Field, fields
+from featherweight.explain.analysis.seen import Seen, seen_in_training
+
+__all__ = [
+    "Answers",
+    "Bin",
+    "Calibration",
+    "ClassRow",
+    "Evidence",
+    "Field",
+    "Mistake",
+    "Seen",
+    "answers_of",
+    "calibration",
+    "class_rows",
+    "confusion",
+    "evidence",
+    "fields",
+    "first_kernels",
+    "mistakes",
+    "pooled",
+    "seen_in_training",
+]

@@ -1,0 +1,67 @@
+"""Where the evidence for a class lies (Grad-CAM), and what the first layer looks for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from featherweight.networks.anatomy import dissect
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Maps of class evidence over some images."""
+
+    layer: str
+    """The last layer that still has a map."""
+    map: tuple[int, int]
+    """Height and width of its map, which is what the evidence is resolved to."""
+    heat: NDArray[np.float64]
+    """[N H W], each image's largest 1; zeros where nothing speaks for the class."""
+
+
+def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | None:
+    """Where each image speaks for the class named; None for a network that has no map anywhere.
+
+    Grad-CAM (Selvaraju et al., 2017): the last map's channels, each weighted by the mean gradient of the class's score
+    over it, summed, and what is negative cut off; brought to the image's size bilinearly. `images` are float32
+    [N C H W], normalised, `classes` int64 [N]. The network is run in evaluation mode and left as it was.
+    """
+    layers = dict(network.named_modules())
+    rows = dissect(network, (images.shape[1], images.shape[2], images.shape[3])).rows
+    maps = [row for row in rows if row.name in layers and len(row.output) == 3 and row.output[1] * row.output[2] > 1]
+    if not maps:
+        return None
+    kept: list[Tensor] = []
+    training = network.training
+    handle = layers[maps[-1].name].register_forward_hook(lambda _, __, output: kept.append(output))
+    try:
+        with torch.enable_grad():
+            scores = network.eval()(images.detach().clone().requires_grad_())
+            chosen = scores.gather(1, classes[:, None]).sum()
+            (gradient,) = torch.autograd.grad(chosen, kept[0])
+    finally:
+        network.train(training)
+        handle.remove()
+    weights = gradient.mean(dim=(2, 3), keepdim=True)  # [N K 1 1]
+    heat = (weights * kept[0].detach()).sum(dim=1, keepdim=True).relu()  # [N 1 h w]
+    heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
+    heat = heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+    return Evidence(layer=maps[-1].name, map=(kept[0].shape[2], kept[0].shape[3]), heat=heat.double().numpy())
+
+
+def first_kernels(network: nn.Module) -> NDArray[np.float64] | None:
+    """The kernels of the first convolution, [outputs inputs height width]; None where there is no convolution.
+
+    >>> from featherweight.experiments.experiment import find
+    >>> first_kernels(find("f3").build()).shape
+    (8, 1, 3, 3)
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            kernels: NDArray[np.float64] = module.weight.detach().cpu().double().numpy()
+            return kernels
+    return None

@@ -1,0 +1,52 @@
+"""Images as the network saw them: the run's own draws, made again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from featherweight.data import Data
+from featherweight.data.augment import augment
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record
+from featherweight.training.loop import draw_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The first images of a run's first step."""
+
+    indices: NDArray[np.int64]
+    """[N]: their places among the training images."""
+    plain: NDArray[np.float64]
+    """[N C H W], brightness 0 to 1: as the set gives them."""
+    changed: NDArray[np.float64]
+    """[N C H W], brightness 0 to 1: as they were trained on."""
+    exact: bool
+    """Whether the run made these very draws; those of a GPU cannot be made again on a CPU."""
+
+
+def seen_in_training(record: Record, data: Data, count: int = 24) -> Seen | None:
+    """The first `count` images of the first step, with the changes drawn for them; None where nothing is changed.
+
+    What follows from (seed, epoch, step) can be had again at any time: nothing of it is kept in the record.
+    """
+    recipe = Recipe.from_json(record.recipe)
+    if not recipe.augment or recipe.plain_epochs == recipe.epochs:
+        return None
+    order = torch.randperm(
+        len(data.train), generator=torch.Generator().manual_seed(draw_seed(record.seed, "order", epoch=0))
+    )
+    chosen = order[: recipe.batch]  # all of the batch, since its images share one stream of draws
+    draws = torch.Generator().manual_seed(draw_seed(record.seed, "step", epoch=0, step=0))
+    channels = data.train.images.shape[1]
+    unscaled = augment(
+        data.train.images, recipe.augment, draws, mean=[0.0] * channels, std=[1.0] * channels, chosen=chosen
+    )
+    return Seen(
+        indices=chosen[:count].numpy(),
+        plain=data.train.images[chosen[:count]].double().numpy() / 255,
+        changed=unscaled[:count].clamp(0, 1).double().numpy(),
+        exact=record.environment["device_type"] == "cpu",
+    )

@@ -1,0 +1,39 @@
+"""Figures of a run, each a function that gives a matplotlib figure: shown in a notebook, saved, or put on the page.
+
+```
+style.py       colours, fonts and axes that all share; a figure as PNG, as SVG, and as SVG for a page
+curves.py      of records: accuracy, loss, learning rate, spread over seeds
+fronts.py      of many experiments: accuracy against what it costs
+classes.py     of answers: errors by class, confusions, calibration
+tiles.py       of images: mistakes, samples, images as the network saw them
+inside.py      of weights: receptive fields, kernels, class evidence
+```
+
+Fonts are readable where a figure is 350 pixels wide, the colours stay apart in every common kind of colour blindness,
+bars start at zero, and an axis that begins elsewhere says so where something lies below it.
+"""
+
+from featherweight.explain.figures.classes import calibration_curve, class_errors, confusion_matrix
+from featherweight.explain.figures.curves import accuracy, learning_rate, loss, spread
+from featherweight.explain.figures.inside import class_evidence, kernels, receptive_fields
+from featherweight.explain.figures.style import page_svg, png, svg
+from featherweight.explain.figures.tiles import misclassified, samples, seen
+
+__all__ = [
+    "accuracy",
+    "calibration_curve",
+    "class_errors",
+    "class_evidence",
+    "confusion_matrix",
+    "kernels",
+    "learning_rate",
+    "loss",
+    "misclassified",
+    "page_svg",
+    "png",
+    "receptive_fields",
+    "samples",
+    "seen",
+    "spread",
+    "svg",
+]

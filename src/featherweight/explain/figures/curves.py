@@ -1,0 +1,221 @@
+"""Figures of records alone: accuracy, loss and learning rate by epoch, and the spread over seeds."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from featherweight.errors import UsageError
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.recipe import Plateau, Recipe
+from featherweight.experiments.record import Record
+from featherweight.explain.figures.style import (
+    BAND,
+    INK,
+    QUIET,
+    SERIES,
+    TARGET,
+    TEST,
+    TRAIN,
+    drawn,
+    legend_above,
+    plot,
+    short,
+    whole_numbers,
+)
+from featherweight.training.schedule import rate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (2.5, 1.2)))
+"""Of the lines of different experiments, so that colour is never all that tells them apart."""
+
+
+def _required(records: Sequence[Record]) -> list[Record]:
+    kept = [record for record in records if record.rows]
+    if not kept:
+        raise UsageError("A curve needs a run with one finished epoch or more; train one first.")
+    return kept
+
+
+def _experiments(records: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(record.experiment for record in records))
+
+
+def _name(experiment: str) -> str:
+    """As a legend has it: of a path, the file's name."""
+    return short(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"), 24)
+
+
+def _line(number: int, color: str) -> dict[str, Any]:
+    return {"color": color, "linestyle": DASHES[number % len(DASHES)], "linewidth": 1.5}
+
+
+def _epochs(axes: "Axes", records: Sequence[Record]) -> None:
+    """The axis of epochs, and the judged ones marked where all runs share them."""
+    last = {record.rows[-1].epoch for record in records}
+    held = {int(record.budget["held"]) for record in records}
+    end = max(last)
+    axes.set(xlim=(0.5, end + 0.5), xlabel="epoch")
+    whole_numbers(axes)
+    if len(last) == len(held) == 1:
+        first = max(0.5, end - held.pop() + 0.5)
+        judged = "the last epoch" if end - first < 1 else f"last {round(end + 0.5 - first)} epochs"
+        axes.axvspan(first, end + 0.5, color=BAND, linewidth=0, zorder=0, label=f"judged: {judged}")
+
+
+def _pairs(axes: "Axes", records: Sequence[Record], quantity: str) -> None:
+    """Test of one quantity, a line a run, a style an experiment; training likewise, thin and dotted.
+
+    A label that begins with an underscore stays out of the legend.
+    """
+    names = _experiments(records)
+    alone = len(names) == 1
+    told: set[str] = set()
+    for record in records:
+        number = names.index(record.experiment)
+        color = TEST if alone else SERIES[number % len(SERIES)]
+        epochs = [row.epoch for row in record.rows]
+        train, test = [[getattr(row, f"{part}_{quantity}") for row in record.rows] for part in ("train", "test")]
+        label = "test" if alone else f"{_name(record.experiment)}, test"
+        axes.plot(epochs, test, marker="o", markersize=3, label="_" * (label in told) + label, **_line(number, color))
+        axes.plot(epochs, train, color=TRAIN if alone else color, linewidth=1, linestyle=(0, (1, 1.5)), marker="s",
+                  markersize=2, label="_" * bool(told) + ("training" if alone else "training, dotted"))  # fmt: skip
+        told.add(label)
+
+
+def _lowest(records: Sequence[Record]) -> float:
+    """Where the axis of accuracies begins: 97 % where every judged epoch is above, else below what is judged."""
+    judged = [row.test_accuracy for record in records for row in record.rows[-int(record.budget["held"]) :]]
+    targets = [float(record.budget["accuracy"]) for record in records]
+    low = min([*judged, *targets])
+    if low >= 97.2:
+        return 97.0
+    # Room below, in whole steps that widen with the distance from 100 %.
+    step = 1 if low > 90 else 5 if low > 60 else 10
+    return float(max(0, math.floor((low - 0.15 * (100 - low)) / step) * step))
+
+
+def _below(records: Sequence[Record], low: float) -> str:
+    """What lies below the axis, in a sentence; empty where nothing does."""
+    parts = []
+    for part, name in (("train_accuracy", "training"), ("test_accuracy", "test")):
+        values = [(getattr(row, part), row.epoch) for record in records for row in record.rows]
+        under = [(value, epoch) for value, epoch in values if value < low]
+        if under:
+            epochs = sorted({epoch for _, epoch in under})
+            when = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
+            parts.append(f"{name} {min(under)[0]:.1f} % ({when})")
+    return "below the axis, at lowest:" + ("\n" if len(parts) > 1 else " ") + ", ".join(parts) if parts else ""
+
+
+@drawn
+def accuracy(*records: Record) -> "Figure":
+    """Test and training accuracy by epoch, a line a run, with the target and the epochs that are judged.
+
+    The axis is from 97 to 100 % where all judged epochs are; what lies below it is said under it. UsageError when no
+    run has a finished epoch.
+    """
+    kept = _required(records)
+    figure, axes = plot(3.5)
+    for target in sorted({float(record.budget["accuracy"]) for record in kept}):
+        axes.axhline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1.3, label=f"target {target:.2f} %")
+    _pairs(axes, kept, "accuracy")
+    low = _lowest(kept)
+    axes.set(ylabel="accuracy, %", ylim=(low, 100))
+    _epochs(axes, kept)
+    note = _below(kept, low)
+    if note:
+        axes.text(1, -0.2, note, transform=axes.transAxes, ha="right", va="top", fontsize=8.5, color=QUIET)
+    legend_above(axes)
+    return figure
+
+
+@drawn
+def loss(*records: Record) -> "Figure":
+    """Test and training loss by epoch, a line a run, on a logarithmic axis, the judged epochs marked."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    kept = _required(records)
+    figure, axes = plot(3.2)
+    _pairs(axes, kept, "loss")
+    axes.set(ylabel="loss (logarithmic)", yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    _epochs(axes, kept)
+    legend_above(axes)
+    return figure
+
+
+def _rates(record: Record) -> Iterator[tuple[float, float]]:
+    """Epochs passed and the rate then, about forty times an epoch, as the schedule gave it to the finished steps."""
+    recipe = Recipe.from_json(record.recipe)
+    steps = math.ceil(int(record.data["train"]) / recipe.batch)
+    stride = max(1, steps // 40)
+    for epoch in range(len(record.rows)):
+        history = record.rows[:epoch] if isinstance(recipe.schedule, Plateau) else ()
+        for step in sorted({*range(0, steps, stride), steps - 1}):
+            yield epoch + (step + 1) / steps, rate(recipe, epoch * steps + step, steps, history)
+
+
+@drawn
+def learning_rate(*records: Record) -> "Figure":
+    """The learning rate over the run, step by step from the schedule; dots are what the record has of each epoch's end.
+
+    Runs of one experiment and recipe share a line: that of the longest.
+    """
+    kept = _required(records)
+    figure, axes = plot(2.6)
+    alike: dict[str, Record] = {}
+    for record in sorted(kept, key=lambda record: len(record.rows)):
+        alike[json.dumps([record.experiment, record.recipe], sort_keys=True)] = record
+    names = [record.experiment for record in alike.values()]
+    for number, record in enumerate(sorted(alike.values(), key=kept.index)):
+        places, rates = zip(*_rates(record), strict=True)
+        color, name = SERIES[number % len(SERIES)], _name(record.experiment)
+        if names.count(record.experiment) > 1:
+            name += f", {record.recipe['epochs']} epochs"
+        axes.plot(places, rates, label=name, **_line(number, color))
+        ends = [row.epoch for row in record.rows], [row.lr for row in record.rows]
+        axes.plot(*ends, "o", markersize=3, color=color, clip_on=False)
+    axes.set(xlabel="epochs passed", ylabel="learning rate", xlim=(0, max(len(record.rows) for record in kept)))
+    axes.set_ylim(bottom=0)
+    whole_numbers(axes)
+    if len(alike) > 1:
+        legend_above(axes)
+    return figure
+
+
+@drawn
+def spread(*records: Record) -> "Figure":
+    """A line a run: its judged epochs as rings, the last as a dot; the target, and the mean of the last epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    kept = _required(records)
+    figure, axes = plot(1.5 + 0.27 * len(kept), grid="x")
+    names = _experiments(kept)
+    for place, record in enumerate(kept):
+        budget = Budget(**record.budget)
+        judged = [row.test_accuracy for row in record.rows[-budget.held :]]
+        color = TEST if len(names) == 1 else SERIES[names.index(record.experiment) % len(SERIES)]
+        hidden = "_" if place else ""
+        axes.plot([min(judged), max(judged)], [place, place], color=color, linewidth=1)
+        axes.plot(judged[:-1], [place] * (len(judged) - 1), "o", markersize=6, markerfacecolor="none", color=color,
+                  label=f"{hidden}judged epoch")  # fmt: skip
+        axes.plot(judged[-1:], [place], "o", markersize=6, color=color, label=f"{hidden}last epoch")
+    if len(names) == 1:
+        mean = sum(record.rows[-1].test_accuracy for record in kept) / len(kept)
+        axes.axvline(mean, color=INK, linewidth=1, linestyle=(0, (1, 1)), label=f"mean of the last {mean:.3f} %")
+    targets = {float(record.budget["accuracy"]) for record in kept}
+    for target in sorted(targets):
+        axes.axvline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1.3, label=f"target {target:.2f} %")
+    labels = [f"{_name(record.experiment)}, seed {record.seed}" for record in kept]
+    axes.set_yticks(range(len(kept)), labels)
+    axes.set(xlabel="test accuracy, %", ylim=(len(kept) - 0.4, -0.6))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+    axes.ticklabel_format(axis="x", useOffset=False)
+    legend_above(axes)
+    return figure

@@ -1,0 +1,145 @@
+"""Accuracy against what it costs: every experiment that has run, and the front that nothing beats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featherweight.explain.figures.style import INK, QUIET, RULE, TARGET, TEST, blank, drawn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOWEST = 98.95
+"""Percent: where the axis begins; what is below it is counted in a note."""
+NAME_POINTS = 8.5
+"""Points: how large names are written."""
+PLACES = ((True, True), (True, False), (False, True), (False, False))
+"""Where a name may stand, the best first: right of its dot or left, above or below."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One experiment, or one published run: percent of the test set, and what it cost; None where that is not known."""
+
+    name: str
+    accuracy: float
+    low: float | None = None
+    """Of the 95 % interval of the mean."""
+    high: float | None = None
+    parameters: float | None = None
+    macs: float | None = None
+    seconds: float | None = None
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of (cost, accuracy), those that nothing both at most as costly and more accurate beats, the cheapest first.
+
+    >>> front([(3, 99.5), (1, 99.0), (2, 98.0), (3, 99.4), (4, 99.5)])
+    [(1, 99.0), (3, 99.5)]
+    """
+    kept: list[tuple[float, float]] = []
+    for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not kept or accuracy > kept[-1][1]:
+            kept.append((cost, accuracy))
+    return kept
+
+
+@drawn
+def fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequence[str]) -> "Figure":
+    """Three panels: accuracy against parameters, multiply-adds and seconds of training, all on logarithmic axes.
+
+    A dot an experiment with the interval of its mean; the front as a line of steps; `named` ones and those on the front
+    bear their names; rings are published runs, which are single.
+    """
+    figure = blank(3.8, 9.2)
+    panels = figure.subplots(1, 3, sharey=True)
+    costs = (("parameters", "parameters"), ("macs", "multiply-adds a digit"), ("seconds", "seconds of training"))
+    names = []
+    for axes, (cost, words) in zip(panels, costs, strict=True):
+        names.append(_panel(axes, points, cost, named))
+        rings = [(getattr(ring, cost), ring.accuracy) for ring in anchors if getattr(ring, cost) is not None]
+        if rings:
+            x, y = zip(*rings, strict=True)
+            axes.plot(x, y, "o", markerfacecolor="none", markersize=7, color=TARGET, label="published, one run")
+        axes.set(xlabel=words)
+        axes.grid(axis="y")
+        _logarithmic(axes)
+    below = [point.name for point in points if point.accuracy < LOWEST]
+    panels[0].set(ylabel="last epoch, mean over seeds, %", ylim=(LOWEST, 99.75))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    if below:
+        figure.text(0.99, 0.955, f"below the axis: {', '.join(below)}", ha="right", fontsize=8.5, color=QUIET)
+    figure.draw_without_rendering()  # so that names know where their dots are
+    for axes, of_it in zip(panels, names, strict=True):
+        _name(axes, of_it)
+    return figure
+
+
+def _logarithmic(axes: "Axes") -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def short_number(value: float) -> str:
+    """A count as the axis has it.
+
+    >>> short_number(200_000), short_number(5e6), short_number(50)
+    ('200 k', '5 M', '50')
+    """
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g}"
+
+
+def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str]) -> list[tuple[str, float, float]]:
+    """Dots, intervals and front; gives what is to be named: name, cost and accuracy."""
+    names: list[tuple[str, float, float]] = []
+    known = [(getattr(point, cost), point) for point in points if getattr(point, cost) is not None]
+    steps = front([(x, point.accuracy) for x, point in known])
+    if steps:
+        end = max(x for x, _ in known)
+        x, y = zip(*steps, (end, steps[-1][1]), strict=True)
+        axes.plot(x, y, drawstyle="steps-post", color=TEST, linewidth=1.2, label="front")
+    for place, (cost_of_it, point) in enumerate(known):
+        on_front = (cost_of_it, point.accuracy) in steps
+        if point.low is not None and point.high is not None:
+            axes.plot([cost_of_it] * 2, [point.low, point.high], color=QUIET if on_front else RULE,
+                      linewidth=1.2)  # fmt: skip
+        axes.plot(cost_of_it, point.accuracy, "o", markersize=5 if on_front else 3.5, color=TEST if on_front else QUIET,
+                  label="_" * (place > 0) + "experiment, 95 % interval")  # fmt: skip
+        if (on_front or point.name in named) and point.accuracy >= LOWEST:
+            names.append((point.name, cost_of_it, point.accuracy))
+    return names
+
+
+def _name(axes: "Axes", names: Sequence[tuple[str, float, float]]) -> None:
+    """Names beside their dots, each at the first of four places inside where it covers no other; all is laid out."""
+    assert axes.figure is not None
+    points = 72 / axes.figure.dpi
+    first, last = axes.bbox.x0 * points, axes.bbox.x1 * points
+    taken: list[tuple[float, float, float, float]] = []
+    for name, cost, accuracy in sorted(names, key=lambda one: one[2], reverse=True):
+        x, y = axes.transData.transform((cost, accuracy)) * points
+        width, height = NAME_POINTS * 0.56 * len(name), NAME_POINTS * 1.3
+        boxes = []
+        for right, above in PLACES:
+            left, bottom = x + (4 if right else -4 - width), y + (3 if above else -3 - height)
+            boxes.append((left, bottom, left + width, bottom + height))
+        inside = [box for box in boxes if first <= box[0] and box[2] <= last]
+        free = [box for box in inside if not any(_cover(box, other) for other in taken)]
+        box = (free or inside or boxes)[0]
+        taken.append(box)
+        axes.annotate(name, (cost, accuracy), xytext=(box[0] - x, box[1] - y), textcoords="offset points",
+                      va="bottom", fontsize=NAME_POINTS, color=INK)  # fmt: skip
+
+
+def _cover(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    """Whether two boxes (left, bottom, right, top) share any place."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

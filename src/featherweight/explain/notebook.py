@@ -1,0 +1,141 @@
+"""What notebooks show beside the figures: a live bar, examples of the data, a run held against its experiment's text.
+
+Needs IPython, which is there wherever a notebook runs; everything printed is plain text, so that it reads the same in
+Jupyter, on Colab and where a notebook is only displayed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featherweight.data import Data
+from featherweight.errors import UsageError
+from featherweight.experiments.findings import findings, parts
+from featherweight.experiments.record import Record, Row
+from featherweight.experiments.verdicts import verdict_sentence
+from featherweight.explain.analysis import ClassRow
+from featherweight.explain.figures.style import drawn, png, short
+from featherweight.explain.figures.tiles import rgb, sheet
+from featherweight.training.runs.events import Done, Event, Progress
+from featherweight.training.runs.parallel import Task, carry_through
+from featherweight.training.runs.run import Run, experiment_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BAR = 30
+"""Characters."""
+SHOWN_WIDTH = 480
+"""Pixels of a figure on the page: half of what its PNG has, for screens with fine pixels."""
+
+
+def train(run: Run) -> Record:
+    """Train the run to its end under a bar that is redrawn in place; a line stays for each epoch."""
+    from IPython.display import display
+
+    handle = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+    show = shower(run.introduction(), lambda text: handle.update({"text/plain": text}, raw=True))
+    for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
+        show(event)
+    return run.record
+
+
+def shower(introduction: Sequence[str], draw: Callable[[str], None]) -> Callable[[Event], None]:
+    """A function that takes each event of one run and hands `draw` the whole text to be shown from then on."""
+    lines = [
+        *introduction,
+        "",
+        f"{'epoch':>5} {'rate':>8} {'loss':>7} {'training':>9} {'loss':>7} {'test':>9} {'seconds':>8}",
+    ]
+
+    def show(event: Event) -> None:
+        if isinstance(event, Progress):
+            if event.row is not None:
+                lines.append(row_line(event.row))
+            draw("\n".join([*lines, "", bar(event)]))
+        elif isinstance(event, Done):
+            draw("\n".join([*lines, "", verdict_sentence(event.record)]))
+
+    return show
+
+
+def row_line(row: Row) -> str:
+    """A finished epoch: its rate, then loss and accuracy of training and test.
+
+    >>> row_line(Row(epoch=2, lr=0.1, train_loss=0.2, train_accuracy=95, test_loss=0.05, test_accuracy=98.5, seconds=7))
+    '    2      0.1  0.2000   95.00 %  0.0500   98.50 %        7'
+    """
+    train = f"{row.train_loss:7.4f} {row.train_accuracy:7.2f} %"
+    test = f"{row.test_loss:7.4f} {row.test_accuracy:7.2f} %"
+    return f"{row.epoch:5d} {row.lr:8.3g} {train} {test} {row.seconds:8.3g}"
+
+
+def bar(progress: Progress) -> str:
+    """Where a run stands, as one line.
+
+    >>> bar(Progress(label="", epoch=2, epochs=4, step=30, steps=60, lr=0.1, loss=0.25, accuracy=92.5, seconds=3,
+    ...              row=None, tested=0, held_out=False))
+    '[███████████···················] epoch 2 of 4, loss 0.250, 92.50 %, 10 steps/s'
+    """
+    done = ((progress.epoch - 1) + progress.step / progress.steps) / progress.epochs
+    filled = round(BAR * done)
+    pace = progress.step / progress.seconds if progress.seconds else 0.0
+    return (
+        f"[{'█' * filled}{'·' * (BAR - filled)}] epoch {progress.epoch} of {progress.epochs},"
+        f" loss {progress.loss:.3f}, {progress.accuracy:.2f} %, {pace:.0f} steps/s"
+    )
+
+
+def picture(figure: "Figure", alt: str) -> Any:
+    """The figure as an image to be displayed, at the size its fonts are made for; `alt` says in words what it shows."""
+    from IPython.display import Image
+
+    return Image(data=png(figure), format="png", width=SHOWN_WIDTH, alt=alt)  # type: ignore[no-untyped-call]
+
+
+@drawn
+def examples(data: Data, each: int = 4) -> "Figure":
+    """The first training images of each class, in the set's order; UsageError where a class has none."""
+    labels = data.train.labels.cpu().numpy()
+    chosen = [np.flatnonzero(labels == at)[:each] for at in range(len(data.classes))]
+    if not all(len(places) for places in chosen):
+        raise UsageError(f"A class of {data.name} has no training image; there is nothing to show of it.")
+    places = [int(places[at]) for at in range(each) for places in chosen if at < len(places)]
+    images = rgb(data.train.images.cpu().numpy()[places])
+    captions = [short(data.classes[labels[place]], 8) for place in places]
+    return sheet(images, captions, columns=min(10, len(data.classes))).figure
+
+
+def class_table(rows: Sequence[ClassRow]) -> str:
+    """Accuracy, precision and recall of each class in percent, as text.
+
+    >>> print(class_table([ClassRow(name="7", images=50, chosen=40, right=39, accuracy=95.0, precision=97.5,
+    ...                             recall=78.0)]))
+    class     images  right  accuracy %  precision %  recall %
+    7             50     39       95.00        97.50     78.00
+    """
+    lines = ["class     images  right  accuracy %  precision %  recall %"]
+    for row in rows:
+        figures = (("-" if value is None else f"{value:.2f}") for value in (row.accuracy, row.precision, row.recall))
+        cells = "{:>11} {:>12} {:>9}".format(*figures)
+        lines.append(f"{short(row.name, 8):8} {row.images:7,} {row.right:6,} {cells}")
+    return "\n".join(lines)
+
+
+def story(record: Record) -> str:
+    """Target, result and analysis of a finished run, as Markdown.
+
+    Target, reason and what is on record are the experiment's own text, which is generated from the committed records;
+    what this run alone says of each sentence is decided here.
+    """
+    rung = experiment_of(record)
+    text = parts(rung.text)
+    lines = []
+    for label in ("Target", "Why"):
+        lines += [f"**{label}.** {text[label][0].upper()}{text[label][1:]}", ""]
+    lines += [f"**Result of this run.** {verdict_sentence(record)}", ""]
+    lines += [f"**Result on record.** {text['Result']}", "", f"**Analysis on record.** {text['Analysis']}", ""]
+    lines += ["| sentence | this run alone says | figures |", "|---|---|---|"]
+    told = findings(rung, {rung.id: [record]})
+    return "\n".join(lines + [f"| {claim.says} | {outcome} | {figures} |" for claim, outcome, figures in told])

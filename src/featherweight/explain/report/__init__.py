@@ -1,0 +1,19 @@
+"""One page of a run, or of several: what was learned, how surely, and where it fails.
+
+```
+content.py     what a page is made of: paragraphs, tables, pictures, tiles, in sections
+story.py       the runs read back: records, weights, answers, and a sentence for each thing that is missing
+tables.py      records and answers as tables
+overview.py    the sections on all runs together: verdict, training, comparison
+details.py     the sections on one experiment: its network, its classes, its mistakes
+page.py        sections -> one self-contained HTML file (page.html.j2, page.css)
+export.py      the same sections as PNG and SVG, CSV and JSON
+```
+"""
+
+from featherweight.explain.report.export import write_data, write_figures
+from featherweight.explain.report.page import page
+from featherweight.explain.report.sections import sections
+from featherweight.explain.report.story import Story, read_story
+
+__all__ = ["Story", "page", "read_story", "sections", "write_data", "write_figures"]

@@ -1,0 +1,84 @@
+"""The page's contents as files: every figure as PNG and SVG, every table as CSV, all of it as one JSON document."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from featherweight.errors import UsageError
+from featherweight.explain import figures
+from featherweight.explain.figures.tiles import sheet_of
+from featherweight.explain.report.content import Picture, Section, Table, Tiles, blocks_of
+from featherweight.explain.report.story import Story
+from featherweight.files import write_bytes, write_text
+
+
+def folder_made(path: Path, option: str) -> Path:
+    """The folder, made where it is not there yet; UsageError names the option where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UsageError(
+            f"The folder {path} of {option} cannot be made ({problem.strerror}); name another."
+        ) from problem
+    return path
+
+
+def write_figures(sections: Sequence[Section], folder: Path) -> list[Path]:
+    """Every figure of the page as NAME.png and NAME.svg, tiles as a sheet; gives the files written."""
+    folder_made(folder, "--figures")
+    drawn = [(one.name, one.figure) for one in blocks_of(sections, Picture)]
+    drawn += [(one.name, sheet_of(one.images, ["\n".join(lines) for lines in one.captions]))
+              for one in blocks_of(sections, Tiles)]  # fmt: skip
+    written = []
+    for name, figure in drawn:
+        write_bytes(folder / f"{name}.png", figures.png(figure))
+        write_text(folder / f"{name}.svg", figures.svg(figure))
+        written += [folder / f"{name}.png", folder / f"{name}.svg"]
+    return written
+
+
+def _csv(table: Table) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.name for column in table.columns])
+    writer.writerows(table.rows)
+    return out.getvalue()
+
+
+def write_data(story: Story, sections: Sequence[Section], folder: Path) -> list[Path]:
+    """Each table as NAME.csv, and report.json with the records, the tables and what figures are drawn from."""
+    folder_made(folder, "--data-out")
+    written = []
+    for table in blocks_of(sections, Table):
+        write_text(folder / f"{table.name}.csv", _csv(table))
+        written.append(folder / f"{table.name}.csv")
+    write_text(folder / "report.json", json.dumps(document(story, sections), ensure_ascii=False) + "\n")
+    return [*written, folder / "report.json"]
+
+
+def document(story: Story, sections: Sequence[Section]) -> dict[str, Any]:
+    """Everything shown, as plain values."""
+    return {
+        "format": 1,
+        "runs": [{"name": run.name, "record": run.record.to_json()} for run in story.runs],
+        "missing": story.missing,
+        "tables": {
+            table.name: {
+                "caption": table.caption,
+                "columns": [column.name for column in table.columns],
+                "rows": [list(row) for row in table.rows],
+            }
+            for table in blocks_of(sections, Table)
+        },
+        "figures": {
+            one.name: {"title": one.title, "about": one.about, "alt": one.alt, "data": one.data}
+            for one in blocks_of(sections, Picture)
+        },
+        "images": {
+            one.name: {"title": one.title, "captions": [list(lines) for lines in one.captions], "alts": list(one.alts)}
+            for one in blocks_of(sections, Tiles)
+        },
+    }

@@ -1,0 +1,224 @@
+"""The runs of a page read back: records, weights and answers, and a sentence for each thing that is missing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featherweight.data import Data
+from featherweight.errors import FeatherweightError, UsageError
+from featherweight.experiments.experiment import Experiment, find, fingerprint
+from featherweight.experiments.record import Record, read_record
+from featherweight.explain.analysis import Answers, answers_of
+from featherweight.files import printable
+from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.training.runs.trained import TrainedModel, data_of, load_trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One run: its record, and what of its weights and answers can be had."""
+
+    path: Path
+    name: str
+    """As headings have it."""
+    record: Record
+    trained: TrainedModel | None = None
+    answers: Answers | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs of one experiment, with one network, judged on the same images."""
+
+    key: str
+    """Lower-case, for ids and file names; no other group has it."""
+    name: str
+    runs: tuple[Told, ...]
+    experiment: Experiment | None
+    anatomy: Anatomy | None
+    data: Data | None
+    missing: tuple[str, ...]
+    """A sentence for each thing that could not be had, and what is left out therefore."""
+
+    @property
+    def records(self) -> list[Record]:
+        """Of its runs, in order."""
+        return [run.record for run in self.runs]
+
+    @property
+    def answered(self) -> list[Told]:
+        """Its runs whose answers are known."""
+        return [run for run in self.runs if run.answers is not None]
+
+    @property
+    def answers(self) -> list[Answers]:
+        """Of those runs."""
+        return [run.answers for run in self.runs if run.answers is not None]
+
+    @property
+    def test_images(self) -> NDArray[np.uint8]:
+        """uint8 [N C H W]; only where there is data."""
+        assert self.data is not None
+        images: NDArray[np.uint8] = self.data.test.images.numpy()
+        return images
+
+    @property
+    def first_trained(self) -> TrainedModel | None:
+        """The first run's network that can be had, for pictures that need one."""
+        return next((run.trained for run in self.runs if run.trained is not None), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """All that a page tells of."""
+
+    groups: tuple[Group, ...]
+
+    @property
+    def runs(self) -> list[Told]:
+        """Of all groups, in order."""
+        return [run for group in self.groups for run in group.runs]
+
+    @property
+    def records(self) -> list[Record]:
+        """Of all groups, in order."""
+        return [run.record for run in self.runs]
+
+    @property
+    def missing(self) -> list[str]:
+        """What the page lacks and why, a sentence each."""
+        return [sentence for group in self.groups for sentence in group.missing]
+
+
+def short_name(experiment: str) -> str:
+    """An experiment's id; of a path, the file's name.
+
+    >>> short_name("f3"), short_name("/home/me/nets/tiny.py")
+    ('f3', 'tiny')
+    """
+    return printable(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"))
+
+
+def read_story(paths: Sequence[Path], *, data_dir: Path | None = None) -> Story:
+    """The runs in these folders, or of these record files, in groups; each run's test set is loaded once.
+
+    Raises UsageError where there is no run, FileError for a record or weights that are damaged. What else cannot be had
+    (weights not written yet, data that is gone or has changed, an experiment that has) leaves a sentence.
+    """
+    if not paths:
+        raise UsageError("A report needs a run; name one or more run folders.")
+    records = {path: _printable(read_record(path)) for path in paths}
+    names = [f"{short_name(record.experiment)} seed {record.seed}" for record in records.values()]
+    together: dict[str, list[Told]] = {}
+    for (path, record), name in zip(records.items(), names, strict=True):
+        whole = name if names.count(name) == 1 else f"{name} ({printable(path)})"
+        together.setdefault(_sameness(record), []).append(Told(path=path, name=whole, record=record))
+    loaded: dict[str, Data | str] = {}
+    groups = [_group(number, runs, data_dir, loaded) for number, runs in enumerate(together.values(), start=1)]
+    return Story(groups=tuple(_named_apart(groups)))
+
+
+def _named_apart(groups: list[Group]) -> list[Group]:
+    """Groups of one experiment, called after their data as well, and numbered where that does not tell them apart."""
+    names = [group.name for group in groups]
+    longer = [
+        f"{group.name} on {printable(group.records[0].data['name'])}" if names.count(group.name) > 1 else group.name
+        for group in groups
+    ]
+    return [
+        replace(group, name=f"{name} ({longer[: at + 1].count(name)})" if longer.count(name) > 1 else name)
+        for at, (group, name) in enumerate(zip(groups, longer, strict=True))
+    ]
+
+
+def _printable(record: Record) -> Record:
+    """The same with class names that any font and file can hold."""
+    return replace(
+        record, data={**record.data, "classes": [printable(name) for name in record.data.get("classes", [])]}
+    )
+
+
+def _sameness(record: Record) -> str:
+    data = {name: value for name, value in record.data.items() if name not in ("mean", "std")}
+    return json.dumps([record.experiment, record.network, data], sort_keys=True)
+
+
+def _group(number: int, told: list[Told], data_dir: Path | None, loaded: dict[str, Data | str]) -> Group:
+    record, missing = told[0].record, []
+    name = short_name(record.experiment)
+    experiment, anatomy, why = _network(record)
+    if why:
+        missing.append(why)
+    else:
+        told = [_with_weights(run) for run in told]
+        without = [run.name for run in told if run.trained is None]
+        if without:
+            which = f"Of {', '.join(without)} there are no weights" if len(told) > 1 else "There are no weights"
+            missing.append(f"{which}, so what needs them is left out: answers, mistakes, kernels, evidence.")
+    data = None
+    if any(run.trained for run in told):
+        found = _data(record, data_dir, loaded)
+        if isinstance(found, str):
+            missing.append(found)
+        else:
+            data = replace(found, classes=tuple(record.data["classes"]))
+            told = [_with_answers(run, data) for run in told]
+    letters = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name.lower())
+    return Group(
+        key=f"{number}-{letters}", name=name, runs=tuple(told), experiment=experiment, anatomy=anatomy, data=data,
+        missing=tuple(missing),
+    )  # fmt: skip
+
+
+def _network(record: Record) -> tuple[Experiment | None, Anatomy | None, str]:
+    """Experiment and anatomy of the network, or a sentence that says why not."""
+    left_out = "so its layer table and what needs weights are left out."
+    try:
+        experiment = find(record.experiment)
+        channels, height, width = (int(side) for side in record.data["shape"])
+        network = experiment.build(channels=channels, classes=len(record.data["classes"]))
+        if fingerprint(network) != record.network:
+            changed = f"The network of {short_name(record.experiment)} is no longer the one that was trained"
+            return experiment, None, f"{changed}, {left_out}"
+        return experiment, dissect(network, (channels, height, width)), ""
+    except UsageError as problem:
+        return None, None, f"{problem} The network cannot be had, {left_out}"
+    except (KeyError, ValueError, TypeError):
+        return None, None, f"The record does not say what images it is of, {left_out}"
+
+
+def _with_weights(run: Told) -> Told:
+    if not (run.path.is_dir() and (run.path / "weights.safetensors").is_file()):
+        return run
+    return replace(run, trained=load_trained(run.path))
+
+
+def _with_answers(run: Told, data: Data) -> Told:
+    if run.trained is None:
+        return run
+    return replace(run, answers=answers_of(replace(run.trained, classes=data.classes), data))
+
+
+def _data(record: Record, data_dir: Path | None, loaded: dict[str, Data | str]) -> Data | str:
+    """The run's data set, or the sentence that says why it cannot be had."""
+    about = record.data
+    key = json.dumps([about["source"], about["holdout"], about["seed"], about.get("digests")])
+    if key not in loaded:
+        loaded[key] = _load(record, data_dir)
+    return loaded[key]
+
+
+def _load(record: Record, data_dir: Path | None) -> Data | str:
+    left_out = "so pictures of images and tables of answers are left out."
+    try:
+        data = data_of(record, data_dir)
+    except FeatherweightError as problem:
+        return f"The images cannot be had, {left_out} {problem}"
+    digests = record.data.get("digests")
+    if digests is not None and dict(data.digests) != digests:
+        return f"The images of {printable(record.data['source'])} are not those of the run any more, {left_out}"
+    return data

@@ -1,0 +1,232 @@
+"""Records and answers as tables."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.record import Record, Row, summarise
+from featherweight.explain.analysis import Answers, calibration, class_rows, confusion, mistakes
+from featherweight.explain.report.content import Cell, Column, Table
+from featherweight.explain.report.story import Group, Story, Told
+from featherweight.networks.anatomy import Anatomy
+
+
+def budget_table(record: Record) -> Table:
+    """Each clause of a run's budget: what is allowed, what was measured, whether it holds."""
+    budget = Budget(**record.budget)
+    rows: list[tuple[Cell, ...]] = [
+        ("parameters", f"fewer than {budget.parameters:,}", f"{record.parameters:,}",
+         record.parameters < budget.parameters),
+        ("epochs", f"at most {budget.epochs}", str(len(record.rows)), len(record.rows) <= budget.epochs),
+    ]  # fmt: skip
+    if budget.macs is not None and record.macs is not None:
+        limit = f"fewer than {budget.macs:,}"
+        rows.insert(1, ("MACs a digit", limit, f"{record.macs:,}", record.macs < budget.macs))
+    if budget.seconds is not None:
+        seconds = record.train_seconds
+        rows.append(("training", f"at most {budget.seconds:g} s", f"{seconds:.2f} s", seconds <= budget.seconds))
+    for row in record.rows[-budget.held :]:
+        holds = row.test_accuracy >= budget.accuracy
+        rows.append((f"epoch {row.epoch}", f"at least {budget.accuracy:.2f} %", f"{row.test_accuracy:.2f} %", holds))
+    if len(record.rows) < budget.held:
+        rows.append(("epochs to judge by", f"at least {budget.held}", str(len(record.rows)), False))
+    columns = (
+        Column(name="clause", heading="budget"),
+        Column(name="allowed", heading="allowed"),
+        Column(name="measured", heading="measured"),
+        Column(name="holds", heading="holds"),
+    )
+    return Table(name="budget", caption="The budget, clause by clause", columns=columns, rows=tuple(rows))
+
+
+def runs_table(runs: Sequence[Told]) -> Table:
+    """A line a run: what it cost and what it reached."""
+    rows = []
+    for run in runs:
+        record = run.record
+        verdict = record.verdict if record.rows else None
+        wrong = len(mistakes(run.answers)) if run.answers is not None else None
+        figures = (verdict.last, verdict.worst_of_last, verdict.best) if verdict else (None, None, None)
+        passed = verdict.passed if verdict and record.finished else None
+        rows.append((run.name, record.parameters, len(record.rows), *figures, wrong, record.train_seconds, passed))
+    columns = (
+        Column(name="run", heading="run"),
+        Column(name="parameters", heading="parameters", form=",d"),
+        Column(name="epochs", heading="epochs", form="d"),
+        Column(name="last_percent", heading="last epoch, %", form=".2f"),
+        Column(name="worst_judged_percent", heading="worst judged, %", form=".2f"),
+        Column(name="best_percent", heading="best, %", form=".2f"),
+        Column(name="mistakes", heading="mistakes", form=",d"),
+        Column(name="train_seconds", heading="training, s", form=",.0f"),
+        Column(name="passed", heading="passed"),
+    )
+    return Table(name="runs", caption="The runs; the last epoch is the result", columns=columns, rows=tuple(rows))
+
+
+def spread_table(groups: Sequence[Group]) -> Table | None:
+    """A line an experiment: mean, spread and worst over its finished runs; None where none has finished."""
+    rows = []
+    for group in groups:
+        done = [record for record in group.records if record.finished and record.rows]
+        if done:
+            s = summarise(done)
+            deviation = s.standard_deviation if s.runs > 1 else None
+            rows.append((group.name, s.runs, s.mean, deviation, s.worst, s.worst_of_last, s.passed))
+    columns = (
+        Column(name="experiment", heading="experiment"),
+        Column(name="runs", heading="runs", form="d"),
+        Column(name="mean_percent", heading="mean, %", form=".3f"),
+        Column(name="standard_deviation_points", heading="standard deviation", form=".3f"),
+        Column(name="worst_percent", heading="worst, %", form=".2f"),
+        Column(name="worst_judged_percent", heading="worst judged epoch, %", form=".2f"),
+        Column(name="passed", heading="passed", form="d"),
+    )
+    caption = "Accuracy at the last epoch, over the finished runs of each experiment"
+    return Table(name="spread", caption=caption, columns=columns, rows=tuple(rows)) if rows else None
+
+
+def epochs_table(runs: Sequence[Told]) -> Table:
+    """Every epoch of every run, as the records have them."""
+    names = tuple(asdict(runs[0].record.rows[0])) if runs[0].record.rows else tuple(Row.__dataclass_fields__)
+    forms = {"epoch": "d", "lr": ".4g", "train_loss": ".4f", "test_loss": ".4f", "seconds": ".1f"}
+    columns = [Column(name="run", heading="run")]
+    for name in names:
+        heading = {"lr": "rate"}.get(name, name.replace("_", " ")) + ", %" * name.endswith("accuracy")
+        columns.append(Column(name=name, heading=heading, form=forms.get(name, ".2f")))
+    rows = tuple((run.name, *(getattr(row, name) for name in names)) for run in runs for row in run.record.rows)
+    return Table(name="epochs", caption="Every epoch", columns=tuple(columns), rows=rows, folded=True)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Cell]:
+    """Nested plain values with dotted names; lists as text.
+
+    >>> _flat({"lr": 0.1, "schedule": {"kind": "step", "at": [1, 2]}})
+    {'lr': 0.1, 'schedule.kind': 'step', 'schedule.at': '[1, 2]'}
+    """
+    found: dict[str, Cell] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
+    return found
+
+
+def differences_table(story: Story) -> Table:
+    """What of the records' settings and results is not the same in all runs: a line a setting, a column a run."""
+    flat = []
+    for run in story.runs:
+        record = run.record
+        last = record.rows[-1] if record.rows else None
+        verdict = record.verdict if record.rows else None
+        results: dict[str, Cell] = {
+            "last epoch, %": round(verdict.last, 4) if verdict else None,
+            "worst judged epoch, %": round(verdict.worst_of_last, 4) if verdict else None,
+            "test loss": round(last.test_loss, 5) if last else None,
+            "training images as they are, %": (
+                round(record.clean_train_accuracy, 3) if record.clean_train_accuracy is not None else None
+            ),
+            "epochs done": len(record.rows),
+            "passed": verdict.passed if verdict and record.finished else None,
+        }
+        settings = {name: getattr(record, name) for name in ("experiment", "seed", "parameters", "engine")}
+        parts = {name: getattr(record, name) for name in ("budget", "recipe", "data", "environment")}
+        flat.append(results | _flat(settings | parts))
+    names = list(dict.fromkeys(name for one in flat for name in one))
+    unlike = [name for name in names if len({json.dumps(one.get(name)) for one in flat}) > 1]
+    columns = (Column(name="setting", heading="what"), *(
+        Column(name=f"run_{place}", heading=run.name, form="g") for place, run in enumerate(story.runs, start=1)
+    ))  # fmt: skip
+    rows = tuple((name, *(one.get(name) for one in flat)) for name in unlike)
+    caption = "Where the runs differ; results first, then settings. What is not listed is the same in all"
+    return Table(name="differences", caption=caption, columns=columns, rows=rows)
+
+
+def layers_table(anatomy: Anatomy, key: str) -> Table:
+    """Layer by layer: output, parameters, multiply-adds, receptive field and jump."""
+    columns = (
+        Column(name="layer", heading="layer"),
+        Column(name="kind", heading="kind"),
+        Column(name="output", heading="output"),
+        Column(name="parameters", heading="parameters", form=",d"),
+        Column(name="macs", heading="multiply-adds", form=",d"),
+        Column(name="field_px", heading="field, px", form="d"),
+        Column(name="jump_px", heading="jump, px", form="d"),
+    )
+
+    def sides(extent: int | tuple[int, int]) -> Cell:
+        return extent if isinstance(extent, int) else " x ".join(map(str, extent))
+
+    rows = tuple(
+        (row.name, row.kind, " x ".join(map(str, row.output)), row.parameters, row.macs, sides(row.field),
+         sides(row.jump)) for row in anatomy.rows
+    )  # fmt: skip
+    caption = f"{anatomy.parameters:,} parameters, {anatomy.macs:,} multiply-adds an image"
+    return Table(name=f"layers-{key}", caption=caption, columns=columns, rows=rows)
+
+
+def classes_table(answers: Answers, key: str) -> Table:
+    """Accuracy, precision and recall of each class."""
+    columns = (
+        Column(name="class", heading="class"),
+        Column(name="images", heading="images", form=",d"),
+        Column(name="taken_for_it", heading="taken for it", form=",d"),
+        Column(name="right", heading="right", form=",d"),
+        Column(name="accuracy_percent", heading="accuracy, %", form=".2f"),
+        Column(name="precision_percent", heading="precision, %", form=".2f"),
+        Column(name="recall_percent", heading="recall, %", form=".2f"),
+    )
+    rows: tuple[tuple[Cell, ...], ...] = tuple(tuple(asdict(row).values()) for row in class_rows(answers))
+    return Table(name=f"classes-{key}", caption="Each class in figures", columns=columns, rows=rows)
+
+
+def confusion_table(answers: Answers, key: str) -> Table:
+    """The confusion matrix: a line a label, a column what its images were taken for."""
+    columns = (Column(name="label", heading="label"), *(
+        Column(name=f"taken_for_{name}", heading=name, form=",d") for name in answers.classes
+    ))  # fmt: skip
+    counts = confusion(answers)
+    rows: tuple[tuple[Cell, ...], ...] = tuple((name, *map(int, counts[at])) for at, name in enumerate(answers.classes))
+    caption = "Confusions: a line a label, a column what its images were taken for"
+    return Table(name=f"confusion-{key}", caption=caption, columns=columns, rows=rows, folded=True)
+
+
+def calibration_table(answers: Answers, key: str) -> Table:
+    """The bins of the calibration curve."""
+    columns = (
+        Column(name="confidence_above", heading="confidence above", form=".3f"),
+        Column(name="confidence_up_to", heading="up to", form=".3f"),
+        Column(name="images", heading="images", form=",d"),
+        Column(name="mean_confidence", heading="mean confidence", form=".4f"),
+        Column(name="accuracy", heading="accuracy", form=".4f"),
+    )
+    rows = tuple(
+        (one.low, one.high, one.images, one.confidence if one.images else None, one.accuracy if one.images else None)
+        for one in calibration(answers).bins
+    )
+    caption = "Confidence and accuracy by bin, each 0 to 1"
+    return Table(name=f"calibration-{key}", caption=caption, columns=columns, rows=rows, folded=True)
+
+
+def mistakes_table(runs: Sequence[Told], key: str) -> Table:
+    """Every misclassified image of every run, the most confident mistake first."""
+    columns = (
+        Column(name="run", heading="run"),
+        Column(name="index", heading="image", form="d"),
+        Column(name="label", heading="label"),
+        Column(name="taken_for", heading="taken for"),
+        Column(name="confidence", heading="confidence", form=".4f"),
+        Column(name="left_for_the_label", heading="left for the label", form=".4f"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for run in runs:
+        assert run.answers is not None
+        names = run.answers.classes
+        rows += [
+            (run.name, one.index, names[one.truth], names[one.chosen], one.confidence, one.truth_probability)
+            for one in mistakes(run.answers)
+        ]
+    caption = "Every misclassified image, as a table; images are counted from 0"
+    return Table(name=f"mistakes-{key}", caption=caption, columns=columns, rows=tuple(rows), folded=True)

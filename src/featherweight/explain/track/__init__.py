@@ -1,0 +1,71 @@
+"""What a run tells, kept in somebody's experiment tracker: its settings, every epoch, its verdict, its figures.
+
+```
+facts.py      what is logged, the same for every tracker: settings, verdict, figures
+board.py      TensorBoard: event files in the run's folder
+flow.py       MLflow: a data base and figures in the folder `mlruns` beside the runs
+```
+
+Trackers listen to the events that training tells anyway; the loop knows nothing of them. A run that goes on where it
+was left goes on in its old log, without a row twice.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from featherweight.errors import UsageError, nearest
+from featherweight.experiments.record import Row
+from featherweight.explain.track import board, flow
+from featherweight.explain.track.facts import Log, figures_of
+from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
+
+__all__ = ["TRACKERS", "require_tracker", "tracking"]
+
+TRACKERS = {"tensorboard": board.open_log, "mlflow": flow.open_log}
+
+
+def require_tracker(kind: str) -> None:
+    """Raise UsageError unless there is such a tracker and its package is installed."""
+    if kind not in TRACKERS:
+        raise UsageError(f"Unknown tracker {kind!r}; {nearest(kind, TRACKERS)}")
+    if find_spec(kind) is None:
+        raise UsageError(
+            f"Tracking with {kind} needs a package that is not installed here; install it with:"
+            " pip install 'featherweight[track]'"
+        )
+
+
+@contextmanager
+def tracking(kind: str | None, data_dir: Path | None = None) -> Iterator[Callable[[Event], None]]:
+    """Yields a function that logs an event in the tracker of that name, one log a run; with None it does nothing.
+
+    `data_dir` is where the runs have their data from, for figures of what they answer.
+    """
+    if kind is None:
+        yield lambda event: None
+        return
+    require_tracker(kind)
+    logs: dict[str, Log] = {}
+
+    def log(event: Event) -> None:
+        match event:
+            case Started():
+                logs[event.label] = TRACKERS[kind](event.folder, event.record)
+                for row in event.record.rows:
+                    logs[event.label].row(row)
+            case Progress(row=Row() as row):
+                logs[event.label].row(row)
+            case Done():
+                ended = logs.pop(event.label)
+                ended.verdict(event.record, figures_of(event.folder, data_dir))
+                ended.close(True)
+            case Failed() if event.label in logs:
+                logs.pop(event.label).close(False)
+
+    try:
+        yield log
+    finally:
+        for left in logs.values():
+            left.close(False)

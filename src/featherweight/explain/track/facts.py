@@ -1,0 +1,89 @@
+"""What is logged of a run, the same for every tracker."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featherweight.experiments.record import Record, Row, read_record
+from featherweight.explain import analysis as insight
+from featherweight.explain import figures
+from featherweight.training.runs.trained import data_of, load_trained
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Value = str | float | bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """One training run in a tracker."""
+
+    row: Callable[[Row], None]
+    """Logs an epoch; nothing where it has been logged."""
+    verdict: Callable[[Record, Mapping[str, "Figure"]], None]
+    """Logs the verdict and the figures of a finished run."""
+    close: Callable[[bool], None]
+    """Ends the log; called with whether the run was finished."""
+
+
+def settings_of(record: Record) -> dict[str, Value]:
+    """Recipe, budget and what else a run was started with, flat, by dotted names; what is None is left out.
+
+    >>> from featherweight.experiments.record import Record
+    >>> record = Record(experiment="f1", seed=2, parameters=7916, network="", engine="native", budget={"epochs": 15},
+    ...                 recipe={"lr": 0.1, "schedule": {"kind": "one_cycle"}}, data={"name": "mnist", "holdout": 0},
+    ...                 environment={"commit": None, "device": "cpu", "threads": 1, "torch": "2.13.0"})
+    >>> for name, value in settings_of(record).items():
+    ...     print(name, value)
+    experiment f1
+    seed 2
+    parameters 7916
+    engine native
+    data mnist
+    holdout 0
+    recipe.lr 0.1
+    recipe.schedule.kind one_cycle
+    budget.epochs 15
+    environment.device cpu
+    environment.threads 1
+    environment.torch 2.13.0
+    """
+    named = {name: getattr(record, name) for name in ("experiment", "seed", "parameters", "engine")}
+    named |= {"data": record.data["name"], "holdout": record.data["holdout"]}
+    return named | _flat({"recipe": record.recipe, "budget": record.budget, "environment": record.environment})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            found[prefix + name] = value if isinstance(value, str | float | int) else str(value)
+    return found
+
+
+def quantities(row: Row) -> dict[str, float]:
+    """An epoch's figures under the names that records and CSV files have for them."""
+    return {name: value for name, value in asdict(row).items() if name != "epoch"}
+
+
+def judged(record: Record) -> dict[str, float]:
+    """The verdict's figures: 1 for passed, and accuracies in percent."""
+    verdict = record.verdict
+    return {f"verdict/{name}": float(getattr(verdict, name)) for name in ("passed", "last", "worst_of_last", "best")}
+
+
+def figures_of(folder: Path, data_dir: Path | None = None) -> "dict[str, Figure]":
+    """The figures of a finished run by name: its course, and what its weights answer on the data it was judged by."""
+    record = read_record(folder)
+    data = data_of(record, data_dir)
+    answers, images = insight.answers_of(load_trained(folder), data), data.test.images.numpy()
+    found = {draw.__name__: draw(record) for draw in (figures.accuracy, figures.loss, figures.learning_rate)}
+    of_answers = (figures.class_errors, figures.confusion_matrix, figures.calibration_curve)
+    found |= {draw.__name__: draw(answers) for draw in of_answers}
+    if insight.mistakes(answers):
+        found["misclassified"] = figures.misclassified(answers, images)
+    return found

@@ -1,0 +1,1 @@
+"""What a network can be: blocks, and the anatomy of any module."""

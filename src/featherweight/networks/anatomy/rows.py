@@ -1,0 +1,175 @@
+"""A network's anatomy as data: rows and totals; its text form is the table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+Extent = int | tuple[int, int]
+"""Pixels: one number where height and width agree, else both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One layer, or one call of a function; the rules of counting are in `featherweight.networks.anatomy`."""
+
+    name: str
+    """Where it is: `3.0`, or `2.add` for a function called in layer 2; a second use ends in `#2`."""
+    kind: str
+    """What it is: `Conv2d 3x3`, `BatchNorm2d`, `add`."""
+    output: tuple[int, ...]
+    """Shape of what it gives, without the batch: C H W, or features."""
+    parameters: int
+    """Numbers that it is the first to use."""
+    macs: int
+    """Multiply-adds for one image."""
+    field: Extent
+    """Receptive field in input pixels."""
+    jump: Extent
+    """Distance of neighbouring units in input pixels."""
+    window: tuple[tuple[int, int], tuple[int, int]]
+    """First and last row, then column, of the pixels that the unit in the middle sees; beyond the image is padding."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Anatomy:
+    """What a walk over a network found; printed, it is the table."""
+
+    rows: tuple[Row, ...]
+    parameters: int
+    """All numbers in `network.parameters()`, trained or frozen, each once."""
+    macs: int
+    """Multiply-adds for one image."""
+    buffers: int
+    """Numbers kept beside the parameters: running statistics of batch norm and their counters."""
+    image: tuple[int, int]
+    """Height and width of the input."""
+    field: Extent
+    """Receptive field of what the network gives."""
+
+    @property
+    def unused(self) -> int:
+        """Parameters that no row uses; they count all the same."""
+        return self.parameters - sum(row.parameters for row in self.rows)
+
+    @property
+    def exceeds_image(self) -> bool:
+        """Whether the field is larger than the image along an axis."""
+        return any(field > side for field, side in zip(_both(self.field), self.image, strict=True))
+
+    def sentence(self) -> str:
+        """How the field compares with the image."""
+        field, image = _extent_text(self.field), _extent_text(extent(self.image))
+        if self.exceeds_image:
+            return (
+                f"The receptive field of {field} px exceeds the image's {image} px:"
+                " what lies beyond the image is padding."
+            )
+        return f"The receptive field of {field} px is within the image's {image} px."
+
+    def largest(self, n: int = 3) -> list[tuple[str, int]]:
+        """Names and parameters of the n layers that have most, largest first."""
+        ranked = sorted(self.rows, key=lambda row: -row.parameters)
+        return [(row.name, row.parameters) for row in ranked[:n] if row.parameters]
+
+    def costliest(self, n: int = 3) -> list[tuple[str, int]]:
+        """Names and multiply-adds of the n rows that take most, the costliest first."""
+        ranked = sorted(self.rows, key=lambda row: -row.macs)
+        return [(row.name, row.macs) for row in ranked[:n] if row.macs]
+
+    def blocks(self) -> tuple[Row, ...]:
+        """One row for each top-level child, and each function called between: sums, and what it gives."""
+        grouped = groupby(self.rows, key=lambda row: row.name.split(".")[0])
+        return tuple(_block(name, tuple(rows)) for name, rows in grouped)
+
+    def table(self) -> str:
+        """The rows as aligned text, then totals and what the field is against the image."""
+        lines = list(_aligned([_HEADER, *(_cells(row) for row in self.rows)]))
+        lines.insert(1, "─" * max(map(len, lines)))
+        lines += [
+            lines[1],
+            f"{self.parameters:,} parameters, {self.macs:,} MACs, {self.buffers:,} numbers in buffers.",
+        ]
+        if self.unused:
+            lines.append(f"{self.unused:,} of the parameters are used by no row.")
+        return "\n".join([*lines, self.sentence()])
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def to_json(self) -> dict[str, Any]:
+        """Parameters, MACs and layers as plain numbers and lists; a field that is not square is a list."""
+        return {
+            "parameters": self.parameters,
+            "macs": self.macs,
+            "layers": [
+                {
+                    "name": row.name,
+                    "output": list(row.output),
+                    "parameters": row.parameters,
+                    "macs": row.macs,
+                    "field": row.field if isinstance(row.field, int) else list(row.field),
+                    "jump": row.jump if isinstance(row.jump, int) else list(row.jump),
+                }
+                for row in self.rows
+            ],
+        }
+
+
+_HEADER = ("layer", "kind", "output", "parameters", "MACs", "field", "jump")
+_WIDEST_TEXT = 22  # of the first two columns, so that a line stays within 100 characters
+
+
+def _both(extent: Extent) -> tuple[int, int]:
+    return (extent, extent) if isinstance(extent, int) else extent
+
+
+def extent(pair: tuple[int, int]) -> Extent:
+    """Height and width as one number where they agree.
+
+    >>> extent((5, 5)), extent((5, 3))
+    (5, (5, 3))
+    """
+    return pair[0] if pair[0] == pair[1] else pair
+
+
+def _extent_text(extent: Extent) -> str:
+    return str(extent) if isinstance(extent, int) else f"{extent[0]}x{extent[1]}"
+
+
+def _block(name: str, rows: tuple[Row, ...]) -> Row:
+    return Row(
+        name=name,
+        kind=" + ".join(row.kind for row in rows),
+        output=rows[-1].output,
+        parameters=sum(row.parameters for row in rows),
+        macs=sum(row.macs for row in rows),
+        field=rows[-1].field,
+        jump=rows[-1].jump,
+        window=rows[-1].window,
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    name = row.name if len(row.name) <= _WIDEST_TEXT else "…" + row.name[1 - _WIDEST_TEXT :]
+    kind = row.kind if len(row.kind) <= _WIDEST_TEXT else row.kind[: _WIDEST_TEXT - 1] + "…"
+    output = "x".join(map(str, row.output))
+    return (
+        name,
+        kind,
+        output,
+        f"{row.parameters:,}",
+        f"{row.macs:,}",
+        _extent_text(row.field),
+        _extent_text(row.jump),
+    )
+
+
+def _aligned(cells: list[tuple[str, ...]]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = [
+            cell.ljust(width) if index < 3 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(padded).rstrip()

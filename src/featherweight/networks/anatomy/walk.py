@@ -1,0 +1,259 @@
+"""The walk: a copy of the network, all zeros, runs once, and a rule follows every call of an operator."""
+
+import copy
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+from featherweight.errors import UsageError
+from featherweight.networks.anatomy.axis import Axis, middle
+from featherweight.networks.anatomy.rows import Anatomy, Row, extent
+from featherweight.networks.anatomy.rules import MEASURED, RULES, Effect, Units, check
+
+_BATCH = 2  # with a single image, squeeze() would take the batch for a dimension to drop
+_SHAPE_QUERIES = """
+    size shape dim ndim ndimension numel nelement len stride dtype device layout is_contiguous is_floating_point
+    is_complex is_sparse is_quantized is_nested is_cuda is_cpu is_mps is_meta is_leaf requires_grad grad_fn
+    element_size itemsize nbytes get_device is_inference
+"""
+"""What a network may ask of a tensor without reading its values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """A module that is running."""
+
+    module: nn.Module
+    shown: str
+    """Its dotted name in the table; empty for the network itself."""
+    whole: bool
+    """One of torch's own layers, shown as one row whatever happens inside it."""
+
+    @property
+    def kind(self) -> str:
+        """The name of its class."""
+        return type(self.module).__name__
+
+    @property
+    def place(self) -> str:
+        """The module as a sentence names it."""
+        return f"layer {self.shown} ({self.kind})" if self.shown else f"the network itself ({self.kind})"
+
+
+class _Recorder(TorchFunctionMode):
+    """Sees every torch function called while it is entered: in modules, `x + y` and `F.relu(x)` alike."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.calls = [_Call(module=network, shown="", whole=False)]
+        self._units: dict[int, tuple[Tensor, Units]] = {}  # the tensor is kept so that its id stays its own
+        self._uses: Counter[str] = Counter()
+        self._counted: set[int] = set()
+        self._parameters = 0
+        self._effects: list[Effect] = []
+        for module in network.modules():
+            module.register_forward_pre_hook(self._enter)
+            module.register_forward_hook(self._leave)
+
+    def follow(self, tensor: Tensor, axes: tuple[Axis, Axis]) -> Units:
+        """From now on, this tensor depends on the image so."""
+        units = Units(shape=tensor.shape, axes=axes)
+        check(units, _BATCH)
+        self._units[id(tensor)] = tensor, units
+        return units
+
+    def of(self, tensor: Any) -> Units | None:
+        """What a tensor's units see; None for anything that does not depend on the image."""
+        return self._units[id(tensor)][1] if id(tensor) in self._units else None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        result = func(*args, **kwargs)
+        name = (func.__self__ if func.__name__ == "__get__" else func).__name__.strip("_")
+        depends = any(self.of(tensor) for tensor in _tensors((args, kwargs)))
+        if isinstance(result, Tensor):
+            self._count((args, kwargs))
+            if depends:
+                self._apply(name, args, kwargs, result)
+        elif depends and (name == "setitem" or any(True for _ in _tensors(result))):
+            self._refuse(name, "its windows are not known")
+        elif depends and name not in _SHAPE_QUERIES.split():
+            self._refuse(name, "it reads pixels' values, and what a network does may not depend on them")
+        return result
+
+    def _count(self, arguments: Any) -> None:
+        for tensor in _tensors(arguments):
+            if isinstance(tensor, nn.Parameter) and id(tensor) not in self._counted:
+                self._counted.add(id(tensor))
+                self._parameters += tensor.numel()
+
+    def _apply(self, name: str, args: Any, kwargs: Any, result: Tensor) -> None:
+        if name not in RULES:
+            self._refuse(name, "its windows are not known")
+        if "input" in kwargs:
+            args = (kwargs.pop("input"), *args)
+        if "axis" in kwargs:  # numpy's spelling, which torch takes as well
+            kwargs["dim"] = kwargs.pop("axis")
+        try:
+            effect = RULES[name](*self._replaced(args), out=result.shape, **self._replaced(kwargs))
+            units = self.follow(result, effect.axes)
+        except ValueError as error:
+            self._refuse(name, str(error))
+        if self.calls[-1].whole:
+            self._effects.append(effect)
+        elif effect.listed:
+            self._row(self._shown(name), _kind(name, [effect]), units, [effect])
+
+    def _replaced(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._replaced(item) for key, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self._replaced(item) for item in value)
+        return self.of(value) or value
+
+    def _enter(self, module: nn.Module, _: Any) -> None:
+        outer = self.calls[-1]
+        own = type(module).forward.__module__.startswith("torch.nn.modules") and not isinstance(module, nn.Sequential)
+        homes = (outer.module, self.calls[0].module)  # a module may call one that is not its own child
+        name = next(name for home in homes for name, child in home.named_modules() if child is module)
+        shown = self._shown(name) if module is not self.calls[0].module else ""
+        self.calls.append(_Call(module=module, shown=shown, whole=own or outer.whole))
+
+    def _leave(self, module: nn.Module, _: Any, output: Any) -> None:
+        call, outer = self.calls[-1], self.calls[-2]
+        if call.whole and not outer.whole:
+            units = self.of(output)
+            if units is not None:
+                self._row(call.shown or call.kind, _kind(call.kind, self._effects), units, self._effects)
+            self._effects = []
+        self.calls.pop()
+
+    def _shown(self, name: str) -> str:
+        path = ".".join(part for part in (self.calls[-1].shown, name) if part)
+        self._uses[path] += 1
+        return path if self._uses[path] == 1 else f"{path}#{self._uses[path]}"
+
+    def _row(self, name: str, kind: str, units: Units, effects: list[Effect]) -> None:
+        height, width = units.axes
+        row = Row(
+            name=name,
+            kind=kind,
+            output=tuple(units.shape[1:]),
+            parameters=self._parameters,
+            macs=sum(effect.macs for effect in effects),
+            field=extent((height.field, width.field)),
+            jump=extent((height.jump, width.jump)),
+            window=(height.window(middle(height.count)), width.window(middle(width.count))),
+        )
+        self._parameters = 0
+        self.rows.append(row)
+
+    def _refuse(self, name: str, clause: str) -> NoReturn:
+        call = self.calls[-1]
+        what = f"{call.place} cannot be measured" if call.whole else f"In {call.place}, {name} cannot be measured"
+        raise UsageError(
+            f"{what[0].upper()}{what[1:]}: {clause}. Measured are {MEASURED}; build the network from these."
+        )
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, list | tuple | dict):
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from _tensors(value)
+
+
+def _kind(name: str, effects: list[Effect]) -> str:
+    kernels = [effect.kernel for effect in effects if effect.kernel]
+    return f"{name} {kernels[-1][0]}x{kernels[-1][1]}" if kernels else name
+
+
+def _zeros(tensor: Tensor) -> Tensor:
+    return torch.zeros(tensor.shape, dtype=tensor.dtype)
+
+
+def _skeleton(network: nn.Module) -> nn.Module:
+    """A copy in evaluation mode, of zeros on the CPU: nothing of the network itself is touched.
+
+    Not on the meta device, where torch would first load its symbolic mathematics: a second at every start.
+    """
+    empty: dict[int, Any] = {}
+    for parameter in network.parameters():
+        if is_lazy(parameter):
+            raise UsageError(
+                "The network has a lazy layer, whose size is not known yet; run one batch through it first."
+            )
+        empty[id(parameter)] = nn.Parameter(_zeros(parameter), parameter.requires_grad)
+    loose = [value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    empty.update({id(tensor): _zeros(tensor) for tensor in [*network.buffers(), *loose]})
+    try:
+        skeleton = copy.deepcopy(network, empty).eval()
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"The network cannot be copied, so it cannot be measured: {error}") from error
+    for module in skeleton.modules():  # somebody's hooks would record, or print, what is not there
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return skeleton
+
+
+def walk(network: nn.Module, shape: tuple[int, int, int]) -> tuple[list[Row], Units]:
+    """The rows of a network that takes images of this shape (C H W), and what the units of its output see."""
+    skeleton = _skeleton(network)
+    recorder = _Recorder(skeleton)
+    floating = [tensor.dtype for tensor in network.parameters() if tensor.is_floating_point()]
+    images = torch.zeros(_BATCH, *shape, dtype=floating[0] if floating else None)
+    recorder.follow(images, (Axis(count=shape[1]), Axis(count=shape[2])))
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), recorder:
+            output = skeleton(images)
+    except UsageError:
+        raise
+    except Exception as error:  # the network's own code runs here and may raise anything
+        says = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UsageError(
+            f"The network cannot be walked with an image of {' x '.join(map(str, shape))}:"
+            f" {recorder.calls[-1].place} says: {says}."
+        ) from error
+    units = recorder.of(output)
+    if units is None:
+        raise UsageError(
+            f"The network gives a {type(output).__name__} that was not computed from the image;"
+            " one tensor that was is needed."
+        )
+    return recorder.rows, units
+
+
+def dissect(network: nn.Module, shape: tuple[int, int, int] = (1, 28, 28)) -> Anatomy:
+    """The anatomy of a network that takes images of this shape (C H W); the network is left as it was.
+
+    Raises UsageError for what cannot be measured exactly, naming the layer, and for a shape it does not take.
+
+    >>> print(dissect(nn.Sequential(nn.Conv2d(1, 3, 5, stride=2, bias=False), nn.ReLU()), (1, 11, 11)))
+    layer  kind        output  parameters   MACs  field  jump
+    ─────────────────────────────────────────────────────────
+    0      Conv2d 5x5  3x4x4           75  1,200      5     2
+    1      ReLU        3x4x4            0      0      5     2
+    ─────────────────────────────────────────────────────────
+    75 parameters, 1,200 MACs, 0 numbers in buffers.
+    The receptive field of 5 px is within the image's 11 px.
+    """
+    if len(shape) != 3 or any(side < 1 for side in shape):
+        raise UsageError(f"An image's shape is channels, height and width, each 1 or more; given {shape}.")
+    rows, units = walk(network, shape)
+    height, width = units.axes
+    return Anatomy(
+        rows=tuple(rows),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs=sum(row.macs for row in rows),
+        buffers=sum(buffer.numel() for buffer in network.buffers()),
+        image=(shape[1], shape[2]),
+        field=extent((height.field, width.field)),
+    )

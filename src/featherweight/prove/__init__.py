@@ -1,0 +1,1 @@
+"""Whether a result holds: the protocol, its ledger, comparisons, and the public pages."""

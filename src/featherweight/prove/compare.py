@@ -1,0 +1,128 @@
+"""Whether one network beats another: a paired test over the seeds that both have run.
+
+A seed is a pair of runs, and what the two have in common depends on their recipes: the order of the images where batch
+size and epochs agree, the changes to images where the augmentation does too, the first weights where the layers do. So
+far as they share these draws, pairing takes the luck of the draws out of the difference. Where they share nothing, the
+pairs are as good as drawn by lot: the test is still right, and loses a little power to an unpaired one, having n - 1
+degrees of freedom where that has up to 2n - 2. Either way it speaks of seeds, on these test images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from featherweight.errors import UsageError
+from featherweight.experiments.experiment import find
+from featherweight.experiments.record import Record, read_record
+from featherweight.experiments.statistics import Paired, paired
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two sets of runs and the paired test of their last epochs, in points of accuracy."""
+
+    first: str
+    second: str
+    seeds: tuple[int, ...]
+    test: Paired
+
+    def sentence(self) -> str:
+        """Who beats whom by how much, or that it is undecided."""
+        better, worse, sign = (
+            (self.first, self.second, 1) if self.test.difference >= 0 else (self.second, self.first, -1)
+        )
+        low, high = sorted((sign * self.test.low, sign * self.test.high))
+        figures = f"(95 % interval {low:+.3f} to {high:+.3f}, {_chance(self.test.p)}, {self.test.pairs} seeds)"
+        by = f"{abs(self.test.difference):.3f} points {figures}"
+        if self.test.decided:
+            return f"{better} beats {worse} by {by}."
+        return f"Undecided: {better} is above {worse} by {by}."
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {"first": self.first, "second": self.second, "seeds": list(self.seeds), **asdict(self.test),
+                "decided": self.test.decided, "sentence": self.sentence()}  # fmt: skip
+
+
+def _chance(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def compare(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str] | None = None) -> Comparison:
+    """The paired test over common seeds; UsageError when the runs cannot be compared or share fewer than two seeds."""
+    sides = [{record.seed: record for record in records} for records in (first, second)]
+    names = names or (_only_one(first), _only_one(second))
+    parts = ("name", "train", "test", "holdout", "held_out")
+    data = {tuple(record.data.get(part, "") for part in parts) for record in [*first, *second]}
+    if len(data) > 1:
+        told = "; ".join(
+            f"{name}: {train:,} to train, {test:,} to judge{f', held out {how}' * bool(how)}"
+            for name, train, test, _, how in sorted(data)
+        )
+        raise UsageError(f"Only runs on the same data can be compared, and these are on {told}.")
+    seeds = tuple(sorted(sides[0].keys() & sides[1].keys()))
+    if len(seeds) < 2:
+        raise UsageError(
+            f"{names[0]} and {names[1]} share {len(seeds)} finished seeds; a comparison needs two or more."
+        )
+    last = [[side[seed].verdict.last for seed in seeds] for side in sides]
+    return Comparison(first=names[0], second=names[1], seeds=seeds, test=paired(*last))
+
+
+def _only_one(records: Sequence[Record]) -> str:
+    require_alike(records)
+    return records[0].experiment
+
+
+def require_alike(records: Sequence[Record]) -> None:
+    """Raise UsageError unless these are finished runs of one experiment, network, recipe and engine, one a seed."""
+    if not records:
+        raise UsageError("There is no finished run here; train one first.")
+    for what, of in (("experiment", "experiment"), ("network", "network"), ("recipe", "recipe"), ("engine", "engine")):
+        seeds: dict[str, list[int]] = {}
+        for record in records:
+            seeds.setdefault(str(sorted_values(getattr(record, of))), []).append(record.seed)
+        if len(seeds) > 1:
+            groups = " and ".join(", ".join(map(str, group)) for group in seeds.values())
+            named = f" ({' and '.join(seeds)})" if what in ("engine", "experiment") else ""
+            raise UsageError(
+                f"The runs of {records[0].experiment} are not alike: seeds {groups} have each another {what}{named};"
+                " train them all in one way."
+            )
+    if len({record.seed for record in records}) < len(records):
+        raise UsageError(f"There are two runs of one seed of {records[0].experiment}; keep one of them.")
+    if len({record.data["holdout"] for record in records}) > 1:
+        raise UsageError("Runs judged on held-out digits and runs judged on the test set cannot be mixed.")
+
+
+def sorted_values(value: Any) -> Any:
+    """A value whose text is the same whether it has just been made or was read back."""
+    if isinstance(value, dict):
+        return {name: sorted_values(value[name]) for name in sorted(value)}
+    return [sorted_values(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def runs_of(name: str, out: Path = Path("runs")) -> list[Record]:
+    """The finished runs that a name stands for, seed by seed.
+
+    It is a folder: one run's, or one that holds run folders or committed records; or an experiment's id: then its
+    committed records in the source tree that is the current folder, else its run folders in `out`, without those that
+    held digits out. UsageError where there is none.
+    """
+    if Path(name).is_dir():
+        found = [read_record(path) for path in _files(Path(name))]
+    else:
+        id = find(name).id
+        committed = sorted(Path("results", id).glob("seed*.json"))
+        found = [read_record(path) for path in committed or sorted(out.glob(f"{id}-seed*/record.json"))]
+        found = [record for record in found if not record.data["holdout"]]
+    found = sorted((record for record in found if record.finished), key=lambda record: record.seed)
+    if not found:
+        raise UsageError(f"There is no finished run of {name}, neither committed nor in {out}; train it with --seeds.")
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    own = folder / "record.json"
+    return [own] if own.exists() else [*sorted(folder.glob("seed*.json")), *sorted(folder.glob("*/record.json"))]

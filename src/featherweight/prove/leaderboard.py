@@ -1,0 +1,311 @@
+"""The records' pages and their table beside what others have published, as Markdown; computed from records alone."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from featherweight.errors import UsageError
+from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment, contenders
+from featherweight.experiments.findings import NOT_RUN, Found, parts
+from featherweight.experiments.record import Record, read_record, summarise
+from featherweight.experiments.statistics import mean_interval
+from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.prove import ladder_pages
+from featherweight.prove.compare import compare
+from featherweight.prove.ledger import Touch, read_ledger, settings, touches_of
+from featherweight.training.tta import TTA_SHIFTS
+
+NOT_PROVED = "not yet proven"
+ABSENT = "–"
+PROTOCOL = """
+A record is taken by `featherweight prove NAME`, and by nothing else. Network and recipe are chosen on 5,000 digits held
+out of the training set, and runs of exactly that network and recipe on those digits must be there before the test set
+is opened. Each attempt at the test set is written into [a ledger](../../results/touches.json) **before** it begins, so
+that one which is given up counts like one that is shown. Then seeds 0 to 9 are trained on all 60,000 digits, all on one
+engine, and where seconds count, one at a time; every one of them is in the figures, which are of the **last** epoch.
+All ten records are committed, whatever they say. The interval is Student's for the mean over seeds: it tells the luck
+of seeds, not that of the 10,000 test digits, which all seeds share and by which an accuracy of 99.5 % is uncertain by
+0.07 points. Two networks are compared by the paired test of `featherweight compare`. What is trained outside of `prove`
+is not counted: choose with `featherweight train --holdout 5000`, which does not open the test set.
+"""
+SEEDS_LEGEND = """
+    Means over seeds with their standard deviation and 95 % interval, of the last epoch on all 10,000 test digits;
+    *worst of last 5* is the lowest of the last five epochs of any seed. *Buffers* are numbers kept beside the
+    parameters, running statistics above all. *Seconds* are of training, first step to weights, on so many threads;
+    runs side by side share a machine. *Read in five places* is test-time augmentation: the digit as it is and moved by
+    one pixel to each side, the mean of the five answers counting; it is shown for what it is worth, and no bar is
+    cleared by it. *Touches* count how often the test set was looked at. Public figures are single
+    runs from logs that others have executed.
+"""
+
+HARD = (
+    "To know which images are hard, the kept network looks at all training images, forwards, as {looks} of the epochs"
+    " begin. Nothing is learned from a look; it counts as training time, not as an epoch ([more](../experiments.md))."
+)
+
+PICTURE = """
+    Every experiment with records, its 95 % interval over seeds, and the front: those that nothing both cheaper and
+    more accurate beats. Rings are what others have published.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor:
+    """What others have published, one run of it: percents, None where the log is not known to say."""
+
+    beside: str
+    """The record that it is held beside."""
+    what: str
+    parameters: int
+    epochs: int
+    """At most so many."""
+    last: float | None
+    mean_of_last: float | None
+    """Of the last five epochs."""
+    worst_of_last: float | None
+    """At least this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """An experiment with a bar, and all that is known of it."""
+
+    experiment: Experiment
+    anatomy: Anatomy
+    records: tuple[Record, ...]
+    held_out: tuple[Record, ...]
+    touches: int
+
+    @property
+    def standing(self) -> str:
+        """Whether its bar is cleared, in a word or two."""
+        assert self.experiment.bar is not None
+        if len(self.records) < self.experiment.bar.seeds:
+            return NOT_PROVED
+        return "**not cleared**" if self.experiment.bar.shortfalls(self.records) else "cleared"
+
+
+def anchors() -> list[Anchor]:
+    """What the records are held beside, from the package's data.
+
+    >>> [anchor.parameters for anchor in anchors()]
+    [7496, 6128, 19972]
+    """
+    return [Anchor(**line) for line in json.loads((LADDERS / RECORDS / "anchors.json").read_text(encoding="utf-8"))]
+
+
+def gather(found: Found, root: Path) -> list[Contender]:
+    """Every experiment that is to be a record, with its committed records and evidence in a source tree."""
+    ledger: list[Touch] = read_ledger(root / "results" / "touches.json")
+    gathered = []
+    for experiment in contenders():
+        records, folder = tuple(found.get(experiment.id, ())), root / "results" / "heldout" / experiment.id
+        gathered.append(
+            Contender(
+                experiment=experiment,
+                anatomy=dissect(experiment.build()),
+                records=records,
+                held_out=tuple(read_record(path) for path in sorted(folder.glob("seed*.json"))),
+                touches=touches_of(ledger, experiment.id, committed=bool(records)),
+            )
+        )
+    return gathered
+
+
+# ------------------------------------------------------------------------------------------- tables
+
+
+def _markdown(headings: Sequence[str], rows: Sequence[Sequence[Any]], words: int = 1) -> Iterator[str]:
+    """A table whose first columns, `words` of them, are words and the others figures."""
+    yield f"| {' | '.join(headings)} |"
+    yield "|" + "---|" * words + "--:|" * (len(headings) - words)
+    yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "seconds, threads", "last epoch %, mean ± sd",
+            "95 % interval", "worst of last 5 %", "within budget", "touches", "bar")  # fmt: skip
+
+
+def table(gathered: Sequence[Contender], link: str) -> str:
+    """A line a record, and below it what others have published of its kind; `link` is the path of its page."""
+    rows = []
+    for one in gathered:
+        rows.append(_record_row(one, link))
+        rows += _shifted_row(one)
+        rows += [_anchor_row(anchor) for anchor in anchors() if anchor.beside == one.experiment.id]
+    return "\n".join(_markdown(HEADINGS, rows))
+
+
+def _record_row(one: Contender, link: str) -> list[str]:
+    experiment, anatomy = one.experiment, one.anatomy
+    cells = [f"[`{experiment.id}`]({link.format(id=experiment.id)}) {experiment.title}", f"{anatomy.parameters:,}"]
+    cells += [f"{anatomy.buffers:,}", f"{anatomy.macs:,}", str(experiment.recipe.epochs)]
+    if not one.records:
+        return [*cells, ABSENT, NOT_PROVED, ABSENT, ABSENT, ABSENT, str(one.touches), ABSENT]
+    it = summarise(one.records)
+    mean = f"{it.mean:.3f} ± {it.standard_deviation:.3f}"
+    passed, worst = f"{it.passed} of {it.runs}", f"{_worst_of_last_five(one.records):.2f}"
+    return [*cells, _seconds(one.records), mean, _interval(it.per_seed), worst, passed, str(one.touches), one.standing]
+
+
+def _shifted_row(one: Contender) -> list[list[str]]:
+    """The same networks with test-time augmentation, where every record says how they do with it."""
+    shifted = {run.seed: run.shifted_accuracy for run in one.records if run.shifted_accuracy is not None}
+    if not shifted or len(shifted) < len(one.records):
+        return []
+    figures, anatomy = list(shifted.values()), one.anatomy
+    spread = f" ± {stdev(figures):.3f}" if len(figures) > 1 else ""
+    cells = [
+        f"the same, each digit read in {len(TTA_SHIFTS)} places",
+        f"{anatomy.parameters:,}",
+        f"{anatomy.buffers:,}",
+    ]
+    cells += [f"{len(TTA_SHIFTS) * anatomy.macs:,}", str(one.experiment.recipe.epochs), ABSENT]
+    return [[*cells, f"{fmean(figures):.3f}{spread}", _interval(shifted), ABSENT, ABSENT, ABSENT, "decides nothing"]]
+
+
+def _worst_of_last_five(records: Sequence[Record]) -> float:
+    """The lowest of the last five epochs of any seed, whatever a budget judges."""
+    return min(row.test_accuracy for record in records for row in record.rows[-5:])
+
+
+def _anchor_row(anchor: Anchor) -> list[str]:
+    last = ABSENT if anchor.last is None else f"{anchor.last:.2f}"
+    if anchor.mean_of_last is not None:
+        last += f" (last five {anchor.mean_of_last:.3f})"
+    worst = ABSENT if anchor.worst_of_last is None else f"{anchor.worst_of_last:.2f} or more"
+    name = f"*{anchor.what}*"
+    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, f"at most {anchor.epochs}", ABSENT, last, "one run"]
+    return [*cells, worst, ABSENT, ABSENT, ABSENT]
+
+
+def _interval(per_seed: dict[int, float]) -> str:
+    if len(per_seed) < 2:
+        return ABSENT
+    low, high = mean_interval(list(per_seed.values()))
+    return f"{low:.3f} to {high:.3f}"
+
+
+def _seconds(records: Sequence[Record]) -> str:
+    threads = sorted({int(record.environment["threads"]) for record in records})
+    return f"{fmean(record.train_seconds for record in records):.1f}, {' or '.join(map(str, threads))}"
+
+
+# ------------------------------------------------------------------------------------------- pages
+
+
+def overview(gathered: Sequence[Contender], picture: str) -> str:
+    """The page of all records; `picture` is the path of the fronts."""
+    lines = ["# Records", "", ladder_pages.NOTE, "", table(gathered, "{id}.md"), "", _line(SEEDS_LEGEND), ""]
+    alt = "Accuracy against parameters, multiply-adds and seconds of training, a dot an experiment, the front drawn"
+    lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
+    lines += ["## How a record is judged", "", _line(PROTOCOL)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _upper(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def page(one: Contender, found: Found) -> str:
+    """The page of one record."""
+    experiment, text = one.experiment, parts(one.experiment.text)
+    assert experiment.bar is not None
+    lines = [f"# {experiment.id}: {experiment.title}", "", ladder_pages.NOTE, ""]
+    for label in ("Target", "Why"):
+        lines += [f"**{label}.** {_upper(text[label])}", ""]
+    lines += [f"**Budget of each run.** {_upper(experiment.budget.sentence())}.", ""]
+    lines += [f"**Asked for.** {_upper(experiment.bar.sentence())}.", ""]
+    numbers: dict[str, int] = {}
+    sections: list[tuple[str, Callable[[], Iterator[str]]]] = [
+        ("Result", lambda: _result(one)),
+        ("On held-out digits", lambda: _held_out(one)),
+        ("Comparison", lambda: _comparison(one, found)),
+        ("Network", lambda: _network(one.anatomy)),
+        ("Recipe", lambda: _recipe(experiment)),
+        ("Analysis", lambda: ladder_pages.analysis(experiment, found, numbers)),
+        ("Rules", lambda: (f"{number}. {rule}" for rule, number in numbers.items())),
+        ("Take it again", lambda: iter(["```sh", f"featherweight prove {experiment.id}", "```"])),
+    ]
+    for heading, told in sections:
+        body = list(told())
+        if body:
+            lines += [f"## {heading}", "", *body, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _result(one: Contender) -> Iterator[str]:
+    assert one.experiment.bar is not None
+    if not one.records:
+        yield f"{NOT_PROVED.capitalize()}. Touches of the test set so far: {one.touches}."
+        return
+    it = summarise(one.records)
+    yield from _seeds(one.records)
+    yield ""
+    yield (
+        f"Mean {it.mean:.3f} %, standard deviation {it.standard_deviation:.3f}, 95 % interval of the mean"
+        f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Touches of the test set:"
+        f" {one.touches}."
+    )
+    yield ""
+    shortfalls = one.experiment.bar.shortfalls(one.records)
+    yield f"**Not cleared:** {'; '.join(shortfalls)}." if shortfalls else "**Cleared:** all that is asked for."
+
+
+def _seeds(records: Sequence[Record]) -> Iterator[str]:
+    rows = []
+    for record in records:
+        verdict = record.verdict
+        figures = [f"{value:.2f}" for value in (verdict.last, verdict.worst_of_last, record.rows[-1].train_accuracy)]
+        said = ("passed: " if verdict.passed else "failed: ") + verdict.reason
+        rows.append([record.seed, *figures, f"{record.train_seconds:.1f}", record.engine, said])
+    return _markdown(("seed", "last %", "worst judged %", "train %", "seconds", "engine", "verdict"), rows, words=0)
+
+
+def _held_out(one: Contender) -> Iterator[str]:
+    if not one.held_out:
+        yield f"{NOT_RUN.capitalize()}."
+        return
+    rows = [
+        (run.seed, f"{run.data['holdout']:,}", f"{run.verdict.last:.2f}", f"{run.verdict.worst_of_last:.2f}")
+        for run in one.held_out
+    ]
+    yield from _markdown(("seed", "digits held out", "last %", "worst judged %"), rows, words=0)
+    yield from ("", f"Mean of the last epochs {summarise(one.held_out).mean:.3f} %; the test set is not read.")
+
+
+def _comparison(one: Contender, found: Found) -> Iterator[str]:
+    theirs = found.get(one.experiment.parent or "", ())
+    if one.records and theirs:
+        try:
+            yield compare(one.records, theirs).sentence()
+        except UsageError as problem:
+            yield str(problem)
+
+
+def _network(anatomy: Anatomy) -> Iterator[str]:
+    rows = [
+        (f"`{row.name}`", row.kind, " x ".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", row.field)
+        for row in anatomy.rows
+    ]
+    yield from _markdown(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
+    yield ""
+    yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs a digit, {anatomy.buffers:,} numbers in buffers."
+
+
+def _recipe(experiment: Experiment) -> Iterator[str]:
+    """What it sets; the rest is as a `Recipe` is by default."""
+    recipe = experiment.recipe
+    told = {"epochs": recipe.epochs, "batch": recipe.batch, "lr": recipe.lr} | settings(recipe)
+    for name, value in told.items():
+        yield f"* `{name}` {json.dumps(value) if isinstance(value, dict | list | tuple) else value}"
+    if recipe.hard:
+        looks = max(0, recipe.epochs - recipe.plain_epochs - 1)
+        yield from ("", HARD.format(looks=looks))

@@ -1,0 +1,96 @@
+"""The ledger of touches: how often the training of an experiment has been scored on the test set.
+
+A line is written **before** the test set is read, so that an attempt that is given up counts like one that is shown.
+The same network, recipe and seeds are one attempt, however often it was stopped and taken up; begun again from
+nothing, they are another.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from featherweight.errors import FileError
+from featherweight.experiments.recipe import Recipe
+from featherweight.files import locked, write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touch:
+    """One attempt at the test set."""
+
+    experiment: str
+    network: str
+    """Fingerprint of its layers and their settings."""
+    recipe: str
+    """Digest of its recipe."""
+    seeds: tuple[int, ...]
+    commit: str | None
+    """Of the source that trained it, `+` where that had been changed."""
+    date: str
+    """Of its beginning: year-month-day."""
+    note: str = ""
+    """How it is known, where it was counted from a log after the event."""
+
+    def same_attempt(self, other: "Touch") -> bool:
+        """Whether the other is this one, taken up again."""
+        mine, its = ((one.experiment, one.network, one.recipe, set(one.seeds)) for one in (self, other))
+        return mine == its
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """A digest of what a recipe sets: of fields at their defaults, those that later versions add included, nothing.
+
+    >>> recipe_digest(Recipe()) == recipe_digest(Recipe(lr=0.1)) != recipe_digest(Recipe(lr=0.2))
+    True
+    """
+    text = json.dumps(settings(recipe), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """The fields of a recipe that are not at their defaults, those of its augmentation called `augment.NAME`.
+
+    >>> from featherweight.experiments.recipe import Augment
+    >>> settings(Recipe(epochs=5, augment=Augment(shear=0.1)))
+    {'epochs': 5, 'augment.shear': 0.1}
+    """
+    flat = [_flat(one.to_json()) for one in (recipe, Recipe())]
+    return {name: value for name, value in flat[0].items() if value != flat[1].get(name)}
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in values.items() if name != "augment"}
+    return rest | {f"augment.{name}": value for name, value in values["augment"].items()}
+
+
+def read_ledger(path: Path) -> list[Touch]:
+    """All touches, oldest first; none where there is no ledger yet. FileError when it is something else."""
+    if not path.exists():
+        return []
+    try:
+        lines = json.loads(path.read_text(encoding="utf-8"))
+        return [Touch(**line | {"seeds": tuple(line["seeds"])}) for line in lines]
+    except (OSError, ValueError, TypeError, KeyError) as problem:
+        raise FileError(f"{path} cannot be read as a ledger of touches ({problem!r}); restore it.") from problem
+
+
+def note_touch(path: Path, touch: Touch, *, begun: bool) -> bool:
+    """Write the touch down, unless it takes up an attempt that is already there; whether it is a new one.
+
+    `begun` says that something of it was found, finished or stopped; without that, there is nothing to take up.
+    """
+    with locked(path.with_name(f".{path.name}.lock")):
+        touches = read_ledger(path)
+        if begun and any(touch.same_attempt(one) for one in touches):
+            return False
+        lines = ",\n".join(" " + json.dumps(asdict(one), ensure_ascii=False) for one in [*touches, touch])
+        write_text(path, f"[\n{lines}\n]\n")
+        return True
+
+
+def touches_of(touches: Sequence[Touch], experiment: str, committed: bool) -> int:
+    """How often it has touched the test set: its lines, and at least once where it has committed records."""
+    return max(sum(touch.experiment == experiment for touch in touches), int(committed))

@@ -1,0 +1,246 @@
+"""From committed records to every place that quotes one: docstrings, the index that `list` reads, README and pages.
+
+Nothing that a record knows is ever typed. `write` brings all places up to date in a source tree, and a test compares.
+"""
+
+import hashlib
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from featherweight.errors import UsageError
+from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
+from featherweight.experiments.findings import Found, findings
+from featherweight.experiments.record import Record, read_record, summarise, write_record
+from featherweight.experiments.statistics import mean_interval
+from featherweight.explain.figures import plots
+from featherweight.explain.figures.fronts import Point, fronts
+from featherweight.explain.figures.style import svg
+from featherweight.files import write_text
+from featherweight.networks.anatomy import dissect
+from featherweight.prove import ladder_pages, leaderboard
+from featherweight.prove.export_tables import with_figures
+
+_TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
+
+
+LADDERS = Path("src", "featherweight", "experiments", "ladders")
+
+
+def in_source_tree() -> bool:
+    """Whether the current folder is a checkout, which records are committed to."""
+    return LADDERS.is_dir()
+
+
+def source_tree() -> Path:
+    """The checkout in the current folder; UsageError when there is none to write into."""
+    here = Path.cwd()
+    if not in_source_tree():
+        raise UsageError(f"{here} is no source tree of featherweight; --write works in the root of a checkout.")
+    return here
+
+
+def records_of(id: str, root: Path) -> list[Record]:
+    """The committed records of an experiment, seed by seed."""
+    files = sorted((root / "results" / id).glob("seed*.json"), key=lambda path: int(path.stem.removeprefix("seed")))
+    return [read_record(file) for file in files]
+
+
+def keep_record(record: Record, root: Path) -> None:
+    """Put a finished run's record among the committed ones, in place of an older one of that seed."""
+    folder = root / "results" / record.experiment
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(record, folder / f"seed{record.seed}.json")
+
+
+def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
+    """What a rung's docstring says under Result.
+
+    All of it about the last epoch over all seeds; the best epoch stands beside it for comparison alone.
+    """
+    summary = summarise(records)
+    held, runs = records[0].budget["held"], f"{summary.runs} seeds" if summary.runs > 1 else "1 seed"
+    clean = [record.clean_train_accuracy for record in records if record.clean_train_accuracy is not None]
+    best = sum(record.verdict.best for record in records) / len(records)
+    claimed = f", where {rung.claimed:.2f} is claimed" if rung.claimed is not None else ""
+    return (
+        f"{summary.mean:.2f} % of the test set at the last epoch, on average over {runs} (standard deviation"
+        f" {summary.standard_deviation:.2f}, worst {summary.worst:.2f}). Worst of any last {held} epochs"
+        f" {summary.worst_of_last:.2f}; {summary.passed} of {summary.runs} within budget. Training images as they are:"
+        f" {sum(clean) / len(clean):.2f} %. Best epoch, which decides nothing: {best:.2f} on average{claimed}."
+    )
+
+
+def analysis_sentences(rung: Experiment, found: Found) -> str:
+    """What a rung's docstring says under Analysis: its sentences, each with what the records say of it."""
+    told = findings(rung, found)
+    if not found.get(rung.id):
+        return " ".join(claim.says for claim, _, _ in told)
+    return " ".join(f"{claim.says.removesuffix('.')} ({outcome})." for claim, outcome, _ in told)
+
+
+def with_part(source: str, label: str, sentences: str) -> str:
+    """The rung's file with this paragraph of its docstring replaced; a new one comes last, a Result before an Analysis.
+
+    >>> print(with_part('\"\"\"Title.\\n\\nTarget: t\\nWhy: w\\n\\nAnalysis: a\\n\"\"\"\\n', "Result", "99 %."))
+    \"\"\"Title.
+    <BLANKLINE>
+    Target: t
+    Why: w
+    <BLANKLINE>
+    Result: 99 %.
+    <BLANKLINE>
+    Analysis: a
+    \"\"\"
+    <BLANKLINE>
+    """
+    docstring, end, rest = source.partition('\n"""\n')
+    if not end:
+        raise UsageError("A rung's file begins with a docstring of several lines, in which its results are written.")
+    kept = [part for part in docstring.split("\n\n") if not part.startswith(f"{label}: ")]
+    later = [part for part in kept if part.startswith("Analysis: ")]
+    at = kept.index(later[0]) if later else len(kept)
+    kept.insert(at, textwrap.fill(f"{label}: {sentences}", 120, break_long_words=False, break_on_hyphens=False))
+    return "\n\n".join(kept) + end + rest
+
+
+def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]:
+    """One line of `featherweight list`."""
+    summary = summarise(records) if records else None
+    standing = ladder_pages.standing(records, ladder_pages.rule_of(experiment)) if records else None
+    return {
+        "id": experiment.id,
+        "title": experiment.title,
+        "parameters": dissect(experiment.build()).parameters,
+        "epochs": experiment.recipe.epochs,
+        "claimed": experiment.claimed,
+        "measured": round(summary.mean, 4) if summary else None,
+        "passed": summary.passed == summary.runs if summary else None,
+        "rule": standing.ruled == standing.runs if standing else None,
+        "seeds": summary.runs if summary else 0,
+        **({"judged_by": experiment.rule.sentence()} if experiment.rule else {}),
+    }
+
+
+def with_table(readme: str, table: str) -> str:
+    """The README with the table between its two marks replaced."""
+    begin, end = _TABLE.format(edge="begin"), _TABLE.format(edge="end")
+    if begin not in readme or end not in readme:
+        raise UsageError(f"README.md lacks the marks around its table of results: {begin} and {end}")
+    before, after = readme.split(begin)[0], readme.split(end)[1]
+    return f"{before}{begin}\n{table}\n{end}{after}"
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """Every text that quotes a record, as it should read."""
+    sources = root / LADDERS
+    found = {id: records_of(id, root) for id in ids()}
+    texts: dict[Path, str] = {}
+    for rung in map(find, ids()):
+        path = sources / ladder_of(rung.id) / f"{rung.id}.py"
+        texts[path] = path.read_text(encoding="utf-8")
+        if found[rung.id]:
+            texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
+        if rung.claims:
+            texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
+    entries = [index_entry(rung, found[rung.id]) for rung in map(find, ids())]
+    texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
+    readme = root / "README.md"
+    gathered = leaderboard.gather(found, root)
+    table = leaderboard.table(gathered, "docs/records/{id}.md")
+    texts[readme] = with_table(readme.read_text(encoding="utf-8"), table)
+    texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg")
+    for one in gathered:
+        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = leaderboard.page(one, found)
+    for letter in letters():
+        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(letter, found, f"{letter}.svg")
+    exports = root / "docs" / "export.md"
+    texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
+    texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
+    return texts
+
+
+def pictures(root: Path) -> dict[Path, list[Record]]:
+    """Every picture drawn from records, with those; of ladders without one there is none."""
+    records = {letter: [run for rung in rungs(letter) for run in records_of(rung.id, root)] for letter in letters()}
+    ladders = {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
+    flagship = records_of("f3", root)
+    return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
+
+
+def draw(path: Path, records: Sequence[Record]) -> bool:
+    """Draw one experiment's or a ladder's curves, unless the picture there is of these figures; whether it was drawn.
+
+    The bytes of a picture depend on matplotlib's release, what it shows only on the records.
+    """
+    about = plots.digest(records)
+    if path.exists() and about in path.read_text(encoding="utf-8"):
+        return False
+    alone = len({record.experiment for record in records}) == 1
+    write_text(path, plots.svg((plots.accuracy_curves if alone else plots.ladder_curves)(records), about))
+    return True
+
+
+def points(root: Path) -> list[Point]:
+    """Of every experiment with committed records: its mean, the interval, and what it costs."""
+    found = []
+    for id in ids():
+        if records := records_of(id, root):
+            last = [record.verdict.last for record in records]
+            low, high = mean_interval(last) if len(last) > 1 else (None, None)
+            anatomy = dissect(find(id).build())
+            seconds = fmean(record.train_seconds for record in records)
+            found.append(
+                Point(name=id, accuracy=fmean(last), low=low, high=high, parameters=anatomy.parameters,
+                      macs=anatomy.macs, seconds=seconds or None)
+            )  # fmt: skip
+    return found
+
+
+def fronts_digest(root: Path) -> str:
+    """Of what the picture of the fronts is drawn from; written into it."""
+    drawn_from = [[asdict(point) for point in points(root)], [asdict(anchor) for anchor in leaderboard.anchors()]]
+    return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
+
+
+def draw_fronts(path: Path, root: Path) -> bool:
+    """Draw accuracy against its costs, unless the picture there is of these figures; whether it was drawn."""
+    about = fronts_digest(root)
+    if path.exists() and about in path.read_text(encoding="utf-8"):
+        return False
+    rings = [
+        Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
+        for anchor in leaderboard.anchors()
+        if anchor.last is not None
+    ]
+    text = svg(fronts(points(root), rings, [experiment.id for experiment in contenders()]))
+    write_text(path, text.replace("</svg>", f"<!-- {about} -->\n</svg>"))
+    return True
+
+
+def write(root: Path) -> list[Path]:
+    """Bring every quoting file up to date; the ones that changed."""
+    for folder in ("ladders", "records"):
+        (root / "docs" / folder).mkdir(parents=True, exist_ok=True)
+    changed = []
+    for path, text in generated(root).items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
+            changed.append(path)
+    changed += [path for path, records in pictures(root).items() if draw(path, records)]
+    picture = root / "docs" / "records" / "fronts.svg"
+    return changed + ([picture] if draw_fronts(picture, root) else [])
+
+
+def write_page(letter: str, found: Found, out: Path) -> Path:
+    """Write a ladder's page and its curves into a folder; the page."""
+    page = out / f"{letter}.md"
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(page, ladder_pages.ladder_page(letter, found, f"{letter}.svg"))
+    if records := [record for rung in rungs(letter) for record in found.get(rung.id, ())]:
+        draw(out / f"{letter}.svg", records)
+    return page

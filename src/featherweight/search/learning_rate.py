@@ -1,0 +1,286 @@
+"""The learning-rate range test: one short sweep from a rate that does nothing to one that destroys.
+
+After Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), with three differences: the rate rises
+exponentially, the loss is that of the training batches as the recipe trains on them, and the sweep ends where it
+diverges. It is run on a copy: network, gradients and optimiser are not touched, and every generator of random numbers
+is put back, whatever happens on the way.
+"""
+
+import copy
+import math
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from featherweight import engine as engines
+from featherweight.data import Data
+from featherweight.data.augment import augment, normalise
+from featherweight.errors import UsageError
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
+from featherweight.explain.figures.style import SERIES, TARGET, TEST, TRAIN, drawn, legend_above, plot, png, svg
+from featherweight.files import write_bytes
+from featherweight.training.loop import draw_seed, initial_state
+from featherweight.training.runs.run import prepare
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOWEST, HIGHEST = 1e-5, 10.0
+"""Of the sweep: six decades, which hold what SGD and Adam are given for small networks, with room on both sides."""
+FEWEST = 50
+"""Steps below which the curve says nothing."""
+WINDOW = 0.04
+"""The share of the sweep that smoothing looks back, and that slopes are measured over on each side: a quarter of a
+decade, whatever the number of steps; at least five steps, for what batches differ by."""
+DIVERGED = 0.25
+"""The loss has diverged where its smoothed value is above its lowest by this share of where it began: of its smoothed
+value after the first window."""
+RULE = (
+    "the middle, on a logarithmic scale, between the rate at which the smoothed loss falls fastest"
+    " and a tenth of the rate at which it diverges"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One step of the sweep."""
+
+    rate: float
+    loss: float
+    """Mean over the step's batch, before the step was taken, in nats."""
+    smoothed: float
+    """The exponential moving average of the losses so far, its start corrected for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What a range test found."""
+
+    points: tuple[Point, ...]
+    """In order of rising rates; the last one before divergence or at the highest rate."""
+    fastest: float | None
+    """The rate at which the smoothed loss falls fastest by decade of the rate; None where it never falls."""
+    diverged: float | None
+    """The rate at which the loss diverged; None where it did not up to the highest."""
+
+    @property
+    def upper(self) -> float:
+        """A tenth of the rate of divergence, or of the highest rate that was tried without."""
+        return (self.diverged or self.points[-1].rate) / 10
+
+    @property
+    def suggestion(self) -> float | None:
+        """The peak rate that `RULE` gives, to two digits; None where the loss never falls."""
+        return None if self.fastest is None else float(f"{math.sqrt(self.fastest * self.upper):.2g}")
+
+    def sentence(self) -> str:
+        """The suggestion with the figures and the rule that it follows from."""
+        if self.fastest is None:
+            return "The loss never falls in this sweep, so it suggests no rate; try more steps, or look at the network."
+        end = "diverges at" if self.diverged else "has not diverged at the highest rate tried,"
+        return (
+            f"Suggested peak rate: {self.suggestion:.2g}. The smoothed loss falls fastest at {self.fastest:.2g}"
+            f" and {end} {self.diverged or self.points[-1].rate:.2g}; the suggestion is {RULE}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "suggestion": self.suggestion,
+            "rule": RULE,
+            "fastest": self.fastest,
+            "diverged": self.diverged,
+            "rows": [asdict(point) for point in self.points],
+        }
+
+
+def find_lr(
+    network: nn.Module,
+    recipe: Recipe,
+    data: Data,
+    *,
+    seed: int = 0,
+    engine: str = "auto",
+    threads: int = 1,
+    steps: int = 400,
+) -> Sweep:
+    """A sweep of so many steps from `LOWEST` to `HIGHEST`, from the network's weights as they are.
+
+    Trains a copy as `recipe` says, at the sweep's rates in place of the schedule's, on the training images of `data`
+    ([N C H W], the network's device is used). The network given, its gradients and mode, and the states of the random
+    generators of Python, NumPy and PyTorch are bit for bit as before afterwards, also when the sweep is interrupted.
+    Raises UsageError for fewer than 50 steps, or an engine that cannot execute the network.
+    """
+    if steps < FEWEST:
+        raise UsageError(f"A sweep takes {FEWEST} steps or more; given {steps}.")
+    rates = [LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)) for step in range(steps)]
+    window = max(5, round(WINDOW * steps))
+    keep = 1 - 1 / window
+    points: list[Point] = []
+    diverged, average, lowest, begun = None, 0.0, math.inf, math.inf
+    with _generators_kept():
+        losses = _losses(copy.deepcopy(network), recipe, data, seed, engine, threads, rates)
+        for step, (rate, loss) in enumerate(zip(rates, losses, strict=True), start=1):
+            average = keep * average + (1 - keep) * loss
+            smoothed = average / (1 - keep**step)
+            if not math.isfinite(smoothed) or smoothed > lowest + DIVERGED * begun:
+                diverged = rate
+                break
+            points.append(Point(rate=rate, loss=loss, smoothed=smoothed))
+            lowest = min(lowest, smoothed)
+            if step == window:
+                begun = lowest = smoothed
+    return Sweep(points=tuple(points), fastest=_fastest(points, window), diverged=diverged)
+
+
+def sweep_of(
+    experiment: Experiment, data: Data, *, seed: int, device: str, engine: str, steps: int
+) -> tuple[Sweep, list[str]]:
+    """A sweep from the first weights that a run of this seed has, and what is said before it."""
+    run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=1)
+    recipe = experiment.recipe
+    sweep = find_lr(run.state.network, recipe, run.data, seed=seed, engine=run.engine.name, steps=steps)
+    what = (
+        f"{experiment.id}: {steps} steps of {recipe.batch} images of {data.name},"
+        f" rates from {LOWEST:g} to {HIGHEST:g}, {run.engine.name} engine"
+    )
+    return sweep, [line for line in (data.note, run.engine.note, what) if line]
+
+
+def _losses(
+    network: nn.Module, recipe: Recipe, data: Data, seed: int, engine: str, threads: int, rates: list[float]
+) -> Iterator[float]:
+    """The loss of each step of training at these rates; the network is trained in place."""
+    device = next(network.parameters()).device
+    state = initial_state(network, recipe, device, len(data.train))
+    _, channels, height, width = data.train.images.shape
+    bound = engines.build(
+        engine,
+        network,
+        loss=recipe.loss,
+        label_smoothing=recipe.label_smoothing,
+        shape=(channels, height, width),
+        batch=recipe.batch,
+        device=device,
+        threads=threads,
+    )
+    train = data.train.to(device)
+    draws = torch.Generator(device=device)
+    for step, (rate, chosen) in enumerate(zip(rates, _batches(len(train), recipe.batch, seed), strict=False)):
+        chosen = chosen.to(device)
+        place = draw_seed(seed, "find-lr step", step=step)
+        draws.manual_seed(place)
+        inputs = (
+            augment(train.images, recipe.augment, draws, mean=data.mean, std=data.std, chosen=chosen,
+                    sampler=bound.sampler)
+            if recipe.augment
+            else normalise(train.images[chosen], data.mean, data.std)
+        )  # fmt: skip
+        state.optimizer.zero_grad(set_to_none=False)
+        loss, _ = bound.step(inputs, train.labels[chosen], place)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.optimizer.step()
+        yield loss.item()
+
+
+def _batches(images: int, batch: int, seed: int) -> Iterator[Tensor]:
+    """Positions [batch] of the images of each step, without end; a short last batch of a pass is left out."""
+    for epoch in count():
+        order = torch.randperm(images, generator=torch.Generator().manual_seed(draw_seed(seed, "find-lr order", epoch)))
+        for start in range(0, max(1, images - batch + 1), batch):
+            yield order[start : start + batch]
+
+
+def _fastest(points: list[Point], reach: int) -> float | None:
+    """The rate, up to that of the lowest smoothed loss, about which it falls most over `reach` steps on each side.
+
+    >>> losses = [2.3, 2.3, 2.2, 1.0, 0.95, 0.9]
+    >>> points = [Point(rate=10.0**n, loss=loss, smoothed=loss) for n, loss in enumerate(losses)]
+    >>> _fastest(points, 1)
+    100.0
+    """
+    smoothed = [point.smoothed for point in points]
+    last = min(smoothed.index(min(smoothed)) + 1, len(points) - reach) if points else 0
+    slopes = [(smoothed[at + reach] - smoothed[at - reach], at) for at in range(reach, last)]
+    fall, at = min(slopes, default=(0.0, 0))
+    return points[at].rate if fall < 0 else None
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Puts back, at the end, the state of every global generator of random numbers, and PyTorch's number of threads."""
+    python, numpy, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
+    cpu = torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+        torch.set_num_threads(threads)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+
+
+def table(sweep: Sweep, lines: int = 20) -> str:
+    """At most so many of the sweep's steps, evenly chosen with the first and the last, as text.
+
+    >>> print(table(Sweep(points=(Point(rate=0.001, loss=2.3, smoothed=2.31),), fastest=None, diverged=None)))
+          rate     loss  smoothed
+         0.001   2.3000    2.3100
+    """
+    chosen = sorted({round(at * (len(sweep.points) - 1) / max(1, lines - 1)) for at in range(lines)})
+    rows = (sweep.points[at] for at in chosen)
+    body = [f"{point.rate:10.3g} {point.loss:8.4f} {point.smoothed:9.4f}" for point in rows]
+    return "\n".join([f"{'rate':>10} {'loss':>8} {'smoothed':>9}", *body])
+
+
+@drawn
+def rate_curve(sweep: Sweep, recipe_lr: float | None = None) -> "Figure":
+    """The losses by rate, their smoothed course, and the rates that the rule goes by, from a loss of zero up.
+
+    `recipe_lr` is marked beside them.
+    """
+    figure, axes = plot(3.4)
+    rates = [point.rate for point in sweep.points]
+    axes.plot(rates, [point.loss for point in sweep.points], ".", color="#b9bec5", markersize=2.5)
+    axes.plot(rates, [point.smoothed for point in sweep.points], color=TEST, linewidth=1.6, label="smoothed loss")
+    marks = [(sweep.fastest, "falls fastest", TRAIN, ":"), (sweep.suggestion, "suggested", TARGET, "-"),
+             (recipe_lr, "the recipe's", SERIES[2], "--"), (sweep.diverged, "diverges", TRAIN, "-.")]  # fmt: skip
+    for rate, name, colour, line in marks:
+        if rate is not None:
+            axes.axvline(rate, color=colour, linestyle=line, linewidth=1.3, zorder=1, label=f"{name}: {rate:.2g}")
+    axes.set_xscale("log", subs=())
+    axes.set(xticks=[1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10], xlabel="learning rate", ylabel="training loss")
+    axes.set(ylim=(0, 1.25 * max(point.smoothed for point in sweep.points)))
+    axes.xaxis.set_major_formatter(lambda rate, place: np.format_float_positional(rate, trim="-"))
+    legend_above(axes, columns=2)
+    return figure
+
+
+def require_picture(path: Path) -> None:
+    """Raise UsageError unless a figure can be written there: the name ends in .svg or .png, the folder exists."""
+    if path.suffix.lower() not in (".svg", ".png"):
+        raise UsageError(f"A curve is drawn as .svg or .png; given {path.name}.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent} to draw {path.name} into; make it, or name another.")
+
+
+def draw(figure: "Figure", path: Path) -> None:
+    """Write the figure as its file's name says, .svg or .png."""
+    require_picture(path)
+    write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

@@ -1,0 +1,1 @@
+"""Networks that leave the notebook: exports to ONNX, C and a page, and reading pictures."""

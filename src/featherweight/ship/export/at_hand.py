@@ -1,0 +1,49 @@
+"""The pictures that an export is calibrated and proved with: those of the run, if they are on this machine."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from featherweight import data as datasets
+from featherweight.data import Data, store
+from featherweight.data.sets import SETS
+from featherweight.errors import DataError, UsageError
+from featherweight.experiments.record import Record
+
+
+def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
+    """The run's data; the digits embedded in the package where it is not on this machine and they fit.
+
+    `note` says what stands in for what. Raises UsageError where nothing fits.
+    """
+    about = record.data
+    name = about["source"]
+    try:
+        if name not in SETS or _is_here(name, directory):
+            return datasets.load(name, directory=directory, holdout=about["holdout"], seed=about["seed"])
+        missing = f"{name} is not on this machine"
+    except (DataError, UsageError) as problem:
+        missing = str(problem).rstrip(".")
+    embedded = datasets.load("digits")
+    same = list(embedded.train.images.shape[1:]) == list(about["shape"]) and list(embedded.classes) == about["classes"]
+    if not same:
+        raise UsageError(
+            f"An export is checked on pictures of the kind it was trained on, and there are none: {missing}; put the"
+            " data where it was, or name its folder with --data-dir."
+        )
+    return replace(embedded, note=f"{missing}; the digits embedded in the package stand in for it.")
+
+
+def _is_here(name: str, directory: Path | None) -> bool:
+    known = SETS[name]
+    files = [*known.train, *known.test]
+    return any(store.find(root, known, files) for root in store.places(directory))
+
+
+def calibration_of(data: Data, count: int = 1000) -> tuple[Tensor, str]:
+    """Training pictures, evenly spread and at most so many, uint8 [N C H W]; and what they are called."""
+    total = len(data.train)
+    chosen = torch.arange(0, total, max(1, total // count))[:count]
+    return data.train.images[chosen], f"{len(chosen):,} of the {total:,} training images of {data.name}"

@@ -1,0 +1,113 @@
+"""The C program of a network in integers: a header, a source, an example program and an Arduino sketch."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from featherweight.ship.export.fixed_point import FixedPoint, Stage
+from featherweight.ship.export.memory import Memory, planned, report
+from featherweight.ship.export.source import Source
+from featherweight.ship.export.templates import rendered
+
+_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "SUM"}
+
+
+def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:
+    """The texts by their paths in the network's folder; the same network gives the same texts.
+
+    `calibration` says of which pictures the ranges of activations were taken.
+    """
+    memory = planned(network)
+    values = _values(source, network, memory, calibration)
+    return {
+        f"{source.name}.h": rendered("network.h.j2", values),
+        f"{source.name}.c": rendered("network.c.j2", values),
+        f"{source.name}.ino": rendered("sketch.ino.j2", values),
+        # The Arduino IDE compiles every C file beside the sketch, but none in folders of other names than src.
+        "example/main.c": rendered("main.c.j2", values),
+    }
+
+
+def _values(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> dict[str, Any]:
+    """What the templates refer to."""
+    channels, height, width = network.sizes[0]
+    weights = [kernel.weights.transpose(0, 2, 3, 1).ravel() for kernel in network.stages]
+    return {
+        "name": source.name,
+        "NAME": source.name.upper(),
+        "sentence": source.sentence(),
+        "version": source.version,
+        "calibration": calibration,
+        "report": report(network, memory),
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "classes": [_in_comment(name) for name in source.classes],
+        "quoted": [_quoted(name) for name in source.classes],
+        "digits": source.shape == (1, 28, 28) and len(source.classes) == 10,
+        "score_bits": network.score_bits,
+        "arena": memory.arena,
+        "tallest": max(stage.step.kernel[0] for stage in network.stages),
+        "kinds": {stage.step.kind for stage in network.stages},
+        "weights": _numbers(np.concatenate(weights)),
+        "biases": _numbers(np.concatenate([stage.bias for stage in network.stages])),
+        "multipliers": _numbers(np.concatenate([stage.multipliers for stage in network.stages])),
+        "tensors": _tensors(network, memory),
+        "stages": _stages(network),
+    }
+
+
+def _numbers(values: Iterable[int]) -> str:
+    """Rows of numbers of at most 110 characters; a lone 0 for none, since C has no empty arrays.
+
+    >>> _numbers([1, -2])
+    '    1, -2'
+    """
+    text = ", ".join(str(int(value)) for value in values) or "0"
+    return textwrap.fill(text, 110, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _quoted(name: str) -> str:
+    """A class's name as a string of C, its bytes beyond ASCII as octal.
+
+    >>> print(_quoted('a"b'), _quoted("é"))
+    "a\\"b" "\\303\\251"
+    """
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in name.encode())
+    return json.dumps(name) if name.isascii() and name.isprintable() and "?" not in name else f'"{"".join(plain)}"'
+
+
+def _in_comment(name: str) -> str:
+    """A class's name where it cannot end a comment or a line."""
+    return json.dumps(name)[1:-1].replace("*/", "* /").replace("/*", "/ *")
+
+
+def _tensors(network: FixedPoint, memory: Memory) -> list[Sequence[int]]:
+    """Fields of C's `tensor`, in its order."""
+    rows = zip(memory.places, network.sizes, memory.rings, strict=True)
+    return [(place, channels, height, width, ring) for place, (channels, height, width), ring in rows]
+
+
+def _stages(network: FixedPoint) -> list[Sequence[Any]]:
+    """Fields of C's `layer`, in its order."""
+    found: list[Sequence[Any]] = []
+    weights = scaling = multipliers = 0
+    for stage, size in zip(network.stages, network.sizes[:-1], strict=True):
+        found.append((weights, scaling, multipliers, *_shape(stage, size[0])))
+        weights += stage.weights.size
+        scaling += stage.bias.size
+        multipliers += stage.multipliers.size
+    return found
+
+
+def _shape(stage: Stage, channels: int) -> Sequence[Any]:
+    """From `groups` on."""
+    step = stage.step
+    rows, columns = step.kernel
+    top, left, *_ = step.pad
+    outputs, inputs = len(stage.weights) // step.groups, channels // step.groups
+    return (step.groups, outputs, inputs, step.other, _KINDS[step.kind], rows, columns, *step.stride, top, left,
+            stage.pad_value, stage.before, stage.after)  # fmt: skip

@@ -1,0 +1,42 @@
+"""The steps of a lowered network carried out in PyTorch: what exported forms are calibrated and checked by."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from featherweight.ship.export.lowering import Lowered, Step
+
+
+def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
+    """Every tensor of the network, [N C H W] each: the normalised pictures first, the scores last."""
+    found = [pictures]
+    for step in lowered.steps:
+        found.append(carry_out(step, found[-1], found))
+    return found
+
+
+def scores(lowered: Lowered, pictures: Tensor) -> Tensor:
+    """[N C H W] normalised -> [N classes], whose softmax are the probabilities."""
+    kept: list[Tensor] = [pictures]
+    held = {step.other for step in lowered.steps if step.kind == "add"}
+    for step in lowered.steps:
+        kept.append(carry_out(step, kept[-1], kept))
+        if len(kept) - 2 not in held:
+            kept[-2] = kept[-2][:0]  # 10,000 digits at once would fill memory
+    return kept[-1].flatten(1)
+
+
+def carry_out(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
+    """What one step makes of [N C H W]; `before` are the tensors so far, which a sum looks its second one up in."""
+    top, left, bottom, right = step.pad
+    sides = (left, right, top, bottom)
+    if step.kind == "convolution":
+        assert step.weight is not None
+        return F.conv2d(F.pad(images, sides), step.weight, step.bias, step.stride, groups=step.groups)
+    if step.kind == "relu":
+        return torch.relu(images)
+    if step.kind == "max":
+        return F.max_pool2d(F.pad(images, sides, value=-torch.inf), step.kernel, step.stride)
+    if step.kind == "average":
+        return F.avg_pool2d(F.pad(images, sides), step.kernel, step.stride)
+    return images + before[step.other]

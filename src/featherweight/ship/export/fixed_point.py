@@ -1,0 +1,229 @@
+"""A lowered network in 8-bit integers: what the C program computes, as tables, with the places of its rows in memory.
+
+After Jacob et al. (2018): a number is scale * (q - zero), with q from 0 to 255 for activations and from -127 to 127 for
+weights, whose scale each output channel has for itself. Where we differ, it is so that 32 bits and no division do:
+
+* Every sum is made non-negative before it is brought to the next scale: `zero` and all rounding are part of the bias.
+  A sum below 0 becomes 0, which is ReLU where zero is 0, and saturation elsewhere.
+* A sum s becomes min(((s >> before) * multiplier) >> after, top): both shifts cut off, the multiplier has 16 bits, the
+  product fits 32 bits unsigned whatever the picture (`before` is chosen from the largest sum that can occur).
+* The scores are the last stage's, with a top of 65535 and a zero of 32768, in units of 2^-bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featherweight.errors import UsageError
+from featherweight.ship.export.execute import carry_out
+from featherweight.ship.export.lowering import Lowered, Size, Step
+
+Integers = NDArray[np.int64]
+
+TOP, WIDE_TOP, WIDE_ZERO = 255, 65535, 32768
+_FRACTIONS = np.linspace(0.3, 1.0, 36)
+"""Of the largest activation seen: where a scale may end. The one with the least squared error is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What the integers of a tensor stand for: number = step * (q - zero)."""
+
+    step: float
+    zero: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One operation on integers. Stage i makes tensor i + 1 of tensor i, as in `Lowered`."""
+
+    step: Step
+    """Kind, kernel, stride, padding, groups, and for a sum the second tensor."""
+    pad_value: int
+    """What stands for zero beyond the edge: the zero of the tensor that is read."""
+    top: int
+    """The largest result: 255, or 65535 for the scores."""
+    weights: Integers
+    """[outputs, inputs / groups, rows, columns], -127 to 127; empty unless a convolution."""
+    bias: Integers
+    """32 bits signed: one for each output channel of a convolution, one alone for an average or a sum."""
+    multipliers: Integers
+    """16 bits unsigned, as many as biases; a sum has two, for its first and second tensor."""
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedPoint:
+    """A network in integers."""
+
+    stages: tuple[Stage, ...]
+    sizes: tuple[Size, ...]
+    score_bits: int
+    """A score s stands for s / 2^score_bits in the float network."""
+
+    @property
+    def classes(self) -> int:
+        """How many scores a picture gets."""
+        return self.sizes[-1][0]
+
+
+def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> FixedPoint:
+    """The network in 8 bits, its activations' ranges taken from these pictures (uint8 [N C H W]).
+
+    The pictures should be from the training set: the ranges are a choice. Raises UsageError without a picture.
+    """
+    if len(pictures) == 0:
+        raise UsageError("The ranges of activations are taken from pictures, and there is none.")
+    steps, sizes = _prepared(lowered)
+    spread = torch.tensor(std).reshape(1, -1, 1, 1)
+    seen = [(pictures.float() / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / spread]
+    scales = [Scale(step=1 / 255, zero=round(255 * sum(mean) / len(mean)))]
+    stages: list[Stage] = []
+    bits = 0
+    for index, (step, relu) in enumerate(steps):
+        out = carry_out(step, seen[-1], seen)
+        seen.append(torch.relu(out) if relu else out)
+        if index == len(steps) - 1:
+            bits = _score_bits(seen[-1])
+            scales.append(Scale(step=2.0**-bits, zero=WIDE_ZERO))
+        else:
+            scales.append(scales[-1] if step.kind == "max" else fitting(seen[-1]))
+        first = (mean, std) if index == 0 else None
+        stages.append(_stage(step, scales, WIDE_TOP if index == len(steps) - 1 else TOP, first))
+    return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits)
+
+
+def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, bool]], list[Size]]:
+    """Steps with the ReLU after them, where nothing else reads what comes before it; and the tensors' sizes.
+
+    A ReLU that stands alone becomes a convolution that changes nothing, and so does normalisation where the first
+    step is no convolution, and what makes the scores where the last step cannot.
+    """
+    held = {step.other for step in lowered.steps if step.kind == "add"}
+    steps: list[tuple[Step, bool]] = []
+    sizes = [lowered.sizes[0]]
+    place = {0: 0}  # of the lowered network's tensors, among those of the result
+    first = lowered.steps[0]
+    if first.kind != "convolution" or 0 in held:
+        steps.append((_unchanged(sizes[0][0]), False))
+        sizes.append(sizes[0])
+        place[0] = 1
+    for index, step in enumerate(lowered.steps):
+        if step.kind == "relu" and steps and steps[-1][0].kind != "max" and index not in held and not steps[-1][1]:
+            steps[-1] = (steps[-1][0], True)
+        else:
+            relu = step.kind == "relu"
+            made = _unchanged(lowered.sizes[index][0]) if relu else replace(step, other=place[step.other])
+            steps.append((made, relu))
+            sizes.append(lowered.sizes[index + 1])
+        place[index + 1] = len(steps)
+    if steps[-1][0].kind not in ("convolution", "average") or steps[-1][1]:
+        steps.append((_unchanged(lowered.classes), False))
+        sizes.append(sizes[-1])
+    return steps, sizes
+
+
+def _unchanged(channels: int) -> Step:
+    return Step(kind="convolution", name="unchanged", groups=channels, weight=torch.ones(channels, 1, 1, 1),
+                bias=torch.zeros(channels))  # fmt: skip
+
+
+def fitting(values: Tensor) -> Scale:
+    """The scale under which these numbers, rounded and cut off, have the least squared error.
+
+    >>> scale = fitting(torch.tensor([0.0, 0.5, 1.0]))
+    >>> round(scale.step * 255, 2), scale.zero
+    (1.0, 0)
+    """
+    flat = values.double().flatten()
+    flat = flat[:: max(1, len(flat) // 200_000)]
+    low, high = min(0.0, float(flat.min())), max(float(flat.max()), 1e-6)
+    best, least = Scale(step=1.0, zero=0), float("inf")
+    for fraction in _FRACTIONS:
+        step = fraction * (high - low) / TOP
+        zero = round(-fraction * low / step)
+        error = float((flat - step * ((flat / step).round() + zero).clamp(0, TOP).sub(zero)).square().mean())
+        if error < least:
+            best, least = Scale(step=float(step), zero=zero), error
+    return best
+
+
+def _score_bits(values: Tensor) -> int:
+    """How many bits after the point 16-bit scores can have if they are four times as large as any seen."""
+    return min(14, int(np.floor(np.log2(WIDE_ZERO / max(4 * float(values.abs().max()), 1.0)))))
+
+
+def _stage(
+    step: Step, scales: Sequence[Scale], top: int, first: "tuple[Sequence[float], Sequence[float]] | None"
+) -> Stage:
+    source, result = scales[-2], scales[-1]
+    if step.kind == "convolution":
+        return _convolution(step, source, result, top, first)
+    if step.kind == "average":
+        count = step.kernel[0] * step.kernel[1]
+        ratio = np.array([source.step / result.step / count])
+        bias = result.zero / ratio - count * source.zero
+        return _scaled(step, source.zero, top, np.zeros((0, 1, 1, 1), np.int64), bias, ratio, np.array([count * TOP]))
+    if step.kind == "add":
+        return _sum(step, scales, top)
+    none = np.zeros(0, np.int64)
+    return Stage(step=step, pad_value=0, top=top, weights=none.reshape(0, 1, 1, 1), bias=none, multipliers=none,
+                 before=0, after=0)  # fmt: skip
+
+
+def _convolution(step: Step, source: Scale, result: Scale, top: int,
+                 first: "tuple[Sequence[float], Sequence[float]] | None") -> Stage:  # fmt: skip
+    assert step.weight is not None and step.bias is not None
+    weight, bias = step.weight.double().numpy(), step.bias.double().numpy()
+    outputs = len(bias)
+    zero: float | NDArray[np.float64] = float(source.zero)
+    if first is not None:  # raw pixels, whose mean is no whole number: exact in the bias, rounded only at the edge
+        mean, std = (np.asarray(values, np.float64) for values in first)
+        channel = np.arange(outputs) // (outputs // step.groups) * weight.shape[1]
+        which = channel[:, None] + np.arange(weight.shape[1])
+        weight = weight / std[which][:, :, None, None]
+        zero = 255 * mean[which][:, :, None, None]
+    largest = np.abs(weight).max(axis=(1, 2, 3))
+    # A channel of hardly any weight must not get a bias beyond 24 bits.
+    steps = np.maximum(largest / 127, np.abs(bias) / source.step / 2**24)
+    steps = np.where(steps == 0, result.step / source.step, steps)
+    whole = np.rint(weight / steps[:, None, None, None])
+    ratio = steps * source.step / result.step
+    offset = bias / (steps * source.step) - (whole * zero).sum(axis=(1, 2, 3)) + result.zero / ratio
+    reach = TOP * np.maximum(whole, 0).sum(axis=(1, 2, 3))
+    return _scaled(step, source.zero, top, whole.astype(np.int64), offset, ratio, reach)
+
+
+def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDArray[np.float64],
+            ratio: NDArray[np.float64], reach: NDArray[np.float64] | Integers) -> Stage:  # fmt: skip
+    """A stage whose sums, `offset` included, are multiplied by `ratio`; without it they reach at most `reach`."""
+    offset = offset + 0.5 / ratio  # what the last shift would cut off, rounded instead
+    largest = float((offset + reach).max())
+    before = max(0, int(np.ceil(np.log2(max(largest, 1.0) + 1))) - 16)
+    offset = offset + (2**before - 1) / 2  # and the first one, on average
+    after = int(np.floor(np.log2(65535 / float(ratio.max())))) - before
+    multipliers = np.rint(ratio * 2.0 ** (before + after)).astype(np.int64)
+    bias = np.rint(offset).astype(np.int64)
+    highest = np.maximum(bias + reach.astype(np.int64), 0) >> before
+    fits = 0 <= after < 32 and multipliers.max() <= 65535 and int((highest * multipliers).max()) < 2**32
+    if not fits or np.abs(bias).max() >= 2**30:
+        raise UsageError(f"Layer {step.name} has numbers too large or too small for 8 bits; it cannot become C.")
+    return Stage(step=step, pad_value=pad_value, top=top, weights=weights, bias=bias, multipliers=multipliers,
+                 before=before, after=after)  # fmt: skip
+
+
+def _sum(step: Step, scales: Sequence[Scale], top: int) -> Stage:
+    """first * multiplier + second * multiplier + bias, then cut off by `after` alone."""
+    parts, result = (scales[-2], scales[step.other]), scales[-1]
+    ratios = np.array([part.step / result.step for part in parts])
+    after = int(np.floor(np.log2(65535 / ratios.max())))
+    multipliers = np.rint(ratios * 2.0**after).astype(np.int64)
+    zeros = sum(int(m) * part.zero for m, part in zip(multipliers, parts, strict=True))
+    bias = np.array([(result.zero << after) - zeros + (1 << after >> 1)])
+    return Stage(step=step, pad_value=0, top=top, weights=np.zeros((0, 1, 1, 1), np.int64), bias=bias,
+                 multipliers=multipliers, before=0, after=after)  # fmt: skip

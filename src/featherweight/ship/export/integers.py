@@ -1,0 +1,50 @@
+"""The integer network carried out in Python, exactly: what the C program must give byte for byte."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from featherweight.ship.export.fixed_point import WIDE_ZERO, FixedPoint, Stage
+
+BATCH = 100
+"""So few stay in the processor's cache: three times as fast as a thousand."""
+
+
+def scores(network: FixedPoint, pictures: Tensor) -> NDArray[np.int16]:
+    """uint8 [N C H W] -> the scores [N classes] in units of 2^-score_bits."""
+    parts = [_batch(network, part) for part in torch.split(pictures, BATCH)]
+    return np.concatenate(parts).astype(np.int16)
+
+
+def _batch(network: FixedPoint, pictures: Tensor) -> NDArray[np.int64]:
+    # Whole numbers below 2^53 in float64 are exact, and PyTorch convolves those faster than integers.
+    tensors = [pictures.double()]
+    for stage in network.stages:
+        tensors.append(_carry_out(stage, tensors[-1], tensors))
+    found: NDArray[np.int64] = tensors[-1].flatten(1).numpy().astype(np.int64) - WIDE_ZERO
+    return found
+
+
+def _carry_out(stage: Stage, images: Tensor, tensors: list[Tensor]) -> Tensor:
+    step = stage.step
+    top, left, bottom, right = step.pad
+    padded = F.pad(images, (left, right, top, bottom), value=float(stage.pad_value))
+    if step.kind == "max":
+        return F.max_pool2d(padded, step.kernel, step.stride)
+    if step.kind == "add":
+        first, second = (int(m) for m in stage.multipliers)
+        return _scaled(images * first + tensors[step.other] * second + float(stage.bias[0]), 0, 1, stage)
+    if step.kind == "average":
+        ones = torch.ones(images.shape[1], 1, *step.kernel, dtype=torch.float64)
+        sums = F.conv2d(padded, ones, None, step.stride, groups=images.shape[1]) + float(stage.bias[0])
+        return _scaled(sums, stage.before, int(stage.multipliers[0]), stage)
+    weights, bias = torch.from_numpy(stage.weights).double(), torch.from_numpy(stage.bias).double()
+    sums = F.conv2d(padded, weights, bias, step.stride, groups=step.groups)
+    return _scaled(sums, stage.before, torch.from_numpy(stage.multipliers).reshape(1, -1, 1, 1), stage)
+
+
+def _scaled(sums: Tensor, before: int, multiplier: "Tensor | int", stage: Stage) -> Tensor:
+    whole = (sums.clamp(min=0).long() >> before) * multiplier >> stage.after
+    return whole.clamp(max=stage.top).double()

@@ -1,0 +1,260 @@
+"""A network as a list of simple steps that every exported form can execute; or the sentence that names what it cannot.
+
+Five kinds of step are left: convolutions (linear layers and norms are ones too), ReLU, the two pools, and sums.
+Step i reads tensor i, the pictures being tensor 0, and makes tensor i + 1; a sum reads a second, earlier one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from featherweight.errors import UsageError
+from featherweight.networks.layers import Residual
+
+Kind = Literal["convolution", "relu", "max", "average", "add"]
+Size = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One operation. Kernel and stride are (rows, columns) in pixels."""
+
+    kind: Kind
+    name: str
+    """Of the layer it comes from, as `state_dict` spells it."""
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    pad: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Pixels above, left, below, right: zeros before a convolution or an average, nothing before a maximum."""
+    groups: int = 1
+    weight: Tensor | None = None
+    """float32 [outputs, inputs / groups, *kernel] of a convolution."""
+    bias: Tensor | None = None
+    """float32 [outputs] of a convolution."""
+    other: int = 0
+    """The second tensor of a sum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lowered:
+    """A network in steps. Its last tensor holds the classes' scores, [classes 1 1]."""
+
+    steps: tuple[Step, ...]
+    sizes: tuple[Size, ...]
+    """(C, H, W) of each tensor; one more than there are steps."""
+    log_output: bool
+    """Whether the network itself ends in LogSoftmax, which the steps leave out; probabilities are the same."""
+
+    @property
+    def classes(self) -> int:
+        """How many scores a picture gets."""
+        return self.sizes[-1][0]
+
+
+@dataclass
+class _Draft:
+    sizes: list[Size]
+    steps: list[Step] = field(default_factory=list)
+    flat: bool = False
+    log_output: bool = False
+    held: set[int] = field(default_factory=set)
+    """Tensors that a later sum will read, so that nothing may be folded into what makes them."""
+
+    def add(self, size: Size, **step: Any) -> None:
+        self.steps.append(Step(**step))
+        self.sizes.append(size)
+
+
+def lower(network: nn.Module, shape: Size) -> Lowered:
+    """The steps of a network in evaluation mode on pictures of `shape` (C, H, W).
+
+    Batch norm right after a convolution is folded into it (in float64); elsewhere it becomes a convolution of one
+    channel each. Raises UsageError naming the layer that has no form here.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    >>> lowered = lower(network.eval(), (1, 8, 8))
+    >>> [step.kind for step in lowered.steps], lowered.sizes
+    (['convolution', 'relu', 'convolution'], ((1, 8, 8), (4, 6, 6), (4, 6, 6), (3, 1, 1)))
+    """
+    draft = _Draft(sizes=[shape])
+    _lower(network, "", draft)
+    classes, height, width = draft.sizes[-1]
+    if not draft.steps or not draft.flat or (height, width) != (1, 1):
+        raise UsageError(f"The network gives {classes} x {height} x {width} numbers a picture, which are no scores of"
+                         " classes; end it with Flatten, after a pool or a linear layer.")  # fmt: skip
+    return Lowered(steps=tuple(draft.steps), sizes=tuple(draft.sizes), log_output=draft.log_output)
+
+
+def _lower(module: nn.Module, name: str, draft: _Draft) -> None:
+    hooked = module._forward_hooks or module._forward_pre_hooks
+    _require(not hooked, module, name, "has hooks")
+    if isinstance(module, nn.Sequential) and type(module).forward in (nn.Sequential.forward, Residual.forward):
+        start = len(draft.sizes) - 1
+        residual = type(module).forward is Residual.forward
+        draft.held |= {start} if residual else set()
+        for child_name, child in module.named_children():
+            _lower(child, f"{name}.{child_name}" if name else child_name, draft)
+        if residual:
+            same = draft.sizes[start] == draft.sizes[-1]
+            _require(same, module, name, "changes the shape, so nothing can be added")
+            draft.add(draft.sizes[-1], kind="add", name=name, other=start)
+        return
+    lowered = _LOWERED.get(type(module))
+    _require(lowered is not None, module, name, "is of a kind that has no exported form")
+    passes = isinstance(module, nn.Identity | nn.Flatten)
+    _require(not draft.log_output or passes, module, name, "follows LogSoftmax")
+    assert lowered is not None
+    lowered(module, name, draft)
+
+
+def _require(holds: bool, module: nn.Module, name: str, otherwise: str) -> None:
+    if not holds:
+        called = f"Layer {name} ({type(module).__name__})" if name else f"The layer {type(module).__name__}"
+        raise UsageError(f"{called} {otherwise}; the network cannot be exported.")
+
+
+def _both(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def _sides(size: Size, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width of what windows make of a tensor."""
+    _, height, width = size
+    top, left, bottom, right = pad
+    return (height + top + bottom - kernel[0]) // stride[0] + 1, (width + left + right - kernel[1]) // stride[1] + 1
+
+
+def _convolution(module: nn.Conv2d, name: str, draft: _Draft) -> None:
+    _require(_both(module.dilation) == (1, 1), module, name, f"has dilation {module.dilation}")
+    channels = draft.sizes[-1][0]
+    fits = not draft.flat and channels == module.in_channels
+    _require(fits, module, name, f"takes {module.in_channels} channels, not {channels}")
+    kernel, stride, pad = _both(module.kernel_size), _both(module.stride), _padding(module)
+    _require(not any(pad) or module.padding_mode == "zeros", module, name, f"pads with {module.padding_mode}")
+    height, width = _sides(draft.sizes[-1], kernel, stride, pad)
+    _require(height > 0 and width > 0, module, name, "is larger than what it gets")
+    draft.add(
+        (module.out_channels, height, width), kind="convolution", name=name, kernel=kernel, stride=stride, pad=pad,
+        groups=module.groups, weight=module.weight.detach().clone(), bias=_bias(module.bias, module.out_channels),
+    )  # fmt: skip
+
+
+def _bias(bias: Tensor | None, outputs: int) -> Tensor:
+    return torch.zeros(outputs) if bias is None else bias.detach().clone()
+
+
+def _padding(module: nn.Conv2d) -> tuple[int, int, int, int]:
+    """Of an even kernel under "same", the larger half comes below and right, as PyTorch has it."""
+    if module.padding == "valid":
+        return 0, 0, 0, 0
+    if module.padding == "same":
+        rows, columns = (side - 1 for side in _both(module.kernel_size))
+        return rows // 2, columns // 2, rows - rows // 2, columns - columns // 2
+    rows, columns = _both(module.padding)
+    return rows, columns, rows, columns
+
+
+def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
+    """A convolution as large as the tensor: Flatten keeps channels, rows, columns in the order of a kernel."""
+    channels, height, width = draft.sizes[-1]
+    fits = draft.flat and channels * height * width == module.in_features
+    _require(fits, module, name, f"takes {module.in_features} features and does not get them flat")
+    weight = module.weight.detach().clone().reshape(-1, channels, height, width)
+    draft.add((module.out_features, 1, 1), kind="convolution", name=name, kernel=(height, width), weight=weight,
+              bias=_bias(module.bias, module.out_features))  # fmt: skip
+
+
+def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> None:
+    _require(module.running_mean is not None, module, name, "keeps no running statistics")
+    assert module.running_mean is not None and module.running_var is not None
+    size = draft.sizes[-1]
+    right_shape = draft.flat == isinstance(module, nn.BatchNorm1d) and size[0] == module.num_features
+    _require(right_shape, module, name, "does not get the shape it is for")
+    scale = 1 / (module.running_var.double() + module.eps).sqrt()
+    if module.weight is not None:
+        scale = scale * module.weight.detach().double()
+    shift = -module.running_mean.double() * scale
+    if module.bias is not None:
+        shift = shift + module.bias.detach().double()
+    last = draft.steps[-1] if draft.steps else None
+    if last is not None and last.kind == "convolution" and len(draft.sizes) - 1 not in draft.held:
+        assert last.weight is not None and last.bias is not None
+        weight = (last.weight.double() * scale.reshape(-1, 1, 1, 1)).float()
+        draft.steps[-1] = replace(last, weight=weight, bias=(last.bias.double() * scale + shift).float())
+    else:
+        draft.add(size, kind="convolution", name=name, groups=size[0], bias=shift.float(),
+                  weight=scale.float().reshape(-1, 1, 1, 1))  # fmt: skip
+
+
+def _relu(module: nn.ReLU, name: str, draft: _Draft) -> None:
+    draft.add(draft.sizes[-1], kind="relu", name=name)
+
+
+def _pool(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> None:
+    kernel, stride = _both(module.kernel_size), _both(module.stride)
+    rows, columns = _both(module.padding)
+    _require(not draft.flat and not module.ceil_mode, module, name, "gets no pictures, or counts windows upwards")
+    if isinstance(module, nn.MaxPool2d):
+        _require(_both(module.dilation) == (1, 1) and not module.return_indices, module, name,
+                 "is dilated or returns indices")  # fmt: skip
+    else:
+        whole = module.divisor_override is None and (module.count_include_pad or (rows, columns) == (0, 0))
+        _require(whole, module, name, "does not divide by the size of its window")
+    _windows(module, name, draft, kernel, stride, (rows, columns, rows, columns))
+
+
+def _adaptive(module: nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d, name: str, draft: _Draft) -> None:
+    _, height, width = draft.sizes[-1]
+    wanted: Any = module.output_size  # a number for both sides, or one each; None keeps a side
+    rows, columns = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    rows, columns = rows or height, columns or width
+    even = not draft.flat and height % rows == 0 and width % columns == 0
+    _require(even, module, name, f"makes {rows} x {columns} of {height} x {width}, not windows of equal size")
+    kernel = height // rows, width // columns
+    _windows(module, name, draft, kernel, kernel, (0, 0, 0, 0))
+
+
+def _windows(module: nn.Module, name: str, draft: _Draft, kernel: tuple[int, int], stride: tuple[int, int],
+             pad: tuple[int, int, int, int]) -> None:  # fmt: skip
+    channels = draft.sizes[-1][0]
+    height, width = _sides(draft.sizes[-1], kernel, stride, pad)
+    _require(height > 0 and width > 0, module, name, "is larger than what it gets")
+    kind = "max" if isinstance(module, nn.MaxPool2d | nn.AdaptiveMaxPool2d) else "average"
+    draft.add((channels, height, width), kind=kind, name=name, kernel=kernel, stride=stride, pad=pad)
+
+
+def _flatten(module: nn.Flatten, name: str, draft: _Draft) -> None:
+    whole = (module.start_dim, module.end_dim) in ((1, -1), (1, 3))
+    _require(whole, module, name, "keeps an axis or takes the pictures'")
+    draft.flat = True
+
+
+def _log_softmax(module: nn.LogSoftmax, name: str, draft: _Draft) -> None:
+    of_classes = module.dim == 1 or (module.dim == -1 and draft.flat)
+    _require(of_classes and draft.sizes[-1][1:] == (1, 1), module, name, "is not over the classes of one picture")
+    draft.log_output = True
+
+
+def _nothing(module: nn.Module, name: str, draft: _Draft) -> None:
+    """Dropout does nothing outside training."""
+
+
+_LOWERED: Mapping[type[nn.Module], Callable[[Any, str, _Draft], None]] = {
+    nn.Conv2d: _convolution,
+    nn.Linear: _linear,
+    nn.BatchNorm2d: _norm,
+    nn.BatchNorm1d: _norm,
+    nn.ReLU: _relu,
+    nn.MaxPool2d: _pool,
+    nn.AvgPool2d: _pool,
+    nn.AdaptiveAvgPool2d: _adaptive,
+    nn.AdaptiveMaxPool2d: _adaptive,
+    nn.Flatten: _flatten,
+    nn.LogSoftmax: _log_softmax,
+    nn.Identity: _nothing,
+    nn.Dropout: _nothing,
+    nn.Dropout2d: _nothing,
+}

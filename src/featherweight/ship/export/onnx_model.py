@@ -1,0 +1,129 @@
+"""One ONNX file: raw pictures in, probabilities out, normalisation inside. The same network gives the same bytes."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featherweight.errors import UsageError
+from featherweight.ship.export.lowering import Lowered, Step
+
+if TYPE_CHECKING:
+    from onnx import NodeProto, TensorProto
+
+    from featherweight.ship.export.source import Source
+
+OPSET, IR = 26, 13
+"""The newest operator set that ONNX Runtime 1.31 supports officially, and the file format that came with it."""
+INPUT, OUTPUT = "pictures", "probabilities"
+
+_INSTALL = "pip install --upgrade 'featherweight[onnx]'"
+
+
+def require_onnx() -> None:
+    """Raise UsageError with the install command where the packages for ONNX are absent."""
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as problem:
+        raise UsageError(
+            f"ONNX needs packages that are not installed ({problem}); get them with: {_INSTALL}"
+        ) from problem
+    if onnx.defs.onnx_opset_version() < OPSET:
+        raise UsageError(
+            f"onnx {onnx.__version__} does not know operator set {OPSET}; get a newer one with: {_INSTALL}"
+        )
+
+
+def model_bytes(source: "Source", lowered: Lowered) -> bytes:
+    """The whole file, checked by onnx.checker with full inference of shapes.
+
+    Input `pictures`: uint8, [N 28 28] for one channel and 28 x 28, else [N C H W]; N is free. Output `probabilities`:
+    float32 [N classes], in the order of the metadata's `classes`. Raises UsageError without the packages.
+    """
+    require_onnx()
+    import onnx
+    from onnx import TensorProto, checker, helper
+
+    channels, height, width = source.shape
+    plain = source.shape == (1, 28, 28)
+    picture: list[str | int | None] = ["N", height, width] if plain else ["N", channels, height, width]
+    nodes, constants = _nodes(source, lowered, plain)
+    graph = helper.make_graph(
+        nodes,
+        source.name,
+        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, picture, "Raw pixels, 0 background to 255 ink.")],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", lowered.classes], "Of each class; sum 1.")],
+        constants,
+        doc_string=source.sentence(),
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+        producer_name="featherweight",
+        producer_version=source.version,
+        doc_string=source.sentence(),
+    )
+    helper.set_model_props(model, {key: _plain(value) for key, value in source.about().items()})
+    checker.check_model(model, full_check=True)
+    assert isinstance(model, onnx.ModelProto)
+    written: bytes = model.SerializeToString(deterministic=True)
+    return written
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeProto], list[TensorProto]]":
+    """The graph's nodes and the numbers they use."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants: list[TensorProto] = []
+    nodes: list[NodeProto] = []
+
+    def constant(name: str, values: Any) -> str:
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def node(kind: str, inputs: Sequence[str], output: str, **settings: Any) -> str:
+        nodes.append(helper.make_node(kind, list(inputs), [output], name=f"{output} ({kind})", **settings))
+        return output
+
+    now = node("Cast", [INPUT], "pixels", to=TensorProto.FLOAT)
+    if plain:
+        now = node("Unsqueeze", [now, constant("channel axis", np.array([1], np.int64))], "one channel")
+    mean = 255 * np.array(source.mean, np.float32).reshape(1, -1, 1, 1)
+    std = 255 * np.array(source.std, np.float32).reshape(1, -1, 1, 1)
+    now = node("Sub", [now, constant("mean of pixels", mean)], "centred")
+    now = node("Div", [now, constant("deviation of pixels", std)], "normalised")
+    names = [now]
+    for index, step in enumerate(lowered.steps):
+        label = f"{step.name or 'network'} {step.kind} {index}"
+        inputs = [names[-1]]
+        if step.kind == "convolution":
+            assert step.weight is not None and step.bias is not None
+            inputs.append(constant(f"{label} weight", step.weight.numpy()))
+            inputs.append(constant(f"{label} bias", step.bias.numpy()))
+        elif step.kind == "add":
+            inputs.append(names[step.other])
+        names.append(node(_OPERATORS[step.kind], inputs, label, **_settings(step)))
+    flat = node("Flatten", [names[-1]], "scores", axis=1)
+    node("Softmax", [flat], OUTPUT, axis=1)
+    return nodes, constants
+
+
+_OPERATORS = {"convolution": "Conv", "relu": "Relu", "max": "MaxPool", "average": "AveragePool", "add": "Add"}
+
+
+def _settings(step: Step) -> dict[str, Any]:
+    if step.kind in ("relu", "add"):
+        return {}
+    settings: dict[str, Any] = {"kernel_shape": step.kernel, "strides": step.stride, "pads": step.pad}
+    if step.kind == "convolution":
+        settings["group"] = step.groups
+    if step.kind == "average":
+        settings["count_include_pad"] = 1
+    return settings

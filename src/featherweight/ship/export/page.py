@@ -1,0 +1,96 @@
+"""One HTML file that reads digits as they are drawn; it works from disk, without a network connection."""
+
+import base64
+import json
+import re
+from typing import Any
+
+import numpy as np
+import torch
+
+from featherweight.errors import UsageError
+from featherweight.ship.export.lowering import Lowered, Step
+from featherweight.ship.export.source import Source
+from featherweight.ship.export.templates import FOLDER, rendered
+
+DIGITS = tuple("0123456789")
+
+
+def require_digits(source: Source) -> None:
+    """Raise UsageError unless the network reads digits of 28 x 28, which is what the page prepares drawings for."""
+    if source.shape != (1, 28, 28) or source.classes != DIGITS:
+        size = " x ".join(map(str, source.shape))
+        raise UsageError(
+            f"A page is drawn on, so it needs a network for 1 x 28 x 28 and the digits 0 to 9; this one is for {size}"
+            f" and {len(source.classes)} classes. Use --to onnx or --to c."
+        )
+
+
+def page(source: Source, lowered: Lowered) -> str:
+    """The whole file; the same network gives the same text."""
+    require_digits(source)
+    return rendered(
+        "page.html.j2",
+        {
+            "version": source.version,
+            "style": _part("page.css"),
+            "script": _part("page.js"),
+            "classes": source.classes,
+            "parameters": f"{source.parameters:,}",
+            "experiment": source.experiment,
+            "seed": source.seed,
+            "accuracy": f"{source.accuracy:.2f}",
+            "tested": source.tested,
+            "network": {
+                "classes": list(source.classes), "mean": source.mean[0], "std": source.std[0], **_plain(lowered),
+            },
+        },
+    )  # fmt: skip
+
+
+def _part(name: str) -> Any:
+    from markupsafe import Markup  # comes with jinja2
+
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _plain(lowered: Lowered) -> dict[str, Any]:
+    """The steps as JSON has them, and all their numbers in one text: float32, lowest byte first, in base64."""
+    steps: list[dict[str, Any]] = []
+    numbers: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+    place = 0
+    for step in lowered.steps:
+        plain: dict[str, Any] = {"kind": step.kind}
+        if step.kind == "add":
+            plain["other"] = step.other
+        elif step.kind != "relu":
+            plain |= {"kernel": step.kernel, "stride": step.stride, "pad": step.pad}
+        if step.weight is not None and step.bias is not None:
+            numbers += [step.weight.numpy().ravel(), step.bias.numpy()]
+            outputs = len(step.bias)
+            plain |= {"outputs": outputs, "groups": step.groups, "weight": place, "bias": place + step.weight.numel()}
+            place += step.weight.numel() + outputs
+        steps.append(plain)
+    packed = np.concatenate(numbers).astype("<f4").tobytes()
+    return {"steps": steps, "numbers": base64.b64encode(packed).decode("ascii")}
+
+
+def steps_of(text: str, lowered: Lowered) -> Lowered:
+    """The steps as a written page holds them, read back; sizes and names are `lowered`'s.
+
+    They are what is proved, so that a fault in writing is found.
+    """
+    found = re.search(r'<script type="application/json" id="network">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    plain = json.loads(found[1])
+    numbers = torch.from_numpy(np.frombuffer(base64.b64decode(plain["numbers"]), "<f4").copy())
+    steps = []
+    for made in plain["steps"]:
+        settings: dict[str, Any] = {name: tuple(made[name]) for name in ("kernel", "stride", "pad") if name in made}
+        weight = bias = None
+        if made["kind"] == "convolution":
+            bias = numbers[made["bias"] : made["bias"] + made["outputs"]]
+            weight = numbers[made["weight"] : made["bias"]].reshape(made["outputs"], -1, *settings["kernel"])
+        settings |= {name: made[name] for name in ("groups", "other") if name in made}
+        steps.append(Step(kind=made["kind"], name="", weight=weight, bias=bias, **settings))
+    return Lowered(steps=tuple(steps), sizes=lowered.sizes, log_output=lowered.log_output)

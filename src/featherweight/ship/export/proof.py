@@ -1,0 +1,125 @@
+"""What an exported file answers, held against the network it came from, picture by picture."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featherweight.data import Split
+from featherweight.errors import FeatherweightError
+from featherweight.experiments.record import percent
+from featherweight.ship.export import execute, integers
+from featherweight.ship.export.fixed_point import FixedPoint
+from featherweight.ship.export.lowering import Lowered
+from featherweight.ship.export.source import Source
+
+BATCH = 1000
+
+
+class ExportError(FeatherweightError):
+    """What was written does not answer as the network does; nobody should use it."""
+
+
+def normalised(source: Source, pictures: Tensor) -> Tensor:
+    """uint8 [N C H W] -> float32, as the network takes them."""
+    mean, std = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (source.mean, source.std))
+    return (pictures.float() / 255 - mean) / std
+
+
+def probabilities(source: Source, pictures: Tensor) -> NDArray[np.float32]:
+    """uint8 [N C H W] -> what the network itself holds of each class, [N classes]."""
+    held: NDArray[np.float32] = _batched(
+        pictures, lambda part: source.network(normalised(source, part)).softmax(1).numpy()
+    )
+    return held
+
+
+def _batched(pictures: Tensor, answer: Callable[[Tensor], Any]) -> Any:
+    with torch.no_grad():
+        return np.concatenate([answer(part) for part in torch.split(pictures, BATCH)])
+
+
+def compared(ours: NDArray[Any], theirs: NDArray[Any], test: Split) -> dict[str, Any]:
+    """Figures of two forms of one network over the same pictures; accuracies in percent.
+
+    Both are [N classes] and their greatest is the answer; `theirs` is the network's.
+    """
+    labels = test.labels.numpy()
+    return {
+        "pictures": len(labels),
+        "different_answers": int((ours.argmax(1) != theirs.argmax(1)).sum()),
+        "accuracy": percent(int((ours.argmax(1) == labels).sum()), len(labels)),
+        "network_accuracy": percent(int((theirs.argmax(1) == labels).sum()), len(labels)),
+    }
+
+
+def onnx_proof(model: bytes, source: Source, test: Split) -> dict[str, Any]:
+    """ONNX Runtime's answers against the network's; ExportError if any probability is off by 1e-4 or any answer."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    plain = len(session.get_inputs()[0].shape) == 3
+    given = test.images[:, 0] if plain else test.images
+    ours = _batched(given, lambda part: session.run(None, {name: part.contiguous().numpy()})[0])
+    return _close(ours, probabilities(source, test.images), test, "ONNX Runtime's answers")
+
+
+def steps_proof(lowered: Lowered, source: Source, test: Split) -> dict[str, Any]:
+    """The steps' answers against the network's, as `onnx_proof`; for forms that carry the steps out themselves."""
+    ours = _batched(test.images, lambda part: execute.scores(lowered, normalised(source, part)).softmax(1).numpy())
+    return _close(ours, probabilities(source, test.images), test, "the page's answers")
+
+
+def _close(ours: NDArray[Any], theirs: NDArray[Any], test: Split, who: str) -> dict[str, Any]:
+    figures = compared(ours, theirs, test) | {"largest_difference": float(np.abs(ours - theirs).max())}
+    if figures["largest_difference"] >= 1e-4 or figures["different_answers"]:
+        raise ExportError(
+            f"Over {figures['pictures']:,} pictures, {who} differ by up to {figures['largest_difference']:.2g}"
+            f" from the network's, {figures['different_answers']} of them in the class; this is a fault of ours."
+        )
+    return figures
+
+
+def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> dict[str, Any]:
+    """The integers' accuracy against the network's; and, where there is a C compiler, the program's bytes against them.
+
+    ExportError when the program gives other bytes.
+    """
+    expected = integers.scores(network, test.images)
+    figures = compared(expected, probabilities(source, test.images), test)
+    compiler = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
+    figures["compiled"] = compiler is not None
+    if compiler:
+        same = bool((compiled_scores(compiler, [], folder, source, test.images) == expected).all())
+        figures["same_bytes"] = same
+        if not same:
+            raise ExportError(f"The program in {folder} and the integers it is made from differ; do not use it.")
+    return figures
+
+
+def compiled_scores(compiler: str, options: list[str], folder: Path, source: Source, pictures: Tensor) -> Any:
+    """The exported C program, compiled and given these pictures (uint8 [N C H W]): its scores, int64 [N classes]."""
+    with tempfile.TemporaryDirectory(prefix="featherweight-") as scratch:
+        program = Path(scratch) / "program"
+        command = [compiler, "-std=c99", "-O2", *options, "-I", str(folder), str(folder / "example" / "main.c")]
+        built = subprocess.run([*command, str(folder / f"{source.name}.c"), "-o", str(program)],
+                               capture_output=True, text=True, check=False)  # fmt: skip
+        if built.returncode:
+            raise ExportError(f"{compiler} does not compile {folder}: {built.stderr.strip()[:500]}")
+        raw = pictures.permute(0, 2, 3, 1).contiguous().numpy().tobytes()
+        done = subprocess.run([str(program)], input=raw, capture_output=True, check=False)
+    if done.returncode:
+        raise ExportError(f"The program of {folder} ended with {done.returncode}: {done.stderr.decode()[:500]}")
+    lines = done.stdout.decode().splitlines()
+    classes = len(source.classes)  # a class's name may hold spaces, so scores are counted from the end
+    return np.array([[int(score) for score in line.split()[-classes:]] for line in lines]).reshape(-1, classes)

@@ -1,0 +1,211 @@
+"""From a picture to its ink: which colour is paper, how it is lit, and how strongly each place stands out of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from featherweight.ship.predict.lines import without_lines
+from featherweight.ship.predict.otsu import parting
+from featherweight.ship.predict.sheet import sheet_alone
+
+Floats = NDArray[np.float32]
+
+LARGE, SMALL = 512, 160
+"""Pixels: pictures are worked on with their longer side in these limits."""
+FAINTEST = 0.05
+"""Ink takes at least this much of the paper's brightness, over all three channels."""
+FLAT = 0.3
+"""A picture where so much has one colour was drawn; a photo's paper has noise."""
+PAPER = 1.5
+"""How much more a photo's brightness says of the ink's side than the tail of its brightness does."""
+OTHER_SIDE = 0.5
+"""The trust in the less likely side where there is hardly a doubt."""
+WINDOWS = (0.26, 0.14)
+"""Sides of the windows in which a photo's paper is looked for, in parts of the shorter side: strokes are narrower than
+the window, shadows are wider."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ink:
+    """One reading of a picture."""
+
+    contrast: Floats
+    """[h w]: 0 where paper is, 1 where ink stands out as ink does; noise is about `noise`."""
+    noise: float
+    drawn: bool
+    """Whether the paper has one colour, so that whatever is there was put there."""
+    scale: float
+    """Pixels here for one of the picture's."""
+    trust: float
+    """How likely this reading is beside the others, before its digits are looked at: 1 for the first."""
+
+
+def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
+    """Ways to see ink in a picture, uint8 [h w 3], the likeliest first; none where nothing stands out."""
+    image, scale = _sized(pixels)
+    colours = _flat_colours(image)
+    for place, colour in enumerate(colours):
+        yield from _inks((colour - image) / np.float32(255), drawn=True, scale=scale, trust=(1.0, 0.8)[place])
+    if colours:
+        return
+    sheet = sheet_alone(image)
+    if sheet is not None:
+        yield from _photo_inks(sheet, scale)
+    yield from _photo_inks(image, scale)
+
+
+def _photo_inks(image: Floats, scale: float) -> Iterator[Ink]:
+    """Of a photo, its ink on either side of its paper's brightness, by each window."""
+    darkness = _darkness(image)
+    doubt = OTHER_SIDE + (1 - OTHER_SIDE) * 0.9 * max(0.0, 1 - abs(darkness))
+    for inverted in (darkness < 0, darkness >= 0):
+        seen = 255 - image if inverted else image
+        for place, window in enumerate(WINDOWS):
+            paper = _paper(seen, window)
+            trust = (1.0, 0.9)[place] * (1.0 if inverted == (darkness < 0) else doubt)
+            yield from _inks((paper - seen) / (paper + 20), drawn=False, scale=scale, trust=trust)
+
+
+def _sized(pixels: NDArray[np.uint8]) -> tuple[Floats, float]:
+    """The picture as floats [h w 3] in a size to work with, and the factor."""
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    scale = LARGE / longer if longer > LARGE else max(1.0, np.ceil(SMALL / longer))
+    if scale == 1:
+        return pixels.astype(np.float32), 1.0
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    how = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC  # BOX would break thin lines
+    return np.asarray(Image.fromarray(pixels).resize(size, how), dtype=np.float32), float(scale)
+
+
+def _flat_colours(image: Floats) -> list[Floats]:
+    """The colours that the paper of a drawing may have, each [3], the likeliest first; none of a photo."""
+    codes = (image.astype(np.int32) // 4 * (1 << 12, 1 << 6, 1)).sum(2).ravel()
+    values, counts = np.unique(codes, return_counts=True)
+    order = np.argsort(counts)[::-1][:2]
+    if counts[order[0]] < FLAT * len(codes):
+        return []
+    flat = image.reshape(-1, 3)
+    colours = [np.median(flat[codes == values[at]], axis=0) for at in order if counts[at] > 0.15 * len(codes)]
+    # Of a drawing's thick ink there may be more than of its paper; the paper is what the edges show.
+    edge = _edge(image)
+    if len(colours) == 2 and np.abs(colours[0] - colours[1]).max() > 24:
+        at_edge = [float((np.abs(edge - colour).max(1) < 24).mean()) for colour in colours]
+        if at_edge[1] > 2 * at_edge[0]:
+            colours.reverse()
+        return colours
+    return colours[:1]
+
+
+def _edge(image: Floats) -> Floats:
+    """The pixels along the picture's four sides, [n 3]."""
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+
+
+def _darkness(image: Floats) -> float:
+    """How surely the ink of a photo is darker than its paper: above 0 it is, at 1 there is hardly a doubt.
+
+    Most paper is bright, and the long tail of brightness is on the side of the ink.
+    """
+    small = _reduced(image.mean(2), 90)
+    # A median keeps straight edges, of sheets and shadows, where they are, and takes away what is thin.
+    window = max(3, round(0.22 * min(small.shape)) | 1)
+    beyond = (small - ndimage.median_filter(small, window, mode="nearest")) ** 3
+    tail = float(beyond.sum() / max(float(np.abs(beyond).sum()), 1e-6))
+    # What is white depends on the exposure.
+    return PAPER * (2 * float(np.median(small)) / max(float(np.quantile(small, 0.999)), 1.0) - 1) - tail
+
+
+def _reduced(plane: Floats, side: int) -> Floats:
+    """The plane with its longer side at most this."""
+    factor = int(np.ceil(max(plane.shape) / side))
+    if factor == 1:
+        return plane
+    return np.asarray(Image.fromarray(plane).reduce(factor), dtype=np.float32)
+
+
+def _paper(image: Floats, window: float) -> Floats:
+    """What the paper would be without ink, [h w 3]: all that is narrower than the window and dark is filled up."""
+    height, width = image.shape[:2]
+    planes = []
+    for channel in range(3):
+        small = ndimage.median_filter(_reduced(image[..., channel], 220), 3, mode="nearest")
+        side = max(3, round(window * min(small.shape)) | 1)
+        closed = ndimage.grey_closing(small, (side, side), mode="nearest")
+        # Smoothing must not lift the dark side of a sheet's or shadow's edge: that would look like ink.
+        smooth = np.minimum(closed, ndimage.gaussian_filter(closed, 2, mode="nearest"))
+        large = Image.fromarray(smooth.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+        planes.append(np.asarray(large))
+    return np.stack(planes, 2)
+
+
+def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterator[Ink]:
+    """How strongly each place is inked, along the colour that stands out most; without rulings, then with them.
+
+    `missing` [h w 3] is what each channel lacks of paper. None where nothing stands out.
+    """
+    if not drawn:
+        missing = missing - np.median(missing[::2, ::2], axis=(0, 1)).astype(np.float32)
+    size = np.abs(missing).sum(2) if drawn else ndimage.gaussian_filter(missing.sum(2), 1.2)
+    direction = missing[size >= max(float(np.quantile(size, 0.99)), 0.5 * float(size.max()))].mean(0)
+    length = float(np.linalg.norm(direction))
+    if length < FAINTEST:
+        return
+    contrast = missing @ (direction / length).astype(np.float32)
+    noise = _noise(contrast, drawn)
+    if not drawn:
+        contrast = ndimage.gaussian_filter(contrast, 0.7)
+    floor = max(4 * noise, 0.04)
+    for plane, sure in _unruled(contrast, floor, drawn):
+        whole = _level(plane, floor)
+        inner = whole if drawn else _level(_without_outside(plane, floor), floor)
+        # Where only the remains of rulings are apart from what reaches the edges, ink is what is darkest of all.
+        apart = inner is None or whole is None or not 0.7 < inner / whole < 1.4
+        for level in (inner, whole)[: 1 + apart]:
+            if level is None:
+                continue
+            clipped = np.clip(plane / level, 0, 1.5).astype(np.float32)
+            trusted = trust * sure * (1.0 if level is inner else 0.95)
+            yield Ink(contrast=clipped, noise=noise / level, drawn=drawn, scale=scale, trust=trusted)
+
+
+def _unruled(contrast: Floats, floor: float, drawn: bool) -> list[tuple[Floats, float]]:
+    """The contrast without and with what may be rulings, and how far each is to be trusted."""
+    unruled = without_lines(contrast, floor, 2 if drawn else 1)
+    if unruled is not contrast:
+        return [(unruled, 1.0), (contrast, 0.8)]
+    alone = without_lines(contrast, floor) if drawn else contrast
+    return [(contrast, 1.0), (alone, 0.8)][: 1 + (alone is not contrast)]
+
+
+def _without_outside(contrast: Floats, floor: float) -> Floats:
+    """The contrast of a photo without what reaches its edges, unless nothing else is large enough to be a digit."""
+    labels, count = ndimage.label(contrast > floor, np.ones((3, 3)))
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    outside = np.zeros(count + 1, dtype=bool)
+    outside[edge] = True
+    least = 0.06 * max(contrast.shape)
+    for place, box in enumerate(ndimage.find_objects(labels), start=1):
+        if not outside[place] and max(part.stop - part.start for part in box) >= least:
+            return np.where(outside[labels], 0, contrast)
+    return contrast
+
+
+def _noise(contrast: Floats, drawn: bool) -> float:
+    """The standard deviation of paper: of a photo from the half of all pixels that are next to the median."""
+    sample = contrast[::2, ::2]
+    if drawn:  # there may be more ink than paper, but paper is 0
+        return float(3 * np.quantile(np.abs(sample), 0.15))
+    return float(1.4826 * np.median(np.abs(sample - np.median(sample))))
+
+
+def _level(contrast: Floats, floor: float) -> float | None:
+    """The contrast of ink: the mean of the darker of two classes (Otsu, 1979); None where there is only noise."""
+    beyond = contrast[contrast > floor]
+    if len(beyond) < 12:
+        return None
+    return float(beyond[beyond >= parting(beyond)].mean())

@@ -1,0 +1,57 @@
+"""Pictures read by the weights of somebody's own run, whatever its classes and images are."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from featherweight.data.augment import normalise
+from featherweight.ship.predict.answers import Answer, answer, digit_of
+from featherweight.ship.predict.network import Scorer, probabilities
+from featherweight.ship.predict.reading import Picture
+from featherweight.training.runs.trained import TrainedModel, load_trained
+
+IN_MNIST_MANNER = ("mnist", "qmnist", "emnist-digits", "digits")
+"""Data sets whose images are centred digits; pictures are searched for such. Of others, a picture is one image."""
+
+
+def reader_of(run: Path) -> "_Reader":
+    """What reads pictures with the weights of this run's folder; UsageError or FileError when there are none."""
+    return _Reader(load_trained(run))
+
+
+class _Reader:
+    """A trained network as a function of pictures."""
+
+    def __init__(self, trained: TrainedModel) -> None:
+        self._trained = trained
+        self._scorer = _scorer(trained)
+
+    def __call__(self, picture: Picture, file: str) -> Answer:
+        """What is in the picture."""
+        trained = self._trained
+        if trained.record.data["name"] in IN_MNIST_MANNER and trained.shape == (1, 28, 28):
+            return answer(picture, file, self._scorer, 1.0, trained.classes)
+        seen = _resized(picture, trained.shape)
+        chances = probabilities(self._scorer(seen[None]), 1.0)[0]
+        return Answer(file=file, digits=(digit_of(chances, trained.classes, (0, 0, *picture.size), seen),))
+
+
+def _scorer(trained: TrainedModel) -> Scorer:
+    def scores(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        images = torch.from_numpy(np.ascontiguousarray(pictures))
+        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()  # -> [N C H W]
+        with torch.no_grad():
+            result: NDArray[np.float32] = trained.network(normalise(images, trained.mean, trained.std)).numpy()
+        return result
+
+    return scores
+
+
+def _resized(picture: Picture, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """The whole picture in the size and colours of the run's images, as its folder of images was: [H W] or [H W 3]."""
+    channels, height, width = shape
+    image = Image.fromarray(picture.pixels).convert("L" if channels == 1 else "RGB")
+    return np.array(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)

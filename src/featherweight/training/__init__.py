@@ -1,0 +1,1 @@
+"""The loop and what it needs; `runs` is its life on disk."""

@@ -1,0 +1,234 @@
+"""What a training epoch costs: native kernels, eager PyTorch, torch.compile and other frameworks, in one run.
+
+An epoch is the training loop's own: 60,000 images of 28 x 28 in batches of 128 with augmentation (which other
+frameworks are spared), forward and backward, optimiser and moving average; only the pixels are made up, for their
+values change no time. All engines take turns in short stretches, so that whatever else the machine does meets them
+alike.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from featherweight import engine as engines
+from featherweight.data import Data, Split
+from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Augment, Recipe
+from featherweight.networks.layers import conv_norm_relu
+from featherweight.training.bench import peers
+from featherweight.training.loop import fit, initial_state
+from featherweight.training.runs.environment import cores, describe
+
+IMAGES, BATCH, SHAPE = 60_000, 128, (1, 28, 28)
+STRETCHES = 8
+"""Turns that each engine takes; the middle one counts."""
+KINDS = ("native", "eager PyTorch", "torch.compile")
+CPU = torch.device("cpu")
+RECIPE = Recipe(
+    epochs=1000,
+    batch=BATCH,
+    lr=0.02,
+    weight_decay=2e-4,
+    augment=Augment(rotate_deg=8, shift_px=2.24, scale=0.1, shear=0.1),
+    average=0.998,
+)
+
+
+def wider(width: int) -> nn.Sequential:
+    """A plain stack, its channels multiplied: 7,570 parameters at width 1."""
+    a, b, c = 8 * width, 12 * width, 14 * width
+    return nn.Sequential(
+        conv_norm_relu(1, a), conv_norm_relu(a, b), nn.MaxPool2d(2), conv_norm_relu(b, b), conv_norm_relu(b, c),
+        conv_norm_relu(c, c), conv_norm_relu(c, c), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 10),
+    )  # fmt: skip
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"c3": find("c3").network, "stack": partial(wider, 1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """One engine on one network."""
+
+    network: str
+    engine: str
+    threads: int
+    batch: int
+    side: int
+    """Pixels."""
+    seconds: float
+    """Of an epoch, from the middle stretch."""
+    spread: float
+    """Slowest stretch over fastest."""
+
+
+def measure(
+    *, steps: int = 48, scaling: bool = True, tell: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Every figure of the table as plain values; `steps` are timed of each engine, an epoch's seconds follow.
+
+    469 steps are an epoch: with fewer the same figure comes sooner and is less certain. `tell` hears what is
+    under way.
+    """
+    threads = sorted({1, min(2, cores())})
+    timings: list[Timing] = []
+    for name, network in NETWORKS.items():
+        tell(f"{name}: an epoch")
+        runs = {(kind, n): _epoch_steps(kind, network(), n) for kind in _kinds() for n in threads}
+        for peer in peers.installed():
+            runs |= {(peer, n): peers.steps(peer, network(), n, BATCH, SHAPE[-1]) for n in threads}
+        timings += _in_turn(name, runs, steps, BATCH, SHAPE[-1])
+    return {
+        "environment": describe(CPU, max(threads)),
+        "steps": steps,
+        "peak": {str(n): max(engines.peak(n, 0.1) for _ in range(10)) for n in threads},
+        "epochs": [asdict(timing) for timing in timings],
+        "convolutions": _convolution_shares(threads, tell),
+        "scaling": [asdict(timing) for timing in (_scaling(tell) if scaling else [])],
+        "cuda": _cuda(steps) if torch.cuda.is_available() else None,
+    }
+
+
+def _kinds() -> tuple[str, ...]:
+    return KINDS if engines.peak(1, 0.01) else KINDS[1:]
+
+
+def _engine(kind: str, network: nn.Module, batch: int, side: int, threads: int, device: torch.device) -> engines.Engine:
+    if kind == "torch.compile":
+        network = cast(nn.Module, torch.compile(network))
+    return engines.build(
+        "native" if kind == "native" else "torch", network, loss="cross_entropy", label_smoothing=0,
+        shape=(1, side, side), batch=batch, device=device, threads=threads,
+    )  # fmt: skip
+
+
+def _pixels(images: int) -> Data:
+    """As many random images as an epoch has, as a data set."""
+    draws = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (images, *SHAPE), generator=draws, dtype=torch.uint8)
+    split = Split(images=pixels, labels=torch.randint(0, 10, (images,), generator=draws))
+    classes = tuple("0123456789")
+    return Data(
+        name="noise", classes=classes, train=split, test=split.take(torch.arange(10)), holdout=0,
+        mean=(0.5,), std=(0.29,), digests={},
+    )  # fmt: skip
+
+
+def _epoch_steps(kind: str, network: nn.Module, threads: int, device: torch.device = CPU) -> Iterator[object]:
+    """The training loop under one engine: each `next` is a whole step of it."""
+    state = initial_state(network, RECIPE, device)
+    bound = _engine(kind, state.network, BATCH, SHAPE[-1], threads, device)
+    data = _pixels(IMAGES)
+    if device.type != "cpu":
+        data = data.to(device)
+    return fit(state, data, RECIPE, 0, bound, bound)
+
+
+def _in_turn(
+    name: str, runs: dict[tuple[str, int], Iterator[object]], steps: int, batch: int, side: int
+) -> list[Timing]:
+    """Each run's steps in stretches, turn by turn; the first stretch of each is not counted."""
+    each = max(1, steps // STRETCHES)
+    times: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
+    for stretch in range(STRETCHES + 1):
+        for key, run in runs.items():
+            torch.set_num_threads(1 if key[0] == "native" else key[1])
+            started = time.perf_counter()
+            for _ in range(each):
+                next(run)
+            if stretch:
+                times[key].append((time.perf_counter() - started) / each)
+    return [
+        Timing(
+            network=name, engine=kind, threads=threads, batch=batch, side=side,
+            seconds=statistics.median(taken) * IMAGES / batch, spread=max(taken) / min(taken),
+        )
+        for (kind, threads), taken in times.items()
+    ]  # fmt: skip
+
+
+def _convolution_shares(threads: list[int], tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The convolutions alone: multiply-adds a second as defined, and as executed, over the machine's peak."""
+    shares = []
+    for name, network in NETWORKS.items() if engines.peak(1, 0.01) else ():
+        for n in threads:
+            tell(f"{name}: convolutions alone, {n} thread(s)")
+            found = engines.convolutions(network(), shape=SHAPE, batch=BATCH, threads=n)
+            top = max(engines.peak(n, 0.1) for _ in range(10))
+            shares.append(
+                {"network": name, "threads": n, "seconds": found.seconds, "plain": found.plain / found.seconds / top,
+                 "executed": found.executed / found.seconds / top}
+            )  # fmt: skip
+    return shares
+
+
+def _scaling(tell: Callable[[str], None]) -> Iterator[Timing]:
+    """The stack on one thread, native and eager, as batch, width and side grow; steps of the engines alone."""
+    sizes = [(1, batch, 28) for batch in (16, 64, 128, 256, 1024)]
+    sizes += [(width, 128, 28) for width in (2, 4, 8)] + [(1, 128, side) for side in (32, 64)]
+    for width, batch, side in sizes:
+        tell(f"stack x{width}, batch {batch}, side {side}")
+        network = wider(width)
+        runs = {(kind, 1): _alone(kind, network, batch, side) for kind in _kinds()[:2]}
+        yield from _in_turn(f"stack x{width}", runs, STRETCHES, batch, side)
+
+
+def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[object]:
+    bound = _engine(kind, network, batch, side, 1, CPU)
+    images, labels = torch.rand(batch, 1, side, side), torch.arange(batch) % 10
+    while True:
+        yield bound.step(images, labels, 0)
+
+
+def _cuda(steps: int) -> dict[str, Any]:
+    """Fifteen epochs of the stack on the GPU, from `steps` of them."""
+    device = torch.device("cuda")
+    run = _epoch_steps("cuda", NETWORKS["stack"]().to(device), 1, device)
+    for _ in range(10):
+        next(run)
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    for _ in range(steps):
+        next(run)
+    torch.cuda.synchronize()
+    seconds = (time.perf_counter() - started) / steps * IMAGES / BATCH * 15
+    return {"device": torch.cuda.get_device_name(device), "seconds_of_15_epochs": seconds}
+
+
+def table(found: dict[str, Any]) -> str:
+    """The figures as text: one line an engine, ratios against eager PyTorch on the same threads."""
+    lines = [f"{found['environment']['processor']}, torch {found['environment']['torch']}"]
+    for n, top in found["peak"].items():
+        lines.append(f"peak of {n} thread(s): {top / 1e9:.0f} billion multiply-adds a second")
+    lines += ["", f"{'epoch of':10}{'engine':16}{'threads':>8}{'seconds':>9}{'ratio':>7}"]
+    lines += _rows(found["epochs"], lambda row: row["network"])
+    for row in found["convolutions"]:
+        lines.append(
+            f"{row['network']}, convolutions alone, {row['threads']} thread(s): {row['seconds'] * 1e3:.2f} ms a step,"
+            f" {row['plain']:.0%} of peak as defined, {row['executed']:.0%} as executed"
+        )
+    if found["scaling"]:
+        lines += ["", f"{'engine alone':22}{'engine':16}{'threads':>8}{'seconds':>9}{'ratio':>7}"]
+        lines += _rows(found["scaling"], lambda row: f"{row['network']} b{row['batch']} {row['side']}px")
+    cuda = found["cuda"]
+    lines += ["", f"CUDA: {cuda['seconds_of_15_epochs']:.1f} s for 15 epochs of the stack on {cuda['device']}"
+              if cuda else "CUDA: no GPU at hand, not measured"]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _rows(rows: list[dict[str, Any]], label: Callable[[dict[str, Any]], str]) -> list[str]:
+    lines, wide = [], max(10, *(len(label(row)) + 2 for row in rows))
+    for row in rows:
+        eager = next(
+            other["seconds"] for other in rows
+            if other["engine"] == KINDS[1] and (label(other), other["threads"]) == (label(row), row["threads"])
+        )  # fmt: skip
+        ratio = eager / row["seconds"]
+        lines.append(f"{label(row):{wide}}{row['engine']:16}{row['threads']:>8}{row['seconds']:>9.2f}{ratio:>7.2f}")
+    return lines

@@ -1,0 +1,1 @@
+"""A run on disk: its folder, its states, resuming it, and many at once."""

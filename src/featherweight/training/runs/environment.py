@@ -1,0 +1,81 @@
+"""Where a run happened: what its bits and its speed may depend on, and which device and how many threads it gets."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from featherweight.errors import UsageError, nearest
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def device_for(name: str) -> torch.device:
+    """The device of that name; `auto` takes CUDA, then Apple's MPS, then the CPU. UsageError where there is none."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name not in DEVICES:
+        raise UsageError(f"Unknown device {name!r}; {nearest(name, DEVICES)}")
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    if not available[name]:
+        has = ", ".join(kind for kind, here in available.items() if here)
+        raise UsageError(f"This machine has no {name} device that PyTorch can use; there is {has}.")
+    return torch.device(name)
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(device: torch.device, threads: int) -> dict[str, Any]:
+    """Versions, processor, device, threads and commit, as plain values."""
+    return {
+        "featherweight": metadata.version("featherweight") if _installed() else "source",
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device_type": device.type,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": threads,
+    }
+
+
+def _installed() -> bool:
+    try:
+        metadata.version("featherweight")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _commit() -> str | None:
+    """The commit of the source tree this code runs from, `+` where it has been changed; None when installed."""
+    here = Path(__file__).parents[2]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(here), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+
+    try:
+        if not git("ls-files", "--", "version.py"):
+            return None
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", str(here)) else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"

@@ -1,0 +1,54 @@
+"""Being asked to stop: Ctrl-C and SIGTERM noted, so that nothing is torn apart. Needs no torch."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+STOPPED = (130, 143)
+"""Exit statuses of what was asked to stop."""
+
+_Note = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """A list that receives the numbers of the signals that ask this process to stop; the same one twice interrupts.
+
+    Outside the main thread it stays empty: whoever runs there handles signals.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if number in received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    with _handled(note, signal.SIGINT, signal.SIGTERM):
+        yield received
+
+
+@contextmanager
+def terminable() -> Iterator[list[int]]:
+    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does, where nothing needs saving. Yields a list that receives it."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    with _handled(interrupt, signal.SIGTERM):
+        yield received
+
+
+@contextmanager
+def _handled(note: _Note, *numbers: int) -> Iterator[None]:
+    try:
+        before = {number: signal.signal(number, note) for number in numbers}
+    except ValueError:  # not the main thread
+        before = {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
