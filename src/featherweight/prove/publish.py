@@ -22,7 +22,7 @@ from featherweight.explain.figures.fronts import Point, fronts
 from featherweight.explain.figures.style import svg
 from featherweight.files import write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.prove import ladder_pages, leaderboard
+from featherweight.prove import ladder_pages, leaderboard, rung_curves
 from featherweight.prove.export_tables import with_figures
 
 _TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
@@ -48,6 +48,12 @@ def records_of(id: str, root: Path) -> list[Record]:
     """The committed records of an experiment, seed by seed."""
     files = sorted((root / "results" / id).glob("seed*.json"), key=lambda path: int(path.stem.removeprefix("seed")))
     return [read_record(file) for file in files]
+
+
+def trials_of(root: Path) -> Found:
+    """The committed records of trials, by the name of their folder under `results/trials`."""
+    folders = sorted({path.parent for path in (root / "results" / "trials").glob("*/seed*.json")})
+    return {folder.name: records_of(f"trials/{folder.name}", root) for folder in folders}
 
 
 def keep_record(record: Record, root: Path) -> None:
@@ -138,7 +144,8 @@ def with_table(readme: str, table: str) -> str:
 def generated(root: Path) -> dict[Path, str]:
     """Every text that quotes a record, as it should read."""
     sources = root / LADDERS
-    found = {id: records_of(id, root) for id in ids()}
+    own = {id: records_of(id, root) for id in ids()}
+    found: Found = {**trials_of(root), **own}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
         path = sources / ladder_of(rung.id) / f"{rung.id}.py"
@@ -147,7 +154,7 @@ def generated(root: Path) -> dict[Path, str]:
             texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
         if rung.claims:
             texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
-    entries = [index_entry(rung, found[rung.id]) for rung in map(find, ids())]
+    entries = [index_entry(rung, own[rung.id]) for rung in map(find, ids())]
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
@@ -170,6 +177,21 @@ def pictures(root: Path) -> dict[Path, list[Record]]:
     ladders = {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
     flagship = records_of("f3", root)
     return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
+
+
+def rung_pictures(root: Path) -> dict[Path, list[Record]]:
+    """The curves of every rung that has records, with those."""
+    found = {rung.id: records_of(rung.id, root) for letter in letters() for rung in rungs(letter)}
+    return {root / "docs" / "ladders" / f"{id}.svg": runs for id, runs in found.items() if runs}
+
+
+def draw_rung(path: Path, records: Sequence[Record]) -> bool:
+    """Draw one rung's curves, unless the picture there is of these figures; whether it was drawn."""
+    about = rung_curves.digest(records)
+    if path.exists() and about in path.read_text(encoding="utf-8"):
+        return False
+    write_text(path, svg(rung_curves.rung_curves(records)).replace("</svg>", f"<!-- {about} -->\n</svg>"))
+    return True
 
 
 def draw(path: Path, records: Sequence[Record]) -> bool:
@@ -232,6 +254,7 @@ def write(root: Path) -> list[Path]:
             write_text(path, text)
             changed.append(path)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
+    changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
     picture = root / "docs" / "records" / "fronts.svg"
     return changed + ([picture] if draw_fronts(picture, root) else [])
 
@@ -243,4 +266,7 @@ def write_page(letter: str, found: Found, out: Path) -> Path:
     write_text(page, ladder_pages.ladder_page(letter, found, f"{letter}.svg"))
     if records := [record for rung in rungs(letter) for record in found.get(rung.id, ())]:
         draw(out / f"{letter}.svg", records)
+    for rung in rungs(letter):
+        if runs := found.get(rung.id, ()):
+            draw_rung(out / f"{rung.id}.svg", runs)
     return page
