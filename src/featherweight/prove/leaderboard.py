@@ -13,7 +13,7 @@ from featherweight.experiments.findings import NOT_RUN, Found, parts
 from featherweight.experiments.record import Record, read_record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.networks.anatomy import Anatomy, dissect
-from featherweight.prove import ladder_pages
+from featherweight.prove import ladder_pages, looks
 from featherweight.prove.compare import compare
 from featherweight.prove.ledger import Touch, read_ledger, settings, touches_of
 from featherweight.training.tta import TTA_SHIFTS
@@ -28,8 +28,7 @@ that one which is given up counts like one that is shown. Then seeds 0 to 9 are 
 engine, and where seconds count, one at a time; every one of them is in the figures, which are of the **last** epoch.
 All ten records are committed, whatever they say. The interval is Student's for the mean over seeds: it tells the luck
 of seeds, not that of the 10,000 test digits, which all seeds share and by which an accuracy of 99.5 % is uncertain by
-0.07 points. Two networks are compared by the paired test of `featherweight compare`. What is trained outside of `prove`
-is not counted: choose with `featherweight train --holdout 5000`, which does not open the test set.
+0.07 points. Two networks are compared by the paired test of `featherweight compare`.
 """
 SEEDS_LEGEND = """
     Means over seeds with their standard deviation and 95 % interval, of the last epoch on all 10,000 test digits;
@@ -202,7 +201,8 @@ def overview(gathered: Sequence[Contender], picture: str) -> str:
     lines = ["# Records", "", ladder_pages.NOTE, "", table(gathered, "{id}.md"), "", _line(SEEDS_LEGEND), ""]
     alt = "Accuracy against parameters, multiply-adds and seconds of training, a dot an experiment, the front drawn"
     lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
-    lines += ["## How a record is judged", "", _line(PROTOCOL)]
+    lines += ["## How a record is judged", "", _line(PROTOCOL), ""]
+    lines += ["## What counts as a look", "", _line(looks.COUNTED.format(ledger="../../results/touches.json"))]
     return "\n".join(lines) + "\n"
 
 
@@ -214,8 +214,8 @@ def _upper(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def page(one: Contender, found: Found) -> str:
-    """The page of one record."""
+def page(one: Contender, found: Found, ledger: Sequence[Touch] = ()) -> str:
+    """The page of one record; `ledger` holds the attempts at the test set, all of which it shows."""
     experiment, text = one.experiment, parts(one.experiment.text)
     assert experiment.bar is not None
     lines = [f"# {experiment.id}: {experiment.title}", "", ladder_pages.NOTE, ""]
@@ -226,6 +226,7 @@ def page(one: Contender, found: Found) -> str:
     numbers: dict[str, int] = {}
     sections: list[tuple[str, Callable[[], Iterator[str]]]] = [
         ("Result", lambda: _result(one)),
+        ("Attempts", lambda: looks.table(experiment.id, ledger, found)),
         ("On held-out digits", lambda: _held_out(one)),
         ("Comparison", lambda: _comparison(one, found)),
         ("Network", lambda: _network(one.anatomy)),

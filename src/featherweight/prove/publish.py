@@ -24,6 +24,7 @@ from featherweight.files import write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard, rung_curves
 from featherweight.prove.export_tables import with_figures
+from featherweight.prove.ledger import read_ledger
 
 _TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
 
@@ -51,9 +52,10 @@ def records_of(id: str, root: Path) -> list[Record]:
 
 
 def trials_of(root: Path) -> Found:
-    """The committed records of trials, by the name of their folder under `results/trials`."""
-    folders = sorted({path.parent for path in (root / "results" / "trials").glob("*/seed*.json")})
-    return {folder.name: records_of(f"trials/{folder.name}", root) for folder in folders}
+    """The committed records of trials and of other engines, by the name of their folder."""
+    results = root / "results"
+    folders = sorted({path.parent for kind in ("trials", "engines") for path in results.glob(f"{kind}/*/seed*.json")})
+    return {folder.name: records_of(str(folder.relative_to(results)), root) for folder in folders}
 
 
 def keep_record(record: Record, root: Path) -> None:
@@ -158,13 +160,17 @@ def generated(root: Path) -> dict[Path, str]:
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
+    ledger = read_ledger(root / "results" / "touches.json")
     table = leaderboard.table(gathered, "docs/records/{id}.md")
     texts[readme] = with_table(readme.read_text(encoding="utf-8"), table)
     texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg")
     for one in gathered:
-        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = leaderboard.page(one, found)
+        page = leaderboard.page(one, found, ledger)
+        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
     for letter in letters():
-        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(letter, found, f"{letter}.svg")
+        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(
+            letter, found, f"{letter}.svg", ledger
+        )
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
