@@ -22,7 +22,7 @@ from featherweight.explain.figures.fronts import Point, fronts
 from featherweight.explain.figures.style import svg
 from featherweight.files import write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.prove import ladder_pages, leaderboard, rung_curves
+from featherweight.prove import ladder_pages, leaderboard, rung_curves, table_notes
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
 
@@ -161,7 +161,8 @@ def generated(root: Path) -> dict[Path, str]:
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")
-    table = leaderboard.table(gathered, "docs/records/{id}.md")
+    notes = table_notes.notes(gathered, "docs")
+    table = f"{leaderboard.table(gathered, 'docs/records/{id}.md')}\n\n{notes}"
     texts[readme] = with_table(readme.read_text(encoding="utf-8"), table)
     texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg")
     for one in gathered:
