@@ -111,10 +111,10 @@ def _hard(records: Sequence[Any], docs: str) -> str:
     names = ", ".join(f"`{id}`" for id in by_rule)
     return (
         f"*Hard images*: {names} take digits that are not learned yet more often"
-        f" ([the rule]({docs}/experiments.md#hard-examples)). An epoch draws as many images as ever, some of them several"
-        " times and others not at all; the column has what seed 0 drew. Which are hard is found by looking forwards at"
-        " all training images before each such epoch: nothing is learned from a look by gradient, its time counts as"
-        " training, and `Budget.epochs` counts the images drawn, not those looked at."
+        f" ([the rule]({docs}/experiments.md#hard-examples)). An epoch draws as many images as ever, some of them"
+        " several times and others not at all; the column has what seed 0 drew. Which are hard is found by looking"
+        " forwards at all training images before each such epoch: nothing is learned from a look by gradient, its time"
+        " counts as training, and `Budget.epochs` counts the images drawn, not those looked at."
     )
 
 
