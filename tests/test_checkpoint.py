@@ -12,8 +12,9 @@ import toy
 from featherweight import files
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.recipe import Augment, Cosine, HardExamples, Plateau, Recipe, Step
-from featherweight.training.loop import State, fit
+from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import before, load_state, remove_states, require_same, save_state
+from featherweight.training.state import State
 
 IDENTITY = {"experiment": "bars", "seed": 0}
 RECIPES = {

@@ -27,7 +27,8 @@ from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.networks.layers import conv_norm_relu
 from featherweight.search import learning_rate as module
 from featherweight.search.learning_rate import HIGHEST, LOWEST, Point, Sweep, draw, find_lr, rate_curve, table
-from featherweight.training.loop import State, draw_seed, fit, initial_state
+from featherweight.training.loop import fit
+from featherweight.training.state import State, draw_seed, initial_state
 from test_cli import run  # noqa: F401 -- a fixture
 
 NATIVE = pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="no kernels built here"))

@@ -149,7 +149,7 @@ def test_stopping_in_an_evaluation_saves_and_is_taken_up_there(
     home: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 4 steps the first epoch is evaluated; after the third epoch's, the training images are."""
-    monkeypatch.setattr("featherweight.training.loop.EVALUATION_BATCH", 20)
+    monkeypatch.setattr("featherweight.training.evaluation.EVALUATION_BATCH", 20)
     whole = _start(home)
     assert len(list(runs.train(whole))) == 15
     run = _start(home)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from featherweight.data import load
 from featherweight.errors import BudgetError, DataError, FileError, TrainingError, UsageError
-from featherweight.experiments.experiment import find
+from featherweight.experiments.experiment import find, fingerprint
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
@@ -28,7 +28,7 @@ from featherweight.search.space import Proposal, build, cost, find_space, layer,
 from featherweight.search.study import about, open_study, standing, trials_of
 from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
 from featherweight.training.loop import fit
-from featherweight.training.runs.run import prepare
+from featherweight.training.runs.prepare import prepare
 from searched import HOLDOUT, data_folder, ends, job, space_file, worked
 from searched import worker as made
 
@@ -50,7 +50,7 @@ def test_what_is_over_budget_is_counted_and_never_trained(tmp_path: Path, prepar
     done = worked(job(tmp_path, trials=6))
     now = standing(done.study)
     assert now.ended == 6 == len(prepared) and now.running == 0
-    assert all(run.record.parameters < 500 for run in prepared)
+    assert all(run.parameters < 500 for run in prepared)
     refused = [trial for trial in trials_of(done.study) if study.end_of(trial) == "refused"]
     assert len(refused) == now.refused >= 2 and now.refused + 6 == len(trials_of(done.study))
     for trial in refused:
@@ -118,7 +118,7 @@ def test_no_proposal_is_trained_twice_and_a_space_can_be_exhausted(
     done = made(job(tmp_path, space_file(tmp_path, *few), trials=9))
     with pytest.raises(ExhaustedError):
         worker.work(done)
-    networks = {run.record.network for run in prepared}
+    networks = {fingerprint(run.state.network) for run in prepared}
     assert len(prepared) == len(networks) == standing(done.study).ended <= 4
     assert standing(done.study).repeated >= 15 and standing(done.study).lost == 0
 

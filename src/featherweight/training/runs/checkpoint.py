@@ -16,8 +16,8 @@ from torch import Tensor
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
 from featherweight.files import write_bytes
-from featherweight.training.loop import State
 from featherweight.training.runs.tensors import open_packed, pack, take, whole
+from featherweight.training.state import State
 
 _COUNTS: dict[str, type] = {
     "epoch": int, "step": int, "seen": int, "lr": float, "epoch_seconds": float, "train_seconds": float
