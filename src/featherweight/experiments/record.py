@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.budget import Budget, Verdict, judge
+from featherweight.experiments.budget import Budget, Clause, Verdict, judge
 from featherweight.experiments.recipe import Recipe
 from featherweight.files import write_text
 
@@ -85,6 +85,12 @@ class Record:
         """The budget against the rows."""
         tests = [row.test_accuracy for row in self.rows]
         return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs)
+
+    @property
+    def clauses(self) -> list[Clause]:
+        """The budget clause by clause: what is allowed, what was measured, whether it holds."""
+        budget, tests = Budget(**self.budget), [row.test_accuracy for row in self.rows]
+        return budget.costs(self.parameters, len(tests), self.train_seconds, self.macs) + budget.targets(tests)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values, the verdict included for readers (it is computed anew when read)."""
