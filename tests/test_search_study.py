@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
@@ -363,3 +364,22 @@ def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
     records = [read_record(root / "results" / "heldout" / "leanest" / f"seed{seed}.json") for seed in range(3)]
     held = sum(record.verdict.last for record in records) / 3
     assert f"which reaches {held:.2f} % of the same digits" in " ".join(text.split())
+
+
+def test_a_trial_learns_from_the_teacher_that_its_recipe_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = 'recipe = Recipe(distil=Distil(teacher="bars"), epochs=3,'
+    changes = ("recipe = Recipe(epochs=3,", recipe), ("import Recipe", "import Distil, Recipe")
+    heard, made = [], worker.prepare
+
+    def prepared(experiment: Any, data: Any, **settings: Any) -> Any:
+        plain = replace(experiment, recipe=replace(experiment.recipe, distil=None))
+
+        def teacher(images: torch.Tensor) -> torch.Tensor:
+            heard.append(len(images))
+            return torch.full((len(images), 4), 0.25)
+
+        return replace(made(plain, data, **settings), experiment=experiment, teacher=teacher)
+
+    monkeypatch.setattr(worker, "prepare", prepared)
+    worked(job(tmp_path, space_file(tmp_path, *changes), trials=1))
+    assert heard == 3 * [32, 32, 32, 7]  # three epochs of the 103 images that are not held out

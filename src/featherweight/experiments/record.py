@@ -77,8 +77,8 @@ class Record:
     macs: int | None = None
     """Multiply-adds for one image; None where the budget does not limit them."""
     shifted_accuracy: float | None = None
-    """Percent of the test set when each image is read in five places (`shifts`); decides nothing. None until the run
-    is finished, and in records from before."""
+    """Percent of the test set with test-time augmentation (`training.tta`); decides nothing. None until the run is
+    finished, and in older records."""
 
     @property
     def verdict(self) -> Verdict:

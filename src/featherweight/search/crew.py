@@ -254,5 +254,5 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
 
 
 def _draws(job: Job, place: int, trials: int) -> int:
-    """The sampler's seed: another for each worker, and for each time that a study is taken up."""
+    """The sampler's seed: another for each worker, and for each time that a study is resumed."""
     return draw_seed(job.seed, f"search worker {place}", epoch=trials) % 2**32

@@ -41,7 +41,8 @@ class FlatParameters:
 def flatten_parameters(network: nn.Module, decay_norms_and_biases: bool = False) -> FlatParameters:
     """Move the network's tensors into `FlatParameters`; the module works as before and shares their memory.
 
-    Weight decay is for tensors of two dimensions and more: kernels and matrices, not biases or norms.
+    Weight decay is for tensors of two dimensions and more: kernels and matrices, not biases or norms (He et al., "Bag
+    of Tricks for Image Classification with Convolutional Neural Networks", 2019).
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     decayed = [p for p in parameters if p.ndim > 1 or decay_norms_and_biases]
@@ -64,7 +65,10 @@ def flatten_parameters(network: nn.Module, decay_norms_and_biases: bool = False)
 
 
 def optimizer_for(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer:
-    """PyTorch's own optimiser over the flat parameters; the learning rate is set before every step."""
+    """PyTorch's own optimiser over the flat parameters; the learning rate is set before every step.
+
+    AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+    """
     groups = [
         {"params": [flat.decayed], "weight_decay": recipe.weight_decay},
         {"params": [flat.undecayed], "weight_decay": 0.0},

@@ -60,8 +60,7 @@ def train_batch(
         group["lr"] = lr
     state.optimizer.step()
 
-    # 4. The moving average of weights and batch-norm statistics (Polyak and Juditsky, "Acceleration of Stochastic
-    # Approximation by Averaging", 1992), its decay rising as in TensorFlow's ExponentialMovingAverage.
+    # 4. The moving average of weights and batch-norm statistics; `Recipe.average` says where it is from.
     if state.averaged_parameters is not None:
         done = state.epoch * steps_in_epoch(data, recipe) + state.step
         keep = min(recipe.average, (1 + done) / (10 + done))

@@ -30,7 +30,7 @@ def translate(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def evaluate_shifted(engine: Engine, split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> int:
-    """How many images are right by the mean of the probabilities over the five places."""
+    """How many images are right by the mean of the probabilities over all shifts."""
     moves = [partial(translate, down=down, right=right) for down, right in TTA_SHIFTS]
     correct = 0
     for views in zip(*(predict(engine, split, mean, std, move) for move in moves), strict=True):

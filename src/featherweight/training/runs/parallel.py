@@ -113,7 +113,7 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     """Train every task, one a core (or one on a GPU) at once, yielding what happens as it happens.
 
     A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started; those under way save
-    their state and end as `Failed`, each with the sentence that says how to take it up, and so do those not begun.
+    their state and end as `Failed`, each with the command that resumes it, and so do those not begun.
     """
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
