@@ -1,9 +1,12 @@
 """Fixtures that several test files share."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from commands import Run
 
 
 @pytest.fixture
@@ -31,3 +34,41 @@ def short_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             pass
         folders.append(run.folder)
     return folders
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Call the command line in an empty folder, without MNIST or a network to be had."""
+    from featherweight.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEATHERWEIGHT_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["featherweight", *map(str, words)])
+        status: object = 0
+        try:
+            main()
+        except SystemExit as leave:
+            status = leave.code or 0
+        printed = capsys.readouterr()
+        return int(str(status)), printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def toy_file(tmp_path: Path) -> Path:
+    """An experiment of somebody's own, quick to train on the embedded digits."""
+    path = tmp_path / "my own.py"
+    path.write_text(
+        '"""Mine."""\n'
+        "from torch import nn\n"
+        "from featherweight import Budget, Experiment, Recipe\n\n"
+        "def network():\n"
+        "    return nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(49, 10))\n\n"
+        "experiment = Experiment(id='own', title='own', network=network, recipe=Recipe(epochs=2, lr=0.05),\n"
+        "                        budget=Budget(parameters=600, epochs=20, accuracy=50, held=1))\n"
+    )
+    return path
