@@ -1,5 +1,6 @@
-"""Fixtures that several test files share."""
+"""How the tests are spread over the machine's cores, and the fixtures that several files share."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,28 @@ from pathlib import Path
 import pytest
 
 from commands import Run
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(
+        _name, "1"
+    )  # a thread a process: the cores are taken by processes; read when torch is imported
+
+MOST_WORKERS = 8
+"""Each worker holds PyTorch and its data in memory."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """A process per core for the whole suite or a folder of it; none for what is picked by file, test or keyword."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None  # the runner reads it itself
+    picked = config.option.keyword or config.option.lf or not all(Path(word).is_dir() for word in config.args)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if picked or cores == 1 else min(cores, MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Types and lint first: the longest step then runs beside the others instead of after them."""
+    items.sort(key=lambda item: item.path.name != "test_lint.py")
 
 
 @pytest.fixture

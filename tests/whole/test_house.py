@@ -1,12 +1,10 @@
-"""The house rules: imports point one way, nothing heavy at import, linter and types are clean."""
+"""The house rules: imports point one way, nothing heavy at import, tests lie in the rooms they test."""
 
 import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "featherweight"
@@ -103,34 +101,29 @@ def test_nothing_below_the_engine_s_door_is_imported_from_outside() -> None:
                 assert not (node.module or "").startswith("featherweight.engine."), path
 
 
-def test_modules_that_need_no_torch_do_not_import_it() -> None:
+def test_the_package_imports_nothing_heavy_until_asked() -> None:
+    """One process imports the front door, then each part that has to answer at once."""
     program = (
-        "import sys\nfrom importlib import import_module\n"
+        "import sys, featherweight\nfrom importlib import import_module\n"
+        "heavy = {'torch', 'numpy', 'rich', 'typer'} & set(sys.modules)\n"
+        "if heavy: sys.exit(f'featherweight imports {heavy}')\n"
         f"for name in {WITHOUT_TORCH}:\n"
         "    import_module(f'featherweight.{name}')\n"
-        "    if 'torch' in sys.modules: sys.exit(name)\n"
+        "    if 'torch' in sys.modules: sys.exit(f'{name} imports torch')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_package_imports_nothing_heavy_until_asked() -> None:
-    program = "import sys, featherweight; sys.exit(bool({'torch', 'numpy', 'rich', 'typer'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+def test_the_tests_lie_in_the_rooms_of_the_package() -> None:
+    rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    assert {path.relative_to(ROOT / "tests").parts[:-1] for path in files} == {(room,) for room in (*rooms, "whole")}
+    assert len({path.name for path in files}) == len(files), "pytest tells files apart by their names alone"
 
 
-@pytest.mark.parametrize("words", [["ruff", "check", "."], ["ruff", "format", "--check", "."]])
-def test_linter_and_format(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_types_are_strict_and_hold() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--no-error-summary"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_no_test_imports_from_another() -> None:
+    """Fixtures stand in conftest.py and helpers in files of their own, which no run collects."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    other = re.compile(r"^\s*(?:from|import) ((?:test_|conftest)\w*)", re.MULTILINE)
+    assert [f"{path.name}: {name}" for path in files for name in other.findall(path.read_text())] == []
