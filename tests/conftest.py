@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import Run
+from commands import OWN, Run
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(
@@ -85,13 +85,5 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 def toy_file(tmp_path: Path) -> Path:
     """An experiment of somebody's own, quick to train on the embedded digits."""
     path = tmp_path / "my own.py"
-    path.write_text(
-        '"""Mine."""\n'
-        "from torch import nn\n"
-        "from featherweight import Budget, Experiment, Recipe\n\n"
-        "def network():\n"
-        "    return nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(49, 10))\n\n"
-        "experiment = Experiment(id='own', title='own', network=network, recipe=Recipe(epochs=2, lr=0.05),\n"
-        "                        budget=Budget(parameters=600, epochs=20, accuracy=50, held=1))\n"
-    )
+    path.write_text(OWN)
     return path

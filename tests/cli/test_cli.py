@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
-from commands import Run
+import featherweight as fw
+from commands import OWN, Run
 
 
 def test_list_gives_a_document_with_the_promised_keys(run: Run) -> None:
@@ -219,11 +222,35 @@ def test_a_finished_run_is_not_resumed(run: Run, toy_file: Path) -> None:
     assert status == 2 and "is finished" in err
 
 
+LONGER = OWN.replace("epochs=2,", "epochs=20, batch=16,")
+Longer = tuple[list[dict[str, float]], dict[str, bytes]]
+
+
+def _weights(folder: Path) -> dict[str, bytes]:
+    """The tensors alone: beside them a file names the experiment by its path."""
+    return {name: tensor.tobytes() for name, tensor in load_file(folder / "weights.safetensors").items()}
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Longer:
+    """The epochs and the weights of the longer run, trained in one go."""
+    folder = tmp_path_factory.mktemp("never stopped")
+    (folder / "own.py").write_text(LONGER)
+    run = fw.new_run(fw.find(str(folder / "own.py")), fw.load("digits"), out=folder, engine="torch", threads=1)
+    for _ in fw.train(run):
+        pass
+    return [asdict(row) for row in run.record.rows], _weights(run.folder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
-    run: Run, toy_file: Path, tmp_path: Path, number: int
+    run: Run,
+    toy_file: Path,
+    tmp_path: Path,
+    never_stopped: tuple[list[dict[str, float]], dict[str, bytes]],
+    number: int,
 ) -> None:
-    toy_file.write_text(toy_file.read_text().replace("epochs=2,", "epochs=20, batch=16,"))
+    toy_file.write_text(LONGER)
     words = [sys.executable, "-m", "featherweight", "train", toy_file, "--data", "digits", "--engine", "torch"]
     process = subprocess.Popen(
         [*map(str, words), "--threads", "1"], cwd=tmp_path, env=os.environ | {"PYTHONUNBUFFERED": "1"},
@@ -234,18 +261,16 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
         assert process.poll() is None
     time.sleep(0.1)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert "take it up with: featherweight train --resume runs/own-seed0" in err
-    assert (tmp_path / "runs" / "own-seed0" / "state.safetensors").exists()
+    folder = tmp_path / "runs" / "own-seed0"
+    assert (folder / "state.safetensors").exists()
 
     status, out, _ = run("train", "--resume", "runs/own-seed0", "--json")
-    resumed = json.loads(out)
-    whole = json.loads(run("train", toy_file, *words[5:], "--threads", 1, "--json")[1])
-    assert status == 0 and len(resumed["epochs"]) == 20
-    for one in (resumed, whole):
-        for row in one["epochs"]:
-            del row["seconds"]
-    assert resumed["epochs"] == whole["epochs"]
-    weights = [tmp_path / "runs" / name / "weights.safetensors" for name in ("own-seed0", "own-seed0-2")]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+    epochs, whole = json.loads(out)["epochs"], [dict(row) for row in never_stopped[0]]
+    assert status == 0 and len(epochs) == 20
+    for row in (*epochs, *whole):
+        del row["seconds"]
+    assert epochs == whole
+    assert _weights(folder) == never_stopped[1]
