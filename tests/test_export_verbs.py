@@ -12,7 +12,7 @@ from torch import nn
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
-from featherweight.prove.export_tables import BEGIN, with_figures
+from featherweight.prove.export_tables import MARKS, with_figures
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
 from featherweight.training.runs.pretrained import FOLDER, load_any, load_pretrained
 from featherweight.training.runs.trained import save_weights
@@ -156,7 +156,7 @@ def test_docs_quote_the_records_and_records_hold_what_is_promised() -> None:
     text = (ROOT / "docs" / "export.md").read_text()
     assert text == with_figures(text, ROOT)
     with pytest.raises(UsageError, match="lacks the marks"):
-        with_figures(text.replace(BEGIN, ""), ROOT)
+        with_figures(text.replace(MARKS[0], ""), ROOT)
     found = json.loads((ROOT / "results" / "export" / "f3.json").read_text())
     onnx, c, page = found["onnx"], found["c"], found["page"]
     assert onnx["pictures"] == c["pictures"] == 10_000 and page["pictures"] == 1000

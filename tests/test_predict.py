@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.predict import BEGIN, END, PAGE, answered, calibration_error, fitted, pictures, right, table
+from benchmarks.predict import MARKS, PAGE, answered, calibration_error, fitted, pictures, right, table
 from benchmarks.wild.glyphs import drawn, from_style, thinned
 from benchmarks.wild.media import KINDS
 from benchmarks.wild.styles import STYLES
@@ -260,4 +260,5 @@ def test_there_are_styles_of_every_digit() -> None:
 
 def test_the_page_quotes_the_records() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text.split(BEGIN)[1].split(END)[0].strip() == table()
+    begin, end = MARKS
+    assert text.split(begin)[1].split(end)[0].strip() == table()

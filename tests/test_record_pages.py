@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from featherweight.experiments.record import Record, write_record
-from featherweight.explain.figures.fronts import Point, front, fronts
+from featherweight.experiments.statistics import best_by_cost
+from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.ledger import Touch, note_touch
 from made import MNIST, record
@@ -97,15 +98,15 @@ def test_limits_are_told_on_the_page(tmp_path: Path) -> None:
 
 def test_a_front_leaves_out_what_is_beaten() -> None:
     points = [(5, 99.0), (5, 99.2), (4, 98.0), (9, 99.2), (10, 99.5), (11, 99.4)]
-    assert front(points) == [(4, 98.0), (5, 99.2), (10, 99.5)]
-    assert front([]) == []
+    assert best_by_cost(points) == [(4, 98.0), (5, 99.2), (10, 99.5)]
+    assert best_by_cost([]) == []
 
 
 def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
     small = Point(name="small", accuracy=99.2, low=99.1, high=99.3, parameters=2000, macs=1e5, seconds=20)
     large = Point(name="large", accuracy=99.5, parameters=8000, macs=1e6, seconds=10)
     ring = Point(name="theirs", accuracy=99.56, parameters=7496)
-    panels = fronts([small, large], [ring], ["small"]).axes
+    panels = pareto_fronts([small, large], [ring], ["small"]).axes
     assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds a digit", "seconds of training"]
     steps = [next(line for line in axes.lines if line.get_drawstyle() == "steps-post") for axes in panels]
     assert [list(line.get_xdata()) for line in steps] == [[2000, 8000, 8000], [1e5, 1e6, 1e6], [10, 20]]
@@ -118,7 +119,7 @@ def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
 def test_names_in_the_picture_cover_no_other_and_stay_inside() -> None:
     near = [Point(name=f"name {n}", accuracy=99.5 + 0.01 * n, parameters=5000 + 20 * n) for n in range(3)]
     far = [Point(name=f"far {n}", accuracy=99.2, parameters=n) for n in (500, 50_000)]
-    figure = fronts([*near, *far], [], [point.name for point in (*near, *far)])
+    figure = pareto_fronts([*near, *far], [], [point.name for point in (*near, *far)])
     figure.draw_without_rendering()
     axes = figure.axes[0]
     boxes = [text.get_window_extent() for text in axes.texts]
