@@ -40,6 +40,12 @@ def test_every_committed_picture_is_of_the_records() -> None:
     assert publish.fronts_digest(ROOT) in (ROOT / "docs/records/fronts.svg").read_text(encoding="utf-8")
 
 
+def test_every_shipped_network_s_steps_are_those_of_its_weights() -> None:
+    steps = publish.folded(ROOT)
+    assert len(steps) == 5
+    assert [path for path, content in steps.items() if path.read_bytes() != content] == []
+
+
 def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
     files = sorted((ROOT / "results").glob("*/seed*.json"))
     assert {file.parent.name for file in files} <= set(ids())

@@ -20,10 +20,12 @@ from featherweight.experiments.statistics import mean_interval
 from featherweight.explain import figures
 from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.explain.figures.style import svg
-from featherweight.files import with_part_between, write_text
+from featherweight.files import with_part_between, write_bytes, write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.export_tables import with_figures
+from featherweight.ship.export import steps_of
+from featherweight.training.runs.trained import load_trained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,6 +159,12 @@ def generated(root: Path) -> dict[Path, str]:
     return texts
 
 
+def folded(root: Path) -> dict[Path, bytes]:
+    """The steps of every network that comes with the package, which `predict` reads."""
+    runs = sorted((root / "src" / "featherweight" / "training" / "runs" / "weights").glob("*/weights.safetensors"))
+    return {run.with_name("steps.safetensors"): steps_of(load_trained(run.parent)) for run in runs}
+
+
 def pictures(root: Path) -> dict[Path, list[Record]]:
     """Every picture drawn from records, with those; of ladders without one there is none."""
     records = {letter: [run for rung in rungs(letter) for run in records_of(rung.id, root)] for letter in letters()}
@@ -229,6 +237,10 @@ def write(root: Path) -> list[Path]:
     for path, text in generated(root).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
+            changed.append(path)
+    for path, content in folded(root).items():
+        if not path.exists() or path.read_bytes() != content:
+            write_bytes(path, content)
             changed.append(path)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
     picture = root / "docs" / "records" / "fronts.svg"
