@@ -144,7 +144,7 @@ def test_pictures_at_hand_are_the_run_s_or_those_that_fit(alone: Path) -> None:
         pictures_at_hand(other)
 
 
-def test_the_packaged_network_is_that_of_the_committed_record() -> None:
+def test_the_pretrained_network_is_that_of_the_committed_record() -> None:
     files = (FOLDER / "f3-seed0" / "record.json", ROOT / "results" / "f3" / "seed0.json")
     ours, committed = (json.loads(file.read_text()) for file in files)
     accuracies = [[epoch["test_accuracy"] for epoch in found["epochs"]] for found in (ours, committed)]

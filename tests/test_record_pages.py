@@ -1,4 +1,4 @@
-"""The records' pages and the picture of the fronts, against arithmetic written out on runs made by hand."""
+"""The records' pages and the picture of the Pareto fronts, against arithmetic written out on runs made by hand."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.statistics import best_by_cost
 from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.prove import ladder_pages, leaderboard
-from featherweight.prove.ledger import Touch, note_touch
+from featherweight.prove.ledger import Attempt, note_attempt
 from made import MNIST, record
 
 TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, train_seconds=60.0) for seed in range(10)]
@@ -39,7 +39,7 @@ def test_what_has_not_run_is_not_made_up(tmp_path: Path) -> None:
     for id, one in everything.items():
         assert row_of(table, f"[`{id}`]")[5:] == ["–", "not yet proven", "–", "–", "–", "0", "–"]
         page = leaderboard.page(one, {})
-        assert "## Result\n\nNot yet proven. Touches of the test set so far: 0.\n" in page
+        assert "## Result\n\nNot yet proven. Test-set evaluations so far: 0.\n" in page
         assert "## On held-out digits\n\nNot run yet.\n" in page and "## Comparison" not in page
         assert f"featherweight prove {id}" in page
 
@@ -58,13 +58,13 @@ def test_a_page_has_evidence_touches_and_the_comparison_with_its_parent(tmp_path
     for seed, last in enumerate((99.40, 99.42, 99.50)):
         write_record(record("smallest", [99.3] * 14 + [last], seed, data=held), folder / f"seed{seed}.json")
     for recipe in "ab":
-        touch = Touch(experiment="smallest", network="n", recipe=recipe, seeds=(0,), commit=None, date="2026-01-02")
-        note_touch(tmp_path / "results" / "touches.json", touch, begun=True)
+        attempt = Attempt(experiment="smallest", network="n", recipe=recipe, seeds=(0,), commit=None, date="2026-01-02")
+        note_attempt(tmp_path / "results" / "touches.json", attempt, begun=True)
     runs = [record("smallest", [99.40] * 14 + [99.46 + 0.01 * seed], seed) for seed in range(10)]
     found = {"smallest": runs, "f3": TEN}
     page = leaderboard.page(gathered(found, tmp_path)["smallest"], found)
     assert "| 1 | 5,000 | 99.42 | 99.30 |" in page and "Mean of the last epochs 99.440 %" in page
-    assert "10 of 10 seeds within budget. Touches of the test set: 2." in page
+    assert "10 of 10 seeds within budget. Test-set evaluations: 2." in page
     # Every seed is 0.1 below f3's: the interval is nothing.
     assert "f3 beats smallest by 0.100 points (95 % interval +0.100 to +0.100, p < 0.001, 10 seeds)." in page
     assert "| 9 | 99.55 | 99.40 | 98.00 |" in page and "**Cleared:** all that is asked for." in page

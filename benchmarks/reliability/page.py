@@ -43,7 +43,7 @@ def _kills(row: dict[str, Any]) -> Cells:
         f"`kill -9` at a random instant, {row['engine']} engine, disk: {row['disk']}"
         f" ({inside} inside saving, {twice} killed twice)",
         f"{row['kills']:,}",
-        f"{row['identical']:,} taken up ended bit-identical, with no file too many and no row doubled or missing",
+        f"{row['identical']:,} resumed runs ended bit-identical, with no file too many and no row doubled or missing",
     )
 
 

@@ -77,7 +77,7 @@ class Record:
     macs: int | None = None
     """Multiply-adds for one image; None where the budget does not limit them."""
     shifted_accuracy: float | None = None
-    """Percent of the test set when each image is read in five places (`shifts`); decides nothing. None until the run
+    """Percent of the test set with test-time augmentation; decides nothing. None until the run
     is finished, and in records from before."""
 
     @property

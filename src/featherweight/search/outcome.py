@@ -88,7 +88,7 @@ def table(found: Sequence[Entry]) -> "Table":
 
 
 def sketch(proposal: Proposal) -> str:
-    """A network in a word: widths of its convolutions, `s` before those in two steps, `p` for a pool between.
+    """A network in a word: widths of its convolutions, `s` before depthwise-separable ones, `p` for a pool between.
 
     >>> from featherweight.experiments.recipe import Recipe
     >>> from featherweight.search.space import stack
