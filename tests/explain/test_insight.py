@@ -183,7 +183,7 @@ def test_a_network_without_a_map_has_no_evidence_and_no_kernels() -> None:
 
 
 def test_images_seen_are_those_that_training_saw(monkeypatch: pytest.MonkeyPatch) -> None:
-    from featherweight.training import loop as train
+    from featherweight.training import step as train
 
     inputs: list[torch.Tensor] = []
     real = train.augment

@@ -122,6 +122,19 @@ def test_the_tests_lie_in_the_rooms_of_the_package() -> None:
     assert len({path.name for path in files}) == len(files), "pytest tells files apart by their names alone"
 
 
+def test_the_architecture_page_lists_every_room_and_what_it_imports() -> None:
+    ground = {"errors", "version", "files"}
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = dict(re.findall(r"^\| \d \| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert set(rows) == rooms and len(rooms) == 10
+    for room in rooms - {"cli"}:
+        files = sorted(set((SOURCE / room).rglob("*.py")) - set(_users()))
+        imports = set().union(*(_imports(ast.parse(path.read_text())) for path in files)) - ground - {room}
+        told = rows[room].removeprefix("the ground floor")
+        assert imports == (set(told.split(", ")) if told else set()), room
+
+
 def test_no_test_imports_from_another() -> None:
     """Fixtures stand in conftest.py and helpers in files of their own, which no run collects."""
     files = sorted((ROOT / "tests").rglob("*.py"))

@@ -44,12 +44,12 @@ def test_a_training_whose_reader_goes_away_is_saved(toy_file: Path, tmp_path: Pa
         words("train", toy_file, *TRAIN), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stderr is not None
-    while "epoch  1/20" not in process.stdout.readline():
+    while " 1/20 " not in process.stdout.readline():
         assert process.poll() is None
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait() == 141
-    assert err == "Error: Stopped; take it up with: featherweight train --resume runs/own-seed0\n"
+    assert err == "Error: Stopped; resume it with: featherweight train --resume runs/own-seed0\n"
     assert runs.resume(tmp_path / "runs" / "own-seed0").state.epoch >= 1
 
 
@@ -135,10 +135,10 @@ def test_training_and_drawing_need_nothing_from_around(around: object, toy_file:
     assert callable(around)
     program = (
         "import sys; from pathlib import Path; from featherweight import cli, read_record\n"
-        "from featherweight.explain.figures import plots\n"
+        "from featherweight.explain import figures\n"
         f"sys.argv = ['featherweight', *{[str(word) for word in ('train', toy_file, '--epochs', 1, *TRAIN)]!r}]\n"
         "try: cli.main()\nexcept SystemExit as end: assert end.code == 0, end.code\n"
-        "print('<svg' in plots.svg(plots.accuracy_curves([read_record(Path('runs/own-seed0'))]), 'about'))"
+        "print('<svg' in figures.svg(figures.accuracy(read_record(Path('runs/own-seed0')))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | around(tmp_path), capture_output=True,
@@ -205,7 +205,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     several = ("train", toy_file, "--seeds", 2, *TRAIN, "--json")
     process = subprocess.Popen(words(*several), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    awaited = {"seed 0  epoch", "seed 1  epoch"}  # one that has not begun has nothing to be taken up
+    awaited = {"own 0 ", "own 1 "}  # one that has not begun has nothing to be resumed
     while awaited:
         line = process.stderr.readline()
         assert line and process.poll() is None
@@ -214,7 +214,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     lost = json.loads(out)["failed"]
-    assert len(lost) == 2 and all("take it up with" in one["error"] or one["error"] == "Not begun." for one in lost)
+    assert len(lost) == 2 and all("resume it with" in one["error"] or one["error"] == "Not begun." for one in lost)
 
     status, out, _ = run(*several)
     assert status == 0 and [one["seed"] for one in json.loads(out)["runs"]] == [0, 1]

@@ -22,7 +22,9 @@ def predict(
     ],
     run: Annotated[
         Path | None,
-        typer.Option(help="The folder of a finished run whose weights are to read; else those of the package do."),
+        typer.Option(
+            help="The folder of a finished run, or the name of a network in the package; f3 without this option."
+        ),
     ] = None,
     show: Annotated[
         Path | None, typer.Option(help="Save what the network saw of each picture into this folder.")

@@ -1,18 +1,22 @@
-"""What means over seeds are worth: the interval of a mean, and the paired test of two. Needs no torch.
+"""What means over seeds are worth: the interval of a mean, and the paired test of two; and what nothing else beats.
 
-Both take the seeds' figures for draws from a normal distribution (Student, 1908). The spread that they tell is that of
-seeds: all seeds are scored on the same test images, whose own luck no number of seeds takes away.
+Needs no torch. Interval and test take the seeds' figures for draws from a normal distribution (Student, 1908). The
+spread that they tell is that of seeds: all seeds are scored on the same test images, whose own luck no number of seeds
+takes away.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import TypeVar
 
 from featherweight.errors import UsageError
 
 LEVEL = 0.95
 """Of every interval."""
+
+One = TypeVar("One")
 
 
 def half_width(values: Sequence[float]) -> float:
@@ -70,3 +74,29 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> Paired:
     # Where every pair differs by as much, the test would divide by 0.
     p = float(stats.ttest_rel(ours, theirs).pvalue) if half else float(mean == 0)
     return Paired(difference=mean, low=mean - half, high=mean + half, p=p, pairs=len(differences))
+
+
+def pareto_front(found: Sequence[One], merits: Callable[[One], Sequence[float]]) -> list[One]:
+    """Those that no other beats, in their order: none is as good in every merit (higher is better) and better in one.
+
+    >>> networks = [(3000, 99.5), (1000, 99.0), (2000, 98.0), (4000, 99.5)]
+    >>> pareto_front(networks, lambda one: (-one[0], one[1]))
+    [(3000, 99.5), (1000, 99.0)]
+    """
+
+    def beats(one: Sequence[float], other: Sequence[float]) -> bool:
+        pairs = list(zip(one, other, strict=True))
+        return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+
+    of_each = [merits(one) for one in found]
+    kept = [not any(beats(other, own) for other in of_each) for own in of_each]
+    return [one for one, stays in zip(found, kept, strict=True) if stays]
+
+
+def best_by_cost(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The Pareto front of (cost, accuracy), each pair once, the cheapest first.
+
+    >>> best_by_cost([(3, 99.5), (1, 99.0), (2, 98.0), (3, 99.4), (4, 99.5)])
+    [(1, 99.0), (3, 99.5)]
+    """
+    return sorted(set(pareto_front(points, lambda point: (-point[0], point[1]))))
