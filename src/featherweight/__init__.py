@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from featherweight.explain import notebook as notebook
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
+    from featherweight.networks.architecture import layer as layer
     from featherweight.networks.layers import Residual as Residual
     from featherweight.networks.layers import conv_norm_relu as conv_norm_relu
     from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from featherweight.search.learning_rate import rate_curve as rate_curve
     from featherweight.search.space import Proposal as Proposal
     from featherweight.search.space import Space as Space
-    from featherweight.search.space import layer as layer
     from featherweight.search.space import rounded as rounded
     from featherweight.search.space import stack as stack
     from featherweight.training.runs.run import new_run as new_run
@@ -88,9 +88,10 @@ _HOMES = {
     "experiments.recipe": "Augment Constant Cosine Distil HardExamples Linear MultiStep OneCycle Plateau Recipe Step",
     "experiments.record": "Record read_record summarise",
     "networks.anatomy": "Anatomy dissect",
+    "networks.architecture": "layer",
     "networks.layers": "Residual conv_norm_relu separable_norm_relu",
     "search.learning_rate": "find_lr rate_curve",
-    "search.space": "Proposal Space layer rounded stack",
+    "search.space": "Proposal Space rounded stack",
     "training.runs.run": "new_run resume train",
     "training.runs.trained": "TrainedModel data_of load_trained",
 }

@@ -7,9 +7,11 @@ from typing import Any
 from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.files import write_text
+from featherweight.networks.allowed import DATA_SIZES, OWN
 from featherweight.networks.anatomy import Row, dissect
+from featherweight.networks.architecture import Layer, build
 from featherweight.search.outcome import Entry
-from featherweight.search.space import OWN, Layer, Space, build
+from featherweight.search.space import Space
 
 LONGEST = 120
 """Characters of a line of code."""
@@ -74,7 +76,7 @@ def _function(network: tuple[Layer, ...], data: Data) -> str:
     _, channels, height, width = data.train.images.shape
     shape = (channels, height, width)
     blocks = dissect(build(network, channels, len(data.classes)), shape).blocks()
-    calls = [f"fw.{one}" if one.make in OWN else str(one) for one in network]
+    calls = [call(one) for one in network]
     rows = [(f"        {call},", block) for call, block in zip(calls, blocks, strict=True)]
     figures = [_margin(block) for _, block in rows]
     widths = [max(map(len, column)) for column in zip(*filter(None, figures), strict=True)]
@@ -90,6 +92,22 @@ def _function(network: tuple[Layer, ...], data: Data) -> str:
         "    # fmt: off\n"
         f"{OPENING:<{reach}}# channels height width field{size}\n" + "\n".join(lines) + "\n    )\n    # fmt: on\n"
     )
+
+
+def call(one: Layer) -> str:
+    """The layer as it is written in an experiment file, with those inside it.
+
+    >>> from featherweight.networks.architecture import layer
+    >>> call(layer("Residual", layer("conv_norm_relu", 8, 8, padding=1), layer("nn.ReLU")))
+    'fw.Residual(fw.conv_norm_relu(8, 8, padding=1), nn.ReLU())'
+    """
+    parts = [call(value) if isinstance(value, Layer) else _word(value) for value in one.given]
+    settings = [f"{name}={call(value) if isinstance(value, Layer) else _word(value)}" for name, value in one.settings]
+    return f"{'' if one.make.startswith('nn.') else 'fw.'}{one.make}({', '.join([*parts, *settings])})"
+
+
+def _word(value: Any) -> str:
+    return value if value in DATA_SIZES else repr(value)
 
 
 def _margin(block: Row) -> list[str]:
