@@ -182,7 +182,7 @@ def test_what_is_not_told_as_data_is_named(network: nn.Module, says: str) -> Non
         (["nn.Conv2d", [1, 1, [3, 3, 3]], {}], r"one or two whole numbers from 1 to 1,024; given \(3, 3, 3\)"),
         (["nn.Dropout", [], {"p": 1.5}], "a number from 0 to 1; given 1.5"),
         (["nn.Dropout", [], {"p": float("nan")}], "given nan"),
-        (["nn.Sequential", [3], {}], "nn.Sequential each with a name without dots; given '0': 3"),
+        (["nn.Sequential", [3], {}], "nn.Sequential holds layers, each with a name"),
         (["nn.Sequential", [], {"a.b": ["nn.ReLU", [], {}]}], "given 'a.b'"),
         (["nn.Sequential", [["nn.ReLU", [], {}]], {"0": ["nn.ReLU", [], {}]}], "have the same name"),
         (["nn.ReLU", []], r"A layer is \[name, \[arguments\], {arguments by name}\]"),
