@@ -16,7 +16,7 @@ from featherweight.version import __version__ as __version__
 if TYPE_CHECKING:
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
-    from featherweight.data import load as load
+    from featherweight.data import load as _load_data
     from featherweight.errors import FeatherweightError as FeatherweightError
     from featherweight.experiments.bar import Bar as Bar
     from featherweight.experiments.budget import Budget as Budget
@@ -76,8 +76,10 @@ if TYPE_CHECKING:
     from featherweight.training.runs.trained import data_of as data_of
     from featherweight.training.runs.trained import load_trained as load_trained
 
+    load_data = _load_data
+
 _HOMES = {
-    "data": "Data Split load",
+    "data": "Data Split",
     "errors": "FeatherweightError",
     "experiments.bar": "Bar",
     "experiments.budget": "Budget Verdict judge",
@@ -98,7 +100,9 @@ _HOMES = {
 """Where each public name lives. A module may move, and nobody's file breaks."""
 _MODULES = {"analysis": "explain.analysis", "figures": "explain.figures", "notebook": "explain.notebook"}
 """Modules whose functions are used by their module's name, as `fw.figures.accuracy`."""
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_RENAMED = {"load_data": ("data", "load")}
+"""Public names that say more than the module's own, which is read beside the module's."""
+_HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 
 __all__ = sorted([*_HOME_OF, *_MODULES])
 
@@ -108,7 +112,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"featherweight.{_MODULES[name]}")
     if name not in _HOME_OF:
         raise AttributeError(f"featherweight has no {name!r}; it has: {', '.join(__all__)}")
-    return getattr(import_module(f"featherweight.{_HOME_OF[name]}"), name)
+    home, own = _HOME_OF[name]
+    return getattr(import_module(f"featherweight.{home}"), own)
 
 
 def __dir__() -> list[str]:
