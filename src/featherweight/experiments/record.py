@@ -84,7 +84,8 @@ class Record:
     def verdict(self) -> Verdict:
         """The budget against the rows."""
         tests = [row.test_accuracy for row in self.rows]
-        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs)
+        tested = self.data.get("test")
+        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs, tested)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values, the verdict included for readers (it is computed anew when read)."""
