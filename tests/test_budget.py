@@ -51,3 +51,20 @@ def test_over_budget_is_refused_with_count_limit_and_largest_layers() -> None:
 def test_a_budget_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="budget's"):
         Budget(**wrong)
+
+
+def test_a_budget_is_spelled_out_clause_by_clause() -> None:
+    budget = Budget(parameters=500, epochs=3, accuracy=99.0, held=2, macs=7000, seconds=1.5)
+    spelled = budget.costs(499, 4, 1.504, 7000) + budget.targets([99.5, 98.99, 99.0])
+    assert [(clause.name, clause.allowed, clause.measured, clause.holds) for clause in spelled] == [
+        ("parameters", "fewer than 500", "499", True),
+        ("MACs a digit", "fewer than 7,000", "7,000", False),
+        ("epochs", "at most 3", "4", False),
+        ("training", "at most 1.5 s", "1.50 s", False),
+        ("accuracy, epoch 2", "at least 99.00 %", "98.99 %", False),
+        ("accuracy, epoch 3", "at least 99.00 %", "99.00 %", True),
+    ]
+    short = budget.targets([99.5])
+    assert [(clause.name, clause.measured, clause.holds) for clause in short] == [
+        ("accuracy, epoch 1", "99.50 %", True), ("epochs to judge by", "1", False)
+    ]  # fmt: skip

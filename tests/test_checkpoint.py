@@ -12,8 +12,9 @@ import toy
 from featherweight import files
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.recipe import Augment, Cosine, HardExamples, Plateau, Recipe, Step
-from featherweight.training.loop import State, fit
+from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import before, load_state, remove_states, require_same, save_state
+from featherweight.training.state import State
 
 IDENTITY = {"experiment": "bars", "seed": 0}
 RECIPES = {
@@ -30,7 +31,7 @@ RECIPES = {
 
 
 def _left(recipe: Recipe, after: int, path: Path) -> State:
-    """A run that was saved after so many events, forgotten, and taken up to its end from the file."""
+    """A run that was saved after so many events, forgotten, and resumed to its end from the file."""
     state = toy.fresh(recipe)
     for _ in islice(fit(state, toy.data(), recipe, 0, *toy.engines_of(state, recipe)), after):
         pass
@@ -43,7 +44,7 @@ def _left(recipe: Recipe, after: int, path: Path) -> State:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_run_taken_up_at_any_step_ends_bit_for_bit_the_same(name: str, tmp_path: Path) -> None:
+def test_a_run_resumed_at_any_step_ends_bit_for_bit_the_same(name: str, tmp_path: Path) -> None:
     recipe = replace(RECIPES[name], epochs=2)
     whole = toy.trained(recipe)
     for after in range(1, 10):  # 2 epochs of 4 steps and an evaluation each

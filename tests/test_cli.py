@@ -275,7 +275,7 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert "take it up with: featherweight train --resume runs/own-seed0" in err
+    assert "resume it with: featherweight train --resume runs/own-seed0" in err
     assert (tmp_path / "runs" / "own-seed0" / "state.safetensors").exists()
 
     status, out, _ = run("train", "--resume", "runs/own-seed0", "--json")

@@ -9,19 +9,13 @@ from torch import nn
 from featherweight.engine import Engine, build
 from featherweight.engine.torch_engine import loss_of
 from featherweight.errors import UsageError
+from featherweight.experiments.recipe import Recipe
 
 CPU = torch.device("cpu")
 
 
 def torch_engine(network: nn.Module, **changes) -> Engine:
-    choices = {
-        "kind": "torch",
-        "loss": "cross_entropy",
-        "label_smoothing": 0.0,
-        "shape": (1, 2, 3),
-        "batch": 5,
-        "threads": 1,
-    }
+    choices = {"kind": "torch", "recipe": Recipe(batch=5), "shape": (1, 2, 3)}
     return build(network=network, **{**choices, **changes}, device=CPU)
 
 
@@ -29,7 +23,7 @@ def torch_engine(network: nn.Module, **changes) -> Engine:
 def test_smoothed_loss_is_the_arithmetic(loss):
     chances = torch.tensor([[0.5, 0.3, 0.2]]).log()
     expected = -(0.9 * math.log(0.3) + 0.1 / 3 * sum(map(math.log, (0.5, 0.3, 0.2))))
-    got = loss_of(chances, torch.tensor([1]), loss=loss, label_smoothing=0.1)
+    got = loss_of(chances, torch.tensor([1]), Recipe(loss=loss, label_smoothing=0.1))
     assert got.item() == pytest.approx(expected, rel=1e-6)
 
 

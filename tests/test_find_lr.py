@@ -23,11 +23,12 @@ from featherweight.data.augment import augment
 from featherweight.engine import native
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
-from featherweight.experiments.recipe import Augment, Recipe
+from featherweight.experiments.recipe import Augment, Distil, Recipe
 from featherweight.networks.layers import conv_norm_relu
 from featherweight.search import learning_rate as module
 from featherweight.search.learning_rate import HIGHEST, LOWEST, Point, Sweep, draw, find_lr, rate_curve, table
-from featherweight.training.loop import State, draw_seed, fit, initial_state
+from featherweight.training.loop import fit
+from featherweight.training.state import State, draw_seed, initial_state
 from test_cli import run  # noqa: F401 -- a fixture
 
 NATIVE = pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="no kernels built here"))
@@ -190,6 +191,24 @@ def test_the_sweep_is_plain_training_at_rising_rates(changes: Augment) -> None:
         losses.append(loss.item())
     assert len(sweep.points) >= 30
     assert [point.loss for point in sweep.points] == pytest.approx(losses[: len(sweep.points)], rel=1e-3)
+
+
+def test_a_sweep_hears_the_teacher_and_refuses_to_go_without() -> None:
+    recipe = replace(toy.RECIPE, distil=Distil(teacher="bars", share=1.0))
+    torch.manual_seed(11)
+    network = toy.network()
+    with pytest.raises(UsageError, match="learns from bars, and no teacher was given"):
+        find_lr(network, recipe, toy.data(), engine="torch", steps=50)
+    first = {
+        answers: find_lr(
+            network, recipe, toy.data(), engine="torch", steps=50,
+            teacher=lambda images, answers=answers: torch.tensor([answers]).expand(len(images), 4),  # type: ignore[misc]
+        ).points[0].loss
+        for answers in ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.5, 0.5, 0.0, 0.0))
+    }  # fmt: skip
+    one, other, both = first.values()
+    # With the labels' share at 0, the loss is the cross-entropy with the teacher's answers, which is linear in them.
+    assert abs(one - other) > 0.01 and both == pytest.approx((one + other) / 2, rel=1e-5)
 
 
 def test_rates_rise_by_one_factor_and_losses_are_smoothed_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

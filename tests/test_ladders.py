@@ -15,7 +15,7 @@ from featherweight.experiments.difference import differences, layer_changes
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, letters, rungs
 from featherweight.experiments.recipe import Plateau
 from featherweight.networks.anatomy import dissect
-from featherweight.training.loop import draw_seed, initial_state
+from featherweight.training.state import draw_seed, initial_state
 
 PUBLISHED = [
     *(f"a{n}" for n in range(1, 11)),
@@ -146,10 +146,7 @@ def test_two_steps_train_every_parameter(id: str, kind: str) -> None:
     recipe = experiment.recipe
     torch.manual_seed(draw_seed(0, "weights"))
     state = initial_state(experiment.build(), recipe, torch.device("cpu"), images=11)
-    engine = engines.build(
-        kind, state.network, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28), batch=11,
-        device=torch.device("cpu"), threads=1,
-    )  # fmt: skip
+    engine = engines.build(kind, state.network, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=11)
     assert engine.name == kind
     draws = torch.Generator().manual_seed(7)
     before = [p.detach().clone() for p in state.network.parameters()]

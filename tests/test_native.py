@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from featherweight.engine import build, native
 from featherweight.engine.lowering import lower
 from featherweight.engine.torch_engine import loss_of
+from featherweight.experiments.recipe import Recipe
 from featherweight.networks.layers import Residual
 
 CPU = torch.device("cpu")
@@ -93,7 +94,7 @@ class Masked(nn.Module):
 def with_masks(network: nn.Module, shape: tuple[int, int, int], images: int, seed: int) -> nn.Module:
     """`network` in double precision, its dropouts replaced by the masks the native engine draws."""
     program = lower(network, shape)
-    plan = native.Plan(program, batch=images, threads=1, loss="nll", label_smoothing=0)
+    plan = native.Plan(program, Recipe(loss="nll"), batch=images, threads=1)
     dropping = iter([i for i, node in enumerate(program.nodes) if "drop" in node])
     reference = copy.deepcopy(network).double()
 
@@ -115,7 +116,7 @@ def error(got: Tensor, expected: Tensor) -> float:
 
 
 def bound(network: nn.Module, shape: tuple[int, int, int], **changes):
-    choices = {"kind": "native", "loss": "cross_entropy", "label_smoothing": 0.0, "batch": 20, "threads": 1}
+    choices = {"kind": "native", "recipe": Recipe(), "batch": 20}
     engine = build(network=network, **{**choices, **changes}, shape=shape, device=CPU)
     torch.set_num_threads(1)  # what PyTorch computes here is too small to be shared
     return engine
@@ -128,14 +129,14 @@ def test_random_networks_match_double_precision(part):
         network, shape, logs = random_network(number)
         draw = random.Random(number)
         images, smoothing = draw.choice((2, 3, 5, 16, 17, 20, 33)), draw.choice((0.0, 0.1))
-        loss = "nll" if logs else "cross_entropy"
+        recipe = Recipe(loss="nll" if logs else "cross_entropy", label_smoothing=smoothing)
         x, labels = torch.rand(images, *shape), torch.randint(0, 2, (images,))
         reference = with_masks(network, shape, images, seed=number)
-        engine = bound(network, shape, loss=loss, label_smoothing=smoothing, threads=draw.choice((1, 2)))
+        engine = bound(network, shape, recipe=recipe, threads=draw.choice((1, 2)))
         network.train()
         mean, correct = engine.step(x, labels, number)
         output = reference.train()(x.double())
-        expected = loss_of(output, labels, loss=loss, label_smoothing=smoothing)
+        expected = loss_of(output, labels, recipe)
         expected.backward()
         assert abs(mean.item() - expected.item()) < 1e-5 * max(1, expected.item()), number
         assert correct.item() == (output.argmax(1) == labels).sum().item(), number

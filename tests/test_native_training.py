@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from featherweight.engine import build, native
 from featherweight.engine.lowering import lower
 from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
 from test_native import Masked
 
 SHAPE = (1, 28, 28)
@@ -47,10 +48,9 @@ def losses(steps: int, batch: int) -> tuple[list[float], list[float]]:
     program = lower(network, SHAPE)
     dropping = [i for i, node in enumerate(program.nodes) if "drop" in node]
     assert len(dropping) == len(dropouts) == 6
-    plan = native.Plan(program, batch=batch, threads=1, loss="cross_entropy", label_smoothing=0)
-    settings = {"loss": "cross_entropy", "label_smoothing": 0.0, "shape": SHAPE, "batch": batch, "threads": 1}
+    plan = native.Plan(program, Recipe(), batch=batch, threads=1)
     native_step, torch_step = (
-        build(kind, bound, **settings, device=torch.device("cpu")).step
+        build(kind, bound, Recipe(batch=batch), shape=SHAPE, device=torch.device("cpu")).step
         for kind, bound in (("native", network), ("torch", twin))
     )
     optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from featherweight.data.augment import Sampler, Warp, augment, draw, normalise, sample
 from featherweight.engine import build, native
 from featherweight.errors import UsageError
-from featherweight.experiments.recipe import Augment
+from featherweight.experiments.recipe import Augment, Recipe
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
 
@@ -35,8 +35,7 @@ def pixels(count: int, *shape: int) -> Tensor:
 def sampler(shape: tuple[int, int, int], threads: int = 1, batch: int = 8) -> Sampler:
     network = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 2))
     return build(
-        "native", network, loss="cross_entropy", label_smoothing=0, shape=shape, batch=batch, threads=threads,
-        device=torch.device("cpu"),
+        "native", network, Recipe(batch=batch), shape=shape, device=torch.device("cpu"), threads=threads
     ).sampler  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import toy
 from featherweight.engine import Engine
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, HardExamples, Recipe
-from featherweight.training.loop import fit, image_losses
+from featherweight.training.evaluation import image_losses
+from featherweight.training.loop import fit
 from featherweight.training.sampling import expected_counts, sample_by_loss
 
 HARD = HardExamples(factor=5, loss=0.1)

@@ -145,11 +145,11 @@ def test_new_folders_are_numbered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [4, 14])
-def test_stopping_in_an_evaluation_saves_and_is_taken_up_there(
+def test_stopping_in_an_evaluation_saves_and_is_resumed_there(
     home: Path, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 4 steps the first epoch is evaluated; after the third epoch's, the training images are."""
-    monkeypatch.setattr("featherweight.training.loop.EVALUATION_BATCH", 20)
+    monkeypatch.setattr("featherweight.training.evaluation.EVALUATION_BATCH", 20)
     whole = _start(home)
     assert len(list(runs.train(whole))) == 15
     run = _start(home)

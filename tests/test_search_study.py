@@ -11,12 +11,13 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from featherweight.data import load
 from featherweight.errors import BudgetError, DataError, FileError, TrainingError, UsageError
-from featherweight.experiments.experiment import find
+from featherweight.experiments.experiment import find, fingerprint
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
@@ -29,7 +30,7 @@ from featherweight.search.space import Proposal, cost, find_space, propose, stac
 from featherweight.search.study import about, open_study, standing, trials_of
 from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
 from featherweight.training.loop import fit
-from featherweight.training.runs.run import prepare
+from featherweight.training.runs.prepare import prepare
 from searched import HOLDOUT, data_folder, ends, job, space_file, worked
 from searched import worker as made
 
@@ -51,7 +52,7 @@ def test_what_is_over_budget_is_counted_and_never_trained(tmp_path: Path, prepar
     done = worked(job(tmp_path, trials=6))
     now = standing(done.study)
     assert now.ended == 6 == len(prepared) and now.running == 0
-    assert all(run.record.parameters < 500 for run in prepared)
+    assert all(run.parameters < 500 for run in prepared)
     refused = [trial for trial in trials_of(done.study) if study.end_of(trial) == "refused"]
     assert len(refused) == now.refused >= 2 and now.refused + 6 == len(trials_of(done.study))
     for trial in refused:
@@ -119,7 +120,7 @@ def test_no_proposal_is_trained_twice_and_a_space_can_be_exhausted(
     done = made(job(tmp_path, space_file(tmp_path, *few), trials=9))
     with pytest.raises(ExhaustedError):
         worker.work(done)
-    networks = {run.record.network for run in prepared}
+    networks = {fingerprint(run.state.network) for run in prepared}
     assert len(prepared) == len(networks) == standing(done.study).ended <= 4
     assert standing(done.study).repeated >= 15 and standing(done.study).lost == 0
 
@@ -364,3 +365,22 @@ def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
     records = [read_record(root / "results" / "heldout" / "leanest" / f"seed{seed}.json") for seed in range(3)]
     held = sum(record.verdict.last for record in records) / 3
     assert f"which reaches {held:.2f} % of the same digits" in " ".join(text.split())
+
+
+def test_a_trial_learns_from_the_teacher_that_its_recipe_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = 'recipe = Recipe(distil=Distil(teacher="bars"), epochs=3,'
+    changes = ("recipe = Recipe(epochs=3,", recipe), ("import Recipe", "import Distil, Recipe")
+    heard, made = [], worker.prepare
+
+    def prepared(experiment: Any, data: Any, **settings: Any) -> Any:
+        plain = replace(experiment, recipe=replace(experiment.recipe, distil=None))
+
+        def teacher(images: torch.Tensor) -> torch.Tensor:
+            heard.append(len(images))
+            return torch.full((len(images), 4), 0.25)
+
+        return replace(made(plain, data, **settings), experiment=experiment, teacher=teacher)
+
+    monkeypatch.setattr(worker, "prepare", prepared)
+    worked(job(tmp_path, space_file(tmp_path, *changes), trials=1))
+    assert heard == 3 * [32, 32, 32, 7]  # three epochs of the 103 images that are not held out

@@ -1,4 +1,4 @@
-"""Reading each image in five places, against arithmetic written out."""
+"""Test-time augmentation, against arithmetic written out."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -50,7 +50,7 @@ def test_a_training_whose_reader_goes_away_is_saved(toy_file: Path, tmp_path: Pa
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait() == 141
-    assert err == "Error: Stopped; take it up with: featherweight train --resume runs/own-seed0\n"
+    assert err == "Error: Stopped; resume it with: featherweight train --resume runs/own-seed0\n"
     assert runs.resume(tmp_path / "runs" / "own-seed0").state.epoch >= 1
 
 
@@ -206,7 +206,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     several = ("train", toy_file, "--seeds", 2, *TRAIN, "--json")
     process = subprocess.Popen(words(*several), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    awaited = {"own 0 ", "own 1 "}  # one that has not begun has nothing to be taken up
+    awaited = {"own 0 ", "own 1 "}  # one that has not begun has nothing to be resumed
     while awaited:
         line = process.stderr.readline()
         assert line and process.poll() is None
@@ -215,7 +215,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     lost = json.loads(out)["failed"]
-    assert len(lost) == 2 and all("take it up with" in one["error"] or one["error"] == "Not begun." for one in lost)
+    assert len(lost) == 2 and all("resume it with" in one["error"] or one["error"] == "Not begun." for one in lost)
 
     status, out, _ = run(*several)
     assert status == 0 and [one["seed"] for one in json.loads(out)["runs"]] == [0, 1]

@@ -29,8 +29,7 @@ def test_the_loss_is_the_arithmetic() -> None:
     soft = [v / 2.5 for v in z]
     theirs = sum(q * (math.log(sum(map(math.exp, soft))) - v) for q, v in zip(p, soft, strict=True))
     got = loss_of(
-        torch.tensor([z]), torch.tensor([label]), loss="cross_entropy", label_smoothing=0.0, distil=LESSON,
-        taught=torch.tensor([p]),
+        torch.tensor([z]), torch.tensor([label]), Recipe(distil=LESSON), taught=torch.tensor([p])
     )  # fmt: skip
     assert got.item() == pytest.approx(0.7 * own + 0.3 * 2.5**2 * theirs, rel=1e-6)
 
@@ -48,8 +47,8 @@ def test_both_engines_take_the_same_step(loss: str) -> None:
         network = nn.Sequential(*layers)
         network.zero_grad()
         engine = build(
-            kind, network, loss=loss, label_smoothing=0.1, shape=(1, 11, 11), batch=19, device=torch.device("cpu"),
-            threads=1, distil=LESSON,
+            kind, network, Recipe(loss=loss, label_smoothing=0.1, batch=19, distil=LESSON),  # type: ignore[arg-type]
+            shape=(1, 11, 11), device=torch.device("cpu"),
         )  # fmt: skip
         mean, correct = engine.step(images, labels, 0, taught)
         plain, _ = engine.step(images, labels, 0)
@@ -62,10 +61,8 @@ def test_both_engines_take_the_same_step(loss: str) -> None:
 
 def test_answers_of_another_shape_are_refused() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(9, 4))
-    engine = build(
-        "native", network, loss="cross_entropy", label_smoothing=0.0, shape=(1, 3, 3), batch=5,
-        device=torch.device("cpu"), threads=1, distil=LESSON,
-    )  # fmt: skip
+    recipe = Recipe(batch=5, distil=LESSON)
+    engine = build("native", network, recipe, shape=(1, 3, 3), device=torch.device("cpu"))
     with pytest.raises(UsageError, match=r"probabilities \[5 4\], float32; given torch.float32 \[5 3\]"):
         engine.step(torch.rand(5, 1, 3, 3), torch.zeros(5, dtype=torch.int64), 0, torch.rand(5, 3))
 

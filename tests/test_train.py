@@ -13,15 +13,10 @@ import toy
 from featherweight.data.augment import normalise
 from featherweight.errors import TrainingError
 from featherweight.experiments.recipe import Augment, Constant, Recipe
-from featherweight.training.loop import (
-    State,
-    draw_seed,
-    evaluate,
-    fit,
-    flatten_parameters,
-    initial_state,
-    steps_in_epoch,
-)
+from featherweight.training.evaluation import evaluate
+from featherweight.training.loop import fit
+from featherweight.training.state import State, draw_seed, flatten_parameters, initial_state
+from featherweight.training.step import steps_in_epoch
 
 PLAIN = Recipe(epochs=2, batch=16, lr=0.05, weight_decay=0.01, schedule=Constant())
 
