@@ -69,6 +69,10 @@ if TYPE_CHECKING:
     from featherweight.search.space import Space as Space
     from featherweight.search.space import rounded as rounded
     from featherweight.search.space import stack as stack
+    from featherweight.ship.model import Model as Model
+    from featherweight.ship.model import Prediction as Prediction
+    from featherweight.ship.model import load as load
+    from featherweight.ship.summary import summary as summary
     from featherweight.training.runs.run import new_run as new_run
     from featherweight.training.runs.run import resume as resume
     from featherweight.training.runs.run import train as train
@@ -94,6 +98,8 @@ _HOMES = {
     "networks.layers": "Residual conv_norm_relu separable_norm_relu",
     "search.learning_rate": "find_lr rate_curve",
     "search.space": "Proposal Space rounded stack",
+    "ship.model": "Model Prediction load",
+    "ship.summary": "summary",
     "training.runs.run": "new_run resume train",
     "training.runs.trained": "TrainedModel data_of load_trained",
 }

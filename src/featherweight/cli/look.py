@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json
+from featherweight.cli.options import RUN_HELP, DataDir, DataName, Device, ExperimentFile, Json, app, print_json
 from featherweight.experiments.budget import Budget
 
 
@@ -81,16 +81,19 @@ def show(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    run: Annotated[str, typer.Argument(help=RUN_HELP)],
     data: DataName = "",
     data_dir: DataDir = None,
     device: Device = "auto",
+    experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
     """Loss and accuracy of a run's weights over a whole test set: its own, or another's with --data."""
+    from featherweight.training.runs.pretrained import load_any
     from featherweight.training.runs.trained import evaluate_run
 
-    figures = evaluate_run(run, data=data, data_dir=data_dir, device=device)
+    trained = load_any(run, experiment=experiment)
+    figures = evaluate_run(trained, data=data, data_dir=data_dir, device=device)
     if as_json:
         print_json(figures)
     else:

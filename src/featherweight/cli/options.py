@@ -31,6 +31,8 @@ app = typer.Typer(
     help="Train the smallest network that meets an accuracy target under a hard budget; prove it, explain it, ship it.",
 )
 
+RUN_HELP = "The folder of a finished run, or the name of a network that comes with the package."
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
 ]
@@ -45,6 +47,14 @@ DataName = Annotated[
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder that holds the data set's files, or one folder for each data set."),
+]
+ExperimentFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--experiment",
+        metavar="FILE",
+        help="The experiment's own file, which is run: needed only where a run does not hold its network as data.",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 

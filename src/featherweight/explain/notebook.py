@@ -19,7 +19,8 @@ from featherweight.explain.figures.style import drawn, png, short
 from featherweight.explain.figures.tiles import rgb, sheet
 from featherweight.training.runs.events import Done, Event, Progress
 from featherweight.training.runs.parallel import Task, carry_through
-from featherweight.training.runs.run import Run, experiment_of
+from featherweight.training.runs.restore import experiment_of
+from featherweight.training.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

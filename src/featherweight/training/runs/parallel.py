@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from featherweight.data import load
 from featherweight.errors import FeatherweightError
-from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
@@ -69,7 +69,13 @@ def _experiment(task: Task) -> Experiment:
 def open_run(task: Task) -> runs.Run:
     """The run of a task, ready for its first (or next) step."""
     if task.resume:
-        return runs.resume(task.resume, data_dir=task.data_dir, device=None if task.device == "auto" else task.device)
+        return runs.resume(
+            task.resume,
+            data_dir=task.data_dir,
+            device=None if task.device == "auto" else task.device,
+            threads=task.threads,
+            experiment=Path(task.experiment) if names_file(task.experiment) else None,
+        )
     return runs.new_run(
         _experiment(task),
         load(task.data, directory=task.data_dir, holdout=task.holdout),
@@ -119,7 +125,10 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     news: Any = context.Queue()
     on_cpu = device_for(tasks[0].device).type == "cpu"
     workers = max(1, cores() // (tasks[0].threads or 1)) if on_cpu else 1
-    waiting = [(number, replace(task, threads=task.threads or 1)) for number, task in enumerate(tasks)]
+    waiting = [
+        (number, replace(task, threads=task.threads or (None if task.resume else 1)))
+        for number, task in enumerate(tasks)
+    ]
     running: dict[int, Any] = {}
     told = False
     try:
