@@ -53,7 +53,7 @@ def short_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     experiment = replace(experiment, recipe=experiment.recipe.with_epochs(3))
     for seed in (0, 1):
         run = fw.new_run(experiment, data, seed=seed, out=tmp_path_factory.mktemp("runs"), threads=1)
-        for _ in fw.train(run):
+        for _ in fw.steps(run):
             pass
         folders.append(run.folder)
     return folders

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from featherweight.api import train as train
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
     from featherweight.data import load as _load_data
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from featherweight.experiments.recipe import Recipe as Recipe
     from featherweight.experiments.recipe import Step as Step
     from featherweight.experiments.record import Record as Record
+    from featherweight.experiments.record import Row as Row
     from featherweight.experiments.record import read_record as read_record
     from featherweight.experiments.record import summarise as summarise
     from featherweight.explain import analysis as analysis
@@ -75,14 +77,16 @@ if TYPE_CHECKING:
     from featherweight.ship.summary import summary as summary
     from featherweight.training.runs.run import new_run as new_run
     from featherweight.training.runs.run import resume as resume
-    from featherweight.training.runs.run import train as train
+    from featherweight.training.runs.run import train as _steps
     from featherweight.training.runs.trained import TrainedModel as TrainedModel
     from featherweight.training.runs.trained import data_of as data_of
     from featherweight.training.runs.trained import load_trained as load_trained
 
     load_data = _load_data
+    steps = _steps
 
 _HOMES = {
+    "api": "train",
     "data": "Data Split",
     "errors": "FeatherweightError",
     "experiments.bar": "Bar",
@@ -92,7 +96,7 @@ _HOMES = {
     "experiments.difference": "differences",
     "experiments.experiment": "Experiment find",
     "experiments.recipe": "Augment Constant Cosine Distil HardExamples Linear MultiStep OneCycle Plateau Recipe Step",
-    "experiments.record": "Record read_record summarise",
+    "experiments.record": "Record Row read_record summarise",
     "networks.anatomy": "Anatomy dissect",
     "networks.architecture": "layer",
     "networks.layers": "Residual conv_norm_relu separable_norm_relu",
@@ -100,13 +104,13 @@ _HOMES = {
     "search.space": "Proposal Space rounded stack",
     "ship.model": "Model Prediction load",
     "ship.summary": "summary",
-    "training.runs.run": "new_run resume train",
+    "training.runs.run": "new_run resume",
     "training.runs.trained": "TrainedModel data_of load_trained",
 }
 """Where each public name lives. A module may move, and nobody's file breaks."""
 _MODULES = {"analysis": "explain.analysis", "figures": "explain.figures", "notebook": "explain.notebook"}
 """Modules whose functions are used by their module's name, as `fw.figures.accuracy`."""
-_RENAMED = {"load_data": ("data", "load")}
+_RENAMED = {"load_data": ("data", "load"), "steps": ("training.runs.run", "train")}
 """Public names that say more than the module's own, which is read beside the module's."""
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 

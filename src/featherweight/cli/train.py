@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featherweight.cli.options import DataDir, DataName, Device, ExperimentFile, Json, app
+from featherweight.cli.overrides import Batch, Held, MaxParams, Rate, Settings, Target, overrides
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ def train(
         int | None, typer.Option(help="Train seeds 0 to N-1 side by side, or those of them that --out lacks.", min=1)
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
     holdout: Annotated[
@@ -43,8 +50,9 @@ def train(
     """Train an experiment under its budget and say whether it held. Exit status 0 if it did, 1 if not."""
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give one of them.")
-    as_started = (experiment, seed, seeds, epochs, data, holdout, engine, out)
-    if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", Path("runs")):
+    changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
+    as_started = (experiment, seed, seeds, epochs, data, holdout, engine, out, changed)
+    if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", Path("runs"), ()):
         raise UsageError(
             "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --threads, --track,"
             " --experiment or --json alone."
@@ -71,6 +79,7 @@ def train(
             device=device,
             threads=threads,
             resume=resume,
+            settings=changed,
         )
 
     if seeds is None:

@@ -46,6 +46,8 @@ class Model:
     """A trained network with all that its pictures and answers need."""
 
     trained: TrainedModel
+    folder: Path | None = None
+    """Of its run; None for a network that comes with the package."""
 
     @property
     def record(self) -> Record:
@@ -183,4 +185,5 @@ def load(run: "str | Path", *, experiment: "str | Path | None" = None) -> Model:
     >>> load("f3")
     <Model f3, seed 0: 7,864 parameters, images of 1 x 28 x 28, 10 classes of mnist>
     """
-    return Model(trained=load_any(str(run), experiment=None if experiment is None else Path(experiment)))
+    trained = load_any(str(run), experiment=None if experiment is None else Path(experiment))
+    return Model(trained=trained, folder=Path(run) if Path(run).is_dir() else None)

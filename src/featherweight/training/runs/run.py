@@ -31,7 +31,7 @@ from featherweight.files import remove_parts, write_bytes, write_text
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
-from featherweight.training.runs.folders import exclusive, new_folder, states
+from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
 from featherweight.training.runs.prepare import RUNS, prepare, record_of
 from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
 from featherweight.training.runs.signals import stop_signals
@@ -60,6 +60,8 @@ class Run:
     """What a recipe with `distil` learns from."""
     note: str = ""
     """What there is to say of how it was resumed."""
+    notes: tuple[str, ...] = ()
+    """What there is to say of settings that were changed."""
     found: tuple[int, ...] = ()
     """What the states in the folder were when it was resumed; nobody may have written others since."""
 
@@ -76,7 +78,7 @@ class Run:
         taught = ", ".join(str(by["run"]) for by in record.teachers)
         lesson = f"taught by {taught}, which see every batch too" if taught else ""
         how = f"{record.engine} engine on {record.environment['device']}, {threads} thread{'s' * (threads > 1)}"
-        return [line for line in (self.data.note, self.engine.note, self.note, what, lesson, how) if line]
+        return [line for line in (self.data.note, self.engine.note, self.note, *self.notes, what, lesson, how) if line]
 
 
 def new_run(
@@ -94,7 +96,7 @@ def new_run(
     Raises BudgetError when the network or the recipe is over the experiment's budget, before anything is trained.
     """
     run = draft_run(experiment, data, seed=seed, out=out, engine=engine, device=device, threads=threads)
-    run.folder = new_folder(out, f"{experiment.id}-seed{seed}")
+    run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     write_record(run.record, run.folder / "record.json")
     file = experiment.file
     if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():

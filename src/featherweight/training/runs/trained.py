@@ -43,11 +43,11 @@ class TrainedModel:
     record: Record
 
 
-def load_trained(folder: Path, *, experiment: Path | None = None) -> TrainedModel:
+def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Module | None = None) -> TrainedModel:
     """The network of a finished run; UsageError when there is none, FileError when its weights do not fit.
 
     Nothing that lies in the folder is run. Only a network of modules that are not kept as data needs the file of its
-    `experiment`, which is.
+    `experiment`, which is, or the network itself, where somebody has just `made` it.
     """
     record = read_record(folder)
     path = folder / "weights.safetensors"
@@ -58,7 +58,7 @@ def load_trained(folder: Path, *, experiment: Path | None = None) -> TrainedMode
         about = json.loads(packed.about[_KEY])
         _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
-        network = network_of(record, experiment)
+        network = made.cpu() if made is not None else network_of(record, experiment)
         network.load_state_dict(take(packed, network.state_dict()))
         return TrainedModel(
             network=network.eval(),
