@@ -1,4 +1,4 @@
-"""`featherweight ladder`: what is trained, taken up, left out and written."""
+"""`featherweight ladder`: what is trained, resumed, left out and written."""
 
 import io
 import json

@@ -38,7 +38,7 @@ def test_a_stack_as_data_costs_what_it_costs() -> None:
     assert costs.field == (22, 22) and costs.epochs == 15
 
 
-def test_a_weighed_sum_over_places_costs_what_it_costs() -> None:
+def test_a_global_depthwise_convolution_costs_what_it_costs() -> None:
     """11 x 11 places, averaged by twos to 5 x 5, of which each channel has its own weights."""
     network = stack([5, 7], pool_after=[1], map_side=11)
     assert [str(one) for one in network[3:6]] == [
@@ -72,7 +72,7 @@ def test_separable_convolutions_cost_what_they_cost() -> None:
     costs = cost(Proposal(network=network, recipe=Recipe()), (1, 28, 28), 10)
     assert costs.parameters == 5 * 9 + 10 + 5 * 9 + 5 * 7 + 14 + 7 * 9 + 7 * 8 + 16 + 8 * 10 + 10
     assert costs.macs == 45 * 26**2 + (5 * 9 + 5 * 7) * 13**2 + (7 * 9 + 7 * 8) * 11**2 + 80
-    with pytest.raises(UsageError, match="in two steps have no dropout; given 0.1"):
+    with pytest.raises(UsageError, match="separable convolutions have no dropout; given 0.1"):
         stack([5, 7], separable=True, dropout=0.1)
     with pytest.raises(UsageError, match=r"a padding for each convolution.*padding \[1\]"):
         stack([5, 7], padding=[1])

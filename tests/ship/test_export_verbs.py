@@ -13,7 +13,7 @@ from torch import nn
 from commands import Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
-from featherweight.prove.export_tables import BEGIN, with_figures
+from featherweight.prove.export_tables import MARKS, with_figures
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
 from featherweight.training.runs.pretrained import FOLDER, load_any, load_pretrained
 from featherweight.training.runs.trained import save_weights
@@ -144,7 +144,7 @@ def test_pictures_at_hand_are_the_run_s_or_those_that_fit(alone: Path) -> None:
         pictures_at_hand(other)
 
 
-def test_the_packaged_network_is_that_of_the_committed_record() -> None:
+def test_the_pretrained_network_is_that_of_the_committed_record() -> None:
     files = (FOLDER / "f3-seed0" / "record.json", ROOT / "results" / "f3" / "seed0.json")
     ours, committed = (json.loads(file.read_text()) for file in files)
     accuracies = [[epoch["test_accuracy"] for epoch in found["epochs"]] for found in (ours, committed)]
@@ -156,7 +156,7 @@ def test_docs_quote_the_records_and_records_hold_what_is_promised() -> None:
     text = (ROOT / "docs" / "export.md").read_text()
     assert text == with_figures(text, ROOT)
     with pytest.raises(UsageError, match="lacks the marks"):
-        with_figures(text.replace(BEGIN, ""), ROOT)
+        with_figures(text.replace(MARKS[0], ""), ROOT)
     found = json.loads((ROOT / "results" / "export" / "f3.json").read_text())
     onnx, c, page = found["onnx"], found["c"], found["page"]
     assert onnx["pictures"] == c["pictures"] == 10_000 and page["pictures"] == 1000

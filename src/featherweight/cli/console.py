@@ -51,7 +51,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
 
 
 def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
-    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones taken up.
+    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones resumed.
 
     What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
     status when one could not.

@@ -22,7 +22,9 @@ def predict(
     ],
     run: Annotated[
         str | None,
-        typer.Option(help="A finished run, by its folder or name, whose weights read; else the package's own do."),
+        typer.Option(
+            help="The folder of a finished run, or the name of a network in the package; f3 without this option."
+        ),
     ] = None,
     show: Annotated[
         Path | None, typer.Option(help="Save what the network saw of each picture into this folder.")

@@ -35,9 +35,9 @@ def stack(
 
     A max pool of 2 follows the convolutions of the numbers in `pool_after`, counted from 1. `kernels` and `padding`
     are one size in pixels or one for each convolution; `dropout` is a probability. With `separable`, all convolutions
-    but the first are in two steps, the family of `smallest`, and have no dropout. With `map_side`, the side of
-    the last convolution's map, a weighted sum of its places takes the average's part, the family of `fastest`: an
-    average pool of 2, then a kernel for each channel over all that is left (Chen et al., "MobileFaceNets", 2018).
+    but the first are depthwise-separable, the family of `smallest`, and have no dropout. With `map_side`, the side of
+    the last convolution's map, a global depthwise convolution takes the average's place, the family of `fastest`:
+    an average pool of 2, then a kernel for each channel over all that is left (Chen et al., "MobileFaceNets", 2018).
     Raises UsageError where these do not fit together.
 
     >>> print(*stack([8, 12], pool_after=[1]), sep="\\n")
@@ -57,7 +57,7 @@ def stack(
             f" widths {list(widths)}, kernels {sizes}, padding {pads} and pools after {list(pool_after)}."
         )
     if separable and dropout:
-        raise UsageError(f"Convolutions in two steps have no dropout; given {dropout}.")
+        raise UsageError(f"Depthwise-separable convolutions have no dropout; given {dropout}.")
     usual = {"kernel": 3, "padding": 0, "dropout": 0.0}
     found: list[Layer] = []
     before: Value = "channels"
@@ -68,14 +68,14 @@ def stack(
         found.append(layer(block, before, width, **unusual))
         found += [layer("nn.MaxPool2d", 2)] * (number in pool_after)
         before = width
-    found += _weighed(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
+    found += _global_depthwise(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
     return (*found, layer("nn.Flatten"), layer("nn.Linear", before, "classes"))
 
 
-def _weighed(width: int, map_side: int) -> list[Layer]:
-    """A sum over the places of a map, with weights of each channel's own."""
+def _global_depthwise(width: int, map_side: int) -> list[Layer]:
+    """A depthwise convolution over the whole map, after an average pool of 2."""
     if map_side < 2:
-        raise UsageError(f"A weighted sum over places needs a map of 2 x 2 or more; given a side of {map_side}.")
+        raise UsageError(f"A global depthwise convolution needs a map of 2 x 2 or more; given a side of {map_side}.")
     kernel = layer("nn.Conv2d", width, width, map_side // 2, groups=width, bias=False)
     return [layer("nn.AvgPool2d", 2), kernel, layer("nn.BatchNorm2d", width)]
 

@@ -14,6 +14,7 @@ from typing import Any
 from featherweight.data import Data, Split
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.files import write_bytes, write_text
+from featherweight.ship import steps
 from featherweight.ship.export import c_source, page, proof
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
 from featherweight.ship.export.fixed_point import quantise
@@ -24,7 +25,7 @@ from featherweight.ship.export.proof import ExportError
 from featherweight.ship.export.source import Source, source_of
 from featherweight.training.runs.trained import TrainedModel
 
-__all__ = ["FORMS", "ExportError", "Exported", "Source", "export", "page_of", "source_of"]
+__all__ = ["FORMS", "ExportError", "Exported", "Source", "export", "page_of", "source_of", "steps_of"]
 
 FORMS = ("onnx", "c", "page")
 
@@ -76,6 +77,12 @@ def page_of(trained: TrainedModel) -> str:
     source = source_of(trained)
     page.require_digits(source)
     return page.page(source, lower(source.network, source.shape))
+
+
+def steps_of(trained: TrainedModel) -> bytes:
+    """The folded steps as a file that `predict` carries out in numpy; the same network gives the same bytes."""
+    source = source_of(trained)
+    return steps.to_bytes(lower(source.network, source.shape).steps, source.mean, source.std)
 
 
 def _written(out: Path, texts: Mapping[str, str | bytes]) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from featherweight.errors import FileError, UsageError
 from featherweight.ship.predict.answers import Answer, Digit, answer
-from featherweight.ship.predict.network import shipped, temperature
+from featherweight.ship.predict.network import shipped, shipped_experiments, temperature
 from featherweight.ship.predict.reading import Picture, files, read
 
 __all__ = ["Answer", "Digit", "Picture", "predict", "predict_each"]
@@ -29,8 +29,9 @@ TEN = tuple("0123456789")
 def predict(names: Iterable[str], run: Path | str | None = None, *, experiment: Path | None = None) -> list[Answer]:
     """What is in each of these pictures, folders of pictures and patterns; one answer or error a file.
 
-    Without `run` by the weights that come with the package, which need neither data nor PyTorch; otherwise by those of
-    the finished run in that folder, or of that name in the package; `experiment` is as in `load_trained`.
+    Without `run` by the weights of `f3` that come with the package; otherwise by those of the finished run in that
+    folder, or of another experiment in the package by its name, whose probabilities are not calibrated. Networks of the
+    package need neither data nor PyTorch. `experiment` is as in `load_trained`.
     """
     return [found for found, _ in predict_each(names, run, experiment=experiment)]
 
@@ -52,12 +53,14 @@ def predict_each(
         yield reader(picture, file), picture
 
 
-def _by_shipped() -> Reader:
-    scorer, warmth = shipped(), temperature()
+def _by_shipped(experiment: str = "f3") -> Reader:
+    scorer, warmth = shipped(experiment), temperature() if experiment == "f3" else 1.0
     return lambda picture, file: answer(picture, file, scorer, warmth, TEN)
 
 
 def _by_run(run: Path | str, experiment: Path | None) -> Reader:
+    if not Path(run).exists() and str(run) in shipped_experiments():
+        return _by_shipped(str(run))
     from featherweight.ship.predict.of_run import reader_of  # needs PyTorch
 
     return reader_of(run, experiment)
