@@ -24,6 +24,7 @@ from featherweight.files import with_part_between, write_bytes, write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.export_tables import with_figures
+from featherweight.prove.small import SMALL, write_small
 from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
@@ -243,6 +244,8 @@ def write(root: Path) -> list[Path]:
         if not path.exists() or path.read_bytes() != content:
             write_bytes(path, content)
             changed.append(path)
+    if write_small(root):
+        changed.append(root / LADDERS / SMALL.name)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
     picture = root / "docs" / "records" / "fronts.svg"
     return changed + ([picture] if draw_fronts(picture, root) else [])

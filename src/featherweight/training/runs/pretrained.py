@@ -31,8 +31,17 @@ def load_pretrained(name: str) -> TrainedModel:
     """
     if name not in names():
         raise UsageError(f"There is no network {name!r} in the package; {nearest(name, names())}")
+    return load_trained(_packaged(name))
+
+
+def _packaged(name: str) -> Path:
     folder = FOLDER / name
-    return load_trained(folder if folder.is_dir() else FOLDER / f"{name}{SEED}")
+    return folder if folder.is_dir() else FOLDER / f"{name}{SEED}"
+
+
+def folder_of(run: str) -> Path:
+    """The path that is named, or that of the network of the package that has this name."""
+    return _packaged(run) if run in names() and not Path(run).exists() else Path(run)
 
 
 def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
