@@ -15,7 +15,7 @@ from featherweight.experiments.experiment import find, ids, ladder_of
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.explain import figures
-from featherweight.prove import publish
+from featherweight.prove import publish, rung_curves
 from featherweight.prove.ladder_pages import NOT_RUN
 from made import record
 
@@ -37,6 +37,10 @@ def test_every_committed_picture_is_of_the_records() -> None:
     assert {path.stem for path in pictures} == with_records | {"f3"}
     for path, records in pictures.items():
         assert publish.digest(records) in path.read_text(encoding="utf-8"), path.name
+    rungs_drawn = publish.rung_pictures(ROOT)
+    assert len(rungs_drawn) == 26
+    for path, records in rungs_drawn.items():
+        assert rung_curves.digest(records) in path.read_text(encoding="utf-8"), path.name
     assert publish.fronts_digest(ROOT) in (ROOT / "docs/records/fronts.svg").read_text(encoding="utf-8")
 
 
@@ -148,7 +152,7 @@ def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
     assert changed == {
         "src/featherweight/experiments/ladders/b/b2.py", "src/featherweight/experiments/ladders/index.json",
         "docs/ladders/b.md",
-        "docs/ladders/README.md", "docs/ladders/b.svg", "docs/records/fronts.svg",
+        "docs/ladders/README.md", "docs/ladders/b.svg", "docs/ladders/b2.svg", "docs/records/fronts.svg",
     }  # fmt: skip
     assert publish.write(tree) == []
     assert "\n\nResult: 99.25 % of the test set" in (tree / "src/featherweight/experiments/ladders/b/b2.py").read_text()

@@ -22,8 +22,10 @@ from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.explain.figures.style import svg
 from featherweight.files import with_part_between, write_bytes, write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.prove import ladder_pages, leaderboard
+from featherweight.prove import ladder_pages, leaderboard, rung_curves
 from featherweight.prove.export_tables import with_figures
+from featherweight.prove.ledger import read_ledger
+from featherweight.prove.readme_table import readme_table
 from featherweight.prove.small import SMALL, write_small
 from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
@@ -54,6 +56,13 @@ def records_of(id: str, root: Path) -> list[Record]:
     """The committed records of an experiment, seed by seed."""
     found = find_runs([root / "results" / id], "seed*.json")
     return sorted((record for _, record in found), key=lambda record: record.seed)
+
+
+def trials_of(root: Path) -> Found:
+    """The committed records of trials and of other engines, by the name of their folder."""
+    results = root / "results"
+    folders = sorted({path.parent for kind in ("trials", "engines") for path in results.glob(f"{kind}/*/seed*.json")})
+    return {folder.name: records_of(str(folder.relative_to(results)), root) for folder in folders}
 
 
 def keep_record(record: Record, root: Path) -> None:
@@ -135,7 +144,8 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
 def generated(root: Path) -> dict[Path, str]:
     """Every text that quotes a record, as it should read."""
     sources = root / LADDERS
-    found = {id: records_of(id, root) for id in ids()}
+    own = {id: records_of(id, root) for id in ids()}
+    found: Found = {**trials_of(root), **own}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
         path = sources / ladder_of(rung.id) / f"{rung.id}.py"
@@ -144,17 +154,21 @@ def generated(root: Path) -> dict[Path, str]:
             texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
         if rung.claims:
             texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
-    entries = [index_entry(rung, found[rung.id]) for rung in map(find, ids())]
+    entries = [index_entry(rung, own[rung.id]) for rung in map(find, ids())]
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
-    table = leaderboard.table(gathered, "docs/records/{id}.md")
+    ledger = read_ledger(root / "results" / "touches.json")
+    table = readme_table(gathered, "docs/records/{id}.md")
     texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg")
     for one in gathered:
-        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = leaderboard.page(one, found)
+        page = leaderboard.page(one, found, ledger)
+        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
     for letter in letters():
-        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(letter, found, f"{letter}.svg")
+        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(
+            letter, found, f"{letter}.svg", ledger
+        )
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
@@ -173,6 +187,21 @@ def pictures(root: Path) -> dict[Path, list[Record]]:
     ladders = {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
     flagship = records_of("f3", root)
     return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
+
+
+def rung_pictures(root: Path) -> dict[Path, list[Record]]:
+    """The curves of every rung that has records, with those."""
+    found = {rung.id: records_of(rung.id, root) for letter in letters() for rung in rungs(letter)}
+    return {root / "docs" / "ladders" / f"{id}.svg": runs for id, runs in found.items() if runs}
+
+
+def draw_rung(path: Path, records: Sequence[Record]) -> bool:
+    """Draw one rung's curves, unless the picture there is of these figures; whether it was drawn."""
+    about = rung_curves.digest(records)
+    if path.exists() and about in path.read_text(encoding="utf-8"):
+        return False
+    write_text(path, svg(rung_curves.rung_curves(records)).replace("</svg>", f"<!-- {about} -->\n</svg>"))
+    return True
 
 
 def draw(path: Path, records: Sequence[Record]) -> bool:
@@ -247,6 +276,7 @@ def write(root: Path) -> list[Path]:
     if write_small(root):
         changed.append(root / LADDERS / SMALL.name)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
+    changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
     picture = root / "docs" / "records" / "fronts.svg"
     return changed + ([picture] if draw_fronts(picture, root) else [])
 
@@ -258,4 +288,7 @@ def write_page(letter: str, found: Found, out: Path) -> Path:
     write_text(page, ladder_pages.ladder_page(letter, found, f"{letter}.svg"))
     if records := [record for rung in rungs(letter) for record in found.get(rung.id, ())]:
         draw(out / f"{letter}.svg", records)
+    for rung in rungs(letter):
+        if runs := found.get(rung.id, ()):
+            draw_rung(out / f"{rung.id}.svg", runs)
     return page
