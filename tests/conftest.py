@@ -53,11 +53,11 @@ def short_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two seeds of f3, trained for three epochs on the embedded digits; nothing may be written into their folders."""
     import featherweight as fw
 
-    experiment, data, folders = fw.find("f3"), fw.load("digits"), []
+    experiment, data, folders = fw.find("f3"), fw.load_data("digits"), []
     experiment = replace(experiment, recipe=experiment.recipe.with_epochs(3))
     for seed in (0, 1):
         run = fw.new_run(experiment, data, seed=seed, out=tmp_path_factory.mktemp("runs"), threads=1)
-        for _ in fw.train(run):
+        for _ in fw.steps(run):
             pass
         folders.append(run.folder)
     return folders

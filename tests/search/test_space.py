@@ -11,15 +11,14 @@ from torch import nn
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
+from featherweight.networks.architecture import build, layer
 from featherweight.search.space import (
     Cost,
     Proposal,
     Space,
-    build,
     cost,
     excess,
     find_space,
-    layer,
     names,
     propose,
     stack,
@@ -114,7 +113,7 @@ def test_a_map_that_shrinks_to_nothing_has_no_cost() -> None:
 
 
 def test_layers_that_cannot_be() -> None:
-    with pytest.raises(UsageError, match=r"Unknown layer 'nn.MaxPool' in a space; did you mean nn.MaxPool2d\?"):
+    with pytest.raises(UsageError, match=r"Unknown layer 'nn.MaxPool'; did you mean nn.MaxPool2d\?"):
         layer("nn.MaxPool", 2)
     with pytest.raises(UsageError, match=r"given widths \[4\], kernels \[3, 5\], padding \[0\] and pools after \[\]"):
         stack([4], kernels=[3, 5])

@@ -21,11 +21,12 @@ from featherweight.experiments.experiment import find, fingerprint
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
+from featherweight.networks.architecture import build, layer
 from featherweight.search import crew, study, worker
 from featherweight.search.outcome import Entry, entries, on_pareto_front
 from featherweight.search.picture import pareto
 from featherweight.search.source import source, write_experiment
-from featherweight.search.space import Proposal, build, cost, find_space, layer, propose, stack
+from featherweight.search.space import Proposal, cost, find_space, propose, stack
 from featherweight.search.study import about, open_study, standing, trials_of
 from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
 from featherweight.training.loop import fit

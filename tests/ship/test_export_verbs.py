@@ -6,6 +6,7 @@ import shutil
 import sys
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
@@ -76,14 +77,16 @@ def run_folder(where: Path, network: str) -> Path:
         'experiment = Experiment(id="mine", title="mine", network=network, recipe=Recipe(epochs=1, lr=0.1),'
         " budget=Budget(parameters=9000))\n"
     )
-    from featherweight.experiments.experiment import find
+    from featherweight.experiments.experiment import find, fingerprint
     from featherweight.experiments.record import write_record
+    from featherweight.training.runs.restore import architecture_of
 
     experiment: Experiment = find(str(file))
     found = record("f3", [50.0])
     about = {**found.data, "mean": [0.1], "std": [0.3]}
     made: nn.Module = experiment.build()
-    values = {"experiment": experiment.name, "data": about, "parameters": 7850}
+    values: dict[str, Any] = {"experiment": experiment.name, "data": about, "parameters": 7850}
+    values |= {"network": fingerprint(made), "architecture": architecture_of(made)}
     done = type(found)(**{**vars(found), **values})
     save_weights(made, done, where / "weights.safetensors")
     write_record(done, where / "record.json")

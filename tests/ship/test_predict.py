@@ -294,7 +294,7 @@ def test_a_run_of_one_s_own_reads_with_its_classes(tmp_path: Path) -> None:
     words = ["train", "f1", "--epochs", "1", "--data", str(tmp_path / "set"), "--out", str(tmp_path / "runs")]
     subprocess.run([sys.executable, "-m", "featherweight", *words], check=False, capture_output=True, cwd=tmp_path)
     Image.new("RGB", (90, 60), "blue").save(tmp_path / "view.png")
-    [found] = predict([str(tmp_path / "view.png")], tmp_path / "runs" / "f1-seed0")
+    [found] = predict([str(tmp_path / "view.png")], tmp_path / "runs" / "f1-set-seed0")
     [one] = found.digits
     assert one.name in ("sky", "grass") and one.seen.shape == (28, 28, 3) and one.box == (0, 0, 90, 60)
     assert found.to_json()["digit"] == one.name and len(one.probabilities) == 2

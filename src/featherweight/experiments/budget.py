@@ -1,10 +1,11 @@
 """A budget, and the verdict of a training history against it. Needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.statistics import accuracy_interval, images_to_decide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +159,14 @@ class Verdict:
     """The best epoch, for comparison with what others publish; it decides nothing."""
     reason: str
     """The sentence that says by which figure the run passed or failed."""
+    interval: tuple[float, float] | None = None
+    """The 95 % interval of the last epoch's accuracy, low and high, given the number of test images; None where that is
+    not known."""
+    decided: bool = True
+    """False where the test images are too few to show the target: even all of them right would leave it in the
+    interval, and what was measured does."""
+    images_needed: int | None = None
+    """Where it is not decided: how many test images it would take at the accuracy that was measured."""
 
 
 def judge(
@@ -166,10 +175,12 @@ def judge(
     accuracies: Sequence[float],
     seconds: float = 0.0,
     macs: int | None = None,
+    tested: int | None = None,
 ) -> Verdict:
     """The verdict on a run with so many parameters and these test accuracies (percent, one an epoch).
 
-    `seconds` of training and `macs` count where the budget limits them; MACs that it limits must be known.
+    `seconds` of training and `macs` count where the budget limits them; MACs that it limits must be known. `tested` is
+    the number of test images, from which follows how sure the figures are.
 
     >>> judge(Budget(held=2), 7999, [98.1, 99.4, 99.41]).reason
     'every one of the last 2 epochs is at 99.40 % or more (worst 99.40 %)'
@@ -177,6 +188,9 @@ def judge(
     False
     >>> judge(Budget(held=1, seconds=15), 7999, [99.5], seconds=15.04).reason
     '15.04 s of training, where at most 15 s are allowed'
+    >>> verdict = judge(Budget(held=1), 7999, [100.0], tested=50)
+    >>> verdict.passed, verdict.decided, verdict.images_needed
+    (True, False, 637)
     """
     if not accuracies:
         raise UsageError("A run without a single finished epoch cannot be judged; train it for one epoch or more.")
@@ -194,4 +208,20 @@ def judge(
         of = "the last epoch is" if budget.held == 1 else f"{missed} of the last {budget.held} epochs are"
         fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
     reason = fault or f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
-    return Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    verdict = Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    if not tested:
+        return verdict
+    open_to_doubt = not over and len(tail) == budget.held
+    return _as_sure_as_it_is(verdict, budget.accuracy, tested, open_to_doubt)
+
+
+def _as_sure_as_it_is(verdict: Verdict, target: float, tested: int, open_to_doubt: bool) -> Verdict:
+    """The verdict with the interval of its accuracy, and undecided where so few images cannot show the target."""
+    interval, worst = (
+        accuracy_interval(round(tested * share / 100), tested) for share in (verdict.last, verdict.worst_of_last)
+    )
+    enough = target == 100 or accuracy_interval(tested, tested)[0] >= target
+    if not open_to_doubt or enough or not worst[0] < target <= worst[1]:
+        return replace(verdict, interval=interval)
+    needed = images_to_decide(verdict.worst_of_last, target)
+    return replace(verdict, interval=interval, decided=False, images_needed=needed)

@@ -1,14 +1,15 @@
-"""What means over seeds are worth: the interval of a mean, and the paired test of two; and what nothing else beats.
+"""What figures are worth: the interval of an accuracy, of a mean over seeds, and the paired test; and what nothing else
+beats. Needs no torch.
 
-Needs no torch. Interval and test take the seeds' figures for draws from a normal distribution (Student, 1908). The
-spread that they tell is that of seeds: all seeds are scored on the same test images, whose own luck no number of seeds
-takes away.
+An accuracy's interval says how far chance in the choice of test images may have moved it. The other two take the
+seeds' figures for draws from a normal distribution (Student, 1908): the spread that they tell is that of seeds alone,
+since all seeds are scored on the same test images, whose own luck no number of seeds takes away.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 from typing import TypeVar
 
 from featherweight.errors import UsageError
@@ -17,6 +18,36 @@ LEVEL = 0.95
 """Of every interval."""
 
 One = TypeVar("One")
+
+
+_Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+
+
+def accuracy_interval(correct: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy, low and high in percent: Wilson's (1927), which also holds near 0 and 100.
+
+    >>> low, high = accuracy_interval(50, 50)
+    >>> f"{low:.2f} to {high:.2f}"
+    '92.87 to 100.00'
+    """
+    share = correct / total
+    centre = share + _Z**2 / (2 * total)
+    half = _Z * math.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2))
+    low, high = ((centre + side * half) / (1 + _Z**2 / total) for side in (-1, 1))
+    return (100 * low if correct else 0.0), (100 * high if correct < total else 100.0)
+
+
+def images_to_decide(accuracy: float, target: float) -> int | None:
+    """How many test images it takes until the interval of such an accuracy leaves the target out, both in percent.
+
+    Wilson's interval leaves out what the score test rejects, so that is z² p (1 - p) / (accuracy - p)² for the target
+    p. None where accuracy and target are the same, which no number of images tells apart.
+
+    >>> images_to_decide(100, 99.4), images_to_decide(99.6, 99.4)
+    (637, 5728)
+    """
+    apart, share = (accuracy - target) / 100, target / 100
+    return math.floor(_Z**2 * share * (1 - share) / apart**2) + 1 if apart else None
 
 
 def half_width(values: Sequence[float]) -> float:

@@ -26,6 +26,7 @@ from featherweight.prove import ladder_pages, leaderboard, rung_curves
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.readme_table import readme_table
+from featherweight.prove.small import SMALL, write_small
 from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
@@ -272,6 +273,8 @@ def write(root: Path) -> list[Path]:
         if not path.exists() or path.read_bytes() != content:
             write_bytes(path, content)
             changed.append(path)
+    if write_small(root):
+        changed.append(root / LADDERS / SMALL.name)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
     changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
     picture = root / "docs" / "records" / "fronts.svg"

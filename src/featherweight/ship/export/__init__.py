@@ -48,8 +48,9 @@ class Exported:
 def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None) -> Exported:
     """Write a finished network as `onnx`, `c` or `page` into the folder `out`, and prove it.
 
-    Raises UsageError for an unknown form, a layer that has no exported form or an absent package, and ExportError,
-    after which nobody should use the files, when they do not answer as the network does.
+    Raises UsageError for an unknown form, a layer that has no exported form or an absent package; and ExportError when
+    the files do not answer as the network does, after which nobody should use them, or, before any is written, when the
+    network is not as accurate on the run's own test images as its record says.
     """
     if form not in FORMS:
         raise UsageError(f"Unknown form {form!r}; {nearest(form, FORMS)}")
@@ -60,6 +61,7 @@ def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None
     if form == "page":
         page.require_digits(source)
     data = pictures_at_hand(trained.record, data_dir)
+    proof.require_recorded(source, trained.record, data)
     writer = {"onnx": _onnx, "c": _c, "page": _page}[form]
     files, figures, lines = writer(source, lowered, data, out)
     figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"

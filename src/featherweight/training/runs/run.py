@@ -3,6 +3,7 @@
 ```
 runs/f3-seed0/
   record.json           what was trained, how, where, and each epoch; rewritten after every epoch
+  experiment.py         the experiment's own file as it was, for people; nothing reads it
   metrics.csv           the same epochs as a table
   weights.safetensors   the kept weights, with what is needed to use them; written at the end
   state.safetensors     the exact state while the run is under way; gone when it is finished
@@ -24,14 +25,15 @@ from torch import Tensor
 from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
-from featherweight.files import remove_parts, write_text
+from featherweight.files import remove_parts, write_bytes, write_text
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
-from featherweight.training.runs.folders import exclusive, new_folder, states
+from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
 from featherweight.training.runs.prepare import RUNS, prepare, record_of
+from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
 from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
 from featherweight.training.state import State
@@ -58,6 +60,8 @@ class Run:
     """What a recipe with `distil` learns from."""
     note: str = ""
     """What there is to say of how it was resumed."""
+    notes: tuple[str, ...] = ()
+    """What there is to say of settings that were changed."""
     found: tuple[int, ...] = ()
     """What the states in the folder were when it was resumed; nobody may have written others since."""
 
@@ -74,7 +78,7 @@ class Run:
         taught = ", ".join(str(by["run"]) for by in record.teachers)
         lesson = f"taught by {taught}, which see every batch too" if taught else ""
         how = f"{record.engine} engine on {record.environment['device']}, {threads} thread{'s' * (threads > 1)}"
-        return [line for line in (self.data.note, self.engine.note, self.note, what, lesson, how) if line]
+        return [line for line in (self.data.note, self.engine.note, self.note, *self.notes, what, lesson, how) if line]
 
 
 def new_run(
@@ -92,15 +96,28 @@ def new_run(
     Raises BudgetError when the network or the recipe is over the experiment's budget, before anything is trained.
     """
     run = draft_run(experiment, data, seed=seed, out=out, engine=engine, device=device, threads=threads)
-    run.folder = new_folder(out, f"{experiment.id}-seed{seed}")
+    run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     write_record(run.record, run.folder / "record.json")
+    file = experiment.file
+    if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
+        write_bytes(run.folder / SOURCE, file.read_bytes())
     return run
 
 
-def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None) -> Run:
-    """The run of that folder where it was left, by default on the kind of device it was on.
+def resume(
+    folder: Path,
+    *,
+    data: Data | None = None,
+    data_dir: Path | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    experiment: Path | None = None,
+) -> Run:
+    """The run of that folder where it was left, by default on the kind of device and the threads that it was on.
 
-    Raises UsageError when it is finished, or names what has changed since; FileError when no whole state is left.
+    `data` are needed where they had been handed over in memory, the file of the `experiment` where its network is not
+    kept as data. Raises UsageError when it is finished, or names what has changed since; FileError when no whole state
+    is left.
     """
     found = states(folder)
     record = read_record(folder)
@@ -108,11 +125,14 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         with exclusive(folder):  # a process that was killed at its very end left these
             remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
-    experiment = experiment_of(record)
-    data = data_of(record, data_dir)
-    device, threads = device or record.environment["device_type"], record.environment["threads"]
     run = draft_run(
-        experiment, data, seed=record.seed, out=folder.parent, engine=record.engine, device=device, threads=threads
+        experiment_of(record, experiment),
+        data or data_of(record, data_dir),
+        seed=record.seed,
+        out=folder.parent,
+        engine=record.engine,
+        device=device or record.environment["device_type"],
+        threads=threads or record.environment["threads"],
     )
     require_same(identity(record), identity(run.record), folder)
     run.folder, run.found = folder, found
@@ -120,6 +140,11 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         run.note = load_state(run.state, identity(run.record), folder / "state.safetensors")
         _require_reached(run)
         run.record = replace(run.record, rows=tuple(run.state.rows), train_seconds=run.state.train_seconds)
+    elif (record.architecture or {}).get("first_weights") not in (None, weights_digest(run.state.network)):
+        raise UsageError(
+            f"{folder} holds no state, and the first weights of {run.experiment.id} are not those that its layers draw"
+            " by themselves; begin anew with the experiment's file."
+        )
     elif record.rows:
         run.note = f"{folder} holds no state; the run begins anew and comes to the same end."
     return run
@@ -252,9 +277,3 @@ def _finish(run: Run, evaluator: Engine) -> None:
     )
     write_record(run.record, run.folder / "record.json")
     remove_states(run.folder / "state.safetensors")
-
-
-def experiment_of(record: Record) -> Experiment:
-    """The experiment a record names, with as many epochs as the record's recipe has."""
-    experiment = find(record.experiment)
-    return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))
