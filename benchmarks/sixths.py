@@ -1,8 +1,9 @@
 """Trials on held-out sixths of MNIST's training digits: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
 
-The file defines `TRIALS`, networks and recipes by name. Each is trained with the first sixth held out and seed 0, the
-second and seed 1, and so on; figures go to results/trials/FILE.json, and what stands there already is not trained
-again. A sixth is, of each class, digits that stand in a row: docs/log.md says why. The test set is not used.
+The file defines `TRIALS`: networks and recipes, each by a short name that is never changed, with a title for readers.
+Each is trained with the first sixth held out and seed 0, the second and seed 1, and so on; figures go to
+results/trials/FILE.json, and what stands there is not trained again. A sixth is consecutive digits of each class:
+docs/log.md says why. The test set is not used.
 """
 
 import argparse
@@ -27,8 +28,11 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.files import write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, evaluate, fit, initial_state
+from featherweight.training.distillation import answering
+from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
+from featherweight.training.loop import fit
 from featherweight.training.runs.environment import cores
+from featherweight.training.state import State, draw_seed, initial_state
 
 ROOT = Path(__file__).parents[1]
 SIXTHS = 6
@@ -41,6 +45,8 @@ TEACHERS = 1000
 class Trial:
     """One row of a log."""
 
+    title: str = ""
+    """What was tried, complete in itself; empty for a teacher, which has no row."""
     record: str
     """For which record it was tried."""
     network: Callable[[], nn.Module]
@@ -82,10 +88,7 @@ def without_sixth(number: int) -> Data:
 
 
 def _engine(network: nn.Module, recipe: Recipe, batch: int) -> Engine:
-    return build(
-        "auto", network, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28), batch=batch,
-        device=torch.device("cpu"), threads=1, distil=recipe.distil,
-    )  # fmt: skip
+    return build("auto", network, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=batch)
 
 
 def _trained(trial: Trial, data: Data, seed: int) -> State:
@@ -100,17 +103,11 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
         _engine(state.network, recipe, recipe.batch),
         _engine(state.ema_network, recipe, EVALUATION_BATCH),
     )
-    for _ in fit(state, data, recipe, seed, engine, evaluator, _answers(teachers, recipe) if teachers else None):
+    heard = [_engine(network, recipe, recipe.batch) for network in teachers]
+    teacher = answering(heard, recipe.distil) if recipe.distil else None
+    for _ in fit(state, data, recipe, seed, engine, evaluator, teacher):
         pass
     return state
-
-
-def _answers(teachers: Sequence[nn.Module], recipe: Recipe) -> Callable[[Tensor], Tensor]:
-    """What the teachers say of a batch: the mean of their probabilities at the recipe's temperature."""
-    assert recipe.distil
-    temperature = recipe.distil.temperature
-    engines = [_engine(network, replace(recipe, distil=None), recipe.batch) for network in teachers]
-    return lambda images: torch.stack([torch.softmax(one.scores(images) / temperature, 1) for one in engines]).mean(0)
 
 
 def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
@@ -125,7 +122,7 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
         accuracies[-1] = percent(right, len(data.test))
     own_loss, own = evaluate(evaluator, data.train, data.mean, data.std)
     return {
-        "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS,
+        "record": trial.record, "trial": name, "title": trial.title, "seed": seed, "block": seed % SIXTHS,
         "parameters": sum(p.numel() for p in state.network.parameters()),
         "macs": dissect(state.network, (1, 28, 28)).macs,
         "last": round(accuracies[-1], 2), "worst": round(min(accuracies[-JUDGED:]), 2), "loss": round(loss, 5),
@@ -168,8 +165,8 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
         last, worst, loss, own = (sum(row[key] for row in of_it) / len(of_it) for key in keys)
         first = of_it[0]
         lines.append(
-            f"| `{first['record']}` | {name} | {first['parameters']:,} | {round(first['macs'] / 1000)} k | {len(of_it)}"
-            f" | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
+            f"| `{first['record']}` | {first['title']} | {first['parameters']:,} | {round(first['macs'] / 1000)} k"
+            f" | {len(of_it)} | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
         )
     return lines
 

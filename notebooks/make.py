@@ -46,7 +46,7 @@ from featherweight import analysis, figures, notebook"""
 
 DATA = """\
 # MNIST, from your disk or downloaded; the tests name a small set and few epochs instead.
-data = fw.load(os.environ.get("FEATHERWEIGHT_NOTEBOOK_DATA", "auto"))
+data = fw.load_data(os.environ.get("FEATHERWEIGHT_NOTEBOOK_DATA", "auto"))
 epochs = int(os.environ.get("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "{epochs}"))
 
 print(f"{{data.name}}: {{len(data.train.labels):,}} training images and {{len(data.test.labels):,}} test images")

@@ -4,6 +4,7 @@ Each function here prints, and gives the exit status of its verb.
 """
 
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -46,11 +47,12 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
     else:
         print_table(verdict_table(record))
         print(verdict_sentence(record))
+        print(f"Next: featherweight report {shlex.quote(str(run.folder))}")
     return 0 if record.verdict.passed else 1
 
 
 def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
-    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones taken up.
+    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones resumed.
 
     What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
     status when one could not.

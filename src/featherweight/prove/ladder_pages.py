@@ -11,7 +11,7 @@ from featherweight.experiments.experiment import Experiment, find, ids, ladder_o
 from featherweight.experiments.findings import NOT_RUN, Found, findings, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.prove import looks, rung_answers, rung_sections
-from featherweight.prove.ledger import Touch
+from featherweight.prove.ledger import Attempt
 from featherweight.prove.rung_answers import Answered
 
 NEAR = 0.15
@@ -178,7 +178,7 @@ def _shortfalls(claimed: Sequence[Experiment], found: Found) -> Iterator[str]:
 
 
 def ladder_page(
-    letter: str, found: Found, picture: str, ledger: Sequence[Touch] = (), answered: Answered | None = None
+    letter: str, found: Found, picture: str, ledger: Sequence[Attempt] = (), answered: Answered | None = None
 ) -> str:
     """The page of one ladder; `picture` is the path of its curves, shown once a rung has run.
 
@@ -199,7 +199,7 @@ def ladder_page(
 
 
 def _section(
-    rung: Experiment, found: Found, numbers: dict[str, int], ledger: Sequence[Touch], answered: Answered
+    rung: Experiment, found: Found, numbers: dict[str, int], ledger: Sequence[Attempt], answered: Answered
 ) -> Iterator[str]:
     yield from (f'## <a id="{rung.id}"></a>{rung.id}: {rung.title}', "")
     text = parts(rung.text)

@@ -10,12 +10,13 @@ from typing import Any
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment, contenders
 from featherweight.experiments.findings import NOT_RUN, Found, parts
-from featherweight.experiments.record import Record, read_record, summarise
+from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.prove import ladder_pages, looks, table_notes
 from featherweight.prove.compare import compare
-from featherweight.prove.ledger import Touch, read_ledger, settings, touches_of
+from featherweight.prove.ledger import Attempt, evaluations_of, read_ledger, settings
+from featherweight.training.runs.folders import find_runs
 from featherweight.training.tta import TTA_SHIFTS
 
 NOT_PROVED = "not yet proven"
@@ -33,9 +34,9 @@ of 99.5 % is uncertain by 0.07 points. Two networks are compared by the paired t
 SEEDS_LEGEND = """
     Means over seeds with their standard deviation and 95 % interval, of the last epoch on all 10,000 test digits;
     *worst of last 5* is the lowest of the last five epochs of any seed. *Seconds* run from the first step to the
-    weights, on so many threads; runs side by side share a machine. *Read in five places* is test-time augmentation:
-    the digit as it is and moved by one pixel to each side, the mean of the five answers counting; it is shown for
-    what it is worth, and no bar is cleared by it.
+    weights, on so many threads; runs side by side share a machine. With *test-time augmentation* an answer is the mean
+    of five, for the digit as it is and moved by one pixel to each side; that is shown beside the plain figure and
+    clears no bar. *Test-set evaluations* count the attempts that were scored on the test set.
 """
 
 HARD = (
@@ -44,8 +45,8 @@ HARD = (
 )
 
 PICTURE = """
-    Every experiment with records, its 95 % interval over seeds, and the front: those that nothing both cheaper and
-    more accurate beats. Rings are what others have published.
+    Every experiment with records, its 95 % interval over seeds, and the Pareto front: those that no other,
+    at most as costly, beats in accuracy. Rings are what others have published.
 """
 
 
@@ -77,7 +78,7 @@ class Contender:
     anatomy: Anatomy
     records: tuple[Record, ...]
     held_out: tuple[Record, ...]
-    touches: int
+    test_evaluations: int
     draws: Mapping[str, Any]
     """What was counted of the samplers of records that take hard images more often."""
 
@@ -101,7 +102,7 @@ def anchors() -> list[Anchor]:
 
 def gather(found: Found, root: Path) -> list[Contender]:
     """Every experiment that is to be a record, with its committed records and evidence in a source tree."""
-    ledger: list[Touch] = read_ledger(root / "results" / "touches.json")
+    ledger: list[Attempt] = read_ledger(root / "results" / "touches.json")
     draws = table_notes.counted_draws(root)
     gathered = []
     for experiment in contenders():
@@ -111,8 +112,8 @@ def gather(found: Found, root: Path) -> list[Contender]:
                 experiment=experiment,
                 anatomy=dissect(experiment.build()),
                 records=records,
-                held_out=tuple(read_record(path) for path in sorted(folder.glob("seed*.json"))),
-                touches=touches_of(ledger, experiment.id, committed=bool(records)),
+                held_out=tuple(record for _, record in find_runs([folder], "seed*.json")),
+                test_evaluations=evaluations_of(ledger, experiment.id, committed=bool(records)),
                 draws=draws,
             )
         )
@@ -130,8 +131,8 @@ def _markdown(headings: Sequence[str], rows: Sequence[Sequence[Any]], words: int
 
 
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
-            "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget", "touches",
-            "bar")  # fmt: skip
+            "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",
+            "test-set evaluations", "bar")  # fmt: skip
 
 
 def table(gathered: Sequence[Contender], link: str) -> str:
@@ -150,12 +151,12 @@ def _record_row(one: Contender, link: str) -> list[str]:
     cells += [f"{anatomy.buffers:,}", f"{anatomy.macs:,}", str(experiment.recipe.epochs)]
     cells += [table_notes.hard_cell(experiment, one.draws)]
     if not one.records:
-        return [*cells, ABSENT, NOT_PROVED, *[ABSENT] * 4, str(one.touches), ABSENT]
+        return [*cells, ABSENT, NOT_PROVED, *[ABSENT] * 4, str(one.test_evaluations), ABSENT]
     it = summarise(one.records)
     mean = f"{it.mean:.3f} ± {it.standard_deviation:.3f}"
     passed, worst = table_notes.within(experiment, it.passed, it.runs), f"{_worst_of_last_five(one.records):.2f}"
     cells += [_seconds(one.records), mean, _interval(it.per_seed), table_notes.held_out_cell(one.held_out)]
-    return [*cells, worst, passed, str(one.touches), one.standing]
+    return [*cells, worst, passed, str(one.test_evaluations), one.standing]
 
 
 def _shifted_row(one: Contender) -> list[list[str]]:
@@ -166,7 +167,7 @@ def _shifted_row(one: Contender) -> list[list[str]]:
     figures, anatomy = list(shifted.values()), one.anatomy
     spread = f" ± {stdev(figures):.3f}" if len(figures) > 1 else ""
     cells = [
-        f"the same, each digit read in {len(TTA_SHIFTS)} places",
+        "the same, with test-time augmentation",
         f"{anatomy.parameters:,}",
         f"{anatomy.buffers:,}",
     ]
@@ -205,10 +206,10 @@ def _seconds(records: Sequence[Record]) -> str:
 
 
 def overview(gathered: Sequence[Contender], picture: str) -> str:
-    """The page of all records; `picture` is the path of the fronts."""
+    """The page of all records; `picture` is the path of the Pareto fronts' picture."""
     lines = ["# Records", "", ladder_pages.NOTE, "", table(gathered, "{id}.md"), ""]
     lines += [table_notes.notes(gathered, ".."), "", _line(SEEDS_LEGEND), ""]
-    alt = "Accuracy against parameters, multiply-adds and seconds of training, a dot an experiment, the front drawn"
+    alt = "Accuracy against parameters, multiply-adds and seconds of training, an experiment a dot; the Pareto front"
     lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
     lines += ["## How a record is judged", "", _line(PROTOCOL), ""]
     lines += ["## What counts as a look", "", _line(looks.COUNTED.format(ledger="../../results/touches.json"))]
@@ -223,7 +224,7 @@ def _upper(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def page(one: Contender, found: Found, ledger: Sequence[Touch] = ()) -> str:
+def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
     """The page of one record; `ledger` holds the attempts at the test set, all of which it shows."""
     experiment, text = one.experiment, parts(one.experiment.text)
     assert experiment.bar is not None
@@ -254,15 +255,15 @@ def page(one: Contender, found: Found, ledger: Sequence[Touch] = ()) -> str:
 def _result(one: Contender) -> Iterator[str]:
     assert one.experiment.bar is not None
     if not one.records:
-        yield f"{NOT_PROVED.capitalize()}. Touches of the test set so far: {one.touches}."
+        yield f"{NOT_PROVED.capitalize()}. Test-set evaluations so far: {one.test_evaluations}."
         return
     it = summarise(one.records)
     yield from _seeds(one.records)
     yield ""
     yield (
         f"Mean {it.mean:.3f} %, standard deviation {it.standard_deviation:.3f}, 95 % interval of the mean"
-        f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Touches of the test set:"
-        f" {one.touches}."
+        f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Test-set evaluations:"
+        f" {one.test_evaluations}."
     )
     yield ""
     shortfalls = one.experiment.bar.shortfalls(one.records)

@@ -11,7 +11,7 @@ from featherweight.experiments.experiment import Experiment, fingerprint
 from featherweight.experiments.findings import Found
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.prove.ledger import Touch, note_touch, recipe_digest
+from featherweight.prove.ledger import Attempt, note_attempt, recipe_digest
 from featherweight.training.runs.environment import describe
 
 COUNTED = """
@@ -32,33 +32,39 @@ def key(record: Record) -> Key:
     return record.experiment, str(record.network), digest, commit
 
 
-def belongs(touch: Touch, seed: int, known: Key) -> bool:
+def belongs(attempt: Attempt, seed: int, known: Key) -> bool:
     """Whether a record with this seed and key is of this attempt."""
-    mine = (touch.experiment, touch.network, touch.recipe, (touch.commit or "").removesuffix("+"))
-    return mine == known and seed in touch.seeds
+    mine = (attempt.experiment, attempt.network, attempt.recipe, (attempt.commit or "").removesuffix("+"))
+    return mine == known and seed in attempt.seeds
 
 
-def attempts(id: str, ledger: Sequence[Touch], found: Found) -> list[tuple[Touch, list[Record]]]:
+def attempts(id: str, ledger: Sequence[Attempt], found: Found) -> list[tuple[Attempt, list[Record]]]:
     """The lines of an experiment and its trials, oldest first, each with its records; none where none was kept."""
 
     def of_it(name: str) -> bool:
         return name == id or name.startswith(f"{id}_")
 
     records = [(record, key(record)) for runs in found.values() for record in runs if of_it(record.experiment)]
-    touches = sorted((touch for touch in ledger if of_it(touch.experiment)), key=lambda touch: touch.date)
-    return [(touch, [one for one, known in records if belongs(touch, one.seed, known)]) for touch in touches]
+    touches = sorted((attempt for attempt in ledger if of_it(attempt.experiment)), key=lambda attempt: attempt.date)
+    return [(attempt, [one for one, known in records if belongs(attempt, one.seed, known)]) for attempt in touches]
 
 
-def table(id: str, ledger: Sequence[Touch], found: Found) -> Iterator[str]:
+def table(id: str, ledger: Sequence[Attempt], found: Found) -> Iterator[str]:
     """A line an attempt, stopped ones too; empty where the ledger knows none."""
     known = attempts(id, ledger, found)
     if not known:
         return
     yield f"| {' | '.join(HEADINGS)} |"
     yield "|---|---|---|" + "--:|" * (len(HEADINGS) - 4) + "---|"
-    for touch, records in known:
-        cells = [touch.date, touch.commit or "–", f"`{touch.network[:8]}`", str(len(touch.seeds)), *_result(records)]
-        yield f"| {' | '.join(cells)} | {touch.note} |"
+    for attempt, records in known:
+        cells = [
+            attempt.date,
+            attempt.commit or "–",
+            f"`{attempt.network[:8]}`",
+            str(len(attempt.seeds)),
+            *_result(records),
+        ]
+        yield f"| {' | '.join(cells)} | {attempt.note} |"
 
 
 def _result(records: Sequence[Record]) -> list[str]:
@@ -83,7 +89,7 @@ def note_rungs(path: Path, seeds: Mapping[str, Iterable[int]], rungs: Sequence[E
     commit = describe(torch.device("cpu"), 1)["commit"]
     for rung in rungs:
         if of_it := tuple(seeds.get(rung.id, ())):
-            touch = Touch(
+            attempt = Attempt(
                 experiment=rung.id,
                 network=fingerprint(rung.build()),
                 recipe=recipe_digest(rung.recipe),
@@ -91,4 +97,4 @@ def note_rungs(path: Path, seeds: Mapping[str, Iterable[int]], rungs: Sequence[E
                 commit=commit,
                 date=date.today().isoformat(),
             )
-            note_touch(path, touch, begun=rung.id in begun)
+            note_attempt(path, attempt, begun=rung.id in begun)

@@ -6,29 +6,36 @@ Nothing that a record knows is ever typed. `write` brings all places up to date 
 import hashlib
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
 from featherweight.experiments.findings import Found, findings
-from featherweight.experiments.record import Record, read_record, summarise, write_record
+from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.statistics import mean_interval
-from featherweight.explain.figures import plots
-from featherweight.explain.figures.fronts import Point, fronts
+from featherweight.explain import figures
+from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.explain.figures.style import svg
-from featherweight.files import write_text
+from featherweight.files import with_part_between, write_bytes, write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.prove import ladder_pages, leaderboard, rung_curves, table_notes
+from featherweight.prove import ladder_pages, leaderboard, rung_curves
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
+from featherweight.prove.readme_table import readme_table
+from featherweight.prove.small import SMALL, write_small
+from featherweight.ship.export import steps_of
+from featherweight.training.runs.folders import find_runs
+from featherweight.training.runs.trained import load_trained
 
-_TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-
+_BY = "table of results, written by `featherweight ladder --write`"
+_TABLE = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 LADDERS = Path("src", "featherweight", "experiments", "ladders")
 
 
@@ -47,8 +54,8 @@ def source_tree() -> Path:
 
 def records_of(id: str, root: Path) -> list[Record]:
     """The committed records of an experiment, seed by seed."""
-    files = sorted((root / "results" / id).glob("seed*.json"), key=lambda path: int(path.stem.removeprefix("seed")))
-    return [read_record(file) for file in files]
+    found = find_runs([root / "results" / id], "seed*.json")
+    return sorted((record for _, record in found), key=lambda record: record.seed)
 
 
 def trials_of(root: Path) -> Found:
@@ -140,15 +147,6 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
     }
 
 
-def with_table(readme: str, table: str) -> str:
-    """The README with the table between its two marks replaced."""
-    begin, end = _TABLE.format(edge="begin"), _TABLE.format(edge="end")
-    if begin not in readme or end not in readme:
-        raise UsageError(f"README.md lacks the marks around its table of results: {begin} and {end}")
-    before, after = readme.split(begin)[0], readme.split(end)[1]
-    return f"{before}{begin}\n{table}\n{end}{after}"
-
-
 def generated(root: Path) -> dict[Path, str]:
     """Every text that quotes a record, as it should read."""
     sources = root / LADDERS
@@ -167,9 +165,8 @@ def generated(root: Path) -> dict[Path, str]:
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")
-    notes = table_notes.notes(gathered, "docs")
-    table = f"{leaderboard.table(gathered, 'docs/records/{id}.md')}\n\n{notes}"
-    texts[readme] = with_table(readme.read_text(encoding="utf-8"), table)
+    table = readme_table(gathered, "docs/records/{id}.md")
+    texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg")
     for one in gathered:
         page = leaderboard.page(one, found, ledger)
@@ -182,6 +179,12 @@ def generated(root: Path) -> dict[Path, str]:
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
     return texts
+
+
+def folded(root: Path) -> dict[Path, bytes]:
+    """The steps of every network that comes with the package, which `predict` reads."""
+    runs = sorted((root / "src" / "featherweight" / "training" / "runs" / "weights").glob("*/weights.safetensors"))
+    return {run.with_name("steps.safetensors"): steps_of(load_trained(run.parent)) for run in runs}
 
 
 def pictures(root: Path) -> dict[Path, list[Record]]:
@@ -212,11 +215,21 @@ def draw(path: Path, records: Sequence[Record]) -> bool:
 
     The bytes of a picture depend on matplotlib's release, what it shows only on the records.
     """
-    about = plots.digest(records)
+    alone = len({record.experiment for record in records}) == 1
+    return _drawn_anew(path, digest(records), lambda: (figures.accuracy if alone else figures.ladder)(*records))
+
+
+def digest(records: Sequence[Record]) -> str:
+    """Of the figures that a picture is drawn from; written into it, so that a stale picture can be told."""
+    rows = [[(row.epoch, row.test_accuracy, row.train_accuracy) for row in record.rows] for record in records]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _drawn_anew(path: Path, about: str, draw: Callable[[], "Figure"]) -> bool:
+    """Draw the picture and note what it is of, unless the one that is there is of just that; whether it was drawn."""
     if path.exists() and about in path.read_text(encoding="utf-8"):
         return False
-    alone = len({record.experiment for record in records}) == 1
-    write_text(path, plots.svg((plots.accuracy_curves if alone else plots.ladder_curves)(records), about))
+    write_text(path, svg(draw()).replace("</svg>", f"<!-- {about} -->\n</svg>"))
     return True
 
 
@@ -237,24 +250,20 @@ def points(root: Path) -> list[Point]:
 
 
 def fronts_digest(root: Path) -> str:
-    """Of what the picture of the fronts is drawn from; written into it."""
+    """Of what the picture of the Pareto fronts is drawn from; written into it."""
     drawn_from = [[asdict(point) for point in points(root)], [asdict(anchor) for anchor in leaderboard.anchors()]]
     return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
 
 
 def draw_fronts(path: Path, root: Path) -> bool:
     """Draw accuracy against its costs, unless the picture there is of these figures; whether it was drawn."""
-    about = fronts_digest(root)
-    if path.exists() and about in path.read_text(encoding="utf-8"):
-        return False
     rings = [
         Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
         for anchor in leaderboard.anchors()
         if anchor.last is not None
     ]
-    text = svg(fronts(points(root), rings, [experiment.id for experiment in contenders()]))
-    write_text(path, text.replace("</svg>", f"<!-- {about} -->\n</svg>"))
-    return True
+    names = [experiment.id for experiment in contenders()]
+    return _drawn_anew(path, fronts_digest(root), lambda: pareto_fronts(points(root), rings, names))
 
 
 def write(root: Path) -> list[Path]:
@@ -266,6 +275,12 @@ def write(root: Path) -> list[Path]:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
             changed.append(path)
+    for path, content in folded(root).items():
+        if not path.exists() or path.read_bytes() != content:
+            write_bytes(path, content)
+            changed.append(path)
+    if write_small(root):
+        changed.append(root / LADDERS / SMALL.name)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
     changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
     picture = root / "docs" / "records" / "fronts.svg"
