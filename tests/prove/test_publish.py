@@ -153,6 +153,7 @@ def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
         "src/featherweight/experiments/ladders/b/b2.py", "src/featherweight/experiments/ladders/index.json",
         "docs/ladders/b.md",
         "docs/ladders/README.md", "docs/ladders/b.svg", "docs/ladders/b2.svg", "docs/records/fronts.svg",
+        "src/featherweight/experiments/ladders/records.json.gz",
     }  # fmt: skip
     assert publish.write(tree) == []
     assert "\n\nResult: 99.25 % of the test set" in (tree / "src/featherweight/experiments/ladders/b/b2.py").read_text()
