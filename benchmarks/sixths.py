@@ -27,8 +27,11 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.files import write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, evaluate, fit, initial_state
+from featherweight.training.distillation import answering
+from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
+from featherweight.training.loop import fit
 from featherweight.training.runs.environment import cores
+from featherweight.training.state import State, draw_seed, initial_state
 
 ROOT = Path(__file__).parents[1]
 SIXTHS = 6
@@ -89,10 +92,7 @@ def _shape(data: Data) -> tuple[int, int, int]:
 
 
 def _engine(network: nn.Module, recipe: Recipe, batch: int, data: Data) -> Engine:
-    return build(
-        "auto", network, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=_shape(data), batch=batch,
-        device=torch.device("cpu"), threads=1, distil=recipe.distil,
-    )  # fmt: skip
+    return build("auto", network, recipe, shape=_shape(data), device=torch.device("cpu"), batch=batch)
 
 
 def _trained(trial: Trial, data: Data, seed: int) -> State:
@@ -107,18 +107,11 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
         _engine(state.network, recipe, recipe.batch, data),
         _engine(state.ema_network, recipe, EVALUATION_BATCH, data),
     )
-    answers = _answers(teachers, recipe, data) if teachers else None
-    for _ in fit(state, data, recipe, seed, engine, evaluator, answers):
+    heard = [_engine(network, recipe, recipe.batch, data) for network in teachers]
+    teacher = answering(heard, recipe.distil) if recipe.distil else None
+    for _ in fit(state, data, recipe, seed, engine, evaluator, teacher):
         pass
     return state
-
-
-def _answers(teachers: Sequence[nn.Module], recipe: Recipe, data: Data) -> Callable[[Tensor], Tensor]:
-    """What the teachers say of a batch: the mean of their probabilities at the recipe's temperature."""
-    assert recipe.distil
-    temperature = recipe.distil.temperature
-    engines = [_engine(network, replace(recipe, distil=None), recipe.batch, data) for network in teachers]
-    return lambda images: torch.stack([torch.softmax(one.scores(images) / temperature, 1) for one in engines]).mean(0)
 
 
 def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:

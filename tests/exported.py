@@ -1,9 +1,11 @@
 """What the tests of exports share: networks with every kind of layer, and ten digits as strokes of a pen."""
 
 import math
+import os
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,9 @@ from featherweight.ship.export.source import Source
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MNIST = pytest.mark.skipif(
+    "FEATHERWEIGHT_DATA" not in os.environ, reason="needs MNIST: let FEATHERWEIGHT_DATA name its folder"
+)
 
 
 def lively(network: nn.Module, seed: int = 0) -> nn.Module:

@@ -149,7 +149,11 @@ def _quota(groups: "np.ndarray[Any, np.dtype[np.int64]]", count: int) -> "np.nda
 
 
 def _mixed(positions: "np.ndarray[Any, np.dtype[np.uint64]]", seed: int) -> "np.ndarray[Any, np.dtype[np.uint64]]":
-    """A well-mixed 64-bit number for each position: SplitMix64 (Steele et al., 2014) from the seed on."""
+    """A well-mixed 64-bit number for each position: SplitMix64 from the seed on.
+
+    Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014: positions are 2^64 over the golden
+    ratio apart, and mixed with the multipliers and shifts of Stafford's variant 13, as in Vigna's splitmix64.c.
+    """
     start = int.from_bytes(hashlib.sha256(f"held out {seed}".encode()).digest()[:8], "little")
     value = positions * np.uint64(0x9E3779B97F4A7C15) + np.uint64(start)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -16,7 +16,7 @@ from featherweight.data.homographies import HORIZON
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import UsageError
-from featherweight.experiments.recipe import Distil
+from featherweight.experiments.recipe import Recipe
 
 # What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
 BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
@@ -56,16 +56,7 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
 class Plan:
     """A program bound to memory and threads; freed with its last reference."""
 
-    def __init__(
-        self,
-        program: Program,
-        *,
-        batch: int,
-        threads: int,
-        loss: str,
-        label_smoothing: float,
-        distil: Distil | None = None,
-    ) -> None:
+    def __init__(self, program: Program, recipe: Recipe, *, batch: int, threads: int) -> None:
         kernels = library()
         assert kernels is not None, "callers ask `library` first"
         nodes = (Node * len(program.nodes))()
@@ -73,7 +64,8 @@ class Plan:
             for name in (*WHOLE, *PLACES, *FRACTIONS):
                 setattr(node, name, given.get(name, NONE if name in PLACES else 0))
         sizes = (Size * len(program.sizes))(*(Size(*size) for size in program.sizes))
-        normalised = loss == "cross_entropy" or program.log_output
+        normalised = recipe.loss == "cross_entropy" or program.log_output
+        distil = recipe.distil
         error = ctypes.create_string_buffer(200)
         handle = kernels.featherweight_plan(
             nodes,
@@ -83,7 +75,7 @@ class Plan:
             batch,
             threads,
             normalised,
-            label_smoothing,
+            recipe.label_smoothing,
             distil.share if distil else 0.0,
             distil.temperature if distil else 1.0,
             program.log_output,
@@ -133,22 +125,12 @@ class Bound:
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        *,
-        loss: str,
-        label_smoothing: float,
-        shape: tuple[int, int, int],
-        batch: int,
-        threads: int,
-        distil: Distil | None = None,
+        self, network: nn.Module, recipe: Recipe, *, shape: tuple[int, int, int], batch: int, threads: int
     ) -> None:
         self.program = lower(network, shape)
         self.addresses = _Addresses(self.program.values)
         self.shape, self.batch = shape, batch
-        self.new_plan = partial(
-            Plan, self.program, threads=threads, loss=loss, label_smoothing=label_smoothing, distil=distil
-        )
+        self.new_plan = partial(Plan, self.program, recipe, threads=threads)
         self.planned: Plan | None = None
 
     def plan(self, images: int) -> Plan:

@@ -98,28 +98,17 @@ class Augment:
     @property
     def warps(self) -> bool:
         """Whether any transform moves pixels."""
-        moving = (
-            self.rotate_deg,
-            self.shift_px,
-            self.scale,
-            self.shear,
-            self.perspective,
-            self.crop,
-            self.elastic_px,
-            self.flip,
-            self.flip_vertical,
-            self.pad_px,
-        )
-        return any(amount > 0 for amount in moving)
+        moving = ("rotate_deg", "shift_px", "scale", "shear", "perspective", "crop", "elastic_px")
+        return any(getattr(self, name) > 0 for name in (*moving, "flip", "flip_vertical", "pad_px"))
 
     @property
     def colours(self) -> bool:
         """Whether any transform changes brightness or colour."""
-        return any(amount > 0 for amount in (self.brightness, self.contrast, self.saturation, self.hue_deg))
+        return any(getattr(self, name) > 0 for name in ("brightness", "contrast", "saturation", "hue_deg"))
 
     def __bool__(self) -> bool:
         """Whether anything is changed at all."""
-        return self.warps or self.colours or any(amount > 0 for amount in (self.erase, self.noise, self.cutout_px))
+        return self.warps or self.colours or any(getattr(self, name) > 0 for name in ("erase", "noise", "cutout_px"))
 
     def to_json(self) -> dict[str, Any]:
         """Its fields; those that came after the first records are left out while they change nothing.

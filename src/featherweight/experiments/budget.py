@@ -8,6 +8,21 @@ from featherweight.errors import BudgetError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
+class Clause:
+    """One limit, and what was measured against it."""
+
+    name: str
+    """As tables have it."""
+    allowed: str
+    measured: str
+    holds: bool
+    limit: str = ""
+    """What is allowed, as part of a sentence."""
+    fault: str = ""
+    """What a verdict says where it does not hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """What a run may cost and must reach. The defaults are the published rule of the exercise.
 
@@ -47,14 +62,55 @@ class Budget:
     def sentence(self) -> str:
         """The budget as people read it."""
         span = "at the last epoch" if self.held == 1 else f"in each of the last {self.held} epochs"
+        limits = [clause.limit for clause in self.costs(0, 0)]
+        return ", ".join([*limits, f"at least {self.accuracy:.2f} % {span}"])
+
+    def costs(self, parameters: int, epochs: int, seconds: float = 0.0, macs: int | None = None) -> list[Clause]:
+        """What a run may cost and did, in the order in which a verdict asks; limits that are not set are left out."""
+        fewer, most = f"fewer than {self.parameters:,}", f"at most {self.epochs}"
         clauses = [
-            f"fewer than {self.parameters:,} parameters",
-            *([f"fewer than {self.macs:,} MACs a digit"] if self.macs is not None else []),
-            f"at most {self.epochs} epochs",
-            *([f"at most {self.seconds:g} s of training"] if self.seconds is not None else []),
-            f"at least {self.accuracy:.2f} % {span}",
-        ]
-        return ", ".join(clauses)
+            Clause(
+                name="parameters", allowed=fewer, measured=f"{parameters:,}", holds=parameters < self.parameters,
+                limit=f"{fewer} parameters", fault=f"{parameters:,} parameters, where {fewer} are allowed",
+            ),
+            Clause(
+                name="epochs", allowed=most, measured=f"{epochs}", holds=epochs <= self.epochs,
+                limit=f"{most} epochs", fault=f"{epochs} epochs, where {self.epochs} are allowed",
+            ),
+        ]  # fmt: skip
+        if self.macs is not None:
+            fewer = f"fewer than {self.macs:,}"
+            said = "MACs that nobody counted" if macs is None else f"{macs:,} MACs a digit"
+            clauses.insert(1, Clause(
+                name="MACs a digit", allowed=fewer, measured="not counted" if macs is None else f"{macs:,}",
+                holds=macs is not None and macs < self.macs,
+                limit=f"{fewer} MACs a digit", fault=f"{said}, where {fewer} are allowed",
+            ))  # fmt: skip
+        if self.seconds is not None:
+            most = f"at most {self.seconds:g} s"
+            clauses.append(Clause(
+                name="training", allowed=most, measured=f"{seconds:.2f} s", holds=seconds <= self.seconds,
+                limit=f"{most} of training", fault=f"{seconds:.2f} s of training, where {most} are allowed",
+            ))  # fmt: skip
+        return clauses
+
+    def targets(self, accuracies: Sequence[float]) -> list[Clause]:
+        """What each of the judged epochs must reach and did, of these test accuracies (percent, one an epoch).
+
+        A last clause fails where the epochs are too few.
+        """
+        first = max(0, len(accuracies) - self.held)
+        clauses = [
+            Clause(name=f"accuracy, epoch {number}", allowed=f"at least {self.accuracy:.2f} %",
+                   measured=f"{accuracy:.2f} %", holds=accuracy >= self.accuracy)
+            for number, accuracy in enumerate(accuracies[first:], start=first + 1)
+        ]  # fmt: skip
+        if len(accuracies) < self.held:
+            clauses.append(
+                Clause(name="epochs to judge by", allowed=f"at least {self.held}",
+                       measured=f"{len(accuracies)}", holds=False)
+            )  # fmt: skip
+        return clauses
 
     def to_json(self) -> dict[str, Any]:
         """Its fields; limits that are not set are left out, as in records that are older than they."""
@@ -73,23 +129,20 @@ class Budget:
         `macs` and `costliest`, (layer, MACs), count where the budget limits MACs. Raises BudgetError, naming count,
         limit and those layers.
         """
-        if parameters >= self.parameters:
-            layers = ", ".join(f"{name} ({count:,})" for name, count in largest)
-            raise BudgetError(
-                f"The network has {parameters:,} parameters and its budget allows fewer than {self.parameters:,};"
-                f" its largest layers are {layers}. Make one of them narrower, or raise the experiment's budget."
-            )
-        if self.macs is not None and macs >= self.macs:
-            layers = ", ".join(f"{name} ({count:,})" for name, count in costliest)
-            raise BudgetError(
-                f"The network takes {macs:,} MACs a digit and its budget allows fewer than {self.macs:,}; its costliest"
-                f" layers are {layers}. Make one narrower or pool before it, or raise the experiment's budget."
-            )
-        if epochs > self.epochs:
-            raise BudgetError(
-                f"The recipe trains for {epochs} epochs and the budget allows {self.epochs};"
-                " lower the recipe's epochs, or raise the experiment's budget."
-            )
+        biggest, dearest = (
+            ", ".join(f"{name} ({count:,})" for name, count in layers) for layers in (largest, costliest)
+        )
+        sentences = {
+            "parameters": "The network has {0} parameters and its budget allows {1}; its largest layers are"
+            f" {biggest}. Make one of them narrower, or raise the experiment's budget.",
+            "MACs a digit": "The network takes {0} MACs a digit and its budget allows {1}; its costliest layers are"
+            f" {dearest}. Make one narrower or pool before it, or raise the experiment's budget.",
+            "epochs": f"The recipe trains for {epochs} epochs and the budget allows {self.epochs};"
+            " lower the recipe's epochs, or raise the experiment's budget.",
+        }
+        for clause in self.costs(parameters, epochs, macs=macs):
+            if not clause.holds:
+                raise BudgetError(sentences[clause.name].format(clause.measured, clause.allowed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,27 +183,15 @@ def judge(
     tail = accuracies[-budget.held :]
     worst = min(tail)
     span = "the last epoch" if budget.held == 1 else f"every one of the last {budget.held} epochs"
-    fault = _cost_fault(budget, parameters, len(accuracies), seconds, macs)
-    if not fault and len(tail) < budget.held:
+    targets = budget.targets(accuracies)
+    over = [clause for clause in budget.costs(parameters, len(accuracies), seconds, macs) if not clause.holds]
+    fault = ""
+    if over:
+        fault = over[0].fault
+    elif len(tail) < budget.held:
         fault = f"only {len(accuracies)} epochs, and the target must be held for {budget.held}"
-    elif not fault and worst < budget.accuracy:
-        short = sum(accuracy < budget.accuracy for accuracy in tail)
-        of = "the last epoch is" if budget.held == 1 else f"{short} of the last {budget.held} epochs are"
+    elif missed := sum(not clause.holds for clause in targets):
+        of = "the last epoch is" if budget.held == 1 else f"{missed} of the last {budget.held} epochs are"
         fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
     reason = fault or f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
     return Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
-
-
-def _cost_fault(budget: Budget, parameters: int, epochs: int, seconds: float, macs: int | None) -> str:
-    """What a run cost more of than its budget allows, in words; empty where nothing."""
-    if parameters >= budget.parameters:
-        return f"{parameters:,} parameters, where fewer than {budget.parameters:,} are allowed"
-    if budget.macs is not None and macs is None:
-        return f"MACs that nobody counted, where fewer than {budget.macs:,} are allowed"
-    if budget.macs is not None and macs is not None and macs >= budget.macs:
-        return f"{macs:,} MACs a digit, where fewer than {budget.macs:,} are allowed"
-    if epochs > budget.epochs:
-        return f"{epochs} epochs, where {budget.epochs} are allowed"
-    if budget.seconds is not None and seconds > budget.seconds:
-        return f"{seconds:.2f} s of training, where at most {budget.seconds:g} s are allowed"
-    return ""

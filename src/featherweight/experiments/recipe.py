@@ -19,7 +19,8 @@ class Schedule:
     """What all schedules share. The rate is set before every step; `schedule.rate` gives it."""
 
     warmup_epochs: float = 0.0
-    """The rate first rises from zero, linearly by step, over so many epochs; fractions are meant."""
+    """The rate first rises from zero, linearly by step, over so many epochs; fractions are meant (Goyal et al.,
+    "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017)."""
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
@@ -68,7 +69,8 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class OneCycle(Schedule):
-    """Up to the peak and down again along half cosines (Smith, 2018, as in PyTorch)."""
+    """Up to the peak and down again along half cosines (Smith and Topin, "Super-Convergence: Very Fast Training of
+    Neural Networks Using Large Learning Rates", 2018; the shape as in PyTorch's `OneCycleLR`)."""
 
     peak_at: float = 0.3
     """The share of all steps at which the peak is reached; 0 to 1."""
@@ -80,7 +82,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
-    """Down along half a cosine (Loshchilov and Hutter, 2017), to `floor` times the peak."""
+    """Down along half a cosine (Loshchilov and Hutter, "SGDR", 2017), to `floor` times the peak."""
 
     floor: float = 0.0
 
@@ -159,14 +161,17 @@ class Recipe:
     nesterov: bool = True
     """Whether SGD looks ahead (Nesterov); needs momentum."""
     weight_decay: float = 0.0
-    """Coupled for SGD and Adam, decoupled for AdamW, as in PyTorch; 0 or more."""
+    """Coupled for SGD and Adam, decoupled for AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
+    2019), as in PyTorch; 0 or more."""
     decay_norms_and_biases: bool = False
-    """Whether weight decay applies to norms and biases too; by default to the other weights alone."""
+    """Whether weight decay applies to norms and biases too; by default to the other weights alone (He et al., "Bag of
+    Tricks for Image Classification with Convolutional Neural Networks", 2019)."""
     schedule: Schedule = field(default_factory=Constant)
     loss: Loss = "cross_entropy"
     """`nll` takes the network's output as log-probabilities (it ends in LogSoftmax); `cross_entropy` as scores."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes; 0 to below 1."""
+    """Share of the target spread evenly over all classes (Szegedy et al., "Rethinking the Inception Architecture for
+    Computer Vision", 2016); 0 to below 1."""
     augment: Augment = field(default_factory=Augment)
     distil: Distil | None = None
     """Whom the network learns from besides the labels; nobody by default."""
@@ -176,8 +181,9 @@ class Recipe:
     """So many last epochs are trained without augmentation; 0 to `epochs`."""
     average: float = 0.0
     """Decay a step of the moving average of weights and norm statistics, which is what is evaluated and kept;
-    0 keeps the last weights instead; 0 to below 1. The decay is min(average, (1 + steps) / (10 + steps)), so that
-    short runs are not held back by their first weights."""
+    0 keeps the last weights instead; 0 to below 1 (Polyak and Juditsky, "Acceleration of Stochastic Approximation by
+    Averaging", 1992). The decay is min(average, (1 + steps) / (10 + steps)), as in TensorFlow's
+    `ExponentialMovingAverage`, so that short runs are not held back by their first weights."""
 
     def __post_init__(self) -> None:
         names = get_args(Optimizer)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.budget import Budget, Verdict, judge
+from featherweight.experiments.budget import Budget, Clause, Verdict, judge
 from featherweight.experiments.recipe import Recipe
 from featherweight.files import write_text
 
@@ -77,14 +77,20 @@ class Record:
     macs: int | None = None
     """Multiply-adds for one image; None where the budget does not limit them."""
     shifted_accuracy: float | None = None
-    """Percent of the test set when each image is read in five places (`shifts`); decides nothing. None until the run
-    is finished, and in records from before."""
+    """Percent of the test set with test-time augmentation (`training.tta`); decides nothing. None until the run is
+    finished, and in older records."""
 
     @property
     def verdict(self) -> Verdict:
         """The budget against the rows."""
         tests = [row.test_accuracy for row in self.rows]
         return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs)
+
+    @property
+    def clauses(self) -> list[Clause]:
+        """The budget clause by clause: what is allowed, what was measured, whether it holds."""
+        budget, tests = Budget(**self.budget), [row.test_accuracy for row in self.rows]
+        return budget.costs(self.parameters, len(tests), self.train_seconds, self.macs) + budget.targets(tests)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values, the verdict included for readers (it is computed anew when read)."""

@@ -8,6 +8,10 @@ def conv_norm_relu(
 ) -> nn.Sequential:
     """A bias-free convolution, batch norm (whose shift is the bias), ReLU and, where asked for, dropout.
 
+    Batch norm: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift", 2015. Dropout: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
+    Overfitting", 2014.
+
     `inputs` and `outputs` are channels, `kernel` and `padding` pixels; `dropout` is a probability.
     Takes [N inputs H W], gives [N outputs H + 2 padding - kernel + 1, likewise W].
 

@@ -10,12 +10,13 @@ from typing import Any
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment, contenders
 from featherweight.experiments.findings import NOT_RUN, Found, parts
-from featherweight.experiments.record import Record, read_record, summarise
+from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.prove import ladder_pages
 from featherweight.prove.compare import compare
 from featherweight.prove.ledger import Touch, read_ledger, settings, touches_of
+from featherweight.training.runs.folders import find_runs
 from featherweight.training.tta import TTA_SHIFTS
 
 NOT_PROVED = "not yet proven"
@@ -108,7 +109,7 @@ def gather(found: Found, root: Path) -> list[Contender]:
                 experiment=experiment,
                 anatomy=dissect(experiment.build()),
                 records=records,
-                held_out=tuple(read_record(path) for path in sorted(folder.glob("seed*.json"))),
+                held_out=tuple(record for _, record in find_runs([folder], "seed*.json")),
                 touches=touches_of(ledger, experiment.id, committed=bool(records)),
             )
         )

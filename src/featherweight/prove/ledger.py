@@ -14,6 +14,7 @@ from typing import Any
 
 from featherweight.errors import FileError
 from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.settings import flatten
 from featherweight.files import locked, write_text
 
 
@@ -57,13 +58,11 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     >>> settings(Recipe(epochs=5, augment=Augment(shear=0.1)))
     {'epochs': 5, 'augment.shear': 0.1}
     """
-    flat = [_flat(one.to_json()) for one in (recipe, Recipe())]
-    return {name: value for name, value in flat[0].items() if value != flat[1].get(name)}
-
-
-def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    rest = {name: value for name, value in values.items() if name != "augment"}
-    return rest | {f"augment.{name}": value for name, value in values["augment"].items()}
+    ours, default = recipe.to_json(), Recipe().to_json()
+    # The augmentation alone is flattened: digests that stand in ledgers were taken of this form.
+    for values in (ours, default):
+        values |= flatten({"augment": values.pop("augment")})
+    return {name: value for name, value in ours.items() if value != default.get(name)}
 
 
 def read_ledger(path: Path) -> list[Touch]:

@@ -15,7 +15,7 @@ from typing import Any
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
 from featherweight.experiments.findings import Found, findings
-from featherweight.experiments.record import Record, read_record, summarise, write_record
+from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.statistics import mean_interval
 from featherweight.explain.figures import plots
 from featherweight.explain.figures.fronts import Point, fronts
@@ -24,6 +24,7 @@ from featherweight.files import write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.export_tables import with_figures
+from featherweight.training.runs.folders import find_runs
 
 _TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
 
@@ -46,8 +47,8 @@ def source_tree() -> Path:
 
 def records_of(id: str, root: Path) -> list[Record]:
     """The committed records of an experiment, seed by seed."""
-    files = sorted((root / "results" / id).glob("seed*.json"), key=lambda path: int(path.stem.removeprefix("seed")))
-    return [read_record(file) for file in files]
+    found = find_runs([root / "results" / id], "seed*.json")
+    return sorted((record for _, record in found), key=lambda record: record.seed)
 
 
 def keep_record(record: Record, root: Path) -> None:

@@ -57,6 +57,16 @@ def states(folder: Path) -> tuple[int, ...]:
     return tuple(one.stat().st_mtime_ns for one in (path, before(path)) if one.exists())
 
 
+def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, Record]]:
+    """Each run whose record matches a pattern in one of the folders, by name, and the record.
+
+    A run is its folder, where the record is called record.json, else the record's file. Raises FileError for a record
+    that is damaged.
+    """
+    for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
+        yield (path.parent if path.name == "record.json" else path), read_record(path)
+
+
 def finished_runs(
     experiment: Experiment,
     folders: Sequence[Path],
@@ -72,21 +82,19 @@ def finished_runs(
     """
     found = []
     for seed in seeds:
-        patterns = (f"{experiment.id}-seed{seed}*", f"{experiment.id}/seed{seed}.json")
-        for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
-            record = read_record(path)
-            if record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record):
-                found.append(record)
-                break
+        runs = find_runs(folders, f"{experiment.id}-seed{seed}*/record.json", f"{experiment.id}/seed{seed}.json")
+        fitting = (
+            record
+            for _, record in runs
+            if record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record)
+        )
+        found += [record for record in [next(fitting, None)] if record]
     return found
 
 
 def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str, holdout: int = 0) -> Path | None:
     """The run folder of a run that `finished_runs` would count, had it not been stopped; None where there is none."""
-    for path in sorted(folder.glob(f"{experiment.id}-seed{seed}*")):
-        if not (path / "record.json").exists():  # somebody is just making it
-            continue
-        record = read_record(path)
+    for path, record in find_runs([folder], f"{experiment.id}-seed{seed}*/record.json"):
         if not record.finished and _is_of(record, experiment, seed, source, holdout):
             return path
     return None
@@ -99,10 +107,9 @@ def run_like(like: Record, folder: Path, seed: int, *, finished: bool) -> tuple[
         parts = (record.experiment, record.network, record.recipe, record.budget, record.data, record.engine)
         return json.loads(json.dumps(parts))
 
-    for path in sorted(folder.glob(f"*-seed{seed}*/record.json")):
-        record = read_record(path)
+    for path, record in find_runs([folder], f"*-seed{seed}*/record.json"):
         if (record.seed, record.finished) == (seed, finished) and settings(record) == settings(like):
-            return path.parent, record
+            return path, record
     return None
 
 

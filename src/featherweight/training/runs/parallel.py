@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 from featherweight.data import load
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment, find
-from featherweight.training.loop import steps_in_epoch
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 from featherweight.training.runs.signals import stop_signals, terminable
+from featherweight.training.step import steps_in_epoch
 
 SHOW_SECONDS = 0.2
 """Progress is told at most this often; reading the running loss makes a GPU wait."""
@@ -53,13 +53,9 @@ class Task:
 def check(task: Task) -> runs.Run:
     """What can be wrong with a task is raised here, once, before processes are started; else what it would be."""
     experiment = _experiment(task)
-    return runs.prepare(
-        experiment,
-        load(task.data, directory=task.data_dir, holdout=task.holdout),
-        engine=task.engine,
-        device=task.device,
-        threads=task.threads or 1,
-        teachers=task.out,
+    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    return runs.draft_run(
+        experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
     )
 
 
@@ -117,7 +113,7 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     """Train every task, one a core (or one on a GPU) at once, yielding what happens as it happens.
 
     A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started; those under way save
-    their state and end as `Failed`, each with the sentence that says how to take it up, and so do those not begun.
+    their state and end as `Failed`, each with the command that resumes it, and so do those not begun.
     """
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()

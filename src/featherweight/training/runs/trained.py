@@ -11,9 +11,10 @@ from featherweight import engine as engines
 from featherweight.data import Data, load
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.files import write_bytes
-from featherweight.training.loop import EVALUATION_BATCH, evaluate
+from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.tensors import open_packed, pack, take
 
@@ -94,12 +95,11 @@ def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, 
     evaluator = engines.build(
         "auto",
         trained.network.to(where),
-        loss=trained.record.recipe["loss"],
-        label_smoothing=0.0,
+        Recipe.from_json(trained.record.recipe),
         shape=trained.shape,
-        batch=EVALUATION_BATCH,
         device=where,
         threads=environment.cores(),
+        batch=EVALUATION_BATCH,
     )
     test = source.to(where).test
     loss, correct = evaluate(evaluator, test, trained.mean, trained.std)
