@@ -60,7 +60,9 @@ if TYPE_CHECKING:
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.layers import Residual as Residual
+    from featherweight.networks.layers import Sum as Sum
     from featherweight.networks.layers import conv_norm_relu as conv_norm_relu
+    from featherweight.networks.layers import residual_norm_relu as residual_norm_relu
     from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
     from featherweight.search.learning_rate import find_lr as find_lr
     from featherweight.search.learning_rate import rate_curve as rate_curve
@@ -88,7 +90,7 @@ _HOMES = {
     "experiments.recipe": "Augment Constant Cosine Distil HardExamples Linear MultiStep OneCycle Plateau Recipe Step",
     "experiments.record": "Record read_record summarise",
     "networks.anatomy": "Anatomy dissect",
-    "networks.layers": "Residual conv_norm_relu separable_norm_relu",
+    "networks.layers": "Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu",
     "search.learning_rate": "find_lr rate_curve",
     "search.space": "Proposal Space layer rounded stack",
     "training.runs.run": "new_run resume train",
