@@ -6,68 +6,12 @@ Plain frozen data, one value one meaning; what they do is in `augment`, `schedul
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from featherweight.errors import UsageError, nearest
+from featherweight.errors import nearest
+from featherweight.experiments.augmentation import Augment as Augment
+from featherweight.experiments.augmentation import require
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Loss = Literal["cross_entropy", "nll"]
-
-
-def _require(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise UsageError(sentence)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augment:
-    """Random changes to training images; each image has its own draw, and one interpolation does them all.
-
-    Zero (the default) switches a transform off. Drawn uniformly from the stated range unless said otherwise.
-    """
-
-    rotate_deg: float = 0.0
-    """Rotation about the middle in degrees, from -rotate_deg to +rotate_deg; 0 to 180."""
-    shift_px: float = 0.0
-    """Shift along each axis in pixels, from -shift_px to +shift_px, after all else; fractions are meant."""
-    scale: float = 0.0
-    """Size: a factor from 1 - scale to 1 + scale, the same along both axes; 0 to below 1."""
-    shear: float = 0.0
-    """Horizontal shear: x moves by up to ±shear pixels for each pixel that y is from the middle; 0 to 1."""
-    perspective: float = 0.0
-    """Each corner moves inwards along each axis by up to this fraction of half the side, as in torchvision;
-    0 to 1."""
-    crop: float = 0.0
-    """Random crop and resize: a window of 1 - crop to 1 of each side, the same share of both, placed at
-    random within the image, fills it; 0 to below 1."""
-    elastic_px: float = 0.0
-    """Elastic distortion: standard deviation in pixels of a smooth random displacement, along each axis and
-    at every pixel (after Simard et al., 2003; here a cubic B-spline of normal draws is what is smooth)."""
-    elastic_cells: int = 4
-    """How many cells the elastic field's spline has along a side; fewer is smoother; 2 to 14."""
-    erase: float = 0.0
-    """Probability that a rectangle of the image is blanked (Zhong et al., 2017); 0 to 1."""
-    erase_area: float = 0.1
-    """The largest share of the image that an erased rectangle covers; the smallest is 0.02. Height over width
-    is from 0.3 to 1 / 0.3, uniform in its logarithm, as far as the image has room; 0.02 to 1."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "rotate_deg": (0, 180), "shift_px": (0, 1000), "scale": (0, 0.99), "shear": (0, 1),
-            "perspective": (0, 1), "crop": (0, 0.99), "elastic_px": (0, 1000), "elastic_cells": (2, 14),
-            "erase": (0, 1), "erase_area": (0.02, 1),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            _require(low <= value <= high, f"Augment.{name} is from {low} to {high}; given {value}.")
-
-    @property
-    def warps(self) -> bool:
-        """Whether any transform moves pixels."""
-        moving = ("rotate_deg", "shift_px", "scale", "shear", "perspective", "crop", "elastic_px")
-        return any(getattr(self, name) > 0 for name in moving)
-
-    def __bool__(self) -> bool:
-        """Whether anything is changed at all."""
-        return self.warps or self.erase > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +24,13 @@ class Schedule:
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        _require(self.warmup_epochs >= 0, f"{kind}.warmup_epochs is 0 or more; given {self.warmup_epochs}.")
+        require(self.warmup_epochs >= 0, f"{kind}.warmup_epochs is 0 or more; given {self.warmup_epochs}.")
         for name, low, high in (("factor", 0, 1), ("floor", 0, 1), ("peak_at", 0, 1), ("start", 0, 1)):
             value = getattr(self, name, low)
-            _require(low <= value <= high, f"{kind}.{name} is from {low} to {high}; given {value}.")
+            require(low <= value <= high, f"{kind}.{name} is from {low} to {high}; given {value}.")
         for name in ("every_epochs", "patience_epochs"):
             value = getattr(self, name, 1)
-            _require(value >= 1, f"{kind}.{name} is 1 or more; given {value}.")
+            require(value >= 1, f"{kind}.{name} is 1 or more; given {value}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,9 +120,9 @@ class Distil:
     """T, which scores are divided by before the softmax, the teacher's and the student's; 1 or more."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.seeds), "Distil.seeds names one seed of the teacher or more; given none.")
-        _require(0 <= self.share <= 1, f"Distil.share is from 0 to 1; given {self.share}.")
-        _require(self.temperature >= 1, f"Distil.temperature is 1 or more; given {self.temperature}.")
+        require(bool(self.seeds), "Distil.seeds names one seed of the teacher or more; given none.")
+        require(0 <= self.share <= 1, f"Distil.share is from 0 to 1; given {self.share}.")
+        require(self.temperature >= 1, f"Distil.temperature is 1 or more; given {self.temperature}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +141,8 @@ class HardExamples:
     """Cross-entropy in nats from which on an image counts as one of the hardest; above 0."""
 
     def __post_init__(self) -> None:
-        _require(self.factor >= 1, f"HardExamples.factor is 1 or more; given {self.factor}.")
-        _require(self.loss > 0, f"HardExamples.loss is above 0; given {self.loss}.")
+        require(self.factor >= 1, f"HardExamples.factor is 1 or more; given {self.factor}.")
+        require(self.loss > 0, f"HardExamples.loss is above 0; given {self.loss}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,15 +187,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         names = get_args(Optimizer)
-        _require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
-        _require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
-        _require(self.epochs >= 1 and self.batch >= 1, "A recipe's epochs and batch are 1 or more.")
-        _require(self.lr > 0, f"A recipe's lr is above 0; given {self.lr}.")
-        _require(self.weight_decay >= 0, f"A recipe's weight_decay is 0 or more; given {self.weight_decay}.")
+        require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
+        require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
+        require(self.epochs >= 1 and self.batch >= 1, "A recipe's epochs and batch are 1 or more.")
+        require(self.lr > 0, f"A recipe's lr is above 0; given {self.lr}.")
+        require(self.weight_decay >= 0, f"A recipe's weight_decay is 0 or more; given {self.weight_decay}.")
         for name in ("momentum", "label_smoothing", "average"):
             value = getattr(self, name)
-            _require(0 <= value < 1, f"A recipe's {name} is from 0 to below 1; given {value}.")
-        _require(0 <= self.plain_epochs <= self.epochs, "A recipe's plain_epochs are from 0 to its epochs.")
+            require(0 <= value < 1, f"A recipe's {name} is from 0 to below 1; given {value}.")
+        require(0 <= self.plain_epochs <= self.epochs, "A recipe's plain_epochs are from 0 to its epochs.")
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """The same recipe over another number of epochs."""
@@ -266,6 +210,7 @@ class Recipe:
         kinds = {cls: kind for kind, cls in SCHEDULES.items()}
         values = asdict(self)
         values["schedule"] = {"kind": kinds[type(self.schedule)], **values["schedule"]}
+        values["augment"] = self.augment.to_json()
         for name in ("distil", "hard"):  # left out as in records that are older, so that they go on being alike
             if values[name] is None:
                 del values[name]
@@ -276,10 +221,10 @@ class Recipe:
         """The recipe that `to_json` wrote; UsageError names a field or kind that is unknown."""
         known = {f.name for f in fields(cls)}
         for name in values:
-            _require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
+            require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
         settings = dict(values["schedule"])
         kind = settings.pop("kind")
-        _require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
+        require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
         if "at_epochs" in settings:
             settings["at_epochs"] = tuple(settings["at_epochs"])
         distil = dict(values.get("distil") or {})
