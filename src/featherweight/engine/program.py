@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-CONVOLUTION, PASS, AVERAGE, ADD, COPY = range(5)
+CONVOLUTION, NORM_ACT_POOL, AVERAGE, ADD, COPY = range(5)
 NO_ACTIVATION, RELU, SILU = range(3)
 KEEP, ELEMENTS, CHANNELS = range(3)
 
@@ -87,7 +87,7 @@ class Draft:
         node, self.pending = self.pending, {}
         c, h, w = self.size
         kernel, stride = node.setdefault("kernel", 1), node.setdefault("stride", 1)
-        self.add((c, (h - kernel) // stride + 1, (w - kernel) // stride + 1), kind=PASS, **node)
+        self.add((c, (h - kernel) // stride + 1, (w - kernel) // stride + 1), kind=NORM_ACT_POOL, **node)
 
     def gather(self, after: tuple[str, ...], **part: Any) -> None:
         """Into the pending pass, unless it holds one of `after`, which come later in a pass."""

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "fast.hpp"
+#include "winograd.hpp"
 #include "lanes.hpp"
 
 namespace {
@@ -99,16 +99,16 @@ struct Convolution {
     std::vector<int> blocks, runs;
     std::vector<std::vector<ConvTile>> tiles;  // [block][run]
     std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
-    const bool fast;
-    FastWeights fast_weights;
-    std::vector<float> taps;  // of one block, on their way to `fast_weights`
+    const bool winograd;
+    WinogradWeights winograd_weights;
+    std::vector<float> taps;  // of one block, on their way to `winograd_weights`
 
     Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int width)
         : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), width(width),
           blocks(pieces(outputs, MOST_OUTPUTS)), runs(pieces(width, most_pixels(blocks[0]))),
           weights(size_t(groups) * outputs * inputs * kernel * kernel),
-          fast(groups == 1 && fast_pays(inputs, outputs, kernel, stride, width)),
-          fast_weights(fast ? inputs : 0, fast ? outputs : 0) {
+          winograd(groups == 1 && winograd_pays(inputs, outputs, kernel, stride, width)),
+          winograd_weights(winograd ? inputs : 0, winograd ? outputs : 0) {
         for (int b : blocks) {
             tiles.emplace_back();
             for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, b, r));
@@ -117,7 +117,7 @@ struct Convolution {
 
     // From PyTorch's [outputs][inputs][ky][kx].
     void pack(const float* w) {
-        if (fast) return pack_fast(w, false);
+        if (winograd) return pack_winograd(w, false);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int o0 = 0, b = 0, g = 0; g < groups * int(blocks.size()); g++, o0 += blocks[b], b = (b + 1) % int(blocks.size()))
@@ -128,7 +128,7 @@ struct Convolution {
 
     // For the way back: inputs and outputs change places and the kernel is turned by 180 degrees.
     void pack_back(const float* w) {
-        if (fast) return pack_fast(w, true);
+        if (winograd) return pack_winograd(w, true);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int g = 0; g < groups; g++)
@@ -139,7 +139,7 @@ struct Convolution {
                             *to++ = w[((size_t(g) * inputs + c) * outputs + o0 + o) * taps + taps - 1 - k];
     }
 
-    void pack_fast(const float* w, bool back) {
+    void pack_winograd(const float* w, bool back) {
         taps.resize(size_t(inputs) * MOST_OUTPUTS * 9);
         for (size_t o0 = 0, b = 0; b < blocks.size(); o0 += blocks[b++]) {
             float* to = taps.data();
@@ -148,22 +148,22 @@ struct Convolution {
                     const float* from = w + (back ? c * outputs + o0 + o : (o0 + o) * inputs + c) * 9;
                     for (int k = 0; k < 9; k++) *to++ = from[back ? 8 - k : k];
                 }
-            fast_weights.put(taps.data(), inputs, blocks[b], o0 * inputs);
+            winograd_weights.put(taps.data(), inputs, blocks[b], o0 * inputs);
         }
     }
 
     // Multiply-adds of one image of `height` rows of outputs.
     double products(int height) const {
-        const double all_rows = fast ? double(Row(width).points()) * fast_tap_rows(height + 2 - 2 * pad, pad)
+        const double all_rows = winograd ? double(Row(width).points()) * winograd_tap_rows(height + 2 - 2 * pad, pad)
                                      : double(kernel) * kernel * width * height;
         return all_rows * groups * outputs * inputs;
     }
 
-    size_t room() const { return fast ? fast_room(inputs, width) : 0; }
+    size_t room() const { return winograd ? winograd_room(inputs, width) : 0; }
 
     // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`, `scratch` `room()` vectors.
     void run(View in, View out, const float* bias, bool add, V* scratch) const {
-        if (fast) return fast_convolution(in, out, fast_weights, blocks, pad, bias, add, scratch);
+        if (winograd) return winograd_convolution(in, out, winograd_weights, blocks, pad, bias, add, scratch);
         for (int g = 0; g < groups; g++)
             for (int y = 0; y < out.h; y++) {
                 int top = y * stride - pad;

@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "conv.hpp"
-#include "fast_weights.hpp"
+#include "winograd_weights.hpp"
 #include "loss.hpp"
-#include "passes_back.hpp"
-#include "team.hpp"
+#include "norm_act_pool_back.hpp"
+#include "thread_pool.hpp"
 #include "warp.hpp"
 #include "weights.hpp"
 
-enum Kind : int32_t { CONVOLUTION = 0, PASS = 1, AVERAGE = 2, ADD = 3, COPY = 4 };
+enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4 };
 
 // One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
 // array of addresses, -1 where there is none.
@@ -53,7 +53,7 @@ struct State {
     Block<float> weights, biases;  // partial gradients, [group][...]
     size_t weight_count = 0, weight_pitch = 0;
     bool linear = false;
-    std::unique_ptr<FastGradient> fast;
+    std::unique_ptr<WinogradGradient> winograd;
     std::vector<Affine> affine;
     std::vector<Line> lines;
     std::vector<Moments> moments;           // [group][c]
@@ -75,7 +75,7 @@ public:
     Plan(const Node* first, int count, const Size* sizes, int tensors, int batch, int threads, Loss loss, bool log_output);
     Score step(const Call& call);
     void scores(const Call& call);
-    void sample(const Warp& warp) { sampler.run(warp, team); }
+    void sample(const Warp& warp) { sampler.run(warp, workers); }
     void mask(int node, int count, uint64_t seed, float* to) const;
     size_t bytes() const;
     double convolutions();
@@ -96,7 +96,7 @@ private:
     void add_forward(int node, bool training);
     void add_backward(int node);
     void convolution_back(int node, bool add);
-    void pass_back(int node, bool add);
+    void norm_act_pool_back(int node, bool add);
     void close(Serial after) {
         stages.back().after = std::move(after);
         stages.emplace_back();
@@ -136,7 +136,7 @@ private:
     int slots;
     Loss loss;
     bool log_output;
-    Team team;
+    ThreadPool workers;
     Sampler sampler;
     Call call;
 };
@@ -144,7 +144,7 @@ private:
 inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors, int batch, int threads, Loss loss,
                   bool log_output)
     : nodes(first, first + count), slots(std::max((batch + LANES - 1) / LANES, threads)), loss(loss),
-      log_output(log_output), team(threads), sampler(shapes[0].c, shapes[0].h, shapes[0].w, threads) {
+      log_output(log_output), workers(threads), sampler(shapes[0].c, shapes[0].h, shapes[0].w, threads) {
     for (int i = 0; i < count; i++) states.push_back(std::make_unique<State>());
     lay_out(shapes, tensors);
     partial.resize(slots);
@@ -169,7 +169,7 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     });
     written.assign(tensors, false);
     for (int i = count - 1; i >= 0; i--) add_backward(i);
-    scratch = std::vector<Block<float>>(team.size());
+    scratch = std::vector<Block<float>>(workers.size());
     for (auto& block : scratch) block.take(room);
 }
 
@@ -202,16 +202,16 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
     }
     for (auto& grid : values) grid->block.take(grid->size() * slots);
     for (int t = 0; t < tensors; t++)
-        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * (local[t] ? team.size() : slots));
+        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * (local[t] ? workers.size() : slots));
 }
 
-// A norm after a convolution gives its gradient straight to it. Elsewhere a pass rewrites its gradient in place, where
+// A norm after a convolution gives its gradient straight to it. Elsewhere norm-act-pool rewrites its gradient in place, where
 // nobody else needs either side of it.
 inline void Plan::share_gradients() {
     local.assign(gradients.size(), false);
     for (size_t i = 0; i < nodes.size(); i++) {
         const Node& n = nodes[i];
-        if (n.kind != PASS || consumers[n.in] != 1 || !needs[n.in]) continue;
+        if (n.kind != NORM_ACT_POOL || consumers[n.in] != 1 || !needs[n.in]) continue;
         local[n.in] = n.norm && i > 0 && nodes[i - 1].kind == CONVOLUTION && nodes[i - 1].out == n.in;
         if (n.kernel != 1 || local[n.in]) continue;
         gradients[n.in]->border = std::max(gradients[n.in]->border, gradients[n.out]->border);
@@ -239,7 +239,7 @@ inline Dropout Plan::dropout(const Node& n, int group, uint64_t seed) const {
     return d;
 }
 
-// What a dropout multiplies with, [count][c][h][w]: the very functions of the passes, for tests.
+// What a dropout multiplies with, [count][c][h][w]: by the very functions of a step, for tests.
 inline void Plan::mask(int node, int count, uint64_t seed, float* to) const {
     const Node& n = nodes[node];
     const Size& s = sizes[n.in];
@@ -260,12 +260,12 @@ inline Score Plan::step(const Call& what) {
     pack_weights(true);
     for (const Stage& stage : stages) {
         if (!stage.sweeps.empty())
-            team.run(call.groups(), [&](int group, int thread) {
+            workers.run(call.groups(), [&](int group, int thread) {
                 for (const Sweep& sweep : stage.sweeps) sweep.run(group, group, thread);
             });
         if (stage.after) stage.after();
     }
-    team.run(team.size(), [this](int part, int) { reduce_weights(part, team.size()); });
+    workers.run(workers.size(), [this](int part, int) { reduce_weights(part, workers.size()); });
     Score total;
     for (int g = 0; g < call.groups(); g++) total.loss += partial[g].loss, total.correct += partial[g].correct;
     total.loss /= call.count;
@@ -277,7 +277,7 @@ inline void Plan::scores(const Call& what) {
     pack_weights(false);
     for (size_t i = 0; i < nodes.size(); i++)
         if (nodes[i].norm) running_norm(int(i));
-    team.run(call.groups(), [this](int group, int thread) {
+    workers.run(call.groups(), [this](int group, int thread) {
         for (const Sweep& sweep : evaluation) sweep.run(thread, group, thread);
     });
 }
@@ -286,7 +286,7 @@ inline void Plan::scores(const Call& what) {
 inline double Plan::convolutions() {
     const auto start = std::chrono::steady_clock::now();
     for (const Stage& stage : stages)
-        team.run(call.groups(), [&](int group, int thread) {
+        workers.run(call.groups(), [&](int group, int thread) {
             for (const Sweep& sweep : stage.sweeps)
                 if (sweep.convolves) sweep.run(group, group, thread);
         });

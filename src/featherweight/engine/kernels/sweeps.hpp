@@ -19,7 +19,7 @@ inline void Plan::add_forward(int index, bool training) {
             }, true);
             if (training) multiplied += s.forward->products(out.h);
             break;
-        case PASS:
+        case NORM_ACT_POOL:
             if (n.norm && training) {
                 s.affine.resize(in.c);
                 s.moments.resize(size_t(slots) * in.c);
@@ -34,7 +34,7 @@ inline void Plan::add_forward(int index, bool training) {
             }
             sweep(training, [this, &n, &s, training](int slot, int group, int thread) {
                 const Dropout drop = training ? dropout(n, group, call.seed) : Dropout{};
-                forward_pass(value(n.in, slot), value(n.out, slot), n.norm ? s.affine.data() : nullptr, n.act, drop,
+                norm_act_pool(value(n.in, slot), value(n.out, slot), n.norm ? s.affine.data() : nullptr, n.act, drop,
                              {n.kernel, n.stride}, vectors(thread), s.where.data + slot * s.where_size);
             });
             break;
@@ -60,7 +60,7 @@ inline void Plan::add_backward(int index) {
     }
     const bool add = needs[n.in] && !first_gradient(n.in);
     if (n.kind == CONVOLUTION) convolution_back(index, add);
-    if (n.kind == PASS) pass_back(index, add);
+    if (n.kind == NORM_ACT_POOL) norm_act_pool_back(index, add);
     if (!needs[n.in]) return;
     if (n.kind == AVERAGE)
         sweep(true, [this, &n, add](int slot, int, int thread) {
@@ -79,26 +79,26 @@ inline void Plan::convolution_back(int index, bool add) {
     s.weight_pitch = s.linear ? size_t(in.c + LANES - 1) / LANES * LANES : s.weight_count / out.c;
     s.weights.take(s.weight_pitch * out.c * slots);
     if (n.bias >= 0) s.biases.take(size_t(out.c) * slots);
-    if (n.groups == 1 && fast_pays(in.c, out.c, n.kernel, n.stride, out.w)) {
-        auto fast = std::make_unique<FastGradient>(in.c, out.c, out.h, out.w);
-        if (fast->pays()) need(fast->room()), s.fast = std::move(fast);
+    if (n.groups == 1 && winograd_pays(in.c, out.c, n.kernel, n.stride, out.w)) {
+        auto winograd = std::make_unique<WinogradGradient>(in.c, out.c, out.h, out.w);
+        if (winograd->pays()) need(winograd->room()), s.winograd = std::move(winograd);
     }
     sweep(true, [this, &n, &s](int slot, int group, int thread) {
         const View x = value(n.in, slot), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
-        else if (s.fast) s.fast->run(x, g, n.pad, to, vectors(thread));
+        else if (s.winograd) s.winograd->run(x, g, n.pad, to, vectors(thread));
         else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, to);
         if (n.bias >= 0) channel_sums(g, s.biases.data + size_t(group) * g.c);
     }, true);
-    multiplied += s.fast ? s.fast->products(out.h) : double(s.weight_count) * out.h * out.w;
+    multiplied += s.winograd ? s.winograd->products(out.h) : double(s.weight_count) * out.h * out.w;
     if (!needs[n.in]) return;
     const int back_pad = n.stride == 1 ? n.kernel - 1 - n.pad : 0;
     s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, in.w);
     need(s.back->room());
     if (n.stride > 1) {
         s.dilated.c = out.c, s.dilated.h = in.h + n.kernel - 1, s.dilated.w = in.w + n.kernel - 1;
-        s.dilated.block.take(s.dilated.size() * team.size());
+        s.dilated.block.take(s.dilated.size() * workers.size());
     }
     sweep(true, [this, &n, &s, add](int slot, int, int thread) {
         View g = gradient(n.out, slot, thread);
@@ -115,7 +115,7 @@ inline void Plan::convolution_back(int index, bool add) {
     multiplied += s.back->products(in.h);
 }
 
-inline void Plan::pass_back(int index, bool add) {
+inline void Plan::norm_act_pool_back(int index, bool add) {
     const Node& n = nodes[index];
     State& s = *states[index];
     const bool pooled = n.kernel > 1;
@@ -125,7 +125,7 @@ inline void Plan::pass_back(int index, bool add) {
                 const View g = gradient(n.out, slot, thread), y = value(n.out, slot), to = gradient(n.in, slot, thread);
                 const Dropout drop = dropout(n, group, call.seed);
                 if (pooled) backward_pool(g, y, to, n.act, drop, {n.kernel, n.stride}, s.where.data + slot * s.where_size, add);
-                else backward_pass(g, y, value(n.in, slot), to, nullptr, n.act, drop, add, nullptr);
+                else norm_act_back(g, y, value(n.in, slot), to, nullptr, n.act, drop, add, nullptr);
             });
         return;
     }
@@ -136,7 +136,7 @@ inline void Plan::pass_back(int index, bool add) {
         const Dropout drop = dropout(n, group, call.seed);
         Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
         if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
-        else backward_pass(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
+        else norm_act_back(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
         for (int c = 0; c < channels; c++)
             s.sums[size_t(group) * channels + c] = {sum_of_lanes(sums[c].gradient), sum_of_lanes(sums[c].product)};
     });
@@ -153,7 +153,7 @@ inline void Plan::pass_back(int index, bool add) {
 }
 
 inline void Plan::pack_weights(bool back) {
-    team.run(int(nodes.size()), [this, back](int i, int) {
+    workers.run(int(nodes.size()), [this, back](int i, int) {
         if (nodes[i].kind != CONVOLUTION) return;
         states[i]->forward->pack(call.value(nodes[i].weight));
         if (back && states[i]->back) states[i]->back->pack_back(call.value(nodes[i].weight));

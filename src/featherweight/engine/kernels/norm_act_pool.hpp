@@ -18,7 +18,7 @@ inline V activate(V z) {
 }
 
 template <int ACT>
-inline V slope(V z) {
+inline V derivative(V z) {
     if constexpr (ACT == RELU) return z > all(0) ? all(1) : all(0);
     if constexpr (ACT == SILU) {
         V s = all(1) / (all(1) + exponential(-z));
@@ -111,7 +111,7 @@ struct Pool {
 };
 
 // norm + activation + dropout (+ max pool); `rows` holds kernel * in.w vectors, `where` the output's size.
-inline void forward_pass(View in, View out, const Affine* norm, int act, const Dropout& drop, Pool pool, V* rows, I* where) {
+inline void norm_act_pool(View in, View out, const Affine* norm, int act, const Dropout& drop, Pool pool, V* rows, I* where) {
     const ActivateRow activate = activate_row_for(act, drop.kind);
     for (int c = 0; c < in.c; c++) {
         const Affine a = norm ? norm[c] : Affine{};

@@ -1,6 +1,6 @@
 // The way back through norm, activation, dropout and pooling.
 #pragma once
-#include "passes.hpp"
+#include "norm_act_pool.hpp"
 
 namespace {
 
@@ -18,7 +18,7 @@ void gradient_row(const V* g, const V* y, const V* x, int w, Affine a, const Dro
         V centred = x[i] - mean, d;
         // What ReLU let through and dropout kept is what is above zero.
         if constexpr (ACT == RELU) d = y[i] > all(0) ? g[i] * keep : all(0);
-        else d = g[i] * keep * slope<ACT>(centred * gain + shift);
+        else d = g[i] * keep * derivative<ACT>(centred * gain + shift);
         sum.gradient += d;
         sum.product += d * centred;
         to[i] = add ? to[i] + d : d;
@@ -42,7 +42,7 @@ inline GradientRow gradient_row_for(int act, int drop) {
     return rows[act][drop == ELEMENTS];
 }
 
-// The gradient that reached each maximum, before the pass's activation: ReLU, or none with nothing dropped.
+// The gradient that reached each maximum, before its activation: ReLU, or none with nothing dropped.
 inline V at_maximum(V g, V y, V factor, bool relu) { return relu ? (y > all(0) ? g * factor : all(0)) : g * factor; }
 
 // The same through a max pool without norm: to where the maxima stood, zero to the others (or added to all).
@@ -83,8 +83,8 @@ inline bool tiles_exactly(View in, View out, Pool pool) {
     return pool.stride == pool.kernel && out.h * pool.stride == in.h && out.w * pool.stride == in.w;
 }
 
-// Backward of `forward_pass` up to the norm; `sums` gets one entry a channel where there is one.
-inline void backward_pass(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop, bool add,
+// Backward of `norm_act_pool` up to the norm; `sums` gets one entry a channel where there is one.
+inline void norm_act_back(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop, bool add,
                           Sums* sums) {
     const GradientRow row = gradient_row_for(act, drop.kind);
     for (int c = 0; c < in.c; c++) {
