@@ -134,3 +134,16 @@ def test_types_are_strict_and_hold() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_architecture_page_lists_every_room_and_what_it_imports() -> None:
+    ground = {"errors", "version", "files"}
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = dict(re.findall(r"^\| \d \| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert set(rows) == rooms and len(rooms) == 10
+    for room in rooms - {"cli"}:
+        files = sorted(set((SOURCE / room).rglob("*.py")) - set(_users()))
+        imports = set().union(*(_imports(ast.parse(path.read_text())) for path in files)) - ground - {room}
+        told = rows[room].removeprefix("the ground floor")
+        assert imports == (set(told.split(", ")) if told else set()), room

@@ -65,7 +65,7 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
     status = run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path, write=False)
     said = capsys.readouterr().out
     assert status == 0
-    assert "epoch  1/20" not in said and "epoch 20/20" in said
+    assert " 1/20 " not in said and "20/20 " in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.md", "d.svg", "d1-seed0"]
     ended = read_record(tmp_path / "d1-seed0")
     assert ended.finished and len(ended.rows) == 20
@@ -78,7 +78,7 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
     page = (tmp_path / "d.md").read_text()
     assert f"| 0 | {ended.verdict.best:.2f} | {ended.verdict.last:.2f} |" in page
     assert run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path, write=False) == 0
-    assert "epoch 20/20" not in capsys.readouterr().out
+    assert "20/20 " not in capsys.readouterr().out
     assert (tmp_path / "d.md").read_text() == page
 
 

@@ -45,7 +45,7 @@ def test_a_training_whose_reader_goes_away_is_saved(toy_file: Path, tmp_path: Pa
         words("train", toy_file, *TRAIN), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stderr is not None
-    while "epoch  1/20" not in process.stdout.readline():
+    while " 1/20 " not in process.stdout.readline():
         assert process.poll() is None
     process.stdout.close()
     err = process.stderr.read()
@@ -206,7 +206,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     several = ("train", toy_file, "--seeds", 2, *TRAIN, "--json")
     process = subprocess.Popen(words(*several), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    awaited = {"seed 0  epoch", "seed 1  epoch"}  # one that has not begun has nothing to be taken up
+    awaited = {"own 0 ", "own 1 "}  # one that has not begun has nothing to be taken up
     while awaited:
         line = process.stderr.readline()
         assert line and process.poll() is None

@@ -4,6 +4,7 @@ Each function here prints, and gives the exit status of its verb.
 """
 
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
     else:
         print_table(verdict_table(record))
         print(verdict_sentence(record))
+        print(f"Next: featherweight report {shlex.quote(str(run.folder))}")
     return 0 if record.verdict.passed else 1
 
 

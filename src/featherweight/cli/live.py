@@ -1,9 +1,13 @@
-"""Training and downloads shown as they go on: live bars on a terminal, plain lines elsewhere."""
+"""Training and downloads shown as they go on: live bars on a terminal, plain lines elsewhere.
+
+Each epoch leaves a row under a heading that is printed once; the rows fit 80 columns, run names included.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import IO
 
 from featherweight.experiments.record import Row
@@ -11,23 +15,70 @@ from featherweight.training.runs.events import Done, Event, Failed, Progress, St
 
 TELL_SECONDS = 5.0
 """Without a terminal, an epoch under way tells where it stands this often."""
+NAME_WIDTH = 12
+"""Characters of a run's name before its rows, where several run at once."""
 
 
-def epoch_line(progress: Progress, row: Row) -> str:
-    """The line an epoch leaves: rate, training figures, then the test set's loss and count.
+def heading(progress: Progress, labels: bool = False) -> str:
+    """What stands once above the rows of `epoch_row`; `labels` leaves room for run names.
+
+    >>> print(heading(Progress(label="", epoch=1, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95, seconds=7,
+    ...                        row=None, tested=10_000, held_out=False)))
+                    training         test: 10,000 images
+    epoch     rate    loss       %    loss       %   right       s
+    """
+    margin = " " * (NAME_WIDTH + 1) * labels
+    names = f"{'run, seed':{NAME_WIDTH}} " * labels
+    on = f"{'held out' if progress.held_out else 'test'}: {progress.tested:,} images"
+    return (
+        f"{margin}{'':14}  {'training':15}  {on}\n"
+        f"{names}{'epoch':>5} {'rate':>8} {'loss':>7} {'%':>7} {'loss':>7} {'%':>7} {'right':>7} {'s':>7}"
+    )
+
+
+def epoch_row(progress: Progress, row: Row) -> str:
+    """A finished epoch: rate, loss and accuracy in training, loss, accuracy and count on the test set, and seconds.
 
     >>> row = Row(epoch=2, lr=0.1, train_loss=0.2, train_accuracy=95, test_loss=0.05, test_accuracy=98.5, seconds=7)
-    >>> print(epoch_line(Progress(label="", epoch=2, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95,
-    ...                           seconds=7, row=row, tested=200, held_out=False), row))
-    epoch  2/15  lr 0.1      train loss 0.2000  95.00 %  Test set: Average loss: 0.0500, Accuracy: 197/200 (98.50%)  7 s
+    >>> print(epoch_row(Progress(label="", epoch=2, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95,
+    ...                          seconds=7, row=row, tested=200, held_out=False), row))
+     2/15      0.1  0.2000   95.00  0.0500   98.50     197       7
     """
-    correct = round(row.test_accuracy * progress.tested / 100)
-    on = "Held-out set" if progress.held_out else "Test set"
+    right = round(row.test_accuracy * progress.tested / 100)
     return (
-        f"epoch {row.epoch:2d}/{progress.epochs}  lr {row.lr:<8.4g} train loss {row.train_loss:.4f}"
-        f"  {row.train_accuracy:.2f} %  {on}: Average loss: {row.test_loss:.4f},"
-        f" Accuracy: {correct}/{progress.tested} ({row.test_accuracy:.2f}%)  {row.seconds:.3g} s"
+        f"{f'{row.epoch}/{progress.epochs}':>5} {row.lr:8.3g} {row.train_loss:7.4f} {row.train_accuracy:7.2f}"
+        f" {row.test_loss:7.4f} {row.test_accuracy:7.2f} {right:7} {row.seconds:7.3g}"
     )
+
+
+def running_line(progress: Progress) -> str:
+    """Where an epoch under way stands: steps, rate, running figures, pace, and the time left.
+
+    >>> running_line(Progress(label="", epoch=2, epochs=15, step=30, steps=90, lr=0.1, loss=0.25, accuracy=92.5,
+    ...                       seconds=3, row=None, tested=0, held_out=False))
+    'epoch 2/15, step 30/90, rate 0.1, loss 0.2500, 92.50 %, 10 steps/s, 6 s left'
+    """
+    pace = _pace(progress)
+    left = (progress.steps - progress.step) / pace if pace else 0.0
+    return (
+        f"epoch {progress.epoch}/{progress.epochs}, step {progress.step}/{progress.steps}, rate {progress.lr:.3g},"
+        f" loss {progress.loss:.4f}, {progress.accuracy:.2f} %, {pace:.0f} steps/s, {left:.0f} s left"
+    )
+
+
+def _pace(progress: Progress) -> float:
+    """Steps a second in the epoch under way."""
+    return progress.step / progress.seconds if progress.seconds else 0.0
+
+
+def _name(label: str) -> str:
+    """A run's name as it stands before its rows: experiment and seed; of an experiment's file, the file's name alone.
+
+    >>> _name("some/where/mine.py seed 3"), _name("a10 seed 12")
+    ('mine 3      ', 'a10 12      ')
+    """
+    path, _, seed = label.partition(" seed ")
+    return f"{PurePath(path).name.removesuffix('.py')} {seed}".ljust(NAME_WIDTH)
 
 
 @contextmanager
@@ -78,46 +129,38 @@ def _said_once() -> Callable[[str, int, int | None], None]:
     return show
 
 
-def _line_of(event: Event, labels: bool) -> str | None:
-    prefix = f"{event.label}  " if labels else ""
-    match event:
-        case Progress(row=Row() as row):
-            return prefix + epoch_line(event, row)
-        case Failed():
-            return f"{event.label}: {event.sentence}"
-        case _:
-            return None
+def _lines(labels: bool) -> Callable[[Event], list[str]]:
+    """What an event leaves for good: the heading before the first row, a row an epoch, what went wrong."""
+    headed = False
 
+    def lines_of(event: Event) -> list[str]:
+        nonlocal headed
+        match event:
+            case Progress(row=Row() as row):
+                above = [] if headed else [heading(event, labels)]
+                headed = True
+                return [*above, f"{_name(event.label)} " * labels + epoch_row(event, row)]
+            case Failed():
+                return [f"{event.label}: {event.sentence}"]
+            case _:
+                return []
 
-def running_line(progress: Progress) -> str:
-    """Where an epoch under way stands: steps, rate, running figures, pace, and the time that it still takes.
-
-    >>> running_line(Progress(label="", epoch=2, epochs=15, step=30, steps=90, lr=0.1, loss=0.25, accuracy=92.5,
-    ...                       seconds=3, row=None, tested=0, held_out=False))
-    'epoch  2/15  step 30/90  lr 0.1  loss 0.2500  92.50 %  10 steps/s  6 s left in the epoch'
-    """
-    pace = progress.step / progress.seconds if progress.seconds else 0.0
-    left = (progress.steps - progress.step) / pace if pace else 0.0
-    return (
-        f"epoch {progress.epoch:2d}/{progress.epochs}  step {progress.step}/{progress.steps}  lr {progress.lr:.4g}"
-        f"  loss {progress.loss:.4f}  {progress.accuracy:.2f} %  {pace:.0f} steps/s  {left:.0f} s left in the epoch"
-    )
+    return lines_of
 
 
 def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
     ended = 0
     told: dict[str, float] = {}
+    lines_of = _lines(labels)
 
     def show(event: Event) -> None:
         nonlocal ended
-        line = _line_of(event, labels)
-        now = time.monotonic()
-        if line is None and isinstance(event, Progress) and now - told.setdefault(event.label, now) > TELL_SECONDS:
-            line = f"{event.label}  " * labels + running_line(event)
-        if line is not None:
+        lines, now = lines_of(event), time.monotonic()
+        if not lines and isinstance(event, Progress) and now - told.setdefault(event.label, now) > TELL_SECONDS:
+            lines = [f"{_name(event.label)} " * labels + running_line(event)]
+        if lines:
             told[event.label] = now
-        if line is not None:
-            print(line, file=to, flush=True)
+            print("\n".join(lines), file=to, flush=True)
         if runs > 1 and isinstance(event, Done | Failed):
             ended += 1
             print(f"{event.label}  has ended, {ended} of {runs} runs", file=to, flush=True)
@@ -127,14 +170,14 @@ def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
 
 @contextmanager
 def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], None]]:
+    """A bar for the epoch under way of each run, and one, with the time left, for all of them to the end."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     bars = Bars(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=16),
         TextColumn("{task.fields[figures]}"),
         TimeRemainingColumn(compact=True),
         console=Console(file=to),
@@ -143,31 +186,30 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
     known: dict[str, TaskID] = {}
     # Of all runs together each counts from 0 to 1, whatever its length.
     parts: dict[str, float] = {}
-    together = bars.add_task("all runs", total=runs, figures="", visible=runs > 1)
+    together = bars.add_task("all runs" if runs > 1 else "whole run", total=runs, figures="")
+    lines_of = _lines(labels)
 
     def show(event: Event) -> None:
-        line = _line_of(event, labels)
-        if line is not None:
+        for line in lines_of(event):
             bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
         if isinstance(event, Progress):
             if event.label not in known:
-                known[event.label] = bars.add_task("", total=event.epochs * event.steps, figures="")
-            pace = event.step / event.seconds if event.seconds else 0.0
-            name = f"{event.label}  " if labels else ""
+                known[event.label] = bars.add_task("", total=event.steps, figures="")
             bars.update(
                 known[event.label],
-                completed=(event.epoch - 1) * event.steps + event.step,
-                description=f"{name}epoch {event.epoch}/{event.epochs}",
-                figures=f"lr {event.lr:.3g}  loss {event.loss:.3f}  {event.accuracy:.2f} %  {pace:.0f} steps/s",
+                total=event.steps,
+                completed=event.step,
+                description=f"{_name(event.label)} " * labels + f"epoch {event.epoch}/{event.epochs}",
+                figures=f"loss {event.loss:.3f}  {event.accuracy:.2f} %  {_pace(event):.0f} steps/s",
             )
             parts[event.label] = ((event.epoch - 1) + event.step / event.steps) / event.epochs
         elif not isinstance(event, Started):
             parts[event.label] = 1.0
             if event.label in known:
                 bars.remove_task(known.pop(event.label))
-        bars.update(
-            together, completed=sum(parts.values()), figures=f"{sum(part == 1 for part in parts.values())} ended"
-        )
+        done = sum(parts.values())
+        ended = f", {sum(part == 1 for part in parts.values())} of {runs} ended" if runs > 1 else ""
+        bars.update(together, completed=done, figures=f"{100 * done / runs:.0f} %{ended}")
 
     with bars:
         yield show
