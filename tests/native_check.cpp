@@ -21,7 +21,7 @@ int main(int, char** arguments) {
         std::vector<Size> sizes(tensors);
         for (Node& n : program) {
             int32_t* whole = &n.kind;
-            for (int i = 0; i < 19; i++) file >> whole[i];
+            for (int i = 0; i < 24; i++) file >> whole[i];
             file >> n.eps >> n.momentum >> n.rate;
         }
         for (Size& s : sizes) file >> s.c >> s.h >> s.w;

@@ -59,9 +59,12 @@ if TYPE_CHECKING:
     from featherweight.explain import notebook as notebook
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
+    from featherweight.networks.layers import Gated as Gated
     from featherweight.networks.layers import Residual as Residual
+    from featherweight.networks.layers import Sum as Sum
     from featherweight.networks.layers import conv_norm_relu as conv_norm_relu
     from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
+    from featherweight.networks.layers import squeeze_excite as squeeze_excite
     from featherweight.search.learning_rate import find_lr as find_lr
     from featherweight.search.learning_rate import rate_curve as rate_curve
     from featherweight.search.space import Proposal as Proposal
@@ -88,7 +91,7 @@ _HOMES = {
     "experiments.recipe": "Augment Constant Cosine Distil HardExamples Linear MultiStep OneCycle Plateau Recipe Step",
     "experiments.record": "Record read_record summarise",
     "networks.anatomy": "Anatomy dissect",
-    "networks.layers": "Residual conv_norm_relu separable_norm_relu",
+    "networks.layers": "Gated Residual Sum conv_norm_relu separable_norm_relu squeeze_excite",
     "search.learning_rate": "find_lr rate_curve",
     "search.space": "Proposal Space layer rounded stack",
     "training.runs.run": "new_run resume train",

@@ -47,3 +47,49 @@ class Residual(nn.Sequential):
         """[N C H W] -> [N C H W]."""
         total: Tensor = images + super().forward(images)  # type: ignore[no-untyped-call]
         return total
+
+
+class Sum(nn.Sequential):
+    """The sum of what each of its layers makes of the same input; their shapes must agree.
+
+    With a shortcut that changes the shape, this is He et al.'s residual block with projection (2016):
+
+    >>> import torch
+    >>> block = Sum(conv_norm_relu(3, 5, padding=1), nn.Conv2d(3, 5, 1), nn.Conv2d(3, 5, 3, padding=1))
+    >>> block(torch.zeros(2, 3, 8, 8)).shape
+    torch.Size([2, 5, 8, 8])
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> what the layers give."""
+        first, *others = self
+        total: Tensor = first(images)
+        for layer in others:
+            total = total + layer(images)
+        return total
+
+
+class Gated(nn.Sequential):
+    """The input times what its layers make of it: a factor for each channel, [N C 1 1], or for each pixel."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> [N C H W]."""
+        product: Tensor = images * super().forward(images)  # type: ignore[no-untyped-call]
+        return product
+
+
+def squeeze_excite(channels: int, between: int) -> Gated:
+    """Each channel times a factor between 0 and 1 that follows from the means of all (Hu et al., 2018).
+
+    The means of `channels` are squeezed to `between` numbers; both steps have biases.
+
+    >>> sum(p.numel() for p in squeeze_excite(16, 4).parameters()), 16 * 4 + 4 + 4 * 16 + 16
+    (148, 148)
+    """
+    return Gated(
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(channels, between, 1),
+        nn.ReLU(),
+        nn.Conv2d(between, channels, 1),
+        nn.Sigmoid(),
+    )

@@ -21,10 +21,10 @@ constexpr int most_pixels(int outputs) {
 
 struct Taps {  // what a tile needs to know of its input
     size_t plane, pitch;
-    int channels, kernel, stride, first_row, last_row;  // rows of the kernel that lie inside the image
+    int channels, kernel, stride, dilation, first_row, last_row;  // rows of the kernel that lie inside the image
 };
 
-// out[o][p] = start + sum over c, ky, kx of w[c][ky][kx][o] * in[c][ky][p * stride + kx]. K = 0: kernel, stride at run time.
+// out[o][p] = start + sum over c, ky, kx of w[c][ky][kx][o] * in[c][ky][p * stride + kx]. K = 0: kernel, stride, dilation at run time.
 template <int OB, int PB, int K, int S>
 void conv_tile(const V* in, Taps t, const float* w, V* out, size_t out_plane, const float* bias, bool add) {
     V sum[OB][PB];
@@ -34,7 +34,7 @@ void conv_tile(const V* in, Taps t, const float* w, V* out, size_t out_plane, co
     const int kernel = K ? K : t.kernel, stride = K ? S : t.stride;
     for (int c = 0; c < t.channels; c++, in += t.plane, w += kernel * kernel * OB) {
         for (int ky = t.first_row; ky < t.last_row; ky++) {
-            const V* row = in + ky * t.pitch;
+            const V* row = in + (K ? ky : ky * t.dilation) * t.pitch;
             const float* wr = w + ky * kernel * OB;
             if constexpr (K > 0) {
                 V x[(PB - 1) * S + K];
@@ -47,7 +47,7 @@ void conv_tile(const V* in, Taps t, const float* w, V* out, size_t out_plane, co
             } else {
                 for (int kx = 0; kx < kernel; kx++)
                     UNROLL for (int p = 0; p < PB; p++) {
-                        V x = row[p * stride + kx];
+                        V x = row[p * stride + kx * t.dilation];
                         UNROLL for (int o = 0; o < OB; o++) sum[o][p] += all(wr[kx * OB + o]) * x;
                     }
             }
@@ -75,12 +75,14 @@ ConvTile tile_of(int outputs, int pixels) {
     }
 }
 
-inline ConvTile conv_tile_for(int kernel, int stride, int outputs, int pixels) {
+inline ConvTile conv_tile_for(int kernel, int stride, int dilation, int outputs, int pixels) {
+    if (dilation > 1) return tile_of<0, 0>(outputs, pixels);
     if (stride == 1 && kernel == 1) return tile_of<1, 1>(outputs, pixels);
     if (stride == 1 && kernel == 3) return tile_of<3, 1>(outputs, pixels);
     if (stride == 1 && kernel == 5) return tile_of<5, 1>(outputs, pixels);
     if (stride == 1 && kernel == 7) return tile_of<7, 1>(outputs, pixels);
     if (stride == 2 && kernel == 3) return tile_of<3, 2>(outputs, pixels);
+    if (stride == 2 && kernel == 1) return tile_of<1, 2>(outputs, pixels);
     return tile_of<0, 0>(outputs, pixels);
 }
 
@@ -95,7 +97,7 @@ inline std::vector<int> pieces(int total, int most) {
 // One convolution bound to its shapes: which tile works where, and its weights in the tiles' order.
 struct Convolution {
     int groups, inputs, outputs;  // channels of one group
-    int kernel, stride, pad, width;
+    int kernel, stride, pad, dilation, width;
     std::vector<int> blocks, runs;
     std::vector<std::vector<ConvTile>> tiles;  // [block][run]
     std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
@@ -103,15 +105,15 @@ struct Convolution {
     WinogradWeights winograd_weights;
     std::vector<float> taps;  // of one block, on their way to `winograd_weights`
 
-    Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int width)
-        : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), width(width),
+    Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int dilation, int width)
+        : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), dilation(dilation), width(width),
           blocks(pieces(outputs, MOST_OUTPUTS)), runs(pieces(width, most_pixels(blocks[0]))),
           weights(size_t(groups) * outputs * inputs * kernel * kernel),
-          winograd(groups == 1 && winograd_pays(inputs, outputs, kernel, stride, width)),
+          winograd(groups == 1 && dilation == 1 && winograd_pays(inputs, outputs, kernel, stride, width)),
           winograd_weights(winograd ? inputs : 0, winograd ? outputs : 0) {
         for (int b : blocks) {
             tiles.emplace_back();
-            for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, b, r));
+            for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, dilation, b, r));
         }
     }
 
@@ -167,7 +169,8 @@ struct Convolution {
         for (int g = 0; g < groups; g++)
             for (int y = 0; y < out.h; y++) {
                 int top = y * stride - pad;
-                Taps t{in.plane, in.pitch, inputs, kernel, stride, std::max(0, -top), std::min(kernel, in.h - top)};
+                Taps t{in.plane, in.pitch, inputs, kernel, stride, dilation, std::max(0, (dilation - 1 - top) / dilation),
+                       std::min(kernel, (in.h - top + dilation - 1) / dilation)};
                 const V* source = in.row(g * inputs, top) - pad;
                 for (size_t r = 0, x = 0; r < runs.size(); x += runs[r++]) {
                     const float* w = weights.data() + size_t(g) * outputs * inputs * kernel * kernel;

@@ -13,15 +13,16 @@
 #include "warp.hpp"
 #include "weights.hpp"
 
-enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4 };
+enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5 };
 
 // One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
 // array of addresses, -1 where there is none.
 struct Node {
     int32_t kind, in, out;
-    int32_t kernel, stride, pad, groups;
-    int32_t norm, act, drop, layer;
-    int32_t other, weight, bias, gamma, beta, mean, variance, count;
+    int32_t kernel, stride, pad, dilation, groups;
+    int32_t kernel_w, stride_w;  // of an average, whose `kernel` and `stride` go down
+    int32_t norm, act, shared, drop, layer;  // `shared`: PReLU has one weight for all channels
+    int32_t other, weight, bias, gamma, beta, mean, variance, count, act_weight;
     float eps, momentum, rate;  // a momentum below zero: the plain average over all steps
 };
 
@@ -58,6 +59,7 @@ struct State {
     std::vector<Line> lines;
     std::vector<Moments> moments;           // [group][c]
     std::vector<std::pair<float, float>> sums;  // [group][c]
+    std::vector<float> act_sums;            // [group][c], of PReLU's weights
     Block<I> where;                         // [slot][c][h][w] of a max pool
     size_t where_size = 0;
     Grid dilated;                           // [thread], of a strided convolution's gradient
@@ -116,7 +118,10 @@ private:
     void pack_weights(bool back);
     void measured_norm(int node);
     void running_norm(int node);
+    void plain_affine(int node);
+    float act_weight(const Node& n, int c) const { return n.act_weight < 0 ? 0 : call.value(n.act_weight)[n.shared ? 0 : c]; }
     void norm_gradients(int node);
+    void keep_act_sums(int node, int group, const Sums* sums);
     void reduce_weights(int part, int parts);
 
     std::vector<Node> nodes;
@@ -180,11 +185,12 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
     std::vector<int> value_border(tensors, 0), gradient_border(tensors, 0);
     for (const Node& n : nodes) {
         consumers[n.in]++;
-        if (n.kind == ADD) consumers[n.other]++;
-        needs[n.out] = needs[n.in] || n.weight >= 0 || n.gamma >= 0 || (n.kind == ADD && needs[n.other]);
+        if (n.other >= 0) consumers[n.other]++;
+        if (n.act_weight >= 0) needs[n.in] = true;
+        needs[n.out] = needs[n.in] || n.weight >= 0 || n.gamma >= 0 || (n.other >= 0 && needs[n.other]);
         if (n.kind != CONVOLUTION) continue;
         value_border[n.in] = std::max(value_border[n.in], int(n.pad));
-        if (n.stride == 1) gradient_border[n.out] = std::max(gradient_border[n.out], n.kernel - 1 - n.pad);
+        if (n.stride == 1) gradient_border[n.out] = std::max(gradient_border[n.out], n.dilation * (n.kernel - 1) - n.pad);
     }
     if (!nodes.empty()) needs[nodes.back().out] = true;  // the loss writes there
     for (int t = 0; t < tensors; t++) {
@@ -197,8 +203,8 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
     share_gradients();
     for (const Node& n : nodes) {
         const Size &in = sizes[n.in], &out = sizes[n.out];
-        room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 2 * LANES,
-                         size_t(in.c) * 2 * LANES});
+        room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 3 * LANES,
+                         size_t(in.c) * 3 * LANES});
     }
     for (auto& grid : values) grid->block.take(grid->size() * slots);
     for (int t = 0; t < tensors; t++)
@@ -258,6 +264,8 @@ inline void Plan::mask(int node, int count, uint64_t seed, float* to) const {
 inline Score Plan::step(const Call& what) {
     call = what;
     pack_weights(true);
+    for (size_t i = 0; i < nodes.size(); i++)
+        if (nodes[i].act_weight >= 0 && !nodes[i].norm) plain_affine(int(i));
     for (const Stage& stage : stages) {
         if (!stage.sweeps.empty())
             workers.run(call.groups(), [&](int group, int thread) {
@@ -277,6 +285,7 @@ inline void Plan::scores(const Call& what) {
     pack_weights(false);
     for (size_t i = 0; i < nodes.size(); i++)
         if (nodes[i].norm) running_norm(int(i));
+        else if (nodes[i].act_weight >= 0) plain_affine(int(i));
     workers.run(call.groups(), [this](int group, int thread) {
         for (const Sweep& sweep : evaluation) sweep.run(thread, group, thread);
     });
