@@ -4,8 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "winograd.hpp"
+#include "depthwise.hpp"
 #include "lanes.hpp"
+#include "winograd.hpp"
 
 namespace {
 
@@ -98,21 +99,24 @@ inline std::vector<int> pieces(int total, int most) {
 struct Convolution {
     int groups, inputs, outputs;  // channels of one group
     int kernel, stride, pad, dilation, width;
-    std::vector<int> blocks, runs;
+    std::vector<int> blocks;
     std::vector<std::vector<ConvTile>> tiles;  // [block][run]
     std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
-    const bool winograd;
+    const bool winograd, single;  // `single`: depthwise.hpp has it
+    std::vector<int> runs;
     WinogradWeights winograd_weights;
     std::vector<float> taps;  // of one block, on their way to `winograd_weights`
 
     Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int dilation, int width)
         : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), dilation(dilation), width(width),
-          blocks(pieces(outputs, MOST_OUTPUTS)), runs(pieces(width, most_pixels(blocks[0]))),
-          weights(size_t(groups) * outputs * inputs * kernel * kernel),
+          blocks(pieces(outputs, MOST_OUTPUTS)), weights(size_t(groups) * outputs * inputs * kernel * kernel),
           winograd(groups == 1 && dilation == 1 && winograd_pays(inputs, outputs, kernel, stride, width)),
+          single(inputs == 1 && outputs == 1 && groups > 1 && kernel == 3 && stride == 1 && dilation == 1),
+          runs(pieces(width, single ? DEPTHWISE_PIXELS : most_pixels(blocks[0]))),
           winograd_weights(winograd ? inputs : 0, winograd ? outputs : 0) {
         for (int b : blocks) {
             tiles.emplace_back();
+            if (single) continue;
             for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, dilation, b, r));
         }
     }
@@ -166,6 +170,7 @@ struct Convolution {
     // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`, `scratch` `room()` vectors.
     void run(View in, View out, const float* bias, bool add, V* scratch) const {
         if (winograd) return winograd_convolution(in, out, winograd_weights, blocks, pad, bias, add, scratch);
+        if (single) return depthwise(in, out, weights.data(), runs, pad, bias, add);
         for (int g = 0; g < groups; g++)
             for (int y = 0; y < out.h; y++) {
                 int top = y * stride - pad;

@@ -211,14 +211,16 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
         if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * (local[t] ? workers.size() : slots));
 }
 
-// A norm after a convolution gives its gradient straight to it. Elsewhere norm-act-pool rewrites its gradient in place, where
+// A norm or a convolution after a convolution gives its gradient straight to it. Elsewhere norm-act-pool rewrites its gradient in place, where
 // nobody else needs either side of it.
 inline void Plan::share_gradients() {
     local.assign(gradients.size(), false);
     for (size_t i = 0; i < nodes.size(); i++) {
         const Node& n = nodes[i];
+        const bool after_convolution = i > 0 && nodes[i - 1].kind == CONVOLUTION && nodes[i - 1].out == n.in;
+        if (n.kind == CONVOLUTION && consumers[n.in] == 1) local[n.in] = after_convolution;
         if (n.kind != NORM_ACT_POOL || consumers[n.in] != 1 || !needs[n.in]) continue;
-        local[n.in] = n.norm && i > 0 && nodes[i - 1].kind == CONVOLUTION && nodes[i - 1].out == n.in;
+        local[n.in] = n.norm && after_convolution;
         if (n.kernel != 1 || local[n.in]) continue;
         gradients[n.in]->border = std::max(gradients[n.in]->border, gradients[n.out]->border);
         for (size_t t = 0; t < gradients.size(); t++)

@@ -1,6 +1,6 @@
 // Gradients of convolution weights: sums over one lane group, reduced over its lanes at the end.
 #pragma once
-#include "lanes.hpp"
+#include "depthwise.hpp"
 
 namespace {
 
@@ -72,8 +72,10 @@ inline WeightTiles weight_tiles_for(int kernel, int stride, int dilation) {
 
 // to[groups * outputs][inputs][k][k]: the weights' gradient over one lane group; `in` has a border of `pad`.
 inline void weight_gradient(View in, View out, int groups, int kernel, int stride, int pad, int dilation, float* to) {
-    const WeightTiles tiles = weight_tiles_for(kernel, stride, dilation);
     const int inputs = in.c / groups, outputs = out.c / groups, taps = kernel * kernel;
+    if (groups > 1 && inputs == 1 && outputs == 1 && kernel == 3 && stride == 1 && dilation == 1)
+        return depthwise_gradient(in, out, pad, to);
+    const WeightTiles tiles = weight_tiles_for(kernel, stride, dilation);
     for (int g = 0; g < groups; g++)
         for (int o = 0, ob; o < outputs; o += ob) {
             ob = std::min(tiles.outputs, outputs - o);
