@@ -96,3 +96,29 @@ class Sum(nn.Sequential):
         for layer in others:
             total = total + layer(images)
         return total
+
+
+class Gated(nn.Sequential):
+    """The input times what its layers make of it: a factor for each channel, [N C 1 1], or for each pixel."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> [N C H W]."""
+        product: Tensor = images * super().forward(images)  # type: ignore[no-untyped-call]
+        return product
+
+
+def squeeze_excite(channels: int, between: int) -> Gated:
+    """Each channel times a factor between 0 and 1 that follows from the means of all (Hu et al., 2018).
+
+    The means of `channels` are squeezed to `between` numbers; both steps have biases.
+
+    >>> sum(p.numel() for p in squeeze_excite(16, 4).parameters()), 16 * 4 + 4 + 4 * 16 + 16
+    (148, 148)
+    """
+    return Gated(
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(channels, between, 1),
+        nn.ReLU(),
+        nn.Conv2d(between, channels, 1),
+        nn.Sigmoid(),
+    )
