@@ -65,6 +65,12 @@ def trials_of(root: Path) -> Found:
     return {folder.name: records_of(str(folder.relative_to(results)), root) for folder in folders}
 
 
+def answers_of(root: Path) -> dict[str, Any]:
+    """What runs of rungs answer, by rung, as `python -m benchmarks.answers` left it."""
+    files = sorted((root / "results" / "answers").glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
 def keep_record(record: Record, root: Path) -> None:
     """Put a finished run's record among the committed ones, in place of an older one of that seed."""
     folder = root / "results" / record.experiment
@@ -167,7 +173,7 @@ def generated(root: Path) -> dict[Path, str]:
         texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
     for letter in letters():
         texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(
-            letter, found, f"{letter}.svg", ledger
+            letter, found, f"{letter}.svg", ledger, answers_of(root)
         )
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
