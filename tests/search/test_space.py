@@ -73,7 +73,7 @@ def test_separable_convolutions_cost_what_they_cost() -> None:
     costs = cost(Proposal(network=network, recipe=Recipe()), (1, 28, 28), 10)
     assert costs.parameters == 5 * 9 + 10 + 5 * 9 + 5 * 7 + 14 + 7 * 9 + 7 * 8 + 16 + 8 * 10 + 10
     assert costs.macs == 45 * 26**2 + (5 * 9 + 5 * 7) * 13**2 + (7 * 9 + 7 * 8) * 11**2 + 80
-    with pytest.raises(UsageError, match="in two steps have no dropout; given 0.1"):
+    with pytest.raises(UsageError, match="Separable convolutions have no dropout; given 0.1"):
         stack([5, 7], separable=True, dropout=0.1)
     with pytest.raises(UsageError, match=r"a padding for each convolution.*padding \[1\]"):
         stack([5, 7], padding=[1])
@@ -120,7 +120,7 @@ def test_layers_that_cannot_be() -> None:
         stack([4], kernels=[3, 5])
     with pytest.raises(UsageError, match=r"pools after \[2\]"):
         stack([4], pool_after=[2])
-    with pytest.raises(UsageError, match="cannot be made: TypeError"):
+    with pytest.raises(UsageError, match="cannot be built: TypeError"):
         cost(Proposal(network=(layer("nn.Linear", 3),), recipe=Recipe()), (1, 8, 8), 4)
 
 
@@ -155,7 +155,7 @@ def test_what_a_space_proposes_is_checked() -> None:
     with pytest.raises(UsageError, match="The space own failed with KeyError: 'width'"):
         propose(failing, study.ask())
     wrong = Space(name="own", propose=lambda trial: 3, budget=Budget())  # type: ignore[arg-type,return-value]
-    with pytest.raises(UsageError, match="The space own proposes 3; it must give a Proposal"):
+    with pytest.raises(UsageError, match="The space own proposes 3; it must return a Proposal"):
         propose(wrong, study.ask())
 
 
