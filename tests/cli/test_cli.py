@@ -198,7 +198,7 @@ def test_a_network_that_does_not_fit_is_a_sentence_and_leaves_no_folder(
 def test_an_output_folder_that_cannot_be_is_a_sentence(run: Run, toy_file: Path, tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "at all")
     status, _, err = run("train", toy_file, "--data", "digits", "--out", tmp_path / "dangling")
-    assert status == 2 and "No run folder can be made in" in err
+    assert status == 2 and "No run folder can be created in" in err
 
 
 def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Path) -> None:

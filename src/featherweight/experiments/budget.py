@@ -43,7 +43,7 @@ class Budget:
     macs: int | None = None
     """Multiply-adds per image, as `anatomy` counts them; a network must have **fewer**. None sets no limit."""
     seconds: float | None = None
-    """Maximum wall time of training in seconds, from first step to last weights, without evaluation. None: no limit."""
+    """Maximum wall time of training in seconds, first step to last weights, without evaluation. None: no limit."""
 
     def __post_init__(self) -> None:
         if self.parameters < 1 or self.epochs < 1 or self.held < 1:
@@ -53,8 +53,8 @@ class Budget:
             )
         if not (self.macs is None or self.macs >= 1) or not (self.seconds is None or self.seconds > 0):
             raise UsageError(
-                f"A budget's MACs must be 1 or more and its seconds above 0, or None for no limit; given {self.macs} and"
-                f" {self.seconds}."
+                f"A budget's MACs must be 1 or more and its seconds above 0, or None for no limit; given {self.macs}"
+                f" and {self.seconds}."
             )
         if not 0 <= self.accuracy <= 100:
             raise UsageError(f"A budget's accuracy is a percentage from 0 to 100; given {self.accuracy}.")

@@ -1,4 +1,4 @@
-"""A finished network: its weights in a file, read back, and evaluated."""
+"""Trained networks: saving their weights, loading them, and evaluating them."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _KEY = "featherweight"
 
 
 def save_weights(network: nn.Module, record: Record, path: Path) -> None:
-    """The network's weights as safetensors; the metadata says what they fit and how pictures are normalised."""
+    """Write the network's weights as safetensors, with metadata on the matching network and how to normalise images."""
     about = {name: record.data[name] for name in ("shape", "classes", "mean", "std")}
     about |= {"experiment": record.experiment, "seed": record.seed}
     write_bytes(path, pack(network.state_dict(), {_KEY: json.dumps(about)}))
@@ -30,7 +30,7 @@ def save_weights(network: nn.Module, record: Record, path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A finished network with what its pictures and answers mean."""
+    """A trained network with the description of its inputs and outputs."""
 
     network: nn.Module
     """In evaluation mode, on the CPU."""
@@ -42,7 +42,7 @@ class TrainedModel:
 
 
 def load_trained(folder: Path) -> TrainedModel:
-    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit."""
+    """The network of a finished run; UsageError if there is none, FileError if its weights do not fit."""
     record = read_record(folder)
     path = folder / "weights.safetensors"
     if not path.is_file():
@@ -69,26 +69,26 @@ def load_trained(folder: Path) -> TrainedModel:
         KeyError,
         IndexError,
         TypeError,
-    ) as problem:  # RuntimeError: of recursion
+    ) as problem:  # RuntimeError includes RecursionError
         raise FileError(f"{path} does not hold the weights of {record.experiment}: {problem}") from problem
 
 
 def _require_fitting(about: dict[str, Any], record: Record) -> None:
-    """Raise ValueError unless the file says of its weights what the record beside them says."""
+    """Raise ValueError unless the metadata of the weights agrees with the record beside them."""
     said = {name: record.data.get(name) for name in ("shape", "classes", "mean", "std")}
     said |= {"experiment": record.experiment, "seed": record.seed}
     for name, value in said.items():
         if about[name] != value:
-            raise ValueError(f"they are of {name} {about[name]!r:.60}, and the record beside them says {value!r:.60}")
+            raise ValueError(f"their {name} is {about[name]!r:.60}, but the record beside them has {value!r:.60}")
 
 
 def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
-    """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of that named."""
+    """Loss and accuracy (percent) of a finished run on the test set of its own data, or of `data` if given."""
     trained = load_trained(folder)
     source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
         raise UsageError(
-            f"The run of {folder} tells {len(trained.classes)} classes of {trained.shape} images apart; {source.name}"
+            f"The run of {folder} distinguishes {len(trained.classes)} classes of {trained.shape} images; {source.name}"
             f" has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
         )
     where = environment.device_for(device)
@@ -115,6 +115,6 @@ def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, 
 
 
 def data_of(record: Record, directory: Path | None = None) -> Data:
-    """The data a record names, loaded again."""
+    """The data named in a record, loaded again."""
     about = record.data
     return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"])
