@@ -348,7 +348,7 @@ def test_a_written_margin_may_be_of_oblong_maps_or_of_none(tmp_path: Path) -> No
 def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
     root = Path(__file__).parents[2]
     found = json.loads((root / "results" / "search" / "leanest.json").read_text())
-    text = (root / "docs" / "search.md").read_text().split("## One that was run\n")[1].split("\n## ")[0]
+    text = (root / "docs" / "search.md").read_text().split("## Example\n")[1].split("\n## ")[0]
     lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
     shown = [one for one in found["trials"] if one["trial"] in found["front"]]
     shown.sort(key=lambda one: -one["accuracy"])

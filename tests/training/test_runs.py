@@ -114,7 +114,7 @@ def test_a_changed_network_budget_or_recipe_is_named(home: Path, monkeypatch: py
     named = {"network": "network", "budget": "budget.accuracy", "recipe": "recipe.lr"}
     for name, changed in changes.items():
         monkeypatch.setattr(runs, "find", lambda _, changed=changed: changed)
-        with pytest.raises(UsageError, match=rf"this has changed: {named[name]} \(was [^;]*\)\. Put it back"):
+        with pytest.raises(UsageError, match=rf"this has changed: {named[name]} \(was [^;]*\)\. Restore it"):
             runs.resume(folder)
 
 
@@ -241,7 +241,7 @@ def test_what_must_be_the_same_is_compared_with_the_record_too(home: Path) -> No
             runs.resume(folder)
     for name, value in {"data": record["data"] | {"test": 24}, "budget": record["budget"] | {"held": 2}}.items():
         (folder / "record.json").write_text(json.dumps(record | {name: value}))
-        with pytest.raises(UsageError, match=rf"this has changed: {name}\.(test|held) \(was (24|2), is (23|1)\)\. Put"):
+        with pytest.raises(UsageError, match=rf"this has changed: {name}\.(test|held) \(was (24|2), is (23|1)\)\. Restore"):
             runs.resume(folder)
 
 
