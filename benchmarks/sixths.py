@@ -1,8 +1,9 @@
 """Trials on held-out sixths of MNIST's training digits: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
 
-The file defines `TRIALS`, networks and recipes by name. Each is trained with the first sixth held out and seed 0, with
-the second and seed 1, and so on. Figures go to results/trials/FILE.json; those already there are not computed again. A
-sixth consists of consecutive digits of each class; docs/log.md explains why. The test set is not used.
+The file defines `TRIALS`: networks and recipes, each by a short name that is never changed, with a title for readers.
+Each is trained with the first sixth held out and seed 0, with the second and seed 1, and so on. Figures go to
+results/trials/FILE.json; those already there are not computed again. A sixth consists of consecutive digits of each
+class; docs/log.md explains why. The test set is not used.
 """
 
 import argparse
@@ -44,6 +45,8 @@ TEACHERS = 1000
 class Trial:
     """One row of the log."""
 
+    title: str = ""
+    """What was tried, complete in itself; empty for a teacher, which has no row."""
     record: str
     """The record for which it was tried."""
     network: Callable[[], nn.Module]
@@ -119,7 +122,7 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
         accuracies[-1] = percent(right, len(data.test))
     own_loss, own = evaluate(evaluator, data.train, data.mean, data.std)
     return {
-        "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS,
+        "record": trial.record, "trial": name, "title": trial.title, "seed": seed, "block": seed % SIXTHS,
         "parameters": sum(p.numel() for p in state.network.parameters()),
         "macs": dissect(state.network, (1, 28, 28)).macs,
         "last": round(accuracies[-1], 2), "worst": round(min(accuracies[-JUDGED:]), 2), "loss": round(loss, 5),
@@ -162,8 +165,8 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
         last, worst, loss, own = (sum(row[key] for row in of_it) / len(of_it) for key in keys)
         first = of_it[0]
         lines.append(
-            f"| `{first['record']}` | {name} | {first['parameters']:,} | {round(first['macs'] / 1000)} k | {len(of_it)}"
-            f" | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
+            f"| `{first['record']}` | {first['title']} | {first['parameters']:,} | {round(first['macs'] / 1000)} k"
+            f" | {len(of_it)} | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
         )
     return lines
 

@@ -237,7 +237,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Longer:
     folder = tmp_path_factory.mktemp("never stopped")
     (folder / "own.py").write_text(LONGER)
     run = fw.new_run(fw.find(str(folder / "own.py")), fw.load("digits"), out=folder, engine="torch", threads=1)
-    for _ in fw.train(run):
+    for _ in fw.steps(run):
         pass
     return [asdict(row) for row in run.record.rows], _weights(run.folder)
 

@@ -105,7 +105,7 @@ def test_the_best_is_written_as_an_experiment_that_gives_the_same_figures(run: R
     words = ("search", space, *DIGITS, "--trials", 2, "--workers", 1, "--write-best", "best.py", "--picture", "p.svg")
     status, out, err = run(*words)
     assert status == 0, err
-    assert "fewer than 500 parameters" in out and "The front" in out and "wrote best.py" in out
+    assert "fewer than 500 parameters" in out and "The Pareto front" in out and "wrote best.py" in out
     assert "<svg" in Path("p.svg").read_text() and "2 of 2" in out
     status, out, _ = run(*words, "--json")
     document = json.loads(out)

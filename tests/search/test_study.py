@@ -21,11 +21,12 @@ from featherweight.experiments.experiment import find, fingerprint
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
+from featherweight.networks.architecture import build, layer
 from featherweight.search import crew, study, worker
-from featherweight.search.outcome import Entry, entries, front
-from featherweight.search.picture import best_under, pareto
+from featherweight.search.outcome import Entry, entries, on_pareto_front
+from featherweight.search.picture import pareto
 from featherweight.search.source import source, write_experiment
-from featherweight.search.space import Proposal, build, cost, find_space, layer, propose, stack
+from featherweight.search.space import Proposal, cost, find_space, propose, stack
 from featherweight.search.study import about, open_study, standing, trials_of
 from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
 from featherweight.training.loop import fit
@@ -296,10 +297,11 @@ def test_the_front_is_what_nothing_beats() -> None:
         _entry(6, 99.5, 300, 900, 9.0),  # no better and no worse than 5
         _entry(7, 99.4, 300, 900, 9.0),  # beaten by 5
     ]
-    assert [entry.trial for entry in front(found)] == [2, 0, 3, 4, 5, 6]
-    assert best_under(found, "parameters") == [(90, 98.0), (100, 99.0), (300, 99.5)]
-    assert best_under(found, "seconds") == [(4.0, 97.0), (5.0, 99.0), (9.0, 99.5)]
+    assert [entry.trial for entry in on_pareto_front(found)] == [2, 0, 3, 4, 5, 6]
     panels = pareto(found, 99.4).axes
+    steps = [next(line for line in axes.lines if line.get_drawstyle() == "steps-post").get_xydata() for axes in panels]
+    assert steps[0].tolist() == [[90, 98.0], [100, 99.0], [300, 99.5]]
+    assert steps[2].tolist() == [[4.0, 97.0], [5.0, 99.0], [9.0, 99.5]]
     assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds of one image", "seconds of training"]
     assert panels[1].lines[1].get_xydata().tolist() == [[400, 97.0], [500, 99.0], [900, 99.5]]  # type: ignore[union-attr]
     assert panels[0].lines[2].get_ydata() == [99.4, 99.4]

@@ -1,10 +1,11 @@
 """Budgets, and the verdict on a training history. Needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.statistics import accuracy_interval, images_to_decide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +160,14 @@ class Verdict:
     """Accuracy at the best epoch, for comparison with published figures; it does not affect the verdict."""
     reason: str
     """A clause naming the figure by which the run passed or failed."""
+    interval: tuple[float, float] | None = None
+    """Lower and upper end of the 95 % interval of the last epoch's accuracy, given the number of test images; None if
+    that number is not known."""
+    decided: bool = True
+    """False if there are too few test images to show the target: the target is within the interval of the measured
+    accuracy, and would be even if every image were correct."""
+    images_needed: int | None = None
+    """If it is not decided: how many test images a decision would need at the measured accuracy."""
 
 
 def judge(
@@ -167,11 +176,13 @@ def judge(
     accuracies: Sequence[float],
     seconds: float = 0.0,
     macs: int | None = None,
+    tested: int | None = None,
 ) -> Verdict:
     """The verdict on a run with this many parameters and these test accuracies (percent, one per epoch).
 
     `seconds` of training and `macs` matter only if the budget limits them; if it limits MACs, they must be given.
-    Raises UsageError if there is no finished epoch.
+    `tested` is the number of test images, which determines how certain the figures are. Raises UsageError if there is
+    no finished epoch.
 
     >>> judge(Budget(held=2), 7999, [98.1, 99.4, 99.41]).reason
     'every one of the last 2 epochs is at 99.40 % or more (worst 99.40 %)'
@@ -179,6 +190,9 @@ def judge(
     False
     >>> judge(Budget(held=1, seconds=15), 7999, [99.5], seconds=15.04).reason
     '15.04 s of training, where at most 15 s are allowed'
+    >>> verdict = judge(Budget(held=1), 7999, [100.0], tested=50)
+    >>> verdict.passed, verdict.decided, verdict.images_needed
+    (True, False, 637)
     """
     if not accuracies:
         raise UsageError("A run without a finished epoch cannot be judged; train it for at least one epoch.")
@@ -196,4 +210,20 @@ def judge(
         of = "the last epoch is" if budget.held == 1 else f"{missed} of the last {budget.held} epochs are"
         fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
     reason = fault or f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
-    return Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    verdict = Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    if not tested:
+        return verdict
+    open_to_doubt = not over and len(tail) == budget.held
+    return _as_sure_as_it_is(verdict, budget.accuracy, tested, open_to_doubt)
+
+
+def _as_sure_as_it_is(verdict: Verdict, target: float, tested: int, open_to_doubt: bool) -> Verdict:
+    """The verdict with the interval of its accuracy, and undecided where so few images cannot show the target."""
+    interval, worst = (
+        accuracy_interval(round(tested * share / 100), tested) for share in (verdict.last, verdict.worst_of_last)
+    )
+    enough = target == 100 or accuracy_interval(tested, tested)[0] >= target
+    if not open_to_doubt or enough or not worst[0] < target <= worst[1]:
+        return replace(verdict, interval=interval)
+    needed = images_to_decide(verdict.worst_of_last, target)
+    return replace(verdict, interval=interval, decided=False, images_needed=needed)

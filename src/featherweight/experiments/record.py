@@ -19,6 +19,8 @@ from featherweight.files import write_text
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""
+NEWER = ("macs", "shifted_accuracy", "architecture")
+"""Fields that are missing from older records, and left out of newer ones if they are None."""
 LARGEST = 1 << 24
 """Maximum size of a record file in bytes; a larger one is refused."""
 
@@ -80,11 +82,16 @@ class Record:
     """Test accuracy in percent with test-time augmentation (`training.tta`); it does not affect the verdict. None until
     the run is finished, and in older records."""
 
+    architecture: dict[str, Any] | None = None
+    """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
+    records from before."""
+
     @property
     def verdict(self) -> Verdict:
         """The verdict on the rows under the budget."""
         tests = [row.test_accuracy for row in self.rows]
-        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs)
+        tested = self.data.get("test")
+        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs, tested)
 
     @property
     def clauses(self) -> list[Clause]:
@@ -96,7 +103,7 @@ class Record:
         """All fields as plain values, with the verdict for human readers (it is recomputed when the record is read)."""
         values = {"format": FORMAT, **asdict(self)}
         values["epochs"] = values.pop("rows")
-        for name in ("macs", "shifted_accuracy"):
+        for name in NEWER:
             if values[name] is None:
                 del values[name]
         values["verdict"] = asdict(self.verdict) if self.rows else None
@@ -108,9 +115,8 @@ class Record:
         try:
             if values["format"] != FORMAT:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
-            newer = ("macs", "shifted_accuracy")  # missing from older records
-            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *newer)}
-            kept |= {name: values.get(name) for name in newer}
+            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *NEWER)}
+            kept |= {name: values.get(name) for name in NEWER}
             teachers = tuple(values.get("teachers", ()))
             record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
             _require_readable(record)
@@ -135,6 +141,8 @@ def _require_readable(record: Record) -> None:
         kinds["macs"] = int
     if record.shifted_accuracy is not None:
         kinds["shifted_accuracy"] = float
+    if record.architecture is not None:
+        kinds["architecture"] = dict
     found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]
     found += [(f"{part}.{name}", getattr(record, part)[name], kind) for part, names in needed.items()
               for name, kind in names.items()]  # fmt: skip

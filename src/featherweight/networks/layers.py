@@ -27,8 +27,9 @@ def conv_norm_relu(
 
 
 def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0) -> nn.Sequential:
-    """A depthwise-separable convolution, batch norm and ReLU. The convolution has kernel² + outputs weights per input
-    channel instead of kernel² times outputs: a kernel for each channel, then a 1 x 1 convolution across channels.
+    """A depthwise-separable convolution, with kernel² + outputs weights per input channel instead of kernel² * outputs.
+
+    Each channel is convolved with its own kernel, then a 1 x 1 convolution mixes them; batch norm and ReLU follow.
 
     After Sifre, "Rigid-Motion Scattering for Image Classification", 2014, and Chollet, "Xception", 2017, with no layer
     between the two convolutions. Shapes are as in `conv_norm_relu`.

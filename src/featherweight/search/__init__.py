@@ -1,7 +1,7 @@
 """Searching for small networks: Optuna explores a space of architectures and recipes under a hard budget.
 
 ```
-space.py      layers as plain data, search spaces, the cost of a proposal and by how much it exceeds the limits
+space.py      search spaces, the cost of a proposal and by how much it exceeds the limits
 spaces/       the spaces that come with the package, one short file each
 study.py      a study in a storage shared by processes and machines: its settings, and the outcomes of its trials
 worker.py     one process: draw a proposal, refuse or train it, and report the outcome

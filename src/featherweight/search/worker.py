@@ -18,7 +18,8 @@ from featherweight.data import Data
 from featherweight.errors import BudgetError, TrainingError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Row
-from featherweight.search.space import Proposal, Space, build, cost, excess, propose
+from featherweight.networks.architecture import build
+from featherweight.search.space import Proposal, Space, cost, excess, propose
 from featherweight.search.study import Job, end_of, standing, trials_of
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import Prepared, prepare

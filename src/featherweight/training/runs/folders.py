@@ -1,12 +1,14 @@
 """Run folders: creating one for exclusive use, and finding the runs of an experiment."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from featherweight.data.split import HELD_OUT
+from featherweight.data import NAMES, Data
+from featherweight.data.split import HELD_OUT, IN_MEMORY
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment, fingerprint
 from featherweight.experiments.recipe import Recipe
@@ -32,6 +34,18 @@ def new_folder(out: Path, name: str) -> Path:
         raise UsageError(
             f"No run folder can be created in {out} ({problem.strerror}); choose another place with --out."
         ) from problem
+
+
+def folder_name(id: str, data: Data, seed: int) -> str:
+    """What a run's folder is called: experiment and seed, with the data between them where they are the user's own.
+
+    >>> from featherweight.data import load
+    >>> folder_name("f3", load("digits"), 7)
+    'f3-seed7'
+    """
+    own = data.source == IN_MEMORY or data.source not in (*NAMES, data.name)
+    plain = re.sub(r"[^A-Za-z0-9._]+", "_", data.name).strip("._")[:40]
+    return f"{id}-{plain}-seed{seed}" if own and plain else f"{id}-seed{seed}"
 
 
 @contextmanager
@@ -67,6 +81,11 @@ def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, R
         yield (path.parent if path.name == "record.json" else path), read_record(path)
 
 
+def _patterns(id: str, seed: int) -> tuple[str, str]:
+    """Of the records in an experiment's run folders, whatever data they are of."""
+    return f"{id}-seed{seed}*/record.json", f"{id}-*-seed{seed}*/record.json"
+
+
 def finished_runs(
     experiment: Experiment,
     folders: Sequence[Path],
@@ -82,7 +101,7 @@ def finished_runs(
     """
     found = []
     for seed in seeds:
-        runs = find_runs(folders, f"{experiment.id}-seed{seed}*/record.json", f"{experiment.id}/seed{seed}.json")
+        runs = find_runs(folders, *_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
         fitting = (
             record
             for _, record in runs
@@ -94,7 +113,7 @@ def finished_runs(
 
 def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str, holdout: int = 0) -> Path | None:
     """The folder of an interrupted run that `finished_runs` would count once it is finished; None if there is none."""
-    for path, record in find_runs([folder], f"{experiment.id}-seed{seed}*/record.json"):
+    for path, record in find_runs([folder], *_patterns(experiment.id, seed)):
         if not record.finished and _is_of(record, experiment, seed, source, holdout):
             return path
     return None

@@ -17,6 +17,7 @@ from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.training import distillation
 from featherweight.training.evaluation import EVALUATION_BATCH
 from featherweight.training.runs import environment
+from featherweight.training.runs.restore import architecture_of
 from featherweight.training.runs.trained import load_trained
 from featherweight.training.state import State, draw_seed, initial_state
 from featherweight.training.step import Teacher
@@ -108,6 +109,7 @@ def record_of(prepared: Prepared) -> Record:
         recipe=prepared.experiment.recipe.to_json(),
         data=prepared.data.summary(),
         environment=environment.describe(prepared.device, prepared.threads),
+        architecture=architecture_of(prepared.state.network),
         teachers=tuple(distillation.about(folder) for folder in prepared.taught_by),
     )
 

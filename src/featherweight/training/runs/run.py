@@ -3,6 +3,7 @@
 ```
 runs/f3-seed0/
   record.json           what was trained, how and where, with the figures of each epoch; updated after every epoch
+  experiment.py         a copy of the experiment's file for human readers; the program does not read it
   metrics.csv           the same epochs as a table
   weights.safetensors   the final weights, with everything needed to use them; written at the end
   state.safetensors     the exact state of an unfinished run; removed when it is finished
@@ -24,14 +25,15 @@ from torch import Tensor
 from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
-from featherweight.files import remove_parts, write_text
+from featherweight.files import remove_parts, write_bytes, write_text
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
-from featherweight.training.runs.folders import exclusive, new_folder, states
+from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
 from featherweight.training.runs.prepare import RUNS, prepare, record_of
+from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
 from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
 from featherweight.training.state import State
@@ -58,6 +60,8 @@ class Run:
     """The teacher of a recipe with `distil`."""
     note: str = ""
     """A note on how the run was resumed, if there is anything to report."""
+    notes: tuple[str, ...] = ()
+    """Notes on settings that were changed."""
     found: tuple[int, ...] = ()
     """Modification times of the states in the folder when the run was resumed, to detect later writes by others."""
 
@@ -74,7 +78,7 @@ class Run:
         taught = ", ".join(str(by["run"]) for by in record.teachers)
         lesson = f"taught by {taught}, to which every batch is also shown" if taught else ""
         how = f"{record.engine} engine on {record.environment['device']}, {threads} thread{'s' * (threads > 1)}"
-        return [line for line in (self.data.note, self.engine.note, self.note, what, lesson, how) if line]
+        return [line for line in (self.data.note, self.engine.note, self.note, *self.notes, what, lesson, how) if line]
 
 
 def new_run(
@@ -92,16 +96,28 @@ def new_run(
     Raises BudgetError, before anything is trained, if the network or the recipe exceeds the experiment's budget.
     """
     run = draft_run(experiment, data, seed=seed, out=out, engine=engine, device=device, threads=threads)
-    run.folder = new_folder(out, f"{experiment.id}-seed{seed}")
+    run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     write_record(run.record, run.folder / "record.json")
+    file = experiment.file
+    if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
+        write_bytes(run.folder / SOURCE, file.read_bytes())
     return run
 
 
-def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None) -> Run:
-    """The run in this folder at the step where it stopped, by default on the same kind of device as before.
+def resume(
+    folder: Path,
+    *,
+    data: Data | None = None,
+    data_dir: Path | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    experiment: Path | None = None,
+) -> Run:
+    """The run in this folder at the step where it stopped, by default with the same kind of device and threads.
 
-    Raises UsageError if the run is finished or, naming what has changed, if its settings have changed since; FileError
-    if no complete state is left.
+    `data` is needed if the run was started with data in memory, the file of the `experiment` if its network is not
+    stored as data. Raises UsageError if the run is finished or, naming what has changed, if its settings have changed
+    since; FileError if no complete state is left.
     """
     found = states(folder)
     record = read_record(folder)
@@ -109,11 +125,14 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         with exclusive(folder):  # left over if the process was killed at the very end
             remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
-    experiment = experiment_of(record)
-    data = data_of(record, data_dir)
-    device, threads = device or record.environment["device_type"], record.environment["threads"]
     run = draft_run(
-        experiment, data, seed=record.seed, out=folder.parent, engine=record.engine, device=device, threads=threads
+        experiment_of(record, experiment),
+        data or data_of(record, data_dir),
+        seed=record.seed,
+        out=folder.parent,
+        engine=record.engine,
+        device=device or record.environment["device_type"],
+        threads=threads or record.environment["threads"],
     )
     require_same(identity(record), identity(run.record), folder)
     run.folder, run.found = folder, found
@@ -121,6 +140,11 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         run.note = load_state(run.state, identity(run.record), folder / "state.safetensors")
         _require_reached(run)
         run.record = replace(run.record, rows=tuple(run.state.rows), train_seconds=run.state.train_seconds)
+    elif (record.architecture or {}).get("first_weights") not in (None, weights_digest(run.state.network)):
+        raise UsageError(
+            f"{folder} holds no state, and the first weights of {run.experiment.id} are not those that its layers draw"
+            " by themselves; begin anew with the experiment's file."
+        )
     elif record.rows:
         run.note = f"{folder} holds no state; the run starts over and will give the same result."
     return run
@@ -253,9 +277,3 @@ def _finish(run: Run, evaluator: Engine) -> None:
     )
     write_record(run.record, run.folder / "record.json")
     remove_states(run.folder / "state.safetensors")
-
-
-def experiment_of(record: Record) -> Experiment:
-    """The experiment named in a record, with the number of epochs of the record's recipe."""
-    experiment = find(record.experiment)
-    return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))

@@ -1,5 +1,6 @@
 """Trained networks: saving their weights, loading them, and evaluating them."""
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ from torch import nn
 from featherweight import engine as engines
 from featherweight.data import Data, load
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
+from featherweight.experiments.statistics import accuracy_interval
 from featherweight.files import write_bytes
 from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
 from featherweight.training.runs import environment
+from featherweight.training.runs.restore import network_of
 from featherweight.training.runs.tensors import open_packed, pack, take
 
 _KEY = "featherweight"
@@ -41,8 +43,12 @@ class TrainedModel:
     record: Record
 
 
-def load_trained(folder: Path) -> TrainedModel:
-    """The network of a finished run; UsageError if there is none, FileError if its weights do not fit."""
+def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Module | None = None) -> TrainedModel:
+    """The network of a finished run; UsageError if there is none, FileError if its weights do not fit.
+
+    No code from the folder is executed. Only a network with modules that are not stored as data needs the file of its
+    `experiment`, which is executed, or the network itself, if the caller has just `made` it.
+    """
     record = read_record(folder)
     path = folder / "weights.safetensors"
     if not path.is_file():
@@ -52,7 +58,7 @@ def load_trained(folder: Path) -> TrainedModel:
         about = json.loads(packed.about[_KEY])
         _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
-        network = find(record.experiment).build(channels=shape[0], classes=len(about["classes"]))
+        network = made.cpu() if made is not None else network_of(record, experiment)
         network.load_state_dict(take(packed, network.state_dict()))
         return TrainedModel(
             network=network.eval(),
@@ -82,19 +88,27 @@ def _require_fitting(about: dict[str, Any], record: Record) -> None:
             raise ValueError(f"their {name} is {about[name]!r:.60}, but the record beside them has {value!r:.60}")
 
 
-def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
-    """Loss and accuracy (percent) of a finished run on the test set of its own data, or of `data` if given."""
-    trained = load_trained(folder)
-    source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
+def evaluate_run(
+    trained: TrainedModel, *, data: str | Data = "", data_dir: Path | None = None, device: str = "auto"
+) -> dict[str, Any]:
+    """Loss and accuracy (percent) of a finished run on the test set of its own data, or of `data` if given.
+
+    `data` may be the name of a data set. The accuracy comes with its 95 % interval. Raises UsageError if the classes or
+    images do not match.
+    """
+    if isinstance(data, Data):
+        source = data
+    else:
+        source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
         raise UsageError(
-            f"The run of {folder} distinguishes {len(trained.classes)} classes of {trained.shape} images; {source.name}"
-            f" has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
+            f"The run of {trained.record.experiment} distinguishes {len(trained.classes)} classes of {trained.shape}"
+            f" images; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
         )
     where = environment.device_for(device)
     evaluator = engines.build(
         "auto",
-        trained.network.to(where),
+        copy.deepcopy(trained.network).to(where),
         Recipe.from_json(trained.record.recipe),
         shape=trained.shape,
         device=where,
@@ -109,6 +123,7 @@ def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, 
         "holdout": source.holdout,
         "test_loss": loss,
         "test_accuracy": percent(correct, len(test.labels)),
+        "interval": list(accuracy_interval(correct, len(test.labels))),
         "correct": correct,
         "tested": len(test.labels),
     }
