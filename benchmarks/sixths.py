@@ -1,8 +1,8 @@
-"""Trials on held-out sixths of MNIST's training digits: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
+"""Trials on held-out sixths of a training set: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
 
 The file defines `TRIALS`: networks and recipes, each by a short name that is never changed, with a title for readers.
 Each is trained with the first sixth held out and seed 0, with the second and seed 1, and so on. Figures go to
-results/trials/FILE.json; those already there are not computed again. A sixth consists of consecutive digits of each
+results/trials/FILE.json; those already there are not computed again. A sixth consists of consecutive images of each
 class; docs/log.md explains why. The test set is not used.
 """
 
@@ -56,6 +56,8 @@ class Trial:
     """Replaces the recipe's optimiser; the recipe's lr and schedule still apply."""
     after: Callable[[nn.Module, Data], None] | None = None
     """Changes the final network after training; the last epoch's figures are those of the changed network."""
+    data: str = "mnist"
+    """The data set whose training images are used."""
     teachers: tuple["Trial", ...] = ()
     """Trained first, without the same sixth, each with its own seed; the recipe's `distil` says how they teach."""
 
@@ -74,21 +76,26 @@ def held_out_sixth(labels: Tensor, number: int) -> Tensor:
 
 
 @cache
-def _mnist() -> Data:
-    return datasets.load("mnist")
+def _whole(name: str) -> Data:
+    return datasets.load(name)
 
 
-def without_sixth(number: int) -> Data:
-    """MNIST's training digits with one sixth held out, which takes the place of the test set."""
-    whole = _mnist()
+def without_sixth(number: int, name: str = "mnist") -> Data:
+    """A data set's training images with one sixth held out, which takes the place of the test set."""
+    whole = _whole(name)
     out = held_out_sixth(whole.train.labels, number)
     train = whole.train.take((~out).nonzero()[:, 0])
     mean, std = mean_and_std(train.images)
     return replace(whole, train=train, test=whole.train.take(out.nonzero()[:, 0]), mean=mean, std=std)
 
 
-def _engine(network: nn.Module, recipe: Recipe, batch: int) -> Engine:
-    return build("auto", network, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=batch)
+def _shape(data: Data) -> tuple[int, int, int]:
+    _, channels, height, width = data.train.images.shape
+    return channels, height, width
+
+
+def _engine(network: nn.Module, recipe: Recipe, batch: int, data: Data) -> Engine:
+    return build("auto", network, recipe, shape=_shape(data), device=torch.device("cpu"), batch=batch)
 
 
 def _trained(trial: Trial, data: Data, seed: int) -> State:
@@ -100,10 +107,10 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
     if trial.optimizer:
         state.optimizer = trial.optimizer(state)
     engine, evaluator = (
-        _engine(state.network, recipe, recipe.batch),
-        _engine(state.ema_network, recipe, EVALUATION_BATCH),
+        _engine(state.network, recipe, recipe.batch, data),
+        _engine(state.ema_network, recipe, EVALUATION_BATCH, data),
     )
-    heard = [_engine(network, recipe, recipe.batch) for network in teachers]
+    heard = [_engine(network, recipe, recipe.batch, data) for network in teachers]
     teacher = answering(heard, recipe.distil) if recipe.distil else None
     for _ in fit(state, data, recipe, seed, engine, evaluator, teacher):
         pass
@@ -111,10 +118,10 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
 
 
 def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
-    """Train a trial with one seed; return its figures on the held-out digits and on its training digits."""
-    data = without_sixth(seed % SIXTHS)
+    """Train a trial with one seed; return its figures on the held-out images and on its training images."""
+    data = without_sixth(seed % SIXTHS, trial.data)
     state = _trained(trial, data, seed)
-    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH)
+    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH, data)
     accuracies, loss = [row.test_accuracy for row in state.rows], state.rows[-1].test_loss
     if trial.after:
         trial.after(state.ema_network, data)
@@ -124,7 +131,7 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
     return {
         "record": trial.record, "trial": name, "title": trial.title, "seed": seed, "block": seed % SIXTHS,
         "parameters": sum(p.numel() for p in state.network.parameters()),
-        "macs": dissect(state.network, (1, 28, 28)).macs,
+        "macs": dissect(state.network, _shape(data)).macs,
         "last": round(accuracies[-1], 2), "worst": round(min(accuracies[-JUDGED:]), 2), "loss": round(loss, 5),
         "train": round(percent(own, len(data.train)), 3), "train_loss": round(own_loss, 5),
     }  # fmt: skip
@@ -175,10 +182,12 @@ def main() -> None:
     """Train what is missing in parallel, writing each figure as it arrives, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    path = parser.parse_args().file
+    parser.add_argument("--processes", type=int, default=cores(), help="how many are trained side by side")
+    given = parser.parse_args()
+    path = given.file
     trials, target = trials_of(path), ROOT / "results" / "trials" / f"{path.stem}.json"
     rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.exists() else []
-    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(_run_of, path, *one) for one in _missing(trials, rows)]):
             rows.append(future.result())
             _write(target, rows, list(trials))

@@ -6,68 +6,12 @@ Plain frozen data; what the settings do is implemented in `data.augment` and `tr
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from featherweight.errors import UsageError, nearest
+from featherweight.errors import nearest
+from featherweight.experiments.augmentation import Augment as Augment
+from featherweight.experiments.augmentation import require
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Loss = Literal["cross_entropy", "nll"]
-
-
-def _require(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise UsageError(sentence)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augment:
-    """Random transforms of training images, drawn for each image and applied in a single interpolation.
-
-    Zero (the default) switches a transform off. Values are drawn uniformly from the stated range unless noted.
-    """
-
-    rotate_deg: float = 0.0
-    """Rotation about the centre in degrees, from -rotate_deg to +rotate_deg; 0 to 180."""
-    shift_px: float = 0.0
-    """Shift along each axis in pixels, from -shift_px to +shift_px, after all other transforms; may be fractional."""
-    scale: float = 0.0
-    """Scale factor from 1 - scale to 1 + scale, the same along both axes; 0 to 0.99."""
-    shear: float = 0.0
-    """Horizontal shear: x moves by up to ±shear pixels for each pixel of distance of y from the centre; 0 to 1."""
-    perspective: float = 0.0
-    """Each corner moves inwards along each axis by up to this fraction of half the side, as in torchvision;
-    0 to 1."""
-    crop: float = 0.0
-    """Random crop and resize: a window at a random position, whose sides are 1 - crop to 1 times the image's (the same
-    factor for both), is enlarged to the full image; 0 to 0.99."""
-    elastic_px: float = 0.0
-    """Elastic distortion: standard deviation in pixels of a smooth random displacement, along each axis and
-    at every pixel (after Simard et al., 2003; here the smooth field is a cubic B-spline with normal coefficients)."""
-    elastic_cells: int = 4
-    """Number of cells of the elastic field's spline along a side; fewer cells are smoother; 2 to 14."""
-    erase: float = 0.0
-    """Probability that a rectangle of the image is blanked (Zhong et al., 2017); 0 to 1."""
-    erase_area: float = 0.1
-    """The largest fraction of the image that an erased rectangle covers; the smallest is 0.02. Height over width
-    is log-uniform from 0.3 to 1 / 0.3, as far as the image has room; 0.02 to 1."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "rotate_deg": (0, 180), "shift_px": (0, 1000), "scale": (0, 0.99), "shear": (0, 1),
-            "perspective": (0, 1), "crop": (0, 0.99), "elastic_px": (0, 1000), "elastic_cells": (2, 14),
-            "erase": (0, 1), "erase_area": (0.02, 1),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            _require(low <= value <= high, f"Augment.{name} must be from {low} to {high}; given {value}.")
-
-    @property
-    def warps(self) -> bool:
-        """Whether any transform moves pixels."""
-        moving = ("rotate_deg", "shift_px", "scale", "shear", "perspective", "crop", "elastic_px")
-        return any(getattr(self, name) > 0 for name in moving)
-
-    def __bool__(self) -> bool:
-        """Whether any transform is on."""
-        return self.warps or self.erase > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +24,13 @@ class Schedule:
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        _require(self.warmup_epochs >= 0, f"{kind}.warmup_epochs must be 0 or more; given {self.warmup_epochs}.")
+        require(self.warmup_epochs >= 0, f"{kind}.warmup_epochs must be 0 or more; given {self.warmup_epochs}.")
         for name, low, high in (("factor", 0, 1), ("floor", 0, 1), ("peak_at", 0, 1), ("start", 0, 1)):
             value = getattr(self, name, low)
-            _require(low <= value <= high, f"{kind}.{name} must be from {low} to {high}; given {value}.")
+            require(low <= value <= high, f"{kind}.{name} must be from {low} to {high}; given {value}.")
         for name in ("every_epochs", "patience_epochs"):
             value = getattr(self, name, 1)
-            _require(value >= 1, f"{kind}.{name} must be 1 or more; given {value}.")
+            require(value >= 1, f"{kind}.{name} must be 1 or more; given {value}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,9 +120,9 @@ class Distil:
     """T, by which both the teacher's and the student's scores are divided before the softmax; 1 or more."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.seeds), "Distil.seeds must name at least one seed of the teacher; given none.")
-        _require(0 <= self.share <= 1, f"Distil.share must be from 0 to 1; given {self.share}.")
-        _require(self.temperature >= 1, f"Distil.temperature must be 1 or more; given {self.temperature}.")
+        require(bool(self.seeds), "Distil.seeds must name at least one seed of the teacher; given none.")
+        require(0 <= self.share <= 1, f"Distil.share must be from 0 to 1; given {self.share}.")
+        require(self.temperature >= 1, f"Distil.temperature must be 1 or more; given {self.temperature}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +141,8 @@ class HardExamples:
     """Cross-entropy in nats at and above which an image counts as one of the hardest; above 0."""
 
     def __post_init__(self) -> None:
-        _require(self.factor >= 1, f"HardExamples.factor must be 1 or more; given {self.factor}.")
-        _require(self.loss > 0, f"HardExamples.loss must be above 0; given {self.loss}.")
+        require(self.factor >= 1, f"HardExamples.factor must be 1 or more; given {self.factor}.")
+        require(self.loss > 0, f"HardExamples.loss must be above 0; given {self.loss}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,17 +187,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         names = get_args(Optimizer)
-        _require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
-        _require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
-        _require(self.epochs >= 1, f"A recipe's epochs must be 1 or more; given {self.epochs}.")
-        _require(self.batch >= 1, f"A recipe's batch must be 1 or more; given {self.batch}.")
-        _require(self.lr > 0, f"A recipe's lr must be above 0; given {self.lr}.")
-        _require(self.weight_decay >= 0, f"A recipe's weight_decay must be 0 or more; given {self.weight_decay}.")
+        require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
+        require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
+        require(self.epochs >= 1, f"A recipe's epochs must be 1 or more; given {self.epochs}.")
+        require(self.batch >= 1, f"A recipe's batch must be 1 or more; given {self.batch}.")
+        require(self.lr > 0, f"A recipe's lr must be above 0; given {self.lr}.")
+        require(self.weight_decay >= 0, f"A recipe's weight_decay must be 0 or more; given {self.weight_decay}.")
         for name in ("momentum", "label_smoothing", "average"):
             value = getattr(self, name)
-            _require(0 <= value < 1, f"A recipe's {name} must be at least 0 and below 1; given {value}.")
+            require(0 <= value < 1, f"A recipe's {name} must be at least 0 and below 1; given {value}.")
         plain, limit = self.plain_epochs, f"from 0 to its {self.epochs} epochs"
-        _require(0 <= plain <= self.epochs, f"A recipe's plain_epochs must be {limit}; given {plain}.")
+        require(0 <= plain <= self.epochs, f"A recipe's plain_epochs must be {limit}; given {plain}.")
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """A copy of the recipe with another number of epochs."""
@@ -268,6 +212,7 @@ class Recipe:
         kinds = {cls: kind for kind, cls in SCHEDULES.items()}
         values = asdict(self)
         values["schedule"] = {"kind": kinds[type(self.schedule)], **values["schedule"]}
+        values["augment"] = self.augment.to_json()
         for name in ("distil", "hard"):  # left out as in older records, so that equal recipes stay equal
             if values[name] is None:
                 del values[name]
@@ -278,10 +223,10 @@ class Recipe:
         """The recipe that `to_json` wrote; UsageError names an unknown field or kind."""
         known = {f.name for f in fields(cls)}
         for name in values:
-            _require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
+            require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
         settings = dict(values["schedule"])
         kind = settings.pop("kind")
-        _require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
+        require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
         if "at_epochs" in settings:
             settings["at_epochs"] = tuple(settings["at_epochs"])
         distil = dict(values.get("distil") or {})

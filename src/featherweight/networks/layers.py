@@ -45,10 +45,54 @@ def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: 
     )
 
 
+def residual_norm_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+    """He et al.'s block ("Deep Residual Learning for Image Recognition", 2016): two padded 3 x 3 convolutions, each
+    with its norm and a ReLU between, plus what they take, then ReLU.
+
+    Where width or `stride`, which is the first convolution's, changes the shape, what they take goes through a 1 x 1
+    convolution of that stride and a norm; elsewhere it is added as it is. Takes [N inputs H W], gives
+    [N outputs ceil(H / stride), likewise W].
+
+    >>> sum(p.numel() for p in residual_norm_relu(3, 5, stride=2).parameters()), 3 * 45 + 5 * 45 + 15 + 3 * 10
+    (405, 405)
+    """
+    main = (
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+    if inputs == outputs and stride == 1:
+        return nn.Sequential(Residual(*main), nn.ReLU())
+    shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(Sum(nn.Sequential(*main), shortcut), nn.ReLU())
+
+
 class Residual(nn.Sequential):
     """A sequence of layers whose output is added to its input (He et al., 2016); both must have the same shape."""
 
     def forward(self, images: Tensor) -> Tensor:
         """[N C H W] -> [N C H W]."""
         total: Tensor = images + super().forward(images)  # type: ignore[no-untyped-call]
+        return total
+
+
+class Sum(nn.Sequential):
+    """The sum of what each of its layers makes of the same input; their shapes must agree.
+
+    With a shortcut that changes the shape, this is He et al.'s residual block with projection (2016):
+
+    >>> import torch
+    >>> block = Sum(conv_norm_relu(3, 5, padding=1), nn.Conv2d(3, 5, 1), nn.Conv2d(3, 5, 3, padding=1))
+    >>> block(torch.zeros(2, 3, 8, 8)).shape
+    torch.Size([2, 5, 8, 8])
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> what the layers give."""
+        first, *others = self
+        total: Tensor = first(images)
+        for layer in others:
+            total = total + layer(images)
         return total
