@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from exported import ODD_SHAPE, lively, odd, pooled_last, relu_last
+from exported import BRANCHED_SHAPE, ODD_SHAPE, branched, lively, odd, pooled_last, relu_last
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids
-from featherweight.networks.layers import Residual
+from featherweight.networks.layers import Residual, Sum
 from featherweight.ship.export.execute import scores, tensors
 from featherweight.ship.export.fixed_point import outline, quantise
 from featherweight.ship.export.lowering import lower
@@ -32,7 +32,8 @@ def test_every_experiment_of_the_package_has_steps_that_answer_as_it_does() -> N
 
 
 @pytest.mark.parametrize(
-    ("network", "shape"), [(odd(), ODD_SHAPE), (pooled_last(), (1, 9, 12)), (relu_last(), (1, 14, 28))]
+    ("network", "shape"),
+    [(odd(), ODD_SHAPE), (pooled_last(), (1, 9, 12)), (relu_last(), (1, 14, 28)), (branched(), BRANCHED_SHAPE)],
 )
 def test_unusual_networks_have_steps_that_answer_as_they_do(network: nn.Module, shape: tuple[int, int, int]) -> None:
     assert largest_difference(network, shape) < 1e-5
@@ -76,6 +77,8 @@ END = (nn.Flatten(), nn.Linear(36, 3))
         ([nn.AvgPool2d(2, padding=1, count_include_pad=False), *END], "does not divide by the size of its window"),
         ([nn.AdaptiveAvgPool2d(4), nn.Flatten()], "makes 4 x 4 of 6 x 6"),
         ([Residual(nn.Conv2d(1, 1, 3)), *END], r"Layer 0 \(Residual\) changes the shape"),
+        ([Sum(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 2, 3)), *END], r"Layer 0 \(Sum\) has terms of several shapes, or none"),
+        ([Sum(), *END], r"Layer 0 \(Sum\) has terms of several shapes, or none"),
         ([nn.Flatten(2), nn.Linear(36, 3)], "keeps an axis"),
         ([*END, nn.LogSoftmax(1), nn.ReLU()], r"Layer 3 \(ReLU\) follows LogSoftmax"),
         ([nn.LogSoftmax(1), *END], "is not over the classes"),

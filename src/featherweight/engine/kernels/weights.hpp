@@ -1,6 +1,6 @@
 // Gradients of convolution weights: sums over one lane group, reduced over its lanes at the end.
 #pragma once
-#include "lanes.hpp"
+#include "depthwise.hpp"
 
 namespace {
 
@@ -56,7 +56,8 @@ WeightTiles by_both() {
 #undef ROW
 }
 
-inline WeightTiles weight_tiles_for(int kernel, int stride) {
+inline WeightTiles weight_tiles_for(int kernel, int stride, int dilation) {
+    if (dilation > 1) return stride == 1 ? by_both<1>() : by_both<0>();
 #if FW_REGISTERS >= 32
     if (kernel == 3) return stride == 1 ? by_outputs<3, 3, 1>(3) : by_outputs<3, 3, 2>(3);
     if (kernel == 5) return stride == 1 ? by_outputs<1, 5, 1>(4) : by_outputs<1, 5, 2>(4);
@@ -70,9 +71,11 @@ inline WeightTiles weight_tiles_for(int kernel, int stride) {
 }
 
 // to[groups * outputs][inputs][k][k]: the weights' gradient over one lane group; `in` has a border of `pad`.
-inline void weight_gradient(View in, View out, int groups, int kernel, int stride, int pad, float* to) {
-    const WeightTiles tiles = weight_tiles_for(kernel, stride);
+inline void weight_gradient(View in, View out, int groups, int kernel, int stride, int pad, int dilation, float* to) {
     const int inputs = in.c / groups, outputs = out.c / groups, taps = kernel * kernel;
+    if (groups > 1 && inputs == 1 && outputs == 1 && kernel == 3 && stride == 1 && dilation == 1)
+        return depthwise_gradient(in, out, pad, to);
+    const WeightTiles tiles = weight_tiles_for(kernel, stride, dilation);
     for (int g = 0; g < groups; g++)
         for (int o = 0, ob; o < outputs; o += ob) {
             ob = std::min(tiles.outputs, outputs - o);
@@ -80,7 +83,7 @@ inline void weight_gradient(View in, View out, int groups, int kernel, int strid
                 cb = std::min(tiles.inputs, inputs - c);
                 for (int ky = 0; ky < kernel; ky += tiles.rows)
                     for (int kx = 0; kx < kernel; kx += tiles.columns) {
-                        Pair a{in.row(g * inputs + c, ky - pad) + kx - pad, out.row(g * outputs + o, 0),
+                        Pair a{in.row(g * inputs + c, ky * dilation - pad) + kx * dilation - pad, out.row(g * outputs + o, 0),
                                in.plane, in.pitch, out.plane, out.pitch, out.h, out.w, stride};
                         float* w = to + (size_t(g * outputs + o) * inputs + c) * taps + ky * kernel + kx;
                         tiles.tile[ob - 1][cb - 1](a, w, size_t(inputs) * taps, taps);
