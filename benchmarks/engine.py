@@ -5,18 +5,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from featherweight.files import write_text
+from featherweight.files import with_part_between, write_text
 from featherweight.training.bench import measure, table
 
 ROOT = Path(__file__).parents[1]
 RESULT, PAGE = ROOT / "results" / "bench" / "engine.json", ROOT / "docs" / "speed.md"
-MARK = "<!-- {}: table, written by `python -m benchmarks.engine --write` -->"
+_BY = "table, written by `python -m benchmarks.engine --write`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 
 def page(text: str, found: dict[str, Any]) -> str:
     """The page with the table of these figures in its place."""
-    begin, end = MARK.format("begin"), MARK.format("end")
-    return f"{text.split(begin)[0]}{begin}\n```\n{table(found)}\n```\n{end}{text.split(end)[1]}"
+    return with_part_between(text, MARKS, f"```\n{table(found)}\n```", PAGE)
 
 
 def main() -> None:

@@ -29,14 +29,15 @@ from benchmarks.wild.hands import Writer
 from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import Split, load
+from featherweight.files import with_part_between, write_text
 from featherweight.ship.predict import predict
 from featherweight.ship.predict.answers import Answer
 from featherweight.ship.predict.network import WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
-BEGIN = "<!-- begin: written by `python -m benchmarks.predict page` -->"
-END = "<!-- end: written by `python -m benchmarks.predict page` -->"
+_BY = "written by `python -m benchmarks.predict page`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 PER_KIND = {"calibrate": 14, "made": 32, "hard": 8, "develop": 24, "around": 8, "develop-around": 16}
 SEEDS = {"calibrate": 101, "made": 202, "hard": 303, "develop": 7, "around": 404, "develop-around": 8}
 WRITTEN = {"hard": HARD, "develop": HARD, "around": AROUND, "develop-around": AROUND}
@@ -220,8 +221,7 @@ def _written_rows(what: str, title: str, results: Path) -> list[str]:
 
 def write_page(page: Path = PAGE) -> None:
     """Bring the table in docs/predict.md up to date."""
-    text = page.read_text(encoding="utf-8")
-    page.write_text(text.split(BEGIN)[0] + f"{BEGIN}\n{table()}\n{END}" + text.split(END)[1], encoding="utf-8")
+    write_text(page, with_part_between(page.read_text(encoding="utf-8"), MARKS, table(), page))
 
 
 def main() -> None:

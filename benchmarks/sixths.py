@@ -1,8 +1,9 @@
-"""Trials on held-out sixths of MNIST's training digits: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
+"""Trials on held-out sixths of a training set: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
 
-The file defines `TRIALS`, networks and recipes by name. Each is trained with the first sixth held out and seed 0, the
-second and seed 1, and so on; figures go to results/trials/FILE.json, and what stands there already is not trained
-again. A sixth is, of each class, digits that stand in a row: docs/log.md says why. The test set is not used.
+The file defines `TRIALS`: networks and recipes, each by a short name that is never changed, with a title for readers.
+Each is trained with the first sixth held out and seed 0, the second and seed 1, and so on; figures go to
+results/trials/FILE.json, and what stands there is not trained again. A sixth is consecutive images of each class:
+docs/log.md says why. The test set is not used.
 """
 
 import argparse
@@ -27,8 +28,11 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.files import write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, evaluate, fit, initial_state
+from featherweight.training.distillation import answering
+from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
+from featherweight.training.loop import fit
 from featherweight.training.runs.environment import cores
+from featherweight.training.state import State, draw_seed, initial_state
 
 ROOT = Path(__file__).parents[1]
 SIXTHS = 6
@@ -41,6 +45,8 @@ TEACHERS = 1000
 class Trial:
     """One row of a log."""
 
+    title: str = ""
+    """What was tried, complete in itself; empty for a teacher, which has no row."""
     record: str
     """For which record it was tried."""
     network: Callable[[], nn.Module]
@@ -50,6 +56,8 @@ class Trial:
     """Takes the recipe's place; the recipe's lr and schedule stay in force."""
     after: Callable[[nn.Module, Data], None] | None = None
     """Changes the network that is kept once it is trained; the last epoch's figures are of what it makes of it."""
+    data: str = "mnist"
+    """The set whose training pictures it is tried on."""
     teachers: tuple["Trial", ...] = ()
     """Trained first, without the same sixth, each with a seed of its own; the recipe's `distil` says how they teach."""
 
@@ -68,24 +76,26 @@ def held_out_sixth(labels: Tensor, number: int) -> Tensor:
 
 
 @cache
-def _mnist() -> Data:
-    return datasets.load("mnist")
+def _whole(name: str) -> Data:
+    return datasets.load(name)
 
 
-def without_sixth(number: int) -> Data:
-    """MNIST's training digits without a sixth, which takes the test set's place."""
-    whole = _mnist()
+def without_sixth(number: int, name: str = "mnist") -> Data:
+    """A set's training pictures without a sixth, which takes the test set's place."""
+    whole = _whole(name)
     out = held_out_sixth(whole.train.labels, number)
     train = whole.train.take((~out).nonzero()[:, 0])
     mean, std = mean_and_std(train.images)
     return replace(whole, train=train, test=whole.train.take(out.nonzero()[:, 0]), mean=mean, std=std)
 
 
-def _engine(network: nn.Module, recipe: Recipe, batch: int) -> Engine:
-    return build(
-        "auto", network, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 28, 28), batch=batch,
-        device=torch.device("cpu"), threads=1, distil=recipe.distil,
-    )  # fmt: skip
+def _shape(data: Data) -> tuple[int, int, int]:
+    _, channels, height, width = data.train.images.shape
+    return channels, height, width
+
+
+def _engine(network: nn.Module, recipe: Recipe, batch: int, data: Data) -> Engine:
+    return build("auto", network, recipe, shape=_shape(data), device=torch.device("cpu"), batch=batch)
 
 
 def _trained(trial: Trial, data: Data, seed: int) -> State:
@@ -97,27 +107,21 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
     if trial.optimizer:
         state.optimizer = trial.optimizer(state)
     engine, evaluator = (
-        _engine(state.network, recipe, recipe.batch),
-        _engine(state.ema_network, recipe, EVALUATION_BATCH),
+        _engine(state.network, recipe, recipe.batch, data),
+        _engine(state.ema_network, recipe, EVALUATION_BATCH, data),
     )
-    for _ in fit(state, data, recipe, seed, engine, evaluator, _answers(teachers, recipe) if teachers else None):
+    heard = [_engine(network, recipe, recipe.batch, data) for network in teachers]
+    teacher = answering(heard, recipe.distil) if recipe.distil else None
+    for _ in fit(state, data, recipe, seed, engine, evaluator, teacher):
         pass
     return state
 
 
-def _answers(teachers: Sequence[nn.Module], recipe: Recipe) -> Callable[[Tensor], Tensor]:
-    """What the teachers say of a batch: the mean of their probabilities at the recipe's temperature."""
-    assert recipe.distil
-    temperature = recipe.distil.temperature
-    engines = [_engine(network, replace(recipe, distil=None), recipe.batch) for network in teachers]
-    return lambda images: torch.stack([torch.softmax(one.scores(images) / temperature, 1) for one in engines]).mean(0)
-
-
 def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
     """One training; its figures over the held-out digits and over its own."""
-    data = without_sixth(seed % SIXTHS)
+    data = without_sixth(seed % SIXTHS, trial.data)
     state = _trained(trial, data, seed)
-    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH)
+    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH, data)
     accuracies, loss = [row.test_accuracy for row in state.rows], state.rows[-1].test_loss
     if trial.after:
         trial.after(state.ema_network, data)
@@ -125,9 +129,9 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
         accuracies[-1] = percent(right, len(data.test))
     own_loss, own = evaluate(evaluator, data.train, data.mean, data.std)
     return {
-        "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS,
+        "record": trial.record, "trial": name, "title": trial.title, "seed": seed, "block": seed % SIXTHS,
         "parameters": sum(p.numel() for p in state.network.parameters()),
-        "macs": dissect(state.network, (1, 28, 28)).macs,
+        "macs": dissect(state.network, _shape(data)).macs,
         "last": round(accuracies[-1], 2), "worst": round(min(accuracies[-JUDGED:]), 2), "loss": round(loss, 5),
         "train": round(percent(own, len(data.train)), 3), "train_loss": round(own_loss, 5),
     }  # fmt: skip
@@ -168,8 +172,8 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
         last, worst, loss, own = (sum(row[key] for row in of_it) / len(of_it) for key in keys)
         first = of_it[0]
         lines.append(
-            f"| `{first['record']}` | {name} | {first['parameters']:,} | {round(first['macs'] / 1000)} k | {len(of_it)}"
-            f" | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
+            f"| `{first['record']}` | {first['title']} | {first['parameters']:,} | {round(first['macs'] / 1000)} k"
+            f" | {len(of_it)} | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
         )
     return lines
 
@@ -178,10 +182,12 @@ def main() -> None:
     """Train what is missing, side by side, writing each figure as it comes, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    path = parser.parse_args().file
+    parser.add_argument("--processes", type=int, default=cores(), help="how many are trained side by side")
+    given = parser.parse_args()
+    path = given.file
     trials, target = trials_of(path), ROOT / "results" / "trials" / f"{path.stem}.json"
     rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.exists() else []
-    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(_run_of, path, *one) for one in _missing(trials, rows)]):
             rows.append(future.result())
             _write(target, rows, list(trials))

@@ -9,7 +9,9 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Augment, OneCycle, Recipe
 from featherweight.networks.layers import conv_norm_relu
-from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, fit, initial_state
+from featherweight.training.evaluation import EVALUATION_BATCH
+from featherweight.training.loop import fit
+from featherweight.training.state import State, draw_seed, initial_state
 
 CLASSES = ("horizontal", "vertical", "falling", "rising")
 
@@ -67,10 +69,7 @@ def engines_of(state: State, recipe: Recipe, kind: str = "torch") -> tuple[Engin
     """Engines for the trained and the kept network."""
 
     def bound(module: nn.Module, batch: int) -> Engine:
-        return build(
-            kind, module, loss=recipe.loss, label_smoothing=recipe.label_smoothing, shape=(1, 11, 13), batch=batch,
-            device=torch.device("cpu"), threads=1,
-        )  # fmt: skip
+        return build(kind, module, recipe, shape=(1, 11, 13), device=torch.device("cpu"), batch=batch)
 
     trainer = bound(state.network, recipe.batch)
     return trainer, trainer if state.averaged is None else bound(state.ema_network, EVALUATION_BATCH)

@@ -1,4 +1,4 @@
-"""Every step of a two-epoch run saved and taken up, for each optimiser, schedule, averaging and augmentation."""
+"""Every step of a two-epoch run saved and resumed, for each optimiser, schedule, averaging and augmentation."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,8 +14,10 @@ from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.experiments.recipe import SCHEDULES, Augment, MultiStep, Recipe, Step
 from featherweight.experiments.recipe import Schedule as AnySchedule
-from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, fit, initial_state
+from featherweight.training.evaluation import EVALUATION_BATCH
+from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, save_state
+from featherweight.training.state import State, draw_seed, initial_state
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 AVERAGES = (0.0, 0.9)
@@ -64,7 +66,7 @@ def small() -> Data:
 
 
 def _identical(recipe: Recipe, data: Data, engine: str, folder: Path) -> Iterator[bool]:
-    """For each place but the end: whether a run that is left there and taken up ends bit for bit the same."""
+    """For each place but the end: whether a run that is left there and resumed ends bit for bit the same."""
     whole = _fresh(recipe, 0)
     places = [folder / f"state{at}.safetensors" for at in range(EVENTS)]
     save_state(whole, {}, places[0])
@@ -87,10 +89,7 @@ def _fresh(recipe: Recipe, seed: int) -> State:
 
 def _engines(state: State, recipe: Recipe, engine: str) -> tuple[Engine, Engine]:
     def bound(module: torch.nn.Module, batch: int) -> Engine:
-        return engines.build(
-            engine, module, loss=recipe.loss, label_smoothing=0.0, shape=(1, 28, 28), batch=batch,
-            device=torch.device("cpu"), threads=1,
-        )  # fmt: skip
+        return engines.build(engine, module, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=batch)
 
     trainer = bound(state.network, recipe.batch)
     return trainer, trainer if state.averaged is None else bound(state.ema_network, EVALUATION_BATCH)

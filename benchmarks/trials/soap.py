@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featherweight.training.loop import State
+from featherweight.training.state import State
 
 TINY = 1e-12
 

@@ -55,7 +55,7 @@ class InterruptedRunError(FeatherweightError):
     """A run was asked to stop; it finished its step and saved its state."""
 
     def __init__(self, signal_number: int, folder: Path) -> None:
-        super().__init__(f"Stopped; take it up with: featherweight train --resume {shlex.quote(str(folder))}")
+        super().__init__(f"Stopped; resume it with: featherweight train --resume {shlex.quote(str(folder))}")
         self.exit_status = 128 + signal_number
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 
-from featherweight.errors import FileError
+from featherweight.errors import FileError, UsageError
 
 PAUSE_S = 0.05
 
@@ -136,3 +136,17 @@ def printable(path: Path | str) -> str:
     a\\x1b[2Jb
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(path))
+
+
+def with_part_between(text: str, marks: tuple[str, str], part: str, where: object) -> str:
+    """The text with the lines between its two marks replaced; UsageError, naming the file, where a mark is missing.
+
+    >>> with_part_between("before <a> old <b> after", ("<a>", "<b>"), "new", "notes.md")
+    'before <a>\\nnew\\n<b> after'
+    """
+    begin, end = marks
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise UsageError(f"{where} lacks the marks around what is written into it: {begin} and, after it, {end}")
+    return f"{before}{begin}\n{part}\n{end}{after}"

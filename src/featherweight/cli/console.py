@@ -15,12 +15,14 @@ from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
+from featherweight.data.sets import ALIASES
 from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import rungs
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
+from featherweight.prove.looks import note_rungs
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import finished_runs, run_like, unfinished_run
 from featherweight.training.runs.parallel import Task, carry_through, check, open_run, train_all
@@ -51,7 +53,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
 
 
 def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
-    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones taken up.
+    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones resumed.
 
     What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
     status when one could not.
@@ -104,6 +106,10 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
         if seed not in {record.seed for record in have[rung.id]}
         for resumed in [unfinished_run(rung, out, seed, source)]
     ]
+    if root:
+        missing = {rung.id: [task.seed for task in tasks if task.experiment == rung.id] for rung in ladder}
+        begun = {task.experiment for task in tasks if task.resume}
+        note_rungs(root / "results" / "touches.json", missing, ladder, begun)
     done, failed = train_shown(tasks, as_json=False) if tasks else ([], [])
     if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
         return stopped[0]
@@ -126,7 +132,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load(data, directory=data_dir).source
-    return data if data in datasets.NAMES else str(datasets.expanded(data).resolve())
+    return ALIASES.get(data, data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:

@@ -20,32 +20,12 @@ def print_table(table: Table) -> None:
 
 def verdict_table(record: Record) -> Table:
     """Each clause of the budget: what is allowed, what was measured, whether it holds."""
-    budget, verdict = Budget(**record.budget), record.verdict
     table = Table(box=None, header_style="bold")
     for heading in ("budget", "allowed", "measured", "holds"):
         table.add_column(heading, justify="left" if heading == "budget" else "right")
-
-    def add(clause: str, allowed: str, measured: str, holds: bool) -> None:
-        table.add_row(clause, allowed, measured, "yes" if holds else "NO")
-
-    add(
-        "parameters",
-        f"fewer than {budget.parameters:,}",
-        f"{record.parameters:,}",
-        record.parameters < budget.parameters,
-    )
-    if budget.macs is not None and record.macs is not None:
-        add("MACs a digit", f"fewer than {budget.macs:,}", f"{record.macs:,}", record.macs < budget.macs)
-    add("epochs", f"at most {budget.epochs}", str(len(record.rows)), len(record.rows) <= budget.epochs)
-    if budget.seconds is not None:
-        seconds = record.train_seconds
-        add("training", f"at most {budget.seconds:g} s", f"{seconds:.2f} s", seconds <= budget.seconds)
-    for row in record.rows[-budget.held :]:
-        allowed, measured = f"at least {budget.accuracy:.2f} %", f"{row.test_accuracy:.2f} %"
-        add(f"accuracy, epoch {row.epoch}", allowed, measured, row.test_accuracy >= budget.accuracy)
-    if len(record.rows) < budget.held:
-        add("epochs to judge by", f"at least {budget.held}", str(len(record.rows)), False)
-    table.caption = f"best epoch {verdict.best:.2f} %, which decides nothing"
+    for clause in record.clauses:
+        table.add_row(clause.name, clause.allowed, clause.measured, "yes" if clause.holds else "NO")
+    table.caption = f"best epoch {record.verdict.best:.2f} %, which decides nothing"
     table.caption_justify = "left"
     return table
 

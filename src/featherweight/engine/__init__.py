@@ -15,7 +15,7 @@ from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
 from featherweight.engine.torch_engine import Scores, Step
 from featherweight.errors import UsageError, nearest
-from featherweight.experiments.recipe import Distil
+from featherweight.experiments.recipe import Recipe
 
 __all__ = ["Convolutions", "Engine", "build", "convolutions", "peak"]
 
@@ -43,26 +43,22 @@ class Engine:
 def build(
     kind: str,
     network: nn.Module,
+    recipe: Recipe,
     *,
-    loss: str,
-    label_smoothing: float,
     shape: tuple[int, int, int],
-    batch: int,
     device: torch.device,
-    threads: int,
-    distil: Distil | None = None,
+    threads: int = 1,
+    batch: int | None = None,
 ) -> Engine:
-    """The engine that executes `network` on batches of up to `batch` images of `shape` (C, H, W).
+    """The engine that executes `network` on batches of images of `shape` (C, H, W), with the recipe's loss.
 
     `kind` is `native` (CPU kernels; UsageError where they cannot do it), `torch` (any device), or `auto`:
-    native where it can, else torch with the reason in `Engine.note`. `loss` is `cross_entropy` (the output is
-    scores) or `nll` (it is log-probabilities); `distil` says what a teacher's answers count for in steps that are
-    given them. `threads` (1 or more) are the CPU's; PyTorch's own operators get them too with `torch`, and one with
-    `native`.
+    native where it can, else torch with the reason in `Engine.note`. Of the recipe it takes the loss, label smoothing
+    and the teacher's share of the loss, and, unless `batch` is given, the batch size: room is made for so many images.
+    `threads` (1 or more) are the CPU's; PyTorch's own operators get them too with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
-    >>> engine = build("torch", network, loss="nll", label_smoothing=0, shape=(1, 2, 2), batch=5,
-    ...                device=torch.device("cpu"), threads=1)
+    >>> engine = build("torch", network, Recipe(loss="nll", batch=5), shape=(1, 2, 2), device=torch.device("cpu"))
     >>> engine.name, engine.scores(torch.zeros(5, 1, 2, 2)).shape
     ('torch', torch.Size([5, 3]))
     """
@@ -75,17 +71,7 @@ def build(
         raise UsageError(f"{note} Use --engine auto or torch.")
     if kind != "torch" and not note:
         torch.set_num_threads(1)  # what is left to PyTorch is too small to be shared
-        bound = native.Bound(
-            network,
-            loss=loss,
-            label_smoothing=label_smoothing,
-            shape=shape,
-            batch=batch,
-            threads=threads,
-            distil=distil,
-        )
+        bound = native.Bound(network, recipe, shape=shape, batch=batch or recipe.batch, threads=threads)
         return Engine(name="native", step=bound.step, scores=bound.scores, sampler=bound.sampler)
-    step, scores = torch_engine.bind(
-        network, loss=loss, label_smoothing=label_smoothing, device=device, threads=threads, distil=distil
-    )
+    step, scores = torch_engine.bind(network, recipe, device=device, threads=threads)
     return Engine(name="torch", step=step, scores=scores, note=note)

@@ -9,6 +9,7 @@ from torch import nn
 from featherweight.engine import native
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import CONVOLUTION, Program
+from featherweight.experiments.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ def convolutions(
     network: nn.Module, *, shape: tuple[int, int, int], batch: int, threads: int, seconds: float = 1.0
 ) -> Convolutions:
     """Times the convolutions of one step on random images for about `seconds`; the native engine must take them."""
-    bound = native.Bound(network, loss="cross_entropy", label_smoothing=0, shape=shape, batch=batch, threads=threads)
+    bound = native.Bound(network, Recipe(), shape=shape, batch=batch, threads=threads)
     plan, times, started = bound.plan(batch), list[float](), time.perf_counter()
     bound.step(torch.rand(batch, *shape), torch.zeros(batch, dtype=torch.int64), 0)
     while time.perf_counter() - started < seconds:

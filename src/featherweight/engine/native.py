@@ -16,7 +16,7 @@ from featherweight.data.homographies import HORIZON
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import UsageError
-from featherweight.experiments.recipe import Distil
+from featherweight.experiments.recipe import Recipe
 
 # What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
 BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
@@ -39,7 +39,8 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
         "bytes": (ctypes.c_size_t, [pointer]),
         "step": (whole, [*4 * [pointer], whole, ctypes.c_uint64, *4 * [pointer]]),
         "scores": (None, [pointer, pointer, whole, pointer, pointer]),
-        "sample": (whole, [pointer, pointer, count, pointer, whole, *3 * [pointer], ctypes.c_float, *3 * [pointer]]),
+        "sample": (whole, [pointer, pointer, count, pointer, whole, *3 * [pointer], ctypes.c_float, *3 * [pointer],
+                           whole, *2 * [pointer]]),
         "mask": (None, [pointer, whole, whole, ctypes.c_uint64, pointer]),
         "peak": (ctypes.c_double, [whole, ctypes.c_double]),
         "lanes": (whole, []),
@@ -55,16 +56,7 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
 class Plan:
     """A program bound to memory and threads; freed with its last reference."""
 
-    def __init__(
-        self,
-        program: Program,
-        *,
-        batch: int,
-        threads: int,
-        loss: str,
-        label_smoothing: float,
-        distil: Distil | None = None,
-    ) -> None:
+    def __init__(self, program: Program, recipe: Recipe, *, batch: int, threads: int) -> None:
         kernels = library()
         assert kernels is not None, "callers ask `library` first"
         nodes = (Node * len(program.nodes))()
@@ -72,7 +64,8 @@ class Plan:
             for name in (*WHOLE, *PLACES, *FRACTIONS):
                 setattr(node, name, given.get(name, NONE if name in PLACES else 0))
         sizes = (Size * len(program.sizes))(*(Size(*size) for size in program.sizes))
-        normalised = loss == "cross_entropy" or program.log_output
+        normalised = recipe.loss == "cross_entropy" or program.log_output
+        distil = recipe.distil
         error = ctypes.create_string_buffer(200)
         handle = kernels.featherweight_plan(
             nodes,
@@ -82,7 +75,7 @@ class Plan:
             batch,
             threads,
             normalised,
-            label_smoothing,
+            recipe.label_smoothing,
             distil.share if distil else 0.0,
             distil.temperature if distil else 1.0,
             program.log_output,
@@ -132,22 +125,12 @@ class Bound:
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        *,
-        loss: str,
-        label_smoothing: float,
-        shape: tuple[int, int, int],
-        batch: int,
-        threads: int,
-        distil: Distil | None = None,
+        self, network: nn.Module, recipe: Recipe, *, shape: tuple[int, int, int], batch: int, threads: int
     ) -> None:
         self.program = lower(network, shape)
         self.addresses = _Addresses(self.program.values)
         self.shape, self.batch = shape, batch
-        self.new_plan = partial(
-            Plan, self.program, threads=threads, loss=loss, label_smoothing=label_smoothing, distil=distil
-        )
+        self.new_plan = partial(Plan, self.program, recipe, threads=threads)
         self.planned: Plan | None = None
 
     def plan(self, images: int) -> Plan:
@@ -197,11 +180,13 @@ class Bound:
         plan = self.plan(count)
         output = torch.empty(count, *self.shape)
         affine, factor, offset = warp.affine.contiguous(), factor.contiguous(), offset.contiguous()
-        after, displacement = (None if t is None else t.contiguous() for t in (warp.after, warp.displacement))
+        drawn = (warp.after, warp.displacement, warp.mirror, warp.colours)
+        kept = [None if tensor is None else tensor.contiguous() for tensor in drawn]
+        after, displacement, mirror, colours = (None if tensor is None else tensor.data_ptr() for tensor in kept)
         refused = plan.kernels.featherweight_sample(
             plan.handle, images.data_ptr(), len(images), chosen.data_ptr(), count, affine.data_ptr(),
-            None if after is None else after.data_ptr(), None if displacement is None else displacement.data_ptr(),
-            HORIZON, factor.data_ptr(), offset.data_ptr(), output.data_ptr(),
+            after, displacement, HORIZON, factor.data_ptr(), offset.data_ptr(), mirror, warp.reflect, colours,
+            output.data_ptr(),
         )  # fmt: skip
         if refused:
             raise UsageError(f"An image is chosen that is outside 0 to {len(images) - 1}, the images there are.")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from featherweight.experiments.recipe import Distil
+from featherweight.experiments.recipe import Recipe
 
 Scores = Callable[[Tensor], Tensor]
 
@@ -30,29 +30,23 @@ class Step(Protocol):
 WARM_UP_STEPS = 3  # before a capture, so that libraries have chosen their algorithms and workspaces
 
 
-def loss_of(
-    output: Tensor,
-    labels: Tensor,
-    *,
-    loss: str,
-    label_smoothing: float,
-    distil: Distil | None = None,
-    taught: Tensor | None = None,
-) -> Tensor:
-    """The mean loss over a batch, a scalar: output [N classes], labels [N].
+def loss_of(output: Tensor, labels: Tensor, recipe: Recipe, taught: Tensor | None = None) -> Tensor:
+    """The mean loss over a batch as the recipe says, a scalar: output [N classes], labels [N].
 
-    `cross_entropy` takes scores and `nll` log-probabilities; smoothing spreads a share of the target over all
-    classes. With a teacher's answers `taught`, probabilities [N classes] at the temperature of `distil`, its share
-    of the loss is theirs (Hinton et al., 2015).
+    `cross_entropy` takes scores and `nll` log-probabilities; label smoothing spreads a share of the target over all
+    classes (Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016). With a teacher's
+    answers `taught`, probabilities [N classes] at the temperature of `recipe.distil`, its share of the loss is theirs
+    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
 
     >>> output = torch.tensor([[0.0, 2.0]])
-    >>> round(loss_of(output.log_softmax(1), torch.tensor([1]), loss="nll", label_smoothing=0.1).item(), 4)
+    >>> round(loss_of(output.log_softmax(1), torch.tensor([1]), Recipe(loss="nll", label_smoothing=0.1)).item(), 4)
     0.2269
     """
-    if loss == "cross_entropy":
-        own = F.cross_entropy(output, labels, label_smoothing=label_smoothing)
+    smoothing, distil = recipe.label_smoothing, recipe.distil
+    if recipe.loss == "cross_entropy":
+        own = F.cross_entropy(output, labels, label_smoothing=smoothing)
     else:
-        own = (1 - label_smoothing) * F.nll_loss(output, labels) - label_smoothing * output.mean()
+        own = (1 - smoothing) * F.nll_loss(output, labels) - smoothing * output.mean()
     if taught is None or distil is None:
         return own
     # The square of the temperature keeps the gradient's size, whatever the temperature is.
@@ -60,21 +54,13 @@ def loss_of(
     return (1 - distil.share) * own + distil.share * theirs
 
 
-def bind(
-    network: nn.Module,
-    *,
-    loss: str,
-    label_smoothing: float,
-    device: torch.device,
-    threads: int,
-    distil: Distil | None = None,
-) -> tuple[Step, Scores]:
+def bind(network: nn.Module, recipe: Recipe, *, device: torch.device, threads: int) -> tuple[Step, Scores]:
     """`step` and `scores` of an Engine for `network`, which is on `device`; `threads` are the CPU's."""
     torch.set_num_threads(threads)
 
     def forward_backward(images: Tensor, labels: Tensor, taught: Tensor | None) -> tuple[Tensor, Tensor]:
         output = network(images)
-        mean = loss_of(output, labels, loss=loss, label_smoothing=label_smoothing, distil=distil, taught=taught)
+        mean = loss_of(output, labels, recipe, taught)
         mean.backward()  # type: ignore[no-untyped-call]
         return mean.detach(), (output.detach().argmax(1) == labels).sum()
 

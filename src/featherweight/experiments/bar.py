@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from featherweight.errors import UsageError
+from featherweight.experiments.budget import Clause
 from featherweight.experiments.record import Record, summarise
 
 
@@ -37,39 +38,43 @@ class Bar:
 
     def sentence(self) -> str:
         """What is asked, as people read it."""
-        return f"over seeds 0 to {self.seeds - 1}: " + "; ".join(asked for asked, _, _ in self._clauses(()))
+        return f"over seeds 0 to {self.seeds - 1}: " + "; ".join(clause.allowed for clause in self.clauses(()))
 
     def shortfalls(self, records: Sequence[Record]) -> list[str]:
         """Each thing asked that these finished runs, one a seed, do not reach, with what they reach; empty if none."""
         seeds = [record.seed for record in records]
         if sorted(seeds) != list(range(self.seeds)):
             return [f"seeds {', '.join(map(str, seeds)) or 'none'}, where 0 to {self.seeds - 1} are asked for"]
-        clauses = self._clauses(records)
-        return [f"asked are {asked}, reached {reached}" for asked, reached, holds in clauses if not holds]
+        missed = [clause for clause in self.clauses(records) if not clause.holds]
+        return [f"asked are {clause.allowed}, reached {clause.measured}" for clause in missed]
 
     def to_json(self) -> dict[str, Any]:
         """What it asks for; the rest is left out."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
-    def _clauses(self, records: Sequence[Record]) -> list[tuple[str, str, bool]]:
-        """What is asked, what the records reach, and whether that is enough; of no records only the first counts."""
+    def clauses(self, records: Sequence[Record]) -> list[Clause]:
+        """What is asked and what the records reach, one of each seed; without records only what is asked counts."""
         summary = summarise(records) if records else None
         mean, worst, passed = (summary.mean, summary.worst_of_last, summary.passed) if summary else (0.0, 0.0, 0)
         slowest = max((record.train_seconds for record in records), default=0.0)
         threads = max((int(record.environment["threads"]) for record in records), default=0)
-        clauses = []
+        asked: dict[str, tuple[str, str, bool]] = {}
         if self.mean is not None:
-            asked = f"{self.mean:.2f} % or more in the mean of the last epochs"
             # Means of hundredths of a percent: what floats add is no reason to fail.
-            clauses.append((asked, f"{mean:.3f} %", mean >= self.mean - 1e-9))
+            enough = mean >= self.mean - 1e-9
+            asked["mean"] = f"{self.mean:.2f} % or more in the mean of the last epochs", f"{mean:.3f} %", enough
         if self.worst_of_last is not None:
-            asked = f"{self.worst_of_last:.2f} % or more in every judged epoch of every seed"
-            clauses.append((asked, f"{worst:.2f} %", worst >= self.worst_of_last))
+            sentence = f"{self.worst_of_last:.2f} % or more in every judged epoch of every seed"
+            asked["worst judged epoch"] = sentence, f"{worst:.2f} %", worst >= self.worst_of_last
         if self.passed is not None:
-            clauses.append((f"{self.passed} of {self.seeds} seeds within budget", f"{passed}", passed >= self.passed))
+            sentence = f"{self.passed} of {self.seeds} seeds within budget"
+            asked["seeds within budget"] = sentence, f"{passed}", passed >= self.passed
         if self.seconds is not None:
-            asked = f"{self.seconds:g} s of training or less on every seed"
-            clauses.append((asked, f"{slowest:.2f} s", slowest <= self.seconds))
+            sentence = f"{self.seconds:g} s of training or less on every seed"
+            asked["training"] = sentence, f"{slowest:.2f} s", slowest <= self.seconds
         if self.threads is not None:
-            clauses.append((f"{self.threads} threads or fewer", f"{threads}", threads <= self.threads))
-        return clauses
+            asked["threads"] = f"{self.threads} threads or fewer", f"{threads}", threads <= self.threads
+        return [
+            Clause(name=name, allowed=allowed, measured=measured, holds=holds)
+            for name, (allowed, measured, holds) in asked.items()
+        ]

@@ -1,10 +1,26 @@
 """A budget, and the verdict of a training history against it. Needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.statistics import accuracy_interval, images_to_decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clause:
+    """One limit, and what was measured against it."""
+
+    name: str
+    """As tables have it."""
+    allowed: str
+    measured: str
+    holds: bool
+    limit: str = ""
+    """What is allowed, as part of a sentence."""
+    fault: str = ""
+    """What a verdict says where it does not hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +63,55 @@ class Budget:
     def sentence(self) -> str:
         """The budget as people read it."""
         span = "at the last epoch" if self.held == 1 else f"in each of the last {self.held} epochs"
+        limits = [clause.limit for clause in self.costs(0, 0)]
+        return ", ".join([*limits, f"at least {self.accuracy:.2f} % {span}"])
+
+    def costs(self, parameters: int, epochs: int, seconds: float = 0.0, macs: int | None = None) -> list[Clause]:
+        """What a run may cost and did, in the order in which a verdict asks; limits that are not set are left out."""
+        fewer, most = f"fewer than {self.parameters:,}", f"at most {self.epochs}"
         clauses = [
-            f"fewer than {self.parameters:,} parameters",
-            *([f"fewer than {self.macs:,} MACs a digit"] if self.macs is not None else []),
-            f"at most {self.epochs} epochs",
-            *([f"at most {self.seconds:g} s of training"] if self.seconds is not None else []),
-            f"at least {self.accuracy:.2f} % {span}",
-        ]
-        return ", ".join(clauses)
+            Clause(
+                name="parameters", allowed=fewer, measured=f"{parameters:,}", holds=parameters < self.parameters,
+                limit=f"{fewer} parameters", fault=f"{parameters:,} parameters, where {fewer} are allowed",
+            ),
+            Clause(
+                name="epochs", allowed=most, measured=f"{epochs}", holds=epochs <= self.epochs,
+                limit=f"{most} epochs", fault=f"{epochs} epochs, where {self.epochs} are allowed",
+            ),
+        ]  # fmt: skip
+        if self.macs is not None:
+            fewer = f"fewer than {self.macs:,}"
+            said = "MACs that nobody counted" if macs is None else f"{macs:,} MACs a digit"
+            clauses.insert(1, Clause(
+                name="MACs a digit", allowed=fewer, measured="not counted" if macs is None else f"{macs:,}",
+                holds=macs is not None and macs < self.macs,
+                limit=f"{fewer} MACs a digit", fault=f"{said}, where {fewer} are allowed",
+            ))  # fmt: skip
+        if self.seconds is not None:
+            most = f"at most {self.seconds:g} s"
+            clauses.append(Clause(
+                name="training", allowed=most, measured=f"{seconds:.2f} s", holds=seconds <= self.seconds,
+                limit=f"{most} of training", fault=f"{seconds:.2f} s of training, where {most} are allowed",
+            ))  # fmt: skip
+        return clauses
+
+    def targets(self, accuracies: Sequence[float]) -> list[Clause]:
+        """What each of the judged epochs must reach and did, of these test accuracies (percent, one an epoch).
+
+        A last clause fails where the epochs are too few.
+        """
+        first = max(0, len(accuracies) - self.held)
+        clauses = [
+            Clause(name=f"accuracy, epoch {number}", allowed=f"at least {self.accuracy:.2f} %",
+                   measured=f"{accuracy:.2f} %", holds=accuracy >= self.accuracy)
+            for number, accuracy in enumerate(accuracies[first:], start=first + 1)
+        ]  # fmt: skip
+        if len(accuracies) < self.held:
+            clauses.append(
+                Clause(name="epochs to judge by", allowed=f"at least {self.held}",
+                       measured=f"{len(accuracies)}", holds=False)
+            )  # fmt: skip
+        return clauses
 
     def to_json(self) -> dict[str, Any]:
         """Its fields; limits that are not set are left out, as in records that are older than they."""
@@ -73,23 +130,20 @@ class Budget:
         `macs` and `costliest`, (layer, MACs), count where the budget limits MACs. Raises BudgetError, naming count,
         limit and those layers.
         """
-        if parameters >= self.parameters:
-            layers = ", ".join(f"{name} ({count:,})" for name, count in largest)
-            raise BudgetError(
-                f"The network has {parameters:,} parameters and its budget allows fewer than {self.parameters:,};"
-                f" its largest layers are {layers}. Make one of them narrower, or raise the experiment's budget."
-            )
-        if self.macs is not None and macs >= self.macs:
-            layers = ", ".join(f"{name} ({count:,})" for name, count in costliest)
-            raise BudgetError(
-                f"The network takes {macs:,} MACs a digit and its budget allows fewer than {self.macs:,}; its costliest"
-                f" layers are {layers}. Make one narrower or pool before it, or raise the experiment's budget."
-            )
-        if epochs > self.epochs:
-            raise BudgetError(
-                f"The recipe trains for {epochs} epochs and the budget allows {self.epochs};"
-                " lower the recipe's epochs, or raise the experiment's budget."
-            )
+        biggest, dearest = (
+            ", ".join(f"{name} ({count:,})" for name, count in layers) for layers in (largest, costliest)
+        )
+        sentences = {
+            "parameters": "The network has {0} parameters and its budget allows {1}; its largest layers are"
+            f" {biggest}. Make one of them narrower, or raise the experiment's budget.",
+            "MACs a digit": "The network takes {0} MACs a digit and its budget allows {1}; its costliest layers are"
+            f" {dearest}. Make one narrower or pool before it, or raise the experiment's budget.",
+            "epochs": f"The recipe trains for {epochs} epochs and the budget allows {self.epochs};"
+            " lower the recipe's epochs, or raise the experiment's budget.",
+        }
+        for clause in self.costs(parameters, epochs, macs=macs):
+            if not clause.holds:
+                raise BudgetError(sentences[clause.name].format(clause.measured, clause.allowed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +159,14 @@ class Verdict:
     """The best epoch, for comparison with what others publish; it decides nothing."""
     reason: str
     """The sentence that says by which figure the run passed or failed."""
+    interval: tuple[float, float] | None = None
+    """The 95 % interval of the last epoch's accuracy, low and high, given the number of test images; None where that is
+    not known."""
+    decided: bool = True
+    """False where the test images are too few to show the target: even all of them right would leave it in the
+    interval, and what was measured does."""
+    images_needed: int | None = None
+    """Where it is not decided: how many test images it would take at the accuracy that was measured."""
 
 
 def judge(
@@ -113,10 +175,12 @@ def judge(
     accuracies: Sequence[float],
     seconds: float = 0.0,
     macs: int | None = None,
+    tested: int | None = None,
 ) -> Verdict:
     """The verdict on a run with so many parameters and these test accuracies (percent, one an epoch).
 
-    `seconds` of training and `macs` count where the budget limits them; MACs that it limits must be known.
+    `seconds` of training and `macs` count where the budget limits them; MACs that it limits must be known. `tested` is
+    the number of test images, from which follows how sure the figures are.
 
     >>> judge(Budget(held=2), 7999, [98.1, 99.4, 99.41]).reason
     'every one of the last 2 epochs is at 99.40 % or more (worst 99.40 %)'
@@ -124,33 +188,40 @@ def judge(
     False
     >>> judge(Budget(held=1, seconds=15), 7999, [99.5], seconds=15.04).reason
     '15.04 s of training, where at most 15 s are allowed'
+    >>> verdict = judge(Budget(held=1), 7999, [100.0], tested=50)
+    >>> verdict.passed, verdict.decided, verdict.images_needed
+    (True, False, 637)
     """
     if not accuracies:
         raise UsageError("A run without a single finished epoch cannot be judged; train it for one epoch or more.")
     tail = accuracies[-budget.held :]
     worst = min(tail)
     span = "the last epoch" if budget.held == 1 else f"every one of the last {budget.held} epochs"
-    fault = _cost_fault(budget, parameters, len(accuracies), seconds, macs)
-    if not fault and len(tail) < budget.held:
+    targets = budget.targets(accuracies)
+    over = [clause for clause in budget.costs(parameters, len(accuracies), seconds, macs) if not clause.holds]
+    fault = ""
+    if over:
+        fault = over[0].fault
+    elif len(tail) < budget.held:
         fault = f"only {len(accuracies)} epochs, and the target must be held for {budget.held}"
-    elif not fault and worst < budget.accuracy:
-        short = sum(accuracy < budget.accuracy for accuracy in tail)
-        of = "the last epoch is" if budget.held == 1 else f"{short} of the last {budget.held} epochs are"
+    elif missed := sum(not clause.holds for clause in targets):
+        of = "the last epoch is" if budget.held == 1 else f"{missed} of the last {budget.held} epochs are"
         fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
     reason = fault or f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
-    return Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    verdict = Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    if not tested:
+        return verdict
+    open_to_doubt = not over and len(tail) == budget.held
+    return _as_sure_as_it_is(verdict, budget.accuracy, tested, open_to_doubt)
 
 
-def _cost_fault(budget: Budget, parameters: int, epochs: int, seconds: float, macs: int | None) -> str:
-    """What a run cost more of than its budget allows, in words; empty where nothing."""
-    if parameters >= budget.parameters:
-        return f"{parameters:,} parameters, where fewer than {budget.parameters:,} are allowed"
-    if budget.macs is not None and macs is None:
-        return f"MACs that nobody counted, where fewer than {budget.macs:,} are allowed"
-    if budget.macs is not None and macs is not None and macs >= budget.macs:
-        return f"{macs:,} MACs a digit, where fewer than {budget.macs:,} are allowed"
-    if epochs > budget.epochs:
-        return f"{epochs} epochs, where {budget.epochs} are allowed"
-    if budget.seconds is not None and seconds > budget.seconds:
-        return f"{seconds:.2f} s of training, where at most {budget.seconds:g} s are allowed"
-    return ""
+def _as_sure_as_it_is(verdict: Verdict, target: float, tested: int, open_to_doubt: bool) -> Verdict:
+    """The verdict with the interval of its accuracy, and undecided where so few images cannot show the target."""
+    interval, worst = (
+        accuracy_interval(round(tested * share / 100), tested) for share in (verdict.last, verdict.worst_of_last)
+    )
+    enough = target == 100 or accuracy_interval(tested, tested)[0] >= target
+    if not open_to_doubt or enough or not worst[0] < target <= worst[1]:
+        return replace(verdict, interval=interval)
+    needed = images_to_decide(verdict.worst_of_last, target)
+    return replace(verdict, interval=interval, decided=False, images_needed=needed)

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from difflib import SequenceMatcher
 from typing import Any
 
 from torch import nn
 
+from featherweight.experiments.augmentation import LATER
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import SCHEDULES, Recipe
 
@@ -91,8 +93,9 @@ def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
     now, was = recipe.to_json(), before.to_json()
     for name in [*now, *(name for name in was if name not in now)]:
         if name == "augment":
-            both = zip(now[name].items(), was[name].values(), strict=True)
-            found += [f"`augment.{part}` {old} → {new}" for (part, new), old in both if new != old]
+            news, olds = LATER | now[name], LATER | was[name]
+            parts = [part for part in asdict(recipe.augment) if news[part] != olds[part]]
+            found += [f"`augment.{part}` {olds[part]} → {news[part]}" for part in parts]
         elif now.get(name) != was.get(name):
             told = _schedule if name == "schedule" else _setting
             old, new = (told(side.get(name)) for side in (was, now))

@@ -153,9 +153,18 @@ def contenders() -> list[Experiment]:
     return [experiment for experiment in map(find, ids()) if experiment.bar]
 
 
+def names_file(name: str) -> bool:
+    """Whether an experiment's name is the path of somebody's file.
+
+    >>> names_file("f3"), names_file("nets/own.py")
+    (False, True)
+    """
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
 def find(name: str) -> Experiment:
     """The experiment of that id or in that file; UsageError names the nearest id, or what is wrong with the file."""
-    if name.endswith(".py") or "/" in name or "\\" in name:
+    if names_file(name):
         return _from_file(Path(name))
     known = _files()
     if name not in known:

@@ -6,76 +6,12 @@ Plain frozen data, one value one meaning; what they do is in `augment`, `schedul
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from featherweight.errors import UsageError, nearest
+from featherweight.errors import nearest
+from featherweight.experiments.augmentation import Augment as Augment
+from featherweight.experiments.augmentation import require
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Loss = Literal["cross_entropy", "nll"]
-
-
-def _require(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise UsageError(sentence)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augment:
-    """Random changes to training images; each image has its own draw, and one interpolation does them all.
-
-    Zero (the default) switches a transform off. Drawn uniformly from the stated range unless said otherwise.
-    """
-
-    rotate_deg: float = 0.0
-    """Rotation about the middle in degrees, from -rotate_deg to +rotate_deg; 0 to 180."""
-    shift_px: float = 0.0
-    """Shift along each axis in pixels, from -shift_px to +shift_px, after all else; fractions are meant."""
-    scale: float = 0.0
-    """Size: a factor from 1 - scale to 1 + scale, the same along both axes; 0 to below 1."""
-    shear: float = 0.0
-    """Horizontal shear: x moves by up to ±shear pixels for each pixel that y is from the middle; 0 to 1."""
-    perspective: float = 0.0
-    """Each corner moves inwards along each axis by up to this fraction of half the side, as in torchvision;
-    0 to 1."""
-    crop: float = 0.0
-    """Random crop and resize: a window of 1 - crop to 1 of each side, the same share of both, placed at
-    random within the image, fills it; 0 to below 1."""
-    elastic_px: float = 0.0
-    """Elastic distortion: standard deviation in pixels of a smooth random displacement, along each axis and
-    at every pixel (after Simard et al., 2003; here a cubic B-spline of normal draws is what is smooth)."""
-    elastic_cells: int = 4
-    """How many cells the elastic field's spline has along a side; fewer is smoother; 2 to 14."""
-    erase: float = 0.0
-    """Probability that a rectangle of the image is blanked (Zhong et al., 2017); 0 to 1."""
-    erase_area: float = 0.1
-    """The largest share of the image that an erased rectangle covers; the smallest is 0.02. Height over width
-    is from 0.3 to 1 / 0.3, uniform in its logarithm, as far as the image has room; 0.02 to 1."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "rotate_deg": (0, 180), "shift_px": (0, 1000), "scale": (0, 0.99), "shear": (0, 1),
-            "perspective": (0, 1), "crop": (0, 0.99), "elastic_px": (0, 1000), "elastic_cells": (2, 14),
-            "erase": (0, 1), "erase_area": (0.02, 1),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            _require(low <= value <= high, f"Augment.{name} is from {low} to {high}; given {value}.")
-
-    @property
-    def warps(self) -> bool:
-        """Whether any transform moves pixels."""
-        moving = (
-            self.rotate_deg,
-            self.shift_px,
-            self.scale,
-            self.shear,
-            self.perspective,
-            self.crop,
-            self.elastic_px,
-        )
-        return any(amount > 0 for amount in moving)
-
-    def __bool__(self) -> bool:
-        """Whether anything is changed at all."""
-        return self.warps or self.erase > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,17 +19,18 @@ class Schedule:
     """What all schedules share. The rate is set before every step; `schedule.rate` gives it."""
 
     warmup_epochs: float = 0.0
-    """The rate first rises from zero, linearly by step, over so many epochs; fractions are meant."""
+    """The rate first rises from zero, linearly by step, over so many epochs; fractions are meant (Goyal et al.,
+    "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017)."""
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        _require(self.warmup_epochs >= 0, f"{kind}.warmup_epochs is 0 or more; given {self.warmup_epochs}.")
+        require(self.warmup_epochs >= 0, f"{kind}.warmup_epochs is 0 or more; given {self.warmup_epochs}.")
         for name, low, high in (("factor", 0, 1), ("floor", 0, 1), ("peak_at", 0, 1), ("start", 0, 1)):
             value = getattr(self, name, low)
-            _require(low <= value <= high, f"{kind}.{name} is from {low} to {high}; given {value}.")
+            require(low <= value <= high, f"{kind}.{name} is from {low} to {high}; given {value}.")
         for name in ("every_epochs", "patience_epochs"):
             value = getattr(self, name, 1)
-            _require(value >= 1, f"{kind}.{name} is 1 or more; given {value}.")
+            require(value >= 1, f"{kind}.{name} is 1 or more; given {value}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +69,8 @@ class Plateau(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class OneCycle(Schedule):
-    """Up to the peak and down again along half cosines (Smith, 2018, as in PyTorch)."""
+    """Up to the peak and down again along half cosines (Smith and Topin, "Super-Convergence: Very Fast Training of
+    Neural Networks Using Large Learning Rates", 2018; the shape as in PyTorch's `OneCycleLR`)."""
 
     peak_at: float = 0.3
     """The share of all steps at which the peak is reached; 0 to 1."""
@@ -144,7 +82,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
-    """Down along half a cosine (Loshchilov and Hutter, 2017), to `floor` times the peak."""
+    """Down along half a cosine (Loshchilov and Hutter, "SGDR", 2017), to `floor` times the peak."""
 
     floor: float = 0.0
 
@@ -182,9 +120,9 @@ class Distil:
     """T, which scores are divided by before the softmax, the teacher's and the student's; 1 or more."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.seeds), "Distil.seeds names one seed of the teacher or more; given none.")
-        _require(0 <= self.share <= 1, f"Distil.share is from 0 to 1; given {self.share}.")
-        _require(self.temperature >= 1, f"Distil.temperature is 1 or more; given {self.temperature}.")
+        require(bool(self.seeds), "Distil.seeds names one seed of the teacher or more; given none.")
+        require(0 <= self.share <= 1, f"Distil.share is from 0 to 1; given {self.share}.")
+        require(self.temperature >= 1, f"Distil.temperature is 1 or more; given {self.temperature}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,8 +141,8 @@ class HardExamples:
     """Cross-entropy in nats from which on an image counts as one of the hardest; above 0."""
 
     def __post_init__(self) -> None:
-        _require(self.factor >= 1, f"HardExamples.factor is 1 or more; given {self.factor}.")
-        _require(self.loss > 0, f"HardExamples.loss is above 0; given {self.loss}.")
+        require(self.factor >= 1, f"HardExamples.factor is 1 or more; given {self.factor}.")
+        require(self.loss > 0, f"HardExamples.loss is above 0; given {self.loss}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,14 +161,17 @@ class Recipe:
     nesterov: bool = True
     """Whether SGD looks ahead (Nesterov); needs momentum."""
     weight_decay: float = 0.0
-    """Coupled for SGD and Adam, decoupled for AdamW, as in PyTorch; 0 or more."""
+    """Coupled for SGD and Adam, decoupled for AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
+    2019), as in PyTorch; 0 or more."""
     decay_norms_and_biases: bool = False
-    """Whether weight decay applies to norms and biases too; by default to the other weights alone."""
+    """Whether weight decay applies to norms and biases too; by default to the other weights alone (He et al., "Bag of
+    Tricks for Image Classification with Convolutional Neural Networks", 2019)."""
     schedule: Schedule = field(default_factory=Constant)
     loss: Loss = "cross_entropy"
     """`nll` takes the network's output as log-probabilities (it ends in LogSoftmax); `cross_entropy` as scores."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes; 0 to below 1."""
+    """Share of the target spread evenly over all classes (Szegedy et al., "Rethinking the Inception Architecture for
+    Computer Vision", 2016); 0 to below 1."""
     augment: Augment = field(default_factory=Augment)
     distil: Distil | None = None
     """Whom the network learns from besides the labels; nobody by default."""
@@ -240,20 +181,21 @@ class Recipe:
     """So many last epochs are trained without augmentation; 0 to `epochs`."""
     average: float = 0.0
     """Decay a step of the moving average of weights and norm statistics, which is what is evaluated and kept;
-    0 keeps the last weights instead; 0 to below 1. The decay is min(average, (1 + steps) / (10 + steps)), so that
-    short runs are not held back by their first weights."""
+    0 keeps the last weights instead; 0 to below 1 (Polyak and Juditsky, "Acceleration of Stochastic Approximation by
+    Averaging", 1992). The decay is min(average, (1 + steps) / (10 + steps)), as in TensorFlow's
+    `ExponentialMovingAverage`, so that short runs are not held back by their first weights."""
 
     def __post_init__(self) -> None:
         names = get_args(Optimizer)
-        _require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
-        _require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
-        _require(self.epochs >= 1 and self.batch >= 1, "A recipe's epochs and batch are 1 or more.")
-        _require(self.lr > 0, f"A recipe's lr is above 0; given {self.lr}.")
-        _require(self.weight_decay >= 0, f"A recipe's weight_decay is 0 or more; given {self.weight_decay}.")
+        require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
+        require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
+        require(self.epochs >= 1 and self.batch >= 1, "A recipe's epochs and batch are 1 or more.")
+        require(self.lr > 0, f"A recipe's lr is above 0; given {self.lr}.")
+        require(self.weight_decay >= 0, f"A recipe's weight_decay is 0 or more; given {self.weight_decay}.")
         for name in ("momentum", "label_smoothing", "average"):
             value = getattr(self, name)
-            _require(0 <= value < 1, f"A recipe's {name} is from 0 to below 1; given {value}.")
-        _require(0 <= self.plain_epochs <= self.epochs, "A recipe's plain_epochs are from 0 to its epochs.")
+            require(0 <= value < 1, f"A recipe's {name} is from 0 to below 1; given {value}.")
+        require(0 <= self.plain_epochs <= self.epochs, "A recipe's plain_epochs are from 0 to its epochs.")
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """The same recipe over another number of epochs."""
@@ -268,6 +210,7 @@ class Recipe:
         kinds = {cls: kind for kind, cls in SCHEDULES.items()}
         values = asdict(self)
         values["schedule"] = {"kind": kinds[type(self.schedule)], **values["schedule"]}
+        values["augment"] = self.augment.to_json()
         for name in ("distil", "hard"):  # left out as in records that are older, so that they go on being alike
             if values[name] is None:
                 del values[name]
@@ -278,10 +221,10 @@ class Recipe:
         """The recipe that `to_json` wrote; UsageError names a field or kind that is unknown."""
         known = {f.name for f in fields(cls)}
         for name in values:
-            _require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
+            require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
         settings = dict(values["schedule"])
         kind = settings.pop("kind")
-        _require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
+        require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
         if "at_epochs" in settings:
             settings["at_epochs"] = tuple(settings["at_epochs"])
         distil = dict(values.get("distil") or {})

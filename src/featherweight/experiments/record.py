@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.budget import Budget, Verdict, judge
+from featherweight.experiments.budget import Budget, Clause, Verdict, judge
 from featherweight.experiments.recipe import Recipe
 from featherweight.files import write_text
 
 FORMAT = 1
 """Of record files; raised when an older reader would misread a newer record."""
+NEWER = ("macs", "shifted_accuracy", "architecture")
+"""What records from before there was any have not, and others leave out where it is None."""
 LARGEST = 1 << 24
 """Bytes; no longer record is read."""
 
@@ -77,20 +79,31 @@ class Record:
     macs: int | None = None
     """Multiply-adds for one image; None where the budget does not limit them."""
     shifted_accuracy: float | None = None
-    """Percent of the test set when each image is read in five places (`shifts`); decides nothing. None until the run
-    is finished, and in records from before."""
+    """Percent of the test set with test-time augmentation (`training.tta`); decides nothing. None until the run is
+    finished, and in older records."""
+
+    architecture: dict[str, Any] | None = None
+    """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
+    records from before."""
 
     @property
     def verdict(self) -> Verdict:
         """The budget against the rows."""
         tests = [row.test_accuracy for row in self.rows]
-        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs)
+        tested = self.data.get("test")
+        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs, tested)
+
+    @property
+    def clauses(self) -> list[Clause]:
+        """The budget clause by clause: what is allowed, what was measured, whether it holds."""
+        budget, tests = Budget(**self.budget), [row.test_accuracy for row in self.rows]
+        return budget.costs(self.parameters, len(tests), self.train_seconds, self.macs) + budget.targets(tests)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values, the verdict included for readers (it is computed anew when read)."""
         values = {"format": FORMAT, **asdict(self)}
         values["epochs"] = values.pop("rows")
-        for name in ("macs", "shifted_accuracy"):
+        for name in NEWER:
             if values[name] is None:
                 del values[name]
         values["verdict"] = asdict(self.verdict) if self.rows else None
@@ -102,9 +115,8 @@ class Record:
         try:
             if values["format"] != FORMAT:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
-            newer = ("macs", "shifted_accuracy")  # records from before there were any have none
-            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *newer)}
-            kept |= {name: values.get(name) for name in newer}
+            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *NEWER)}
+            kept |= {name: values.get(name) for name in NEWER}
             teachers = tuple(values.get("teachers", ()))
             record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
             _require_readable(record)
@@ -129,6 +141,8 @@ def _require_readable(record: Record) -> None:
         kinds["macs"] = int
     if record.shifted_accuracy is not None:
         kinds["shifted_accuracy"] = float
+    if record.architecture is not None:
+        kinds["architecture"] = dict
     found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]
     found += [(f"{part}.{name}", getattr(record, part)[name], kind) for part, names in needed.items()
               for name, kind in names.items()]  # fmt: skip

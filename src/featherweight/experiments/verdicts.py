@@ -10,11 +10,24 @@ from featherweight.experiments.record import Record, summarise
 
 
 def verdict_sentence(record: Record) -> str:
-    """Passed or failed, on what, by which figure, and the last epoch."""
+    """Passed, failed or undecided, on what, by which figure, and the last epoch with its interval."""
     verdict, data = record.verdict, record.data
-    word = "PASSED" if verdict.passed else "FAILED"
+    word = "UNDECIDED" if not verdict.decided else "PASSED" if verdict.passed else "FAILED"
     on = f"{data['holdout']:,} held-out images" if data["holdout"] else f"{data['test']:,} test images"
-    return f"{word} on {data['name']} ({on}): {verdict.reason}. Last epoch {verdict.last:.2f} %."
+    last = f"Last epoch {verdict.last:.2f} %"
+    if verdict.interval is not None:
+        last += " (95 % interval {:.2f} to {:.2f})".format(*verdict.interval)
+    return f"{word} on {data['name']} ({on}): {verdict.reason}{_doubt(record)}. {last}."
+
+
+def _doubt(record: Record) -> str:
+    """The clause of a verdict that so few images cannot decide; else empty."""
+    verdict, target = record.verdict, Budget(**record.budget).accuracy
+    if verdict.decided:
+        return ""
+    needed, worst = verdict.images_needed, verdict.worst_of_last
+    takes = f"at {worst:.2f} % it would take {needed:,}" if needed else "no number of them would at just that figure"
+    return f"; but {record.data['test']:,} images cannot show {target:.2f} %: {takes}"
 
 
 def seeds_sentence(records: Sequence[Record], started: int) -> str:
@@ -43,6 +56,9 @@ def run_json(record: Record, folder: Path) -> dict[str, Any]:
             "last": verdict.last,
             "worst_of_last": verdict.worst_of_last,
             "best": verdict.best,
+            "interval": verdict.interval and list(verdict.interval),
+            "decided": verdict.decided,
+            "images_needed": verdict.images_needed,
         },
         "run": str(folder),
     }

@@ -8,6 +8,10 @@ def conv_norm_relu(
 ) -> nn.Sequential:
     """A bias-free convolution, batch norm (whose shift is the bias), ReLU and, where asked for, dropout.
 
+    Batch norm: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift", 2015. Dropout: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
+    Overfitting", 2014.
+
     `inputs` and `outputs` are channels, `kernel` and `padding` pixels; `dropout` is a probability.
     Takes [N inputs H W], gives [N outputs H + 2 padding - kernel + 1, likewise W].
 
@@ -23,11 +27,12 @@ def conv_norm_relu(
 
 
 def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0) -> nn.Sequential:
-    """A convolution in two steps, which cost kernel² + outputs weights a channel in place of kernel² times outputs:
-    each channel by a kernel of its own, then sums of channels at each place; then batch norm and ReLU.
+    """A depthwise-separable convolution: kernel² + outputs weights a channel in place of kernel² times outputs.
+
+    Each channel is convolved with a kernel of its own, then a 1 x 1 convolution mixes them; batch norm and ReLU follow.
 
     After Sifre, "Rigid-Motion Scattering for Image Classification", 2014, and Chollet, "Xception", 2017; nothing
-    stands between the two steps. Takes and gives what `conv_norm_relu` does.
+    stands between the two. Takes and gives what `conv_norm_relu` does.
 
     >>> sum(p.numel() for p in separable_norm_relu(12, 16).parameters()), 12 * 9 + 12 * 16 + 2 * 16
     (332, 332)
@@ -38,6 +43,30 @@ def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: 
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
     )
+
+
+def residual_norm_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+    """He et al.'s block ("Deep Residual Learning for Image Recognition", 2016): two padded 3 x 3 convolutions, each
+    with its norm and a ReLU between, plus what they take, then ReLU.
+
+    Where width or `stride`, which is the first convolution's, changes the shape, what they take goes through a 1 x 1
+    convolution of that stride and a norm; elsewhere it is added as it is. Takes [N inputs H W], gives
+    [N outputs ceil(H / stride), likewise W].
+
+    >>> sum(p.numel() for p in residual_norm_relu(3, 5, stride=2).parameters()), 3 * 45 + 5 * 45 + 15 + 3 * 10
+    (405, 405)
+    """
+    main = (
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+    if inputs == outputs and stride == 1:
+        return nn.Sequential(Residual(*main), nn.ReLU())
+    shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(Sum(nn.Sequential(*main), shortcut), nn.ReLU())
 
 
 class Residual(nn.Sequential):

@@ -14,8 +14,10 @@ from typing import Any
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
-from featherweight.experiments.record import Record, read_record
+from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import Paired, paired
+from featherweight.prove.small import packaged_records
+from featherweight.training.runs.folders import find_runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,21 +110,20 @@ def runs_of(name: str, out: Path = Path("runs")) -> list[Record]:
 
     It is a folder: one run's, or one that holds run folders or committed records; or an experiment's id: then its
     committed records in the source tree that is the current folder, else its run folders in `out`, without those that
-    held digits out. UsageError where there is none.
+    held images out, else the records that came with the package. UsageError where there is none.
     """
-    if Path(name).is_dir():
-        found = [read_record(path) for path in _files(Path(name))]
+    folder = Path(name)
+    if folder.is_dir():
+        own = (folder / "record.json").exists()
+        runs = find_runs([folder], *(["record.json"] if own else ["seed*.json", "*/record.json"]))
+        found = [record for _, record in runs]
     else:
         id = find(name).id
-        committed = sorted(Path("results", id).glob("seed*.json"))
-        found = [read_record(path) for path in committed or sorted(out.glob(f"{id}-seed*/record.json"))]
+        committed = list(find_runs([Path("results", id)], "seed*.json"))
+        trained = committed or list(find_runs([out], f"{id}-seed*/record.json"))
+        found = [record for _, record in trained] or packaged_records(id)
         found = [record for record in found if not record.data["holdout"]]
     found = sorted((record for record in found if record.finished), key=lambda record: record.seed)
     if not found:
         raise UsageError(f"There is no finished run of {name}, neither committed nor in {out}; train it with --seeds.")
     return found
-
-
-def _files(folder: Path) -> list[Path]:
-    own = folder / "record.json"
-    return [own] if own.exists() else [*sorted(folder.glob("seed*.json")), *sorted(folder.glob("*/record.json"))]

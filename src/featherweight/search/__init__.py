@@ -6,7 +6,7 @@ spaces/       the spaces that come with the package, each one short file
 study.py      a study in a storage that processes and machines share: what it is of, and what became of its trials
 worker.py     one process: draw a proposal, refuse it or train it, tell what came of it
 crew.py       several such processes, watched: who has died, what is done
-outcome.py    the trials that finished, the front of them, tables
+outcome.py    the trials that finished, those on the Pareto front, tables
 source.py     a proposal as the source of an experiment file
 picture.py    accuracy against parameters, MACs and seconds
 ```

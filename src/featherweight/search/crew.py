@@ -14,10 +14,10 @@ from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose
 from featherweight.search.study import ENDS, Job, Standing, about, end_of, open_study, quiet, standing, trials_of
 from featherweight.search.worker import ExhaustedError, Worker, experiment_of, none_within, work, worker_id
-from featherweight.training.loop import draw_seed
 from featherweight.training.runs.environment import cores, device_for
-from featherweight.training.runs.run import prepare
+from featherweight.training.runs.prepare import prepare
 from featherweight.training.runs.signals import stop_signals
+from featherweight.training.state import draw_seed
 
 if TYPE_CHECKING:
     import optuna
@@ -254,5 +254,5 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
 
 
 def _draws(job: Job, place: int, trials: int) -> int:
-    """The sampler's seed: another for each worker, and for each time that a study is taken up."""
+    """The sampler's seed: another for each worker, and for each time that a study is resumed."""
     return draw_seed(job.seed, f"search worker {place}", epoch=trials) % 2**32

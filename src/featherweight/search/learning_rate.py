@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,14 +22,14 @@ from torch import Tensor, nn
 
 from featherweight import engine as engines
 from featherweight.data import Data
-from featherweight.data.augment import augment, normalise
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.explain.figures.style import SERIES, TARGET, TEST, TRAIN, drawn, legend_above, plot, png, svg
 from featherweight.files import write_bytes
-from featherweight.training.loop import draw_seed, initial_state
-from featherweight.training.runs.run import prepare
+from featherweight.training.runs.prepare import prepare
+from featherweight.training.state import draw_seed, initial_state
+from featherweight.training.step import Teacher, train_batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,14 +112,21 @@ def find_lr(
     engine: str = "auto",
     threads: int = 1,
     steps: int = 400,
+    teacher: Teacher | None = None,
 ) -> Sweep:
     """A sweep of so many steps from `LOWEST` to `HIGHEST`, from the network's weights as they are.
 
     Trains a copy as `recipe` says, at the sweep's rates in place of the schedule's, on the training images of `data`
-    ([N C H W], the network's device is used). The network given, its gradients and mode, and the states of the random
+    ([N C H W], the network's device is used). A recipe with `distil` needs its `teacher`: images [N C H W], augmented
+    and normalised -> probabilities [N classes]. The network given, its gradients and mode, and the states of the random
     generators of Python, NumPy and PyTorch are bit for bit as before afterwards, also when the sweep is interrupted.
-    Raises UsageError for fewer than 50 steps, or an engine that cannot execute the network.
+    Raises UsageError for fewer than 50 steps, a missing teacher, or an engine that cannot execute the network.
     """
+    if recipe.distil and teacher is None:
+        raise UsageError(
+            f"The recipe learns from {recipe.distil.teacher}, and no teacher was given; give one, or find a rate for"
+            " the recipe without `distil`."
+        )
     if steps < FEWEST:
         raise UsageError(f"A sweep takes {FEWEST} steps or more; given {steps}.")
     rates = [LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)) for step in range(steps)]
@@ -128,7 +135,7 @@ def find_lr(
     points: list[Point] = []
     diverged, average, lowest, begun = None, 0.0, math.inf, math.inf
     with _generators_kept():
-        losses = _losses(copy.deepcopy(network), recipe, data, seed, engine, threads, rates)
+        losses = _losses(copy.deepcopy(network), recipe, data, seed, engine, threads, rates, teacher)
         for step, (rate, loss) in enumerate(zip(rates, losses, strict=True), start=1):
             average = keep * average + (1 - keep) * loss
             smoothed = average / (1 - keep**step)
@@ -148,7 +155,8 @@ def sweep_of(
     """A sweep from the first weights that a run of this seed has, and what is said before it."""
     run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=1)
     recipe = experiment.recipe
-    sweep = find_lr(run.state.network, recipe, run.data, seed=seed, engine=run.engine.name, steps=steps)
+    sweep = find_lr(run.state.network, recipe, run.data, seed=seed, engine=run.engine.name, steps=steps,
+                    teacher=run.teacher)  # fmt: skip
     what = (
         f"{experiment.id}: {steps} steps of {recipe.batch} images of {data.name},"
         f" rates from {LOWEST:g} to {HIGHEST:g}, {run.engine.name} engine"
@@ -157,39 +165,25 @@ def sweep_of(
 
 
 def _losses(
-    network: nn.Module, recipe: Recipe, data: Data, seed: int, engine: str, threads: int, rates: list[float]
+    network: nn.Module,
+    recipe: Recipe,
+    data: Data,
+    seed: int,
+    engine: str,
+    threads: int,
+    rates: list[float],
+    teacher: Teacher | None,
 ) -> Iterator[float]:
     """The loss of each step of training at these rates; the network is trained in place."""
+    recipe = replace(recipe, average=0.0)  # which no loss depends on
     device = next(network.parameters()).device
     state = initial_state(network, recipe, device, len(data.train))
     _, channels, height, width = data.train.images.shape
-    bound = engines.build(
-        engine,
-        network,
-        loss=recipe.loss,
-        label_smoothing=recipe.label_smoothing,
-        shape=(channels, height, width),
-        batch=recipe.batch,
-        device=device,
-        threads=threads,
-    )
-    train = data.train.to(device)
-    draws = torch.Generator(device=device)
-    for step, (rate, chosen) in enumerate(zip(rates, _batches(len(train), recipe.batch, seed), strict=False)):
-        chosen = chosen.to(device)
+    bound = engines.build(engine, network, recipe, shape=(channels, height, width), device=device, threads=threads)
+    data = data.to(device)
+    for step, (rate, chosen) in enumerate(zip(rates, _batches(len(data.train), recipe.batch, seed), strict=False)):
         place = draw_seed(seed, "find-lr step", step=step)
-        draws.manual_seed(place)
-        inputs = (
-            augment(train.images, recipe.augment, draws, mean=data.mean, std=data.std, chosen=chosen,
-                    sampler=bound.sampler)
-            if recipe.augment
-            else normalise(train.images[chosen], data.mean, data.std)
-        )  # fmt: skip
-        state.optimizer.zero_grad(set_to_none=False)
-        loss, _ = bound.step(inputs, train.labels[chosen], place)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        state.optimizer.step()
+        loss, _ = train_batch(state, data, chosen.to(device), recipe, bound, teacher, seed=place, lr=rate)
         yield loss.item()
 
 

@@ -1,9 +1,10 @@
-"""What a search found: the trials that finished, those of them that nothing beats, as tables and plain values."""
+"""What a search found: the trials that finished, those on the Pareto front, as tables and plain values."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from featherweight.experiments.statistics import pareto_front
 from featherweight.search.space import Proposal
 from featherweight.search.study import end_of, trials_of
 
@@ -64,20 +65,9 @@ def _entry(trial: "optuna.trial.FrozenTrial") -> Entry:
     )
 
 
-def front(found: Sequence[Entry]) -> list[Entry]:
-    """Those that no other beats: none is as good in accuracy, parameters, MACs and seconds, and better in one.
-
-    The fewest parameters come first.
-    """
-
-    def merits(entry: Entry) -> tuple[float, ...]:
-        return entry.accuracy, -entry.parameters, -entry.macs, -entry.seconds
-
-    def beats(one: Entry, other: Entry) -> bool:
-        mine, its = merits(one), merits(other)
-        return mine != its and all(a >= b for a, b in zip(mine, its, strict=True))
-
-    kept = [entry for entry in found if not any(beats(other, entry) for other in found)]
+def on_pareto_front(found: Sequence[Entry]) -> list[Entry]:
+    """Those on the Pareto front of accuracy, parameters, MACs and seconds; the fewest parameters come first."""
+    kept = pareto_front(found, lambda one: (one.accuracy, -one.parameters, -one.macs, -one.seconds))
     return sorted(kept, key=lambda entry: (entry.parameters, entry.macs, entry.trial))
 
 
@@ -98,7 +88,7 @@ def table(found: Sequence[Entry]) -> "Table":
 
 
 def sketch(proposal: Proposal) -> str:
-    """A network in a word: widths of its convolutions, `s` before those in two steps, `p` for a pool between.
+    """A network in a word: widths of its convolutions, `s` before depthwise-separable ones, `p` for a pool between.
 
     >>> from featherweight.experiments.recipe import Recipe
     >>> from featherweight.search.space import stack

@@ -7,9 +7,11 @@ from typing import Any
 from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.files import write_text
+from featherweight.networks.allowed import DATA_SIZES, OWN
 from featherweight.networks.anatomy import Row, dissect
+from featherweight.networks.architecture import Layer, build
 from featherweight.search.outcome import Entry
-from featherweight.search.space import OWN, Layer, Space, build
+from featherweight.search.space import Space
 
 LONGEST = 120
 """Characters of a line of code."""
@@ -44,10 +46,10 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
         "recipe": recipe,
         "budget": space.budget,
     }
-    body = "".join(f"    {name}={_code(value, 4, len(name) + 2)},\n" for name, value in settings.items())
+    body = "".join(f"    {name}={code(value, 4, len(name) + 2)},\n" for name, value in settings.items())
     return (
         f"{_docstring(entry, space, data)}\n\nfrom torch import nn\n\nimport featherweight as fw\n"
-        f"\n\n{_function(network, data)}\n\nexperiment = fw.Experiment(\n{body})\n"
+        f"\n\n{function(network, *_sizes(data))}\n\nexperiment = fw.Experiment(\n{body})\n"
     )
 
 
@@ -69,12 +71,16 @@ def _docstring(entry: Entry, space: Space, data: Data) -> str:
     )
 
 
-def _function(network: tuple[Layer, ...], data: Data) -> str:
-    """The network function, each layer with its margin: channels, height, width and field."""
+def _sizes(data: Data) -> tuple[tuple[int, int, int], int]:
+    """Shape of the images (C H W), and how many classes there are."""
     _, channels, height, width = data.train.images.shape
-    shape = (channels, height, width)
-    blocks = dissect(build(network, channels, len(data.classes)), shape).blocks()
-    calls = [f"fw.{one}" if one.make in OWN else str(one) for one in network]
+    return (channels, height, width), len(data.classes)
+
+
+def function(network: tuple[Layer, ...], shape: tuple[int, int, int], classes: int) -> str:
+    """The network function for images of `shape` (C H W), with a margin: channels, height, width and field."""
+    blocks = dissect(build(network, shape[0], classes), shape).blocks()
+    calls = [call(one) for one in network]
     rows = [(f"        {call},", block) for call, block in zip(calls, blocks, strict=True)]
     figures = [_margin(block) for _, block in rows]
     widths = [max(map(len, column)) for column in zip(*filter(None, figures), strict=True)]
@@ -85,11 +91,27 @@ def _function(network: tuple[Layer, ...], data: Data) -> str:
         lines.append(f"{code:<{reach}}# {' '.join(cells)}" if margin else code)
     size = "" if shape == (1, 28, 28) else f", of {shape[0]} x {shape[1]} x {shape[2]}"
     return (
-        "def network(channels: int = 1, classes: int = 10) -> nn.Sequential:\n"
+        f"def network(channels: int = {shape[0]}, classes: int = {classes}) -> nn.Sequential:\n"
         f'    """{_sentence(network)}"""\n'
         "    # fmt: off\n"
         f"{OPENING:<{reach}}# channels height width field{size}\n" + "\n".join(lines) + "\n    )\n    # fmt: on\n"
     )
+
+
+def call(one: Layer) -> str:
+    """The layer as it is written in an experiment file, with those inside it.
+
+    >>> from featherweight.networks.architecture import layer
+    >>> call(layer("Residual", layer("conv_norm_relu", 8, 8, padding=1), layer("nn.ReLU")))
+    'fw.Residual(fw.conv_norm_relu(8, 8, padding=1), nn.ReLU())'
+    """
+    parts = [call(value) if isinstance(value, Layer) else _word(value) for value in one.given]
+    settings = [f"{name}={call(value) if isinstance(value, Layer) else _word(value)}" for name, value in one.settings]
+    return f"{'' if one.make.startswith('nn.') else 'fw.'}{one.make}({', '.join([*parts, *settings])})"
+
+
+def _word(value: Any) -> str:
+    return value if value in DATA_SIZES else repr(value)
 
 
 def _margin(block: Row) -> list[str]:
@@ -117,11 +139,11 @@ def _unusual(value: Any) -> list[Any]:
     return [one for one in fields(value) if getattr(value, one.name) != usual(one)]
 
 
-def _code(value: Any, indent: int, taken: int) -> str:
+def code(value: Any, indent: int, taken: int) -> str:
     """The value as Python source; a data class over several lines where it is too long for one.
 
     >>> from featherweight.experiments.budget import Budget
-    >>> print(_code(Budget(parameters=4000), 4, 0))
+    >>> print(code(Budget(parameters=4000), 4, 0))
     fw.Budget(parameters=4000)
     """
     if isinstance(value, _Name):
@@ -132,9 +154,9 @@ def _code(value: Any, indent: int, taken: int) -> str:
         return repr(value)
     chosen = [(one.name, getattr(value, one.name)) for one in _unusual(value)]
     kind = f"fw.{type(value).__name__}"
-    flat = f"{kind}({', '.join(f'{name}={_code(inner, 0, 0)}' for name, inner in chosen)})"
+    flat = f"{kind}({', '.join(f'{name}={code(inner, 0, 0)}' for name, inner in chosen)})"
     if indent + taken + len(flat) + 1 <= LONGEST and "\n" not in flat:
         return flat
     inside = indent + 4
-    lines = [f"{' ' * inside}{name}={_code(inner, inside, len(name) + 2)},\n" for name, inner in chosen]
+    lines = [f"{' ' * inside}{name}={code(inner, inside, len(name) + 2)},\n" for name, inner in chosen]
     return f"{kind}(\n{''.join(lines)}{' ' * indent})"

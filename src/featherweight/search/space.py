@@ -8,48 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import check_network, module_of
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks import layers as blocks
 from featherweight.networks.anatomy import dissect
+from featherweight.networks.architecture import Layer, Value, build, from_json, layer, to_json
 
 if TYPE_CHECKING:
     import optuna
 
 SPACES = Path(__file__).parent / "spaces"
-Value = int | float | str
-OWN = ("conv_norm_relu", "separable_norm_relu")
-"""What of `featherweight.networks.layers` a `Layer` can be; everything else is PyTorch's."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a Sequential as plain data: what makes it, and with which arguments."""
-
-    make: str
-    """`conv_norm_relu` or another of `OWN`, or a layer of PyTorch as `nn.MaxPool2d`."""
-    given: tuple[Value, ...] = ()
-    """Numbers, in order; `"channels"` and `"classes"` stand for those of the data."""
-    settings: tuple[tuple[str, Value], ...] = ()
-    """Numbers by name."""
-
-    def __str__(self) -> str:
-        arguments = [*map(str, self.given), *(f"{name}={value}" for name, value in self.settings)]
-        return f"{self.make}({', '.join(arguments)})"
-
-
-def layer(make: str, *given: Value, **settings: Value) -> Layer:
-    """A layer, written as it is called; UsageError when there is no such layer.
-
-    >>> print(layer("conv_norm_relu", "channels", 8, kernel=5))
-    conv_norm_relu(channels, 8, kernel=5)
-    """
-    _maker(make)
-    return Layer(make, given, tuple(settings.items()))
 
 
 def stack(
@@ -66,9 +35,9 @@ def stack(
 
     A max pool of 2 follows the convolutions of the numbers in `pool_after`, counted from 1. `kernels` and `padding`
     are one size in pixels or one for each convolution; `dropout` is a probability. With `separable`, all convolutions
-    but the first are in two steps, the family of `smallest`, and have no dropout. With `map_side`, the side of
-    the last convolution's map, a weighted sum of its places takes the average's part, the family of `fastest`: an
-    average pool of 2, then a kernel for each channel over all that is left (Chen et al., "MobileFaceNets", 2018).
+    but the first are depthwise-separable, the family of `smallest`, and have no dropout. With `map_side`, the side of
+    the last convolution's map, a global depthwise convolution takes the average's place, the family of `fastest`:
+    an average pool of 2, then a kernel for each channel over all that is left (Chen et al., "MobileFaceNets", 2018).
     Raises UsageError where these do not fit together.
 
     >>> print(*stack([8, 12], pool_after=[1]), sep="\\n")
@@ -88,7 +57,7 @@ def stack(
             f" widths {list(widths)}, kernels {sizes}, padding {pads} and pools after {list(pool_after)}."
         )
     if separable and dropout:
-        raise UsageError(f"Convolutions in two steps have no dropout; given {dropout}.")
+        raise UsageError(f"Depthwise-separable convolutions have no dropout; given {dropout}.")
     usual = {"kernel": 3, "padding": 0, "dropout": 0.0}
     found: list[Layer] = []
     before: Value = "channels"
@@ -99,39 +68,16 @@ def stack(
         found.append(layer(block, before, width, **unusual))
         found += [layer("nn.MaxPool2d", 2)] * (number in pool_after)
         before = width
-    found += _weighed(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
+    found += _global_depthwise(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
     return (*found, layer("nn.Flatten"), layer("nn.Linear", before, "classes"))
 
 
-def _weighed(width: int, map_side: int) -> list[Layer]:
-    """A sum over the places of a map, with weights of each channel's own."""
+def _global_depthwise(width: int, map_side: int) -> list[Layer]:
+    """A depthwise convolution over the whole map, after an average pool of 2."""
     if map_side < 2:
-        raise UsageError(f"A weighted sum over places needs a map of 2 x 2 or more; given a side of {map_side}.")
+        raise UsageError(f"A global depthwise convolution needs a map of 2 x 2 or more; given a side of {map_side}.")
     kernel = layer("nn.Conv2d", width, width, map_side // 2, groups=width, bias=False)
     return [layer("nn.AvgPool2d", 2), kernel, layer("nn.BatchNorm2d", width)]
-
-
-def _maker(make: str) -> Callable[..., nn.Module]:
-    home, name = (nn, make.removeprefix("nn.")) if make.startswith("nn.") else (blocks, make)
-    known = {*OWN, *(f"nn.{each}" for each in dir(nn) if each[0].isupper())}
-    if make not in known:
-        raise UsageError(f"Unknown layer {make!r} in a space; {nearest(make, (*OWN, 'nn.MaxPool2d', 'nn.Linear'))}")
-    found: Callable[..., nn.Module] = getattr(home, name)
-    return found
-
-
-def build(network: Sequence[Layer], channels: int = 1, classes: int = 10) -> nn.Sequential:
-    """A fresh network of these layers, its weights drawn by PyTorch's generator."""
-    sizes = {"channels": channels, "classes": classes}
-
-    def number(value: Value) -> Value:
-        return sizes.get(value, value) if isinstance(value, str) else value
-
-    made = []
-    for one in network:
-        settings = {name: number(value) for name, value in one.settings}
-        made.append(_maker(one.make)(*map(number, one.given), **settings))
-    return nn.Sequential(*made)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,13 +89,12 @@ class Proposal:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        layers = [[one.make, list(one.given), dict(one.settings)] for one in self.network]
-        return {"network": layers, "recipe": self.recipe.to_json()}
+        return {"network": [to_json(one) for one in self.network], "recipe": self.recipe.to_json()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Proposal":
         """The proposal that `to_json` wrote."""
-        network = tuple(layer(make, *given, **settings) for make, given, settings in values["network"])
+        network = tuple(from_json(one) for one in values["network"])
         return cls(network=network, recipe=Recipe.from_json(values["recipe"]))
 
     @property

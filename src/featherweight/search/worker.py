@@ -18,10 +18,11 @@ from featherweight.data import Data
 from featherweight.errors import BudgetError, TrainingError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Row
-from featherweight.search.space import Proposal, Space, build, cost, excess, propose
+from featherweight.networks.architecture import build
+from featherweight.search.space import Proposal, Space, cost, excess, propose
 from featherweight.search.study import Job, end_of, standing, trials_of
 from featherweight.training.loop import fit
-from featherweight.training.runs.run import Run, prepare
+from featherweight.training.runs.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
     import optuna
@@ -193,7 +194,7 @@ def experiment_of(space: Space, proposal: Proposal, id: str) -> Experiment:
     return Experiment(id=id, title="", network=network, recipe=proposal.recipe, budget=space.budget)
 
 
-def _stopped_early(worker: Worker, trial: "optuna.Trial", run: Run, *, watched: bool, last: bool) -> bool:
+def _stopped_early(worker: Worker, trial: "optuna.Trial", run: Prepared, *, watched: bool, last: bool) -> bool:
     """Train the run to its end; true when it was left because most trials were better by then.
 
     With further seeds to come, that is asked after the last epoch too. Raises LeftError when asked to stop.
@@ -202,7 +203,7 @@ def _stopped_early(worker: Worker, trial: "optuna.Trial", run: Run, *, watched: 
 
     recipe, held, tested = run.experiment.recipe, worker.space.budget.held, len(worker.data.test)
     beaten = 0.0
-    for state in fit(run.state, run.data, recipe, run.record.seed, run.engine, run.evaluator):
+    for state in fit(run.state, run.data, recipe, run.seed, run.engine, run.evaluator, run.teacher):
         if worker.leave():
             raise LeftError
         try:

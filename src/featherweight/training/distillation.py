@@ -5,7 +5,7 @@ student would tell it about them. So its runs are of the same data, held-out par
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,10 @@ from torch import Tensor
 
 from featherweight.engine import Engine
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.experiments.recipe import Distil, Recipe
+from featherweight.experiments.recipe import Distil
 from featherweight.experiments.record import read_record
 from featherweight.training.runs.pretrained import FOLDER
-from featherweight.training.runs.trained import load_trained
-
-Answers = Callable[[Tensor], Tensor]
+from featherweight.training.step import Teacher
 
 
 def runs_of(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
@@ -69,16 +67,11 @@ def about(folder: Path) -> dict[str, Any]:
     }
 
 
-def bound(folders: Sequence[Path], recipe: Recipe, device: torch.device, bind: Callable[..., Engine]) -> Answers:
-    """What these runs, on the average, answer: images [N C H W] -> probabilities [N classes] at the temperature.
-
-    `bind` gives the engine of a network for the student's batches.
-    """
-    assert recipe.distil is not None, "callers ask first"
-    temperature = recipe.distil.temperature
-    engines = [bind(load_trained(folder).network.to(device), batch=recipe.batch) for folder in folders]
+def answering(engines: Sequence[Engine], distil: Distil) -> Teacher:
+    """The mean of what these networks answer, as probabilities at the temperature of `distil`."""
 
     def answers(images: Tensor) -> Tensor:
-        return torch.stack([torch.softmax(engine.scores(images) / temperature, dim=1) for engine in engines]).mean(0)
+        softened = [torch.softmax(engine.scores(images) / distil.temperature, dim=1) for engine in engines]
+        return torch.stack(softened).mean(0)
 
     return answers

@@ -20,7 +20,8 @@ from featherweight.experiments.record import Row
 def rate(recipe: Recipe, step: int, steps_per_epoch: int, rows: Sequence[Row] = ()) -> float:
     """The learning rate in force at a step counted from 0 over the whole run.
 
-    `rows` are the finished epochs; only `Plateau` looks at them.
+    `rows` are the finished epochs; only `Plateau` looks at them. The warm-up is that of Goyal et al., "Accurate, Large
+    Minibatch SGD: Training ImageNet in 1 Hour" (2017).
 
     >>> rate(Recipe(lr=0.1, epochs=4, schedule=Step(every_epochs=2)), step=200, steps_per_epoch=100)
     0.010000000000000002

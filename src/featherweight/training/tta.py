@@ -1,12 +1,17 @@
-"""Test-time augmentation: every image read in five places, for a figure of its own beside the plain one."""
+"""Test-time augmentation: the mean answer over an image and its shifts, a figure of its own beside the plain one.
+
+As in Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks" (2012), who
+average the softmax over crops.
+"""
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from featherweight.data import Split
-from featherweight.data.augment import normalise
 from featherweight.engine import Engine
-from featherweight.training.loop import EVALUATION_BATCH
+from featherweight.training.evaluation import predict
 
 TTA_SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 """Pixels down and to the right: as it is, and by one to each side. An answer costs as many forward passes."""
@@ -25,11 +30,10 @@ def translate(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def evaluate_shifted(engine: Engine, split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> int:
-    """How many images are right where the mean of the probabilities over the five places answers."""
+    """How many images are right by the mean of the probabilities over all shifts."""
+    moves = [partial(translate, down=down, right=right) for down, right in TTA_SHIFTS]
     correct = 0
-    for start in range(0, len(split), EVALUATION_BATCH):
-        images = split.images[start : start + EVALUATION_BATCH]
-        views = [engine.scores(normalise(translate(images, *place), mean, std)).softmax(1) for place in TTA_SHIFTS]
-        answers = torch.stack(views).mean(0).argmax(1)
-        correct += int((answers == split.labels[start : start + EVALUATION_BATCH]).sum())
+    for views in zip(*(predict(engine, split, mean, std, move) for move in moves), strict=True):
+        answers = torch.stack([scores.softmax(1) for scores, _ in views]).mean(0).argmax(1)
+        correct += int((answers == views[0][1]).sum())
     return correct

@@ -52,10 +52,12 @@ EXPORT void featherweight_scores(void* plan, const float* images, int count, voi
 // Images of a data set of `total`, changed and normalised. 1, and nothing done, where one chosen is not there; else 0.
 EXPORT int featherweight_sample(void* plan, const uint8_t* images, int64_t total, const int64_t* chosen, int count,
                                 const float* affine, const float* after, const float* displacement, float horizon,
-                                const float* factor, const float* offset, float* output) {
+                                const float* factor, const float* offset, const float* mirror, int reflect,
+                                const float* colours, float* output) {
     for (int i = 0; i < count; i++)
         if (chosen[i] < 0 || chosen[i] >= total) return 1;
-    static_cast<Plan*>(plan)->sample({images, chosen, affine, after, displacement, factor, offset, horizon, count, output});
+    static_cast<Plan*>(plan)->sample(
+        {images, chosen, affine, after, displacement, factor, offset, horizon, mirror, reflect, colours, count, output});
     return 0;
 }
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from featherweight import engine as engines
 from featherweight.data import Data
-from featherweight.data.augment import normalise
 from featherweight.errors import UsageError
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
-from featherweight.training.loop import EVALUATION_BATCH
+from featherweight.training.evaluation import EVALUATION_BATCH, predict
 from featherweight.training.runs.trained import TrainedModel
 
 
@@ -63,15 +63,12 @@ def answers_of(trained: TrainedModel, data: Data) -> Answers:
             f" has {len(data.classes)} of {tuple(data.test.images.shape[1:])}."
         )
     engine = engines.build(
-        "auto", trained.network, loss=trained.record.recipe["loss"], label_smoothing=0.0, shape=trained.shape,
-        batch=EVALUATION_BATCH, device=torch.device("cpu"), threads=1,
+        "auto", trained.network, Recipe.from_json(trained.record.recipe), shape=trained.shape,
+        device=torch.device("cpu"), batch=EVALUATION_BATCH,
     )  # fmt: skip
-    found = []
-    for start in range(0, len(data.test), EVALUATION_BATCH):
-        images = data.test.images[start : start + EVALUATION_BATCH]
-        scores = engine.scores(normalise(images, trained.mean, trained.std))
-        # Log-probabilities are scores too: softmax leaves what they say as it is.
-        found.append(scores.double().softmax(dim=1))
+    batches = predict(engine, data.test, trained.mean, trained.std)
+    # Log-probabilities are scores too: softmax leaves what they say as it is.
+    found = [scores.double().softmax(dim=1) for scores, _ in batches]
     return Answers(
         probabilities=torch.cat(found).numpy(), labels=data.test.labels.numpy(), classes=tuple(trained.classes)
     )

@@ -10,7 +10,7 @@ from featherweight.data import Data
 from featherweight.data.augment import augment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.training.loop import draw_seed
+from featherweight.training.state import draw_seed
 
 
 @dataclass(frozen=True, kw_only=True)

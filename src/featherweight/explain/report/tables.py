@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from featherweight.experiments.budget import Budget
 from featherweight.experiments.record import Record, Row, summarise
+from featherweight.experiments.settings import flatten
 from featherweight.explain.analysis import Answers, calibration, class_rows, confusion, mistakes
 from featherweight.explain.report.content import Cell, Column, Table
 from featherweight.explain.report.story import Group, Story, Told
@@ -15,23 +15,9 @@ from featherweight.networks.anatomy import Anatomy
 
 def budget_table(record: Record) -> Table:
     """Each clause of a run's budget: what is allowed, what was measured, whether it holds."""
-    budget = Budget(**record.budget)
     rows: list[tuple[Cell, ...]] = [
-        ("parameters", f"fewer than {budget.parameters:,}", f"{record.parameters:,}",
-         record.parameters < budget.parameters),
-        ("epochs", f"at most {budget.epochs}", str(len(record.rows)), len(record.rows) <= budget.epochs),
-    ]  # fmt: skip
-    if budget.macs is not None and record.macs is not None:
-        limit = f"fewer than {budget.macs:,}"
-        rows.insert(1, ("MACs a digit", limit, f"{record.macs:,}", record.macs < budget.macs))
-    if budget.seconds is not None:
-        seconds = record.train_seconds
-        rows.append(("training", f"at most {budget.seconds:g} s", f"{seconds:.2f} s", seconds <= budget.seconds))
-    for row in record.rows[-budget.held :]:
-        holds = row.test_accuracy >= budget.accuracy
-        rows.append((f"epoch {row.epoch}", f"at least {budget.accuracy:.2f} %", f"{row.test_accuracy:.2f} %", holds))
-    if len(record.rows) < budget.held:
-        rows.append(("epochs to judge by", f"at least {budget.held}", str(len(record.rows)), False))
+        (clause.name, clause.allowed, clause.measured, clause.holds) for clause in record.clauses
+    ]
     columns = (
         Column(name="clause", heading="budget"),
         Column(name="allowed", heading="allowed"),
@@ -99,21 +85,6 @@ def epochs_table(runs: Sequence[Told]) -> Table:
     return Table(name="epochs", caption="Every epoch", columns=tuple(columns), rows=rows, folded=True)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Cell]:
-    """Nested plain values with dotted names; lists as text.
-
-    >>> _flat({"lr": 0.1, "schedule": {"kind": "step", "at": [1, 2]}})
-    {'lr': 0.1, 'schedule.kind': 'step', 'schedule.at': '[1, 2]'}
-    """
-    found: dict[str, Cell] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
-    return found
-
-
 def differences_table(story: Story) -> Table:
     """What of the records' settings and results is not the same in all runs: a line a setting, a column a run."""
     flat = []
@@ -133,7 +104,8 @@ def differences_table(story: Story) -> Table:
         }
         settings = {name: getattr(record, name) for name in ("experiment", "seed", "parameters", "engine")}
         parts = {name: getattr(record, name) for name in ("budget", "recipe", "data", "environment")}
-        flat.append(results | _flat(settings | parts))
+        named = flatten(settings | parts)
+        flat.append(results | {name: _cell(value) for name, value in named.items()})
     names = list(dict.fromkeys(name for one in flat for name in one))
     unlike = [name for name in names if len({json.dumps(one.get(name)) for one in flat}) > 1]
     columns = (Column(name="setting", heading="what"), *(
@@ -142,6 +114,11 @@ def differences_table(story: Story) -> Table:
     rows = tuple((name, *(one.get(name) for one in flat)) for name in unlike)
     caption = "Where the runs differ; results first, then settings. What is not listed is the same in all"
     return Table(name="differences", caption=caption, columns=columns, rows=rows)
+
+
+def _cell(value: Any) -> Cell:
+    """A setting as it is; several as text."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
 
 
 def layers_table(anatomy: Anatomy, key: str) -> Table:

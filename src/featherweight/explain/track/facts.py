@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from featherweight.experiments.record import Record, Row, read_record
+from featherweight.experiments.settings import flatten
 from featherweight.explain import analysis as insight
 from featherweight.explain import figures
 from featherweight.training.runs.trained import data_of, load_trained
@@ -52,17 +53,12 @@ def settings_of(record: Record) -> dict[str, Value]:
     """
     named = {name: getattr(record, name) for name in ("experiment", "seed", "parameters", "engine")}
     named |= {"data": record.data["name"], "holdout": record.data["holdout"]}
-    return named | _flat({"recipe": record.recipe, "budget": record.budget, "environment": record.environment})
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
-        elif value is not None:
-            found[prefix + name] = value if isinstance(value, str | float | int) else str(value)
-    return found
+    settings = flatten({"recipe": record.recipe, "budget": record.budget, "environment": record.environment})
+    return named | {
+        name: value if isinstance(value, str | float | int) else str(value)
+        for name, value in settings.items()
+        if value is not None
+    }
 
 
 def quantities(row: Row) -> dict[str, float]:

@@ -22,8 +22,9 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.networks.layers import conv_norm_relu
 from featherweight.training.bench import peers
-from featherweight.training.loop import fit, initial_state
+from featherweight.training.loop import fit
 from featherweight.training.runs.environment import cores, describe
+from featherweight.training.state import initial_state
 
 IMAGES, BATCH, SHAPE = 60_000, 128, (1, 28, 28)
 STRETCHES = 8
@@ -103,8 +104,8 @@ def _engine(kind: str, network: nn.Module, batch: int, side: int, threads: int, 
     if kind == "torch.compile":
         network = cast(nn.Module, torch.compile(network))
     return engines.build(
-        "native" if kind == "native" else "torch", network, loss="cross_entropy", label_smoothing=0,
-        shape=(1, side, side), batch=batch, device=device, threads=threads,
+        "native" if kind == "native" else "torch", network, RECIPE, shape=(1, side, side), device=device,
+        threads=threads, batch=batch,
     )  # fmt: skip
 
 

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
+from featherweight.experiments.settings import flatten
 from featherweight.files import write_bytes
-from featherweight.training.loop import State
 from featherweight.training.runs.tensors import open_packed, pack, take, whole
+from featherweight.training.state import State
 
 _COUNTS: dict[str, type] = {
     "epoch": int, "step": int, "seen": int, "lr": float, "epoch_seconds": float, "train_seconds": float
@@ -147,7 +148,7 @@ def _require_possible(counts: dict[str, Any], rows: list[Row]) -> None:
 
 def require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raise UsageError, naming each setting that differs, unless a run may go on as what it is now."""
-    was, is_ = _flat(saved), _flat(now)
+    was, is_ = flatten(saved), flatten(now)
     changed = [
         f"{name} (was {was.get(name)}, is {is_.get(name)})"
         for name in sorted(was.keys() | is_.keys())
@@ -158,17 +159,3 @@ def require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> No
             f"The run of {folder} cannot go on, because this has changed: {'; '.join(changed)}. Put it back,"
             " or start a new run."
         )
-
-
-def _flat(values: Any, name: str = "") -> dict[str, Any]:
-    """Settings inside settings under one name each, so that a message can name what changed and nothing else.
-
-    >>> _flat({"seed": 0, "recipe": {"lr": 0.1, "schedule": {"kind": "step"}}})
-    {'seed': 0, 'recipe.lr': 0.1, 'recipe.schedule.kind': 'step'}
-    """
-    if not isinstance(values, dict):
-        return {name: values}
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= _flat(value, f"{name}.{key}" if name else str(key))
-    return found

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,12 @@ def _installed() -> bool:
     return True
 
 
+@cache
 def _commit() -> str | None:
-    """The commit of the source tree this code runs from, `+` where it has been changed; None when installed."""
+    """The commit of the source tree this code runs from, `+` where it has been changed; None when installed.
+
+    Asked once a process: the code that runs was read when it began.
+    """
     here = Path(__file__).parents[2]
 
     def git(*words: str) -> str:

@@ -8,7 +8,7 @@ from featherweight.experiments.record import Record, Row
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """A run that is ready for its first step, or for its next one where it was taken up."""
+    """A run that is ready for its first step, or for its next one where it was resumed."""
 
     label: str
     folder: Path

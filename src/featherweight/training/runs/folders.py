@@ -1,12 +1,14 @@
 """Run folders: making one that nobody else has, and finding the runs that an experiment has left."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from featherweight.data.split import HELD_OUT
+from featherweight.data import NAMES, Data
+from featherweight.data.split import HELD_OUT, IN_MEMORY
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment, fingerprint
 from featherweight.experiments.recipe import Recipe
@@ -34,6 +36,18 @@ def new_folder(out: Path, name: str) -> Path:
         ) from problem
 
 
+def folder_name(id: str, data: Data, seed: int) -> str:
+    """What a run's folder is called: experiment and seed, with the data between them where they are the user's own.
+
+    >>> from featherweight.data import load
+    >>> folder_name("f3", load("digits"), 7)
+    'f3-seed7'
+    """
+    own = data.source == IN_MEMORY or data.source not in (*NAMES, data.name)
+    plain = re.sub(r"[^A-Za-z0-9._]+", "_", data.name).strip("._")[:40]
+    return f"{id}-{plain}-seed{seed}" if own and plain else f"{id}-seed{seed}"
+
+
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """A run's folder for this process alone; UsageError when another has it, FileError when nothing can be written."""
@@ -57,6 +71,21 @@ def states(folder: Path) -> tuple[int, ...]:
     return tuple(one.stat().st_mtime_ns for one in (path, before(path)) if one.exists())
 
 
+def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, Record]]:
+    """Each run whose record matches a pattern in one of the folders, by name, and the record.
+
+    A run is its folder, where the record is called record.json, else the record's file. Raises FileError for a record
+    that is damaged.
+    """
+    for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
+        yield (path.parent if path.name == "record.json" else path), read_record(path)
+
+
+def _patterns(id: str, seed: int) -> tuple[str, str]:
+    """Of the records in an experiment's run folders, whatever data they are of."""
+    return f"{id}-seed{seed}*/record.json", f"{id}-*-seed{seed}*/record.json"
+
+
 def finished_runs(
     experiment: Experiment,
     folders: Sequence[Path],
@@ -72,21 +101,19 @@ def finished_runs(
     """
     found = []
     for seed in seeds:
-        patterns = (f"{experiment.id}-seed{seed}*", f"{experiment.id}/seed{seed}.json")
-        for path in (path for folder in folders for pattern in patterns for path in sorted(folder.glob(pattern))):
-            record = read_record(path)
-            if record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record):
-                found.append(record)
-                break
+        runs = find_runs(folders, *_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
+        fitting = (
+            record
+            for _, record in runs
+            if record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record)
+        )
+        found += [record for record in [next(fitting, None)] if record]
     return found
 
 
 def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str, holdout: int = 0) -> Path | None:
     """The run folder of a run that `finished_runs` would count, had it not been stopped; None where there is none."""
-    for path in sorted(folder.glob(f"{experiment.id}-seed{seed}*")):
-        if not (path / "record.json").exists():  # somebody is just making it
-            continue
-        record = read_record(path)
+    for path, record in find_runs([folder], *_patterns(experiment.id, seed)):
         if not record.finished and _is_of(record, experiment, seed, source, holdout):
             return path
     return None
@@ -99,10 +126,9 @@ def run_like(like: Record, folder: Path, seed: int, *, finished: bool) -> tuple[
         parts = (record.experiment, record.network, record.recipe, record.budget, record.data, record.engine)
         return json.loads(json.dumps(parts))
 
-    for path in sorted(folder.glob(f"*-seed{seed}*/record.json")):
-        record = read_record(path)
+    for path, record in find_runs([folder], f"*-seed{seed}*/record.json"):
         if (record.seed, record.finished) == (seed, finished) and settings(record) == settings(like):
-            return path.parent, record
+            return path, record
     return None
 
 

@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from featherweight.data import load
+from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError
-from featherweight.experiments.experiment import Experiment, find
-from featherweight.training.loop import steps_in_epoch
+from featherweight.experiments.experiment import Experiment, find, names_file
+from featherweight.experiments.override import changes, overridden
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
+from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.signals import stop_signals, terminable
+from featherweight.training.step import steps_in_epoch
 
 SHOW_SECONDS = 0.2
 """Progress is told at most this often; reading the running loss makes a GPU wait."""
@@ -43,6 +45,8 @@ class Task:
     device: str = "auto"
     threads: int | None = None
     resume: Path | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    """Dotted names of the recipe's and budget's settings that are changed, and their values."""
 
     @property
     def label(self) -> str:
@@ -52,37 +56,51 @@ class Task:
 
 def check(task: Task) -> runs.Run:
     """What can be wrong with a task is raised here, once, before processes are started; else what it would be."""
-    experiment = _experiment(task)
-    return runs.prepare(
-        experiment,
-        load(task.data, directory=task.data_dir, holdout=task.holdout),
-        engine=task.engine,
-        device=task.device,
-        threads=task.threads or 1,
-        teachers=task.out,
+    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    experiment, notes = asked(task, data)
+    run = runs.draft_run(
+        experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
     )
+    run.notes = notes
+    return run
 
 
-def _experiment(task: Task) -> Experiment:
-    experiment = find(task.experiment)
-    if task.epochs is None:
-        return experiment
-    return replace(experiment, recipe=experiment.recipe.with_epochs(task.epochs))
+def asked(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment that a task is to train, with its settings and a budget that fits the data; and what was changed,
+    a sentence each."""
+    named = find(task.experiment)
+    experiment, fits = fitted(named, data)
+    settings = dict(task.settings)
+    if task.epochs is not None:
+        settings.setdefault("recipe.epochs", task.epochs)
+    changed = overridden(experiment, settings)
+    said = changes(changed, experiment)
+    return changed, tuple(line for line in (fits, f"changed: {', '.join(said)}" if said else "") if line)
 
 
 def open_run(task: Task) -> runs.Run:
     """The run of a task, ready for its first (or next) step."""
     if task.resume:
-        return runs.resume(task.resume, data_dir=task.data_dir, device=None if task.device == "auto" else task.device)
-    return runs.new_run(
-        _experiment(task),
-        load(task.data, directory=task.data_dir, holdout=task.holdout),
+        return runs.resume(
+            task.resume,
+            data_dir=task.data_dir,
+            device=None if task.device == "auto" else task.device,
+            threads=task.threads,
+            experiment=Path(task.experiment) if names_file(task.experiment) else None,
+        )
+    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    experiment, notes = asked(task, data)
+    run = runs.new_run(
+        experiment,
+        data,
         seed=task.seed,
         out=task.out,
         engine=task.engine,
         device=task.device,
         threads=task.threads,
     )
+    run.notes = notes
+    return run
 
 
 def carry_through(task: Task, run: runs.Run) -> Iterator[Event]:
@@ -117,13 +135,16 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     """Train every task, one a core (or one on a GPU) at once, yielding what happens as it happens.
 
     A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started; those under way save
-    their state and end as `Failed`, each with the sentence that says how to take it up, and so do those not begun.
+    their state and end as `Failed`, each with the command that resumes it, and so do those not begun.
     """
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
     on_cpu = device_for(tasks[0].device).type == "cpu"
     workers = max(1, cores() // (tasks[0].threads or 1)) if on_cpu else 1
-    waiting = [(number, replace(task, threads=task.threads or 1)) for number, task in enumerate(tasks)]
+    waiting = [
+        (number, replace(task, threads=task.threads or (None if task.resume else 1)))
+        for number, task in enumerate(tasks)
+    ]
     running: dict[int, Any] = {}
     told = False
     try:

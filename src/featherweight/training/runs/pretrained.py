@@ -31,14 +31,26 @@ def load_pretrained(name: str) -> TrainedModel:
     """
     if name not in names():
         raise UsageError(f"There is no network {name!r} in the package; {nearest(name, names())}")
+    return load_trained(_packaged(name))
+
+
+def _packaged(name: str) -> Path:
     folder = FOLDER / name
-    return load_trained(folder if folder.is_dir() else FOLDER / f"{name}{SEED}")
+    return folder if folder.is_dir() else FOLDER / f"{name}{SEED}"
 
 
-def load_any(run: str) -> TrainedModel:
-    """The network of a run's folder, or the one in the package that has this name; UsageError when it is neither."""
-    if Path(run).exists() or "/" in run:
-        return load_trained(Path(run))
+def folder_of(run: str) -> Path:
+    """The path that is named, or that of the network of the package that has this name."""
+    return _packaged(run) if run in names() and not Path(run).exists() else Path(run)
+
+
+def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
+    """The network of a run's folder, or the one in the package that has this name; UsageError when it is neither.
+
+    `experiment` is as in `load_trained`.
+    """
+    if Path(run).is_dir() or "/" in run or "\\" in run:
+        return load_trained(Path(run), experiment=experiment)
     if run in names():
         return load_pretrained(run)
     raise UsageError(f"There is no run folder {run!r} and no such network in the package; {nearest(run, names())}")

@@ -1,8 +1,9 @@
-"""A run and its folder: start one, take one up again, carry it through, read it back.
+"""A run and its folder: begin one, resume one, train it to its end.
 
 ```
 runs/f3-seed0/
   record.json           what was trained, how, where, and each epoch; rewritten after every epoch
+  experiment.py         the experiment's own file as it was, for people; nothing reads it
   metrics.csv           the same epochs as a table
   weights.safetensors   the kept weights, with what is needed to use them; written at the end
   state.safetensors     the exact state while the run is under way; gone when it is finished
@@ -14,30 +15,29 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from featherweight import engine as engines
 from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import Experiment, check_network, find, fingerprint
+from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
-from featherweight.files import remove_parts, write_text
-from featherweight.networks.anatomy import dissect, parameters_by_layer
-from featherweight.training import distillation as teacher
-from featherweight.training.loop import EVALUATION_BATCH, State, draw_seed, evaluate, fit, initial_state, steps_in_epoch
-from featherweight.training.runs import environment
+from featherweight.files import remove_parts, write_bytes, write_text
+from featherweight.training.evaluation import evaluate
+from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
-from featherweight.training.runs.folders import exclusive, new_folder, states
+from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
+from featherweight.training.runs.prepare import RUNS, prepare, record_of
+from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
 from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
+from featherweight.training.state import State
+from featherweight.training.step import Teacher, steps_in_epoch
 from featherweight.training.tta import evaluate_shifted
 
 SAVE_SECONDS = 30.0
@@ -56,12 +56,14 @@ class Run:
     engine: Engine
     evaluator: Engine
     """Executes the kept network: the average, where there is one."""
-    teacher: Callable[[Tensor], Tensor] | None = None
-    """Images [N C H W] -> the probabilities [N classes] that a recipe with `distil` learns from."""
+    teacher: Teacher | None = None
+    """What a recipe with `distil` learns from."""
     note: str = ""
-    """What there is to say of how it was taken up."""
+    """What there is to say of how it was resumed."""
+    notes: tuple[str, ...] = ()
+    """What there is to say of settings that were changed."""
     found: tuple[int, ...] = ()
-    """What the states in the folder were when it was taken up; nobody may have written others since."""
+    """What the states in the folder were when it was resumed; nobody may have written others since."""
 
     def introduction(self) -> list[str]:
         """What is said before the first step: how the data was had, what is trained, where it is saved."""
@@ -76,7 +78,7 @@ class Run:
         taught = ", ".join(str(by["run"]) for by in record.teachers)
         lesson = f"taught by {taught}, which see every batch too" if taught else ""
         how = f"{record.engine} engine on {record.environment['device']}, {threads} thread{'s' * (threads > 1)}"
-        return [line for line in (self.data.note, self.engine.note, self.note, what, lesson, how) if line]
+        return [line for line in (self.data.note, self.engine.note, self.note, *self.notes, what, lesson, how) if line]
 
 
 def new_run(
@@ -84,7 +86,7 @@ def new_run(
     data: Data,
     *,
     seed: int = 0,
-    out: Path = Path("runs"),
+    out: Path = RUNS,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -93,16 +95,29 @@ def new_run(
 
     Raises BudgetError when the network or the recipe is over the experiment's budget, before anything is trained.
     """
-    run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out)
-    run.folder = new_folder(out, f"{experiment.id}-seed{seed}")
+    run = draft_run(experiment, data, seed=seed, out=out, engine=engine, device=device, threads=threads)
+    run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     write_record(run.record, run.folder / "record.json")
+    file = experiment.file
+    if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
+        write_bytes(run.folder / SOURCE, file.read_bytes())
     return run
 
 
-def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None) -> Run:
-    """The run of that folder where it was left, by default on the kind of device it was on.
+def resume(
+    folder: Path,
+    *,
+    data: Data | None = None,
+    data_dir: Path | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    experiment: Path | None = None,
+) -> Run:
+    """The run of that folder where it was left, by default on the kind of device and the threads that it was on.
 
-    Raises UsageError when it is finished, or names what has changed since; FileError when no whole state is left.
+    `data` are needed where they had been handed over in memory, the file of the `experiment` where its network is not
+    kept as data. Raises UsageError when it is finished, or names what has changed since; FileError when no whole state
+    is left.
     """
     found = states(folder)
     record = read_record(folder)
@@ -110,11 +125,14 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         with exclusive(folder):  # a process that was killed at its very end left these
             remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
-    experiment = experiment_of(record)
-    data = data_of(record, data_dir)
-    device, threads = device or record.environment["device_type"], record.environment["threads"]
-    run = prepare(
-        experiment, data, seed=record.seed, engine=record.engine, device=device, threads=threads, teachers=folder.parent
+    run = draft_run(
+        experiment_of(record, experiment),
+        data or data_of(record, data_dir),
+        seed=record.seed,
+        out=folder.parent,
+        engine=record.engine,
+        device=device or record.environment["device_type"],
+        threads=threads or record.environment["threads"],
     )
     require_same(identity(record), identity(run.record), folder)
     run.folder, run.found = folder, found
@@ -122,6 +140,11 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         run.note = load_state(run.state, identity(run.record), folder / "state.safetensors")
         _require_reached(run)
         run.record = replace(run.record, rows=tuple(run.state.rows), train_seconds=run.state.train_seconds)
+    elif (record.architecture or {}).get("first_weights") not in (None, weights_digest(run.state.network)):
+        raise UsageError(
+            f"{folder} holds no state, and the first weights of {run.experiment.id} are not those that its layers draw"
+            " by themselves; begin anew with the experiment's file."
+        )
     elif record.rows:
         run.note = f"{folder} holds no state; the run begins anew and comes to the same end."
     return run
@@ -138,79 +161,28 @@ def _require_reached(run: Run) -> None:
         )
 
 
-def prepare(
+def draft_run(
     experiment: Experiment,
     data: Data,
     *,
     seed: int = 0,
+    out: Path = RUNS,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
-    teachers: Path | None = None,
 ) -> Run:
-    """A run at its first step that has no folder yet.
-
-    A recipe's teacher is looked for in the folder `teachers` and in the package; without a folder nobody teaches.
-    Raises BudgetError when it is over budget, UsageError when the network does not fit the data or the teacher is not
-    to be had.
-    """
-    where = environment.device_for(device)
-    threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
-    _, channels, height, width = data.train.images.shape
-    shape = (channels, height, width)
-    torch.manual_seed(draw_seed(seed, "weights"))
-    network = experiment.build(channels=shape[0], classes=len(data.classes))
-    check_network(network, shape, len(data.classes), experiment.id)
-    parameters, macs = _within_budget(experiment, network, shape)
-    recipe = experiment.recipe
-    taught_by = teacher.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil and teachers else []
-    state = initial_state(network, recipe, where, len(data.train))
-    data = data.to(where)
-    bind = partial(
-        engines.build,
-        engine,
-        loss=recipe.loss,
-        label_smoothing=recipe.label_smoothing,
-        shape=shape,
-        device=where,
-        threads=threads,
-        distil=recipe.distil,
-    )
-    trainer = bind(network, batch=recipe.batch)
-    record = Record(
-        experiment=experiment.name,
-        seed=seed,
-        parameters=parameters,
-        network=fingerprint(network),
-        engine=trainer.name,
-        budget=experiment.budget.to_json(),
-        macs=macs,
-        recipe=recipe.to_json(),
-        data=data.summary(),
-        environment=environment.describe(where, threads),
-        teachers=tuple(teacher.about(folder) for folder in taught_by),
-    )
+    """A run at its first step that has a record and no folder yet; errors are as in `prepare`."""
+    made = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out)
     return Run(
         folder=Path(),
-        record=record,
+        record=record_of(made),
         experiment=experiment,
-        data=data,
-        state=state,
-        engine=trainer,
-        evaluator=trainer if state.averaged is None else bind(state.ema_network, batch=EVALUATION_BATCH),
-        teacher=teacher.bound(taught_by, recipe, where, bind) if taught_by else None,
+        data=made.data,
+        state=made.state,
+        engine=made.engine,
+        evaluator=made.evaluator,
+        teacher=made.teacher,
     )
-
-
-def _within_budget(experiment: Experiment, network: nn.Module, shape: tuple[int, int, int]) -> tuple[int, int | None]:
-    """Parameters, and MACs where the budget limits them; BudgetError when it is over one of them."""
-    layers = parameters_by_layer(network)
-    parameters = sum(count for _, count in layers)
-    anatomy = None if experiment.budget.macs is None else dissect(network, shape)
-    macs, costliest = (anatomy.macs, anatomy.costliest()) if anatomy else (None, [])
-    epochs = experiment.recipe.epochs
-    experiment.budget.check_before_training(parameters, layers[:3], epochs, macs or 0, costliest)
-    return parameters, macs
 
 
 def identity(record: Record) -> dict[str, Any]:
@@ -305,9 +277,3 @@ def _finish(run: Run, evaluator: Engine) -> None:
     )
     write_record(run.record, run.folder / "record.json")
     remove_states(run.folder / "state.safetensors")
-
-
-def experiment_of(record: Record) -> Experiment:
-    """The experiment a record names, with as many epochs as the record's recipe has."""
-    experiment = find(record.experiment)
-    return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))

@@ -1,5 +1,6 @@
 """A finished network: its weights in a file, read back, and evaluated."""
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from torch import nn
 from featherweight import engine as engines
 from featherweight.data import Data, load
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
+from featherweight.experiments.statistics import accuracy_interval
 from featherweight.files import write_bytes
-from featherweight.training.loop import EVALUATION_BATCH, evaluate
+from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
 from featherweight.training.runs import environment
+from featherweight.training.runs.restore import network_of
 from featherweight.training.runs.tensors import open_packed, pack, take
 
 _KEY = "featherweight"
@@ -40,8 +43,12 @@ class TrainedModel:
     record: Record
 
 
-def load_trained(folder: Path) -> TrainedModel:
-    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit."""
+def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Module | None = None) -> TrainedModel:
+    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit.
+
+    Nothing that lies in the folder is run. Only a network of modules that are not kept as data needs the file of its
+    `experiment`, which is, or the network itself, where somebody has just `made` it.
+    """
     record = read_record(folder)
     path = folder / "weights.safetensors"
     if not path.is_file():
@@ -51,7 +58,7 @@ def load_trained(folder: Path) -> TrainedModel:
         about = json.loads(packed.about[_KEY])
         _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
-        network = find(record.experiment).build(channels=shape[0], classes=len(about["classes"]))
+        network = made.cpu() if made is not None else network_of(record, experiment)
         network.load_state_dict(take(packed, network.state_dict()))
         return TrainedModel(
             network=network.eval(),
@@ -81,25 +88,32 @@ def _require_fitting(about: dict[str, Any], record: Record) -> None:
             raise ValueError(f"they are of {name} {about[name]!r:.60}, and the record beside them says {value!r:.60}")
 
 
-def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
-    """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of that named."""
-    trained = load_trained(folder)
-    source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
+def evaluate_run(
+    trained: TrainedModel, *, data: str | Data = "", data_dir: Path | None = None, device: str = "auto"
+) -> dict[str, Any]:
+    """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of other data.
+
+    `data` may be the name of a data set. The accuracy comes with its 95 % interval. Raises UsageError where classes or
+    images do not fit.
+    """
+    if isinstance(data, Data):
+        source = data
+    else:
+        source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
         raise UsageError(
-            f"The run of {folder} tells {len(trained.classes)} classes of {trained.shape} images apart; {source.name}"
-            f" has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
+            f"The run of {trained.record.experiment} tells {len(trained.classes)} classes of {trained.shape} images"
+            f" apart; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
         )
     where = environment.device_for(device)
     evaluator = engines.build(
         "auto",
-        trained.network.to(where),
-        loss=trained.record.recipe["loss"],
-        label_smoothing=0.0,
+        copy.deepcopy(trained.network).to(where),
+        Recipe.from_json(trained.record.recipe),
         shape=trained.shape,
-        batch=EVALUATION_BATCH,
         device=where,
         threads=environment.cores(),
+        batch=EVALUATION_BATCH,
     )
     test = source.to(where).test
     loss, correct = evaluate(evaluator, test, trained.mean, trained.std)
@@ -109,6 +123,7 @@ def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, 
         "holdout": source.holdout,
         "test_loss": loss,
         "test_accuracy": percent(correct, len(test.labels)),
+        "interval": list(accuracy_interval(correct, len(test.labels))),
         "correct": correct,
         "tested": len(test.labels),
     }

@@ -1,0 +1,125 @@
+"""A training made ready for its first step, in memory alone: no folder, no record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from featherweight import engine as engines
+from featherweight.data import Data
+from featherweight.engine import Engine
+from featherweight.experiments.experiment import Experiment, check_network, fingerprint
+from featherweight.experiments.record import Record
+from featherweight.networks.anatomy import dissect, parameters_by_layer
+from featherweight.training import distillation
+from featherweight.training.evaluation import EVALUATION_BATCH
+from featherweight.training.runs import environment
+from featherweight.training.runs.restore import architecture_of
+from featherweight.training.runs.trained import load_trained
+from featherweight.training.state import State, draw_seed, initial_state
+from featherweight.training.step import Teacher
+
+RUNS = Path("runs")
+"""Where run folders lie unless somebody says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A training at its first step."""
+
+    experiment: Experiment
+    seed: int
+    data: Data
+    """On the device."""
+    state: State
+    engine: Engine
+    evaluator: Engine
+    """Executes the kept network: the average, where there is one."""
+    teacher: Teacher | None
+    """What a recipe with `distil` learns from."""
+    taught_by: tuple[Path, ...]
+    """The folders of the teacher's runs."""
+    parameters: int
+    macs: int | None
+    """None where the budget does not limit them."""
+    device: torch.device
+    threads: int
+
+
+def prepare(
+    experiment: Experiment,
+    data: Data,
+    *,
+    seed: int = 0,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    teachers: Path = RUNS,
+) -> Prepared:
+    """A training at its first step. A recipe's teacher is looked for in the folder `teachers` and in the package.
+
+    Raises BudgetError when it is over budget, UsageError when the network does not fit the data or the teacher is not
+    to be had.
+    """
+    where = environment.device_for(device)
+    threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
+    _, channels, height, width = data.train.images.shape
+    shape = (channels, height, width)
+    torch.manual_seed(draw_seed(seed, "weights"))
+    network = experiment.build(channels=shape[0], classes=len(data.classes))
+    check_network(network, shape, len(data.classes), experiment.id)
+    parameters, macs = _within_budget(experiment, network, shape)
+    recipe = experiment.recipe
+    taught_by = distillation.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil else []
+    state = initial_state(network, recipe, where, len(data.train))
+    build: Callable[..., Engine] = partial(
+        engines.build, engine, recipe=recipe, shape=shape, device=where, threads=threads
+    )
+    trainer = build(network)
+    heard = [build(load_trained(folder).network.to(where)) for folder in taught_by]
+    return Prepared(
+        experiment=experiment,
+        seed=seed,
+        data=data.to(where),
+        state=state,
+        engine=trainer,
+        evaluator=trainer if state.averaged is None else build(state.ema_network, batch=EVALUATION_BATCH),
+        teacher=distillation.answering(heard, recipe.distil) if recipe.distil else None,
+        taught_by=tuple(taught_by),
+        parameters=parameters,
+        macs=macs,
+        device=where,
+        threads=threads,
+    )
+
+
+def record_of(prepared: Prepared) -> Record:
+    """The record of a training that has not taken a step yet."""
+    return Record(
+        experiment=prepared.experiment.name,
+        seed=prepared.seed,
+        parameters=prepared.parameters,
+        network=fingerprint(prepared.state.network),
+        engine=prepared.engine.name,
+        budget=prepared.experiment.budget.to_json(),
+        macs=prepared.macs,
+        recipe=prepared.experiment.recipe.to_json(),
+        data=prepared.data.summary(),
+        environment=environment.describe(prepared.device, prepared.threads),
+        architecture=architecture_of(prepared.state.network),
+        teachers=tuple(distillation.about(folder) for folder in prepared.taught_by),
+    )
+
+
+def _within_budget(experiment: Experiment, network: nn.Module, shape: tuple[int, int, int]) -> tuple[int, int | None]:
+    """Parameters, and MACs where the budget limits them; BudgetError when it is over one of them."""
+    layers = parameters_by_layer(network)
+    parameters = sum(count for _, count in layers)
+    anatomy = None if experiment.budget.macs is None else dissect(network, shape)
+    macs, costliest = (anatomy.macs, anatomy.costliest()) if anatomy else (None, [])
+    epochs = experiment.recipe.epochs
+    experiment.budget.check_before_training(parameters, layers[:3], epochs, macs or 0, costliest)
+    return parameters, macs

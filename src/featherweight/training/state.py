@@ -1,0 +1,138 @@
+"""What a training run carries from one step to the next: the network, its optimiser, its average, its counts."""
+
+import copy
+import hashlib
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Row
+
+
+def draw_seed(seed: int, purpose: str, epoch: int = 0, step: int = 0) -> int:
+    """A 63-bit seed for one purpose at one place of a run; neighbouring places get unrelated ones.
+
+    >>> draw_seed(0, "order", epoch=1) == draw_seed(0, "order", epoch=1) != draw_seed(1, "order", epoch=1)
+    True
+    """
+    place = f"{seed}/{purpose}/{epoch}/{step}".encode()
+    return int.from_bytes(hashlib.blake2b(place, digest_size=8).digest(), "little") >> 1
+
+
+@dataclass(kw_only=True)
+class FlatParameters:
+    """A network's tensors laid end to end, so that the optimiser and the average take one operation, not one a layer.
+
+    The module's own parameters, gradients and float buffers become views into these.
+    """
+
+    values: Tensor
+    """[n] all that training changes: the decayed weights, then the undecayed, then the norms' running statistics."""
+    gradients: Tensor
+    """[m] of the weights, in the same order."""
+    decayed: nn.Parameter
+    """The weights that weight decay applies to; a view, as is its gradient."""
+    undecayed: nn.Parameter
+    """The norms' and biases; likewise."""
+
+
+def flatten_parameters(network: nn.Module, decay_norms_and_biases: bool = False) -> FlatParameters:
+    """Move the network's tensors into `FlatParameters`; the module works as before and shares their memory.
+
+    Weight decay is for tensors of two dimensions and more: kernels and matrices, not biases or norms (He et al., "Bag
+    of Tricks for Image Classification with Convolutional Neural Networks", 2019).
+    """
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    decayed = [p for p in parameters if p.ndim > 1 or decay_norms_and_biases]
+    undecayed = [p for p in parameters if not (p.ndim > 1 or decay_norms_and_biases)]
+    buffers = [b for b in network.buffers() if b.is_floating_point()]
+    values = torch.cat([tensor.detach().reshape(-1) for tensor in (*decayed, *undecayed, *buffers)])
+    gradients = torch.zeros(sum(p.numel() for p in parameters), device=values.device)
+    at = 0
+    for tensor in (*decayed, *undecayed, *buffers):
+        place = slice(at, at + tensor.numel())
+        tensor.data = values[place].view(tensor.shape)
+        if tensor.requires_grad:
+            tensor.grad = gradients[place].view(tensor.shape)
+        at = place.stop
+    vectors = []
+    for place in (slice(0, cut := sum(p.numel() for p in decayed)), slice(cut, len(gradients))):
+        vectors.append(nn.Parameter(values[place]))
+        vectors[-1].grad = gradients[place]
+    return FlatParameters(values=values, gradients=gradients, decayed=vectors[0], undecayed=vectors[1])
+
+
+def optimizer_for(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer:
+    """PyTorch's own optimiser over the flat parameters; the learning rate is set before every step.
+
+    AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+    """
+    groups = [
+        {"params": [flat.decayed], "weight_decay": recipe.weight_decay},
+        {"params": [flat.undecayed], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr)
+    nesterov = recipe.nesterov and recipe.momentum > 0
+    # `fused` is one sweep over a vector; on networks this small a sweep costs less than calling it.
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+
+
+@dataclass(kw_only=True)
+class State:
+    """Everything that a training run carries from one step to the next. `checkpoint` saves and restores it."""
+
+    network: nn.Module
+    parameters: FlatParameters
+    optimizer: torch.optim.Optimizer
+    averaged: nn.Module | None
+    """The moving average as a network of its own; None where the recipe has none."""
+    averaged_parameters: FlatParameters | None
+    loss_sum: Tensor
+    """Scalar: sum over the images of this epoch so far."""
+    correct: Tensor
+    """Scalar int64: how many of them were right."""
+    epoch: int = 0
+    """Epochs finished."""
+    step: int = 0
+    """Steps finished in the epoch under way."""
+    seen: int = 0
+    """Images in those steps."""
+    lr: float = 0.0
+    epoch_seconds: float = 0.0
+    """Wall time of the epoch under way."""
+    train_seconds: float = 0.0
+    """Wall time of all training steps."""
+    rows: list[Row] = field(default_factory=list)
+    losses: Tensor | None = None
+    """[N] of the training images when the epoch under way began; None unless the recipe takes hard ones more often."""
+
+    @property
+    def ema_network(self) -> nn.Module:
+        """The network that is evaluated and saved: the average, where there is one."""
+        return self.network if self.averaged is None else self.averaged
+
+
+def initial_state(network: nn.Module, recipe: Recipe, device: torch.device, images: int = 0) -> State:
+    """The state before the first step; the network is moved to the device and used in place.
+
+    `images` says how many there are to train on, for recipes with `hard`.
+    """
+    assert images or not recipe.hard, "a recipe with `hard` keeps a loss for each training image"
+    network.to(device)
+    averaged = copy.deepcopy(network) if recipe.average else None
+    parameters = flatten_parameters(network, recipe.decay_norms_and_biases)
+    return State(
+        network=network,
+        parameters=parameters,
+        optimizer=optimizer_for(parameters, recipe),
+        averaged=averaged,
+        averaged_parameters=None if averaged is None else flatten_parameters(averaged, recipe.decay_norms_and_biases),
+        loss_sum=torch.zeros((), device=device),
+        correct=torch.zeros((), dtype=torch.int64, device=device),
+        losses=torch.zeros(images, device=device) if recipe.hard else None,
+    )

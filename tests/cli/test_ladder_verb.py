@@ -1,0 +1,136 @@
+"""`featherweight ladder`: what is trained, resumed, left out and written."""
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from commands import Run
+from featherweight import data as datasets
+from featherweight.cli.console import run_ladder
+from featherweight.cli.live import shown
+from featherweight.experiments.experiment import find
+from featherweight.experiments.record import read_record, write_record
+from featherweight.training.runs import folders as run_folders
+from featherweight.training.runs import run as runs
+from featherweight.training.runs.events import Done, Failed
+from made import MNIST, record
+
+FINISHED = [record("c3", [99.0] * 15, seed) for seed in (0, 1)]
+
+
+def test_finished_and_unfinished_runs(tmp_path: Path) -> None:
+    c3 = find("c3")
+    cases = {
+        "c3-seed0": record("c3", [99.0] * 15),
+        "c3-seed1": record("c3", [99.0] * 4, 1, finished=False),
+        "c3-seed10": record("c3", [99.0] * 15, 10),
+        "c3-seed2": record("c3", [99.0] * 15, 2, recipe=find("f3").recipe.to_json()),
+        "c3-seed3": record("c3", [99.0] * 15, 3, data=MNIST | {"source": "digits"}),
+        "c3-seed4": record("c3", [99.0] * 15, 4, data=MNIST | {"holdout": 5000}),
+        "c3-seed5": record("c3", [99.0] * 15, 5, network="another"),
+    }
+    for name, one in cases.items():
+        (tmp_path / name).mkdir()
+        write_record(one, tmp_path / name / "record.json")
+    found = run_folders.finished_runs(c3, [tmp_path], range(6), "mnist")
+    assert [one.seed for one in found] == [0]
+    resumed = {seed: run_folders.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(6)}
+    assert {seed: path for seed, path in resumed.items() if path} == {1: tmp_path / "c3-seed1"}
+    assert [one.seed for one in run_folders.finished_runs(c3, [tmp_path], range(6), "digits")] == [3]
+
+
+def test_committed_records_count_as_finished(tmp_path: Path) -> None:
+    (tmp_path / "results" / "c3").mkdir(parents=True)
+    write_record(FINISHED[1], tmp_path / "results" / "c3" / "seed1.json")
+    assert run_folders.finished_runs(find("c3"), [tmp_path / "results"], range(3), "mnist") == [
+        read_record(tmp_path / "results" / "c3" / "seed1.json")
+    ]
+
+
+def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits = datasets.load("digits")
+    stopped = runs.new_run(find("d1"), digits, out=tmp_path, threads=1)
+    for state in runs.train(stopped):
+        if state.epoch == 2 and state.step == 1:
+            break
+    assert not read_record(tmp_path / "d1-seed0").finished
+
+    status = run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path, write=False)
+    said = capsys.readouterr().out
+    assert status == 0
+    assert " 1/20 " not in said and "20/20 " in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.md", "d.svg", "d1-seed0", "d1.svg"]
+    ended = read_record(tmp_path / "d1-seed0")
+    assert ended.finished and len(ended.rows) == 20
+
+    fresh = runs.new_run(find("d1"), digits, out=tmp_path / "other", threads=1)
+    for _ in runs.train(fresh):
+        pass
+    assert [row.test_accuracy for row in fresh.record.rows] == [row.test_accuracy for row in ended.rows]
+
+    page = (tmp_path / "d.md").read_text()
+    assert f"| 0 | {ended.verdict.best:.2f} | {ended.verdict.last:.2f} |" in page
+    assert run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path, write=False) == 0
+    assert "20/20 " not in capsys.readouterr().out
+    assert (tmp_path / "d.md").read_text() == page
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["ladder"], "Name a ladder, such as f; only --write does without"),
+        (["ladder", "--write"], "is no source tree of featherweight"),
+        (["ladder", "q"], "Unknown ladder 'q'"),
+    ],
+)
+def test_wrong_use(run: Run, words: list[str], sentence: str) -> None:
+    status, out, err = run(*words)
+    assert (status, out) == (2, "") and sentence in err
+
+
+def test_only_mnist_is_kept(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "src" / "featherweight" / "experiments" / "ladders").mkdir(parents=True)
+    status, _, err = run("ladder", "d", "--write", "--data", "digits")
+    assert status == 2 and "--write keeps records of MNIST alone; leave out --data digits, or --write." in err
+
+
+def test_list_shows_both_verdicts(run: Run) -> None:
+    status, out, _ = run("list")
+    assert status == 0
+    heads = next(line for line in out.splitlines() if "what changed" in line)
+    assert {"claimed", "measured", "budget", "rule"} <= set(heads.split())
+    assert (
+        len([line for line in out.splitlines() if line.strip()[:1] in "abcdef" and line.strip()[1:2].isdigit()]) == 26
+    )
+    listed = json.loads(run("list", "--json")[1])["experiments"]
+    assert [entry["claimed"] for entry in listed if entry["id"] in ("a10", "c3", "f3")] == [99.6, 99.43, None]
+
+
+def test_list_needs_no_torch() -> None:
+    program = "import sys; sys.argv = ['featherweight', 'list']; import featherweight.cli as c\n" \
+        "try: c.main()\nexcept SystemExit: pass\nsys.exit('torch' in sys.modules)"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "c3" in done.stdout
+
+
+def test_progress_counts_the_runs_that_have_ended(tmp_path: Path) -> None:
+    to = io.StringIO()
+    with shown(to, labels=True, runs=3) as show:
+        show(Done(label="c3 seed 0", folder=tmp_path, record=FINISHED[0]))
+        show(Failed(label="c3 seed 1", sentence="No luck.", exit_status=4))
+    assert to.getvalue().splitlines() == [
+        "c3 seed 0  has ended, 1 of 3 runs",
+        "c3 seed 1: No luck.",
+        "c3 seed 1  has ended, 2 of 3 runs",
+    ]
+    alone = io.StringIO()
+    with shown(alone, labels=False) as show:
+        show(Done(label="c3 seed 0", folder=tmp_path, record=replace(FINISHED[0])))
+    assert alone.getvalue() == ""

@@ -1,0 +1,144 @@
+"""What seeds must reach together, and limits on multiply-adds and seconds."""
+
+import json
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+import toy
+from featherweight.cli.tables import verdict_table
+from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.bar import Bar
+from featherweight.experiments.budget import Budget, judge
+from featherweight.experiments.experiment import contenders
+from featherweight.experiments.record import Record, read_record, summarise, write_record
+from featherweight.networks.anatomy import dissect, parameters_by_layer
+from featherweight.training.runs.prepare import prepare
+from made import record
+
+RUNS = [
+    record("f3", [99.5] * 11 + [99.45, 99.5, 99.5, last], seed, train_seconds=10.0 + seed)
+    for seed, last in enumerate((99.5, 99.6, 99.3))
+]
+"""Means of the last epochs 99.4667; the third fails the rule; 10, 11 and 12 s."""
+
+
+@pytest.mark.parametrize(
+    ("bar", "shortfalls"),
+    [
+        (Bar(seeds=3, mean=99.46, worst_of_last=99.3, passed=2, seconds=12, threads=1), []),
+        (Bar(seeds=3, mean=99.47), ["asked are 99.47 % or more in the mean of the last epochs, reached 99.467 %"]),
+        (Bar(seeds=3, worst_of_last=99.31),
+         ["asked are 99.31 % or more in every judged epoch of every seed, reached 99.30 %"]),
+        (Bar(seeds=3, passed=3), ["asked are 3 of 3 seeds within budget, reached 2"]),
+        (Bar(seeds=3, seconds=11.5), ["asked are 11.5 s of training or less on every seed, reached 12.00 s"]),
+        (Bar(seeds=4, mean=1), ["seeds 0, 1, 2, where 0 to 3 are asked for"]),
+        (Bar(seeds=2, mean=1), ["seeds 0, 1, 2, where 0 to 1 are asked for"]),
+    ],
+)  # fmt: skip
+def test_a_bar_names_each_thing_that_falls_short(bar: Bar, shortfalls: list[str]) -> None:
+    assert bar.shortfalls(RUNS) == shortfalls
+
+
+def test_a_mean_that_is_the_bar_but_for_its_last_bit_clears_it() -> None:
+    runs = [record("f3", [last] * 15, seed) for seed, last in enumerate((99.08, 99.10, 99.66))]  # 99.28
+    assert summarise(runs).mean < 99.28
+    assert Bar(seeds=3, mean=99.28).shortfalls(runs) == []
+    assert len(Bar(seeds=3, mean=99.281).shortfalls(runs)) == 1
+
+
+def test_runs_on_more_threads_than_the_seconds_allow_fall_short() -> None:
+    fast = [record("f3", [99.5] * 15, seed, environment={"threads": 16}) for seed in (0, 1)]
+    assert Bar(seeds=2, threads=2).shortfalls(fast) == ["asked are 2 threads or fewer, reached 16"]
+
+
+def test_a_bar_that_nobody_could_clear_is_refused() -> None:
+    with pytest.raises(UsageError, match="two seeds or more, and for no more of them to pass; given 10, 11"):
+        Bar(passed=11)
+
+
+def test_the_bars_and_budgets_of_the_five_records() -> None:
+    bars = {one.id: one.bar.to_json() for one in contenders() if one.bar}
+    assert bars == {
+        "f3": {"seeds": 10, "mean": 99.58, "worst_of_last": 99.45, "passed": 10},
+        "fastest": {"seeds": 10, "mean": 99.42, "seconds": 15, "threads": 2},
+        "leanest": {"seeds": 10, "passed": 8},
+        "relaxed": {"seeds": 10, "mean": 99.62},
+        "smallest": {"seeds": 10, "passed": 9},
+    }
+    limits = {one.id: (one.budget.parameters, one.budget.macs, one.budget.seconds) for one in contenders()}
+    assert limits == {"f3": (8000, None, None), "fastest": (8000, None, 15), "leanest": (8000, 250_000, None),
+                      "relaxed": (20_000, None, None), "smallest": (3500, None, None)}  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------- multiply-adds, seconds
+
+
+def test_seconds_and_multiply_adds_decide_a_verdict() -> None:
+    budget, good = Budget(held=1, seconds=15, macs=1000), [99.5]
+    assert judge(budget, 10, good, 15.0, 999).passed
+    for seconds, macs, reason in (
+        (15.01, 999, "15.01 s of training, where at most 15 s are allowed"),
+        (1.0, 1000, "1,000 MACs a digit, where fewer than 1,000 are allowed"),
+        (1.0, None, "MACs that nobody counted, where fewer than 1,000 are allowed"),
+    ):
+        verdict = judge(budget, 10, good, seconds, macs)
+        assert (verdict.passed, verdict.reason) == (False, reason)
+
+
+@pytest.mark.parametrize("wrong", [{"macs": 0}, {"seconds": 0.0}, {"seconds": float("nan")}])
+def test_limits_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="MACs are 1 or more and its seconds above 0"):
+        Budget(**wrong)  # type: ignore[arg-type]
+
+
+def test_too_many_multiply_adds_are_refused_before_training_with_the_costliest_layers() -> None:
+    # 3 x 3 of 11 x 13 onto 5 of 9 x 11; pooled to 4 x 5, onto 7 of 2 x 3; then 7 to 4.
+    macs = [9 * 11 * 5 * 9, 2 * 3 * 7 * 45, 28]
+    budget = Budget(parameters=1000, epochs=50, accuracy=60, held=1, macs=sum(macs))
+    with pytest.raises(BudgetError) as caught:
+        prepare(toy.experiment(budget=budget), toy.data(), engine="torch")
+    told = f"takes {sum(macs):,} MACs a digit and its budget allows fewer than {sum(macs):,}; its costliest layers are"
+    assert told in str(caught.value)
+    first, second = sorted(macs)[:0:-1]
+    assert f"({first:,})" in str(caught.value) and f"({second:,})" in str(caught.value)
+    fits = Budget(parameters=1000, epochs=50, accuracy=60, held=1, macs=sum(macs) + 1)
+    assert prepare(toy.experiment(budget=fits), toy.data(), engine="torch").macs == sum(macs)
+
+
+def test_a_record_keeps_its_multiply_adds_and_one_without_reads_as_before(tmp_path: Path) -> None:
+    limited: Record = record("leanest", [99.5] * 15, macs=217_740, train_seconds=3.0)
+    for one, there in ((limited, True), (record("c3", [99.5] * 15), False)):
+        write_record(one, tmp_path / "record.json")
+        text = json.loads((tmp_path / "record.json").read_text())
+        assert ("macs" in text) is there is ("macs" in text["budget"])
+        assert read_record(tmp_path).macs == one.macs and read_record(tmp_path).verdict.passed
+    table = verdict_table(limited)
+    assert list(table.columns[0].cells)[:3] == ["parameters", "MACs a digit", "epochs"]
+    assert list(table.columns[2].cells)[1] == "217,740"
+    timed = verdict_table(record("fastest", [99.5] * 5, train_seconds=15.2))
+    assert list(timed.columns[0].cells)[2] == "training" and list(timed.columns[3].cells)[2] == "NO"
+
+
+class Twice(nn.Module):
+    """One convolution used two times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1, bias=False)
+        self.again = self.conv
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        return self.again(self.conv(x))
+
+
+def test_shared_weights_count_once_and_each_use_of_them_is_paid_for() -> None:
+    network = Twice()
+    anatomy = dissect(network, (3, 5, 7))
+    assert anatomy.parameters == 81 == sum(count for _, count in parameters_by_layer(network))
+    assert anatomy.macs == 2 * 81 * 5 * 7
+    assert anatomy.costliest(1) == [("conv", 81 * 35)]
+    tied = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
+    tied[1].weight = tied[0].weight
+    assert sum(count for _, count in parameters_by_layer(tied)) == 25

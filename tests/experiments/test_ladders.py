@@ -1,0 +1,231 @@
+"""The experiments of the package: each builds, trains on both engines, and is what its file says."""
+
+import ast
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from featherweight import engine as engines
+from featherweight.cli import app
+from featherweight.experiments.difference import differences, layer_changes
+from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, letters, rungs
+from featherweight.experiments.recipe import Plateau
+from featherweight.networks.anatomy import dissect
+from featherweight.training.state import draw_seed, initial_state
+from source_text import network_call
+
+PUBLISHED = [
+    *(f"a{n}" for n in range(1, 11)),
+    *(f"b{n}" for n in range(1, 7)),
+    "c1",
+    "c2",
+    "c3",
+    "d1",
+    "e1",
+    "e2",
+    "e3",
+]
+
+RECORDS = ["fastest", "leanest", "relaxed", "smallest"]
+
+EXACT = {"a10": 18_594, "b1": 173_866, "b2": 7_781, "b3": 7_979, "b4": 7_979, "b5": 7_979, "b6": 7_979,
+         "c1": 10_790, "c3": 6_136, "d1": 9_404, "e1": 7_547, "e2": 7_873, "e3": 7_873}  # fmt: skip
+"""Parameters as the sources print them."""
+
+RANGES = {"a1": (390_000, 400_000), "a2": (25_000, 29_999), "a3": (6_600, 6_800), "a4": (6_800, 7_000),
+          "a5": (6_800, 7_000), "a6": (4_400, 4_600), "a7": (6_400, 6_600), "a8": (6_400, 6_600), "a9": (6_400, 6_600),
+          "c2": (1, 7_999)}  # fmt: skip
+"""Lowest and highest number of parameters that the sources allow."""
+
+CLAIMED = {"a1": 99.41, "a2": 99.23, "a3": 98.97, "a4": 99.21, "a5": 99.30, "a6": 99.28, "a7": 99.36, "a8": 99.34,
+           "a9": 99.41, "a10": 99.60, "b1": 98.34, "b2": 98.9, "b3": 99.24, "b4": 99.26, "b5": 99.53, "b6": 99.44,
+           "c1": 98.80, "c2": 99.32, "c3": 99.43, "d1": 99.52, "e1": 99.31, "e2": 99.26, "e3": 99.45}  # fmt: skip
+"""Best test accuracy in percent, as the sources report it."""
+
+
+def test_there_are_26_rungs_and_four_more_that_are_to_be_records() -> None:
+    assert ids() == [*PUBLISHED, "f1", "f2", "f3", *RECORDS]
+    assert letters() == list("abcdef") and {ladder_of(id) for id in RECORDS} == {"records"}
+    assert [ladder_of(id) for id in ("a10", "b6", "f3")] == ["a", "b", "f"]
+    assert [len(rungs(letter)) for letter in "abcdef"] == [10, 6, 3, 1, 3, 3]
+
+
+def test_parameters_are_the_published_ones() -> None:
+    assert len(EXACT) == 13 and len(set(EXACT.values())) == 9
+    assert sorted([*EXACT, *RANGES]) == sorted(PUBLISHED)
+    counted = {id: sum(p.numel() for p in find(id).build().parameters()) for id in PUBLISHED}
+    assert {id: counted[id] for id in EXACT} == EXACT
+    assert [id for id, (low, high) in RANGES.items() if not low <= counted[id] <= high] == []
+    assert counted["a4"] == counted["a5"] and counted["a7"] == counted["a8"] == counted["a9"]
+
+
+def test_claimed_accuracies_epochs_and_batches_are_the_published_ones() -> None:
+    assert len(CLAIMED) == 23
+    assert {id: find(id).claimed for id in PUBLISHED} == CLAIMED
+    twenty = {*PUBLISHED[:8], "a10", "d1"}
+    assert {id for id in PUBLISHED if find(id).recipe.epochs == 20} == twenty
+    assert {find(id).recipe.epochs for id in PUBLISHED if id not in twenty} == {15}
+    assert {find(id).recipe.batch for id in PUBLISHED if id[0] in "ad"} == {64}
+    assert {find(id).recipe.batch for id in PUBLISHED if id[0] == "c"} == {128}
+    assert {find(id).recipe.loss for id in PUBLISHED if id[0] in "be"} == {"nll"}
+
+
+def test_where_a_schedule_watches_the_test_set_the_file_says_so() -> None:
+    plateaus = [find(id) for id in ids() if isinstance(find(id).recipe.schedule, Plateau)]
+    assert [rung.id for rung in plateaus] == ["a9", "b6"]
+    for rung in plateaus:
+        assert isinstance(rung.recipe.schedule, Plateau) and rung.recipe.schedule.quantity == "test_accuracy"
+        assert "the test set has a say in its own result" in " ".join(rung.text.split())
+
+
+# ------------------------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("id", ids())
+def test_the_margin_is_what_anatomy_measures(id: str) -> None:
+    experiment = find(id)
+    assert experiment.file is not None
+    source = experiment.file.read_text()
+    lines = source.splitlines()
+    layers = network_call(source).args
+    blocks = dissect(experiment.build()).blocks()
+    assert len(layers) == len(blocks) >= 7
+    compared = 0
+    for layer, block in zip(layers, blocks, strict=True):
+        code, _, margin = lines[layer.lineno - 1].partition("#")
+        expected = [*block.output, block.field] if len(block.output) == 3 else []
+        assert [int(number) for number in margin.split()] == expected, code.strip()
+        compared += bool(margin)
+    assert compared >= 6
+
+
+@pytest.mark.parametrize("id", ids())
+def test_a_file_is_complete_in_itself_and_short(id: str) -> None:
+    experiment = find(id)
+    assert experiment.file is not None and experiment.id == id
+    source = experiment.file.read_text()
+    assert len(source.splitlines()) <= 90
+    imported = {node.module for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)}
+    assert not any("ladders" in (module or "") for module in imported)
+    for part in ("Target", "Why"):
+        assert re.search(rf"^{part}: \S", experiment.text, re.MULTILINE), part
+    if id in RECORDS:
+        assert experiment.parent == "f3"
+        return
+    ladder = [rung.id for rung in rungs(ladder_of(id))]
+    assert experiment.parent == (ladder[ladder.index(id) - 1] if id != ladder[0] else None)
+
+
+@pytest.mark.parametrize("id", PUBLISHED)
+def test_a_published_rung_says_what_its_source_leaves_open_and_what_it_claims(id: str) -> None:
+    experiment = find(id)
+    assert re.search(r"^Open: \S", experiment.text, re.MULTILINE)
+    assert 2 <= len(experiment.claims) <= 6
+    assert all(claim.says.endswith(".") for claim in experiment.claims)
+
+
+# ------------------------------------------------------------------------------------------- running
+
+
+@pytest.mark.parametrize("kind", ["native", "torch"])
+@pytest.mark.parametrize("id", ids())
+def test_two_steps_train_every_parameter(id: str, kind: str) -> None:
+    experiment = find(id)
+    recipe = experiment.recipe
+    torch.manual_seed(draw_seed(0, "weights"))
+    state = initial_state(experiment.build(), recipe, torch.device("cpu"), images=11)
+    engine = engines.build(kind, state.network, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=11)
+    assert engine.name == kind
+    draws = torch.Generator().manual_seed(7)
+    before = [p.detach().clone() for p in state.network.parameters()]
+    reached = [torch.zeros_like(p, dtype=torch.bool) for p in before]
+    for step in range(2):
+        images, labels = torch.randn(11, 1, 28, 28, generator=draws), torch.randint(0, 10, (11,), generator=draws)
+        state.optimizer.zero_grad(set_to_none=False)
+        loss, _ = engine.step(images, labels, step)
+        assert math.isfinite(loss.item()) and 0 < loss.item() < 10
+        for seen, p in zip(reached, state.network.parameters(), strict=True):
+            assert p.grad is not None and p.grad.isfinite().all()
+            seen |= p.grad != 0
+        state.optimizer.step()
+    names = [name for name, _ in state.network.named_parameters()]
+    assert [name for name, seen in zip(names, reached, strict=True) if not seen.any()] == []
+    moved = [not torch.equal(p, was) for p, was in zip(state.network.parameters(), before, strict=True)]
+    assert all(moved)
+
+
+@pytest.mark.parametrize("id", ids())
+def test_a_run_within_its_budget_can_start_and_the_rule_is_applied(id: str) -> None:
+    experiment = find(id)
+    anatomy = dissect(experiment.build())
+    experiment.budget.check_before_training(
+        anatomy.parameters, anatomy.largest(3), experiment.recipe.epochs, anatomy.macs, anatomy.costliest()
+    )
+    assert experiment.budget.accuracy == 99.4 and experiment.budget.held == (1 if id == "fastest" else 5)
+
+
+@pytest.mark.parametrize("id", ids())
+def test_show_works_by_name(id: str) -> None:
+    shown = CliRunner().invoke(app, ["show", id])
+    assert shown.exit_code == 0
+    assert shown.output.startswith(f"{id}: {find(id).title}\n")
+    assert f"{sum(p.numel() for p in find(id).build().parameters()):,} parameters are within it" in shown.output
+
+
+def test_the_published_field_that_is_wrong() -> None:
+    # 3 x 3, 3 x 3, pool, 3 x 3 at jump 2 twice, pool, 3 x 3 at jump 4; then 7 x 7 units at jump 4 are averaged.
+    fields = [row.field for row in dissect(find("b1").build()).rows if row.kind.split()[0] in POOLS]
+    assert fields == [3, 5, 5 + 1, 6 + 4, 10 + 4, 14 + 2, 16 + 8, 24 + 6 * 4, 48, 48]
+    assert "24 + 6 x 4 = 48" in find("b1").text
+
+
+POOLS = {"Conv2d", "MaxPool2d", "AdaptiveAvgPool2d"}
+
+
+# ------------------------------------------------------------------------------------------- differences
+
+
+@pytest.mark.parametrize(
+    ("id", "expected"),
+    [
+        ("a4", ["added: 6 × `BatchNorm2d`"]),
+        ("a5", ["added: 6 × `Dropout 0.05`"]),
+        ("a6", ["removed: `Conv2d 5x5 10 to 10, bias`", "added: `AdaptiveAvgPool2d to 1`"]),
+        ("a7", ["added: `Linear 30 to 10`", "changed: `Conv2d 3x3 10 to 10, bias` → `10 to 30, bias`"]),
+        ("a8", ["`augment.rotate_deg` 0.0 → 10"]),
+        ("b3", ["added: 6 × `BatchNorm2d`"]),
+        ("b4", ["added: 6 × `Dropout 0.01`"]),
+    ],
+)
+def test_differences(id: str, expected: list[str]) -> None:
+    experiment = find(id)
+    assert experiment.parent is not None
+    assert differences(experiment, find(experiment.parent)) == expected
+
+
+def test_differences_of_a_schedule() -> None:
+    b6, b5 = find("b6"), find("b5")
+    assert differences(b6, b5) == [
+        "`lr` 0.01 → 0.1",
+        "`schedule` constant → plateau (quantity test_accuracy, factor 0.1, patience_epochs 1, threshold 0.001)",
+    ]
+    assert differences(b5, b5) == []
+
+
+def test_each_rung_changes_something() -> None:
+    children: list[Experiment] = [find(id) for id in ids() if find(id).parent]
+    assert len(children) == 26 - 6 + len(RECORDS)
+    for rung in children:
+        assert differences(rung, find(str(rung.parent))), rung.id
+
+
+def test_a_layer_that_is_not_known_is_told_by_its_own_words() -> None:
+    more = nn.Sequential(nn.ReLU(), nn.PReLU(3))
+    assert layer_changes(more, nn.Sequential(nn.ReLU())) == ["added: `PReLU num_parameters=3`"]
+    assert layer_changes(nn.Sequential(nn.Conv2d(1, 2, 3)), nn.Sequential(nn.Conv2d(1, 2, 3, bias=False))) == [
+        "changed: `Conv2d 3x3 1 to 2` → `1 to 2, bias`"
+    ]

@@ -1,0 +1,337 @@
+"""The protocol of a record: what is trained, counted, refused and committed, in which order."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from commands import Run
+from featherweight.data import Data, Split
+from featherweight.errors import FileError, UsageError
+from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record, read_record, write_record
+from featherweight.prove import leaderboard, protocol, publish
+from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
+from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.parallel import Task, carry_through, open_run
+from made import MNIST, record
+
+ROOT = Path(__file__).parents[2]
+OWN = '''"""Mine."""
+from torch import nn
+from featherweight.experiments.bar import Bar
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
+
+def network():
+    return nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(49, 10))
+
+experiment = Experiment(id='own', title='own', network=network, recipe=Recipe(epochs=1, lr=0.05),
+                        budget=Budget(parameters=600, epochs=20, accuracy=30, held=1), bar=Bar(seeds=2, mean=30))
+'''
+
+
+# ------------------------------------------------------------------------------------------- the verb, for real
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
+    """Runs are trained one after another in this process; gives the tasks as they come."""
+    tasks: list[Task] = []
+
+    def train(some: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
+        done: list[Done] = []
+        for task in some:
+            tasks.append(task)
+            *_, last = carry_through(task, open_run(replace(task, threads=task.threads or 1)))
+            assert isinstance(last, Done)
+            done.append(last)
+        return done, []
+
+    monkeypatch.setattr("featherweight.cli.console.train_shown", train)
+    return tasks
+
+
+def test_a_proof_from_held_out_evidence_to_exit_status(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    status, out, _ = run("prove", path, "--seeds", 2, "--data", "digits", "--json")
+    told = json.loads(out)
+    # A twelfth of the 1,437 training digits is 119.
+    assert [(task.holdout, task.seed) for task in in_process] == [(119, 0), (119, 1), (119, 2), (0, 0), (0, 1)]
+    last = [one["verdict"]["last"] for one in told["runs"]]
+    assert status == 0 and told["proved"] and told["shortfalls"] == [] and told["touches"] == 1
+    assert told["mean"] == pytest.approx(sum(last) / 2) and told["worst"] == min(last) and told["passed"] == 2
+    # Student's 12.706 at one degree of freedom, times half the difference.
+    assert told["interval"][1] - told["mean"] == pytest.approx(12.706 * abs(last[0] - last[1]) / 2, rel=1e-4)
+    assert all("run" not in one and one["seconds"] > 0 for one in told["runs"])
+    ledger = read_ledger(tmp_path / "runs" / "touches.json")
+    assert [(one.experiment, one.seeds) for one in ledger] == [(str(path), (0, 1))]
+
+    path.write_text(OWN.replace("mean=30", "mean=100"))
+    status, out, _ = run("prove", path, "--seeds", 2, "--data", "digits")
+    assert status == 1 and len(in_process) == 5  # nothing was left to train
+    assert "falls short: asked are 100.00 % or more in the mean of the last epochs, reached" in out
+    assert "NOT PROVED: own" in out and "resumed: test-set evaluation 1" in out
+
+    path.write_text(OWN.replace("lr=0.05", "lr=0.06"))
+    assert "this is test-set evaluation 2" in run("prove", path, "--seeds", 2, "--data", "digits")[1]
+    assert len(in_process) == 10  # another recipe: its evidence is held out and trained anew
+
+
+def test_an_experiment_without_a_bar_has_nothing_to_prove(run: Run) -> None:
+    status, _, err = run("prove", "c3", "--data", "digits")
+    assert status == 2 and "c3 has no bar to clear; write `bar=Bar(...)` in its Experiment(...)." in err
+
+
+# ------------------------------------------------------------------------------------------- in a source tree
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A source tree in the current folder, and MNIST that holds one digit and notes when its test set is asked for."""
+    shutil.copytree(ROOT / "src/featherweight/experiments/ladders", tmp_path / "src/featherweight/experiments/ladders")
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "docs/export.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    import torch
+
+    split = Split(images=torch.zeros(59_999, 1, 1, 1, dtype=torch.uint8), labels=torch.zeros(59_999).long())
+
+    def load(name: str, *, directory: Path | None, holdout: int = 0) -> Data:
+        assert holdout > 0, "the test set was read"
+        return Data(name="mnist", source="mnist", classes=tuple("0123456789"), train=split, test=split, holdout=holdout,
+                    mean=(0.1,), std=(0.3,), digests={})  # fmt: skip
+
+    monkeypatch.setattr(protocol, "load", load)
+    return tmp_path
+
+
+class Trainer:
+    """Stands in for training: every task ends in a record of these last epochs, unless it is told to stop."""
+
+    def __init__(self, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tree, self.tasks, self.stop_at, self.engine = tree, [], -1, "native"
+        self.last: Callable[[int], float] = lambda seed: 99.45 + 0.01 * seed
+        self.batches: list[int] = []
+        monkeypatch.setattr(protocol, "check", lambda task: self.like(task))
+
+    tasks: list[Task]
+
+    def record(self, task: Task, **changed: Any) -> Record:
+        data = MNIST | {"train": 60_000 - task.holdout, "test": task.holdout or 10_000, "holdout": task.holdout}
+        data |= {"held_out": "together"} if task.holdout else {}
+        tests = [self.last(task.seed)] * find(task.experiment).recipe.epochs
+        place = {
+            "torch": "2.13.0",
+            "threads": task.threads or 1,
+            "device_type": "cpu",
+            "commit": "abc",
+            "processor": "p",
+        }
+        values = {"data": data, "engine": self.engine, "environment": place, "train_seconds": 7.0} | changed
+        return record(task.experiment, tests, task.seed, macs=10, **values)
+
+    def like(self, task: Task) -> Any:
+        assert task.holdout == 5000
+        return replace_run(self.record(task))
+
+    def train(self, tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
+        done, failed = [], []
+        self.batches.append(len(tasks))
+        for task in tasks:
+            assert (self.tree / "results/touches.json").exists() is (task.holdout == 0)
+            self.tasks.append(task)
+            if task.seed == self.stop_at and not task.holdout:
+                failed.append(Failed(label=task.label, sentence="Stopped.", exit_status=130))
+                continue
+            one = self.record(task)
+            folder = task.out / f"{task.experiment}-seed{task.seed}"
+            folder.mkdir(parents=True)
+            write_record(one, folder / "record.json")
+            done.append(Done(label=task.label, folder=folder, record=one))
+        return done, failed
+
+
+def replace_run(one: Record) -> Any:
+    class Like:
+        record = one
+
+    return Like
+
+
+@pytest.fixture
+def trainer(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    return Trainer(tree, monkeypatch)
+
+
+def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree: Path, trainer: Trainer) -> None:
+    proof = protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert proof.shortfalls == [] and proof.test_evaluations == 1 and proof.root == tree
+    assert trainer.batches == [3, 10]  # side by side
+    assert [one.seed for one in publish.records_of("smallest", tree)] == list(range(10))
+    held = sorted((tree / "results/heldout/smallest").iterdir())
+    assert [(path.name, read_record(path).data["holdout"]) for path in held] == [
+        (f"seed{n}.json", 5000) for n in range(3)
+    ]
+    page = (tree / "docs/records/smallest.md").read_text()
+    # 99.45 to 99.54: mean 99.495, deviation 0.0303, and 2.262 x 0.0303 / √10 = 0.0217 on either side.
+    assert "Mean 99.495 %, standard deviation 0.030, 95 % interval of the mean 99.473 to 99.517; 10 of 10" in page
+    assert "**Cleared:** all that is asked for." in page and "Mean of the last epochs 99.460 %" in page
+    row = next(line for line in (tree / "README.md").read_text().splitlines() if "records/smallest.md" in line)
+    assert row == "| [`smallest`](docs/records/smallest.md) | 99.495 | 99.45 | 3,352 | 6.9 | 5.9 | 7 | cleared |"
+    assert "smallest" in (tree / "docs/records/fronts.svg").read_text()
+    source = (tree / "src/featherweight/experiments/ladders/records/smallest.py").read_text()
+    assert f"Result: {fmean(99.45 + 0.01 * seed for seed in range(10)):.2f} % of the test set" in source
+    assert publish.write(tree) == []
+
+
+def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer: Trainer) -> None:
+    trainer.last = lambda seed: 99.39 if seed < 2 else 99.45
+    proof = protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert proof.shortfalls == ["asked are 9 of 10 seeds within budget, reached 8"]
+    assert len(publish.records_of("smallest", tree)) == 10
+    assert "**not cleared**" in (tree / "README.md").read_text()
+
+
+def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(tree: Path, trainer: Trainer) -> None:
+    trainer.stop_at = 4
+    with pytest.raises(protocol.StoppedError, match="1 of 10 runs did not finish") as stopped:
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert stopped.value.exit_status == 130
+    assert len(read_ledger(tree / "results/touches.json")) == 1 and not (tree / "results/smallest").exists()
+    trainer.stop_at, trainer.tasks = -1, []
+    (tree / "results/touches.json").rename(tree / "kept.json")
+    shutil.copy(tree / "kept.json", tree / "results/touches.json")
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 1
+    assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, 4)]
+
+    shutil.rmtree(tree / "results/smallest")
+    for folder in (tree / "runs").glob("smallest-seed*"):
+        shutil.rmtree(folder)
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 2
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 2
+
+
+def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
+    tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "cores", lambda: 16)
+    # Seed 3 has been trained beside others, on one thread: its time means nothing.
+    alone = tree / "runs" / "fastest-seed3"
+    alone.mkdir(parents=True)
+    told: list[str] = []
+    write_record(trainer.record(Task(experiment="fastest", seed=3, threads=1)), alone / "record.json")
+    alone.rename(alone.with_name("fastest-seed3-0"))
+    proof = protocol.prove("fastest", seeds=10, trainer=trainer.train, tell=told.append)
+    assert trainer.batches == [3] + [1] * 10 and {task.threads for task in trainer.tasks[3:]} == {2}
+    assert any("one at a time, on 2 threads" in line for line in told)
+    assert proof.shortfalls == []
+
+
+def test_two_engines_among_the_records_are_refused_before_any_is_trained(tree: Path, trainer: Trainer) -> None:
+    other = tree / "runs" / "smallest-seed7"
+    other.mkdir(parents=True)
+    write_record(trainer.record(Task(experiment="smallest", seed=7), engine="torch"), other / "record.json")
+    with pytest.raises(UsageError, match="Seeds 7 of smallest ran on another engine than this machine's native"):
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert [task.holdout for task in trainer.tasks] == [5000] * 3
+
+
+def test_runs_that_held_digits_out_are_not_taken_for_runs_on_all(tree: Path, trainer: Trainer) -> None:
+    for seed in range(10):
+        folder = tree / "runs" / f"smallest-seed{seed}"
+        folder.mkdir(parents=True)
+        write_record(trainer.record(Task(experiment="smallest", seed=seed, holdout=5000)), folder / "record.json")
+        folder.rename(folder.with_name(f"smallest-seed{seed}-0"))
+    protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, seed) for seed in range(10)]
+
+
+def test_committed_seeds_that_would_stay_as_they_are_are_refused(tree: Path, trainer: Trainer) -> None:
+    publish.keep_record(trainer.record(Task(experiment="smallest", seed=11)), tree)
+    with pytest.raises(UsageError, match="results/smallest holds seeds 11, which 10 seeds would leave as they are"):
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert trainer.tasks == [] and not (tree / "results/touches.json").exists()
+
+
+# ------------------------------------------------------------------------------------------- the ledger
+
+
+ATTEMPT = Attempt(experiment="x", network="n", recipe="r", seeds=(0, 1), commit="abc", date="2026-01-02")
+
+
+def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
+    path = tmp_path / "touches.json"
+    assert (
+        read_ledger(path) == []
+        and evaluations_of([], "x", committed=True) == 1
+        and evaluations_of([], "x", committed=False) == 0
+    )
+    again = replace(ATTEMPT, seeds=(1, 0), commit="def", date="2026-01-03")
+    others = [replace(ATTEMPT, **{name: value}) for name, value in  # type: ignore[arg-type]
+              (("network", "m"), ("recipe", "s"), ("seeds", (0, 1, 2)), ("experiment", "y"))]  # fmt: skip
+    noted = [note_attempt(path, one, begun=True) for one in (ATTEMPT, again, *others, ATTEMPT)]
+    assert noted == [True, False, True, True, True, True, False]
+    assert read_ledger(path) == [ATTEMPT, *others]
+    assert evaluations_of(read_ledger(path), "x", committed=True) == 4
+    assert note_attempt(path, again, begun=False)  # the same seeds, but nothing of them is left to be resumed
+    assert evaluations_of(read_ledger(path), "x", committed=True) == 5
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["touches.json"]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"experiment": "x"}]', '{"seeds": 1}'])
+def test_a_damaged_ledger_is_not_written_over(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "touches.json"
+    path.write_text(text)
+    with pytest.raises(FileError, match="cannot be read as a ledger of test-set evaluations"):
+        note_attempt(path, ATTEMPT, begun=True)
+    assert path.read_text() == text
+
+
+def test_the_committed_ledger_knows_the_flagship_s_looks_at_the_test_set() -> None:
+    ledger = read_ledger(ROOT / "results/touches.json")
+    from_log = {
+        id: sum(one.experiment == id and "from the log" in one.note for one in ledger) for id in ("f1", "f2", "f3")
+    }
+    # Records and weights, and two runs of each step's notebook; the quick start trains f3, too.
+    assert from_log == {"f1": 1 + 2, "f2": 1 + 2, "f3": 4 + 2 + 2}
+    for id in ("f1", "f2"):
+        first = read_record(ROOT / "results" / id / "seed0.json")
+        digest = recipe_digest(Recipe.from_json(first.recipe))
+        looks = [(one.network, one.recipe) for one in ledger if one.experiment == id]
+        assert looks[-1] == (first.network, digest) and len(looks) == {"f1": 4, "f2": 4}[id]
+
+
+def test_evidence_that_is_committed_is_of_the_experiment_as_it_is() -> None:
+    for file in sorted((ROOT / "results/heldout").glob("*/seed*.json")):
+        kept, experiment = read_record(file), find(file.parent.name)
+        assert kept.experiment == experiment.id and Recipe.from_json(kept.recipe) == experiment.recipe
+        assert kept.finished and (kept.data["holdout"], kept.data["test"]) == (5000, 5000)
+
+
+def test_every_proved_record_has_its_line_and_its_evidence() -> None:
+    found = {one.id: publish.records_of(one.id, ROOT) for one in leaderboard.contenders()}
+    for one in leaderboard.gather(found, ROOT):
+        assert one.experiment.bar is not None
+        if len(one.records) >= one.experiment.bar.seeds:
+            assert one.test_evaluations >= 1 and len(one.held_out) >= 3, one.experiment.id
+
+
+def test_digits_drawn_one_by_one_are_no_evidence(tree: Path, trainer: Trainer) -> None:
+    for seed in range(3):
+        folder = tree / "runs" / f"smallest-seed{seed}-0"
+        folder.mkdir(parents=True)
+        drawn = trainer.record(Task(experiment="smallest", seed=seed, holdout=5000))
+        drawn = replace(drawn, data={name: value for name, value in drawn.data.items() if name != "held_out"})
+        write_record(drawn, folder / "record.json")
+    protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert [task.seed for task in trainer.tasks if task.holdout] == [0, 1, 2]
