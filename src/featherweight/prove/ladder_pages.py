@@ -158,6 +158,7 @@ def overview(letters: Sequence[str], found: Found) -> str:
     claimed = [rung for rung in all_rungs if rung.claimed is not None]
     lines = ["# The ladders", "", NOTE, ""]
     lines += [f"* [{letter.upper()}]({letter}.md): {subject(letter)}" for letter in letters]
+    lines += ["* [Every statement of the sources](statements.md), with its answer."]
     lines += ["", "## Claimed against measured", "", table(claimed, found, "{letter}.md"), ""]
     rules = f"{Budget().sentence()} ({exceptions()})"
     lines += [f"{_line(LEGEND)} {rules}.", "", *_shortfalls(claimed, found)]

@@ -27,6 +27,7 @@ from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.readme_table import readme_table
 from featherweight.prove.small import SMALL, write_small
+from featherweight.prove.statement_page import statement_page
 from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
@@ -177,6 +178,7 @@ def generated(root: Path) -> dict[Path, str]:
         )
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
+    texts[root / "docs" / "ladders" / "statements.md"] = statement_page(found)
     texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
     return texts
 
