@@ -86,6 +86,8 @@ class Data:
     """What `load` is to be given to have it again: a data set's name, or a folder's whole path."""
     seed: int = 0
     """Of the split."""
+    size: "tuple[int, int] | Literal['own'] | None" = None
+    """What a folder's pictures were asked to be brought to: (height, width), or "own"; None where nobody asked."""
 
     def __repr__(self) -> str:
         judged = "held-out" if self.holdout else "test"
@@ -164,14 +166,21 @@ class Data:
         return replace(ready(whole, holdout, seed), source=IN_MEMORY, seed=seed)
 
     @classmethod
-    def from_folder(cls, folder: "str | Path", *, holdout: int = 0, seed: int = 0) -> "Data":
+    def from_folder(
+        cls,
+        folder: "str | Path",
+        *,
+        size: "tuple[int, int] | Literal['own'] | None" = None,
+        holdout: int = 0,
+        seed: int = 0,
+    ) -> "Data":
         """The data set in a folder of pictures, one sub-folder a class, with or without `train` and `test` above them.
 
         As `load` reads one; errors are its too.
         """
         from featherweight.data import load
 
-        return load(str(Path(folder).expanduser().absolute()), holdout=holdout, seed=seed)
+        return load(str(Path(folder).expanduser().absolute()), holdout=holdout, seed=seed, size=size)
 
     def to(self, device: torch.device) -> "Data":
         """The same with its tensors on the device; training there needs no copies on the way."""
@@ -192,6 +201,7 @@ class Data:
             "mean": list(self.mean),
             "std": list(self.std),
             "digests": dict(self.digests),
+            **({"size": self.size if isinstance(self.size, str) else list(self.size)} if self.size else {}),
         }
 
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError
@@ -39,6 +39,7 @@ class Task:
     out: Path = Path("runs")
     data: str = "auto"
     data_dir: Path | None = None
+    size: "tuple[int, int] | Literal['own'] | None" = None
     holdout: int = 0
     epochs: int | None = None
     engine: str = "auto"
@@ -56,7 +57,7 @@ class Task:
 
 def check(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
-    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    data = load(task.data, directory=task.data_dir, holdout=task.holdout, size=task.size)
     experiment, notes = asked(task, data)
     run = runs.draft_run(
         experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
@@ -88,7 +89,7 @@ def open_run(task: Task) -> runs.Run:
             threads=task.threads,
             experiment=Path(task.experiment) if names_file(task.experiment) else None,
         )
-    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    data = load(task.data, directory=task.data_dir, holdout=task.holdout, size=task.size)
     experiment, notes = asked(task, data)
     run = runs.new_run(
         experiment,
