@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from featherweight.data import digits, folder, store
+from featherweight.data.dataset import IN_MEMORY, Data, ready
 from featherweight.data.download import UnavailableError
 from featherweight.data.sets import ALIASES, OWN, SETS
-from featherweight.data.split import IN_MEMORY, Data, Split, Whole, ready
+from featherweight.data.split import Split, Whole
 from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
 from featherweight.files import Progress, downloads_display, printable
