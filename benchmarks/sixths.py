@@ -1,9 +1,9 @@
-"""Trials on held-out sixths of MNIST's training digits: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
+"""Trials on held-out sixths of a training set: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
 
 The file defines `TRIALS`: networks and recipes, each by a short name that is never changed, with a title for readers.
-Each is trained with the first sixth held out and seed 0, the second and seed 1, and so on; figures go to
-results/trials/FILE.json, and what stands there is not trained again. A sixth is consecutive digits of each class:
-docs/log.md says why. The test set is not used.
+Each is trained with the first sixth held out and seed 0, with the second and seed 1, and so on. Figures go to
+results/trials/FILE.json; those already there are not computed again. A sixth consists of consecutive images of each
+class; docs/log.md explains why. The test set is not used.
 """
 
 import argparse
@@ -38,30 +38,32 @@ ROOT = Path(__file__).parents[1]
 SIXTHS = 6
 JUDGED = 5
 TEACHERS = 1000
-"""What the seed of each further teacher is apart from the student's."""
+"""Distance between the student's seed and those of its teachers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One row of a log."""
+    """One row of the log."""
 
     title: str = ""
     """What was tried, complete in itself; empty for a teacher, which has no row."""
     record: str
-    """For which record it was tried."""
+    """The record for which it was tried."""
     network: Callable[[], nn.Module]
     recipe: Recipe
     seeds: int = 3
     optimizer: Callable[[State], torch.optim.Optimizer] | None = None
-    """Takes the recipe's place; the recipe's lr and schedule stay in force."""
+    """Replaces the recipe's optimiser; the recipe's lr and schedule still apply."""
     after: Callable[[nn.Module, Data], None] | None = None
-    """Changes the network that is kept once it is trained; the last epoch's figures are of what it makes of it."""
+    """Changes the final network after training; the last epoch's figures are those of the changed network."""
+    data: str = "mnist"
+    """The data set whose training images are used."""
     teachers: tuple["Trial", ...] = ()
-    """Trained first, without the same sixth, each with a seed of its own; the recipe's `distil` says how they teach."""
+    """Trained first, without the same sixth, each with its own seed; the recipe's `distil` says how they teach."""
 
 
 def held_out_sixth(labels: Tensor, number: int) -> Tensor:
-    """bool [N], true for sixth `number` (0 to 5) of each class, in the order in which they stand.
+    """Whether each digit is in sixth `number` (0 to 5) of its class, in the order of the data: bool [N].
 
     >>> held_out_sixth(torch.tensor([0, 1] * 12), 1).nonzero().flatten().tolist()
     [4, 5, 6, 7]
@@ -74,25 +76,30 @@ def held_out_sixth(labels: Tensor, number: int) -> Tensor:
 
 
 @cache
-def _mnist() -> Data:
-    return datasets.load("mnist")
+def _whole(name: str) -> Data:
+    return datasets.load(name)
 
 
-def without_sixth(number: int) -> Data:
-    """MNIST's training digits without a sixth, which takes the test set's place."""
-    whole = _mnist()
+def without_sixth(number: int, name: str = "mnist") -> Data:
+    """A data set's training images with one sixth held out, which takes the place of the test set."""
+    whole = _whole(name)
     out = held_out_sixth(whole.train.labels, number)
     train = whole.train.take((~out).nonzero()[:, 0])
     mean, std = mean_and_std(train.images)
     return replace(whole, train=train, test=whole.train.take(out.nonzero()[:, 0]), mean=mean, std=std)
 
 
-def _engine(network: nn.Module, recipe: Recipe, batch: int) -> Engine:
-    return build("auto", network, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=batch)
+def _shape(data: Data) -> tuple[int, int, int]:
+    _, channels, height, width = data.train.images.shape
+    return channels, height, width
+
+
+def _engine(network: nn.Module, recipe: Recipe, batch: int, data: Data) -> Engine:
+    return build("auto", network, recipe, shape=_shape(data), device=torch.device("cpu"), batch=batch)
 
 
 def _trained(trial: Trial, data: Data, seed: int) -> State:
-    """The state at the end of a trial's training, on one thread."""
+    """The state after a trial's training, on one thread."""
     recipe = trial.recipe
     teachers = [_trained(one, data, seed + TEACHERS * place).ema_network for place, one in enumerate(trial.teachers, 1)]
     torch.manual_seed(draw_seed(seed, "weights"))
@@ -100,10 +107,10 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
     if trial.optimizer:
         state.optimizer = trial.optimizer(state)
     engine, evaluator = (
-        _engine(state.network, recipe, recipe.batch),
-        _engine(state.ema_network, recipe, EVALUATION_BATCH),
+        _engine(state.network, recipe, recipe.batch, data),
+        _engine(state.ema_network, recipe, EVALUATION_BATCH, data),
     )
-    heard = [_engine(network, recipe, recipe.batch) for network in teachers]
+    heard = [_engine(network, recipe, recipe.batch, data) for network in teachers]
     teacher = answering(heard, recipe.distil) if recipe.distil else None
     for _ in fit(state, data, recipe, seed, engine, evaluator, teacher):
         pass
@@ -111,10 +118,10 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
 
 
 def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
-    """One training; its figures over the held-out digits and over its own."""
-    data = without_sixth(seed % SIXTHS)
+    """Train a trial with one seed; return its figures on the held-out images and on its training images."""
+    data = without_sixth(seed % SIXTHS, trial.data)
     state = _trained(trial, data, seed)
-    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH)
+    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH, data)
     accuracies, loss = [row.test_accuracy for row in state.rows], state.rows[-1].test_loss
     if trial.after:
         trial.after(state.ema_network, data)
@@ -124,14 +131,14 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
     return {
         "record": trial.record, "trial": name, "title": trial.title, "seed": seed, "block": seed % SIXTHS,
         "parameters": sum(p.numel() for p in state.network.parameters()),
-        "macs": dissect(state.network, (1, 28, 28)).macs,
+        "macs": dissect(state.network, _shape(data)).macs,
         "last": round(accuracies[-1], 2), "worst": round(min(accuracies[-JUDGED:]), 2), "loss": round(loss, 5),
         "train": round(percent(own, len(data.train)), 3), "train_loss": round(own_loss, 5),
     }  # fmt: skip
 
 
 def trials_of(path: Path) -> dict[str, Trial]:
-    """What the file defines as `TRIALS`."""
+    """The `TRIALS` that the file defines."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader, path
     module = importlib.util.module_from_spec(spec)
@@ -157,7 +164,7 @@ def _write(path: Path, rows: Sequence[dict[str, Any]], order: Sequence[str]) -> 
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The rows of a log, one a trial: means over its seeds."""
+    """The rows of the log, one per trial, with means over its seeds."""
     lines = []
     for name in dict.fromkeys(row["trial"] for row in rows):
         of_it = [row for row in rows if row["trial"] == name]
@@ -172,13 +179,15 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    """Train what is missing, side by side, writing each figure as it comes, and print the table."""
+    """Train what is missing in parallel, writing each figure as it arrives, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    path = parser.parse_args().file
+    parser.add_argument("--processes", type=int, default=cores(), help="how many are trained side by side")
+    given = parser.parse_args()
+    path = given.file
     trials, target = trials_of(path), ROOT / "results" / "trials" / f"{path.stem}.json"
     rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.exists() else []
-    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(_run_of, path, *one) for one in _missing(trials, rows)]):
             rows.append(future.result())
             _write(target, rows, list(trials))

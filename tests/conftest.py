@@ -22,7 +22,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """A process per core for the whole suite or a folder of it; none for what is picked by file, test or keyword."""
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return None  # the runner reads it itself
-    picked = config.option.keyword or config.option.lf or not all(Path(word).is_dir() for word in config.args)
+    picked = (
+        config.option.keyword
+        or getattr(config.option, "lf", False)
+        or not all(Path(word).is_dir() for word in config.args)
+    )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 0 if picked or cores == 1 else min(cores, MOST_WORKERS)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from featherweight.networks.layers import Residual, conv_norm_relu, separable_norm_relu
+from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
 from featherweight.ship.export.lowering import Lowered, lower
 from featherweight.ship.export.source import Source
 
@@ -91,6 +91,27 @@ def in_steps() -> nn.Module:
 
 
 IN_STEPS_SHAPE = (1, 12, 12)
+
+
+def branched() -> nn.Module:
+    """Residual blocks with projected, strided and plain shortcuts, the first of pictures themselves; a sum of three."""
+    torch.manual_seed(11)
+    return lively(
+        nn.Sequential(
+            residual_norm_relu(3, 5), residual_norm_relu(5, 5), residual_norm_relu(5, 7, stride=2),
+            Sum(nn.Conv2d(7, 6, 1), separable_norm_relu(7, 6, padding=1)),
+            Sum(
+                nn.Conv2d(6, 4, 3, padding=1),
+                nn.Conv2d(6, 4, 1),
+                nn.Sequential(nn.BatchNorm2d(6), nn.Conv2d(6, 4, 1)),
+            ),
+            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+        )
+    )  # fmt: skip
+
+
+BRANCHED_SHAPE = (3, 13, 11)
+"""Odd sides, so that a stride of two reaches beyond them."""
 
 
 def source(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str = "odd") -> Source:

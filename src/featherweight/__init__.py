@@ -62,9 +62,13 @@ if TYPE_CHECKING:
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.architecture import layer as layer
+    from featherweight.networks.layers import Gated as Gated
     from featherweight.networks.layers import Residual as Residual
+    from featherweight.networks.layers import Sum as Sum
     from featherweight.networks.layers import conv_norm_relu as conv_norm_relu
+    from featherweight.networks.layers import residual_norm_relu as residual_norm_relu
     from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
+    from featherweight.networks.layers import squeeze_excite as squeeze_excite
     from featherweight.search.learning_rate import find_lr as find_lr
     from featherweight.search.learning_rate import rate_curve as rate_curve
     from featherweight.search.space import Proposal as Proposal
@@ -99,7 +103,7 @@ _HOMES = {
     "experiments.record": "Record Row read_record summarise",
     "networks.anatomy": "Anatomy dissect",
     "networks.architecture": "layer",
-    "networks.layers": "Residual conv_norm_relu separable_norm_relu",
+    "networks.layers": "Gated Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu squeeze_excite",
     "search.learning_rate": "find_lr rate_curve",
     "search.space": "Proposal Space rounded stack",
     "ship.model": "Model Prediction load",

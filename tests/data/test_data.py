@@ -159,30 +159,30 @@ def test_a_set_s_files_are_not_taken_for_another_s(
 
 
 def without_digests(known: Named) -> Named:
-    def bare(half: tuple[File, File]) -> tuple[File, File]:
-        return replace(half[0], sha256=""), replace(half[1], sha256="")
+    def bare(half: tuple[File, ...]) -> tuple[File, ...]:
+        return tuple(replace(file, sha256="") for file in half)
 
     return replace(known, train=bare(known.train), test=bare(known.test))
 
 
-def write_half(folder: Path, half: tuple[File, File], images: torch.Tensor, labels: torch.Tensor) -> None:
+def write_half(folder: Path, half: tuple[File, ...], images: torch.Tensor, labels: torch.Tensor) -> None:
     folder.mkdir(exist_ok=True)
     for file, values in zip(half, (images, labels), strict=True):
         (folder / f"{file.name}.gz").write_bytes(gzip.compress(idx_bytes(values), 1))
 
 
 def test_balanced_sets_are_held_against_their_class_counts(alone: Path, tmp_path: Path) -> None:
-    known = SETS["fashion-mnist"]
+    known = SETS["kmnist"]
     assert known.per_class == (6_000, 1_000) and len(known.classes) == 10
     labels = torch.arange(60_000, dtype=torch.int64).remainder(10).to(torch.uint8)
     write_half(tmp_path, known.train, torch.zeros(60_000, 28, 28, dtype=torch.uint8), labels)
-    data = load("fashion-mnist", directory=tmp_path, holdout=1000)
+    data = load("kmnist", directory=tmp_path, holdout=1000)
     assert data.test.labels.bincount().tolist() == [100] * 10
     assert data.std == (1.0,)  # every pixel is the same, and is divided by
     labels[0] = 9
     write_half(tmp_path, known.train, torch.zeros(60_000, 28, 28, dtype=torch.uint8), labels)
-    said = refusal(DataError, "fashion-mnist", directory=tmp_path, holdout=1000)
-    assert "is not that of fashion-mnist, which has 6,000 images of each class; it has 5999, 6000" in said
+    said = refusal(DataError, "kmnist", directory=tmp_path, holdout=1000)
+    assert "is not that of kmnist, which has 6,000 images of each class; it has 5999, 6000" in said
 
 
 def test_qmnist_s_labels_are_the_first_of_eight_columns(alone: Path, tmp_path: Path) -> None:
@@ -229,7 +229,18 @@ def test_a_folder_of_anybody_s_idx_files(alone: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_use_is_answered_with_the_nearest_choice(alone: Path, tmp_path: Path) -> None:
-    assert NAMES == ("auto", "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "digits")
+    assert NAMES == (
+        "auto",
+        "mnist",
+        "fashion-mnist",
+        "kmnist",
+        "qmnist",
+        "emnist-digits",
+        "cifar10",
+        "usps",
+        "fashion",
+        "digits",
+    )
     choices = ", ".join(NAMES)
     assert refusal(UsageError, "fashon-mnist") == (
         f"There is no data set 'fashon-mnist'; did you mean fashion-mnist? There are: {choices}."

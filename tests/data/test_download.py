@@ -18,7 +18,7 @@ import torch
 
 from data_files import SIDE, TEST, TRAIN, Mirror, contents, idx_bytes, mirror, small_images, small_set
 from featherweight import files
-from featherweight.data import download, store, web
+from featherweight.data import archives, download, store, web
 from featherweight.data.download import UnavailableError, UnwritableError, fetch
 from featherweight.data.sets import SETS, File, Named
 
@@ -304,7 +304,7 @@ def test_a_full_disk_is_named(near: Mirror, tmp_path: Path, monkeypatch: pytest.
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download.os, "fsync", full)
+    monkeypatch.setattr(archives.os, "fsync", full)
     said = refusal(small_set(near.address), tmp_path, UnwritableError)
     assert said == f"{tmp_path} cannot be written (No space left on device)."
 
@@ -367,11 +367,11 @@ def test_a_hostile_archive_is_refused(near: Mirror, tmp_path: Path) -> None:
 
 
 def test_every_mirror_of_the_known_sets_is_secure_and_each_file_has_a_bound() -> None:
-    assert len(SETS) == 5
+    assert len(SETS) == 7
     for known in SETS.values():
         assert known.mirrors and all(address.startswith("https://") for address in known.mirrors)
         assert all(None not in file.shape for file in files_of(known))
-    assert [len(SETS[name].mirrors) >= 2 for name in SETS] == [True, True, False, True, True]
+    assert [len(SETS[name].mirrors) >= 2 for name in SETS] == [True, True, False, True, True, False, False]
     digests = [file.sha256 for file in files_of(SETS["mnist"])]
     assert len(set(digests)) == 4 and all(len(bytes.fromhex(digest)) == 32 for digest in digests)
     assert hashlib.sha256(contents()["t10k-labels-idx1-ubyte"]).hexdigest() == small_set().test[1].sha256

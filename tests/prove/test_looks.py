@@ -12,7 +12,7 @@ from featherweight.prove import leaderboard, looks, publish
 from featherweight.prove.ledger import Attempt, read_ledger, recipe_digest
 from made import record
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LEDGER = ROOT / "results" / "touches.json"
 KEPT, DIGEST = 64, "280088cfa31b69e6"
 """How many lines the ledger had when it was last read by a person, and their digest: lines are added and never

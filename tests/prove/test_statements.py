@@ -1,5 +1,7 @@
 """What the sources state: every sentence answered, each answer by what isolates it."""
 
+from pathlib import Path
+
 import pytest
 
 from featherweight.experiments.experiment import find, rungs
@@ -7,6 +9,8 @@ from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, measures, rung_curves, rung_sections, statements
 from made import record
+
+ROOT = Path(__file__).parents[2]
 
 STATED = {
     "a1": (3, 2), "a2": (1, 3), "a3": (1, 2), "a4": (1, 2), "a5": (1, 2), "a6": (1, 2), "a7": (1, 3), "a8": (1, 2),
@@ -38,6 +42,18 @@ def test_every_statement_is_on_its_page_with_an_answer() -> None:
                 assert row[1].startswith(one.says)
                 answer = "not run yet (" if one.by else "not decidable here"
                 assert row[2].startswith(answer), row
+
+
+def test_all_statements_are_on_one_page_and_counted() -> None:
+    page = (ROOT / "docs" / "ladders" / "statements.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| [`")]
+    assert len(rows) == 104
+    answered = [row[3] for row in rows]
+    assert set(answered) <= {"borne out", "not borne out", "undecided", "not decidable here"}
+    told = next(line for line in page.splitlines() if line.startswith("104 statements: "))
+    for outcome in set(answered):
+        assert f"{answered.count(outcome)} {outcome}" in told.removesuffix(".").split(": ")[1].split(", ")
+    assert "Of `a10` the source prints figures and states nothing." in page
 
 
 def test_a_statement_is_decided_or_says_why_not() -> None:

@@ -4,12 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from exported import ODD_SHAPE, lively, odd, pooled_last, relu_last
+from exported import BRANCHED_SHAPE, ODD_SHAPE, branched, lively, odd, pooled_last, relu_last
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids
-from featherweight.networks.layers import Residual
+from featherweight.networks.layers import Residual, Sum
 from featherweight.ship.export.execute import scores, tensors
+from featherweight.ship.export.fixed_point import outline, quantise
 from featherweight.ship.export.lowering import lower
+from featherweight.ship.export.memory import planned
+from featherweight.training.runs.pretrained import load_pretrained
 
 
 def largest_difference(network: nn.Module, shape: tuple[int, int, int]) -> float:
@@ -29,7 +32,8 @@ def test_every_experiment_of_the_package_has_steps_that_answer_as_it_does() -> N
 
 
 @pytest.mark.parametrize(
-    ("network", "shape"), [(odd(), ODD_SHAPE), (pooled_last(), (1, 9, 12)), (relu_last(), (1, 14, 28))]
+    ("network", "shape"),
+    [(odd(), ODD_SHAPE), (pooled_last(), (1, 9, 12)), (relu_last(), (1, 14, 28)), (branched(), BRANCHED_SHAPE)],
 )
 def test_unusual_networks_have_steps_that_answer_as_they_do(network: nn.Module, shape: tuple[int, int, int]) -> None:
     assert largest_difference(network, shape) < 1e-5
@@ -73,6 +77,8 @@ END = (nn.Flatten(), nn.Linear(36, 3))
         ([nn.AvgPool2d(2, padding=1, count_include_pad=False), *END], "does not divide by the size of its window"),
         ([nn.AdaptiveAvgPool2d(4), nn.Flatten()], "makes 4 x 4 of 6 x 6"),
         ([Residual(nn.Conv2d(1, 1, 3)), *END], r"Layer 0 \(Residual\) changes the shape"),
+        ([Sum(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 2, 3)), *END], r"Layer 0 \(Sum\) has terms of several shapes, or none"),
+        ([Sum(), *END], r"Layer 0 \(Sum\) has terms of several shapes, or none"),
         ([nn.Flatten(2), nn.Linear(36, 3)], "keeps an axis"),
         ([*END, nn.LogSoftmax(1), nn.ReLU()], r"Layer 3 \(ReLU\) follows LogSoftmax"),
         ([nn.LogSoftmax(1), *END], "is not over the classes"),
@@ -96,3 +102,12 @@ def test_a_sequence_of_one_s_own_is_refused_as_is_a_hook() -> None:
     hooked[0].register_forward_hook(lambda *_: None)
     with pytest.raises(UsageError, match=r"Layer 0 \(Flatten\) has hooks"):
         lower(hooked, (1, 6, 6))
+
+
+@pytest.mark.parametrize("name", ["f3", "leanest", "smallest"])
+def test_the_outline_of_a_network_plans_the_memory_of_the_trained_one(name: str) -> None:
+    trained = load_pretrained(name)
+    lowered = lower(trained.network, (1, 28, 28))
+    pictures = torch.randint(0, 256, (20, 1, 28, 28), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    whole = planned(quantise(lowered, pictures, trained.mean, trained.std))
+    assert planned(outline(lower(find(name).build().eval(), (1, 28, 28)))) == whole and whole.ram > 1000

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from torch import nn
 
-from exported import MNIST, ODD_SHAPE, lowered, noise, odd, pooled_last, relu_last, source
+from exported import BRANCHED_SHAPE, MNIST, ODD_SHAPE, branched, lowered, noise, odd, pooled_last, relu_last, source
 from featherweight import data as datasets
 from featherweight.errors import UsageError
 from featherweight.ship.export import onnx_model, proof
@@ -26,7 +26,12 @@ def answers(model: bytes, pictures: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("network", "shape", "classes"),
-    [(odd(), ODD_SHAPE, 7), (pooled_last(), (1, 9, 12), 3), (relu_last(), (1, 14, 28), 4)],
+    [
+        (odd(), ODD_SHAPE, 7),
+        (pooled_last(), (1, 9, 12), 3),
+        (relu_last(), (1, 14, 28), 4),
+        (branched(), BRANCHED_SHAPE, 3),
+    ],
 )
 def test_unusual_networks_answer_as_they_do_in_torch(
     network: nn.Module, shape: tuple[int, int, int], classes: int

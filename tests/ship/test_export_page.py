@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from exported import CHROMIUM, DRAWN, Stroke, lively, lowered, noise, odd, source
 from featherweight import data as datasets
 from featherweight.errors import UsageError
-from featherweight.networks.layers import Residual, conv_norm_relu
+from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu
 from featherweight.ship.export import page_of
 from featherweight.ship.export.page import page, require_digits, steps_of
 from featherweight.ship.export.proof import probabilities
@@ -193,7 +193,8 @@ def test_every_kind_of_layer_is_carried_out_as_in_torch(browser: Browser, tmp_pa
         nn.Sequential(
             nn.Conv2d(1, 6, (3, 2), stride=(3, 2), padding=(2, 1)), nn.ReLU(), nn.BatchNorm2d(6),
             nn.Conv2d(6, 9, (2, 4), padding="same", groups=3), nn.MaxPool2d(3, 2, padding=1),
-            Residual(conv_norm_relu(9, 9, padding=1)), nn.AvgPool2d((3, 2), (2, 1), padding=(1, 1)), nn.Flatten(),
+            Residual(conv_norm_relu(9, 9, padding=1)), residual_norm_relu(9, 9), Sum(nn.Conv2d(9, 9, 1), nn.Identity()),
+            nn.AvgPool2d((3, 2), (2, 1), padding=(1, 1)), nn.Flatten(),
             nn.Linear(9 * 3 * 9, 10), nn.LogSoftmax(1),
         )
     )  # fmt: skip

@@ -15,6 +15,7 @@ from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
+from featherweight.data.sets import ALIASES
 from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import rungs
 from featherweight.experiments.record import Record, summarise
@@ -131,7 +132,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load(data, directory=data_dir).source
-    return data if data in datasets.NAMES else str(datasets.expanded(data).resolve())
+    return ALIASES.get(data, data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:

@@ -61,8 +61,8 @@ DataName = Annotated[
     str,
     typer.Option(
         "--data",
-        help="auto, mnist, fashion-mnist, kmnist, qmnist, emnist-digits, digits (embedded), or a folder of images with"
-        " one sub-folder a class.",
+        help="auto, mnist, fashion, kmnist, qmnist, emnist-digits, cifar10, usps, digits (embedded), or a folder of"
+        " images with one sub-folder a class.",
     ),
 ]
 DataDir = Annotated[

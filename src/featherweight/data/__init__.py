@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Literal
 
 from featherweight.data import digits, folder, store
+from featherweight.data.dataset import IN_MEMORY, Data, ready
 from featherweight.data.download import UnavailableError
-from featherweight.data.sets import OWN, SETS
-from featherweight.data.split import IN_MEMORY, Data, Split, Whole, ready
+from featherweight.data.sets import ALIASES, OWN, SETS
+from featherweight.data.split import Split, Whole
 from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
 from featherweight.files import Progress, downloads_display, printable
 
 __all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load"]
 
-NAMES = ("auto", *SETS, "digits")
+NAMES = ("auto", *SETS, *ALIASES, "digits")
 """What `load` knows by name; anything else is a folder."""
 
 
@@ -57,6 +58,7 @@ def load(
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     if holdout < 0:
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
+    name = ALIASES.get(name, name)
     with downloads_display.get()() as watcher:
         whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size)
     source = whole.name if name in NAMES else str(expanded(name).resolve())

@@ -1,19 +1,21 @@
 """Random changes to batches of images: each image its own draw, one interpolation for all transforms.
 
-Rotation, shift, scale, shear, perspective and crop are homographies; their product is one 3 x 3 matrix an
-image (`Warp.maps`), and the elastic displacement is added where that leads. Every draw comes from the
-generator given, which is on the images' device.
+Rotation, shift, scale, shear, perspective, crop and flips are homographies; their product is one 3 x 3 matrix
+an image (`Warp.maps`), and the elastic displacement is added where that leads. Brightness, contrast, saturation
+and hue are one affine map of each pixel's channels (`colours`). Every draw comes from the generator given, which
+is on the images' device.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from featherweight.data.colours import colour_maps, coloured, grey_maps, mean_grey
 from featherweight.data.homographies import affine_maps, crop_maps, half_sides, perspective_maps, sampling_grid
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment
@@ -27,7 +29,7 @@ Limits = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """Where each image of a batch is sampled: all that is drawn for it."""
+    """Where each image of a batch is sampled, and what becomes of its colours."""
 
     affine: Tensor
     """[5 N]: the arguments of `affine_maps`."""
@@ -35,16 +37,24 @@ class Warp:
     """[N 3 3]: what perspective and crop do to the points that the affine maps lead to."""
     displacement: Tensor | None
     """[N 2 H W]: what is added to those points, in half sides, x before y."""
+    mirror: Tensor | None = None
+    """[2 N], 1 or -1: what their x and y are multiplied by before that is added."""
+    reflect: bool = False
+    """Whether points outside the image are mirrored into it; they are black otherwise."""
+    colours: Tensor | None = None
+    """[N C C+1]: what becomes of the channels' brightness, 0 to 255, and in the last column what is added."""
 
     def maps(self) -> Tensor:
         """The homographies, [N 3 3]."""
         maps = affine_maps(*self.affine)
-        return maps if self.after is None else self.after @ maps
+        maps = maps if self.after is None else self.after @ maps
+        return maps if self.mirror is None else maps * F.pad(self.mirror, (0, 0, 0, 1), value=1.0).T[:, :, None]
 
 
 Sampler = Callable[[Tensor, Tensor, Warp, Tensor, Tensor], Tensor]
 """(images uint8 [.. C H W], the places [N] int64 of the batch among them, where each is sampled, factor and offset of
-each channel) -> brightness * factor + offset, float32 [N C H W]; brightness is 0 to 255, and 0 outside an image."""
+each channel) -> brightness * factor + offset, float32 [N C H W]; brightness is 0 to 255, and outside an image 0, unless
+the warp reflects."""
 
 
 def sample(images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: Tensor) -> Tensor:
@@ -53,8 +63,12 @@ def sample(images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: T
     grid = sampling_grid(warp.maps(), height, width, projective=warp.after is not None)
     if warp.displacement is not None:
         grid += warp.displacement
+    if warp.reflect:
+        grid = _reflected(grid)
     # [N 2 H W] seen as [N H W 2]: planes come out of one product, and are read as fast as pairs.
     floats = F.grid_sample(_floats(images[chosen]), grid.permute(0, 2, 3, 1), align_corners=False)
+    if warp.colours is not None:
+        floats = coloured(floats, warp.colours)
     return floats.mul_(factor).add_(offset)
 
 
@@ -70,9 +84,9 @@ def augment(
 ) -> Tensor:
     """The images changed at random and then normalised: uint8 [N C H W] -> float32 [N C H W].
 
-    What lies outside an image, or is erased, is black before normalisation. `mean` and `std` are of each
-    channel, in shares of full brightness. With `chosen` [M] only images[chosen] are. A `sampler` does what
-    PyTorch's operators would do here, with the same draws. UsageError where the images or these do not fit.
+    What lies outside an image (unless it is mirrored there), or is erased, is black before normalisation. `mean` and
+    `std` are of each channel, in shares of full brightness. With `chosen` [M] only images[chosen] are. A `sampler` does
+    what PyTorch's operators would do here, with the same draws. UsageError where the images or these do not fit.
 
     >>> white = torch.full((1, 1, 5, 5), 255, dtype=torch.uint8)
     >>> draws = torch.Generator().manual_seed(0)
@@ -82,19 +96,20 @@ def augment(
     """
     _require_fit(images, mean, std)
     factor, offset = _normaliser((tuple(mean), tuple(std)), images.device)
-    count = len(images) if chosen is None else len(chosen)
-    height, width = images.shape[2:]
-    if settings.warps:
-        warp = draw(settings, count, height, width, generator, images.device)
-        places = torch.arange(count, device=images.device) if chosen is None else chosen
+    if settings.warps or settings.colours:
+        places = torch.arange(len(images), device=images.device) if chosen is None else chosen
+        height, width = images.shape[2:]
+        warp = draw(settings, len(places), height, width, generator, images.device)
+        if settings.colours:
+            warp = replace(warp, colours=_colours(settings, images[places], generator))
         if not settings.erase:
-            return sampler(images, places, warp, factor, offset)
+            return _spoil_(sampler(images, places, warp, factor, offset), settings, factor, generator)
         floats = sampler(images, places, warp, torch.ones_like(factor), torch.zeros_like(offset))
     else:
         floats = _floats(images if chosen is None else images[chosen])
     if settings.erase > 0:
         _erase_(floats, settings, generator)
-    return floats.mul_(factor).add_(offset)
+    return _spoil_(floats.mul_(factor).add_(offset), settings, factor, generator)
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -116,9 +131,9 @@ def draw(
     generator: torch.Generator,
     device: torch.device | str,
 ) -> Warp:
-    """One draw for each of `count` images.
+    """One draw for each of `count` images; colours are drawn apart.
 
-    The old image is cropped, put in perspective, sheared, scaled, rotated and shifted, in this order. Without
+    The old image is flipped, cropped, put in perspective, sheared, scaled, rotated and shifted, in this order. Without
     perspective the last row of its map is (0, 0, 1); with it, a third coordinate below HORIZON means black.
 
     >>> warp = draw(Augment(shift_px=2), 1000, 28, 28, torch.Generator().manual_seed(0), "cpu")
@@ -140,7 +155,52 @@ def draw(
         after = windows if after is None else windows @ after
     if settings.elastic_px > 0:
         field = _displacement(settings, count, height, width, generator, device)
-    return Warp(affine=affine, after=after, displacement=field)
+    if settings.pad_px > 0:
+        pad = settings.pad_px
+        affine[1:3] += torch.randint(-pad, pad + 1, (2, count), generator=generator, device=device)
+    mirror = None
+    if settings.flip > 0 or settings.flip_vertical > 0:
+        chances = torch.tensor([[settings.flip], [settings.flip_vertical]], device=device)
+        mirror = 1 - 2 * (torch.rand(2, count, generator=generator, device=device) < chances).float()
+    return Warp(affine=affine, after=after, displacement=field, mirror=mirror, reflect=settings.border == "reflect")
+
+
+def _reflected(grid: Tensor) -> Tensor:
+    """The points [N 2 H W] mirrored about the centres of the outermost pixels as often as it takes to be inside."""
+    height, width = grid.shape[2:]
+    half = half_sides(height, width, grid.device)[:2, :, None]  # [2 1 1]
+    last = 2 * half - 1
+    past = torch.remainder((grid * half + last / 2).abs(), (2 * last).clamp_min(1))
+    inside = (last - (past - last).abs()).clamp_min(0)
+    return (inside - last / 2) / half
+
+
+def _colours(settings: Augment, images: Tensor, generator: torch.Generator) -> Tensor:
+    """One draw of colour changes for each of the images uint8 [N C H W]: maps [N C C+1]."""
+    grey, turn = mean_grey(images), math.radians(settings.hue_deg)
+    amounts = settings.brightness, settings.contrast, settings.saturation
+    limits: Limits = (*((1 - amount, 1 + amount) for amount in amounts), (-turn, turn))
+    brightness, contrast, saturation, angle = _uniform(limits, len(images), generator, images.device)
+    if images.shape[1] == 1:
+        return grey_maps(brightness, contrast, grey)
+    return colour_maps(brightness, contrast, saturation, angle, grey)
+
+
+def _spoil_(images: Tensor, settings: Augment, factor: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise on normalised images [N C H W], and the mean in place of a square; those of `settings`, or nothing."""
+    if settings.noise > 0:
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        images += noise.mul_(factor * (255 * settings.noise))
+    if settings.cutout_px > 0:
+        height, width = images.shape[2:]
+        middles = _uniform(((0, height), (0, width)), len(images), generator, images.device).floor()
+        starts = middles - settings.cutout_px // 2
+        rows, columns = (
+            _between(start / side, torch.full_like(start, settings.cutout_px / side), side)
+            for start, side in zip(starts, (height, width), strict=True)
+        )
+        images *= 1 - rows[:, None, :, None] * columns[:, None, None, :]
+    return images
 
 
 def _displacement(

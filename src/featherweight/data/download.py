@@ -6,8 +6,6 @@ does not hold what the data set's table promises is refused with its reason, and
 """
 
 import math
-import os
-import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from featherweight.data import idx
+from featherweight.data import archives, forms, idx
+from featherweight.data.archives import settle
 from featherweight.data.sets import File, Named
 from featherweight.data.web import BrokenOffError, NetworkError, RefusedError, SilentError, answer, read_some
 from featherweight.errors import DataError
@@ -52,7 +51,7 @@ def fetch(known: Named, files: Sequence[File], folder: Path, progress: Progress 
             if known.archive and missing:
                 _fetch_archive(known, missing, folder, progress)
             for file in () if known.archive else missing:
-                addresses = [f"{mirror}{file.name}.gz" for mirror in known.mirrors]
+                addresses = [f"{mirror}{file.published}" for mirror in known.mirrors]
                 _fetch_one(known.name, addresses, _place(folder, file), _limit(file), _check_of(file), progress)
     except UnavailableError:
         with suppress(OSError):
@@ -68,56 +67,36 @@ def spelled(folder: Path, file: File) -> Path | None:
 
 
 def _place(folder: Path, file: File) -> Path:
-    return folder / f"{file.name}.gz"
+    return folder / file.published
 
 
 def _limit(file: File) -> int:
     """Bytes that the packed file cannot exceed: what it unpacks to and DEFLATE's overhead."""
+    if file.form != "idx":
+        return forms.bytes_of(file) if file.form == "rows" else forms.TEXT_BYTES
     size = idx.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
     return size + size // 1000 + 4096  # 5 bytes for each block of up to 64 KiB, and headers
 
 
 def _check_of(file: File) -> Check:
     def check(path: Path) -> None:
+        if file.form != "idx":
+            forms.read(path, file)
+            return
         idx.read(path, shape=file.shape, kind=file.kind, sha256=file.sha256)
 
     return check
 
 
 def _fetch_archive(known: Named, files: Sequence[File], folder: Path, progress: Progress | None) -> None:
-    """Fetch the ZIP archive, take out the files that are wanted, and remove it."""
+    """Fetch the archive, take out the files that are wanted, and remove it."""
 
     def unpack(path: Path) -> None:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                for file in files:
-                    member = f"{known.archive}{file.name}.gz"
-                    _take_out(archive, member, _place(folder, file), _limit(file), _check_of(file))
-        except (
-            zipfile.BadZipFile,
-            KeyError,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-            zlib.error,
-        ) as error:
-            raise DataError(f"{path.name} is not the ZIP archive it should be ({error}).") from error
+        archives.take_out(path, known, files, lambda file: (_place(folder, file), _limit(file), _check_of(file)))
 
-    archive = folder / "archive.zip"
+    archive = folder / known.archive_name
     _fetch_one(known.name, known.mirrors, archive, known.archive_bytes, unpack, progress)
     archive.unlink()
-
-
-def _take_out(archive: zipfile.ZipFile, member: str, target: Path, limit: int, check: Check) -> None:
-    """Put one member of an archive in place, whole and checked."""
-    part = target.with_name(target.name + ".part")
-    with archive.open(member) as source, part.open("wb") as file:
-        while piece := source.read(CHUNK):
-            if file.tell() + len(piece) > limit:
-                raise DataError(f"{member} is larger than the {limit:,} bytes it can have.")
-            file.write(piece)
-    check(part)
-    _settle(part, target)
 
 
 def _fetch_one(
@@ -135,7 +114,7 @@ def _fetch_one(
             reasons.append((urlsplit(address).hostname or address, str(reason)))
             patience_s /= 2 if isinstance(reason, SilentError) else 1
             continue
-        _settle(part, target)
+        settle(part, target)
         for left in target.parent.glob(f"{target.name}.*.part"):
             left.unlink()
         return
@@ -143,13 +122,6 @@ def _fetch_one(
         f"{name} could not be downloaded: {_listed(reasons)}."
         " Try again with a network, or name a folder that holds its files."
     )
-
-
-def _settle(part: Path, target: Path) -> None:
-    """Give a finished file its name, once its bytes are on the disk."""
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(target)
 
 
 def _from_mirror(
@@ -215,8 +187,8 @@ def _continues(response: Any, before: int) -> bool:
 
 
 def _check_start(piece: bytes) -> None:
-    """Refuse what is neither gzip, ZIP nor IDX (some servers unpack what they send), before it is kept."""
-    if not piece.startswith((b"\x1f\x8b", b"PK", b"\0\0")):
+    """Refuse what is neither gzip, ZIP, bzip2 nor IDX (some servers unpack what they send), before it is kept."""
+    if not piece.startswith((b"\x1f\x8b", b"PK", b"BZh", b"\0\0")):
         page = piece.lstrip()[:1] == b"<"
         raise RefusedError(f"it answers with {'a web page' if page else 'something else'} instead of the file")
 

@@ -1,11 +1,14 @@
 """The data sets known by name: their files, digests, sizes and mirrors. Nothing here reads or fetches.
 
-MNIST's digests are of the unpacked bytes, since mirrors pack differently. For the other sets no digest of the
-unpacked bytes is published; their files are held against shape, number of images, number of each class and
-label range.
+Digests of MNIST and Fashion-MNIST are of the unpacked bytes, since mirrors pack differently. CIFAR-10's is of its
+archive, and of its pictures in any order. For the other sets no digest is known; their files are held against shape,
+number of images, number of each class and label range.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from featherweight.data.idx import BYTES, INTEGERS
 
@@ -14,16 +17,24 @@ TEN = tuple("0123456789")
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """One IDX file of a data set."""
+    """One file of a data set."""
 
     name: str
-    """As published, without `.gz`."""
+    """As published, an IDX file's without `.gz`."""
     shape: tuple[int | None, ...]
     """Dimensions; None where any will do."""
     kind: int = BYTES
     """The type of the values."""
     sha256: str = ""
     """Of the unpacked bytes; empty where it is not known."""
+    form: Literal["idx", "rows", "sparse"] = "idx"
+    """IDX, images and labels in a file each; or both in one: CIFAR's binary rows, or LIBSVM's text packed by bzip2. Of
+    these, `shape` is that of the images, N C H W."""
+
+    @property
+    def published(self) -> str:
+        """Its name where it is published, and where it is put."""
+        return f"{self.name}.gz" if self.form == "idx" else self.name
 
     def spellings(self) -> tuple[str, ...]:
         """The names under which the file is found on people's disks.
@@ -31,43 +42,62 @@ class File:
         >>> File(name="t10k-labels-idx1-ubyte", shape=(10000,)).spellings()[:2]
         ('t10k-labels-idx1-ubyte', 't10k-labels.idx1-ubyte')
         """
+        if self.form != "idx":
+            return (self.name,)
         plain = (self.name, self.name.replace("-idx", ".idx"))
         return (*plain, *(f"{name}.gz" for name in plain))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """A data set of four IDX files."""
+    """A data set and the files that it is published as."""
 
     name: str
     title: str
     """As people write it; also the folder that torchvision keeps it in."""
-    train: tuple[File, File]
-    """Images [N 28 28] and labels [N], or [N 8] of which the first is the class."""
-    test: tuple[File, File]
-    per_class: tuple[int, int] | None = None
-    """Images of each class in the training and the test set, where all classes have the same number."""
+    train: tuple[File, ...]
+    """Of IDX files two, images [N 28 28] and labels [N], or [N 8] of which the first is the class."""
+    test: tuple[File, ...]
+    per_class: tuple[int | tuple[int, ...], int | tuple[int, ...]] | None = None
+    """Images of each class in the training and the test set, one number where all classes have the same."""
     classes: tuple[str, ...] = TEN
     """Empty where they are not known."""
     mirrors: tuple[str, ...] = ()
-    """Addresses of folders that hold each file as `name.gz`; or, with `archive`, of that ZIP archive."""
+    """Addresses of folders that hold each file as it is published; or, with `archive`, of that archive."""
     archive: str = ""
-    """The folder inside the ZIP archive, where the set is published as one."""
+    """The folder inside the archive, where the set is published as one."""
+    archive_name: str = "archive.zip"
+    """What that archive is called on disk; its ending says whether it is a ZIP or a tar archive."""
     archive_bytes: int = 0
     """No archive larger than this is fetched."""
+    archive_sha256: str = ""
+    """Of the archive; empty where it is not known."""
+    pictures_sha256: tuple[str, ...] = ()
+    """`forms.order_free` of the training and the test pictures, by which they are known in whatever form."""
+    folders: tuple[str, ...] = ()
+    """Further names of folders that people keep it in."""
     transposed: bool = False
     """Whether rows and columns of the images are exchanged in the files."""
+
+    def places(self, root: Path) -> Iterator[Path]:
+        """The folders in `root` that may be the set's own, by name; then `root` itself."""
+        if self.title:
+            yield root / self.name
+            yield root / self.title / "raw"
+            for name in self.folders:
+                yield root / name
+        yield root
 
 
 def _four(
     train: int | None, test: int | None, *, prefix: str = "", test_name: str = "t10k",
     labels: str = "idx1-ubyte", columns: tuple[int, ...] = (), side: int | None = 28,
     digests: tuple[str, ...] = ("",) * 4,
-) -> tuple[tuple[File, File], tuple[File, File]]:  # fmt: skip
+) -> tuple[tuple[File, ...], tuple[File, ...]]:  # fmt: skip
     """Training and test files as most sets name them."""
     kind = INTEGERS if labels.endswith("int") else BYTES
 
-    def pair(part: str, count: int | None, images_digest: str, labels_digest: str) -> tuple[File, File]:
+    def pair(part: str, count: int | None, images_digest: str, labels_digest: str) -> tuple[File, ...]:
         stem = f"{prefix}{part}"
         return (
             File(name=f"{stem}-images-idx3-ubyte", shape=(count, side, side), sha256=images_digest),
@@ -83,9 +113,23 @@ _MNIST = _four(60_000, 10_000, digests=(
     "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 ))  # fmt: skip
+_FASHION = _four(60_000, 10_000, digests=(
+    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+))  # fmt: skip
 _BALANCED = _four(60_000, 10_000)
 _QMNIST = _four(60_000, 60_000, prefix="qmnist-", test_name="test", labels="idx2-int", columns=(8,))
 _EMNIST = _four(240_000, 40_000, prefix="emnist-digits-", test_name="test")
+_CIFAR = tuple(
+    File(name=name, shape=(10_000, 3, 32, 32), form="rows")
+    for name in (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
+)
+_USPS = (
+    File(name="usps.bz2", shape=(7_291, 1, 16, 16), form="sparse"),
+    File(name="usps.t.bz2", shape=(2_007, 1, 16, 16), form="sparse"),
+)
 _ANY = _four(None, None, side=None)
 
 SETS = {
@@ -100,7 +144,7 @@ SETS = {
             ),
         ),
         Named(
-            name="fashion-mnist", title="FashionMNIST", train=_BALANCED[0], test=_BALANCED[1],
+            name="fashion-mnist", title="FashionMNIST", train=_FASHION[0], test=_FASHION[1],
             per_class=(6_000, 1_000),
             classes=(
                 "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -132,8 +176,35 @@ SETS = {
             ),
             archive="gzip/", archive_bytes=700_000_000, transposed=True,
         ),
+        Named(
+            name="cifar10", title="CIFAR10", train=_CIFAR[:5], test=_CIFAR[5:], per_class=(5_000, 1_000),
+            classes=(
+                "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+            ),
+            mirrors=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+            archive="cifar-10-batches-bin/", archive_name="cifar-10-binary.tar.gz", archive_bytes=170_052_171,
+            archive_sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9dddda3db29a59bca1dd",
+            pictures_sha256=(
+                "d17523651dcffdf1be45e6671e5077f61b15cbf5376a64e556c870e6fb6066d3",
+                "ab21d127e2bbf4b95f1588dcadf3c8502b8fedb328dd5315bc7fa51b5ab965c0",
+            ),
+            folders=(
+                "cifar-10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin", "cifar-10/cifar-10-batches-bin",
+            ),
+        ),
+        Named(
+            name="usps", title="USPS", train=_USPS[:1], test=_USPS[1:],
+            per_class=(
+                (1194, 1005, 731, 658, 652, 556, 664, 645, 542, 644),
+                (359, 264, 198, 166, 200, 160, 170, 147, 166, 177),
+            ),
+            mirrors=("https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",),
+        ),
     )
 }  # fmt: skip
+
+ALIASES = {"fashion": "fashion-mnist"}
+"""Other names of sets."""
 
 OWN = Named(name="own", title="", classes=(), train=_ANY[0], test=_ANY[1])
 """Anybody's four IDX files under MNIST's names, of any number and size: what is known of them is nothing."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from featherweight.data import idx
+from featherweight.data import forms, idx, otherwise
 from featherweight.data.download import UnavailableError, UnwritableError, fetch, spelled
 from featherweight.data.sets import SETS, File, Named
 from featherweight.data.split import Split, Whole
@@ -34,6 +35,12 @@ def load(known: Named, directory: Path | None, progress: Progress | None, *, wit
         paths = find(root, known, files)
         if paths:
             return read(known, halves, paths)
+        whole = otherwise.find(root, known, with_test=with_test)
+        if whole:
+            for half, split in zip((known.train, known.test), (whole.train, whole.test), strict=True):
+                if split:
+                    _check(split.labels, known, half, known.classes, f"{known.name} in {printable(root)}")
+            return whole
     target = directory or cache()
     refused = "no folder for the user's cache is known"
     if target is not None:
@@ -51,7 +58,13 @@ def load(known: Named, directory: Path | None, progress: Progress | None, *, wit
     return replace(whole, note=f"{known.name} was downloaded for this run alone, since {refused}.")
 
 
-def _fetched(known: Named, halves: list[tuple[File, File]], root: Path, progress: Progress | None) -> Whole:
+def is_here(known: Named, directory: Path | None) -> bool:
+    """Whether the set lies in one of the folders that are looked into, in whatever form; nothing is read in earnest."""
+    files = [*known.train, *known.test]
+    return any(find(root, known, files) or otherwise.is_here(root, known) for root in places(directory))
+
+
+def _fetched(known: Named, halves: list[tuple[File, ...]], root: Path, progress: Progress | None) -> Whole:
     files = [file for half in halves for file in half]
     fetch(known, files, root / known.name, progress)
     paths = find(root, known, files)
@@ -94,8 +107,7 @@ def find(root: Path, known: Named, files: list[File]) -> dict[str, Path]:
     Several sets share MNIST's file names, so files lying in `root` itself that are known to be another set's
     are passed over.
     """
-    named = (root / known.name, root / known.title / "raw") if known.title else ()
-    for folder in (*named, root):
+    for folder in known.places(root):
         found = {file.name: path for file in files if (path := spelled(folder, file))}
         if len(found) == len(files) and not (known.title and _foreign(known, files, found)):
             return found
@@ -104,9 +116,11 @@ def find(root: Path, known: Named, files: list[File]) -> dict[str, Path]:
 
 def _foreign(known: Named, files: list[File], found: Mapping[str, Path]) -> bool:
     """Whether the files are known, by the digest of their labels, to be those of another set."""
+    if files[0].form != "idx":
+        return False
     labels = files[1]
     others = {
-        half[1].sha256 for other in SETS.values() if other.name != known.name for half in (other.train, other.test)
+        half[-1].sha256 for other in SETS.values() if other.name != known.name for half in (other.train, other.test)
     } - {""}
     try:
         return bool(others) and idx.read(found[labels.name], shape=labels.shape, kind=labels.kind).digest in others
@@ -114,25 +128,21 @@ def _foreign(known: Named, files: list[File], found: Mapping[str, Path]) -> bool
         return False  # what is wrong with them is said when they are read in earnest
 
 
-def read(known: Named, halves: Sequence[tuple[File, File]], paths: Mapping[str, Path]) -> Whole:
+def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, Path]) -> Whole:
     """The set of these halves, training first, with their files' paths; DataError says what is wrong."""
     splits: list[Split] = []
     digests: dict[str, str] = {}
     classes = known.classes
     for half in halves:
-        images, labels = (
-            idx.read(paths[file.name], shape=file.shape, kind=file.kind, sha256=file.sha256) for file in half
-        )
-        digests |= {half[0].name: images.digest, half[1].name: labels.digest}
-        name = printable(paths[half[1].name])
-        splits.append(_split(known, images.values, labels.values, name))
-        if splits[-1].images.shape[1:] != splits[0].images.shape[1:]:
+        split, found = _half(known, half, paths)
+        splits.append(split)
+        digests |= found
+        name = printable(paths[half[-1].name])
+        if split.images.shape[1:] != splits[0].images.shape[1:]:
             raise DataError(f"The images that {name} belongs to have another size than the training images.")
         # Of anybody's own files, the training labels say what classes there are.
         classes = classes or tuple(str(label) for label in range(int(splits[0].labels.max()) + 1))
-        _check_labels(splits[-1].labels, classes, name)
-        if known.per_class:
-            _check_balance(splits[-1].labels, known, half, name)
+        _check(split.labels, known, half, classes, name)
     return Whole(
         name=known.name,
         classes=classes,
@@ -140,6 +150,19 @@ def read(known: Named, halves: Sequence[tuple[File, File]], paths: Mapping[str, 
         test=splits[1] if len(splits) > 1 else None,
         digests=digests,
     )
+
+
+def _half(known: Named, half: tuple[File, ...], paths: Mapping[str, Path]) -> tuple[Split, dict[str, str]]:
+    """One half of a set, and the digests of its files by name."""
+    if half[0].form != "idx":
+        parts = [forms.read(paths[file.name], file) for file in half]
+        whole = Split(
+            images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts])
+        )
+        return whole, {file.name: part.digest for file, part in zip(half, parts, strict=True)}
+    images, labels = (idx.read(paths[file.name], shape=file.shape, kind=file.kind, sha256=file.sha256) for file in half)
+    digests = {half[0].name: images.digest, half[1].name: labels.digest}
+    return _split(known, images.values, labels.values, printable(paths[half[1].name])), digests
 
 
 def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
@@ -156,20 +179,19 @@ def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
     return Split(images=pixels, labels=classes.long())
 
 
-def _check_labels(labels: Tensor, classes: Sequence[str], name: str) -> None:
-    """Raise DataError unless every label names a class."""
+def _check(labels: Tensor, known: Named, half: tuple[File, ...], classes: Sequence[str], name: str) -> None:
+    """Raise DataError unless every label names a class, and of each there are as many as the set's table says."""
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
         raise DataError(f"{name} has labels from {low} to {high}; they should be from 0 to {len(classes) - 1}.")
-
-
-def _check_balance(labels: Tensor, known: Named, half: tuple[File, File], name: str) -> None:
-    """Raise DataError unless all classes have as many images as the set's table says."""
-    assert known.per_class
+    if not known.per_class:
+        return
     expected = known.per_class[half is known.test]
-    counts = labels.bincount(minlength=len(known.classes)).tolist()
-    if any(count != expected for count in counts):
+    counts = labels.bincount(minlength=len(classes)).tolist()
+    wanted = [expected] * len(classes) if isinstance(expected, int) else list(expected)
+    if counts != wanted:
+        told = f"{expected:,}" if isinstance(expected, int) else ", ".join(map(str, wanted))
         raise DataError(
-            f"{name} is not that of {known.name}, which has {expected:,} images of each class; it has"
+            f"{name} is not that of {known.name}, which has {told} images of each class; it has"
             f" {', '.join(map(str, counts))}."
         )

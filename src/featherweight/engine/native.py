@@ -39,7 +39,8 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
         "bytes": (ctypes.c_size_t, [pointer]),
         "step": (whole, [*4 * [pointer], whole, ctypes.c_uint64, *4 * [pointer]]),
         "scores": (None, [pointer, pointer, whole, pointer, pointer]),
-        "sample": (whole, [pointer, pointer, count, pointer, whole, *3 * [pointer], ctypes.c_float, *3 * [pointer]]),
+        "sample": (whole, [pointer, pointer, count, pointer, whole, *3 * [pointer], ctypes.c_float, *3 * [pointer],
+                           whole, *2 * [pointer]]),
         "mask": (None, [pointer, whole, whole, ctypes.c_uint64, pointer]),
         "peak": (ctypes.c_double, [whole, ctypes.c_double]),
         "lanes": (whole, []),
@@ -179,11 +180,13 @@ class Bound:
         plan = self.plan(count)
         output = torch.empty(count, *self.shape)
         affine, factor, offset = warp.affine.contiguous(), factor.contiguous(), offset.contiguous()
-        after, displacement = (None if t is None else t.contiguous() for t in (warp.after, warp.displacement))
+        drawn = (warp.after, warp.displacement, warp.mirror, warp.colours)
+        kept = [None if tensor is None else tensor.contiguous() for tensor in drawn]
+        after, displacement, mirror, colours = (None if tensor is None else tensor.data_ptr() for tensor in kept)
         refused = plan.kernels.featherweight_sample(
             plan.handle, images.data_ptr(), len(images), chosen.data_ptr(), count, affine.data_ptr(),
-            None if after is None else after.data_ptr(), None if displacement is None else displacement.data_ptr(),
-            HORIZON, factor.data_ptr(), offset.data_ptr(), output.data_ptr(),
+            after, displacement, HORIZON, factor.data_ptr(), offset.data_ptr(), mirror, warp.reflect, colours,
+            output.data_ptr(),
         )  # fmt: skip
         if refused:
             raise UsageError(f"An image is chosen that is outside 0 to {len(images) - 1}, the images there are.")
@@ -235,12 +238,12 @@ class _Addresses:
                 tensor.grad = torch.zeros_like(tensor)
         grads = [tensor.grad if tensor.requires_grad else None for tensor in self.tensors]
         places = [tensor.data_ptr() for tensor in self.tensors]
-        slopes = [0 if grad is None else grad.data_ptr() for grad in grads]
-        if places + slopes != self.seen:
+        addresses = [0 if grad is None else grad.data_ptr() for grad in grads]
+        if places + addresses != self.seen:
             self._require_plain([*self.tensors, *(grad for grad in grads if grad is not None)])
-            for i, (place, slope) in enumerate(zip(places, slopes, strict=True)):
-                self.values[i], self.gradients[i] = place, slope
-            self.seen = places + slopes
+            for i, (place, gradient) in enumerate(zip(places, addresses, strict=True)):
+                self.values[i], self.gradients[i] = place, gradient
+            self.seen = places + addresses
         return self.values, self.gradients
 
     def _require_plain(self, tensors: list[Tensor]) -> None:

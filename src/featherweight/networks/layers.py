@@ -1,4 +1,4 @@
-"""The few blocks networks are made of; everything else in a network is PyTorch's own."""
+"""The few building blocks of the networks; everything else in them is PyTorch's own."""
 
 from torch import Tensor, nn
 
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 def conv_norm_relu(
     inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0, dropout: float = 0.0
 ) -> nn.Sequential:
-    """A bias-free convolution, batch norm (whose shift is the bias), ReLU and, where asked for, dropout.
+    """A convolution without bias, batch norm (whose shift acts as the bias), ReLU and, optionally, dropout.
 
     Batch norm: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
     Covariate Shift", 2015. Dropout: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
     Overfitting", 2014.
 
-    `inputs` and `outputs` are channels, `kernel` and `padding` pixels; `dropout` is a probability.
-    Takes [N inputs H W], gives [N outputs H + 2 padding - kernel + 1, likewise W].
+    `inputs` and `outputs` are numbers of channels, `kernel` and `padding` are in pixels; `dropout` is a probability.
+    Maps [N inputs H W] to [N outputs H' W'], where H' = H + 2 padding - kernel + 1, and likewise W'.
 
     >>> sum(p.numel() for p in conv_norm_relu(3, 5).parameters()), 3 * 5 * 9 + 2 * 5
     (145, 145)
@@ -27,12 +27,12 @@ def conv_norm_relu(
 
 
 def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0) -> nn.Sequential:
-    """A depthwise-separable convolution: kernel² + outputs weights a channel in place of kernel² times outputs.
+    """A depthwise-separable convolution, with kernel² + outputs weights per input channel instead of kernel² * outputs.
 
-    Each channel is convolved with a kernel of its own, then a 1 x 1 convolution mixes them; batch norm and ReLU follow.
+    Each channel is convolved with its own kernel, then a 1 x 1 convolution mixes them; batch norm and ReLU follow.
 
-    After Sifre, "Rigid-Motion Scattering for Image Classification", 2014, and Chollet, "Xception", 2017; nothing
-    stands between the two. Takes and gives what `conv_norm_relu` does.
+    After Sifre, "Rigid-Motion Scattering for Image Classification", 2014, and Chollet, "Xception", 2017, with no layer
+    between the two convolutions. Shapes are as in `conv_norm_relu`.
 
     >>> sum(p.numel() for p in separable_norm_relu(12, 16).parameters()), 12 * 9 + 12 * 16 + 2 * 16
     (332, 332)
@@ -45,10 +45,80 @@ def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: 
     )
 
 
+def residual_norm_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+    """He et al.'s block ("Deep Residual Learning for Image Recognition", 2016): two padded 3 x 3 convolutions, each
+    with its norm and a ReLU between, plus what they take, then ReLU.
+
+    Where width or `stride`, which is the first convolution's, changes the shape, what they take goes through a 1 x 1
+    convolution of that stride and a norm; elsewhere it is added as it is. Takes [N inputs H W], gives
+    [N outputs ceil(H / stride), likewise W].
+
+    >>> sum(p.numel() for p in residual_norm_relu(3, 5, stride=2).parameters()), 3 * 45 + 5 * 45 + 15 + 3 * 10
+    (405, 405)
+    """
+    main = (
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+    if inputs == outputs and stride == 1:
+        return nn.Sequential(Residual(*main), nn.ReLU())
+    shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(Sum(nn.Sequential(*main), shortcut), nn.ReLU())
+
+
 class Residual(nn.Sequential):
-    """What its layers make of the input, plus the input itself (He et al., 2016); shapes must agree."""
+    """A sequence of layers whose output is added to its input (He et al., 2016); both must have the same shape."""
 
     def forward(self, images: Tensor) -> Tensor:
         """[N C H W] -> [N C H W]."""
         total: Tensor = images + super().forward(images)  # type: ignore[no-untyped-call]
         return total
+
+
+class Sum(nn.Sequential):
+    """The sum of what each of its layers makes of the same input; their shapes must agree.
+
+    With a shortcut that changes the shape, this is He et al.'s residual block with projection (2016):
+
+    >>> import torch
+    >>> block = Sum(conv_norm_relu(3, 5, padding=1), nn.Conv2d(3, 5, 1), nn.Conv2d(3, 5, 3, padding=1))
+    >>> block(torch.zeros(2, 3, 8, 8)).shape
+    torch.Size([2, 5, 8, 8])
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> what the layers give."""
+        first, *others = self
+        total: Tensor = first(images)
+        for layer in others:
+            total = total + layer(images)
+        return total
+
+
+class Gated(nn.Sequential):
+    """The input times what its layers make of it: a factor for each channel, [N C 1 1], or for each pixel."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> [N C H W]."""
+        product: Tensor = images * super().forward(images)  # type: ignore[no-untyped-call]
+        return product
+
+
+def squeeze_excite(channels: int, between: int) -> Gated:
+    """Each channel times a factor between 0 and 1 that follows from the means of all (Hu et al., 2018).
+
+    The means of `channels` are squeezed to `between` numbers; both steps have biases.
+
+    >>> sum(p.numel() for p in squeeze_excite(16, 4).parameters()), 16 * 4 + 4 + 4 * 16 + 16
+    (148, 148)
+    """
+    return Gated(
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(channels, between, 1),
+        nn.ReLU(),
+        nn.Conv2d(between, channels, 1),
+        nn.Sigmoid(),
+    )

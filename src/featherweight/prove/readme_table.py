@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, summarise
 from featherweight.prove.leaderboard import NOT_PROVED, Contender
 from featherweight.prove.table_notes import ABSENT
-from featherweight.ship.export.fixed_point import quantise
+from featherweight.ship.export.fixed_point import outline
 from featherweight.ship.export.lowering import lower
 from featherweight.ship.export.memory import Memory, planned
 
@@ -38,9 +36,7 @@ def footprint(experiment: Experiment) -> Memory:
     >>> footprint(find("f3")).weights < 7864
     True
     """
-    network = experiment.build().eval()
-    pictures = torch.randint(0, 256, (8, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    return planned(quantise(lower(network, (1, 28, 28)), pictures, (0.13,), (0.31,)))
+    return planned(outline(lower(experiment.build().eval(), (1, 28, 28))))
 
 
 def _row(one: Contender, link: str) -> list[str]:
@@ -50,7 +46,7 @@ def _row(one: Contender, link: str) -> list[str]:
     if not one.records:
         return [name, NOT_PROVED, ABSENT, *sizes, ABSENT, ABSENT]
     it = summarise(one.records)
-    return [name, f"{it.mean:.2f}", f"{it.worst:.2f}", *sizes, _seconds(one.records), one.standing]
+    return [name, f"{it.mean:.3f}", f"{it.worst:.2f}", *sizes, _seconds(one.records), one.standing]
 
 
 def _seconds(records: Sequence[Record]) -> str:

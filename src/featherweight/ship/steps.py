@@ -38,6 +38,13 @@ class Step(Generic[Array]):
     """float32 [outputs] of a convolution."""
     other: int = 0
     """The second tensor of a sum."""
+    source: int = -1
+    """The tensor that is read; -1 for the one before."""
+
+    def reads(self, index: int) -> tuple[int, ...]:
+        """The tensors that it reads as step `index`."""
+        first = index if self.source < 0 else self.source
+        return (first, self.other) if self.kind == "add" else (first,)
 
 
 def to_bytes(steps: Sequence[Step[Any]], mean: Sequence[float], std: Sequence[float]) -> bytes:
@@ -46,6 +53,9 @@ def to_bytes(steps: Sequence[Step[Any]], mean: Sequence[float], std: Sequence[fl
     from safetensors.numpy import save
 
     plain = [{name: getattr(step, name) for name in _SETTINGS} for step in steps]
+    for settings, step in zip(plain, steps, strict=True):
+        if step.source >= 0:
+            settings["source"] = step.source
     tensors = {
         f"{place}.{part}": np.asarray(values)
         for place, step in enumerate(steps)

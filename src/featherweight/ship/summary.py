@@ -3,15 +3,13 @@
 import copy
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
-import torch
 from torch import nn
 
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.networks.anatomy import Anatomy, Row, dissect
-from featherweight.ship.export.fixed_point import quantise
+from featherweight.ship.export.fixed_point import outline
 from featherweight.ship.export.lowering import lower
 from featherweight.ship.export.memory import planned
 
@@ -138,9 +136,7 @@ def _forms(network: nn.Module, shape: tuple[int, int, int]) -> list[Form]:
         return [traced, *(Form(form=form, why_not=str(problem)) for form in ("c", "page"))]
     found = [Form(form="onnx")]
     try:
-        noise: Any = torch.randint(0, 256, (4, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-        with torch.no_grad():
-            memory = planned(quantise(lowered, noise, (0.5,) * shape[0], (0.5,) * shape[0]))
+        memory = planned(outline(lowered))
         found.append(Form(form="c", flash=memory.flash, ram=memory.ram))
     except FeatherweightError as problem:
         found.append(Form(form="c", why_not=str(problem)))

@@ -52,10 +52,12 @@ EXPORT void featherweight_scores(void* plan, const float* images, int count, voi
 // Images of a data set of `total`, changed and normalised. 1, and nothing done, where one chosen is not there; else 0.
 EXPORT int featherweight_sample(void* plan, const uint8_t* images, int64_t total, const int64_t* chosen, int count,
                                 const float* affine, const float* after, const float* displacement, float horizon,
-                                const float* factor, const float* offset, float* output) {
+                                const float* factor, const float* offset, const float* mirror, int reflect,
+                                const float* colours, float* output) {
     for (int i = 0; i < count; i++)
         if (chosen[i] < 0 || chosen[i] >= total) return 1;
-    static_cast<Plan*>(plan)->sample({images, chosen, affine, after, displacement, factor, offset, horizon, count, output});
+    static_cast<Plan*>(plan)->sample(
+        {images, chosen, affine, after, displacement, factor, offset, horizon, mirror, reflect, colours, count, output});
     return 0;
 }
 
@@ -70,9 +72,9 @@ EXPORT void featherweight_mask(const void* plan, int node, int count, uint64_t s
 // Multiply-adds a second, in billions of operations (two each), of `threads` threads doing nothing else.
 EXPORT double featherweight_peak(int threads, double seconds) {
     using clock = std::chrono::steady_clock;
-    Team team(threads);
+    ThreadPool workers(threads);
     std::vector<double> rates(threads), sink(threads);
-    team.run(threads, [&](int task, int) {
+    workers.run(threads, [&](int task, int) {
         V sum[12];
         for (int i = 0; i < 12; i++) sum[i] = all(float(i));
         const V factor = all(0.999f), term = all(1e-4f);

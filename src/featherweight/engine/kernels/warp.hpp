@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "lanes.hpp"
-#include "team.hpp"
+#include "thread_pool.hpp"
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
 namespace {
+
+constexpr int MOST_COLOURS = 3;
 
 // What `sample` of native.py passes on; augment.py says what the values are.
 struct Warp {
@@ -21,6 +23,9 @@ struct Warp {
     const float* displacement;  // [count][2][h][w], in half sides; or null
     const float *factor, *offset;  // [c], of the normalisation
     float horizon;
+    const float* mirror;   // [2][count], 1 or -1 for x and y, after all that; or null
+    int reflect;           // whether what lies outside is mirrored; black otherwise
+    const float* colours;  // [count][c][c + 1], of c up to MOST_COLOURS channels; or null
     int count;
     float* output;  // [count][c][h][w]
 };
@@ -40,6 +45,8 @@ inline void matrix_of(const Warp& warp, int image, double m[3][3]) {
             const float* after = warp.after + size_t(image) * 9 + row * 3;
             m[row][column] = after[0] * affine[0][column] + after[1] * affine[1][column] + after[2] * affine[2][column];
         }
+    for (int row = 0; row < 2 && warp.mirror; row++)
+        for (int column = 0; column < 3; column++) m[row][column] *= warp.mirror[size_t(row) * warp.count + image];
 }
 
 // Two neighbours from each place, the first one lowest.
@@ -60,6 +67,17 @@ inline V between(V v, float low, float high) {  // NaN gives `low`
     return v < all(high) ? v : all(high);
 }
 
+// A place in a frame, whose image begins at 1, mirrored about the centres of the outermost of `side` pixels.
+inline V mirrored(V place, int side) {
+    const V last = all(side - 1.0f), period = all(std::max(1.0f, 2 * (side - 1.0f)));
+    V past = place - all(1);
+    past = past > all(0) ? past : -past;
+    past = between(past, 0, 1e6f);  // beyond, floats are too coarse to say where
+    past -= period * __builtin_convertvector(__builtin_convertvector(past / period, I), V);
+    past -= last;
+    return between(last - (past > all(0) ? past : -past), 0, side - 1.0f) + all(1);
+}
+
 // Samples images of one size. `frames` holds a copy of one for each thread: zeros around it, so that no pixel is a case,
 // and each pixel together with the one below, so that a word has all four that an interpolation needs.
 class Sampler {
@@ -71,9 +89,9 @@ public:
     }
 
     // A few images are a task, since one takes a microsecond; its values know nothing of threads.
-    void run(const Warp& warp, Team& team) {
+    void run(const Warp& warp, ThreadPool& workers) {
         constexpr int together = 4;
-        team.run((warp.count + together - 1) / together, [&](int task, int thread) {
+        workers.run((warp.count + together - 1) / together, [&](int task, int thread) {
             for (int i = task * together; i < std::min(warp.count, (task + 1) * together); i++) image(warp, i, thread);
         });
     }
@@ -121,18 +139,34 @@ private:
                 column += load(field + p, filled) * all(w / 2.0f);
                 row += load(field + count + p, filled) * all(h / 2.0f);
             }
+            if (warp.reflect) column = mirrored(column, w), row = mirrored(row, h);
             column = between(column, 0, float(w + 1)), row = between(row, 0, float(h + 1));
             const I left = __builtin_convertvector(column, I), top = __builtin_convertvector(row, I);
             const V right = column - __builtin_convertvector(left, V), down = row - __builtin_convertvector(top, V);
             const I at = top * pitch + left;
-            for (int channel = 0; channel < c; channel++) {
+            const auto seen = [&](int channel) {
                 const U four = pairs(frame + channel * plane, at);
                 const V above = byte(four) + right * (byte(four >> 16) - byte(four));
                 const V below = byte(four >> 8) + right * (byte(four >> 24) - byte(four >> 8));
-                const V value = (above + down * (below - above)) * all(warp.factor[channel]) + all(warp.offset[channel]);
+                return above + down * (below - above);
+            };
+            const auto put = [&](int channel, V brightness) {
+                const V value = brightness * all(warp.factor[channel]) + all(warp.offset[channel]);
                 float* to = output + size_t(channel) * count + p;
                 if (filled == LANES) std::memcpy(to, &value, sizeof value);
                 else std::memcpy(to, &value, filled * sizeof(float));
+            };
+            if (!warp.colours) {
+                for (int channel = 0; channel < c; channel++) put(channel, seen(channel));
+                continue;
+            }
+            V colours[MOST_COLOURS] = {};
+            for (int channel = 0; channel < c; channel++) colours[channel] = seen(channel);
+            const float* map = warp.colours + size_t(image) * c * (c + 1);
+            for (int channel = 0; channel < c; channel++, map += c + 1) {
+                V sum = all(map[c]);
+                for (int from = 0; from < c; from++) sum += all(map[from]) * colours[from];
+                put(channel, between(sum, 0, 255));
             }
         }
     }

@@ -21,7 +21,7 @@ def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
     about = record.data
     name = about["source"]
     try:
-        if name not in SETS or _is_here(name, directory):
+        if name not in SETS or store.is_here(SETS[name], directory):
             return datasets.load(name, directory=directory, holdout=about["holdout"], seed=about["seed"])
         missing = f"{name} is not on this machine"
     except (DataError, UsageError) as problem:
@@ -34,12 +34,6 @@ def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
             " data where it was, or name its folder with --data-dir."
         )
     return replace(embedded, note=f"{missing}; the digits embedded in the package stand in for it.")
-
-
-def _is_here(name: str, directory: Path | None) -> bool:
-    known = SETS[name]
-    files = [*known.train, *known.test]
-    return any(store.find(root, known, files) for root in store.places(directory))
 
 
 def calibration_of(data: Data, count: int = 1000) -> tuple[Tensor, str]:

@@ -55,9 +55,15 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "weights": _numbers(np.concatenate(weights)),
         "biases": _numbers(np.concatenate([stage.bias for stage in network.stages])),
         "multipliers": _numbers(np.concatenate([stage.multipliers for stage in network.stages])),
+        "branches": _branches(network),
         "tensors": _tensors(network, memory),
         "stages": _stages(network),
     }
+
+
+def _branches(network: FixedPoint) -> bool:
+    """Whether some layer reads another tensor than the one before; only then C's table says which."""
+    return any(stage.step.kind == "add" for stage in network.stages)
 
 
 def _numbers(values: Iterable[int]) -> str:
@@ -95,8 +101,10 @@ def _stages(network: FixedPoint) -> list[Sequence[Any]]:
     """Fields of C's `layer`, in its order."""
     found: list[Sequence[Any]] = []
     weights = scaling = multipliers = 0
-    for stage, size in zip(network.stages, network.sizes[:-1], strict=True):
-        found.append((weights, scaling, multipliers, *_shape(stage, size[0])))
+    for index, stage in enumerate(network.stages):
+        source = stage.step.reads(index)[0]
+        settings = _shape(stage, network.sizes[source][0])
+        found.append((weights, scaling, multipliers, *([source] if _branches(network) else []), *settings))
         weights += stage.weights.size
         scaling += stage.bias.size
         multipliers += stage.multipliers.size

@@ -11,16 +11,16 @@ def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
     """Every tensor of the network, [N C H W] each: the normalised pictures first, the scores last."""
     found = [pictures]
     for step in lowered.steps:
-        found.append(carry_out(step, found[-1], found))
+        found.append(carry_out(step, found[step.source], found))
     return found
 
 
 def scores(lowered: Lowered, pictures: Tensor) -> Tensor:
     """[N C H W] normalised -> [N classes], whose softmax are the probabilities."""
     kept: list[Tensor] = [pictures]
-    held = {step.other for step in lowered.steps if step.kind == "add"}
+    held = {place for index, step in enumerate(lowered.steps) for place in step.reads(index) if place != index}
     for step in lowered.steps:
-        kept.append(carry_out(step, kept[-1], kept))
+        kept.append(carry_out(step, kept[step.source], kept))
         if len(kept) - 2 not in held:
             kept[-2] = kept[-2][:0]  # 10,000 digits at once would fill memory
     return kept[-1].flatten(1)

@@ -10,6 +10,7 @@ weights, whose scale each output channel has for itself. Where we differ, it is 
 * The scores are the last stage's, with a top of 65535 and a zero of 32768, in units of 2^-bits.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -39,7 +40,7 @@ class Scale:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One operation on integers. Stage i makes tensor i + 1 of tensor i, as in `Lowered`."""
+    """One operation on integers. Stage i makes tensor i + 1, as in `Lowered`."""
 
     step: Step
     """Kind, kernel, stride, padding, groups, and for a sum the second tensor."""
@@ -86,16 +87,38 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
     stages: list[Stage] = []
     bits = 0
     for index, (step, relu) in enumerate(steps):
-        out = carry_out(step, seen[-1], seen)
+        out = carry_out(step, seen[step.source], seen)
         seen.append(torch.relu(out) if relu else out)
+        source = scales[step.source]
         if index == len(steps) - 1:
             bits = _score_bits(seen[-1])
             scales.append(Scale(step=2.0**-bits, zero=WIDE_ZERO))
         else:
-            scales.append(scales[-1] if step.kind == "max" else fitting(seen[-1]))
+            scales.append(source if step.kind == "max" else fitting(seen[-1]))
         first = (mean, std) if index == 0 else None
-        stages.append(_stage(step, scales, WIDE_TOP if index == len(steps) - 1 else TOP, first))
+        stages.append(_stage(step, source, scales, WIDE_TOP if index == len(steps) - 1 else TOP, first))
     return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits)
+
+
+def outline(lowered: Lowered) -> FixedPoint:
+    """The same stages with zeros for numbers: all that the memory of the C program follows from, before any training.
+
+    >>> from torch import nn
+    >>> from featherweight.ship.export.lowering import lower
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    >>> [stage.weights.size for stage in outline(lower(network.eval(), (1, 8, 8))).stages], 4 * 9, 144 * 3
+    ([36, 432], 36, 432)
+    """
+    steps, sizes = _prepared(lowered)
+    return FixedPoint(stages=tuple(_outlined(step) for step, _ in steps), sizes=tuple(sizes), score_bits=0)
+
+
+def _outlined(step: Step) -> Stage:
+    weights = (0, 1, 1, 1) if step.weight is None else tuple(step.weight.shape)
+    biases = len(step.weight) if step.weight is not None else int(step.kind in ("average", "add"))
+    multipliers = 2 if step.kind == "add" else biases
+    return Stage(step=step, pad_value=0, top=TOP, weights=np.zeros(weights, np.int64), bias=np.zeros(biases, np.int64),
+                 multipliers=np.zeros(multipliers, np.int64), before=0, after=0)  # fmt: skip
 
 
 def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, bool]], list[Size]]:
@@ -104,21 +127,24 @@ def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, bool]], list[Size]]:
     A ReLU that stands alone becomes a convolution that changes nothing, and so does normalisation where the first
     step is no convolution, and what makes the scores where the last step cannot.
     """
-    held = {step.other for step in lowered.steps if step.kind == "add"}
+    readers = Counter(place for index, step in enumerate(lowered.steps) for place in step.reads(index))
     steps: list[tuple[Step, bool]] = []
     sizes = [lowered.sizes[0]]
     place = {0: 0}  # of the lowered network's tensors, among those of the result
     first = lowered.steps[0]
-    if first.kind != "convolution" or 0 in held:
+    if first.kind != "convolution" or readers[0] > 1:
         steps.append((_unchanged(sizes[0][0]), False))
         sizes.append(sizes[0])
         place[0] = 1
     for index, step in enumerate(lowered.steps):
-        if step.kind == "relu" and steps and steps[-1][0].kind != "max" and index not in held and not steps[-1][1]:
+        alone = step.reads(index) == (index,) and readers[index] == 1
+        if step.kind == "relu" and steps and steps[-1][0].kind != "max" and alone and not steps[-1][1]:
             steps[-1] = (steps[-1][0], True)
         else:
             relu = step.kind == "relu"
-            made = _unchanged(lowered.sizes[index][0]) if relu else replace(step, other=place[step.other])
+            source, *_ = (place[tensor] for tensor in step.reads(index))
+            made = _unchanged(lowered.sizes[index + 1][0]) if relu else replace(step, other=place[step.other])
+            made = replace(made, source=-1 if source == len(steps) else source)
             steps.append((made, relu))
             sizes.append(lowered.sizes[index + 1])
         place[index + 1] = len(steps)
@@ -159,9 +185,13 @@ def _score_bits(values: Tensor) -> int:
 
 
 def _stage(
-    step: Step, scales: Sequence[Scale], top: int, first: "tuple[Sequence[float], Sequence[float]] | None"
+    step: Step,
+    source: Scale,
+    scales: Sequence[Scale],
+    top: int,
+    first: "tuple[Sequence[float], Sequence[float]] | None",
 ) -> Stage:
-    source, result = scales[-2], scales[-1]
+    result = scales[-1]
     if step.kind == "convolution":
         return _convolution(step, source, result, top, first)
     if step.kind == "average":
@@ -170,7 +200,7 @@ def _stage(
         bias = result.zero / ratio - count * source.zero
         return _scaled(step, source.zero, top, np.zeros((0, 1, 1, 1), np.int64), bias, ratio, np.array([count * TOP]))
     if step.kind == "add":
-        return _sum(step, scales, top)
+        return _sum(step, source, scales, top)
     none = np.zeros(0, np.int64)
     return Stage(step=step, pad_value=0, top=top, weights=none.reshape(0, 1, 1, 1), bias=none, multipliers=none,
                  before=0, after=0)  # fmt: skip
@@ -217,9 +247,9 @@ def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDA
                  before=before, after=after)  # fmt: skip
 
 
-def _sum(step: Step, scales: Sequence[Scale], top: int) -> Stage:
+def _sum(step: Step, source: Scale, scales: Sequence[Scale], top: int) -> Stage:
     """first * multiplier + second * multiplier + bias, then cut off by `after` alone."""
-    parts, result = (scales[-2], scales[step.other]), scales[-1]
+    parts, result = (source, scales[step.other]), scales[-1]
     ratios = np.array([part.step / result.step for part in parts])
     after = int(np.floor(np.log2(65535 / ratios.max())))
     multipliers = np.rint(ratios * 2.0**after).astype(np.int64)

@@ -22,7 +22,7 @@ def _batch(network: FixedPoint, pictures: Tensor) -> NDArray[np.int64]:
     # Whole numbers below 2^53 in float64 are exact, and PyTorch convolves those faster than integers.
     tensors = [pictures.double()]
     for stage in network.stages:
-        tensors.append(_carry_out(stage, tensors[-1], tensors))
+        tensors.append(_carry_out(stage, tensors[stage.step.source], tensors))
     found: NDArray[np.int64] = tensors[-1].flatten(1).numpy().astype(np.int64) - WIDE_ZERO
     return found
 

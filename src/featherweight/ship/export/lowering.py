@@ -1,7 +1,8 @@
 """A network as a list of simple steps that every exported form can execute; or the sentence that names what it cannot.
 
 Five kinds of step are left: convolutions (linear layers and norms are ones too), ReLU, the two pools, and sums.
-Step i reads tensor i, the pictures being tensor 0, and makes tensor i + 1; a sum reads a second, earlier one.
+Step i reads tensor i (the pictures are tensor 0) or, where branches part, an earlier one, and makes tensor i + 1; a sum
+reads a second one.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from featherweight.errors import UsageError
-from featherweight.networks.layers import Residual
+from featherweight.networks.layers import Residual, Sum
 from featherweight.ship import steps
 
 Size = tuple[int, int, int]
@@ -44,11 +45,20 @@ class _Draft:
     flat: bool = False
     log_output: bool = False
     held: set[int] = field(default_factory=set)
-    """Tensors that a later sum will read, so that nothing may be folded into what makes them."""
+    """Tensors that a later sum or branch will read, so that nothing may be folded into what makes them."""
+    current: int = 0
+    """The tensor that the next step reads."""
+
+    @property
+    def size(self) -> Size:
+        """Of the tensor that the next step reads."""
+        return self.sizes[self.current]
 
     def add(self, size: Size, **step: Any) -> None:
-        self.steps.append(Step(**step))
+        source = -1 if self.current == len(self.steps) else self.current
+        self.steps.append(Step(**step, source=source))
         self.sizes.append(size)
+        self.current = len(self.steps)
 
 
 def lower(network: nn.Module, shape: Size) -> Lowered:
@@ -64,7 +74,7 @@ def lower(network: nn.Module, shape: Size) -> Lowered:
     """
     draft = _Draft(sizes=[shape])
     _lower(network, "", draft)
-    classes, height, width = draft.sizes[-1]
+    classes, height, width = draft.size
     if not draft.steps or not draft.flat or (height, width) != (1, 1):
         raise UsageError(f"The network gives {classes} x {height} x {width} numbers a picture, which are no scores of"
                          " classes; end it with Flatten, after a pool or a linear layer.")  # fmt: skip
@@ -74,16 +84,8 @@ def lower(network: nn.Module, shape: Size) -> Lowered:
 def _lower(module: nn.Module, name: str, draft: _Draft) -> None:
     hooked = module._forward_hooks or module._forward_pre_hooks
     _require(not hooked, module, name, "has hooks")
-    if isinstance(module, nn.Sequential) and type(module).forward in (nn.Sequential.forward, Residual.forward):
-        start = len(draft.sizes) - 1
-        residual = type(module).forward is Residual.forward
-        draft.held |= {start} if residual else set()
-        for child_name, child in module.named_children():
-            _lower(child, f"{name}.{child_name}" if name else child_name, draft)
-        if residual:
-            same = draft.sizes[start] == draft.sizes[-1]
-            _require(same, module, name, "changes the shape, so nothing can be added")
-            draft.add(draft.sizes[-1], kind="add", name=name, other=start)
+    if isinstance(module, nn.Sequential) and type(module).forward in _CONTAINERS:
+        _CONTAINERS[type(module).forward](module, name, draft)
         return
     lowered = _LOWERED.get(type(module))
     _require(lowered is not None, module, name, "is of a kind that has no exported form")
@@ -91,6 +93,41 @@ def _lower(module: nn.Module, name: str, draft: _Draft) -> None:
     _require(not draft.log_output or passes, module, name, "follows LogSoftmax")
     assert lowered is not None
     lowered(module, name, draft)
+
+
+def _chain(module: nn.Sequential, name: str, draft: _Draft) -> None:
+    for child_name, child in module.named_children():
+        _lower(child, f"{name}.{child_name}" if name else child_name, draft)
+
+
+def _residual(module: nn.Sequential, name: str, draft: _Draft) -> None:
+    start = draft.current
+    draft.held.add(start)
+    _chain(module, name, draft)
+    same = draft.sizes[start] == draft.size
+    _require(same, module, name, "changes the shape, so nothing can be added")
+    draft.add(draft.size, kind="add", name=name, other=start)
+
+
+def _sum(module: nn.Sequential, name: str, draft: _Draft) -> None:
+    start, flat, terms = draft.current, draft.flat, list[int]()
+    draft.held.add(start)
+    for child_name, child in module.named_children():
+        draft.current, draft.flat = start, flat
+        _lower(child, f"{name}.{child_name}" if name else child_name, draft)
+        terms.append(draft.current)
+        draft.held.add(draft.current)
+    same = len({draft.sizes[term] for term in terms}) == 1
+    _require(same, module, name, "has terms of several shapes, or none at all")
+    for other in terms[-2::-1]:
+        draft.add(draft.size, kind="add", name=name, other=other)
+
+
+_CONTAINERS: dict[Any, Callable[[Any, str, _Draft], None]] = {
+    nn.Sequential.forward: _chain,
+    Residual.forward: _residual,
+    Sum.forward: _sum,
+}
 
 
 def _require(holds: bool, module: nn.Module, name: str, otherwise: str) -> None:
@@ -112,12 +149,12 @@ def _sides(size: Size, kernel: tuple[int, int], stride: tuple[int, int], pad: tu
 
 def _convolution(module: nn.Conv2d, name: str, draft: _Draft) -> None:
     _require(_both(module.dilation) == (1, 1), module, name, f"has dilation {module.dilation}")
-    channels = draft.sizes[-1][0]
+    channels = draft.size[0]
     fits = not draft.flat and channels == module.in_channels
     _require(fits, module, name, f"takes {module.in_channels} channels, not {channels}")
     kernel, stride, pad = _both(module.kernel_size), _both(module.stride), _padding(module)
     _require(not any(pad) or module.padding_mode == "zeros", module, name, f"pads with {module.padding_mode}")
-    height, width = _sides(draft.sizes[-1], kernel, stride, pad)
+    height, width = _sides(draft.size, kernel, stride, pad)
     _require(height > 0 and width > 0, module, name, "is larger than what it gets")
     draft.add(
         (module.out_channels, height, width), kind="convolution", name=name, kernel=kernel, stride=stride, pad=pad,
@@ -142,7 +179,7 @@ def _padding(module: nn.Conv2d) -> tuple[int, int, int, int]:
 
 def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
     """A convolution as large as the tensor: Flatten keeps channels, rows, columns in the order of a kernel."""
-    channels, height, width = draft.sizes[-1]
+    channels, height, width = draft.size
     fits = draft.flat and channels * height * width == module.in_features
     _require(fits, module, name, f"takes {module.in_features} features and does not get them flat")
     weight = module.weight.detach().clone().reshape(-1, channels, height, width)
@@ -153,7 +190,7 @@ def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
 def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> None:
     _require(module.running_mean is not None, module, name, "keeps no running statistics")
     assert module.running_mean is not None and module.running_var is not None
-    size = draft.sizes[-1]
+    size = draft.size
     right_shape = draft.flat == isinstance(module, nn.BatchNorm1d) and size[0] == module.num_features
     _require(right_shape, module, name, "does not get the shape it is for")
     scale = 1 / (module.running_var.double() + module.eps).sqrt()
@@ -163,7 +200,12 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> 
     if module.bias is not None:
         shift = shift + module.bias.detach().double()
     last = draft.steps[-1] if draft.steps else None
-    if last is not None and last.kind == "convolution" and len(draft.sizes) - 1 not in draft.held:
+    if (
+        last is not None
+        and last.kind == "convolution"
+        and draft.current == len(draft.steps)
+        and draft.current not in draft.held
+    ):
         assert last.weight is not None and last.bias is not None
         weight = (last.weight.double() * scale.reshape(-1, 1, 1, 1)).float()
         draft.steps[-1] = replace(last, weight=weight, bias=(last.bias.double() * scale + shift).float())
@@ -173,7 +215,7 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> 
 
 
 def _relu(module: nn.ReLU, name: str, draft: _Draft) -> None:
-    draft.add(draft.sizes[-1], kind="relu", name=name)
+    draft.add(draft.size, kind="relu", name=name)
 
 
 def _pool(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> None:
@@ -190,7 +232,7 @@ def _pool(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> None
 
 
 def _adaptive(module: nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d, name: str, draft: _Draft) -> None:
-    _, height, width = draft.sizes[-1]
+    _, height, width = draft.size
     wanted: Any = module.output_size  # a number for both sides, or one each; None keeps a side
     rows, columns = wanted if isinstance(wanted, tuple) else (wanted, wanted)
     rows, columns = rows or height, columns or width
@@ -202,8 +244,8 @@ def _adaptive(module: nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d, name: str, dr
 
 def _windows(module: nn.Module, name: str, draft: _Draft, kernel: tuple[int, int], stride: tuple[int, int],
              pad: tuple[int, int, int, int]) -> None:  # fmt: skip
-    channels = draft.sizes[-1][0]
-    height, width = _sides(draft.sizes[-1], kernel, stride, pad)
+    channels = draft.size[0]
+    height, width = _sides(draft.size, kernel, stride, pad)
     _require(height > 0 and width > 0, module, name, "is larger than what it gets")
     kind = "max" if isinstance(module, nn.MaxPool2d | nn.AdaptiveMaxPool2d) else "average"
     draft.add((channels, height, width), kind=kind, name=name, kernel=kernel, stride=stride, pad=pad)
@@ -217,7 +259,7 @@ def _flatten(module: nn.Flatten, name: str, draft: _Draft) -> None:
 
 def _log_softmax(module: nn.LogSoftmax, name: str, draft: _Draft) -> None:
     of_classes = module.dim == 1 or (module.dim == -1 and draft.flat)
-    _require(of_classes and draft.sizes[-1][1:] == (1, 1), module, name, "is not over the classes of one picture")
+    _require(of_classes and draft.size[1:] == (1, 1), module, name, "is not over the classes of one picture")
     draft.log_output = True
 
 

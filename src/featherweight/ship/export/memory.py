@@ -1,16 +1,15 @@
 """Where the C program keeps its rows: few of each tensor at a time, in rings, made when the next layer needs them.
 
 A convolution of three rows needs three rows of what comes before it and no more, so no tensor is ever whole. The order
-of the work is found by asking for the last stage's next row and going back to the first stage that has what it needs;
-the C program does the same, and here it is rehearsed to count how many rows of each tensor must be kept. Where each row
-is used up as soon as it is made, as between the two parts of a depthwise-separable convolution, all such tensors share
-one place.
+of the work is found by asking for the last stage's next row and going back, along branches too, to a stage that has
+what it needs; the C program does the same, and here it is rehearsed to count how many rows of each tensor must be kept.
+Where each row is used up as soon as it is made, as between the two parts of a depthwise-separable convolution, all such
+tensors share one place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from featherweight.errors import UsageError
 from featherweight.ship.export.fixed_point import FixedPoint
 
 CODE_BYTES = {"base": 700, "convolution": 420, "max": 260, "average": 340, "add": 220}
@@ -84,36 +83,33 @@ def rehearsal(network: FixedPoint) -> Iterator[tuple[int, list[int]]]:
     made = [heights[0]] + [0] * len(network.stages)
     while made[-1] < heights[-1]:
         index = len(network.stages) - 1
-        while _needed(network, index, made[index + 1])[1] > made[index]:
-            index -= 1
+        while lacking := [place for place, (_, end) in _needed(network, index, made).items() if end > made[place]]:
+            index = lacking[0] - 1
         yield index, made
         made[index + 1] += 1
 
 
-def _needed(network: FixedPoint, index: int, row: int) -> tuple[int, int]:
-    """The first row of its input that a stage needs for this row of its output, and the one after the last."""
-    step = network.stages[index].step
+def _needed(network: FixedPoint, index: int, made: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Of each tensor that a stage reads, the first row that it needs for its next row and the one after the last."""
+    step, row = network.stages[index].step, made[index + 1]
+    source, *others = step.reads(index)
     first = row * step.stride[0] - step.pad[0]
-    height = network.sizes[index][1]
-    return max(0, first), min(height, first + step.kernel[0])
+    height = network.sizes[source][1]
+    return {**dict.fromkeys(others, (row, row + 1)), source: (max(0, first), min(height, first + step.kernel[0]))}
 
 
 def _rings(network: FixedPoint) -> list[int]:
     rings = [network.sizes[0][1]] + [1] * len(network.stages)
     for index, made in rehearsal(network):
-        step, row = network.stages[index].step, made[index + 1]
-        rings[index] = max(rings[index], made[index] - _needed(network, index, row)[0])
-        if step.kind == "add":
-            if made[step.other] <= row:
-                raise UsageError(f"Layer {step.name} adds rows that are not made yet; it cannot become C.")
-            rings[step.other] = max(rings[step.other], made[step.other] - row)
+        for place, (first, _) in _needed(network, index, made).items():
+            rings[place] = max(rings[place], made[place] - first)
     return rings
 
 
 def _passing(network: FixedPoint, rings: list[int]) -> set[int]:
     """The tensors of which each row is used up by the next stage as soon as it is made, and by no other."""
     order = [index for index, _ in rehearsal(network)]
-    others = {stage.step.other for stage in network.stages if stage.step.kind == "add"}
+    others = {place for at, stage in enumerate(network.stages) for place in stage.step.reads(at) if place != at}
     found = {tensor for tensor in range(1, len(rings) - 1) if rings[tensor] == 1 and tensor not in others}
     for before, after in zip([-1, *order], [*order, -1], strict=True):
         if before + 1 in found and after != before + 1:  # its row waits

@@ -152,7 +152,7 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
     names = [now]
     for index, step in enumerate(lowered.steps):
         label = f"{step.name or 'network'} {step.kind} {index}"
-        inputs = [names[-1]]
+        inputs = [names[step.source]]
         if step.kind == "convolution":
             assert step.weight is not None and step.bias is not None
             inputs.append(constant(f"{label} weight", step.weight.numpy()))

@@ -61,6 +61,8 @@ def _plain(lowered: Lowered) -> dict[str, Any]:
     place = 0
     for step in lowered.steps:
         plain: dict[str, Any] = {"kind": step.kind}
+        if step.source >= 0:
+            plain["source"] = step.source
         if step.kind == "add":
             plain["other"] = step.other
         elif step.kind != "relu":
@@ -91,6 +93,6 @@ def steps_of(text: str, lowered: Lowered) -> Lowered:
         if made["kind"] == "convolution":
             bias = numbers[made["bias"] : made["bias"] + made["outputs"]]
             weight = numbers[made["weight"] : made["bias"]].reshape(made["outputs"], -1, *settings["kernel"])
-        settings |= {name: made[name] for name in ("groups", "other") if name in made}
+        settings |= {name: made[name] for name in ("groups", "other", "source") if name in made}
         steps.append(Step(kind=made["kind"], name="", weight=weight, bias=bias, **settings))
     return Lowered(steps=tuple(steps), sizes=lowered.sizes, log_output=lowered.log_output)

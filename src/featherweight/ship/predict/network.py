@@ -76,7 +76,7 @@ def _network(folder: Path) -> Scorer:
         images = pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)  # -> [N C H W]
         made: list[Floats] = [((images / np.float32(255) - mean) / std).astype(np.float32)]
         for step in found.steps:
-            made.append(carry_out(step, made[-1], made))
+            made.append(carry_out(step, made[step.source], made))
         return made[-1].reshape(len(pictures), -1)
 
     return scores

@@ -87,7 +87,7 @@ function pooled(step, from, value, join) {
 function probabilities(picture) {
   const made = [tensor(1, 28, 28)];
   made[0].v = Float64Array.from(picture, (value) => (value / 255 - network.mean) / network.std);
-  for (const step of network.steps) made.push(carryOut[step.kind](step, made[made.length - 1], made));
+  for (const step of network.steps) made.push(carryOut[step.kind](step, made[step.source ?? made.length - 1], made));
   const scores = made[made.length - 1].v, most = Math.max(...scores);
   const powers = Array.from(scores, (score) => Math.exp(score - most));
   const all = powers.reduce((a, b) => a + b);

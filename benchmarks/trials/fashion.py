@@ -1,0 +1,55 @@
+"""Networks and recipes for Fashion-MNIST under 8,000 parameters and 15 epochs.
+
+A network is written as in `separable`: a whole convolution first, `s` for one in two steps, `p` for padding by a pixel,
+"P" for a pool, and `+` for a block to which what it takes is added. All end in the average of each channel.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import nn
+
+from benchmarks.sixths import Trial
+from benchmarks.trials.separable import network
+from featherweight import Augment, HardExamples, OneCycle, Recipe, Residual
+
+PLAIN = Recipe(
+    epochs=15, batch=64, lr=0.2, weight_decay=2e-4, schedule=OneCycle(peak_at=0.15), augment=Augment(shift_px=1),
+    plain_epochs=2, average=0.998,
+)  # fmt: skip
+
+
+def summed(widths: str) -> Callable[[], nn.Sequential]:
+    """The network of these widths, with what they take added to the blocks marked by `+`."""
+
+    def make() -> nn.Sequential:
+        layers = list(network(widths.replace("+", ""))())
+        parts = iter(layers)
+        whole: list[nn.Module] = []
+        for place, name in enumerate(widths.split("-")):
+            block = [next(parts) for _ in range(1 if name == "P" else 4 if place else 3)]
+            whole += [Residual(*block)] if name.startswith("+") else block
+        return nn.Sequential(*whole, *parts)
+
+    return make
+
+
+def _of(widths: str, seeds: int = 1, **changed: object) -> Trial:
+    recipe = replace(PLAIN, **changed)  # type: ignore[arg-type]
+    return Trial(record="fashion", network=summed(widths), recipe=recipe, seeds=seeds, data="fashion-mnist")
+
+
+FIRST = "20-P-30p-30p-30p-30-32-36"
+LATER = "18p-24p-P-34p-34p-P-42p-42p"
+FLIPPED = Augment(shift_px=1, flip=0.5)
+
+TRIALS = {
+    "20-P-s30p-s30p-s30p-s30-s32-s36, shifts of 1 px": _of(FIRST),
+    "that, flips": _of(FIRST, augment=FLIPPED),
+    "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips": _of(LATER, augment=FLIPPED),
+    "that, what they take added to the last and to the fourth": _of("18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
+    "16p-s20p-P-s32p-+s32p-P-s34p-+s34p-+s34p, flips": _of("16p-20p-P-32p-+32p-P-34p-+34p-+34p", augment=FLIPPED),
+    "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, hard pictures three times as often": _of(
+        LATER, augment=FLIPPED, hard=HardExamples(factor=3)
+    ),
+}

@@ -1,0 +1,144 @@
+"""Files of data sets that are no IDX files: CIFAR-10's rows, and USPS as text. No pickle is ever read.
+
+Each is read whole, believed only within what the data set's table expects, and gives images and labels together.
+"""
+
+import bz2
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featherweight.data.sets import File
+from featherweight.errors import DataError
+from featherweight.files import printable
+
+TEXT_BYTES = 1 << 26
+"""No text of more bytes is unpacked; USPS's training set has some 22 MB."""
+STEPS = 2000
+"""USPS's pixels are whole multiples of 1 / 2000 of full brightness."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What one file holds."""
+
+    images: Tensor
+    """uint8 [N C H W]."""
+    labels: Tensor
+    """int64 [N]."""
+    digest: str
+    """SHA-256 of the bytes."""
+
+
+def read(path: Path, file: File) -> Labelled:
+    """The whole file in the form that the table says; DataError, naming it, when it is anything else."""
+    name = printable(path)
+    try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            raise DataError(f"{name} is missing, or is not a file.")
+        most = bytes_of(file) if file.form == "rows" else TEXT_BYTES
+        with path.open("rb") as opened:
+            content = opened.read(most + 1)
+    except OSError as error:
+        raise DataError(f"{name} could not be read: {error.strerror or error}.") from error
+    if len(content) > most:
+        raise DataError(f"{name} is larger than the {most:,} bytes it can have.")
+    return rows(content, file, name) if file.form == "rows" else _sparse(content, file, name)
+
+
+def rows(content: bytes, file: File, name: str) -> Labelled:
+    """CIFAR's binary form: for each picture a byte that is its class, then its pixels, channel by channel.
+
+    `file.shape` is [N C H W].
+    """
+    count, *shape = (size or 0 for size in file.shape)
+    if len(content) != bytes_of(file):
+        raise DataError(
+            f"{name} has {len(content):,} bytes, and {bytes_of(file):,} are expected: {count:,} pictures of"
+            f" {' x '.join(map(str, shape))}, each after its class."
+        )
+    values = torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy()).view(count, -1)
+    return Labelled(
+        images=values[:, 1:].reshape(count, *shape),
+        labels=values[:, 0].long(),
+        digest=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def bytes_of(file: File) -> int:
+    """How many bytes a file of rows has."""
+    count, *shape = (size or 0 for size in file.shape)
+    return count * (1 + math.prod(shape))
+
+
+def _sparse(content: bytes, file: File, name: str) -> Labelled:
+    """LIBSVM's text, packed by bzip2: a picture a line, its class from 1 on, then PLACE:VALUE from -1 to 1.
+
+    Places count from 1; those that are left out hold 0, which is half brightness.
+    """
+    count, *shape = (size or 0 for size in file.shape)
+    size = math.prod(shape)
+    try:
+        unpacking = bz2.BZ2Decompressor()
+        text = unpacking.decompress(content, TEXT_BYTES).decode("ascii")
+        if not unpacking.eof:
+            raise DataError(f"{name} is truncated, or unpacks to more than {TEXT_BYTES:,} bytes.")
+        lines = text.splitlines()
+        if len(lines) != count:
+            raise DataError(f"{name} has {len(lines):,} lines, and {count:,} are expected, one a picture.")
+        values = np.zeros((count, size), dtype=np.float64)
+        labels = [_line(line, row) for line, row in zip(lines, values, strict=True)]
+    except (OSError, ValueError, IndexError) as problem:
+        raise DataError(f"{name} is not the bzip2-packed LIBSVM text it should be ({problem}).") from problem
+    images = in_bytes((values + 1) / 2, name).reshape(count, *shape)
+    digest = hashlib.sha256(content).hexdigest()
+    return Labelled(images=torch.from_numpy(images), labels=torch.tensor(labels) - 1, digest=digest)
+
+
+def _line(line: str, row: NDArray[np.float64]) -> int:
+    """The class that a line begins with; its values go into the row."""
+    label, *entries = line.split()
+    for entry in entries:
+        place, value = entry.split(":")
+        if not 1 <= int(place) <= len(row):
+            raise ValueError(f"place {place} of {len(row)}")
+        row[int(place) - 1] = float(value)
+    return int(label)
+
+
+def in_bytes(shares: NDArray[np.float64], name: str) -> NDArray[np.uint8]:
+    """USPS's pixels, from 0 to 1, as bytes: exact halves go up, whatever a float made of them.
+
+    >>> in_bytes(np.array([0.0, 0.1, 0.1845, 1.0]), "usps").tolist()  # 0.1 of 255 is 25.5
+    [0, 26, 47, 255]
+    """
+    if not ((shares >= -1e-6) & (shares <= 1 + 1e-6)).all():
+        raise DataError(f"{name} has pixels that are not from black to full brightness.")
+    steps = np.rint(shares * STEPS).astype(np.int64)
+    return ((2 * 255 * steps + STEPS) // (2 * STEPS)).astype(np.uint8)
+
+
+def order_free(images: Tensor, labels: Tensor) -> str:
+    """A digest of labelled pictures, uint8 [N C H W] and int64 [N], that does not depend on their order.
+
+    It is the sum, modulo 2^256, of the SHA-256 of each label, as one byte, and its pixels, channel by channel.
+
+    >>> images, labels = torch.arange(8, dtype=torch.uint8).view(2, 1, 2, 2), torch.tensor([3, 4])
+    >>> order_free(images, labels) == order_free(images.flip(0), labels.flip(0)) != order_free(images, labels.flip(0))
+    True
+    """
+    total = sum(_digests(images, labels)) % 2**256
+    return f"{total:064x}"
+
+
+def _digests(images: Tensor, labels: Tensor) -> Iterable[int]:
+    pixels = images.contiguous().numpy()
+    for image, label in zip(pixels, labels.tolist(), strict=True):
+        yield int.from_bytes(hashlib.sha256(bytes((label,)) + image.tobytes()).digest(), "big")

@@ -1,0 +1,176 @@
+"""Sets in other forms than the files they are published as: CIFAR-10 as an archive or as pictures, USPS as HDF5."""
+
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from featherweight.data import folder, forms
+from featherweight.data.archives import member_of_tar, require_sha256
+from featherweight.data.sets import File, Named
+from featherweight.data.split import Split, Whole, digest
+from featherweight.errors import DataError, UsageError
+from featherweight.files import printable
+
+SIDE = 32
+ACROSS = 100
+"""Pictures in a row of a sheet."""
+HALVES = ("train", "test")
+
+
+def find(root: Path, known: Named, *, with_test: bool) -> Whole | None:
+    """The set in another form in one of its folders in `root`; None where there is none of them.
+
+    Raises DataError for files that are there and wrong.
+    """
+    for place in known.places(root):
+        for form in _FORMS.get(known.name, ()):
+            whole = form(place, known, with_test)
+            if whole is not None:
+                return whole
+    return None
+
+
+def is_here(root: Path, known: Named) -> bool:
+    """Whether one of these forms lies in one of the set's folders in `root`; nothing is read."""
+    if known.name == "usps":
+        return any((place / "usps.h5").is_file() for place in known.places(root))
+    signs = (
+        [known.archive_name, f"train-{known.classes[0]}.webp", f"train/{known.classes[0]}"]
+        if known.pictures_sha256
+        else []
+    )
+    return any((place / sign).exists() for place in known.places(root) for sign in signs)
+
+
+def _archive(place: Path, known: Named, with_test: bool) -> Whole | None:
+    """The published archive, as it was fetched."""
+    path = place / known.archive_name
+    if not path.is_file():
+        return None
+    halves = (known.train, known.test)[: 1 + with_test]
+    splits: list[Split] = []
+    digests: dict[str, str] = {}
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            require_sha256(path, known.archive_sha256)
+            for half in halves:
+                parts = [forms.rows(_member(archive, known, file), file, file.name) for file in half]
+                splits.append(_joined(parts))
+                digests |= {file.name: part.digest for file, part in zip(half, parts, strict=True)}
+    except (tarfile.TarError, KeyError, EOFError, OSError) as problem:
+        raise DataError(f"{printable(path)} is not the archive it should be ({problem}).") from problem
+    return _whole(known, splits, digests)
+
+
+def _member(archive: tarfile.TarFile, known: Named, file: File) -> bytes:
+    return member_of_tar(archive, known, file).read(forms.bytes_of(file) + 1)
+
+
+def _joined(parts: Sequence[forms.Labelled]) -> Split:
+    return Split(images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts]))
+
+
+def _whole(known: Named, splits: Sequence[Split], digests: dict[str, str]) -> Whole:
+    test = splits[1] if len(splits) > 1 else None
+    return Whole(name=known.name, classes=known.classes, train=splits[0], test=test, digests=digests)
+
+
+def _sheets(place: Path, known: Named, with_test: bool) -> Whole | None:
+    """A lossless sheet of each class for each half, `train-CLASS.webp`, a hundred pictures in a row."""
+    halves = HALVES[: 1 + with_test]
+    paths = {half: [place / f"{half}-{name}.webp" for name in known.classes] for half in halves}
+    if not all(path.is_file() for half in halves for path in paths[half]):
+        return None
+    splits = []
+    for half in halves:
+        tiles = [_tiles(path) for path in paths[half]]
+        labels = torch.arange(len(tiles)).repeat_interleave(torch.tensor([len(one) for one in tiles]))
+        splits.append(Split(images=torch.cat(tiles), labels=labels))
+    return _checked(known, splits, place)
+
+
+def _tiles(path: Path) -> Tensor:
+    """The pictures of a sheet, row by row: uint8 [N 3 32 32]."""
+    try:
+        with Image.open(path, formats=("WEBP",)) as sheet:
+            width, height = sheet.size
+            if width != ACROSS * SIDE or height % SIDE or height > 100 * SIDE:
+                raise DataError(f"it is {width} x {height} pixels")
+            pixels: NDArray[np.uint8] = np.asarray(sheet.convert("RGB"))
+    except Exception as problem:  # decoders raise anything when their input is made up
+        raise DataError(
+            f"{printable(path)} is no sheet of pictures of {SIDE} x {SIDE}, {ACROSS} in a row: {problem}."
+        ) from problem
+    tiles = pixels.reshape(height // SIDE, SIDE, ACROSS, SIDE, 3).transpose(0, 2, 4, 1, 3)
+    return torch.from_numpy(np.ascontiguousarray(tiles).reshape(-1, 3, SIDE, SIDE))
+
+
+def _folders(place: Path, known: Named, with_test: bool) -> Whole | None:
+    """Folders `train` and `test`, each with a folder of pictures for every class."""
+    if not all((place / half / name).is_dir() for half in HALVES for name in known.classes):
+        return None
+    try:
+        whole = folder.load(place, with_test=with_test, seed=0)
+    except UsageError as problem:
+        raise DataError(str(problem)) from problem
+    return _checked(known, [whole.train, whole.test] if whole.test is not None else [whole.train], place)
+
+
+def _checked(known: Named, splits: Sequence[Split], place: Path) -> Whole:
+    """The set, when these are its pictures, in whatever order."""
+    for half, split, wanted in zip(HALVES, splits, known.pictures_sha256, strict=False):
+        found = forms.order_free(split.images, split.labels)
+        if found != wanted:
+            raise DataError(
+                f"The {half} pictures in {printable(place)} are not those of {known.name}: their digest, which does not"
+                f" depend on their order, should be {wanted} and is {found}."
+            )
+    digests = {half: digest(split) for half, split in zip(HALVES, splits, strict=False)}
+    return _whole(known, splits, digests)
+
+
+def _hdf5(place: Path, known: Named, with_test: bool) -> Whole | None:
+    """`usps.h5`: groups `train` and `test`, each with `data` [N 256] from 0 to 1 and `target` [N]."""
+    path = place / "usps.h5"
+    if not path.is_file():
+        return None
+    try:
+        import h5py
+    except ImportError as problem:
+        raise UsageError(
+            f"Reading {printable(path)} needs a package that is not installed here; install it with:"
+            " pip install 'featherweight[hdf5]'"
+        ) from problem
+    splits = []
+    try:
+        with h5py.File(path, "r") as opened:
+            for half, files in zip(HALVES[: 1 + with_test], (known.train, known.test), strict=False):
+                splits.append(_group(opened[half], files[0], f"{printable(path)}, {half},"))
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as problem:
+        raise DataError(f"{printable(path)} is not the file of USPS that it should be ({problem}).") from problem
+    digests = {half: digest(split) for half, split in zip(HALVES, splits, strict=False)}
+    return _whole(known, splits, digests)
+
+
+def _group(group: Mapping[str, Any], file: File, name: str) -> Split:
+    """One half; its shape is looked at before any value is read."""
+    shape = tuple(size or 0 for size in file.shape)
+    wanted = {"data": (shape[0], SIDE * SIDE // 4), "target": shape[:1]}
+    for part, size in wanted.items():
+        if tuple(group[part].shape) != size:
+            raise DataError(f"{name} has {part} of {tuple(group[part].shape)}, and {size} are expected.")
+    images = forms.in_bytes(np.asarray(group["data"][:], dtype=np.float64), name).reshape(shape)
+    return Split(images=torch.from_numpy(images), labels=torch.from_numpy(group["target"][:].astype(np.int64)))
+
+
+_FORMS: dict[str, Sequence[Callable[[Path, Named, bool], Whole | None]]] = {
+    "cifar10": (_sheets, _folders, _archive),
+    "usps": (_hdf5,),
+}
