@@ -334,7 +334,7 @@ def test_pictures_have_the_size_that_is_asked_for_and_a_squash_is_told(tmp_path:
     with pytest.raises(UsageError, match=r"have 2 sizes \(96 x 100, 96 x 128\), none of them their own; give one"):
         load(str(tmp_path), size="own")
     Image.new("L", (300, 96)).save(tmp_path / "train" / "elm" / "0.png")
-    with pytest.raises(DataError, match="300 x 96 pixels, more than 256 a side; give a size"):
+    with pytest.raises(DataError, match="300 x 96 pixels, and up to 256 a side are kept; give a size"):
         load(str(tmp_path), size="own")
     with pytest.raises(UsageError, match="A size is for folders of pictures; digits has its own"):
         load("digits", size=(28, 28))
