@@ -13,6 +13,7 @@ SOURCE = ROOT / "src" / "featherweight"
 
 FLOORS = [
     {"errors", "version"},
+    {"escapes"},
     {"files"},
     {"experiments"},
     {"networks"},
@@ -28,6 +29,7 @@ FLOORS = [
 """From the ground up; a room imports from itself or a lower floor. Rungs and spaces import the front door alone."""
 WITHOUT_TORCH = (
     "errors",
+    "escapes",
     "files",
     "experiments.budget",
     "experiments.bar",

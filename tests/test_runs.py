@@ -22,7 +22,7 @@ from featherweight.training.runs.folders import finished_runs, new_folder
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder for runs of the toy task, which `resume` finds as it would find any other."""
     found: dict[str, Any] = {"experiment": toy.experiment()}
-    monkeypatch.setattr(runs, "find", lambda name: found["experiment"])
+    monkeypatch.setattr("featherweight.experiments.experiment.find", lambda name: found["experiment"])
     monkeypatch.setattr(runs, "data_of", lambda record, directory: toy.data())
     monkeypatch.setattr(toy, "found", found, raising=False)
     return tmp_path
@@ -113,7 +113,7 @@ def test_a_changed_network_budget_or_recipe_is_named(home: Path, monkeypatch: py
     }
     named = {"network": "network", "budget": "budget.accuracy", "recipe": "recipe.lr"}
     for name, changed in changes.items():
-        monkeypatch.setattr(runs, "find", lambda _, changed=changed: changed)
+        monkeypatch.setattr("featherweight.experiments.experiment.find", lambda _, changed=changed: changed)
         with pytest.raises(UsageError, match=rf"this has changed: {named[name]} \(was [^;]*\)\. Put it back"):
             runs.resume(folder)
 

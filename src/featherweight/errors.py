@@ -54,8 +54,9 @@ class TrainingError(FeatherweightError):
 class InterruptedRunError(FeatherweightError):
     """A run was asked to stop; it finished its step and saved its state."""
 
-    def __init__(self, signal_number: int, folder: Path) -> None:
-        super().__init__(f"Stopped; take it up with: featherweight train --resume {shlex.quote(str(folder))}")
+    def __init__(self, signal_number: int, folder: Path, *, own_file: bool = False) -> None:
+        trust = " --trust" * own_file  # without which a file that a record names is not executed
+        super().__init__(f"Stopped; take it up with: featherweight train --resume {shlex.quote(str(folder))}{trust}")
         self.exit_status = 128 + signal_number
 
 

@@ -16,7 +16,7 @@ from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
 from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import rungs
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record, names_file, summarise
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
@@ -38,7 +38,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
                 show(event)
                 log(event)
     except BrokenPipeError as problem:  # nobody reads any more; the state has been saved
-        raise InterruptedRunError(signal.SIGPIPE, run.folder) from problem
+        raise InterruptedRunError(signal.SIGPIPE, run.folder, own_file=names_file(run.record.experiment)) from problem
     record = run.record
     if as_json:
         print(json.dumps(run_json(record, run.folder), allow_nan=False))
@@ -57,7 +57,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     like = check(tasks[0])
     kept = {task.seed: one for task in tasks if (one := run_like(like.record, task.out, task.seed, finished=True))}
     rest = [
-        replace(task, resume=stopped and stopped[0])
+        replace(task, resume=stopped and stopped[0], trust=True)  # of the experiment that was named
         for task in tasks
         if task.seed not in kept
         for stopped in [run_like(like.record, task.out, task.seed, finished=False)]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, Json, app, print_json
+from featherweight.cli.options import DataDir, Json, Trust, app, print_json
 
 FLAGSHIP = "f3"
 
@@ -18,13 +18,14 @@ def export(
     to: Annotated[str, typer.Option("--to", help="onnx, c or page.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("exports"),
     data_dir: DataDir = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Write a network as an ONNX file, a C program for a microcontroller, or a page to draw on; and prove it."""
     from featherweight.ship.export import export as write
     from featherweight.training.runs.pretrained import load_any
 
-    done = write(load_any(run), to, out, data_dir=data_dir)
+    done = write(load_any(run, trust=trust), to, out, data_dir=data_dir)
     if as_json:
         print_json(done.about)
         return
@@ -39,6 +40,7 @@ def draw(
     run: Annotated[str, typer.Option("--run", help=RUN_HELP)] = FLAGSHIP,
     out: Annotated[Path | None, typer.Option(help="The page's file; a temporary one by default.")] = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
+    trust: Trust = False,
 ) -> None:
     """Write the page that reads digits as you draw them, and open it in a browser."""
     import tempfile
@@ -48,7 +50,7 @@ def draw(
     from featherweight.ship.export import page_of
     from featherweight.training.runs.pretrained import load_any
 
-    text = page_of(load_any(run))
+    text = page_of(load_any(run, trust=trust))
     path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json
+from featherweight.cli.options import DataDir, DataName, Device, Json, Trust, app, print_json
 from featherweight.experiments.budget import Budget
 
 
@@ -85,12 +85,13 @@ def evaluate(
     data: DataName = "",
     data_dir: DataDir = None,
     device: Device = "auto",
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Loss and accuracy of a run's weights over a whole test set: its own, or another's with --data."""
     from featherweight.training.runs.trained import evaluate_run
 
-    figures = evaluate_run(run, data=data, data_dir=data_dir, device=device)
+    figures = evaluate_run(run, data=data, data_dir=data_dir, device=device, trust=trust)
     if as_json:
         print_json(figures)
     else:

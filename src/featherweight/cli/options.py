@@ -46,6 +46,14 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder that holds the data set's files, or one folder for each data set."),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Execute the Python file that the run's record names, where it is not one of the package's experiments."
+        " Only for files that you would run.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 

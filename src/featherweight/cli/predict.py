@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featherweight.cli.options import Json, app, print_json
+from featherweight.cli.options import Json, Trust, app, print_json
 
 if TYPE_CHECKING:
     from featherweight.ship.predict import Answer
@@ -27,6 +27,7 @@ def predict(
     show: Annotated[
         Path | None, typer.Option(help="Save what the network saw of each picture into this folder.")
     ] = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Read the digits in pictures: photos of paper, scans, drawings; one digit each, or a line such as a postcode."""
@@ -34,7 +35,7 @@ def predict(
     from featherweight.ship.predict.seen import save_seen
 
     answers = []
-    for answer, picture in predict_each(pictures, run):
+    for answer, picture in predict_each(pictures, run, trust=trust):
         answers.append(answer)
         if show is not None and picture is not None:
             path = save_seen(answer, picture, show)

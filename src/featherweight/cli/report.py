@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, Json, app, print_json
+from featherweight.cli.options import DataDir, Json, Trust, app, print_json
 from featherweight.errors import UsageError
 
 
@@ -22,6 +22,7 @@ def report(
     figures: Annotated[Path | None, typer.Option(help="Folder for every figure as PNG and SVG.")] = None,
     data_out: Annotated[Path | None, typer.Option(help="Folder for everything shown as CSV and JSON.")] = None,
     data_dir: DataDir = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Write a page of one run or of several: verdict, curves, network, classes, every mistake. Trains nothing."""
@@ -33,7 +34,7 @@ def report(
     from featherweight.explain.report.export import folder_made
     from featherweight.files import write_text
 
-    story = read_story(runs, data_dir=data_dir)
+    story = read_story(runs, data_dir=data_dir, trust=trust)
     folder_made(page_path.absolute().parent, "--out")
     parts = sections(story)
     html = page(story, parts)

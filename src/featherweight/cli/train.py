@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app
+from featherweight.cli.options import DataDir, DataName, Device, Json, Trust, app
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
     track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard or mlflow.")] = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Train an experiment under its budget and say whether it held. Exit status 0 if it did, 1 if not."""
@@ -45,8 +46,8 @@ def train(
     as_started = (experiment, seed, seeds, epochs, data, holdout, engine, threads, out)
     if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", None, Path("runs")):
         raise UsageError(
-            "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --track or --json"
-            " alone."
+            "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --track, --trust or"
+            " --json alone."
         )
     from featherweight.cli.console import train_one, train_several
     from featherweight.explain.track import require_tracker
@@ -68,6 +69,7 @@ def train(
             device=device,
             threads=threads,
             resume=resume,
+            trust=trust,
         )
 
     if seeds is None:

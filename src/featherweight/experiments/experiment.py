@@ -14,10 +14,12 @@ import torch
 from torch import nn
 
 from featherweight.errors import UsageError, nearest
+from featherweight.escapes import printable
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record, names_file
 
 LADDERS = Path(__file__).parent / "ladders"
 RECORDS = "records"
@@ -154,14 +156,32 @@ def contenders() -> list[Experiment]:
 
 
 def find(name: str) -> Experiment:
-    """The experiment of that id or in that file; UsageError names the nearest id, or what is wrong with the file."""
-    if name.endswith(".py") or "/" in name or "\\" in name:
+    """The experiment of that id or in that file, which is executed: for names that the user gave.
+
+    UsageError names the nearest id, or what is wrong with the file. `experiment_of` is for names in records.
+    """
+    if names_file(name):
         return _from_file(Path(name))
     known = _files()
     if name not in known:
         raise UsageError(f"Unknown experiment {name!r}; {nearest(name, known)} A path to a .py file works too.")
     module = importlib.import_module(f"featherweight.experiments.ladders.{known[name].parent.name}.{name}")
     return _of(module, known[name])
+
+
+def experiment_of(record: Record, *, trust: bool) -> Experiment:
+    """The experiment that a record names, with as many epochs as the record's recipe has.
+
+    A record may come from anybody, and to have an experiment of somebody's own its Python file is executed. That is
+    done only with `trust`; without it only the package's experiments are found. Raises UsageError otherwise.
+    """
+    if not trust and names_file(record.experiment):
+        raise UsageError(
+            f"The run was trained from the Python file {printable(record.experiment)}, which would have to be executed"
+            " to have its network. If you trust that file, give --trust (in Python, trust=True)."
+        )
+    experiment = find(record.experiment)
+    return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))
 
 
 def _from_file(path: Path) -> Experiment:

@@ -11,6 +11,7 @@ import numpy as np
 
 from featherweight.data import Data
 from featherweight.errors import UsageError
+from featherweight.experiments.experiment import experiment_of
 from featherweight.experiments.findings import findings, parts
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
@@ -19,7 +20,7 @@ from featherweight.explain.figures.style import drawn, png, short
 from featherweight.explain.figures.tiles import rgb, sheet
 from featherweight.training.runs.events import Done, Event, Progress
 from featherweight.training.runs.parallel import Task, carry_through
-from featherweight.training.runs.run import Run, experiment_of
+from featherweight.training.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,13 +124,13 @@ def class_table(rows: Sequence[ClassRow]) -> str:
     return "\n".join(lines)
 
 
-def story(record: Record) -> str:
-    """Target, result and analysis of a finished run, as Markdown.
+def story(record: Record, *, trust: bool = False) -> str:
+    """Target, result and analysis of a finished run, as Markdown; `trust` is as for `load_trained`.
 
     Target, reason and what is on record are the experiment's own text, which is generated from the committed records;
     what this run alone says of each sentence is decided here.
     """
-    rung = experiment_of(record)
+    rung = experiment_of(record, trust=trust)
     text = parts(rung.text)
     lines = []
     for label in ("Target", "Why"):

@@ -242,7 +242,10 @@ def _missing(
     """A task for each seed that has no finished run, taking up the ones that were stopped."""
     done = {record.seed for record in have}
     return [
-        Task(**vars(task) | {"seed": seed, "resume": unfinished_run(experiment, task.out, seed, source, task.holdout)})
+        Task(
+            **vars(task)
+            | {"seed": seed, "resume": unfinished_run(experiment, task.out, seed, source, task.holdout), "trust": True}
+        )
         for seed in seeds
         if seed not in done
     ]

@@ -76,7 +76,8 @@ def bound(folders: Sequence[Path], recipe: Recipe, device: torch.device, bind: C
     """
     assert recipe.distil is not None, "callers ask first"
     temperature = recipe.distil.temperature
-    engines = [bind(load_trained(folder).network.to(device), batch=recipe.batch) for folder in folders]
+    # A teacher's run is of the experiment that the recipe names, and that recipe's file has been executed already.
+    engines = [bind(load_trained(folder, trust=True).network.to(device), batch=recipe.batch) for folder in folders]
 
     def answers(images: Tensor) -> Tensor:
         return torch.stack([torch.softmax(engine.scores(images) / temperature, dim=1) for engine in engines]).mean(0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featherweight.data import Data
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.experiments.experiment import Experiment, find, fingerprint
+from featherweight.experiments.experiment import Experiment, experiment_of, fingerprint
 from featherweight.experiments.record import Record, read_record
 from featherweight.explain.analysis import Answers, answers_of
 from featherweight.files import printable
@@ -103,11 +103,12 @@ def short_name(experiment: str) -> str:
     return printable(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"))
 
 
-def read_story(paths: Sequence[Path], *, data_dir: Path | None = None) -> Story:
+def read_story(paths: Sequence[Path], *, data_dir: Path | None = None, trust: bool = False) -> Story:
     """The runs in these folders, or of these record files, in groups; each run's test set is loaded once.
 
     Raises UsageError where there is no run, FileError for a record or weights that are damaged. What else cannot be had
-    (weights not written yet, data that is gone or has changed, an experiment that has) leaves a sentence.
+    (weights not written yet, data that is gone or has changed, an experiment that has, one in a Python file, which is
+    executed only with `trust`) leaves a sentence.
     """
     if not paths:
         raise UsageError("A report needs a run; name one or more run folders.")
@@ -118,7 +119,7 @@ def read_story(paths: Sequence[Path], *, data_dir: Path | None = None) -> Story:
         whole = name if names.count(name) == 1 else f"{name} ({printable(path)})"
         together.setdefault(_sameness(record), []).append(Told(path=path, name=whole, record=record))
     loaded: dict[str, Data | str] = {}
-    groups = [_group(number, runs, data_dir, loaded) for number, runs in enumerate(together.values(), start=1)]
+    groups = [_group(number, runs, data_dir, loaded, trust) for number, runs in enumerate(together.values(), start=1)]
     return Story(groups=tuple(_named_apart(groups)))
 
 
@@ -147,14 +148,14 @@ def _sameness(record: Record) -> str:
     return json.dumps([record.experiment, record.network, data], sort_keys=True)
 
 
-def _group(number: int, told: list[Told], data_dir: Path | None, loaded: dict[str, Data | str]) -> Group:
+def _group(number: int, told: list[Told], data_dir: Path | None, loaded: dict[str, Data | str], trust: bool) -> Group:
     record, missing = told[0].record, []
     name = short_name(record.experiment)
-    experiment, anatomy, why = _network(record)
+    experiment, anatomy, why = _network(record, trust)
     if why:
         missing.append(why)
     else:
-        told = [_with_weights(run) for run in told]
+        told = [_with_weights(run, trust) for run in told]
         without = [run.name for run in told if run.trained is None]
         if without:
             which = f"Of {', '.join(without)} there are no weights" if len(told) > 1 else "There are no weights"
@@ -174,11 +175,11 @@ def _group(number: int, told: list[Told], data_dir: Path | None, loaded: dict[st
     )  # fmt: skip
 
 
-def _network(record: Record) -> tuple[Experiment | None, Anatomy | None, str]:
+def _network(record: Record, trust: bool) -> tuple[Experiment | None, Anatomy | None, str]:
     """Experiment and anatomy of the network, or a sentence that says why not."""
     left_out = "so its layer table and what needs weights are left out."
     try:
-        experiment = find(record.experiment)
+        experiment = experiment_of(record, trust=trust)
         channels, height, width = (int(side) for side in record.data["shape"])
         network = experiment.build(channels=channels, classes=len(record.data["classes"]))
         if fingerprint(network) != record.network:
@@ -191,10 +192,10 @@ def _network(record: Record) -> tuple[Experiment | None, Anatomy | None, str]:
         return None, None, f"The record does not say what images it is of, {left_out}"
 
 
-def _with_weights(run: Told) -> Told:
+def _with_weights(run: Told, trust: bool) -> Told:
     if not (run.path.is_dir() and (run.path / "weights.safetensors").is_file()):
         return run
-    return replace(run, trained=load_trained(run.path))
+    return replace(run, trained=load_trained(run.path, trust=trust))
 
 
 def _with_answers(run: Told, data: Data) -> Told:

@@ -26,18 +26,20 @@ Reader = Callable[[Picture, str], Answer]
 TEN = tuple("0123456789")
 
 
-def predict(names: Iterable[str], run: Path | None = None) -> list[Answer]:
+def predict(names: Iterable[str], run: Path | None = None, *, trust: bool = False) -> list[Answer]:
     """What is in each of these pictures, folders of pictures and patterns; one answer or error a file.
 
     Without `run` by the weights that come with the package, which need neither data nor PyTorch; otherwise by those of
-    the finished run in that folder.
+    the finished run in that folder, whose own Python file is executed, where it has one, only with `trust`.
     """
-    return [found for found, _ in predict_each(names, run)]
+    return [found for found, _ in predict_each(names, run, trust=trust)]
 
 
-def predict_each(names: Iterable[str], run: Path | None = None) -> Iterator[tuple[Answer, Picture | None]]:
+def predict_each(
+    names: Iterable[str], run: Path | None = None, *, trust: bool = False
+) -> Iterator[tuple[Answer, Picture | None]]:
     """As `predict`, one at a time, each with the picture as it was read (None where it could not be)."""
-    reader = _by_shipped() if run is None else _by_run(run)
+    reader = _by_shipped() if run is None else _by_run(run, trust)
     for file, problem in files(names):
         if problem is not None:
             yield Answer(file=file, error=str(problem)), None
@@ -55,7 +57,7 @@ def _by_shipped() -> Reader:
     return lambda picture, file: answer(picture, file, scorer, warmth, TEN)
 
 
-def _by_run(run: Path) -> Reader:
+def _by_run(run: Path, trust: bool) -> Reader:
     from featherweight.ship.predict.of_run import reader_of  # needs PyTorch
 
-    return reader_of(run)
+    return reader_of(run, trust=trust)

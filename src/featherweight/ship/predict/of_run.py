@@ -17,9 +17,12 @@ IN_MNIST_MANNER = ("mnist", "qmnist", "emnist-digits", "digits")
 """Data sets whose images are centred digits; pictures are searched for such. Of others, a picture is one image."""
 
 
-def reader_of(run: Path) -> "_Reader":
-    """What reads pictures with the weights of this run's folder; UsageError or FileError when there are none."""
-    return _Reader(load_trained(run))
+def reader_of(run: Path, *, trust: bool = False) -> "_Reader":
+    """What reads pictures with the weights of this run's folder; UsageError or FileError when there are none.
+
+    `trust` is as for `load_trained`.
+    """
+    return _Reader(load_trained(run, trust=trust))
 
 
 class _Reader:

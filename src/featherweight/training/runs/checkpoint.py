@@ -6,6 +6,7 @@ Never pickle: safetensors and JSON, with a digest. A state that is damaged is na
 import copy
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
-from featherweight.files import write_bytes
+from featherweight.files import parse_json, write_bytes
 from featherweight.training.loop import State
 from featherweight.training.runs.tensors import open_packed, pack, take, whole
 
@@ -98,18 +99,18 @@ def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
 
 
 def remove_states(path: Path) -> None:
-    """Remove the state and the one before it: a finished run needs none."""
-    path.unlink(missing_ok=True)
-    before(path).unlink(missing_ok=True)
+    """Remove the state and the one before it: a finished run needs none, and is finished where they must stay."""
+    for one in (path, before(path)):
+        with suppress(OSError):
+            one.unlink(missing_ok=True)
 
 
 def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
     """Fill the state from one file; nothing of it is touched unless all of the file is as it should be."""
     packed = open_packed(path, _KEY)
-    try:
-        about = json.loads(packed.about[_KEY])
-    except RecursionError as problem:
-        raise ValueError("its counts are no JSON") from problem
+    about = parse_json(packed.about[_KEY])
+    if not isinstance(about, dict) or not isinstance(about["counts"], dict) or not isinstance(about["rows"], list):
+        raise TypeError("what it says of its counts is something else")
     require_same(about["identity"], identity, path.parent)
     counts, rows = {name: about["counts"][name] for name in _COUNTS}, [Row(**row) for row in about["rows"]]
     _require_possible(counts, rows)

@@ -43,6 +43,8 @@ class Task:
     device: str = "auto"
     threads: int | None = None
     resume: Path | None = None
+    trust: bool = False
+    """Whether the Python file that the record of `resume` names may be executed."""
 
     @property
     def label(self) -> str:
@@ -73,7 +75,8 @@ def _experiment(task: Task) -> Experiment:
 def open_run(task: Task) -> runs.Run:
     """The run of a task, ready for its first (or next) step."""
     if task.resume:
-        return runs.resume(task.resume, data_dir=task.data_dir, device=None if task.device == "auto" else task.device)
+        device = None if task.device == "auto" else task.device
+        return runs.resume(task.resume, data_dir=task.data_dir, device=device, trust=task.trust)
     return runs.new_run(
         _experiment(task),
         load(task.data, directory=task.data_dir, holdout=task.holdout),

@@ -35,10 +35,13 @@ def load_pretrained(name: str) -> TrainedModel:
     return load_trained(folder if folder.is_dir() else FOLDER / f"{name}{SEED}")
 
 
-def load_any(run: str) -> TrainedModel:
-    """The network of a run's folder, or the one in the package that has this name; UsageError when it is neither."""
+def load_any(run: str, *, trust: bool = False) -> TrainedModel:
+    """The network of a run's folder, or the one in the package that has this name; UsageError when it is neither.
+
+    `trust` is as for `load_trained`.
+    """
     if Path(run).exists() or "/" in run:
-        return load_trained(Path(run))
+        return load_trained(Path(run), trust=trust)
     if run in names():
         return load_pretrained(run)
     raise UsageError(f"There is no run folder {run!r} and no such network in the package; {nearest(run, names())}")

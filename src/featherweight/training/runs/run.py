@@ -27,8 +27,8 @@ from featherweight import engine as engines
 from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import Experiment, check_network, find, fingerprint
-from featherweight.experiments.record import Record, Row, percent, read_record, write_record
+from featherweight.experiments.experiment import Experiment, check_network, experiment_of, fingerprint
+from featherweight.experiments.record import Record, Row, names_file, percent, read_record, write_record
 from featherweight.files import remove_parts, write_text
 from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.training import distillation as teacher
@@ -99,9 +99,10 @@ def new_run(
     return run
 
 
-def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None) -> Run:
+def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None, trust: bool = False) -> Run:
     """The run of that folder where it was left, by default on the kind of device it was on.
 
+    With `trust`, the Python file that its record names is executed, where it is not one of the package's experiments.
     Raises UsageError when it is finished, or names what has changed since; FileError when no whole state is left.
     """
     found = states(folder)
@@ -110,7 +111,7 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         with exclusive(folder):  # a process that was killed at its very end left these
             remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
-    experiment = experiment_of(record)
+    experiment = experiment_of(record, trust=trust)
     data = data_of(record, data_dir)
     device, threads = device or record.environment["device_type"], record.environment["threads"]
     run = prepare(
@@ -262,7 +263,7 @@ def train(run: Run) -> Iterator[State]:
             save_state(run.state, same, path)
             if isinstance(left, GeneratorExit):
                 raise
-            raise InterruptedRunError(stopped[0], run.folder) from None
+            raise InterruptedRunError(stopped[0], run.folder, own_file=names_file(run.record.experiment)) from None
         finally:
             run.found = states(run.folder)
 
@@ -305,9 +306,3 @@ def _finish(run: Run, evaluator: Engine) -> None:
     )
     write_record(run.record, run.folder / "record.json")
     remove_states(run.folder / "state.safetensors")
-
-
-def experiment_of(record: Record) -> Experiment:
-    """The experiment a record names, with as many epochs as the record's recipe has."""
-    experiment = find(record.experiment)
-    return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from featherweight.errors import UsageError
+from featherweight.files import parse_json
 
 LARGEST = 1 << 30
 """Bytes; no longer file is read."""
@@ -121,6 +122,8 @@ def open_packed(path: Path, key: str) -> Packed:
 def whole(path: Path) -> bool:
     """Whether the file is there and matches its digest."""
     try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            return False
         with path.open("rb") as file:
             start = file.read(8)
             start += file.read(min(LARGEST_HEADER, int.from_bytes(start, "little")))
@@ -191,8 +194,8 @@ def _parsed(header: bytes, size: int) -> tuple[dict[str, str], dict[str, Entry]]
     if declared > MOST_TENSORS:
         raise ValueError(f"it declares {declared:,} tensors, and at most {MOST_TENSORS:,} are read")
     try:
-        fields = json.loads(header, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as problem:
+        fields = parse_json(header, longest=LARGEST_HEADER)
+    except ValueError as problem:
         raise ValueError("its header is not the JSON that it should be") from problem
     if not isinstance(fields, dict):
         raise ValueError("its header is not a list of tensors by name")
@@ -209,13 +212,6 @@ def _parsed(header: bytes, size: int) -> tuple[dict[str, str], dict[str, Entry]]
     if at != size:
         raise ValueError(f"{at:,} bytes of values are declared, and there are {size:,}")
     return about, entries
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name comes twice")
-    return found
 
 
 def _entry(name: str, field: Any) -> Entry:

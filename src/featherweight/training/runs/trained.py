@@ -10,9 +10,9 @@ from torch import nn
 from featherweight import engine as engines
 from featherweight.data import Data, load
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import find
+from featherweight.experiments.experiment import experiment_of
 from featherweight.experiments.record import Record, percent, read_record
-from featherweight.files import write_bytes
+from featherweight.files import parse_json, write_bytes
 from featherweight.training.loop import EVALUATION_BATCH, evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.tensors import open_packed, pack, take
@@ -40,18 +40,22 @@ class TrainedModel:
     record: Record
 
 
-def load_trained(folder: Path) -> TrainedModel:
-    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit."""
+def load_trained(folder: Path, *, trust: bool = False) -> TrainedModel:
+    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit.
+
+    With `trust`, the Python file that its record names is executed, where it is not one of the package's experiments.
+    """
     record = read_record(folder)
     path = folder / "weights.safetensors"
     if not path.is_file():
         raise UsageError(f"The run of {folder} has no weights yet; finish it with --resume {folder}.")
     try:
         packed = open_packed(path, _KEY)
-        about = json.loads(packed.about[_KEY])
+        about = parse_json(packed.about[_KEY])
         _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
-        network = find(record.experiment).build(channels=shape[0], classes=len(about["classes"]))
+        experiment = experiment_of(record, trust=trust)
+        network = experiment.build(channels=shape[0], classes=len(about["classes"]))
         network.load_state_dict(take(packed, network.state_dict()))
         return TrainedModel(
             network=network.eval(),
@@ -81,9 +85,11 @@ def _require_fitting(about: dict[str, Any], record: Record) -> None:
             raise ValueError(f"they are of {name} {about[name]!r:.60}, and the record beside them says {value!r:.60}")
 
 
-def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
+def evaluate_run(
+    folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto", trust: bool = False
+) -> dict[str, Any]:
     """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of that named."""
-    trained = load_trained(folder)
+    trained = load_trained(folder, trust=trust)
     source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
         raise UsageError(
