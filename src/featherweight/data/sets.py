@@ -7,8 +7,8 @@ label range.
 
 from dataclasses import dataclass
 
-from featherweight.data.idx import BYTES, INTEGERS
-
+BYTES, INTEGERS = 0x08, 0x0C
+"""The value types that the data sets use, as the third byte of the magic number names them."""
 TEN = tuple("0123456789")
 
 
