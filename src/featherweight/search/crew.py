@@ -17,7 +17,7 @@ from featherweight.search.worker import ExhaustedError, Worker, experiment_of, n
 from featherweight.training.loop import draw_seed
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.run import prepare
-from featherweight.training.runs.signals import stop_signals
+from featherweight.training.runs.signals import safe_path, stop_signals
 
 if TYPE_CHECKING:
     import optuna
@@ -183,7 +183,8 @@ class _Crew:
             ours, theirs = self._context.Pipe(duplex=False)
             job = replace(self._search.job, space=str(self._search.space.file))
             process = self._context.Process(target=_work, args=(job, begun, self._begun, theirs))
-            process.start()
+            with safe_path():
+                process.start()
             theirs.close()
             self.running[worker_id(process.pid, begun)] = (process, ours)
             self._begun += 1
