@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, Trust, app, print_json
+from featherweight.cli.options import DataDir, DataName, Device, Json, Trust, app, print_json, say
 from featherweight.experiments.budget import Budget
 
 
@@ -96,7 +96,7 @@ def evaluate(
         print_json(figures)
     else:
         held_out = ", held-out images" if figures["holdout"] else ""
-        print(
+        say(
             f"{figures['experiment']} on {figures['data']}{held_out}: Average loss: {figures['test_loss']:.4f},"
             f" Accuracy: {figures['correct']}/{figures['tested']} ({figures['test_accuracy']:.2f}%)"
         )

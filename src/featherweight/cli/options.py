@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from featherweight.escapes import printable
+
 ORDER = (
     "list", "show", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict", "draw",
     "export", "bench",
@@ -55,6 +57,11 @@ Trust = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def say(line: str) -> None:
+    """Print a line for people, with whatever came from files made harmless to a terminal."""
+    print(printable(line, lines=True))
 
 
 def print_json(document: Any) -> None:

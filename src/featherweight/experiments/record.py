@@ -130,6 +130,8 @@ def _require_readable(record: Record) -> None:
     limits.text(record.experiment, "experiment", 4096)
     for name in ("network", "engine"):
         limits.text(getattr(record, name), name)
+    if not record.engine.isidentifier():
+        raise ValueError(f"engine is {record.engine!r:.60}, and an engine's name is one word")
     limits.whole(record.seed, "seed", high=1 << 62)
     limits.whole(record.parameters, "parameters")
     if type(record.finished) is not bool:

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose
-from featherweight.search.study import ENDS, Job, Standing, about, end_of, open_study, quiet, standing, trials_of
+from featherweight.search.study import (
+    ENDS,
+    Job,
+    Standing,
+    about,
+    end_of,
+    open_study,
+    quiet,
+    standing,
+    trials_of,
+    under_way,
+)
 from featherweight.search.worker import ExhaustedError, Worker, experiment_of, none_within, work, worker_id
 from featherweight.training.loop import draw_seed
 from featherweight.training.runs.environment import cores, device_for
@@ -108,7 +119,7 @@ def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
     known: set[int] = set()
     silent = _Silence()
     try:
-        with stop_signals() as stopped:
+        with stop_signals() as stopped, under_way(job.storage):
             while True:
                 yield _look(study, known, crew.notes)
                 now = standing(study)
@@ -240,7 +251,8 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
             study = open_study(job, about(space, data, job))
             study = open_study(job, about(space, data, job), _draws(job, place, len(trials_of(study))))
             name = worker_id(os.getpid(), begun)
-            work(Worker(job=job, space=space, data=data, study=study, id=name, leave=leave))
+            with under_way(job.storage):
+                work(Worker(job=job, space=space, data=data, study=study, id=name, leave=leave))
         except ExhaustedError:
             said = "exhausted"
         except FeatherweightError as problem:
@@ -250,7 +262,8 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
         except Exception as problem:  # a defect: its traceback goes to standard error
             traceback.print_exc()
             said = FeatherweightError(f"A worker failed with {type(problem).__name__}: {problem}")
-        news.send(said)
+        with suppress(BrokenPipeError):  # whoever started this process is gone
+            news.send(said)
     os._exit(0)  # all has been told, and taking PyTorch down would keep whoever stops waiting
 
 
