@@ -89,7 +89,7 @@ def test_train_gives_one_document_and_leaves_a_whole_run_folder(run: Run, toy_fi
     assert sorted(path.name for path in folder.iterdir()) == ["metrics.csv", "record.json", "weights.safetensors"]
     assert (folder / "metrics.csv").read_text().splitlines()[0] == ",".join(names)
 
-    status, out, _ = run("evaluate", folder, "--json")
+    status, out, _ = run("evaluate", folder, "--trust", "--json")
     figures = json.loads(out)
     assert status == 0 and figures["test_accuracy"] == document["verdict"]["last"]
     assert (figures["tested"], figures["holdout"]) == (360, 0)
@@ -165,9 +165,17 @@ SENTENCES = [
     (["train", "--data", "digits", "--holdout", "1437"], 2, "give a number from 0 to 1,436"),
     (["train", "--data", "digits", "--seed", "1", "--seeds", "2"], 2, "give one of them"),
     (["train", "--resume", "runs/none"], 2, "There is no run at runs/none"),
-    (["train", "--resume", "runs/none", "--seed", "1"], 2, "give --data-dir, --device, --track or --json alone"),
-    (["train", "f3", "--resume", "runs/none"], 2, "give --data-dir, --device, --track or --json alone"),
-    (["train", "--resume", "runs/none", "--holdout", "9"], 2, "give --data-dir, --device, --track or --json alone"),
+    (
+        ["train", "--resume", "runs/none", "--seed", "1"],
+        2,
+        "give --data-dir, --device, --track, --trust or --json alone",
+    ),
+    (["train", "f3", "--resume", "runs/none"], 2, "give --data-dir, --device, --track, --trust or --json alone"),
+    (
+        ["train", "--resume", "runs/none", "--holdout", "9"],
+        2,
+        "give --data-dir, --device, --track, --trust or --json alone",
+    ),
     (["train", "--sed", "1"], 2, "No such option: --sed"),
     (["train", "--epochs", "0"], 2, "greater than or equal to 1"),
     (["trian"], 2, "Did you mean 'train'?"),
@@ -243,18 +251,18 @@ def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Pat
     weights = folder / "weights.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(content[:-100])
-    status, _, err = run("evaluate", folder)
+    status, _, err = run("evaluate", folder, "--trust")
     assert status == 4 and "does not hold the weights of" in err
     weights.unlink()
-    assert run("evaluate", folder)[0] == 2
+    assert run("evaluate", folder, "--trust")[0] == 2
     (folder / "record.json").write_text("{}")
-    status, _, err = run("evaluate", folder)
+    status, _, err = run("evaluate", folder, "--trust")
     assert status == 4 and "is not a record of a run" in err
 
 
 def test_a_finished_run_is_not_resumed(run: Run, toy_file: Path) -> None:
     run("train", toy_file, "--data", "digits")
-    status, _, err = run("train", "--resume", "runs/own-seed0")
+    status, _, err = run("train", "--resume", "runs/own-seed0", "--trust")
     assert status == 2 and "is finished" in err
 
 
@@ -278,7 +286,7 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
     assert "take it up with: featherweight train --resume runs/own-seed0" in err
     assert (tmp_path / "runs" / "own-seed0" / "state.safetensors").exists()
 
-    status, out, _ = run("train", "--resume", "runs/own-seed0", "--json")
+    status, out, _ = run("train", "--resume", "runs/own-seed0", "--trust", "--json")
     resumed = json.loads(out)
     whole = json.loads(run("train", toy_file, *words[5:], "--threads", 1, "--json")[1])
     assert status == 0 and len(resumed["epochs"]) == 20

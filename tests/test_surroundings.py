@@ -50,8 +50,8 @@ def test_a_training_whose_reader_goes_away_is_saved(toy_file: Path, tmp_path: Pa
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait() == 141
-    assert err == "Error: Stopped; take it up with: featherweight train --resume runs/own-seed0\n"
-    assert runs.resume(tmp_path / "runs" / "own-seed0").state.epoch >= 1
+    assert err == "Error: Stopped; take it up with: featherweight train --resume runs/own-seed0 --trust\n"
+    assert runs.resume(tmp_path / "runs" / "own-seed0", trust=True).state.epoch >= 1
 
 
 def test_a_full_device_is_a_sentence() -> None:

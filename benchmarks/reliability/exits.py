@@ -43,12 +43,14 @@ from featherweight.ship.export.source import Source
 HARMLESS = "word"
 NASTY = (
     "*/ int evil = 1; /*", "*/\n__attribute__((constructor)) static void f(void) { system(\"true\"); }\n/*", "*\\\n/",
-    "*??/\n/ int evil;", "ends in \\", "ends in ??/", "*/*/*/", "/*/", "\"; int evil; //", "%s%n%d", "\\x41\\101\\u0041",
+    "*??/\n/ int evil;", "ends in \\", "ends in ??/", "*/*/*/", "/*/", "\"; int evil; //", "%s%n%d", "\\x41\\101",
     '"""\nimport os\nos.system("true")\n"""', "\\\"\\\"\\\"", "'''", "{{ 7 * 7 }}", "{% raw %}", "\\N{BULLET}", "\\",
     "<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "\" onload=\"alert(1)", "<!--", "]]>", "&lt;",
     "</style><b>", "javascript:alert(1)", "=1+1", "+1", "-1+1|cmd", "@SUM(A1)", "\t=1+1", " =HYPERLINK(\"http://x\")",
-    "| a | b |\n|---|---|", "[x](javascript:alert(1))", "![x](http://x)", "`rm -rf`", "<http://x>", "# heading", "\n\n* a",
-    "~~~\n", "\x1b[2J\x1b]0;title\x07", "a\rb", "a\x00b", "\x9b2J", "\u202egnp.exe", "\u2028", "\ufeff", "$x^2$", "$\\bad$",
+    "| a | b |\n|---|---|",
+    "[x](javascript:alert(1))", "![x](http://x)", "`rm -rf`", "<http://x>", "# head", "\n\n* a",
+    "~~~\n", "\x1b[2J\x1b]0;title\x07", "a\rb", "a\x00b", "\x9b2J", "\u202egnp.exe", "\u2028", "\ufeff",
+    "$x^2$", "$\\bad$",
     "é, 数, 😀", "a" * 255, "../../etc/passwd", "CON", "%00", "\x7f", "\N{FULLWIDTH APOSTROPHE}",
 )  # fmt: skip
 """What ends a comment, a string, a tag, a cell or a line somewhere, or tells a terminal what to do."""
@@ -58,8 +60,8 @@ NASTY = (
 def _quantised() -> tuple[Source, Any]:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
-    about = Source(name="tiny", network=network.eval(), shape=(1, 7, 5), classes=("a", "b", "c"), mean=(0.1,), std=(0.3,),
-                   experiment="tiny", seed=0, parameters=29, accuracy=98.0, tested="7 test images")  # fmt: skip
+    about = Source(name="tiny", network=network.eval(), shape=(1, 7, 5), classes=("a", "b", "c"), mean=(0.1,),
+                   std=(0.3,), experiment="tiny", seed=0, parameters=29, accuracy=98.0, tested="7 test images")  # fmt: skip
     pictures = torch.randint(0, 256, (11, 1, 7, 5), dtype=torch.uint8)
     return about, quantise(lower(network, about.shape), pictures, about.mean, about.std)
 
@@ -241,7 +243,9 @@ def markdown_table(text: str) -> str:
 
     def kinds(word: str) -> list[str]:
         found = []
-        for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(f"| a | b |\n|---|---|\n| {word} | 1 |"):
+        for token in (
+            MarkdownIt("commonmark", {"html": True}).enable("table").parse(f"| a | b |\n|---|---|\n| {word} | 1 |")
+        ):
             found += [token.type, *(child.type for child in token.children or () if child.type != "text_special")]
         return [kind for at, kind in enumerate(found) if kind != "text" or found[at - 1] != "text"]
 

@@ -20,6 +20,7 @@ from featherweight.experiments.record import read_record
 from featherweight.training.runs import checkpoint, environment
 from featherweight.training.runs import run as runs
 
+ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.py")
 FAST = next((place for place in ("/dev/shm",) if Path(place).is_dir()), None)
 """A disk in memory, where there is one. What a killed process had written stays there as on any other, and what a disk
