@@ -18,6 +18,7 @@ from featherweight.cli.options import (
     app,
     image_size,
     print_json,
+    say,
 )
 from featherweight.experiments.budget import Budget
 
@@ -118,7 +119,7 @@ def evaluate(
         print_json(figures)
     else:
         held_out = ", held-out images" if figures["holdout"] else ""
-        print(
+        say(
             f"{figures['experiment']} on {figures['data']}{held_out}: Average loss: {figures['test_loss']:.4f},"
             f" Accuracy: {figures['correct']}/{figures['tested']} ({figures['test_accuracy']:.2f}%)"
         )

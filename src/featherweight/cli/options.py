@@ -8,6 +8,7 @@ import typer
 import typer.core
 
 from featherweight.errors import UsageError
+from featherweight.escapes import printable
 
 ORDER = (
     "list", "show", "new", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict",
@@ -100,6 +101,11 @@ def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":
     if not (height.isdecimal() and width.isdecimal() and 4 <= int(height) <= 256 and 4 <= int(width) <= 256):
         raise UsageError(f"--size takes HEIGHTxWIDTH from 4 to 256, such as 32x48, or own; given {text!r:.40}.")
     return int(height), int(width)
+
+
+def say(line: str) -> None:
+    """Print a line for people, with whatever came from files made harmless to a terminal."""
+    print(printable(line, lines=True))
 
 
 def print_json(document: Any) -> None:

@@ -1,21 +1,27 @@
 """A data set is two pairs of tensors, found on disk, downloaded, or embedded in the package.
 
-`load` is all that the rest of the program needs.
+`load` is all that the rest of the program needs. PyTorch is imported when that is called, since pictures are decoded in
+this room too, and reading one needs no PyTorch.
 """
 
 import os
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from featherweight.data import digits, folder, store
-from featherweight.data.dataset import IN_MEMORY, Data, ready
-from featherweight.data.download import UnavailableError
 from featherweight.data.sets import ALIASES, OWN, SETS
-from featherweight.data.split import Split, Whole
-from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
 from featherweight.files import Progress, downloads_display, printable
+
+if TYPE_CHECKING:
+    from featherweight.data.dataset import Data as Data
+    from featherweight.data.download import UnavailableError as UnavailableError
+    from featherweight.data.split import Split as Split
+    from featherweight.data.split import Whole
+    from featherweight.data.store import expanded as expanded
+
+_HOMES = {"UnavailableError": "download", "Data": "dataset", "Split": "split", "expanded": "store"}
 
 __all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load"]
 
@@ -31,7 +37,7 @@ def load(
     seed: int = 0,
     progress: Progress | None = None,
     size: "tuple[int, int] | Literal['own'] | None" = None,
-) -> Data:
+) -> "Data":
     """The data set of this name, or in this folder, ready for training.
 
     `auto` is MNIST from `directory`, from the folder that FEATHERWEIGHT_DATA names, from the user's cache or
@@ -54,6 +60,9 @@ def load(
     >>> data.train.images.shape, len(data.test), data.mean
     (torch.Size([1300, 1, 28, 28]), 137, (0.1575,))
     """
+    from featherweight.data.dataset import ready
+    from featherweight.data.store import expanded
+
     if directory is not None and not directory.is_dir():
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     if holdout < 0:
@@ -66,8 +75,18 @@ def load(
 
 
 def _whole(
-    name: str, directory: Path | None, seed: int, progress: Progress | None, *, with_test: bool, size: folder.Size
-) -> Whole:
+    name: str,
+    directory: Path | None,
+    seed: int,
+    progress: Progress | None,
+    *,
+    with_test: bool,
+    size: "tuple[int, int] | Literal['own'] | None",
+) -> "Whole":
+    from featherweight.data import digits, store
+    from featherweight.data.dataset import IN_MEMORY
+    from featherweight.data.download import UnavailableError
+
     if size is not None and (name in NAMES or name == IN_MEMORY):
         raise UsageError(f"A size is for folders of pictures; {name} has its own.")
     if name == "digits":
@@ -84,8 +103,10 @@ def _whole(
     return _from_folder(name, seed, with_test=with_test, size=size)
 
 
-def _from_folder(name: str, seed: int, *, with_test: bool, size: folder.Size) -> Whole:
-    path = expanded(name)
+def _from_folder(name: str, seed: int, *, with_test: bool, size: "tuple[int, int] | Literal['own'] | None") -> "Whole":
+    from featherweight.data import folder, store
+
+    path = store.expanded(name)
     if not path.is_dir():
         if path.exists() or "/" in name or os.sep in name:
             found = "is not a folder" if path.exists() else "does not exist"
@@ -98,3 +119,9 @@ def _from_folder(name: str, seed: int, *, with_test: bool, size: folder.Size) ->
     if paths:
         return replace(store.read(OWN, halves, paths), name=printable(path.resolve().name))
     return folder.load(path, with_test=with_test, seed=seed, size=size)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"featherweight.data has no {name!r}")
+    return getattr(import_module(f"featherweight.data.{_HOMES[name]}"), name)

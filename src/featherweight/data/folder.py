@@ -1,10 +1,9 @@
 """A folder of images as a data set: one sub-folder a class.
 
-Only what lies inside the folder is read, through Pillow with formats allowed by name, and no picture is
-decoded before its size is known to be within bounds.
+Only what lies inside the folder is read, by the decoder that predictions are made with, so that a network is given the
+same pixels of a file in training and after.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +12,18 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from featherweight.data.idx import LARGEST
+from featherweight.data.pictures import SUFFIXES, PictureError, read
 from featherweight.data.split import Split, Whole, digest, held_out
 from featherweight.errors import DataError, UsageError
-from featherweight.files import printable
+from featherweight.escapes import printable
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-"""Pillow's decoders that may be used, whatever a file is called."""
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-"""What is taken for a picture, in capitals too."""
 SIDE = 28
 """Pixels; what pictures are brought to when they do not all have one size up to `KEPT_SIDE`."""
 KEPT_SIDE = 64
-PIXELS = 1 << 24
-"""No picture of more pixels is decoded; 4096 x 4096."""
 OWN_SIDE = 256
 """Pixels; the most that pictures keep when their own size is asked for."""
 Size = tuple[int, int] | Literal["own"] | None
@@ -62,9 +56,9 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None) -> Whole:
     `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
     all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are brought to
     28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey, and are RGB
-    otherwise; test pictures follow. What is transparent is shown on white. Raises UsageError for a folder
-    that holds no data set, DataError for pictures that are damaged or not allowed, and for links out of the
-    folder.
+    otherwise; test pictures follow. What is transparent is shown on white, or on black if its ink is light. Raises
+    UsageError for a folder that holds no data set, DataError for pictures that are damaged or not allowed, and for
+    links out of the folder.
     """
     classes, train, test, note = _halves(root, seed)
     pixels = _decoded(train.paths, root, size)
@@ -153,8 +147,8 @@ def _decoded(paths: Sequence[Path], root: Path, size: Size = None) -> list[NDArr
     for path in paths:
         try:
             pictures.append(_picture(path, size))
-        except Exception as error:  # decoders raise anything when their input is made up
-            wrong.append(f"{printable(path.relative_to(root))} ({_reason(error)})")
+        except PictureError as error:
+            wrong.append(f"{printable(path.relative_to(root))} ({error})")
     if wrong:
         first = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3:,} more" if len(wrong) > 3 else "")
         raise DataError(
@@ -164,49 +158,21 @@ def _decoded(paths: Sequence[Path], root: Path, size: Size = None) -> list[NDArr
     return pictures
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):  # whose own words repeat the path
-        return f"it is none of {', '.join(FORMATS)}"
-    return printable(str(error))[:100] or type(error).__name__
-
-
 def _picture(path: Path, size: Size = None) -> NDArray[np.uint8]:
-    """One picture, its size checked before it is decoded, upright and on white, of 64 x 64 at most."""
-    if not path.is_file():  # opening a pipe would wait for ever
-        raise ValueError("not a file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what a decoder has to say of a file goes into its error, or nowhere
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as opened:
-            width, height = opened.size
-            if width * height > PIXELS:
-                raise ValueError(f"{width} x {height} pixels, more than {PIXELS:,}")
-            image = _plain(ImageOps.exif_transpose(opened))
+    """One picture, upright and opaque, in the size that is asked for or of 64 x 64 at most; [H W] where it is grey."""
+    image = Image.fromarray(read(path).pixels)
     if isinstance(size, tuple):
         image = image if image.size == size[::-1] else image.resize(size[::-1], Image.Resampling.BILINEAR)
     elif max(image.size) > (OWN_SIDE if size == "own" else KEPT_SIDE):
         if size == "own":
-            raise ValueError(
+            raise PictureError(
                 f"{image.width} x {image.height} pixels, and up to {OWN_SIDE} a side are kept; give a size"
             )
         # Whatever the others are, this one is not kept in its size.
         image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
-    grey = pixels.ndim == 2 or bool((pixels[..., :1] == pixels[..., 1:]).all())
-    return pixels[..., 0] if grey and pixels.ndim == 3 else pixels
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """The picture as L or RGB."""
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow would cut off all above 255
-        deep = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray((deep // 257).astype(np.uint8))
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    grey = bool((pixels[..., :1] == pixels[..., 1:]).all())
+    return pixels[..., 0] if grey else pixels
 
 
 def _common(pictures: Sequence[NDArray[np.uint8]], size: Size = None) -> tuple[int, int, int]:

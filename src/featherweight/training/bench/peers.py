@@ -14,6 +14,7 @@ import numpy as np
 from torch import nn
 
 from featherweight.errors import UsageError
+from featherweight.training.runs.signals import safe_path
 
 KERAS, JAX = "Keras, TensorFlow", "JAX"
 Layer = tuple[Any, ...]
@@ -65,7 +66,8 @@ def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) ->
     spawn = multiprocessing.get_context("spawn")
     work = (peer, layers_of(network), threads, batch, side, there)
     process = spawn.Process(target=_serve, args=work, daemon=True)
-    process.start()
+    with safe_path():
+        process.start()
     there.close()
     try:
         while True:
