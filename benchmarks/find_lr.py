@@ -1,6 +1,6 @@
-"""What the learning-rate finder suggests for recipes that are known to work, and how much that differs between seeds.
+"""The rates that the learning-rate finder suggests for recipes known to work, and how much they differ between seeds.
 
-python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json and the table of docs/find_lr.md
+python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json and the table in docs/find_lr.md
 """
 
 import json
@@ -44,7 +44,7 @@ def _short(value: object) -> str:
 
 
 def page(text: str, found: list[dict[str, object]]) -> str:
-    """The page with the table of these figures in its place."""
+    """The text of the page with its table replaced by one of these figures."""
     return with_part_between(text, MARKS, table(found), "docs/find_lr.md")
 
 

@@ -87,7 +87,7 @@ def _stopped(out: Path, limit: int | None) -> dict[str, int]:
         train(out, "native")
         found["had room"] = 1
     except (FileError, UsageError) as problem:
-        found["stopped with a sentence"] = int("written" in str(problem) or "can be made" in str(problem))
+        found["stopped with a sentence"] = int("written" in str(problem) or "can be created" in str(problem))
     folder = out / "tiny-seed0"
     if any(folder.glob("state*.safetensors")):
         runs.resume(folder)

@@ -280,7 +280,7 @@ def test_functions_by_hand(then: object, shape: object, field: object, jump: obj
         (chain(nn.LazyConv2d(2, 3)), "The network has a lazy layer, whose size is not known yet"),
         (
             chain(nn.Conv2d(3, 1, 3)),
-            "The network cannot be walked with an image of 1 x 28 x 28: layer 0 (Conv2d) says",
+            "The network cannot be run on an image of 1 x 28 x 28: layer 0 (Conv2d) says",
         ),
         (
             Told(lambda x: x.transpose(2, 3)),
@@ -328,10 +328,10 @@ def test_functions_by_hand(then: object, shape: object, field: object, jump: obj
         (Told(lambda x: x if x.numpy()[0] else -x), "In the network itself (Told), numpy cannot be measured: it reads"),
         (Told(lambda x: x if x.tolist() else -x), "In the network itself (Told), tolist cannot be measured: it re"),
         (Told(lambda x: sum(part for part in x)), "In the network itself (Told), unbind cannot be measured"),
-        (Told(lambda x: (x, x)), "The network gives a tuple that was not computed from the image"),
+        (Told(lambda x: (x, x)), "The network returns a tuple that was not computed from the image"),
         (
             Told(lambda x: torch.zeros(2, 3)),
-            "The network gives a Tensor that was not computed from the image",
+            "The network returns a Tensor that was not computed from the image",
         ),
     ],
 )
@@ -342,7 +342,7 @@ def test_refused_by_name(network: nn.Module, beginning: str) -> None:
 
 
 def test_every_refusal_of_an_operator_says_what_is_measured() -> None:
-    with pytest.raises(UsageError, match=r"Measured are Conv2d, Linear, .*; build the network from these\.$"):
+    with pytest.raises(UsageError, match=r"Supported are Conv2d, Linear, .*; build the network from these\.$"):
         dissect(chain(nn.Upsample(scale_factor=2)))
     with pytest.raises(UsageError, match=r"each 1 or more; given \(1, 0, 28\)"):
         dissect(c3(), (1, 0, 28))

@@ -246,6 +246,40 @@ def test_two_engines_among_the_records_are_refused_before_any_is_trained(tree: P
     assert [task.holdout for task in trainer.tasks] == [5000] * 3
 
 
+def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Path, trainer: Trainer) -> None:
+    other = tree / "runs" / "heldout" / "smallest-seed1"
+    other.mkdir(parents=True)
+    write_record(
+        trainer.record(Task(experiment="smallest", seed=1, holdout=5000), engine="torch"), other / "record.json"
+    )
+    with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 have each another engine \(native and torch\)"):
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert [(task.holdout, task.seed) for task in trainer.tasks] == [(5000, 0), (5000, 2)]
+    assert not (tree / "results/touches.json").exists() and not (tree / "results/heldout").exists()
+
+
+def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "cores", lambda: 16)
+    place = {"torch": "2.13.0", "threads": 2, "device_type": "cpu", "commit": "abc", "processor": "another"}
+    elsewhere = tree / "runs" / "fastest-seed3"
+    elsewhere.mkdir(parents=True)
+    one = trainer.record(Task(experiment="fastest", seed=3, threads=2), environment=place)
+    write_record(one, elsewhere / "record.json")
+    with pytest.raises(
+        UsageError, match=r"seconds of fastest were measured on unlike machines: \[\('another', 2\), \('p'"
+    ):
+        protocol.prove("fastest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert not (tree / "results/fastest").exists()
+    # Where seconds do not count, the machine does not matter.
+    (tree / "results/touches.json").unlink()
+    elsewhere = tree / "runs" / "smallest-seed3"
+    elsewhere.mkdir(parents=True)
+    place |= {"threads": 1}
+    one = trainer.record(Task(experiment="smallest", seed=3), environment=place)
+    write_record(one, elsewhere / "record.json")
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).shortfalls == []
+
+
 def test_runs_that_held_digits_out_are_not_taken_for_runs_on_all(tree: Path, trainer: Trainer) -> None:
     for seed in range(10):
         folder = tree / "runs" / f"smallest-seed{seed}"

@@ -25,19 +25,20 @@ def row_of(table: str, begin: str) -> list[str]:
 
 def test_a_row_of_a_record_and_of_what_it_stands_beside(tmp_path: Path) -> None:
     table = leaderboard.table(list(gathered({"f3": TEN}, tmp_path).values()), "{id}.md")
-    assert {line.count("|") for line in table.splitlines()} == {13}
+    assert {line.count("|") for line in table.splitlines()} == {15}
     f3 = row_of(table, "[`f3`](f3.md)")
-    assert f3[5:] == ["60.0, 1", "99.605 ± 0.030", "99.583 to 99.627", "99.47", "10 of 10", "1", "cleared"]
+    assert f3[5:] == ["12 looks", "60.0, 1", "99.605 ± 0.030", "99.583 to 99.627", "–", "99.47", "10 of 10", "1",
+                      "cleared"]  # fmt: skip
     beside = row_of(table, "*best public run under 8,000 parameters*")
-    assert beside[1:8] == ["7,496", "–", "–", "at most 15", "–", "99.56 (last five 99.484)", "one run"]
-    assert row_of(table, "*smallest public run")[8] == "99.40 or more"
+    assert beside[1:9] == ["7,496", "–", "–", "at most 15", "–", "–", "99.56 (last five 99.484)", "one run"]
+    assert row_of(table, "*smallest public run")[10] == "99.42"
 
 
 def test_what_has_not_run_is_not_made_up(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
     table = leaderboard.table(list(everything.values()), "{id}.md")
     for id, one in everything.items():
-        assert row_of(table, f"[`{id}`]")[5:] == ["–", "not yet proven", "–", "–", "–", "0", "–"]
+        assert row_of(table, f"[`{id}`]")[6:] == ["–", "not yet proven", "–", "–", "–", "–", "0", "–"]
         page = leaderboard.page(one, {})
         assert "## Result\n\nNot yet proven. Test-set evaluations so far: 0.\n" in page
         assert "## On held-out digits\n\nNot run yet.\n" in page and "## Comparison" not in page

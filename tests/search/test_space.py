@@ -119,7 +119,7 @@ def test_layers_that_cannot_be() -> None:
         stack([4], kernels=[3, 5])
     with pytest.raises(UsageError, match=r"pools after \[2\]"):
         stack([4], pool_after=[2])
-    with pytest.raises(UsageError, match="cannot be made: TypeError"):
+    with pytest.raises(UsageError, match="cannot be built: TypeError"):
         cost(Proposal(network=(layer("nn.Linear", 3),), recipe=Recipe()), (1, 8, 8), 4)
 
 
@@ -154,7 +154,7 @@ def test_what_a_space_proposes_is_checked() -> None:
     with pytest.raises(UsageError, match="The space own failed with KeyError: 'width'"):
         propose(failing, study.ask())
     wrong = Space(name="own", propose=lambda trial: 3, budget=Budget())  # type: ignore[arg-type,return-value]
-    with pytest.raises(UsageError, match="The space own proposes 3; it must give a Proposal"):
+    with pytest.raises(UsageError, match="The space own proposes 3; it must return a Proposal"):
         propose(wrong, study.ask())
 
 

@@ -143,7 +143,7 @@ def test_the_test_set_is_never_opened(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         load(str(data_folder(tmp_path)))  # so it is poison indeed
     assert standing(worked(job(tmp_path, trials=1)).study).ended == 1
-    with pytest.raises(UsageError, match=r"1,000 held-out training images or more.*given --holdout 999"):
+    with pytest.raises(UsageError, match=r"1,000 or more held-out training images.*given --holdout 999"):
         crew.open_search(job(tmp_path, holdout=999))
 
 
@@ -200,10 +200,10 @@ def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"holdout": 1001}, r"is of another holdout \(1000, and not 1001\); give --name"),
-        ({"seeds": 2}, r"another seeds \(1, and not 2\)"),
-        ({"space": ("2, 14", "2, 9")}, "another space's file; give --name"),
-        ({"space": ("parameters=500", "parameters=501")}, "another space's file; give"),
+        ({"holdout": 1001}, r"differs in holdout \(it has 1000; given 1001\); start a new study with --name"),
+        ({"seeds": 2}, r"differs in seeds \(it has 1; given 2\)"),
+        ({"space": ("2, 14", "2, 9")}, "differs in space's file; start a new study with --name"),
+        ({"space": ("parameters=500", "parameters=501")}, "differs in space's file; start"),
     ],
 )
 def test_a_study_of_something_else_is_not_joined(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
@@ -250,14 +250,14 @@ def test_storages_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Monkey
     task = job(tmp_path)
     note = tmp_path / "note.txt"
     note.write_text("my diary")
-    with pytest.raises(FileError, match=r"note.txt is not a journal of Optuna's"):
+    with pytest.raises(FileError, match=r"note.txt is not an Optuna journal"):
         study.storage_of(str(note))
     assert note.read_text() == "my diary"
     with pytest.raises(UsageError, match="The storage nothing://here cannot be used"):
         study.storage_of("nothing://here")
     monkeypatch.setattr(study, "ABOUT_SECONDS", 0.1)
     optuna.create_study(storage=study.storage_of(task.storage), study_name="bars")
-    with pytest.raises(UsageError, match="is not one of `featherweight search`"):
+    with pytest.raises(UsageError, match="was not made by `featherweight search`"):
         made(task)
 
 
@@ -350,7 +350,7 @@ def test_a_written_margin_may_be_of_oblong_maps_or_of_none(tmp_path: Path) -> No
 def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
     root = Path(__file__).parents[2]
     found = json.loads((root / "results" / "search" / "leanest.json").read_text())
-    text = (root / "docs" / "search.md").read_text().split("## One that was run\n")[1].split("\n## ")[0]
+    text = (root / "docs" / "search.md").read_text().split("## Example\n")[1].split("\n## ")[0]
     lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
     shown = [one for one in found["trials"] if one["trial"] in found["front"]]
     shown.sort(key=lambda one: -one["accuracy"])

@@ -183,7 +183,7 @@ def test_a_run_that_another_process_has_trained_meanwhile_is_refused(home: Path)
     folder = _stopped(home, 5)
     first, second = runs.resume(folder), runs.resume(folder)
     next(runs.train(first))
-    with pytest.raises(UsageError, match="Another process has trained the run of .* since it was read; try again"):
+    with pytest.raises(UsageError, match="Another process has trained the run of .* since it was loaded; try again"):
         next(runs.train(second))
     for _ in runs.train(first):  # the same process goes on as often as it likes
         pass
@@ -197,7 +197,7 @@ def test_a_damaged_state_is_told_and_the_one_before_leads_to_the_same_end(home: 
     path = folder / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
     again = runs.resume(folder)
-    assert any("state before it is taken" in line for line in again.introduction())
+    assert any("using the previous state" in line for line in again.introduction())
     for _ in runs.train(again):
         pass
     assert (folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
@@ -208,7 +208,7 @@ def test_a_run_without_any_state_begins_anew_and_says_so(home: Path) -> None:
     for path in folder.glob("state*"):
         path.unlink()
     again = runs.resume(folder)
-    assert again.state.step == 0 and "holds no state; the run begins anew" in again.introduction()[0]
+    assert again.state.step == 0 and "holds no state; the run starts over" in again.introduction()[0]
 
 
 def test_what_must_be_the_same_is_compared_with_the_record_too(home: Path) -> None:
@@ -226,7 +226,7 @@ def test_what_must_be_the_same_is_compared_with_the_record_too(home: Path) -> No
         with pytest.raises(UsageError, match=rf"this has changed: {name} \(was {value}, is "):
             runs.resume(folder)
     (folder / "record.json").write_text(json.dumps(record | {"data": record["data"] | {"test": 24}}))
-    with pytest.raises(UsageError, match=r"this has changed: data\.test \(was 24, is 23\)\. Put"):
+    with pytest.raises(UsageError, match=r"this has changed: data\.test \(was 24, is 23\)\. Restore"):
         runs.resume(folder)
 
 
@@ -235,7 +235,9 @@ def test_a_state_where_the_run_never_is_is_refused(home: Path) -> None:
     run = runs.resume(folder)
     run.state.seen = 17
     runs.save_state(run.state, runs.identity(run.record), folder / "state.safetensors")
-    with pytest.raises(FileError, match=r"is of epoch 1, step 1, 17 images, where this run never is \(3 epochs of 53"):
+    with pytest.raises(
+        FileError, match=r"is at epoch 1, step 1, 17 images, which this run cannot reach \(3 epochs of 53"
+    ):
         runs.resume(folder)
 
 

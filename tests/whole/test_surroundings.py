@@ -214,7 +214,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     lost = json.loads(out)["failed"]
-    assert len(lost) == 2 and all("resume it with" in one["error"] or one["error"] == "Not begun." for one in lost)
+    assert len(lost) == 2 and all("resume it with" in one["error"] or one["error"] == "Not started." for one in lost)
 
     status, out, _ = run(*several)
     assert status == 0 and [one["seed"] for one in json.loads(out)["runs"]] == [0, 1]

@@ -1,9 +1,9 @@
-"""What figures are worth: the interval of an accuracy, of a mean over seeds, and the paired test; and what nothing else
-beats. Needs no torch.
+"""How certain figures are: confidence intervals of an accuracy and of a mean over seeds, and the paired t-test; and the
+Pareto front. Needs no torch.
 
-An accuracy's interval says how far chance in the choice of test images may have moved it. The other two take the
-seeds' figures for draws from a normal distribution (Student, 1908): the spread that they tell is that of seeds alone,
-since all seeds are scored on the same test images, whose own luck no number of seeds takes away.
+The interval of an accuracy covers the uncertainty from the choice of test images. The other two assume that the figures
+of the seeds are normally distributed (Student, 1908) and describe the spread over seeds only: all seeds are scored on
+the same test images, and more seeds do not reduce the error from that choice of images.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import TypeVar
 from featherweight.errors import UsageError
 
 LEVEL = 0.95
-"""Of every interval."""
+"""Confidence level of every interval."""
 
 One = TypeVar("One")
 
@@ -51,17 +51,17 @@ def images_to_decide(accuracy: float, target: float) -> int | None:
 
 
 def half_width(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of the mean of two or more values: t(n - 1) s / √n."""
+    """Half the width of the 95 % interval of the mean of two or more values: t(n - 1) s / √n."""
     from scipy import stats
 
     if len(values) < 2:
-        raise UsageError(f"An interval needs the figures of two seeds or more; given {len(values)}.")
+        raise UsageError(f"An interval needs the figures of two or more seeds; given {len(values)}.")
     quantile = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
     return quantile * stdev(values) / math.sqrt(len(values))
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean, low and high; UsageError where there are fewer than two values.
+    """The lower and upper end of the 95 % interval of the mean; UsageError if there are fewer than two values.
 
     >>> low, high = mean_interval([99.4, 99.5, 99.6])
     >>> f"{low:.3f} to {high:.3f}"
@@ -73,24 +73,24 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Paired:
-    """The mean of differences of pairs: how large, how sure, and how likely as large if there were none."""
+    """The mean difference of pairs, its confidence interval and its p-value."""
 
     difference: float
     low: float
-    """Of the 95 % interval of the mean difference."""
+    """Lower end of the 95 % interval of the mean difference."""
     high: float
     p: float
-    """Two-sided, of the paired t-test."""
+    """Two-sided p-value of the paired t-test."""
     pairs: int
 
     @property
     def decided(self) -> bool:
-        """Whether 0 is outside the interval, which is to say p is below 0.05."""
+        """Whether 0 is outside the interval, that is, whether p is below 0.05."""
         return self.low > 0 or self.high < 0
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Paired:
-    """The paired t-test of ours against theirs, pair by pair; UsageError unless there are two pairs or more.
+    """The paired t-test of ours against theirs; UsageError unless there are two or more pairs.
 
     >>> paired([3.0, 4.0, 5.0], [1.0, 3.0, 2.0]).difference
     2.0
@@ -98,11 +98,11 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> Paired:
     from scipy import stats
 
     if len(ours) != len(theirs):
-        raise UsageError(f"Pairs need as many figures on both sides; given {len(ours)} and {len(theirs)}.")
-    # Accuracies are hundredths of a percent: what floats add to a difference is rounded off, so that equal ones are.
+        raise UsageError(f"Pairs need the same number of figures on both sides; given {len(ours)} and {len(theirs)}.")
+    # Accuracies are hundredths of a percent: rounding removes float errors, so that equal differences compare equal.
     differences = [round(a - b, 9) for a, b in zip(ours, theirs, strict=True)]
     mean, half = fmean(differences) if differences else 0.0, half_width(differences)
-    # Where every pair differs by as much, the test would divide by 0.
+    # If every pair differs by the same amount, the test would divide by 0.
     p = float(stats.ttest_rel(ours, theirs).pvalue) if half else float(mean == 0)
     return Paired(difference=mean, low=mean - half, high=mean + half, p=p, pairs=len(differences))
 

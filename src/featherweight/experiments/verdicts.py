@@ -1,4 +1,4 @@
-"""Verdicts in words and as the document that scripts read. Needs no torch."""
+"""Verdicts in words, and as the JSON document that scripts read. Needs no torch."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from featherweight.experiments.record import Record, summarise
 
 
 def verdict_sentence(record: Record) -> str:
-    """Passed, failed or undecided, on what, by which figure, and the last epoch with its interval."""
+    """A sentence with the verdict, the data, the deciding figure, and the last epoch with its interval."""
     verdict, data = record.verdict, record.data
     word = "UNDECIDED" if not verdict.decided else "PASSED" if verdict.passed else "FAILED"
     on = f"{data['holdout']:,} held-out images" if data["holdout"] else f"{data['test']:,} test images"
@@ -31,7 +31,7 @@ def _doubt(record: Record) -> str:
 
 
 def seeds_sentence(records: Sequence[Record], started: int) -> str:
-    """Mean, standard deviation and worst of the last epochs, and how many of the runs that were started passed."""
+    """A sentence with the mean, standard deviation and worst of the last epochs, and how many started runs passed."""
     summary = summarise(records)
     held = Budget(**records[0].budget).held
     lost = f", {started - len(records)} did not finish and are not in the figures" if started > len(records) else ""
@@ -43,7 +43,7 @@ def seeds_sentence(records: Sequence[Record], started: int) -> str:
 
 
 def run_json(record: Record, folder: Path) -> dict[str, Any]:
-    """The document of one run; its keys are fixed, since others' scripts read them."""
+    """The JSON document of one run; its keys are fixed, since users' scripts read them."""
     verdict = record.verdict
     return {
         "experiment": record.experiment,

@@ -10,8 +10,9 @@ from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, rungs
 from featherweight.experiments.findings import NOT_RUN, Found, findings, parts
 from featherweight.experiments.record import Record, summarise
-from featherweight.prove import looks, rung_sections
+from featherweight.prove import looks, rung_answers, rung_sections
 from featherweight.prove.ledger import Attempt
+from featherweight.prove.rung_answers import Answered
 
 NEAR = 0.15
 """Points below a claimed accuracy within which a measured one counts as reproducing it: two of the test's standard
@@ -157,6 +158,7 @@ def overview(letters: Sequence[str], found: Found) -> str:
     claimed = [rung for rung in all_rungs if rung.claimed is not None]
     lines = ["# The ladders", "", NOTE, ""]
     lines += [f"* [{letter.upper()}]({letter}.md): {subject(letter)}" for letter in letters]
+    lines += ["* [Every statement of the sources](statements.md), with its answer."]
     lines += ["", "## Claimed against measured", "", table(claimed, found, "{letter}.md"), ""]
     rules = f"{Budget().sentence()} ({exceptions()})"
     lines += [f"{_line(LEGEND)} {rules}.", "", *_shortfalls(claimed, found)]
@@ -176,14 +178,16 @@ def _shortfalls(claimed: Sequence[Experiment], found: Found) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------- one ladder
 
 
-def ladder_page(letter: str, found: Found, picture: str, ledger: Sequence[Attempt] = ()) -> str:
+def ladder_page(
+    letter: str, found: Found, picture: str, ledger: Sequence[Attempt] = (), answered: Answered | None = None
+) -> str:
     """The page of one ladder; `picture` is the path of its curves, shown once a rung has run.
 
-    `ledger` holds the attempts at the test set; a rung that has one shows them all.
+    `ledger` holds the attempts at the test set, all of which a rung shows; `answered` what runs of rungs answer.
     """
     ladder = rungs(letter)
     numbers: dict[str, int] = {}
-    sections = [line for rung in ladder for line in _section(rung, found, numbers, ledger)]
+    sections = [line for rung in ladder for line in _section(rung, found, numbers, ledger, answered or {})]
     lines = [f"# Ladder {letter.upper()}", "", subject(letter), "", NOTE, "", table(ladder, found), ""]
     lines += [f"{_line(LEGEND)} {rule_of(ladder[-1]).sentence()}.", ""]
     if any(found.get(rung.id) for rung in ladder):
@@ -195,7 +199,9 @@ def ladder_page(letter: str, found: Found, picture: str, ledger: Sequence[Attemp
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(rung: Experiment, found: Found, numbers: dict[str, int], ledger: Sequence[Attempt]) -> Iterator[str]:
+def _section(
+    rung: Experiment, found: Found, numbers: dict[str, int], ledger: Sequence[Attempt], answered: Answered
+) -> Iterator[str]:
     yield from (f'## <a id="{rung.id}"></a>{rung.id}: {rung.title}', "")
     text = parts(rung.text)
     for label, shown in (("Target", "Target"), ("Why", "Why"), ("Open", "What the source leaves open")):
@@ -211,6 +217,9 @@ def _section(rung: Experiment, found: Found, numbers: dict[str, int], ledger: Se
     if found.get(rung.id):
         alt = f"Accuracy and loss of {rung.id} by epoch, a line a seed"
         yield from (f"![{alt}]({rung.id}.svg)", "", *rung_sections.log(rung, found[rung.id]), "")
+    for part in (rung_answers.answers(rung.id, answered), rung_answers.report(rung.id) if answered else ()):
+        if lines := list(part):
+            yield from (*lines, "")
     looked = list(looks.table(rung.id, ledger, found))
     if looked:
         yield from ("**Looks at the test set**, the first and the given-up ones too", "", *looked, "")

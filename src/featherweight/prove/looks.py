@@ -44,9 +44,11 @@ def attempts(id: str, ledger: Sequence[Attempt], found: Found) -> list[tuple[Att
     def of_it(name: str) -> bool:
         return name == id or name.startswith(f"{id}_")
 
+    lines = sorted((attempt for attempt in ledger if of_it(attempt.experiment)), key=lambda attempt: attempt.date)
+    if not lines:
+        return []
     records = [(record, key(record)) for runs in found.values() for record in runs if of_it(record.experiment)]
-    touches = sorted((attempt for attempt in ledger if of_it(attempt.experiment)), key=lambda attempt: attempt.date)
-    return [(attempt, [one for one, known in records if belongs(attempt, one.seed, known)]) for attempt in touches]
+    return [(attempt, [one for one, known in records if belongs(attempt, one.seed, known)]) for attempt in lines]
 
 
 def table(id: str, ledger: Sequence[Attempt], found: Found) -> Iterator[str]:

@@ -27,6 +27,7 @@ from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.readme_table import readme_table
 from featherweight.prove.small import SMALL, write_small
+from featherweight.prove.statement_page import statement_page
 from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
@@ -63,6 +64,12 @@ def trials_of(root: Path) -> Found:
     results = root / "results"
     folders = sorted({path.parent for kind in ("trials", "engines") for path in results.glob(f"{kind}/*/seed*.json")})
     return {folder.name: records_of(str(folder.relative_to(results)), root) for folder in folders}
+
+
+def answers_of(root: Path) -> dict[str, Any]:
+    """What runs of rungs answer, by rung, as `python -m benchmarks.answers` left it."""
+    files = sorted((root / "results" / "answers").glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def keep_record(record: Record, root: Path) -> None:
@@ -167,10 +174,11 @@ def generated(root: Path) -> dict[Path, str]:
         texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
     for letter in letters():
         texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(
-            letter, found, f"{letter}.svg", ledger
+            letter, found, f"{letter}.svg", ledger, answers_of(root)
         )
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
+    texts[root / "docs" / "ladders" / "statements.md"] = statement_page(found)
     texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
     return texts
 

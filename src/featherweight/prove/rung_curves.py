@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.record import Record
-from featherweight.explain.figures.style import TARGET, TEST, TRAIN, blank, drawn, legend_above, whole_numbers
+from featherweight.explain.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above, whole_numbers
 from featherweight.prove.rung_sections import published_log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SOURCE = COLOURS["third"][0]
 LOWEST = 97.0
 """Percent at which the axis of accuracies begins; what happens below is over after an epoch or two."""
 HIGHEST_LOSS = 0.15
@@ -33,9 +34,9 @@ def rung_curves(records: Sequence[Record]) -> "Figure":
     source = published_log(records[0].experiment)
     if source:
         epochs = list(range(1, len(source["test"]) + 1))
-        accuracy.plot(epochs, source["train"], color=TARGET, linestyle=":", linewidth=1.2, label="source: training")
-        accuracy.plot(epochs, source["test"], color=TARGET, linewidth=1.2, label="source: test")
-        loss.plot(epochs, source["test_loss"], color=TARGET, linewidth=1.2)
+        accuracy.plot(epochs, source["train"], color=SOURCE, linestyle=":", linewidth=1.2, label="source: training")
+        accuracy.plot(epochs, source["test"], color=SOURCE, linewidth=1.2, label="source: test")
+        loss.plot(epochs, source["test_loss"], color=SOURCE, linewidth=1.2)
     accuracy.axhline(records[0].budget["accuracy"], color=TARGET, linestyle="--", linewidth=1)
     accuracy.set(xlabel="epoch", ylabel="accuracy, %", ylim=(LOWEST, 100))
     loss.set(xlabel="epoch", ylabel="loss, nats", ylim=(0, HIGHEST_LOSS))

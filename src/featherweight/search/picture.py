@@ -1,4 +1,4 @@
-"""What a search found, drawn: accuracy against parameters, MACs and seconds, with the Pareto front of each."""
+"""A figure of what a search found: accuracy against parameters, MACs and seconds, each with its Pareto front."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ PANELS = (("parameters", "parameters"), ("macs", "multiply-adds of one image"), 
 
 @drawn
 def pareto(found: Sequence[Entry], target: float) -> "Figure":
-    """Three panels, a dot a finished trial; the line is the Pareto front. `target` in percent."""
+    """Three panels with a dot per finished trial; the line is the Pareto front. `target` in percent."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     figure = blank(7.2)
@@ -35,7 +35,7 @@ def pareto(found: Sequence[Entry], target: float) -> "Figure":
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.ticklabel_format(axis="y", useOffset=False)
     low, high = min(one.accuracy for one in found), max(one.accuracy for one in found)
-    if target <= high + 2 * (high - low):  # further off, it would press the trials together
+    if target <= high + 2 * (high - low):  # a target further away would squeeze the trials together
         for number, axes in enumerate(panels):
             axes.axhline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1.3,
                          label=f"target {target:.2f} %" if number == 0 else None)  # fmt: skip
@@ -44,6 +44,6 @@ def pareto(found: Sequence[Entry], target: float) -> "Figure":
 
 
 def draw(found: Sequence[Entry], target: float, path: Path) -> None:
-    """Write the picture as its file's name says, .svg or .png."""
+    """Write the picture in the format of the file's suffix, .svg or .png."""
     figure = pareto(found, target)
     write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

@@ -14,30 +14,30 @@ from featherweight.search.outcome import Entry
 from featherweight.search.space import Space
 
 LONGEST = 120
-"""Characters of a line of code."""
+"""Maximum length of a line of code, in characters."""
 OPENING = "    return nn.Sequential("
 MARK = '"""Found by `featherweight search '
-"""How a file begins that was written here, and may be written anew."""
+"""The beginning of a generated file, which may be overwritten."""
 
 
 def require_writable(path: Path) -> None:
-    """Raise UsageError unless an experiment can be written there: a .py file, new or written here before."""
+    """Raise UsageError unless an experiment can be written to this path: a .py file that is new or was generated."""
     if path.suffix != ".py":
-        raise UsageError(f"An experiment is written into a .py file; given {path.name}.")
+        raise UsageError(f"An experiment must be written to a .py file; given {path.name}.")
     if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent} to write {path.name} into; make it, or name another.")
+        raise UsageError(f"There is no folder {path.parent} to write {path.name} into; create it, or choose another.")
     if path.is_dir() or (path.exists() and not path.read_bytes().startswith(MARK.encode())):
-        raise UsageError(f"{path} exists and was not written by a search; name another file.")
+        raise UsageError(f"{path} exists and was not written by a search; choose another file.")
 
 
 def write_experiment(path: Path, entry: Entry, space: Space, data: Data) -> None:
-    """Write the trial as an experiment file; its margin is for the images that it was searched on."""
+    """Write the trial as an experiment file; its margin gives the sizes for the images used in the search."""
     require_writable(path)
     write_text(path, source(entry, space, data, path.stem))
 
 
 def source(entry: Entry, space: Space, data: Data, id: str) -> str:
-    """The text of an experiment file with the trial's network, recipe and budget."""
+    """The source of an experiment file with the trial's network, recipe and budget."""
     network, recipe = entry.proposal.network, entry.proposal.recipe
     settings = {
         "id": id,
@@ -54,7 +54,7 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
 
 
 class _Name(str):
-    """Written as it is, not as a string."""
+    """A name, written without quotation marks."""
 
 
 def _docstring(entry: Entry, space: Space, data: Data) -> str:
@@ -72,7 +72,7 @@ def _docstring(entry: Entry, space: Space, data: Data) -> str:
 
 
 def _sizes(data: Data) -> tuple[tuple[int, int, int], int]:
-    """Shape of the images (C H W), and how many classes there are."""
+    """The shape of the images (C H W) and the number of classes."""
     _, channels, height, width = data.train.images.shape
     return (channels, height, width), len(data.classes)
 
@@ -115,13 +115,13 @@ def _word(value: Any) -> str:
 
 
 def _margin(block: Row) -> list[str]:
-    """Channels, height, width and field of what a layer gives; nothing where that is no map."""
+    """Channels, height, width and field of a layer's output; empty if the output is not a feature map."""
     field = block.field if isinstance(block.field, int) else "{}x{}".format(*block.field)
     return [*map(str, block.output), str(field)] if len(block.output) == 3 else []
 
 
 def _sentence(network: tuple[Layer, ...]) -> str:
-    """What the network is, in a few words."""
+    """A short description of the network."""
     convolutions = sum(one.make in (*OWN, "nn.Conv2d") for one in network)
     pools = sum("Pool" in one.make and "Adaptive" not in one.make for one in network)
     return (
@@ -131,7 +131,7 @@ def _sentence(network: tuple[Layer, ...]) -> str:
 
 
 def _unusual(value: Any) -> list[Any]:
-    """The fields that are not as they are by default."""
+    """The fields whose values differ from their defaults."""
 
     def usual(one: Any) -> Any:
         return one.default_factory() if one.default_factory is not MISSING else one.default
@@ -140,7 +140,7 @@ def _unusual(value: Any) -> list[Any]:
 
 
 def code(value: Any, indent: int, taken: int) -> str:
-    """The value as Python source; a data class over several lines where it is too long for one.
+    """The value as Python source; a dataclass too long for one line is spread over several.
 
     >>> from featherweight.experiments.budget import Budget
     >>> print(code(Budget(parameters=4000), 4, 0))

@@ -1,4 +1,4 @@
-"""A finished network: its weights in a file, read back, and evaluated."""
+"""Trained networks: saving their weights, loading them, and evaluating them."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ _KEY = "featherweight"
 
 
 def save_weights(network: nn.Module, record: Record, path: Path) -> None:
-    """The network's weights as safetensors; the metadata says what they fit and how pictures are normalised."""
+    """Write the network's weights as safetensors, with metadata on the matching network and how to normalise images."""
     about = {name: record.data[name] for name in ("shape", "classes", "mean", "std")}
     about |= {"experiment": record.experiment, "seed": record.seed}
     write_bytes(path, pack(network.state_dict(), {_KEY: json.dumps(about)}))
@@ -32,7 +32,7 @@ def save_weights(network: nn.Module, record: Record, path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A finished network with what its pictures and answers mean."""
+    """A trained network with the description of its inputs and outputs."""
 
     network: nn.Module
     """In evaluation mode, on the CPU."""
@@ -44,10 +44,10 @@ class TrainedModel:
 
 
 def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Module | None = None) -> TrainedModel:
-    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit.
+    """The network of a finished run; UsageError if there is none, FileError if its weights do not fit.
 
-    Nothing that lies in the folder is run. Only a network of modules that are not kept as data needs the file of its
-    `experiment`, which is, or the network itself, where somebody has just `made` it.
+    No code from the folder is executed. Only a network with modules that are not stored as data needs the file of its
+    `experiment`, which is executed, or the network itself, if the caller has just `made` it.
     """
     record = read_record(folder)
     path = folder / "weights.safetensors"
@@ -75,26 +75,26 @@ def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Modul
         KeyError,
         IndexError,
         TypeError,
-    ) as problem:  # RuntimeError: of recursion
+    ) as problem:  # RuntimeError includes RecursionError
         raise FileError(f"{path} does not hold the weights of {record.experiment}: {problem}") from problem
 
 
 def _require_fitting(about: dict[str, Any], record: Record) -> None:
-    """Raise ValueError unless the file says of its weights what the record beside them says."""
+    """Raise ValueError unless the metadata of the weights agrees with the record beside them."""
     said = {name: record.data.get(name) for name in ("shape", "classes", "mean", "std")}
     said |= {"experiment": record.experiment, "seed": record.seed}
     for name, value in said.items():
         if about[name] != value:
-            raise ValueError(f"they are of {name} {about[name]!r:.60}, and the record beside them says {value!r:.60}")
+            raise ValueError(f"their {name} is {about[name]!r:.60}, but the record beside them has {value!r:.60}")
 
 
 def evaluate_run(
     trained: TrainedModel, *, data: str | Data = "", data_dir: Path | None = None, device: str = "auto"
 ) -> dict[str, Any]:
-    """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of other data.
+    """Loss and accuracy (percent) of a finished run on the test set of its own data, or of `data` if given.
 
-    `data` may be the name of a data set. The accuracy comes with its 95 % interval. Raises UsageError where classes or
-    images do not fit.
+    `data` may be the name of a data set. The accuracy comes with its 95 % interval. Raises UsageError if the classes or
+    images do not match.
     """
     if isinstance(data, Data):
         source = data
@@ -102,8 +102,8 @@ def evaluate_run(
         source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
         raise UsageError(
-            f"The run of {trained.record.experiment} tells {len(trained.classes)} classes of {trained.shape} images"
-            f" apart; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
+            f"The run of {trained.record.experiment} distinguishes {len(trained.classes)} classes of {trained.shape}"
+            f" images; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
         )
     where = environment.device_for(device)
     evaluator = engines.build(
@@ -130,6 +130,8 @@ def evaluate_run(
 
 
 def data_of(record: Record, directory: Path | None = None) -> Data:
-    """The data a record names, loaded again."""
+    """The data named in a record, loaded again."""
     about = record.data
-    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"])
+    size = about.get("size")
+    asked = tuple(size) if isinstance(size, list) else size
+    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked)
