@@ -8,6 +8,7 @@ import importlib.util
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,12 @@ def installed() -> tuple[str, ...]:
     """The peers that are installed."""
     wanted = {KERAS: ("keras", "tensorflow"), JAX: ("jax",)}
     return tuple(peer for peer, names in wanted.items() if all(map(importlib.util.find_spec, names)))
+
+
+def versions() -> dict[str, str]:
+    """Of the peers' packages that are installed here."""
+    names = ("keras", "tensorflow", "jax", "jaxlib")
+    return {name: metadata.version(name) for name in names if importlib.util.find_spec(name)}
 
 
 def layers_of(network: nn.Module) -> list[Layer]:
