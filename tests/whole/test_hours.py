@@ -354,7 +354,7 @@ def test_28_a_summary_of_one_s_own_run(say: Say, garden: Path) -> None:
 
 def test_29_evaluate_on_the_wrong_data_is_said(say: Say, garden: Path) -> None:
     status, _, err = say("evaluate", garden, "--data", "digits")
-    assert status == 2 and "tells 3 classes of (3, 30, 36) images apart; digits has 10" in err
+    assert status == 2 and "distinguishes 3 classes of (3, 30, 36) images; digits has 10" in err
 
 
 def test_30_several_seeds_side_by_side(say: Say) -> None:
