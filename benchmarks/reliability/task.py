@@ -25,7 +25,7 @@ TINY = Path(__file__).with_name("tiny.py")
 FAST = next((place for place in ("/dev/shm",) if Path(place).is_dir()), None)
 """A disk in memory, where there is one. What a killed process had written stays there as on any other, and what a disk
 takes to flush would make most of a trial's time."""
-LEFT = ["metrics.csv", "record.json", "weights.safetensors"]
+LEFT = ["experiment.py", "metrics.csv", "record.json", "weights.safetensors"]
 """The files of a finished run."""
 
 

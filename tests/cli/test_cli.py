@@ -51,7 +51,12 @@ def test_train_gives_one_document_and_leaves_a_whole_run_folder(run: Run, toy_fi
     assert "  1/2 " in err and "test: 360 images" in err
     folder = tmp_path / document["run"]
     assert folder == tmp_path / "runs" / "own-seed3"
-    assert sorted(path.name for path in folder.iterdir()) == ["metrics.csv", "record.json", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "experiment.py",
+        "metrics.csv",
+        "record.json",
+        "weights.safetensors",
+    ]
     assert (folder / "metrics.csv").read_text().splitlines()[0] == ",".join(names)
 
     status, out, _ = run("evaluate", folder, "--trust", "--json")
@@ -178,7 +183,7 @@ def test_an_experiment_file_that_is_none(run: Run, tmp_path: Path) -> None:
 
 WRONG_NETWORKS = [
     ("raise ValueError('no')", "The network of own failed with ValueError: no"),
-    ("return None", "gives None; it must return an nn.Module"),
+    ("return None", "returns None; it must return an nn.Module"),
     ("return nn.Flatten()", "has no parameters to train"),
     ("return nn.Sequential(nn.Flatten(), nn.Linear(9, 10))", "cannot take images of 1 x 28 x 28"),
     ("return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))", "returns shape (2, 7); the data needs (2, 10)"),

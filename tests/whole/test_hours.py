@@ -313,7 +313,7 @@ def test_23_data_from_a_dataset(say: Say) -> None:
     )
     status, out, err = say("-c", program)
     assert status == 1 and out == "<Data reds: 20 training and 4 test images of 3 x 16 x 16, 2 classes>\n"
-    assert err.strip().endswith("give size=(height, width) for all of them.")
+    assert err.strip().endswith("give size=(height, width) to bring them to one.")
 
 
 def test_24_train_in_one_call_and_load_again(say: Say) -> None:
@@ -354,7 +354,7 @@ def test_28_a_summary_of_one_s_own_run(say: Say, garden: Path) -> None:
 
 def test_29_evaluate_on_the_wrong_data_is_said(say: Say, garden: Path) -> None:
     status, _, err = say("evaluate", garden, "--data", "digits")
-    assert status == 2 and "tells 3 classes of (3, 30, 36) images apart; digits has 10" in err
+    assert status == 2 and "distinguishes 3 classes of (3, 30, 36) images; digits has 10" in err
 
 
 def test_30_several_seeds_side_by_side(say: Say) -> None:
