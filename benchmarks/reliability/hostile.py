@@ -128,4 +128,4 @@ def _weights(count: int) -> dict[str, Any]:
             damaged = mutated(whole, draws)
             path.write_bytes(signed(damaged) if draws.random() < 0.5 else damaged)
 
-        return _tried("weights", count, make, lambda: load_trained(folder))
+        return _tried("weights", count, make, lambda: load_trained(folder, trust=True))

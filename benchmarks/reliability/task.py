@@ -20,11 +20,12 @@ from featherweight.experiments.record import read_record
 from featherweight.training.runs import checkpoint, environment
 from featherweight.training.runs import run as runs
 
+ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.py")
 FAST = next((place for place in ("/dev/shm",) if Path(place).is_dir()), None)
 """A disk in memory, where there is one. What a killed process had written stays there as on any other, and what a disk
 takes to flush would make most of a trial's time."""
-LEFT = ["metrics.csv", "record.json", "weights.safetensors"]
+LEFT = ["experiment.py", "metrics.csv", "record.json", "weights.safetensors"]
 """The files of a finished run."""
 
 
@@ -38,7 +39,7 @@ def warmed() -> tuple[Experiment, Data]:
         for engine in ("native", "torch"):  # what PyTorch imports when it first trains takes longer than a trial
             for _ in runs.train(runs.new_run(experiment, data, out=Path(name), engine=engine, threads=1)):
                 break
-            for _ in runs.train(runs.resume(sorted(Path(name).iterdir())[-1])):
+            for _ in runs.train(runs.resume(sorted(Path(name).iterdir())[-1], trust=True)):
                 pass
     return experiment, data
 
@@ -87,7 +88,7 @@ def train(out: Path, engine: str) -> str:
 
 def go_on(folder: Path) -> str:
     """Take a run up and train it to its end; the digest of its last state."""
-    return _carried(runs.resume(folder))
+    return _carried(runs.resume(folder, trust=True))
 
 
 def _carried(run: runs.Run) -> str:

@@ -1,17 +1,26 @@
-"""Atomic writes, locks between processes, and file names made safe to print."""
+"""Atomic writes, locks between processes, and JSON from outside read within limits."""
 
 import errno
+import json
+import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from featherweight.errors import FileError, UsageError
+from featherweight.escapes import printable as printable
 
 PAUSE_S = 0.05
+DEEPEST = 16
+"""Lists within lists that JSON from outside may have; what is written here has 5."""
+LARGEST_INTEGER = 1 << 62
+LONGEST_TEXT = 1 << 14
+"""Characters of one text in it; a path has at most 4,096."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called as a download proceeds with the file's name, the bytes received so far, and the total if known."""
@@ -47,7 +56,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     finally:
         # Removed while still locked: a process that waits for the removed file notices and creates a new one.
         if sys.platform != "win32":
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that cannot be written any more keeps an empty file, which nobody holds
+                path.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -97,21 +107,34 @@ def write_bytes(path: Path, content: bytes, keep: Path | None = None) -> None:
         if keep is not None and path.exists():
             path.replace(keep)
         part.replace(path)
-        _flush_names(path.parent)
+        flush_names(path.parent)
     except OSError as problem:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise FileError(
             f"{path} could not be written ({problem.strerror}); its previous content is unchanged. Free some space, or"
             " choose a folder that you can write to."
         ) from problem
     except BaseException:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise
 
 
-def _flush_names(folder: Path) -> None:
-    """Flush a folder's entries to disk; otherwise a power cut may undo a rename."""
-    if os.name != "posix":  # other systems cannot open a folder
+def _remove(path: Path) -> None:
+    """Take away a file that is of no use, where that can be done; no error of this may hide the one that led here."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and what is missing above it, and put their names on the disk; nothing where it is there."""
+    for one in reversed([above for above in (folder, *folder.parents) if not above.is_dir()]):
+        one.mkdir(exist_ok=True)
+        flush_names(one.parent)
+
+
+def flush_names(folder: Path) -> None:
+    """Put a folder's names on the disk, without which a rename may not outlive a power cut."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -124,18 +147,60 @@ def _flush_names(folder: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove temporary files that killed processes left in this folder; only for its sole writer."""
-    for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+    """Remove what a killed process had begun to write into this folder; for whoever alone writes there."""
+    with suppress(OSError):
+        for part in folder.glob(".*.part"):
+            _remove(part)
 
 
-def printable(path: Path | str) -> str:
-    """A path for use in messages: control characters are escaped, so that a file name cannot manipulate the terminal.
+def parse_json(text: str | bytes, *, longest: int = LONGEST_TEXT) -> Any:
+    """The values in JSON from outside; ValueError where they are not what anybody here would have written.
 
-    >>> print(printable("a\\x1b[2Jb"))
-    a\\x1b[2Jb
+    Refused beside what is no JSON: numbers that are infinite, not numbers or beyond 2^62, lists more than 16 deep, a
+    name that comes twice, texts of more than `longest` characters or with halves of surrogate pairs, which no file and
+    no terminal takes.
+
+    >>> parse_json('{"a": [1, 2.5, null]}')
+    {'a': [1, 2.5, None]}
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in str(path))
+    try:
+        values = json.loads(text, parse_constant=_no_number, parse_int=_integer, object_pairs_hook=_once)
+    except RecursionError as problem:
+        raise ValueError("it has lists within lists without end") from problem
+    _require_plain(values, DEEPEST, longest)
+    return values
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or abs(int(text)) > LARGEST_INTEGER:
+        raise ValueError(f"{text[:20]}... is too large a number" if len(text) > 20 else f"{text} is too large a number")
+    return int(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
+
+
+def _require_plain(value: Any, deep: int, longest: int) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is too large")
+    if isinstance(value, str):
+        if len(value) > longest:
+            raise ValueError(f"a text has {len(value):,} characters, and at most {longest:,} are read")
+        value.encode("utf-8")  # UnicodeEncodeError, a ValueError, for halves of surrogate pairs
+    elif isinstance(value, list | dict):
+        if not deep:
+            raise ValueError(f"it has lists within lists, more than {DEEPEST} deep")
+        for name, inner in value.items() if isinstance(value, dict) else ((None, each) for each in value):
+            _require_plain(name, 0, longest)
+            _require_plain(inner, deep - 1, longest)
 
 
 def with_part_between(text: str, marks: tuple[str, str], part: str, where: object) -> str:

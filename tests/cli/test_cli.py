@@ -45,15 +45,21 @@ def test_train_gives_one_document_and_leaves_a_whole_run_folder(run: Run, toy_fi
     assert (document["parameters"], document["seed"], document["engine"]) == (500, 3, "torch")
     names = ["epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"]
     assert [list(row) for row in document["epochs"]] == [names, names]
-    assert list(document["verdict"]) == ["passed", "last", "worst_of_last", "best"]
+    kept = ["passed", "last", "worst_of_last", "best"]
+    assert list(document["verdict"]) == [*kept, "interval", "decided", "images_needed"]
     assert document["verdict"]["passed"] is True and status == 0
     assert "  1/2 " in err and "test: 360 images" in err
     folder = tmp_path / document["run"]
     assert folder == tmp_path / "runs" / "own-seed3"
-    assert sorted(path.name for path in folder.iterdir()) == ["metrics.csv", "record.json", "weights.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "experiment.py",
+        "metrics.csv",
+        "record.json",
+        "weights.safetensors",
+    ]
     assert (folder / "metrics.csv").read_text().splitlines()[0] == ",".join(names)
 
-    status, out, _ = run("evaluate", folder, "--json")
+    status, out, _ = run("evaluate", folder, "--trust", "--json")
     figures = json.loads(out)
     assert status == 0 and figures["test_accuracy"] == document["verdict"]["last"]
     assert (figures["tested"], figures["holdout"]) == (360, 0)
@@ -129,9 +135,9 @@ SENTENCES = [
     (["train", "--data", "digits", "--holdout", "1437"], 2, "give a number from 0 to 1,436"),
     (["train", "--data", "digits", "--seed", "1", "--seeds", "2"], 2, "give one of them"),
     (["train", "--resume", "runs/none"], 2, "There is no run at runs/none"),
-    (["train", "--resume", "runs/none", "--seed", "1"], 2, "give --data-dir, --device, --track or --json alone"),
-    (["train", "f3", "--resume", "runs/none"], 2, "give --data-dir, --device, --track or --json alone"),
-    (["train", "--resume", "runs/none", "--holdout", "9"], 2, "give --data-dir, --device, --track or --json alone"),
+    (["train", "--resume", "runs/none", "--seed", "1"], 2, "--track, --experiment or --json alone"),
+    (["train", "f3", "--resume", "runs/none"], 2, "--track, --experiment or --json alone"),
+    (["train", "--resume", "runs/none", "--holdout", "9"], 2, "--track, --experiment or --json alone"),
     (["train", "--sed", "1"], 2, "No such option: --sed"),
     (["train", "--epochs", "0"], 2, "greater than or equal to 1"),
     (["trian"], 2, "Did you mean 'train'?"),
@@ -177,7 +183,7 @@ def test_an_experiment_file_that_is_none(run: Run, tmp_path: Path) -> None:
 
 WRONG_NETWORKS = [
     ("raise ValueError('no')", "The network of own failed with ValueError: no"),
-    ("return None", "gives None; it must return an nn.Module"),
+    ("return None", "returns None; it must return an nn.Module"),
     ("return nn.Flatten()", "has no parameters to train"),
     ("return nn.Sequential(nn.Flatten(), nn.Linear(9, 10))", "cannot take images of 1 x 28 x 28"),
     ("return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))", "returns shape (2, 7); the data needs (2, 10)"),
@@ -207,10 +213,10 @@ def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Pat
     weights = folder / "weights.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(content[:-100])
-    status, _, err = run("evaluate", folder)
+    status, _, err = run("evaluate", folder, "--trust")
     assert status == 4 and "does not hold the weights of" in err
     weights.unlink()
-    assert run("evaluate", folder)[0] == 2
+    assert run("evaluate", folder, "--trust")[0] == 2
     (folder / "record.json").write_text("{}")
     status, _, err = run("evaluate", folder)
     assert status == 4 and "is not the record of a run" in err
@@ -218,7 +224,7 @@ def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Pat
 
 def test_a_finished_run_is_not_resumed(run: Run, toy_file: Path) -> None:
     run("train", toy_file, "--data", "digits")
-    status, _, err = run("train", "--resume", "runs/own-seed0")
+    status, _, err = run("train", "--resume", "runs/own-seed0", "--trust")
     assert status == 2 and "is finished" in err
 
 
@@ -236,7 +242,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Longer:
     """The epochs and the weights of the longer run, trained in one go."""
     folder = tmp_path_factory.mktemp("never stopped")
     (folder / "own.py").write_text(LONGER)
-    run = fw.new_run(fw.find(str(folder / "own.py")), fw.load("digits"), out=folder, engine="torch", threads=1)
+    run = fw.new_run(fw.find(str(folder / "own.py")), fw.load_data("digits"), out=folder, engine="torch", threads=1)
     for _ in fw.steps(run):
         pass
     return [asdict(row) for row in run.record.rows], _weights(run.folder)

@@ -155,7 +155,7 @@ def test_odd_kinds_of_pictures(tmp_path: Path) -> None:
     turned.save(tmp_path / "turned.png", exif=exif)
     seen = {path.stem: folder._picture(path) for path in tmp_path.iterdir()}
     assert {name: int(pixels[4, 4]) for name, pixels in seen.items() if name != "turned"} == {
-        "deep": 0x8040 // 257, "clear": 255, "half": 127, "single": 255, "palette": 90
+        "deep": 128, "clear": 255, "half": 127, "single": 255, "palette": 90
     }  # fmt: skip
     assert all(pixels.shape == (9, 9) and pixels.dtype == np.uint8 for pixels in seen.values())
     assert seen["turned"][8, 8] == 200 and seen["turned"].sum() == 200
@@ -194,7 +194,9 @@ def test_a_format_that_is_not_allowed_is_refused_whatever_its_name(tmp_path: Pat
     make(tmp_path, {"a": 6, "b": 6}, lambda label, number: Image.new("RGB", (9, 9)), ".ppm")
     for path in tmp_path.rglob("*.ppm"):
         path.rename(path.with_suffix(".png"))
-    assert "(it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF)" in refusal(tmp_path, DataError)
+    assert "(is no picture that can be read: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM)" in refusal(
+        tmp_path, DataError
+    )
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -210,7 +212,7 @@ def png_that_claims(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize(("width", "height"), [(4096, 4097), (10_000, 10_000), (60_000, 60_000)])
+@pytest.mark.parametrize(("width", "height"), [(5000, 4001), (10_000, 10_000), (60_000, 60_000)])
 def test_an_image_bomb_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, height: int) -> None:
     make(tmp_path, {"a": 3, "b": 3})
     for path in (tmp_path / "a").iterdir():
@@ -220,7 +222,7 @@ def test_an_image_bomb_is_not_decoded(tmp_path: Path, monkeypatch: pytest.Monkey
         raise AssertionError("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
-    with pytest.raises(ValueError if width == 4096 else Exception, match="pixels") as caught:
+    with pytest.raises(ValueError, match="pixels") as caught:
         folder._picture(tmp_path / "a" / "000.png")
     assert not isinstance(caught.value, AssertionError)
 
@@ -245,7 +247,7 @@ def test_links_in_a_circle_and_pipes_do_not_hang(tmp_path: Path) -> None:
         for path in (root / name).iterdir():
             path.unlink()
             os.mkfifo(path)
-    assert "000.png (not a file)" in refusal(root, DataError)
+    assert "000.png (is not a file)" in refusal(root, DataError)
 
 
 def test_names_cannot_write_on_the_terminal(tmp_path: Path) -> None:
@@ -297,3 +299,44 @@ def test_mutated_pictures_are_read_or_named(tmp_path: Path) -> None:
                 assert pixels.dtype == np.uint8 and max(pixels.shape[:2]) <= 64
                 read += 1
     assert 40 < read < 240
+
+
+def _sized(root: Path, half: str, size: tuple[int, int], count: int = 3) -> None:
+    for at, name in enumerate(("elm", "oak")):
+        folder = root / half / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            Image.new("L", size, 40 * at + number).save(folder / f"{number}.png")
+
+
+@pytest.mark.parametrize("judged", ["test", "validation", "valid", "val"])
+def test_the_judged_half_may_have_any_of_its_usual_names(tmp_path: Path, judged: str) -> None:
+    _sized(tmp_path, "train", (13, 11))
+    _sized(tmp_path, judged, (13, 11), count=2)
+    data = load(str(tmp_path))
+    assert (len(data.train), len(data.test)) == (6, 4) and data.note == ""
+    if judged != "test":
+        _sized(tmp_path, "test", (13, 11), count=1)
+        data = load(str(tmp_path))
+        assert len(data.test) == 2 and f"only train and test are used, not {judged}" in data.note
+
+
+def test_pictures_have_the_size_that_is_asked_for_and_a_squash_is_told(tmp_path: Path) -> None:
+    _sized(tmp_path, "train", (128, 96))
+    _sized(tmp_path, "test", (128, 96))
+    squashed = load(str(tmp_path))
+    assert squashed.train.images.shape[1:] == (1, 28, 28)
+    assert "the first of them 128 x 96, are brought to 28 x 28; choose with --size" in squashed.note
+    whole = load(str(tmp_path), size="own")
+    assert whole.train.images.shape[1:] == (1, 96, 128) and whole.note == "" and whole.summary()["size"] == "own"
+    asked = load(str(tmp_path), size=(24, 32))
+    assert asked.train.images.shape[1:] == (1, 24, 32) and asked.summary()["size"] == [24, 32]
+    assert "size" not in squashed.summary()
+    Image.new("L", (100, 96)).save(tmp_path / "train" / "elm" / "0.png")
+    with pytest.raises(UsageError, match=r"have 2 sizes \(96 x 100, 96 x 128\), none of them their own; give one"):
+        load(str(tmp_path), size="own")
+    Image.new("L", (300, 96)).save(tmp_path / "train" / "elm" / "0.png")
+    with pytest.raises(DataError, match="300 x 96 pixels, and up to 256 a side are kept; give a size"):
+        load(str(tmp_path), size="own")
+    with pytest.raises(UsageError, match="A size is for folders of pictures; digits has its own"):
+        load("digits", size=(28, 28))

@@ -19,7 +19,7 @@ def test_every_field_of_the_augmentation_can_be_set() -> None:
     assert len(names) > 8
     base = fw.find("a1")  # which changes no images
     for name in names:
-        value = 3 if name == "elastic_cells" else 0.25
+        value: Any = {"elastic_cells": 3, "pad_px": 3, "cutout_px": 3, "border": "reflect"}.get(name, 0.25)
         assert getattr(overridden(base, {f"recipe.augment.{name}": value}).recipe.augment, name) == value
 
 
@@ -48,9 +48,9 @@ def test_fields_of_recipe_and_budget() -> None:
         ("recipe.augment", 3, "recipe.augment has settings of its own, such as recipe.augment."),
         ("recipe.lr", "fast", "recipe.lr is .* and cannot become 'fast'"),
         ("recipe.batch", 6.5, "recipe.batch is 64 and cannot become 6.5"),
-        ("recipe.lr", -1, "A recipe's lr is above 0; given -1"),
+        ("recipe.lr", -1, "A recipe's lr must be above 0; given -1"),
         ("recipe.schedule", "slow", "Unknown schedule 'slow'; "),
-        ("budget.accuracy", 101, "A budget's accuracy is a percent from 0 to 100; given 101"),
+        ("budget.accuracy", 101, "A budget's accuracy is a percentage from 0 to 100; given 101"),
         ("recipe.optimizer", "sdg", "Unknown optimizer 'sdg'; did you mean sgd"),
     ],
 )

@@ -102,7 +102,7 @@ def test_rows_must_be_numbers_and_in_order(tmp_path: Path) -> None:
         for value in choices:
             changed = {**values, "epochs": [values["epochs"][0] | {name: value}, values["epochs"][1]]}
             (tmp_path / "record.json").write_text(json.dumps(changed))
-            with pytest.raises(FileError, match="is not the record of a run"):
+            with pytest.raises(FileError, match="is not the record of a run|as a record"):
                 read_record(tmp_path)
 
 

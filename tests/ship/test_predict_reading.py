@@ -101,7 +101,7 @@ def bad(kind: str, folder: Path) -> Path:
 
 SENTENCES = {
     "empty": "is empty: it has 0 bytes",
-    "text": "is no picture that can be read: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF",
+    "text": "is no picture that can be read: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM",
     "truncated": "could not be read: ",
     "bomb": f"has 10,000 x 10,000 pixels, more than the {PIXELS:,} that are read",
     "pipe": "is not a file",

@@ -10,8 +10,9 @@ from benchmarks.engine import PAGE, RESULT, page
 
 from featherweight import engine
 from featherweight.errors import UsageError
+from featherweight.experiments.experiment import find
 from featherweight.training import bench
-from featherweight.training.bench import peers
+from featherweight.training.bench import peers, timed
 
 
 def test_networks_have_the_published_counts():
@@ -100,3 +101,41 @@ def test_the_page_holds_the_table_of_the_record():
 
 def _key(row):
     return row["network"], row["engine"], row["threads"]
+
+
+def test_any_experiment_is_timed_in_turns(monkeypatch):
+    """With a clock that every step moves on: 0.01 s a native step, 0.05 s an eager one."""
+    clock = [0.0]
+
+    def steps(kind, network, recipe, threads):
+        while True:
+            clock[0] += {bench.NATIVE: 0.01, bench.EAGER: 0.05}[kind]
+            yield
+
+    monkeypatch.setattr(bench, "training_steps", steps)
+    monkeypatch.setattr(timed.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(timed.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(timed, "kinds", lambda: bench.KINDS)
+    monkeypatch.setattr(timed, "peak", lambda threads, seconds: 50e9)
+    engines = (bench.NATIVE, bench.EAGER)
+    events = list(timed.timings([find("smallest")], engines=engines, threads=[1], seconds=3.0))
+    rows = [event for event in events if isinstance(event, timed.Timed)]
+    # Batches of 64: an epoch is 937.5 steps. 415,982 multiply-adds forward, three times that in a step.
+    assert [(row.engine, round(row.seconds, 6)) for row in rows] == [(bench.NATIVE, 9.375), (bench.EAGER, 46.875)]
+    assert rows[0].share == pytest.approx(3 * 415_982 * 60_000 / 9.375 / 50e9)
+    # Two steps each before; then turns of 0.3 s until 3 s are over: (3 - 0.12) / 0.6, rounded up.
+    assert {row.stretches for row in rows} == {5}
+    shares = [event.share for event in events if isinstance(event, timed.Underway)]
+    assert shares == sorted(shares) and len(shares) == 2 + 5 * 2 and shares[-1] <= 1
+    lines = timed.lines(rows)
+    assert lines[1].split() == ["smallest", "native", "1", "9.38", "5.00", "16%", "1.00"]
+    with pytest.raises(UsageError, match="Unknown engine 'nativ'; did you mean native"):
+        list(timed.timings([find("f3")], engines=["nativ"], threads=[1], seconds=1))
+
+
+def test_a_peer_without_a_counterpart_is_left_out_with_the_reason(monkeypatch):
+    monkeypatch.setattr(timed, "kinds", lambda: (peers.JAX,))
+    monkeypatch.setattr(peers, "installed", lambda: (peers.JAX,))
+    (skipped,) = timed.timings([find("smallest")], engines=[peers.JAX], threads=[1], seconds=1)
+    assert (skipped.network, skipped.engine) == ("smallest", peers.JAX) and "Conv2d(12, 12" in skipped.why
+    assert timed.lines([], [skipped])[1] == f"smallest on JAX: {skipped.why}"

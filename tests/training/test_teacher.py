@@ -16,7 +16,6 @@ from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Distil, Recipe
 from featherweight.experiments.record import read_record
 from featherweight.training import distillation as teacher
-from featherweight.training.runs import parallel as side_by_side
 from featherweight.training.runs import run as runs
 from featherweight.training.runs import trained
 
@@ -73,7 +72,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(runs, "data_of", lambda record, directory: toy.data())
     student = replace(toy.experiment(replace(toy.RECIPE, epochs=2, distil=LESSON)), id="student")
     experiments = {"bars": toy.experiment(), "student": student}
-    monkeypatch.setattr(side_by_side, "find", experiments.__getitem__)
+    monkeypatch.setattr("featherweight.training.runs.parallel.find", experiments.__getitem__)
     for seed in (0, 1):
         _finish(runs.new_run(experiments["bars"], toy.data(), seed=seed, out=tmp_path, engine="torch", threads=1))
     return tmp_path

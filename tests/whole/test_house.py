@@ -11,6 +11,7 @@ SOURCE = ROOT / "src" / "featherweight"
 
 FLOORS = [
     {"errors", "version"},
+    {"escapes"},
     {"files"},
     {"experiments"},
     {"networks"},
@@ -26,6 +27,7 @@ FLOORS = [
 """From the ground up; a room imports from itself or a lower floor. Rungs and spaces import the front door alone."""
 WITHOUT_TORCH = (
     "errors",
+    "escapes",
     "files",
     "experiments.budget",
     "experiments.bar",

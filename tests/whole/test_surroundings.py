@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from commands import Run
-from featherweight.cli import streams
 from featherweight.data import load, store
 from featherweight.errors import UsageError
+from featherweight.escapes import printable
 from featherweight.experiments.experiment import find
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.folders import run_like
@@ -69,7 +69,7 @@ def test_streams_that_were_closed_from_the_start_are_done_without(toy_file: Path
 def test_names_cannot_write_on_the_terminal_and_lines_stay(run: Run) -> None:
     status, _, err = run("train", "no\x1b[2J\x07.py")
     assert status == 2 and "\x1b" not in err and r"no\x1b[2J\x07.py" in err
-    assert streams.legible("a\nb\x9b\u202e") == "a\nb\\x9b\\u202e"
+    assert printable("a\nb\x9b\u202e", lines=True) == "a\nb\\x9b\\u202e"
 
 
 # ------------------------------------------------------------------------------------------- terminals

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import RUN_HELP, DataDir, ExperimentFile, Json, app, print_json
+from featherweight.cli.options import RUN_HELP, DataDir, ExperimentFile, Json, app, print_json, say
 
 FLAGSHIP = "f3"
 
@@ -28,9 +28,9 @@ def export(
         print_json(done.about)
         return
     for line in done.lines:
-        print(line)
+        say(line)
     for path in (*done.files, done.manifest):
-        print(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 @app.command()
@@ -52,6 +52,6 @@ def draw(
     path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
-    print(f"wrote {path}")
+    say(f"wrote {path}")
     if show and not webbrowser.open(path.resolve().as_uri()):
         print("No browser could be opened; open that file in one.")

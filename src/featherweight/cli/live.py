@@ -96,6 +96,29 @@ def shown(to: IO[str], labels: bool, runs: int = 1) -> Iterator[Callable[[Event]
 
 
 @contextmanager
+def waiting(to: IO[str]) -> Iterator[Callable[[str, float], None]]:
+    """Yields a function of (what is under way, share that is done): one bar on a terminal, else a line now and then."""
+    if not to.isatty():
+        told = [0.0]
+
+        def line(label: str, share: float) -> None:
+            if time.monotonic() - told[0] >= TELL_SECONDS:
+                told[0] = time.monotonic()
+                print(f"{share:4.0%} {label}", file=to, flush=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = BarColumn(bar_width=20), TaskProgressColumn(), TextColumn("{task.description}")
+    with Bars(*columns, console=Console(file=to), transient=True) as bars:
+        task = bars.add_task("", total=1.0)
+        yield lambda label, share: bars.update(task, description=label, completed=share)
+
+
+@contextmanager
 def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
     """Yields a function that shows how a download comes on, on standard error: (file, bytes so far, bytes in all)."""
     if not sys.stderr.isatty():

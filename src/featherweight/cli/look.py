@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from featherweight.cli.options import RUN_HELP, DataDir, DataName, Device, ExperimentFile, Json, app, print_json
+from featherweight.cli.options import (
+    RUN_HELP,
+    DataDir,
+    DataName,
+    Device,
+    ExperimentFile,
+    ImageSize,
+    Json,
+    app,
+    image_size,
+    print_json,
+    say,
+)
 from featherweight.experiments.budget import Budget
 
 
@@ -64,6 +76,7 @@ def show(
     ],
     data: DataName = "",
     data_dir: DataDir = None,
+    size: ImageSize = None,
     file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +84,7 @@ def show(
     from featherweight.cli.shown import subject
     from featherweight.ship.summary import summary
 
-    found, network, shape, note = subject(experiment, data, data_dir, file)
+    found, network, shape, note = subject(experiment, data, data_dir, image_size(size), file)
     told = summary(network, shape)
     anatomy = told.anatomy
     if as_json:
@@ -106,7 +119,7 @@ def evaluate(
         print_json(figures)
     else:
         held_out = ", held-out images" if figures["holdout"] else ""
-        print(
+        say(
             f"{figures['experiment']} on {figures['data']}{held_out}: Average loss: {figures['test_loss']:.4f},"
             f" Accuracy: {figures['correct']}/{figures['tested']} ({figures['test_accuracy']:.2f}%)"
         )
@@ -114,15 +127,51 @@ def evaluate(
 
 @app.command()
 def bench(
-    steps: Annotated[int, typer.Option(help="Steps of each engine; an epoch's seconds follow from them.", min=8)] = 96,
-    scaling: Annotated[bool, typer.Option(help="Also by batch size, width and image side.")] = True,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="f3 and c3 unless named.")
+    ] = None,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(help="An engine or peer, more than once for several; all but torch.compile unless named."),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Time 1 and so many threads; 2 unless named, where there are as many cores.", min=1),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long all of it may take; compiling comes on top.", min=1)] = 110,
     as_json: Json = False,
 ) -> None:
-    """Seconds of an epoch on each engine, in turns within one run, as one table."""
-    from featherweight.training.bench import measure, table
+    """Seconds of an epoch of any experiment on each engine, in turns within one run, as one table."""
+    from dataclasses import asdict
 
-    found = measure(steps=steps, scaling=scaling, tell=lambda line: print(line, file=sys.stderr, flush=True))
+    from featherweight.cli.live import waiting
+    from featherweight.experiments.experiment import find
+    from featherweight.training.bench import COMPILED, CPU, peers, timed
+    from featherweight.training.runs.environment import cores, describe
+
+    experiments = [find(name) for name in names or ("f3", "c3")]
+    counts = sorted({1, threads or min(2, cores())})
+    kinds = engine or [kind for kind in timed.kinds() if kind != COMPILED]
+    rows: list[timed.Timed] = []
+    skipped: list[timed.Skipped] = []
+    with waiting(sys.stderr) as show:
+        for event in timed.timings(experiments, engines=kinds, threads=counts, seconds=seconds):
+            if isinstance(event, timed.Underway):
+                show(event.label, event.share)
+            elif isinstance(event, timed.Skipped):
+                skipped.append(event)
+            else:
+                rows.append(event)
+    environment = describe(CPU, max(counts)) | {"peers": peers.versions()}
     if as_json:
-        print_json(found)
-    else:
-        print(table(found))
+        print_json(
+            {
+                "environment": environment,
+                "epochs": [asdict(row) for row in rows],
+                "skipped": [asdict(s) for s in skipped],
+            }
+        )
+        return
+    versions = {"torch": environment["torch"], **peers.versions()}
+    print(f"{environment['processor']}; {', '.join(f'{name} {version}' for name, version in versions.items())}")
+    print("\n".join(timed.lines(rows, skipped)))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, ExperimentFile, Json, app, print_json
+from featherweight.cli.options import DataDir, ExperimentFile, Json, app, print_json, say
 from featherweight.errors import UsageError
 
 
@@ -52,6 +52,6 @@ def report(
                     "files": files})  # fmt: skip
         return
     for sentence in story.missing:
-        print(sentence)
+        say(sentence)
     many = f" and {len(written)} files" if written else ""
-    print(f"Wrote {page_path}{many}.")
+    say(f"Wrote {page_path}{many}.")

@@ -5,6 +5,8 @@ import errno
 import os
 import sys
 
+from featherweight.escapes import printable
+
 PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "·": "-", "≤": "<=", "≥": ">=", "°": " deg"}
 """What is printed for these where they cannot be; anything else is written as its number."""
 UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EIO)
@@ -36,19 +38,10 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
     return "".join(parts), problem.end
 
 
-def legible(text: str) -> str:
-    """A message with its control characters escaped, new lines apart, so that no name in it writes on the terminal.
-
-    >>> print(legible("no file at \\x1b[2J.py"))
-    no file at \\x1b[2J.py
-    """
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "replace").decode() for c in text)
-
-
 def tell(sentence: str) -> None:
     """Print a sentence on standard error, if anybody is there."""
     try:
-        print(legible(sentence), file=sys.stderr, flush=True)
+        print(printable(sentence, lines=True), file=sys.stderr, flush=True)
     except OSError:
         silence()
 

@@ -1,19 +1,27 @@
 """A data set is two pairs of tensors, found on disk, downloaded, or embedded in the package.
 
-`load` is all that the rest of the program needs.
+`load` is all that the rest of the program needs. PyTorch is imported when that is called, since pictures are decoded in
+this room too, and reading one needs no PyTorch.
 """
 
 import os
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from featherweight.data import digits, folder, store
-from featherweight.data.download import UnavailableError
 from featherweight.data.sets import ALIASES, OWN, SETS
-from featherweight.data.split import IN_MEMORY, Data, Split, Whole, ready
-from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
 from featherweight.files import Progress, downloads_display, printable
+
+if TYPE_CHECKING:
+    from featherweight.data.dataset import Data as Data
+    from featherweight.data.download import UnavailableError as UnavailableError
+    from featherweight.data.split import Split as Split
+    from featherweight.data.split import Whole
+    from featherweight.data.store import expanded as expanded
+
+_HOMES = {"UnavailableError": "download", "Data": "dataset", "Split": "split", "expanded": "store"}
 
 __all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load"]
 
@@ -28,7 +36,8 @@ def load(
     holdout: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Data:
+    size: "tuple[int, int] | Literal['own'] | None" = None,
+) -> "Data":
     """The data set of this name, or in this folder, ready for training.
 
     `auto` is MNIST from `directory`, from the folder that FEATHERWEIGHT_DATA names, from the user's cache or
@@ -40,6 +49,9 @@ def load(
     and stand in for the test set, whose files are then not opened. `seed` also draws the test pictures of a folder that
     has no `test`. `progress` is told of downloads, or else whoever watches them (`files.downloads_display`).
 
+    `size` is that of a folder's pictures, (height, width), or "own" for the one that they all have; without it they
+    keep theirs where all have one of up to 64 x 64, and are brought to 28 x 28 otherwise.
+
     Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for
     files that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that
     could not be had.
@@ -48,18 +60,35 @@ def load(
     >>> data.train.images.shape, len(data.test), data.mean
     (torch.Size([1300, 1, 28, 28]), 137, (0.1575,))
     """
+    from featherweight.data.dataset import ready
+    from featherweight.data.store import expanded
+
     if directory is not None and not directory.is_dir():
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     if holdout < 0:
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
     name = ALIASES.get(name, name)
     with downloads_display.get()() as watcher:
-        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0)
+        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size)
     source = whole.name if name in NAMES else str(expanded(name).resolve())
-    return replace(ready(whole, holdout, seed), source=source, seed=seed)
+    return replace(ready(whole, holdout, seed), source=source, seed=seed, size=size)
 
 
-def _whole(name: str, directory: Path | None, seed: int, progress: Progress | None, *, with_test: bool) -> Whole:
+def _whole(
+    name: str,
+    directory: Path | None,
+    seed: int,
+    progress: Progress | None,
+    *,
+    with_test: bool,
+    size: "tuple[int, int] | Literal['own'] | None",
+) -> "Whole":
+    from featherweight.data import digits, store
+    from featherweight.data.dataset import IN_MEMORY
+    from featherweight.data.download import UnavailableError
+
+    if size is not None and (name in NAMES or name == IN_MEMORY):
+        raise UsageError(f"A size is for folders of pictures; {name} has its own.")
     if name == "digits":
         return digits.load()
     if name == IN_MEMORY:
@@ -71,11 +100,13 @@ def _whole(name: str, directory: Path | None, seed: int, progress: Progress | No
             return store.load(SETS["mnist"], directory, progress, with_test=with_test)
         except UnavailableError as error:
             return replace(digits.load(), note=f"The 1,797 digits embedded in the package stand in for MNIST: {error}")
-    return _from_folder(name, seed, with_test=with_test)
+    return _from_folder(name, seed, with_test=with_test, size=size)
 
 
-def _from_folder(name: str, seed: int, *, with_test: bool) -> Whole:
-    path = expanded(name)
+def _from_folder(name: str, seed: int, *, with_test: bool, size: "tuple[int, int] | Literal['own'] | None") -> "Whole":
+    from featherweight.data import folder, store
+
+    path = store.expanded(name)
     if not path.is_dir():
         if path.exists() or "/" in name or os.sep in name:
             found = "is not a folder" if path.exists() else "does not exist"
@@ -87,4 +118,10 @@ def _from_folder(name: str, seed: int, *, with_test: bool) -> Whole:
     paths = store.find(path, OWN, [file for half in halves for file in half])
     if paths:
         return replace(store.read(OWN, halves, paths), name=printable(path.resolve().name))
-    return folder.load(path, with_test=with_test, seed=seed)
+    return folder.load(path, with_test=with_test, seed=seed, size=size)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"featherweight.data has no {name!r}")
+    return getattr(import_module(f"featherweight.data.{_HOMES[name]}"), name)

@@ -6,6 +6,7 @@ does not hold what the data set's table promises is refused with its reason, and
 """
 
 import math
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -29,6 +30,9 @@ halves them for the next, so that a machine without network knows within 10 seco
 ATTEMPTS = 5
 """A mirror is asked again, for the rest, while each attempt brings something; so many times at most."""
 CHUNK = 1 << 18
+PACE_S = 20.0
+PACE_BYTES = 20_000
+"""A mirror that sends fewer bytes than that in so many seconds, on average since it began, is given up."""
 
 
 class UnavailableError(DataError):
@@ -162,15 +166,18 @@ def _receive(response: Any, part: Path, before: int, limit: int, progress: Progr
     """Write an answer to where it belongs in `part`; whether the file is complete now."""
     start = before if _continues(response, before) else 0
     length = response.headers.get("Content-Length") or ""
-    total = start + int(length) if length.isascii() and length.isdigit() else None
+    total = start + int(length) if length.isascii() and length.isdigit() and len(length) < 16 else None
     if (total or 0) > limit:
         raise RefusedError(f"it announces {total:,} bytes, and the file cannot have more than {limit:,}")
     done = start
     with part.open("r+b" if start else "wb") as file:
         file.seek(start)
+        first, begun = b"", time.monotonic()
         while piece := read_some(response, CHUNK):
-            if done == 0:
-                _check_start(piece)
+            if start == 0 and len(first) < 2:  # a fragment may be a single byte
+                first += piece[:64]
+                _check_start(first)
+            _check_pace(done + len(piece) - start, time.monotonic() - begun)
             if done + len(piece) > limit:
                 raise RefusedError(f"it sends more than the {limit:,} bytes that the file can have")
             file.write(piece)
@@ -178,6 +185,12 @@ def _receive(response: Any, part: Path, before: int, limit: int, progress: Progr
             if progress:
                 progress(part.name.rsplit(".", 2)[0].removesuffix(".gz"), done, total)
     return done > 0 and done >= (total or done)
+
+
+def _check_pace(received: int, seconds: float) -> None:
+    """Raise BrokenOffError when an answer comes so slowly that one would wait for ever; what has come is kept."""
+    if seconds > PACE_S and received < seconds * PACE_BYTES / PACE_S:
+        raise BrokenOffError(f"it sends {received / seconds:.0f} bytes a second, fewer than {PACE_BYTES / PACE_S:.0f}")
 
 
 def _continues(response: Any, before: int) -> bool:
@@ -188,7 +201,8 @@ def _continues(response: Any, before: int) -> bool:
 
 def _check_start(piece: bytes) -> None:
     """Refuse what is neither gzip, ZIP, bzip2 nor IDX (some servers unpack what they send), before it is kept."""
-    if not piece.startswith((b"\x1f\x8b", b"PK", b"BZh", b"\0\0")):
+    starts = (b"\x1f\x8b", b"PK", b"BZh", b"\0\0")
+    if not any(piece[: len(known)] == known[: len(piece)] for known in starts):
         page = piece.lstrip()[:1] == b"<"
         raise RefusedError(f"it answers with {'a web page' if page else 'something else'} instead of the file")
 

@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featherweight.data.sets import BYTES, INTEGERS
 from featherweight.errors import DataError
 from featherweight.files import printable
 
-BYTES, INTEGERS = 0x08, 0x0C
-"""The value types that the data sets use, as the third byte of the magic number names them."""
 TYPES: dict[int, np.dtype[Any]] = {BYTES: np.dtype("u1"), INTEGERS: np.dtype(">i4")}  # IDX is big-endian
 LARGEST = 1 << 30
 """Bytes; no file may declare more. The largest set known here, EMNIST's digits, has 188 MB."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from featherweight.data.idx import BYTES, INTEGERS
-
+BYTES, INTEGERS = 0x08, 0x0C
+"""The value types that the data sets use, as the third byte of the magic number names them."""
 TEN = tuple("0123456789")
 
 

@@ -163,7 +163,10 @@ def names_file(name: str) -> bool:
 
 
 def find(name: str) -> Experiment:
-    """The experiment with this id or in this file; UsageError gives the closest id, or what is wrong with the file."""
+    """The experiment with this id or in this file, which is executed: only for names that the user gave.
+
+    UsageError gives the closest id, or what is wrong with the file.
+    """
     if names_file(name):
         return _from_file(Path(name))
     known = _files()

@@ -77,6 +77,8 @@ def _put(parts: dict[str, Any], name: str, value: Any) -> None:
 def _known(path: list[str], place: Any) -> set[str]:
     if path == ["recipe"]:
         return {field.name for field in fields(Recipe)}
+    if path == ["recipe", "augment"]:  # those that are switched off may be left out
+        return {field.name for field in fields(Augment)}
     if path == ["recipe", "distil"]:
         return {field.name for field in fields(Distil)}
     if path == ["recipe", "schedule"] and isinstance(place, dict):

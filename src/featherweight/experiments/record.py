@@ -5,7 +5,6 @@ All accuracies are percentages of the whole set they were measured on, computed 
 """
 
 import json
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FileError, UsageError
+from featherweight.experiments import limits
 from featherweight.experiments.budget import Budget, Clause, Verdict, judge
 from featherweight.experiments.recipe import Recipe
-from featherweight.files import write_text
+from featherweight.files import parse_json, write_text
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""
@@ -121,45 +121,50 @@ class Record:
             record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
             _require_readable(record)
         except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
-            raise FileError(f"{where} is not the record of a run ({problem!r}); give a run folder.") from problem
+            reason = f"it lacks {problem}" if isinstance(problem, KeyError) else str(problem).rstrip(".")
+            raise FileError(f"{where} is not the record of a run ({reason}); give a run folder.") from problem
         return record
 
 
 def _require_readable(record: Record) -> None:
-    """Raise one of the errors that `from_json` turns into a FileError unless every field has the right type."""
-    Budget(**record.budget)
-    Recipe.from_json(record.recipe)
-    kinds: dict[str, type] = {
-        "experiment": str, "seed": int, "parameters": int, "network": str, "engine": str, "finished": bool
-    }  # fmt: skip
-    for taught in record.teachers:
-        if not isinstance(taught["run"], str) or not isinstance(taught["weights"], str):
-            raise TypeError(f"a teacher is {taught!r:.60}")
-    needed = {"data": {"name": str, "source": str, "train": int, "test": int, "holdout": int, "seed": int},
-              "environment": {"threads": int, "torch": str, "device_type": str}}  # fmt: skip
+    """Raise one of the errors that `from_json` turns into a FileError unless every field is of its kind and range."""
+    limits.require_kinds(Budget(**record.budget), "budget")
+    limits.require_kinds(Recipe.from_json(record.recipe), "recipe")
+    limits.text(record.experiment, "experiment", 4096)
+    for name in ("network", "engine"):
+        limits.text(getattr(record, name), name)
+    if not record.engine.isidentifier():
+        raise ValueError(f"engine is {record.engine!r:.60}, and an engine's name is one word")
+    limits.whole(record.seed, "seed", high=1 << 62)
+    limits.whole(record.parameters, "parameters")
+    if type(record.finished) is not bool:
+        raise TypeError(f"finished is {record.finished!r:.60}")
+    limits.require_data(record.data)
+    limits.require_plain(record.environment, "environment")
+    limits.whole(record.environment["threads"], "environment.threads", 1, 1 << 16)
+    for name in ("torch", "device_type"):
+        limits.text(record.environment[name], f"environment.{name}")
+    for taught in limits.listed(record.teachers, "teachers", 0, 100):
+        limits.require_plain(taught, "a teacher")
+        limits.text(taught["run"], "a teacher's run")
+        limits.text(taught["weights"], "a teacher's weights")
     if record.macs is not None:
-        kinds["macs"] = int
-    if record.shifted_accuracy is not None:
-        kinds["shifted_accuracy"] = float
-    if record.architecture is not None:
-        kinds["architecture"] = dict
-    found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]
-    found += [(f"{part}.{name}", getattr(record, part)[name], kind) for part, names in needed.items()
-              for name, kind in names.items()]  # fmt: skip
-    for name, value, kind in found:
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is {value!r}")
-    for number, row in enumerate(record.rows, start=1):
+        limits.whole(record.macs, "macs", high=1 << 60)
+    for name in ("clean_train_accuracy", "shifted_accuracy"):
+        if getattr(record, name) is not None:
+            limits.number(getattr(record, name), name, *limits.PERCENT)
+    if record.architecture is not None and not isinstance(record.architecture, dict):
+        raise TypeError("the architecture is not an object")
+    limits.number(record.train_seconds, "train_seconds", *limits.SECONDS)
+    for number, row in enumerate(limits.listed(record.rows, "epochs", 0, limits.MOST_EPOCHS), start=1):
         require_row(row, number)
 
 
 def require_row(row: Row, number: int) -> None:
-    """Raise TypeError or ValueError unless the row belongs to this epoch and its figures are finite numbers."""
+    """Raise TypeError or ValueError unless the row belongs to this epoch and its figures are possible."""
     for name, value in asdict(row).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{name} of epoch {number} is {value!r}")
-        if not math.isfinite(value):
-            raise ValueError(f"{name} of epoch {number} is {value}")
+        low, high = (-1e300 if name.endswith("loss") else 0.0), (100.0 if name.endswith("accuracy") else 1e300)
+        limits.number(value, f"{name} of epoch {number}", low, high)
     if row.epoch != number:
         raise ValueError(f"the row of epoch {number} is labelled epoch {row.epoch}")
 
@@ -172,8 +177,8 @@ def read_record(path: Path) -> Record:
             raise UsageError(f"There is no run at {path}: {file} does not exist; give the folder of a run.")
         if not file.is_file() or file.stat().st_size > LARGEST:  # opening a pipe would wait for ever
             raise FileError(f"{file} is not the record of a run, which is a regular file of up to {LARGEST:,} bytes.")
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as problem:
+        values = parse_json(file.read_bytes())
+    except (OSError, ValueError) as problem:
         raise FileError(f"{file} cannot be read as a record: {problem}.") from problem
     return Record.from_json(values, str(file))
 

@@ -23,6 +23,7 @@ from featherweight.explain.figures.style import svg
 from featherweight.files import with_part_between, write_bytes, write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard, rung_curves
+from featherweight.prove.api_page import api_page
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.readme_table import readme_table
@@ -163,6 +164,7 @@ def generated(root: Path) -> dict[Path, str]:
             texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
     entries = [index_entry(rung, own[rung.id]) for rung in map(find, ids())]
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
+    texts[root / "docs" / "api.md"] = api_page()
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")

@@ -12,11 +12,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose
-from featherweight.search.study import ENDS, Job, Standing, about, end_of, open_study, quiet, standing, trials_of
+from featherweight.search.study import (
+    ENDS,
+    Job,
+    Standing,
+    about,
+    end_of,
+    open_study,
+    quiet,
+    standing,
+    trials_of,
+    under_way,
+)
 from featherweight.search.worker import ExhaustedError, Worker, experiment_of, none_within, work, worker_id
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.prepare import prepare
-from featherweight.training.runs.signals import stop_signals
+from featherweight.training.runs.signals import safe_path, stop_signals
 from featherweight.training.state import draw_seed
 
 if TYPE_CHECKING:
@@ -109,7 +120,7 @@ def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
     known: set[int] = set()
     silent = _Silence()
     try:
-        with stop_signals() as stopped:
+        with stop_signals() as stopped, under_way(job.storage):
             while True:
                 yield _look(study, known, crew.notes)
                 now = standing(study)
@@ -184,7 +195,8 @@ class _Crew:
             ours, theirs = self._context.Pipe(duplex=False)
             job = replace(self._search.job, space=str(self._search.space.file))
             process = self._context.Process(target=_work, args=(job, begun, self._begun, theirs))
-            process.start()
+            with safe_path():
+                process.start()
             theirs.close()
             self.running[worker_id(process.pid, begun)] = (process, ours)
             self._begun += 1
@@ -240,7 +252,8 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
             study = open_study(job, about(space, data, job))
             study = open_study(job, about(space, data, job), _draws(job, place, len(trials_of(study))))
             name = worker_id(os.getpid(), begun)
-            work(Worker(job=job, space=space, data=data, study=study, id=name, leave=leave))
+            with under_way(job.storage):
+                work(Worker(job=job, space=space, data=data, study=study, id=name, leave=leave))
         except ExhaustedError:
             said = "exhausted"
         except FeatherweightError as problem:
@@ -250,7 +263,8 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
         except Exception as problem:  # a bug: its traceback goes to standard error
             traceback.print_exc()
             said = FeatherweightError(f"A worker failed with {type(problem).__name__}: {problem}")
-        news.send(said)
+        with suppress(BrokenPipeError):  # whoever started this process is gone
+            news.send(said)
     os._exit(0)  # the result is sent; shutting PyTorch down would only delay whoever is waiting for the process
 
 

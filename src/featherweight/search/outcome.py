@@ -1,9 +1,11 @@
 """The results of a search: its finished trials and their Pareto front, as tables and plain values."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from featherweight.errors import FileError, UsageError
+from featherweight.experiments import limits
 from featherweight.experiments.statistics import pareto_front
 from featherweight.search.space import Proposal
 from featherweight.search.study import end_of, trials_of
@@ -51,18 +53,32 @@ def entries(study: "optuna.Study") -> list[Entry]:
 
 
 def _entry(trial: "optuna.trial.FrozenTrial") -> Entry:
-    what, result = trial.user_attrs["proposal"], trial.user_attrs["result"]
-    assert trial.value is not None
-    return Entry(
-        trial=trial.number,
-        value=trial.value,
-        parameters=what["parameters"],
-        macs=what["macs"],
-        field=max(what["field"]),
-        epochs=what["epochs"],
-        proposal=Proposal.from_json(what),
-        **result,
-    )
+    """What the study says of a finished trial; FileError where no search of this package has said that."""
+    try:
+        what, result = trial.user_attrs["proposal"], trial.user_attrs["result"]
+        found = Entry(
+            trial=trial.number,
+            value=float(trial.value or 0.0),
+            parameters=what["parameters"],
+            macs=what["macs"],
+            field=max(what["field"]),
+            epochs=what["epochs"],
+            proposal=Proposal.from_json(what),
+            **result,
+        )
+        limits.require_kinds(found.proposal.recipe, "recipe")
+        for field in fields(Entry):
+            value = getattr(found, field.name)
+            if field.type is str:
+                limits.text(value, field.name)
+            elif field.name != "proposal":
+                limits.number(value, field.name, -1e15, 1e15)
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
+        reason = str(problem).rstrip(".") or type(problem).__name__
+        raise FileError(
+            f"Trial {trial.number} of the study is not one of a search ({reason}); use a new study."
+        ) from problem
+    return found
 
 
 def on_pareto_front(found: Sequence[Entry]) -> list[Entry]:

@@ -1,11 +1,13 @@
 """A proposal as the source of an experiment file, to be read, trained and changed like any other."""
 
 from dataclasses import MISSING, fields, is_dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from featherweight.data import Data
 from featherweight.errors import UsageError
+from featherweight.escapes import in_docstring, python_string
 from featherweight.files import write_text
 from featherweight.networks.allowed import DATA_SIZES, OWN
 from featherweight.networks.anatomy import Row, dissect
@@ -39,6 +41,8 @@ def write_experiment(path: Path, entry: Entry, space: Space, data: Data) -> None
 def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     """The source of an experiment file with the trial's network, recipe and budget."""
     network, recipe = entry.proposal.network, entry.proposal.recipe
+    for one in network:
+        _require_plain(one)
     settings = {
         "id": id,
         "title": f"trial {entry.trial} of the search {space.name}",
@@ -53,6 +57,29 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     )
 
 
+def _require_plain(value: Any) -> None:
+    """Raise UsageError unless what is written as it stands holds numbers, the data's two words and names of Python.
+
+    A study may come from anybody, and a proposal's texts would become code.
+    """
+    if isinstance(value, Layer):
+        names = [*value.make.split("."), *(name for name, _ in value.settings)]
+        for name in names:
+            if not _is_name(name):
+                raise UsageError(f"A proposal has {name[:60]!r} where a name of Python is expected; it is not written.")
+        for inner in (*value.given, *(inner for _, inner in value.settings)):
+            _require_plain(inner)
+    elif isinstance(value, tuple):
+        for inner in value:
+            _require_plain(inner)
+    elif not (value is None or isinstance(value, int | float) or _is_name(value)):
+        raise UsageError(f"A proposal has {str(value)[:60]!r} where a number is expected; it is not written.")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier() and value.isascii() and not iskeyword(value)
+
+
 class _Name(str):
     """A name, written without quotation marks."""
 
@@ -62,9 +89,9 @@ def _docstring(entry: Entry, space: Space, data: Data) -> str:
     held = min(space.budget.held, entry.epochs)
     over = "the last epoch" if held == 1 else f"the mean over the last {held} epochs"
     return (
-        f"{MARK}{space.name}`: trial {entry.trial}.\n\n"
+        f"{MARK}{in_docstring(space.name)}`: trial {entry.trial}.\n\n"
         f"Target: {space.budget.sentence()}.\n\n"
-        f"Search: {entry.accuracy:.3f} % of {data.holdout:,} held-out training images of {data.name},\n"
+        f"Search: {entry.accuracy:.3f} % of {data.holdout:,} held-out training images of {in_docstring(data.name)},\n"
         f"{over}{seeds} (worst {entry.worst:.2f}); chosen for that, so expect a little less. The"
         " test set was not read.\n"
         f'{entry.parameters:,} parameters, {entry.macs:,} MACs.\n"""'
@@ -149,7 +176,7 @@ def code(value: Any, indent: int, taken: int) -> str:
     if isinstance(value, _Name):
         return str(value)
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return python_string(value)
     if not is_dataclass(value):
         return repr(value)
     chosen = [(one.name, getattr(value, one.name)) for one in _unusual(value)]

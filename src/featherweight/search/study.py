@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from featherweight.data import Data
 from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.escapes import printable
 from featherweight.search.space import Space
 
 if TYPE_CHECKING:
@@ -72,28 +74,68 @@ def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
     }
 
 
+DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "mysqlclient"}
+"""What a data base's URL needs besides, as `pip` calls it; SQLite comes with Python."""
+
+
 @contextmanager
 def reachable(storage: str) -> Iterator[None]:
-    """Turn errors of the storage into a UsageError of one sentence."""
+    """Turn errors of the storage into a UsageError of one sentence, without what must not be shown."""
     try:
         yield
     except FeatherweightError:
         raise
+    except ModuleNotFoundError as problem:
+        package = DRIVERS.get(storage.split(":")[0], problem.name)
+        raise UsageError(
+            f"The storage {shown(storage)} needs a driver that is not installed here; install it with: pip install"
+            f" {package}"
+        ) from None
     except Exception as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise UsageError(
-            f"The storage {shown(storage)} cannot be used ({first.replace(storage, shown(storage))}); give a file, or"
-            " the URL of a database."
+            f"The storage {shown(storage)} cannot be used ({_without_secrets(first, storage)}); name a file, or a data"
+            " base's URL."
+        ) from None
+
+
+@contextmanager
+def under_way(storage: str) -> Iterator[None]:
+    """A storage that is gone in the middle of a search as one sentence; defects of the program stay what they are."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (OSError, SQLAlchemyError, StorageInternalError) as problem:
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+        raise UsageError(
+            f"The storage {shown(storage)} cannot be reached any more ({_without_secrets(first, storage)}). What has"
+            " finished is kept in it; once it is back, the same command goes on."
         ) from None
 
 
 def shown(storage: str) -> str:
-    """The storage with its password hidden.
+    """The storage without its password, nor anything after a question mark, where drivers take passwords too.
 
-    >>> shown("postgresql://me:secret@host/studies"), shown("runs/search/bars.journal")
-    ('postgresql://me:***@host/studies', 'runs/search/bars.journal')
+    >>> shown("postgresql://me:secret@host/studies?sslpassword=b"), shown("runs/search/bars.journal")
+    ('postgresql://me:***@host/studies?***', 'runs/search/bars.journal')
     """
-    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage)
+    if "://" not in storage:
+        return printable(storage)
+    return printable(re.sub(r"\?.*", "?***", re.sub(r"(://[^:/@]*):.*@", r"\1:***@", storage), flags=re.DOTALL))
+
+
+def _without_secrets(text: str, storage: str) -> str:
+    """What a driver says, without a password that it repeats."""
+    if "://" not in storage:
+        return printable(text)
+    parts = urlsplit(storage)
+    secrets = {parts.netloc.rpartition("@")[0].partition(":")[2], *(value for _, value in parse_qsl(parts.query))}
+    text = text.replace(storage, shown(storage))
+    for secret in sorted({*secrets, *map(unquote, secrets)}, key=len, reverse=True):
+        text = text.replace(secret, "***") if len(secret) > 2 else text
+    return printable(text)
 
 
 def storage_of(where: str) -> "optuna.storages.BaseStorage":
@@ -137,7 +179,11 @@ def _data_base(url: str) -> "optuna.storages.BaseStorage":
 
 def _require_journal(path: Path) -> None:
     """Raise FileError if the file exists and its first line is not that of a journal."""
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
+        return
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise FileError(f"{printable(path)} is not a file; name another for the study.")
+    if path.stat().st_size == 0:
         return
     with path.open("rb") as file:
         line = file.readline(1_000_000)

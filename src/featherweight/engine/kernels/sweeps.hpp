@@ -100,10 +100,13 @@ inline void Plan::convolution_back(int index, bool add) {
         auto winograd = std::make_unique<WinogradGradient>(in.c, out.c, out.h, out.w);
         if (winograd->pays()) need(winograd->room()), s.winograd = std::move(winograd);
     }
-    sweep(true, [this, &n, &s](int slot, int group, int thread) {
+    const bool pointwise = n.kernel == 1 && n.stride == 1 && n.pad == 0 && n.groups == 1;
+    if (pointwise) need(PointwiseGradient::room(in.c, out.c));
+    sweep(true, [this, &n, &s, pointwise](int slot, int group, int thread) {
         const View x = value(n.in, slot), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
+        else if (pointwise) PointwiseGradient(x, g).run(x, g, to, vectors(thread));
         else if (s.winograd) s.winograd->run(x, g, n.pad, to, vectors(thread));
         else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, n.dilation, to);
         if (n.bias >= 0) channel_sums(g, s.biases.data + size_t(group) * g.c);

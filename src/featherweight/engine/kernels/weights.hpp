@@ -1,5 +1,7 @@
 // Gradients of convolution weights: sums over one lane group, reduced over its lanes at the end.
 #pragma once
+#include <utility>
+
 #include "depthwise.hpp"
 
 namespace {
@@ -91,6 +93,75 @@ inline void weight_gradient(View in, View out, int groups, int kernel, int strid
             }
         }
 }
+
+// The same for one tap, in strips of rows: `carry` keeps the sums of the strips before, [o][c].
+template <int OB, int CB>
+void pointwise_tile(Pair a, V* carry, size_t carried, bool first, bool last, float* to, size_t outs) {
+    V sum[OB][CB];
+    UNROLL for (int o = 0; o < OB; o++)
+        UNROLL for (int c = 0; c < CB; c++) sum[o][c] = first ? V{} : carry[o * carried + c];
+    for (int y = 0; y < a.h; y++) {
+        const V *in = a.in + size_t(y) * a.in_pitch, *out = a.out + y * a.out_pitch;
+        for (int x = 0; x < a.w; x++, in++, out++) {
+            V d[OB];
+            UNROLL for (int o = 0; o < OB; o++) d[o] = out[o * a.out_plane];
+            UNROLL for (int c = 0; c < CB; c++) {
+                const V v = in[c * a.in_plane];
+                UNROLL for (int o = 0; o < OB; o++) sum[o][c] += d[o] * v;
+            }
+        }
+    }
+    for (int o = 0; o < OB; o++)
+        for (int c = 0; c < CB; c++)
+            if (last) to[o * outs + c] = sum_of_lanes(sum[o][c]);
+            else carry[o * carried + c] = sum[o][c];
+}
+
+using PointwiseTile = void (*)(Pair, V*, size_t, bool, bool, float*, size_t);
+
+// 4 x 6 sums and 10 operands fill 32 registers; with 16, 2 x 4 sums.
+constexpr int POINTWISE_OUTPUTS = FW_REGISTERS >= 32 ? 4 : 2, POINTWISE_INPUTS = FW_REGISTERS >= 32 ? 6 : 4;
+
+template <int OB, int... CB>
+PointwiseTile pointwise_tile_of(int inputs, std::integer_sequence<int, CB...>) {
+    static constexpr PointwiseTile tiles[] = {pointwise_tile<OB, CB + 1>...};
+    return tiles[inputs - 1];
+}
+
+inline PointwiseTile pointwise_tile_for(int outputs, int inputs) {
+    constexpr auto counts = std::make_integer_sequence<int, POINTWISE_INPUTS>();
+    switch (outputs) {
+        case 1: return pointwise_tile_of<1>(inputs, counts);
+        case 2: return pointwise_tile_of<2>(inputs, counts);
+        case 3: return pointwise_tile_of<3>(inputs, counts);
+        default: return pointwise_tile_of<4>(inputs, counts);
+    }
+}
+
+// Weight gradients of 1x1 convolutions, stride 1. A strip of rows of all channels stays in the second cache while every
+// pair of channels goes over it; of small tensors the whole is one strip.
+struct PointwiseGradient {
+    int inputs, outputs, strip;
+    bool whole;
+    PointwiseGradient(View in, View out) : inputs(in.c), outputs(out.c) {
+        const size_t row = (in.c * in.pitch + out.c * out.pitch) * sizeof(V);
+        strip = std::max(1, std::min(out.h, int(size_t(512 << 10) / row)));
+        whole = strip >= out.h;
+    }
+    static size_t room(int inputs, int outputs) { return size_t(inputs) * outputs; }
+
+    void run(View in, View out, float* to, V* carry) const {
+        for (int y = 0; y < out.h; y += strip)
+            for (int c = 0; c < inputs; c += POINTWISE_INPUTS)
+                for (int o = 0; o < outputs; o += POINTWISE_OUTPUTS) {
+                    const int ob = std::min(POINTWISE_OUTPUTS, outputs - o), cb = std::min(POINTWISE_INPUTS, inputs - c);
+                    const int rows = std::min(strip, out.h - y);
+                    const Pair a{in.row(c, y), out.row(o, y), in.plane, in.pitch, out.plane, out.pitch, rows, out.w, 1};
+                    const size_t at = size_t(o) * inputs + c;
+                    pointwise_tile_for(ob, cb)(a, carry + at, inputs, y == 0, y + rows == out.h, to + at, inputs);
+                }
+    }
+};
 
 template <int OB>
 void linear_rows(const V* const* out, const float* images, size_t pitch, float* to) {

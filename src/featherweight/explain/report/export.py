@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import UsageError
+from featherweight.escapes import csv_cell
 from featherweight.explain import figures
 from featherweight.explain.figures.tiles import sheet_of
 from featherweight.explain.report.content import Picture, Section, Table, Tiles, blocks_of
@@ -44,7 +45,7 @@ def _csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.name for column in table.columns])
-    writer.writerows(table.rows)
+    writer.writerows([csv_cell(cell) for cell in row] for row in table.rows)
     return out.getvalue()
 
 

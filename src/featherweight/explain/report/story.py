@@ -101,7 +101,12 @@ def short_name(experiment: str) -> str:
     >>> short_name("f3"), short_name("/home/me/nets/tiny.py")
     ('f3', 'tiny')
     """
-    return printable(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"))
+    return _plain(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"))
+
+
+def _plain(text: object) -> str:
+    """Text of a record or a path as a page has it: printable, and without the backticks that mark code there."""
+    return printable(str(text)).replace("`", "'")
 
 
 def read_story(paths: Sequence[Path], *, data_dir: Path | None = None, experiment: Path | None = None) -> Story:
@@ -117,7 +122,7 @@ def read_story(paths: Sequence[Path], *, data_dir: Path | None = None, experimen
     names = [f"{short_name(record.experiment)} seed {record.seed}" for record in records.values()]
     together: dict[str, list[Told]] = {}
     for (path, record), name in zip(records.items(), names, strict=True):
-        whole = name if names.count(name) == 1 else f"{name} ({printable(path)})"
+        whole = name if names.count(name) == 1 else f"{name} ({_plain(path)})"
         together.setdefault(_sameness(record), []).append(Told(path=path, name=whole, record=record))
     loaded: dict[str, Data | str] = {}
     groups = [
@@ -141,9 +146,10 @@ def _named_apart(groups: list[Group]) -> list[Group]:
 
 def _printable(record: Record) -> Record:
     """The same with class names that any font and file can hold."""
-    return replace(
-        record, data={**record.data, "classes": [printable(name) for name in record.data.get("classes", [])]}
-    )
+    about = {**record.data, "name": _plain(record.data["name"])}
+    about["classes"] = [printable(name) for name in record.data.get("classes", [])]
+    where = {name: _plain(value) if isinstance(value, str) else value for name, value in record.environment.items()}
+    return replace(record, data=about, environment=where)
 
 
 def _sameness(record: Record) -> str:
@@ -219,8 +225,8 @@ def _load(record: Record, data_dir: Path | None) -> Data | str:
     try:
         data = data_of(record, data_dir)
     except FeatherweightError as problem:
-        return f"The images cannot be had, {left_out} {problem}"
+        return f"The images cannot be had, {left_out} {_plain(problem)}"
     digests = record.data.get("digests")
     if digests is not None and dict(data.digests) != digests:
-        return f"The images of {printable(record.data['source'])} are not those of the run any more, {left_out}"
+        return f"The images of {_plain(record.data['source'])} are not those of the run any more, {left_out}"
     return data

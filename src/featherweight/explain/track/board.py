@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featherweight.escapes import markdown
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.explain.track.facts import Log, Value, judged, quantities, settings_of
@@ -51,7 +52,11 @@ def _last_steps(folder: Path) -> dict[str, int]:
 
 def _write_settings(writer: Any, settings: Mapping[str, Value]) -> None:
     """As a table under Text, and for the tab HParams, where runs are compared by them."""
-    lines = ["| setting | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in settings.items())]
+    lines = [
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {markdown(name)} | {markdown(str(value))} |" for name, value in settings.items()),
+    ]
     writer.add_text("settings", "\n".join(lines), 0)
     make = import_module("torch.utils.tensorboard.summary").hparams
     for part in make(dict(settings), {"test_accuracy": 0.0, "verdict/worst_of_last": 0.0, "verdict/passed": 0.0}):

@@ -76,7 +76,8 @@ def figures_of(folder: Path, data_dir: Path | None = None) -> "dict[str, Figure]
     """The figures of a finished run by name: its course, and what its weights answer on the data it was judged by."""
     record = read_record(folder)
     data = data_of(record, data_dir)
-    answers, images = insight.answers_of(load_trained(folder), data), data.test.images.numpy()
+    trained = load_trained(folder)
+    answers, images = insight.answers_of(trained, data), data.test.images.numpy()
     found = {draw.__name__: draw(record) for draw in (figures.accuracy, figures.loss, figures.learning_rate)}
     of_answers = (figures.class_errors, figures.confusion_matrix, figures.calibration_curve)
     found |= {draw.__name__: draw(answers) for draw in of_answers}

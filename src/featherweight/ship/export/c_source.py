@@ -1,12 +1,13 @@
 """The C program of a network in integers: a header, a source, an example program and an Arduino sketch."""
 
-import json
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from featherweight.errors import UsageError
+from featherweight.escapes import c_string, in_c_comment
 from featherweight.ship.export.fixed_point import FixedPoint, Stage
 from featherweight.ship.export.memory import Memory, planned, report
 from featherweight.ship.export.source import Source
@@ -18,9 +19,11 @@ _KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", 
 def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:
     """The texts by their paths in the network's folder; the same network gives the same texts.
 
-    `calibration` says of which pictures the ranges of activations were taken.
+    `calibration` says of which pictures the ranges of activations were taken. Raises UsageError, naming the layer,
+    where a number does not fit the field of C that holds it.
     """
     memory = planned(network)
+    _require_in_range(network, memory)
     values = _values(source, network, memory, calibration)
     return {
         f"{source.name}.h": rendered("network.h.j2", values),
@@ -38,15 +41,15 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
     return {
         "name": source.name,
         "NAME": source.name.upper(),
-        "sentence": source.sentence(),
-        "version": source.version,
-        "calibration": calibration,
-        "report": report(network, memory),
+        "sentence": in_c_comment(source.sentence()),
+        "version": in_c_comment(source.version),
+        "calibration": in_c_comment(calibration),
+        "report": [in_c_comment(line) for line in report(network, memory)],
         "channels": channels,
         "height": height,
         "width": width,
-        "classes": [_in_comment(name) for name in source.classes],
-        "quoted": [_quoted(name) for name in source.classes],
+        "classes": [in_c_comment(name) for name in source.classes],
+        "quoted": [c_string(name) for name in source.classes],
         "digits": source.shape == (1, 28, 28) and len(source.classes) == 10,
         "score_bits": network.score_bits,
         "arena": memory.arena,
@@ -66,6 +69,33 @@ def _branches(network: FixedPoint) -> bool:
     return any(stage.step.kind == "add" for stage in network.stages)
 
 
+_BYTE, _SHORT, _WORD = (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1
+_LAYER = (("weights", _WORD), ("scaling", _WORD), ("multipliers", _SHORT), ("groups", _SHORT), ("outputs", _SHORT),
+          ("inputs", _SHORT), ("other", _SHORT), ("kind", None), ("rows", _BYTE), ("columns", _BYTE), ("down", _BYTE),
+          ("right", _BYTE), ("above", _BYTE), ("left", _BYTE), ("zero", _BYTE), ("before", _BYTE),
+          ("after", _BYTE))  # fmt: skip
+_TENSOR = (("place", _WORD), ("channels", _SHORT), ("height", _SHORT), ("width", _SHORT), ("ring", _SHORT))
+"""The fields of C's `layer` and `tensor`, in order, with the largest number of each."""
+_INT = (1 << 31) - 1
+
+
+def _require_in_range(network: FixedPoint, memory: Memory) -> None:
+    """Raise UsageError, naming the layer, unless C's fields hold every number; a compiler would cut them off."""
+    tensors = _tensors(network, memory)
+    for number, (stage, layer) in enumerate(zip(network.stages, _stages(network), strict=True)):
+        called = f"Layer {stage.step.name}"
+        made, read = tensors[number + 1], tensors[number]
+        for fields, values in ((_LAYER, layer), (_TENSOR, made), (_TENSOR, read)):
+            for (name, most), value in zip(fields, values, strict=True):
+                if most is not None and not 0 <= value <= most:
+                    raise UsageError(
+                        f"{called} has {name} {value:,}, and C's field holds 0 to {most:,}; it cannot become C."
+                        " Make the layer or its input smaller."
+                    )
+        if max(stage.weights.size, *(side[1] * side[2] * side[3] for side in (made, read))) > _INT:
+            raise UsageError(f"{called} has more numbers than an int of C counts; it cannot become C.")
+
+
 def _numbers(values: Iterable[int]) -> str:
     """Rows of numbers of at most 110 characters; a lone 0 for none, since C has no empty arrays.
 
@@ -74,21 +104,6 @@ def _numbers(values: Iterable[int]) -> str:
     """
     text = ", ".join(str(int(value)) for value in values) or "0"
     return textwrap.fill(text, 110, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _quoted(name: str) -> str:
-    """A class's name as a string of C, its bytes beyond ASCII as octal.
-
-    >>> print(_quoted('a"b'), _quoted("é"))
-    "a\\"b" "\\303\\251"
-    """
-    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in name.encode())
-    return json.dumps(name) if name.isascii() and name.isprintable() and "?" not in name else f'"{"".join(plain)}"'
-
-
-def _in_comment(name: str) -> str:
-    """A class's name where it cannot end a comment or a line."""
-    return json.dumps(name)[1:-1].replace("*/", "* /").replace("/*", "/ *")
 
 
 def _tensors(network: FixedPoint, memory: Memory) -> list[Sequence[int]]:

@@ -193,7 +193,10 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> 
     size = draft.size
     right_shape = draft.flat == isinstance(module, nn.BatchNorm1d) and size[0] == module.num_features
     _require(right_shape, module, name, "does not get the shape it is for")
-    scale = 1 / (module.running_var.double() + module.eps).sqrt()
+    spread = module.running_var.double() + module.eps
+    _require(bool((spread > 0).all()) and bool(torch.isfinite(spread).all()), module, name,
+             "has a variance that is negative or no number")  # fmt: skip
+    scale = 1 / spread.sqrt()
     if module.weight is not None:
         scale = scale * module.weight.detach().double()
     shift = -module.running_mean.double() * scale

@@ -28,7 +28,7 @@ from featherweight.training.state import initial_state
 IMAGES, BATCH, SHAPE = 60_000, 128, (1, 28, 28)
 STRETCHES = 8
 """Turns that each engine takes; the median counts."""
-KINDS = ("native", "eager PyTorch", "torch.compile")
+NATIVE, EAGER, COMPILED = KINDS = ("native", "eager PyTorch", "torch.compile")
 CPU = torch.device("cpu")
 RECIPE = Recipe(
     epochs=1000,
@@ -80,12 +80,12 @@ def measure(
     timings: list[Timing] = []
     for name, network in NETWORKS.items():
         tell(f"{name}: an epoch")
-        runs = {(kind, n): _epoch_steps(kind, network(), n) for kind in _kinds() for n in threads}
+        runs = {(kind, n): training_steps(kind, network(), RECIPE, n) for kind in available() for n in threads}
         for peer in peers.installed():
             runs |= {(peer, n): peers.steps(peer, network(), n, BATCH, SHAPE[-1]) for n in threads}
         timings += _in_turn(name, runs, steps, BATCH, SHAPE[-1])
     return {
-        "environment": describe(CPU, max(threads)),
+        "environment": describe(CPU, max(threads)) | {"peers": peers.versions()},
         "steps": steps,
         "peak": {str(n): max(engines.peak(n, 0.1) for _ in range(10)) for n in threads},
         "epochs": [asdict(timing) for timing in timings],
@@ -95,15 +95,18 @@ def measure(
     }
 
 
-def _kinds() -> tuple[str, ...]:
+def available() -> tuple[str, ...]:
+    """The engines of this package that run here: all of KINDS where the native kernels were built."""
     return KINDS if engines.peak(1, 0.01) else KINDS[1:]
 
 
-def _engine(kind: str, network: nn.Module, batch: int, side: int, threads: int, device: torch.device) -> engines.Engine:
+def _engine(
+    kind: str, network: nn.Module, recipe: Recipe, batch: int, side: int, threads: int, device: torch.device
+) -> engines.Engine:
     if kind == "torch.compile":
         network = cast(nn.Module, torch.compile(network))
     return engines.build(
-        "native" if kind == "native" else "torch", network, RECIPE, shape=(1, side, side), device=device,
+        "native" if kind == "native" else "torch", network, recipe, shape=(1, side, side), device=device,
         threads=threads, batch=batch,
     )  # fmt: skip
 
@@ -120,14 +123,19 @@ def _pixels(images: int) -> Data:
     )  # fmt: skip
 
 
-def _epoch_steps(kind: str, network: nn.Module, threads: int, device: torch.device = CPU) -> Iterator[object]:
-    """The training loop with one engine; each `next` runs one complete step."""
-    state = initial_state(network, RECIPE, device)
-    bound = _engine(kind, state.network, BATCH, SHAPE[-1], threads, device)
+def training_steps(
+    kind: str, network: nn.Module, recipe: Recipe, threads: int, device: torch.device = CPU
+) -> Iterator[object]:
+    """The training loop with one of KINDS, on made images of SHAPE; each `next` runs one complete step."""
+    state = initial_state(network, recipe, device, IMAGES)
+    bound = _engine(kind, state.network, recipe, recipe.batch, SHAPE[-1], threads, device)
+    evaluator = bound
+    if state.averaged is not None:
+        evaluator = _engine(kind, state.ema_network, recipe, recipe.batch, SHAPE[-1], threads, device)
     data = _pixels(IMAGES)
     if device.type != "cpu":
         data = data.to(device)
-    return fit(state, data, RECIPE, 0, bound, bound)
+    return fit(state, data, recipe, 0, bound, evaluator)
 
 
 def _in_turn(
@@ -176,12 +184,12 @@ def _scaling(tell: Callable[[str], None]) -> Iterator[Timing]:
     for width, batch, side in sizes:
         tell(f"stack x{width}, batch {batch}, side {side}")
         network = wider(width)
-        runs = {(kind, 1): _alone(kind, network, batch, side) for kind in _kinds()[:2]}
+        runs = {(kind, 1): _alone(kind, network, batch, side) for kind in available()[:2]}
         yield from _in_turn(f"stack x{width}", runs, STRETCHES, batch, side)
 
 
 def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[object]:
-    bound = _engine(kind, network, batch, side, 1, CPU)
+    bound = _engine(kind, network, RECIPE, batch, side, 1, CPU)
     images, labels = torch.rand(batch, 1, side, side), torch.arange(batch) % 10
     while True:
         yield bound.step(images, labels, 0)
@@ -190,7 +198,7 @@ def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[obj
 def _cuda(steps: int) -> dict[str, Any]:
     """The time of fifteen epochs of the stack on the GPU, extrapolated from `steps` steps."""
     device = torch.device("cuda")
-    run = _epoch_steps("cuda", NETWORKS["stack"]().to(device), 1, device)
+    run = training_steps("cuda", NETWORKS["stack"]().to(device), RECIPE, 1, device)
     for _ in range(10):
         next(run)
     torch.cuda.synchronize()

@@ -8,12 +8,14 @@ import importlib.util
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import Any
 
 import numpy as np
 from torch import nn
 
 from featherweight.errors import UsageError
+from featherweight.training.runs.signals import safe_path
 
 KERAS, JAX = "Keras, TensorFlow", "JAX"
 Layer = tuple[Any, ...]
@@ -26,6 +28,12 @@ def installed() -> tuple[str, ...]:
     """The peers that are installed."""
     wanted = {KERAS: ("keras", "tensorflow"), JAX: ("jax",)}
     return tuple(peer for peer, names in wanted.items() if all(map(importlib.util.find_spec, names)))
+
+
+def versions() -> dict[str, str]:
+    """Of the peers' packages that are installed here."""
+    names = ("keras", "tensorflow", "jax", "jaxlib")
+    return {name: metadata.version(name) for name in names if importlib.util.find_spec(name)}
 
 
 def layers_of(network: nn.Module) -> list[Layer]:
@@ -65,7 +73,8 @@ def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) ->
     spawn = multiprocessing.get_context("spawn")
     work = (peer, layers_of(network), threads, batch, side, there)
     process = spawn.Process(target=_serve, args=work, daemon=True)
-    process.start()
+    with safe_path():
+        process.start()
     there.close()
     try:
         while True:

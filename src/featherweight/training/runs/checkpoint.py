@@ -6,6 +6,7 @@ The format is safetensors and JSON with a digest, never pickle. A damaged state 
 import copy
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
 from featherweight.experiments.settings import flatten
-from featherweight.files import write_bytes
+from featherweight.files import parse_json, write_bytes
 from featherweight.training.runs.tensors import open_packed, pack, take, whole
 from featherweight.training.state import State
 
@@ -99,18 +100,18 @@ def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
 
 
 def remove_states(path: Path) -> None:
-    """Remove the current and the previous state, which a finished run no longer needs."""
-    path.unlink(missing_ok=True)
-    before(path).unlink(missing_ok=True)
+    """Remove the current and the previous state, which a finished run no longer needs, where that can be done."""
+    for one in (path, before(path)):
+        with suppress(OSError):
+            one.unlink(missing_ok=True)
 
 
 def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
     """Fill the state from one file; it is left untouched unless the whole file is valid."""
     packed = open_packed(path, _KEY)
-    try:
-        about = json.loads(packed.about[_KEY])
-    except RecursionError as problem:
-        raise ValueError("its counts are not valid JSON") from problem
+    about = parse_json(packed.about[_KEY])
+    if not isinstance(about, dict) or not isinstance(about["counts"], dict) or not isinstance(about["rows"], list):
+        raise TypeError("what it says of its counts is something else")
     require_same(about["identity"], identity, path.parent)
     counts, rows = {name: about["counts"][name] for name in _COUNTS}, [Row(**row) for row in about["rows"]]
     _require_possible(counts, rows)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.data import NAMES, Data
-from featherweight.data.split import HELD_OUT, IN_MEMORY
+from featherweight.data.dataset import IN_MEMORY
+from featherweight.data.split import HELD_OUT
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment, fingerprint
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
-from featherweight.files import locked
+from featherweight.files import flush_names, locked, make_folders
 from featherweight.training.runs.checkpoint import before
 
 
@@ -21,7 +22,7 @@ def new_folder(out: Path, name: str) -> Path:
     """A new folder with this name, numbered if the name is taken; creating it claims it, so many may start at once."""
     number = 1
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folders(out)
         while True:
             folder = out / (name if number == 1 else f"{name}-{number}")
             try:
@@ -29,6 +30,7 @@ def new_folder(out: Path, name: str) -> Path:
             except FileExistsError:
                 number += 1
             else:
+                flush_names(out)
                 return folder
     except OSError as problem:
         raise UsageError(

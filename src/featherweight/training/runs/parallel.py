@@ -5,13 +5,15 @@ Two single-threaded runs side by side finish sooner than two runs in sequence wi
 
 import multiprocessing
 import os
-import queue
+import pickle
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError
@@ -21,7 +23,7 @@ from featherweight.training.runs import run as runs
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 from featherweight.training.runs.fitted import fitted
-from featherweight.training.runs.signals import stop_signals, terminable
+from featherweight.training.runs.signals import safe_path, stop_signals, terminable
 from featherweight.training.step import steps_in_epoch
 
 SHOW_SECONDS = 0.2
@@ -39,6 +41,7 @@ class Task:
     out: Path = Path("runs")
     data: str = "auto"
     data_dir: Path | None = None
+    size: "tuple[int, int] | Literal['own'] | None" = None
     holdout: int = 0
     epochs: int | None = None
     engine: str = "auto"
@@ -56,7 +59,7 @@ class Task:
 
 def check(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
-    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    data = load(task.data, directory=task.data_dir, holdout=task.holdout, size=task.size)
     experiment, notes = asked(task, data)
     run = runs.draft_run(
         experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
@@ -88,7 +91,7 @@ def open_run(task: Task) -> runs.Run:
             threads=task.threads,
             experiment=Path(task.experiment) if names_file(task.experiment) else None,
         )
-    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    data = load(task.data, directory=task.data_dir, holdout=task.holdout, size=task.size)
     experiment, notes = asked(task, data)
     run = runs.new_run(
         experiment,
@@ -103,7 +106,7 @@ def open_run(task: Task) -> runs.Run:
     return run
 
 
-def carry_through(task: Task, run: runs.Run) -> Iterator[Event]:
+def carry_through(task: Task, run: runs.Run) -> Generator[Event, None, None]:
     """Train the run to the end, yielding its start, its progress (a few times a second and per epoch), and its end."""
     steps = steps_in_epoch(run.data, run.experiment.recipe)
     shown = 0.0
@@ -138,40 +141,32 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
     their state and end as `Failed`, each with the command that resumes it; tasks not yet started end as `Failed` too.
     """
     context = multiprocessing.get_context("spawn")
-    news: Any = context.Queue()
     on_cpu = device_for(tasks[0].device).type == "cpu"
     workers = max(1, cores() // (tasks[0].threads or 1)) if on_cpu else 1
     waiting = [
         (number, replace(task, threads=task.threads or (None if task.resume else 1)))
         for number, task in enumerate(tasks)
     ]
-    running: dict[int, Any] = {}
+    running: dict[int, tuple[Any, Any]] = {}
     told = False
     try:
         with stop_signals() as stopped:
             while running or (waiting and not stopped):
                 while waiting and not stopped and len(running) < workers:
                     number, task = waiting.pop(0)
-                    running[number] = context.Process(target=_work, args=(task, number, news))
-                    running[number].start()
+                    running[number] = _started(context, task)
                 if stopped and not told:
                     told = True
-                    for process in running.values():
+                    for process, _ in running.values():
                         process.terminate()
-                try:
-                    number, event = news.get(timeout=WAIT_SECONDS)
-                    if isinstance(event, Done | Failed):
-                        running.pop(number).join()
-                    yield _as_asked(event, stopped)
-                except queue.Empty:
-                    pass
-                yield from (_as_asked(event, stopped) for event in _killed(tasks, running))
+                yield from (_as_asked(event, stopped) for event in _news(tasks, running))
             for _, task in waiting:
                 yield Failed(label=task.label, sentence="Not started.", exit_status=128 + stopped[0])
     finally:
-        for process in running.values():
+        for process, _ in running.values():
             process.terminate()
-        for process in running.values():
+        for process, ours in running.values():
+            ours.close()  # whoever still has something to tell is told that nobody listens
             process.join()
 
 
@@ -182,27 +177,58 @@ def _as_asked(event: Event, stopped: list[int]) -> Event:
     return event
 
 
-def _killed(tasks: Sequence[Task], running: dict[int, Any]) -> Iterator[Failed]:
-    """Remove processes that were killed, which send no event and must not be waited for."""
-    for number in [number for number, process in running.items() if process.exitcode not in (None, 0)]:
-        status = running.pop(number).exitcode
-        sentence = f"its process ended with status {status} without reporting an error."
-        yield Failed(label=tasks[number].label, sentence=sentence, exit_status=128 - status if status < 0 else 1)
+def _started(context: Any, task: Task) -> tuple[Any, Any]:
+    """A process for a task, and the end of its pipe that its news come out of.
+
+    Each has a pipe of its own, whose other end no other process holds: one that is killed in the middle of a word
+    silences nobody else, and when this process is killed, writing fails and they leave.
+    """
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(task, theirs))
+    with safe_path():
+        process.start()
+    theirs.close()
+    return process, ours
 
 
-def _work(task: Task, number: int, news: Any) -> NoReturn:
-    """The main function of a task's process: train it, and put its events on the queue."""
+def _news(tasks: Sequence[Task], running: dict[int, tuple[Any, Any]]) -> Iterator[Event]:
+    """What the tasks have to tell, waited for a moment; those that have ended are taken out.
+
+    A process that ends without a last word was ended from outside.
+    """
+    ready = wait([ours for _, ours in running.values()], timeout=WAIT_SECONDS)
+    for number, (_, ours) in [one for one in running.items() if one[1][1] in ready]:
+        try:
+            event: Event = ours.recv()
+        except (EOFError, OSError, pickle.UnpicklingError):
+            process, _ = running.pop(number)
+            process.join()
+            status = process.exitcode
+            sentence = f"its process ended with status {status} and said nothing."
+            event = Failed(label=tasks[number].label, sentence=sentence, exit_status=128 - status if status < 0 else 1)
+        else:
+            if isinstance(event, Done | Failed):
+                running.pop(number)[0].join()
+        yield event
+
+
+def _work(task: Task, news: Any) -> NoReturn:
+    """In the process of one task: train it, and send what happens; where nobody listens, save its state and leave."""
     try:
-        with terminable():
-            for event in carry_through(task, open_run(task)):
-                news.put((number, event))
-    except (FeatherweightError, KeyboardInterrupt) as problem:
-        status = problem.exit_status if isinstance(problem, FeatherweightError) else 130
-        news.put((number, Failed(label=task.label, sentence=str(problem) or "Stopped.", exit_status=status)))
-    except Exception as problem:  # a bug: its traceback goes to standard error, and the other runs continue
-        traceback.print_exc()
-        sentence = f"{type(problem).__name__}: {problem}"
-        news.put((number, Failed(label=task.label, sentence=sentence, exit_status=1)))
-    news.close()
-    news.join_thread()
-    os._exit(0)  # all events are sent; shutting PyTorch down would only delay whoever is waiting for the process
+        try:
+            with terminable(), closing(carry_through(task, open_run(task))) as events:
+                for event in events:
+                    news.send(event)
+        except (FeatherweightError, KeyboardInterrupt) as problem:
+            status = problem.exit_status if isinstance(problem, FeatherweightError) else 130
+            news.send(Failed(label=task.label, sentence=str(problem) or "Stopped.", exit_status=status))
+        except BrokenPipeError:
+            raise
+        except Exception as problem:  # a defect: its traceback goes to standard error, and the other runs go on
+            traceback.print_exc()
+            sentence = f"{type(problem).__name__}: {problem}"
+            news.send(Failed(label=task.label, sentence=sentence, exit_status=1))
+        news.close()
+    except BrokenPipeError:  # whoever started this process is gone
+        os._exit(1)
+    os._exit(0)  # all has been told, and taking PyTorch down would keep whoever stops waiting

@@ -1,5 +1,6 @@
-"""Handling Ctrl-C and SIGTERM, so that work stops at a safe point. Needs no torch."""
+"""Processes that start and stop safely: Ctrl-C, SIGTERM, and where modules may come from. Needs no torch."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,24 @@ def terminable() -> Iterator[list[int]]:
 
     with _handled(interrupt, signal.SIGTERM):
         yield received
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Python processes that are started in here take no module from the current folder.
+
+    Else a file `multiprocessing.py`, or any that Python imports first, would be executed by whoever works beside it.
+    """
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from featherweight.errors import UsageError
+from featherweight.files import parse_json
 
 LARGEST = 1 << 30
 """Maximum size of a file in bytes; a larger one is refused."""
@@ -121,6 +122,8 @@ def open_packed(path: Path, key: str) -> Packed:
 def whole(path: Path) -> bool:
     """Whether the file exists and matches its digest."""
     try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            return False
         with path.open("rb") as file:
             start = file.read(8)
             start += file.read(min(LARGEST_HEADER, int.from_bytes(start, "little")))
@@ -192,8 +195,8 @@ def _parsed(header: bytes, size: int) -> tuple[dict[str, str], dict[str, Entry]]
     if declared > MOST_TENSORS:
         raise ValueError(f"it declares {declared:,} tensors, where at most {MOST_TENSORS:,} are allowed")
     try:
-        fields = json.loads(header, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as problem:
+        fields = parse_json(header, longest=LARGEST_HEADER)
+    except ValueError as problem:
         raise ValueError("its header is not valid JSON") from problem
     if not isinstance(fields, dict):
         raise ValueError("its header is not an object of tensors by name")
@@ -210,13 +213,6 @@ def _parsed(header: bytes, size: int) -> tuple[dict[str, str], dict[str, Entry]]
     if at != size:
         raise ValueError(f"its header declares {at:,} bytes of values, but there are {size:,}")
     return about, entries
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return found
 
 
 def _entry(name: str, field: Any) -> Entry:

@@ -14,7 +14,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.files import write_bytes
+from featherweight.files import parse_json, write_bytes
 from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import network_of
@@ -55,7 +55,7 @@ def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Modul
         raise UsageError(f"The run of {folder} has no weights yet; finish it with --resume {folder}.")
     try:
         packed = open_packed(path, _KEY)
-        about = json.loads(packed.about[_KEY])
+        about = parse_json(packed.about[_KEY])
         _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
         network = made.cpu() if made is not None else network_of(record, experiment)
@@ -132,4 +132,6 @@ def evaluate_run(
 def data_of(record: Record, directory: Path | None = None) -> Data:
     """The data named in a record, loaded again."""
     about = record.data
-    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"])
+    size = about.get("size")
+    asked = tuple(size) if isinstance(size, list) else size
+    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked)

@@ -1,0 +1,59 @@
+"""The page of public names, from their docstrings."""
+
+import inspect
+import re
+from types import ModuleType
+from typing import Any
+
+import featherweight as fw
+
+INNER = re.compile(r"^>>> (?:from|import) featherweight\.\w", re.MULTILINE)
+
+
+def api_page() -> str:
+    """All that `import featherweight as fw` gives, in alphabetical order, as Markdown."""
+    parts = [
+        "# Public names\n\nWritten from the docstrings by `featherweight ladder --write`. All of these are found in"
+        " `import featherweight as fw`.\n"
+    ]
+    for name in fw.__all__:
+        value = getattr(fw, name)
+        parts.append(f"## `fw.{name}{_signature(value)}`\n\n{_told(value)}\n")
+        if inspect.isclass(value):
+            parts += [f"### `{name}.{own}`\n\n{text}\n" for own, text in _members(value)]
+    return "\n".join(parts)
+
+
+def _signature(value: Any) -> str:
+    """Parameters by name alone: their types and meaning stand in the text."""
+    if isinstance(value, ModuleType) or not callable(value):
+        return ""
+    try:
+        found = inspect.signature(value).parameters.values()
+        names = [("*" if p.kind is p.VAR_POSITIONAL else "") + p.name for p in found]
+    except ValueError:
+        return ""
+    return f"({', '.join(names)})"
+
+
+def _told(value: Any) -> str:
+    """The docstring as Markdown, its examples fenced; without those that look inside the package."""
+    blocks = re.split(r"\n\s*\n", inspect.getdoc(value) or "")
+    shown = []
+    for block in blocks:
+        if block.startswith(">>>"):
+            shown += [] if INNER.search(block) else [f"```python\n{block}\n```"]
+        else:
+            shown.append(block)
+    return "\n\n".join(shown)
+
+
+def _members(kind: type) -> list[tuple[str, str]]:
+    """Its own public methods and properties that have a docstring."""
+    own = [(name, part) for name, part in vars(kind).items() if not name.startswith("_")]
+    parts = [(name, getattr(part, "__func__", part)) for name, part in own]
+    return [(name, _told(part)) for name, part in parts if inspect.getdoc(part) and _is_member(part)]
+
+
+def _is_member(part: Any) -> bool:
+    return inspect.isfunction(part) or isinstance(part, property)
