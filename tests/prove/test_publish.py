@@ -152,7 +152,8 @@ def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
     assert changed == {
         "src/featherweight/experiments/ladders/b/b2.py", "src/featherweight/experiments/ladders/index.json",
         "docs/ladders/b.md",
-        "docs/ladders/README.md", "docs/ladders/b.svg", "docs/ladders/b2.svg", "docs/records/fronts.svg",
+        "docs/ladders/README.md", "docs/ladders/statements.md", "docs/ladders/b.svg", "docs/ladders/b2.svg",
+        "docs/records/fronts.svg",
         "src/featherweight/experiments/ladders/records.json.gz",
     }  # fmt: skip
     assert publish.write(tree) == []
