@@ -10,7 +10,7 @@ from dataclasses import replace
 from torch import nn
 
 from benchmarks.sixths import Trial
-from benchmarks.trials.separable import network
+from benchmarks.trials.separable import F3, network, whole
 from featherweight import Augment, HardExamples, OneCycle, Recipe, Residual
 
 PLAIN = Recipe(
@@ -43,13 +43,24 @@ FIRST = "20-P-30p-30p-30p-30-32-36"
 LATER = "18p-24p-P-34p-34p-P-42p-42p"
 FLIPPED = Augment(shift_px=1, flip=0.5)
 
+F3_NETWORK = network("8-P-9p-10-12-13-14-15", whole)
+
+
+def _f3(recipe: Recipe) -> Trial:
+    return Trial(record="fashion", network=F3_NETWORK, recipe=recipe, seeds=1, data="fashion-mnist")
+
+
 TRIALS = {
+    "8-P-9p-10-12-13-14-15, network and recipe of `f3`": _f3(F3),
+    "that, shifts of 1 px and flips alone, no hard pictures": _f3(replace(PLAIN, augment=FLIPPED)),
     "20-P-s30p-s30p-s30p-s30-s32-s36, shifts of 1 px": _of(FIRST),
     "that, flips": _of(FIRST, augment=FLIPPED),
     "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips": _of(LATER, augment=FLIPPED),
     "that, what they take added to the last and to the fourth": _of("18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
-    "16p-s20p-P-s32p-+s32p-P-s34p-+s34p-+s34p, flips": _of("16p-20p-P-32p-+32p-P-34p-+34p-+34p", augment=FLIPPED),
+    "18p-s24p-P-s34p-s34p-P-s42p-s42p, recipe of `f3`": replace(_of(LATER), recipe=F3),
+    "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, rate 0.4": _of(LATER, augment=FLIPPED, lr=0.4),
     "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, hard pictures three times as often": _of(
         LATER, augment=FLIPPED, hard=HardExamples(factor=3)
     ),
+    "16p-s20p-P-s32p-+s32p-P-s34p-+s34p-+s34p, flips": _of("16p-20p-P-32p-+32p-P-34p-+34p-+34p", augment=FLIPPED),
 }

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from featherweight.data import digits, folder, store
 from featherweight.data.download import UnavailableError
-from featherweight.data.sets import ALIASES, OWN, SETS
+from featherweight.data.sets import OWN, SETS
 from featherweight.data.split import Data, Split, Whole, ready
 from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
+from featherweight.experiments.rules import ALIASES, named
 from featherweight.files import Progress, downloads_display, printable
 
 __all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load"]
@@ -52,7 +53,7 @@ def load(
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     if holdout < 0:
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
-    name = ALIASES.get(name, name)
+    name = named(name)
     with downloads_display.get()() as watcher:
         whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0)
     source = whole.name if name in NAMES else str(expanded(name).resolve())

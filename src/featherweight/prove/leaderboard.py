@@ -42,6 +42,11 @@ SEEDS_LEGEND = """
     runs from logs that others have executed.
 """
 
+AS_ON_MNIST = """
+    As [on MNIST](README.md#how-a-record-is-judged): a twelfth of this set's training pictures is held out for choices,
+    and each record's page says how many seeds are asked for.
+"""
+
 HARD = (
     "To know which images are hard, the kept network looks at all training images, forwards, as {looks} of the epochs"
     " begin. Nothing is learned from a look; it counts as training time, not as an epoch ([more](../experiments.md))."
@@ -61,13 +66,15 @@ class Anchor:
     """The record that it is held beside."""
     what: str
     parameters: int
-    epochs: int
-    """At most so many."""
+    epochs: int | None
+    """At most so many; None where it is not said."""
     last: float | None
     mean_of_last: float | None
     """Of the last five epochs."""
     worst_of_last: float | None
     """At least this."""
+    where: str = ""
+    """The address of what says so, where one is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,20 +96,21 @@ class Contender:
         return "**not cleared**" if self.experiment.bar.shortfalls(self.records) else "cleared"
 
 
-def anchors() -> list[Anchor]:
-    """What the records are held beside, from the package's data.
+def anchors(data: str = "mnist") -> list[Anchor]:
+    """What the records on a set are held beside, from the package's data.
 
-    >>> [anchor.parameters for anchor in anchors()]
-    [7496, 6128, 19972]
+    >>> [anchor.parameters for anchor in anchors()], [anchor.last for anchor in anchors("fashion-mnist")]
+    ([7496, 6128, 19972], [89.0, 92.5, 93.4])
     """
-    return [Anchor(**line) for line in json.loads((LADDERS / RECORDS / "anchors.json").read_text(encoding="utf-8"))]
+    name = "anchors.json" if data == "mnist" else f"anchors-{data}.json"
+    return [Anchor(**line) for line in json.loads((LADDERS / RECORDS / name).read_text(encoding="utf-8"))]
 
 
-def gather(found: Found, root: Path) -> list[Contender]:
-    """Every experiment that is to be a record, with its committed records and evidence in a source tree."""
+def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
+    """Every experiment on a set that is to be a record, with its committed records and evidence in a source tree."""
     ledger: list[Touch] = read_ledger(root / "results" / "touches.json")
     gathered = []
-    for experiment in contenders():
+    for experiment in contenders(data):
         records, folder = tuple(found.get(experiment.id, ())), root / "results" / "heldout" / experiment.id
         gathered.append(
             Contender(
@@ -136,7 +144,7 @@ def table(gathered: Sequence[Contender], link: str) -> str:
     for one in gathered:
         rows.append(_record_row(one, link))
         rows += _shifted_row(one)
-        rows += [_anchor_row(anchor) for anchor in anchors() if anchor.beside == one.experiment.id]
+        rows += [_anchor_row(anchor) for anchor in anchors(one.experiment.data) if anchor.beside == one.experiment.id]
     return "\n".join(_markdown(HEADINGS, rows))
 
 
@@ -178,8 +186,9 @@ def _anchor_row(anchor: Anchor) -> list[str]:
     if anchor.mean_of_last is not None:
         last += f" (last five {anchor.mean_of_last:.3f})"
     worst = ABSENT if anchor.worst_of_last is None else f"{anchor.worst_of_last:.2f} or more"
-    name = f"*{anchor.what}*"
-    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, f"at most {anchor.epochs}", ABSENT, last, "one run"]
+    name = f"[*{anchor.what}*](https://{anchor.where})" if anchor.where else f"*{anchor.what}*"
+    epochs = f"at most {anchor.epochs}" if anchor.epochs else ABSENT
+    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, epochs, ABSENT, last, "one run"]
     return [*cells, worst, ABSENT, ABSENT, ABSENT]
 
 
@@ -198,13 +207,21 @@ def _seconds(records: Sequence[Record]) -> str:
 # ------------------------------------------------------------------------------------------- pages
 
 
-def overview(gathered: Sequence[Contender], picture: str) -> str:
-    """The page of all records; `picture` is the path of the fronts."""
-    lines = ["# Records", "", ladder_pages.NOTE, "", table(gathered, "{id}.md"), "", _line(SEEDS_LEGEND), ""]
+def overview(gathered: Sequence[Contender], picture: str, data: str = "mnist", others: Sequence[str] = ()) -> str:
+    """The page of a set's records; `picture` is the path of the fronts, `others` are sets with pages of their own."""
+    lines = [f"# Records{f' on {data}' * (data != 'mnist')}", "", ladder_pages.NOTE, ""]
+    if others:
+        lines += [f"Other sets: {', '.join(f'[{name}]({name}.md)' for name in others)}.", ""]
+    lines += [table(gathered, "{id}.md"), "", _told(SEEDS_LEGEND, data), ""]
     alt = "Accuracy against parameters, multiply-adds and seconds of training, a dot an experiment, the front drawn"
     lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
-    lines += ["## How a record is judged", "", _line(PROTOCOL)]
+    lines += ["## How a record is judged", "", _line(PROTOCOL if data == "mnist" else AS_ON_MNIST)]
     return "\n".join(lines) + "\n"
+
+
+def _told(text: str, data: str) -> str:
+    """A text about MNIST as it is said of a set; others' pictures are no digits."""
+    return _line(text if data == "mnist" else text.replace("digit", "picture"))
 
 
 def _line(text: str) -> str:

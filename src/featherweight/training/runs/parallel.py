@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from featherweight.data import load
+from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.training.runs import run as runs
@@ -53,10 +53,14 @@ class Task:
 def check(task: Task) -> runs.Run:
     """What can be wrong with a task is raised here, once, before processes are started; else what it would be."""
     experiment = _experiment(task)
-    data = load(task.data, directory=task.data_dir, holdout=task.holdout)
+    data = _data(task, experiment)
     return runs.draft_run(
         experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
     )
+
+
+def _data(task: Task, experiment: Experiment) -> Data:
+    return load(experiment.data_named(task.data), directory=task.data_dir, holdout=task.holdout)
 
 
 def _experiment(task: Task) -> Experiment:
@@ -70,9 +74,10 @@ def open_run(task: Task) -> runs.Run:
     """The run of a task, ready for its first (or next) step."""
     if task.resume:
         return runs.resume(task.resume, data_dir=task.data_dir, device=None if task.device == "auto" else task.device)
+    experiment = _experiment(task)
     return runs.new_run(
-        _experiment(task),
-        load(task.data, directory=task.data_dir, holdout=task.holdout),
+        experiment,
+        _data(task, experiment),
         seed=task.seed,
         out=task.out,
         engine=task.engine,
