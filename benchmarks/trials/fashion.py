@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.sixths import Trial
 from benchmarks.trials.separable import F3, network, whole
-from featherweight import Augment, HardExamples, OneCycle, Recipe, Residual
+from featherweight import Augment, OneCycle, Recipe, Residual
 
 PLAIN = Recipe(
     epochs=15, batch=64, lr=0.2, weight_decay=2e-4, schedule=OneCycle(peak_at=0.15), augment=Augment(shift_px=1),
@@ -58,9 +58,4 @@ TRIALS = {
     "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips": _of(LATER, augment=FLIPPED),
     "that, what they take added to the last and to the fourth": _of("18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
     "18p-s24p-P-s34p-s34p-P-s42p-s42p, recipe of `f3`": replace(_of(LATER), recipe=F3),
-    "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, rate 0.4": _of(LATER, augment=FLIPPED, lr=0.4),
-    "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, hard pictures three times as often": _of(
-        LATER, augment=FLIPPED, hard=HardExamples(factor=3)
-    ),
-    "16p-s20p-P-s32p-+s32p-P-s34p-+s34p-+s34p, flips": _of("16p-20p-P-32p-+32p-P-34p-+34p-+34p", augment=FLIPPED),
 }

@@ -9,7 +9,7 @@ import pytest
 import torch
 from benchmarks import sixths
 from benchmarks.sixths import held_out_sixth
-from benchmarks.trials import ideas, separable
+from benchmarks.trials import fashion, ideas, separable
 from torch import nn
 
 from featherweight import data as datasets
@@ -88,6 +88,7 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
         ("Records, a sixth held out together", "sixths_holdout", 55),
         ("Convolutions in two steps", "separable", 39),
         ("Ideas for a narrow network", "ideas", 17),
+        ("Fashion-MNIST", "fashion", len(fashion.TRIALS)),
     ],
 )
 def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
@@ -107,7 +108,9 @@ def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, 
         assert [cell.strip() for cell in line.strip("|").split("|")] == expected
 
 
-@pytest.mark.parametrize(("file", "trials"), [("separable", separable.TRIALS), ("ideas", ideas.TRIALS)])
+@pytest.mark.parametrize(
+    ("file", "trials"), [("separable", separable.TRIALS), ("ideas", ideas.TRIALS), ("fashion", fashion.TRIALS)]
+)
 def test_the_trials_are_those_that_their_file_defines(file: str, trials: dict[str, sixths.Trial]) -> None:
     found = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
     assert [(name, seed) for name, one in trials.items() for seed in range(one.seeds)] == [
