@@ -1,7 +1,7 @@
-"""Seconds an epoch of augmentation takes: 60,000 images of 28x28 on one thread, in batches of 64 and 128.
+"""Seconds of augmentation per epoch: 60,000 images of 28 x 28 on one thread, in batches of 64 and 128.
 
 `python -m benchmarks.augment` prints the table; `--write` also saves it as results/bench/augment.json.
-Kornia, where it is installed, is timed beside it on the same images, with one draw an image as here.
+If Kornia is installed, it is timed on the same images, with separate random parameters for each image as here.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def ours(settings: Augment) -> Change:
 
 
 def changes() -> dict[str, Change]:
-    """Every row of the table but the peer's: each transform alone, the usual affine, all together."""
+    """Every row of the table except Kornia's: each transform alone, a typical affine transform, and all together."""
     alone = {name: ours(Augment(**{name: amount})) for name, amount in (AFFINE | OTHERS).items()}
     return {
         "normalise only": lambda images: normalise(images, MEAN, STD),
@@ -45,7 +45,7 @@ def changes() -> dict[str, Change]:
 
 
 def peer() -> dict[str, Change]:
-    """Kornia's nearest equivalents; nothing where it is not installed."""
+    """Kornia's closest equivalents; empty if it is not installed."""
     try:
         from kornia import augmentation as kornia
     except ImportError:
@@ -69,12 +69,12 @@ def peer() -> dict[str, Change]:
 
 
 def as_floats(change: Change) -> Change:
-    """What takes images of 0 to 1, given images of 0 to 255."""
+    """Adapts a function of images from 0 to 1 to images from 0 to 255."""
     return lambda images: change(images.float().div_(255))
 
 
 def seconds(change: Change, images: Tensor, batch: int) -> float:
-    """One pass over all images."""
+    """Seconds for one pass over all images."""
     start = time.perf_counter()
     for part in images.split(batch):
         change(part)
@@ -82,9 +82,9 @@ def seconds(change: Change, images: Tensor, batch: int) -> float:
 
 
 def measure(repeats: int, peer_share: int = 10) -> list[dict[str, Any]]:
-    """One row a change: its name and the least seconds of `repeats` epochs at each size of batch.
+    """One row per change: its name and the shortest of `repeats` epochs, in seconds, for each batch size.
 
-    The peer is timed on one image of `peer_share` and scaled up, since it takes minutes for the rest.
+    Kornia is timed on one image in `peer_share` and scaled up, since all of them would take minutes.
     """
     images = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8)
     work = {name: (change, 1) for name, change in changes().items()}
@@ -101,7 +101,7 @@ def measure(repeats: int, peer_share: int = 10) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="save as results/bench/augment.json")
-    parser.add_argument("--repeats", type=int, default=3, help="epochs to time; the least counts")
+    parser.add_argument("--repeats", type=int, default=3, help="epochs to time; the shortest counts")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     rows = measure(chosen.repeats)

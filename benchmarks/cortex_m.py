@@ -1,7 +1,7 @@
-"""An exported C program on Cortex-M: flash and RAM by the Arm compiler, answers, instructions and stack under QEMU.
+"""An exported C program on Cortex-M: flash and RAM from the Arm compiler; scores, instructions and stack from QEMU.
 
-Needs Debian's gcc-arm-none-eabi and qemu-system-arm. Instructions are counted by a timer of the emulated processor that
-QEMU drives by one nanosecond an instruction, calibrated by a loop of known length; they are not cycles.
+Needs Debian's gcc-arm-none-eabi and qemu-system-arm. Instructions are counted with a timer of the emulated processor,
+which QEMU advances by one nanosecond per instruction, calibrated on a loop of known length; they are not cycles.
 """
 
 import re
@@ -20,14 +20,14 @@ COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
 MISSING = [name for name in (COMPILER, EMULATOR) if shutil.which(name) is None]
 HOW_TO_GET = "needs the Arm compiler and QEMU: apt-get install gcc-arm-none-eabi qemu-system-arm"
 BOARDS = {"cortex-m0plus": "microbit", "cortex-m4": "mps2-an386"}
-"""QEMU's boards with these instruction sets; the first has a Cortex-M0, whose instructions are the M0+'s."""
+"""QEMU's boards for these processors; the first has a Cortex-M0, which has the instruction set of the M0+."""
 CALIBRATION = 300_000
-"""Instructions of the loop that board.c times."""
+"""Number of instructions in the loop that board.c times."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """The network of an export: its folder, which holds NAME.h and NAME.c."""
+    """An exported network: the name, and the folder that holds NAME.h and NAME.c."""
 
     folder: Path
     name: str
@@ -46,9 +46,10 @@ def _options(cpu: str, level: str) -> list[str]:
 
 
 def sizes(program: Program, cpu: str, level: str = "-Os") -> dict[str, Any]:
-    """Bytes of a whole image that calls the network: flash with the compiler's own routines, and RAM without stack.
+    """Bytes that a call of the network adds to a program: flash, including the compiler's own routines, and RAM without
+    the stack.
 
-    `flash` and `ram` are of the network alone; `normalise` is what preparing drawings adds, where a program does that.
+    `flash` and `ram` are those of the network alone; `normalise` is the additional flash for preparing drawings.
     """
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -64,7 +65,7 @@ def sizes(program: Program, cpu: str, level: str = "-Os") -> dict[str, Any]:
 
 
 def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) -> tuple[int, int]:
-    """(text + data, data + bss) of an image whose start makes this call."""
+    """(text + data, data + bss) in bytes of a linked program whose start function makes this call."""
     start = scratch / "start.c"
     start.write_text(
         f'#include "{program.name}.h"\nuint8_t picture[784];\nint16_t scores[10];\nvoid start(void);\n'
@@ -80,7 +81,7 @@ def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) ->
 
 
 def emulated(program: Program, cpu: str, pictures: NDArray[np.uint8], level: str = "-Os") -> dict[str, Any]:
-    """Scores (int16 [N 10]) of uint8 [N 28 28], and the most instructions and stack that a picture took."""
+    """Scores (int16 [N 10]) of pictures (uint8 [N 28 28]), and the maximum of instructions and stack over them."""
     with tempfile.TemporaryDirectory() as scratch:
         where, name = Path(scratch), program.name
         image, upper = where / "image.elf", name.upper()

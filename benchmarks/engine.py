@@ -1,28 +1,30 @@
-"""The engines' table: `python -m benchmarks.engine` prints it; `--write` saves its figures and docs/speed.md."""
+"""The table of engines: `python -m benchmarks.engine` prints it; `--write` also saves its figures and docs/speed.md."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from featherweight.files import write_text
+from featherweight.files import with_part_between, write_text
 from featherweight.training.bench import measure, table
 
 ROOT = Path(__file__).parents[1]
 RESULT, PAGE = ROOT / "results" / "bench" / "engine.json", ROOT / "docs" / "speed.md"
-MARK = "<!-- {}: table, written by `python -m benchmarks.engine --write` -->"
+_BY = "table, written by `python -m benchmarks.engine --write`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 
 def page(text: str, found: dict[str, Any]) -> str:
-    """The page with the table of these figures in its place."""
-    begin, end = MARK.format("begin"), MARK.format("end")
-    return f"{text.split(begin)[0]}{begin}\n```\n{table(found)}\n```\n{end}{text.split(end)[1]}"
+    """The text of the page with its table replaced by one of these figures."""
+    return with_part_between(text, MARKS, f"```\n{table(found)}\n```", PAGE)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=469, help="steps of each engine; 469 are an epoch")
-    parser.add_argument("--no-scaling", action="store_true", help="leave out batch, width and side")
+    parser.add_argument("--steps", type=int, default=469, help="steps to time for each engine; an epoch has 469")
+    parser.add_argument(
+        "--no-scaling", action="store_true", help="skip the timings by batch size, width and image side"
+    )
     parser.add_argument("--write", action="store_true", help=f"save as {RESULT.name}")
     given = parser.parse_args()
     found = measure(steps=given.steps, scaling=not given.no_scaling, tell=lambda line: print(line, flush=True))

@@ -1,7 +1,7 @@
-"""What exported files are and do: `python -m benchmarks.export f3` prints it; `--write` saves results/export/f3.json.
+"""Figures of exported files: `python -m benchmarks.export f3` prints them; `--write` saves results/export/f3.json.
 
 Takes a run's folder or the name of a network in the package. Needs MNIST, the extra `onnx`, a C compiler, the Arm
-compiler with QEMU, and Chromium. The milliseconds are of the machine it runs on; everything else is the same anywhere.
+compiler with QEMU, and Chromium. The milliseconds depend on the machine; everything else is the same on any machine.
 """
 
 import argparse
@@ -28,19 +28,19 @@ from featherweight.training.runs.pretrained import load_any
 from featherweight.training.runs.trained import TrainedModel
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # the digits drawn there
+sys.path.insert(0, str(ROOT / "tests"))  # for its drawn digits
 from exported import CHROMIUM, DRAWN  # noqa: E402
 
 EMULATED = 20
-"""Test digits given to each emulated processor."""
+"""Number of test digits given to each emulated processor."""
 
 
 def measured(trained: TrainedModel) -> dict[str, Any]:
-    """All forms of a network with their figures over MNIST's test digits."""
+    """The figures of every exported form of a network on MNIST's test digits."""
     source = source_of(trained)
     with tempfile.TemporaryDirectory() as scratch:
         forms = {form: export(trained, form, Path(scratch)).about for form in ("onnx", "c", "page")}
-        assert forms["c"]["proof"]["pictures"] == 10_000, "MNIST is needed: let FEATHERWEIGHT_DATA name its folder"
+        assert forms["c"]["proof"]["pictures"] == 10_000, "MNIST is needed: set FEATHERWEIGHT_DATA to its folder"
         program = cortex_m.Program(Path(scratch) / source.name, source.name)
         processors = {cpu: {level: _on(program, cpu, level) for level in ("-Os", "-O2")} for cpu in cortex_m.BOARDS}
         browser = _in_browser(Path(scratch) / f"{source.name}.html", trained)
@@ -65,7 +65,7 @@ def _on(program: cortex_m.Program, cpu: str, level: str) -> dict[str, Any]:
 
 
 def _in_browser(file: Path, trained: TrainedModel) -> dict[str, Any]:
-    """The page's arithmetic on 1,000 test digits, and the milliseconds from strokes to probabilities."""
+    """The page's results on 1,000 test digits, and the milliseconds it takes from strokes to probabilities."""
     pictures = datasets.load("mnist").test.images[:1000]
     with sync_playwright() as player:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -93,7 +93,7 @@ def _in_browser(file: Path, trained: TrainedModel) -> dict[str, Any]:
 
 
 def _times(tab: Page) -> list[float]:
-    """Of every update while ten digits are drawn three times over, the first digit, which warms up, left out."""
+    """The time of every update while ten digits are drawn three times each, without the first digit, a warm-up."""
     times = []
     for turn, strokes in enumerate([*DRAWN.values()] * 3):
         tab.evaluate("takeBack(true)")
@@ -123,11 +123,11 @@ def _environment() -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="a run's folder, or the name of a network in the package")
-    parser.add_argument("--write", action="store_true", help="save under results/export")
+    parser.add_argument("--write", action="store_true", help="save the figures under results/export")
     given = parser.parse_args()
     missing = [*cortex_m.MISSING, *(name for name in ("cc", CHROMIUM or "chromium") if shutil.which(name) is None)]
     if missing:
-        sys.exit(f"These programs are needed and are not installed: {', '.join(missing)}")
+        sys.exit(f"These programs are needed but not installed: {', '.join(missing)}")
     trained = load_any(given.run)
     text = json.dumps(measured(trained), indent=1) + "\n"
     print(text)

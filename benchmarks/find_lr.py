@@ -1,6 +1,6 @@
-"""What the learning-rate finder suggests for recipes that are known to work, and how much that differs between seeds.
+"""The rates that the learning-rate finder suggests for recipes known to work, and how much they differ between seeds.
 
-python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json and the table of docs/find_lr.md
+python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json and the table in docs/find_lr.md
 """
 
 import json
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from featherweight.data import load
 from featherweight.experiments.experiment import find
-from featherweight.files import write_text
+from featherweight.files import with_part_between, write_text
 from featherweight.search.learning_rate import sweep_of
 
 ROOT = Path(__file__).parent.parent
 IDS = ("f1", "f2", "f3", "c3", "e3", "a10", "b6", "d1")
 SEEDS = range(3)
-BEGIN, END = "<!-- begin: suggestions -->", "<!-- end: suggestions -->"
+MARKS = ("<!-- begin: suggestions -->", "<!-- end: suggestions -->")
 
 
 def measure() -> list[dict[str, object]]:
@@ -44,9 +44,8 @@ def _short(value: object) -> str:
 
 
 def page(text: str, found: list[dict[str, object]]) -> str:
-    """The page with the table of these figures in its place."""
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{table(found)}\n{END}{rest.split(END)[1]}"
+    """The text of the page with its table replaced by one of these figures."""
+    return with_part_between(text, MARKS, table(found), "docs/find_lr.md")
 
 
 if __name__ == "__main__":

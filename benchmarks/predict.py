@@ -1,12 +1,11 @@
-"""How many pictures are read rightly: made from digits of MNIST and from styles of writing, kind by kind.
+"""How many pictures are read correctly, by kind: pictures made from digits of MNIST and from styles of writing.
 
 `python -m benchmarks.predict calibrate` fits the temperature on pictures of training digits and writes it beside the
 weights. `made` reads pictures of test digits and writes results/predict/made.json; `hard` reads harder ones and
-`around` those with other things around the digits, and they write hard.json and around.json. `develop` and
-`develop-around` are for choices: the same two sets with other seeds and the other half of the test digits, so that
-nothing is chosen on what is committed. `mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and
-writes results/predict/mnist.json; `page` brings docs/predict.md up to date.
-All take MNIST from FEATHERWEIGHT_DATA.
+`around` those with other things around the digits, writing hard.json and around.json. `develop` and `develop-around`
+serve to make choices: they use the same kinds with other seeds and the other half of the test digits, so that nothing
+is chosen on the committed sets. `mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and writes
+results/predict/mnist.json; `page` updates docs/predict.md. All of them take MNIST from FEATHERWEIGHT_DATA.
 """
 
 import argparse
@@ -29,27 +28,28 @@ from benchmarks.wild.hands import Writer
 from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import Split, load
+from featherweight.files import with_part_between, write_text
 from featherweight.ship.predict import predict
 from featherweight.ship.predict.answers import Answer
 from featherweight.ship.predict.network import WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
-BEGIN = "<!-- begin: written by `python -m benchmarks.predict page` -->"
-END = "<!-- end: written by `python -m benchmarks.predict page` -->"
+_BY = "written by `python -m benchmarks.predict page`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 PER_KIND = {"calibrate": 14, "made": 32, "hard": 8, "develop": 24, "around": 8, "develop-around": 16}
 SEEDS = {"calibrate": 101, "made": 202, "hard": 303, "develop": 7, "around": 404, "develop-around": 8}
 WRITTEN = {"hard": HARD, "develop": HARD, "around": AROUND, "develop-around": AROUND}
-"""The kinds of the sets in which whole numbers are written, too."""
+"""The kinds of pictures in the sets that also contain whole numbers."""
 BINS = 15
 
 
 def pictures(
     digits: Split, kinds: Sequence[str], per_kind: int, seed: int, largest: int = 1200
 ) -> Iterator[tuple[str, int, Image.Image]]:
-    """(kind, label, picture): one half from the digits, the other from styles of writing, each drawn by its place.
+    """Yield (kind, label, picture): half from the digits, half from styles of writing, each seeded by its position.
 
-    `largest` bounds their sides in pixels.
+    `largest` is the maximum of their sides in pixels.
     """
     images, labels = digits.images[:, 0].numpy(), digits.labels.numpy()
     for kind in kinds:
@@ -66,7 +66,7 @@ def pictures(
 def written_pictures(
     kinds: Mapping[str, Kind], digits: Split, per_kind: int, seed: int
 ) -> Iterator[tuple[str, str, Image.Image]]:
-    """(kind, what is written, picture), each drawn by its place."""
+    """Yield (kind, what is written, picture), each seeded by its position."""
     writer = Writer(images=digits.images[:, 0].numpy(), labels=digits.labels.numpy())
     for number, kind in enumerate(sorted(kinds)):
         for place in range(per_kind):
@@ -75,7 +75,7 @@ def written_pictures(
 
 
 def answered(made: Sequence[tuple[str, int | str, Image.Image]]) -> tuple[list[Answer], float]:
-    """What is read in the pictures, saved as PNG files; and the seconds it took a picture."""
+    """The answers for the pictures, saved as PNG files, and the seconds per picture."""
     with tempfile.TemporaryDirectory() as folder:
         names = [f"{folder}/{place:05d}.png" for place in range(len(made))]
         for name, (_, _, image) in zip(names, made, strict=True):
@@ -86,12 +86,12 @@ def answered(made: Sequence[tuple[str, int | str, Image.Image]]) -> tuple[list[A
 
 
 def right(answer: Answer, label: int | str) -> bool:
-    """Whether the digit that was written was found, or all of several, and no other."""
+    """Whether exactly the written digit or digits were found."""
     return "".join(digit.name for digit in answer.digits) == str(label)
 
 
 def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
-    """Expected calibration error over bins of equal width: mean of |accuracy - confidence|, weighted by count.
+    """The expected calibration error over bins of equal width: the mean of |accuracy - confidence|, weighted by count.
 
     Guo et al., 2017.
     """
@@ -102,7 +102,7 @@ def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_
 
 
 def fitted(scores: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
-    """The temperature with the least cross-entropy."""
+    """The temperature with the lowest cross-entropy."""
 
     def loss(warmth: float) -> float:
         warm = scores.astype(np.float64) / warmth
@@ -113,7 +113,7 @@ def fitted(scores: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> floa
 
 
 def calibrate() -> dict[str, Any]:
-    """The temperature, fitted where one digit was found; training digits alone are read."""
+    """The temperature, fitted on pictures in which one digit was found; only training digits are used."""
     digits = load("mnist", holdout=10_000).test
     made = list(pictures(digits, sorted(KINDS), PER_KIND["calibrate"], SEEDS["calibrate"]))
     answers, _ = answered(made)
@@ -123,14 +123,14 @@ def calibrate() -> dict[str, Any]:
         if len(answer.digits) == 1
     ]
     labels = np.array([label for _, label in one])
-    # What is added to all scores of a digit does not matter, so logarithms of probabilities are scores.
+    # A constant added to all scores of a digit does not matter, so log-probabilities serve as scores.
     scores = temperature() * np.log(np.maximum([digit.probabilities for digit, _ in one], 1e-30))
     return {"temperature": round(fitted(scores, labels), 4), "pictures": len(made), "fitted_on": len(one),
             "seed": SEEDS["calibrate"], "digits": "training"}  # fmt: skip
 
 
 def measure_made() -> dict[str, Any]:
-    """Right, several and none, kind by kind; the calibration error of those with one digit; seconds a picture."""
+    """Correct, several and none by kind; the calibration error of those with one; seconds a picture."""
     made = list(pictures(load("mnist").test, sorted(KINDS), PER_KIND["made"], SEEDS["made"], largest=480))
     answers, seconds = answered(made)
     kinds: dict[str, dict[str, int]] = {}
@@ -155,7 +155,7 @@ def measure_made() -> dict[str, Any]:
 
 
 def measure_written(what: str) -> dict[str, Any]:
-    """Right, kind by kind; what choices are made on has the last 5,000 test digits, the others the first."""
+    """Correct answers by kind; the sets used for choices take the last 5,000 test digits, the others the first."""
     test = load("mnist").test
     half = slice(5000, None) if what.startswith("develop") else slice(0, 5000)
     digits = replace(test, images=test.images[half], labels=test.labels[half])
@@ -171,7 +171,7 @@ def measure_written(what: str) -> dict[str, Any]:
 
 
 def measure_mnist() -> dict[str, Any]:
-    """Every fifth test digit as a PNG file of 28 x 28: right as files, and right by the network from the arrays."""
+    """Every fifth test digit as a PNG file of 28 x 28: correct as files, and correct by the network on the arrays."""
     test = load("mnist").test
     labels, images = test.labels[::5].numpy(), test.images[::5, 0].numpy()
     answers, seconds = answered(
@@ -188,7 +188,7 @@ def measure_mnist() -> dict[str, Any]:
 
 
 def table(results: Path = RESULTS) -> str:
-    """What docs/predict.md quotes of the records."""
+    """The tables of docs/predict.md, from the records."""
     made, mnist = (json.loads((results / f"{name}.json").read_text()) for name in ("made", "mnist"))
     lines = ["| pictures | number | right | several found | none found |", "|---|--:|--:|--:|--:|"]
     for kind, row in sorted(made["kinds"].items()):
@@ -209,7 +209,7 @@ def table(results: Path = RESULTS) -> str:
 
 
 def _written_rows(what: str, title: str, results: Path) -> list[str]:
-    """The kinds of a set as a table, from its record."""
+    """The table of one set by kind, from its record."""
     record = json.loads((results / f"{what}.json").read_text())
     lines = ["", f"| {title} | number | right |", "|---|--:|--:|"]
     for kind, row in sorted(record["kinds"].items()):
@@ -219,9 +219,8 @@ def _written_rows(what: str, title: str, results: Path) -> list[str]:
 
 
 def write_page(page: Path = PAGE) -> None:
-    """Bring the table in docs/predict.md up to date."""
-    text = page.read_text(encoding="utf-8")
-    page.write_text(text.split(BEGIN)[0] + f"{BEGIN}\n{table()}\n{END}" + text.split(END)[1], encoding="utf-8")
+    """Update the tables in docs/predict.md."""
+    write_text(page, with_part_between(page.read_text(encoding="utf-8"), MARKS, table(), page))
 
 
 def main() -> None:

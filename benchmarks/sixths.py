@@ -1,8 +1,9 @@
 """Trials on held-out sixths of a training set: `python -m benchmarks.sixths benchmarks/trials/FILE.py`.
 
-The file defines `TRIALS`, networks and recipes by name. Each is trained with the first sixth held out and seed 0, the
-second and seed 1, and so on; figures go to results/trials/FILE.json, and what stands there already is not trained
-again. A sixth is, of each class, pictures that stand in a row: docs/log.md says why. The test set is not used.
+The file defines `TRIALS`: networks and recipes, each by a short name that is never changed, with a title for readers.
+Each is trained with the first sixth held out and seed 0, with the second and seed 1, and so on. Figures go to
+results/trials/FILE.json; those already there are not computed again. A sixth consists of consecutive images of each
+class; docs/log.md explains why. The test set is not used.
 """
 
 import argparse
@@ -37,30 +38,32 @@ ROOT = Path(__file__).parents[1]
 SIXTHS = 6
 JUDGED = 5
 TEACHERS = 1000
-"""What the seed of each further teacher is apart from the student's."""
+"""Distance between the student's seed and those of its teachers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One row of a log."""
+    """One row of the log."""
 
+    title: str = ""
+    """What was tried, complete in itself; empty for a teacher, which has no row."""
     record: str
-    """For which record it was tried."""
+    """The record for which it was tried."""
     network: Callable[[], nn.Module]
     recipe: Recipe
     seeds: int = 3
     optimizer: Callable[[State], torch.optim.Optimizer] | None = None
-    """Takes the recipe's place; the recipe's lr and schedule stay in force."""
+    """Replaces the recipe's optimiser; the recipe's lr and schedule still apply."""
     after: Callable[[nn.Module, Data], None] | None = None
-    """Changes the network that is kept once it is trained; the last epoch's figures are of what it makes of it."""
+    """Changes the final network after training; the last epoch's figures are those of the changed network."""
     data: str = "mnist"
-    """The set whose training pictures it is tried on."""
+    """The data set whose training images are used."""
     teachers: tuple["Trial", ...] = ()
-    """Trained first, without the same sixth, each with a seed of its own; the recipe's `distil` says how they teach."""
+    """Trained first, without the same sixth, each with its own seed; the recipe's `distil` says how they teach."""
 
 
 def held_out_sixth(labels: Tensor, number: int) -> Tensor:
-    """bool [N], true for sixth `number` (0 to 5) of each class, in the order in which they stand.
+    """Whether each digit is in sixth `number` (0 to 5) of its class, in the order of the data: bool [N].
 
     >>> held_out_sixth(torch.tensor([0, 1] * 12), 1).nonzero().flatten().tolist()
     [4, 5, 6, 7]
@@ -78,7 +81,7 @@ def _whole(name: str) -> Data:
 
 
 def without_sixth(number: int, name: str = "mnist") -> Data:
-    """A set's training pictures without a sixth, which takes the test set's place."""
+    """A data set's training images with one sixth held out, which takes the place of the test set."""
     whole = _whole(name)
     out = held_out_sixth(whole.train.labels, number)
     train = whole.train.take((~out).nonzero()[:, 0])
@@ -96,7 +99,7 @@ def _engine(network: nn.Module, recipe: Recipe, batch: int, data: Data) -> Engin
 
 
 def _trained(trial: Trial, data: Data, seed: int) -> State:
-    """The state at the end of a trial's training, on one thread."""
+    """The state after a trial's training, on one thread."""
     recipe = trial.recipe
     teachers = [_trained(one, data, seed + TEACHERS * place).ema_network for place, one in enumerate(trial.teachers, 1)]
     torch.manual_seed(draw_seed(seed, "weights"))
@@ -115,7 +118,7 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
 
 
 def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
-    """One training; its figures over the held-out digits and over its own."""
+    """Train a trial with one seed; return its figures on the held-out images and on its training images."""
     data = without_sixth(seed % SIXTHS, trial.data)
     state = _trained(trial, data, seed)
     evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH, data)
@@ -126,7 +129,7 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
         accuracies[-1] = percent(right, len(data.test))
     own_loss, own = evaluate(evaluator, data.train, data.mean, data.std)
     return {
-        "record": trial.record, "trial": name, "seed": seed, "block": seed % SIXTHS,
+        "record": trial.record, "trial": name, "title": trial.title, "seed": seed, "block": seed % SIXTHS,
         "parameters": sum(p.numel() for p in state.network.parameters()),
         "macs": dissect(state.network, _shape(data)).macs,
         "last": round(accuracies[-1], 2), "worst": round(min(accuracies[-JUDGED:]), 2), "loss": round(loss, 5),
@@ -135,7 +138,7 @@ def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
 
 
 def trials_of(path: Path) -> dict[str, Trial]:
-    """What the file defines as `TRIALS`."""
+    """The `TRIALS` that the file defines."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader, path
     module = importlib.util.module_from_spec(spec)
@@ -161,7 +164,7 @@ def _write(path: Path, rows: Sequence[dict[str, Any]], order: Sequence[str]) -> 
 
 
 def table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The rows of a log, one a trial: means over its seeds."""
+    """The rows of the log, one per trial, with means over its seeds."""
     lines = []
     for name in dict.fromkeys(row["trial"] for row in rows):
         of_it = [row for row in rows if row["trial"] == name]
@@ -169,14 +172,14 @@ def table(rows: Sequence[dict[str, Any]]) -> list[str]:
         last, worst, loss, own = (sum(row[key] for row in of_it) / len(of_it) for key in keys)
         first = of_it[0]
         lines.append(
-            f"| `{first['record']}` | {name} | {first['parameters']:,} | {round(first['macs'] / 1000)} k | {len(of_it)}"
-            f" | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
+            f"| `{first['record']}` | {first['title']} | {first['parameters']:,} | {round(first['macs'] / 1000)} k"
+            f" | {len(of_it)} | {last:.2f} | {worst:.2f} | {loss:.4f} | {own:.2f} |"
         )
     return lines
 
 
 def main() -> None:
-    """Train what is missing, side by side, writing each figure as it comes, and print the table."""
+    """Train what is missing in parallel, writing each figure as it arrives, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--processes", type=int, default=cores(), help="how many are trained side by side")

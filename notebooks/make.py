@@ -17,16 +17,21 @@ HERE = Path(__file__).parent
 Cell = tuple[str, str]
 """`text` or `code`, and what it holds."""
 
-INSTALL = """\
-# Where the package is not installed, as on Colab: from a checkout beside this notebook, else by its name.
+REPOSITORY = "git+https://example.org/featherweight.git"
+"""Where the package can be had. There is no public repository yet: its address goes here, and nowhere else."""
+
+INSTALL = f"""\
+# Where the package is not installed, as on Colab: from a checkout beside this notebook, else from its repository.
+# There is no public one yet; its address will stand in place of this one. No package index is asked for the name.
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
+REPOSITORY = "{REPOSITORY}"
 if importlib.util.find_spec("featherweight") is None:
     places = [Path(".."), Path(), Path("featherweight")]
-    source = next((str(place.resolve()) for place in places if (place / "pyproject.toml").is_file()), "featherweight")
+    source = next((str(place.resolve()) for place in places if (place / "pyproject.toml").is_file()), REPOSITORY)
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)"""
 
 IMPORTS = """\
@@ -41,7 +46,7 @@ from featherweight import analysis, figures, notebook"""
 
 DATA = """\
 # MNIST, from your disk or downloaded; the tests name a small set and few epochs instead.
-data = fw.load(os.environ.get("FEATHERWEIGHT_NOTEBOOK_DATA", "auto"))
+data = fw.load_data(os.environ.get("FEATHERWEIGHT_NOTEBOOK_DATA", "auto"))
 epochs = int(os.environ.get("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "{epochs}"))
 
 print(f"{{data.name}}: {{len(data.train.labels):,}} training images and {{len(data.test.labels):,}} test images")
@@ -197,9 +202,119 @@ A run is judged by its budget: parameters, epochs, and the accuracy of *each* of
 ]  # fmt: skip
 
 
+RECORDS = """\
+# The committed records: in the checkout beside this notebook, or in one that is fetched now. Nothing is trained.
+ladder = os.environ.get("FEATHERWEIGHT_NOTEBOOK_LADDER", "c")  # any letter from a to f
+places = [os.environ.get("FEATHERWEIGHT_NOTEBOOK_RESULTS", "../results"), "results", "featherweight/results"]
+if not any(Path(place).is_dir() for place in places):
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", REPOSITORY.removeprefix("git+"), "featherweight"])
+results = next(Path(place) for place in places if Path(place).is_dir())
+ids = sorted((path.name for path in results.glob(f"{ladder}[0-9]*")), key=lambda id: int(id[1:]))
+rungs = {id: [fw.read_record(path) for path in sorted((results / id).glob("seed*.json"))] for id in ids}
+
+print(f"ladder {ladder}: {', '.join(f'{id} ({len(runs)} seeds)' for id, runs in rungs.items())}")"""
+
+OVERVIEW = """\
+lines = ["| rung | what changed | parameters | claimed, best % | best % | last % | worst of last 5 % |",
+         "|---|---|--:|--:|--:|--:|--:|"]
+for id, runs in rungs.items():
+    rung, summary = fw.find(id), fw.summarise(runs)
+    best = sum(run.verdict.best for run in runs) / len(runs)
+    claimed = "" if rung.claimed is None else f"{rung.claimed:.2f}"
+    last = f"{summary.mean:.2f} ± {summary.standard_deviation:.2f}"
+    lines.append(f"| {id} | {rung.title} | {runs[0].parameters:,} | {claimed} | {best:.2f} | {last}"
+                 f" | {summary.worst_of_last:.2f} |")
+display(Markdown("\\n".join(lines)))"""
+
+WALK = """\
+for id, runs in rungs.items():
+    rung = fw.find(id)
+    display(Markdown(f"## {id}: {rung.title}\\n\\n{rung.text}"))
+    if rung.parent:
+        changes = fw.differences(rung, fw.find(rung.parent))
+        display(Markdown("\\n".join([f"Changed from `{rung.parent}`:", "", *(f"* {change}" for change in changes)])))
+    print(fw.dissect(rung.build(), (1, 28, 28)).table())
+    display(notebook.picture(figures.accuracy(*runs), alt=f"Accuracy of {id} by epoch, a line a seed, with the target"))
+    display(notebook.picture(figures.loss(*runs), alt=f"Loss of {id} by epoch, a line a seed"))"""
+
+WALKED = [
+    ("text", """\
+# A ladder, rung by rung
+
+A ladder is a sequence of experiments, each of which changes one thing of the one before. This notebook walks one of
+them from its committed records: what each rung was for, what it changed, how it learned, and what came of it. Nothing
+is trained, and the test set is not opened."""),
+    ("code", INSTALL),
+    ("code", IMPORTS.format(names="Markdown, display").replace("import inspect\n", "").replace(
+        "from dataclasses import replace\n", "").replace("analysis, ", "")),
+    ("text", "## The records"),
+    ("code", RECORDS),
+    ("text", "The whole ladder in one table: means over seeds; the best epoch stands beside what its source claims."),
+    ("code", OVERVIEW),
+    ("text", "Now one rung after another."),
+    ("code", WALK),
+]  # fmt: skip
+
+E_STEPS = {
+    "e1": (
+        "Step 1: set-up and skeleton",
+        """\
+The source's first notebook sets everything up: transforms and loaders, a look at the images, a summary of the network,
+the loops. The network is light from the start and has batch norm.""",
+    ),
+    "e2": (
+        "Step 2: regularisation and reading off",
+        """\
+The second takes the gap between training and test as the thing to close: dropout at every layer, an average in place of
+the big kernel, one more layer before it and a linear one after it, and pools where the field is five and fourteen.""",
+    ),
+    "e3": (
+        "Step 3: images and rates",
+        """\
+The third keeps the network. The images are cropped, turned and seen askew, and the rate begins high and falls.""",
+    ),
+}
+"""Of each rung of the ladder, the heading and what its source does in it."""
+
+E_TRAIN = """\
+experiment = fw.find("{id}")
+experiment = replace(experiment, recipe=experiment.recipe.with_epochs(min(epochs, experiment.recipe.epochs)))
+run = fw.new_run(experiment, data, seed=0)
+record = notebook.train(run)"""
+
+
+def ladder_e() -> list[Cell]:
+    """The cells of the notebook on ladder e, whose source has a notebook for each of three steps."""
+    cells = [
+        ("text", """\
+# Three steps
+
+One of the published ladders has exactly three steps, a notebook each. Here they are in one, in its order: each with its
+target, what it changes, the network, the training and what the run says. It trains on small digits that come
+with the package, which is no look at MNIST's test set; what is *on record* under each step is from runs on MNIST."""),
+        ("code", INSTALL),
+        ("code", IMPORTS.format(names="Markdown, display").replace("import inspect\n", "")),
+        ("text", "## The data"),
+        ("code", DATA.format(epochs=15).replace('"auto"', '"digits"').replace(
+            "# MNIST, from your disk or downloaded; the tests name a small set and few epochs instead.",
+            "# Small digits that come with the package; name mnist to train as the records were.")),
+    ]  # fmt: skip
+    for id, (heading, about) in E_STEPS.items():
+        rung = find(id)
+        cells += [("text", f"## {heading}\n\n{about}")]
+        if rung.parent:
+            cells += [("code", CHANGES.format(id=id, parent=rung.parent))]
+        cells += [("code", f'print(fw.dissect(fw.find("{id}").build(), (1, 28, 28)).table())')]
+        cells += [("code", E_TRAIN.format(id=id))]
+        cells += [("code", AUGMENTED)] if rung.recipe.augment else []
+        cells += [("code", CURVES), ("code", STORY)]
+    return [*cells, ("text", ABOUT_MISTAKES), ("code", ANSWERS), ("code", MISTAKES)]
+
+
 def notebooks() -> dict[str, list[Cell]]:
     """Every notebook's cells by its file's name."""
-    return {"quick_start": QUICK, **{f"step_{id[1:]}": step(id) for id in ("f1", "f2", "f3")}}
+    steps = {f"step_{id[1:]}": step(id) for id in ("f1", "f2", "f3")}
+    return {"quick_start": QUICK, **steps, "ladder": WALKED, "ladder_e": ladder_e()}
 
 
 def built(name: str, cells: list[Cell]) -> Any:

@@ -22,7 +22,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """A process per core for the whole suite or a folder of it; none for what is picked by file, test or keyword."""
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return None  # the runner reads it itself
-    picked = config.option.keyword or config.option.lf or not all(Path(word).is_dir() for word in config.args)
+    picked = (
+        config.option.keyword
+        or getattr(config.option, "lf", False)
+        or not all(Path(word).is_dir() for word in config.args)
+    )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return 0 if picked or cores == 1 else min(cores, MOST_WORKERS)
 
@@ -49,11 +53,11 @@ def short_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two seeds of f3, trained for three epochs on the embedded digits; nothing may be written into their folders."""
     import featherweight as fw
 
-    experiment, data, folders = fw.find("f3"), fw.load("digits"), []
+    experiment, data, folders = fw.find("f3"), fw.load_data("digits"), []
     experiment = replace(experiment, recipe=experiment.recipe.with_epochs(3))
     for seed in (0, 1):
         run = fw.new_run(experiment, data, seed=seed, out=tmp_path_factory.mktemp("runs"), threads=1)
-        for _ in fw.train(run):
+        for _ in fw.steps(run):
             pass
         folders.append(run.folder)
     return folders

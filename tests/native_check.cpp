@@ -21,7 +21,7 @@ int main(int, char** arguments) {
         std::vector<Size> sizes(tensors);
         for (Node& n : program) {
             int32_t* whole = &n.kind;
-            for (int i = 0; i < 19; i++) file >> whole[i];
+            for (int i = 0; i < 24; i++) file >> whole[i];
             file >> n.eps >> n.momentum >> n.rate;
         }
         for (Size& s : sizes) file >> s.c >> s.h >> s.w;
@@ -67,7 +67,7 @@ int main(int, char** arguments) {
             std::free(images), std::free(labels), std::free(taught), std::free(output);
         }
         for (int i = 0; i < nodes; i++)
-            if (program[i].kind == PASS && program[i].drop) {
+            if (program[i].kind == NORM_ACT_POOL && program[i].drop) {
                 const Size s = sizes[program[i].in];
                 float* mask = filled<float>(size_t(batch) * s.c * s.h * s.w, 0);
                 featherweight_mask(plan, i, batch, 3, mask);

@@ -87,7 +87,7 @@ def _stopped(out: Path, limit: int | None) -> dict[str, int]:
         train(out, "native")
         found["had room"] = 1
     except (FileError, UsageError) as problem:
-        found["stopped with a sentence"] = int("written" in str(problem) or "can be made" in str(problem))
+        found["stopped with a sentence"] = int("written" in str(problem) or "can be created" in str(problem))
     folder = out / "tiny-seed0"
     if any(folder.glob("state*.safetensors")):
         runs.resume(folder)
@@ -98,7 +98,7 @@ def _stopped(out: Path, limit: int | None) -> dict[str, int]:
 
 
 def _ended(out: Path) -> Any:
-    """What the run leaves that is taken up with room, or begun again where there was none for its record."""
+    """What the run leaves that is resumed with room, or begun again where there was none for its record."""
     folder = out / "tiny-seed0"
     if not (folder / "record.json").exists():
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`kill -9` at random instants of a training that saves after every step; taken up, each ends as if never killed."""
+"""`kill -9` at random instants of a training that saves after every step; resumed, each ends as if never killed."""
 
 import os
 import random
@@ -64,7 +64,7 @@ def _where(out: Path) -> list[str]:
 
 
 def _taken_up(out: Path, engine: str, digest: str, whole: Any, draws: Any, took: float, found: Counter[str]) -> bool:
-    """Whether the run, taken up until it is finished, has left what one never killed left, and nothing else."""
+    """Whether the run, resumed until it is finished, has left what one never killed left, and nothing else."""
     folder = out / "tiny-seed0"
     if not (folder / "record.json").exists():
         for path in sorted(out.rglob("*"), reverse=True):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from featherweight.errors import UsageError
+from featherweight.files import with_part_between
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "reliability"
@@ -15,10 +15,7 @@ MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 def text(page: str) -> str:
     """The page with what stands between its two marks written anew."""
-    begin, end = MARKS
-    if begin not in page or end not in page:
-        raise UsageError(f"{PAGE} lacks the marks around its figures: {begin} and {end}")
-    return f"{page.split(begin)[0]}{begin}\n{figures()}\n{end}{page.split(end)[1]}"
+    return with_part_between(page, MARKS, figures(), PAGE)
 
 
 def figures() -> str:
@@ -46,7 +43,7 @@ def _kills(row: dict[str, Any]) -> Cells:
         f"`kill -9` at a random instant, {row['engine']} engine, disk: {row['disk']}"
         f" ({inside} inside saving, {twice} killed twice)",
         f"{row['kills']:,}",
-        f"{row['identical']:,} taken up ended bit-identical, with no file too many and no row doubled or missing",
+        f"{row['identical']:,} resumed runs ended bit-identical, with no file too many and no row doubled or missing",
     )
 
 

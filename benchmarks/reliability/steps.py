@@ -1,4 +1,4 @@
-"""Every step of a two-epoch run saved and taken up, for each optimiser, schedule, averaging and augmentation."""
+"""Every step of a two-epoch run saved and resumed, for each optimiser, schedule, averaging and augmentation."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,7 +66,7 @@ def small() -> Data:
 
 
 def _identical(recipe: Recipe, data: Data, engine: str, folder: Path) -> Iterator[bool]:
-    """For each place but the end: whether a run that is left there and taken up ends bit for bit the same."""
+    """For each place but the end: whether a run that is left there and resumed ends bit for bit the same."""
     whole = _fresh(recipe, 0)
     places = [folder / f"state{at}.safetensors" for at in range(EVENTS)]
     save_state(whole, {}, places[0])

@@ -91,35 +91,53 @@ def norms_anew(kept: nn.Module, data: Data) -> None:
         norm.momentum = momentum
 
 
-def _of(made: Callable[[], nn.Module], seeds: int = 3, **changed: object) -> Trial:
+def _of(title: str, made: Callable[[], nn.Module], seeds: int = 3, **changed: object) -> Trial:
     recipe = replace(SMALLEST, **changed)  # type: ignore[arg-type]
-    return Trial(record="smallest", network=made, recipe=recipe, seeds=seeds)
+    return Trial(title=title, record="smallest", network=made, recipe=recipe, seeds=seeds)
 
 
-def _taught(share: float, temperature: float) -> Trial:
+def _taught(title: str, share: float, temperature: float) -> Trial:
     """From two networks as `f3`, their cost twice that of `f3`."""
     distil = Distil(teacher="f3", seeds=(0, 1), share=share, temperature=temperature)
-    return replace(_of(network(NARROW, whole), distil=distil), teachers=(TEACHER, TEACHER))
+    return replace(_of(title, network(NARROW, whole), distil=distil), teachers=(TEACHER, TEACHER))
 
 
 TRIALS = {
-    "6-8-P-8-9-9-9, average": _of(narrow(plain)),
-    "1 x 1 squeezes by two channels before each kernel": _of(narrow(squeezed)),
-    "13-P-s13p-s13p-s13p-s13-s13-s13": _of(network("13-P-13p-13p-13p-13-13-13")),
-    "that, sums with what the padded ones take": _of(residual),
-    "classifier without bias": _of(narrow(plain, bias=False)),
-    "label smoothing 0.05": _of(narrow(plain), label_smoothing=0.05),
-    "no plain epochs": _of(narrow(plain), plain_epochs=0),
-    "one plain epoch": _of(narrow(plain), plain_epochs=1),
-    "rate along a straight line, from 0.1 after one epoch's rise": _of(
-        narrow(plain), lr=0.1, schedule=Linear(warmup_epochs=1)
+    "narrow": _of("6-8-P-8-9-9-9, average", narrow(plain)),
+    "narrow-squeezed": _of(
+        "6-8-P-8-9-9-9, average, a 1 x 1 squeeze by two channels before each kernel", narrow(squeezed)
     ),
-    "rate 0.4": _of(narrow(plain), lr=0.4),
-    "peak at 0.3 of the steps": _of(narrow(plain), schedule=OneCycle(peak_at=0.3)),
-    "averaging with 0.999": _of(narrow(plain), average=0.999),
-    "norms' statistics of the averaged weights measured anew": replace(_of(narrow(plain)), after=norms_anew),
-    "0.5 of the loss from two networks as `f3` at temperature 2": _taught(0.5, 2),
-    "0.9 of the loss from two networks as `f3` at temperature 4": replace(_taught(0.9, 4), seeds=1),
-    "a learned slope for each channel (PReLU)": _of(narrow(learned_slope), seeds=1),
-    "squeeze-and-excite after the last four convolutions": _of(narrow(excited), seeds=1),
+    "separable-13": _of("13-P-s13p-s13p-s13p-s13-s13-s13", network("13-P-13p-13p-13p-13-13-13")),
+    "separable-13-residual": _of("13-P-s13p-s13p-s13p-s13-s13-s13, residual sums around the padded blocks", residual),
+    "narrow-no-bias": _of("6-8-P-8-9-9-9, average, classifier without bias", narrow(plain, bias=False)),
+    "narrow-smoothing": _of("6-8-P-8-9-9-9, average, label smoothing 0.05", narrow(plain), label_smoothing=0.05),
+    "narrow-plain0": _of("6-8-P-8-9-9-9, average, no plain epochs", narrow(plain), plain_epochs=0),
+    "narrow-plain1": _of("6-8-P-8-9-9-9, average, one plain epoch", narrow(plain), plain_epochs=1),
+    "narrow-linear": _of(
+        "6-8-P-8-9-9-9, average, rate along a straight line from 0.1, after one epoch of warm-up",
+        narrow(plain),
+        lr=0.1,
+        schedule=Linear(warmup_epochs=1),
+    ),
+    "narrow-rate04": _of("6-8-P-8-9-9-9, average, rate 0.4", narrow(plain), lr=0.4),
+    "narrow-peak03": _of(
+        "6-8-P-8-9-9-9, average, peak at 0.3 of the steps", narrow(plain), schedule=OneCycle(peak_at=0.3)
+    ),
+    "narrow-average0999": _of("6-8-P-8-9-9-9, average, weights averaged with 0.999", narrow(plain), average=0.999),
+    "narrow-norms-anew": replace(
+        _of("6-8-P-8-9-9-9, average, norms' statistics of the averaged weights measured anew", narrow(plain)),
+        after=norms_anew,
+    ),
+    "narrow-taught-half": _taught(
+        "6-8-P-8-9-9-9, average, 0.5 of the loss from two networks as `f3` at temperature 2", 0.5, 2
+    ),
+    "narrow-taught-t4": replace(
+        _taught("6-8-P-8-9-9-9, average, 0.9 of the loss from two networks as `f3` at temperature 4", 0.9, 4), seeds=1
+    ),
+    "narrow-prelu": _of(
+        "6-8-P-8-9-9-9, average, a learned slope for each channel (PReLU)", narrow(learned_slope), seeds=1
+    ),
+    "narrow-excited": _of(
+        "6-8-P-8-9-9-9, average, squeeze-and-excite after the last four convolutions", narrow(excited), seeds=1
+    ),
 }

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from featherweight.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from featherweight.api import train as train
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
-    from featherweight.data import load as load
+    from featherweight.data import load as _load_data
     from featherweight.errors import FeatherweightError as FeatherweightError
     from featherweight.experiments.bar import Bar as Bar
     from featherweight.experiments.budget import Budget as Budget
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from featherweight.experiments.recipe import Recipe as Recipe
     from featherweight.experiments.recipe import Step as Step
     from featherweight.experiments.record import Record as Record
+    from featherweight.experiments.record import Row as Row
     from featherweight.experiments.record import read_record as read_record
     from featherweight.experiments.record import summarise as summarise
     from featherweight.explain import analysis as analysis
@@ -59,27 +61,37 @@ if TYPE_CHECKING:
     from featherweight.explain import notebook as notebook
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
+    from featherweight.networks.architecture import layer as layer
+    from featherweight.networks.layers import Gated as Gated
     from featherweight.networks.layers import Residual as Residual
     from featherweight.networks.layers import Sum as Sum
     from featherweight.networks.layers import conv_norm_relu as conv_norm_relu
     from featherweight.networks.layers import residual_norm_relu as residual_norm_relu
     from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
+    from featherweight.networks.layers import squeeze_excite as squeeze_excite
     from featherweight.search.learning_rate import find_lr as find_lr
     from featherweight.search.learning_rate import rate_curve as rate_curve
     from featherweight.search.space import Proposal as Proposal
     from featherweight.search.space import Space as Space
-    from featherweight.search.space import layer as layer
     from featherweight.search.space import rounded as rounded
     from featherweight.search.space import stack as stack
+    from featherweight.ship.model import Model as Model
+    from featherweight.ship.model import Prediction as Prediction
+    from featherweight.ship.model import load as load
+    from featherweight.ship.summary import summary as summary
     from featherweight.training.runs.run import new_run as new_run
     from featherweight.training.runs.run import resume as resume
-    from featherweight.training.runs.run import train as train
+    from featherweight.training.runs.run import train as _steps
     from featherweight.training.runs.trained import TrainedModel as TrainedModel
     from featherweight.training.runs.trained import data_of as data_of
     from featherweight.training.runs.trained import load_trained as load_trained
 
+    load_data = _load_data
+    steps = _steps
+
 _HOMES = {
-    "data": "Data Split load",
+    "api": "train",
+    "data": "Data Split",
     "errors": "FeatherweightError",
     "experiments.bar": "Bar",
     "experiments.budget": "Budget Verdict judge",
@@ -88,18 +100,23 @@ _HOMES = {
     "experiments.difference": "differences",
     "experiments.experiment": "Experiment find",
     "experiments.recipe": "Augment Constant Cosine Distil HardExamples Linear MultiStep OneCycle Plateau Recipe Step",
-    "experiments.record": "Record read_record summarise",
+    "experiments.record": "Record Row read_record summarise",
     "networks.anatomy": "Anatomy dissect",
-    "networks.layers": "Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu",
+    "networks.architecture": "layer",
+    "networks.layers": "Gated Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu squeeze_excite",
     "search.learning_rate": "find_lr rate_curve",
-    "search.space": "Proposal Space layer rounded stack",
-    "training.runs.run": "new_run resume train",
+    "search.space": "Proposal Space rounded stack",
+    "ship.model": "Model Prediction load",
+    "ship.summary": "summary",
+    "training.runs.run": "new_run resume",
     "training.runs.trained": "TrainedModel data_of load_trained",
 }
 """Where each public name lives. A module may move, and nobody's file breaks."""
 _MODULES = {"analysis": "explain.analysis", "figures": "explain.figures", "notebook": "explain.notebook"}
 """Modules whose functions are used by their module's name, as `fw.figures.accuracy`."""
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_RENAMED = {"load_data": ("data", "load"), "steps": ("training.runs.run", "train")}
+"""Public names that say more than the module's own, which is read beside the module's."""
+_HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 
 __all__ = sorted([*_HOME_OF, *_MODULES])
 
@@ -109,7 +126,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"featherweight.{_MODULES[name]}")
     if name not in _HOME_OF:
         raise AttributeError(f"featherweight has no {name!r}; it has: {', '.join(__all__)}")
-    return getattr(import_module(f"featherweight.{_HOME_OF[name]}"), name)
+    home, own = _HOME_OF[name]
+    return getattr(import_module(f"featherweight.{home}"), own)
 
 
 def __dir__() -> list[str]:

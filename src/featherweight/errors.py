@@ -1,16 +1,16 @@
-"""What can go wrong, and the exit status that says so.
+"""The exceptions of the package and the exit status that each one sets.
 
 ```
-FeatherweightError            1   never raised itself
+FeatherweightError            1   base class, never raised itself
 ├── UsageError                2   unknown name, bad option, bad experiment or recipe
 │   └── BudgetError           2   a network over its budget, refused before the first step
-├── DataError                 3   data could not be had, or does not match its digest
-├── FileError                 4   a model, checkpoint or picture is not what it should be
-├── TrainingError             1   training broke down: the loss is not a number
+├── DataError                 3   data is unavailable, or does not match its digest
+├── FileError                 4   a model, checkpoint or picture is damaged or of the wrong kind
+├── TrainingError             1   training diverged: the loss is infinite or NaN
 └── InterruptedRunError  130/143  stopped by Ctrl-C or SIGTERM (141: by a closed pipe); the state is saved
 ```
 
-Every message is one sentence or two: what was given and where, what is allowed, what to do.
+Every message is one or two sentences: what was given and where, what is allowed, what to do.
 """
 
 import shlex
@@ -20,7 +20,7 @@ from pathlib import Path
 
 
 class FeatherweightError(Exception):
-    """The root; catch it to catch everything this package raises on purpose."""
+    """Base class of every error that this package raises on purpose."""
 
     exit_status = 1
 
@@ -32,27 +32,27 @@ class UsageError(FeatherweightError):
 
 
 class BudgetError(UsageError):
-    """A network has more parameters, or a recipe more epochs, than its budget allows."""
+    """A network or recipe exceeds its budget: too many parameters, MACs or epochs."""
 
 
 class DataError(FeatherweightError):
-    """Data could not be had, or is not what its name promises."""
+    """Data is unavailable, or does not match its digest."""
 
     exit_status = 3
 
 
 class FileError(FeatherweightError):
-    """A file that was named is not what it should be."""
+    """A given file is damaged or of the wrong kind."""
 
     exit_status = 4
 
 
 class TrainingError(FeatherweightError):
-    """Training broke down: a loss that is infinite or not a number."""
+    """Training diverged: the loss is infinite or NaN."""
 
 
 class InterruptedRunError(FeatherweightError):
-    """A run was asked to stop; it finished its step and saved its state."""
+    """A run was interrupted; it finished its step and saved its state."""
 
     def __init__(self, signal_number: int, folder: Path) -> None:
         super().__init__(f"Stopped; resume it with: featherweight train --resume {shlex.quote(str(folder))}")
@@ -60,7 +60,7 @@ class InterruptedRunError(FeatherweightError):
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:
-    """The clause that ends a message about an unknown name: the nearest valid one, then all of them.
+    """The end of a message about an unknown name: the closest valid name, then the full list.
 
     >>> nearest("c4", ["f1", "f2", "c3"])
     'did you mean c3? There are: f1, f2, c3.'

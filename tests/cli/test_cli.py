@@ -106,7 +106,7 @@ def test_over_budget_is_refused_before_the_first_step(run: Run, toy_file: Path, 
     toy_file.write_text(toy_file.read_text().replace("parameters=600", "parameters=500"))
     status, _, err = run("train", toy_file, "--data", "digits")
     assert status == 2
-    assert "has 500 parameters and its budget allows fewer than 500; its largest layers are 2 (500)" in err
+    assert "has 500 parameters, but its budget allows fewer than 500; its largest layers are 2 (500)" in err
     assert not (tmp_path / "runs").exists()
 
 
@@ -125,7 +125,7 @@ SENTENCES = [
     (["train", "--data", "no/such/folder"], 2, "no/such/folder does not exist"),
     (["train", "--data", "digits", "--device", "gpu"], 2, "Unknown device 'gpu'; "),
     (["train", "--data", "digits", "--engine", "natve"], 2, "Unknown engine 'natve'; did you mean native?"),
-    (["train", "--data", "digits", "--epochs", "16"], 2, "trains for 16 epochs and the budget allows 15"),
+    (["train", "--data", "digits", "--epochs", "16"], 2, "trains for 16 epochs, but the budget allows 15"),
     (["train", "--data", "digits", "--holdout", "1437"], 2, "give a number from 0 to 1,436"),
     (["train", "--data", "digits", "--seed", "1", "--seeds", "2"], 2, "give one of them"),
     (["train", "--resume", "runs/none"], 2, "There is no run at runs/none"),
@@ -178,9 +178,9 @@ def test_an_experiment_file_that_is_none(run: Run, tmp_path: Path) -> None:
 WRONG_NETWORKS = [
     ("raise ValueError('no')", "The network of own failed with ValueError: no"),
     ("return None", "gives None; it must return an nn.Module"),
-    ("return nn.Flatten()", "has no parameter to train"),
+    ("return nn.Flatten()", "has no parameters to train"),
     ("return nn.Sequential(nn.Flatten(), nn.Linear(9, 10))", "cannot take images of 1 x 28 x 28"),
-    ("return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))", "into (2, 7), and the data needs (2, 10)"),
+    ("return nn.Sequential(nn.Flatten(), nn.Linear(784, 7))", "returns shape (2, 7); the data needs (2, 10)"),
 ]
 
 
@@ -198,7 +198,7 @@ def test_a_network_that_does_not_fit_is_a_sentence_and_leaves_no_folder(
 def test_an_output_folder_that_cannot_be_is_a_sentence(run: Run, toy_file: Path, tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "at all")
     status, _, err = run("train", toy_file, "--data", "digits", "--out", tmp_path / "dangling")
-    assert status == 2 and "No run folder can be made in" in err
+    assert status == 2 and "No run folder can be created in" in err
 
 
 def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Pat
     assert run("evaluate", folder)[0] == 2
     (folder / "record.json").write_text("{}")
     status, _, err = run("evaluate", folder)
-    assert status == 4 and "is not a record of a run" in err
+    assert status == 4 and "is not the record of a run" in err
 
 
 def test_a_finished_run_is_not_resumed(run: Run, toy_file: Path) -> None:
@@ -237,7 +237,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Longer:
     folder = tmp_path_factory.mktemp("never stopped")
     (folder / "own.py").write_text(LONGER)
     run = fw.new_run(fw.find(str(folder / "own.py")), fw.load("digits"), out=folder, engine="torch", threads=1)
-    for _ in fw.train(run):
+    for _ in fw.steps(run):
         pass
     return [asdict(row) for row in run.record.rows], _weights(run.folder)
 

@@ -1,4 +1,4 @@
-"""`featherweight ladder`: what is trained, taken up, left out and written."""
+"""`featherweight ladder`: what is trained, resumed, left out and written."""
 
 import io
 import json
@@ -66,7 +66,7 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
     said = capsys.readouterr().out
     assert status == 0
     assert " 1/20 " not in said and "20/20 " in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.md", "d.svg", "d1-seed0"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.md", "d.svg", "d1-seed0", "d1.svg"]
     ended = read_record(tmp_path / "d1-seed0")
     assert ended.finished and len(ended.rows) == 20
 

@@ -11,6 +11,7 @@ from featherweight.engine import build, native
 from featherweight.engine.lowering import lower
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Recipe
+from featherweight.networks.layers import Gated, Sum
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
@@ -36,12 +37,15 @@ REFUSED = [
     (ended(nn.Conv2d(2, 5, 3)), "Layer 0 (Conv2d) takes 2 channels, not 3; there is no native kernel for this."),
     (ended(nn.Conv2d(3, 5, (3, 5))), "Layer 0 (Conv2d) has kernel (3, 5)"),
     (ended(nn.Conv2d(3, 5, 3, stride=3)), "Layer 0 (Conv2d) has kernel (3, 3), stride (3, 3)"),
-    (ended(nn.Conv2d(3, 5, 3, dilation=2)), "has dilation (2, 2)"),
+    (ended(nn.Conv2d(3, 5, 3, dilation=(1, 2))), "has dilation (1, 2), not the same both ways"),
+    (ended(nn.PReLU(2)), "has 2 weights for 3 channels"),
+    (ended(Sum(nn.Conv2d(3, 5, 3), nn.Identity())), "Layer 0 (Sum) has terms of several shapes"),
+    (ended(Gated(nn.Conv2d(3, 1, 1))), "makes no factor for each channel, or for each pixel, of what it gets"),
     (ended(nn.Conv2d(3, 5, 3, padding=1, padding_mode="reflect")), "pads with reflect"),
     (ended(nn.Conv2d(3, 5, 11)), "is larger than its input of 9 x 9"),
     (ended(nn.BatchNorm2d(3, track_running_stats=False)), "keeps no running statistics"),
     (ended(nn.MaxPool2d(3, padding=1)), "pads, or counts windows upwards"),
-    (nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()), "makes 2 of 9 x 9, not squares of equal size"),
+    (nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()), "makes 2 of 9 x 9, not windows of equal size"),
     (nn.Sequential(nn.Conv2d(3, 5, 9)), "The network gives [N 5 1 1], not [N classes]; end it with Flatten."),
     (nn.Sequential(nn.Flatten(), nn.Linear(100, 2)), "takes 100 features and does not get them flat"),
     (nn.Sequential(nn.Flatten(), nn.LogSoftmax(1), nn.Linear(243, 2)), "Layer 2 (Linear) follows LogSoftmax"),

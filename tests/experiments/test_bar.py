@@ -54,7 +54,9 @@ def test_runs_on_more_threads_than_the_seconds_allow_fall_short() -> None:
 
 
 def test_a_bar_that_nobody_could_clear_is_refused() -> None:
-    with pytest.raises(UsageError, match="two seeds or more, and for no more of them to pass; given 10, 11"):
+    with pytest.raises(
+        UsageError, match="two or more seeds, of which 0 to all must pass; given 10 seeds, of which 11 must pass"
+    ):
         Bar(passed=11)
 
 
@@ -89,7 +91,7 @@ def test_seconds_and_multiply_adds_decide_a_verdict() -> None:
 
 @pytest.mark.parametrize("wrong", [{"macs": 0}, {"seconds": 0.0}, {"seconds": float("nan")}])
 def test_limits_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="MACs are 1 or more and its seconds above 0"):
+    with pytest.raises(UsageError, match="MACs must be 1 or more and its seconds above 0"):
         Budget(**wrong)  # type: ignore[arg-type]
 
 
@@ -99,7 +101,7 @@ def test_too_many_multiply_adds_are_refused_before_training_with_the_costliest_l
     budget = Budget(parameters=1000, epochs=50, accuracy=60, held=1, macs=sum(macs))
     with pytest.raises(BudgetError) as caught:
         prepare(toy.experiment(budget=budget), toy.data(), engine="torch")
-    told = f"takes {sum(macs):,} MACs a digit and its budget allows fewer than {sum(macs):,}; its costliest layers are"
+    told = f"takes {sum(macs):,} MACs a digit, but its budget allows fewer than {sum(macs):,}; its costliest layers are"
     assert told in str(caught.value)
     first, second = sorted(macs)[:0:-1]
     assert f"({first:,})" in str(caught.value) and f"({second:,})" in str(caught.value)

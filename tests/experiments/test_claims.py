@@ -437,7 +437,9 @@ def test_epochs_count_from_one(wrong: Any) -> None:
 @pytest.mark.parametrize("made", [holds, reaches, needs_capacity, converges_faster])
 @pytest.mark.parametrize("accuracy", [0.994, 100.1])
 def test_accuracies_are_percents(made: Any, accuracy: float) -> None:
-    with pytest.raises(UsageError, match=rf"^An accuracy in a claim is a percent from 1 to 100; given {accuracy}\.$"):
+    with pytest.raises(
+        UsageError, match=rf"^An accuracy in a claim is a percentage from 1 to 100; given {accuracy}\.$"
+    ):
         made(accuracy)
 
 
@@ -467,7 +469,7 @@ def test_runs_that_are_not_alike_are_refused(name: str, side: str) -> None:
     given: dict[str, Any] = {"records": alike, "parent": alike}
     Evidence(**given)
     given[side] = (alike[0], replace(alike[1], **{name: UNLIKE[name]}))
-    message = r"^Claims need finished runs of one rung and recipe, one a seed; x2's are not\.$"
+    message = r"^Claims need finished runs of one rung and recipe, one per seed; x2's are not\.$"
     with pytest.raises(UsageError, match=message):
         Evidence(**given)
 

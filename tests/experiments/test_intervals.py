@@ -28,7 +28,7 @@ def test_equal_values_have_no_interval_to_speak_of() -> None:
 
 
 def test_one_value_has_none() -> None:
-    with pytest.raises(UsageError, match="two seeds or more; given 1"):
+    with pytest.raises(UsageError, match="two or more seeds; given 1"):
         mean_interval([99.5])
     with pytest.raises(UsageError, match="given 0"):
         mean_interval([])

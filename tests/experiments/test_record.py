@@ -59,11 +59,11 @@ def test_files_that_are_no_records(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot be read as a record"):
         read_record(tmp_path)
     file.write_text("[]")
-    with pytest.raises(FileError, match="not a record of a run"):
+    with pytest.raises(FileError, match="not the record of a run"):
         read_record(tmp_path)
     for name, wrong in (("data", None), ("experiment", None), ("recipe", {}), ("environment", {"threads": "x"})):
         file.write_text(json.dumps(record().to_json() | {name: wrong}))
-        with pytest.raises(FileError, match="not a record of a run"):
+        with pytest.raises(FileError, match="not the record of a run"):
             read_record(tmp_path)
     file.write_text(json.dumps(record().to_json() | {"format": 99}))
     with pytest.raises(FileError, match="format 99; this version reads 1"):
@@ -102,7 +102,7 @@ def test_rows_must_be_numbers_and_in_order(tmp_path: Path) -> None:
         for value in choices:
             changed = {**values, "epochs": [values["epochs"][0] | {name: value}, values["epochs"][1]]}
             (tmp_path / "record.json").write_text(json.dumps(changed))
-            with pytest.raises(FileError, match="is not a record of a run"):
+            with pytest.raises(FileError, match="is not the record of a run"):
                 read_record(tmp_path)
 
 
@@ -110,12 +110,12 @@ def test_a_record_is_a_file_of_bounded_size_and_depth(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     with path.open("wb") as file:
         file.truncate((1 << 24) + 1)
-    with pytest.raises(FileError, match="one is a file of up to 16,777,216 bytes"):
+    with pytest.raises(FileError, match="a regular file of up to 16,777,216 bytes"):
         read_record(tmp_path)
     path.write_text("[" * 100_000)
     with pytest.raises(FileError, match="cannot be read as a record"):
         read_record(tmp_path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(FileError, match="is no record of a run"):
+    with pytest.raises(FileError, match="is not the record of a run"):
         read_record(tmp_path)

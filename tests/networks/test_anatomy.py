@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from featherweight.errors import UsageError
 from featherweight.networks.anatomy import dissect
 from featherweight.networks.anatomy.rules import RULES
-from featherweight.networks.layers import Residual, conv_norm_relu
+from featherweight.networks.layers import Residual, Sum, conv_norm_relu, squeeze_excite
 
 
 def chain(*layers: nn.Module) -> nn.Sequential:
@@ -164,6 +164,24 @@ def test_rows_of_functions_parameters_shared_ones_and_names() -> None:
     assert [block.parameters for block in anatomy.blocks()] == [30, 84, 0, 20, 0]
 
 
+def test_sums_of_branches_and_gates_are_measured() -> None:
+    short = nn.Sequential(nn.Conv2d(5, 7, 1, stride=2, bias=False), nn.BatchNorm2d(7))
+    body = nn.Sequential(nn.Conv2d(5, 7, 3, stride=2, padding=1, bias=False), nn.PReLU(7), nn.Hardswish())
+    network = chain(nn.Conv2d(3, 5, 3, dilation=2), nn.ReLU6(), Sum(body, short), squeeze_excite(7, 2))
+    anatomy = dissect(network, (3, 15, 13))
+    assert [(row.name, row.kind, row.output, row.parameters, row.macs) for row in anatomy.rows] == [
+        ("0", "Conv2d 3x3", (5, 11, 9), 5 * 27 + 5, 5 * 27 * 99), ("1", "ReLU6", (5, 11, 9), 0, 0),
+        ("2.0.0", "Conv2d 3x3", (7, 6, 5), 315, 315 * 30), ("2.0.1", "PReLU", (7, 6, 5), 7, 0),
+        ("2.0.2", "Hardswish", (7, 6, 5), 0, 0), ("2.1.0", "Conv2d 1x1", (7, 6, 5), 35, 35 * 30),
+        ("2.1.1", "BatchNorm2d", (7, 6, 5), 14, 0), ("2.add", "add", (7, 6, 5), 0, 0),
+        ("3.0", "AdaptiveAvgPool2d", (7, 1, 1), 0, 0), ("3.1", "Conv2d 1x1", (2, 1, 1), 16, 14),
+        ("3.2", "ReLU", (2, 1, 1), 0, 0), ("3.3", "Conv2d 1x1", (7, 1, 1), 21, 14), ("3.4", "Sigmoid", (7, 1, 1), 0, 0),
+        ("3.mul", "mul", (7, 6, 5), 0, 0),
+    ]  # fmt: skip
+    # 5 from the dilated kernel, 2 more from the next; the gate sees all 6 x 5 units, 2 px apart
+    assert [anatomy.rows[i].field for i in (0, 7, 8, 13)] == [5, 7, (17, 15), (17, 15)]
+
+
 def test_a_block_gives_what_its_end_gives() -> None:
     network = chain(chain(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 5, 3, stride=2)), nn.ReLU())
     first, second = dissect(network).blocks()
@@ -262,7 +280,7 @@ def test_functions_by_hand(then: object, shape: object, field: object, jump: obj
         (chain(nn.LazyConv2d(2, 3)), "The network has a lazy layer, whose size is not known yet"),
         (
             chain(nn.Conv2d(3, 1, 3)),
-            "The network cannot be walked with an image of 1 x 28 x 28: layer 0 (Conv2d) says",
+            "The network cannot be run on an image of 1 x 28 x 28: layer 0 (Conv2d) says",
         ),
         (
             Told(lambda x: x.transpose(2, 3)),
@@ -310,10 +328,10 @@ def test_functions_by_hand(then: object, shape: object, field: object, jump: obj
         (Told(lambda x: x if x.numpy()[0] else -x), "In the network itself (Told), numpy cannot be measured: it reads"),
         (Told(lambda x: x if x.tolist() else -x), "In the network itself (Told), tolist cannot be measured: it re"),
         (Told(lambda x: sum(part for part in x)), "In the network itself (Told), unbind cannot be measured"),
-        (Told(lambda x: (x, x)), "The network gives a tuple that was not computed from the image"),
+        (Told(lambda x: (x, x)), "The network returns a tuple that was not computed from the image"),
         (
             Told(lambda x: torch.zeros(2, 3)),
-            "The network gives a Tensor that was not computed from the image",
+            "The network returns a Tensor that was not computed from the image",
         ),
     ],
 )
@@ -324,7 +342,7 @@ def test_refused_by_name(network: nn.Module, beginning: str) -> None:
 
 
 def test_every_refusal_of_an_operator_says_what_is_measured() -> None:
-    with pytest.raises(UsageError, match=r"Measured are Conv2d, Linear, .*; build the network from these\.$"):
+    with pytest.raises(UsageError, match=r"Supported are Conv2d, Linear, .*; build the network from these\.$"):
         dissect(chain(nn.Upsample(scale_factor=2)))
     with pytest.raises(UsageError, match=r"each 1 or more; given \(1, 0, 28\)"):
         dissect(c3(), (1, 0, 28))

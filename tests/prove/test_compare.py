@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from commands import Run
+from commands import OWN, Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, read_record, write_record
@@ -78,10 +78,9 @@ def test_the_verb_finds_committed_records_and_run_folders(run: Run, tmp_path: Pa
     assert status == 0 and told["seeds"] == [0, 1, 3] and told["decided"] is True
     assert told["difference"] == pytest.approx(0.1) and told["sentence"].startswith("c3 beats c2")
     assert run("compare", "results/c3", "c2", "--out", "mine")[1] == told["sentence"] + "\n"
-    status, _, err = run("compare", "c3", "c1")
-    assert (
-        status == 2 and "There is no finished run of c1, neither committed nor in runs; train it with --seeds." in err
-    )
+    (tmp_path / "own.py").write_text(OWN)
+    status, _, err = run("compare", "c3", "own.py")
+    assert status == 2 and "There is no finished run of own.py, neither committed nor in runs;" in err
 
 
 @pytest.mark.parametrize("id", ["f3", "c3", "leanest"])

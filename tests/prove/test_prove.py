@@ -17,7 +17,7 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record, write_record
 from featherweight.prove import leaderboard, protocol, publish
-from featherweight.prove.ledger import Touch, note_touch, read_ledger, recipe_digest, touches_of
+from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.parallel import Task, carry_through, open_run
 from made import MNIST, record
@@ -79,10 +79,10 @@ def test_a_proof_from_held_out_evidence_to_exit_status(run: Run, tmp_path: Path,
     status, out, _ = run("prove", path, "--seeds", 2, "--data", "digits")
     assert status == 1 and len(in_process) == 5  # nothing was left to train
     assert "falls short: asked are 100.00 % or more in the mean of the last epochs, reached" in out
-    assert "NOT PROVED: own" in out and "taken up: touch 1 of the test set" in out
+    assert "NOT PROVED: own" in out and "resumed: test-set evaluation 1" in out
 
     path.write_text(OWN.replace("lr=0.05", "lr=0.06"))
-    assert "this is touch 2 of the test set" in run("prove", path, "--seeds", 2, "--data", "digits")[1]
+    assert "this is test-set evaluation 2" in run("prove", path, "--seeds", 2, "--data", "digits")[1]
     assert len(in_process) == 10  # another recipe: its evidence is held out and trained anew
 
 
@@ -175,7 +175,7 @@ def trainer(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Trainer:
 
 def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree: Path, trainer: Trainer) -> None:
     proof = protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
-    assert proof.shortfalls == [] and proof.touches == 1 and proof.root == tree
+    assert proof.shortfalls == [] and proof.test_evaluations == 1 and proof.root == tree
     assert trainer.batches == [3, 10]  # side by side
     assert [one.seed for one in publish.records_of("smallest", tree)] == list(range(10))
     held = sorted((tree / "results/heldout/smallest").iterdir())
@@ -187,7 +187,7 @@ def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree:
     assert "Mean 99.495 %, standard deviation 0.030, 95 % interval of the mean 99.473 to 99.517; 10 of 10" in page
     assert "**Cleared:** all that is asked for." in page and "Mean of the last epochs 99.460 %" in page
     row = next(line for line in (tree / "README.md").read_text().splitlines() if "records/smallest.md" in line)
-    assert row.endswith("| 7.0, 1 | 99.495 ± 0.030 | 99.473 to 99.517 | 99.45 | 10 of 10 | 1 | cleared |")
+    assert row == "| [`smallest`](docs/records/smallest.md) | 99.495 | 99.45 | 3,352 | 6.9 | 5.9 | 7 | cleared |"
     assert "smallest" in (tree / "docs/records/fronts.svg").read_text()
     source = (tree / "src/featherweight/experiments/ladders/records/smallest.py").read_text()
     assert f"Result: {fmean(99.45 + 0.01 * seed for seed in range(10)):.2f} % of the test set" in source
@@ -211,14 +211,14 @@ def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(
     trainer.stop_at, trainer.tasks = -1, []
     (tree / "results/touches.json").rename(tree / "kept.json")
     shutil.copy(tree / "kept.json", tree / "results/touches.json")
-    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).touches == 1
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 1
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, 4)]
 
     shutil.rmtree(tree / "results/smallest")
     for folder in (tree / "runs").glob("smallest-seed*"):
         shutil.rmtree(folder)
-    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).touches == 2
-    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).touches == 2
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 2
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 2
 
 
 def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
@@ -246,6 +246,40 @@ def test_two_engines_among_the_records_are_refused_before_any_is_trained(tree: P
     assert [task.holdout for task in trainer.tasks] == [5000] * 3
 
 
+def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Path, trainer: Trainer) -> None:
+    other = tree / "runs" / "heldout" / "smallest-seed1"
+    other.mkdir(parents=True)
+    write_record(
+        trainer.record(Task(experiment="smallest", seed=1, holdout=5000), engine="torch"), other / "record.json"
+    )
+    with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 have each another engine \(native and torch\)"):
+        protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert [(task.holdout, task.seed) for task in trainer.tasks] == [(5000, 0), (5000, 2)]
+    assert not (tree / "results/touches.json").exists() and not (tree / "results/heldout").exists()
+
+
+def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "cores", lambda: 16)
+    place = {"torch": "2.13.0", "threads": 2, "device_type": "cpu", "commit": "abc", "processor": "another"}
+    elsewhere = tree / "runs" / "fastest-seed3"
+    elsewhere.mkdir(parents=True)
+    one = trainer.record(Task(experiment="fastest", seed=3, threads=2), environment=place)
+    write_record(one, elsewhere / "record.json")
+    with pytest.raises(
+        UsageError, match=r"seconds of fastest were measured on unlike machines: \[\('another', 2\), \('p'"
+    ):
+        protocol.prove("fastest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    assert not (tree / "results/fastest").exists()
+    # Where seconds do not count, the machine does not matter.
+    (tree / "results/touches.json").unlink()
+    elsewhere = tree / "runs" / "smallest-seed3"
+    elsewhere.mkdir(parents=True)
+    place |= {"threads": 1}
+    one = trainer.record(Task(experiment="smallest", seed=3), environment=place)
+    write_record(one, elsewhere / "record.json")
+    assert protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).shortfalls == []
+
+
 def test_runs_that_held_digits_out_are_not_taken_for_runs_on_all(tree: Path, trainer: Trainer) -> None:
     for seed in range(10):
         folder = tree / "runs" / f"smallest-seed{seed}"
@@ -266,25 +300,25 @@ def test_committed_seeds_that_would_stay_as_they_are_are_refused(tree: Path, tra
 # ------------------------------------------------------------------------------------------- the ledger
 
 
-TOUCH = Touch(experiment="x", network="n", recipe="r", seeds=(0, 1), commit="abc", date="2026-01-02")
+ATTEMPT = Attempt(experiment="x", network="n", recipe="r", seeds=(0, 1), commit="abc", date="2026-01-02")
 
 
 def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
     path = tmp_path / "touches.json"
     assert (
         read_ledger(path) == []
-        and touches_of([], "x", committed=True) == 1
-        and touches_of([], "x", committed=False) == 0
+        and evaluations_of([], "x", committed=True) == 1
+        and evaluations_of([], "x", committed=False) == 0
     )
-    again = replace(TOUCH, seeds=(1, 0), commit="def", date="2026-01-03")
-    others = [replace(TOUCH, **{name: value}) for name, value in  # type: ignore[arg-type]
+    again = replace(ATTEMPT, seeds=(1, 0), commit="def", date="2026-01-03")
+    others = [replace(ATTEMPT, **{name: value}) for name, value in  # type: ignore[arg-type]
               (("network", "m"), ("recipe", "s"), ("seeds", (0, 1, 2)), ("experiment", "y"))]  # fmt: skip
-    noted = [note_touch(path, one, begun=True) for one in (TOUCH, again, *others, TOUCH)]
+    noted = [note_attempt(path, one, begun=True) for one in (ATTEMPT, again, *others, ATTEMPT)]
     assert noted == [True, False, True, True, True, True, False]
-    assert read_ledger(path) == [TOUCH, *others]
-    assert touches_of(read_ledger(path), "x", committed=True) == 4
-    assert note_touch(path, again, begun=False)  # the same seeds, but nothing of them is left to be taken up
-    assert touches_of(read_ledger(path), "x", committed=True) == 5
+    assert read_ledger(path) == [ATTEMPT, *others]
+    assert evaluations_of(read_ledger(path), "x", committed=True) == 4
+    assert note_attempt(path, again, begun=False)  # the same seeds, but nothing of them is left to be resumed
+    assert evaluations_of(read_ledger(path), "x", committed=True) == 5
     assert sorted(one.name for one in tmp_path.iterdir()) == ["touches.json"]
 
 
@@ -292,8 +326,8 @@ def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
 def test_a_damaged_ledger_is_not_written_over(tmp_path: Path, text: str) -> None:
     path = tmp_path / "touches.json"
     path.write_text(text)
-    with pytest.raises(FileError, match="cannot be read as a ledger of touches"):
-        note_touch(path, TOUCH, begun=True)
+    with pytest.raises(FileError, match="cannot be read as a ledger of test-set evaluations"):
+        note_attempt(path, ATTEMPT, begun=True)
     assert path.read_text() == text
 
 
@@ -302,12 +336,13 @@ def test_the_committed_ledger_knows_the_flagship_s_looks_at_the_test_set() -> No
     from_log = {
         id: sum(one.experiment == id and "from the log" in one.note for one in ledger) for id in ("f1", "f2", "f3")
     }
-    assert from_log == {"f1": 1, "f2": 1, "f3": 4}
+    # Records and weights, and two runs of each step's notebook; the quick start trains f3, too.
+    assert from_log == {"f1": 1 + 2, "f2": 1 + 2, "f3": 4 + 2 + 2}
     for id in ("f1", "f2"):
         first = read_record(ROOT / "results" / id / "seed0.json")
         digest = recipe_digest(Recipe.from_json(first.recipe))
         looks = [(one.network, one.recipe) for one in ledger if one.experiment == id]
-        assert looks[-1] == (first.network, digest) and len(looks) == {"f1": 1, "f2": 2}[id]
+        assert looks[-1] == (first.network, digest) and len(looks) == {"f1": 4, "f2": 4}[id]
 
 
 def test_evidence_that_is_committed_is_of_the_experiment_as_it_is() -> None:
@@ -322,7 +357,7 @@ def test_every_proved_record_has_its_line_and_its_evidence() -> None:
     for one in leaderboard.gather(found, ROOT):
         assert one.experiment.bar is not None
         if len(one.records) >= one.experiment.bar.seeds:
-            assert one.touches >= 1 and len(one.held_out) >= 3, one.experiment.id
+            assert one.test_evaluations >= 1 and len(one.held_out) >= 3, one.experiment.id
 
 
 def test_digits_drawn_one_by_one_are_no_evidence(tree: Path, trainer: Trainer) -> None:

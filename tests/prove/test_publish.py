@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids, ladder_of
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record, read_record, write_record
-from featherweight.explain.figures import plots
-from featherweight.prove import publish
+from featherweight.experiments.record import read_record, write_record
+from featherweight.explain import figures
+from featherweight.prove import publish, rung_curves
 from featherweight.prove.ladder_pages import NOT_RUN
 from made import record
 
@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_committed_text_is_what_the_records_say() -> None:
     texts = publish.generated(ROOT)
-    # 29 rungs and six records, the index, the README, seven ladders' pages and the overview of all, the records'
-    # overview of each of two sets, seven records' pages (f3 is one) and the page on exports.
-    assert len(texts) == 29 + 6 + 1 + 1 + 7 + 1 + 2 + 7 + 1
+    # 29 rungs and six records, the index, the README, seven ladders' pages, the overview of all and what is stated of
+    # them, the page on exports, seven records' pages (f3 is one) and the overview of those of each of two sets.
+    assert len(texts) == 29 + 6 + 1 + 1 + 7 + 1 + 1 + 1 + 7 + 2
     stale = [str(path.relative_to(ROOT)) for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     assert stale == []
 
@@ -36,8 +36,18 @@ def test_every_committed_picture_is_of_the_records() -> None:
     with_records = {ladder_of(id) for id in ids() if publish.records_of(id, ROOT)} - {"records"}
     assert {path.stem for path in pictures} == with_records | {"f3"}
     for path, records in pictures.items():
-        assert plots.digest(records) in path.read_text(encoding="utf-8"), path.name
+        assert publish.digest(records) in path.read_text(encoding="utf-8"), path.name
+    rungs_drawn = publish.rung_pictures(ROOT)
+    assert len(rungs_drawn) == 26
+    for path, records in rungs_drawn.items():
+        assert rung_curves.digest(records) in path.read_text(encoding="utf-8"), path.name
     assert publish.fronts_digest(ROOT) in (ROOT / "docs/records/fronts.svg").read_text(encoding="utf-8")
+
+
+def test_every_shipped_network_s_steps_are_those_of_its_weights() -> None:
+    steps = publish.folded(ROOT)
+    assert len(steps) == 5
+    assert [path for path, content in steps.items() if path.read_bytes() != content] == []
 
 
 def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
@@ -142,7 +152,8 @@ def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
     assert changed == {
         "src/featherweight/experiments/ladders/b/b2.py", "src/featherweight/experiments/ladders/index.json",
         "docs/ladders/b.md",
-        "docs/ladders/README.md", "docs/ladders/b.svg", "docs/records/fronts.svg",
+        "docs/ladders/README.md", "docs/ladders/b.svg", "docs/ladders/b2.svg", "docs/records/fronts.svg",
+        "src/featherweight/experiments/ladders/records.json.gz",
     }  # fmt: skip
     assert publish.write(tree) == []
     assert "\n\nResult: 99.25 % of the test set" in (tree / "src/featherweight/experiments/ladders/b/b2.py").read_text()
@@ -156,7 +167,7 @@ def test_a_picture_is_drawn_anew_when_a_figure_changes(tree: Path) -> None:
     publish.write(tree)
     picture = tree / "docs/ladders/d.svg"
     before = picture.read_text()
-    assert "<svg" in before and plots.digest(publish.records_of("d1", tree)) in before
+    assert "<svg" in before and publish.digest(publish.records_of("d1", tree)) in before
     picture.unlink()
     publish.write(tree)
     assert picture.read_text() == before
@@ -184,15 +195,15 @@ def test_a_stale_record_is_not_hidden(tree: Path) -> None:
 
 def test_panels_of_a_ladder() -> None:
     runs = [record(id, [99.0] * 15, seed) for id in ("c1", "c2", "c3") for seed in (0, 1)]
-    panels = plots.ladder_curves(runs).axes
+    panels = figures.ladder(*runs).axes
     assert [axes.get_title() for axes in panels] == ["c1", "c2", "c3"]
     # The target, and for each of two seeds a line of training and one of testing.
     assert [len(axes.lines) for axes in panels] == [5, 5, 5]
     many = [record(f"a{n}", [99.0] * 20) for n in range(1, 11)]
-    assert [axes.get_title() for axes in plots.ladder_curves(many).axes] == [one.experiment for one in many]
+    assert [axes.get_title() for axes in figures.ladder(*many).axes] == [one.experiment for one in many]
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-@pytest.mark.parametrize("curves", [plots.accuracy_curves, plots.ladder_curves])
-def test_a_run_below_the_axis_leaves_the_picture_its_size(curves: Callable[[list[Record]], Figure]) -> None:
-    assert "</svg>" in plots.svg(curves([record("d1", [60.0 + n for n in range(20)], train=50.0)]), "about")
+@pytest.mark.parametrize("curves", [figures.accuracy, figures.ladder])
+def test_a_run_below_the_axis_leaves_the_picture_its_size(curves: Callable[..., Figure]) -> None:
+    assert "</svg>" in figures.svg(curves(record("d1", [60.0 + n for n in range(20)], train=50.0)))

@@ -1,11 +1,12 @@
-"""The records' pages and the picture of the fronts, against arithmetic written out on runs made by hand."""
+"""The records' pages and the picture of the Pareto fronts, against arithmetic written out on runs made by hand."""
 
 from pathlib import Path
 
 from featherweight.experiments.record import Record, write_record
-from featherweight.explain.figures.fronts import Point, front, fronts
+from featherweight.experiments.statistics import best_by_cost
+from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.prove import ladder_pages, leaderboard
-from featherweight.prove.ledger import Touch, note_touch
+from featherweight.prove.ledger import Attempt, note_attempt
 from made import MNIST, record
 
 TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, train_seconds=60.0) for seed in range(10)]
@@ -24,21 +25,22 @@ def row_of(table: str, begin: str) -> list[str]:
 
 def test_a_row_of_a_record_and_of_what_it_stands_beside(tmp_path: Path) -> None:
     table = leaderboard.table(list(gathered({"f3": TEN}, tmp_path).values()), "{id}.md")
-    assert {line.count("|") for line in table.splitlines()} == {13}
+    assert {line.count("|") for line in table.splitlines()} == {15}
     f3 = row_of(table, "[`f3`](f3.md)")
-    assert f3[5:] == ["60.0, 1", "99.605 ± 0.030", "99.583 to 99.627", "99.47", "10 of 10", "1", "cleared"]
+    assert f3[5:] == ["12 looks", "60.0, 1", "99.605 ± 0.030", "99.583 to 99.627", "–", "99.47", "10 of 10", "1",
+                      "cleared"]  # fmt: skip
     beside = row_of(table, "*best public run under 8,000 parameters*")
-    assert beside[1:8] == ["7,496", "–", "–", "at most 15", "–", "99.56 (last five 99.484)", "one run"]
-    assert row_of(table, "*smallest public run")[8] == "99.40 or more"
+    assert beside[1:9] == ["7,496", "–", "–", "at most 15", "–", "–", "99.56 (last five 99.484)", "one run"]
+    assert row_of(table, "*smallest public run")[10] == "99.42"
 
 
 def test_what_has_not_run_is_not_made_up(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
     table = leaderboard.table(list(everything.values()), "{id}.md")
     for id, one in everything.items():
-        assert row_of(table, f"[`{id}`]")[5:] == ["–", "not yet proven", "–", "–", "–", "0", "–"]
+        assert row_of(table, f"[`{id}`]")[6:] == ["–", "not yet proven", "–", "–", "–", "–", "0", "–"]
         page = leaderboard.page(one, {})
-        assert "## Result\n\nNot yet proven. Touches of the test set so far: 0.\n" in page
+        assert "## Result\n\nNot yet proven. Test-set evaluations so far: 0.\n" in page
         assert "## On held-out digits\n\nNot run yet.\n" in page and "## Comparison" not in page
         assert f"featherweight prove {id}" in page
 
@@ -57,13 +59,13 @@ def test_a_page_has_evidence_touches_and_the_comparison_with_its_parent(tmp_path
     for seed, last in enumerate((99.40, 99.42, 99.50)):
         write_record(record("smallest", [99.3] * 14 + [last], seed, data=held), folder / f"seed{seed}.json")
     for recipe in "ab":
-        touch = Touch(experiment="smallest", network="n", recipe=recipe, seeds=(0,), commit=None, date="2026-01-02")
-        note_touch(tmp_path / "results" / "touches.json", touch, begun=True)
+        attempt = Attempt(experiment="smallest", network="n", recipe=recipe, seeds=(0,), commit=None, date="2026-01-02")
+        note_attempt(tmp_path / "results" / "touches.json", attempt, begun=True)
     runs = [record("smallest", [99.40] * 14 + [99.46 + 0.01 * seed], seed) for seed in range(10)]
     found = {"smallest": runs, "f3": TEN}
     page = leaderboard.page(gathered(found, tmp_path)["smallest"], found)
     assert "| 1 | 5,000 | 99.42 | 99.30 |" in page and "Mean of the last epochs 99.440 %" in page
-    assert "10 of 10 seeds within budget. Touches of the test set: 2." in page
+    assert "10 of 10 seeds within budget. Test-set evaluations: 2." in page
     # Every seed is 0.1 below f3's: the interval is nothing.
     assert "f3 beats smallest by 0.100 points (95 % interval +0.100 to +0.100, p < 0.001, 10 seeds)." in page
     assert "| 9 | 99.55 | 99.40 | 98.00 |" in page and "**Cleared:** all that is asked for." in page
@@ -97,15 +99,15 @@ def test_limits_are_told_on_the_page(tmp_path: Path) -> None:
 
 def test_a_front_leaves_out_what_is_beaten() -> None:
     points = [(5, 99.0), (5, 99.2), (4, 98.0), (9, 99.2), (10, 99.5), (11, 99.4)]
-    assert front(points) == [(4, 98.0), (5, 99.2), (10, 99.5)]
-    assert front([]) == []
+    assert best_by_cost(points) == [(4, 98.0), (5, 99.2), (10, 99.5)]
+    assert best_by_cost([]) == []
 
 
 def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
     small = Point(name="small", accuracy=99.2, low=99.1, high=99.3, parameters=2000, macs=1e5, seconds=20)
     large = Point(name="large", accuracy=99.5, parameters=8000, macs=1e6, seconds=10)
     ring = Point(name="theirs", accuracy=99.56, parameters=7496)
-    panels = fronts([small, large], [ring], ["small"]).axes
+    panels = pareto_fronts([small, large], [ring], ["small"]).axes
     assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds a digit", "seconds of training"]
     steps = [next(line for line in axes.lines if line.get_drawstyle() == "steps-post") for axes in panels]
     assert [list(line.get_xdata()) for line in steps] == [[2000, 8000, 8000], [1e5, 1e6, 1e6], [10, 20]]
@@ -118,7 +120,7 @@ def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
 def test_names_in_the_picture_cover_no_other_and_stay_inside() -> None:
     near = [Point(name=f"name {n}", accuracy=99.5 + 0.01 * n, parameters=5000 + 20 * n) for n in range(3)]
     far = [Point(name=f"far {n}", accuracy=99.2, parameters=n) for n in (500, 50_000)]
-    figure = fronts([*near, *far], [], [point.name for point in (*near, *far)])
+    figure = pareto_fronts([*near, *far], [], [point.name for point in (*near, *far)])
     figure.draw_without_rendering()
     axes = figure.axes[0]
     boxes = [text.get_window_extent() for text in axes.texts]

@@ -197,7 +197,7 @@ def test_a_sweep_hears_the_teacher_and_refuses_to_go_without() -> None:
     recipe = replace(toy.RECIPE, distil=Distil(teacher="bars", share=1.0))
     torch.manual_seed(11)
     network = toy.network()
-    with pytest.raises(UsageError, match="learns from bars, and no teacher was given"):
+    with pytest.raises(UsageError, match="learns from bars, but no teacher was given"):
         find_lr(network, recipe, toy.data(), engine="torch", steps=50)
     first = {
         answers: find_lr(
@@ -302,8 +302,8 @@ def test_the_verb_prints_a_document_and_draws(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--out", "lr.jpg"), "drawn as .svg or .png; given lr.jpg"),
-        (("--out", "no/lr.svg"), "There is no folder no to draw lr.svg into"),
+        (("--out", "lr.jpg"), "written to an .svg or .png file; given lr.jpg"),
+        (("--out", "no/lr.svg"), "There is no folder no to write lr.svg into"),
         (("--steps", "5"), "50 steps or more; given 5"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_stopped_search_says_so_and_goes_on(number: int, status: int, tmp_path
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     out, err = process.communicate(timeout=120)
     assert process.returncode == status, err
-    assert "Stopped; the same command goes on with the study." in err and "Traceback" not in err
+    assert "Stopped; the same command continues the study." in err and "Traceback" not in err
     now = standing(_kept(tmp_path))
     assert now.running == 0 and 1 <= now.finished < 500 and "finished" in out
 
@@ -105,7 +105,7 @@ def test_the_best_is_written_as_an_experiment_that_gives_the_same_figures(run: R
     words = ("search", space, *DIGITS, "--trials", 2, "--workers", 1, "--write-best", "best.py", "--picture", "p.svg")
     status, out, err = run(*words)
     assert status == 0, err
-    assert "fewer than 500 parameters" in out and "The front" in out and "wrote best.py" in out
+    assert "fewer than 500 parameters" in out and "The Pareto front" in out and "wrote best.py" in out
     assert "<svg" in Path("p.svg").read_text() and "2 of 2" in out
     status, out, _ = run(*words, "--json")
     document = json.loads(out)
@@ -141,10 +141,10 @@ def test_wrong_use_is_one_sentence(run: Run, tmp_path: Path, monkeypatch: pytest
     Path("mine.py").write_text("print('mine')\n")
     for words, sentence in [
         (("smalest",), "did you mean smallest?"),
-        ((space, "--holdout", 0), "1,000 held-out training images or more, and never on the test set"),
+        ((space, "--holdout", 0), "1,000 or more held-out training images, never on the test set"),
         ((space, *DIGITS, "--write-best", "mine.py"), "mine.py exists and was not written by a search"),
-        ((space, *DIGITS, "--write-best", "best.txt"), "An experiment is written into a .py file"),
-        ((space, *DIGITS, "--picture", "front.pdf"), "drawn as .svg or .png"),
+        ((space, *DIGITS, "--write-best", "best.txt"), "An experiment must be written to a .py file"),
+        ((space, *DIGITS, "--picture", "front.pdf"), "written to an .svg or .png file"),
         ((space, *DIGITS, "--storage", "oracle://x"), "The storage oracle://x cannot be used"),
     ]:
         status, out, err = run("search", *words)

@@ -11,15 +11,14 @@ from torch import nn
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
+from featherweight.networks.architecture import build, layer
 from featherweight.search.space import (
     Cost,
     Proposal,
     Space,
-    build,
     cost,
     excess,
     find_space,
-    layer,
     names,
     propose,
     stack,
@@ -39,7 +38,7 @@ def test_a_stack_as_data_costs_what_it_costs() -> None:
     assert costs.field == (22, 22) and costs.epochs == 15
 
 
-def test_a_weighed_sum_over_places_costs_what_it_costs() -> None:
+def test_a_global_depthwise_convolution_costs_what_it_costs() -> None:
     """11 x 11 places, averaged by twos to 5 x 5, of which each channel has its own weights."""
     network = stack([5, 7], pool_after=[1], map_side=11)
     assert [str(one) for one in network[3:6]] == [
@@ -73,7 +72,7 @@ def test_separable_convolutions_cost_what_they_cost() -> None:
     costs = cost(Proposal(network=network, recipe=Recipe()), (1, 28, 28), 10)
     assert costs.parameters == 5 * 9 + 10 + 5 * 9 + 5 * 7 + 14 + 7 * 9 + 7 * 8 + 16 + 8 * 10 + 10
     assert costs.macs == 45 * 26**2 + (5 * 9 + 5 * 7) * 13**2 + (7 * 9 + 7 * 8) * 11**2 + 80
-    with pytest.raises(UsageError, match="in two steps have no dropout; given 0.1"):
+    with pytest.raises(UsageError, match="separable convolutions have no dropout; given 0.1"):
         stack([5, 7], separable=True, dropout=0.1)
     with pytest.raises(UsageError, match=r"a padding for each convolution.*padding \[1\]"):
         stack([5, 7], padding=[1])
@@ -114,13 +113,13 @@ def test_a_map_that_shrinks_to_nothing_has_no_cost() -> None:
 
 
 def test_layers_that_cannot_be() -> None:
-    with pytest.raises(UsageError, match=r"Unknown layer 'nn.MaxPool' in a space; did you mean nn.MaxPool2d\?"):
+    with pytest.raises(UsageError, match=r"Unknown layer 'nn.MaxPool'; did you mean nn.MaxPool2d\?"):
         layer("nn.MaxPool", 2)
     with pytest.raises(UsageError, match=r"given widths \[4\], kernels \[3, 5\], padding \[0\] and pools after \[\]"):
         stack([4], kernels=[3, 5])
     with pytest.raises(UsageError, match=r"pools after \[2\]"):
         stack([4], pool_after=[2])
-    with pytest.raises(UsageError, match="cannot be made: TypeError"):
+    with pytest.raises(UsageError, match="cannot be built: TypeError"):
         cost(Proposal(network=(layer("nn.Linear", 3),), recipe=Recipe()), (1, 8, 8), 4)
 
 
@@ -155,7 +154,7 @@ def test_what_a_space_proposes_is_checked() -> None:
     with pytest.raises(UsageError, match="The space own failed with KeyError: 'width'"):
         propose(failing, study.ask())
     wrong = Space(name="own", propose=lambda trial: 3, budget=Budget())  # type: ignore[arg-type,return-value]
-    with pytest.raises(UsageError, match="The space own proposes 3; it must give a Proposal"):
+    with pytest.raises(UsageError, match="The space own proposes 3; it must return a Proposal"):
         propose(wrong, study.ask())
 
 

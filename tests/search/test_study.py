@@ -21,11 +21,12 @@ from featherweight.experiments.experiment import find, fingerprint
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
+from featherweight.networks.architecture import build, layer
 from featherweight.search import crew, study, worker
-from featherweight.search.outcome import Entry, entries, front
-from featherweight.search.picture import best_under, pareto
+from featherweight.search.outcome import Entry, entries, on_pareto_front
+from featherweight.search.picture import pareto
 from featherweight.search.source import source, write_experiment
-from featherweight.search.space import Proposal, build, cost, find_space, layer, propose, stack
+from featherweight.search.space import Proposal, cost, find_space, propose, stack
 from featherweight.search.study import about, open_study, standing, trials_of
 from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
 from featherweight.training.loop import fit
@@ -142,7 +143,7 @@ def test_the_test_set_is_never_opened(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         load(str(data_folder(tmp_path)))  # so it is poison indeed
     assert standing(worked(job(tmp_path, trials=1)).study).ended == 1
-    with pytest.raises(UsageError, match=r"1,000 held-out training images or more.*given --holdout 999"):
+    with pytest.raises(UsageError, match=r"1,000 or more held-out training images.*given --holdout 999"):
         crew.open_search(job(tmp_path, holdout=999))
 
 
@@ -199,10 +200,10 @@ def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"holdout": 1001}, r"is of another holdout \(1000, and not 1001\); give --name"),
-        ({"seeds": 2}, r"another seeds \(1, and not 2\)"),
-        ({"space": ("2, 14", "2, 9")}, "another space's file; give --name"),
-        ({"space": ("parameters=500", "parameters=501")}, "another space's file; give"),
+        ({"holdout": 1001}, r"differs in holdout \(it has 1000; given 1001\); start a new study with --name"),
+        ({"seeds": 2}, r"differs in seeds \(it has 1; given 2\)"),
+        ({"space": ("2, 14", "2, 9")}, "differs in space's file; start a new study with --name"),
+        ({"space": ("parameters=500", "parameters=501")}, "differs in space's file; start"),
     ],
 )
 def test_a_study_of_something_else_is_not_joined(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
@@ -249,14 +250,14 @@ def test_storages_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Monkey
     task = job(tmp_path)
     note = tmp_path / "note.txt"
     note.write_text("my diary")
-    with pytest.raises(FileError, match=r"note.txt is not a journal of Optuna's"):
+    with pytest.raises(FileError, match=r"note.txt is not an Optuna journal"):
         study.storage_of(str(note))
     assert note.read_text() == "my diary"
     with pytest.raises(UsageError, match="The storage nothing://here cannot be used"):
         study.storage_of("nothing://here")
     monkeypatch.setattr(study, "ABOUT_SECONDS", 0.1)
     optuna.create_study(storage=study.storage_of(task.storage), study_name="bars")
-    with pytest.raises(UsageError, match="is not one of `featherweight search`"):
+    with pytest.raises(UsageError, match="was not made by `featherweight search`"):
         made(task)
 
 
@@ -296,10 +297,11 @@ def test_the_front_is_what_nothing_beats() -> None:
         _entry(6, 99.5, 300, 900, 9.0),  # no better and no worse than 5
         _entry(7, 99.4, 300, 900, 9.0),  # beaten by 5
     ]
-    assert [entry.trial for entry in front(found)] == [2, 0, 3, 4, 5, 6]
-    assert best_under(found, "parameters") == [(90, 98.0), (100, 99.0), (300, 99.5)]
-    assert best_under(found, "seconds") == [(4.0, 97.0), (5.0, 99.0), (9.0, 99.5)]
+    assert [entry.trial for entry in on_pareto_front(found)] == [2, 0, 3, 4, 5, 6]
     panels = pareto(found, 99.4).axes
+    steps = [next(line for line in axes.lines if line.get_drawstyle() == "steps-post").get_xydata() for axes in panels]
+    assert steps[0].tolist() == [[90, 98.0], [100, 99.0], [300, 99.5]]
+    assert steps[2].tolist() == [[4.0, 97.0], [5.0, 99.0], [9.0, 99.5]]
     assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds of one image", "seconds of training"]
     assert panels[1].lines[1].get_xydata().tolist() == [[400, 97.0], [500, 99.0], [900, 99.5]]  # type: ignore[union-attr]
     assert panels[0].lines[2].get_ydata() == [99.4, 99.4]
@@ -348,7 +350,7 @@ def test_a_written_margin_may_be_of_oblong_maps_or_of_none(tmp_path: Path) -> No
 def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
     root = Path(__file__).parents[2]
     found = json.loads((root / "results" / "search" / "leanest.json").read_text())
-    text = (root / "docs" / "search.md").read_text().split("## One that was run\n")[1].split("\n## ")[0]
+    text = (root / "docs" / "search.md").read_text().split("## Example\n")[1].split("\n## ")[0]
     lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
     shown = [one for one in found["trials"] if one["trial"] in found["front"]]
     shown.sort(key=lambda one: -one["accuracy"])

@@ -9,7 +9,10 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids
 from featherweight.networks.layers import Residual, Sum
 from featherweight.ship.export.execute import scores, tensors
+from featherweight.ship.export.fixed_point import outline, quantise
 from featherweight.ship.export.lowering import lower
+from featherweight.ship.export.memory import planned
+from featherweight.training.runs.pretrained import load_pretrained
 
 
 def largest_difference(network: nn.Module, shape: tuple[int, int, int]) -> float:
@@ -99,3 +102,12 @@ def test_a_sequence_of_one_s_own_is_refused_as_is_a_hook() -> None:
     hooked[0].register_forward_hook(lambda *_: None)
     with pytest.raises(UsageError, match=r"Layer 0 \(Flatten\) has hooks"):
         lower(hooked, (1, 6, 6))
+
+
+@pytest.mark.parametrize("name", ["f3", "leanest", "smallest"])
+def test_the_outline_of_a_network_plans_the_memory_of_the_trained_one(name: str) -> None:
+    trained = load_pretrained(name)
+    lowered = lower(trained.network, (1, 28, 28))
+    pictures = torch.randint(0, 256, (20, 1, 28, 28), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    whole = planned(quantise(lowered, pictures, trained.mean, trained.std))
+    assert planned(outline(lower(find(name).build().eval(), (1, 28, 28)))) == whole and whole.ram > 1000

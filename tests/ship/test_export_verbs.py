@@ -6,6 +6,7 @@ import shutil
 import sys
 import webbrowser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
@@ -13,7 +14,7 @@ from torch import nn
 from commands import Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
-from featherweight.prove.export_tables import BEGIN, with_figures
+from featherweight.prove.export_tables import MARKS, with_figures
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
 from featherweight.training.runs.pretrained import FOLDER, load_any, load_pretrained
 from featherweight.training.runs.trained import save_weights
@@ -76,14 +77,16 @@ def run_folder(where: Path, network: str) -> Path:
         'experiment = Experiment(id="mine", title="mine", network=network, recipe=Recipe(epochs=1, lr=0.1),'
         " budget=Budget(parameters=9000))\n"
     )
-    from featherweight.experiments.experiment import find
+    from featherweight.experiments.experiment import find, fingerprint
     from featherweight.experiments.record import write_record
+    from featherweight.training.runs.restore import architecture_of
 
     experiment: Experiment = find(str(file))
     found = record("f3", [50.0])
     about = {**found.data, "mean": [0.1], "std": [0.3]}
     made: nn.Module = experiment.build()
-    values = {"experiment": experiment.name, "data": about, "parameters": 7850}
+    values: dict[str, Any] = {"experiment": experiment.name, "data": about, "parameters": 7850}
+    values |= {"network": fingerprint(made), "architecture": architecture_of(made)}
     done = type(found)(**{**vars(found), **values})
     save_weights(made, done, where / "weights.safetensors")
     write_record(done, where / "record.json")
@@ -144,7 +147,7 @@ def test_pictures_at_hand_are_the_run_s_or_those_that_fit(alone: Path) -> None:
         pictures_at_hand(other)
 
 
-def test_the_packaged_network_is_that_of_the_committed_record() -> None:
+def test_the_pretrained_network_is_that_of_the_committed_record() -> None:
     files = (FOLDER / "f3-seed0" / "record.json", ROOT / "results" / "f3" / "seed0.json")
     ours, committed = (json.loads(file.read_text()) for file in files)
     accuracies = [[epoch["test_accuracy"] for epoch in found["epochs"]] for found in (ours, committed)]
@@ -156,7 +159,7 @@ def test_docs_quote_the_records_and_records_hold_what_is_promised() -> None:
     text = (ROOT / "docs" / "export.md").read_text()
     assert text == with_figures(text, ROOT)
     with pytest.raises(UsageError, match="lacks the marks"):
-        with_figures(text.replace(BEGIN, ""), ROOT)
+        with_figures(text.replace(MARKS[0], ""), ROOT)
     found = json.loads((ROOT / "results" / "export" / "f3.json").read_text())
     onnx, c, page = found["onnx"], found["c"], found["page"]
     assert onnx["pictures"] == c["pictures"] == 10_000 and page["pictures"] == 1000

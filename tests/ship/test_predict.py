@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.predict import BEGIN, END, PAGE, answered, calibration_error, fitted, pictures, right, table
+from benchmarks.predict import MARKS, PAGE, answered, calibration_error, fitted, pictures, right, table
 from benchmarks.wild.glyphs import drawn, from_style, thinned
 from benchmarks.wild.media import KINDS
 from benchmarks.wild.styles import STYLES
 from PIL import Image, ImageDraw
+from torch import nn
 from typer.testing import CliRunner
 
 from featherweight import data as datasets
@@ -20,10 +21,13 @@ from featherweight.cli.options import app
 from featherweight.data import Split, UnavailableError
 from featherweight.data.augment import normalise
 from featherweight.experiments.record import read_record
+from featherweight.networks.layers import Residual
+from featherweight.ship.export.lowering import lower
 from featherweight.ship.predict import predict
 from featherweight.ship.predict.mnist_like import as_it_is
-from featherweight.ship.predict.network import WEIGHTS, probabilities, shipped
+from featherweight.ship.predict.network import WEIGHTS, carry_out, probabilities, shipped
 from featherweight.ship.predict.strokes import pen_width, stroke_width
+from featherweight.ship.steps import from_file, to_bytes
 from featherweight.training.runs.pretrained import load_pretrained
 from featherweight.training.runs.trained import load_trained
 
@@ -157,6 +161,55 @@ def test_the_shipped_runs_are_the_recorded_ones_and_run_as_in_pytorch() -> None:
     assert np.abs(shipped()(images) - torch.stack(scores).mean(0).numpy()).max() < 1e-4
 
 
+OPERATIONS = [
+    nn.Conv2d(6, 4, (3, 2), stride=(2, 1), padding=(1, 2)),
+    nn.Conv2d(6, 9, 3, groups=3, bias=False),
+    nn.Conv2d(6, 12, 2, padding="same", groups=6),
+    nn.Sequential(nn.Conv2d(6, 5, 3), nn.BatchNorm2d(5), nn.ReLU()),
+    nn.BatchNorm2d(6),
+    nn.MaxPool2d(3, stride=2, padding=1),
+    nn.AvgPool2d((2, 3), padding=1),
+    nn.AdaptiveAvgPool2d(1),
+    Residual(nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 1)),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_steps_in_numpy_are_what_pytorch_makes_of_the_network(operation: nn.Module, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(5, 6, 7, 11) - 0.5
+    operation.train()(pictures)  # so that running statistics are not 0 and 1
+    network = nn.Sequential(operation, nn.Flatten(), nn.LazyLinear(3)).eval()
+    with torch.no_grad():
+        expected = network(pictures).numpy()
+        lowered = lower(network, (6, 7, 11)).steps
+    path = tmp_path / "steps.safetensors"
+    path.write_bytes(to_bytes(lowered, (0.25,), (0.5,)))
+    found = from_file(path)
+    assert (found.mean, found.std, len(found.steps)) == ((0.25,), (0.5,), len(lowered))
+    made = [pictures.numpy()]
+    for step in found.steps:
+        made.append(carry_out(step, made[-1], made))
+    assert made[-1].shape == (5, 3, 1, 1)
+    assert np.abs(made[-1][:, :, 0, 0] - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["leanest", "smallest"])
+def test_any_shipped_network_answers_as_in_pytorch(name: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
+    trained = load_pretrained(name)
+    with torch.no_grad():
+        expected = trained.network(normalise(torch.from_numpy(images)[:, None], trained.mean, trained.std)).numpy()
+    assert np.abs(shipped(name)(images) - expected).max() < 1e-4
+
+
+def test_a_network_of_the_package_reads_pictures_by_its_name(tmp_path: Path) -> None:
+    Image.fromarray(written(7)).save(tmp_path / "seven.png")
+    [by_f3], [by_another] = (predict([str(tmp_path / "seven.png")], run) for run in (None, Path("smallest")))
+    assert [digit.name for digit in by_another.digits] == [digit.name for digit in by_f3.digits] == ["7"]
+    assert by_another.digits[0].probabilities != by_f3.digits[0].probabilities
+
+
 @pytest.mark.parametrize("name", ["leanest", "smallest"])
 def test_other_records_come_with_the_weights_of_their_seed_0(name: str) -> None:
     trained = load_pretrained(name)
@@ -241,7 +294,7 @@ def test_a_run_of_one_s_own_reads_with_its_classes(tmp_path: Path) -> None:
     words = ["train", "f1", "--epochs", "1", "--data", str(tmp_path / "set"), "--out", str(tmp_path / "runs")]
     subprocess.run([sys.executable, "-m", "featherweight", *words], check=False, capture_output=True, cwd=tmp_path)
     Image.new("RGB", (90, 60), "blue").save(tmp_path / "view.png")
-    [found] = predict([str(tmp_path / "view.png")], tmp_path / "runs" / "f1-seed0")
+    [found] = predict([str(tmp_path / "view.png")], tmp_path / "runs" / "f1-set-seed0")
     [one] = found.digits
     assert one.name in ("sky", "grass") and one.seen.shape == (28, 28, 3) and one.box == (0, 0, 90, 60)
     assert found.to_json()["digit"] == one.name and len(one.probabilities) == 2
@@ -260,4 +313,5 @@ def test_there_are_styles_of_every_digit() -> None:
 
 def test_the_page_quotes_the_records() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text.split(BEGIN)[1].split(END)[0].strip() == table()
+    begin, end = MARKS
+    assert text.split(begin)[1].split(end)[0].strip() == table()

@@ -80,7 +80,7 @@ def test_a_damaged_state_is_refused(damage: str, tmp_path: Path) -> None:
     path.unlink()
     if damage != "not there":
         path.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"")
-    with pytest.raises(FileError, match="is not a whole state of a run"):
+    with pytest.raises(FileError, match="is not a complete state of a run"):
         load_state(toy.fresh(), IDENTITY, path)
 
 
@@ -118,7 +118,7 @@ def test_the_state_before_is_kept_and_used_when_the_newest_is_damaged(tmp_path: 
     path.write_bytes(path.read_bytes()[:-1])
     said = load_state(again, IDENTITY, path)
     assert again.step == 0 and said.startswith(f"{path} cannot be used (state.safetensors: its bytes do not match its")
-    assert said.endswith("; the state before it is taken.")
+    assert said.endswith("; using the previous state.")
     path.unlink()  # a kill between the two renames
     assert "it is not there" in load_state(again, IDENTITY, path)
     before(path).write_bytes(b"")
@@ -237,6 +237,6 @@ def test_what_changed_is_named_and_nothing_else() -> None:
     with pytest.raises(UsageError) as caught:
         require_same(was, is_, Path("runs/x"))
     assert str(caught.value) == (
-        "The run of runs/x cannot go on, because this has changed: data.digests.a (was 1, is 2); recipe.lr (was 0.1, is"
-        " 0.2); threads (was 1, is 2). Put it back, or start a new run."
+        "The run of runs/x cannot be resumed, because this has changed: data.digests.a (was 1, is 2); recipe.lr"
+        " (was 0.1, is 0.2); threads (was 1, is 2). Restore it, or start a new run."
     )

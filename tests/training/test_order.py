@@ -1,6 +1,7 @@
 """Which images an epoch takes, and how often, against arithmetic and a loop that is watched."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import toy
 from featherweight.engine import Engine
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, HardExamples, Recipe
+from featherweight.training import loop
 from featherweight.training.evaluation import image_losses
 from featherweight.training.loop import fit
 from featherweight.training.sampling import expected_counts, sample_by_loss
@@ -88,6 +90,23 @@ def test_hard_images_are_taken_more_often_from_the_second_epoch_to_the_plain_one
         assert all(int(epoch[place]) in (int(share), int(share) + 1) for place in (5, 17, 52))
         assert epoch.max() == epoch[[5, 17, 52]].max() and 36 <= int(sum(epoch)) - int(epoch[[5, 17, 52]].sum()) <= 41
     assert not torch.equal(second, third)
+
+
+def test_the_time_of_a_look_counts_as_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that only a look moves on, by 100 seconds."""
+    now = [0.0]
+
+    def look(*about: Any) -> Tensor:
+        now[0] += 100
+        return image_losses(*about)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(loop, "image_losses", look)
+    recipe = replace(toy.RECIPE, epochs=5, plain_epochs=1, hard=HardExamples(factor=6, loss=0.1))
+    state = toy.fresh(recipe)
+    *_, last = fit(state, toy.data(), recipe, 0, *toy.engines_of(state, recipe))
+    assert [row.seconds for row in last.rows] == [0, 100, 100, 100, 0]
+    assert last.train_seconds == 300
 
 
 def test_losses_of_images_are_torch_s_own() -> None:

@@ -11,7 +11,7 @@ import toy
 
 
 def test_every_public_name_is_there() -> None:
-    assert len(fw.__all__) == 63 and fw.__all__ == sorted(fw.__all__)
+    assert len(fw.__all__) == 71 and fw.__all__ == sorted(fw.__all__)
     for name in fw.__all__:
         value = getattr(fw, name)
         home = value.__name__ if isinstance(value, ModuleType) else value.__module__
@@ -23,7 +23,7 @@ def test_every_public_name_is_there() -> None:
 
 def test_a_run_from_python(tmp_path: Path) -> None:
     run = fw.new_run(toy.experiment(), toy.data(), seed=5, out=tmp_path, engine="torch")
-    epochs = [state.epoch for state in fw.train(run) if state.step == 0]
+    epochs = [state.epoch for state in fw.steps(run) if state.step == 0]
     assert epochs == [1, 2, 3]
     record = fw.read_record(tmp_path / "bars-seed5")
     assert record == run.record and record.finished

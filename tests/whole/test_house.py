@@ -20,7 +20,7 @@ FLOORS = [
     {"explain", "ship"},
     {"search"},
     {"prove"},
-    {"cli"},
+    {"cli", "api"},
     {"__main__", "__init__"},
 ]
 """From the ground up; a room imports from itself or a lower floor. Rungs and spaces import the front door alone."""

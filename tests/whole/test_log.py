@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def test_the_log_s_figures_are_those_of_the_trials() -> None:
     for trial, line in zip(trials, lines, strict=True):
         of_it = [run for run in runs if run["trial"] == trial]
         mean, worst = sum(run["last"] for run in of_it) / len(of_it), min(run["worst5"] for run in of_it)
-        cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
-        assert cells == [f"{of_it[0]['params']:,}", str(len(of_it)), f"{mean:.2f}", f"{worst:.2f}"]
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells == [of_it[0]["title"], f"{of_it[0]['params']:,}", str(len(of_it)), f"{mean:.2f}", f"{worst:.2f}"]
 
 
 def test_the_ladders_figures_are_those_of_the_trials() -> None:
@@ -46,7 +47,8 @@ def test_the_ladders_figures_are_those_of_the_trials() -> None:
     for (experiment, trial), line in zip(trials, _rows("Ladders"), strict=True):
         ends = [run["test_accuracy"][-3:] for run in runs if (run["experiment"], run["trial"]) == (experiment, trial)]
         mean, worst = sum(map(sum, ends)) / (3 * len(ends)), min(map(min, ends))
-        expected = [f"`{experiment}`", trial, str(len(ends)), f"{mean:.2f}", f"{worst:.2f}"]
+        title = next(run["title"] for run in runs if run["trial"] == trial)
+        expected = [f"`{experiment}`", title, str(len(ends)), f"{mean:.2f}", f"{worst:.2f}"]
         assert [cell.strip() for cell in line.strip("|").split("|")] == expected
 
 
@@ -62,7 +64,7 @@ def test_the_records_figures_are_those_of_the_trials() -> None:
             last, loss = (sum(run[name][-1] for run in of_it) / len(of_it) for name in ("test_accuracy", "test_loss"))
             worst = min(min(run["test_accuracy"][-5:]) for run in of_it)
             sizes = [f"{of_it[0]['parameters']:,}", f"{round(of_it[0]['macs'] / 1000)} k", str(len(of_it))]
-            expected = [trial, *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}"]
+            expected = [of_it[0]["title"], *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}"]
             assert [cell.strip() for cell in line.strip("|").split("|")] == expected
 
 
@@ -86,7 +88,7 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
     ("section", "file", "count"),
     [
         ("Records, a sixth held out together", "sixths_holdout", 55),
-        ("Convolutions in two steps", "separable", 39),
+        ("Depthwise-separable convolutions", "separable", 39),
         ("Ideas for a narrow network", "ideas", 17),
         ("Fashion-MNIST", "fashion", len(fashion.TRIALS)),
     ],
@@ -104,7 +106,7 @@ def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, 
             sum(run[name] for run in runs) / len(runs) for name in ("last", "worst", "loss", "train")
         )
         sizes = [f"{runs[0]['parameters']:,}", f"{round(runs[0]['macs'] / 1000)} k", str(len(runs))]
-        expected = [f"`{record}`", trial, *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}", f"{own:.2f}"]
+        expected = [f"`{record}`", runs[0]["title"], *sizes, f"{last:.2f}", f"{worst:.2f}", f"{loss:.4f}", f"{own:.2f}"]
         assert [cell.strip() for cell in line.strip("|").split("|")] == expected
 
 
@@ -113,13 +115,27 @@ def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, 
 )
 def test_the_trials_are_those_that_their_file_defines(file: str, trials: dict[str, sixths.Trial]) -> None:
     found = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
-    assert [(name, seed) for name, one in trials.items() for seed in range(one.seeds)] == [
-        (run["trial"], run["seed"]) for run in found
+    assert [(name, one.title, seed) for name, one in trials.items() for seed in range(one.seeds)] == [
+        (run["trial"], run["title"], run["seed"]) for run in found
     ]
     for name, one in trials.items():
         network = one.network()
         costs = {(run["parameters"], run["macs"], run["record"]) for run in found if run["trial"] == name}
         assert costs == {(sum(p.numel() for p in network.parameters()), dissect(network, (1, 28, 28)).macs, one.record)}
+
+
+@pytest.mark.parametrize(
+    ("file", "count"),
+    [("f3_holdout", 10), ("ladders_holdout", 21), ("records_holdout", 52), ("sixths_holdout", 55), ("separable", 39),
+     ("ideas", 17)],
+)  # fmt: skip
+def test_a_trial_has_one_title_that_stands_alone(file: str, count: int) -> None:
+    runs = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
+    titles = {run["trial"]: run["title"] for run in runs}
+    assert len(titles) == len({(run["trial"], run["title"]) for run in runs}) == len(set(titles.values())) == count
+    relative = r"^(that|those|the same|as the|chosen|with them|all)\b|likewise"
+    assert [title for title in titles.values() if re.search(relative, title)] == []
+    assert [slug for slug in titles if not re.fullmatch(r"[a-z0-9]+([-_][a-z0-9]+)*", slug)] == []
 
 
 def test_a_trial_holds_out_digits_that_stand_in_a_row_in_each_class() -> None:
@@ -131,7 +147,7 @@ def test_a_trial_holds_out_digits_that_stand_in_a_row_in_each_class() -> None:
 
 def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> None:
     """1,437 digits, of each class a sixth rounded down at both ends: 1,198 are trained on and 239 held out."""
-    monkeypatch.setattr(sixths, "_mnist", lambda: datasets.load("digits"))
+    monkeypatch.setattr(sixths, "_whole", lambda name: datasets.load("digits"))
     network = next(iter(ideas.TRIALS.values())).network
     trial = sixths.Trial(record="r", network=network, recipe=Recipe(epochs=2, lr=0.05, batch=64))
     row = sixths.run("t", trial, 1)
@@ -143,7 +159,7 @@ def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_trial_s_teachers_and_last_step_have_their_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sixths, "_mnist", lambda: datasets.load("digits"))
+    monkeypatch.setattr(sixths, "_whole", lambda name: datasets.load("digits"))
     network = next(iter(ideas.TRIALS.values())).network
     alone = sixths.Trial(record="r", network=network, recipe=Recipe(epochs=2, lr=0.05, batch=64))
     distil = Distil(teacher="f3", share=0.9, temperature=2)

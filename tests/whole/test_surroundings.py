@@ -135,10 +135,10 @@ def test_training_and_drawing_need_nothing_from_around(around: object, toy_file:
     assert callable(around)
     program = (
         "import sys; from pathlib import Path; from featherweight import cli, read_record\n"
-        "from featherweight.explain.figures import plots\n"
+        "from featherweight.explain import figures\n"
         f"sys.argv = ['featherweight', *{[str(word) for word in ('train', toy_file, '--epochs', 1, *TRAIN)]!r}]\n"
         "try: cli.main()\nexcept SystemExit as end: assert end.code == 0, end.code\n"
-        "print('<svg' in plots.svg(plots.accuracy_curves([read_record(Path('runs/own-seed0'))]), 'about'))"
+        "print('<svg' in figures.svg(figures.accuracy(read_record(Path('runs/own-seed0')))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | around(tmp_path), capture_output=True,
@@ -214,7 +214,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     lost = json.loads(out)["failed"]
-    assert len(lost) == 2 and all("resume it with" in one["error"] or one["error"] == "Not begun." for one in lost)
+    assert len(lost) == 2 and all("resume it with" in one["error"] or one["error"] == "Not started." for one in lost)
 
     status, out, _ = run(*several)
     assert status == 0 and [one["seed"] for one in json.loads(out)["runs"]] == [0, 1]

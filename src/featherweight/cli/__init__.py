@@ -6,7 +6,19 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 import sys
 
 # Each of these adds its verbs to the app.
-from featherweight.cli import export, find_lr, live, look, predict, prove, report, search, streams, train  # noqa: F401
+from featherweight.cli import (  # noqa: F401
+    export,
+    find_lr,
+    live,
+    look,
+    new,
+    predict,
+    prove,
+    report,
+    search,
+    streams,
+    train,
+)
 from featherweight.cli.options import app
 from featherweight.errors import FeatherweightError
 from featherweight.files import downloads_display

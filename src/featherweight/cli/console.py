@@ -22,6 +22,7 @@ from featherweight.experiments.rules import named
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
+from featherweight.prove.looks import note_rungs
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import finished_runs, run_like, unfinished_run
 from featherweight.training.runs.parallel import Task, carry_through, check, open_run, train_all
@@ -52,7 +53,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
 
 
 def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
-    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones taken up.
+    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones resumed.
 
     What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
     status when one could not.
@@ -107,6 +108,10 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
         if seed not in {record.seed for record in have[rung.id]}
         for resumed in [unfinished_run(rung, out, seed, source)]
     ]
+    if root:
+        missing = {rung.id: [task.seed for task in tasks if task.experiment == rung.id] for rung in ladder}
+        begun = {task.experiment for task in tasks if task.resume}
+        note_rungs(root / "results" / "touches.json", missing, ladder, begun)
     done, failed = train_shown(tasks, as_json=False) if tasks else ([], [])
     if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
         return stopped[0]

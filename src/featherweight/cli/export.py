@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, Json, app, print_json
+from featherweight.cli.options import RUN_HELP, DataDir, ExperimentFile, Json, app, print_json
 
 FLAGSHIP = "f3"
-
-RUN_HELP = "The folder of a finished run, or the name of a network that comes with the package."
 
 
 @app.command()
@@ -18,13 +16,14 @@ def export(
     to: Annotated[str, typer.Option("--to", help="onnx, c or page.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("exports"),
     data_dir: DataDir = None,
+    experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
     """Write a network as an ONNX file, a C program for a microcontroller, or a page to draw on; and prove it."""
     from featherweight.ship.export import export as write
     from featherweight.training.runs.pretrained import load_any
 
-    done = write(load_any(run), to, out, data_dir=data_dir)
+    done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir)
     if as_json:
         print_json(done.about)
         return
@@ -39,6 +38,7 @@ def draw(
     run: Annotated[str, typer.Option("--run", help=RUN_HELP)] = FLAGSHIP,
     out: Annotated[Path | None, typer.Option(help="The page's file; a temporary one by default.")] = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
+    experiment: ExperimentFile = None,
 ) -> None:
     """Write the page that reads digits as you draw them, and open it in a browser."""
     import tempfile
@@ -48,7 +48,7 @@ def draw(
     from featherweight.ship.export import page_of
     from featherweight.training.runs.pretrained import load_any
 
-    text = page_of(load_any(run))
+    text = page_of(load_any(run, experiment=experiment))
     path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)

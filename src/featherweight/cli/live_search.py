@@ -11,7 +11,7 @@ from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
 from featherweight.search.crew import Look, Search, carry_out
 from featherweight.search.learning_rate import require_picture
-from featherweight.search.outcome import BEST, Entry, entries, front, table
+from featherweight.search.outcome import BEST, Entry, entries, on_pareto_front, table
 from featherweight.search.picture import draw
 from featherweight.search.source import require_writable, write_experiment
 from featherweight.search.study import Standing, end_of, shown, standing
@@ -99,8 +99,8 @@ def _print(search: Search, found: list[Entry]) -> None:
         return
     print(f"\nThe best {min(BEST, len(found))} of {len(found)}:")
     print_table(table(found[:BEST]))
-    print("\nThe front: no trial is as good in accuracy, parameters, MACs and seconds, and better in one of them.")
-    print_table(table(front(found)))
+    print("\nThe Pareto front of accuracy, parameters, MACs and seconds:")
+    print_table(table(on_pareto_front(found)))
     print(f"\nPercent of {search.data.holdout:,} held-out images: chosen by them, so expect a little less elsewhere.")
 
 
@@ -113,7 +113,7 @@ def document(search: Search, found: list[Entry], best: Path | None, picture: Pat
         **search.study.user_attrs["about"],
         "counts": {**vars(now), "ended": now.ended},
         "best": found[0].to_json() if found else None,
-        "front": [entry.trial for entry in front(found)],
+        "front": [entry.trial for entry in on_pareto_front(found)],
         "trials": [entry.to_json() for entry in found],
         "written": str(best) if best and found else None,
         "picture": str(picture) if picture and found else None,

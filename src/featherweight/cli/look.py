@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json
+from featherweight.cli.options import RUN_HELP, DataDir, DataName, Device, ExperimentFile, Json, app, print_json
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.rules import RULES, named
 
@@ -68,19 +68,27 @@ def _index() -> list[dict[str, Any]]:
 
 @app.command()
 def show(
-    experiment: Annotated[str, typer.Argument(help="An id such as f3, or the path of an experiment's file.")],
+    experiment: Annotated[
+        str, typer.Argument(help="An id such as f3, the path of an experiment's file, or the folder of a run.")
+    ],
+    data: DataName = "",
+    data_dir: DataDir = None,
+    file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Layer table of an experiment: output, parameters, MACs, receptive field, jump; then its budget."""
-    from featherweight.experiments.experiment import find
-    from featherweight.networks.anatomy import dissect
+    """Layer table of an experiment or a run: output, parameters, MACs, receptive field, jump; exports; its budget."""
+    from featherweight.cli.shown import subject
+    from featherweight.ship.summary import summary
 
-    found = find(experiment)
-    anatomy = dissect(found.build(), (1, 28, 28))
+    found, network, shape, note = subject(experiment, data, data_dir, file)
+    told = summary(network, shape)
+    anatomy = told.anatomy
     if as_json:
         print_json({"experiment": found.name, **anatomy.to_json(), "budget": found.budget.to_json()})
         return
-    print(f"{found.id}: {found.title}\n\n{anatomy.table()}\n")
+    print(f"{found.id}: {found.title}\n\n{told!r}\n")
+    if note:
+        print(note)
     fits = "within" if anatomy.parameters < found.budget.parameters else "over"
     line = f"budget: {found.budget.sentence()}; {anatomy.parameters:,} parameters are {fits} it"
     if found.budget.macs is not None:
@@ -90,16 +98,19 @@ def show(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    run: Annotated[str, typer.Argument(help=RUN_HELP)],
     data: DataName = "",
     data_dir: DataDir = None,
     device: Device = "auto",
+    experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
     """Loss and accuracy of a run's weights over a whole test set: its own, or another's with --data."""
+    from featherweight.training.runs.pretrained import load_any
     from featherweight.training.runs.trained import evaluate_run
 
-    figures = evaluate_run(run, data=data, data_dir=data_dir, device=device)
+    trained = load_any(run, experiment=experiment)
+    figures = evaluate_run(trained, data=data, data_dir=data_dir, device=device)
     if as_json:
         print_json(figures)
     else:

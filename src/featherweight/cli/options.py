@@ -8,8 +8,8 @@ import typer
 import typer.core
 
 ORDER = (
-    "list", "show", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict", "draw",
-    "export", "bench",
+    "list", "show", "new", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict",
+    "draw", "export", "bench",
 )  # fmt: skip
 """In which --help shows the verbs: from looking and training to what comes of it."""
 
@@ -22,14 +22,35 @@ class Verbs(typer.core.TyperGroup):
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
 
+HELP = "Train the smallest network that meets an accuracy target under a hard budget; prove it, explain it, ship it."
+
 app = typer.Typer(
     cls=Verbs,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train the smallest network that meets an accuracy target under a hard budget; prove it, explain it, ship it.",
+    help=HELP,
 )
+
+RUN_HELP = "The folder of a finished run, or the name of a network that comes with the package."
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from featherweight.version import __version__
+
+        print(f"featherweight {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def before(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before the verbs."""
+
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
@@ -45,6 +66,14 @@ DataName = Annotated[
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder that holds the data set's files, or one folder for each data set."),
+]
+ExperimentFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--experiment",
+        metavar="FILE",
+        help="The experiment's own file, which is run: needed only where a run does not hold its network as data.",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 

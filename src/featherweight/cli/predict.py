@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featherweight.cli.options import Json, app, print_json
+from featherweight.cli.options import ExperimentFile, Json, app, print_json
 
 if TYPE_CHECKING:
     from featherweight.ship.predict import Answer
@@ -21,12 +21,15 @@ def predict(
         ),
     ],
     run: Annotated[
-        Path | None,
-        typer.Option(help="The folder of a finished run whose weights are to read; else those of the package do."),
+        str | None,
+        typer.Option(
+            help="The folder of a finished run, or the name of a network in the package; f3 without this option."
+        ),
     ] = None,
     show: Annotated[
         Path | None, typer.Option(help="Save what the network saw of each picture into this folder.")
     ] = None,
+    experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
     """Read the digits in pictures: photos of paper, scans, drawings; one digit each, or a line such as a postcode."""
@@ -34,7 +37,7 @@ def predict(
     from featherweight.ship.predict.seen import save_seen
 
     answers = []
-    for answer, picture in predict_each(pictures, run):
+    for answer, picture in predict_each(pictures, run, experiment=experiment):
         answers.append(answer)
         if show is not None and picture is not None:
             path = save_seen(answer, picture, show)
@@ -43,8 +46,8 @@ def predict(
         print_json({"pictures": [answer.to_json() for answer in answers]})
     else:
         _print(answers)
-    if any(answer.error for answer in answers):
-        sys.exit(4)
+    if wrong := [answer.status for answer in answers if answer.error]:
+        sys.exit(max(wrong))
 
 
 def _print(answers: "list[Answer]") -> None:
@@ -79,7 +82,8 @@ def _cells(answer: "Answer") -> tuple[str, str, str]:
     [digit] = answer.digits
     second = sorted(digit.probabilities)[-2] if len(digit.probabilities) > 1 else 0.0
     others: list[Any] = [place for place, share in enumerate(digit.probabilities) if share == second]
-    return digit.name, _percent(digit.confidence), f"{others[0]}: {_percent(second)}"
+    name = digit.classes[others[-1]] if digit.classes else str(others[-1])
+    return digit.name, _percent(digit.confidence), f"{name}: {_percent(second)}"
 
 
 def _percent(share: float) -> str:

@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, Json, app, print_json
+from featherweight.cli.options import DataDir, ExperimentFile, Json, app, print_json
 from featherweight.errors import UsageError
 
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or files of records.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Run folders, files of records, or names of networks in the package."),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -22,18 +25,20 @@ def report(
     figures: Annotated[Path | None, typer.Option(help="Folder for every figure as PNG and SVG.")] = None,
     data_out: Annotated[Path | None, typer.Option(help="Folder for everything shown as CSV and JSON.")] = None,
     data_dir: DataDir = None,
+    experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
     """Write a page of one run or of several: verdict, curves, network, classes, every mistake. Trains nothing."""
-    alone = len(runs) == 1 and runs[0].is_dir()
-    page_path = out or (runs[0] / "report.html" if alone else Path("report.html"))
+    alone = len(runs) == 1 and Path(runs[0]).is_dir()
+    page_path = out or (Path(runs[0]) / "report.html" if alone else Path("report.html"))
     if page_path.is_dir():
         raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
     from featherweight.explain.report import page, read_story, sections, write_data, write_figures
     from featherweight.explain.report.export import folder_made
     from featherweight.files import write_text
+    from featherweight.training.runs.pretrained import folder_of
 
-    story = read_story(runs, data_dir=data_dir)
+    story = read_story([folder_of(run) for run in runs], data_dir=data_dir, experiment=experiment)
     folder_made(page_path.absolute().parent, "--out")
     parts = sections(story)
     html = page(story, parts)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app
+from featherweight.cli.options import DataDir, DataName, Device, ExperimentFile, Json, app
+from featherweight.cli.overrides import Batch, Held, MaxParams, Rate, Settings, Target, overrides
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ def train(
         int | None, typer.Option(help="Train seeds 0 to N-1 side by side, or those of them that --out lacks.", min=1)
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
     holdout: Annotated[
@@ -37,17 +44,21 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
     track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard or mlflow.")] = None,
+    file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
     """Train an experiment under its budget and say whether it held. Exit status 0 if it did, 1 if not."""
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give one of them.")
-    as_started = (experiment, seed, seeds, epochs, data, holdout, engine, threads, out)
-    if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", None, Path("runs")):
+    changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
+    as_started = (experiment, seed, seeds, epochs, data, holdout, engine, out, changed)
+    if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", Path("runs"), ()):
         raise UsageError(
-            "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --track or --json"
-            " alone."
+            "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --threads, --track,"
+            " --experiment or --json alone."
         )
+    if file is not None and resume is None:
+        raise UsageError("--experiment names the file of a run that --resume goes on with; else name it without.")
     from featherweight.cli.console import train_one, train_several
     from featherweight.explain.track import require_tracker
     from featherweight.training.runs.parallel import Task
@@ -57,7 +68,7 @@ def train(
 
     def task(number: int) -> "Task":
         return Task(
-            experiment=experiment or "f3",
+            experiment=str(file) if file else experiment or "f3",
             seed=number,
             out=out,
             data=data,
@@ -68,6 +79,7 @@ def train(
             device=device,
             threads=threads,
             resume=resume,
+            settings=changed,
         )
 
     if seeds is None:

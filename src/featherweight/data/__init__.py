@@ -10,7 +10,7 @@ from pathlib import Path
 from featherweight.data import digits, folder, store
 from featherweight.data.download import UnavailableError
 from featherweight.data.sets import OWN, SETS
-from featherweight.data.split import Data, Split, Whole, ready
+from featherweight.data.split import IN_MEMORY, Data, Split, Whole, ready
 from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.rules import ALIASES, named
@@ -63,6 +63,8 @@ def load(
 def _whole(name: str, directory: Path | None, seed: int, progress: Progress | None, *, with_test: bool) -> Whole:
     if name == "digits":
         return digits.load()
+    if name == IN_MEMORY:
+        raise UsageError("The data were handed over in memory, so they cannot be loaded again; hand them over again.")
     if name in SETS:
         return store.load(SETS[name], directory, progress, with_test=with_test)
     if name == "auto":

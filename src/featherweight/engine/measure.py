@@ -21,7 +21,7 @@ class Convolutions:
     plain: float
     """Multiply-adds of the step by the definition of a convolution."""
     executed: float
-    """Multiply-adds that the kernels take for them; fast convolutions take fewer."""
+    """Multiply-adds that the kernels take for them; Winograd convolutions take fewer."""
 
 
 def peak(threads: int, seconds: float = 0.3) -> float:

@@ -238,12 +238,12 @@ class _Addresses:
                 tensor.grad = torch.zeros_like(tensor)
         grads = [tensor.grad if tensor.requires_grad else None for tensor in self.tensors]
         places = [tensor.data_ptr() for tensor in self.tensors]
-        slopes = [0 if grad is None else grad.data_ptr() for grad in grads]
-        if places + slopes != self.seen:
+        addresses = [0 if grad is None else grad.data_ptr() for grad in grads]
+        if places + addresses != self.seen:
             self._require_plain([*self.tensors, *(grad for grad in grads if grad is not None)])
-            for i, (place, slope) in enumerate(zip(places, slopes, strict=True)):
-                self.values[i], self.gradients[i] = place, slope
-            self.seen = places + slopes
+            for i, (place, gradient) in enumerate(zip(places, addresses, strict=True)):
+                self.values[i], self.gradients[i] = place, gradient
+            self.seen = places + addresses
         return self.values, self.gradients
 
     def _require_plain(self, tensors: list[Tensor]) -> None:

@@ -6,14 +6,17 @@ from typing import Any
 
 from torch import Tensor
 
-CONVOLUTION, PASS, AVERAGE, ADD, COPY = range(5)
-NO_ACTIVATION, RELU, SILU = range(3)
+CONVOLUTION, NORM_ACT_POOL, AVERAGE, ADD, COPY, SCALE = range(6)
+NO_ACTIVATION, RELU, SILU, RELU6, HARD_SWISH, PRELU, SIGMOID, HARD_SIGMOID = range(8)
 KEEP, ELEMENTS, CHANNELS = range(3)
 
 NONE = -1  # where a node has no such tensor
 
-PLACES = ("other", "weight", "bias", "gamma", "beta", "mean", "variance", "count")
-WHOLE = ("kind", "in", "out", "kernel", "stride", "pad", "groups", "norm", "act", "drop", "layer")
+PLACES = ("other", "weight", "bias", "gamma", "beta", "mean", "variance", "count", "act_weight")
+WHOLE = (
+    "kind", "in", "out", "kernel", "stride", "pad", "dilation", "groups", "kernel_w", "stride_w", "norm", "act",
+    "shared", "drop", "layer",
+)  # fmt: skip
 FRACTIONS = ("eps", "momentum", "rate")
 
 
@@ -87,7 +90,7 @@ class Draft:
         node, self.pending = self.pending, {}
         c, h, w = self.size
         kernel, stride = node.setdefault("kernel", 1), node.setdefault("stride", 1)
-        self.add((c, (h - kernel) // stride + 1, (w - kernel) // stride + 1), kind=PASS, **node)
+        self.add((c, (h - kernel) // stride + 1, (w - kernel) // stride + 1), kind=NORM_ACT_POOL, **node)
 
     def gather(self, after: tuple[str, ...], **part: Any) -> None:
         """Into the pending pass, unless it holds one of `after`, which come later in a pass."""

@@ -1,1 +1,1 @@
-"""What is asked and what came of it: experiments, recipes, budgets, claims, records; and the ladders."""
+"""What is asked of a run and what it achieved: experiments, recipes, budgets, claims and records; and the ladders."""

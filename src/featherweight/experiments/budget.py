@@ -1,30 +1,31 @@
-"""A budget, and the verdict of a training history against it. Needs no torch."""
+"""Budgets, and the verdict on a training history. Needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.statistics import accuracy_interval, images_to_decide
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clause:
-    """One limit, and what was measured against it."""
+    """One limit, the value measured, and whether the limit is met."""
 
     name: str
-    """As tables have it."""
+    """As shown in tables."""
     allowed: str
     measured: str
     holds: bool
     limit: str = ""
-    """What is allowed, as part of a sentence."""
+    """The limit, phrased as part of a sentence."""
     fault: str = ""
-    """What a verdict says where it does not hold."""
+    """The verdict's reason if the limit is not met."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a run may cost and must reach. The defaults are the published rule of the exercise.
+    """What a run may cost and what it must reach. The defaults are the published rule of the exercise.
 
     >>> Budget().sentence()
     'fewer than 8,000 parameters, at most 15 epochs, at least 99.40 % in each of the last 5 epochs'
@@ -33,40 +34,41 @@ class Budget:
     """
 
     parameters: int = 8000
-    """Trained numbers; a network must have **fewer** than this."""
+    """Trainable parameters; a network must have **fewer** than this."""
     epochs: int = 15
-    """Passes over the training set, counted in images seen; at most this many."""
+    """Maximum number of passes over the training set, counted in images seen."""
     accuracy: float = 99.4
-    """Percent of the whole test set, 0 to 100; at least this much."""
+    """Minimum accuracy on the whole test set, in percent, 0 to 100."""
     held: int = 5
     """How many of the last epochs must each reach the accuracy; 1 judges the last epoch alone."""
     macs: int | None = None
-    """Multiply-adds for one image, as `anatomy` counts them; a network must have **fewer**. None: any number."""
+    """Multiply-adds per image, as `anatomy` counts them; a network must have **fewer**. None sets no limit."""
     seconds: float | None = None
-    """Wall time of training, from the first step to the weights, evaluation left out; at most this much. None: any."""
+    """Maximum wall time of training in seconds, first step to last weights, without evaluation. None: no limit."""
 
     def __post_init__(self) -> None:
         if self.parameters < 1 or self.epochs < 1 or self.held < 1:
             raise UsageError(
-                f"A budget's parameters, epochs and held epochs must be 1 or more; given {self.parameters},"
+                f"A budget's parameters, epochs and held epochs must each be 1 or more; given {self.parameters},"
                 f" {self.epochs} and {self.held}."
             )
         if not (self.macs is None or self.macs >= 1) or not (self.seconds is None or self.seconds > 0):
             raise UsageError(
-                f"A budget's MACs are 1 or more and its seconds above 0, or None for no limit; given {self.macs} and"
-                f" {self.seconds}."
+                f"A budget's MACs must be 1 or more and its seconds above 0, or None for no limit; given {self.macs}"
+                f" and {self.seconds}."
             )
         if not 0 <= self.accuracy <= 100:
-            raise UsageError(f"A budget's accuracy is a percent from 0 to 100; given {self.accuracy}.")
+            raise UsageError(f"A budget's accuracy is a percentage from 0 to 100; given {self.accuracy}.")
 
     def sentence(self) -> str:
-        """The budget as people read it."""
+        """The budget as a sentence."""
         span = "at the last epoch" if self.held == 1 else f"in each of the last {self.held} epochs"
         limits = [clause.limit for clause in self.costs(0, 0)]
         return ", ".join([*limits, f"at least {self.accuracy:.2f} % {span}"])
 
     def costs(self, parameters: int, epochs: int, seconds: float = 0.0, macs: int | None = None) -> list[Clause]:
-        """What a run may cost and did, in the order in which a verdict asks; limits that are not set are left out."""
+        """Each cost limit with what the run used, in the order in which a verdict checks them; unset limits are left
+        out."""
         fewer, most = f"fewer than {self.parameters:,}", f"at most {self.epochs}"
         clauses = [
             Clause(
@@ -95,9 +97,9 @@ class Budget:
         return clauses
 
     def targets(self, accuracies: Sequence[float]) -> list[Clause]:
-        """What each of the judged epochs must reach and did, of these test accuracies (percent, one an epoch).
+        """The target of each judged epoch with the accuracy it reached, from test accuracies (percent, one per epoch).
 
-        A last clause fails where the epochs are too few.
+        If there are too few epochs, a final clause fails.
         """
         first = max(0, len(accuracies) - self.held)
         clauses = [
@@ -113,7 +115,7 @@ class Budget:
         return clauses
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields; limits that are not set are left out, as in records that are older than they."""
+        """The fields as a dictionary; unset limits are left out, as in records that predate them."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def check_before_training(
@@ -124,20 +126,20 @@ class Budget:
         macs: int = 0,
         costliest: Sequence[tuple[str, int]] = (),
     ) -> None:
-        """Refuse what cannot pass: `largest` are (layer, parameters) of the network's biggest layers.
+        """Raise BudgetError if the run cannot pass, naming the count, the limit and the layers responsible.
 
-        `macs` and `costliest`, (layer, MACs), count where the budget limits MACs. Raises BudgetError, naming count,
-        limit and those layers.
+        `largest` lists (layer, parameters) of the network's largest layers. `macs` and `costliest`, a list of
+        (layer, MACs), matter only if the budget limits MACs.
         """
         biggest, dearest = (
             ", ".join(f"{name} ({count:,})" for name, count in layers) for layers in (largest, costliest)
         )
         sentences = {
-            "parameters": "The network has {0} parameters and its budget allows {1}; its largest layers are"
+            "parameters": "The network has {0} parameters, but its budget allows {1}; its largest layers are"
             f" {biggest}. Make one of them narrower, or raise the experiment's budget.",
-            "MACs a digit": "The network takes {0} MACs a digit and its budget allows {1}; its costliest layers are"
+            "MACs a digit": "The network takes {0} MACs a digit, but its budget allows {1}; its costliest layers are"
             f" {dearest}. Make one narrower or pool before it, or raise the experiment's budget.",
-            "epochs": f"The recipe trains for {epochs} epochs and the budget allows {self.epochs};"
+            "epochs": f"The recipe trains for {epochs} epochs, but the budget allows {self.epochs};"
             " lower the recipe's epochs, or raise the experiment's budget.",
         }
         for clause in self.costs(parameters, epochs, macs=macs):
@@ -147,17 +149,25 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A budget held against what a run did. Accuracies are percents of the whole test set."""
+    """Whether a run met its budget, and by which figures. Accuracies are percentages of the whole test set."""
 
     passed: bool
     last: float
     """Test accuracy at the last epoch: the result of the run."""
     worst_of_last: float
-    """The lowest of the last `budget.held` epochs: the figure that decides."""
+    """The lowest accuracy of the last `budget.held` epochs: the figure that decides."""
     best: float
-    """The best epoch, for comparison with what others publish; it decides nothing."""
+    """Accuracy at the best epoch, for comparison with published figures; it does not affect the verdict."""
     reason: str
-    """The sentence that says by which figure the run passed or failed."""
+    """A clause naming the figure by which the run passed or failed."""
+    interval: tuple[float, float] | None = None
+    """Lower and upper end of the 95 % interval of the last epoch's accuracy, given the number of test images; None if
+    that number is not known."""
+    decided: bool = True
+    """False if there are too few test images to show the target: the target is within the interval of the measured
+    accuracy, and would be even if every image were correct."""
+    images_needed: int | None = None
+    """If it is not decided: how many test images a decision would need at the measured accuracy."""
 
 
 def judge(
@@ -166,10 +176,13 @@ def judge(
     accuracies: Sequence[float],
     seconds: float = 0.0,
     macs: int | None = None,
+    tested: int | None = None,
 ) -> Verdict:
-    """The verdict on a run with so many parameters and these test accuracies (percent, one an epoch).
+    """The verdict on a run with this many parameters and these test accuracies (percent, one per epoch).
 
-    `seconds` of training and `macs` count where the budget limits them; MACs that it limits must be known.
+    `seconds` of training and `macs` matter only if the budget limits them; if it limits MACs, they must be given.
+    `tested` is the number of test images, which determines how certain the figures are. Raises UsageError if there is
+    no finished epoch.
 
     >>> judge(Budget(held=2), 7999, [98.1, 99.4, 99.41]).reason
     'every one of the last 2 epochs is at 99.40 % or more (worst 99.40 %)'
@@ -177,9 +190,12 @@ def judge(
     False
     >>> judge(Budget(held=1, seconds=15), 7999, [99.5], seconds=15.04).reason
     '15.04 s of training, where at most 15 s are allowed'
+    >>> verdict = judge(Budget(held=1), 7999, [100.0], tested=50)
+    >>> verdict.passed, verdict.decided, verdict.images_needed
+    (True, False, 637)
     """
     if not accuracies:
-        raise UsageError("A run without a single finished epoch cannot be judged; train it for one epoch or more.")
+        raise UsageError("A run without a finished epoch cannot be judged; train it for at least one epoch.")
     tail = accuracies[-budget.held :]
     worst = min(tail)
     span = "the last epoch" if budget.held == 1 else f"every one of the last {budget.held} epochs"
@@ -194,4 +210,20 @@ def judge(
         of = "the last epoch is" if budget.held == 1 else f"{missed} of the last {budget.held} epochs are"
         fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
     reason = fault or f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
-    return Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    verdict = Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
+    if not tested:
+        return verdict
+    open_to_doubt = not over and len(tail) == budget.held
+    return _as_sure_as_it_is(verdict, budget.accuracy, tested, open_to_doubt)
+
+
+def _as_sure_as_it_is(verdict: Verdict, target: float, tested: int, open_to_doubt: bool) -> Verdict:
+    """The verdict with the interval of its accuracy, and undecided where so few images cannot show the target."""
+    interval, worst = (
+        accuracy_interval(round(tested * share / 100), tested) for share in (verdict.last, verdict.worst_of_last)
+    )
+    enough = target == 100 or accuracy_interval(tested, tested)[0] >= target
+    if not open_to_doubt or enough or not worst[0] < target <= worst[1]:
+        return replace(verdict, interval=interval)
+    needed = images_to_decide(verdict.worst_of_last, target)
+    return replace(verdict, interval=interval, decided=False, images_needed=needed)

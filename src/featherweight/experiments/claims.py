@@ -1,12 +1,13 @@
-"""Sentences of an analysis that records can check, and the predicates that decide them. Needs no torch.
+"""Claims: sentences of an analysis that records can check, and the predicates that decide them. Needs no torch.
 
     claims = (Claim("Overfits from epoch 5 on.", overfits(from_epoch=5)), opinion("Needs batch norm."))
 
-A difference counts beyond its error; one that points the right way within it is undecided, and so is what only some of
-the seeds do. `no` turns a predicate round: no(overfits()), no(reaches(99.4)) falls short, no(fluctuates()) is stable.
+A difference counts only beyond its error; one in the claimed direction but within the error is undecided, and so is a
+claim that holds for only some seeds. `no` negates a predicate: no(fluctuates()) means that the accuracy is stable.
 
-Accuracies are percents, epochs count from 1. Train accuracies are as trained (augmented images, dropout on) unless
-called clean. The test's standard error is that of drawing its images; as all seeds share them, seeds do not shrink it.
+Accuracies are percentages and epochs count from 1. Train accuracies are measured during training (augmented images,
+dropout on) unless called clean. The standard error of a test accuracy is that of sampling the test images; all seeds
+share these images, so more seeds do not reduce it.
 """
 
 import json
@@ -24,55 +25,55 @@ from featherweight.experiments.record import Record
 Outcome = Literal["borne out", "not borne out", "undecided"]
 OUTCOMES: dict[bool | None, Outcome] = {True: "borne out", False: "not borne out", None: "undecided"}
 Decision = tuple[bool | None, str]
-"""Whether the sentence holds (None: the data cannot decide), and the figures that say so."""
+"""Whether the sentence holds (None: the data does not decide), and the figures that show it."""
 RULE = Budget()
-"""The published rule, whose figures predicates ask for by default, whatever the rung's own budget."""
+"""The published rule; predicates default to its figures, whatever the rung's own budget."""
 STUDENT_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""Half of the two-sided 95 % interval, in standard errors, at 1 to 10 degrees of freedom; the last serves for more."""
+"""Half of the two-sided 95 % interval in standard errors, at 1 to 10 degrees of freedom; the last serves for more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a predicate may look at; UsageError when the runs are not alike enough to be compared."""
+    """The runs on which a predicate decides. Raises UsageError if they are not comparable."""
 
     records: tuple[Record, ...]
-    """Finished runs of the rung, one a seed."""
+    """Finished runs of the rung, one per seed."""
     parent: tuple[Record, ...] = ()
-    """Likewise of its parent rung; empty if there is none."""
+    """Finished runs of its parent rung, one per seed; empty if there are none."""
 
     def __post_init__(self) -> None:
         data = {(*map(run.data.get, ("name", "train", "test", "holdout")),) for run in self.records + self.parent}
         _require(len(data) < 2, f"Claims compare runs on the same data; given {sorted(data)}.")
         for runs in filter(None, (self.records, self.parent)):
-            # As JSON, where the tuple of a run just made and the list of one read back are the same.
+            # Compared as JSON, in which the tuples of a new record and the lists of one read back are equal.
             kinds = {(run.experiment, json.dumps(run.recipe, sort_keys=True), len(run.rows)) for run in runs}
             alike = len(kinds) == 1 and len({run.seed for run in runs}) == len(runs)
             done = all(run.finished and run.rows and run.clean_train_accuracy is not None for run in runs)
-            wrong = f"Claims need finished runs of one rung and recipe, one a seed; {runs[0].experiment}'s are not."
+            wrong = f"Claims need finished runs of one rung and recipe, one per seed; {runs[0].experiment}'s are not."
             _require(alike and done, wrong)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What the data says of a claim."""
+    """The outcome of checking a claim."""
 
     outcome: Outcome
     figures: str
-    """The numbers that decided, as people read them."""
+    """The figures that decided, as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predicate:
-    """Decides one kind of sentence; called with Evidence, it gives a Finding. Two of one rule are equal."""
+    """A test of one kind of sentence: called with Evidence, it returns a Finding. Two with the same rule are equal."""
 
     rule: str
-    """When the sentence is borne out, and when undecided, stated for readers."""
+    """When the sentence is borne out and when it is undecided, in words."""
     decide: Callable[[Evidence], Decision] = field(compare=False, repr=False)
     epochs: int = 1
-    """The fewest epochs that the runs must have."""
+    """The minimum number of epochs that the runs must have."""
 
     def __call__(self, evidence: Evidence) -> Finding:
-        """What the evidence says; undecided where there is too little of it."""
+        """The finding on this evidence; undecided if there is too little of it."""
         there = len(evidence.records[0].rows) if evidence.records else 0
         if there < self.epochs:
             return Finding(outcome="undecided", figures=f"epochs: {there}, where {self.epochs} or more are needed")
@@ -83,7 +84,7 @@ class Predicate:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of an analysis, and what decides it."""
+    """A sentence of an analysis, and the predicate that decides it."""
 
     says: str
     by: Predicate | None
@@ -91,19 +92,19 @@ class Claim:
 
 
 def opinion(says: str) -> Claim:
-    """A sentence that no record of the rung or its parent decides: a cause, a plan, a rung that was never run."""
+    """A claim that no record of the rung or its parent can decide: a cause, a plan, a rung that was never run."""
     return Claim(says, None)
 
 
 def check(claim: Claim, evidence: Evidence) -> Finding:
-    """What the evidence says of the claim. An opinion is undecided, and its figures say that it is one."""
+    """The finding on the claim. An opinion is undecided, and its figures say that it is one."""
     if claim.by is None:
         return Finding(outcome="undecided", figures="an opinion; no record decides it")
     return claim.by(evidence)
 
 
 def no(predicate: Predicate) -> Predicate:
-    """Borne out when the other is not borne out, and the other way round; undecided when it is.
+    """The negation of a predicate: borne out where it is not, and vice versa; undecided where it is.
 
     >>> no(reaches(99.4)).rule
     'Not so: for every seed, the best epoch is at 99.40 % or above in test accuracy. Undecided if seeds differ.'
@@ -117,17 +118,17 @@ def no(predicate: Predicate) -> Predicate:
 
 
 def overfits(from_epoch: int | None = None) -> Predicate:
-    """Train above test at every epoch from this one on; by default at the last."""
+    """Train accuracy above test accuracy at every epoch from this one on; by default at the last epoch only."""
     return _gap("above", 1, from_epoch)
 
 
 def underfits() -> Predicate:
-    """Train (as trained) below test at the last epoch, which is what the published analyses call underfitting."""
+    """Train accuracy below test accuracy at the last epoch, which is what the published analyses call underfitting."""
     return _gap("below", -1, None)
 
 
 def needs_capacity(accuracy: float = RULE.accuracy) -> Predicate:
-    """The kept weights do not fit even the plain training images to this accuracy, and do not overfit them."""
+    """The saved weights reach less than this accuracy even on unaugmented training images, and do not overfit them."""
 
     def decide(evidence: Evidence) -> Decision:
         _, test, error, words = _means(evidence)[-1]
@@ -142,14 +143,14 @@ def needs_capacity(accuracy: float = RULE.accuracy) -> Predicate:
 
 
 def holds(accuracy: float = RULE.accuracy, last: int = RULE.held, from_epoch: int | None = None) -> Predicate:
-    """At this test accuracy or above in each of the last epochs; or, where one is named, at every epoch from it on."""
+    """Test accuracy at or above this value in each of the last epochs; with `from_epoch`, at every epoch from it on."""
     start, epochs = (-_epoch(last), last) if from_epoch is None else (_epoch(from_epoch) - 1, from_epoch)
     which = f"lowest of the last {last} epochs" if from_epoch is None else f"lowest epoch from {from_epoch} on"
     return _at_least(accuracy, which, lambda tests: min(tests[start:]), epochs)
 
 
 def reaches(accuracy: float = RULE.accuracy) -> Predicate:
-    """At this test accuracy or above at one epoch or more."""
+    """Test accuracy at or above this value at one epoch or more."""
     return _at_least(accuracy, "best epoch", max, 1)
 
 
@@ -180,23 +181,23 @@ def stalls(after_epoch: int) -> Predicate:
 
 
 def beats_parent() -> Predicate:
-    """Test accuracy at the last epoch above the parent's, beyond the spread over seeds."""
+    """Test accuracy at the last epoch above the parent's by more than the spread over seeds."""
     return _against_parent("last test accuracy in %", "above", lambda run, _: run.rows[-1].test_accuracy)
 
 
 def lowers_train_accuracy() -> Predicate:
-    """Train accuracy at the last epoch below the parent's, beyond the spread over seeds."""
+    """Train accuracy at the last epoch below the parent's by more than the spread over seeds."""
     return _against_parent("last train accuracy in %", "below", lambda run, _: run.rows[-1].train_accuracy)
 
 
 def overfits_less() -> Predicate:
-    """Train minus test accuracy at the last epoch below the parent's, beyond the spread over seeds."""
+    """Train minus test accuracy at the last epoch below the parent's by more than the spread over seeds."""
     what = "last train minus test accuracy in points"
     return _against_parent(what, "below", lambda run, _: run.rows[-1].train_accuracy - run.rows[-1].test_accuracy)
 
 
 def converges_faster(accuracy: float) -> Predicate:
-    """Fewer epochs than the parent to this test accuracy, beyond the spread over seeds."""
+    """Fewer epochs than the parent to reach this test accuracy, by more than the spread over seeds."""
 
     def needed(run: Record, epochs: int) -> int:
         return next((row.epoch for row in run.rows[:epochs] if row.test_accuracy >= accuracy), epochs + 1)
@@ -206,18 +207,18 @@ def converges_faster(accuracy: float) -> Predicate:
 
 
 def too_many_parameters(limit: int = RULE.parameters) -> Predicate:
-    """As many parameters as this or more; fewer are allowed."""
+    """At least this many parameters, where fewer are required."""
     rule = f"The network has {limit:,} parameters or more."
     return Predicate(rule=rule, decide=lambda on: ((has := on.records[0].parameters) >= limit, f"{has:,} parameters"))
 
 
 def standard_error(accuracy: float, images: int) -> float:
-    """Of an accuracy over so many images, in points: 100 √(p (1 - p) / n) with p from 0 to 1."""
+    """Standard error of an accuracy over n images, in percentage points: 100 √(p (1 - p) / n), p from 0 to 1."""
     return math.sqrt(accuracy * (100 - accuracy) / images)
 
 
 def welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
-    """Difference of the means of two samples of two or more, and half of its 95 % interval (Welch, 1947)."""
+    """Difference of the means of two samples of two or more values, and half of its 95 % interval (Welch, 1947)."""
     a, b = variance(ours) / len(ours), variance(theirs) / len(theirs)
     spread = a**2 / (len(ours) - 1) + b**2 / (len(theirs) - 1)
     freedom = int((a + b) ** 2 / spread + 1e-9) if spread else 1  # down, the wide side; 1e-9 is for 3.9999...
@@ -237,7 +238,7 @@ def _means(evidence: Evidence) -> list[tuple[float, float, float, str]]:
 def _gap(where: str, sign: int, from_epoch: int | None) -> Predicate:
     def decide(evidence: Evidence) -> Decision:
         means = _means(evidence)[-1 if from_epoch is None else from_epoch - 1 :]
-        # The epoch whose gap is the fewest errors decides for all; only a test of 100 % has an error of 0.
+        # The epoch with the smallest gap in standard errors decides for all; the error is 0 only at 100 %.
         train, test, error, words = min(means, key=lambda mean: sign * (mean[0] - mean[1]) / max(mean[2], 1e-9))
         return _beyond(sign * (train - test), error), words
 
@@ -280,12 +281,12 @@ def _against_parent(what: str, where: str, measure: Callable[[Record, int], floa
 
 
 def _beyond(difference: float, error: float) -> bool | None:
-    difference = round(difference, 9)  # means of equal percents may differ in their last bits
+    difference = round(difference, 9)  # means of equal percentages may differ in their last bits
     return True if difference > error else None if difference > 0 else False
 
 
 def _percent(accuracy: float) -> str:
-    _require(1 <= accuracy <= 100, f"An accuracy in a claim is a percent from 1 to 100; given {accuracy}.")
+    _require(1 <= accuracy <= 100, f"An accuracy in a claim is a percentage from 1 to 100; given {accuracy}.")
     return f"{accuracy:.2f} %"
 
 

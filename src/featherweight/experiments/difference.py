@@ -1,4 +1,4 @@
-"""What a rung changes of its parent, computed from the two recipes and the two networks."""
+"""How a rung differs from its parent, computed from the two recipes and the two networks."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from featherweight.experiments.recipe import SCHEDULES, Recipe
 
 
 def differences(rung: Experiment, parent: Experiment) -> list[str]:
-    """One sentence part for each change, the network's first; empty where nothing differs.
+    """One phrase per change, those of the network first; empty if nothing differs.
 
-    Norms that only follow the width of what they norm are left out.
+    Normalisation layers that merely follow a changed width are left out.
 
     >>> from featherweight.experiments.experiment import find
     >>> differences(find("a5"), find("a4"))
@@ -26,7 +26,7 @@ def differences(rung: Experiment, parent: Experiment) -> list[str]:
 
 
 def layer_changes(network: nn.Module, before: nn.Module) -> list[str]:
-    """Layers that were added, taken away or given another width or setting, equal ones counted together."""
+    """Layers that were added, removed or given another width or setting; identical changes are counted together."""
     new, old = list(_layers(network)), list(_layers(before))
     added: Counter[str] = Counter()
     removed: Counter[str] = Counter()
@@ -46,7 +46,7 @@ def layer_changes(network: nn.Module, before: nn.Module) -> list[str]:
 
 
 def _told(kind: str, settings: str) -> str:
-    """A layer that came or went; a norm's width follows from what it norms."""
+    """An added or removed layer; the width of a batch norm is left out, since it follows from its input."""
     return f"`{kind}`" if kind.startswith("BatchNorm") or not settings else f"`{kind} {settings}`"
 
 
@@ -56,7 +56,7 @@ def _counted(counts: Counter[str]) -> Iterator[str]:
 
 
 def _layers(network: nn.Module) -> Iterator[tuple[str, str]]:
-    """Kind and settings of every layer that has none below it, in order."""
+    """Kind and settings of every layer without child layers, in order."""
     for module in network.modules():
         if next(module.children(), None) is None:
             kind = type(module).__name__
@@ -81,7 +81,7 @@ def _layers(network: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
-    """Each field of the recipe that has another value.
+    """One phrase per recipe field whose value changed.
 
     >>> from featherweight.experiments.recipe import Augment, HardExamples, Step
     >>> recipe_changes(Recipe(lr=0.3, augment=Augment(crop=0.1), schedule=Step(every_epochs=5)), Recipe())
@@ -104,12 +104,12 @@ def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
 
 
 def _setting(value: Any) -> Any:
-    """As it is; several that belong together on one line."""
+    """The value itself; a dictionary as one line of text."""
     return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
 
 
 def _schedule(values: Any) -> str:
-    """Its kind, and the settings that are its own or were set."""
+    """The schedule's kind, with the settings that are specific to it or not at their defaults."""
     inherited = SCHEDULES["constant"]()
     own = {name: value for name, value in values.items() if name != "kind"}
     said = [f"{name} {value}" for name, value in own.items() if getattr(inherited, name, None) != value]

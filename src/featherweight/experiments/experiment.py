@@ -1,4 +1,4 @@
-"""An experiment, and how one is found: by its id, by a record's name, or by the path of a file."""
+"""Experiments, and how to find one: by id, by a record's name, or by a file's path."""
 
 import hashlib
 import importlib
@@ -22,38 +22,38 @@ from featherweight.experiments.rules import RULES
 
 LADDERS = Path(__file__).parent / "ladders"
 RECORDS = "records"
-"""The folder among them whose experiments have names and are no ladder."""
+"""The folder of named experiments, which form no ladder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One network, one recipe, one budget and its text. A file that defines `experiment = Experiment(...)` is one."""
+    """One network, one recipe, one budget, and the text about them. An experiment file defines `experiment`."""
 
     network: Callable[..., nn.Module]
-    """Called without arguments, a fresh network for 1 x 28 x 28 and 10 classes; if it takes `channels` and `classes`,
-    it serves other data too."""
+    """Called without arguments, returns a new network for images of 1 x 28 x 28 and 10 classes. If it accepts the
+    arguments `channels` and `classes`, it works with other data too."""
     recipe: Recipe
     data: str = "mnist"
     """The set that it is made for and trained on unless another is named, as `--data` takes it."""
     budget: Budget = field(default_factory=Budget)
     rule: Budget | None = None
-    """What it is judged by beside others, where that is not the rule of its set."""
+    """The rule it is judged by in comparisons, if that is not the rule of its set."""
     id: str = ""
-    """What it is called in records and run folders; its file's name unless given."""
+    """Its name in records and run folders; by default the name of its file."""
     title: str = ""
     """What changed from the parent, in a few words."""
     parent: str | None = None
-    """The id of the rung that this one changes one thing of."""
+    """The id of the rung from which this one differs by one change."""
     claims: tuple[Claim, ...] = ()
-    """The sentences of the analysis, each with the predicate that decides it or marked as opinion."""
+    """The sentences of the analysis, each with the predicate that decides it or marked as an opinion."""
     claimed: float | None = None
-    """Published best test accuracy in percent, where a source reports one."""
+    """Best test accuracy in percent reported by the source, if any."""
     bar: Bar | None = None
-    """What its seeds must reach together, where it is to be a record; `prove` asks for it."""
+    """For a record: what its seeds must reach together, which `prove` checks."""
     text: str = ""
     """The file's docstring: target, result and analysis."""
     file: Path | None = None
-    """Where it was found."""
+    """The file that defines it."""
 
     @property
     def judged_by(self) -> Budget:
@@ -66,30 +66,30 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """What finds it again: its id, or its file's path when it is not one of the package's."""
+        """The name by which `find` finds it: its id, or the path of its file if it is not part of the package."""
         packaged = self.file is None or self.file.is_relative_to(LADDERS.resolve())
         return self.id if packaged else str(self.file)
 
     def build(self, channels: int = 1, classes: int = 10) -> nn.Module:
-        """A fresh network for so many input channels and classes; UsageError when it cannot have them."""
+        """A new network for this many input channels and classes; UsageError if it cannot be built for them."""
         sizes = {"channels": channels, "classes": classes} if (channels, classes) != (1, 10) else {}
         if sizes and not sizes.keys() <= inspect.signature(self.network).parameters.keys():
             raise UsageError(
-                f"{self.id} is made for 1 channel and 10 classes, and the data has {channels} and {classes}; let its"
-                " network function take `channels` and `classes`, or choose f1, f2 or f3, which do."
+                f"{self.id} is made for 1 channel and 10 classes, but the data has {channels} and {classes}; let its"
+                " network function accept `channels` and `classes`, or choose f1, f2 or f3, which do."
             )
         try:
             return self.network(**sizes)
-        except Exception as problem:  # whatever somebody's file may raise
+        except Exception as problem:  # a user's file may raise anything
             raise UsageError(f"The network of {self.id} failed with {type(problem).__name__}: {problem}") from problem
 
 
 def check_network(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str) -> None:
     """Raise UsageError unless the network has parameters and turns [N *shape] into [N classes]."""
     if not isinstance(network, nn.Module):
-        raise UsageError(f"The network function of {name} gives {network!r}; it must return an nn.Module.")
+        raise UsageError(f"The network function of {name} returns {network!r}; it must return an nn.Module.")
     if not any(p.requires_grad for p in network.parameters()):
-        raise UsageError(f"The network of {name} has no parameter to train.")
+        raise UsageError(f"The network of {name} has no parameters to train; give it a layer that has some.")
     training = network.training
     try:
         with torch.no_grad():
@@ -101,12 +101,12 @@ def check_network(network: nn.Module, shape: tuple[int, int, int], classes: int,
         network.train(training)
     if output.shape != (2, classes):
         raise UsageError(
-            f"The network of {name} turns 2 images into {tuple(output.shape)}, and the data needs (2, {classes})."
+            f"For 2 images, the network of {name} returns shape {tuple(output.shape)}; the data needs (2, {classes})."
         )
 
 
 def fingerprint(network: nn.Module) -> str:
-    """A digest of the layers and their settings, by which records and states know their network again.
+    """A digest of the layers and their settings, by which records and checkpoints identify their network.
 
     >>> fingerprint(nn.Sequential(nn.ReLU())) == fingerprint(nn.Sequential(nn.SiLU()))
     False
@@ -116,7 +116,7 @@ def fingerprint(network: nn.Module) -> str:
 
 
 def _files() -> dict[str, Path]:
-    """Of every experiment of the package, by its id: ladder by ladder and rung by rung, then the records."""
+    """The file of every experiment in the package by id: the ladders in order of their rungs, then the records."""
 
     def place(path: Path) -> tuple[bool, str, int]:
         letters = path.stem.rstrip("0123456789")
@@ -127,7 +127,7 @@ def _files() -> dict[str, Path]:
 
 
 def ids() -> list[str]:
-    """Every experiment of the package, ladder by ladder and rung by rung, then those that are found by a name.
+    """The ids of all experiments in the package: the ladders in order of their rungs, then the named experiments.
 
     >>> ids()[23:27]
     ['f1', 'f2', 'f3', 'g1']
@@ -136,7 +136,7 @@ def ids() -> list[str]:
 
 
 def ladder_of(id: str) -> str:
-    """The folder an experiment of the package lies in: a ladder's letter, or `records`.
+    """The folder of an experiment in the package: a ladder's letter, or `records`.
 
     >>> ladder_of("a10"), ladder_of("smallest")
     ('a', 'records')
@@ -145,19 +145,19 @@ def ladder_of(id: str) -> str:
 
 
 def letters() -> list[str]:
-    """Of the ladders, in order."""
+    """The letters of the ladders, in order."""
     return sorted({path.parent.name for path in _files().values()} - {RECORDS})
 
 
 def rungs(letter: str) -> list[Experiment]:
-    """A ladder's experiments in order; UsageError when there is no such ladder."""
+    """The experiments of a ladder, in order; UsageError if there is no such ladder."""
     if letter not in letters():
         raise UsageError(f"Unknown ladder {letter!r}; {nearest(letter, letters())}")
     return [find(name) for name, path in _files().items() if path.parent.name == letter]
 
 
 def contenders(data: str = "mnist") -> list[Experiment]:
-    """The experiments on a set that are to be records: all that have a bar.
+    """The experiments on a set that compete to be records: all those with a bar.
 
     >>> [experiment.id for experiment in contenders()]
     ['f3', 'fastest', 'leanest', 'relaxed', 'smallest']
@@ -165,9 +165,18 @@ def contenders(data: str = "mnist") -> list[Experiment]:
     return [experiment for experiment in map(find, ids()) if experiment.bar and experiment.data == data]
 
 
+def names_file(name: str) -> bool:
+    """Whether an experiment's name is the path of somebody's file.
+
+    >>> names_file("f3"), names_file("nets/own.py")
+    (False, True)
+    """
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
 def find(name: str) -> Experiment:
-    """The experiment of that id or in that file; UsageError names the nearest id, or what is wrong with the file."""
-    if name.endswith(".py") or "/" in name or "\\" in name:
+    """The experiment with this id or in this file; UsageError gives the closest id, or what is wrong with the file."""
+    if names_file(name):
         return _from_file(Path(name))
     known = _files()
     if name not in known:
@@ -183,14 +192,14 @@ def _from_file(path: Path) -> Experiment:
 
 
 def module_of(path: Path, what: str) -> ModuleType:
-    """Somebody's Python file, executed; UsageError, which calls it the `what` file, when it fails."""
+    """A user's Python file, executed as a module; UsageError, calling it the `what` file, if that fails."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path} cannot be read as Python; the {what} file is a .py file.")
+        raise UsageError(f"{path} cannot be read as Python; the {what} file must be a .py file.")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as problem:  # whatever somebody's file may raise
+    except (Exception, SystemExit) as problem:  # a user's file may raise anything
         raise UsageError(f"The {what} file {path} failed with {type(problem).__name__}: {problem}.") from problem
     return module
 

@@ -1,4 +1,4 @@
-"""What an experiment's text says, and what records find of it."""
+"""The parts of an experiment's text, and what its records say about its claims."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 
 Found = Mapping[str, Sequence[Record]]
-"""Records of finished runs by the id of their experiment, one a seed."""
+"""Records of finished runs, one per seed, by the id of their experiment."""
 NOT_RUN = "not run yet"
 
 
 def parts(text: str) -> dict[str, str]:
-    """The paragraphs of a rung's docstring by their labels, each as one line.
+    """The paragraphs of a rung's docstring by label, each as a single line.
 
     >>> parts("Title.\\n\\nTarget: this\\nand that.\\nWhy: so.")
     {'Target': 'this and that.', 'Why': 'so.'}
@@ -24,7 +24,7 @@ def parts(text: str) -> dict[str, str]:
 
 
 def findings(rung: Experiment, found: Found) -> list[tuple[Claim, str, str]]:
-    """Each sentence of a rung's analysis with what the records say of it and the figures that say so."""
+    """Each claim of a rung's analysis, with its outcome on the records and the figures that decided it."""
     records, parent = found.get(rung.id, ()), found.get(rung.parent or "", ())
     told = []
     for claim in rung.claims:

@@ -1,7 +1,7 @@
-"""What one run left behind, and statistics over the runs of several seeds. Needs no torch.
+"""Records of runs, and statistics over the runs of several seeds. Needs no torch.
 
-All accuracies are percents of the whole set they were measured on, computed as 100 * correct / total, so that
-9,940 of 10,000 is exactly the 99.4 that a budget names.
+All accuracies are percentages of the whole set they were measured on, computed as 100 * correct / total, so that
+9,940 of 10,000 is exactly the 99.4 of a budget.
 """
 
 import json
@@ -18,13 +18,15 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.files import write_text
 
 FORMAT = 1
-"""Of record files; raised when an older reader would misread a newer record."""
+"""Version of the record format; raised when an older reader would misread a newer record."""
+NEWER = ("macs", "shifted_accuracy", "architecture")
+"""Fields that are missing from older records, and left out of newer ones if they are None."""
 LARGEST = 1 << 24
-"""Bytes; no longer record is read."""
+"""Maximum size of a record file in bytes; a larger one is refused."""
 
 
 def percent(correct: int, total: int) -> float:
-    """Percent of `total` that is `correct`.
+    """The percentage of `total` that is `correct`.
 
     >>> percent(9940, 10000) >= 99.4
     True
@@ -34,17 +36,17 @@ def percent(correct: int, total: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One epoch. Losses are means over images; accuracies are percents."""
+    """One epoch. Losses are means over images; accuracies are percentages."""
 
     epoch: int
     """Counted from 1."""
     lr: float
     """The learning rate of the epoch's last step."""
     train_loss: float
-    """As it was trained: mean over the epoch's steps, augmented images, dropout on."""
+    """Measured during training: mean over the epoch's steps, on augmented images with dropout on."""
     train_accuracy: float
     test_loss: float
-    """Of the weights that are kept (the moving average, where the recipe has one), over the whole test set."""
+    """Loss of the saved weights (the moving average, if the recipe has one) over the whole test set."""
     test_accuracy: float
     seconds: float
     """Wall time of the epoch, evaluation included."""
@@ -52,51 +54,56 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run: what was trained, where, how, and what came of it, epoch by epoch."""
+    """One run: what was trained, where and how, and the result of every epoch."""
 
     experiment: str
     seed: int
     parameters: int
     network: str
-    """Fingerprint of its layers and their settings."""
+    """Fingerprint of the network's layers and their settings."""
     engine: str
     budget: dict[str, Any]
     recipe: dict[str, Any]
     data: dict[str, Any]
     """Name, counts, held-out digits and normalisation of the data set."""
     environment: dict[str, Any]
-    """Versions, processor, device, threads, commit: what the bits may depend on."""
+    """Versions, processor, device, threads and commit: everything that the exact bits may depend on."""
     teachers: tuple[dict[str, Any], ...] = ()
-    """The finished runs that this one learned from: folder, parameters, digest of the weights, seconds of training."""
+    """The finished runs that this one learned from: folder, parameters, digest of the weights, training seconds."""
     rows: tuple[Row, ...] = ()
     clean_train_accuracy: float | None = None
-    """Percent of the unaugmented training images that the kept weights get right; None until the run is finished."""
+    """Accuracy of the saved weights on unaugmented training images, in percent; None until the run is finished."""
     train_seconds: float = 0.0
-    """Wall time from the first step to the weights, evaluation left out."""
+    """Wall time from the first step to the final weights, without evaluation."""
     finished: bool = False
     macs: int | None = None
-    """Multiply-adds for one image; None where the budget does not limit them."""
+    """Multiply-adds per image; None if the budget does not limit them."""
     shifted_accuracy: float | None = None
-    """Percent of the test set with test-time augmentation (`training.tta`); decides nothing. None until the run is
-    finished, and in older records."""
+    """Test accuracy in percent with test-time augmentation (`training.tta`); it does not affect the verdict. None until
+    the run is finished, and in older records."""
+
+    architecture: dict[str, Any] | None = None
+    """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
+    records from before."""
 
     @property
     def verdict(self) -> Verdict:
-        """The budget against the rows."""
+        """The verdict on the rows under the budget."""
         tests = [row.test_accuracy for row in self.rows]
-        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs)
+        tested = self.data.get("test")
+        return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs, tested)
 
     @property
     def clauses(self) -> list[Clause]:
-        """The budget clause by clause: what is allowed, what was measured, whether it holds."""
+        """The budget clause by clause: what is allowed, what was measured, and whether the clause holds."""
         budget, tests = Budget(**self.budget), [row.test_accuracy for row in self.rows]
         return budget.costs(self.parameters, len(tests), self.train_seconds, self.macs) + budget.targets(tests)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values, the verdict included for readers (it is computed anew when read)."""
+        """All fields as plain values, with the verdict for human readers (it is recomputed when the record is read)."""
         values = {"format": FORMAT, **asdict(self)}
         values["epochs"] = values.pop("rows")
-        for name in ("macs", "shifted_accuracy"):
+        for name in NEWER:
             if values[name] is None:
                 del values[name]
         values["verdict"] = asdict(self.verdict) if self.rows else None
@@ -104,23 +111,22 @@ class Record:
 
     @classmethod
     def from_json(cls, values: Any, where: str) -> "Record":
-        """The record that `to_json` wrote; FileError with `where` when it is something else."""
+        """The record that `to_json` wrote; FileError, mentioning `where`, for anything else."""
         try:
             if values["format"] != FORMAT:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
-            newer = ("macs", "shifted_accuracy")  # records from before there were any have none
-            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *newer)}
-            kept |= {name: values.get(name) for name in newer}
+            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *NEWER)}
+            kept |= {name: values.get(name) for name in NEWER}
             teachers = tuple(values.get("teachers", ()))
             record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
             _require_readable(record)
         except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
-            raise FileError(f"{where} is not a record of a run ({problem!r}); name a run folder.") from problem
+            raise FileError(f"{where} is not the record of a run ({problem!r}); give a run folder.") from problem
         return record
 
 
 def _require_readable(record: Record) -> None:
-    """Raise one of the errors that `from_json` turns into a FileError unless every field is of its kind."""
+    """Raise one of the errors that `from_json` turns into a FileError unless every field has the right type."""
     Budget(**record.budget)
     Recipe.from_json(record.recipe)
     kinds: dict[str, type] = {
@@ -135,6 +141,8 @@ def _require_readable(record: Record) -> None:
         kinds["macs"] = int
     if record.shifted_accuracy is not None:
         kinds["shifted_accuracy"] = float
+    if record.architecture is not None:
+        kinds["architecture"] = dict
     found = [(name, getattr(record, name), kind) for name, kind in kinds.items()]
     found += [(f"{part}.{name}", getattr(record, part)[name], kind) for part, names in needed.items()
               for name, kind in names.items()]  # fmt: skip
@@ -146,24 +154,24 @@ def _require_readable(record: Record) -> None:
 
 
 def require_row(row: Row, number: int) -> None:
-    """Raise TypeError or ValueError unless the row is that of this epoch and its figures are numbers."""
+    """Raise TypeError or ValueError unless the row belongs to this epoch and its figures are finite numbers."""
     for name, value in asdict(row).items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{name} of epoch {number} is {value!r}")
         if not math.isfinite(value):
             raise ValueError(f"{name} of epoch {number} is {value}")
     if row.epoch != number:
-        raise ValueError(f"the row of epoch {number} says that it is of epoch {row.epoch}")
+        raise ValueError(f"the row of epoch {number} is labelled epoch {row.epoch}")
 
 
 def read_record(path: Path) -> Record:
-    """The record in a run folder or file; FileError says what is wrong with it."""
+    """The record in a run folder or file; UsageError if there is none, FileError if it cannot be read."""
     file = path / "record.json" if path.is_dir() else path
     try:
         if not file.exists():
-            raise UsageError(f"There is no run at {path}: {file} does not exist; name the folder of a run.")
+            raise UsageError(f"There is no run at {path}: {file} does not exist; give the folder of a run.")
         if not file.is_file() or file.stat().st_size > LARGEST:  # opening a pipe would wait for ever
-            raise FileError(f"{file} is no record of a run: one is a file of up to {LARGEST:,} bytes.")
+            raise FileError(f"{file} is not the record of a run, which is a regular file of up to {LARGEST:,} bytes.")
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as problem:
         raise FileError(f"{file} cannot be read as a record: {problem}.") from problem
@@ -171,29 +179,29 @@ def read_record(path: Path) -> Record:
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write the record as JSON, whole or not at all."""
+    """Write the record as JSON, atomically."""
     write_text(path, json.dumps(record.to_json(), indent=1) + "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The last epochs of several runs of one experiment, in percent."""
+    """Accuracies at the last epoch over several runs of one experiment, in percent."""
 
     mean: float
     standard_deviation: float
     """Over the runs, with n - 1 in the denominator; 0 for a single run."""
     worst: float
-    """The lowest last epoch of any run."""
+    """The lowest accuracy at the last epoch of any run."""
     worst_of_last: float
-    """The lowest of all the epochs that verdicts were judged by."""
+    """The lowest accuracy of any run in the epochs that its verdict judges."""
     passed: int
     runs: int
     per_seed: dict[int, float] = field(default_factory=dict)
-    """Seed to accuracy at the last epoch."""
+    """Accuracy at the last epoch by seed."""
 
 
 def summarise(records: Sequence[Record]) -> Summary:
-    """Statistics over the last epochs of finished runs, one record a seed; UsageError when there is none."""
+    """Statistics over the last epochs of finished runs, one record per seed; UsageError if there are none."""
     if not records:
         raise UsageError("There is no finished run to summarise; train one first.")
     verdicts = [record.verdict for record in records]

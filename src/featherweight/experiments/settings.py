@@ -1,10 +1,10 @@
-"""Settings inside settings, under one name each. Needs no torch."""
+"""Nested settings, flattened to dotted names. Needs no torch."""
 
 from typing import Any
 
 
 def flatten(values: Any, name: str = "") -> dict[str, Any]:
-    """The leaves of nested dictionaries by dotted names; lists are leaves.
+    """The leaves of nested dictionaries by dotted name; lists are leaves.
 
     >>> flatten({"seed": 0, "recipe": {"lr": 0.1, "schedule": {"kind": "multi_step", "at_epochs": [5, 9]}}})
     {'seed': 0, 'recipe.lr': 0.1, 'recipe.schedule.kind': 'multi_step', 'recipe.schedule.at_epochs': [5, 9]}

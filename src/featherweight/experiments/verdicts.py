@@ -1,4 +1,4 @@
-"""Verdicts in words and as the document that scripts read. Needs no torch."""
+"""Verdicts in words, and as the JSON document that scripts read. Needs no torch."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,15 +10,28 @@ from featherweight.experiments.record import Record, summarise
 
 
 def verdict_sentence(record: Record) -> str:
-    """Passed or failed, on what, by which figure, and the last epoch."""
+    """A sentence with the verdict, the data, the deciding figure, and the last epoch with its interval."""
     verdict, data = record.verdict, record.data
-    word = "PASSED" if verdict.passed else "FAILED"
+    word = "UNDECIDED" if not verdict.decided else "PASSED" if verdict.passed else "FAILED"
     on = f"{data['holdout']:,} held-out images" if data["holdout"] else f"{data['test']:,} test images"
-    return f"{word} on {data['name']} ({on}): {verdict.reason}. Last epoch {verdict.last:.2f} %."
+    last = f"Last epoch {verdict.last:.2f} %"
+    if verdict.interval is not None:
+        last += " (95 % interval {:.2f} to {:.2f})".format(*verdict.interval)
+    return f"{word} on {data['name']} ({on}): {verdict.reason}{_doubt(record)}. {last}."
+
+
+def _doubt(record: Record) -> str:
+    """The clause of a verdict that so few images cannot decide; else empty."""
+    verdict, target = record.verdict, Budget(**record.budget).accuracy
+    if verdict.decided:
+        return ""
+    needed, worst = verdict.images_needed, verdict.worst_of_last
+    takes = f"at {worst:.2f} % it would take {needed:,}" if needed else "no number of them would at just that figure"
+    return f"; but {record.data['test']:,} images cannot show {target:.2f} %: {takes}"
 
 
 def seeds_sentence(records: Sequence[Record], started: int) -> str:
-    """Mean, standard deviation and worst of the last epochs, and how many of the runs that were started passed."""
+    """A sentence with the mean, standard deviation and worst of the last epochs, and how many started runs passed."""
     summary = summarise(records)
     held = Budget(**records[0].budget).held
     lost = f", {started - len(records)} did not finish and are not in the figures" if started > len(records) else ""
@@ -30,7 +43,7 @@ def seeds_sentence(records: Sequence[Record], started: int) -> str:
 
 
 def run_json(record: Record, folder: Path) -> dict[str, Any]:
-    """The document of one run; its keys are fixed, since others' scripts read them."""
+    """The JSON document of one run; its keys are fixed, since users' scripts read them."""
     verdict = record.verdict
     return {
         "experiment": record.experiment,
@@ -43,6 +56,9 @@ def run_json(record: Record, folder: Path) -> dict[str, Any]:
             "last": verdict.last,
             "worst_of_last": verdict.worst_of_last,
             "best": verdict.best,
+            "interval": verdict.interval and list(verdict.interval),
+            "decided": verdict.decided,
+            "images_needed": verdict.images_needed,
         },
         "run": str(folder),
     }

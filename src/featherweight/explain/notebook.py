@@ -19,7 +19,8 @@ from featherweight.explain.figures.style import drawn, png, short
 from featherweight.explain.figures.tiles import rgb, sheet
 from featherweight.training.runs.events import Done, Event, Progress
 from featherweight.training.runs.parallel import Task, carry_through
-from featherweight.training.runs.run import Run, experiment_of
+from featherweight.training.runs.restore import experiment_of
+from featherweight.training.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,13 +33,18 @@ SHOWN_WIDTH = 480
 
 def train(run: Run) -> Record:
     """Train the run to its end under a bar that is redrawn in place; a line stays for each epoch."""
-    from IPython.display import display
-
-    handle = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
-    show = shower(run.introduction(), lambda text: handle.update({"text/plain": text}, raw=True))
+    show = live(run)
     for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
         show(event)
     return run.record
+
+
+def live(run: Run) -> Callable[[Event], None]:
+    """A function that takes each event of the run and shows how it comes on below the notebook's cell."""
+    from IPython.display import display
+
+    handle = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+    return shower(run.introduction(), lambda text: handle.update({"text/plain": text}, raw=True))
 
 
 def shower(introduction: Sequence[str], draw: Callable[[str], None]) -> Callable[[Event], None]:

@@ -1,1 +1,1 @@
-"""What a network can be: blocks, and the anatomy of any module."""
+"""Building blocks of networks, and the anatomy of any network."""

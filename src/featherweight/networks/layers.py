@@ -1,4 +1,4 @@
-"""The few blocks networks are made of; everything else in a network is PyTorch's own."""
+"""The few building blocks of the networks; everything else in them is PyTorch's own."""
 
 from torch import Tensor, nn
 
@@ -6,14 +6,14 @@ from torch import Tensor, nn
 def conv_norm_relu(
     inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0, dropout: float = 0.0
 ) -> nn.Sequential:
-    """A bias-free convolution, batch norm (whose shift is the bias), ReLU and, where asked for, dropout.
+    """A convolution without bias, batch norm (whose shift acts as the bias), ReLU and, optionally, dropout.
 
     Batch norm: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
     Covariate Shift", 2015. Dropout: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
     Overfitting", 2014.
 
-    `inputs` and `outputs` are channels, `kernel` and `padding` pixels; `dropout` is a probability.
-    Takes [N inputs H W], gives [N outputs H + 2 padding - kernel + 1, likewise W].
+    `inputs` and `outputs` are numbers of channels, `kernel` and `padding` are in pixels; `dropout` is a probability.
+    Maps [N inputs H W] to [N outputs H' W'], where H' = H + 2 padding - kernel + 1, and likewise W'.
 
     >>> sum(p.numel() for p in conv_norm_relu(3, 5).parameters()), 3 * 5 * 9 + 2 * 5
     (145, 145)
@@ -27,11 +27,12 @@ def conv_norm_relu(
 
 
 def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0) -> nn.Sequential:
-    """A convolution in two steps, which cost kernel² + outputs weights a channel in place of kernel² times outputs:
-    each channel by a kernel of its own, then sums of channels at each place; then batch norm and ReLU.
+    """A depthwise-separable convolution, with kernel² + outputs weights per input channel instead of kernel² * outputs.
 
-    After Sifre, "Rigid-Motion Scattering for Image Classification", 2014, and Chollet, "Xception", 2017; nothing
-    stands between the two steps. Takes and gives what `conv_norm_relu` does.
+    Each channel is convolved with its own kernel, then a 1 x 1 convolution mixes them; batch norm and ReLU follow.
+
+    After Sifre, "Rigid-Motion Scattering for Image Classification", 2014, and Chollet, "Xception", 2017, with no layer
+    between the two convolutions. Shapes are as in `conv_norm_relu`.
 
     >>> sum(p.numel() for p in separable_norm_relu(12, 16).parameters()), 12 * 9 + 12 * 16 + 2 * 16
     (332, 332)
@@ -69,7 +70,7 @@ def residual_norm_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequ
 
 
 class Residual(nn.Sequential):
-    """What its layers make of the input, plus the input itself (He et al., 2016); shapes must agree."""
+    """A sequence of layers whose output is added to its input (He et al., 2016); both must have the same shape."""
 
     def forward(self, images: Tensor) -> Tensor:
         """[N C H W] -> [N C H W]."""
@@ -95,3 +96,29 @@ class Sum(nn.Sequential):
         for layer in others:
             total = total + layer(images)
         return total
+
+
+class Gated(nn.Sequential):
+    """The input times what its layers make of it: a factor for each channel, [N C 1 1], or for each pixel."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N C H W] -> [N C H W]."""
+        product: Tensor = images * super().forward(images)  # type: ignore[no-untyped-call]
+        return product
+
+
+def squeeze_excite(channels: int, between: int) -> Gated:
+    """Each channel times a factor between 0 and 1 that follows from the means of all (Hu et al., 2018).
+
+    The means of `channels` are squeezed to `between` numbers; both steps have biases.
+
+    >>> sum(p.numel() for p in squeeze_excite(16, 4).parameters()), 16 * 4 + 4 + 4 * 16 + 16
+    (148, 148)
+    """
+    return Gated(
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(channels, between, 1),
+        nn.ReLU(),
+        nn.Conv2d(between, channels, 1),
+        nn.Sigmoid(),
+    )

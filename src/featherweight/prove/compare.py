@@ -16,6 +16,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import Paired, paired
+from featherweight.prove.small import packaged_records
 from featherweight.training.runs.folders import find_runs
 
 
@@ -109,7 +110,7 @@ def runs_of(name: str, out: Path = Path("runs")) -> list[Record]:
 
     It is a folder: one run's, or one that holds run folders or committed records; or an experiment's id: then its
     committed records in the source tree that is the current folder, else its run folders in `out`, without those that
-    held digits out. UsageError where there is none.
+    held images out, else the records that came with the package. UsageError where there is none.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -119,7 +120,8 @@ def runs_of(name: str, out: Path = Path("runs")) -> list[Record]:
     else:
         id = find(name).id
         committed = list(find_runs([Path("results", id)], "seed*.json"))
-        found = [record for _, record in committed or find_runs([out], f"{id}-seed*/record.json")]
+        trained = committed or list(find_runs([out], f"{id}-seed*/record.json"))
+        found = [record for _, record in trained] or packaged_records(id)
         found = [record for record in found if not record.data["holdout"]]
     found = sorted((record for record in found if record.finished), key=lambda record: record.seed)
     if not found:

@@ -5,19 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from featherweight.errors import UsageError
+from featherweight.files import with_part_between
 
-BEGIN = "<!-- begin: figures of exports, written by `featherweight ladder --write` -->"
-END = "<!-- end: figures of exports, written by `featherweight ladder --write` -->"
+_BY = "figures of exports, written by `featherweight ladder --write`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 
 def with_figures(text: str, root: Path) -> str:
     """The page with what stands between its two marks replaced; `root` is the source tree's."""
-    if BEGIN not in text or END not in text:
-        raise UsageError(f"docs/export.md lacks the marks around its figures: {BEGIN} and {END}")
     files = sorted((root / "results" / "export").glob("*.json"))
     tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    return f"{text.split(BEGIN)[0]}{BEGIN}\n\n" + "\n".join(tables) + f"\n{END}{text.split(END)[1]}"
+    return with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
 
 
 def tables_of(found: Mapping[str, Any]) -> str:

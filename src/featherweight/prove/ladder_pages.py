@@ -10,12 +10,19 @@ from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, rungs
 from featherweight.experiments.findings import NOT_RUN, Found, findings, parts
 from featherweight.experiments.record import Record, summarise
+from featherweight.prove import looks, rung_answers, rung_sections
+from featherweight.prove.ledger import Attempt
+from featherweight.prove.rung_answers import Answered
 
 NEAR = 0.15
 """Points below a claimed accuracy within which a measured one counts as reproducing it: two of the test's standard
 errors at 99.4 %, rounded down."""
 
 NOTE = "*Written by `featherweight ladder --write` from the records in `results/`; every figure follows from them.*"
+RULES = """
+    By these the sentences were decided; the numbers stand beside the outcomes. Where the figures of an answer name one
+    experiment against another, the second stands where a rule says the parent.
+"""
 WHOLE_RUN = ("one_cycle", "cosine", "linear")
 """Schedules whose rates depend on how many epochs there are in all."""
 
@@ -151,6 +158,7 @@ def overview(letters: Sequence[str], found: Found) -> str:
     claimed = [rung for rung in all_rungs if rung.claimed is not None]
     lines = ["# The ladders", "", NOTE, ""]
     lines += [f"* [{letter.upper()}]({letter}.md): {subject(letter)}" for letter in letters]
+    lines += ["* [Every statement of the sources](statements.md), with its answer."]
     lines += ["", "## Claimed against measured", "", table(claimed, found, "{letter}.md"), ""]
     rules = f"{Budget().sentence()} ({exceptions()})"
     lines += [f"{_line(LEGEND)} {rules}.", "", *_shortfalls(claimed, found)]
@@ -170,23 +178,30 @@ def _shortfalls(claimed: Sequence[Experiment], found: Found) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------- one ladder
 
 
-def ladder_page(letter: str, found: Found, picture: str) -> str:
-    """The page of one ladder; `picture` is the path of its curves, shown once a rung has run."""
+def ladder_page(
+    letter: str, found: Found, picture: str, ledger: Sequence[Attempt] = (), answered: Answered | None = None
+) -> str:
+    """The page of one ladder; `picture` is the path of its curves, shown once a rung has run.
+
+    `ledger` holds the attempts at the test set, all of which a rung shows; `answered` what runs of rungs answer.
+    """
     ladder = rungs(letter)
     numbers: dict[str, int] = {}
-    sections = [line for rung in ladder for line in _section(rung, found, numbers)]
+    sections = [line for rung in ladder for line in _section(rung, found, numbers, ledger, answered or {})]
     lines = [f"# Ladder {letter.upper()}", "", subject(letter), "", NOTE, "", table(ladder, found), ""]
     lines += [f"{_line(LEGEND)} {rule_of(ladder[-1]).sentence()}.", ""]
     if any(found.get(rung.id) for rung in ladder):
         lines += [f"![Test and training accuracy by epoch, a panel a rung]({picture})", ""]
     lines += sections
     if numbers:
-        lines += ["## Rules", "", "By these the sentences were decided; the numbers stand beside the outcomes.", ""]
+        lines += ["## Rules", "", _line(RULES), ""]
         lines += [f"{number}. {rule}" for rule, number in numbers.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
+def _section(
+    rung: Experiment, found: Found, numbers: dict[str, int], ledger: Sequence[Attempt], answered: Answered
+) -> Iterator[str]:
     yield from (f'## <a id="{rung.id}"></a>{rung.id}: {rung.title}', "")
     text = parts(rung.text)
     for label, shown in (("Target", "Target"), ("Why", "Why"), ("Open", "What the source leaves open")):
@@ -197,10 +212,23 @@ def _section(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterato
         yield from (f"**Changed from `{rung.parent}`**, computed from network and recipe:", "")
         yield from (f"* {change}" for change in changes or ["nothing"])
         yield ""
+    yield from ("**Layers**", "", *rung_sections.layers(rung), "")
     yield from _result(rung, found.get(rung.id, ()))
-    told = list(analysis(rung, found, numbers))
+    if found.get(rung.id):
+        alt = f"Accuracy and loss of {rung.id} by epoch, a line a seed"
+        yield from (f"![{alt}]({rung.id}.svg)", "", *rung_sections.log(rung, found[rung.id]), "")
+    for part in (rung_answers.answers(rung.id, answered), rung_answers.report(rung.id) if answered else ()):
+        if lines := list(part):
+            yield from (*lines, "")
+    looked = list(looks.table(rung.id, ledger, found))
+    if looked:
+        yield from ("**Looks at the test set**, the first and the given-up ones too", "", *looked, "")
+    stated = list(rung_sections.stated(rung, found, numbers))
+    if stated:
+        yield from ("**What the source states**, answered by the records", "", *stated, "")
+    told = list(analysis(rung, found, numbers, own=bool(stated)))
     if told:
-        yield from ("**Analysis**", "", *told, "")
+        yield from ("**What we find beside it**" if stated else "**Analysis**", "", *told, "")
 
 
 def _result(rung: Experiment, records: Sequence[Record]) -> Iterator[str]:
@@ -248,9 +276,12 @@ def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Itera
     yield f"(worst of their last {rule.held} {min(verdict.worst_of_last for verdict in verdicts):.2f} %)."
 
 
-def analysis(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
-    """The table of its sentences, empty where it has none; `numbers` gets the rules that decide, counted from 1."""
-    told = findings(rung, found)
+def analysis(rung: Experiment, found: Found, numbers: dict[str, int], *, own: bool = False) -> Iterator[str]:
+    """The table of its sentences, empty where it has none; `numbers` gets the rules that decide, counted from 1.
+
+    With `own`, only the sentences that are ours: what the source states has a table of its own.
+    """
+    told = [one for one in findings(rung, found) if not own or one[0].says.startswith("Ours: ")]
     if not told:
         return
     yield from ("| sentence | the records say | figures |", "|---|---|---|")

@@ -1,7 +1,7 @@
 """The records' pages and their table beside what others have published, as Markdown; computed from records alone."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -13,33 +13,30 @@ from featherweight.experiments.findings import NOT_RUN, Found, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.networks.anatomy import Anatomy, dissect
-from featherweight.prove import ladder_pages
+from featherweight.prove import ladder_pages, looks, table_notes
 from featherweight.prove.compare import compare
-from featherweight.prove.ledger import Touch, read_ledger, settings, touches_of
+from featherweight.prove.ledger import Attempt, evaluations_of, read_ledger, settings
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.tta import TTA_SHIFTS
 
 NOT_PROVED = "not yet proven"
 ABSENT = "–"
 PROTOCOL = """
-A record is taken by `featherweight prove NAME`, and by nothing else. Network and recipe are chosen on 5,000 digits held
-out of the training set, and runs of exactly that network and recipe on those digits must be there before the test set
-is opened. Each attempt at the test set is written into [a ledger](../../results/touches.json) **before** it begins, so
-that one which is given up counts like one that is shown. Then seeds 0 to 9 are trained on all 60,000 digits, all on one
-engine, and where seconds count, one at a time; every one of them is in the figures, which are of the **last** epoch.
-All ten records are committed, whatever they say. The interval is Student's for the mean over seeds: it tells the luck
-of seeds, not that of the 10,000 test digits, which all seeds share and by which an accuracy of 99.5 % is uncertain by
-0.07 points. Two networks are compared by the paired test of `featherweight compare`. What is trained outside of `prove`
-is not counted: choose with `featherweight train --holdout 5000`, which does not open the test set.
+A record is taken by `featherweight prove NAME`, and by nothing else. Network and recipe are chosen on 5,000 digits
+held out of the training set, and runs of exactly that network and recipe on those digits must be there before the
+test set is opened. Each attempt at the test set is written into [a ledger](../../results/touches.json) **before** it
+begins, so that one which is given up counts like one that is shown. Then seeds 0 to 9 are trained on all 60,000
+digits, all on one engine, and where seconds count, one at a time; every one of them is in the figures, which are of
+the **last** epoch. All ten records are committed, whatever they say. The interval is Student's for the mean over
+seeds: it tells the luck of seeds, not that of the 10,000 test digits, which all seeds share and by which an accuracy
+of 99.5 % is uncertain by 0.07 points. Two networks are compared by the paired test of `featherweight compare`.
 """
 SEEDS_LEGEND = """
     Means over seeds with their standard deviation and 95 % interval, of the last epoch on all 10,000 test digits;
-    *worst of last 5* is the lowest of the last five epochs of any seed. *Buffers* are numbers kept beside the
-    parameters, running statistics above all. *Seconds* are of training, first step to weights, on so many threads;
-    runs side by side share a machine. *Read in five places* is test-time augmentation: the digit as it is and moved by
-    one pixel to each side, the mean of the five answers counting; it is shown for what it is worth, and no bar is
-    cleared by it. *Touches* count how often the test set was looked at. Public figures are single
-    runs from logs that others have executed.
+    *worst of last 5* is the lowest of the last five epochs of any seed. *Seconds* run from the first step to the
+    weights, on so many threads; runs side by side share a machine. With *test-time augmentation* an answer is the mean
+    of five, for the digit as it is and moved by one pixel to each side; that is shown beside the plain figure and
+    clears no bar. *Test-set evaluations* count the attempts that were scored on the test set.
 """
 
 AS_ON_MNIST = """
@@ -53,8 +50,8 @@ HARD = (
 )
 
 PICTURE = """
-    Every experiment with records, its 95 % interval over seeds, and the front: those that nothing both cheaper and
-    more accurate beats. Rings are what others have published.
+    Every experiment with records, its 95 % interval over seeds, and the Pareto front: those that no other,
+    at most as costly, beats in accuracy. Rings are what others have published.
 """
 
 
@@ -72,9 +69,10 @@ class Anchor:
     mean_of_last: float | None
     """Of the last five epochs."""
     worst_of_last: float | None
-    """At least this."""
     where: str = ""
-    """The address of what says so, where one is known."""
+    """Owner and name of its repository on GitHub; empty where it is not known."""
+    file: str = ""
+    """Where in it the log stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +83,9 @@ class Contender:
     anatomy: Anatomy
     records: tuple[Record, ...]
     held_out: tuple[Record, ...]
-    touches: int
+    test_evaluations: int
+    draws: Mapping[str, Any]
+    """What was counted of the samplers of records that take hard images more often."""
 
     @property
     def standing(self) -> str:
@@ -108,7 +108,8 @@ def anchors(data: str = "mnist") -> list[Anchor]:
 
 def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
     """Every experiment on a set that is to be a record, with its committed records and evidence in a source tree."""
-    ledger: list[Touch] = read_ledger(root / "results" / "touches.json")
+    ledger: list[Attempt] = read_ledger(root / "results" / "touches.json")
+    draws = table_notes.counted_draws(root)
     gathered = []
     for experiment in contenders(data):
         records, folder = tuple(found.get(experiment.id, ())), root / "results" / "heldout" / experiment.id
@@ -118,7 +119,8 @@ def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
                 anatomy=dissect(experiment.build()),
                 records=records,
                 held_out=tuple(record for _, record in find_runs([folder], "seed*.json")),
-                touches=touches_of(ledger, experiment.id, committed=bool(records)),
+                test_evaluations=evaluations_of(ledger, experiment.id, committed=bool(records)),
+                draws=draws,
             )
         )
     return gathered
@@ -134,8 +136,9 @@ def _markdown(headings: Sequence[str], rows: Sequence[Sequence[Any]], words: int
     yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
-HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "seconds, threads", "last epoch %, mean ± sd",
-            "95 % interval", "worst of last 5 %", "within budget", "touches", "bar")  # fmt: skip
+HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
+            "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",
+            "test-set evaluations", "bar")  # fmt: skip
 
 
 def table(gathered: Sequence[Contender], link: str) -> str:
@@ -152,12 +155,14 @@ def _record_row(one: Contender, link: str) -> list[str]:
     experiment, anatomy = one.experiment, one.anatomy
     cells = [f"[`{experiment.id}`]({link.format(id=experiment.id)}) {experiment.title}", f"{anatomy.parameters:,}"]
     cells += [f"{anatomy.buffers:,}", f"{anatomy.macs:,}", str(experiment.recipe.epochs)]
+    cells += [table_notes.hard_cell(experiment, one.draws)]
     if not one.records:
-        return [*cells, ABSENT, NOT_PROVED, ABSENT, ABSENT, ABSENT, str(one.touches), ABSENT]
+        return [*cells, ABSENT, NOT_PROVED, *[ABSENT] * 4, str(one.test_evaluations), ABSENT]
     it = summarise(one.records)
     mean = f"{it.mean:.3f} ± {it.standard_deviation:.3f}"
-    passed, worst = f"{it.passed} of {it.runs}", f"{_worst_of_last_five(one.records):.2f}"
-    return [*cells, _seconds(one.records), mean, _interval(it.per_seed), worst, passed, str(one.touches), one.standing]
+    passed, worst = table_notes.within(experiment, it.passed, it.runs), f"{_worst_of_last_five(one.records):.2f}"
+    cells += [_seconds(one.records), mean, _interval(it.per_seed), table_notes.held_out_cell(one.held_out)]
+    return [*cells, worst, passed, str(one.test_evaluations), one.standing]
 
 
 def _shifted_row(one: Contender) -> list[list[str]]:
@@ -168,12 +173,12 @@ def _shifted_row(one: Contender) -> list[list[str]]:
     figures, anatomy = list(shifted.values()), one.anatomy
     spread = f" ± {stdev(figures):.3f}" if len(figures) > 1 else ""
     cells = [
-        f"the same, each digit read in {len(TTA_SHIFTS)} places",
+        "the same, with test-time augmentation",
         f"{anatomy.parameters:,}",
         f"{anatomy.buffers:,}",
     ]
-    cells += [f"{len(TTA_SHIFTS) * anatomy.macs:,}", str(one.experiment.recipe.epochs), ABSENT]
-    return [[*cells, f"{fmean(figures):.3f}{spread}", _interval(shifted), ABSENT, ABSENT, ABSENT, "decides nothing"]]
+    cells += [f"{len(TTA_SHIFTS) * anatomy.macs:,}", str(one.experiment.recipe.epochs), ABSENT, ABSENT]
+    return [[*cells, f"{fmean(figures):.3f}{spread}", _interval(shifted), *[ABSENT] * 4, "decides nothing"]]
 
 
 def _worst_of_last_five(records: Sequence[Record]) -> float:
@@ -185,11 +190,12 @@ def _anchor_row(anchor: Anchor) -> list[str]:
     last = ABSENT if anchor.last is None else f"{anchor.last:.2f}"
     if anchor.mean_of_last is not None:
         last += f" (last five {anchor.mean_of_last:.3f})"
-    worst = ABSENT if anchor.worst_of_last is None else f"{anchor.worst_of_last:.2f} or more"
-    name = f"[*{anchor.what}*](https://{anchor.where})" if anchor.where else f"*{anchor.what}*"
-    epochs = f"at most {anchor.epochs}" if anchor.epochs else ABSENT
-    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, epochs, ABSENT, last, "one run"]
-    return [*cells, worst, ABSENT, ABSENT, ABSENT]
+    worst = ABSENT if anchor.worst_of_last is None else f"{anchor.worst_of_last:.2f}"
+    name, epochs = f"*{anchor.what}*", f"at most {anchor.epochs}" if anchor.epochs else ABSENT
+    if anchor.where:
+        name += f": [{anchor.where}](https://github.com/{anchor.where}), `{anchor.file}`"
+    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
+    return [*cells, "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
 
 
 def _interval(per_seed: dict[int, float]) -> str:
@@ -208,14 +214,16 @@ def _seconds(records: Sequence[Record]) -> str:
 
 
 def overview(gathered: Sequence[Contender], picture: str, data: str = "mnist", others: Sequence[str] = ()) -> str:
-    """The page of a set's records; `picture` is the path of the fronts, `others` are sets with pages of their own."""
+    """The page of a set's records; `picture` is the path of the Pareto fronts' picture, `others` are sets with pages of
+    their own."""
     lines = [f"# Records{f' on {data}' * (data != 'mnist')}", "", ladder_pages.NOTE, ""]
     if others:
         lines += [f"Other sets: {', '.join(f'[{name}]({name}.md)' for name in others)}.", ""]
-    lines += [table(gathered, "{id}.md"), "", _told(SEEDS_LEGEND, data), ""]
-    alt = "Accuracy against parameters, multiply-adds and seconds of training, a dot an experiment, the front drawn"
+    lines += [table(gathered, "{id}.md"), "", table_notes.notes(gathered, ".."), "", _told(SEEDS_LEGEND, data), ""]
+    alt = "Accuracy against parameters, multiply-adds and seconds of training, an experiment a dot; the Pareto front"
     lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
-    lines += ["## How a record is judged", "", _line(PROTOCOL if data == "mnist" else AS_ON_MNIST)]
+    lines += ["## How a record is judged", "", _line(PROTOCOL if data == "mnist" else AS_ON_MNIST), ""]
+    lines += ["## What counts as a look", "", _line(looks.COUNTED.format(ledger="../../results/touches.json"))]
     return "\n".join(lines) + "\n"
 
 
@@ -232,8 +240,8 @@ def _upper(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def page(one: Contender, found: Found) -> str:
-    """The page of one record."""
+def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
+    """The page of one record; `ledger` holds the attempts at the test set, all of which it shows."""
     experiment, text = one.experiment, parts(one.experiment.text)
     assert experiment.bar is not None
     lines = [f"# {experiment.id}: {experiment.title}", "", ladder_pages.NOTE, ""]
@@ -244,6 +252,7 @@ def page(one: Contender, found: Found) -> str:
     numbers: dict[str, int] = {}
     sections: list[tuple[str, Callable[[], Iterator[str]]]] = [
         ("Result", lambda: _result(one)),
+        ("Attempts", lambda: looks.table(experiment.id, ledger, found)),
         ("On held-out digits", lambda: _held_out(one)),
         ("Comparison", lambda: _comparison(one, found)),
         ("Network", lambda: _network(one.anatomy)),
@@ -262,15 +271,15 @@ def page(one: Contender, found: Found) -> str:
 def _result(one: Contender) -> Iterator[str]:
     assert one.experiment.bar is not None
     if not one.records:
-        yield f"{NOT_PROVED.capitalize()}. Touches of the test set so far: {one.touches}."
+        yield f"{NOT_PROVED.capitalize()}. Test-set evaluations so far: {one.test_evaluations}."
         return
     it = summarise(one.records)
     yield from _seeds(one.records)
     yield ""
     yield (
         f"Mean {it.mean:.3f} %, standard deviation {it.standard_deviation:.3f}, 95 % interval of the mean"
-        f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Touches of the test set:"
-        f" {one.touches}."
+        f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Test-set evaluations:"
+        f" {one.test_evaluations}."
     )
     yield ""
     shortfalls = one.experiment.bar.shortfalls(one.records)
@@ -325,5 +334,4 @@ def _recipe(experiment: Experiment) -> Iterator[str]:
     for name, value in told.items():
         yield f"* `{name}` {json.dumps(value) if isinstance(value, dict | list | tuple) else value}"
     if recipe.hard:
-        looks = max(0, recipe.epochs - recipe.plain_epochs - 1)
-        yield from ("", HARD.format(looks=looks))
+        yield from ("", HARD.format(looks=table_notes.looks_of(experiment)))

@@ -1,7 +1,7 @@
-"""The ledger of touches: how often the training of an experiment has been scored on the test set.
+"""The ledger of test-set evaluations: how often the training of an experiment has been scored on the test set.
 
 A line is written **before** the test set is read, so that an attempt that is given up counts like one that is shown.
-The same network, recipe and seeds are one attempt, however often it was stopped and taken up; begun again from
+The same network, recipe and seeds are one attempt, however often it was stopped and resumed; begun again from
 nothing, they are another.
 """
 
@@ -19,7 +19,7 @@ from featherweight.files import locked, write_text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Touch:
+class Attempt:
     """One attempt at the test set."""
 
     experiment: str
@@ -35,8 +35,8 @@ class Touch:
     note: str = ""
     """How it is known, where it was counted from a log after the event."""
 
-    def same_attempt(self, other: "Touch") -> bool:
-        """Whether the other is this one, taken up again."""
+    def same_attempt(self, other: "Attempt") -> bool:
+        """Whether the other is this one, resumed."""
         mine, its = ((one.experiment, one.network, one.recipe, set(one.seeds)) for one in (self, other))
         return mine == its
 
@@ -65,31 +65,33 @@ def settings(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in ours.items() if value != default.get(name)}
 
 
-def read_ledger(path: Path) -> list[Touch]:
-    """All touches, oldest first; none where there is no ledger yet. FileError when it is something else."""
+def read_ledger(path: Path) -> list[Attempt]:
+    """All attempts, oldest first; none where there is no ledger yet. FileError when it is something else."""
     if not path.exists():
         return []
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))
-        return [Touch(**line | {"seeds": tuple(line["seeds"])}) for line in lines]
+        return [Attempt(**line | {"seeds": tuple(line["seeds"])}) for line in lines]
     except (OSError, ValueError, TypeError, KeyError) as problem:
-        raise FileError(f"{path} cannot be read as a ledger of touches ({problem!r}); restore it.") from problem
+        raise FileError(
+            f"{path} cannot be read as a ledger of test-set evaluations ({problem!r}); restore it."
+        ) from problem
 
 
-def note_touch(path: Path, touch: Touch, *, begun: bool) -> bool:
-    """Write the touch down, unless it takes up an attempt that is already there; whether it is a new one.
+def note_attempt(path: Path, attempt: Attempt, *, begun: bool) -> bool:
+    """Write the attempt down, unless it resumes an attempt that is already there; whether it is a new one.
 
-    `begun` says that something of it was found, finished or stopped; without that, there is nothing to take up.
+    `begun` says that something of it was found, finished or stopped; without that, there is nothing to resume.
     """
     with locked(path.with_name(f".{path.name}.lock")):
-        touches = read_ledger(path)
-        if begun and any(touch.same_attempt(one) for one in touches):
+        attempts = read_ledger(path)
+        if begun and any(attempt.same_attempt(one) for one in attempts):
             return False
-        lines = ",\n".join(" " + json.dumps(asdict(one), ensure_ascii=False) for one in [*touches, touch])
+        lines = ",\n".join(" " + json.dumps(asdict(one), ensure_ascii=False) for one in [*attempts, attempt])
         write_text(path, f"[\n{lines}\n]\n")
         return True
 
 
-def touches_of(touches: Sequence[Touch], experiment: str, committed: bool) -> int:
-    """How often it has touched the test set: its lines, and at least once where it has committed records."""
-    return max(sum(touch.experiment == experiment for touch in touches), int(committed))
+def evaluations_of(attempts: Sequence[Attempt], experiment: str, committed: bool) -> int:
+    """How often it was evaluated on the test set: its lines, and at least once where it has committed records."""
+    return max(sum(touch.experiment == experiment for touch in attempts), int(committed))

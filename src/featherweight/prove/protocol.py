@@ -2,9 +2,9 @@
 
 1. Held-out evidence: exactly this network and recipe, trained on all but a twelfth of the training images (5,000 of
    MNIST's) and judged on those, over three seeds. What is missing is trained.
-2. A line in the ledger of touches, written before the test set is opened, unless runs of these seeds are there to be
-   taken up.
-3. Seeds 0 to N - 1 on all training images; runs that are finished count, stopped ones are taken up. Where seconds are
+2. A line in the ledger of test-set evaluations, written before the test set is opened, unless runs of these seeds are
+   there to be resumed.
+3. Seeds 0 to N - 1 on all training images; runs that are finished count, stopped ones are resumed. Where seconds are
    limited, one run at a time.
 4. The records are committed, good or bad, and every text that quotes them is written anew.
 5. The figures over all seeds, and whether the experiment's bar is cleared.
@@ -25,7 +25,7 @@ from featherweight.experiments.statistics import mean_interval
 from featherweight.experiments.verdicts import run_json
 from featherweight.prove import publish
 from featherweight.prove.compare import require_alike
-from featherweight.prove.ledger import Touch, note_touch, read_ledger, recipe_digest, touches_of
+from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.environment import cores
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import finished_runs, unfinished_run
@@ -55,7 +55,7 @@ class Proof:
     experiment: Experiment
     held_out: tuple[Record, ...]
     runs: tuple[Record, ...]
-    touches: int
+    test_evaluations: int
     root: Path | None
     """The source tree that it was committed to, if any."""
 
@@ -75,7 +75,7 @@ class Proof:
             f"held out: mean {held.mean:.3f} % over {held.runs} seeds, worst judged epoch {held.worst_of_last:.2f} %",
             f"test set: mean {full.mean:.3f} %, standard deviation {full.standard_deviation:.3f}, 95 % interval"
             f" {interval}, worst {full.worst:.2f} %, worst judged epoch {full.worst_of_last:.2f} %",
-            f"{full.passed} of {full.runs} seeds within budget; touches of the test set: {self.touches}",
+            f"{full.passed} of {full.runs} seeds within budget; test-set evaluations: {self.test_evaluations}",
             *(f"falls short: {clause}" for clause in self.shortfalls),
             f"{'NOT PROVED' if self.shortfalls else 'PROVED'}: {self.experiment.id}, {asked}",
         ]
@@ -96,7 +96,7 @@ class Proof:
             "worst": full.worst,
             "worst_of_last": full.worst_of_last,
             "passed": full.passed,
-            "touches": self.touches,
+            "touches": self.test_evaluations,
             "held_out": {"seeds": len(self.held_out), "mean": summarise(self.held_out).mean},
             "runs": [_run_json(record) for record in self.runs],
         }
@@ -143,7 +143,7 @@ def prove(
             folder = kept / "heldout" / experiment.id
             folder.mkdir(parents=True, exist_ok=True)
             write_record(record, folder / f"seed{record.seed}.json")
-    attempt = Touch(
+    attempt = Attempt(
         experiment=experiment.name,
         network=like.network,
         recipe=recipe_digest(experiment.recipe),
@@ -152,9 +152,9 @@ def prove(
         date=date.today().isoformat(),
     )
     places = [out, *([kept] if root else [])]
-    new = note_touch(kept / "touches.json", attempt, begun=_begun(experiment, places, like, seeds))
-    touches = touches_of(read_ledger(kept / "touches.json"), experiment.name, committed=True)
-    tell(f"{'this is' if new else 'taken up:'} touch {touches} of the test set, written to {kept / 'touches.json'}")
+    new = note_attempt(kept / "touches.json", attempt, begun=_begun(experiment, places, like, seeds))
+    evaluations = evaluations_of(read_ledger(kept / "touches.json"), experiment.name, committed=True)
+    tell(f"{'this is' if new else 'resumed:'} test-set evaluation {evaluations}, written to {kept / 'touches.json'}")
     full = Task(experiment=name, out=out, data=data, data_dir=data_dir)
     runs = _full(experiment, full, like, seeds, places, trainer, tell)
     if root:
@@ -162,7 +162,7 @@ def prove(
             publish.keep_record(record, root)
         for path in publish.write(root):
             tell(f"wrote {path.relative_to(root)}")
-    return Proof(experiment=experiment, held_out=tuple(held), runs=tuple(runs), touches=touches, root=root)
+    return Proof(experiment=experiment, held_out=tuple(held), runs=tuple(runs), test_evaluations=evaluations, root=root)
 
 
 def _keeps(experiment: Experiment, data: str) -> bool:
@@ -259,7 +259,7 @@ def _trained(tasks: Sequence[Task], trainer: Trainer) -> list[Record]:
     if failed:
         worst = max(failed, key=lambda one: (one.exit_status in STOPPED, one.exit_status))
         raise StoppedError(
-            f"{len(failed)} of {len(tasks)} runs did not finish; the same command takes them up where they are.",
+            f"{len(failed)} of {len(tasks)} runs did not finish; the same command resumes them where they are.",
             worst.exit_status,
         )
     return [one.record for one in done]

@@ -6,11 +6,11 @@ Nothing that a record knows is ever typed. `write` brings all places up to date 
 import hashlib
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
@@ -18,18 +18,26 @@ from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import RULES
 from featherweight.experiments.statistics import mean_interval
-from featherweight.explain.figures import plots
-from featherweight.explain.figures.fronts import Point, fronts
+from featherweight.explain import figures
+from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.explain.figures.style import svg
-from featherweight.files import write_text
+from featherweight.files import with_part_between, write_bytes, write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.prove import ladder_pages, leaderboard
+from featherweight.prove import ladder_pages, leaderboard, rung_curves
 from featherweight.prove.export_tables import with_figures
+from featherweight.prove.ledger import read_ledger
+from featherweight.prove.readme_table import readme_table
+from featherweight.prove.small import SMALL, write_small
+from featherweight.prove.statement_page import statement_page
+from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
+from featherweight.training.runs.trained import load_trained
 
-_TABLE = "<!-- {edge}: table of results, written by `featherweight ladder --write` -->"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-
+_BY = "table of results, written by `featherweight ladder --write`"
+_TABLE = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 LADDERS = Path("src", "featherweight", "experiments", "ladders")
 
 
@@ -50,6 +58,19 @@ def records_of(id: str, root: Path) -> list[Record]:
     """The committed records of an experiment, seed by seed."""
     found = find_runs([root / "results" / id], "seed*.json")
     return sorted((record for _, record in found), key=lambda record: record.seed)
+
+
+def trials_of(root: Path) -> Found:
+    """The committed records of trials and of other engines, by the name of their folder."""
+    results = root / "results"
+    folders = sorted({path.parent for kind in ("trials", "engines") for path in results.glob(f"{kind}/*/seed*.json")})
+    return {folder.name: records_of(str(folder.relative_to(results)), root) for folder in folders}
+
+
+def answers_of(root: Path) -> dict[str, Any]:
+    """What runs of rungs answer, by rung, as `python -m benchmarks.answers` left it."""
+    files = sorted((root / "results" / "answers").glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def keep_record(record: Record, root: Path) -> None:
@@ -129,19 +150,11 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
     }
 
 
-def with_table(readme: str, table: str) -> str:
-    """The README with the table between its two marks replaced."""
-    begin, end = _TABLE.format(edge="begin"), _TABLE.format(edge="end")
-    if begin not in readme or end not in readme:
-        raise UsageError(f"README.md lacks the marks around its table of results: {begin} and {end}")
-    before, after = readme.split(begin)[0], readme.split(end)[1]
-    return f"{before}{begin}\n{table}\n{end}{after}"
-
-
 def generated(root: Path) -> dict[Path, str]:
     """Every text that quotes a record, as it should read."""
     sources = root / LADDERS
-    found = {id: records_of(id, root) for id in ids()}
+    own = {id: records_of(id, root) for id in ids()}
+    found: Found = {**trials_of(root), **own}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
         path = sources / ladder_of(rung.id) / f"{rung.id}.py"
@@ -150,26 +163,37 @@ def generated(root: Path) -> dict[Path, str]:
             texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
         if rung.claims:
             texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
-    entries = [index_entry(rung, found[rung.id]) for rung in map(find, ids())]
+    entries = [index_entry(rung, own[rung.id]) for rung in map(find, ids())]
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
-    table = leaderboard.table(gathered, "docs/records/{id}.md")
-    texts[readme] = with_table(readme.read_text(encoding="utf-8"), table)
+    ledger = read_ledger(root / "results" / "touches.json")
+    table = readme_table(gathered, "docs/records/{id}.md")
+    texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     others = [data for data in RULES if data != "mnist" and contenders(data)]
     texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg", others=others)
     for data in others:
-        own = leaderboard.gather(found, root, data)
-        texts[root / "docs" / "records" / f"{data}.md"] = leaderboard.overview(own, f"fronts-{data}.svg", data)
-        gathered += own
+        on_it = leaderboard.gather(found, root, data)
+        texts[root / "docs" / "records" / f"{data}.md"] = leaderboard.overview(on_it, f"fronts-{data}.svg", data)
+        gathered += on_it
     for one in gathered:
-        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = leaderboard.page(one, found)
+        page = leaderboard.page(one, found, ledger)
+        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
     for letter in letters():
-        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(letter, found, f"{letter}.svg")
+        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(
+            letter, found, f"{letter}.svg", ledger, answers_of(root)
+        )
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
+    texts[root / "docs" / "ladders" / "statements.md"] = statement_page(found)
     texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
     return texts
+
+
+def folded(root: Path) -> dict[Path, bytes]:
+    """The steps of every network that comes with the package, which `predict` reads."""
+    runs = sorted((root / "src" / "featherweight" / "training" / "runs" / "weights").glob("*/weights.safetensors"))
+    return {run.with_name("steps.safetensors"): steps_of(load_trained(run.parent)) for run in runs}
 
 
 def pictures(root: Path) -> dict[Path, list[Record]]:
@@ -180,16 +204,41 @@ def pictures(root: Path) -> dict[Path, list[Record]]:
     return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
 
 
+def rung_pictures(root: Path) -> dict[Path, list[Record]]:
+    """The curves of every rung that has records, with those."""
+    found = {rung.id: records_of(rung.id, root) for letter in letters() for rung in rungs(letter)}
+    return {root / "docs" / "ladders" / f"{id}.svg": runs for id, runs in found.items() if runs}
+
+
+def draw_rung(path: Path, records: Sequence[Record]) -> bool:
+    """Draw one rung's curves, unless the picture there is of these figures; whether it was drawn."""
+    about = rung_curves.digest(records)
+    if path.exists() and about in path.read_text(encoding="utf-8"):
+        return False
+    write_text(path, svg(rung_curves.rung_curves(records)).replace("</svg>", f"<!-- {about} -->\n</svg>"))
+    return True
+
+
 def draw(path: Path, records: Sequence[Record]) -> bool:
     """Draw one experiment's or a ladder's curves, unless the picture there is of these figures; whether it was drawn.
 
     The bytes of a picture depend on matplotlib's release, what it shows only on the records.
     """
-    about = plots.digest(records)
+    alone = len({record.experiment for record in records}) == 1
+    return _drawn_anew(path, digest(records), lambda: (figures.accuracy if alone else figures.ladder)(*records))
+
+
+def digest(records: Sequence[Record]) -> str:
+    """Of the figures that a picture is drawn from; written into it, so that a stale picture can be told."""
+    rows = [[(row.epoch, row.test_accuracy, row.train_accuracy) for row in record.rows] for record in records]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _drawn_anew(path: Path, about: str, draw: Callable[[], "Figure"]) -> bool:
+    """Draw the picture and note what it is of, unless the one that is there is of just that; whether it was drawn."""
     if path.exists() and about in path.read_text(encoding="utf-8"):
         return False
-    alone = len({record.experiment for record in records}) == 1
-    write_text(path, plots.svg((plots.accuracy_curves if alone else plots.ladder_curves)(records), about))
+    write_text(path, svg(draw()).replace("</svg>", f"<!-- {about} -->\n</svg>"))
     return True
 
 
@@ -210,27 +259,21 @@ def points(root: Path, data: str = "mnist") -> list[Point]:
 
 
 def fronts_digest(root: Path, data: str = "mnist") -> str:
-    """Of what the picture of a set's fronts is drawn from; written into it."""
-    rings = [
-        {name: value for name, value in asdict(one).items() if name != "where"} for one in leaderboard.anchors(data)
-    ]
+    """Of what the picture of a set's Pareto fronts is drawn from; written into it."""
+    rings = [asdict(anchor) for anchor in leaderboard.anchors(data)]
     drawn_from = [[asdict(point) for point in points(root, data)], rings]
     return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
 
 
 def draw_fronts(path: Path, root: Path, data: str = "mnist") -> bool:
     """Draw a set's accuracies against costs, unless the picture there is of these figures; whether it was drawn."""
-    about = fronts_digest(root, data)
-    if path.exists() and about in path.read_text(encoding="utf-8"):
-        return False
     rings = [
         Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
         for anchor in leaderboard.anchors(data)
         if anchor.last is not None
     ]
-    text = svg(fronts(points(root, data), rings, [experiment.id for experiment in contenders(data)]))
-    write_text(path, text.replace("</svg>", f"<!-- {about} -->\n</svg>"))
-    return True
+    names = [experiment.id for experiment in contenders(data)]
+    return _drawn_anew(path, fronts_digest(root, data), lambda: pareto_fronts(points(root, data), rings, names))
 
 
 def write(root: Path) -> list[Path]:
@@ -242,7 +285,14 @@ def write(root: Path) -> list[Path]:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
             changed.append(path)
+    for path, content in folded(root).items():
+        if not path.exists() or path.read_bytes() != content:
+            write_bytes(path, content)
+            changed.append(path)
+    if write_small(root):
+        changed.append(root / LADDERS / SMALL.name)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
+    changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
     for data in [data for data in RULES if contenders(data)]:
         picture = root / "docs" / "records" / f"fronts{f'-{data}' * (data != 'mnist')}.svg"
         changed += [picture] if draw_fronts(picture, root, data) else []
@@ -256,4 +306,7 @@ def write_page(letter: str, found: Found, out: Path) -> Path:
     write_text(page, ladder_pages.ladder_page(letter, found, f"{letter}.svg"))
     if records := [record for rung in rungs(letter) for record in found.get(rung.id, ())]:
         draw(out / f"{letter}.svg", records)
+    for rung in rungs(letter):
+        if runs := found.get(rung.id, ()):
+            draw_rung(out / f"{rung.id}.svg", runs)
     return page

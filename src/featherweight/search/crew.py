@@ -1,4 +1,4 @@
-"""The workers of one machine, each a process, and what is watched over them: who has died, and when all is done."""
+"""The worker processes of one machine and their supervision: which have died, and when the search is done."""
 
 import multiprocessing
 import os
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 SMALLEST_HOLDOUT = 1000
-"""Held-out images below which trials cannot be told apart: at 99 %, one standard deviation is 0.3 % then."""
+"""Minimum number of held-out images; with fewer, trials cannot be told apart (at 99 %, one standard deviation of 1,000
+images is already 0.3 %)."""
 LOOK_SECONDS = 0.5
-"""The study is looked at this often."""
+"""Time between looks at the study."""
 SILENT_SECONDS = 120.0
-"""A trial whose worker has not said for this long that it is alive is lost, and its place is given to another."""
+"""A trial whose worker has sent no heartbeat for this long is declared lost, and another takes its place."""
 MOST_DEATHS = 5
-"""Workers that were ended from outside are replaced; after so many, something is wrong with the machine."""
+"""Killed workers are replaced; after this many, something must be wrong with the machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A search ready to be carried out."""
+    """A search ready to run."""
 
     job: Job
     space: Space
@@ -45,28 +46,28 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What was seen when the study was last looked at."""
+    """A snapshot of the study."""
 
     standing: Standing
     ended: "tuple[FrozenTrial, ...]"
-    """Trials that have come to an end since the look before, whoever trained them."""
+    """Trials that have ended since the previous snapshot, on any machine."""
     note: str = ""
-    """Something that happened to the workers."""
+    """News about the workers, if any."""
 
 
 class StoppedSearchError(FeatherweightError):
-    """A search was asked to stop; what has finished is kept."""
+    """A search was interrupted; its finished trials are kept."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("Stopped; the same command goes on with the study.")
+        super().__init__("Stopped; the same command continues the study.")
         self.exit_status = 128 + signal_number
 
 
 def open_search(job: Job) -> Search:
-    """Everything that can be wrong with a search is raised here, before processes are started."""
+    """A search ready to run; raises everything that can be wrong with it before any process is started."""
     if job.holdout < SMALLEST_HOLDOUT:
         raise UsageError(
-            f"A search is judged on {SMALLEST_HOLDOUT:,} held-out training images or more, and never on the test set;"
+            f"A search is judged on {SMALLEST_HOLDOUT:,} or more held-out training images, never on the test set;"
             f" given --holdout {job.holdout:,}."
         )
     device_for(job.device)
@@ -77,7 +78,7 @@ def open_search(job: Job) -> Search:
 
 
 def _try_out(job: Job, space: Space, data: Data) -> None:
-    """Raise what a space, an engine or the data's size makes impossible: propose on the side, prepare the first."""
+    """Raise whatever error the space, the engine or the size of the data would cause, by preparing one proposal."""
     import optuna
 
     quiet()
@@ -96,11 +97,11 @@ def _try_out(job: Job, space: Space, data: Data) -> None:
 
 
 def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
-    """Search until as many trials have ended as the job says, yielding looks at the study.
+    """Search until the job's number of trials has ended, yielding snapshots of the study.
 
-    Each worker is a process with one thread; by default one a core, or one on a GPU. Other machines may work on the
-    same study. Ctrl-C and SIGTERM end the trials under way as lost, and raise StoppedSearchError; so does a space of
-    which nothing is within budget, as BudgetError.
+    Each worker is a process with one thread; by default there is one per core, or one on a GPU. Other machines may work
+    on the same study. On Ctrl-C or SIGTERM, running trials end as lost and StoppedSearchError is raised. Raises
+    BudgetError if the space has no proposal within budget.
     """
     job, study = search.job, search.study
     many = workers or (cores() if device_for(job.device).type == "cpu" else 1)
@@ -136,7 +137,7 @@ def _look(study: "optuna.Study", known: set[int], notes: list[str]) -> Look:
 
 
 def _lose(study: "optuna.Study", number: int) -> None:
-    """Take a trial from the worker that had it."""
+    """Declare a running trial lost, which takes it from its worker."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
@@ -145,13 +146,13 @@ def _lose(study: "optuna.Study", number: int) -> None:
 
 
 class _Silence:
-    """When each running trial's worker was last heard of, by this machine's clock alone."""
+    """When the worker of each running trial was last heard from, by this machine's clock alone."""
 
     def __init__(self) -> None:
         self._heard: dict[int, tuple[Any, float]] = {}
 
     def of(self, study: "optuna.Study") -> list[int]:
-        """Numbers of the running trials that have been silent for too long."""
+        """The numbers of running trials whose workers have been silent for too long."""
         now, silent = time.monotonic(), []
         for trial in trials_of(study):
             if trial.state.is_finished():
@@ -177,7 +178,7 @@ class _Crew:
         self._begun = self._deaths = 0
 
     def fill(self, many: int) -> None:
-        """Start processes until so many run, unless there is nothing new to propose."""
+        """Start processes until this many run, unless there is nothing new to propose."""
         while len(self.running) < many and not self.exhausted:
             begun = time.time_ns()
             ours, theirs = self._context.Pipe(duplex=False)
@@ -189,7 +190,7 @@ class _Crew:
             self._begun += 1
 
     def reap(self) -> None:
-        """Take out processes that have ended; their trials are lost. Raises what a worker could not go on from."""
+        """Remove processes that have ended and declare their running trials lost. Raises a worker's fatal error."""
         for name, (process, ours) in list(self.running.items()):
             if process.exitcode is None:
                 continue
@@ -212,12 +213,12 @@ class _Crew:
         self.notes.append(f"A worker ended with status {status}; its trial is lost, and another takes its place.")
         if self._deaths >= MOST_DEATHS:
             raise TrainingError(
-                f"{self._deaths} workers have ended from outside, the last with status {status}; where that is for"
-                " want of memory, give fewer --workers."
+                f"{self._deaths} workers have been killed, the last with status {status}; if the machine is short of"
+                " memory, use fewer --workers."
             )
 
     def dismiss(self) -> None:
-        """Ask all to stop, and wait until they have."""
+        """Ask all workers to stop, and wait until they have."""
         for process, _ in self.running.values():
             process.terminate()
         for process, _ in self.running.values():
@@ -225,7 +226,7 @@ class _Crew:
 
 
 def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
-    """In a worker's process: work, and send one word, or the error that ended it."""
+    """The main function of a worker's process: work, then send how it ended, as one word or an error."""
     parent = multiprocessing.parent_process()
     said: Any = "done"
     with stop_signals() as stopped:
@@ -246,13 +247,13 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
             said = problem
         except KeyboardInterrupt:
             pass
-        except Exception as problem:  # a defect: its traceback goes to standard error
+        except Exception as problem:  # a bug: its traceback goes to standard error
             traceback.print_exc()
             said = FeatherweightError(f"A worker failed with {type(problem).__name__}: {problem}")
         news.send(said)
-    os._exit(0)  # all has been told, and taking PyTorch down would keep whoever stops waiting
+    os._exit(0)  # the result is sent; shutting PyTorch down would only delay whoever is waiting for the process
 
 
 def _draws(job: Job, place: int, trials: int) -> int:
-    """The sampler's seed: another for each worker, and for each time that a study is resumed."""
+    """The sampler's seed, different for each worker and each time that a study is resumed."""
     return draw_seed(job.seed, f"search worker {place}", epoch=trials) % 2**32

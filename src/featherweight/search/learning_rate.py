@@ -1,9 +1,9 @@
-"""The learning-rate range test: one short sweep from a rate that does nothing to one that destroys.
+"""The learning-rate range test: one short sweep from a rate too low to matter to one at which training diverges.
 
 After Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), with three differences: the rate rises
-exponentially, the loss is that of the training batches as the recipe trains on them, and the sweep ends where it
-diverges. It is run on a copy: network, gradients and optimiser are not touched, and every generator of random numbers
-is put back, whatever happens on the way.
+exponentially, the loss is that of the training batches under the recipe, and the sweep ends where the loss diverges. It
+runs on a copy: network, gradients and optimiser are untouched, and all random number generators are restored, even
+after an error.
 """
 
 import copy
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOWEST, HIGHEST = 1e-5, 10.0
-"""Of the sweep: six decades, which hold what SGD and Adam are given for small networks, with room on both sides."""
+"""Limits of the sweep: six decades, wide enough for the usual rates of SGD and Adam on small networks."""
 FEWEST = 50
-"""Steps below which the curve says nothing."""
+"""Minimum number of steps; with fewer, the curve is meaningless."""
 WINDOW = 0.04
-"""The share of the sweep that smoothing looks back, and that slopes are measured over on each side: a quarter of a
-decade, whatever the number of steps; at least five steps, for what batches differ by."""
+"""The fraction of the sweep over which losses are smoothed, and slopes measured on each side: a quarter of a decade,
+whatever the number of steps; at least five steps, to average out differences between batches."""
 DIVERGED = 0.25
-"""The loss has diverged where its smoothed value is above its lowest by this share of where it began: of its smoothed
-value after the first window."""
+"""The loss has diverged once its smoothed value exceeds its minimum by this fraction of its initial value, that is, of
+its smoothed value after the first window."""
 RULE = (
     "the middle, on a logarithmic scale, between the rate at which the smoothed loss falls fastest"
     " and a tenth of the rate at which it diverges"
@@ -56,34 +56,34 @@ class Point:
 
     rate: float
     loss: float
-    """Mean over the step's batch, before the step was taken, in nats."""
+    """Mean loss of the batch before the step, in nats."""
     smoothed: float
-    """The exponential moving average of the losses so far, its start corrected for."""
+    """The bias-corrected exponential moving average of the losses so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What a range test found."""
+    """The result of a range test."""
 
     points: tuple[Point, ...]
-    """In order of rising rates; the last one before divergence or at the highest rate."""
+    """The steps in order of rising rates, up to divergence or the highest rate."""
     fastest: float | None
-    """The rate at which the smoothed loss falls fastest by decade of the rate; None where it never falls."""
+    """The rate at which the smoothed loss falls fastest per decade of the rate; None if it never falls."""
     diverged: float | None
-    """The rate at which the loss diverged; None where it did not up to the highest."""
+    """The rate at which the loss diverged; None if it did not diverge up to the highest rate."""
 
     @property
     def upper(self) -> float:
-        """A tenth of the rate of divergence, or of the highest rate that was tried without."""
+        """A tenth of the rate at which the loss diverged or, if it did not, of the highest rate tried."""
         return (self.diverged or self.points[-1].rate) / 10
 
     @property
     def suggestion(self) -> float | None:
-        """The peak rate that `RULE` gives, to two digits; None where the loss never falls."""
+        """The peak rate according to `RULE`, to two significant digits; None if the loss never falls."""
         return None if self.fastest is None else float(f"{math.sqrt(self.fastest * self.upper):.2g}")
 
     def sentence(self) -> str:
-        """The suggestion with the figures and the rule that it follows from."""
+        """The suggestion in words, with the figures and the rule behind it."""
         if self.fastest is None:
             return "The loss never falls in this sweep, so it suggests no rate; try more steps, or look at the network."
         end = "diverges at" if self.diverged else "has not diverged at the highest rate tried,"
@@ -93,7 +93,7 @@ class Sweep:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """The result as plain values."""
         return {
             "suggestion": self.suggestion,
             "rule": RULE,
@@ -114,18 +114,18 @@ def find_lr(
     steps: int = 400,
     teacher: Teacher | None = None,
 ) -> Sweep:
-    """A sweep of so many steps from `LOWEST` to `HIGHEST`, from the network's weights as they are.
+    """A sweep of this many steps from `LOWEST` to `HIGHEST`, starting from the network's current weights.
 
-    Trains a copy as `recipe` says, at the sweep's rates in place of the schedule's, on the training images of `data`
-    ([N C H W], the network's device is used). A recipe with `distil` needs its `teacher`: images [N C H W], augmented
-    and normalised -> probabilities [N classes]. The network given, its gradients and mode, and the states of the random
-    generators of Python, NumPy and PyTorch are bit for bit as before afterwards, also when the sweep is interrupted.
+    Trains a copy according to `recipe`, but with the sweep's rates instead of the schedule's, on the training images of
+    `data` ([N C H W]) and on the network's device. A recipe with `distil` needs its `teacher`, which maps images
+    [N C H W], augmented and normalised, to probabilities [N classes]. The given network, its gradients and mode, and
+    the random generators of Python, NumPy and PyTorch are bit for bit unchanged afterwards, even after an interruption.
     Raises UsageError for fewer than 50 steps, a missing teacher, or an engine that cannot execute the network.
     """
     if recipe.distil and teacher is None:
         raise UsageError(
-            f"The recipe learns from {recipe.distil.teacher}, and no teacher was given; give one, or find a rate for"
-            " the recipe without `distil`."
+            f"The recipe learns from {recipe.distil.teacher}, but no teacher was given; give one, or test the recipe"
+            " without `distil`."
         )
     if steps < FEWEST:
         raise UsageError(f"A sweep takes {FEWEST} steps or more; given {steps}.")
@@ -152,7 +152,7 @@ def find_lr(
 def sweep_of(
     experiment: Experiment, data: Data, *, seed: int, device: str, engine: str, steps: int
 ) -> tuple[Sweep, list[str]]:
-    """A sweep from the first weights that a run of this seed has, and what is said before it."""
+    """A sweep from the initial weights of a run with this seed, and the lines to show before it."""
     run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=1)
     recipe = experiment.recipe
     sweep = find_lr(run.state.network, recipe, run.data, seed=seed, engine=run.engine.name, steps=steps,
@@ -175,7 +175,7 @@ def _losses(
     teacher: Teacher | None,
 ) -> Iterator[float]:
     """The loss of each step of training at these rates; the network is trained in place."""
-    recipe = replace(recipe, average=0.0)  # which no loss depends on
+    recipe = replace(recipe, average=0.0)  # training losses do not depend on the average
     device = next(network.parameters()).device
     state = initial_state(network, recipe, device, len(data.train))
     _, channels, height, width = data.train.images.shape
@@ -188,7 +188,7 @@ def _losses(
 
 
 def _batches(images: int, batch: int, seed: int) -> Iterator[Tensor]:
-    """Positions [batch] of the images of each step, without end; a short last batch of a pass is left out."""
+    """Yield the positions [batch] of each step's images, without end; short last batches of a pass are left out."""
     for epoch in count():
         order = torch.randperm(images, generator=torch.Generator().manual_seed(draw_seed(seed, "find-lr order", epoch)))
         for start in range(0, max(1, images - batch + 1), batch):
@@ -196,7 +196,7 @@ def _batches(images: int, batch: int, seed: int) -> Iterator[Tensor]:
 
 
 def _fastest(points: list[Point], reach: int) -> float | None:
-    """The rate, up to that of the lowest smoothed loss, about which it falls most over `reach` steps on each side.
+    """The rate, up to that of the lowest smoothed loss, around which the loss falls most within `reach` steps a side.
 
     >>> losses = [2.3, 2.3, 2.2, 1.0, 0.95, 0.9]
     >>> points = [Point(rate=10.0**n, loss=loss, smoothed=loss) for n, loss in enumerate(losses)]
@@ -212,7 +212,7 @@ def _fastest(points: list[Point], reach: int) -> float | None:
 
 @contextmanager
 def _generators_kept() -> Iterator[None]:
-    """Puts back, at the end, the state of every global generator of random numbers, and PyTorch's number of threads."""
+    """Restore on exit every global random number generator and PyTorch's number of threads."""
     python, numpy, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
     cpu = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -231,7 +231,7 @@ def _generators_kept() -> Iterator[None]:
 
 
 def table(sweep: Sweep, lines: int = 20) -> str:
-    """At most so many of the sweep's steps, evenly chosen with the first and the last, as text.
+    """A text table of at most this many steps, evenly spaced and including the first and the last.
 
     >>> print(table(Sweep(points=(Point(rate=0.001, loss=2.3, smoothed=2.31),), fastest=None, diverged=None)))
           rate     loss  smoothed
@@ -245,9 +245,9 @@ def table(sweep: Sweep, lines: int = 20) -> str:
 
 @drawn
 def rate_curve(sweep: Sweep, recipe_lr: float | None = None) -> "Figure":
-    """The losses by rate, their smoothed course, and the rates that the rule goes by, from a loss of zero up.
+    """A figure of the losses by rate, raw and smoothed, with the rates that the rule uses; losses start at zero.
 
-    `recipe_lr` is marked beside them.
+    `recipe_lr` is marked too, if given.
     """
     figure, axes = plot(3.4)
     rates = [point.rate for point in sweep.points]
@@ -267,14 +267,14 @@ def rate_curve(sweep: Sweep, recipe_lr: float | None = None) -> "Figure":
 
 
 def require_picture(path: Path) -> None:
-    """Raise UsageError unless a figure can be written there: the name ends in .svg or .png, the folder exists."""
+    """Raise UsageError unless the path ends in .svg or .png and its folder exists."""
     if path.suffix.lower() not in (".svg", ".png"):
-        raise UsageError(f"A curve is drawn as .svg or .png; given {path.name}.")
+        raise UsageError(f"A curve must be written to an .svg or .png file; given {path.name}.")
     if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent} to draw {path.name} into; make it, or name another.")
+        raise UsageError(f"There is no folder {path.parent} to write {path.name} into; create it, or choose another.")
 
 
 def draw(figure: "Figure", path: Path) -> None:
-    """Write the figure as its file's name says, .svg or .png."""
+    """Write the figure in the format of the file's suffix, .svg or .png."""
     require_picture(path)
     write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

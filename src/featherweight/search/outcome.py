@@ -1,9 +1,10 @@
-"""What a search found: the trials that finished, those of them that nothing beats, as tables and plain values."""
+"""The results of a search: its finished trials and their Pareto front, as tables and plain values."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from featherweight.experiments.statistics import pareto_front
 from featherweight.search.space import Proposal
 from featherweight.search.study import end_of, trials_of
 
@@ -12,39 +13,39 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BEST = 5
-"""Trials that are shown as the best."""
+"""Number of best trials to show."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A finished trial. Accuracies are percents of the held-out images, over the judged epochs of every seed."""
+    """A finished trial. Accuracies are percentages of the held-out images, over the judged epochs of all seeds."""
 
     trial: int
     value: float
-    """What trials are ranked by: `worker.judged`, its mean over the seeds."""
+    """The figure by which trials are ranked: the mean of `worker.judged` over the seeds."""
     accuracy: float
     worst: float
     loss: float
     parameters: int
     macs: int
     field: int
-    """Of the last convolution, in pixels; of height and width the larger."""
+    """Receptive field of the last convolution in pixels, the larger of height and width."""
     epochs: int
     seconds: float
-    """Of training with one seed, on the machine that had the trial."""
+    """Training time per seed on the machine that ran the trial."""
     seeds: int
     engine: str
     machine: str
     proposal: Proposal
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, network and recipe among them."""
+        """The entry as plain values, including network and recipe."""
         values = {name: value for name, value in asdict(self).items() if name != "proposal"}
         return {**values, **self.proposal.to_json()}
 
 
 def entries(study: "optuna.Study") -> list[Entry]:
-    """The finished trials, best first."""
+    """The finished trials of a study, best first."""
     found = [_entry(trial) for trial in trials_of(study) if end_of(trial) == "finished"]
     return sorted(found, key=lambda entry: (-entry.value, entry.parameters, entry.trial))
 
@@ -64,25 +65,14 @@ def _entry(trial: "optuna.trial.FrozenTrial") -> Entry:
     )
 
 
-def front(found: Sequence[Entry]) -> list[Entry]:
-    """Those that no other beats: none is as good in accuracy, parameters, MACs and seconds, and better in one.
-
-    The fewest parameters come first.
-    """
-
-    def merits(entry: Entry) -> tuple[float, ...]:
-        return entry.accuracy, -entry.parameters, -entry.macs, -entry.seconds
-
-    def beats(one: Entry, other: Entry) -> bool:
-        mine, its = merits(one), merits(other)
-        return mine != its and all(a >= b for a, b in zip(mine, its, strict=True))
-
-    kept = [entry for entry in found if not any(beats(other, entry) for other in found)]
+def on_pareto_front(found: Sequence[Entry]) -> list[Entry]:
+    """The entries on the Pareto front of accuracy, parameters, MACs and seconds, sorted by parameters, fewest first."""
+    kept = pareto_front(found, lambda one: (one.accuracy, -one.parameters, -one.macs, -one.seconds))
     return sorted(kept, key=lambda entry: (entry.parameters, entry.macs, entry.trial))
 
 
 def table(found: Sequence[Entry]) -> "Table":
-    """The entries with their figures, a line each."""
+    """A table of the entries with their figures, one line each."""
     from rich.table import Table
 
     shown = Table(box=None, header_style="bold")
@@ -98,7 +88,7 @@ def table(found: Sequence[Entry]) -> "Table":
 
 
 def sketch(proposal: Proposal) -> str:
-    """A network in a word: widths of its convolutions, `s` before those in two steps, `p` for a pool between.
+    """A network in one word: widths of its convolutions, with `s` before depthwise-separable ones, and `p` for a pool.
 
     >>> from featherweight.experiments.recipe import Recipe
     >>> from featherweight.search.space import stack

@@ -1,9 +1,10 @@
-"""What a search found, drawn: accuracy against parameters, MACs and seconds, with the front of each."""
+"""A figure of what a search found: accuracy against parameters, MACs and seconds, each with its Pareto front."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featherweight.experiments.statistics import best_by_cost
 from featherweight.explain.figures.style import QUIET, TARGET, TEST, blank, drawn, legend_above, png, svg
 from featherweight.files import write_bytes
 from featherweight.search.outcome import Entry
@@ -14,35 +15,27 @@ if TYPE_CHECKING:
 PANELS = (("parameters", "parameters"), ("macs", "multiply-adds of one image"), ("seconds", "seconds of training"))
 
 
-def best_under(found: Sequence[Entry], what: str) -> list[tuple[float, float]]:
-    """(cost, accuracy) of each trial more accurate than every cheaper one, the cheapest first; `what` is the cost."""
-    kept: list[tuple[float, float]] = []
-    for cost, accuracy in sorted(((getattr(one, what), one.accuracy) for one in found), key=lambda p: (p[0], -p[1])):
-        if not kept or accuracy > kept[-1][1]:
-            kept.append((cost, accuracy))
-    return kept
-
-
 @drawn
 def pareto(found: Sequence[Entry], target: float) -> "Figure":
-    """Three panels, a dot a finished trial; the line joins the best that each cost can have. `target` in percent."""
+    """Three panels with a dot per finished trial; the line is the Pareto front. `target` in percent."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     figure = blank(7.2)
     panels = figure.subplots(3, 1, sharey=True)
     for number, (axes, (what, name)) in enumerate(zip(panels, PANELS, strict=True)):
-        costs, best = [getattr(one, what) for one in found], best_under(found, what)
+        costs = [getattr(one, what) for one in found]
+        best = best_by_cost([(cost, one.accuracy) for cost, one in zip(costs, found, strict=True)])
         axes.grid(axis="y")
         axes.plot(costs, [one.accuracy for one in found], "o", color=QUIET, markersize=3.5, alpha=0.6,
                   label="a trial" if number == 0 else None)  # fmt: skip
         axes.plot(*zip(*best, strict=True), "-o", color=TEST, markersize=4.5, linewidth=1.3, drawstyle="steps-post",
-                  label="the best up to this cost" if number == 0 else None)  # fmt: skip
+                  label="Pareto front" if number == 0 else None)  # fmt: skip
         axes.set(xlabel=name, ylabel="held-out accuracy, %")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.ticklabel_format(axis="y", useOffset=False)
     low, high = min(one.accuracy for one in found), max(one.accuracy for one in found)
-    if target <= high + 2 * (high - low):  # further off, it would press the trials together
+    if target <= high + 2 * (high - low):  # a target further away would squeeze the trials together
         for number, axes in enumerate(panels):
             axes.axhline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1.3,
                          label=f"target {target:.2f} %" if number == 0 else None)  # fmt: skip
@@ -51,6 +44,6 @@ def pareto(found: Sequence[Entry], target: float) -> "Figure":
 
 
 def draw(found: Sequence[Entry], target: float, path: Path) -> None:
-    """Write the picture as its file's name says, .svg or .png."""
+    """Write the picture in the format of the file's suffix, .svg or .png."""
     figure = pareto(found, target)
     write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

@@ -7,35 +7,37 @@ from typing import Any
 from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.files import write_text
+from featherweight.networks.allowed import DATA_SIZES, OWN
 from featherweight.networks.anatomy import Row, dissect
+from featherweight.networks.architecture import Layer, build
 from featherweight.search.outcome import Entry
-from featherweight.search.space import OWN, Layer, Space, build
+from featherweight.search.space import Space
 
 LONGEST = 120
-"""Characters of a line of code."""
+"""Maximum length of a line of code, in characters."""
 OPENING = "    return nn.Sequential("
 MARK = '"""Found by `featherweight search '
-"""How a file begins that was written here, and may be written anew."""
+"""The beginning of a generated file, which may be overwritten."""
 
 
 def require_writable(path: Path) -> None:
-    """Raise UsageError unless an experiment can be written there: a .py file, new or written here before."""
+    """Raise UsageError unless an experiment can be written to this path: a .py file that is new or was generated."""
     if path.suffix != ".py":
-        raise UsageError(f"An experiment is written into a .py file; given {path.name}.")
+        raise UsageError(f"An experiment must be written to a .py file; given {path.name}.")
     if not path.parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent} to write {path.name} into; make it, or name another.")
+        raise UsageError(f"There is no folder {path.parent} to write {path.name} into; create it, or choose another.")
     if path.is_dir() or (path.exists() and not path.read_bytes().startswith(MARK.encode())):
-        raise UsageError(f"{path} exists and was not written by a search; name another file.")
+        raise UsageError(f"{path} exists and was not written by a search; choose another file.")
 
 
 def write_experiment(path: Path, entry: Entry, space: Space, data: Data) -> None:
-    """Write the trial as an experiment file; its margin is for the images that it was searched on."""
+    """Write the trial as an experiment file; its margin gives the sizes for the images used in the search."""
     require_writable(path)
     write_text(path, source(entry, space, data, path.stem))
 
 
 def source(entry: Entry, space: Space, data: Data, id: str) -> str:
-    """The text of an experiment file with the trial's network, recipe and budget."""
+    """The source of an experiment file with the trial's network, recipe and budget."""
     network, recipe = entry.proposal.network, entry.proposal.recipe
     settings = {
         "id": id,
@@ -44,15 +46,15 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
         "recipe": recipe,
         "budget": space.budget,
     }
-    body = "".join(f"    {name}={_code(value, 4, len(name) + 2)},\n" for name, value in settings.items())
+    body = "".join(f"    {name}={code(value, 4, len(name) + 2)},\n" for name, value in settings.items())
     return (
         f"{_docstring(entry, space, data)}\n\nfrom torch import nn\n\nimport featherweight as fw\n"
-        f"\n\n{_function(network, data)}\n\nexperiment = fw.Experiment(\n{body})\n"
+        f"\n\n{function(network, *_sizes(data))}\n\nexperiment = fw.Experiment(\n{body})\n"
     )
 
 
 class _Name(str):
-    """Written as it is, not as a string."""
+    """A name, written without quotation marks."""
 
 
 def _docstring(entry: Entry, space: Space, data: Data) -> str:
@@ -69,12 +71,16 @@ def _docstring(entry: Entry, space: Space, data: Data) -> str:
     )
 
 
-def _function(network: tuple[Layer, ...], data: Data) -> str:
-    """The network function, each layer with its margin: channels, height, width and field."""
+def _sizes(data: Data) -> tuple[tuple[int, int, int], int]:
+    """The shape of the images (C H W) and the number of classes."""
     _, channels, height, width = data.train.images.shape
-    shape = (channels, height, width)
-    blocks = dissect(build(network, channels, len(data.classes)), shape).blocks()
-    calls = [f"fw.{one}" if one.make in OWN else str(one) for one in network]
+    return (channels, height, width), len(data.classes)
+
+
+def function(network: tuple[Layer, ...], shape: tuple[int, int, int], classes: int) -> str:
+    """The network function for images of `shape` (C H W), with a margin: channels, height, width and field."""
+    blocks = dissect(build(network, shape[0], classes), shape).blocks()
+    calls = [call(one) for one in network]
     rows = [(f"        {call},", block) for call, block in zip(calls, blocks, strict=True)]
     figures = [_margin(block) for _, block in rows]
     widths = [max(map(len, column)) for column in zip(*filter(None, figures), strict=True)]
@@ -85,21 +91,37 @@ def _function(network: tuple[Layer, ...], data: Data) -> str:
         lines.append(f"{code:<{reach}}# {' '.join(cells)}" if margin else code)
     size = "" if shape == (1, 28, 28) else f", of {shape[0]} x {shape[1]} x {shape[2]}"
     return (
-        "def network(channels: int = 1, classes: int = 10) -> nn.Sequential:\n"
+        f"def network(channels: int = {shape[0]}, classes: int = {classes}) -> nn.Sequential:\n"
         f'    """{_sentence(network)}"""\n'
         "    # fmt: off\n"
         f"{OPENING:<{reach}}# channels height width field{size}\n" + "\n".join(lines) + "\n    )\n    # fmt: on\n"
     )
 
 
+def call(one: Layer) -> str:
+    """The layer as it is written in an experiment file, with those inside it.
+
+    >>> from featherweight.networks.architecture import layer
+    >>> call(layer("Residual", layer("conv_norm_relu", 8, 8, padding=1), layer("nn.ReLU")))
+    'fw.Residual(fw.conv_norm_relu(8, 8, padding=1), nn.ReLU())'
+    """
+    parts = [call(value) if isinstance(value, Layer) else _word(value) for value in one.given]
+    settings = [f"{name}={call(value) if isinstance(value, Layer) else _word(value)}" for name, value in one.settings]
+    return f"{'' if one.make.startswith('nn.') else 'fw.'}{one.make}({', '.join([*parts, *settings])})"
+
+
+def _word(value: Any) -> str:
+    return value if value in DATA_SIZES else repr(value)
+
+
 def _margin(block: Row) -> list[str]:
-    """Channels, height, width and field of what a layer gives; nothing where that is no map."""
+    """Channels, height, width and field of a layer's output; empty if the output is not a feature map."""
     field = block.field if isinstance(block.field, int) else "{}x{}".format(*block.field)
     return [*map(str, block.output), str(field)] if len(block.output) == 3 else []
 
 
 def _sentence(network: tuple[Layer, ...]) -> str:
-    """What the network is, in a few words."""
+    """A short description of the network."""
     convolutions = sum(one.make in (*OWN, "nn.Conv2d") for one in network)
     pools = sum("Pool" in one.make and "Adaptive" not in one.make for one in network)
     return (
@@ -109,7 +131,7 @@ def _sentence(network: tuple[Layer, ...]) -> str:
 
 
 def _unusual(value: Any) -> list[Any]:
-    """The fields that are not as they are by default."""
+    """The fields whose values differ from their defaults."""
 
     def usual(one: Any) -> Any:
         return one.default_factory() if one.default_factory is not MISSING else one.default
@@ -117,11 +139,11 @@ def _unusual(value: Any) -> list[Any]:
     return [one for one in fields(value) if getattr(value, one.name) != usual(one)]
 
 
-def _code(value: Any, indent: int, taken: int) -> str:
-    """The value as Python source; a data class over several lines where it is too long for one.
+def code(value: Any, indent: int, taken: int) -> str:
+    """The value as Python source; a dataclass too long for one line is spread over several.
 
     >>> from featherweight.experiments.budget import Budget
-    >>> print(_code(Budget(parameters=4000), 4, 0))
+    >>> print(code(Budget(parameters=4000), 4, 0))
     fw.Budget(parameters=4000)
     """
     if isinstance(value, _Name):
@@ -132,9 +154,9 @@ def _code(value: Any, indent: int, taken: int) -> str:
         return repr(value)
     chosen = [(one.name, getattr(value, one.name)) for one in _unusual(value)]
     kind = f"fw.{type(value).__name__}"
-    flat = f"{kind}({', '.join(f'{name}={_code(inner, 0, 0)}' for name, inner in chosen)})"
+    flat = f"{kind}({', '.join(f'{name}={code(inner, 0, 0)}' for name, inner in chosen)})"
     if indent + taken + len(flat) + 1 <= LONGEST and "\n" not in flat:
         return flat
     inside = indent + 4
-    lines = [f"{' ' * inside}{name}={_code(inner, inside, len(name) + 2)},\n" for name, inner in chosen]
+    lines = [f"{' ' * inside}{name}={code(inner, inside, len(name) + 2)},\n" for name, inner in chosen]
     return f"{kind}(\n{''.join(lines)}{' ' * indent})"

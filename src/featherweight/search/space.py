@@ -1,4 +1,4 @@
-"""What is searched: networks as plain data, proposals, the space they are drawn from, and what a proposal costs."""
+"""Search spaces: networks as plain data, proposals, the space they are drawn from, and the cost of a proposal."""
 
 import ast
 import hashlib
@@ -8,48 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import check_network, module_of
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks import layers as blocks
 from featherweight.networks.anatomy import dissect
+from featherweight.networks.architecture import Layer, Value, build, from_json, layer, to_json
 
 if TYPE_CHECKING:
     import optuna
 
 SPACES = Path(__file__).parent / "spaces"
-Value = int | float | str
-OWN = ("conv_norm_relu", "separable_norm_relu")
-"""What of `featherweight.networks.layers` a `Layer` can be; everything else is PyTorch's."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a Sequential as plain data: what makes it, and with which arguments."""
-
-    make: str
-    """`conv_norm_relu` or another of `OWN`, or a layer of PyTorch as `nn.MaxPool2d`."""
-    given: tuple[Value, ...] = ()
-    """Numbers, in order; `"channels"` and `"classes"` stand for those of the data."""
-    settings: tuple[tuple[str, Value], ...] = ()
-    """Numbers by name."""
-
-    def __str__(self) -> str:
-        arguments = [*map(str, self.given), *(f"{name}={value}" for name, value in self.settings)]
-        return f"{self.make}({', '.join(arguments)})"
-
-
-def layer(make: str, *given: Value, **settings: Value) -> Layer:
-    """A layer, written as it is called; UsageError when there is no such layer.
-
-    >>> print(layer("conv_norm_relu", "channels", 8, kernel=5))
-    conv_norm_relu(channels, 8, kernel=5)
-    """
-    _maker(make)
-    return Layer(make, given, tuple(settings.items()))
 
 
 def stack(
@@ -62,14 +31,14 @@ def stack(
     separable: bool = False,
     map_side: int = 0,
 ) -> tuple[Layer, ...]:
-    """Convolutions of these widths, the average of each channel, and a linear layer: the family of `f3`.
+    """Convolutions of these widths, global average pooling, and a linear layer: the family of `f3`.
 
-    A max pool of 2 follows the convolutions of the numbers in `pool_after`, counted from 1. `kernels` and `padding`
-    are one size in pixels or one for each convolution; `dropout` is a probability. With `separable`, all convolutions
-    but the first are in two steps, the family of `smallest`, and have no dropout. With `map_side`, the side of
-    the last convolution's map, a weighted sum of its places takes the average's part, the family of `fastest`: an
-    average pool of 2, then a kernel for each channel over all that is left (Chen et al., "MobileFaceNets", 2018).
-    Raises UsageError where these do not fit together.
+    A max pool of 2 follows each convolution whose number, counted from 1, is in `pool_after`. `kernels` and `padding`
+    are sizes in pixels, one for all convolutions or one for each; `dropout` is a probability. With `separable`, all
+    convolutions except the first are depthwise-separable, as in the family of `smallest`, and have no dropout. With
+    `map_side`, the side of the last convolution's feature map, a global depthwise convolution replaces the average, as
+    in the family of `fastest`: an average pool of 2, then one kernel per channel over the remaining map (Chen et al.,
+    "MobileFaceNets", 2018). Raises UsageError if the arguments do not fit together.
 
     >>> print(*stack([8, 12], pool_after=[1]), sep="\\n")
     conv_norm_relu(channels, 8)
@@ -84,11 +53,11 @@ def stack(
     numbers = set(range(1, len(widths) + 1))
     if not widths or not len(sizes) == len(pads) == len(widths) or not set(pool_after) <= numbers:
         raise UsageError(
-            "A stack needs a width, a kernel and a padding for each convolution, and pools after some of them; given"
+            "A stack needs a width, a kernel and a padding for each convolution, and pools after existing ones; given"
             f" widths {list(widths)}, kernels {sizes}, padding {pads} and pools after {list(pool_after)}."
         )
     if separable and dropout:
-        raise UsageError(f"Convolutions in two steps have no dropout; given {dropout}.")
+        raise UsageError(f"Depthwise-separable convolutions have no dropout; given {dropout}.")
     usual = {"kernel": 3, "padding": 0, "dropout": 0.0}
     found: list[Layer] = []
     before: Value = "channels"
@@ -99,39 +68,16 @@ def stack(
         found.append(layer(block, before, width, **unusual))
         found += [layer("nn.MaxPool2d", 2)] * (number in pool_after)
         before = width
-    found += _weighed(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
+    found += _global_depthwise(widths[-1], map_side) if map_side else [layer("nn.AdaptiveAvgPool2d", 1)]
     return (*found, layer("nn.Flatten"), layer("nn.Linear", before, "classes"))
 
 
-def _weighed(width: int, map_side: int) -> list[Layer]:
-    """A sum over the places of a map, with weights of each channel's own."""
+def _global_depthwise(width: int, map_side: int) -> list[Layer]:
+    """A depthwise convolution over the whole map, after an average pool of 2."""
     if map_side < 2:
-        raise UsageError(f"A weighted sum over places needs a map of 2 x 2 or more; given a side of {map_side}.")
+        raise UsageError(f"A global depthwise convolution needs a map of 2 x 2 or more; given a side of {map_side}.")
     kernel = layer("nn.Conv2d", width, width, map_side // 2, groups=width, bias=False)
     return [layer("nn.AvgPool2d", 2), kernel, layer("nn.BatchNorm2d", width)]
-
-
-def _maker(make: str) -> Callable[..., nn.Module]:
-    home, name = (nn, make.removeprefix("nn.")) if make.startswith("nn.") else (blocks, make)
-    known = {*OWN, *(f"nn.{each}" for each in dir(nn) if each[0].isupper())}
-    if make not in known:
-        raise UsageError(f"Unknown layer {make!r} in a space; {nearest(make, (*OWN, 'nn.MaxPool2d', 'nn.Linear'))}")
-    found: Callable[..., nn.Module] = getattr(home, name)
-    return found
-
-
-def build(network: Sequence[Layer], channels: int = 1, classes: int = 10) -> nn.Sequential:
-    """A fresh network of these layers, its weights drawn by PyTorch's generator."""
-    sizes = {"channels": channels, "classes": classes}
-
-    def number(value: Value) -> Value:
-        return sizes.get(value, value) if isinstance(value, str) else value
-
-    made = []
-    for one in network:
-        settings = {name: number(value) for name, value in one.settings}
-        made.append(_maker(one.make)(*map(number, one.given), **settings))
-    return nn.Sequential(*made)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,69 +88,68 @@ class Proposal:
     recipe: Recipe
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        layers = [[one.make, list(one.given), dict(one.settings)] for one in self.network]
-        return {"network": layers, "recipe": self.recipe.to_json()}
+        """The proposal as plain values."""
+        return {"network": [to_json(one) for one in self.network], "recipe": self.recipe.to_json()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Proposal":
         """The proposal that `to_json` wrote."""
-        network = tuple(layer(make, *given, **settings) for make, given, settings in values["network"])
+        network = tuple(from_json(one) for one in values["network"])
         return cls(network=network, recipe=Recipe.from_json(values["recipe"]))
 
     @property
     def key(self) -> str:
-        """By which the same proposal is known again."""
+        """A key that is equal for equal proposals."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """What may be proposed, and the budget that no proposal may exceed.
+    """A search space: a function that makes proposals, and the budget that no trained proposal may exceed.
 
-    A file that defines `space = Space(...)` is one.
+    A file defines one with `space = Space(...)`.
     """
 
     name: str
     propose: "Callable[[optuna.Trial], Proposal]"
-    """Asks the trial for numbers (`trial.suggest_int("width", 4, 16)`) and makes a network and a recipe of them."""
+    """Asks the trial for values (`trial.suggest_int("width", 4, 16)`) and turns them into a network and a recipe."""
     budget: Budget
-    """Its accuracy and `held` do not refuse anything: that many last epochs are what a trial is judged by."""
+    """Its limits refuse proposals; its accuracy does not, and its `held` is the number of last epochs to judge."""
     file: Path | None = None
-    """Where it was found."""
+    """The file that defines it."""
 
     def digest(self) -> str:
-        """Of its file as Python reads it: comments and layout may change, and the study stays the same."""
+        """A digest of its file's syntax tree, so that comments and layout may change without changing the study."""
         assert self.file is not None
         text = ast.unparse(ast.parse(self.file.read_text(encoding="utf-8")))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def limits(self) -> str:
-        """The hard limits as people read them."""
+        """The hard limits in words."""
         macs = "" if self.budget.macs is None else f", fewer than {self.budget.macs:,} MACs"
         return f"fewer than {self.budget.parameters:,} parameters{macs}, at most {self.budget.epochs} epochs"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a proposal costs, known before it is trained."""
+    """The cost of a proposal, known before it is trained."""
 
     parameters: int
     macs: int
-    """Multiply-adds of one image."""
+    """Multiply-adds per image."""
     field: tuple[int, int]
     """Receptive field of the last convolution: height and width in pixels."""
     epochs: int
 
 
 def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
-    """What the proposal costs on images of this shape (C H W); UsageError when it cannot take them."""
+    """The cost of the proposal on images of this shape (C H W); UsageError if the network cannot process them."""
     try:
         network = build(proposal.network, shape[0], classes)
     except FeatherweightError:
         raise
-    except Exception as problem:  # whatever a layer may raise that is given the wrong numbers
-        raise UsageError(f"The layers of a proposal cannot be made: {type(problem).__name__}: {problem}") from problem
+    except Exception as problem:  # a layer given invalid arguments may raise anything
+        raise UsageError(f"The layers of a proposal cannot be built: {type(problem).__name__}: {problem}") from problem
     check_network(network, shape, classes, "a proposal")
     anatomy = dissect(network, shape)
     fields = [row.field for row in anatomy.rows if row.kind.startswith("Conv")] or [anatomy.field]
@@ -217,7 +162,7 @@ def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
 
 
 def excess(space: Space, costs: Cost, image: tuple[int, int]) -> dict[str, float]:
-    """By what share the proposal is over each limit that it is over; empty when it may be trained.
+    """The relative excess over each limit that the proposal exceeds; empty if it may be trained.
 
     >>> costs = Cost(parameters=8000, macs=500, field=(42, 28), epochs=15)
     >>> excess(Space(name="", propose=print, budget=Budget(parameters=4000)), costs, (28, 28))
@@ -234,7 +179,7 @@ def excess(space: Space, costs: Cost, image: tuple[int, int]) -> dict[str, float
 
 
 def rounded(value: float, figures: int = 2) -> float:
-    """The number to so many figures: a rate that is told apart by its seventeenth is no other, and hard to read.
+    """The value rounded to this many significant figures; further digits of a rate change nothing and hinder reading.
 
     >>> rounded(0.15450783108293328)
     0.15
@@ -243,7 +188,7 @@ def rounded(value: float, figures: int = 2) -> float:
 
 
 def names() -> list[str]:
-    """The spaces of the package.
+    """The names of the spaces in the package.
 
     >>> names()
     ['accurate', 'fastest', 'leanest', 'smallest']
@@ -252,13 +197,13 @@ def names() -> list[str]:
 
 
 def find_space(name: str) -> Space:
-    """The space of that name or in that file; UsageError names the nearest, or what is wrong with the file."""
+    """The space with this name or in this file; UsageError gives the closest name, or what is wrong with the file."""
     own = name.endswith(".py") or "/" in name or "\\" in name
     if not own and name not in names():
         raise UsageError(f"Unknown space {name!r}; {nearest(name, names())} A path to a .py file works too.")
     path = Path(name) if own else SPACES / f"{name}.py"
     if not path.is_file():
-        raise UsageError(f"There is no space at {path}; name a .py file that defines `space = Space(...)`.")
+        raise UsageError(f"There is no space at {path}; give a .py file that defines `space = Space(...)`.")
     found = getattr(module_of(path, "space"), "space", None)
     if not isinstance(found, Space):
         raise UsageError(f"{path} does not define `space`; write `space = Space(...)` in it.")
@@ -266,7 +211,7 @@ def find_space(name: str) -> Space:
 
 
 def propose(space: Space, trial: "optuna.Trial") -> Proposal:
-    """What the space proposes; UsageError says how it failed."""
+    """The space's proposal for a trial; UsageError says how the space failed."""
     try:
         proposal = space.propose(trial)
     except FeatherweightError:
@@ -274,5 +219,5 @@ def propose(space: Space, trial: "optuna.Trial") -> Proposal:
     except Exception as problem:
         raise UsageError(f"The space {space.name} failed with {type(problem).__name__}: {problem}.") from problem
     if not isinstance(proposal, Proposal):
-        raise UsageError(f"The space {space.name} proposes {proposal!r}; it must give a Proposal(network, recipe).")
+        raise UsageError(f"The space {space.name} proposes {proposal!r}; it must return a Proposal(network, recipe).")
     return proposal

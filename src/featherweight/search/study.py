@@ -1,7 +1,7 @@
-"""A study that processes and machines share: where it is kept, what it is of, and what became of its trials.
+"""A study shared by processes and machines: its storage, its settings, and the outcomes of its trials.
 
-A trial's attributes: `worker` and `beat` say who trains it and that they are alive, `proposal` what it is, `end` what
-became of it, `result` its figures. All else is Optuna's.
+A trial's attributes: `worker` identifies who trains it and `beat` shows that this worker is alive; `proposal` is what
+is tried, `end` the outcome and `result` the figures. Everything else is Optuna's.
 """
 
 import json
@@ -26,40 +26,40 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 STARTUP = 20
-"""Trials drawn at random before the sampler learns; refused ones count, since it learns from those too."""
+"""Random trials before the sampler starts to learn; refused ones count, since it learns from those too."""
 TRAINED_FIRST = 8
-"""Trials that must have finished before any is stopped early: fewer make no median worth the name."""
+"""Trials that must have finished before any is stopped early; the median of fewer means little."""
 WARM_UP = 30
-"""Percent of a trial's epochs before it can be stopped: earlier, the rate still rises and order means little."""
+"""Percent of a trial's epochs before it can be stopped; earlier, the rate still rises and ranks mean little."""
 ABOUT_SECONDS = 5.0
-"""Whoever makes a study says what it is of at once; this long is waited for that."""
+"""The process that creates a study stores its settings immediately; others wait this long for them."""
 FIRST_TRIES = 5
-"""So often an empty data base is opened: of several workers that begin it together, one makes its tables first."""
+"""Attempts to open an empty database: if several workers open it at once, only one of them creates its tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A search, in words that can be sent to another process."""
+    """A search, described by values that can be sent to another process."""
 
     space: str
     storage: str
-    """A journal's file, or the URL of a data base, which may hold a password: `shown` is for people."""
+    """The path of a journal, or the URL of a database, which may contain a password; print it through `shown`."""
     name: str
-    """Of the study within the storage."""
+    """Name of the study within the storage."""
     trials: int
-    """Trained in total, by whomever; refused proposals and repeats are none."""
+    """Total number of trials to train, over all workers; refused and repeated proposals do not count."""
     data: str = "auto"
     data_dir: Path | None = None
     holdout: int = 5000
     seeds: int = 1
     seed: int = 0
-    """Of the sampler's draws."""
+    """Seed of the sampler."""
     engine: str = "auto"
     device: str = "auto"
 
 
 def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
-    """What a study is of: whoever joins it must say the same."""
+    """The settings of a study, which everyone who joins it must share."""
     summary = data.summary()
     return {
         "space": space.name,
@@ -74,7 +74,7 @@ def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
 
 @contextmanager
 def reachable(storage: str) -> Iterator[None]:
-    """What goes wrong between here and the storage as one sentence."""
+    """Turn errors of the storage into a UsageError of one sentence."""
     try:
         yield
     except FeatherweightError:
@@ -82,13 +82,13 @@ def reachable(storage: str) -> Iterator[None]:
     except Exception as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise UsageError(
-            f"The storage {shown(storage)} cannot be used ({first.replace(storage, shown(storage))}); name a file, or a"
-            " data base's URL."
+            f"The storage {shown(storage)} cannot be used ({first.replace(storage, shown(storage))}); give a file, or"
+            " the URL of a database."
         ) from None
 
 
 def shown(storage: str) -> str:
-    """The storage without its password.
+    """The storage with its password hidden.
 
     >>> shown("postgresql://me:secret@host/studies"), shown("runs/search/bars.journal")
     ('postgresql://me:***@host/studies', 'runs/search/bars.journal')
@@ -97,11 +97,11 @@ def shown(storage: str) -> str:
 
 
 def storage_of(where: str) -> "optuna.storages.BaseStorage":
-    """Optuna's storage there: a data base for a URL, else a journal, which is made where there is none.
+    """Optuna's storage at this place: a database for a URL, else a journal file, which is created if it does not exist.
 
-    A journal is safe for processes on one machine, and for machines over NFS: its lock is a symbolic link, or, where
-    there are none (Windows), a file opened exclusively. SQLite is safe on one machine; other data bases anywhere.
-    Raises UsageError when it cannot be had, FileError when the file is something else.
+    A journal is safe for processes on one machine, and for machines over NFS: its lock is a symbolic link or, where
+    these are not available (Windows), a file opened exclusively. SQLite is safe on one machine, other databases
+    anywhere. Raises UsageError if the storage cannot be opened, FileError if the file is not a journal.
     """
     import os
 
@@ -136,7 +136,7 @@ def _data_base(url: str) -> "optuna.storages.BaseStorage":
 
 
 def _require_journal(path: Path) -> None:
-    """Raise FileError when the file exists and its first line is not a journal's."""
+    """Raise FileError if the file exists and its first line is not that of a journal."""
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open("rb") as file:
@@ -146,11 +146,11 @@ def _require_journal(path: Path) -> None:
     except (ValueError, TypeError):
         known = False
     if not known:
-        raise FileError(f"{path} is not a journal of Optuna's; name another file, or a URL such as sqlite:///study.db.")
+        raise FileError(f"{path} is not an Optuna journal; give another file, or a URL such as sqlite:///study.db.")
 
 
 def _cut_torn_line(path: Path, lock: Any) -> None:
-    """Take away a last line that was never ended: a full disk leaves one, and the next line would be lost with it."""
+    """Remove an incomplete last line, which a full disk leaves behind and which would corrupt the next line written."""
     if not path.exists() or path.stat().st_size == 0:
         return
     lock.acquire()
@@ -164,9 +164,9 @@ def _cut_torn_line(path: Path, lock: Any) -> None:
 
 
 def open_study(job: Job, expected: dict[str, Any], sampler_seed: int = 0) -> "optuna.Study":
-    """The study of that name, made where there is none.
+    """The study with the job's name, created if there is none.
 
-    Raises UsageError when it is of another space, budget, data or holdout.
+    Raises UsageError if the study has another space, budget, data set or holdout.
     """
     import optuna
 
@@ -174,7 +174,7 @@ def open_study(job: Job, expected: dict[str, Any], sampler_seed: int = 0) -> "op
     storage = storage_of(job.storage)
     with reachable(job.storage), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        # `group`: a space may ask for a parameter only in some of its proposals.
+        # `group`: a space may use some parameters in only some of its proposals.
         sampler = optuna.samplers.TPESampler(
             n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True, seed=sampler_seed
         )
@@ -195,18 +195,18 @@ def _require_same(study: "optuna.Study", expected: dict[str, Any], job: Job) -> 
     while "about" not in (attributes := study.user_attrs) and time.monotonic() < until:
         time.sleep(0.1)
     where = f"The study {job.name!r} in {shown(job.storage)}"
-    elsewhere = "give --name for a study of its own"
+    elsewhere = "start a new study with --name"
     if "about" not in attributes:
-        raise UsageError(f"{where} is not one of `featherweight search`; {elsewhere}.")
+        raise UsageError(f"{where} was not made by `featherweight search`; {elsewhere}.")
     known, given = attributes["about"], json.loads(json.dumps(expected))
     for what, value in given.items():
         if known.get(what) != value:
-            difference = "" if "'s " in what else f" ({known.get(what)}, and not {value})"
-            raise UsageError(f"{where} is of another {what}{difference}; {elsewhere}, or go on with what it is of.")
+            difference = "" if "'s " in what else f" (it has {known.get(what)}; given {value})"
+            raise UsageError(f"{where} differs in {what}{difference}; {elsewhere}, or use the study's own settings.")
 
 
 def quiet() -> None:
-    """Keep Optuna from telling every trial on standard error; progress is told here."""
+    """Keep Optuna from logging every trial to standard error; progress is reported by this package."""
     import optuna
 
     optuna.logging.set_verbosity(logging.ERROR)
@@ -214,24 +214,24 @@ def quiet() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How many of a study's trials have come to which end."""
+    """The number of a study's trials by outcome."""
 
     finished: int
     early: int
-    """Stopped before their last epoch, being worse than most."""
+    """Stopped before their last epoch because most trials were better."""
     diverged: int
-    """Their loss became no number."""
+    """Their loss became infinite or NaN."""
     refused: int
     """Proposals over budget, which were never trained."""
     repeated: int
-    """Proposals that had been made before, which were not trained again."""
+    """Proposals that had been made before and were not trained again."""
     lost: int
-    """Left by a process that was stopped or killed; their places are given to others."""
+    """Abandoned by a process that was stopped or killed; other trials take their places."""
     running: int
 
     @property
     def ended(self) -> int:
-        """Trials that were trained as far as they ever will be."""
+        """The number of trials that have been trained and will not be trained further."""
         return self.finished + self.early + self.diverged
 
 
@@ -239,7 +239,7 @@ ENDS = ("finished", "early", "diverged", "refused", "repeated", "lost", "running
 
 
 def end_of(trial: "FrozenTrial") -> str:
-    """What became of a trial: one of `ENDS`, or `surplus` for a place that nobody needed."""
+    """The outcome of a trial: one of `ENDS`, or `surplus` if the study already had enough trials."""
     if not trial.state.is_finished():
         return "running"
     given: str = trial.user_attrs.get("end", "lost")
@@ -247,11 +247,11 @@ def end_of(trial: "FrozenTrial") -> str:
 
 
 def trials_of(study: "optuna.Study") -> "list[FrozenTrial]":
-    """All of them, as they are now."""
+    """All trials of the study, in their current state."""
     return study.get_trials(deepcopy=False)
 
 
 def standing(study: "optuna.Study") -> Standing:
-    """Where the study stands."""
+    """The current counts of the study's trials by outcome."""
     counts = Counter(map(end_of, trials_of(study)))
     return Standing(**{end: counts[end] for end in ENDS})

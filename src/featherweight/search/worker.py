@@ -1,8 +1,8 @@
-"""One worker of a search: draw a proposal, refuse it or train it, and tell what came of it.
+"""One worker of a search: it draws a proposal, refuses or trains it, and reports the outcome.
 
-Workers share nothing but the study. Trials are numbered by the storage, each number given once; where two workers
-propose the same, or take more places than there are, the lower number has it. To know what the lower ones are, a
-worker waits until each has said what it proposes (Lamport's bakery, 1974); that takes milliseconds.
+Workers share nothing but the study. The storage gives each trial a unique number; if two workers propose the same, or
+start more trials than are left, the lower number takes precedence. To know the trials with lower numbers, a worker
+waits until each of them has announced its proposal (Lamport's bakery algorithm, 1974), which takes milliseconds.
 """
 
 import platform
@@ -18,7 +18,8 @@ from featherweight.data import Data
 from featherweight.errors import BudgetError, TrainingError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Row
-from featherweight.search.space import Proposal, Space, build, cost, excess, propose
+from featherweight.networks.architecture import build
+from featherweight.search.space import Proposal, Space, cost, excess, propose
 from featherweight.search.study import Job, end_of, standing, trials_of
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import Prepared, prepare
@@ -27,26 +28,26 @@ if TYPE_CHECKING:
     import optuna
 
 DRAWS = 200
-"""Proposals in a row that may be over budget, or have been made before, until a worker gives up."""
+"""Proposals in a row that may be over budget or repeated before a worker gives up."""
 BEAT_SECONDS = 15.0
-"""A worker says this often that it is alive."""
+"""Time between two heartbeats of a worker."""
 CHOOSING_SECONDS = 30.0
-"""Whoever holds a lower number and does not say what it proposes is given up after this long."""
+"""How long to wait for a trial with a lower number to announce its proposal."""
 WAIT_SECONDS = 0.5
-"""All places being taken, a worker looks this often whether one has become free."""
+"""Time between checks for a free place while all remaining trials are running."""
 
 
 class ExhaustedError(Exception):
-    """No proposal was found that is within budget and new."""
+    """No new proposal within budget was found."""
 
 
 class LeftError(Exception):
-    """The worker was asked to stop in the middle of a trial, or its trial was given to somebody else."""
+    """The worker was asked to stop during a trial, or its trial was declared lost."""
 
 
 @dataclass(kw_only=True)
 class Worker:
-    """What a worker needs."""
+    """Everything that a worker needs."""
 
     job: Job
     space: Space
@@ -54,17 +55,17 @@ class Worker:
     study: "optuna.Study"
     id: str
     leave: Callable[[], bool]
-    """Whether it has been asked to stop."""
+    """Returns whether the worker has been asked to stop."""
 
 
 def work(worker: Worker) -> None:
-    """Trials until the study has as many as asked for; ExhaustedError when no new proposal is within budget."""
+    """Run trials until the study has as many as requested; ExhaustedError if no new proposal is within budget."""
     while not worker.leave():
         now = standing(worker.study)
         if now.ended >= worker.job.trials:
             return
         if now.ended + now.running >= worker.job.trials:
-            time.sleep(WAIT_SECONDS)  # one of those may be lost, and its place become free
+            time.sleep(WAIT_SECONDS)  # a running trial may be lost and free its place
             continue
         found = drawn(worker)
         if found is None:
@@ -82,10 +83,10 @@ def work(worker: Worker) -> None:
 
 
 def drawn(worker: Worker) -> "tuple[optuna.Trial, Proposal] | None":
-    """A trial and its proposal, new and within budget; None when somebody else has taken the last place.
+    """A trial with a new proposal within budget; None if another worker has taken the last place.
 
-    Proposals over budget are pruned at once and told to the sampler with the share by which they are over: it ranks
-    them below everything that was trained, those nearer to the limits higher, so it learns where the limits are.
+    Proposals over budget are pruned immediately and reported to the sampler with their relative excess. The sampler
+    ranks them below everything that was trained, and higher the closer they are to the limits, so it learns the limits.
     """
     shape, classes = worker.data.train.images.shape[1:], len(worker.data.classes)
     for _ in range(DRAWS):
@@ -113,19 +114,19 @@ def drawn(worker: Worker) -> "tuple[optuna.Trial, Proposal] | None":
 def _examined(
     space: Space, proposal: Proposal, shape: tuple[int, ...], classes: int
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """The proposal and its cost as plain values, and by what share it is over each limit."""
+    """The proposal and its cost as plain values, and its relative excess over each limit."""
     channels, height, width = shape
     about = {"key": proposal.key, **proposal.to_json()}
     try:
         costs = cost(proposal, (channels, height, width), classes)
-    except UsageError as problem:  # a map shrunk to nothing, most of all
+    except UsageError as problem:  # most often a feature map that has shrunk to nothing
         return {**about, "over": ["network"], "reason": str(problem)}, {"network": 1.0}
     over = excess(space, costs, (height, width))
     return {**about, **asdict(costs), "over": sorted(over)}, over
 
 
 def _claimed(worker: Worker, trial: "optuna.Trial", key: str) -> str | None:
-    """None when the trial is the worker's to train; else `repeated` or `surplus`."""
+    """None if the worker may train the trial; else `repeated` or `surplus`."""
     until = time.monotonic() + CHOOSING_SECONDS
     while True:
         lower = [other for other in trials_of(worker.study) if other.number < trial.number]
@@ -140,7 +141,7 @@ def _claimed(worker: Worker, trial: "optuna.Trial", key: str) -> str | None:
 
 
 def _end(worker: Worker, trial: "optuna.Trial", end: str, value: float | None = None, **result: Any) -> None:
-    """Tell the study what became of a trial, unless somebody who took this worker for dead has."""
+    """Report the outcome of a trial to the study, unless the trial has already been declared lost."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
@@ -154,7 +155,7 @@ def _end(worker: Worker, trial: "optuna.Trial", end: str, value: float | None = 
 
 
 def _train(worker: Worker, trial: "optuna.Trial", proposal: Proposal) -> None:
-    """Train with the first seed, then, where that was not stopped early, with the others; the mean decides."""
+    """Train with the first seed and, unless that is stopped early, with the others; the mean decides."""
     space, job, rows = worker.space, worker.job, []
     held, tested = space.budget.held, len(worker.data.test)
     seconds, engine = 0.0, ""
@@ -185,7 +186,7 @@ def _train(worker: Worker, trial: "optuna.Trial", proposal: Proposal) -> None:
 
 
 def experiment_of(space: Space, proposal: Proposal, id: str) -> Experiment:
-    """The proposal as an experiment under the space's budget."""
+    """The proposal as an experiment with the space's budget."""
 
     def network(channels: int = 1, classes: int = 10) -> nn.Module:
         return build(proposal.network, channels, classes)
@@ -194,9 +195,9 @@ def experiment_of(space: Space, proposal: Proposal, id: str) -> Experiment:
 
 
 def _stopped_early(worker: Worker, trial: "optuna.Trial", run: Prepared, *, watched: bool, last: bool) -> bool:
-    """Train the run to its end; true when it was left because most trials were better by then.
+    """Train the run to the end; return whether it was stopped early because most trials were better at that point.
 
-    With further seeds to come, that is asked after the last epoch too. Raises LeftError when asked to stop.
+    If more seeds follow, this is also checked after the last epoch. Raises LeftError if the worker is asked to stop.
     """
     from optuna.exceptions import UpdateFinishedTrialError
 
@@ -210,20 +211,20 @@ def _stopped_early(worker: Worker, trial: "optuna.Trial", run: Prepared, *, watc
                 beaten = time.monotonic()
                 trial.set_user_attr("beat", beaten)
             if watched and state.step == 0:
-                # By the share of the run, so that recipes of different lengths are compared at like places.
+                # In percent of the run, so that recipes of different lengths are compared at equivalent points.
                 trial.report(judged(state.rows, held, tested), 100 * state.epoch // recipe.epochs)
                 if (state.epoch < recipe.epochs or not last) and trial.should_prune():
                     return True
         except (UpdateFinishedTrialError, ValueError):
-            raise LeftError from None  # taken for dead, after a pause of the whole machine for one
+            raise LeftError from None  # declared lost, for example after the whole machine was suspended
     return False
 
 
 def judged(rows: list[Row], held: int, tested: int) -> float:
-    """The figure that trials are ranked by: mean held-out accuracy of the last `held` epochs, in percent.
+    """The figure by which trials are ranked: the mean held-out accuracy of the last `held` epochs, in percent.
 
-    The mean, since the worst of five is as noisy as one epoch. Where two are equal, the lower loss decides: it adds
-    less than one image of one epoch would.
+    The mean is used since the worst of five epochs is as noisy as a single one. Ties are broken by the lower loss,
+    which adds less than one image in one epoch would.
 
     >>> row = Row(epoch=1, lr=0.1, train_loss=1, train_accuracy=50, test_loss=1.0, test_accuracy=90.0, seconds=1)
     >>> judged([row], 5, 1000)  # one image is 0.1 %
@@ -236,12 +237,12 @@ def judged(rows: list[Row], held: int, tested: int) -> float:
 
 
 def worker_id(process: int, begun: int) -> str:
-    """A name for a worker that no other has: its machine, its process, and when it was begun, in nanoseconds."""
+    """A unique name for a worker, from its machine, its process and its start time in nanoseconds."""
     return f"{platform.node()}:{process}:{begun}"
 
 
 def none_within(space: Space, study: "optuna.Study") -> BudgetError:
-    """That nothing the space proposed was within budget: the limits, and the nearest that was seen."""
+    """The error for a space without any proposal within budget, with the limits and the smallest figures seen."""
     seen = [trial.user_attrs["proposal"] for trial in trials_of(study) if "proposal" in trial.user_attrs]
     whole = [one for one in seen if "parameters" in one]
     smallest = ""
@@ -254,5 +255,5 @@ def none_within(space: Space, study: "optuna.Study") -> BudgetError:
         )
     return BudgetError(
         f"No proposal of the space {space.name} was within its budget ({space.limits()}, a field within the image)"
-        f" in {len(seen)} draws;{smallest} narrow what it proposes, or raise its budget."
+        f" in {len(seen)} draws;{smallest} make its networks smaller, or raise its budget."
     )

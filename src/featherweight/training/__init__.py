@@ -1,1 +1,1 @@
-"""The loop and what it needs; `runs` is its life on disk."""
+"""The training loop and its parts; `runs` stores it on disk, `bench` times it."""

@@ -1,7 +1,7 @@
-"""The teacher of a recipe with `distil`: finished runs that answer for every batch, and are learned from.
+"""The teacher of a recipe with `distil`: finished runs whose predictions on every batch are targets of the student.
 
-A teacher may have seen the student's training images and no others: one that has seen the digits held out from the
-student would tell it about them. So its runs are of the same data, held-out part included, and come first.
+A teacher may have seen only the student's training images: one trained on the student's held-out images would leak
+information about them. Its runs must therefore use the same data with the same images held out, and finish first.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from featherweight.training.step import Teacher
 
 
 def runs_of(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
-    """The run folders that teach, one a seed, from `place` or else from the package.
+    """The teacher's run folders, one per seed, from `place` or else from the package.
 
-    `data` is the summary of the student's data. Raises UsageError, with the command that trains the teacher, when one
-    is missing.
+    `data` is the summary of the student's data. Raises UsageError with the command that trains the teacher if a run is
+    missing.
     """
     found = []
     for seed in distil.seeds:
@@ -34,7 +34,7 @@ def runs_of(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
         if not fitting:
             held = f" --holdout {data['holdout']}" if data["holdout"] else ""
             raise UsageError(
-                f"The recipe learns from seed {seed} of {distil.teacher}, and {place} holds no finished run of it on"
+                f"The recipe learns from seed {seed} of {distil.teacher}, but {place} holds no finished run of it on"
                 f" the same images of {data['name']}; train it first: featherweight train {distil.teacher}"
                 f" --seed {seed} --data {data['source']}{held} --out {place}"
             )
@@ -43,12 +43,12 @@ def runs_of(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
 
 
 def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) -> bool:
-    """Whether the folder holds the teacher's finished run of that seed, on exactly the student's training images."""
+    """Whether the folder holds the teacher's finished run with this seed on exactly the student's training images."""
     if not (folder / "weights.safetensors").is_file():
         return False
     try:
         record = read_record(folder)
-    except FeatherweightError:  # whatever else lies there does not teach
+    except FeatherweightError:  # not a readable run, so not a teacher
         return False
     keys = ("name", "train", "holdout", "held_out", "shape", "classes")
     same = all(record.data.get(key) == data.get(key) for key in keys)
@@ -57,7 +57,7 @@ def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) ->
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """What a student's record says of one teacher, its cost included."""
+    """The entry for one teacher in a student's record, including the teacher's cost."""
     record = read_record(folder)
     return {
         "run": folder.name,
@@ -68,7 +68,7 @@ def about(folder: Path) -> dict[str, Any]:
 
 
 def answering(engines: Sequence[Engine], distil: Distil) -> Teacher:
-    """The mean of what these networks answer, as probabilities at the temperature of `distil`."""
+    """A teacher that returns the mean of these networks' probabilities at the temperature of `distil`."""
 
     def answers(images: Tensor) -> Tensor:
         softened = [torch.softmax(engine.scores(images) / distil.temperature, dim=1) for engine in engines]

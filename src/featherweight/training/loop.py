@@ -1,8 +1,8 @@
-"""Training: the loop, whole.
+"""The complete training loop.
 
-Every random draw of a run follows from (seed, what it is for, epoch, step), never from a state carried along, so a run
-can be resumed at any step and end bit for bit the same. `fit` is a generator: it hands the state back after each step,
-and whoever iterates shows progress, saves, or stops. It knows nothing of files, reports or terminals.
+Every random draw of a run is determined by (seed, purpose, epoch, step), never by a generator state carried along, so a
+run can be resumed at any step and end bit for bit the same. `fit` is a generator: it yields the state after each step,
+and its caller shows progress, saves, or stops. It knows nothing of files, reports or terminals.
 """
 
 import math
@@ -24,7 +24,7 @@ from featherweight.training.state import State, draw_seed
 from featherweight.training.step import Teacher, steps_in_epoch, train_batch
 
 CHECK_STEPS = 50
-"""Steps between looks at whether the loss is still a number; each look waits for a GPU to catch up."""
+"""Steps between checks that the loss is finite; on a GPU, each check waits for pending work to finish."""
 
 
 def fit(
@@ -38,10 +38,10 @@ def fit(
 ) -> Iterator[State]:
     """Train to the end of the recipe, yielding the state after each step and after each epoch's evaluation.
 
-    After a step, `state.step` counts it; after an evaluation, `state.step` is 0 and `state.rows` has a new row. The
-    data is on the network's device; `engine` executes `state.network` and `evaluator` `state.ema_network`; a recipe
-    with `distil` needs its `teacher`.
-    Raises TrainingError when the loss is infinite or not a number; `state` is then of no use.
+    After a step, `state.step` includes it; after an evaluation, `state.step` is 0 and `state.rows` has a new row. The
+    data must be on the network's device; `engine` executes `state.network` and `evaluator` executes
+    `state.ema_network`; a recipe with `distil` needs its `teacher`.
+    Raises TrainingError if the loss is infinite or NaN; `state` is then unusable.
     """
     steps = steps_in_epoch(data, recipe)
 
@@ -57,7 +57,7 @@ def fit(
             lr = rate(recipe, state.epoch * steps + state.step, steps, state.rows)
             loss, correct = train_batch(state, data, chosen, recipe, engine, teacher, seed=place, lr=lr)
 
-            # 3. Running figures stay on the device; whoever shows them reads them.
+            # 3. Running figures stay on the device until someone reads them.
             state.loss_sum += loss * len(chosen)
             state.correct += correct
             state.seen += len(chosen)
@@ -69,7 +69,7 @@ def fit(
             state.train_seconds += took
             yield state
 
-        # 4. The whole test set, with the weights that are kept.
+        # 4. Evaluation on the whole test set, with the weights that would be saved.
         started = time.perf_counter()
         test_loss, test_correct = evaluate(evaluator, data.test, data.mean, data.std)
         state.rows.append(
@@ -90,7 +90,8 @@ def fit(
 
 
 def _order(state: State, data: Data, recipe: Recipe, seed: int, evaluator: Engine) -> Tensor:
-    """int64 [N]: which training images the epoch under way takes, in order; each once, or hard ones more often."""
+    """Positions of the training images that the current epoch takes, in order: int64 [N]. Each comes once, unless the
+    recipe takes hard ones more often."""
     draws = torch.Generator().manual_seed(draw_seed(seed, "order", state.epoch))
     if not recipe.hard or state.losses is None or not 0 < state.epoch < recipe.epochs - recipe.plain_epochs:
         return shuffled(len(data.train), draws).to(data.train.labels.device)

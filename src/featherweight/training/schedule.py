@@ -1,4 +1,4 @@
-"""Step to learning rate: pure functions of the recipe, the step and the history so far."""
+"""The learning rate at each step, a pure function of the recipe, the step and the history so far."""
 
 import math
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from featherweight.experiments.record import Row
 
 
 def rate(recipe: Recipe, step: int, steps_per_epoch: int, rows: Sequence[Row] = ()) -> float:
-    """The learning rate in force at a step counted from 0 over the whole run.
+    """The learning rate at a step, counted from 0 over the whole run.
 
-    `rows` are the finished epochs; only `Plateau` looks at them. The warm-up is that of Goyal et al., "Accurate, Large
+    `rows` are the finished epochs, which only `Plateau` uses. The warm-up follows Goyal et al., "Accurate, Large
     Minibatch SGD: Training ImageNet in 1 Hour" (2017).
 
     >>> rate(Recipe(lr=0.1, epochs=4, schedule=Step(every_epochs=2)), step=200, steps_per_epoch=100)
@@ -58,14 +58,14 @@ def _share_of_peak(schedule: Schedule, step: int, steps_per_epoch: int, epochs: 
 
 
 def _cosine(start: float, end: float, done: float) -> float:
-    """From start to end along half a cosine, as `done` goes from 0 to 1."""
+    """The value on a half cosine that runs from `start` to `end` as `done` goes from 0 to 1."""
     return end + (start - end) * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
 def _plateaus(schedule: Plateau, rows: Sequence[Row]) -> int:
-    """How many times the watched quantity has stalled, replayed from the history.
+    """The number of times that the watched quantity has stalled, recomputed from the history.
 
-    As `torch.optim.lr_scheduler.ReduceLROnPlateau` with its relative threshold.
+    Like `torch.optim.lr_scheduler.ReduceLROnPlateau` with its relative threshold.
     """
     rising = schedule.quantity.endswith("accuracy")
     best, waited, stalls = -math.inf if rising else math.inf, 0, 0

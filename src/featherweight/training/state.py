@@ -1,4 +1,4 @@
-"""What a training run carries from one step to the next: the network, its optimiser, its average, its counts."""
+"""What a training run carries from one step to the next: network, optimiser, moving average and counters."""
 
 import copy
 import hashlib
@@ -12,7 +12,7 @@ from featherweight.experiments.record import Row
 
 
 def draw_seed(seed: int, purpose: str, epoch: int = 0, step: int = 0) -> int:
-    """A 63-bit seed for one purpose at one place of a run; neighbouring places get unrelated ones.
+    """A 63-bit seed for one purpose at one point of a run; neighbouring points get unrelated seeds.
 
     >>> draw_seed(0, "order", epoch=1) == draw_seed(0, "order", epoch=1) != draw_seed(1, "order", epoch=1)
     True
@@ -23,26 +23,27 @@ def draw_seed(seed: int, purpose: str, epoch: int = 0, step: int = 0) -> int:
 
 @dataclass(kw_only=True)
 class FlatParameters:
-    """A network's tensors laid end to end, so that the optimiser and the average take one operation, not one a layer.
+    """A network's tensors laid end to end, so that optimiser and moving average need one operation, not one per layer.
 
     The module's own parameters, gradients and float buffers become views into these.
     """
 
     values: Tensor
-    """[n] all that training changes: the decayed weights, then the undecayed, then the norms' running statistics."""
+    """[n], everything that training changes: decayed parameters, undecayed parameters, running statistics of norms."""
     gradients: Tensor
-    """[m] of the weights, in the same order."""
+    """[m], the gradients of the parameters, in the same order."""
     decayed: nn.Parameter
-    """The weights that weight decay applies to; a view, as is its gradient."""
+    """The parameters that weight decay applies to; they and their gradient are views."""
     undecayed: nn.Parameter
-    """The norms' and biases; likewise."""
+    """The other parameters, those of norms and biases; also views."""
 
 
 def flatten_parameters(network: nn.Module, decay_norms_and_biases: bool = False) -> FlatParameters:
     """Move the network's tensors into `FlatParameters`; the module works as before and shares their memory.
 
-    Weight decay is for tensors of two dimensions and more: kernels and matrices, not biases or norms (He et al., "Bag
-    of Tricks for Image Classification with Convolutional Neural Networks", 2019).
+    Unless `decay_norms_and_biases` is set, weight decay applies only to tensors with two or more dimensions: kernels
+    and matrices, not biases or norms (He et al., "Bag of Tricks for Image Classification with Convolutional Neural
+    Networks", 2019).
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     decayed = [p for p in parameters if p.ndim > 1 or decay_norms_and_biases]
@@ -65,7 +66,7 @@ def flatten_parameters(network: nn.Module, decay_norms_and_biases: bool = False)
 
 
 def optimizer_for(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer:
-    """PyTorch's own optimiser over the flat parameters; the learning rate is set before every step.
+    """PyTorch's optimiser over the flat parameters; the training loop sets the learning rate before every step.
 
     AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
     """
@@ -78,7 +79,7 @@ def optimizer_for(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.lr)
     nesterov = recipe.nesterov and recipe.momentum > 0
-    # `fused` is one sweep over a vector; on networks this small a sweep costs less than calling it.
+    # `fused` makes one pass over each vector; on networks this small the call overhead outweighs the pass itself.
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
@@ -90,37 +91,37 @@ class State:
     parameters: FlatParameters
     optimizer: torch.optim.Optimizer
     averaged: nn.Module | None
-    """The moving average as a network of its own; None where the recipe has none."""
+    """A second network holding the moving average; None if the recipe has none."""
     averaged_parameters: FlatParameters | None
     loss_sum: Tensor
-    """Scalar: sum over the images of this epoch so far."""
+    """Scalar: sum of the losses over the images of this epoch so far."""
     correct: Tensor
-    """Scalar int64: how many of them were right."""
+    """Scalar int64: how many of these images were classified correctly."""
     epoch: int = 0
-    """Epochs finished."""
+    """Number of finished epochs."""
     step: int = 0
-    """Steps finished in the epoch under way."""
+    """Number of finished steps in the current epoch."""
     seen: int = 0
-    """Images in those steps."""
+    """Number of images in those steps."""
     lr: float = 0.0
     epoch_seconds: float = 0.0
-    """Wall time of the epoch under way."""
+    """Wall time of the current epoch."""
     train_seconds: float = 0.0
     """Wall time of all training steps."""
     rows: list[Row] = field(default_factory=list)
     losses: Tensor | None = None
-    """[N] of the training images when the epoch under way began; None unless the recipe takes hard ones more often."""
+    """[N], losses of the training images at the start of the current epoch; None unless the recipe has `hard`."""
 
     @property
     def ema_network(self) -> nn.Module:
-        """The network that is evaluated and saved: the average, where there is one."""
+        """The network that is evaluated and saved: the moving average if there is one."""
         return self.network if self.averaged is None else self.averaged
 
 
 def initial_state(network: nn.Module, recipe: Recipe, device: torch.device, images: int = 0) -> State:
     """The state before the first step; the network is moved to the device and used in place.
 
-    `images` says how many there are to train on, for recipes with `hard`.
+    `images` is the number of training images, needed for recipes with `hard`.
     """
     assert images or not recipe.hard, "a recipe with `hard` keeps a loss for each training image"
     network.to(device)

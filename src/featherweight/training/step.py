@@ -13,11 +13,11 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.training.state import State
 
 Teacher = Callable[[Tensor], Tensor]
-"""Images [N C H W], augmented and normalised -> probabilities [N classes] at the temperature of the recipe."""
+"""Maps images [N C H W], augmented and normalised, to probabilities [N classes] at the recipe's temperature."""
 
 
 def steps_in_epoch(data: Data, recipe: Recipe) -> int:
-    """How many steps an epoch takes; the last may be short."""
+    """The number of steps in an epoch; the last batch may be smaller."""
     return math.ceil(len(data.train.labels) / recipe.batch)
 
 
@@ -32,15 +32,15 @@ def train_batch(
     seed: int,
     lr: float,
 ) -> tuple[Tensor, Tensor]:
-    """Train `state` on one batch, in place; the batch's mean loss before the step and its number correct, two scalars.
+    """Train `state` in place on one batch; return two scalars, its mean loss before the step and its number correct.
 
-    `chosen` are positions [B] of training images of `data`, which is on the network's device; `engine` executes
-    `state.network`. The changes to images and the dropout follow from `seed`. A recipe with `distil` needs a `teacher`.
+    `chosen` holds the positions [B] of training images in `data`, which is on the network's device; `engine` executes
+    `state.network`. Augmentation and dropout are determined by `seed`. A recipe with `distil` needs a `teacher`.
     """
-    assert (teacher is None) == (recipe.distil is None), "callers find the teacher that the recipe asks for"
+    assert (teacher is None) == (recipe.distil is None), "a teacher must be given exactly if the recipe has `distil`"
     images, labels = data.train.images, data.train.labels
 
-    # 1. The batch, each image with its own random changes.
+    # 1. The batch, each image with its own random augmentation.
     if recipe.augment and state.epoch < recipe.epochs - recipe.plain_epochs:
         draws = torch.Generator(device=images.device).manual_seed(seed)
         inputs = augment(
@@ -49,18 +49,18 @@ def train_batch(
     else:
         inputs = normalise(images[chosen], data.mean, data.std)
 
-    # 2. Forward and backward: gradients into `.grad`.
+    # 2. Forward and backward pass: gradients go to `.grad`.
     state.parameters.gradients.zero_()
     taught = (teacher(inputs),) if teacher else ()
     loss, correct = engine.step(inputs, labels[chosen], seed, *taught)
 
-    # 3. The step.
+    # 3. The optimiser step.
     state.lr = lr
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     state.optimizer.step()
 
-    # 4. The moving average of weights and batch-norm statistics; `Recipe.average` says where it is from.
+    # 4. The moving average of weights and batch-norm statistics; see `Recipe.average` for the source.
     if state.averaged_parameters is not None:
         done = state.epoch * steps_in_epoch(data, recipe) + state.step
         keep = min(recipe.average, (1 + done) / (10 + done))

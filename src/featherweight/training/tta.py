@@ -1,6 +1,6 @@
-"""Test-time augmentation: the mean answer over an image and its shifts, a figure of its own beside the plain one.
+"""Test-time augmentation: the mean prediction over an image and its shifts, reported beside the plain accuracy.
 
-As in Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks" (2012), who
+Follows Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks" (2012), who
 average the softmax over crops.
 """
 
@@ -14,11 +14,11 @@ from featherweight.engine import Engine
 from featherweight.training.evaluation import predict
 
 TTA_SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-"""Pixels down and to the right: as it is, and by one to each side. An answer costs as many forward passes."""
+"""Shifts in pixels (down, right): none, and one pixel to each side. Each shift costs one forward pass per image."""
 
 
 def translate(images: Tensor, down: int, right: int) -> Tensor:
-    """Images [N C H W] moved by whole pixels, no more than H and W; edges are repeated into what becomes free.
+    """Images [N C H W] shifted by whole pixels, at most H and W; edge pixels are repeated into the space that opens up.
 
     >>> translate(torch.tensor([[[[1, 2], [3, 4]]]]), down=1, right=0)[0, 0].tolist()
     [[1, 2], [1, 2]]
@@ -30,7 +30,7 @@ def translate(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def evaluate_shifted(engine: Engine, split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> int:
-    """How many images are right by the mean of the probabilities over all shifts."""
+    """The number of images classified correctly by the mean of the probabilities over all shifts."""
     moves = [partial(translate, down=down, right=right) for down, right in TTA_SHIFTS]
     correct = 0
     for views in zip(*(predict(engine, split, mean, std, move) for move in moves), strict=True):

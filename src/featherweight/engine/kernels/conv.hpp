@@ -4,8 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "fast.hpp"
+#include "depthwise.hpp"
 #include "lanes.hpp"
+#include "winograd.hpp"
 
 namespace {
 
@@ -21,10 +22,10 @@ constexpr int most_pixels(int outputs) {
 
 struct Taps {  // what a tile needs to know of its input
     size_t plane, pitch;
-    int channels, kernel, stride, first_row, last_row;  // rows of the kernel that lie inside the image
+    int channels, kernel, stride, dilation, first_row, last_row;  // rows of the kernel that lie inside the image
 };
 
-// out[o][p] = start + sum over c, ky, kx of w[c][ky][kx][o] * in[c][ky][p * stride + kx]. K = 0: kernel, stride at run time.
+// out[o][p] = start + sum over c, ky, kx of w[c][ky][kx][o] * in[c][ky][p * stride + kx]. K = 0: kernel, stride, dilation at run time.
 template <int OB, int PB, int K, int S>
 void conv_tile(const V* in, Taps t, const float* w, V* out, size_t out_plane, const float* bias, bool add) {
     V sum[OB][PB];
@@ -34,7 +35,7 @@ void conv_tile(const V* in, Taps t, const float* w, V* out, size_t out_plane, co
     const int kernel = K ? K : t.kernel, stride = K ? S : t.stride;
     for (int c = 0; c < t.channels; c++, in += t.plane, w += kernel * kernel * OB) {
         for (int ky = t.first_row; ky < t.last_row; ky++) {
-            const V* row = in + ky * t.pitch;
+            const V* row = in + (K ? ky : ky * t.dilation) * t.pitch;
             const float* wr = w + ky * kernel * OB;
             if constexpr (K > 0) {
                 V x[(PB - 1) * S + K];
@@ -47,7 +48,7 @@ void conv_tile(const V* in, Taps t, const float* w, V* out, size_t out_plane, co
             } else {
                 for (int kx = 0; kx < kernel; kx++)
                     UNROLL for (int p = 0; p < PB; p++) {
-                        V x = row[p * stride + kx];
+                        V x = row[p * stride + kx * t.dilation];
                         UNROLL for (int o = 0; o < OB; o++) sum[o][p] += all(wr[kx * OB + o]) * x;
                     }
             }
@@ -75,12 +76,14 @@ ConvTile tile_of(int outputs, int pixels) {
     }
 }
 
-inline ConvTile conv_tile_for(int kernel, int stride, int outputs, int pixels) {
+inline ConvTile conv_tile_for(int kernel, int stride, int dilation, int outputs, int pixels) {
+    if (dilation > 1) return tile_of<0, 0>(outputs, pixels);
     if (stride == 1 && kernel == 1) return tile_of<1, 1>(outputs, pixels);
     if (stride == 1 && kernel == 3) return tile_of<3, 1>(outputs, pixels);
     if (stride == 1 && kernel == 5) return tile_of<5, 1>(outputs, pixels);
     if (stride == 1 && kernel == 7) return tile_of<7, 1>(outputs, pixels);
     if (stride == 2 && kernel == 3) return tile_of<3, 2>(outputs, pixels);
+    if (stride == 2 && kernel == 1) return tile_of<1, 2>(outputs, pixels);
     return tile_of<0, 0>(outputs, pixels);
 }
 
@@ -95,29 +98,32 @@ inline std::vector<int> pieces(int total, int most) {
 // One convolution bound to its shapes: which tile works where, and its weights in the tiles' order.
 struct Convolution {
     int groups, inputs, outputs;  // channels of one group
-    int kernel, stride, pad, width;
-    std::vector<int> blocks, runs;
+    int kernel, stride, pad, dilation, width;
+    std::vector<int> blocks;
     std::vector<std::vector<ConvTile>> tiles;  // [block][run]
     std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
-    const bool fast;
-    FastWeights fast_weights;
-    std::vector<float> taps;  // of one block, on their way to `fast_weights`
+    const bool winograd, single;  // `single`: depthwise.hpp has it
+    std::vector<int> runs;
+    WinogradWeights winograd_weights;
+    std::vector<float> taps;  // of one block, on their way to `winograd_weights`
 
-    Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int width)
-        : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), width(width),
-          blocks(pieces(outputs, MOST_OUTPUTS)), runs(pieces(width, most_pixels(blocks[0]))),
-          weights(size_t(groups) * outputs * inputs * kernel * kernel),
-          fast(groups == 1 && fast_pays(inputs, outputs, kernel, stride, width)),
-          fast_weights(fast ? inputs : 0, fast ? outputs : 0) {
+    Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int dilation, int width)
+        : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), dilation(dilation), width(width),
+          blocks(pieces(outputs, MOST_OUTPUTS)), weights(size_t(groups) * outputs * inputs * kernel * kernel),
+          winograd(groups == 1 && dilation == 1 && winograd_pays(inputs, outputs, kernel, stride, width)),
+          single(inputs == 1 && outputs == 1 && groups > 1 && kernel == 3 && stride == 1 && dilation == 1),
+          runs(pieces(width, single ? DEPTHWISE_PIXELS : most_pixels(blocks[0]))),
+          winograd_weights(winograd ? inputs : 0, winograd ? outputs : 0) {
         for (int b : blocks) {
             tiles.emplace_back();
-            for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, b, r));
+            if (single) continue;
+            for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, dilation, b, r));
         }
     }
 
     // From PyTorch's [outputs][inputs][ky][kx].
     void pack(const float* w) {
-        if (fast) return pack_fast(w, false);
+        if (winograd) return pack_winograd(w, false);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int o0 = 0, b = 0, g = 0; g < groups * int(blocks.size()); g++, o0 += blocks[b], b = (b + 1) % int(blocks.size()))
@@ -128,7 +134,7 @@ struct Convolution {
 
     // For the way back: inputs and outputs change places and the kernel is turned by 180 degrees.
     void pack_back(const float* w) {
-        if (fast) return pack_fast(w, true);
+        if (winograd) return pack_winograd(w, true);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int g = 0; g < groups; g++)
@@ -139,7 +145,7 @@ struct Convolution {
                             *to++ = w[((size_t(g) * inputs + c) * outputs + o0 + o) * taps + taps - 1 - k];
     }
 
-    void pack_fast(const float* w, bool back) {
+    void pack_winograd(const float* w, bool back) {
         taps.resize(size_t(inputs) * MOST_OUTPUTS * 9);
         for (size_t o0 = 0, b = 0; b < blocks.size(); o0 += blocks[b++]) {
             float* to = taps.data();
@@ -148,26 +154,28 @@ struct Convolution {
                     const float* from = w + (back ? c * outputs + o0 + o : (o0 + o) * inputs + c) * 9;
                     for (int k = 0; k < 9; k++) *to++ = from[back ? 8 - k : k];
                 }
-            fast_weights.put(taps.data(), inputs, blocks[b], o0 * inputs);
+            winograd_weights.put(taps.data(), inputs, blocks[b], o0 * inputs);
         }
     }
 
     // Multiply-adds of one image of `height` rows of outputs.
     double products(int height) const {
-        const double all_rows = fast ? double(Row(width).points()) * fast_tap_rows(height + 2 - 2 * pad, pad)
+        const double all_rows = winograd ? double(Row(width).points()) * winograd_tap_rows(height + 2 - 2 * pad, pad)
                                      : double(kernel) * kernel * width * height;
         return all_rows * groups * outputs * inputs;
     }
 
-    size_t room() const { return fast ? fast_room(inputs, width) : 0; }
+    size_t room() const { return winograd ? winograd_room(inputs, width) : 0; }
 
     // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`, `scratch` `room()` vectors.
     void run(View in, View out, const float* bias, bool add, V* scratch) const {
-        if (fast) return fast_convolution(in, out, fast_weights, blocks, pad, bias, add, scratch);
+        if (winograd) return winograd_convolution(in, out, winograd_weights, blocks, pad, bias, add, scratch);
+        if (single) return depthwise(in, out, weights.data(), runs, pad, bias, add);
         for (int g = 0; g < groups; g++)
             for (int y = 0; y < out.h; y++) {
                 int top = y * stride - pad;
-                Taps t{in.plane, in.pitch, inputs, kernel, stride, std::max(0, -top), std::min(kernel, in.h - top)};
+                Taps t{in.plane, in.pitch, inputs, kernel, stride, dilation, std::max(0, (dilation - 1 - top) / dilation),
+                       std::min(kernel, (in.h - top + dilation - 1) / dilation)};
                 const V* source = in.row(g * inputs, top) - pad;
                 for (size_t r = 0, x = 0; r < runs.size(); x += runs[r++]) {
                     const float* w = weights.data() + size_t(g) * outputs * inputs * kernel * kernel;

@@ -72,9 +72,9 @@ EXPORT void featherweight_mask(const void* plan, int node, int count, uint64_t s
 // Multiply-adds a second, in billions of operations (two each), of `threads` threads doing nothing else.
 EXPORT double featherweight_peak(int threads, double seconds) {
     using clock = std::chrono::steady_clock;
-    Team team(threads);
+    ThreadPool workers(threads);
     std::vector<double> rates(threads), sink(threads);
-    team.run(threads, [&](int task, int) {
+    workers.run(threads, [&](int task, int) {
         V sum[12];
         for (int i = 0; i < 12; i++) sum[i] = all(float(i));
         const V factor = all(0.999f), term = all(1e-4f);

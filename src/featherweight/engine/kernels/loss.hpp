@@ -33,15 +33,15 @@ inline void log_softmax(std::vector<double>& z) {
 }
 
 // The teacher's part for one lane with scores z (Hinton et al., 2015, eq. 2 and 4): cross-entropy of the softened
-// answers, times the temperature squared, so that its gradient keeps its size; `slope` gets the gradient.
-inline double taught_loss(const std::vector<double>& z, const float* taught, double temperature, std::vector<double>& slope) {
-    slope = z;
-    for (double& v : slope) v /= temperature;
-    log_softmax(slope);
+// answers, times the temperature squared, so that its gradient keeps its size; `derivative` gets the gradient.
+inline double taught_loss(const std::vector<double>& z, const float* taught, double temperature, std::vector<double>& derivative) {
+    derivative = z;
+    for (double& v : derivative) v /= temperature;
+    log_softmax(derivative);
     double loss = 0;
     for (size_t k = 0; k < z.size(); k++) {
-        loss -= taught[k] * slope[k] * temperature * temperature;
-        slope[k] = (std::exp(slope[k]) - taught[k]) * temperature;
+        loss -= taught[k] * derivative[k] * temperature * temperature;
+        derivative[k] = (std::exp(derivative[k]) - taught[k]) * temperature;
     }
     return loss;
 }
@@ -51,7 +51,7 @@ inline Score loss_and_gradient(View output, View gradient, Loss loss, Targets ta
     const int classes = output.c;
     const double even = loss.smoothing / classes, one = 1 - loss.smoothing;
     const double share = targets.taught ? loss.taught : 0;
-    std::vector<double> z(classes), slope(classes);
+    std::vector<double> z(classes), derivative(classes);
     Score score;
     for (int l = 0; l < LANES; l++) {
         if (l >= valid) {
@@ -61,13 +61,13 @@ inline Score loss_and_gradient(View output, View gradient, Loss loss, Targets ta
         for (int k = 0; k < classes; k++) z[k] = (*output.row(k, 0))[l];
         const int label = int(targets.labels[l]);
         score.correct += std::max_element(z.begin(), z.end()) - z.begin() == label;
-        if (share > 0) score.loss += share * taught_loss(z, targets.taught + l * classes, loss.temperature, slope);
+        if (share > 0) score.loss += share * taught_loss(z, targets.taught + l * classes, loss.temperature, derivative);
         if (loss.normalised) log_softmax(z);
         for (int k = 0; k < classes; k++) {
             const double target = even + (k == label ? one : 0);
             score.loss -= (1 - share) * target * z[k];
             const double own = (loss.normalised ? std::exp(z[k]) : 0) - target;
-            (*gradient.row(k, 0))[l] = float(((1 - share) * own + share * slope[k]) / batch);
+            (*gradient.row(k, 0))[l] = float(((1 - share) * own + share * derivative[k]) / batch);
         }
     }
     return score;

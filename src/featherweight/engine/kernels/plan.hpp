@@ -6,22 +6,23 @@
 #include <vector>
 
 #include "conv.hpp"
-#include "fast_weights.hpp"
+#include "winograd_weights.hpp"
 #include "loss.hpp"
-#include "passes_back.hpp"
-#include "team.hpp"
+#include "norm_act_pool_back.hpp"
+#include "thread_pool.hpp"
 #include "warp.hpp"
 #include "weights.hpp"
 
-enum Kind : int32_t { CONVOLUTION = 0, PASS = 1, AVERAGE = 2, ADD = 3, COPY = 4 };
+enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5 };
 
 // One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
 // array of addresses, -1 where there is none.
 struct Node {
     int32_t kind, in, out;
-    int32_t kernel, stride, pad, groups;
-    int32_t norm, act, drop, layer;
-    int32_t other, weight, bias, gamma, beta, mean, variance, count;
+    int32_t kernel, stride, pad, dilation, groups;
+    int32_t kernel_w, stride_w;  // of an average, whose `kernel` and `stride` go down
+    int32_t norm, act, shared, drop, layer;  // `shared`: PReLU has one weight for all channels
+    int32_t other, weight, bias, gamma, beta, mean, variance, count, act_weight;
     float eps, momentum, rate;  // a momentum below zero: the plain average over all steps
 };
 
@@ -53,11 +54,12 @@ struct State {
     Block<float> weights, biases;  // partial gradients, [group][...]
     size_t weight_count = 0, weight_pitch = 0;
     bool linear = false;
-    std::unique_ptr<FastGradient> fast;
+    std::unique_ptr<WinogradGradient> winograd;
     std::vector<Affine> affine;
     std::vector<Line> lines;
     std::vector<Moments> moments;           // [group][c]
     std::vector<std::pair<float, float>> sums;  // [group][c]
+    std::vector<float> act_sums;            // [group][c], of PReLU's weights
     Block<I> where;                         // [slot][c][h][w] of a max pool
     size_t where_size = 0;
     Grid dilated;                           // [thread], of a strided convolution's gradient
@@ -75,7 +77,7 @@ public:
     Plan(const Node* first, int count, const Size* sizes, int tensors, int batch, int threads, Loss loss, bool log_output);
     Score step(const Call& call);
     void scores(const Call& call);
-    void sample(const Warp& warp) { sampler.run(warp, team); }
+    void sample(const Warp& warp) { sampler.run(warp, workers); }
     void mask(int node, int count, uint64_t seed, float* to) const;
     size_t bytes() const;
     double convolutions();
@@ -96,7 +98,7 @@ private:
     void add_forward(int node, bool training);
     void add_backward(int node);
     void convolution_back(int node, bool add);
-    void pass_back(int node, bool add);
+    void norm_act_pool_back(int node, bool add);
     void close(Serial after) {
         stages.back().after = std::move(after);
         stages.emplace_back();
@@ -116,7 +118,10 @@ private:
     void pack_weights(bool back);
     void measured_norm(int node);
     void running_norm(int node);
+    void plain_affine(int node);
+    float act_weight(const Node& n, int c) const { return n.act_weight < 0 ? 0 : call.value(n.act_weight)[n.shared ? 0 : c]; }
     void norm_gradients(int node);
+    void keep_act_sums(int node, int group, const Sums* sums);
     void reduce_weights(int part, int parts);
 
     std::vector<Node> nodes;
@@ -136,7 +141,7 @@ private:
     int slots;
     Loss loss;
     bool log_output;
-    Team team;
+    ThreadPool workers;
     Sampler sampler;
     Call call;
 };
@@ -144,7 +149,7 @@ private:
 inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors, int batch, int threads, Loss loss,
                   bool log_output)
     : nodes(first, first + count), slots(std::max((batch + LANES - 1) / LANES, threads)), loss(loss),
-      log_output(log_output), team(threads), sampler(shapes[0].c, shapes[0].h, shapes[0].w, threads) {
+      log_output(log_output), workers(threads), sampler(shapes[0].c, shapes[0].h, shapes[0].w, threads) {
     for (int i = 0; i < count; i++) states.push_back(std::make_unique<State>());
     lay_out(shapes, tensors);
     partial.resize(slots);
@@ -169,7 +174,7 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     });
     written.assign(tensors, false);
     for (int i = count - 1; i >= 0; i--) add_backward(i);
-    scratch = std::vector<Block<float>>(team.size());
+    scratch = std::vector<Block<float>>(workers.size());
     for (auto& block : scratch) block.take(room);
 }
 
@@ -180,11 +185,12 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
     std::vector<int> value_border(tensors, 0), gradient_border(tensors, 0);
     for (const Node& n : nodes) {
         consumers[n.in]++;
-        if (n.kind == ADD) consumers[n.other]++;
-        needs[n.out] = needs[n.in] || n.weight >= 0 || n.gamma >= 0 || (n.kind == ADD && needs[n.other]);
+        if (n.other >= 0) consumers[n.other]++;
+        if (n.act_weight >= 0) needs[n.in] = true;
+        needs[n.out] = needs[n.in] || n.weight >= 0 || n.gamma >= 0 || (n.other >= 0 && needs[n.other]);
         if (n.kind != CONVOLUTION) continue;
         value_border[n.in] = std::max(value_border[n.in], int(n.pad));
-        if (n.stride == 1) gradient_border[n.out] = std::max(gradient_border[n.out], n.kernel - 1 - n.pad);
+        if (n.stride == 1) gradient_border[n.out] = std::max(gradient_border[n.out], n.dilation * (n.kernel - 1) - n.pad);
     }
     if (!nodes.empty()) needs[nodes.back().out] = true;  // the loss writes there
     for (int t = 0; t < tensors; t++) {
@@ -197,22 +203,24 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
     share_gradients();
     for (const Node& n : nodes) {
         const Size &in = sizes[n.in], &out = sizes[n.out];
-        room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 2 * LANES,
-                         size_t(in.c) * 2 * LANES});
+        room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 3 * LANES,
+                         size_t(in.c) * 3 * LANES});
     }
     for (auto& grid : values) grid->block.take(grid->size() * slots);
     for (int t = 0; t < tensors; t++)
-        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * (local[t] ? team.size() : slots));
+        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * (local[t] ? workers.size() : slots));
 }
 
-// A norm after a convolution gives its gradient straight to it. Elsewhere a pass rewrites its gradient in place, where
+// A norm or a convolution after a convolution gives its gradient straight to it. Elsewhere norm-act-pool rewrites its gradient in place, where
 // nobody else needs either side of it.
 inline void Plan::share_gradients() {
     local.assign(gradients.size(), false);
     for (size_t i = 0; i < nodes.size(); i++) {
         const Node& n = nodes[i];
-        if (n.kind != PASS || consumers[n.in] != 1 || !needs[n.in]) continue;
-        local[n.in] = n.norm && i > 0 && nodes[i - 1].kind == CONVOLUTION && nodes[i - 1].out == n.in;
+        const bool after_convolution = i > 0 && nodes[i - 1].kind == CONVOLUTION && nodes[i - 1].out == n.in;
+        if (n.kind == CONVOLUTION && consumers[n.in] == 1) local[n.in] = after_convolution;
+        if (n.kind != NORM_ACT_POOL || consumers[n.in] != 1 || !needs[n.in]) continue;
+        local[n.in] = n.norm && after_convolution;
         if (n.kernel != 1 || local[n.in]) continue;
         gradients[n.in]->border = std::max(gradients[n.in]->border, gradients[n.out]->border);
         for (size_t t = 0; t < gradients.size(); t++)
@@ -239,7 +247,7 @@ inline Dropout Plan::dropout(const Node& n, int group, uint64_t seed) const {
     return d;
 }
 
-// What a dropout multiplies with, [count][c][h][w]: the very functions of the passes, for tests.
+// What a dropout multiplies with, [count][c][h][w]: by the very functions of a step, for tests.
 inline void Plan::mask(int node, int count, uint64_t seed, float* to) const {
     const Node& n = nodes[node];
     const Size& s = sizes[n.in];
@@ -258,14 +266,16 @@ inline void Plan::mask(int node, int count, uint64_t seed, float* to) const {
 inline Score Plan::step(const Call& what) {
     call = what;
     pack_weights(true);
+    for (size_t i = 0; i < nodes.size(); i++)
+        if (nodes[i].act_weight >= 0 && !nodes[i].norm) plain_affine(int(i));
     for (const Stage& stage : stages) {
         if (!stage.sweeps.empty())
-            team.run(call.groups(), [&](int group, int thread) {
+            workers.run(call.groups(), [&](int group, int thread) {
                 for (const Sweep& sweep : stage.sweeps) sweep.run(group, group, thread);
             });
         if (stage.after) stage.after();
     }
-    team.run(team.size(), [this](int part, int) { reduce_weights(part, team.size()); });
+    workers.run(workers.size(), [this](int part, int) { reduce_weights(part, workers.size()); });
     Score total;
     for (int g = 0; g < call.groups(); g++) total.loss += partial[g].loss, total.correct += partial[g].correct;
     total.loss /= call.count;
@@ -277,7 +287,8 @@ inline void Plan::scores(const Call& what) {
     pack_weights(false);
     for (size_t i = 0; i < nodes.size(); i++)
         if (nodes[i].norm) running_norm(int(i));
-    team.run(call.groups(), [this](int group, int thread) {
+        else if (nodes[i].act_weight >= 0) plain_affine(int(i));
+    workers.run(call.groups(), [this](int group, int thread) {
         for (const Sweep& sweep : evaluation) sweep.run(thread, group, thread);
     });
 }
@@ -286,7 +297,7 @@ inline void Plan::scores(const Call& what) {
 inline double Plan::convolutions() {
     const auto start = std::chrono::steady_clock::now();
     for (const Stage& stage : stages)
-        team.run(call.groups(), [&](int group, int thread) {
+        workers.run(call.groups(), [&](int group, int thread) {
             for (const Sweep& sweep : stage.sweeps)
                 if (sweep.convolves) sweep.run(group, group, thread);
         });

@@ -4,6 +4,8 @@
 
 namespace {
 
+inline Window window(const Node& n) { return {n.kernel, n.kernel_w, n.stride, n.stride_w}; }
+
 inline void Plan::add_forward(int index, bool training) {
     const Node& n = nodes[index];
     State& s = *states[index];
@@ -11,7 +13,8 @@ inline void Plan::add_forward(int index, bool training) {
     switch (n.kind) {
         case CONVOLUTION:
             if (training) {
-                s.forward = std::make_unique<Convolution>(n.groups, in.c / n.groups, out.c / n.groups, n.kernel, n.stride, n.pad, out.w);
+                s.forward = std::make_unique<Convolution>(n.groups, in.c / n.groups, out.c / n.groups, n.kernel, n.stride, n.pad, n.dilation,
+                                                          out.w);
                 need(s.forward->room());
             }
             sweep(training, [this, &n, &s](int slot, int, int thread) {
@@ -19,7 +22,7 @@ inline void Plan::add_forward(int index, bool training) {
             }, true);
             if (training) multiplied += s.forward->products(out.h);
             break;
-        case PASS:
+        case NORM_ACT_POOL:
             if (n.norm && training) {
                 s.affine.resize(in.c);
                 s.moments.resize(size_t(slots) * in.c);
@@ -28,18 +31,22 @@ inline void Plan::add_forward(int index, bool training) {
                 });
                 close([this, index] { measured_norm(index); });
             }
+            if (n.act_weight >= 0 && training) s.affine.resize(in.c), s.act_sums.resize(size_t(slots) * in.c);
             if (n.kernel > 1 && training) {
                 s.where_size = size_t(out.c) * out.h * out.w;
                 s.where.take(s.where_size * slots);
             }
             sweep(training, [this, &n, &s, training](int slot, int group, int thread) {
                 const Dropout drop = training ? dropout(n, group, call.seed) : Dropout{};
-                forward_pass(value(n.in, slot), value(n.out, slot), n.norm ? s.affine.data() : nullptr, n.act, drop,
+                norm_act_pool(value(n.in, slot), value(n.out, slot), n.norm || n.act_weight >= 0 ? s.affine.data() : nullptr, n.act, drop,
                              {n.kernel, n.stride}, vectors(thread), s.where.data + slot * s.where_size);
             });
             break;
         case AVERAGE:
-            sweep(training, [this, &n](int slot, int, int) { average_pool(value(n.in, slot), value(n.out, slot), {n.kernel, n.stride}); });
+            sweep(training, [this, &n](int slot, int, int) { average_pool(value(n.in, slot), value(n.out, slot), window(n)); });
+            break;
+        case SCALE:
+            sweep(training, [this, &n](int slot, int, int) { scale(value(n.other, slot), value(n.in, slot), value(n.out, slot)); });
             break;
         case ADD:
         case COPY:
@@ -58,13 +65,23 @@ inline void Plan::add_backward(int index) {
         const bool add = !first_gradient(n.other);
         sweep(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.other, slot, thread), add); });
     }
+    if (n.kind == SCALE && needs[n.other]) {
+        const bool add = !first_gradient(n.other);
+        sweep(true, [this, &n, add](int slot, int, int thread) {
+            scale_back_input(gradient(n.out, slot, thread), value(n.in, slot), gradient(n.other, slot, thread), add);
+        });
+    }
     const bool add = needs[n.in] && !first_gradient(n.in);
     if (n.kind == CONVOLUTION) convolution_back(index, add);
-    if (n.kind == PASS) pass_back(index, add);
+    if (n.kind == NORM_ACT_POOL) norm_act_pool_back(index, add);
     if (!needs[n.in]) return;
+    if (n.kind == SCALE)
+        sweep(true, [this, &n, add](int slot, int, int thread) {
+            scale_back_gate(gradient(n.out, slot, thread), value(n.other, slot), gradient(n.in, slot, thread), add);
+        });
     if (n.kind == AVERAGE)
         sweep(true, [this, &n, add](int slot, int, int thread) {
-            average_pool_back(gradient(n.out, slot, thread), gradient(n.in, slot, thread), {n.kernel, n.stride}, add);
+            average_pool_back(gradient(n.out, slot, thread), gradient(n.in, slot, thread), window(n), add);
         });
     if (n.kind == ADD || n.kind == COPY)
         sweep(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.in, slot, thread), add); });
@@ -79,32 +96,36 @@ inline void Plan::convolution_back(int index, bool add) {
     s.weight_pitch = s.linear ? size_t(in.c + LANES - 1) / LANES * LANES : s.weight_count / out.c;
     s.weights.take(s.weight_pitch * out.c * slots);
     if (n.bias >= 0) s.biases.take(size_t(out.c) * slots);
-    if (n.groups == 1 && fast_pays(in.c, out.c, n.kernel, n.stride, out.w)) {
-        auto fast = std::make_unique<FastGradient>(in.c, out.c, out.h, out.w);
-        if (fast->pays()) need(fast->room()), s.fast = std::move(fast);
+    if (n.groups == 1 && n.dilation == 1 && winograd_pays(in.c, out.c, n.kernel, n.stride, out.w)) {
+        auto winograd = std::make_unique<WinogradGradient>(in.c, out.c, out.h, out.w);
+        if (winograd->pays()) need(winograd->room()), s.winograd = std::move(winograd);
     }
-    sweep(true, [this, &n, &s](int slot, int group, int thread) {
+    const bool pointwise = n.kernel == 1 && n.stride == 1 && n.pad == 0 && n.groups == 1;
+    if (pointwise) need(PointwiseGradient::room(in.c, out.c));
+    sweep(true, [this, &n, &s, pointwise](int slot, int group, int thread) {
         const View x = value(n.in, slot), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
-        else if (s.fast) s.fast->run(x, g, n.pad, to, vectors(thread));
-        else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, to);
+        else if (pointwise) PointwiseGradient(x, g).run(x, g, to, vectors(thread));
+        else if (s.winograd) s.winograd->run(x, g, n.pad, to, vectors(thread));
+        else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, n.dilation, to);
         if (n.bias >= 0) channel_sums(g, s.biases.data + size_t(group) * g.c);
     }, true);
-    multiplied += s.fast ? s.fast->products(out.h) : double(s.weight_count) * out.h * out.w;
+    multiplied += s.winograd ? s.winograd->products(out.h) : double(s.weight_count) * out.h * out.w;
     if (!needs[n.in]) return;
-    const int back_pad = n.stride == 1 ? n.kernel - 1 - n.pad : 0;
-    s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, in.w);
+    const int reach = n.dilation * (n.kernel - 1);  // from the first tap of a kernel to its last
+    const int back_pad = n.stride == 1 ? reach - n.pad : 0;
+    s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, n.dilation, in.w);
     need(s.back->room());
     if (n.stride > 1) {
-        s.dilated.c = out.c, s.dilated.h = in.h + n.kernel - 1, s.dilated.w = in.w + n.kernel - 1;
-        s.dilated.block.take(s.dilated.size() * team.size());
+        s.dilated.c = out.c, s.dilated.h = in.h + reach, s.dilated.w = in.w + reach;
+        s.dilated.block.take(s.dilated.size() * workers.size());
     }
     sweep(true, [this, &n, &s, add](int slot, int, int thread) {
         View g = gradient(n.out, slot, thread);
         if (n.stride > 1) {  // zeros between the pixels make of it a convolution of stride 1
             const View wide = s.dilated.at(thread);
-            const int at = n.kernel - 1 - n.pad;
+            const int at = n.dilation * (n.kernel - 1) - n.pad;
             for (int c = 0; c < g.c; c++)
                 for (int y = 0; y < g.h; y++)
                     for (int x = 0; x < g.w; x++) wide.row(c, at + y * n.stride)[at + x * n.stride] = g.row(c, y)[x];
@@ -115,30 +136,36 @@ inline void Plan::convolution_back(int index, bool add) {
     multiplied += s.back->products(in.h);
 }
 
-inline void Plan::pass_back(int index, bool add) {
+inline void Plan::norm_act_pool_back(int index, bool add) {
     const Node& n = nodes[index];
     State& s = *states[index];
     const bool pooled = n.kernel > 1;
     if (!n.norm) {
         if (needs[n.in])
-            sweep(true, [this, &n, &s, pooled, add](int slot, int group, int thread) {
+            sweep(true, [this, &n, &s, index, pooled, add](int slot, int group, int thread) {
                 const View g = gradient(n.out, slot, thread), y = value(n.out, slot), to = gradient(n.in, slot, thread);
                 const Dropout drop = dropout(n, group, call.seed);
                 if (pooled) backward_pool(g, y, to, n.act, drop, {n.kernel, n.stride}, s.where.data + slot * s.where_size, add);
-                else backward_pass(g, y, value(n.in, slot), to, nullptr, n.act, drop, add, nullptr);
+                else if (n.act_weight < 0) norm_act_back(g, y, value(n.in, slot), to, nullptr, n.act, drop, add, nullptr);
+                else {
+                    Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
+                    norm_act_back(g, y, value(n.in, slot), to, s.affine.data(), n.act, drop, add, sums);
+                    keep_act_sums(index, group, sums);
+                }
             });
         return;
     }
     const int channels = sizes[n.in].c;
     s.sums.resize(size_t(slots) * channels);
-    sweep(true, [this, &n, &s, pooled, channels](int slot, int group, int thread) {
+    sweep(true, [this, &n, &s, index, pooled, channels](int slot, int group, int thread) {
         const View g = gradient(n.out, slot, thread), y = value(n.out, slot), x = value(n.in, slot);
         const Dropout drop = dropout(n, group, call.seed);
         Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
         if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
-        else backward_pass(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
+        else norm_act_back(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
         for (int c = 0; c < channels; c++)
             s.sums[size_t(group) * channels + c] = {sum_of_lanes(sums[c].gradient), sum_of_lanes(sums[c].product)};
+        if (n.act_weight >= 0) keep_act_sums(index, group, sums);
     });
     s.lines.resize(channels);
     close([this, index] { norm_gradients(index); });
@@ -152,8 +179,13 @@ inline void Plan::pass_back(int index, bool add) {
     });
 }
 
+inline void Plan::keep_act_sums(int index, int group, const Sums* sums) {
+    const int channels = sizes[nodes[index].in].c;
+    for (int c = 0; c < channels; c++) states[index]->act_sums[size_t(group) * channels + c] = sum_of_lanes(sums[c].weight);
+}
+
 inline void Plan::pack_weights(bool back) {
-    team.run(int(nodes.size()), [this, back](int i, int) {
+    workers.run(int(nodes.size()), [this, back](int i, int) {
         if (nodes[i].kind != CONVOLUTION) return;
         states[i]->forward->pack(call.value(nodes[i].weight));
         if (back && states[i]->back) states[i]->back->pack_back(call.value(nodes[i].weight));
@@ -183,7 +215,8 @@ inline void Plan::measured_norm(int index) {
         }
         const float* gamma = call.value(n.gamma);
         const float* beta = call.value(n.beta);
-        s.affine[c] = {float(mean), float((gamma ? gamma[c] : 1) / std::sqrt(squares / total + n.eps)), beta ? beta[c] : 0};
+        s.affine[c] = {float(mean), float((gamma ? gamma[c] : 1) / std::sqrt(squares / total + n.eps)), beta ? beta[c] : 0,
+                       act_weight(n, c)};
         s.moments[c] = {mean, squares};  // of the whole batch, for the way back
         float &running = call.value(n.mean)[c], &variance = call.value(n.variance)[c];
         running += momentum * (float(mean) - running);
@@ -195,7 +228,12 @@ inline void Plan::running_norm(int index) {
     const Node& n = nodes[index];
     const float *gamma = call.value(n.gamma), *beta = call.value(n.beta), *mean = call.value(n.mean), *variance = call.value(n.variance);
     for (int c = 0; c < sizes[n.in].c; c++)
-        states[index]->affine[c] = {mean[c], float((gamma ? gamma[c] : 1) / std::sqrt(double(variance[c]) + n.eps)), beta ? beta[c] : 0};
+        states[index]->affine[c] = {mean[c], float((gamma ? gamma[c] : 1) / std::sqrt(double(variance[c]) + n.eps)), beta ? beta[c] : 0,
+                                    act_weight(n, c)};
+}
+
+inline void Plan::plain_affine(int index) {  // of PReLU without a norm before it
+    for (int c = 0; c < sizes[nodes[index].in].c; c++) states[index]->affine[c] = {0, 1, 0, act_weight(nodes[index], c)};
 }
 
 // d of x = gain (d of y - mean of d of y - normalised x * mean of (d of y * normalised x)), as a line in d of y and x.
@@ -223,6 +261,14 @@ inline void Plan::reduce_weights(int part, int parts) {
     for (size_t i = 0; i < nodes.size(); i++) {
         const Node& n = nodes[i];
         const State& s = *states[i];
+        if (float* to = part == 0 ? call.gradient(n.act_weight) : nullptr) {
+            const int channels = sizes[n.in].c;
+            for (int c = 0; c < channels; c++) {
+                float sum = 0;
+                for (int g = 0; g < call.groups(); g++) sum += s.act_sums[size_t(g) * channels + c];
+                to[n.shared ? 0 : c] += sum;
+            }
+        }
         if (n.kind != CONVOLUTION) continue;
         const int outputs = sizes[n.out].c;
         const size_t each = s.weight_count / outputs;

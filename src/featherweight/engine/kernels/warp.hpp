@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "lanes.hpp"
-#include "team.hpp"
+#include "thread_pool.hpp"
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -89,9 +89,9 @@ public:
     }
 
     // A few images are a task, since one takes a microsecond; its values know nothing of threads.
-    void run(const Warp& warp, Team& team) {
+    void run(const Warp& warp, ThreadPool& workers) {
         constexpr int together = 4;
-        team.run((warp.count + together - 1) / together, [&](int task, int thread) {
+        workers.run((warp.count + together - 1) / together, [&](int task, int thread) {
             for (int i = task * together; i < std::min(warp.count, (task + 1) * together); i++) image(warp, i, thread);
         });
     }

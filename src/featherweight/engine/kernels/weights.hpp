@@ -1,6 +1,8 @@
 // Gradients of convolution weights: sums over one lane group, reduced over its lanes at the end.
 #pragma once
-#include "lanes.hpp"
+#include <utility>
+
+#include "depthwise.hpp"
 
 namespace {
 
@@ -56,7 +58,8 @@ WeightTiles by_both() {
 #undef ROW
 }
 
-inline WeightTiles weight_tiles_for(int kernel, int stride) {
+inline WeightTiles weight_tiles_for(int kernel, int stride, int dilation) {
+    if (dilation > 1) return stride == 1 ? by_both<1>() : by_both<0>();
 #if FW_REGISTERS >= 32
     if (kernel == 3) return stride == 1 ? by_outputs<3, 3, 1>(3) : by_outputs<3, 3, 2>(3);
     if (kernel == 5) return stride == 1 ? by_outputs<1, 5, 1>(4) : by_outputs<1, 5, 2>(4);
@@ -70,9 +73,11 @@ inline WeightTiles weight_tiles_for(int kernel, int stride) {
 }
 
 // to[groups * outputs][inputs][k][k]: the weights' gradient over one lane group; `in` has a border of `pad`.
-inline void weight_gradient(View in, View out, int groups, int kernel, int stride, int pad, float* to) {
-    const WeightTiles tiles = weight_tiles_for(kernel, stride);
+inline void weight_gradient(View in, View out, int groups, int kernel, int stride, int pad, int dilation, float* to) {
     const int inputs = in.c / groups, outputs = out.c / groups, taps = kernel * kernel;
+    if (groups > 1 && inputs == 1 && outputs == 1 && kernel == 3 && stride == 1 && dilation == 1)
+        return depthwise_gradient(in, out, pad, to);
+    const WeightTiles tiles = weight_tiles_for(kernel, stride, dilation);
     for (int g = 0; g < groups; g++)
         for (int o = 0, ob; o < outputs; o += ob) {
             ob = std::min(tiles.outputs, outputs - o);
@@ -80,7 +85,7 @@ inline void weight_gradient(View in, View out, int groups, int kernel, int strid
                 cb = std::min(tiles.inputs, inputs - c);
                 for (int ky = 0; ky < kernel; ky += tiles.rows)
                     for (int kx = 0; kx < kernel; kx += tiles.columns) {
-                        Pair a{in.row(g * inputs + c, ky - pad) + kx - pad, out.row(g * outputs + o, 0),
+                        Pair a{in.row(g * inputs + c, ky * dilation - pad) + kx * dilation - pad, out.row(g * outputs + o, 0),
                                in.plane, in.pitch, out.plane, out.pitch, out.h, out.w, stride};
                         float* w = to + (size_t(g * outputs + o) * inputs + c) * taps + ky * kernel + kx;
                         tiles.tile[ob - 1][cb - 1](a, w, size_t(inputs) * taps, taps);
@@ -88,6 +93,75 @@ inline void weight_gradient(View in, View out, int groups, int kernel, int strid
             }
         }
 }
+
+// The same for one tap, in strips of rows: `carry` keeps the sums of the strips before, [o][c].
+template <int OB, int CB>
+void pointwise_tile(Pair a, V* carry, size_t carried, bool first, bool last, float* to, size_t outs) {
+    V sum[OB][CB];
+    UNROLL for (int o = 0; o < OB; o++)
+        UNROLL for (int c = 0; c < CB; c++) sum[o][c] = first ? V{} : carry[o * carried + c];
+    for (int y = 0; y < a.h; y++) {
+        const V *in = a.in + size_t(y) * a.in_pitch, *out = a.out + y * a.out_pitch;
+        for (int x = 0; x < a.w; x++, in++, out++) {
+            V d[OB];
+            UNROLL for (int o = 0; o < OB; o++) d[o] = out[o * a.out_plane];
+            UNROLL for (int c = 0; c < CB; c++) {
+                const V v = in[c * a.in_plane];
+                UNROLL for (int o = 0; o < OB; o++) sum[o][c] += d[o] * v;
+            }
+        }
+    }
+    for (int o = 0; o < OB; o++)
+        for (int c = 0; c < CB; c++)
+            if (last) to[o * outs + c] = sum_of_lanes(sum[o][c]);
+            else carry[o * carried + c] = sum[o][c];
+}
+
+using PointwiseTile = void (*)(Pair, V*, size_t, bool, bool, float*, size_t);
+
+// 4 x 6 sums and 10 operands fill 32 registers; with 16, 2 x 4 sums.
+constexpr int POINTWISE_OUTPUTS = FW_REGISTERS >= 32 ? 4 : 2, POINTWISE_INPUTS = FW_REGISTERS >= 32 ? 6 : 4;
+
+template <int OB, int... CB>
+PointwiseTile pointwise_tile_of(int inputs, std::integer_sequence<int, CB...>) {
+    static constexpr PointwiseTile tiles[] = {pointwise_tile<OB, CB + 1>...};
+    return tiles[inputs - 1];
+}
+
+inline PointwiseTile pointwise_tile_for(int outputs, int inputs) {
+    constexpr auto counts = std::make_integer_sequence<int, POINTWISE_INPUTS>();
+    switch (outputs) {
+        case 1: return pointwise_tile_of<1>(inputs, counts);
+        case 2: return pointwise_tile_of<2>(inputs, counts);
+        case 3: return pointwise_tile_of<3>(inputs, counts);
+        default: return pointwise_tile_of<4>(inputs, counts);
+    }
+}
+
+// Weight gradients of 1x1 convolutions, stride 1. A strip of rows of all channels stays in the second cache while every
+// pair of channels goes over it; of small tensors the whole is one strip.
+struct PointwiseGradient {
+    int inputs, outputs, strip;
+    bool whole;
+    PointwiseGradient(View in, View out) : inputs(in.c), outputs(out.c) {
+        const size_t row = (in.c * in.pitch + out.c * out.pitch) * sizeof(V);
+        strip = std::max(1, std::min(out.h, int(size_t(512 << 10) / row)));
+        whole = strip >= out.h;
+    }
+    static size_t room(int inputs, int outputs) { return size_t(inputs) * outputs; }
+
+    void run(View in, View out, float* to, V* carry) const {
+        for (int y = 0; y < out.h; y += strip)
+            for (int c = 0; c < inputs; c += POINTWISE_INPUTS)
+                for (int o = 0; o < outputs; o += POINTWISE_OUTPUTS) {
+                    const int ob = std::min(POINTWISE_OUTPUTS, outputs - o), cb = std::min(POINTWISE_INPUTS, inputs - c);
+                    const int rows = std::min(strip, out.h - y);
+                    const Pair a{in.row(c, y), out.row(o, y), in.plane, in.pitch, out.plane, out.pitch, rows, out.w, 1};
+                    const size_t at = size_t(o) * inputs + c;
+                    pointwise_tile_for(ob, cb)(a, carry + at, inputs, y == 0, y + rows == out.h, to + at, inputs);
+                }
+    }
+};
 
 template <int OB>
 void linear_rows(const V* const* out, const float* images, size_t pitch, float* to) {

@@ -2,7 +2,7 @@
 
 ```
 style.py       colours, fonts and axes that all share; a figure as PNG, as SVG, and as SVG for a page
-curves.py      of records: accuracy, loss, learning rate, spread over seeds
+curves.py      of records: accuracy, loss, learning rate, a ladder's rungs side by side, spread over seeds
 fronts.py      of many experiments: accuracy against what it costs
 classes.py     of answers: errors by class, confusions, calibration
 tiles.py       of images: mistakes, samples, images as the network saw them
@@ -14,7 +14,7 @@ bars start at zero, and an axis that begins elsewhere says so where something li
 """
 
 from featherweight.explain.figures.classes import calibration_curve, class_errors, confusion_matrix
-from featherweight.explain.figures.curves import accuracy, learning_rate, loss, spread
+from featherweight.explain.figures.curves import accuracy, ladder, learning_rate, loss, spread
 from featherweight.explain.figures.inside import class_evidence, kernels, receptive_fields
 from featherweight.explain.figures.style import page_svg, png, svg
 from featherweight.explain.figures.tiles import misclassified, samples, seen
@@ -26,6 +26,7 @@ __all__ = [
     "class_evidence",
     "confusion_matrix",
     "kernels",
+    "ladder",
     "learning_rate",
     "loss",
     "misclassified",

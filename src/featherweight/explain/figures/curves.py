@@ -1,4 +1,4 @@
-"""Figures of records alone: accuracy, loss and learning rate by epoch, and the spread over seeds."""
+"""Figures of records alone: accuracy, loss and learning rate by epoch, a ladder at a glance, the spread over seeds."""
 
 import json
 import math
@@ -17,6 +17,7 @@ from featherweight.explain.figures.style import (
     TARGET,
     TEST,
     TRAIN,
+    blank,
     drawn,
     legend_above,
     plot,
@@ -130,6 +131,39 @@ def accuracy(*records: Record) -> "Figure":
     if note:
         axes.text(1, -0.2, note, transform=axes.transAxes, ha="right", va="top", fontsize=8.5, color=QUIET)
     legend_above(axes)
+    return figure
+
+
+@drawn
+def ladder(*records: Record) -> "Figure":
+    """A panel for each experiment, in the order of the records: test accuracy by epoch, a line a seed, training dotted.
+
+    All panels share their axes, from 97 to 100 %, so that rungs can be compared. UsageError when no run has a finished
+    epoch.
+    """
+    kept = _required(records)
+    names = _experiments(kept)
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = blank(1.1 + 2.1 * rows, max(5.0, 2.75 * columns))
+    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for axes, name in zip(panels, names, strict=False):
+        runs = [record for record in kept if record.experiment == name]
+        target = float(runs[0].budget["accuracy"])
+        axes.axhline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1, label="target")
+        for place, record in enumerate(runs):
+            epochs, hidden = [row.epoch for row in record.rows], "_" * (place > 0)
+            test, train = [[getattr(row, f"{part}_accuracy") for row in record.rows] for part in ("test", "train")]
+            axes.plot(epochs, train, color=TRAIN, linewidth=1, linestyle=(0, (1, 1.5)), label=f"{hidden}training")
+            axes.plot(epochs, test, color=TEST, linewidth=1, label=f"{hidden}test")
+        axes.set(title=name, ylim=(97, 100))
+        axes.grid(axis="y")
+        whole_numbers(axes)
+    for axes in panels[len(names) :]:
+        axes.remove()
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("accuracy, %", fontsize=10)
+    legend_above(panels[0], columns=3)
     return figure
 
 

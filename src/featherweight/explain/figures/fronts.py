@@ -1,9 +1,10 @@
-"""Accuracy against what it costs: every experiment that has run, and the front that nothing beats."""
+"""Accuracy against what it costs: every experiment that has run, and the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from featherweight.experiments.statistics import best_by_cost
 from featherweight.explain.figures.style import INK, QUIET, RULE, TARGET, TEST, blank, drawn
 
 if TYPE_CHECKING:
@@ -32,25 +33,12 @@ class Point:
     seconds: float | None = None
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Of (cost, accuracy), those that nothing both at most as costly and more accurate beats, the cheapest first.
-
-    >>> front([(3, 99.5), (1, 99.0), (2, 98.0), (3, 99.4), (4, 99.5)])
-    [(1, 99.0), (3, 99.5)]
-    """
-    kept: list[tuple[float, float]] = []
-    for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not kept or accuracy > kept[-1][1]:
-            kept.append((cost, accuracy))
-    return kept
-
-
 @drawn
-def fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequence[str]) -> "Figure":
+def pareto_fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequence[str]) -> "Figure":
     """Three panels: accuracy against parameters, multiply-adds and seconds of training, all on logarithmic axes.
 
-    A dot an experiment with the interval of its mean; the front as a line of steps; `named` ones and those on the front
-    bear their names; rings are published runs, which are single.
+    A dot an experiment with the interval of its mean; the Pareto front as a line of steps; `named` ones and those on
+    it bear their names; rings are published runs, which are single.
     """
     figure = blank(3.8, 9.2)
     panels = figure.subplots(1, 3, sharey=True)
@@ -99,14 +87,14 @@ def short_number(value: float) -> str:
 
 
 def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str]) -> list[tuple[str, float, float]]:
-    """Dots, intervals and front; gives what is to be named: name, cost and accuracy."""
+    """Dots, intervals and the Pareto front; gives what is to be named: name, cost and accuracy."""
     names: list[tuple[str, float, float]] = []
     known = [(getattr(point, cost), point) for point in points if getattr(point, cost) is not None]
-    steps = front([(x, point.accuracy) for x, point in known])
+    steps = best_by_cost([(x, point.accuracy) for x, point in known])
     if steps:
         end = max(x for x, _ in known)
         x, y = zip(*steps, (end, steps[-1][1]), strict=True)
-        axes.plot(x, y, drawstyle="steps-post", color=TEST, linewidth=1.2, label="front")
+        axes.plot(x, y, drawstyle="steps-post", color=TEST, linewidth=1.2, label="Pareto front")
     for place, (cost_of_it, point) in enumerate(known):
         on_front = (cost_of_it, point.accuracy) in steps
         if point.low is not None and point.high is not None:

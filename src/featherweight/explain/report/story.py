@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featherweight.data import Data
-from featherweight.errors import FeatherweightError, UsageError
-from featherweight.experiments.experiment import Experiment, find, fingerprint
+from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, read_record
 from featherweight.explain.analysis import Answers, answers_of
 from featherweight.files import printable
 from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.training.runs.restore import experiment_of, network_of
 from featherweight.training.runs.trained import TrainedModel, data_of, load_trained
 
 
@@ -103,11 +104,12 @@ def short_name(experiment: str) -> str:
     return printable(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"))
 
 
-def read_story(paths: Sequence[Path], *, data_dir: Path | None = None) -> Story:
+def read_story(paths: Sequence[Path], *, data_dir: Path | None = None, experiment: Path | None = None) -> Story:
     """The runs in these folders, or of these record files, in groups; each run's test set is loaded once.
 
     Raises UsageError where there is no run, FileError for a record or weights that are damaged. What else cannot be had
-    (weights not written yet, data that is gone or has changed, an experiment that has) leaves a sentence.
+    (weights not written yet, data that is gone or has changed, a network that is not kept as data while no file of its
+    `experiment` is named) leaves a sentence.
     """
     if not paths:
         raise UsageError("A report needs a run; name one or more run folders.")
@@ -118,7 +120,9 @@ def read_story(paths: Sequence[Path], *, data_dir: Path | None = None) -> Story:
         whole = name if names.count(name) == 1 else f"{name} ({printable(path)})"
         together.setdefault(_sameness(record), []).append(Told(path=path, name=whole, record=record))
     loaded: dict[str, Data | str] = {}
-    groups = [_group(number, runs, data_dir, loaded) for number, runs in enumerate(together.values(), start=1)]
+    groups = [
+        _group(number, runs, data_dir, loaded, experiment) for number, runs in enumerate(together.values(), start=1)
+    ]
     return Story(groups=tuple(_named_apart(groups)))
 
 
@@ -147,14 +151,16 @@ def _sameness(record: Record) -> str:
     return json.dumps([record.experiment, record.network, data], sort_keys=True)
 
 
-def _group(number: int, told: list[Told], data_dir: Path | None, loaded: dict[str, Data | str]) -> Group:
+def _group(
+    number: int, told: list[Told], data_dir: Path | None, loaded: dict[str, Data | str], file: Path | None
+) -> Group:
     record, missing = told[0].record, []
     name = short_name(record.experiment)
-    experiment, anatomy, why = _network(record)
+    experiment, anatomy, why = _network(record, file)
     if why:
         missing.append(why)
     else:
-        told = [_with_weights(run) for run in told]
+        told = [_with_weights(run, file) for run in told]
         without = [run.name for run in told if run.trained is None]
         if without:
             which = f"Of {', '.join(without)} there are no weights" if len(told) > 1 else "There are no weights"
@@ -174,27 +180,23 @@ def _group(number: int, told: list[Told], data_dir: Path | None, loaded: dict[st
     )  # fmt: skip
 
 
-def _network(record: Record) -> tuple[Experiment | None, Anatomy | None, str]:
+def _network(record: Record, file: Path | None) -> tuple[Experiment | None, Anatomy | None, str]:
     """Experiment and anatomy of the network, or a sentence that says why not."""
     left_out = "so its layer table and what needs weights are left out."
     try:
-        experiment = find(record.experiment)
+        experiment = experiment_of(record, file)
         channels, height, width = (int(side) for side in record.data["shape"])
-        network = experiment.build(channels=channels, classes=len(record.data["classes"]))
-        if fingerprint(network) != record.network:
-            changed = f"The network of {short_name(record.experiment)} is no longer the one that was trained"
-            return experiment, None, f"{changed}, {left_out}"
-        return experiment, dissect(network, (channels, height, width)), ""
-    except UsageError as problem:
+        return experiment, dissect(network_of(record, file), (channels, height, width)), ""
+    except (UsageError, FileError) as problem:
         return None, None, f"{problem} The network cannot be had, {left_out}"
     except (KeyError, ValueError, TypeError):
         return None, None, f"The record does not say what images it is of, {left_out}"
 
 
-def _with_weights(run: Told) -> Told:
+def _with_weights(run: Told, file: Path | None) -> Told:
     if not (run.path.is_dir() and (run.path / "weights.safetensors").is_file()):
         return run
-    return replace(run, trained=load_trained(run.path))
+    return replace(run, trained=load_trained(run.path, experiment=file))
 
 
 def _with_answers(run: Told, data: Data) -> Told:

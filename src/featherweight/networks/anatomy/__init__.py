@@ -1,27 +1,27 @@
-"""What a network is made of: one walk over it gives, layer by layer, shape, parameters, MACs, field and jump.
+"""The anatomy of a network: shape, parameters, MACs, receptive field and jump of every layer, found in a single pass.
 
 The rules, all in one place:
 
-* **Parameters** are counted in the row that first uses them, so a shared one counts once; one that no row
-  uses is in the total and in `Anatomy.unused`. Frozen ones count too.
+* **Parameters** are counted in the row that first uses them, so shared parameters count once. Parameters that no row
+  uses are part of the total and of `Anatomy.unused`. Frozen parameters count too.
 * **MACs** are the multiply-adds of convolutions and linear layers for one image, without their biases.
   Everything else (pooling, norms, activations, sums) counts 0, as in the published tables and in torch's
   own FLOP counter.
-* The **field** is the smallest window of input pixels, height and width, that holds every pixel a unit can
-  depend on, with padding and with what `ceil_mode` lets a pool stick out: the figure for a unit far from
-  every border. Where a unit also sees something that is the same for all units (a squeeze-and-excitation
-  branch), it is the window of the unit in the middle. Where channels differ (concatenated branches), it is
-  the window of them all. Flattening changes nothing; a linear layer sees what all units together see.
-* The **jump** is the distance of neighbouring units in input pixels. A pooling with stride s multiplies it
-  by s, global pooling by the number of units it pools, so that 7 x 7 units at jump 4 become one unit at
-  "jump" 28; a linear layer, as the convolution it is, leaves it. A lone unit has no neighbour: its jump
-  continues the formula.
-* Networks are walked in evaluation mode, on a copy filled with zeros: nothing of the network is read or changed
-  but shapes, and no random number is drawn. Hooks are not run.
-* What is not known exactly is refused by name, never counted as zero.
+* The **field** is the smallest window of input pixels, height and width, that contains every pixel a unit can
+  depend on, including padding and the overhang of a pool with `ceil_mode`: the figure for a unit far from
+  every border. If a unit also depends on something that all units share (a squeeze-and-excitation
+  branch), it is the window of the unit in the middle. If channels differ (concatenated branches), it is
+  the window of all of them together. Flattening changes nothing; a linear layer sees what all units together see.
+* The **jump** is the distance between neighbouring units in input pixels. Pooling with stride s multiplies it
+  by s, global pooling by the number of units it pools, so that 7 x 7 units with jump 4 become one unit with
+  "jump" 28. A linear layer, being a convolution over the whole map, leaves it unchanged. A single unit has no
+  neighbour; its jump follows from the same formula.
+* Networks are run in evaluation mode, on a copy filled with zeros: only the network's structure is read, nothing in it
+  is changed, and no random number is drawn. Hooks are not run.
+* Whatever cannot be measured exactly is refused by name, never counted as zero.
 
 The formulas are those of Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural
-Networks" (Distill, 2019), with the window's start carried along, so that branches may differ in their
+Networks" (Distill, 2019), extended to track where each window starts, so that branches may have different
 offsets.
 """
 

@@ -1,22 +1,22 @@
-"""The arithmetic of receptive fields along one axis. Pure numbers, no torch."""
+"""The arithmetic of receptive fields along one axis. Needs no torch."""
 
 from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """Units along one axis; unit i sees `size` input pixels, the first of them start + i jump."""
+    """Units along one axis; unit i sees `size` input pixels, starting with pixel start + i * jump."""
 
     count: int
-    """How many units there are; 1 or more."""
+    """Number of units; 1 or more."""
     start: int = 0
-    """The first pixel that unit 0 sees; below 0 lies padding."""
+    """The first pixel that unit 0 sees; pixels below 0 are padding."""
     size: int = 1
-    """How many pixels wide one unit's own window is."""
+    """Width of a unit's own window in pixels."""
     jump: int = 1
-    """Pixels from one unit's window to the next one's."""
+    """Distance between the windows of neighbouring units in pixels."""
     shared: tuple[int, int] | None = None
-    """The first and last pixel of what every unit sees besides its own window."""
+    """The first and last pixel that every unit sees in addition to its own window, if any."""
 
     def window(self, unit: int) -> tuple[int, int]:
         """The first and last pixel that a unit depends on.
@@ -29,7 +29,7 @@ class Axis:
 
     @property
     def field(self) -> int:
-        """Pixels in the window of the unit in the middle; without anything shared, of every unit."""
+        """Width in pixels of the window of the middle unit; if nothing is shared, of every unit."""
         first, last = self.window(middle(self.count))
         return last - first + 1
 
@@ -40,7 +40,7 @@ class Axis:
 
 
 def middle(count: int) -> int:
-    """The unit in the middle of so many; of two, the first.
+    """The index of the middle one of `count` units; the lower of two.
 
     >>> middle(5), middle(4)
     (2, 1)
@@ -53,7 +53,7 @@ def _hull(one: tuple[int, int], other: tuple[int, int] | None) -> tuple[int, int
 
 
 def slide(axis: Axis, count: int, *, kernel: int, stride: int = 1, before: int = 0, dilation: int = 1) -> Axis:
-    """The axis after a sliding window with `before` pixels of padding in front; `count` units come out.
+    """The axis after a sliding window with `before` pixels of padding at the start, which gives `count` units.
 
     >>> slide(Axis(count=28), 14, kernel=3, stride=2, before=1)
     Axis(count=14, start=-1, size=3, jump=2, shared=None)
@@ -68,7 +68,7 @@ def slide(axis: Axis, count: int, *, kernel: int, stride: int = 1, before: int =
 
 
 def gather(axis: Axis, *, pooled: bool) -> Axis:
-    """The axis after one unit has looked at all; global pooling multiplies the jump, a linear layer does not.
+    """The axis after all units are combined into one; global pooling multiplies the jump, a linear layer does not.
 
     >>> gather(Axis(count=7, start=-7, size=24, jump=4), pooled=True)
     Axis(count=1, start=-7, size=48, jump=28, shared=None)
@@ -79,7 +79,7 @@ def gather(axis: Axis, *, pooled: bool) -> Axis:
 
 
 def spread(axis: Axis, count: int) -> Axis:
-    """The axis after every unit has seen all others in its place; or a lone unit, repeated `count` times."""
+    """The axis after each unit has come to depend on all others; or after a single unit is repeated `count` times."""
     first, last = axis.whole
     if axis.count == count:
         return replace(axis, shared=(first, last))
@@ -87,9 +87,9 @@ def spread(axis: Axis, count: int) -> Axis:
 
 
 def join(one: Axis, other: Axis) -> Axis:
-    """The axis of a sum of two branches: every unit sees what its two terms see. A lone unit is repeated.
+    """The axis of a sum of two branches: each unit sees what its two terms see. A single unit is broadcast.
 
-    Raises ValueError when the branches' units do not lie at the same distance.
+    Raises ValueError if the branches differ in their number of units or in the distance between them.
 
     >>> join(Axis(count=4, start=-1, size=3), Axis(count=4, start=0, size=4))
     Axis(count=4, start=-1, size=5, jump=1, shared=None)
@@ -99,7 +99,7 @@ def join(one: Axis, other: Axis) -> Axis:
         if lone.count != 1:
             raise ValueError(f"it joins {one.count} units with {other.count}")
         return replace(many, shared=_hull(lone.whole, many.shared))
-    if one.jump == 0 or other.jump == 0:  # a repeated unit has no place of its own
+    if one.jump == 0 or other.jump == 0:  # a repeated unit has no position of its own
         still, many = (one, other) if one.jump == 0 else (other, one)
         return replace(many, shared=_hull(still.window(0), many.shared))
     if one.count > 1 and one.jump != other.jump:

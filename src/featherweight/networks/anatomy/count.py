@@ -1,10 +1,10 @@
-"""Parameters by layer, without walking the network: for budgets, which hold for any module."""
+"""Parameters by layer, without running the network, so that budgets can be checked for any module."""
 
 from torch import nn
 
 
 def parameters_by_layer(network: nn.Module) -> list[tuple[str, int]]:
-    """(dotted name, parameters of its own) of every layer that has some, largest first; a shared one counts once.
+    """(dotted name, number of own parameters) of every layer that has any, largest first; shared ones count once.
 
     >>> parameters_by_layer(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 5)))
     [('2', 20), ('0', 9)]

@@ -1,4 +1,4 @@
-"""A network's anatomy as data: rows and totals; its text form is the table."""
+"""The anatomy of a network as data: rows and totals, which print as a table."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 Extent = int | tuple[int, int]
-"""Pixels: one number where height and width agree, else both."""
+"""Pixels: one number if height and width are equal, else both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,51 +14,51 @@ class Row:
     """One layer, or one call of a function; the rules of counting are in `featherweight.networks.anatomy`."""
 
     name: str
-    """Where it is: `3.0`, or `2.add` for a function called in layer 2; a second use ends in `#2`."""
+    """The layer's path, such as `3.0`, or `2.add` for a function called in layer 2; a second use ends in `#2`."""
     kind: str
-    """What it is: `Conv2d 3x3`, `BatchNorm2d`, `add`."""
+    """The kind of layer, such as `Conv2d 3x3`, `BatchNorm2d` or `add`."""
     output: tuple[int, ...]
-    """Shape of what it gives, without the batch: C H W, or features."""
+    """Shape of its output without the batch dimension: C H W, or features."""
     parameters: int
-    """Numbers that it is the first to use."""
+    """Number of parameters that it is the first to use."""
     macs: int
-    """Multiply-adds for one image."""
+    """Multiply-adds per image."""
     field: Extent
     """Receptive field in input pixels."""
     jump: Extent
-    """Distance of neighbouring units in input pixels."""
+    """Distance between neighbouring units in input pixels."""
     window: tuple[tuple[int, int], tuple[int, int]]
-    """First and last row, then column, of the pixels that the unit in the middle sees; beyond the image is padding."""
+    """First and last row, then column, of the pixels that the middle unit sees; those beyond the image are padding."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Anatomy:
-    """What a walk over a network found; printed, it is the table."""
+    """The anatomy of a network; it prints as a table."""
 
     rows: tuple[Row, ...]
     parameters: int
-    """All numbers in `network.parameters()`, trained or frozen, each once."""
+    """Number of all parameters in `network.parameters()`, trained or frozen, each counted once."""
     macs: int
-    """Multiply-adds for one image."""
+    """Multiply-adds per image."""
     buffers: int
-    """Numbers kept beside the parameters: running statistics of batch norm and their counters."""
+    """Number of values in buffers: running statistics of batch norms and their counters."""
     image: tuple[int, int]
-    """Height and width of the input."""
+    """Height and width of the input in pixels."""
     field: Extent
-    """Receptive field of what the network gives."""
+    """Receptive field of the network's output."""
 
     @property
     def unused(self) -> int:
-        """Parameters that no row uses; they count all the same."""
+        """Number of parameters that no row uses; the total includes them."""
         return self.parameters - sum(row.parameters for row in self.rows)
 
     @property
     def exceeds_image(self) -> bool:
-        """Whether the field is larger than the image along an axis."""
+        """Whether the field is larger than the image in height or width."""
         return any(field > side for field, side in zip(_both(self.field), self.image, strict=True))
 
     def sentence(self) -> str:
-        """How the field compares with the image."""
+        """A sentence comparing the field with the image."""
         field, image = _extent_text(self.field), _extent_text(extent(self.image))
         if self.exceeds_image:
             return (
@@ -68,22 +68,22 @@ class Anatomy:
         return f"The receptive field of {field} px is within the image's {image} px."
 
     def largest(self, n: int = 3) -> list[tuple[str, int]]:
-        """Names and parameters of the n layers that have most, largest first."""
+        """Names and parameters of the n layers with the most parameters, largest first."""
         ranked = sorted(self.rows, key=lambda row: -row.parameters)
         return [(row.name, row.parameters) for row in ranked[:n] if row.parameters]
 
     def costliest(self, n: int = 3) -> list[tuple[str, int]]:
-        """Names and multiply-adds of the n rows that take most, the costliest first."""
+        """Names and multiply-adds of the n rows with the most multiply-adds, costliest first."""
         ranked = sorted(self.rows, key=lambda row: -row.macs)
         return [(row.name, row.macs) for row in ranked[:n] if row.macs]
 
     def blocks(self) -> tuple[Row, ...]:
-        """One row for each top-level child, and each function called between: sums, and what it gives."""
+        """One row for each top-level child and each function called between them, with sums and the final output."""
         grouped = groupby(self.rows, key=lambda row: row.name.split(".")[0])
         return tuple(_block(name, tuple(rows)) for name, rows in grouped)
 
     def table(self) -> str:
-        """The rows as aligned text, then totals and what the field is against the image."""
+        """The rows as aligned text, followed by totals and a comparison of the field with the image."""
         lines = list(_aligned([_HEADER, *(_cells(row) for row in self.rows)]))
         lines.insert(1, "─" * max(map(len, lines)))
         lines += [
@@ -98,7 +98,7 @@ class Anatomy:
         return self.table()
 
     def to_json(self) -> dict[str, Any]:
-        """Parameters, MACs and layers as plain numbers and lists; a field that is not square is a list."""
+        """Parameters, MACs and layers as plain values; a field that is not square is a list."""
         return {
             "parameters": self.parameters,
             "macs": self.macs,
@@ -125,7 +125,7 @@ def _both(extent: Extent) -> tuple[int, int]:
 
 
 def extent(pair: tuple[int, int]) -> Extent:
-    """Height and width as one number where they agree.
+    """Height and width as one number if they are equal.
 
     >>> extent((5, 5)), extent((5, 3))
     (5, (5, 3))

@@ -1,7 +1,7 @@
-"""What each operator does to the units' windows: one small rule for each, found by the operator's name.
+"""How each operator changes the windows of units: one small rule per operator, found by its name.
 
-A rule takes the call's own arguments, with `Units` in place of every tensor that depends on the image, and
-the shape `out` that came out. It raises ValueError with a clause ("it ...") for what it cannot follow.
+A rule takes the arguments of the call, with `Units` in place of every tensor that depends on the image, and the shape
+`out` of the result. For what it cannot follow, it raises ValueError with a clause ("it ...").
 """
 
 import math
@@ -20,24 +20,24 @@ Pair = int | Sequence[int]
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """A tensor that depends on the image, [N C H W], [N C positions] or [N features]: what its units see."""
+    """What the units of a tensor see that depends on the image: [N C H W], [N C positions] or [N features]."""
 
     shape: Size
     axes: Axes
-    """Height and width; kept when the tensor is flattened, so that a linear layer knows what it looks at."""
+    """Height and width; kept when the tensor is flattened, so that a linear layer knows what its inputs see."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What an operator gives."""
+    """The effect of an operator."""
 
     axes: Axes
     macs: int = 0
-    """Multiply-adds for one image."""
+    """Multiply-adds per image."""
     kernel: tuple[int, int] | None = None
-    """Height and width of the window that slides, if one does."""
+    """Height and width of the sliding window, if there is one."""
     listed: bool = True
-    """Whether people want to see a row for it; a copy gets none."""
+    """Whether the table shows a row for it; a copy has none."""
 
 
 def units_in(values: Any) -> Iterator[Units]:
@@ -82,7 +82,7 @@ def _convolution(
     if not isinstance(weight, Tensor):
         raise ValueError("its weights depend on the image")
     kernel = _pair(weight.shape[2:])
-    if padding == "same":  # torch pads the odd pixel behind
+    if padding == "same":  # torch puts an odd pixel of padding at the end
         padding = [d * (k - 1) // 2 for d, k in zip(_pair(dilation), kernel, strict=True)]
     before = 0 if isinstance(padding, str) else padding
     return _window(x, out, kernel, stride, before, dilation, macs=out[1:].numel() * weight[0].numel())
@@ -178,13 +178,13 @@ def _reduction(x: Units, dim: Pair | None = None, *args: Any, out: Size, **kwarg
     if dim is None or dimensions == 2:
         raise ValueError("it reduces more than height, width or channels")
     dims = {d % dimensions for d in ([dim] if isinstance(dim, int) else dim)}
-    gone = {2, 3} if dimensions == 3 and 2 in dims else dims  # N C positions: both axes lie in the last one
+    gone = {2, 3} if dimensions == 3 and 2 in dims else dims  # N C positions: the last dimension holds both axes
     height, width = (gather(axis, pooled=True) if d in gone else axis for d, axis in zip((2, 3), x.axes, strict=True))
     return Effect(axes=(height, width))
 
 
 def _reshape(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
-    return Effect(axes=x.axes)  # `check` decides whether height and width survived
+    return Effect(axes=x.axes)  # `check` decides whether height and width are still distinguishable
 
 
 def _index(x: Units, index: Any, *, out: Size) -> Effect:
@@ -206,7 +206,7 @@ def _copy(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
 
 
 def check(units: Units, batch: int) -> None:
-    """Raise ValueError unless a result still holds `batch` images, and its axes where they can be found."""
+    """Raise ValueError unless a result still holds `batch` images and its axes can be told apart."""
     shape, (height, width) = units.shape, (axis.count for axis in units.axes)
     if not shape or shape[0] != batch:
         raise ValueError("it mixes the images of a batch, or reads one value from all of them")
@@ -242,10 +242,10 @@ _SPELLINGS: dict[Callable[..., Effect], str] = {
     _copy: "contiguous clone detach to float double half type_as",
 }
 RULES: dict[str, Callable[..., Effect]] = {name: rule for rule, names in _SPELLINGS.items() for name in names.split()}
-"""Every operator that can be measured, by its name in torch without underscores."""
+"""The rule of every operator that can be measured, by the operator's name in torch without surrounding underscores."""
 
 MEASURED = (
     "Conv2d, Linear, max, average and adaptive pooling, padding, batch and group norm, dropout, activations,"
     " softmax, sums, products, concatenated channels, means over height and width, flatten and reshape"
 )
-"""The same for people."""
+"""What can be measured, in words."""

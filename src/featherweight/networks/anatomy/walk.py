@@ -1,4 +1,4 @@
-"""The walk: a copy of the network, all zeros, runs once, and a rule follows every call of an operator."""
+"""Measuring a network: a copy filled with zeros runs once, and a rule is applied to every operator called."""
 
 import copy
 from collections import Counter
@@ -16,44 +16,44 @@ from featherweight.networks.anatomy.axis import Axis, middle
 from featherweight.networks.anatomy.rows import Anatomy, Row, extent
 from featherweight.networks.anatomy.rules import MEASURED, RULES, Effect, Units, check
 
-_BATCH = 2  # with a single image, squeeze() would take the batch for a dimension to drop
+_BATCH = 2  # with a single image, squeeze() would drop the batch dimension
 _SHAPE_QUERIES = """
     size shape dim ndim ndimension numel nelement len stride dtype device layout is_contiguous is_floating_point
     is_complex is_sparse is_quantized is_nested is_cuda is_cpu is_mps is_meta is_leaf requires_grad grad_fn
     element_size itemsize nbytes get_device is_inference
 """
-"""What a network may ask of a tensor without reading its values."""
+"""The attributes and methods of a tensor that a network may use without reading its values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Call:
-    """A module that is running."""
+    """A running call of a module."""
 
     module: nn.Module
     shown: str
     """Its dotted name in the table; empty for the network itself."""
     whole: bool
-    """One of torch's own layers, shown as one row whatever happens inside it."""
+    """Whether it is, or runs within, one of torch's own layers, which get a single row each."""
 
     @property
     def kind(self) -> str:
-        """The name of its class."""
+        """The name of the module's class."""
         return type(self.module).__name__
 
     @property
     def place(self) -> str:
-        """The module as a sentence names it."""
+        """The module as named in messages."""
         return f"layer {self.shown} ({self.kind})" if self.shown else f"the network itself ({self.kind})"
 
 
 class _Recorder(TorchFunctionMode):
-    """Sees every torch function called while it is entered: in modules, `x + y` and `F.relu(x)` alike."""
+    """Intercepts every torch function called while it is active: inside modules, `x + y` and `F.relu(x)` alike."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.rows: list[Row] = []
         self.calls = [_Call(module=network, shown="", whole=False)]
-        self._units: dict[int, tuple[Tensor, Units]] = {}  # the tensor is kept so that its id stays its own
+        self._units: dict[int, tuple[Tensor, Units]] = {}  # holding the tensor prevents its id from being reused
         self._uses: Counter[str] = Counter()
         self._counted: set[int] = set()
         self._parameters = 0
@@ -63,14 +63,14 @@ class _Recorder(TorchFunctionMode):
             module.register_forward_hook(self._leave)
 
     def follow(self, tensor: Tensor, axes: tuple[Axis, Axis]) -> Units:
-        """From now on, this tensor depends on the image so."""
+        """Record what the units of this tensor see."""
         units = Units(shape=tensor.shape, axes=axes)
         check(units, _BATCH)
         self._units[id(tensor)] = tensor, units
         return units
 
     def of(self, tensor: Any) -> Units | None:
-        """What a tensor's units see; None for anything that does not depend on the image."""
+        """What the units of a tensor see; None for anything that does not depend on the image."""
         return self._units[id(tensor)][1] if id(tensor) in self._units else None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -85,7 +85,7 @@ class _Recorder(TorchFunctionMode):
         elif depends and (name == "setitem" or any(True for _ in _tensors(result))):
             self._refuse(name, "its windows are not known")
         elif depends and name not in _SHAPE_QUERIES.split():
-            self._refuse(name, "it reads pixels' values, and what a network does may not depend on them")
+            self._refuse(name, "it reads pixel values, and what a network does must not depend on them")
         return result
 
     def _count(self, arguments: Any) -> None:
@@ -99,7 +99,7 @@ class _Recorder(TorchFunctionMode):
             self._refuse(name, "its windows are not known")
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
-        if "axis" in kwargs:  # numpy's spelling, which torch takes as well
+        if "axis" in kwargs:  # numpy's spelling, which torch accepts too
             kwargs["dim"] = kwargs.pop("axis")
         try:
             effect = RULES[name](*self._replaced(args), out=result.shape, **self._replaced(kwargs))
@@ -121,7 +121,7 @@ class _Recorder(TorchFunctionMode):
     def _enter(self, module: nn.Module, _: Any) -> None:
         outer = self.calls[-1]
         own = type(module).forward.__module__.startswith("torch.nn.modules") and not isinstance(module, nn.Sequential)
-        homes = (outer.module, self.calls[0].module)  # a module may call one that is not its own child
+        homes = (outer.module, self.calls[0].module)  # a module may call another that is not its child
         name = next(name for home in homes for name, child in home.named_modules() if child is module)
         shown = self._shown(name) if module is not self.calls[0].module else ""
         self.calls.append(_Call(module=module, shown=shown, whole=own or outer.whole))
@@ -159,7 +159,7 @@ class _Recorder(TorchFunctionMode):
         call = self.calls[-1]
         what = f"{call.place} cannot be measured" if call.whole else f"In {call.place}, {name} cannot be measured"
         raise UsageError(
-            f"{what[0].upper()}{what[1:]}: {clause}. Measured are {MEASURED}; build the network from these."
+            f"{what[0].upper()}{what[1:]}: {clause}. Supported are {MEASURED}; build the network from these."
         )
 
 
@@ -181,15 +181,15 @@ def _zeros(tensor: Tensor) -> Tensor:
 
 
 def _skeleton(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode, of zeros on the CPU: nothing of the network itself is touched.
+    """A copy of the network in evaluation mode, filled with zeros on the CPU; the network itself is not touched.
 
-    Not on the meta device, where torch would first load its symbolic mathematics: a second at every start.
+    The meta device is not used, since torch would first load its symbolic mathematics, which takes a second.
     """
     empty: dict[int, Any] = {}
     for parameter in network.parameters():
         if is_lazy(parameter):
             raise UsageError(
-                "The network has a lazy layer, whose size is not known yet; run one batch through it first."
+                "The network has a lazy layer, whose size is not known yet; pass one batch through it first."
             )
         empty[id(parameter)] = nn.Parameter(_zeros(parameter), parameter.requires_grad)
     loose = [value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)]
@@ -198,14 +198,14 @@ def _skeleton(network: nn.Module) -> nn.Module:
         skeleton = copy.deepcopy(network, empty).eval()
     except (RuntimeError, TypeError) as error:
         raise UsageError(f"The network cannot be copied, so it cannot be measured: {error}") from error
-    for module in skeleton.modules():  # somebody's hooks would record, or print, what is not there
+    for module in skeleton.modules():  # a user's hooks would record or print meaningless values
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
     return skeleton
 
 
 def walk(network: nn.Module, shape: tuple[int, int, int]) -> tuple[list[Row], Units]:
-    """The rows of a network that takes images of this shape (C H W), and what the units of its output see."""
+    """The rows of a network for images of this shape (C H W), and what the units of its output see."""
     skeleton = _skeleton(network)
     recorder = _Recorder(skeleton)
     floating = [tensor.dtype for tensor in network.parameters() if tensor.is_floating_point()]
@@ -219,22 +219,22 @@ def walk(network: nn.Module, shape: tuple[int, int, int]) -> tuple[list[Row], Un
     except Exception as error:  # the network's own code runs here and may raise anything
         says = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UsageError(
-            f"The network cannot be walked with an image of {' x '.join(map(str, shape))}:"
+            f"The network cannot be run on an image of {' x '.join(map(str, shape))}:"
             f" {recorder.calls[-1].place} says: {says}."
         ) from error
     units = recorder.of(output)
     if units is None:
         raise UsageError(
-            f"The network gives a {type(output).__name__} that was not computed from the image;"
-            " one tensor that was is needed."
+            f"The network returns a {type(output).__name__} that was not computed from the image;"
+            " it must return one tensor that was."
         )
     return recorder.rows, units
 
 
 def dissect(network: nn.Module, shape: tuple[int, int, int] = (1, 28, 28)) -> Anatomy:
-    """The anatomy of a network that takes images of this shape (C H W); the network is left as it was.
+    """The anatomy of a network for images of this shape (C H W); the network is not changed.
 
-    Raises UsageError for what cannot be measured exactly, naming the layer, and for a shape it does not take.
+    Raises UsageError, naming the layer, if something cannot be measured exactly or the network rejects the shape.
 
     >>> print(dissect(nn.Sequential(nn.Conv2d(1, 3, 5, stride=2, bias=False), nn.ReLU()), (1, 11, 11)))
     layer  kind        output  parameters   MACs  field  jump
@@ -246,7 +246,7 @@ def dissect(network: nn.Module, shape: tuple[int, int, int] = (1, 28, 28)) -> An
     The receptive field of 5 px is within the image's 11 px.
     """
     if len(shape) != 3 or any(side < 1 for side in shape):
-        raise UsageError(f"An image's shape is channels, height and width, each 1 or more; given {shape}.")
+        raise UsageError(f"An image's shape must be channels, height and width, each 1 or more; given {shape}.")
     rows, units = walk(network, shape)
     height, width = units.axes
     return Anatomy(

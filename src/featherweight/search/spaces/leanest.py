@@ -20,14 +20,14 @@ def propose(trial: "optuna.Trial") -> fw.Proposal:
     second = trial.suggest_int("second pool after", 1, 3)  # 1: there is no second one
     first_kernel = trial.suggest_categorical("first kernel", [3, 5])
     side = (29 - first_kernel) // 2 - 2 * (depth - 1) if second == 1 else 0
-    weighed = trial.suggest_categorical("weighed places", [False, True])
+    global_depthwise = trial.suggest_categorical("weighed places", [False, True])
     return fw.Proposal(
         network=fw.stack(
             widths,
             pool_after=sorted({1, second}),
             kernels=[first_kernel, *[3] * (depth - 1)],
             separable=separable,
-            map_side=side if weighed and side > 1 else 0,
+            map_side=side if global_depthwise and side > 1 else 0,
         ),
         recipe=fw.Recipe(
             epochs=15,

@@ -1,4 +1,4 @@
-"""As few parameters as can still be accurate: narrow stacks of 3 x 3 convolutions, whole or in two steps."""
+"""As few parameters as can still be accurate: narrow stacks of 3 x 3 convolutions, whole or depthwise-separable."""
 
 from typing import TYPE_CHECKING
 

@@ -14,6 +14,7 @@ from typing import Any
 from featherweight.data import Data, Split
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.files import write_bytes, write_text
+from featherweight.ship import steps
 from featherweight.ship.export import c_source, page, proof
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
 from featherweight.ship.export.fixed_point import quantise
@@ -24,7 +25,7 @@ from featherweight.ship.export.proof import ExportError
 from featherweight.ship.export.source import Source, source_of
 from featherweight.training.runs.trained import TrainedModel
 
-__all__ = ["FORMS", "ExportError", "Exported", "Source", "export", "page_of", "source_of"]
+__all__ = ["FORMS", "ExportError", "Exported", "Source", "export", "page_of", "source_of", "steps_of"]
 
 FORMS = ("onnx", "c", "page")
 
@@ -47,8 +48,9 @@ class Exported:
 def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None) -> Exported:
     """Write a finished network as `onnx`, `c` or `page` into the folder `out`, and prove it.
 
-    Raises UsageError for an unknown form, a layer that has no exported form or an absent package, and ExportError,
-    after which nobody should use the files, when they do not answer as the network does.
+    Raises UsageError for an unknown form, a layer that has no exported form or an absent package; and ExportError when
+    the files do not answer as the network does, after which nobody should use them, or, before any is written, when the
+    network is not as accurate on the run's own test images as its record says.
     """
     if form not in FORMS:
         raise UsageError(f"Unknown form {form!r}; {nearest(form, FORMS)}")
@@ -59,6 +61,7 @@ def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None
     if form == "page":
         page.require_digits(source)
     data = pictures_at_hand(trained.record, data_dir)
+    proof.require_recorded(source, trained.record, data)
     writer = {"onnx": _onnx, "c": _c, "page": _page}[form]
     files, figures, lines = writer(source, lowered, data, out)
     figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"
@@ -74,6 +77,12 @@ def page_of(trained: TrainedModel) -> str:
     source = source_of(trained)
     page.require_digits(source)
     return page.page(source, lower(source.network, source.shape))
+
+
+def steps_of(trained: TrainedModel) -> bytes:
+    """The folded steps as a file that `predict` carries out in numpy; the same network gives the same bytes."""
+    source = source_of(trained)
+    return steps.to_bytes(lower(source.network, source.shape).steps, source.mean, source.std)
 
 
 def _written(out: Path, texts: Mapping[str, str | bytes]) -> tuple[Path, ...]:

@@ -100,6 +100,27 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
     return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits)
 
 
+def outline(lowered: Lowered) -> FixedPoint:
+    """The same stages with zeros for numbers: all that the memory of the C program follows from, before any training.
+
+    >>> from torch import nn
+    >>> from featherweight.ship.export.lowering import lower
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    >>> [stage.weights.size for stage in outline(lower(network.eval(), (1, 8, 8))).stages], 4 * 9, 144 * 3
+    ([36, 432], 36, 432)
+    """
+    steps, sizes = _prepared(lowered)
+    return FixedPoint(stages=tuple(_outlined(step) for step, _ in steps), sizes=tuple(sizes), score_bits=0)
+
+
+def _outlined(step: Step) -> Stage:
+    weights = (0, 1, 1, 1) if step.weight is None else tuple(step.weight.shape)
+    biases = len(step.weight) if step.weight is not None else int(step.kind in ("average", "add"))
+    multipliers = 2 if step.kind == "add" else biases
+    return Stage(step=step, pad_value=0, top=TOP, weights=np.zeros(weights, np.int64), bias=np.zeros(biases, np.int64),
+                 multipliers=np.zeros(multipliers, np.int64), before=0, after=0)  # fmt: skip
+
+
 def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, bool]], list[Size]]:
     """Steps with the ReLU after them, where nothing else reads what comes before it; and the tensors' sizes.
 

@@ -7,43 +7,19 @@ reads a second one.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from featherweight.errors import UsageError
 from featherweight.networks.layers import Residual, Sum
+from featherweight.ship import steps
 
-Kind = Literal["convolution", "relu", "max", "average", "add"]
 Size = tuple[int, int, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One operation. Kernel and stride are (rows, columns) in pixels."""
-
-    kind: Kind
-    name: str
-    """Of the layer it comes from, as `state_dict` spells it."""
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    pad: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Pixels above, left, below, right: zeros before a convolution or an average, nothing before a maximum."""
-    groups: int = 1
-    weight: Tensor | None = None
-    """float32 [outputs, inputs / groups, *kernel] of a convolution."""
-    bias: Tensor | None = None
-    """float32 [outputs] of a convolution."""
-    other: int = 0
-    """The second tensor of a sum."""
-    source: int = -1
-    """The tensor that is read; -1 for the one before."""
-
-    def reads(self, index: int) -> tuple[int, ...]:
-        """The tensors that it reads as step `index`."""
-        first = index if self.source < 0 else self.source
-        return (first, self.other) if self.kind == "add" else (first,)
+Step = steps.Step[Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)

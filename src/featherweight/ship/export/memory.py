@@ -3,8 +3,8 @@
 A convolution of three rows needs three rows of what comes before it and no more, so no tensor is ever whole. The order
 of the work is found by asking for the last stage's next row and going back, along branches too, to a stage that has
 what it needs; the C program does the same, and here it is rehearsed to count how many rows of each tensor must be kept.
-Where each row is used up as soon as it is made, as between the two steps of a separable convolution, all such tensors
-share one place.
+Where each row is used up as soon as it is made, as between the two parts of a depthwise-separable convolution, all such
+tensors share one place.
 """
 
 from collections.abc import Iterator, Sequence

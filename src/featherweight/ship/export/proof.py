@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featherweight.data import Split
+from featherweight.data import Data, Split
 from featherweight.errors import FeatherweightError
-from featherweight.experiments.record import percent
+from featherweight.experiments.record import Record, percent
 from featherweight.ship.export import execute, integers
 from featherweight.ship.export.fixed_point import FixedPoint
 from featherweight.ship.export.lowering import Lowered
@@ -39,6 +39,24 @@ def probabilities(source: Source, pictures: Tensor) -> NDArray[np.float32]:
         pictures, lambda part: source.network(normalised(source, part)).softmax(1).numpy()
     )
     return held
+
+
+def require_recorded(source: Source, record: Record, data: Data) -> None:
+    """Raise ExportError unless the network gets as many of the run's own test images right as its record says.
+
+    One image in 2,000 may differ: another engine or processor rounds in another way, which tips the closest answers.
+    Other images than the run's say nothing of it.
+    """
+    if dict(data.digests) != record.data.get("digests") or data.holdout != record.data["holdout"] or not record.rows:
+        return
+    total = len(data.test)
+    right = int((probabilities(source, data.test.images).argmax(1) == data.test.labels.numpy()).sum())
+    recorded = round(record.rows[-1].test_accuracy * total / 100)
+    if abs(right - recorded) > max(1, total // 2000):
+        raise ExportError(
+            f"The network gets {right:,} of {total:,} test images of {data.name} right, and its record says"
+            f" {recorded:,}; the weights are not those of the record, so nothing is exported. Train the run anew."
+        )
 
 
 def _batched(pictures: Tensor, answer: Callable[[Tensor], Any]) -> Any:

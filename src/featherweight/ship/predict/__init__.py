@@ -14,9 +14,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from featherweight.errors import FileError
+from featherweight.errors import FileError, UsageError
 from featherweight.ship.predict.answers import Answer, Digit, answer
-from featherweight.ship.predict.network import shipped, temperature
+from featherweight.ship.predict.network import shipped, shipped_experiments, temperature
 from featherweight.ship.predict.reading import Picture, files, read
 
 __all__ = ["Answer", "Digit", "Picture", "predict", "predict_each"]
@@ -26,36 +26,41 @@ Reader = Callable[[Picture, str], Answer]
 TEN = tuple("0123456789")
 
 
-def predict(names: Iterable[str], run: Path | None = None) -> list[Answer]:
+def predict(names: Iterable[str], run: Path | str | None = None, *, experiment: Path | None = None) -> list[Answer]:
     """What is in each of these pictures, folders of pictures and patterns; one answer or error a file.
 
-    Without `run` by the weights that come with the package, which need neither data nor PyTorch; otherwise by those of
-    the finished run in that folder.
+    Without `run` by the weights of `f3` that come with the package; otherwise by those of the finished run in that
+    folder, or of another experiment in the package by its name, whose probabilities are not calibrated. Networks of the
+    package need neither data nor PyTorch. `experiment` is as in `load_trained`.
     """
-    return [found for found, _ in predict_each(names, run)]
+    return [found for found, _ in predict_each(names, run, experiment=experiment)]
 
 
-def predict_each(names: Iterable[str], run: Path | None = None) -> Iterator[tuple[Answer, Picture | None]]:
+def predict_each(
+    names: Iterable[str], run: Path | str | None = None, *, experiment: Path | None = None
+) -> Iterator[tuple[Answer, Picture | None]]:
     """As `predict`, one at a time, each with the picture as it was read (None where it could not be)."""
-    reader = _by_shipped() if run is None else _by_run(run)
+    reader = _by_shipped() if run is None else _by_run(run, experiment)
     for file, problem in files(names):
         if problem is not None:
-            yield Answer(file=file, error=str(problem)), None
+            yield Answer(file=file, error=str(problem), status=problem.exit_status), None
             continue
         try:
             picture = read(file)
-        except FileError as error:
-            yield Answer(file=file, error=str(error)), None
+        except (FileError, UsageError) as error:
+            yield Answer(file=file, error=str(error), status=error.exit_status), None
             continue
         yield reader(picture, file), picture
 
 
-def _by_shipped() -> Reader:
-    scorer, warmth = shipped(), temperature()
+def _by_shipped(experiment: str = "f3") -> Reader:
+    scorer, warmth = shipped(experiment), temperature() if experiment == "f3" else 1.0
     return lambda picture, file: answer(picture, file, scorer, warmth, TEN)
 
 
-def _by_run(run: Path) -> Reader:
+def _by_run(run: Path | str, experiment: Path | None) -> Reader:
+    if not Path(run).exists() and str(run) in shipped_experiments():
+        return _by_shipped(str(run))
     from featherweight.ship.predict.of_run import reader_of  # needs PyTorch
 
-    return reader_of(run)
+    return reader_of(run, experiment)

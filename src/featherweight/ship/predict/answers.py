@@ -44,6 +44,8 @@ class Digit:
     """Left, top, right and bottom in the upright picture's pixels; the last two are one past the end."""
     seen: NDArray[np.uint8]
     """What the network was given: [28 28], or [H W 3]."""
+    classes: tuple[str, ...] = ()
+    """The names that the probabilities are of, in order."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a class called by a number is that number."""
@@ -59,6 +61,8 @@ class Answer:
     """In reading order: lines from top to bottom, each from left to right."""
     error: str | None = None
     """Why there is no answer, in a sentence."""
+    status: int = 0
+    """The exit status of that error."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; digit, confidence and probabilities are null unless there is exactly one digit."""
@@ -115,7 +119,8 @@ def digit_of(
     """The likeliest class, with its probability and the others'."""
     first = int(chances.argmax())
     shares = tuple(float(chance) for chance in chances)
-    return Digit(name=classes[first], confidence=shares[first], probabilities=shares, box=box, seen=seen)
+    name = classes[first]
+    return Digit(name=name, confidence=shares[first], probabilities=shares, box=box, seen=seen, classes=classes)
 
 
 def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature: float) -> _Reading:

@@ -1,40 +1,51 @@
-"""The network that comes with the package, run by numpy alone: importing PyTorch would take longer than all the rest.
+"""The networks that come with the package, run by numpy alone: importing PyTorch would take longer than all the rest.
 
-`weights/` holds finished runs of f3, byte for byte, and a temperature that makes their probabilities honest.
+`weights/` holds finished runs, byte for byte, the folded steps of each, and a temperature by which the probabilities
+of `f3` become calibrated.
 """
 
 import json
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, reduce
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+
+from featherweight.ship.steps import Step, from_file
 
 Floats = NDArray[np.float32]
 Scorer = Callable[[NDArray[np.uint8]], Floats]
 """Pictures uint8 [N 28 28] (or [N H W 3]) -> scores [N classes], before softmax."""
 
 WEIGHTS = Path(__file__).parent.parent.parent / "training" / "runs" / "weights"
-PADDED = 1
-"""f3 pads what goes into its convolution of this number, counted from 0, by a pixel on each side."""
-SMALLEST_VARIANCE = 1e-5
-"""What batch norm adds to a variance."""
 
 
-@lru_cache(maxsize=1)
-def shipped() -> Scorer:
-    """The mean of the shipped runs' scores."""
-    networks = [_network(folder) for folder in sorted(WEIGHTS.glob("f3-seed*"))]
-    assert networks, WEIGHTS
+@lru_cache
+def shipped(experiment: str = "f3") -> Scorer:
+    """The mean of the scores of this experiment's shipped runs.
+
+    >>> shipped("smallest")(np.zeros((2, 28, 28), dtype=np.uint8)).shape
+    (2, 10)
+    """
+    networks = [_network(folder) for folder in sorted(WEIGHTS.glob(f"{experiment}-seed*"))]
+    assert networks, f"no run of {experiment} in {WEIGHTS}"
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
         mean: Floats = np.stack([network(pictures) for network in networks]).mean(0)
         return mean
 
     return scores
+
+
+def shipped_experiments() -> set[str]:
+    """Names of the experiments that come with the package.
+
+    >>> sorted(shipped_experiments())
+    ['f3', 'leanest', 'smallest']
+    """
+    return {path.parent.name.partition("-seed")[0] for path in WEIGHTS.glob("*/steps.safetensors")}
 
 
 @lru_cache(maxsize=1)
@@ -56,46 +67,47 @@ def probabilities(scores: Floats, temperature: float) -> Floats:
 
 
 def _network(folder: Path) -> Scorer:
-    """One run of f3 as a function: convolutions with their norms folded in, a pool, a mean, a linear layer."""
-    tensors = load_file(folder / "weights.safetensors")
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    mean, std = np.float32(record["data"]["mean"][0]), np.float32(record["data"]["std"][0])
-    blocks = sorted({int(name.split(".")[0]) for name in tensors})
-    convolutions = [_folded(tensors, block) for block in blocks[:-1]]
-    # What has no weights between two convolutions of f3 is a pool.
-    pooled = {place for place, block in enumerate(blocks[:-2]) if blocks[place + 1] > block + 1}
-    weight, bias = tensors[f"{blocks[-1]}.weight"], tensors[f"{blocks[-1]}.bias"]
+    """One run as a function, from its folded steps."""
+    found = from_file(folder / "steps.safetensors")
+    # [C 1 1] each
+    mean, std = (np.array(values, dtype=np.float32)[:, None, None] for values in (found.mean, found.std))
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
-        planes: Floats = ((pictures / np.float32(255) - mean) / std)[:, None].astype(np.float32)
-        for place, (kernels, biases) in enumerate(convolutions):
-            if place == PADDED:
-                planes = np.pad(planes, ((0, 0), (0, 0), (1, 1), (1, 1)))
-            planes = _convolved(planes, kernels, biases)
-            if place in pooled:
-                n, c, h, w = planes.shape
-                planes = planes.reshape(n, c, h // 2, 2, w // 2, 2).max((3, 5))
-        result: Floats = planes.mean((2, 3)) @ weight.T + bias
-        return result
+        images = pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)  # -> [N C H W]
+        made: list[Floats] = [((images / np.float32(255) - mean) / std).astype(np.float32)]
+        for step in found.steps:
+            made.append(carry_out(step, made[step.source], made))
+        return made[-1].reshape(len(pictures), -1)
 
     return scores
 
 
-def _folded(tensors: dict[str, Floats], block: int) -> tuple[Floats, Floats]:
-    """A block's kernels as a matrix [out, in * 9] and its biases, batch norm included."""
-    weight = tensors[f"{block}.0.weight"]
-    gamma, beta, mean, variance = (
-        tensors[f"{block}.1.{name}"] for name in ("weight", "bias", "running_mean", "running_var")
-    )
-    factor = gamma / np.sqrt(variance + SMALLEST_VARIANCE)
-    bias = tensors.get(f"{block}.0.bias", np.float32(0))
-    return (weight * factor[:, None, None, None]).reshape(len(weight), -1), beta + (bias - mean) * factor
+def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
+    """What one step makes of float32 [N C H W]; a sum looks its second tensor up in `before`, those made so far."""
+    if step.kind == "relu":
+        return np.maximum(images, 0)
+    if step.kind == "add":
+        return images + before[step.other]
+    top, left, bottom, right = step.pad
+    if any(step.pad):
+        outside = -np.inf if step.kind == "max" else 0.0
+        images = np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=outside)
+    rows, columns = step.stride
+    windows = sliding_window_view(images, step.kernel, axis=(2, 3))[:, :, ::rows, ::columns]  # [N C h w *kernel]
+    if step.kind == "convolution":
+        return _convolved(step, windows)
+    # One place of all windows after another: numpy is slow where the innermost axis is short.
+    places = [windows[..., row, column] for row, column in np.ndindex(*step.kernel)]
+    return reduce(np.maximum, places) if step.kind == "max" else reduce(np.add, places) / np.float32(len(places))
 
 
-def _convolved(planes: Floats, kernels: Floats, biases: Floats) -> Floats:
-    """ReLU of a valid 3 x 3 convolution: [N C H W] -> [N out H-2 W-2]."""
-    windows = sliding_window_view(planes, (3, 3), axis=(2, 3))  # [N C H-2 W-2 3 3]
-    n, c, h, w = windows.shape[:4]
-    columns = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n, h * w, c * 9)
-    result: Floats = np.maximum(columns @ kernels.T + biases, 0).transpose(0, 2, 1).reshape(n, -1, h, w)
-    return result
+def _convolved(step: Step[Floats], windows: Floats) -> Floats:
+    """The sums of a convolution, group by group a product of matrices: [N C h w *kernel] -> [N outputs h w]."""
+    assert step.weight is not None and step.bias is not None
+    n, channels, height, width = windows.shape[:4]
+    groups, taken = step.groups, channels // step.groups
+    parts = windows.reshape(n, groups, taken, height, width, *step.kernel).transpose(1, 2, 5, 6, 0, 3, 4)
+    columns = parts.reshape(groups, -1, n * height * width)
+    kernels = step.weight.reshape(groups, len(step.weight) // groups, -1)
+    sums = (kernels @ columns).reshape(len(step.weight), n, height, width).transpose(1, 0, 2, 3)
+    return sums + step.bias[:, None, None]

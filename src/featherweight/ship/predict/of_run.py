@@ -11,18 +11,19 @@ from featherweight.data.augment import normalise
 from featherweight.ship.predict.answers import Answer, answer, digit_of
 from featherweight.ship.predict.network import Scorer, probabilities
 from featherweight.ship.predict.reading import Picture
-from featherweight.training.runs.trained import TrainedModel, load_trained
+from featherweight.training.runs.pretrained import load_any
+from featherweight.training.runs.trained import TrainedModel
 
 IN_MNIST_MANNER = ("mnist", "qmnist", "emnist-digits", "digits")
 """Data sets whose images are centred digits; pictures are searched for such. Of others, a picture is one image."""
 
 
-def reader_of(run: Path) -> "_Reader":
-    """What reads pictures with the weights of this run's folder; UsageError or FileError when there are none."""
-    return _Reader(load_trained(run))
+def reader_of(run: Path | str, experiment: Path | None = None) -> "Reader":
+    """What reads pictures with the weights of this run; UsageError or FileError when there are none."""
+    return Reader(load_any(str(run), experiment=experiment))
 
 
-class _Reader:
+class Reader:
     """A trained network as a function of pictures."""
 
     def __init__(self, trained: TrainedModel) -> None:

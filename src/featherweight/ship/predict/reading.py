@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from featherweight.errors import FileError
+from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.files import printable
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -41,12 +41,12 @@ class Picture:
     """Width and height of the upright original."""
 
 
-def files(names: Iterable[str]) -> list[tuple[str, FileError | None]]:
+def files(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
     """Every file that these files, folders and patterns name, in order; with an error where there is none.
 
     Of a folder, its pictures by their names' endings, sorted; folders within it are not entered.
     """
-    found: list[tuple[str, FileError | None]] = []
+    found: list[tuple[str, FeatherweightError | None]] = []
     for name in names:
         path = Path(name)
         try:
@@ -58,7 +58,7 @@ def files(names: Iterable[str]) -> list[tuple[str, FileError | None]]:
                     problem = (
                         f"The folder {printable(name)} holds no picture ({', '.join(SUFFIXES)}); name one that does."
                     )
-                    found.append((name, FileError(problem)))
+                    found.append((name, UsageError(problem)))
                 continue
             matches = [] if path.exists() or not glob.has_magic(name) else sorted(glob.glob(name))  # noqa: PTH207 -- of a whole pattern, absolute or not
         except (OSError, ValueError) as error:
@@ -69,17 +69,17 @@ def files(names: Iterable[str]) -> list[tuple[str, FileError | None]]:
 
 
 def read(path: str) -> Picture:
-    """The picture in a file; FileError says in a sentence why there is none."""
+    """The picture in a file; UsageError when there is no such file, FileError when there is no picture in it."""
     try:
         if not Path(path).is_file():  # opening a pipe would wait for ever
             missing = "is not a file" if Path(path).exists() else "does not exist"
-            raise FileError(f"{printable(path)} {missing}; name a picture, or a folder of pictures.")
+            raise UsageError(f"{printable(path)} {missing}; name a picture, or a folder of pictures.")
         if Path(path).stat().st_size == 0:
             raise FileError(f"{printable(path)} is empty: it has 0 bytes; save the picture again.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a decoder has to say of a file goes into its error, or nowhere
             return _decoded(path)
-    except FileError:
+    except (FileError, UsageError):
         raise
     except UnidentifiedImageError as error:
         raise FileError(
@@ -89,6 +89,13 @@ def read(path: str) -> Picture:
         raise FileError(f"{printable(path)} does not fit into memory; make the picture smaller.") from error
     except Exception as error:  # decoders raise anything when their input is made up
         raise FileError(f"{printable(path)} could not be read: {_reason(error)}.") from error
+
+
+def of_image(image: Image.Image) -> Picture:
+    """A picture of Pillow's as if it had been read from a file."""
+    upright = ImageOps.exif_transpose(image)
+    small = upright if max(upright.size) <= SIDE else _smaller(upright)
+    return Picture(pixels=np.array(_plain(small), dtype=np.uint8), size=upright.size)
 
 
 def _reason(error: Exception) -> str:

@@ -1,9 +1,8 @@
-"""What a training epoch costs: native kernels, eager PyTorch, torch.compile and other frameworks, in one run.
+"""Benchmark of a training epoch: native kernels, eager PyTorch, torch.compile and other frameworks, in one run.
 
-An epoch is the training loop's own: 60,000 images of 28 x 28 in batches of 128 with augmentation (which other
-frameworks are spared), forward and backward, optimiser and moving average; only the pixels are made up, for their
-values change no time. All engines take turns in short stretches, so that whatever else the machine does meets them
-alike.
+An epoch is that of the training loop: 60,000 images of 28 x 28 in batches of 128 with augmentation (omitted for other
+frameworks), forward and backward pass, optimiser and moving average. Only the pixels are random, since their values do
+not affect the time. All engines take turns in short stretches, so that other load on the machine affects them equally.
 """
 
 import statistics
@@ -28,7 +27,7 @@ from featherweight.training.state import initial_state
 
 IMAGES, BATCH, SHAPE = 60_000, 128, (1, 28, 28)
 STRETCHES = 8
-"""Turns that each engine takes; the middle one counts."""
+"""Turns that each engine takes; the median counts."""
 KINDS = ("native", "eager PyTorch", "torch.compile")
 CPU = torch.device("cpu")
 RECIPE = Recipe(
@@ -42,7 +41,7 @@ RECIPE = Recipe(
 
 
 def wider(width: int) -> nn.Sequential:
-    """A plain stack, its channels multiplied: 7,570 parameters at width 1."""
+    """A plain stack of convolutions with its channels multiplied by `width`; 7,570 parameters at width 1."""
     a, b, c = 8 * width, 12 * width, 14 * width
     return nn.Sequential(
         conv_norm_relu(1, a), conv_norm_relu(a, b), nn.MaxPool2d(2), conv_norm_relu(b, b), conv_norm_relu(b, c),
@@ -55,27 +54,27 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {"c3": find("c3").network, "stack
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """One engine on one network."""
+    """The time of one engine on one network."""
 
     network: str
     engine: str
     threads: int
     batch: int
     side: int
-    """Pixels."""
+    """Height and width of the images, in pixels."""
     seconds: float
-    """Of an epoch, from the middle stretch."""
+    """Seconds per epoch, from the median stretch."""
     spread: float
-    """Slowest stretch over fastest."""
+    """Time of the slowest stretch over that of the fastest."""
 
 
 def measure(
     *, steps: int = 48, scaling: bool = True, tell: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
-    """Every figure of the table as plain values; `steps` are timed of each engine, an epoch's seconds follow.
+    """Every figure of the table as plain values; each engine is timed over `steps` steps and scaled to an epoch.
 
-    469 steps are an epoch: with fewer the same figure comes sooner and is less certain. `tell` hears what is
-    under way.
+    An epoch has 469 steps; fewer take less time and give a less certain figure. `tell` is called with a line about each
+    measurement as it starts.
     """
     threads = sorted({1, min(2, cores())})
     timings: list[Timing] = []
@@ -110,7 +109,7 @@ def _engine(kind: str, network: nn.Module, batch: int, side: int, threads: int, 
 
 
 def _pixels(images: int) -> Data:
-    """As many random images as an epoch has, as a data set."""
+    """A data set of this many random images."""
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (images, *SHAPE), generator=draws, dtype=torch.uint8)
     split = Split(images=pixels, labels=torch.randint(0, 10, (images,), generator=draws))
@@ -122,7 +121,7 @@ def _pixels(images: int) -> Data:
 
 
 def _epoch_steps(kind: str, network: nn.Module, threads: int, device: torch.device = CPU) -> Iterator[object]:
-    """The training loop under one engine: each `next` is a whole step of it."""
+    """The training loop with one engine; each `next` runs one complete step."""
     state = initial_state(network, RECIPE, device)
     bound = _engine(kind, state.network, BATCH, SHAPE[-1], threads, device)
     data = _pixels(IMAGES)
@@ -134,7 +133,7 @@ def _epoch_steps(kind: str, network: nn.Module, threads: int, device: torch.devi
 def _in_turn(
     name: str, runs: dict[tuple[str, int], Iterator[object]], steps: int, batch: int, side: int
 ) -> list[Timing]:
-    """Each run's steps in stretches, turn by turn; the first stretch of each is not counted."""
+    """Time the runs in turn, in short stretches of steps; the first stretch of each is a warm-up and not counted."""
     each = max(1, steps // STRETCHES)
     times: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
     for stretch in range(STRETCHES + 1):
@@ -155,7 +154,8 @@ def _in_turn(
 
 
 def _convolution_shares(threads: list[int], tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The convolutions alone: multiply-adds a second as defined, and as executed, over the machine's peak."""
+    """Throughput of the convolutions alone as a fraction of the machine's peak, counting multiply-adds both as defined
+    and as executed."""
     shares = []
     for name, network in NETWORKS.items() if engines.peak(1, 0.01) else ():
         for n in threads:
@@ -170,7 +170,7 @@ def _convolution_shares(threads: list[int], tell: Callable[[str], None]) -> list
 
 
 def _scaling(tell: Callable[[str], None]) -> Iterator[Timing]:
-    """The stack on one thread, native and eager, as batch, width and side grow; steps of the engines alone."""
+    """Timings of bare engine steps on one thread, native and eager, as batch size, width and image side grow."""
     sizes = [(1, batch, 28) for batch in (16, 64, 128, 256, 1024)]
     sizes += [(width, 128, 28) for width in (2, 4, 8)] + [(1, 128, side) for side in (32, 64)]
     for width, batch, side in sizes:
@@ -188,7 +188,7 @@ def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[obj
 
 
 def _cuda(steps: int) -> dict[str, Any]:
-    """Fifteen epochs of the stack on the GPU, from `steps` of them."""
+    """The time of fifteen epochs of the stack on the GPU, extrapolated from `steps` steps."""
     device = torch.device("cuda")
     run = _epoch_steps("cuda", NETWORKS["stack"]().to(device), 1, device)
     for _ in range(10):
@@ -203,7 +203,7 @@ def _cuda(steps: int) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """The figures as text: one line an engine, ratios against eager PyTorch on the same threads."""
+    """The figures as text, one line per engine, with speed-ups over eager PyTorch on the same number of threads."""
     lines = [f"{found['environment']['processor']}, torch {found['environment']['torch']}"]
     for n, top in found["peak"].items():
         lines.append(f"peak of {n} thread(s): {top / 1e9:.0f} billion multiply-adds a second")

@@ -1,7 +1,7 @@
-"""The same training step in Keras on TensorFlow and in JAX, where they are installed; each in a process of its own.
+"""The same training step in Keras on TensorFlow and in JAX, if they are installed, each in its own process.
 
-What they do is what the training loop does but for augmentation, which none of them gets: drawing and warping images
-would only add to their time. Threads are bounded by the cores that the process may use, which both obey.
+They do everything the training loop does except augmentation, which would only add to their time. The number of threads
+is limited through the cores that the process may use, which both respect.
 """
 
 import importlib.util
@@ -17,19 +17,19 @@ from featherweight.errors import UsageError
 
 KERAS, JAX = "Keras, TensorFlow", "JAX"
 Layer = tuple[Any, ...]
-"""A kind of layer and its numbers, in words that can be sent to another process."""
+"""A kind of layer and its numbers, as plain values that can be sent to another process."""
 RATE, MOMENTUM, DECAY, AVERAGE = 0.02, 0.9, 2e-4, 0.998
 EPSILON = 1e-5
 
 
 def installed() -> tuple[str, ...]:
-    """Those of the peers that can be imported here."""
+    """The peers that are installed."""
     wanted = {KERAS: ("keras", "tensorflow"), JAX: ("jax",)}
     return tuple(peer for peer, names in wanted.items() if all(map(importlib.util.find_spec, names)))
 
 
 def layers_of(network: nn.Module) -> list[Layer]:
-    """A plain stack as a list; UsageError for a layer that has no counterpart here.
+    """The layers of a plain stack as a list; UsageError for a layer without a counterpart here.
 
     >>> layers_of(nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.Flatten()))
     [('conv', 1, 8, 3, False), ('relu',)]
@@ -50,17 +50,17 @@ def layers_of(network: nn.Module) -> list[Layer]:
                 found.append(("dropout", module.p))
             case nn.MaxPool2d(kernel_size=int(size), stride=stride) if stride == size:
                 found.append(("maximum", size))
-            case nn.AvgPool2d() | nn.AdaptiveAvgPool2d():  # the networks that are timed end on one pixel
+            case nn.AvgPool2d() | nn.AdaptiveAvgPool2d():  # the benchmarked networks average down to one pixel
                 found.append(("average",))
             case nn.Linear():
                 found.append(("linear", module.in_features, module.out_features))
             case _:
-                raise UsageError(f"A peer has no counterpart for {module}; time plain stacks of convolutions.")
+                raise UsageError(f"The peers have no counterpart for {module}; only plain stacks can be compared.")
     return found
 
 
 def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) -> Iterator[float]:
-    """Each `next` is one training step of the peer, in its own process, and gives the loss."""
+    """Yield the loss of one training step per `next`, executed by the peer in its own process."""
     here, there = multiprocessing.Pipe()
     spawn = multiprocessing.get_context("spawn")
     work = (peer, layers_of(network), threads, batch, side, there)
@@ -72,7 +72,7 @@ def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) ->
             here.send(True)
             yield here.recv()
     except EOFError as ended:
-        raise UsageError(f"The process that timed {peer} has ended; see above what it said.") from ended
+        raise UsageError(f"The process that ran {peer} has ended; see its output above.") from ended
     finally:
         here.close()
         process.terminate()
@@ -97,7 +97,8 @@ def _serve(peer: str, layers: list[Layer], threads: int, batch: int, side: int, 
 
 
 def keras_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
-    """(images [N H W 1], labels [N]) -> loss, after a step with Keras' own optimiser and moving average."""
+    """A function of images [N H W 1] and labels [N] that takes one training step with Keras's own optimiser and moving
+    average and returns the loss."""
     import keras
 
     made = {
@@ -122,7 +123,8 @@ def keras_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
 
 
 def jax_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
-    """(images [N H W 1], labels [N]) -> loss, after one compiled step: Nesterov's momentum and a moving average."""
+    """A function of images [N H W 1] and labels [N] that takes one compiled training step, with Nesterov momentum and a
+    moving average, and returns the loss."""
     import jax
     from jax import numpy as jnp
 
@@ -153,7 +155,7 @@ def jax_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
 
 
 def _jax_weights(layers: list[Layer]) -> list[dict[str, Any]]:
-    """What each layer learns, by name; empty for one that learns nothing."""
+    """The parameters of each layer by name; empty for a layer without parameters."""
     from jax import numpy as jnp
 
     draws = np.random.default_rng(0)
@@ -174,7 +176,7 @@ def _jax_weights(layers: list[Layer]) -> list[dict[str, Any]]:
 
 
 def _jax_scores(layers: list[Layer], values: list[dict[str, Any]], x: Any, key: Any) -> tuple[Any, list[Any]]:
-    """Scores [N classes] of images [N H W C], and the mean and variance that each norm saw."""
+    """The scores [N classes] of images [N H W C], and the batch mean and variance in each batch norm."""
     import jax
     from jax import numpy as jnp
 

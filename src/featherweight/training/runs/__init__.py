@@ -1,1 +1,1 @@
-"""A run on disk: its folder, its states, resuming it, and many at once."""
+"""Runs on disk: their folders and checkpoints, resuming them, and training several at once."""

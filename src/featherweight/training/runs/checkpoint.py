@@ -1,6 +1,6 @@
-"""The exact state of a run in a file, written whole or not at all, and the state before it kept until then.
+"""Checkpoints: the exact state of a run in a file that is written atomically, and the previous one kept beside it.
 
-Never pickle: safetensors and JSON, with a digest. A state that is damaged is named, and the one before it is used.
+The format is safetensors and JSON with a digest, never pickle. A damaged state is reported and the previous one used.
 """
 
 import copy
@@ -27,7 +27,7 @@ _KEY = "run"
 
 
 def before(path: Path) -> Path:
-    """Where the state before the one in `path` is kept.
+    """The path of the state saved before the one in `path`.
 
     >>> before(Path("runs/f3-seed0/state.safetensors")).name
     'state.before.safetensors'
@@ -36,7 +36,7 @@ def before(path: Path) -> Path:
 
 
 def _tensors(state: State) -> dict[str, Tensor]:
-    """Every tensor of the state but the optimiser's under one name each."""
+    """Every tensor of the state except the optimiser's, by name."""
     named = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
     if state.averaged is not None:
         named |= {f"averaged.{name}": tensor for name, tensor in state.averaged.state_dict().items()}
@@ -46,13 +46,13 @@ def _tensors(state: State) -> dict[str, Tensor]:
 
 
 def _slots(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers, under one name each; nothing before its first step."""
+    """The optimiser's state tensors by name; empty before its first step."""
     remembered = optimizer.state_dict()["state"].items()
     return {f"optimizer.{i}.{slot}": v for i, slots in remembered for slot, v in slots.items() if v is not None}
 
 
 def _slots_after_a_step(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What such an optimiser remembers once it has taken a step: names, shapes and types, whatever optimiser it is."""
+    """The state tensors that such an optimiser has after a step, for their names, shapes and types."""
     trial = copy.deepcopy(optimizer)
     for group in trial.param_groups:
         for parameter in group["params"]:
@@ -62,10 +62,10 @@ def _slots_after_a_step(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
-    """Write the state; `identity` says what run it belongs to and is compared when it is loaded.
+    """Write the state; `identity` describes the run it belongs to and is compared when it is loaded.
 
-    The state that was there is kept beside it, unless it is damaged. Raises FileError when there is no room, and
-    TrainingError rather than write a state that holds a number that is none; the last good one stays.
+    The previous state is kept beside it, unless it is damaged. Raises FileError if the file cannot be written, and
+    TrainingError if the state contains infinite or NaN values; the last good state is then left in place.
     """
     tensors = {name: tensor.detach().cpu() for name, tensor in (_tensors(state) | _slots(state.optimizer)).items()}
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
@@ -79,10 +79,10 @@ def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
 
 
 def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
-    """Fill a fresh state from the file, in place, or from the one before it; a sentence where the latter, else "".
+    """Fill an initial state in place from the file, or from the previous one; return a sentence if it was the latter.
 
-    Raises FileError when neither is a whole state of this network, UsageError naming what has changed when it belongs
-    to another recipe, seed, data set or engine.
+    Otherwise returns "". Raises FileError if neither is a complete state of this network, and UsageError, naming what
+    has changed, if the file belongs to another recipe, seed, data set or engine.
     """
     problems: list[str] = []
     for candidate in (path, before(path)):
@@ -91,26 +91,26 @@ def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
         except (ValueError, KeyError, TypeError, OSError) as problem:
             problems.append(f"{candidate.name}: {problem}")
         else:
-            return f"{path} cannot be used ({problems[0]}); the state before it is taken." if problems else ""
+            return f"{path} cannot be used ({problems[0]}); using the previous state." if problems else ""
     raise FileError(
-        f"{path} is not a whole state of a run, and neither is the one before it ({'; '.join(problems)});"
-        " start the run anew."
+        f"{path} is not a complete state of a run, and neither is the one before it ({'; '.join(problems)});"
+        " start a new run."
     )
 
 
 def remove_states(path: Path) -> None:
-    """Remove the state and the one before it: a finished run needs none."""
+    """Remove the current and the previous state, which a finished run no longer needs."""
     path.unlink(missing_ok=True)
     before(path).unlink(missing_ok=True)
 
 
 def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
-    """Fill the state from one file; nothing of it is touched unless all of the file is as it should be."""
+    """Fill the state from one file; it is left untouched unless the whole file is valid."""
     packed = open_packed(path, _KEY)
     try:
         about = json.loads(packed.about[_KEY])
     except RecursionError as problem:
-        raise ValueError("its counts are no JSON") from problem
+        raise ValueError("its counts are not valid JSON") from problem
     require_same(about["identity"], identity, path.parent)
     counts, rows = {name: about["counts"][name] for name in _COUNTS}, [Row(**row) for row in about["rows"]]
     _require_possible(counts, rows)
@@ -131,7 +131,7 @@ def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
 
 
 def _require_possible(counts: dict[str, Any], rows: list[Row]) -> None:
-    """Raise TypeError or ValueError unless a run can have come to these counts and rows."""
+    """Raise TypeError or ValueError unless these counts and rows are possible in a run."""
     for name, kind in _COUNTS.items():
         value = counts[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and value != int(value)):
@@ -147,7 +147,7 @@ def _require_possible(counts: dict[str, Any], rows: list[Row]) -> None:
 
 
 def require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Raise UsageError, naming each setting that differs, unless a run may go on as what it is now."""
+    """Raise UsageError, naming each setting that has changed, unless the run may be resumed as it is now."""
     was, is_ = flatten(saved), flatten(now)
     changed = [
         f"{name} (was {was.get(name)}, is {is_.get(name)})"
@@ -156,6 +156,6 @@ def require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> No
     ]
     if changed:
         raise UsageError(
-            f"The run of {folder} cannot go on, because this has changed: {'; '.join(changed)}. Put it back,"
+            f"The run of {folder} cannot be resumed, because this has changed: {'; '.join(changed)}. Restore it,"
             " or start a new run."
         )

@@ -1,4 +1,4 @@
-"""Where a run happened: what its bits and its speed may depend on, and which device and how many threads it gets."""
+"""The environment of a run: its device, its threads, and everything else that its exact bits and speed depend on."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def device_for(name: str) -> torch.device:
-    """The device of that name; `auto` takes CUDA, then Apple's MPS, then the CPU. UsageError where there is none."""
+    """The device with this name; `auto` prefers CUDA, then Apple's MPS, then the CPU. UsageError if unavailable."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name not in DEVICES:
         raise UsageError(f"Unknown device {name!r}; {nearest(name, DEVICES)}")
@@ -24,17 +24,17 @@ def device_for(name: str) -> torch.device:
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
     if not available[name]:
         has = ", ".join(kind for kind, here in available.items() if here)
-        raise UsageError(f"This machine has no {name} device that PyTorch can use; there is {has}.")
+        raise UsageError(f"This machine has no {name} device that PyTorch can use; it has {has}.")
     return torch.device(name)
 
 
 def cores() -> int:
-    """Processors this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(device: torch.device, threads: int) -> dict[str, Any]:
-    """Versions, processor, device, threads and commit, as plain values."""
+    """Versions, processor, device, threads and commit as plain values."""
     return {
         "featherweight": metadata.version("featherweight") if _installed() else "source",
         "commit": _commit(),
@@ -59,9 +59,8 @@ def _installed() -> bool:
 
 @cache
 def _commit() -> str | None:
-    """The commit of the source tree this code runs from, `+` where it has been changed; None when installed.
-
-    Asked once a process: the code that runs was read when it began.
+    """The commit of the source tree this code runs from, with `+` if it was modified; None if it runs as installed.
+    Determined once per process, since the running code was read at its start.
     """
     here = Path(__file__).parents[2]
 

@@ -1,4 +1,4 @@
-"""What a training run tells while it goes on. Needs no torch."""
+"""The events that a training run emits. Needs no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from featherweight.experiments.record import Record, Row
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """A run that is ready for its first step, or for its next one where it was resumed."""
+    """A run is ready for its first step or, if resumed, for its next one."""
 
     label: str
     folder: Path
@@ -17,32 +17,32 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run stands."""
+    """A run has made progress."""
 
     label: str
     epoch: int
-    """The one under way, or just finished where `row` is set; from 1."""
+    """The current epoch, or the one just finished if `row` is set; counted from 1."""
     epochs: int
     step: int
     steps: int
     lr: float
     loss: float
-    """Mean over the epoch so far."""
+    """Mean training loss over the epoch so far."""
     accuracy: float
-    """Percent over the epoch so far."""
+    """Training accuracy over the epoch so far, in percent."""
     seconds: float
-    """Of this epoch."""
+    """Time spent on this epoch."""
     row: Row | None
-    """Set when the epoch has just been evaluated."""
+    """The epoch's figures if it has just been evaluated."""
     tested: int
-    """Images it was evaluated on."""
+    """Number of images in an evaluation."""
     held_out: bool
-    """Whether those are held out of the training set."""
+    """Whether these are held out of the training set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A finished run."""
+    """A run has finished."""
 
     label: str
     folder: Path
@@ -51,7 +51,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A run that raised an error."""
+    """A run has raised an error or was interrupted."""
 
     label: str
     sentence: str

@@ -1,6 +1,6 @@
-"""Tasks in, progress out: one run in this process, or several side by side in processes of their own.
+"""Training several runs in parallel, each in its own process, or one run in this process; both yield events.
 
-Two single-threaded runs side by side finish sooner than two after one another on two threads.
+Two single-threaded runs side by side finish sooner than two runs in sequence with two threads each.
 """
 
 import multiprocessing
@@ -15,22 +15,24 @@ from typing import Any, NoReturn
 
 from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError
-from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.experiment import Experiment, find, names_file
+from featherweight.experiments.override import changes, overridden
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
+from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.signals import stop_signals, terminable
 from featherweight.training.step import steps_in_epoch
 
 SHOW_SECONDS = 0.2
-"""Progress is told at most this often; reading the running loss makes a GPU wait."""
+"""Minimum time between progress events; reading the running loss makes a GPU wait."""
 WAIT_SECONDS = 0.2
-"""Whoever waits for news looks this often whether it has been asked to stop."""
+"""Time between checks for a stop signal while waiting for events."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One run to be trained, in words that can be sent to another process."""
+    """One run to train, described by values that can be sent to another process."""
 
     experiment: str
     seed: int = 0
@@ -43,51 +45,71 @@ class Task:
     device: str = "auto"
     threads: int | None = None
     resume: Path | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    """Dotted names of the recipe's and budget's settings that are changed, and their values."""
 
     @property
     def label(self) -> str:
-        """How progress names it."""
+        """The name of the task in events."""
         return str(self.resume) if self.resume else f"{self.experiment} seed {self.seed}"
 
 
 def check(task: Task) -> runs.Run:
-    """What can be wrong with a task is raised here, once, before processes are started; else what it would be."""
-    experiment = _experiment(task)
-    data = _data(task, experiment)
-    return runs.draft_run(
+    """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
+    data = data_of(task)
+    experiment, notes = asked(task, data)
+    run = runs.draft_run(
         experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
     )
+    run.notes = notes
+    return run
 
 
-def _data(task: Task, experiment: Experiment) -> Data:
-    return load(experiment.data_named(task.data), directory=task.data_dir, holdout=task.holdout)
+def data_of(task: Task) -> Data:
+    """The data that a task is to train on: what it names, or the experiment's own set."""
+    return load(find(task.experiment).data_named(task.data), directory=task.data_dir, holdout=task.holdout)
 
 
-def _experiment(task: Task) -> Experiment:
-    experiment = find(task.experiment)
-    if task.epochs is None:
-        return experiment
-    return replace(experiment, recipe=experiment.recipe.with_epochs(task.epochs))
+def asked(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment that a task is to train, with its settings and a budget that fits the data; and what was changed,
+    a sentence each."""
+    named = find(task.experiment)
+    experiment, fits = fitted(named, data)
+    settings = dict(task.settings)
+    if task.epochs is not None:
+        settings.setdefault("recipe.epochs", task.epochs)
+    changed = overridden(experiment, settings)
+    said = changes(changed, experiment)
+    return changed, tuple(line for line in (fits, f"changed: {', '.join(said)}" if said else "") if line)
 
 
 def open_run(task: Task) -> runs.Run:
     """The run of a task, ready for its first (or next) step."""
     if task.resume:
-        return runs.resume(task.resume, data_dir=task.data_dir, device=None if task.device == "auto" else task.device)
-    experiment = _experiment(task)
-    return runs.new_run(
+        return runs.resume(
+            task.resume,
+            data_dir=task.data_dir,
+            device=None if task.device == "auto" else task.device,
+            threads=task.threads,
+            experiment=Path(task.experiment) if names_file(task.experiment) else None,
+        )
+    data = data_of(task)
+    experiment, notes = asked(task, data)
+    run = runs.new_run(
         experiment,
-        _data(task, experiment),
+        data,
         seed=task.seed,
         out=task.out,
         engine=task.engine,
         device=task.device,
         threads=task.threads,
     )
+    run.notes = notes
+    return run
 
 
 def carry_through(task: Task, run: runs.Run) -> Iterator[Event]:
-    """Train the run to its end, yielding its start, progress a few times a second and at each epoch's end, its end."""
+    """Train the run to the end, yielding its start, its progress (a few times a second and per epoch), and its end."""
     steps = steps_in_epoch(run.data, run.experiment.recipe)
     shown = 0.0
     yield Started(label=task.label, folder=run.folder, record=run.record)
@@ -115,16 +137,19 @@ def carry_through(task: Task, run: runs.Run) -> Iterator[Event]:
 
 
 def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
-    """Train every task, one a core (or one on a GPU) at once, yielding what happens as it happens.
+    """Train every task, one per core at a time (or one on a GPU), yielding events as they happen.
 
-    A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started; those under way save
-    their state and end as `Failed`, each with the command that resumes it, and so do those not begun.
+    A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started. Running tasks save
+    their state and end as `Failed`, each with the command that resumes it; tasks not yet started end as `Failed` too.
     """
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
     on_cpu = device_for(tasks[0].device).type == "cpu"
     workers = max(1, cores() // (tasks[0].threads or 1)) if on_cpu else 1
-    waiting = [(number, replace(task, threads=task.threads or 1)) for number, task in enumerate(tasks)]
+    waiting = [
+        (number, replace(task, threads=task.threads or (None if task.resume else 1)))
+        for number, task in enumerate(tasks)
+    ]
     running: dict[int, Any] = {}
     told = False
     try:
@@ -147,7 +172,7 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
                     pass
                 yield from (_as_asked(event, stopped) for event in _killed(tasks, running))
             for _, task in waiting:
-                yield Failed(label=task.label, sentence="Not begun.", exit_status=128 + stopped[0])
+                yield Failed(label=task.label, sentence="Not started.", exit_status=128 + stopped[0])
     finally:
         for process in running.values():
             process.terminate()
@@ -156,22 +181,22 @@ def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
 
 
 def _as_asked(event: Event, stopped: list[int]) -> Event:
-    """What a task that was stopped tells, with the status of the signal that this process, not that one, was sent."""
+    """The event, with the exit status of an interrupted task replaced by that of the signal sent to this process."""
     if stopped and isinstance(event, Failed) and event.exit_status in (130, 143):
         return replace(event, exit_status=128 + stopped[0])
     return event
 
 
 def _killed(tasks: Sequence[Task], running: dict[int, Any]) -> Iterator[Failed]:
-    """Take out the processes that were ended from outside: they tell nothing, and must not be waited for."""
+    """Remove processes that were killed, which send no event and must not be waited for."""
     for number in [number for number, process in running.items() if process.exitcode not in (None, 0)]:
         status = running.pop(number).exitcode
-        sentence = f"its process ended with status {status} and said nothing."
+        sentence = f"its process ended with status {status} without reporting an error."
         yield Failed(label=tasks[number].label, sentence=sentence, exit_status=128 - status if status < 0 else 1)
 
 
 def _work(task: Task, number: int, news: Any) -> NoReturn:
-    """In the process of one task: train it, and put what happens on the queue."""
+    """The main function of a task's process: train it, and put its events on the queue."""
     try:
         with terminable():
             for event in carry_through(task, open_run(task)):
@@ -179,10 +204,10 @@ def _work(task: Task, number: int, news: Any) -> NoReturn:
     except (FeatherweightError, KeyboardInterrupt) as problem:
         status = problem.exit_status if isinstance(problem, FeatherweightError) else 130
         news.put((number, Failed(label=task.label, sentence=str(problem) or "Stopped.", exit_status=status)))
-    except Exception as problem:  # a defect: its traceback goes to standard error, and the other runs go on
+    except Exception as problem:  # a bug: its traceback goes to standard error, and the other runs continue
         traceback.print_exc()
         sentence = f"{type(problem).__name__}: {problem}"
         news.put((number, Failed(label=task.label, sentence=sentence, exit_status=1)))
     news.close()
     news.join_thread()
-    os._exit(0)  # all has been told, and taking PyTorch down would keep whoever stops waiting
+    os._exit(0)  # all events are sent; shutting PyTorch down would only delay whoever is waiting for the process

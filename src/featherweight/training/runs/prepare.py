@@ -1,4 +1,4 @@
-"""A training made ready for its first step, in memory alone: no folder, no record."""
+"""Preparing a training run in memory up to its first step, without a folder or a record."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,33 +17,34 @@ from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.training import distillation
 from featherweight.training.evaluation import EVALUATION_BATCH
 from featherweight.training.runs import environment
+from featherweight.training.runs.restore import architecture_of
 from featherweight.training.runs.trained import load_trained
 from featherweight.training.state import State, draw_seed, initial_state
 from featherweight.training.step import Teacher
 
 RUNS = Path("runs")
-"""Where run folders lie unless somebody says otherwise."""
+"""The default place of run folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A training at its first step."""
+    """A training run before its first step."""
 
     experiment: Experiment
     seed: int
     data: Data
-    """On the device."""
+    """On the training device."""
     state: State
     engine: Engine
     evaluator: Engine
-    """Executes the kept network: the average, where there is one."""
+    """Executes the network that is evaluated and saved: the moving average if there is one."""
     teacher: Teacher | None
-    """What a recipe with `distil` learns from."""
+    """The teacher of a recipe with `distil`."""
     taught_by: tuple[Path, ...]
     """The folders of the teacher's runs."""
     parameters: int
     macs: int | None
-    """None where the budget does not limit them."""
+    """None if the budget does not limit MACs."""
     device: torch.device
     threads: int
 
@@ -58,10 +59,10 @@ def prepare(
     threads: int | None = None,
     teachers: Path = RUNS,
 ) -> Prepared:
-    """A training at its first step. A recipe's teacher is looked for in the folder `teachers` and in the package.
+    """A training run before its first step; the recipe's teacher, if any, is sought in `teachers` and in the package.
 
-    Raises BudgetError when it is over budget, UsageError when the network does not fit the data or the teacher is not
-    to be had.
+    Raises BudgetError if the run exceeds its budget, and UsageError if the network does not fit the data or the teacher
+    is missing.
     """
     where = environment.device_for(device)
     threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
@@ -96,7 +97,7 @@ def prepare(
 
 
 def record_of(prepared: Prepared) -> Record:
-    """The record of a training that has not taken a step yet."""
+    """The record of a training run before its first step."""
     return Record(
         experiment=prepared.experiment.name,
         seed=prepared.seed,
@@ -108,12 +109,13 @@ def record_of(prepared: Prepared) -> Record:
         recipe=prepared.experiment.recipe.to_json(),
         data=prepared.data.summary(),
         environment=environment.describe(prepared.device, prepared.threads),
+        architecture=architecture_of(prepared.state.network),
         teachers=tuple(distillation.about(folder) for folder in prepared.taught_by),
     )
 
 
 def _within_budget(experiment: Experiment, network: nn.Module, shape: tuple[int, int, int]) -> tuple[int, int | None]:
-    """Parameters, and MACs where the budget limits them; BudgetError when it is over one of them."""
+    """Parameters, and MACs if the budget limits them; BudgetError if a limit is exceeded."""
     layers = parameters_by_layer(network)
     parameters = sum(count for _, count in layers)
     anatomy = None if experiment.budget.macs is None else dissect(network, shape)

@@ -1,6 +1,6 @@
-"""Networks that come with the package, so that there is something to use before anything is trained.
+"""Pretrained networks that come with the package, usable without training anything.
 
-They are folders of finished runs under `weights/`, as training left them.
+They are unmodified folders of finished runs, under `weights/`.
 """
 
 from pathlib import Path
@@ -10,11 +10,11 @@ from featherweight.training.runs.trained import TrainedModel, load_trained
 
 FOLDER = Path(__file__).parent / "weights"
 SEED = "-seed0"
-"""What stands for an experiment that is named without a seed: fixed beforehand, not chosen by accuracy."""
+"""The seed used for an experiment named without one; fixed beforehand, not chosen by accuracy."""
 
 
 def names() -> list[str]:
-    """Of the networks in the package; an experiment's own name means its seed 0.
+    """The names of the networks in the package; an experiment's name without a seed stands for its seed 0.
 
     >>> names()[:2]
     ['f3', 'f3-seed0']
@@ -24,21 +24,33 @@ def names() -> list[str]:
 
 
 def load_pretrained(name: str) -> TrainedModel:
-    """The network of that name; UsageError when the package has none.
+    """The pretrained network with this name; UsageError if the package has none.
 
     >>> load_pretrained("f3").record.parameters
     7864
     """
     if name not in names():
         raise UsageError(f"There is no network {name!r} in the package; {nearest(name, names())}")
+    return load_trained(_packaged(name))
+
+
+def _packaged(name: str) -> Path:
     folder = FOLDER / name
-    return load_trained(folder if folder.is_dir() else FOLDER / f"{name}{SEED}")
+    return folder if folder.is_dir() else FOLDER / f"{name}{SEED}"
 
 
-def load_any(run: str) -> TrainedModel:
-    """The network of a run's folder, or the one in the package that has this name; UsageError when it is neither."""
-    if Path(run).exists() or "/" in run:
-        return load_trained(Path(run))
+def folder_of(run: str) -> Path:
+    """The path that is named, or that of the network of the package that has this name."""
+    return _packaged(run) if run in names() and not Path(run).exists() else Path(run)
+
+
+def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
+    """The network in a run's folder, or the pretrained one with this name; UsageError if there is neither.
+
+    `experiment` is as in `load_trained`.
+    """
+    if Path(run).is_dir() or "/" in run or "\\" in run:
+        return load_trained(Path(run), experiment=experiment)
     if run in names():
         return load_pretrained(run)
     raise UsageError(f"There is no run folder {run!r} and no such network in the package; {nearest(run, names())}")

@@ -1,12 +1,13 @@
-"""A run and its folder: begin one, resume one, train it to its end.
+"""Runs and their folders: starting a run, resuming it, and training it to the end.
 
 ```
 runs/f3-seed0/
-  record.json           what was trained, how, where, and each epoch; rewritten after every epoch
+  record.json           what was trained, how and where, with the figures of each epoch; updated after every epoch
+  experiment.py         a copy of the experiment's file for human readers; the program does not read it
   metrics.csv           the same epochs as a table
-  weights.safetensors   the kept weights, with what is needed to use them; written at the end
-  state.safetensors     the exact state while the run is under way; gone when it is finished
-  state.before.safetensors   the state before that one, for when it is damaged
+  weights.safetensors   the final weights, with everything needed to use them; written at the end
+  state.safetensors     the exact state of an unfinished run; removed when it is finished
+  state.before.safetensors   the previous state, in case the current one is damaged
 ```
 """
 
@@ -24,14 +25,15 @@ from torch import Tensor
 from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
-from featherweight.files import remove_parts, write_text
+from featherweight.files import remove_parts, write_bytes, write_text
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
-from featherweight.training.runs.folders import exclusive, new_folder, states
+from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
 from featherweight.training.runs.prepare import RUNS, prepare, record_of
+from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
 from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
 from featherweight.training.state import State
@@ -39,12 +41,12 @@ from featherweight.training.step import Teacher, steps_in_epoch
 from featherweight.training.tta import evaluate_shifted
 
 SAVE_SECONDS = 30.0
-"""The exact state is saved at least this often, besides after every epoch."""
+"""Maximum time between two saves of the exact state, which is also saved after every epoch."""
 
 
 @dataclass(kw_only=True)
 class Run:
-    """A run under way."""
+    """A run in progress."""
 
     folder: Path
     record: Record
@@ -53,16 +55,18 @@ class Run:
     state: State
     engine: Engine
     evaluator: Engine
-    """Executes the kept network: the average, where there is one."""
+    """Executes the network that is evaluated and saved: the moving average if there is one."""
     teacher: Teacher | None = None
-    """What a recipe with `distil` learns from."""
+    """The teacher of a recipe with `distil`."""
     note: str = ""
-    """What there is to say of how it was resumed."""
+    """A note on how the run was resumed, if there is anything to report."""
+    notes: tuple[str, ...] = ()
+    """Notes on settings that were changed."""
     found: tuple[int, ...] = ()
-    """What the states in the folder were when it was resumed; nobody may have written others since."""
+    """Modification times of the states in the folder when the run was resumed, to detect later writes by others."""
 
     def introduction(self) -> list[str]:
-        """What is said before the first step: how the data was had, what is trained, where it is saved."""
+        """The lines shown before the first step: notes on data and engine, what is trained, and how."""
         record, recipe = self.record, self.experiment.recipe
         kept = f", {self.data.holdout:,} held out" if self.data.holdout else ""
         threads = record.environment["threads"]
@@ -72,9 +76,9 @@ class Run:
             f" {len(self.data.train.labels):,} images of {self.data.name}{kept}, batch {recipe.batch}"
         )
         taught = ", ".join(str(by["run"]) for by in record.teachers)
-        lesson = f"taught by {taught}, which see every batch too" if taught else ""
+        lesson = f"taught by {taught}, to which every batch is also shown" if taught else ""
         how = f"{record.engine} engine on {record.environment['device']}, {threads} thread{'s' * (threads > 1)}"
-        return [line for line in (self.data.note, self.engine.note, self.note, what, lesson, how) if line]
+        return [line for line in (self.data.note, self.engine.note, self.note, *self.notes, what, lesson, how) if line]
 
 
 def new_run(
@@ -87,32 +91,48 @@ def new_run(
     device: str = "auto",
     threads: int | None = None,
 ) -> Run:
-    """A run at its first step, with a folder of its own under `out`.
+    """A run before its first step, with its own folder under `out`.
 
-    Raises BudgetError when the network or the recipe is over the experiment's budget, before anything is trained.
+    Raises BudgetError, before anything is trained, if the network or the recipe exceeds the experiment's budget.
     """
     run = draft_run(experiment, data, seed=seed, out=out, engine=engine, device=device, threads=threads)
-    run.folder = new_folder(out, f"{experiment.id}-seed{seed}")
+    run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     write_record(run.record, run.folder / "record.json")
+    file = experiment.file
+    if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
+        write_bytes(run.folder / SOURCE, file.read_bytes())
     return run
 
 
-def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = None) -> Run:
-    """The run of that folder where it was left, by default on the kind of device it was on.
+def resume(
+    folder: Path,
+    *,
+    data: Data | None = None,
+    data_dir: Path | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    experiment: Path | None = None,
+) -> Run:
+    """The run in this folder at the step where it stopped, by default with the same kind of device and threads.
 
-    Raises UsageError when it is finished, or names what has changed since; FileError when no whole state is left.
+    `data` is needed if the run was started with data in memory, the file of the `experiment` if its network is not
+    stored as data. Raises UsageError if the run is finished or, naming what has changed, if its settings have changed
+    since; FileError if no complete state is left.
     """
     found = states(folder)
     record = read_record(folder)
     if record.finished:
-        with exclusive(folder):  # a process that was killed at its very end left these
+        with exclusive(folder):  # left over if the process was killed at the very end
             remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
-    experiment = experiment_of(record)
-    data = data_of(record, data_dir)
-    device, threads = device or record.environment["device_type"], record.environment["threads"]
     run = draft_run(
-        experiment, data, seed=record.seed, out=folder.parent, engine=record.engine, device=device, threads=threads
+        experiment_of(record, experiment),
+        data or data_of(record, data_dir),
+        seed=record.seed,
+        out=folder.parent,
+        engine=record.engine,
+        device=device or record.environment["device_type"],
+        threads=threads or record.environment["threads"],
     )
     require_same(identity(record), identity(run.record), folder)
     run.folder, run.found = folder, found
@@ -120,19 +140,24 @@ def resume(folder: Path, *, data_dir: Path | None = None, device: str | None = N
         run.note = load_state(run.state, identity(run.record), folder / "state.safetensors")
         _require_reached(run)
         run.record = replace(run.record, rows=tuple(run.state.rows), train_seconds=run.state.train_seconds)
+    elif (record.architecture or {}).get("first_weights") not in (None, weights_digest(run.state.network)):
+        raise UsageError(
+            f"{folder} holds no state, and the first weights of {run.experiment.id} are not those that its layers draw"
+            " by themselves; begin anew with the experiment's file."
+        )
     elif record.rows:
-        run.note = f"{folder} holds no state; the run begins anew and comes to the same end."
+        run.note = f"{folder} holds no state; the run starts over and will give the same result."
     return run
 
 
 def _require_reached(run: Run) -> None:
-    """Raise FileError unless the run's recipe and data lead through the place where its state is."""
+    """Raise FileError unless a run with this recipe and data passes through the saved state's epoch and step."""
     state, recipe, images = run.state, run.experiment.recipe, len(run.data.train.labels)
     steps = steps_in_epoch(run.data, recipe) if state.epoch < recipe.epochs else 0
     if state.epoch > recipe.epochs or state.step > steps or state.seen != min(images, state.step * recipe.batch):
         raise FileError(
-            f"The state in {run.folder} is of epoch {state.epoch + 1}, step {state.step:,}, {state.seen:,} images,"
-            f" where this run never is ({recipe.epochs} epochs of {images:,} images); start the run anew."
+            f"The state in {run.folder} is at epoch {state.epoch + 1}, step {state.step:,}, {state.seen:,} images,"
+            f" which this run cannot reach ({recipe.epochs} epochs of {images:,} images); start a new run."
         )
 
 
@@ -146,7 +171,7 @@ def draft_run(
     device: str = "auto",
     threads: int | None = None,
 ) -> Run:
-    """A run at its first step that has a record and no folder yet; errors are as in `prepare`."""
+    """A run before its first step that has a record but no folder yet; raises the same errors as `prepare`."""
     made = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out)
     return Run(
         folder=Path(),
@@ -161,7 +186,7 @@ def draft_run(
 
 
 def identity(record: Record) -> dict[str, Any]:
-    """What must be the same for a run to go on bit for bit."""
+    """The settings that must be unchanged for a run to be resumed bit for bit."""
     parts = {
         "experiment": record.experiment,
         "seed": record.seed,
@@ -172,7 +197,7 @@ def identity(record: Record) -> dict[str, Any]:
         "data": record.data,
         **({"teachers": [taught["weights"] for taught in record.teachers]} if record.teachers else {}),
         **{name: record.environment[name] for name in ("featherweight", "torch", "device", "instructions")},
-        # Only the native engine gives the same bits on any number of threads.
+        # Only the native engine gives the same bits for any number of threads.
         "threads": record.environment["threads"] if record.engine == "torch" else None,
     }
     plain: dict[str, Any] = json.loads(json.dumps(parts))
@@ -180,15 +205,15 @@ def identity(record: Record) -> dict[str, Any]:
 
 
 def train(run: Run) -> Iterator[State]:
-    """Train to the end, yielding the state after every step and every epoch; then `run.record` is finished.
+    """Train to the end, yielding the state after every step and every epoch; afterwards `run.record` is finished.
 
-    Saves at the start, after each epoch, every 30 s, and when whoever iterates goes away. Ctrl-C and SIGTERM end the
-    step or the batch of an evaluation under way, save, and raise InterruptedRunError.
+    Saves at the start, after each epoch, every 30 s, and when the caller stops iterating. Ctrl-C and SIGTERM let the
+    current step or evaluation batch finish; then the run saves and raises InterruptedRunError.
     """
     path, same = run.folder / "state.safetensors", identity(run.record)
     with exclusive(run.folder), stop_signals() as stopped:
         if states(run.folder) != run.found:
-            raise UsageError(f"Another process has trained the run of {run.folder} since it was read; try again.")
+            raise UsageError(f"Another process has trained the run of {run.folder} since it was loaded; try again.")
         remove_parts(run.folder)
         save_state(run.state, same, path)
         saved = time.monotonic()
@@ -215,11 +240,11 @@ def train(run: Run) -> Iterator[State]:
 
 
 class _StopError(Exception):
-    """The run has been asked to stop, and its state is one to go on from."""
+    """The run was interrupted at a point from which it can be resumed."""
 
 
 def _stoppable(evaluator: Engine, stopped: list[int]) -> Engine:
-    """The engine, which raises _StopError between two batches of an evaluation, for a whole one takes too long."""
+    """The engine, made to raise _StopError between two batches, since waiting for a whole evaluation takes too long."""
 
     def scores(images: Tensor) -> Tensor:
         if stopped:
@@ -240,7 +265,7 @@ def _write_rows(run: Run) -> None:
 
 
 def _finish(run: Run, evaluator: Engine) -> None:
-    """Weights, two accuracies for the record that decide nothing, and the record; the state is no longer needed."""
+    """Write the weights, and the record with two accuracies that do not affect the verdict; remove the states."""
     _, correct = evaluate(evaluator, run.data.train, run.data.mean, run.data.std)
     shifted = evaluate_shifted(evaluator, run.data.test, run.data.mean, run.data.std)
     save_weights(run.state.ema_network, run.record, run.folder / "weights.safetensors")
@@ -252,9 +277,3 @@ def _finish(run: Run, evaluator: Engine) -> None:
     )
     write_record(run.record, run.folder / "record.json")
     remove_states(run.folder / "state.safetensors")
-
-
-def experiment_of(record: Record) -> Experiment:
-    """The experiment a record names, with as many epochs as the record's recipe has."""
-    experiment = find(record.experiment)
-    return replace(experiment, recipe=experiment.recipe.with_epochs(int(record.recipe["epochs"])))

@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C and SIGTERM noted, so that nothing is torn apart. Needs no torch."""
+"""Handling Ctrl-C and SIGTERM, so that work stops at a safe point. Needs no torch."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPED = (130, 143)
-"""Exit statuses of what was asked to stop."""
+"""Exit statuses of a process that was interrupted."""
 
 _Note = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """A list that receives the numbers of the signals that ask this process to stop; the same one twice interrupts.
+    """Yield a list that collects the numbers of stop signals sent to this process; the same signal twice interrupts.
 
-    Outside the main thread it stays empty: whoever runs there handles signals.
+    Outside the main thread the list stays empty, and signals are left to the application.
     """
     received: list[int] = []
 
@@ -30,7 +30,8 @@ def stop_signals() -> Iterator[list[int]]:
 
 @contextmanager
 def terminable() -> Iterator[list[int]]:
-    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does, where nothing needs saving. Yields a list that receives it."""
+    """Make SIGTERM raise KeyboardInterrupt, as Ctrl-C does; for code with nothing to save. Yields a list that collects
+    the signal."""
     received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
-"""A finished network: its weights in a file, read back, and evaluated."""
+"""Trained networks: saving their weights, loading them, and evaluating them."""
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +11,20 @@ from torch import nn
 from featherweight import engine as engines
 from featherweight.data import Data, load
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
+from featherweight.experiments.statistics import accuracy_interval
 from featherweight.files import write_bytes
 from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
 from featherweight.training.runs import environment
+from featherweight.training.runs.restore import network_of
 from featherweight.training.runs.tensors import open_packed, pack, take
 
 _KEY = "featherweight"
 
 
 def save_weights(network: nn.Module, record: Record, path: Path) -> None:
-    """The network's weights as safetensors; the metadata says what they fit and how pictures are normalised."""
+    """Write the network's weights as safetensors, with metadata on the matching network and how to normalise images."""
     about = {name: record.data[name] for name in ("shape", "classes", "mean", "std")}
     about |= {"experiment": record.experiment, "seed": record.seed}
     write_bytes(path, pack(network.state_dict(), {_KEY: json.dumps(about)}))
@@ -30,7 +32,7 @@ def save_weights(network: nn.Module, record: Record, path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A finished network with what its pictures and answers mean."""
+    """A trained network with the description of its inputs and outputs."""
 
     network: nn.Module
     """In evaluation mode, on the CPU."""
@@ -41,8 +43,12 @@ class TrainedModel:
     record: Record
 
 
-def load_trained(folder: Path) -> TrainedModel:
-    """The network of a finished run; UsageError when there is none, FileError when its weights do not fit."""
+def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Module | None = None) -> TrainedModel:
+    """The network of a finished run; UsageError if there is none, FileError if its weights do not fit.
+
+    No code from the folder is executed. Only a network with modules that are not stored as data needs the file of its
+    `experiment`, which is executed, or the network itself, if the caller has just `made` it.
+    """
     record = read_record(folder)
     path = folder / "weights.safetensors"
     if not path.is_file():
@@ -52,7 +58,7 @@ def load_trained(folder: Path) -> TrainedModel:
         about = json.loads(packed.about[_KEY])
         _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
-        network = find(record.experiment).build(channels=shape[0], classes=len(about["classes"]))
+        network = made.cpu() if made is not None else network_of(record, experiment)
         network.load_state_dict(take(packed, network.state_dict()))
         return TrainedModel(
             network=network.eval(),
@@ -69,32 +75,40 @@ def load_trained(folder: Path) -> TrainedModel:
         KeyError,
         IndexError,
         TypeError,
-    ) as problem:  # RuntimeError: of recursion
+    ) as problem:  # RuntimeError includes RecursionError
         raise FileError(f"{path} does not hold the weights of {record.experiment}: {problem}") from problem
 
 
 def _require_fitting(about: dict[str, Any], record: Record) -> None:
-    """Raise ValueError unless the file says of its weights what the record beside them says."""
+    """Raise ValueError unless the metadata of the weights agrees with the record beside them."""
     said = {name: record.data.get(name) for name in ("shape", "classes", "mean", "std")}
     said |= {"experiment": record.experiment, "seed": record.seed}
     for name, value in said.items():
         if about[name] != value:
-            raise ValueError(f"they are of {name} {about[name]!r:.60}, and the record beside them says {value!r:.60}")
+            raise ValueError(f"their {name} is {about[name]!r:.60}, but the record beside them has {value!r:.60}")
 
 
-def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
-    """Loss and accuracy (percent) of a finished run's weights over the test set of its own data, or of that named."""
-    trained = load_trained(folder)
-    source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
+def evaluate_run(
+    trained: TrainedModel, *, data: str | Data = "", data_dir: Path | None = None, device: str = "auto"
+) -> dict[str, Any]:
+    """Loss and accuracy (percent) of a finished run on the test set of its own data, or of `data` if given.
+
+    `data` may be the name of a data set. The accuracy comes with its 95 % interval. Raises UsageError if the classes or
+    images do not match.
+    """
+    if isinstance(data, Data):
+        source = data
+    else:
+        source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
         raise UsageError(
-            f"The run of {folder} tells {len(trained.classes)} classes of {trained.shape} images apart; {source.name}"
-            f" has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
+            f"The run of {trained.record.experiment} distinguishes {len(trained.classes)} classes of {trained.shape}"
+            f" images; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
         )
     where = environment.device_for(device)
     evaluator = engines.build(
         "auto",
-        trained.network.to(where),
+        copy.deepcopy(trained.network).to(where),
         Recipe.from_json(trained.record.recipe),
         shape=trained.shape,
         device=where,
@@ -109,12 +123,13 @@ def evaluate_run(folder: Path, *, data: str = "", data_dir: Path | None = None, 
         "holdout": source.holdout,
         "test_loss": loss,
         "test_accuracy": percent(correct, len(test.labels)),
+        "interval": list(accuracy_interval(correct, len(test.labels))),
         "correct": correct,
         "tested": len(test.labels),
     }
 
 
 def data_of(record: Record, directory: Path | None = None) -> Data:
-    """The data a record names, loaded again."""
+    """The data named in a record, loaded again."""
     about = record.data
     return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"])

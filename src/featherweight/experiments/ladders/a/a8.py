@@ -11,8 +11,8 @@ Result: 99.34 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 5 epochs 99.10; 0 of 3 within budget. Training images as they are: 99.52 %. Best epoch, which decides
 nothing: 99.34 on average, where 99.34 is claimed.
 
-Analysis: Training is hard enough now (borne out). The number of epochs must come down (opinion). Ours: nothing is
-gained after epoch 15, so it can (undecided).
+Analysis: Training is hard enough now (opinion). The number of epochs must come down (opinion). Ours: nothing is gained
+after epoch 15, so it can (undecided).
 """
 
 from torch import nn
@@ -45,7 +45,7 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False, augment=fw.Augment(rotate_deg=10)),
     budget=fw.Budget(epochs=20),
     claims=(
-        fw.Claim("Training is hard enough now.", fw.lowers_train_accuracy()),
+        fw.opinion("Training is hard enough now."),
         fw.opinion("The number of epochs must come down."),
         fw.Claim("Ours: nothing is gained after epoch 15, so it can.", fw.stalls(after_epoch=15)),
     ),

@@ -3,9 +3,9 @@
 Target: more accuracy at the same size.
 Why: the small network has not reached what its size allows in 15 epochs; norms let it learn faster.
 
-Open: The source puts each norm after ReLU, before the next convolution; after a convolution that is pooled there is
-none, but the next block begins with one. So do 198 parameters come together. It reports 99.34 % of the training
-images and 99.24 % of the test images.
+Open: Batch and rate stay as they are. The source norms what goes into a convolution: after ReLU, after a pool where
+one stands between, and after the average in place of before it. These 99 channels add 198 parameters. It reports
+99.34 % of the training images and 99.24 % of the test images.
 
 Result: 99.06 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.15, worst 98.89). Worst
 of any last 5 epochs 98.87; 0 of 3 within budget. Training images as they are: 99.76 %. Best epoch, which decides
@@ -30,8 +30,8 @@ def network() -> nn.Sequential:
         nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16),  # 16 14 14 10
         nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(),                      # 16 14 14 14
         nn.MaxPool2d(2), nn.BatchNorm2d(16),                                         # 16  7  7 16
-        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16),  # 16  7  7 24
-        nn.AdaptiveAvgPool2d(1),                                                     # 16  1  1 48
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(),                      # 16  7  7 24
+        nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(16),                                 # 16  1  1 48
         nn.Conv2d(16, 32, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(32),             # 32  1  1 48
         nn.Conv2d(32, 10, 1),                                                        # 10  1  1 48
         nn.Flatten(),

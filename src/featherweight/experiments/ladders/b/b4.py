@@ -4,8 +4,8 @@ Target: the same accuracy, but steady from epoch to epoch.
 Why: test accuracy jumps in the rung before; a little noise in training is to keep single features from being relied
 on.
 
-Open: The source gives 0.01 after each convolution; we leave the last one out, whose outputs are the scores. It
-reports 99.24 % of the training images and 99.26 % of the test images.
+Open: Batch and rate stay as they are. The source drops 0.01 of the values between each convolution and its ReLU, and
+none of the scores. It reports 99.24 % of the training images and 99.26 % of the test images.
 
 Result: 99.12 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.09, worst 99.02). Worst
 of any last 5 epochs 98.94; 0 of 3 within budget. Training images as they are: 99.73 %. Best epoch, which decides
@@ -25,15 +25,15 @@ def network() -> nn.Sequential:
     # fmt: off
     # In the margin: channels, height, width, field.
     return nn.Sequential(
-        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(9), nn.Dropout(0.01),     #  9 28 28  3
-        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                       # 10 28 28  5
+        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(), nn.BatchNorm2d(9),     #  9 28 28  3
+        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(),                       # 10 28 28  5
         nn.MaxPool2d(2), nn.BatchNorm2d(10),                                                           # 10 14 14  6
-        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16 14 14 10
-        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                      # 16 14 14 14
+        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(), nn.BatchNorm2d(16),  # 16 14 14 10
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(),                      # 16 14 14 14
         nn.MaxPool2d(2), nn.BatchNorm2d(16),                                                           # 16  7  7 16
-        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16  7  7 24
-        nn.AdaptiveAvgPool2d(1),                                                                       # 16  1  1 48
-        nn.Conv2d(16, 32, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(32), nn.Dropout(0.01),             # 32  1  1 48
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(),                      # 16  7  7 24
+        nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(16),                                                   # 16  1  1 48
+        nn.Conv2d(16, 32, 1, bias=False), nn.Dropout(0.01), nn.ReLU(), nn.BatchNorm2d(32),             # 32  1  1 48
         nn.Conv2d(32, 10, 1),                                                                          # 10  1  1 48
         nn.Flatten(),
         nn.LogSoftmax(dim=1),

@@ -24,15 +24,15 @@ def network() -> nn.Sequential:
     # fmt: off
     # In the margin: channels, height, width, field.
     return nn.Sequential(
-        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(9), nn.Dropout(0.01),     #  9 28 28  3
-        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                       # 10 28 28  5
+        nn.Conv2d(1, 9, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(), nn.BatchNorm2d(9),     #  9 28 28  3
+        nn.Conv2d(9, 10, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(),                       # 10 28 28  5
         nn.MaxPool2d(2), nn.BatchNorm2d(10),                                                           # 10 14 14  6
-        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16 14 14 10
-        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.Dropout(0.01),                      # 16 14 14 14
+        nn.Conv2d(10, 16, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(), nn.BatchNorm2d(16),  # 16 14 14 10
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(),                      # 16 14 14 14
         nn.MaxPool2d(2), nn.BatchNorm2d(16),                                                           # 16  7  7 16
-        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.ReLU(), nn.BatchNorm2d(16), nn.Dropout(0.01),  # 16  7  7 24
-        nn.AdaptiveAvgPool2d(1),                                                                       # 16  1  1 48
-        nn.Conv2d(16, 32, 1, bias=False), nn.ReLU(), nn.BatchNorm2d(32), nn.Dropout(0.01),             # 32  1  1 48
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.Dropout(0.01), nn.ReLU(),                      # 16  7  7 24
+        nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(16),                                                   # 16  1  1 48
+        nn.Conv2d(16, 32, 1, bias=False), nn.Dropout(0.01), nn.ReLU(), nn.BatchNorm2d(32),             # 32  1  1 48
         nn.Conv2d(32, 10, 1),                                                                          # 10  1  1 48
         nn.Flatten(),
         nn.LogSoftmax(dim=1),

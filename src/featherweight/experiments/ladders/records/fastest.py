@@ -18,9 +18,9 @@ import featherweight as fw
 
 
 def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
-    """A convolution, a pool at field 3, three more, a weighted sum over the places of each channel, a linear layer.
+    """A convolution, a pool at field 3, three more, a global depthwise convolution, a linear layer.
 
-    The weighted sum is a depthwise convolution over the whole map (Chen et al., "MobileFaceNets", 2018).
+    It is a depthwise convolution over the whole map (Chen et al., "MobileFaceNets", 2018).
     """
     # fmt: off
     return nn.Sequential(                             # channels height width field
@@ -40,7 +40,7 @@ def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
 
 experiment = fw.Experiment(
     parent="f3",
-    title="five epochs of an early pool and a weighted sum over places, for little time",
+    title="five epochs of an early pool and a global depthwise convolution, for little time",
     network=network,
     recipe=fw.Recipe(
         epochs=5,

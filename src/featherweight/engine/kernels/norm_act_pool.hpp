@@ -1,29 +1,54 @@
 // What happens between convolutions, one lane group and one sweep at a time: norm, activation, dropout, pooling.
 #pragma once
 #include <cmath>
+#include <utility>
 
 #include "lanes.hpp"
 
 namespace {
 
-enum Activation { NONE = 0, RELU = 1, SILU = 2 };
+enum Activation { NONE = 0, RELU = 1, SILU = 2, RELU6 = 3, HARD_SWISH = 4, PRELU = 5, SIGMOID = 6, HARD_SIGMOID = 7 };
+constexpr int ACTIVATIONS = 8;
 enum Drop { KEEP = 0, ELEMENTS = 1, CHANNELS = 2 };
 
 // Comparisons below are written so that NaN falls through: a broken step shows in its loss.
+inline V zero_to_six(V z) {
+    z = z < all(0) ? all(0) : z;
+    return z > all(6) ? all(6) : z;
+}
+
+// `weight` is what PReLU multiplies with below zero.
 template <int ACT>
-inline V activate(V z) {
+inline V activate(V z, V weight) {
     if constexpr (ACT == RELU) return z < all(0) ? all(0) : z;
     if constexpr (ACT == SILU) return z / (all(1) + exponential(-z));
+    if constexpr (ACT == RELU6) return zero_to_six(z);
+    if constexpr (ACT == HARD_SWISH) return z * zero_to_six(z + all(3)) * all(1 / 6.0f);
+    if constexpr (ACT == PRELU) return z < all(0) ? z * weight : z;
+    if constexpr (ACT == SIGMOID) return all(1) / (all(1) + exponential(-z));
+    if constexpr (ACT == HARD_SIGMOID) return zero_to_six(z + all(3)) * all(1 / 6.0f);
     return z;
 }
 
 template <int ACT>
-inline V slope(V z) {
+inline V derivative(V z, V weight) {
     if constexpr (ACT == RELU) return z > all(0) ? all(1) : all(0);
     if constexpr (ACT == SILU) {
         V s = all(1) / (all(1) + exponential(-z));
         return s + s * z * (all(1) - s);
     }
+    if constexpr (ACT == RELU6) return (z > all(0)) & (z < all(6)) ? all(1) : all(0);
+    if constexpr (ACT == HARD_SWISH) {
+        V inner = z * all(1 / 3.0f) + all(0.5f);
+        inner = z > all(-3) ? inner : all(0);
+        return z < all(3) ? inner : all(1);
+    }
+    if constexpr (ACT == PRELU) return z > all(0) ? all(1) : weight;
+    if constexpr (ACT == SIGMOID) {
+        V s = all(1) / (all(1) + exponential(-z));
+        return s * (all(1) - s);
+    }
+    if constexpr (ACT == HARD_SIGMOID) return (z > all(-3)) & (z < all(3)) ? all(1 / 6.0f) : all(0);
     return all(1);
 }
 
@@ -56,34 +81,37 @@ struct Dropout {
     }
 };
 
-struct Affine {  // of one channel: (x - mean) * gain + shift
-    float mean = 0, gain = 1, shift = 0;
+struct Affine {  // of one channel: (x - mean) * gain + shift, and PReLU's weight
+    float mean = 0, gain = 1, shift = 0, weight = 0;
 };
 
 template <int ACT, bool DRAWS>
 void activate_row(const V* x, int w, Affine a, const Dropout& drop, V factor, U counter, V* to) {
-    const V mean = all(a.mean), gain = all(a.gain), shift = all(a.shift);
+    const V mean = all(a.mean), gain = all(a.gain), shift = all(a.shift), weight = all(a.weight);
     int i = 0;
     for (; i + 2 <= w; i += 2) {
         V left = factor, right = factor;
         if constexpr (DRAWS) drop.pair(counter, i / 2, left, right);
-        to[i] = activate<ACT>((x[i] - mean) * gain + shift) * left;
-        to[i + 1] = activate<ACT>((x[i + 1] - mean) * gain + shift) * right;
+        to[i] = activate<ACT>((x[i] - mean) * gain + shift, weight) * left;
+        to[i + 1] = activate<ACT>((x[i + 1] - mean) * gain + shift, weight) * right;
     }
     if (i < w) {
         V left = factor, right;
         if constexpr (DRAWS) drop.pair(counter, i / 2, left, right);
-        to[i] = activate<ACT>((x[i] - mean) * gain + shift) * left;
+        to[i] = activate<ACT>((x[i] - mean) * gain + shift, weight) * left;
     }
 }
 
 using ActivateRow = void (*)(const V*, int, Affine, const Dropout&, V, U, V*);
 
+template <int... ACT>
+ActivateRow activate_row_of(int act, bool draws, std::integer_sequence<int, ACT...>) {
+    static constexpr ActivateRow rows[][2] = {{activate_row<ACT, false>, activate_row<ACT, true>}...};
+    return rows[act][draws];
+}
+
 inline ActivateRow activate_row_for(int act, int drop) {
-    static constexpr ActivateRow rows[3][2] = {{activate_row<NONE, false>, activate_row<NONE, true>},
-                                               {activate_row<RELU, false>, activate_row<RELU, true>},
-                                               {activate_row<SILU, false>, activate_row<SILU, true>}};
-    return rows[act][drop == ELEMENTS];
+    return activate_row_of(act, drop == ELEMENTS, std::make_integer_sequence<int, ACTIVATIONS>());
 }
 
 // The largest of kernel x kernel and where it stood, the first where several are equal (as in PyTorch). K = 0: at run time.
@@ -111,7 +139,7 @@ struct Pool {
 };
 
 // norm + activation + dropout (+ max pool); `rows` holds kernel * in.w vectors, `where` the output's size.
-inline void forward_pass(View in, View out, const Affine* norm, int act, const Dropout& drop, Pool pool, V* rows, I* where) {
+inline void norm_act_pool(View in, View out, const Affine* norm, int act, const Dropout& drop, Pool pool, V* rows, I* where) {
     const ActivateRow activate = activate_row_for(act, drop.kind);
     for (int c = 0; c < in.c; c++) {
         const Affine a = norm ? norm[c] : Affine{};

@@ -1,12 +1,12 @@
-// Gradients of the weights of fast convolutions: the transform along rows, over strips of rows.
+// Gradients of the weights of Winograd convolutions: the transform along rows, over strips of rows.
 #pragma once
-#include "fast.hpp"
+#include "winograd.hpp"
 
 namespace {
 
 // to[o][c][ky] (+)= over rows and tiles of outputs[o] * inputs[c, ky rows down], at one point of the transform.
 template <int OB, int CB>
-void fast_weight_tile(const V* out, size_t out_channel, const V* in, size_t in_channel, size_t row, int rows, int tiles, int step,
+void winograd_weight_tile(const V* out, size_t out_channel, const V* in, size_t in_channel, size_t row, int rows, int tiles, int step,
                       V* to, size_t outs, bool add) {
     V sum[OB][CB][3];
     UNROLL for (int o = 0; o < OB; o++)
@@ -25,22 +25,22 @@ void fast_weight_tile(const V* out, size_t out_channel, const V* in, size_t in_c
         UNROLL for (int k = 0; k < CB * 3; k++) to[o * outs + k] = sum[o][k / 3][k % 3];
 }
 
-using FastWeightTile = void (*)(const V*, size_t, const V*, size_t, size_t, int, int, int, V*, size_t, bool);
+using WinogradWeightTile = void (*)(const V*, size_t, const V*, size_t, size_t, int, int, int, V*, size_t, bool);
 
-inline FastWeightTile fast_weight_tile_for(int outputs, int inputs) {
-    static constexpr FastWeightTile tiles[4][2] = {{fast_weight_tile<1, 1>, fast_weight_tile<1, 2>},
-                                                   {fast_weight_tile<2, 1>, fast_weight_tile<2, 2>},
-                                                   {fast_weight_tile<3, 1>, fast_weight_tile<3, 2>},
-                                                   {fast_weight_tile<4, 1>, fast_weight_tile<4, 2>}};
+inline WinogradWeightTile winograd_weight_tile_for(int outputs, int inputs) {
+    static constexpr WinogradWeightTile tiles[4][2] = {{winograd_weight_tile<1, 1>, winograd_weight_tile<1, 2>},
+                                                   {winograd_weight_tile<2, 1>, winograd_weight_tile<2, 2>},
+                                                   {winograd_weight_tile<3, 1>, winograd_weight_tile<3, 2>},
+                                                   {winograd_weight_tile<4, 1>, winograd_weight_tile<4, 2>}};
     return tiles[outputs - 1][inputs - 1];
 }
 
 // The weight gradient of one lane group, in strips of rows whose transforms fit the second cache.
-struct FastGradient {
+struct WinogradGradient {
     Row row;
     int inputs, outputs, strip;
     bool whole;  // one strip holds the image
-    FastGradient(int inputs, int outputs, int height, int width) : row(width), inputs(inputs), outputs(outputs) {
+    WinogradGradient(int inputs, int outputs, int height, int width) : row(width), inputs(inputs), outputs(outputs) {
         const int fitting = int(size_t(512 << 10) / (sizeof(V) * row.points() * (inputs + outputs))) - 1;
         strip = std::max(2, std::min(height, fitting));
         whole = strip >= height;
@@ -61,7 +61,7 @@ struct FastGradient {
                 V* at = whole ? sum : sum + (size_t(o) * inputs + c) * 3;
                 for (int kind = 0; kind < kinds(); kind++) {
                     const int point = kind < 6 ? kind : 6 * row.fours + kind - 6;
-                    fast_weight_tile_for(ob, cb)(d + size_t(o) * strip * row.points() + point, strip * row.points(),
+                    winograd_weight_tile_for(ob, cb)(d + size_t(o) * strip * row.points() + point, strip * row.points(),
                                                  x + size_t(c) * (strip + 2) * row.points() + point, (strip + 2) * row.points(),
                                                  row.points(), rows, kind < 6 ? row.fours : 1, 6, at + kind * kind_pitch(), out_pitch(),
                                                  first > 0);

@@ -113,14 +113,14 @@ struct Row {
     }
 };
 
-struct FastTaps {
+struct WinogradTaps {
     const V* rows[4];  // transformed input rows of channel 0, as many as the tile needs
     size_t channel;    // from channel to channel
     int channels, first_row, last_row;
 };
 
 template <int OB, int M>
-void fast_tile(const FastTaps& t, int at, const float* u, V* out, size_t out_plane, const float* bias, bool add, int valid) {
+void winograd_tile(const WinogradTaps& t, int at, const float* u, V* out, size_t out_plane, const float* bias, bool add, int valid) {
     constexpr int P = M + 2;
     V sum[OB][P] = {};
     for (int c = 0; c < t.channels; c++, u += 3 * OB * P)
@@ -143,7 +143,7 @@ void fast_tile(const FastTaps& t, int at, const float* u, V* out, size_t out_pla
 // Two rows of outputs at once: M = 2 down the columns too, so that four sums serve both rows instead of six. `t.rows` are
 // four input rows; what they stand for in the column transform is a sum or difference of two of them.
 template <int OB, int M>
-void fast_pair(const FastTaps& t, int at, const float* u, V* out, size_t out_plane, size_t out_pitch, const float* bias, bool add,
+void winograd_pair(const WinogradTaps& t, int at, const float* u, V* out, size_t out_plane, size_t out_pitch, const float* bias, bool add,
                int valid) {
     constexpr int P = M + 2;
     V upper[OB][M], lower[OB][M];
@@ -179,36 +179,36 @@ void fast_pair(const FastTaps& t, int at, const float* u, V* out, size_t out_pla
     }
 }
 
-using FastPair = void (*)(const FastTaps&, int, const float*, V*, size_t, size_t, const float*, bool, int);
+using WinogradPair = void (*)(const WinogradTaps&, int, const float*, V*, size_t, size_t, const float*, bool, int);
 
-inline FastPair fast_pair_for(int outputs, bool four) {
-    static constexpr FastPair fours[] = {fast_pair<1, 4>, fast_pair<2, 4>, fast_pair<3, 4>, fast_pair<4, 4>};
-    static constexpr FastPair twos[] = {fast_pair<1, 2>, fast_pair<2, 2>, fast_pair<3, 2>, fast_pair<4, 2>};
+inline WinogradPair winograd_pair_for(int outputs, bool four) {
+    static constexpr WinogradPair fours[] = {winograd_pair<1, 4>, winograd_pair<2, 4>, winograd_pair<3, 4>, winograd_pair<4, 4>};
+    static constexpr WinogradPair twos[] = {winograd_pair<1, 2>, winograd_pair<2, 2>, winograd_pair<3, 2>, winograd_pair<4, 2>};
     return (four ? fours : twos)[outputs - 1];
 }
 
-using FastTile = void (*)(const FastTaps&, int, const float*, V*, size_t, const float*, bool, int);
+using WinogradTile = void (*)(const WinogradTaps&, int, const float*, V*, size_t, const float*, bool, int);
 
-inline FastTile fast_tile_for(int outputs, bool four) {
-    static constexpr FastTile fours[] = {fast_tile<1, 4>, fast_tile<2, 4>, fast_tile<3, 4>, fast_tile<4, 4>};
-    static constexpr FastTile twos[] = {fast_tile<1, 2>, fast_tile<2, 2>, fast_tile<3, 2>, fast_tile<4, 2>};
+inline WinogradTile winograd_tile_for(int outputs, bool four) {
+    static constexpr WinogradTile fours[] = {winograd_tile<1, 4>, winograd_tile<2, 4>, winograd_tile<3, 4>, winograd_tile<4, 4>};
+    static constexpr WinogradTile twos[] = {winograd_tile<1, 2>, winograd_tile<2, 2>, winograd_tile<3, 2>, winograd_tile<4, 2>};
     return (four ? fours : twos)[outputs - 1];
 }
 
 // Half the products pay where transforms are shared by several channels and sums have registers to stay in.
-inline bool fast_pays(int inputs, int outputs, int kernel, int stride, int width) {
+inline bool winograd_pays(int inputs, int outputs, int kernel, int stride, int width) {
     return FW_REGISTERS >= 32 && kernel == 3 && stride == 1 && width > 1 && inputs > 2 && outputs > 2;
 }
 
 constexpr int RING = 4;  // transformed rows kept: as many as a pair of rows needs; and one of zeros
 
-inline size_t fast_room(int inputs, int width) { return size_t(RING + 1) * inputs * Row(width).points(); }
+inline size_t winograd_room(int inputs, int width) { return size_t(RING + 1) * inputs * Row(width).points(); }
 
 // Transformed weights in the tiles' order: [block][c][ky][o][p] for one row, [block][4][c][o][p] for a pair of rows.
-struct FastWeights {
+struct WinogradWeights {
     std::vector<float> fours, twos, paired_fours, paired_twos;
 
-    FastWeights(size_t inputs, size_t outputs)
+    WinogradWeights(size_t inputs, size_t outputs)
         : fours(inputs * outputs * 3 * 6), twos(inputs * outputs * 3 * 4), paired_fours(inputs * outputs * 4 * 6),
           paired_twos(inputs * outputs * 4 * 4) {}
 
@@ -250,7 +250,7 @@ inline int rows_at_once(int y, int height, int pad) {
     return y + 1 < rows && taps_inside(y, height, pad) + taps_inside(y + 1, height, pad) > 4 ? 2 : 1;
 }
 
-inline int fast_tap_rows(int height, int pad) {  // how often a row of points is multiplied for each input and output
+inline int winograd_tap_rows(int height, int pad) {  // how often a row of points is multiplied for each input and output
     int total = 0;
     for (int y = 0, step; y < height + 2 * pad - 2; y += step) {
         step = rows_at_once(y, height, pad);
@@ -259,7 +259,7 @@ inline int fast_tap_rows(int height, int pad) {  // how often a row of points is
     return total;
 }
 
-inline void fast_convolution(View in, View out, const FastWeights& u, const std::vector<int>& blocks, int pad, const float* bias,
+inline void winograd_convolution(View in, View out, const WinogradWeights& u, const std::vector<int>& blocks, int pad, const float* bias,
                              bool add, V* ring) {
     const Row row(out.w);
     const size_t points = row.points(), ring_row = points * in.c;
@@ -269,7 +269,7 @@ inline void fast_convolution(View in, View out, const FastWeights& u, const std:
     for (int y = 0, step; y < out.h; y += step) {
         step = rows_at_once(y, in.h, pad);
         const int top = y - pad, taps = step + 2;
-        FastTaps t{{}, points, in.c, std::max(0, -top), std::min(taps, in.h - top)};
+        WinogradTaps t{{}, points, in.c, std::max(0, -top), std::min(taps, in.h - top)};
         for (; ready < top + t.last_row; ready++)
             for (int c = 0; c < in.c; c++) row.inputs(in.row(c, ready) - pad, ring + ready % RING * ring_row + c * points);
         for (int ky = 0; ky < taps; ky++)
@@ -281,8 +281,8 @@ inline void fast_convolution(View in, View out, const FastWeights& u, const std:
             for (size_t b = 0, o = 0; b < blocks.size(); o += blocks[b++]) {
                 V* to = out.row(int(o), y) + 4 * tile;
                 const float* start = bias ? bias + o : nullptr;
-                if (step == 2) fast_pair_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, out.pitch, start, add, valid);
-                else fast_tile_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, start, add, valid);
+                if (step == 2) winograd_pair_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, out.pitch, start, add, valid);
+                else winograd_tile_for(blocks[b], four)(t, 6 * tile, w, to, out.plane, start, add, valid);
                 w += size_t(blocks[b]) * in.c * point * (step == 2 ? 4 : 3);
                 // The next rows of outputs are not in the cache, and too far apart for it to foresee.
                 for (int i = 0; i < blocks[b] && y + step + 1 < out.h; i++)

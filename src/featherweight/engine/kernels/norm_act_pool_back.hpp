@@ -1,24 +1,28 @@
 // The way back through norm, activation, dropout and pooling.
 #pragma once
-#include "passes.hpp"
+#include "norm_act_pool.hpp"
 
 namespace {
 
-struct Sums {  // of the gradient, and of the gradient times (x - mean), by lane
-    V gradient{}, product{};
+struct Sums {  // of the gradient, of the gradient times (x - mean), and PReLU's weight's, by lane
+    V gradient{}, product{}, weight{};
 };
 
 // The gradient before norm: that of `out` through dropout and activation, to `to` (or added to it).
 template <int ACT, bool DRAWS>
 void gradient_row(const V* g, const V* y, const V* x, int w, Affine a, const Dropout& drop, V factor, U counter, V* to,
                   bool add, Sums& sums) {
-    const V mean = all(a.mean), gain = all(a.gain), shift = all(a.shift);
+    const V mean = all(a.mean), gain = all(a.gain), shift = all(a.shift), weight = all(a.weight);
     Sums s[2];
     auto pixel = [&](int i, V keep, Sums& sum) {
         V centred = x[i] - mean, d;
         // What ReLU let through and dropout kept is what is above zero.
         if constexpr (ACT == RELU) d = y[i] > all(0) ? g[i] * keep : all(0);
-        else d = g[i] * keep * slope<ACT>(centred * gain + shift);
+        else d = g[i] * keep * derivative<ACT>(centred * gain + shift, weight);
+        if constexpr (ACT == PRELU) {
+            const V z = centred * gain + shift;
+            sum.weight += z < all(0) ? g[i] * keep * z : all(0);
+        }
         sum.gradient += d;
         sum.product += d * centred;
         to[i] = add ? to[i] + d : d;
@@ -31,18 +35,22 @@ void gradient_row(const V* g, const V* y, const V* x, int w, Affine a, const Dro
     }
     sums.gradient += s[0].gradient + s[1].gradient;
     sums.product += s[0].product + s[1].product;
+    if constexpr (ACT == PRELU) sums.weight += s[0].weight + s[1].weight;
 }
 
 using GradientRow = void (*)(const V*, const V*, const V*, int, Affine, const Dropout&, V, U, V*, bool, Sums&);
 
-inline GradientRow gradient_row_for(int act, int drop) {
-    static constexpr GradientRow rows[3][2] = {{gradient_row<NONE, false>, gradient_row<NONE, true>},
-                                               {gradient_row<RELU, false>, gradient_row<RELU, true>},
-                                               {gradient_row<SILU, false>, gradient_row<SILU, true>}};
-    return rows[act][drop == ELEMENTS];
+template <int... ACT>
+GradientRow gradient_row_of(int act, bool draws, std::integer_sequence<int, ACT...>) {
+    static constexpr GradientRow rows[][2] = {{gradient_row<ACT, false>, gradient_row<ACT, true>}...};
+    return rows[act][draws];
 }
 
-// The gradient that reached each maximum, before the pass's activation: ReLU, or none with nothing dropped.
+inline GradientRow gradient_row_for(int act, int drop) {
+    return gradient_row_of(act, drop == ELEMENTS, std::make_integer_sequence<int, ACTIVATIONS>());
+}
+
+// The gradient that reached each maximum, before its activation: ReLU, or none with nothing dropped.
 inline V at_maximum(V g, V y, V factor, bool relu) { return relu ? (y > all(0) ? g * factor : all(0)) : g * factor; }
 
 // The same through a max pool without norm: to where the maxima stood, zero to the others (or added to all).
@@ -83,8 +91,8 @@ inline bool tiles_exactly(View in, View out, Pool pool) {
     return pool.stride == pool.kernel && out.h * pool.stride == in.h && out.w * pool.stride == in.w;
 }
 
-// Backward of `forward_pass` up to the norm; `sums` gets one entry a channel where there is one.
-inline void backward_pass(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop, bool add,
+// Backward of `norm_act_pool` up to the norm; `sums` gets one entry a channel where there is one.
+inline void norm_act_back(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop, bool add,
                           Sums* sums) {
     const GradientRow row = gradient_row_for(act, drop.kind);
     for (int c = 0; c < in.c; c++) {
@@ -214,31 +222,37 @@ inline void moments(View in, int valid, Moments* to) {
     }
 }
 
-inline void average_pool(View in, View out, Pool pool) {
-    const V share = all(1.0f / float(pool.kernel * pool.kernel));
+struct Window {  // of an average: pixels down and across
+    int h, w, down, across;
+    bool apart() const { return down >= h && across >= w; }  // no pixel belongs to two windows
+    bool tiles(View in, View out) const { return down == h && across == w && out.h * h == in.h && out.w * w == in.w; }
+};
+
+inline void average_pool(View in, View out, Window window) {
+    const V share = all(1.0f / float(window.h * window.w));
     for (int c = 0; c < out.c; c++)
         for (int y = 0; y < out.h; y++)
             for (int x = 0; x < out.w; x++) {
                 V sum{};
-                for (int ky = 0; ky < pool.kernel; ky++) {
-                    const V* row = in.row(c, y * pool.stride + ky) + x * pool.stride;
-                    for (int kx = 0; kx < pool.kernel; kx++) sum += row[kx];
+                for (int ky = 0; ky < window.h; ky++) {
+                    const V* row = in.row(c, y * window.down + ky) + x * window.across;
+                    for (int kx = 0; kx < window.w; kx++) sum += row[kx];
                 }
                 out.row(c, y)[x] = sum * share;
             }
 }
 
-inline void average_pool_back(View gradient, View to, Pool pool, bool add) {
-    const V share = all(1.0f / float(pool.kernel * pool.kernel));
-    if (!add && !tiles_exactly(to, gradient, pool)) clear(to);
-    const bool onto = add || !pool.apart();
+inline void average_pool_back(View gradient, View to, Window window, bool add) {
+    const V share = all(1.0f / float(window.h * window.w));
+    if (!add && !window.tiles(to, gradient)) clear(to);
+    const bool onto = add || !window.apart();
     for (int c = 0; c < gradient.c; c++)
         for (int y = 0; y < gradient.h; y++)
             for (int x = 0; x < gradient.w; x++) {
                 V d = gradient.row(c, y)[x] * share;
-                for (int ky = 0; ky < pool.kernel; ky++) {
-                    V* row = to.row(c, y * pool.stride + ky) + x * pool.stride;
-                    for (int kx = 0; kx < pool.kernel; kx++) row[kx] = onto ? row[kx] + d : d;
+                for (int ky = 0; ky < window.h; ky++) {
+                    V* row = to.row(c, y * window.down + ky) + x * window.across;
+                    for (int kx = 0; kx < window.w; kx++) row[kx] = onto ? row[kx] + d : d;
                 }
             }
 }
@@ -258,6 +272,48 @@ inline void copy(View a, View to, bool add) {
                     if (++y == a.h) y = 0, c++;
                     if (c < a.c) from = a.row(c, y);
                 }
+            }
+        }
+}
+
+// to = in * gate, where the gate is as large as `in` or one number a channel.
+inline void scale(View in, View gate, View to) {
+    const bool one = gate.h * gate.w == 1;
+    for (int c = 0; c < in.c; c++)
+        for (int y = 0; y < in.h; y++) {
+            const V *x = in.row(c, y), *factor = gate.row(c, one ? 0 : y);
+            V* t = to.row(c, y);
+            for (int i = 0; i < in.w; i++) t[i] = x[i] * factor[one ? 0 : i];
+        }
+}
+
+// The gradient of the gate: that of the product times what it multiplied, summed over pixels where the gate has one.
+inline void scale_back_gate(View gradient, View in, View to, bool add) {
+    const bool one = to.h * to.w == 1;
+    for (int c = 0; c < in.c; c++) {
+        V sum{};
+        for (int y = 0; y < in.h; y++) {
+            const V *g = gradient.row(c, y), *x = in.row(c, y);
+            V* t = to.row(c, one ? 0 : y);
+            for (int i = 0; i < in.w; i++) {
+                const V d = g[i] * x[i];
+                if (one) sum += d;
+                else t[i] = add ? t[i] + d : d;
+            }
+        }
+        if (one) *to.row(c, 0) = add ? *to.row(c, 0) + sum : sum;
+    }
+}
+
+inline void scale_back_input(View gradient, View gate, View to, bool add) {
+    const bool one = gate.h * gate.w == 1;
+    for (int c = 0; c < to.c; c++)
+        for (int y = 0; y < to.h; y++) {
+            const V *g = gradient.row(c, y), *factor = gate.row(c, one ? 0 : y);
+            V* t = to.row(c, y);
+            for (int i = 0; i < to.w; i++) {
+                const V d = g[i] * factor[one ? 0 : i];
+                t[i] = add ? t[i] + d : d;
             }
         }
 }

@@ -18,12 +18,12 @@ inline void breathe() {
 #endif
 }
 
-class Team {
+class ThreadPool {
 public:
-    explicit Team(int threads) {
+    explicit ThreadPool(int threads) {
         for (int t = 1; t < threads; t++) helpers.emplace_back([this, t] { serve(t); });
     }
-    ~Team() {
+    ~ThreadPool() {
         {
             std::lock_guard<std::mutex> guard(lock);
             over = true;

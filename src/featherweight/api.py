@@ -1,0 +1,125 @@
+"""Training in one call from Python: an experiment or a bare network, data, a budget, and a model comes back."""
+
+import copy
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from featherweight.data import Data, load
+from featherweight.errors import UsageError
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.override import overridden
+from featherweight.experiments.recipe import OneCycle, Recipe
+from featherweight.experiments.record import Row
+from featherweight.networks.architecture import describe, make
+from featherweight.ship.model import Model
+from featherweight.training.runs.events import Event, Progress
+from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.parallel import Task, carry_through
+from featherweight.training.runs.prepare import RUNS
+from featherweight.training.runs.run import Run, new_run
+from featherweight.training.runs.trained import load_trained
+
+
+def train(
+    network: "Experiment | nn.Module | Callable[..., nn.Module] | str",
+    data: "Data | str | Path" = "auto",
+    *,
+    budget: Budget | None = None,
+    recipe: Recipe | None = None,
+    seeds: int | Sequence[int] = 0,
+    on_epoch: Callable[[Row], object] | None = None,
+    out: "str | Path" = RUNS,
+    settings: dict[str, Any] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+) -> Any:
+    """The model that a training leaves, or of several `seeds`, one after another, a list of them in that order.
+
+    `network` is an experiment, its id or file, a bare module, or a function that makes one. A module is left as it is:
+    what is trained has its layers, with weights drawn by the seed. `budget` and `recipe` stand in for the experiment's
+    own; a bare network has, unless given, no limit but its own size, and one cycle of SGD over 15 epochs or as many as
+    the budget allows. `settings` change single fields by name, such as {"recipe.lr": 0.05}. `on_epoch` is called with
+    the row of each epoch when it ends. In a notebook a bar shows how it comes on. The run's folder is `model.folder`,
+    under `out`; Ctrl-C leaves a run there to be resumed.
+
+    Raises BudgetError before the first step when the network is over the budget, UsageError for what does not fit.
+    """
+    source = data if isinstance(data, Data) else load(str(data))
+    experiment = _experiment(network, source, budget, recipe)
+    if budget is None:
+        experiment, _ = fitted(experiment, source)
+    experiment = overridden(experiment, settings or {})
+    models = []
+    for seed in [seeds] if isinstance(seeds, int) else seeds:
+        run = new_run(
+            experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
+        )  # fmt: skip
+        models.append(_trained(run, on_epoch))
+    return models[0] if isinstance(seeds, int) else models
+
+
+def _trained(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
+    show = _shown(run)
+    for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
+        show(event)
+        if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
+            on_epoch(event.row)
+    return Model(trained=load_trained(run.folder, made=copy.deepcopy(run.state.ema_network)), folder=run.folder)
+
+
+def _shown(run: Run) -> Callable[[Event], object]:
+    """What shows events in a notebook; elsewhere nothing does."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return lambda event: None
+    from featherweight.explain.notebook import live
+
+    return live(run)
+
+
+def _experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
+    if isinstance(network, str | Path):
+        network = find(str(network))
+    if not isinstance(network, Experiment):
+        network = _of_network(network, data, budget, recipe)
+    given = {name: value for name, value in (("budget", budget), ("recipe", recipe)) if value is not None}
+    changed: Experiment = replace(network, **given)
+    return changed
+
+
+def _of_network(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
+    """A bare network, or what makes one, as an experiment."""
+    if not callable(network):
+        raise UsageError(f"An experiment, a network or a function that makes one is trained; given {network!r:.60}.")
+    fresh = _again(network) if isinstance(network, nn.Module) else network
+    name = getattr(network, "__name__", type(network).__name__)
+    bare = Experiment(network=fresh, recipe=recipe or Recipe(), id=name.strip("<>").lower(), title=name)
+    built = bare.build(channels=int(data.train.images.shape[1]), classes=len(data.classes))
+    size = sum(parameter.numel() for parameter in built.parameters())
+    allowed = budget or Budget(parameters=size + 1, accuracy=0, held=1)
+    ends_in_log = isinstance([*built.modules()][-1], nn.LogSoftmax)
+    usual = Recipe(epochs=min(15, allowed.epochs), schedule=OneCycle(), loss="nll" if ends_in_log else "cross_entropy")
+    return replace(bare, recipe=recipe or usual, budget=allowed)
+
+
+def _again(network: nn.Module) -> Callable[..., nn.Module]:
+    """What makes the network anew, its weights drawn again."""
+    layers, _ = describe(network)
+
+    def fresh(channels: int = 1, classes: int = 10) -> nn.Module:
+        if layers is not None:
+            return make(layers)
+        drawn = copy.deepcopy(network).cpu()
+        for module in drawn.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+        return drawn
+
+    return fresh

@@ -1,0 +1,26 @@
+"""The verb that writes a file to begin with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featherweight.cli.options import DataDir, DataName, app
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="The experiment's file, which must not exist yet.")],
+    base: Annotated[str, typer.Option("--from", help="The experiment to begin with, by its id or file.")] = "f3",
+    data: DataName = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Write an experiment file of your own: a network, a recipe and a budget to change, fitted to the data."""
+    from featherweight.data import load
+    from featherweight.experiments.experiment import find
+    from featherweight.search.starting import write_start
+
+    write_start(file, find(base), load(data, directory=data_dir) if data else None)
+    print(f"wrote {file}")
+    on = f" --data {data}" if data else ""
+    print(f"Next: featherweight show {file}{on}, then featherweight train {file}{on}")

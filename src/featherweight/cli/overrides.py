@@ -1,0 +1,50 @@
+"""Options that change an experiment's recipe or budget for one training, the same for every verb that trains."""
+
+from typing import Annotated, Any
+
+import typer
+
+Target = Annotated[
+    float | None, typer.Option("--target", help="Percent of the test set to be reached; instead of the budget's.")
+]
+Held = Annotated[
+    int | None, typer.Option("--held", help="How many of the last epochs must reach it; instead of the budget's.")
+]
+MaxParams = Annotated[
+    int | None, typer.Option("--max-params", help="The network must have fewer parameters; instead of the budget's.")
+]
+Rate = Annotated[float | None, typer.Option("--lr", help="Peak learning rate; instead of the recipe's.")]
+Batch = Annotated[int | None, typer.Option("--batch", help="Images a step; instead of the recipe's.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Any field of recipe or budget, such as recipe.augment.rotate_deg=5; may be given several times.",
+    ),
+]
+
+
+def overrides(
+    *,
+    target: float | None,
+    held: int | None,
+    max_params: int | None,
+    lr: float | None,
+    batch: int | None,
+    settings: list[str] | None,
+) -> tuple[tuple[str, Any], ...]:
+    """The settings that these options change, by their dotted names; those by name count more."""
+    named = {
+        "budget.accuracy": target,
+        "budget.held": held,
+        "budget.parameters": max_params,
+        "recipe.lr": lr,
+        "recipe.batch": batch,
+    }
+    found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if settings:
+        from featherweight.experiments.override import parsed
+
+        found |= parsed(settings)
+    return tuple(found.items())

@@ -1,0 +1,34 @@
+"""What `show` is asked about: an experiment, for MNIST or for other data, or a run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from featherweight.errors import UsageError
+from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.record import read_record
+from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.restore import experiment_of, network_of
+
+Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
+
+
+def subject(name: str, data: str, data_dir: Path | None, file: Path | None) -> Subject:
+    """The experiment, its network, the shape of its images (C H W), and what there is to say of its budget."""
+    if (Path(name) / "record.json").is_file():
+        if data:
+            raise UsageError("A run is of its own data; leave out --data, or name the experiment.")
+        record = read_record(Path(name))
+        channels, height, width = map(int, record.data["shape"])
+        found = replace(experiment_of(record, file), title=f"seed {record.seed} on {record.data['name']}")
+        return found, network_of(record, file), (channels, height, width), ""
+    found = find(name)
+    if not data:
+        return found, found.build(), (1, 28, 28), ""
+    from featherweight.data import load
+
+    source = load(data, directory=data_dir)
+    found, note = fitted(found, source)
+    channels, height, width = map(int, source.train.images.shape[1:])
+    return found, found.build(channels, len(source.classes)), (channels, height, width), note

@@ -1,0 +1,102 @@
+"""Every attempt at the test set that the ledger knows of an experiment, with what came of it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from featherweight.experiments.experiment import Experiment, fingerprint
+from featherweight.experiments.findings import Found
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record
+from featherweight.prove.ledger import Attempt, note_attempt, recipe_digest
+from featherweight.training.runs.environment import describe
+
+COUNTED = """
+A look is counted, in [the ledger]({ledger}), for every run whose accuracy on the test set is shown: records, rungs of
+the ladders, trials and notebooks. `featherweight prove` and `featherweight ladder --write` write their line before
+they begin; earlier ones were counted from the log. What is trained by hand is not counted: choose with
+`featherweight train --holdout 5000`, which does not open the test set.
+"""
+Key = tuple[str, str, str, str]
+HEADINGS = ("date", "source", "network", "seeds begun", "finished", "last epoch %, mean", "worst of last 5 %",
+            "within budget", "seconds", "note")  # fmt: skip
+
+
+def key(record: Record) -> Key:
+    """By what a record is known in the ledger: experiment, network, digest of its recipe, commit without its `+`."""
+    digest = recipe_digest(Recipe.from_json(record.recipe))
+    commit = (record.environment.get("commit") or "").removesuffix("+")
+    return record.experiment, str(record.network), digest, commit
+
+
+def belongs(attempt: Attempt, seed: int, known: Key) -> bool:
+    """Whether a record with this seed and key is of this attempt."""
+    mine = (attempt.experiment, attempt.network, attempt.recipe, (attempt.commit or "").removesuffix("+"))
+    return mine == known and seed in attempt.seeds
+
+
+def attempts(id: str, ledger: Sequence[Attempt], found: Found) -> list[tuple[Attempt, list[Record]]]:
+    """The lines of an experiment and its trials, oldest first, each with its records; none where none was kept."""
+
+    def of_it(name: str) -> bool:
+        return name == id or name.startswith(f"{id}_")
+
+    lines = sorted((attempt for attempt in ledger if of_it(attempt.experiment)), key=lambda attempt: attempt.date)
+    if not lines:
+        return []
+    records = [(record, key(record)) for runs in found.values() for record in runs if of_it(record.experiment)]
+    return [(attempt, [one for one, known in records if belongs(attempt, one.seed, known)]) for attempt in lines]
+
+
+def table(id: str, ledger: Sequence[Attempt], found: Found) -> Iterator[str]:
+    """A line an attempt, stopped ones too; empty where the ledger knows none."""
+    known = attempts(id, ledger, found)
+    if not known:
+        return
+    yield f"| {' | '.join(HEADINGS)} |"
+    yield "|---|---|---|" + "--:|" * (len(HEADINGS) - 4) + "---|"
+    for attempt, records in known:
+        cells = [
+            attempt.date,
+            attempt.commit or "–",
+            f"`{attempt.network[:8]}`",
+            str(len(attempt.seeds)),
+            *_result(records),
+        ]
+        yield f"| {' | '.join(cells)} | {attempt.note} |"
+
+
+def _result(records: Sequence[Record]) -> list[str]:
+    if not records:
+        return ["–"] * 5
+    worst = min(row.test_accuracy for record in records for row in record.rows[-5:])
+    seconds = [record.train_seconds for record in records]
+    return [
+        str(len(records)),
+        f"{fmean(record.verdict.last for record in records):.3f}",
+        f"{worst:.2f}",
+        f"{sum(record.verdict.passed for record in records)} of {len(records)}",
+        f"{min(seconds):.1f} to {max(seconds):.1f}",
+    ]
+
+
+def note_rungs(path: Path, seeds: Mapping[str, Iterable[int]], rungs: Sequence[Experiment], begun: set[str]) -> None:
+    """Write into the ledger at `path` that these seeds of these rungs are about to be trained and tested.
+
+    `begun` names the rungs of which a stopped run is taken up.
+    """
+    commit = describe(torch.device("cpu"), 1)["commit"]
+    for rung in rungs:
+        if of_it := tuple(seeds.get(rung.id, ())):
+            attempt = Attempt(
+                experiment=rung.id,
+                network=fingerprint(rung.build()),
+                recipe=recipe_digest(rung.recipe),
+                seeds=of_it,
+                commit=commit,
+                date=date.today().isoformat(),
+            )
+            note_attempt(path, attempt, begun=rung.id in begun)

@@ -1,0 +1,56 @@
+"""The README's table: a row a record, with what an engineer asks first. Everything else is on the records' pages."""
+
+from collections.abc import Sequence
+
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.record import Record, summarise
+from featherweight.prove.leaderboard import NOT_PROVED, Contender
+from featherweight.prove.table_notes import ABSENT
+from featherweight.ship.export.fixed_point import outline
+from featherweight.ship.export.lowering import lower
+from featherweight.ship.export.memory import Memory, planned
+
+HEADINGS = (
+    "record", "test accuracy %, mean of the seeds", "worst seed %", "parameters", "flash, kB", "RAM, kB",
+    "training, s", "bar",
+)  # fmt: skip
+LEGEND = (
+    "Accuracy at the last epoch; flash and RAM as planned for the 8-bit C program, code and stack included; seconds on"
+    " {processor}, one thread a run unless marked *. [More about each record](docs/records/README.md), and how it was"
+    " taken."
+)
+
+
+def readme_table(gathered: Sequence[Contender], link: str) -> str:
+    """A row a record, and what the columns mean, as Markdown; `link` has a place for the record's `{id}`."""
+    lines = [f"| {' | '.join(HEADINGS)} |", "|---|" + "--:|" * (len(HEADINGS) - 1)]
+    lines += [f"| {' | '.join(_row(one, link))} |" for one in gathered]
+    processors = {str(run.environment.get("processor", "unknown")) for one in gathered for run in one.records}
+    return "\n".join([*lines, "", LEGEND.format(processor=" and ".join(sorted(processors)) or "no machine yet")])
+
+
+def footprint(experiment: Experiment) -> Memory:
+    """Flash and RAM of the 8-bit C program of an experiment's network on MNIST; no training is needed for them.
+
+    >>> from featherweight.experiments.experiment import find
+    >>> footprint(find("f3")).weights < 7864
+    True
+    """
+    return planned(outline(lower(experiment.build().eval(), (1, 28, 28))))
+
+
+def _row(one: Contender, link: str) -> list[str]:
+    memory = footprint(one.experiment)
+    name = f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})"
+    sizes = [f"{one.anatomy.parameters:,}", f"{memory.flash / 1000:.1f}", f"{memory.ram / 1000:.1f}"]
+    if not one.records:
+        return [name, NOT_PROVED, ABSENT, *sizes, ABSENT, ABSENT]
+    it = summarise(one.records)
+    return [name, f"{it.mean:.3f}", f"{it.worst:.2f}", *sizes, _seconds(one.records), one.standing]
+
+
+def _seconds(records: Sequence[Record]) -> str:
+    """The median of the seeds; a star where a run had more than one thread."""
+    taken = sorted(record.train_seconds for record in records)
+    threads = max(int(record.environment["threads"]) for record in records)
+    return f"{taken[len(taken) // 2]:.0f}{'*' * (threads > 1)}"

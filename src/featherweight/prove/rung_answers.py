@@ -1,0 +1,50 @@
+"""What one run of a rung answers, as its page shows it: class by class, samples, every mistake."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from featherweight.prove.rung_sections import published
+
+Answered = Mapping[str, Mapping[str, Any]]
+"""By rung what `python -m benchmarks.answers` found: `seed`, `classes` with images and right ones, `mistakes`."""
+REPORTS = ("d1", "f3")
+"""Rungs of which a whole report is kept with the documentation."""
+
+
+def answers(id: str, answered: Answered) -> Iterator[str]:
+    """Accuracy of each class, sample predictions and all mistakes of one seed; empty where none was looked at."""
+    if id not in answered:
+        return
+    about, recall = answered[id], published(id).get("recall", ())
+    classes, wrong = about["classes"], about["mistakes"]
+    images, right = sum(one["images"] for one in classes), sum(one["right"] for one in classes)
+    yield f"**Answers of seed {about['seed']}**: {right:,} of {images:,} test digits right, {images - right} wrong."
+    yield ""
+    heads = ["digit", "images", "right", "of its images right %", *["source %"] * bool(recall), "taken for it wrongly"]
+    yield f"| {' | '.join(heads)} |"
+    yield "|" + "--:|" * len(heads)
+    for at, one in enumerate(classes):
+        taken = sum(mistake["answer"] == one["name"] for mistake in wrong)
+        cells = [one["name"], f"{one['images']:,}", f"{one['right']:,}", f"{100 * one['right'] / one['images']:.2f}"]
+        yield f"| {' | '.join([*cells, *[str(recall[at])] * bool(recall), str(taken)])} |"
+    yield ""
+    if recall:
+        yield "The source gives the accuracy of each class as the part of its images that are right (recall), in whole"
+        yield "percents."
+        yield ""
+    yield f"![Errors of {id} class by class]({id}_classes.png)"
+    yield ""
+    yield "Sample predictions, evenly spaced in the order of the test set:"
+    yield ""
+    yield f"![Test digits with what {id} takes them for]({id}_samples.png)"
+    yield ""
+    yield f"All {len(wrong)} misclassified digits, the surest first: label, answer, confidence."
+    yield ""
+    yield f"![Every test digit that {id} misclassifies]({id}_mistakes.png)"
+
+
+def report(id: str) -> Iterator[str]:
+    """A link to the whole report of one seed, where there is one."""
+    if id in REPORTS:
+        yield f"[The whole report of seed 0](../reports/{id}.html), as `featherweight report` writes it, is one file to"
+        yield "be opened in a browser."

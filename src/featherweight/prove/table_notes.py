@@ -1,0 +1,145 @@
+"""What stands under the table of results: what its columns mean, computed where it is a figure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from torch import nn
+
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment
+from featherweight.experiments.record import Record
+
+DRAWS = Path("results", "bench", "hard_draws.json")
+"""What `python -m benchmarks.hard_draws` counted, in a source tree."""
+ABSENT = "–"
+
+
+def looks_of(experiment: Experiment) -> int:
+    """Before how many epochs all training images are looked at; 0 without the rule for hard images.
+
+    The first epoch and the plain ones take each image once.
+    """
+    recipe = experiment.recipe
+    return max(0, recipe.epochs - recipe.plain_epochs - 1) if recipe.hard else 0
+
+
+def deployed_numbers(network: nn.Module) -> int:
+    """Numbers that are left when every batch norm is folded into the convolution before it, whose bias it becomes.
+
+    Of a norm's four numbers a channel, two parameters and two running statistics, one is left.
+
+    >>> deployed_numbers(nn.Sequential(nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5))), 3 * 5 * 9 + 5
+    (140, 140)
+    """
+    parameters = sum(p.numel() for p in network.parameters())
+    return parameters - sum(layer.num_features for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
+
+
+def hard_cell(experiment: Experiment, draws: Mapping[str, Any]) -> str:
+    """What an epoch takes by the rule for hard images, in figures; a dash where the recipe has no such rule."""
+    if experiment.recipe.hard is None:
+        return ABSENT
+    told = f"{looks_of(experiment)} looks"
+    if counted := draws.get(experiment.id):
+        images = [look["distinct"] for look in counted["looks"]]
+        draws_each, most = counted["looks"][0]["draws"], max(look["most"] for look in counted["looks"])
+        told += f"; {draws_each:,} draws of {min(images):,} to {max(images):,} images, one up to {most} times"
+    return told
+
+
+def counted_draws(root: Path) -> dict[str, Any]:
+    """What was counted of each record's sampler; empty where nothing was."""
+    path = root / DRAWS
+    return {one["experiment"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
+
+
+def within(experiment: Experiment, passed: int, runs: int) -> str:
+    """How many seeds kept to the budget, and by which epochs, where those are not the rule's."""
+    held, rule = experiment.budget.held, Budget().held
+    if held == rule:
+        return f"{passed} of {runs}"
+    span = "the last epoch alone" if held == 1 else f"the last {held} epochs"
+    return f"{passed} of {runs}, by {span}: not under the rule of {rule}"
+
+
+def held_out_cell(records: Sequence[Record]) -> str:
+    """Mean of the last epochs on digits held out of the training set, in percent."""
+    return f"{held_out_mean(records):.3f}" if records else ABSENT
+
+
+def held_out_mean(records: Sequence[Record]) -> float:
+    """Mean of the last epochs in percent, without the last bits of a float: 99.40 is not below 99.40."""
+    return round(fmean(record.verdict.last for record in records), 9)
+
+
+def scope() -> str:
+    """What the public runs were chosen from."""
+    found = json.loads((LADDERS / RECORDS / "scope.json").read_text(encoding="utf-8"))
+    return (
+        f"*Best public* is the best of {found['runs']} runs under 8,000 parameters and within 15 epochs that"
+        f" {found['from_repositories']} of {found['repositories']} public repositories of this course and its kin have"
+        f" committed with their logs, read in {found['audited']}: {found['reach_once']} of them reach 99.40 % at some"
+        f" epoch, {found['mean_of_last_five']} in the mean of the last five, {found['hold_all_five']} in each of those."
+        " All are single runs whose choices were made on the test set."
+    )
+
+
+def notes(gathered: Sequence[Any], docs: str) -> str:
+    """The paragraphs under the table; `gathered` are its contenders and `docs` the path of the documentation."""
+    records = [one for one in gathered if one.records]
+    processors = sorted({str(run.environment.get("processor", "unknown")) for one in records for run in one.records})
+    lines = [
+        "*Buffers* are numbers that a network keeps beside its parameters: batch norm's running means, variances and"
+        " counts. *MACs* are multiply-adds for one digit. *Seconds* are of training, evaluations left out: scoring the"
+        " test set after each epoch decides nothing and costs no budget. *Bar* is what all seeds of a record must reach"
+        " together, and *touches* count the looks at the test set. *Held out* is the last epoch's accuracy on 5,000"
+        " training digits of writers that training has not seen, over three seeds."
+    ]
+    if processors:
+        lines[0] += f" Seconds were taken on {' and '.join(processors)}."
+    lines += filter(None, (_hard(records, docs), _below(records, docs), _folded(records)))
+    return "\n\n".join([*lines, scope()])
+
+
+def _hard(records: Sequence[Any], docs: str) -> str:
+    by_rule = [one.experiment.id for one in records if one.experiment.recipe.hard]
+    if not by_rule:
+        return ""
+    names = ", ".join(f"`{id}`" for id in by_rule)
+    return (
+        f"*Hard images*: {names} take digits that are not learned yet more often"
+        f" ([the rule]({docs}/experiments.md#hard-examples)). An epoch draws as many images as ever, some of them"
+        " several times and others not at all; the column has what seed 0 drew. Which are hard is found by looking"
+        " forwards at all training images before each such epoch: nothing is learned from a look by gradient, its time"
+        " counts as training, and `Budget.epochs` counts the images drawn, not those looked at."
+    )
+
+
+def _below(records: Sequence[Any], docs: str) -> str:
+    told = []
+    for one in records:
+        if one.held_out and (held := held_out_mean(one.held_out)) < Budget().accuracy:
+            test = fmean(run.verdict.last for run in one.records)
+            told.append(f"`{one.experiment.id}` by {test - held:.2f} points, to {held:.2f} %")
+    if not told:
+        return ""
+    return (
+        f"On held-out digits these are below their test figure and below {Budget().accuracy:.2f} %: {'; '.join(told)}."
+        " Those digits stand in a row in the training set, written by people whom training has not seen; that row was"
+        f" found harder to read than the test set ([the log]({docs}/log.md)), and training without it has a twelfth"
+        " fewer digits."
+    )
+
+
+def _folded(records: Sequence[Any]) -> str:
+    limit, told = Budget().parameters, []
+    for one in records:
+        whole, left = one.anatomy.parameters + one.anatomy.buffers, deployed_numbers(one.experiment.build())
+        if left < limit <= whole:
+            told.append(f"`{one.experiment.id}` has {whole:,} numbers with its buffers while it trains, and {left:,}")
+    if not told:
+        return ""
+    return f"{'; '.join(told)} once batch norm is folded into the convolutions for use: fewer than {limit:,}."

@@ -1,0 +1,37 @@
+"""The package's experiments on other data than they were made for: what they may cost then."""
+
+from dataclasses import replace
+
+from featherweight.data import Data
+from featherweight.experiments.experiment import LADDERS, Experiment
+from featherweight.networks.anatomy import dissect
+
+HOME = (1, 10)
+"""Channels and classes that the package's experiments were made for."""
+
+
+def fitted(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
+    """The experiment with a budget that fits the data, and the sentence that says so.
+
+    A network for colour pictures or more classes has more weights in its first and last layer, which its budget was not
+    made for: the budget is given as much as they add. Experiments in files of the user's own are left as they are, and
+    so is every one on data with as many channels and classes as MNIST's.
+    """
+    channels, height, width = map(int, data.train.images.shape[1:])
+    classes = len(data.classes)
+    packaged = experiment.file is not None and experiment.file.is_relative_to(LADDERS.resolve())
+    if not packaged or (channels, classes) == HOME:
+        return experiment, ""
+    here = dissect(experiment.build(channels, classes), (channels, height, width))
+    home = dissect(experiment.build(), (1, 28, 28))
+    more = here.parameters - home.parameters
+    budget = replace(experiment.budget, parameters=max(1, experiment.budget.parameters + more))
+    said = f"{budget.parameters:,} parameters, {abs(more):,} {'more' if more >= 0 else 'fewer'} than its own"
+    if budget.macs is not None and here.macs > home.macs:
+        budget = replace(budget, macs=budget.macs + here.macs - home.macs)
+        said += f", and {budget.macs:,} MACs, {here.macs - home.macs:,} more"
+    if budget == experiment.budget:
+        return experiment, ""
+    what = f"{channels} channel{'s' * (channels != 1)} and {classes} classes"
+    told = f"{experiment.id} is made for 1 channel and 10 classes; for {what} its budget is {said}"
+    return replace(experiment, budget=budget), told

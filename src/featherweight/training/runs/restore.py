@@ -1,0 +1,110 @@
+"""From a run's record back to its network and experiment, without running anybody's Python.
+
+A record holds the network as data (`architecture`). Records from before there was such data name an experiment of the
+package, which is trusted; what is neither has to be named by the user, who then says which file to run. Whichever way a
+network is had, it must have the fingerprint in the record, so that weights never meet another network than their own.
+"""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from featherweight.errors import FileError, UsageError
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment, find, fingerprint, ids, names_file
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record
+from featherweight.files import printable
+from featherweight.networks.architecture import describe, from_json, make, to_json
+
+SOURCE = "experiment.py"
+"""In a run's folder: the experiment's file as it was, for people to read. Nothing here runs it."""
+
+
+def architecture_of(network: nn.Module) -> dict[str, Any]:
+    """What a record keeps of a network that has just been made: its layers as data and a digest of its first weights.
+
+    Of a network that cannot be told as data, what cannot.
+    """
+    whole, foreign = describe(network)
+    told = {"foreign": foreign} if whole is None else {"layers": to_json(whole)}
+    return told | {"first_weights": weights_digest(network)}
+
+
+def weights_digest(network: nn.Module) -> str:
+    """A digest of all weights and buffers, by which weights that were drawn again are known to be the same."""
+    state = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        state.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return state.hexdigest()[:16]
+
+
+def network_of(record: Record, file: Path | None = None) -> nn.Module:
+    """The network that a record is of, its weights drawn anew by PyTorch's generator.
+
+    It is built from the record's own data; of records without any, by the experiment of the package that they name;
+    else by the experiment in `file`, which is run. Raises UsageError where a file is needed or has another network,
+    FileError where the record's data are no network or not its own.
+    """
+    told = record.architecture or {}
+    if "layers" in told:
+        network = _built(record, told["layers"])
+    else:
+        known = _known(record, file)
+        if known is None:
+            why = f"{told['foreign']} is not kept as data" if "foreign" in told else "its record does not hold it"
+            raise UsageError(
+                f"The network of {_called(record)} cannot be had from its run: {why}. Name the experiment's file with"
+                " --experiment FILE (in Python, experiment=FILE), which is run for it."
+            )
+        shape, classes = record.data["shape"], record.data["classes"]
+        network = known.build(channels=shape[0], classes=len(classes))
+    if fingerprint(network) != record.network:
+        if "layers" in told:
+            raise FileError(f"The layers in the record of {_called(record)} are not those of its fingerprint.")
+        raise UsageError(
+            f"The network of {file or _called(record)} is no longer the one that was trained; its layers have changed"
+            " since. Bring back the experiment as it was, and name it with --experiment FILE."
+        )
+    return network
+
+
+def experiment_of(record: Record, file: Path | None = None) -> Experiment:
+    """The experiment that a record is of, as it was then: its network, recipe and budget are the record's.
+
+    Text and claims are those of the package's experiment of that name, or of the one in `file`. Errors are as in
+    `network_of`, raised when the network is built.
+    """
+    own = Path(record.experiment) if names_file(record.experiment) else None
+    known = _known(record, file) or Experiment(network=nn.Identity, recipe=Recipe(), file=own)
+    id = known.id or (own.stem if own else record.experiment)
+    return replace(
+        known,
+        id=id,
+        title=known.title or id,
+        file=known.file if file is None else own,
+        network=lambda channels=1, classes=10: network_of(record, file),
+        recipe=Recipe.from_json(record.recipe),
+        budget=Budget(**record.budget),
+    )
+
+
+def _known(record: Record, file: Path | None) -> Experiment | None:
+    """The experiment in the user's file, else the package's of that name; None where there is none."""
+    if file is not None:
+        return find(str(file))
+    return find(record.experiment) if record.experiment in ids() else None
+
+
+def _built(record: Record, layers: Any) -> nn.Module:
+    try:
+        return make(from_json(layers))
+    except (UsageError, TypeError, ValueError, RuntimeError, AssertionError) as problem:
+        raise FileError(f"The layers in the record of {_called(record)} make no network: {problem}") from problem
+
+
+def _called(record: Record) -> str:
+    return printable(record.experiment)
