@@ -56,14 +56,17 @@ int main(int, char** arguments) {
             float* after = filled<float>(size_t(9) * count, 0.3f);
             float* field = filled<float>(size_t(2) * count * in.h * in.w, 0.1f);
             float *factor = filled<float>(in.c, 0.1f), *offset = filled<float>(in.c, 0.1f);
+            float* mirror = filled<float>(size_t(2) * count, 1);
+            float* colours = filled<float>(size_t(count) * in.c * (in.c + 1), 0.4f);
             for (bool all : {false, true})
                 if (featherweight_sample(plan, bytes, 3, chosen, count, affine, all ? after : nullptr, all ? field : nullptr,
-                                         1e-4f, factor, offset, images)) {
+                                         1e-4f, factor, offset, all ? mirror : nullptr, all,
+                                         all && in.c <= MOST_COLOURS ? colours : nullptr, images)) {
                     std::cerr << "program " << programs << ": nothing sampled\n";
                     return 1;
                 }
             std::free(bytes), std::free(chosen), std::free(affine), std::free(after), std::free(field);
-            std::free(factor), std::free(offset);
+            std::free(factor), std::free(offset), std::free(mirror), std::free(colours);
             std::free(images), std::free(labels), std::free(taught), std::free(output);
         }
         for (int i = 0; i < nodes; i++)

@@ -45,7 +45,8 @@ def test_train_gives_one_document_and_leaves_a_whole_run_folder(run: Run, toy_fi
     assert (document["parameters"], document["seed"], document["engine"]) == (500, 3, "torch")
     names = ["epoch", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"]
     assert [list(row) for row in document["epochs"]] == [names, names]
-    assert list(document["verdict"]) == ["passed", "last", "worst_of_last", "best"]
+    kept = ["passed", "last", "worst_of_last", "best"]
+    assert list(document["verdict"]) == [*kept, "interval", "decided", "images_needed"]
     assert document["verdict"]["passed"] is True and status == 0
     assert "  1/2 " in err and "test: 360 images" in err
     folder = tmp_path / document["run"]
@@ -129,9 +130,9 @@ SENTENCES = [
     (["train", "--data", "digits", "--holdout", "1437"], 2, "give a number from 0 to 1,436"),
     (["train", "--data", "digits", "--seed", "1", "--seeds", "2"], 2, "give one of them"),
     (["train", "--resume", "runs/none"], 2, "There is no run at runs/none"),
-    (["train", "--resume", "runs/none", "--seed", "1"], 2, "give --data-dir, --device, --track or --json alone"),
-    (["train", "f3", "--resume", "runs/none"], 2, "give --data-dir, --device, --track or --json alone"),
-    (["train", "--resume", "runs/none", "--holdout", "9"], 2, "give --data-dir, --device, --track or --json alone"),
+    (["train", "--resume", "runs/none", "--seed", "1"], 2, "--track, --experiment or --json alone"),
+    (["train", "f3", "--resume", "runs/none"], 2, "--track, --experiment or --json alone"),
+    (["train", "--resume", "runs/none", "--holdout", "9"], 2, "--track, --experiment or --json alone"),
     (["train", "--sed", "1"], 2, "No such option: --sed"),
     (["train", "--epochs", "0"], 2, "greater than or equal to 1"),
     (["trian"], 2, "Did you mean 'train'?"),
@@ -236,7 +237,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Longer:
     """The epochs and the weights of the longer run, trained in one go."""
     folder = tmp_path_factory.mktemp("never stopped")
     (folder / "own.py").write_text(LONGER)
-    run = fw.new_run(fw.find(str(folder / "own.py")), fw.load("digits"), out=folder, engine="torch", threads=1)
+    run = fw.new_run(fw.find(str(folder / "own.py")), fw.load_data("digits"), out=folder, engine="torch", threads=1)
     for _ in fw.steps(run):
         pass
     return [asdict(row) for row in run.record.rows], _weights(run.folder)

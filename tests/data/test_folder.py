@@ -297,3 +297,44 @@ def test_mutated_pictures_are_read_or_named(tmp_path: Path) -> None:
                 assert pixels.dtype == np.uint8 and max(pixels.shape[:2]) <= 64
                 read += 1
     assert 40 < read < 240
+
+
+def _sized(root: Path, half: str, size: tuple[int, int], count: int = 3) -> None:
+    for at, name in enumerate(("elm", "oak")):
+        folder = root / half / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            Image.new("L", size, 40 * at + number).save(folder / f"{number}.png")
+
+
+@pytest.mark.parametrize("judged", ["test", "validation", "valid", "val"])
+def test_the_judged_half_may_have_any_of_its_usual_names(tmp_path: Path, judged: str) -> None:
+    _sized(tmp_path, "train", (13, 11))
+    _sized(tmp_path, judged, (13, 11), count=2)
+    data = load(str(tmp_path))
+    assert (len(data.train), len(data.test)) == (6, 4) and data.note == ""
+    if judged != "test":
+        _sized(tmp_path, "test", (13, 11), count=1)
+        data = load(str(tmp_path))
+        assert len(data.test) == 2 and f"only train and test are used, not {judged}" in data.note
+
+
+def test_pictures_have_the_size_that_is_asked_for_and_a_squash_is_told(tmp_path: Path) -> None:
+    _sized(tmp_path, "train", (128, 96))
+    _sized(tmp_path, "test", (128, 96))
+    squashed = load(str(tmp_path))
+    assert squashed.train.images.shape[1:] == (1, 28, 28)
+    assert "the first of them 128 x 96, are brought to 28 x 28; choose with --size" in squashed.note
+    whole = load(str(tmp_path), size="own")
+    assert whole.train.images.shape[1:] == (1, 96, 128) and whole.note == "" and whole.summary()["size"] == "own"
+    asked = load(str(tmp_path), size=(24, 32))
+    assert asked.train.images.shape[1:] == (1, 24, 32) and asked.summary()["size"] == [24, 32]
+    assert "size" not in squashed.summary()
+    Image.new("L", (100, 96)).save(tmp_path / "train" / "elm" / "0.png")
+    with pytest.raises(UsageError, match=r"have 2 sizes \(96 x 100, 96 x 128\), none of them their own; give one"):
+        load(str(tmp_path), size="own")
+    Image.new("L", (300, 96)).save(tmp_path / "train" / "elm" / "0.png")
+    with pytest.raises(DataError, match="300 x 96 pixels, and up to 256 a side are kept; give a size"):
+        load(str(tmp_path), size="own")
+    with pytest.raises(UsageError, match="A size is for folders of pictures; digits has its own"):
+        load("digits", size=(28, 28))

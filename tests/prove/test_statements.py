@@ -1,11 +1,14 @@
 """What the sources state: every sentence answered, each answer by what isolates it."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
 
-from featherweight.experiments.experiment import find, rungs
-from featherweight.experiments.record import Record
+from featherweight.experiments.experiment import find, fingerprint, rungs
+from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.record import Record, read_record
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, measures, rung_curves, rung_sections, statements
 from made import record
@@ -195,3 +198,35 @@ def test_curves_show_accuracy_and_loss_and_the_source_s_where_it_prints_them() -
     plain = rung_curves.rung_curves([record("e3", [99.0] * 15)]).axes
     assert [len(axes.lines) for axes in plain] == [3, 2]
     assert rung_curves.digest(two) != rung_curves.digest(two[:1])
+
+
+def test_the_log_of_e3_s_parts_is_that_of_their_records() -> None:
+    text = (ROOT / "docs" / "log.md").read_text().split("## Taking `e3` apart")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|")[1:] for line in text.splitlines() if line.startswith("| ")][1:]
+    last = {}
+    for folder, row in zip(("e2", "trials/e3_plain", "trials/e3_constant", "trials/e3_slow", "e3"), rows, strict=True):
+        runs = [json.loads(path.read_text())["epochs"] for path in (ROOT / "results" / folder).glob("seed*.json")]
+        tests = [[epoch["test_accuracy"] for epoch in run] for run in runs]
+        last[folder] = math.fsum(test[-1] for test in tests) / len(runs)
+        means = [
+            math.fsum(run[-1]["train_accuracy"] for run in runs) / len(runs),
+            last[folder],
+            math.fsum(map(max, tests)) / len(runs),
+            math.fsum(min(test[-5:]) for test in tests) / len(runs),
+        ]
+        assert [cell.strip() for cell in row] == [str(len(runs)), *(f"{mean:.2f}" for mean in means)]
+    assert last["trials/e3_constant"] < last["trials/e3_plain"] < last["e3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("e3_constant", {"schedule"}), ("e3_plain", {"augment"}), ("e3_slow", {"schedule", "lr"})],
+)
+def test_a_trial_changes_what_it_says_and_nothing_else(name: str, changed: set[str]) -> None:
+    trial = find(str(ROOT / "benchmarks" / "trials" / "e3_parts" / f"{name}.py"))
+    ours, theirs = trial.recipe.to_json(), find("e3").recipe.to_json()
+    assert {key for key in theirs if ours.get(key) != theirs[key]} == changed
+    assert fingerprint(trial.build()) == fingerprint(find("e3").build())
+    for path in (ROOT / "results" / "trials" / name).glob("seed*.json"):
+        kept = read_record(path)
+        assert Recipe.from_json(kept.recipe) == trial.recipe and kept.experiment == name

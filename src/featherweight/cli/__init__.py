@@ -20,7 +20,7 @@ from featherweight.cli import (  # noqa: F401
     train,
 )
 from featherweight.cli.options import app
-from featherweight.errors import FeatherweightError
+from featherweight.errors import FeatherweightError, InterruptedRunError
 from featherweight.files import downloads_display
 from featherweight.training.runs.signals import terminable
 
@@ -40,6 +40,9 @@ def _status_of_app() -> int:
     """The status of the verb that was asked for, once its error, if any, has been told."""
     try:
         app()
+    except InterruptedRunError as problem:  # which somebody asked for
+        streams.tell(str(problem))
+        return problem.exit_status
     except FeatherweightError as problem:
         streams.tell(f"Error: {problem}")
         return problem.exit_status

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from featherweight.cli.options import RUN_HELP, DataDir, DataName, Device, ExperimentFile, Json, app, print_json
+from featherweight.cli.options import (
+    RUN_HELP,
+    DataDir,
+    DataName,
+    Device,
+    ExperimentFile,
+    ImageSize,
+    Json,
+    app,
+    image_size,
+    print_json,
+)
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.rules import RULES, named
 
@@ -73,6 +84,7 @@ def show(
     ],
     data: DataName = "",
     data_dir: DataDir = None,
+    size: ImageSize = None,
     file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +92,7 @@ def show(
     from featherweight.cli.shown import subject
     from featherweight.ship.summary import summary
 
-    found, network, shape, note = subject(experiment, data, data_dir, file)
+    found, network, shape, note = subject(experiment, data, data_dir, image_size(size), file)
     told = summary(network, shape)
     anatomy = told.anatomy
     if as_json:

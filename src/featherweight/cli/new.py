@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, app
+from featherweight.cli.options import DataDir, DataName, ImageSize, app, image_size
 
 
 @app.command()
@@ -14,13 +14,14 @@ def new(
     base: Annotated[str, typer.Option("--from", help="The experiment to begin with, by its id or file.")] = "f3",
     data: DataName = "",
     data_dir: DataDir = None,
+    size: ImageSize = None,
 ) -> None:
     """Write an experiment file of your own: a network, a recipe and a budget to change, fitted to the data."""
     from featherweight.data import load
     from featherweight.experiments.experiment import find
     from featherweight.search.starting import write_start
 
-    write_start(file, find(base), load(data, directory=data_dir) if data else None)
+    write_start(file, find(base), load(data, directory=data_dir, size=image_size(size)) if data else None)
     print(f"wrote {file}")
-    on = f" --data {data}" if data else ""
+    on = (f" --data {data}" if data else "") + (f" --size {size}" if size else "")
     print(f"Next: featherweight show {file}{on}, then featherweight train {file}{on}")

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import typer.core
+
+from featherweight.errors import UsageError
 
 ORDER = (
     "list", "show", "new", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict",
@@ -67,6 +69,14 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder that holds the data set's files, or one folder for each data set."),
 ]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="HxW|own",
+        help="What a folder's pictures are brought to, as 32x48; or own, the size that they all have.",
+    ),
+]
 ExperimentFile = Annotated[
     Path | None,
     typer.Option(
@@ -76,6 +86,20 @@ ExperimentFile = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":
+    """The size that --size names; UsageError where it is none.
+
+    >>> image_size("32x48"), image_size("own")
+    ((32, 48), 'own')
+    """
+    if text is None or text == "own":
+        return "own" if text else None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and 4 <= int(height) <= 256 and 4 <= int(width) <= 256):
+        raise UsageError(f"--size takes HEIGHTxWIDTH from 4 to 256, such as 32x48, or own; given {text!r:.40}.")
+    return int(height), int(width)
 
 
 def print_json(document: Any) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
@@ -11,10 +12,11 @@ from featherweight.experiments.record import read_record
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.restore import experiment_of, network_of
 
+Size = tuple[int, int] | Literal["own"] | None
 Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
 
 
-def subject(name: str, data: str, data_dir: Path | None, file: Path | None) -> Subject:
+def subject(name: str, data: str, data_dir: Path | None, size: Size, file: Path | None) -> Subject:
     """The experiment, its network, the shape of its images (C H W), and what there is to say of its budget."""
     if (Path(name) / "record.json").is_file():
         if data:
@@ -28,7 +30,7 @@ def subject(name: str, data: str, data_dir: Path | None, file: Path | None) -> S
         return found, found.build(), (1, 28, 28), ""
     from featherweight.data import load
 
-    source = load(data, directory=data_dir)
+    source = load(data, directory=data_dir, size=size)
     found, note = fitted(found, source)
     channels, height, width = map(int, source.train.images.shape[1:])
     return found, found.build(channels, len(source.classes)), (channels, height, width), note

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, ExperimentFile, Json, app
+from featherweight.cli.options import DataDir, DataName, Device, ExperimentFile, ImageSize, Json, app, image_size
 from featherweight.cli.overrides import Batch, Held, MaxParams, Rate, Settings, Target, overrides
 from featherweight.errors import UsageError
 
@@ -31,6 +31,7 @@ def train(
     settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
+    size: ImageSize = None,
     holdout: Annotated[
         int,
         typer.Option(help="Judge on N training digits held out by seed 0; the test set is not read.", min=0),
@@ -51,8 +52,8 @@ def train(
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give one of them.")
     changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
-    as_started = (experiment, seed, seeds, epochs, data, holdout, engine, out, changed)
-    if resume is not None and as_started != (None, None, None, None, "auto", 0, "auto", Path("runs"), ()):
+    as_started = (experiment, seed, seeds, epochs, data, size, holdout, engine, out, changed)
+    if resume is not None and as_started != (None, None, None, None, "auto", None, 0, "auto", Path("runs"), ()):
         raise UsageError(
             "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --threads, --track,"
             " --experiment or --json alone."
@@ -73,6 +74,7 @@ def train(
             out=out,
             data=data,
             data_dir=data_dir,
+            size=image_size(size),
             holdout=holdout,
             epochs=epochs,
             engine=engine,

@@ -6,11 +6,13 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from featherweight.data import digits, folder, store
+from featherweight.data.dataset import IN_MEMORY, Data, ready
 from featherweight.data.download import UnavailableError
 from featherweight.data.sets import OWN, SETS
-from featherweight.data.split import IN_MEMORY, Data, Split, Whole, ready
+from featherweight.data.split import Split, Whole
 from featherweight.data.store import expanded
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.rules import ALIASES, named
@@ -29,6 +31,7 @@ def load(
     holdout: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
+    size: "tuple[int, int] | Literal['own'] | None" = None,
 ) -> Data:
     """The data set of this name, or in this folder, ready for training.
 
@@ -40,6 +43,9 @@ def load(
     `holdout` training images are kept for choices, of each class its share, in a row from a place that `seed` gives,
     and stand in for the test set, whose files are then not opened. `seed` also draws the test pictures of a folder that
     has no `test`. `progress` is told of downloads, or else whoever watches them (`files.downloads_display`).
+
+    `size` is that of a folder's pictures, (height, width), or "own" for the one that they all have; without it they
+    keep theirs where all have one of up to 64 x 64, and are brought to 28 x 28 otherwise.
 
     Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for
     files that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that
@@ -55,12 +61,16 @@ def load(
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
     name = named(name)
     with downloads_display.get()() as watcher:
-        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0)
+        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size)
     source = whole.name if name in NAMES else str(expanded(name).resolve())
-    return replace(ready(whole, holdout, seed), source=source, seed=seed)
+    return replace(ready(whole, holdout, seed), source=source, seed=seed, size=size)
 
 
-def _whole(name: str, directory: Path | None, seed: int, progress: Progress | None, *, with_test: bool) -> Whole:
+def _whole(
+    name: str, directory: Path | None, seed: int, progress: Progress | None, *, with_test: bool, size: folder.Size
+) -> Whole:
+    if size is not None and (name in NAMES or name == IN_MEMORY):
+        raise UsageError(f"A size is for folders of pictures; {name} has its own.")
     if name == "digits":
         return digits.load()
     if name == IN_MEMORY:
@@ -72,10 +82,10 @@ def _whole(name: str, directory: Path | None, seed: int, progress: Progress | No
             return store.load(SETS["mnist"], directory, progress, with_test=with_test)
         except UnavailableError as error:
             return replace(digits.load(), note=f"The 1,797 digits embedded in the package stand in for MNIST: {error}")
-    return _from_folder(name, seed, with_test=with_test)
+    return _from_folder(name, seed, with_test=with_test, size=size)
 
 
-def _from_folder(name: str, seed: int, *, with_test: bool) -> Whole:
+def _from_folder(name: str, seed: int, *, with_test: bool, size: folder.Size) -> Whole:
     path = expanded(name)
     if not path.is_dir():
         if path.exists() or "/" in name or os.sep in name:
@@ -88,4 +98,4 @@ def _from_folder(name: str, seed: int, *, with_test: bool) -> Whole:
     paths = store.find(path, OWN, [file for half in halves for file in half])
     if paths:
         return replace(store.read(OWN, halves, paths), name=printable(path.resolve().name))
-    return folder.load(path, with_test=with_test, seed=seed)
+    return folder.load(path, with_test=with_test, seed=seed, size=size)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,11 @@ SIDE = 28
 KEPT_SIDE = 64
 PIXELS = 1 << 24
 """No picture of more pixels is decoded; 4096 x 4096."""
+OWN_SIDE = 256
+"""Pixels; the most that pictures keep when their own size is asked for."""
+Size = tuple[int, int] | Literal["own"] | None
+TESTS = ("test", "validation", "valid", "val")
+"""What the half that is judged on may be called, beside `train`; the first of these that is there is taken."""
 SHARE = 6
 """One picture in so many is drawn for testing where the folder has no `test`."""
 
@@ -46,27 +52,29 @@ class _Pictures:
         return _Pictures(paths=[self.paths[at] for at in chosen], labels=[self.labels[at] for at in chosen])
 
 
-def load(root: Path, *, with_test: bool, seed: int) -> Whole:
+def load(root: Path, *, with_test: bool, seed: int, size: Size = None) -> Whole:
     """The data set in this folder; without `with_test` the test pictures are not opened.
 
     Folders `train` and `test`, each with the class folders, are taken as the halves; otherwise one picture in
     6 of each class, drawn by seed, is the test set. Hidden files are passed over, and so are files that are
     not PNG, JPEG, BMP, GIF, WEBP or TIFF by their name.
 
-    If all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are
-    brought to 28 x 28, proportions aside. They stay grey if all training pictures are grey, and are RGB
+    `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
+    all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are brought to
+    28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey, and are RGB
     otherwise; test pictures follow. What is transparent is shown on white. Raises UsageError for a folder
     that holds no data set, DataError for pictures that are damaged or not allowed, and for links out of the
     folder.
     """
     classes, train, test, note = _halves(root, seed)
-    pixels = _decoded(train.paths, root)
-    height, width, channels = _common(pixels)
+    pixels = _decoded(train.paths, root, size)
+    height, width, channels = _common(pixels, size)
+    note = " ".join(line for line in (note, _brought(train.paths, root, size, (height, width))) if line)
     whole = _split(pixels, train.labels, height, width, channels)
     digests = {"train": digest(whole)}
     tested = None
     if with_test:
-        tested = _split(_decoded(test.paths, root), test.labels, height, width, channels)
+        tested = _split(_decoded(test.paths, root, size), test.labels, height, width, channels)
         digests["test"] = digest(tested)
     shown_names = tuple(printable(name) for name in classes)
     name = printable(root.resolve().name)
@@ -76,21 +84,22 @@ def load(root: Path, *, with_test: bool, seed: int) -> Whole:
 def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Pictures, str]:
     """The classes, the pictures of each half, and a sentence or ""."""
     names = {child.name for child in _folders(root, root)}
-    if not {"train", "test"} <= names:
+    judged = next((name for name in TESTS if name in names), "")
+    if "train" not in names or not judged:
         classes = _classes(root, root)
         everything = _listed(root, root, classes)
         count = max(1, round(len(everything.paths) / SHARE))
         drawn = held_out(torch.tensor(everything.labels), count, seed)
         return classes, everything.take(~drawn), everything.take(drawn), ""
     classes = _classes(root / "train", root)
-    for name in _classes(root / "test", root):
+    for name in _classes(root / judged, root):
         if name not in classes:
             raise UsageError(
-                f"{printable(root / 'test')} has a class {printable(name)}, and train has none; both need the same."
+                f"{printable(root / judged)} has a class {printable(name)}, and train has none; both need the same."
             )
-    unused = ", ".join(printable(name) for name in sorted(names - {"train", "test"}))
-    note = f"Of {printable(root)} only train and test are used, not {unused}." if unused else ""
-    return classes, _listed(root / "train", root, classes), _listed(root / "test", root, classes), note
+    unused = ", ".join(printable(name) for name in sorted(names - {"train", judged}))
+    note = f"Of {printable(root)} only train and {judged} are used, not {unused}." if unused else ""
+    return classes, _listed(root / "train", root, classes), _listed(root / judged, root, classes), note
 
 
 def _classes(folder: Path, root: Path) -> tuple[str, ...]:
@@ -137,13 +146,13 @@ def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
     return _Pictures(paths=paths, labels=labels)
 
 
-def _decoded(paths: Sequence[Path], root: Path) -> list[NDArray[np.uint8]]:
+def _decoded(paths: Sequence[Path], root: Path, size: Size = None) -> list[NDArray[np.uint8]]:
     """Each picture, uint8 [H W] where grey, [H W 3] where not; DataError counts the damaged, naming three."""
     pictures: list[NDArray[np.uint8]] = []
     wrong: list[str] = []
     for path in paths:
         try:
-            pictures.append(_picture(path))
+            pictures.append(_picture(path, size))
         except Exception as error:  # decoders raise anything when their input is made up
             wrong.append(f"{printable(path.relative_to(root))} ({_reason(error)})")
     if wrong:
@@ -161,7 +170,7 @@ def _reason(error: Exception) -> str:
     return printable(str(error))[:100] or type(error).__name__
 
 
-def _picture(path: Path) -> NDArray[np.uint8]:
+def _picture(path: Path, size: Size = None) -> NDArray[np.uint8]:
     """One picture, its size checked before it is decoded, upright and on white, of 64 x 64 at most."""
     if not path.is_file():  # opening a pipe would wait for ever
         raise ValueError("not a file")
@@ -173,7 +182,14 @@ def _picture(path: Path) -> NDArray[np.uint8]:
             if width * height > PIXELS:
                 raise ValueError(f"{width} x {height} pixels, more than {PIXELS:,}")
             image = _plain(ImageOps.exif_transpose(opened))
-    if max(image.size) > KEPT_SIDE:  # whatever the others are, this one is not kept in its size
+    if isinstance(size, tuple):
+        image = image if image.size == size[::-1] else image.resize(size[::-1], Image.Resampling.BILINEAR)
+    elif max(image.size) > (OWN_SIDE if size == "own" else KEPT_SIDE):
+        if size == "own":
+            raise ValueError(
+                f"{image.width} x {image.height} pixels, and up to {OWN_SIDE} a side are kept; give a size"
+            )
+        # Whatever the others are, this one is not kept in its size.
         image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
     grey = pixels.ndim == 2 or bool((pixels[..., :1] == pixels[..., 1:]).all())
@@ -193,11 +209,28 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _common(pictures: Sequence[NDArray[np.uint8]]) -> tuple[int, int, int]:
+def _common(pictures: Sequence[NDArray[np.uint8]], size: Size = None) -> tuple[int, int, int]:
     """The height, width and channels that the data set has, by its training pictures."""
     sizes = {picture.shape[:2] for picture in pictures}
+    if size == "own" and len(sizes) > 1:
+        some = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:3])
+        raise UsageError(f"The pictures have {len(sizes)} sizes ({some}), none of them their own; give one, as 32x32.")
     height, width = sizes.pop() if len(sizes) == 1 else (SIDE, SIDE)
     return height, width, 3 if any(picture.ndim == 3 for picture in pictures) else 1
+
+
+def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int]) -> str:
+    """The sentence for pictures that were brought to another size without that having been asked for."""
+    if size is not None or to != (SIDE, SIDE):
+        return ""
+    with Image.open(paths[0]) as first:
+        width, height = first.size
+    if (height, width) == to:
+        return ""
+    return (
+        f"Pictures of {printable(root)}, the first of them {width} x {height}, are brought to {SIDE} x {SIDE};"
+        " choose with --size HEIGHTxWIDTH, or --size own."
+    )
 
 
 def _split(

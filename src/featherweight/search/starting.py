@@ -38,6 +38,8 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
         base, note = fitted(base, data)
     network = layers_of(base, shape[0], classes)
     on = f" --data {data.source}" if data is not None and data.source != "mnist" else ""
+    if data is not None and data.size:
+        on += f" --size {data.size if isinstance(data.size, str) else '{}x{}'.format(*data.size)}"
     about = (
         "the digits of MNIST"
         if data is None

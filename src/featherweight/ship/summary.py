@@ -25,6 +25,8 @@ class Form:
     """Empty where it has."""
     flash: int | None = None
     """Bytes on a microcontroller, estimated; of C alone."""
+    how: str = ""
+    """Where it is not by the steps here."""
     ram: int | None = None
 
     def sentence(self) -> str:
@@ -32,7 +34,7 @@ class Form:
         if self.why_not:
             return f"{self.form}: no. {self.why_not}"
         if self.flash is None or self.ram is None:
-            return f"{self.form}: yes"
+            return f"{self.form}: {self.how or 'yes'}"
         return f"{self.form}: yes, in 8 bits about {self.flash:,} bytes of flash and {self.ram:,} of RAM"
 
 
@@ -130,7 +132,8 @@ def _forms(network: nn.Module, shape: tuple[int, int, int]) -> list[Form]:
     try:
         lowered = lower(copy.deepcopy(network).eval().cpu(), shape)
     except FeatherweightError as problem:
-        return [Form(form=form, why_not=str(problem)) for form in ("onnx", "c", "page")]
+        traced = Form(form="onnx", how="by PyTorch's exporter, if it can")
+        return [traced, *(Form(form=form, why_not=str(problem)) for form in ("c", "page"))]
     found = [Form(form="onnx")]
     try:
         memory = planned(outline(lowered))

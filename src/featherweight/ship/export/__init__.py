@@ -6,7 +6,7 @@ does on pictures at hand.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
 from featherweight.ship.export.fixed_point import quantise
 from featherweight.ship.export.lowering import Lowered, lower
 from featherweight.ship.export.memory import planned, report
-from featherweight.ship.export.onnx_model import model_bytes, require_onnx
+from featherweight.ship.export.onnx_model import model_bytes, require_onnx, traced_bytes
 from featherweight.ship.export.proof import ExportError
 from featherweight.ship.export.source import Source, source_of
 from featherweight.training.runs.trained import TrainedModel
@@ -57,12 +57,13 @@ def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None
     if form == "onnx":
         require_onnx()
     source = source_of(trained)
-    lowered = lower(source.network, source.shape)
+    lowered = _lowered(source, form)
     if form == "page":
         page.require_digits(source)
     data = pictures_at_hand(trained.record, data_dir)
     proof.require_recorded(source, trained.record, data)
-    writer = {"onnx": _onnx, "c": _c, "page": _page}[form]
+    writer: Callable[..., Written] = {"onnx": _onnx, "c": _c, "page": _page}[form]
+    assert lowered is not None or form == "onnx"
     files, figures, lines = writer(source, lowered, data, out)
     figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"
     about = {"form": form, **source.about(), "files": _digests(files, out), "proof": figures}
@@ -83,6 +84,16 @@ def steps_of(trained: TrainedModel) -> bytes:
     """The folded steps as a file that `predict` carries out in numpy; the same network gives the same bytes."""
     source = source_of(trained)
     return steps.to_bytes(lower(source.network, source.shape).steps, source.mean, source.std)
+
+
+def _lowered(source: Source, form: str) -> Lowered | None:
+    """The network's steps; None for ONNX of a network that has none, which PyTorch's own exporter writes."""
+    try:
+        return lower(source.network, source.shape)
+    except UsageError:
+        if form != "onnx":
+            raise
+        return None
 
 
 def _written(out: Path, texts: Mapping[str, str | bytes]) -> tuple[Path, ...]:
@@ -109,8 +120,8 @@ def _digests(files: tuple[Path, ...], out: Path) -> dict[str, Any]:
 Written = tuple[tuple[Path, ...], dict[str, Any], list[str]]
 
 
-def _onnx(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
-    model = model_bytes(source, lowered)
+def _onnx(source: Source, lowered: Lowered | None, data: Data, out: Path) -> Written:
+    model = model_bytes(source, lowered) if lowered is not None else traced_bytes(source)
     figures = proof.onnx_proof(model, source, data.test)
     line = (
         f"ONNX Runtime on {figures['pictures']:,} test images of {data.name}: largest difference of a probability"

@@ -1,10 +1,15 @@
 """One ONNX file: raw pictures in, probabilities out, normalisation inside. The same network gives the same bytes."""
 
+import io
 import json
+import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from featherweight.errors import UsageError
 from featherweight.ship.export.lowering import Lowered, Step
@@ -71,6 +76,51 @@ def model_bytes(source: "Source", lowered: Lowered) -> bytes:
     assert isinstance(model, onnx.ModelProto)
     written: bytes = model.SerializeToString(deterministic=True)
     return written
+
+
+def traced_bytes(source: "Source") -> bytes:
+    """The same for a network with layers that have no step here, traced by PyTorch's exporter.
+
+    Input and output are as in `model_bytes`. Raises UsageError with PyTorch's reason where that cannot do it either.
+    """
+    require_onnx()
+    from onnx import checker, helper, load_model_from_string
+
+    network = _Whole(source).eval()
+    pictures = torch.zeros(2, *(source.shape if source.shape != (1, 28, 28) else source.shape[1:]), dtype=torch.uint8)
+    batch = torch.export.Dim("N", min=1)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            traced = torch.onnx.export(
+                network, (pictures,), input_names=[INPUT], output_names=[OUTPUT], dynamic_shapes=({0: batch},),
+                dynamo=True, verbose=False, optimize=True,
+            )  # fmt: skip
+        assert traced is not None
+        model = traced.model_proto
+    except Exception as problem:  # whatever tracing somebody's network may raise
+        reason = (str(problem).splitlines() or [type(problem).__name__])[0]
+        raise UsageError(f"The network has no steps here, nor can PyTorch export it: {reason:.200}") from problem
+    model.doc_string = source.sentence()
+    helper.set_model_props(model, {key: _plain(value) for key, value in source.about().items()})
+    written: bytes = model.SerializeToString(deterministic=True)
+    checker.check_model(load_model_from_string(written), full_check=True)
+    return written
+
+
+class _Whole(nn.Module):
+    """Raw pictures to probabilities, with the network between."""
+
+    def __init__(self, source: "Source") -> None:
+        super().__init__()
+        self.network, self.plain = source.network, source.shape == (1, 28, 28)
+        self.mean, self.std = (torch.tensor(of).reshape(1, -1, 1, 1) for of in (source.mean, source.std))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """uint8 [N C H W], or [N 28 28], -> [N classes]."""
+        images = pictures[:, None] if self.plain else pictures
+        scores: Tensor = self.network((images.float() / 255 - self.mean) / self.std)
+        return scores.softmax(1)
 
 
 def _plain(value: Any) -> str:

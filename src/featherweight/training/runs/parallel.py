@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError
@@ -39,6 +39,7 @@ class Task:
     out: Path = Path("runs")
     data: str = "auto"
     data_dir: Path | None = None
+    size: "tuple[int, int] | Literal['own'] | None" = None
     holdout: int = 0
     epochs: int | None = None
     engine: str = "auto"
@@ -67,7 +68,8 @@ def check(task: Task) -> runs.Run:
 
 def data_of(task: Task) -> Data:
     """The data that a task is to train on: what it names, or the experiment's own set."""
-    return load(find(task.experiment).data_named(task.data), directory=task.data_dir, holdout=task.holdout)
+    name = find(task.experiment).data_named(task.data)
+    return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size)
 
 
 def asked(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:

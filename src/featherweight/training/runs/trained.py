@@ -132,4 +132,6 @@ def evaluate_run(
 def data_of(record: Record, directory: Path | None = None) -> Data:
     """The data named in a record, loaded again."""
     about = record.data
-    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"])
+    size = about.get("size")
+    asked = tuple(size) if isinstance(size, list) else size
+    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked)
