@@ -55,4 +55,5 @@ TRIALS = {
     "later-flips": _of("18p-s24p-P-s34p-s34p-P-s42p-s42p, flips: **chosen**", LATER, augment=FLIPPED),
     "later-summed": _of("18p-s24p-P-s34p-+s34p-P-s42p-+s42p, flips", "18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
     "later-f3": _tried("18p-s24p-P-s34p-s34p-P-s42p-s42p, recipe of `f3`", summed(LATER), F3),
+    "later-fast": _of("18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, rate 0.4", LATER, augment=FLIPPED, lr=0.4),
 }
