@@ -125,7 +125,7 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence(run: Run, toy_file: Path
 
 SENTENCES = [
     (["train", "f33"], 2, "Unknown experiment 'f33'; did you mean f3?"),
-    (["show", "g1"], 2, "Unknown experiment 'g1'; did you mean"),
+    (["show", "g9"], 2, "Unknown experiment 'g9'; did you mean"),
     (["train", "no/such.py"], 2, "There is no experiment file at no/such.py"),
     (["train", "--data", "mnits"], 2, "did you mean mnist?"),
     (["train", "--data", "no/such/folder"], 2, "no/such/folder does not exist"),
