@@ -59,7 +59,7 @@ def test_train_gives_one_document_and_leaves_a_whole_run_folder(run: Run, toy_fi
     ]
     assert (folder / "metrics.csv").read_text().splitlines()[0] == ",".join(names)
 
-    status, out, _ = run("evaluate", folder, "--trust", "--json")
+    status, out, _ = run("evaluate", folder, "--json")
     figures = json.loads(out)
     assert status == 0 and figures["test_accuracy"] == document["verdict"]["last"]
     assert (figures["tested"], figures["holdout"]) == (360, 0)
@@ -213,10 +213,10 @@ def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Pat
     weights = folder / "weights.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(content[:-100])
-    status, _, err = run("evaluate", folder, "--trust")
+    status, _, err = run("evaluate", folder)
     assert status == 4 and "does not hold the weights of" in err
     weights.unlink()
-    assert run("evaluate", folder, "--trust")[0] == 2
+    assert run("evaluate", folder)[0] == 2
     (folder / "record.json").write_text("{}")
     status, _, err = run("evaluate", folder)
     assert status == 4 and "is not the record of a run" in err
@@ -224,7 +224,7 @@ def test_damaged_run_folders_are_refused(run: Run, toy_file: Path, tmp_path: Pat
 
 def test_a_finished_run_is_not_resumed(run: Run, toy_file: Path) -> None:
     run("train", toy_file, "--data", "digits")
-    status, _, err = run("train", "--resume", "runs/own-seed0", "--trust")
+    status, _, err = run("train", "--resume", "runs/own-seed0")
     assert status == 2 and "is finished" in err
 
 
