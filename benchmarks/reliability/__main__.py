@@ -9,7 +9,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.reliability import crowd, damage, full_disk, fuzz, hostile, kills, page, saving, steps
+from benchmarks.reliability import (
+    attacks,
+    commands,
+    crowd,
+    damage,
+    full_disk,
+    fuzz,
+    hostile,
+    kills,
+    page,
+    saving,
+    steps,
+)
 from benchmarks.reliability.task import apart, machine
 from featherweight.files import write_text
 
@@ -19,7 +31,9 @@ TRIALS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "steps": lambda: [steps.trial(engine) for engine in ENGINES],
     "damage": lambda: damage.trial(flips=1000, truncations=200),
     "full_disk": lambda: [full_disk.trial(levels=20)],
-    "hostile": lambda: hostile.trial(idx=10_000, pictures=2000, weights=2000),
+    "hostile": lambda: hostile.trial(idx=10_000, pictures=2000, weights=2000, records=4000, states=4000),
+    "attacks": attacks.trial,
+    "commands": lambda: [commands.trial(25, engine) for engine in ENGINES] + commands.several(5),
     "crowd": lambda: [apart(lambda: crowd.trial(24))],
     "saving": lambda: [saving.trial()],
     "fuzz": lambda: [fuzz.trial(reader, seconds=20) for reader in fuzz.READERS],

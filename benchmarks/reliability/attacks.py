@@ -23,7 +23,7 @@ from featherweight.errors import FeatherweightError
 MEMORY_MB = 400
 SECONDS = 5.0
 """Processor time that one input may take; a picture has to be read in that."""
-HANG_S = 60.0
+HANG_S = 240.0
 """Wall time after which a process is taken to hang; the machine may be busy with other work."""
 
 Attack = Callable[[Path], Any]

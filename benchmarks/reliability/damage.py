@@ -31,7 +31,7 @@ def trial(flips: int, truncations: int) -> list[dict[str, Any]]:
         fresh = initial_state(experiment.build(), experiment.recipe, torch.device("cpu"), len(data.train))
         cases = {
             "state": (path, partial(load_state, fresh, {}, path)),
-            "weights": (run.folder / "weights.safetensors", partial(load_trained, run.folder, trust=True)),
+            "weights": (run.folder / "weights.safetensors", partial(load_trained, run.folder)),
         }
         (run.folder / "kept.before.safetensors").unlink()
         rows = [_refused(kind, *case, flips, truncations) for kind, case in cases.items()]

@@ -17,11 +17,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmarks.reliability import mutate
 from benchmarks.reliability.task import ROOT, TINY, warmed
 from featherweight.data import download, pictures, web
 from featherweight.data.idx import read as read_idx
-from featherweight.errors import FeatherweightError, FileError
+from featherweight.errors import DataError, FeatherweightError, FileError
 from featherweight.experiments.record import read_record
 from featherweight.explain.report import page, read_story, sections
 from featherweight.files import parse_json
@@ -140,7 +139,7 @@ def _load_weights(folder: Path, text: str) -> None:
     load_trained(folder)
 
 
-def _command(folder: Path, *words: str, seconds: float = 50) -> None:
+def _command(folder: Path, *words: str, seconds: float = 200) -> None:
     """The real command in that folder; a traceback is an error, and so is any that is not a sentence."""
     surroundings = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-m", "featherweight", *words], cwd=folder, capture_output=True, text=True,
@@ -331,7 +330,7 @@ def _fetched(folder: Path, pieces: list[bytes | float]) -> None:
     address = f"http://127.0.0.1:{server.getsockname()[1]}/file.gz"
 
     def check(path: Path) -> None:
-        raise FileError(f"{path.name} is not the file it should be.")
+        raise DataError(f"{path.name} is not the file it should be.")
 
     download._fetch_one("set", [address], folder / "file.gz", 10_000, check, None)
 
@@ -375,8 +374,3 @@ def networks() -> Iterator[Case]:
             exported(ended(nn.Conv2d(1, 2, 3), norm), (1, 9, 9))
 
         yield f"a variance that is {name}", normed
-
-
-def mutated_records(draws: Any) -> bytes:
-    """A committed record, changed at random, for the trial of mutated files."""
-    return mutate.mutated((ROOT / "results" / "f3" / "seed0.json").read_bytes(), draws)

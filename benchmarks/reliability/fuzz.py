@@ -17,10 +17,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.reliability import doors
 from benchmarks.reliability.hostile import idx_files, picture_files
 from benchmarks.reliability.mutate import mutated, signed
 from benchmarks.reliability.task import FAST
-from featherweight.data import folder, idx
+from featherweight.data import containers, idx
 from featherweight.errors import FeatherweightError
 from featherweight.experiments import record
 from featherweight.training.runs import tensors
@@ -36,14 +37,14 @@ def _read_tensors(path: Path) -> None:
 
 
 def _read_picture(path: Path) -> None:
-    folder._decoded([path], path.parent)
+    doors.read_picture(path)
 
 
 READERS: dict[str, tuple[Callable[[Path], Any], Callable[[], list[bytes]], Any]] = {
     "IDX": (lambda path: idx.read(path, shape=(None, 5, 7)), idx_files, idx),
     "tensors": (_read_tensors, lambda: [tensors.pack(TENSORS, {"note": "fuzzed"})], tensors),
     "records": (record.read_record, lambda: [_record()], record),
-    "pictures": (_read_picture, lambda: list(picture_files().values()), folder),
+    "pictures": (_read_picture, lambda: list(picture_files().values()), containers),
 }
 """Each reader with the files that it begins with and the module whose lines are counted."""
 

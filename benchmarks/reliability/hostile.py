@@ -15,17 +15,19 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.reliability.mutate import mutated, signed
-from benchmarks.reliability.task import FAST, apart, memory_mb, train, warmed
+from benchmarks.reliability.task import FAST, ROOT, apart, memory_mb, train, warmed
 from featherweight.data import folder as pictures_of
 from featherweight.data import idx
 from featherweight.errors import FeatherweightError
 from featherweight.training.runs.trained import load_trained
 
 
-def trial(idx: int, pictures: int, weights: int) -> list[dict[str, Any]]:
+def trial(idx: int, pictures: int, weights: int, records: int = 0, states: int = 0) -> list[dict[str, Any]]:
     """For each kind of file: read, refused, anything else, the slowest in ms of processor time, and MB of growth."""
     warmed()
-    return [apart(lambda: _idx(idx)), apart(lambda: _pictures(pictures)), apart(lambda: _weights(weights))]
+    rows = [apart(lambda: _idx(idx)), apart(lambda: _pictures(pictures)), apart(lambda: _weights(weights))]
+    rows += [apart(lambda: _records(records))] if records else []
+    return rows + ([apart(lambda: _states(states))] if states else [])
 
 
 def _tried(kind: str, count: int, make: Callable[[random.Random], None], read: Callable[[], Any]) -> dict[str, Any]:
@@ -128,4 +130,50 @@ def _weights(count: int) -> dict[str, Any]:
             damaged = mutated(whole, draws)
             path.write_bytes(signed(damaged) if draws.random() < 0.5 else damaged)
 
-        return _tried("weights", count, make, lambda: load_trained(folder, trust=True))
+        return _tried("weights", count, make, lambda: load_trained(folder))
+
+
+def _records(count: int) -> dict[str, Any]:
+    """Committed records, and pages of those that are read: one in fifty, since a page takes its time."""
+    from featherweight.experiments.record import read_record
+    from featherweight.explain.report import page, read_story, sections
+
+    whole = (ROOT / "results" / "f3" / "seed0.json").read_bytes()
+    with TemporaryDirectory(dir=FAST) as name:
+        path = Path(name) / "record.json"
+        read = 0
+
+        def tried() -> None:
+            nonlocal read
+            read_record(path)
+            read += 1
+            if read % 50 == 1:
+                story = read_story([path])
+                page(story, sections(story))
+
+        return _tried("records", count, lambda draws: _write(path, mutated(whole, draws)), tried)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _states(count: int) -> dict[str, Any]:
+    """Half of them with the digest made good, as weights."""
+    import torch
+
+    from featherweight.training.loop import initial_state
+    from featherweight.training.runs.checkpoint import load_state, save_state
+
+    experiment, data = warmed()
+    state = initial_state(experiment.build(), experiment.recipe, torch.device("cpu"), len(data.train))
+    with TemporaryDirectory(dir=FAST) as name:
+        path = Path(name) / "state.safetensors"
+        save_state(state, {"seed": 0}, path)
+        whole = path.read_bytes()
+
+        def make(draws: random.Random) -> None:
+            damaged = mutated(whole, draws)
+            path.write_bytes(signed(damaged) if draws.random() < 0.5 else damaged)
+
+        return _tried("states", count, make, lambda: load_state(state, {"seed": 0}, path))

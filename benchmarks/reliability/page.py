@@ -99,6 +99,30 @@ def _saving(row: dict[str, Any]) -> Cells:
     )
 
 
+def _attacks(row: dict[str, Any]) -> Cells:
+    return (
+        f"made by hand: {row['door']}",
+        f"{row['tried']:,}",
+        f"{row['executed']} executed, {row['over bounds']} over 400 MB or 5 s, {row['hangs']} hung, {row['tracebacks']}"
+        f" tracebacks; {row['refused']:,} refused, the others read as they should be; at most {row['most_mb']} MB and"
+        f" {row['longest_s']} s of processor time",
+    )
+
+
+def _commands(row: dict[str, Any]) -> Cells:
+    if "engine" in row:
+        kinds = ", ".join(
+            f"{count} {kind.removeprefix('at ')}" for kind, count in row.items() if kind.startswith("at ")
+        )
+        return (
+            f"the real command, killed before a call of the system ({kinds}), {row['engine']} engine",
+            f"{row['kills']:,}",
+            f"{row['identical']:,} taken up ended bit-identical, with no file too many",
+        )
+    left = "all workers left" if "parent" in row["what"] else "the command ended by itself"
+    return row["what"], f"{row['tried']:,}", f"{row['left']:,} times {left}; {row['ended']:,} ended with whole records"
+
+
 def _fuzz(row: dict[str, Any]) -> Cells:
     return (
         f"a reader fuzzed by coverage for {row['seconds']} s: {row['reader']}",
@@ -108,6 +132,6 @@ def _fuzz(row: dict[str, Any]) -> Cells:
 
 
 WRITERS = {
-    "kills": _kills, "steps": _steps, "damage": _damage, "full_disk": _full_disk, "hostile": _hostile, "crowd": _crowd,
-    "saving": _saving, "fuzz": _fuzz,
+    "kills": _kills, "steps": _steps, "damage": _damage, "full_disk": _full_disk, "hostile": _hostile,
+    "attacks": _attacks, "commands": _commands, "crowd": _crowd, "saving": _saving, "fuzz": _fuzz,
 }  # fmt: skip

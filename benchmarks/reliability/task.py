@@ -39,7 +39,7 @@ def warmed() -> tuple[Experiment, Data]:
         for engine in ("native", "torch"):  # what PyTorch imports when it first trains takes longer than a trial
             for _ in runs.train(runs.new_run(experiment, data, out=Path(name), engine=engine, threads=1)):
                 break
-            for _ in runs.train(runs.resume(sorted(Path(name).iterdir())[-1], trust=True)):
+            for _ in runs.train(runs.resume(sorted(Path(name).iterdir())[-1])):
                 pass
     return experiment, data
 
@@ -88,7 +88,7 @@ def train(out: Path, engine: str) -> str:
 
 def go_on(folder: Path) -> str:
     """Take a run up and train it to its end; the digest of its last state."""
-    return _carried(runs.resume(folder, trust=True))
+    return _carried(runs.resume(folder))
 
 
 def _carried(run: runs.Run) -> str:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from torch import nn
 
 from benchmarks.sixths import Trial
-from benchmarks.trials.separable import network
-from featherweight import Augment, HardExamples, OneCycle, Recipe, Residual
+from benchmarks.trials.separable import F3, network, whole
+from featherweight import Augment, OneCycle, Recipe, Residual
 
 PLAIN = Recipe(
     epochs=15, batch=64, lr=0.2, weight_decay=2e-4, schedule=OneCycle(peak_at=0.15), augment=Augment(shift_px=1),
@@ -34,22 +34,26 @@ def summed(widths: str) -> Callable[[], nn.Sequential]:
     return make
 
 
-def _of(widths: str, seeds: int = 1, **changed: object) -> Trial:
-    recipe = replace(PLAIN, **changed)  # type: ignore[arg-type]
-    return Trial(record="fashion", network=summed(widths), recipe=recipe, seeds=seeds, data="fashion-mnist")
+def _of(title: str, widths: str, **changed: object) -> Trial:
+    return _tried(title, summed(widths), replace(PLAIN, **changed))  # type: ignore[arg-type]
 
 
+def _tried(title: str, made: Callable[[], nn.Module], recipe: Recipe) -> Trial:
+    return Trial(title=title, record="fashion", network=made, recipe=recipe, seeds=1, data="fashion-mnist")
+
+
+F3_NETWORK = network("8-P-9p-10-12-13-14-15", whole)
 FIRST = "20-P-30p-30p-30p-30-32-36"
 LATER = "18p-24p-P-34p-34p-P-42p-42p"
 FLIPPED = Augment(shift_px=1, flip=0.5)
 
 TRIALS = {
-    "20-P-s30p-s30p-s30p-s30-s32-s36, shifts of 1 px": _of(FIRST),
-    "that, flips": _of(FIRST, augment=FLIPPED),
-    "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips": _of(LATER, augment=FLIPPED),
-    "that, what they take added to the last and to the fourth": _of("18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
-    "16p-s20p-P-s32p-+s32p-P-s34p-+s34p-+s34p, flips": _of("16p-20p-P-32p-+32p-P-34p-+34p-+34p", augment=FLIPPED),
-    "18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, hard pictures three times as often": _of(
-        LATER, augment=FLIPPED, hard=HardExamples(factor=3)
-    ),
+    "f3": _tried("8-P-9p-10-12-13-14-15, recipe of `f3`", F3_NETWORK, F3),
+    "f3-flips": _tried("8-P-9p-10-12-13-14-15, flips", F3_NETWORK, replace(PLAIN, augment=FLIPPED)),
+    "separable": _of("20-P-s30p-s30p-s30p-s30-s32-s36", FIRST),
+    "separable-flips": _of("20-P-s30p-s30p-s30p-s30-s32-s36, flips", FIRST, augment=FLIPPED),
+    "later-flips": _of("18p-s24p-P-s34p-s34p-P-s42p-s42p, flips: **chosen**", LATER, augment=FLIPPED),
+    "later-summed": _of("18p-s24p-P-s34p-+s34p-P-s42p-+s42p, flips", "18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
+    "later-f3": _tried("18p-s24p-P-s34p-s34p-P-s42p-s42p, recipe of `f3`", summed(LATER), F3),
+    "later-fast": _of("18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, rate 0.4", LATER, augment=FLIPPED, lr=0.4),
 }

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from featherweight.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from featherweight.api import train as train
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
     from featherweight.data import load as _load_data
@@ -79,6 +78,7 @@ if TYPE_CHECKING:
     from featherweight.ship.model import Prediction as Prediction
     from featherweight.ship.model import load as load
     from featherweight.ship.summary import summary as summary
+    from featherweight.ship.train import train as train
     from featherweight.training.runs.run import new_run as new_run
     from featherweight.training.runs.run import resume as resume
     from featherweight.training.runs.run import train as _steps
@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     steps = _steps
 
 _HOMES = {
-    "api": "train",
+    "ship.train": "train",
     "data": "Data Split",
     "errors": "FeatherweightError",
     "experiments.bar": "Bar",

@@ -98,7 +98,7 @@ def test_wrong_use(run: Run, words: list[str], sentence: str) -> None:
 def test_only_mnist_is_kept(run: Run, tmp_path: Path) -> None:
     (tmp_path / "src" / "featherweight" / "experiments" / "ladders").mkdir(parents=True)
     status, _, err = run("ladder", "d", "--write", "--data", "digits")
-    assert status == 2 and "--write keeps records of MNIST alone; leave out --data digits, or --write." in err
+    assert status == 2 and "--write keeps records on mnist alone; leave out --data digits, or --write." in err
 
 
 def test_list_shows_both_verdicts(run: Run) -> None:

@@ -191,8 +191,8 @@ def test_damaged_pictures_are_counted_and_three_are_named(tmp_path: Path) -> Non
 
 
 def test_a_format_that_is_not_allowed_is_refused_whatever_its_name(tmp_path: Path) -> None:
-    make(tmp_path, {"a": 6, "b": 6}, lambda label, number: Image.new("RGB", (9, 9)), ".ppm")
-    for path in tmp_path.rglob("*.ppm"):
+    make(tmp_path, {"a": 6, "b": 6}, lambda label, number: Image.new("RGB", (9, 9)), ".tga")
+    for path in tmp_path.rglob("*.tga"):
         path.rename(path.with_suffix(".png"))
     assert "(is no picture that can be read: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM)" in refusal(
         tmp_path, DataError

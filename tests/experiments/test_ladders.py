@@ -31,6 +31,8 @@ PUBLISHED = [
 ]
 
 RECORDS = ["fastest", "leanest", "relaxed", "smallest"]
+FASHION = ("g1", "g2", "g3", "fashion", "fashion-20k")
+"""On Fashion-MNIST: a ladder of three steps, and two records."""
 
 EXACT = {"a10": 18_594, "b1": 173_866, "b2": 7_781, "b3": 7_979, "b4": 7_979, "b5": 7_979, "b6": 7_979,
          "c1": 10_790, "c3": 6_136, "d1": 9_404, "e1": 7_547, "e2": 7_873, "e3": 7_873}  # fmt: skip
@@ -47,11 +49,11 @@ CLAIMED = {"a1": 99.41, "a2": 99.23, "a3": 98.97, "a4": 99.21, "a5": 99.30, "a6"
 """Best test accuracy in percent, as the sources report it."""
 
 
-def test_there_are_26_rungs_and_four_more_that_are_to_be_records() -> None:
-    assert ids() == [*PUBLISHED, "f1", "f2", "f3", *RECORDS]
-    assert letters() == list("abcdef") and {ladder_of(id) for id in RECORDS} == {"records"}
+def test_there_are_29_rungs_and_six_more_that_are_to_be_records() -> None:
+    assert ids() == [*PUBLISHED, "f1", "f2", "f3", *FASHION, *RECORDS]
+    assert letters() == list("abcdefg") and {ladder_of(id) for id in RECORDS} == {"records"}
     assert [ladder_of(id) for id in ("a10", "b6", "f3")] == ["a", "b", "f"]
-    assert [len(rungs(letter)) for letter in "abcdef"] == [10, 6, 3, 1, 3, 3]
+    assert [len(rungs(letter)) for letter in "abcdefg"] == [10, 6, 3, 1, 3, 3, 3]
 
 
 def test_parameters_are_the_published_ones() -> None:
@@ -113,8 +115,8 @@ def test_a_file_is_complete_in_itself_and_short(id: str) -> None:
     assert not any("ladders" in (module or "") for module in imported)
     for part in ("Target", "Why"):
         assert re.search(rf"^{part}: \S", experiment.text, re.MULTILINE), part
-    if id in RECORDS:
-        assert experiment.parent == "f3"
+    if id in RECORDS or id in FASHION[3:]:
+        assert experiment.parent == {"fashion": "g1", "fashion-20k": "fashion"}.get(id, "f3")
         return
     ladder = [rung.id for rung in rungs(ladder_of(id))]
     assert experiment.parent == (ladder[ladder.index(id) - 1] if id != ladder[0] else None)
@@ -165,7 +167,10 @@ def test_a_run_within_its_budget_can_start_and_the_rule_is_applied(id: str) -> N
     experiment.budget.check_before_training(
         anatomy.parameters, anatomy.largest(3), experiment.recipe.epochs, anatomy.macs, anatomy.costliest()
     )
-    assert experiment.budget.accuracy == 99.4 and experiment.budget.held == (1 if id == "fastest" else 5)
+    assert experiment.data == ("fashion-mnist" if id in FASHION else "mnist")
+    asked = {"fashion-20k": 93.8}.get(id, 92.8 if id in FASHION else 99.4)
+    assert experiment.budget.accuracy == asked
+    assert experiment.budget.held == (1 if id == "fastest" or id in FASHION else 5)
 
 
 @pytest.mark.parametrize("id", ids())
@@ -218,7 +223,7 @@ def test_differences_of_a_schedule() -> None:
 
 def test_each_rung_changes_something() -> None:
     children: list[Experiment] = [find(id) for id in ids() if find(id).parent]
-    assert len(children) == 26 - 6 + len(RECORDS)
+    assert len(children) == 29 - 7 + len(RECORDS) + 2
     for rung in children:
         assert differences(rung, find(str(rung.parent))), rung.id
 

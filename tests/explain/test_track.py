@@ -91,7 +91,7 @@ def test_a_run_that_goes_on_has_each_epoch_once_in_tensorboard(run: Run, toy_fil
     pytest.importorskip("tensorboard", reason="pip install 'featherweight[track]'")
     folder = _stopped_in_the_second_epoch("tensorboard", toy_file, tmp_path / "runs")
     assert [step for step, _ in _scalars(folder)["test_accuracy"]] == [1]
-    status, _, err = run("train", "--resume", folder, "--trust", "--track", "tensorboard")
+    status, _, err = run("train", "--resume", folder, "--track", "tensorboard")
     assert status == 0, err
     _require_rows(_scalars(folder), read_record(folder))
     assert len(list(folder.glob("events.out.tfevents*"))) == 2
@@ -106,7 +106,7 @@ def test_epochs_from_before_a_run_was_tracked_are_logged_too(run: Run, toy_file:
     while not begun.state.rows:
         next(events)
     events.close()  # type: ignore[attr-defined]
-    assert run("train", "--resume", begun.folder, "--trust", "--track", "tensorboard")[0] == 0
+    assert run("train", "--resume", begun.folder, "--track", "tensorboard")[0] == 0
     _require_rows(_scalars(begun.folder), read_record(begun.folder))
 
 
@@ -137,7 +137,7 @@ def test_mlflow_holds_every_run_and_one_that_goes_on_once(
     (experiment,) = [one for one in client.search_experiments() if one.name == str(toy_file)]
     (stopped,) = client.search_runs([experiment.experiment_id])
     assert stopped.info.status == "KILLED"
-    status, _, err = run("train", "--resume", folder, "--trust", "--track", "mlflow")
+    status, _, err = run("train", "--resume", folder, "--track", "mlflow")
     assert status == 0, err
     words = ("train", toy_file, "--data", "digits", "--seed", 1, "--track", "mlflow", "--engine", "torch", "--json")
     status, out, err = run(*words)

@@ -6,6 +6,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find, ids, rungs
 from featherweight.experiments.findings import parts
 from featherweight.experiments.record import Record
+from featherweight.experiments.rules import RULES
 from featherweight.prove import ladder_pages
 from featherweight.prove.statements import statements
 from made import record
@@ -73,7 +74,12 @@ def test_the_worst_of_the_last_five_decides_and_8000_parameters_fail() -> None:
 def test_only_d1_and_relaxed_have_rules_of_their_own() -> None:
     relaxed = Budget(parameters=20_000, epochs=19)
     assert len(ids()) > 25
-    assert {id: ladder_pages.rule_of(find(id)) for id in ids() if ladder_pages.rule_of(find(id)) != Budget()} == {
+    own = {id: ladder_pages.rule_of(find(id)) for id in ids()}
+    fashion = dict.fromkeys(("g1", "g2", "g3", "fashion"), RULES["fashion-mnist"])
+    wider = {"fashion-20k": Budget(parameters=20_000, epochs=20, accuracy=93.8, held=1)}
+    assert {id: rule for id, rule in own.items() if rule != Budget()} == {
+        **fashion,
+        **wider,
         "d1": relaxed,
         "relaxed": relaxed,
     }

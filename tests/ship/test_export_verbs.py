@@ -95,13 +95,13 @@ def run_folder(where: Path, network: str) -> Path:
 
 def test_a_run_folder_is_exported_under_its_experiment_s_name(run: Run, alone: Path) -> None:
     folder = run_folder(Path("run").resolve(), "nn.Sequential(nn.Flatten(), nn.Linear(784, 10))")
-    status, _, _ = run("export", folder, "--trust", "--to", "page")
+    status, _, _ = run("export", folder, "--to", "page")
     assert status == 0 and Path("exports/mine.html").is_file()
 
 
 def test_a_layer_without_a_form_is_named_with_status_2(run: Run, alone: Path) -> None:
     folder = run_folder(Path("run").resolve(), "nn.Sequential(nn.Flatten(), nn.SiLU(), nn.Linear(784, 10))")
-    status, _, err = run("export", folder, "--trust", "--to", "c")
+    status, _, err = run("export", folder, "--to", "c")
     assert status == 2 and "Layer 1 (SiLU) is of a kind that has no exported form" in err
     assert not Path("exports").exists()
 

@@ -58,7 +58,7 @@ def test_a_bare_network_and_a_budget_are_enough(tmp_path: Path) -> None:
     images = toy.data().test.images
     assert torch.equal(again(images), model(images))
     assert model.evaluate(toy.data())["test_accuracy"] == rows[-1].test_accuracy
-    with pytest.raises(fw.FeatherweightError, match="416 parameters and its budget allows fewer than 400"):
+    with pytest.raises(fw.FeatherweightError, match="416 parameters, but its budget allows fewer than 400"):
         fw.train(network, toy.data(), budget=Budget(parameters=400), out=tmp_path)
 
 

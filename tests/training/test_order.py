@@ -128,5 +128,5 @@ def test_a_recipe_with_hard_examples_survives_json_and_one_without_is_written_as
 
 @pytest.mark.parametrize("wrong", [{"factor": 0.9}, {"loss": 0.0}])
 def test_hard_examples_have_limits(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=rf"HardExamples.{next(iter(wrong))} is"):
+    with pytest.raises(UsageError, match=rf"HardExamples.{next(iter(wrong))} must be"):
         HardExamples(**wrong)

@@ -18,10 +18,11 @@ FLOORS = [
     {"data"},
     {"engine"},
     {"training"},
-    {"explain", "ship"},
+    {"explain"},
+    {"ship"},
     {"search"},
     {"prove"},
-    {"cli", "api"},
+    {"cli"},
     {"__main__", "__init__"},
 ]
 """From the ground up; a room imports from itself or a lower floor. Rungs and spaces import the front door alone."""
@@ -125,7 +126,7 @@ def test_the_tests_lie_in_the_rooms_of_the_package() -> None:
 
 
 def test_the_architecture_page_lists_every_room_and_what_it_imports() -> None:
-    ground = {"errors", "version", "files"}
+    ground = {"errors", "version", "files", "escapes"}
     page = (ROOT / "docs" / "architecture.md").read_text()
     rows = dict(re.findall(r"^\| \d \| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
     rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from benchmarks import sixths
 from benchmarks.sixths import held_out_sixth
-from benchmarks.trials import ideas, separable
+from benchmarks.trials import fashion, ideas, separable
 from torch import nn
 
 from featherweight import data as datasets
@@ -90,6 +90,7 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
         ("Records, a sixth held out together", "sixths_holdout", 55),
         ("Depthwise-separable convolutions", "separable", 39),
         ("Ideas for a narrow network", "ideas", 17),
+        ("Fashion-MNIST", "fashion", len(fashion.TRIALS)),
     ],
 )
 def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
@@ -109,7 +110,9 @@ def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, 
         assert [cell.strip() for cell in line.strip("|").split("|")] == expected
 
 
-@pytest.mark.parametrize(("file", "trials"), [("separable", separable.TRIALS), ("ideas", ideas.TRIALS)])
+@pytest.mark.parametrize(
+    ("file", "trials"), [("separable", separable.TRIALS), ("ideas", ideas.TRIALS), ("fashion", fashion.TRIALS)]
+)
 def test_the_trials_are_those_that_their_file_defines(file: str, trials: dict[str, sixths.Trial]) -> None:
     found = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
     assert [(name, one.title, seed) for name, one in trials.items() for seed in range(one.seeds)] == [
@@ -144,7 +147,7 @@ def test_a_trial_holds_out_digits_that_stand_in_a_row_in_each_class() -> None:
 
 def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> None:
     """1,437 digits, of each class a sixth rounded down at both ends: 1,198 are trained on and 239 held out."""
-    monkeypatch.setattr(sixths, "_mnist", lambda: datasets.load("digits"))
+    monkeypatch.setattr(sixths, "_whole", lambda name: datasets.load("digits"))
     network = next(iter(ideas.TRIALS.values())).network
     trial = sixths.Trial(record="r", network=network, recipe=Recipe(epochs=2, lr=0.05, batch=64))
     row = sixths.run("t", trial, 1)
@@ -156,7 +159,7 @@ def test_a_trial_trains_without_its_sixth(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_trial_s_teachers_and_last_step_have_their_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sixths, "_mnist", lambda: datasets.load("digits"))
+    monkeypatch.setattr(sixths, "_whole", lambda name: datasets.load("digits"))
     network = next(iter(ideas.TRIALS.values())).network
     alone = sixths.Trial(record="r", network=network, recipe=Recipe(epochs=2, lr=0.05, batch=64))
     distil = Distil(teacher="f3", share=0.9, temperature=2)

@@ -15,10 +15,10 @@ from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
-from featherweight.data.sets import ALIASES
 from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import rungs
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.rules import named
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
@@ -94,8 +94,10 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
     """
     ladder = rungs(letter)
     root = publish.source_tree() if write else None
-    if write and data != "mnist":
-        raise UsageError(f"--write keeps records of MNIST alone; leave out --data {data}, or --write.")
+    own = ladder[0].data
+    data = own if data == "auto" else named(data)
+    if write and data != own:
+        raise UsageError(f"--write keeps records on {own} alone; leave out --data {data}, or --write.")
     source = _source(data, data_dir)
     folders = [out, *([root / "results"] if root else [])]
     have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}
@@ -132,7 +134,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load(data, directory=data_dir).source
-    return ALIASES.get(data, data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
+    return named(data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:

@@ -30,7 +30,7 @@ def find_lr(
         require_picture(out)
     found = find(experiment)
     sweep, introduction = sweep_of(
-        found, load(data, directory=data_dir), seed=seed, device=device, engine=engine, steps=steps
+        found, load(found.data_named(data), directory=data_dir), seed=seed, device=device, engine=engine, steps=steps
     )
     for line in introduction:
         print(line, file=sys.stderr if as_json else sys.stdout)

@@ -20,13 +20,22 @@ from featherweight.cli.options import (
     print_json,
     say,
 )
-from featherweight.experiments.budget import Budget
+from featherweight.errors import UsageError, nearest
+from featherweight.experiments.rules import RULES, named
 
 
 @app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Every experiment: parameters, epochs, claimed and measured accuracy, verdict."""
-    entries = _index()
+def list_(
+    data: Annotated[str, typer.Option("--data", help="The set whose experiments are shown.")] = "mnist",
+    as_json: Json = False,
+) -> None:
+    """Every experiment on a set: parameters, epochs, claimed and measured accuracy, verdict."""
+    data = named(data)
+    every = _index()
+    entries = [entry for entry in every if entry.get("data", "mnist") == data]
+    if not entries:
+        sets = list(dict.fromkeys(entry.get("data", "mnist") for entry in every))
+        raise UsageError(f"There is no experiment on {data!r}; {nearest(data, sets)}")
     if as_json:
         kept = ("id", "parameters", "epochs", "claimed", "measured", "passed")
         print_json({"experiments": [{name: entry[name] for name in kept} for entry in entries]})
@@ -55,7 +64,7 @@ def list_(as_json: Json = False) -> None:
     print(
         "claimed: a source's best epoch of one run, percent; measured: our last epoch, mean over seeds.\n"
         "budget: whether every seed kept to the experiment's own.\n"
-        f"rule: whether every seed kept to {Budget().sentence()}"
+        f"rule: whether every seed kept to {RULES[data].sentence()}"
         + "".join(f"\n({' and '.join(ids)}: {rule})" for rule, ids in own.items())
         + ".\n-: not run yet."
     )

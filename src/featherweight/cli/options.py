@@ -62,8 +62,8 @@ DataName = Annotated[
     str,
     typer.Option(
         "--data",
-        help="auto, mnist, fashion, kmnist, qmnist, emnist-digits, cifar10, usps, digits (embedded), or a folder of"
-        " images with one sub-folder a class.",
+        help="auto (the experiment's own set), mnist, fashion, kmnist, qmnist, emnist-digits, cifar10, usps, digits"
+        " (embedded), or a folder of images with one sub-folder a class.",
     ),
 ]
 DataDir = Annotated[

@@ -12,8 +12,10 @@ from featherweight.cli.options import DataDir, DataName, Json, app, print_json
 @app.command()
 def prove(
     experiment: Annotated[str, typer.Argument(help="A record such as smallest, or an experiment's file with a bar.")],
-    seeds: Annotated[int, typer.Option(help="Seeds 0 to N-1.", min=1)] = 10,
-    data: DataName = "mnist",
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds 0 to N-1; as many as its bar asks for by default.", min=1)
+    ] = None,
+    data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     as_json: Json = False,

@@ -95,7 +95,7 @@ def ladder(
         str | None, typer.Argument(help="The ladder, such as f. None, with --write: train nothing.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
-    data: DataName = "mnist",
+    data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
     write: Annotated[

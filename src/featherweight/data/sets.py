@@ -203,8 +203,5 @@ SETS = {
     )
 }  # fmt: skip
 
-ALIASES = {"fashion": "fashion-mnist"}
-"""Other names of sets."""
-
 OWN = Named(name="own", title="", classes=(), train=_ANY[0], test=_ANY[1])
 """Anybody's four IDX files under MNIST's names, of any number and size: what is known of them is nothing."""

@@ -18,6 +18,7 @@ from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.rules import RULES
 
 LADDERS = Path(__file__).parent / "ladders"
 RECORDS = "records"
@@ -32,9 +33,11 @@ class Experiment:
     """Called without arguments, returns a new network for images of 1 x 28 x 28 and 10 classes. If it accepts the
     arguments `channels` and `classes`, it works with other data too."""
     recipe: Recipe
+    data: str = "mnist"
+    """The set that it is made for and trained on unless another is named, as `--data` takes it."""
     budget: Budget = field(default_factory=Budget)
     rule: Budget | None = None
-    """The rule it is judged by in comparisons, if that is not the published rule of the exercise."""
+    """The rule it is judged by in comparisons, if that is not the rule of its set."""
     id: str = ""
     """Its name in records and run folders; by default the name of its file."""
     title: str = ""
@@ -51,6 +54,15 @@ class Experiment:
     """The file's docstring: target, result and analysis."""
     file: Path | None = None
     """The file that defines it."""
+
+    @property
+    def judged_by(self) -> Budget:
+        """What it is judged by beside others: its own rule, or that of its set."""
+        return self.rule or RULES.get(self.data, self.budget)
+
+    def data_named(self, name: str) -> str:
+        """The set meant by `name`: with `auto` its own, which for MNIST stays `auto` with all that this tries."""
+        return self.data if name == "auto" and self.data != "mnist" else name
 
     @property
     def name(self) -> str:
@@ -118,7 +130,7 @@ def ids() -> list[str]:
     """The ids of all experiments in the package: the ladders in order of their rungs, then the named experiments.
 
     >>> ids()[23:27]
-    ['f1', 'f2', 'f3', 'fastest']
+    ['f1', 'f2', 'f3', 'g1']
     """
     return list(_files())
 
@@ -144,13 +156,13 @@ def rungs(letter: str) -> list[Experiment]:
     return [find(name) for name, path in _files().items() if path.parent.name == letter]
 
 
-def contenders() -> list[Experiment]:
-    """The experiments that compete to be records: all those with a bar.
+def contenders(data: str = "mnist") -> list[Experiment]:
+    """The experiments on a set that compete to be records: all those with a bar.
 
     >>> [experiment.id for experiment in contenders()]
     ['f3', 'fastest', 'leanest', 'relaxed', 'smallest']
     """
-    return [experiment for experiment in map(find, ids()) if experiment.bar]
+    return [experiment for experiment in map(find, ids()) if experiment.bar and experiment.data == data]
 
 
 def names_file(name: str) -> bool:

@@ -41,7 +41,8 @@ def overridden(experiment: Experiment, settings: Mapping[str, Any]) -> Experimen
     >>> changed.recipe.augment.rotate_deg, changed.budget.held
     (3, 1)
     """
-    parts: dict[str, Any] = {"recipe": experiment.recipe.to_json(), "budget": asdict(experiment.budget)}
+    whole = experiment.recipe.to_json() | {"augment": asdict(experiment.recipe.augment)}  # what is off included
+    parts: dict[str, Any] = {"recipe": whole, "budget": asdict(experiment.budget)}
     for name in sorted(settings, key=lambda name: name.count(".")):  # a schedule's kind before its settings
         _put(parts, name, settings[name])
     if "recipe.epochs" in settings and "recipe.plain_epochs" not in settings:

@@ -39,6 +39,11 @@ SEEDS_LEGEND = """
     clears no bar. *Test-set evaluations* count the attempts that were scored on the test set.
 """
 
+AS_ON_MNIST = """
+    As [on MNIST](README.md#how-a-record-is-judged): a twelfth of this set's training pictures is held out for choices,
+    and each record's page says how many seeds are asked for.
+"""
+
 HARD = (
     "To know which images are hard, the kept network looks at all training images, forwards, as {looks} of the epochs"
     " begin. Nothing is learned from a look; it counts as training time, not as an epoch ([more](../experiments.md))."
@@ -58,15 +63,15 @@ class Anchor:
     """The record that it is held beside."""
     what: str
     parameters: int
-    epochs: int
-    """At most so many."""
+    epochs: int | None
+    """At most so many; None where it is not said."""
     last: float | None
     mean_of_last: float | None
     """Of the last five epochs."""
     worst_of_last: float | None
-    where: str
-    """Owner and name of its repository on GitHub."""
-    file: str
+    where: str = ""
+    """Owner and name of its repository on GitHub; empty where it is not known."""
+    file: str = ""
     """Where in it the log stands."""
 
 
@@ -91,21 +96,22 @@ class Contender:
         return "**not cleared**" if self.experiment.bar.shortfalls(self.records) else "cleared"
 
 
-def anchors() -> list[Anchor]:
-    """What the records are held beside, from the package's data.
+def anchors(data: str = "mnist") -> list[Anchor]:
+    """What the records on a set are held beside, from the package's data.
 
-    >>> [anchor.parameters for anchor in anchors()]
-    [7496, 6128, 19972]
+    >>> [anchor.parameters for anchor in anchors()], [anchor.last for anchor in anchors("fashion-mnist")]
+    ([7496, 6128, 19972], [89.0, 92.5, 93.4])
     """
-    return [Anchor(**line) for line in json.loads((LADDERS / RECORDS / "anchors.json").read_text(encoding="utf-8"))]
+    name = "anchors.json" if data == "mnist" else f"anchors-{data}.json"
+    return [Anchor(**line) for line in json.loads((LADDERS / RECORDS / name).read_text(encoding="utf-8"))]
 
 
-def gather(found: Found, root: Path) -> list[Contender]:
-    """Every experiment that is to be a record, with its committed records and evidence in a source tree."""
+def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
+    """Every experiment on a set that is to be a record, with its committed records and evidence in a source tree."""
     ledger: list[Attempt] = read_ledger(root / "results" / "touches.json")
     draws = table_notes.counted_draws(root)
     gathered = []
-    for experiment in contenders():
+    for experiment in contenders(data):
         records, folder = tuple(found.get(experiment.id, ())), root / "results" / "heldout" / experiment.id
         gathered.append(
             Contender(
@@ -141,7 +147,7 @@ def table(gathered: Sequence[Contender], link: str) -> str:
     for one in gathered:
         rows.append(_record_row(one, link))
         rows += _shifted_row(one)
-        rows += [_anchor_row(anchor) for anchor in anchors() if anchor.beside == one.experiment.id]
+        rows += [_anchor_row(anchor) for anchor in anchors(one.experiment.data) if anchor.beside == one.experiment.id]
     return "\n".join(_markdown(HEADINGS, rows))
 
 
@@ -185,8 +191,10 @@ def _anchor_row(anchor: Anchor) -> list[str]:
     if anchor.mean_of_last is not None:
         last += f" (last five {anchor.mean_of_last:.3f})"
     worst = ABSENT if anchor.worst_of_last is None else f"{anchor.worst_of_last:.2f}"
-    name = f"*{anchor.what}*: [{anchor.where}](https://github.com/{anchor.where}), `{anchor.file}`"
-    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, f"at most {anchor.epochs}", ABSENT, ABSENT, last]
+    name, epochs = f"*{anchor.what}*", f"at most {anchor.epochs}" if anchor.epochs else ABSENT
+    if anchor.where:
+        name += f": [{anchor.where}](https://github.com/{anchor.where}), `{anchor.file}`"
+    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
     return [*cells, "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
 
 
@@ -205,15 +213,23 @@ def _seconds(records: Sequence[Record]) -> str:
 # ------------------------------------------------------------------------------------------- pages
 
 
-def overview(gathered: Sequence[Contender], picture: str) -> str:
-    """The page of all records; `picture` is the path of the Pareto fronts' picture."""
-    lines = ["# Records", "", ladder_pages.NOTE, "", table(gathered, "{id}.md"), ""]
-    lines += [table_notes.notes(gathered, ".."), "", _line(SEEDS_LEGEND), ""]
+def overview(gathered: Sequence[Contender], picture: str, data: str = "mnist", others: Sequence[str] = ()) -> str:
+    """The page of a set's records; `picture` is the path of the Pareto fronts' picture, `others` are sets with pages of
+    their own."""
+    lines = [f"# Records{f' on {data}' * (data != 'mnist')}", "", ladder_pages.NOTE, ""]
+    if others:
+        lines += [f"Other sets: {', '.join(f'[{name}]({name}.md)' for name in others)}.", ""]
+    lines += [table(gathered, "{id}.md"), "", table_notes.notes(gathered, ".."), "", _told(SEEDS_LEGEND, data), ""]
     alt = "Accuracy against parameters, multiply-adds and seconds of training, an experiment a dot; the Pareto front"
     lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
-    lines += ["## How a record is judged", "", _line(PROTOCOL), ""]
+    lines += ["## How a record is judged", "", _line(PROTOCOL if data == "mnist" else AS_ON_MNIST), ""]
     lines += ["## What counts as a look", "", _line(looks.COUNTED.format(ledger="../../results/touches.json"))]
     return "\n".join(lines) + "\n"
+
+
+def _told(text: str, data: str) -> str:
+    """A text about MNIST as it is said of a set; others' pictures are no digits."""
+    return _line(text if data == "mnist" else text.replace("digit", "picture"))
 
 
 def _line(text: str) -> str:

@@ -20,6 +20,7 @@ from featherweight.data import load
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.record import Record, summarise, write_record
+from featherweight.experiments.rules import named
 from featherweight.experiments.statistics import mean_interval
 from featherweight.experiments.verdicts import run_json
 from featherweight.prove import publish
@@ -111,8 +112,8 @@ def _run_json(record: Record) -> dict[str, Any]:
 def prove(
     name: str,
     *,
-    seeds: int,
-    data: str = "mnist",
+    seeds: int | None = None,
+    data: str = "auto",
     data_dir: Path | None = None,
     out: Path = Path("runs"),
     trainer: Trainer,
@@ -120,12 +121,14 @@ def prove(
 ) -> Proof:
     """Carry the protocol through, telling what is done; `trainer` carries the runs through.
 
-    In a source tree, the evidence on MNIST of an experiment of the package is kept in `results/`, else in `out`.
+    `seeds` are as many as the bar asks for unless given, `data` is `auto` for the experiment's own set. In a source
+    tree, the evidence of an experiment of the package on its own set is kept in `results/`, else in `out`.
     Raises UsageError when the experiment has no bar or the runs are not alike, StoppedError when a run did not finish.
     """
     experiment = find(name)
     if experiment.bar is None:
         raise UsageError(f"{experiment.id} has no bar to clear; write `bar=Bar(...)` in its Experiment(...).")
+    data, seeds = named(experiment.data if data == "auto" else data), seeds or experiment.bar.seeds
     root = publish.source_tree() if _keeps(experiment, data) else None
     kept = root / "results" if root else out
     if root:
@@ -163,8 +166,8 @@ def prove(
 
 
 def _keeps(experiment: Experiment, data: str) -> bool:
-    """Whether what is found is committed: MNIST, an experiment of the package, in its source tree."""
-    return data == "mnist" and experiment.name == experiment.id and publish.in_source_tree()
+    """Whether what is found is committed: an experiment of the package on its own set, in its source tree."""
+    return data == experiment.data and experiment.name == experiment.id and publish.in_source_tree()
 
 
 def _require_renewed(id: str, seeds: int, root: Path) -> None:

@@ -16,6 +16,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
 from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise, write_record
+from featherweight.experiments.rules import RULES
 from featherweight.experiments.statistics import mean_interval
 from featherweight.explain import figures
 from featherweight.explain.figures.fronts import Point, pareto_fronts
@@ -146,6 +147,7 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
         "rule": standing.ruled == standing.runs if standing else None,
         "seeds": summary.runs if summary else 0,
         **({"judged_by": experiment.rule.sentence()} if experiment.rule else {}),
+        **({"data": experiment.data} if experiment.data != "mnist" else {}),
     }
 
 
@@ -170,7 +172,12 @@ def generated(root: Path) -> dict[Path, str]:
     ledger = read_ledger(root / "results" / "touches.json")
     table = readme_table(gathered, "docs/records/{id}.md")
     texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
-    texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg")
+    others = [data for data in RULES if data != "mnist" and contenders(data)]
+    texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg", others=others)
+    for data in others:
+        on_it = leaderboard.gather(found, root, data)
+        texts[root / "docs" / "records" / f"{data}.md"] = leaderboard.overview(on_it, f"fronts-{data}.svg", data)
+        gathered += on_it
     for one in gathered:
         page = leaderboard.page(one, found, ledger)
         texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
@@ -237,11 +244,11 @@ def _drawn_anew(path: Path, about: str, draw: Callable[[], "Figure"]) -> bool:
     return True
 
 
-def points(root: Path) -> list[Point]:
-    """Of every experiment with committed records: its mean, the interval, and what it costs."""
+def points(root: Path, data: str = "mnist") -> list[Point]:
+    """Of every experiment on a set with committed records: its mean, the interval, and what it costs."""
     found = []
     for id in ids():
-        if records := records_of(id, root):
+        if find(id).data == data and (records := records_of(id, root)):
             last = [record.verdict.last for record in records]
             low, high = mean_interval(last) if len(last) > 1 else (None, None)
             anatomy = dissect(find(id).build())
@@ -253,21 +260,22 @@ def points(root: Path) -> list[Point]:
     return found
 
 
-def fronts_digest(root: Path) -> str:
-    """Of what the picture of the Pareto fronts is drawn from; written into it."""
-    drawn_from = [[asdict(point) for point in points(root)], [asdict(anchor) for anchor in leaderboard.anchors()]]
+def fronts_digest(root: Path, data: str = "mnist") -> str:
+    """Of what the picture of a set's Pareto fronts is drawn from; written into it."""
+    rings = [asdict(anchor) for anchor in leaderboard.anchors(data)]
+    drawn_from = [[asdict(point) for point in points(root, data)], rings]
     return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
 
 
-def draw_fronts(path: Path, root: Path) -> bool:
-    """Draw accuracy against its costs, unless the picture there is of these figures; whether it was drawn."""
+def draw_fronts(path: Path, root: Path, data: str = "mnist") -> bool:
+    """Draw a set's accuracies against costs, unless the picture there is of these figures; whether it was drawn."""
     rings = [
         Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
-        for anchor in leaderboard.anchors()
+        for anchor in leaderboard.anchors(data)
         if anchor.last is not None
     ]
-    names = [experiment.id for experiment in contenders()]
-    return _drawn_anew(path, fronts_digest(root), lambda: pareto_fronts(points(root), rings, names))
+    names = [experiment.id for experiment in contenders(data)]
+    return _drawn_anew(path, fronts_digest(root, data), lambda: pareto_fronts(points(root, data), rings, names))
 
 
 def write(root: Path) -> list[Path]:
@@ -287,8 +295,10 @@ def write(root: Path) -> list[Path]:
         changed.append(root / LADDERS / SMALL.name)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
     changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
-    picture = root / "docs" / "records" / "fronts.svg"
-    return changed + ([picture] if draw_fronts(picture, root) else [])
+    for data in [data for data in RULES if contenders(data)]:
+        picture = root / "docs" / "records" / f"fronts{f'-{data}' * (data != 'mnist')}.svg"
+        changed += [picture] if draw_fronts(picture, root, data) else []
+    return changed
 
 
 def write_page(letter: str, found: Found, out: Path) -> Path:

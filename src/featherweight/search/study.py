@@ -85,8 +85,9 @@ def reachable(storage: str) -> Iterator[None]:
         yield
     except FeatherweightError:
         raise
-    except ModuleNotFoundError as problem:
-        package = DRIVERS.get(storage.split(":")[0], problem.name)
+    except ImportError as problem:
+        scheme = storage.split("://")[0]
+        package = DRIVERS.get(scheme) or scheme.partition("+")[2] or problem.name
         raise UsageError(
             f"The storage {shown(storage)} needs a driver that is not installed here; install it with: pip install"
             f" {package}"

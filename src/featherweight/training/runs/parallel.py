@@ -59,13 +59,19 @@ class Task:
 
 def check(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
-    data = load(task.data, directory=task.data_dir, holdout=task.holdout, size=task.size)
+    data = data_of(task)
     experiment, notes = asked(task, data)
     run = runs.draft_run(
         experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
     )
     run.notes = notes
     return run
+
+
+def data_of(task: Task) -> Data:
+    """The data that a task is to train on: what it names, or the experiment's own set."""
+    name = find(task.experiment).data_named(task.data)
+    return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size)
 
 
 def asked(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:
@@ -91,7 +97,7 @@ def open_run(task: Task) -> runs.Run:
             threads=task.threads,
             experiment=Path(task.experiment) if names_file(task.experiment) else None,
         )
-    data = load(task.data, directory=task.data_dir, holdout=task.holdout, size=task.size)
+    data = data_of(task)
     experiment, notes = asked(task, data)
     run = runs.new_run(
         experiment,

@@ -1,0 +1,1 @@
+"""Our own ladder on Fashion-MNIST: which habits of MNIST carry over, in exactly three steps."""

@@ -1,0 +1,78 @@
+"""An experiment's own data set: what is trained on where none is named, and what it is judged by beside others."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from commands import Run
+from featherweight.errors import UsageError
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import contenders, find, ids
+from featherweight.experiments.rules import RULES
+from featherweight.prove import leaderboard
+from featherweight.training.runs.parallel import Task, check
+
+ON_DIGITS = """
+from torch import nn
+
+import featherweight as fw
+
+experiment = fw.Experiment(
+    data="digits",
+    network=lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),
+    recipe=fw.Recipe(epochs=1, lr=0.01),
+    budget=fw.Budget(accuracy=50, held=1),
+)
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "linear.py"
+    path.write_text(ON_DIGITS)
+    return path
+
+
+def test_an_experiment_is_trained_on_its_own_set_unless_another_is_named(run: Run, file: Path) -> None:
+    _, out, _ = run("train", file, "--json")
+    record = json.loads((Path(json.loads(out)["run"]) / "record.json").read_text())
+    assert record["data"]["source"] == "digits"
+    assert check(Task(experiment=str(file))).data.name == "digits"
+    with pytest.raises(UsageError, match="There is no data set 'letters'"):
+        check(Task(experiment=str(file), data="letters"))
+
+
+def test_mnist_s_experiments_go_on_falling_back() -> None:
+    assert [find("f3").data_named(name) for name in ("auto", "digits")] == ["auto", "digits"]
+    assert [find("g1").data_named(name) for name in ("auto", "mnist")] == ["fashion-mnist", "mnist"]
+
+
+def test_an_experiment_is_judged_by_its_own_rule_or_its_set_s() -> None:
+    experiment = find("g1")
+    assert experiment.judged_by == RULES["fashion-mnist"] == Budget(accuracy=92.8, held=1)
+    assert find("f1").judged_by == Budget()
+    assert replace(experiment, rule=Budget(epochs=3)).judged_by == Budget(epochs=3)
+    assert replace(experiment, data="letters").judged_by == experiment.budget
+
+
+def test_every_set_with_experiments_has_a_rule_and_its_own_contenders() -> None:
+    sets = {find(id).data for id in ids()}
+    assert sets == set(RULES) == {"mnist", "fashion-mnist"}
+    assert [one.id for one in contenders("fashion-mnist")] == ["fashion", "fashion-20k"]
+    assert {anchor.beside for anchor in leaderboard.anchors("fashion-mnist")} == {"fashion", "fashion-20k"}
+
+
+def test_list_shows_one_set(run: Run) -> None:
+    shown = {}
+    for words in ([], ["--data", "mnist"], ["--data", "fashion"], ["--data", "fashion-mnist"]):
+        status, out, _ = run("list", "--json", *words)
+        assert status == 0
+        shown[" ".join(words)] = [entry["id"] for entry in json.loads(out)["experiments"]]
+    assert shown["--data fashion"] == shown["--data fashion-mnist"] == ["g1", "g2", "g3", "fashion", "fashion-20k"]
+    assert shown[""] == shown["--data mnist"] == [id for id in ids() if find(id).data == "mnist"]
+    _, text, _ = run("list", "--data", "fashion")
+    assert "at least 92.80 % at the last epoch" in text and "99.40" not in text
+    status, _, err = run("list", "--data", "letters")
+    assert status == 2 and "There is no experiment on 'letters'; there are: mnist, fashion-mnist." in err
