@@ -25,8 +25,23 @@ def figures() -> str:
         if (RESULTS / f"{name}.json").exists():
             lines += [f"| {' | '.join(write(row))} |" for row in _record(name)["rows"]]
     about = _record("hostile")
+    lines += ["", _together()]
     lines += ["", f"On {about['system']}, {about['instructions']}, Python {about['python']}, PyTorch {about['torch']}."]
     return "\n".join(lines)
+
+
+def _together() -> str:
+    """What the hand-made and the mutated inputs came to, all of them."""
+    mutated, made = _record("hostile")["rows"], _record("attacks")["rows"]
+    counts = {
+        what: sum(row[what] for row in made) for what in ("tried", "executed", "over bounds", "hangs", "tracebacks")
+    }
+    other = counts["tracebacks"] + sum(row["other errors"] for row in mutated)
+    return (
+        f"In all, {sum(row['tried'] for row in mutated):,} mutated and {counts['tried']:,} hand-made inputs:"
+        f" {counts['executed']} executed, {counts['over bounds']} over the bounds of memory and time,"
+        f" {counts['hangs']} hung, {other} tracebacks."
+    )
 
 
 def _record(name: str) -> dict[str, Any]:

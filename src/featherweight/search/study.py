@@ -109,7 +109,8 @@ def under_way(storage: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SQLAlchemyError, StorageInternalError) as problem:
-        first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+        cause = problem.__cause__ or problem  # Optuna's own words are of what might have led to it
+        first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UsageError(
             f"The storage {shown(storage)} cannot be reached any more ({_without_secrets(first, storage)}). What has"
             " finished is kept in it; once it is back, the same command goes on."

@@ -5,7 +5,6 @@ Two single-threaded runs side by side finish sooner than two runs in sequence wi
 
 import multiprocessing
 import os
-import pickle
 import time
 import traceback
 from collections.abc import Generator, Iterator, Sequence
@@ -206,7 +205,7 @@ def _news(tasks: Sequence[Task], running: dict[int, tuple[Any, Any]]) -> Iterato
     for number, (_, ours) in [one for one in running.items() if one[1][1] in ready]:
         try:
             event: Event = ours.recv()
-        except (EOFError, OSError, pickle.UnpicklingError):
+        except (EOFError, OSError):
             process, _ = running.pop(number)
             process.join()
             status = process.exitcode
