@@ -215,15 +215,19 @@ rungs = {id: [fw.read_record(path) for path in sorted((results / id).glob("seed*
 print(f"ladder {ladder}: {', '.join(f'{id} ({len(runs)} seeds)' for id, runs in rungs.items())}")"""
 
 OVERVIEW = """\
-lines = ["| rung | what changed | parameters | claimed, best % | best % | last % | worst of last 5 % |",
-         "|---|---|--:|--:|--:|--:|--:|"]
+lines = [
+    "| rung | what changed | parameters | claimed, best % | best % | last % | worst of last 5 % |",
+    "|---|---|--:|--:|--:|--:|--:|",
+]
 for id, runs in rungs.items():
     rung, summary = fw.find(id), fw.summarise(runs)
     best = sum(run.verdict.best for run in runs) / len(runs)
     claimed = "" if rung.claimed is None else f"{rung.claimed:.2f}"
     last = f"{summary.mean:.2f} ± {summary.standard_deviation:.2f}"
-    lines.append(f"| {id} | {rung.title} | {runs[0].parameters:,} | {claimed} | {best:.2f} | {last}"
-                 f" | {summary.worst_of_last:.2f} |")
+    lines.append(
+        f"| {id} | {rung.title} | {runs[0].parameters:,} | {claimed} | {best:.2f} | {last}"
+        f" | {summary.worst_of_last:.2f} |"
+    )
 display(Markdown("\\n".join(lines)))"""
 
 WALK = """\
