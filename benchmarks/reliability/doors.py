@@ -117,7 +117,7 @@ def states() -> Iterator[Case]:
 
 
 def _fresh() -> Any:
-    from featherweight.training.loop import initial_state
+    from featherweight.training.state import initial_state
 
     experiment, data = warmed()
     return initial_state(experiment.build(), experiment.recipe, torch.device("cpu"), len(data.train))

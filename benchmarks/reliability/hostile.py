@@ -162,8 +162,8 @@ def _states(count: int) -> dict[str, Any]:
     """Half of them with the digest made good, as weights."""
     import torch
 
-    from featherweight.training.loop import initial_state
     from featherweight.training.runs.checkpoint import load_state, save_state
+    from featherweight.training.state import initial_state
 
     experiment, data = warmed()
     state = initial_state(experiment.build(), experiment.recipe, torch.device("cpu"), len(data.train))

@@ -179,4 +179,4 @@ def test_an_unknown_tracker_is_named(run: Run) -> None:
 def test_without_a_tracker_nothing_is_logged(run: Run, toy_file: Path, tmp_path: Path) -> None:
     assert run("train", toy_file, "--data", "digits")[0] == 0
     names = {path.name for path in (tmp_path / "runs" / "own-seed0").iterdir()} - {".lock"}
-    assert names == {"record.json", "metrics.csv", "weights.safetensors"}
+    assert names == {"record.json", "metrics.csv", "weights.safetensors", "experiment.py"}

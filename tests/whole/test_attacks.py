@@ -287,7 +287,7 @@ def test_parents_of_a_run_folder_are_flushed(tmp_path: Path, monkeypatch: pytest
     assert new_folder(tmp_path / "a" / "b", "run").is_dir()
     assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="No run folder can be made"):
+    with pytest.raises(UsageError, match="No run folder can be created"):
         new_folder(tmp_path / "file" / "b", "run")
 
 

@@ -163,7 +163,7 @@ def test_8_a_setting_that_is_none(say: Say) -> None:
     status, _, err = say("train", "f3", "--data", "digits", "--set", "recipe.learning=1")
     assert status == 2 and "Unknown setting 'recipe.learning'" in err
     status, _, err = say("train", "f3", "--data", "digits", "--max-params", 7000)
-    assert status == 2 and "7,864 parameters and its budget allows fewer than 7,000" in err
+    assert status == 2 and "7,864 parameters, but its budget allows fewer than 7,000" in err
 
 
 def test_9_a_changed_file_is_not_another_network(say: Say, own: Path, home: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_training_whose_reader_goes_away_is_saved(toy_file: Path, tmp_path: Pa
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait() == 141
-    assert err == "Error: Stopped; resume it with: featherweight train --resume runs/own-seed0\n"
+    assert err == "Stopped; resume it with: featherweight train --resume runs/own-seed0\n"
     assert runs.resume(tmp_path / "runs" / "own-seed0").state.epoch >= 1
 
 

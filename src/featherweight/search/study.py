@@ -88,6 +88,8 @@ def reachable(storage: str) -> Iterator[None]:
     except ImportError as problem:
         scheme = storage.split("://")[0]
         package = DRIVERS.get(scheme) or scheme.partition("+")[2] or problem.name
+        if not package:
+            raise UsageError(f"The storage {shown(storage)} cannot be used ({problem}); give another.") from None
         raise UsageError(
             f"The storage {shown(storage)} needs a driver that is not installed here; install it with: pip install"
             f" {package}"

@@ -194,7 +194,7 @@ def _network(record: Record, file: Path | None) -> tuple[Experiment | None, Anat
         channels, height, width = (int(side) for side in record.data["shape"])
         return experiment, dissect(network_of(record, file), (channels, height, width)), ""
     except (UsageError, FileError) as problem:
-        return None, None, f"{problem} The network cannot be had, {left_out}"
+        return None, None, f"{_plain(problem)} The network cannot be had, {left_out}"
     except (KeyError, ValueError, TypeError):
         return None, None, f"The record does not say what images it is of, {left_out}"
 

@@ -74,6 +74,8 @@ _LAYER = (("weights", _WORD), ("scaling", _WORD), ("multipliers", _SHORT), ("gro
           ("inputs", _SHORT), ("other", _SHORT), ("kind", None), ("rows", _BYTE), ("columns", _BYTE), ("down", _BYTE),
           ("right", _BYTE), ("above", _BYTE), ("left", _BYTE), ("zero", _BYTE), ("before", _BYTE),
           ("after", _BYTE))  # fmt: skip
+_SOURCE = (("source", _SHORT),)
+"""Stands after `multipliers` where the network has branches."""
 _TENSOR = (("place", _WORD), ("channels", _SHORT), ("height", _SHORT), ("width", _SHORT), ("ring", _SHORT))
 """The fields of C's `layer` and `tensor`, in order, with the largest number of each."""
 _INT = (1 << 31) - 1
@@ -84,8 +86,9 @@ def _require_in_range(network: FixedPoint, memory: Memory) -> None:
     tensors = _tensors(network, memory)
     for number, (stage, layer) in enumerate(zip(network.stages, _stages(network), strict=True)):
         called = f"Layer {stage.step.name}"
-        made, read = tensors[number + 1], tensors[number]
-        for fields, values in ((_LAYER, layer), (_TENSOR, made), (_TENSOR, read)):
+        made, read = tensors[number + 1], tensors[stage.step.reads(number)[0]]
+        columns = (*_LAYER[:3], *_SOURCE, *_LAYER[3:]) if _branches(network) else _LAYER
+        for fields, values in ((columns, layer), (_TENSOR, made), (_TENSOR, read)):
             for (name, most), value in zip(fields, values, strict=True):
                 if most is not None and not 0 <= value <= most:
                     raise UsageError(
