@@ -60,6 +60,11 @@ def _places(calls: list[str], count: int) -> list[tuple[str, int]]:
     return chosen
 
 
+SEVERAL_EPOCHS = 8
+SEVERAL = ("--data", "digits", "--seeds", "2", "--epochs", str(SEVERAL_EPOCHS), "--batch", "4")
+"""Two runs of some seconds, so that both are under way at once."""
+
+
 def _words(out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "featherweight", "train", *more, "--out", str(out)]
 
@@ -95,7 +100,7 @@ def several(times: int) -> list[dict[str, Any]]:
 
 def _begun(out: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
     """The command, and its workers once both have run folders."""
-    words = _words(out, str(TINY), "--data", "digits", "--seeds", "2")
+    words = _words(out, str(TINY), *SEVERAL)
     process = subprocess.Popen(words, env=_surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                start_new_session=True)  # fmt: skip
     end = time.monotonic() + PATIENCE_S
@@ -122,10 +127,10 @@ def _alive(processes: list[int]) -> list[int]:
 
 def _ended(out: Path) -> bool:
     """Whether the same command, given again, ends with both seeds' records whole."""
-    words = _words(out, str(TINY), "--data", "digits", "--seeds", "2")
+    words = _words(out, str(TINY), *SEVERAL)
     subprocess.run(words, env=_surroundings(), capture_output=True, check=False, timeout=PATIENCE_S)
     records = [read_record(folder) for folder in sorted(out.iterdir())]
-    return len(records) == 2 and all(record.finished and len(record.rows) == 2 for record in records)
+    return len(records) == 2 and all(record.finished and len(record.rows) == SEVERAL_EPOCHS for record in records)
 
 
 def _parents(times: int) -> dict[str, Any]:

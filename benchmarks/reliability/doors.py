@@ -129,7 +129,7 @@ def _load_state(folder: Path, text: str) -> None:
     save_state(fresh, {}, path)
     path.rename(folder / "state.before.safetensors")
     path.write_bytes(pack({"a": torch.zeros(1)}, {"run": text}))
-    if "the state before it" not in load_state(fresh, {}, path):
+    if "the previous state" not in load_state(fresh, {}, path):
         raise AssertionError("a state was read that no run has written")
 
 
