@@ -16,8 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability.task import LEFT, ROOT, TINY, outcome
+import featherweight
+from benchmarks.reliability.task import LEFT, TINY, outcome
 from featherweight.experiments.record import read_record
+
+PACKAGES = Path(featherweight.__file__).parents[1]
+"""Where the package under test lies: a checkout's `src`, or where it was installed."""
 
 KILLER = Path(__file__).with_name("killer.c")
 PATIENCE_S = 240.0
@@ -70,7 +74,7 @@ def _words(out: Path, *more: str) -> list[str]:
 
 
 def _surroundings(**more: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"} | more
+    return os.environ | {"PYTHONPATH": str(PACKAGES), "OMP_NUM_THREADS": "1"} | more
 
 
 def _train(out: Path, engine: str, library: Path, **more: str) -> int:

@@ -28,7 +28,7 @@ from featherweight.prove.api_page import api_page
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.readme_table import readme_table
-from featherweight.prove.small import SMALL, write_small
+from featherweight.prove.small import SMALL, SOURCES, write_small
 from featherweight.prove.statement_page import statement_page
 from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
@@ -39,12 +39,11 @@ if TYPE_CHECKING:
 
 _BY = "table of results, written by `featherweight ladder --write`"
 _TABLE = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
-LADDERS = Path("src", "featherweight", "experiments", "ladders")
 
 
 def in_source_tree() -> bool:
     """Whether the current folder is a checkout, which records are committed to."""
-    return LADDERS.is_dir()
+    return SOURCES.is_dir()
 
 
 def source_tree() -> Path:
@@ -153,7 +152,7 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
 
 def generated(root: Path) -> dict[Path, str]:
     """Every text that quotes a record, as it should read."""
-    sources = root / LADDERS
+    sources = root / SOURCES
     own = {id: records_of(id, root) for id in ids()}
     found: Found = {**trials_of(root), **own}
     texts: dict[Path, str] = {}
@@ -292,7 +291,7 @@ def write(root: Path) -> list[Path]:
             write_bytes(path, content)
             changed.append(path)
     if write_small(root):
-        changed.append(root / LADDERS / SMALL.name)
+        changed.append(root / SOURCES / SMALL.name)
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
     changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
     for data in [data for data in RULES if contenders(data)]:

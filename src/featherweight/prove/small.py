@@ -10,6 +10,9 @@ from featherweight.experiments.record import Record
 from featherweight.files import write_bytes
 from featherweight.training.runs.folders import find_runs
 
+SOURCES = Path("src", "featherweight", "experiments", "ladders")
+"""Where a checkout has the experiments; an installed package has them elsewhere."""
+
 SMALL = LADDERS / "records.json.gz"
 """All of them in one file: 86 kB, where the records themselves take 1 MB."""
 
@@ -25,7 +28,7 @@ def content(root: Path) -> str:
 
 def write_small(root: Path) -> bool:
     """Write the file in a checkout unless it holds just that; whether it was written."""
-    path = root / SMALL.relative_to(LADDERS.parents[3])
+    path = root / SOURCES / SMALL.name
     text = content(root)
     if path.exists() and gzip.decompress(path.read_bytes()).decode() == text:
         return False
