@@ -16,12 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import featherweight
-from benchmarks.reliability.task import LEFT, TINY, outcome
+from benchmarks.reliability.task import LEFT, PACKAGES, TINY, outcome
 from featherweight.experiments.record import read_record
-
-PACKAGES = Path(featherweight.__file__).parents[1]
-"""Where the package under test lies: a checkout's `src`, or where it was installed."""
 
 KILLER = Path(__file__).with_name("killer.c")
 PATIENCE_S = 240.0

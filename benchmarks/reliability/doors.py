@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmarks.reliability.task import ROOT, TINY, warmed
+from benchmarks.reliability.task import PACKAGES, ROOT, TINY, warmed
 from featherweight.data import download, pictures, web
 from featherweight.data.idx import read as read_idx
 from featherweight.errors import DataError, FeatherweightError, FileError
@@ -141,7 +141,7 @@ def _load_weights(folder: Path, text: str) -> None:
 
 def _command(folder: Path, *words: str, seconds: float = 200) -> None:
     """The real command in that folder; a traceback is an error, and so is any that is not a sentence."""
-    surroundings = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    surroundings = os.environ | {"PYTHONPATH": str(PACKAGES), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-m", "featherweight", *words], cwd=folder, capture_output=True, text=True,
                           check=False, timeout=seconds, env=surroundings)  # fmt: skip
     if "Traceback" in done.stderr:

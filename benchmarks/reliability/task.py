@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+import featherweight
 from featherweight.data import Data, digits, load
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.record import read_record
@@ -21,6 +22,8 @@ from featherweight.training.runs import checkpoint, environment
 from featherweight.training.runs import run as runs
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = Path(featherweight.__file__).parents[1]
+"""Where the package under test lies: a checkout's `src`, or where it was installed."""
 TINY = Path(__file__).with_name("tiny.py")
 FAST = next((place for place in ("/dev/shm",) if Path(place).is_dir()), None)
 """A disk in memory, where there is one. What a killed process had written stays there as on any other, and what a disk
