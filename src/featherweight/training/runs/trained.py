@@ -134,4 +134,7 @@ def data_of(record: Record, directory: Path | None = None) -> Data:
     about = record.data
     size = about.get("size")
     asked = tuple(size) if isinstance(size, list) else size
-    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked)
+    return load(
+        about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked,
+        grey=about.get("grey", False),
+    )  # fmt: skip
