@@ -9,6 +9,7 @@ import sys
 from featherweight.cli import (  # noqa: F401
     export,
     find_lr,
+    fit,
     live,
     look,
     new,

@@ -11,8 +11,8 @@ from featherweight.errors import UsageError
 from featherweight.escapes import printable
 
 ORDER = (
-    "list", "show", "new", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict",
-    "draw", "export", "bench",
+    "list", "show", "new", "fit", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search",
+    "predict", "draw", "export", "bench",
 )  # fmt: skip
 """In which --help shows the verbs: from looking and training to what comes of it."""
 

@@ -56,7 +56,7 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
     all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are brought to
     28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey, and are RGB
-    otherwise; test pictures follow; with `grey` colours are dropped. What is transparent is shown on white, or on black if its ink is light. Raises
+    otherwise; test pictures follow; `grey` drops colours. What is transparent is shown on white, or on black if its ink is light. Raises
     UsageError for a folder that holds no data set, DataError for pictures that are damaged or not allowed, and for
     links out of the folder.
     """
@@ -87,7 +87,9 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
         found.append(
-            Whole(name=printable(root.resolve().name), classes=names, train=whole, test=None, digests=digests, note=note)
+            Whole(
+                name=printable(root.resolve().name), classes=names, train=whole, test=None, digests=digests, note=note
+            )
         )
     return found
 

@@ -37,8 +37,8 @@ class Layer:
     make: str
     """`conv_norm_relu` or another block of this package, or a layer of PyTorch as `nn.MaxPool2d`."""
     given: tuple[Value, ...] = ()
-    """Arguments in order: numbers, or layers inside a container such as `nn.Sequential`; `"channels"` and `"classes"` stand
-    for those of the data."""
+    """Arguments in order: numbers, or layers inside a container such as `nn.Sequential`; `"channels"` and `"classes"`
+    stand for those of the data."""
     settings: tuple[tuple[str, Value], ...] = ()
     """Arguments by name; inside a container, layers whose names are not 0, 1, 2 and so on."""
 

@@ -29,7 +29,6 @@ MOVES: dict[str, tuple[float, ...]] = {
     "colour": (0.0, 0.15, 0.3),
     "noise": (0.0, 0.02, 0.05),
     "cutout": (0.0, 0.2, 0.35, 0.5),
-    "mixup": (0.0,),
 }
 """The strengths that each kind of augmentation may have: shares of a side, degrees, shares of full brightness."""
 PRESETS: dict[str, dict[str, float]] = {

@@ -9,8 +9,8 @@ drawn at random.
 
 import math
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from featherweight.search.fit.genes import PRESETS, Genes, changed, drawn, scaled
 from featherweight.search.fit.price import Limits, Price
@@ -78,7 +78,7 @@ class Aim:
     """Accuracy in percent; None for the highest within the limits."""
     minimize: str = "flash"
     """The field of `Price` that is to be small, where there is a target."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     def score(self, error: float, price: Price, judged: int) -> float:
         """How good a candidate with this logarithm of its error is, higher being better.
@@ -98,13 +98,14 @@ class Population:
     """All candidates, and the choice of what is trained next."""
 
     def __init__(
-        self, *, aim: Aim, seed: int, sizes: int, coloured: bool, folds: int, prior: Sequence[Genes],
+        self, *, aim: Aim, seed: int, sizes: int, coloured: bool, folds: int,
+        race: Sequence[Genes], prior: Sequence[Genes],
     ) -> None:  # fmt: skip
         self.aim = aim
         self.trials: list[Trial] = []
         self._draws = random.Random(seed)
         self._sizes, self._coloured, self._folds = sizes, coloured, folds
-        self._prior = list(prior)
+        self._race, self._prior = list(race), list(prior)
         self._seen: set[Genes] = set()
 
     def preset(self) -> str:
@@ -133,9 +134,7 @@ class Population:
     def score(self, trial: Trial, offsets: Sequence[float] | None = None) -> float:
         """The score of what the candidate is expected to reach when it is finished."""
         rung = trial.rung
-        return self.aim.score(
-            trial.error(rung) + (offsets or self.offsets())[rung], trial.price, trial.counts(rung)[1]
-        )
+        return self.aim.score(trial.error(rung) + (offsets or self.offsets())[rung], trial.price, trial.counts(rung)[1])
 
     def ranked(self) -> list[Trial]:
         """Those with a result, the best first."""
@@ -158,8 +157,8 @@ class Population:
         """Whether held-out images put the candidate at the target or above."""
         return self.aim.target is None or trial.accuracy() >= self.aim.target
 
-    def promotion(self, late: bool) -> tuple[Trial, int] | None:
-        """A candidate to be taken to its next rung, and that rung; the highest rungs come first."""
+    def promotions(self, late: bool) -> Iterator[tuple[Trial, int]]:
+        """Candidates to be taken to their next rung, and that rung; the highest rungs and the best come first."""
         offsets = self.offsets()
         for rung in reversed(range(len(SHARES) - 1)):
             there = [one for one in self.trials if rung in one.told and one.rung >= rung and not one.failed]
@@ -170,23 +169,22 @@ class Population:
             count = max(1, len(ranked)) if late else len(ranked) // KEPT
             for one in ranked[:count]:
                 if rung + 1 not in one.planned:
-                    return one, rung + 1
-        return None
+                    yield one, rung + 1
 
     def proposal(self) -> Genes:
         """Genes that were not tried yet: first the same network with each augmentation, then what did well elsewhere,
         then changed and new ones."""
+        if self._race:
+            return self._race.pop(0)
         if self._prior:
-            return self._prior.pop(0)
-        ranked = [one for one in self.ranked() if one.rung >= 0]
+            return replace(self._prior.pop(0), preset=self.preset(), side=self._draws.randrange(self._sizes))
+        ranked = self.ranked()
         base = ranked[0].genes if ranked else Genes()
         if not ranked or self._draws.random() < FRESH:
             return drawn(self._draws, self._sizes, self._coloured, base)
         top = ranked[: max(4, len(ranked) // 5)]
         parent = min(self._draws.sample(range(len(top)), min(2, len(top))))  # the better of two
-        genes = changed(
-            self._draws, top[parent].genes, self._sizes, self._coloured, list(PRESETS)
-        )
+        genes = changed(self._draws, top[parent].genes, self._sizes, self._coloured, list(PRESETS))
         if self.aim.target is not None and self._draws.random() < 0.4:
             reached = self.score(top[parent]) > -math.log(getattr(top[parent].price, self.aim.minimize)) - 1e-9
             genes = scaled(genes, self._draws.choice((0.8, 0.9)) if reached else self._draws.choice((1.1, 1.25)))

@@ -55,12 +55,9 @@ class Limits:
         """The limits as a sentence's part, or "no limit".
 
         >>> Limits(flash=32768, ram=8192, macs=1_000_000).words()
-        'at most 32.0 kB of flash, 8.0 kB of RAM, 1,000,000 MACs'
+        'at most 32.0 kB flash, 8.0 kB RAM, 1,000,000 MACs'
         """
-        found = []
-        for name, value in asdict(self).items():
-            if value is not None:
-                found.append(shown(name, value) if name not in ("flash", "ram") else f"{kilobytes(value)} of {_SAID[name]}")
+        found = [shown(name, value) for name, value in asdict(self).items() if value is not None]
         return f"at most {', '.join(found)}" if found else "no limit"
 
 

@@ -16,11 +16,8 @@ def networks() -> tuple[Genes, ...]:
     return tuple(Genes.from_json(one["genes"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
 
 
-def first(coloured: bool) -> list[Genes]:
-    """The first candidates: one network with every augmentation, then every other network.
-
-    The latter have the augmentation that the first ones decide, so theirs is left open (`preset=""`).
-    """
+def first(coloured: bool) -> tuple[list[Genes], list[Genes]]:
+    """One network with every augmentation in turn, which shows what suits the pictures; and every other network."""
     middle, *others = networks()
     presets = [preset for preset in PRESETS if coloured or preset != "photographs"]
-    return [replace(middle, preset=preset) for preset in presets] + list(others)
+    return [replace(middle, preset=preset) for preset in presets], others

@@ -3,6 +3,7 @@
 Test pictures are never among them.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,11 +15,11 @@ import torch
 from torch import Tensor
 
 from featherweight.data import NAMES, Data, load
-from featherweight.data.dataset import IN_MEMORY, ready
+from featherweight.data.dataset import IN_MEMORY
 from featherweight.data.folder import load_sizes, sample
+from featherweight.data.sets import OWN
 from featherweight.data.split import Split, held_out_together, mean_and_std
 from featherweight.data.store import expanded, find
-from featherweight.data.sets import OWN
 from featherweight.errors import UsageError
 from featherweight.experiments.rules import named
 
@@ -63,6 +64,8 @@ class Views:
     folds: tuple[Tensor, ...]
     """bool [N] each, true where an image is held out: one, or `FOLDS` parts of a small set and as many again drawn
     otherwise."""
+    twins: int = 0
+    """Training images that are equal to an earlier one in every pixel."""
     note: str = ""
 
     @property
@@ -71,7 +74,9 @@ class Views:
         return int(sum(fold.sum() for fold in self.folds[:FOLDS]))
 
 
-def views_of(data: Data | str, *, seed: int, size: tuple[int, int] | None = None) -> Views:
+def views_of(
+    data: Data | str, *, seed: int, size: tuple[int, int] | None = None, directory: Path | None = None
+) -> Views:
     """The views of a data set, a folder or data in memory, without its test images.
 
     Folders' pictures come in up to three sizes unless they have one of their own up to 64 x 64, or `size` is given.
@@ -81,7 +86,7 @@ def views_of(data: Data | str, *, seed: int, size: tuple[int, int] | None = None
         if data.holdout:
             raise UsageError("Data with a part held out were given; give them whole, the search holds out its own.")
         name, source, classes, labels, note = data.name, data.source or IN_MEMORY, data.classes, data.train.labels, ""
-        sizes = (View(size=None, images=data.train.images),)
+        sizes: tuple[View, ...] = (View(size=None, images=data.train.images),)
     elif _is_folder(data):
         root = expanded(data)
         asked = [size] if size else sizes_for(sample(root, seed=seed))
@@ -92,16 +97,30 @@ def views_of(data: Data | str, *, seed: int, size: tuple[int, int] | None = None
     else:
         if size:
             raise UsageError(f"A size is for folders of pictures; {data} has its own.")
-        held = load(data, holdout=FEWEST)
+        held = load(data, directory=directory, holdout=FEWEST)
         name, source, classes, note = held.name, held.source, held.classes, held.note
         images = torch.cat([held.train.images, held.test.images])
         labels = torch.cat([held.train.labels, held.test.labels])
         sizes = (View(size=None, images=images),)
     if len(labels) < FEWEST:
         raise UsageError(f"{name} has {len(labels)} training images; a search needs {FEWEST} or more.")
+    firsts = firsts_of(sizes[-1].images)
+    folds = tuple(fold[firsts] for fold in folds_of(labels, seed))  # equal images are held out together
     return Views(
-        name=name, source=source, classes=classes, labels=labels, sizes=sizes, folds=folds_of(labels, seed), note=note
-    )
+        name=name, source=source, classes=classes, labels=labels, sizes=sizes, folds=folds,
+        twins=int((firsts != torch.arange(len(firsts))).sum()), note=note,
+    )  # fmt: skip
+
+
+def firsts_of(images: Tensor) -> Tensor:
+    """int64 [N]: the position of the first image that is equal to each in every pixel.
+
+    >>> firsts_of(torch.tensor([5, 7, 5, 7, 1], dtype=torch.uint8).reshape(5, 1, 1, 1)).tolist()
+    [0, 1, 0, 1, 4]
+    """
+    seen: dict[bytes, int] = {}
+    found = [seen.setdefault(hashlib.sha256(image.tobytes()).digest(), at) for at, image in enumerate(images.numpy())]
+    return torch.tensor(found)
 
 
 def _is_folder(name: str) -> bool:
@@ -126,9 +145,7 @@ def sizes_for(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         across = 1.0
     shorter = min(height, width)
     sides = [side for side in SIDES if side <= shorter] or [max(8, int(shorter))]
-    return [
-        (side, round(side * across)) if across >= 1 else (round(side / across), side) for side in sides
-    ]
+    return [(side, round(side * across)) if across >= 1 else (round(side / across), side) for side in sides]
 
 
 def folds_of(labels: Tensor, seed: int) -> tuple[Tensor, ...]:
@@ -144,26 +161,27 @@ def folds_of(labels: Tensor, seed: int) -> tuple[Tensor, ...]:
     for repeat in range(2):
         parts = torch.zeros(len(labels), dtype=torch.int64)
         start = 0
-        for label in labels.unique():
+        for label in range(int(labels.max()) + 1):
             members = (labels == label).nonzero()[:, 0]
             if repeat:
                 members = members[torch.randperm(len(members), generator=draws)]
             # Each class begins where the last ended, so that small classes do not all fall into the first parts.
-            parts[members] = (start + torch.arange(len(members)) * FOLDS // len(members)) % FOLDS if len(
-                members
-            ) >= FOLDS else (start + torch.arange(len(members))) % FOLDS
+            parts[members] = (
+                (start + torch.arange(len(members)) * FOLDS // len(members)) % FOLDS
+                if len(members) >= FOLDS
+                else (start + torch.arange(len(members))) % FOLDS
+            )
             start += len(members)
         found += [parts == part for part in range(FOLDS)]
     return tuple(fold for fold in found if fold.any())
 
 
-def saved(views: Views, folder: Path) -> list[list[Path]]:
-    """Write the images of each size into a folder of a process's own, for others to read there; [[colours], ...]."""
+def save(views: Views, folder: Path) -> None:
+    """Write the images of each size, the labels and the folds into a folder, for `part` to read in other processes."""
     np.save(folder / "labels.npy", views.labels.numpy())
     np.save(folder / "folds.npy", np.stack([fold.numpy() for fold in views.folds]))
     for number, view in enumerate(views.sizes):
         np.save(folder / f"{number}.npy", view.images.numpy())
-    return []
 
 
 def grey_of(images: Tensor) -> Tensor:

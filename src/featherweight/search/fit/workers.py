@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -91,10 +92,11 @@ class Crew:
     def news(self, seconds: float) -> Iterator[Told]:
         """What the busy members say within so many seconds; one that has died tells that it failed."""
         pipes = {self._members[member][1]: member for member in self._busy}
-        for pipe in wait(list(pipes), timeout=seconds) if pipes else ():
-            member = pipes[pipe]  # type: ignore[index]
+        ready: Any = wait(list(pipes), timeout=seconds) if pipes else ()
+        for pipe in ready:
+            member = pipes[pipe]
             try:
-                told: Told = pipe.recv()  # type: ignore[union-attr]
+                told: Told = pipe.recv()
             except (EOFError, OSError):
                 work = self._busy[member]
                 raise TrainingError(
@@ -117,6 +119,7 @@ class Crew:
 
 def _serve(pipe: Any, folder: Path, classes: tuple[str, ...]) -> NoReturn:
     """In a process of its own: carry out what comes through the pipe, until nobody is there any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides what Ctrl-C ends
     torch.set_num_threads(1)
     try:
         while True:
