@@ -55,10 +55,10 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
 
     `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
     all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are brought to
-    28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey, and are RGB
-    otherwise; test pictures follow; `grey` drops colours. What is transparent is shown on white, or on black if its ink is light. Raises
-    UsageError for a folder that holds no data set, DataError for pictures that are damaged or not allowed, and for
-    links out of the folder.
+    28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey or `grey` is
+    asked for, and are RGB otherwise; test pictures follow. What is transparent is shown on white, or on black if its
+    ink is light. Raises UsageError for a folder that holds no data set, DataError for pictures that are damaged or not
+    allowed, and for links out of the folder.
     """
     classes, train, test, note = _halves(root, seed)
     (pixels,) = _decoded(train.paths, root, [size])

@@ -23,8 +23,8 @@ from featherweight.ship.export.source import Source
 
 BATCH = 1000
 SLOW = 2e10
-"""Products of integers in numpy, above which only a part of the pictures is held against the compiled program's answers:
-some tens of seconds."""
+"""Products of integers in numpy, some tens of seconds of them: where all pictures would take more, only a part of them
+is held against the compiled program's answers."""
 
 
 def work_of(network: FixedPoint) -> int:
