@@ -11,8 +11,6 @@ so that `import featherweight` costs nothing:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from featherweight.version import __version__ as __version__
-
 if TYPE_CHECKING:
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
@@ -58,6 +56,7 @@ if TYPE_CHECKING:
     from featherweight.explain import analysis as analysis
     from featherweight.explain import figures as figures
     from featherweight.explain import notebook as notebook
+    from featherweight.files import __version__ as __version__
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.architecture import layer as layer
@@ -119,6 +118,7 @@ _RENAMED = {"load_data": ("data", "load"), "steps": ("training.runs.run", "train
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 
 __all__ = sorted([*_HOME_OF, *_MODULES])
+_HOME_OF["__version__"] = ("files", "__version__")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from featherweight.escapes import printable
+from featherweight.files import printable
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes

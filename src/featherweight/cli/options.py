@@ -8,7 +8,7 @@ import typer
 import typer.core
 
 from featherweight.errors import UsageError
-from featherweight.escapes import printable
+from featherweight.files import printable
 
 ORDER = (
     "list", "show", "new", "fit", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search",
@@ -40,7 +40,7 @@ RUN_HELP = "The folder of a finished run, or the name of a network that comes wi
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from featherweight.version import __version__
+        from featherweight.files import __version__
 
         print(f"featherweight {__version__}")
         raise typer.Exit

@@ -5,7 +5,7 @@ import errno
 import os
 import sys
 
-from featherweight.escapes import printable
+from featherweight.files import printable
 
 PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "·": "-", "≤": "<=", "≥": ">=", "°": " deg"}
 """What is printed for these where they cannot be; anything else is written as its number."""

@@ -19,7 +19,7 @@ from featherweight.data.idx import LARGEST
 from featherweight.data.pictures import SUFFIXES, PictureError, read
 from featherweight.data.split import Split, Whole, digest, held_out
 from featherweight.errors import DataError, UsageError
-from featherweight.escapes import printable
+from featherweight.files import printable
 
 SIDE = 28
 """Pixels; what pictures are brought to when they do not all have one size up to `KEPT_SIDE`."""

@@ -5,13 +5,11 @@ import re
 from types import ModuleType
 from typing import Any
 
-import featherweight as fw
-
 INNER = re.compile(r"^>>> (?:from|import) featherweight\.\w", re.MULTILINE)
 
 
-def api_page() -> str:
-    """All that `import featherweight as fw` gives, in alphabetical order, as Markdown."""
+def api_page(fw: ModuleType) -> str:
+    """All that `import featherweight as fw` gives, in alphabetical order, as Markdown; `fw` is that module."""
     parts = [
         "# Public names\n\nWritten from the docstrings by `featherweight ladder --write`. All of these are found in"
         " `import featherweight as fw`.\n"

@@ -18,6 +18,7 @@ from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
 from featherweight.networks.architecture import describe, make
 from featherweight.ship.model import Model
+from featherweight.training.runs.display import live
 from featherweight.training.runs.events import Event, Progress
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.parallel import Task, carry_through
@@ -79,8 +80,6 @@ def _shown(run: Run) -> Callable[[Event], object]:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None or not hasattr(shell, "kernel"):
         return lambda event: None
-    from featherweight.explain.notebook import live
-
     return live(run)
 
 

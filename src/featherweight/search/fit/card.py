@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featherweight.escapes import markdown
 from featherweight.explain.figures.style import QUIET, TARGET, TEST, blank, drawn, svg
 from featherweight.explain.report import page, read_story, sections
 from featherweight.explain.report.content import Column, Picture, Section, Table
-from featherweight.files import write_text
+from featherweight.files import markdown, write_text
 from featherweight.search.fit.conduct import Search
 from featherweight.search.fit.finish import EXPORTS, Finished, aim_words, file_name
 from featherweight.search.fit.price import kilobytes, shown

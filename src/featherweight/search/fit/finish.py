@@ -14,13 +14,12 @@ from typing import Any
 
 from featherweight.data import Data
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.escapes import in_docstring
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.files import write_text
+from featherweight.files import in_docstring, write_text
 from featherweight.search.fit.conduct import FEWEST_EPOCHS, Search
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial

@@ -15,8 +15,7 @@ from typing import Any
 from featherweight.data import Data
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.errors import FileError, UsageError, nearest
-from featherweight.escapes import printable
-from featherweight.files import parse_json, write_text
+from featherweight.files import parse_json, printable, write_text
 from featherweight.search.fit import card, conduct, finish
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim

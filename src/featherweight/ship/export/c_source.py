@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from featherweight.errors import UsageError
-from featherweight.escapes import c_string, in_c_comment
+from featherweight.files import c_string, in_c_comment
 from featherweight.ship.export.fixed_point import FixedPoint, Stage
 from featherweight.ship.export.memory import Memory, planned, report
 from featherweight.ship.export.source import Source
