@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featherweight.cli.options import DataDir, DataName, Device, ExperimentFile, ImageSize, Json, app, image_size
-from featherweight.cli.overrides import Batch, Held, MaxParams, Rate, Settings, Target, overrides
+from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def train(
     seeds: Annotated[
         int | None, typer.Option(help="Train seeds 0 to N-1 side by side, or those of them that --out lacks.", min=1)
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    epochs: Epochs = None,
     target: Target = None,
     held: Held = None,
     max_params: MaxParams = None,
@@ -95,6 +95,13 @@ def ladder(
         str | None, typer.Argument(help="The ladder, such as f. None, with --write: train nothing.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
@@ -103,11 +110,21 @@ def ladder(
         typer.Option("--write", help="In a source tree: keep the records and rewrite every place that quotes one."),
     ] = False,
 ) -> None:
-    """Run a ladder's rungs in order, going on where it was stopped, and write its page: targets, changes, results."""
+    """Run a ladder's rungs in order, going on where it was stopped, and write its page: targets, changes, results.
+
+    With changed settings, which every rung gets, runs and page go into a folder of their own.
+    """
     from featherweight.cli.console import run_ladder, write_up
 
+    changed = overrides(
+        target=target, held=held, max_params=max_params, epochs=epochs, lr=lr, batch=batch, settings=settings
+    )
+    if changed and write:
+        raise UsageError("--write keeps records of rungs as they are; leave out the changed settings, or --write.")
     if letter is None and not write:
         raise UsageError("Name a ladder, such as f; only --write does without, which rewrites what quotes records.")
     if letter is None:
         raise typer.Exit(write_up())
-    raise typer.Exit(run_ladder(letter, seeds=seeds, data=data, data_dir=data_dir, out=out, write=write))
+    raise typer.Exit(
+        run_ladder(letter, seeds=seeds, data=data, data_dir=data_dir, out=out, write=write, settings=changed)
+    )
