@@ -34,7 +34,7 @@ def train(
     size: ImageSize = None,
     holdout: Annotated[
         int,
-        typer.Option(help="Judge on N training digits held out by seed 0; the test set is not read.", min=0),
+        typer.Option(help="Judge on N training images held out by seed 0; the test set is not read.", min=0),
     ] = 0,
     device: Device = "auto",
     engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",

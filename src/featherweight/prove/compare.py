@@ -95,7 +95,7 @@ def require_alike(records: Sequence[Record]) -> None:
     if len({record.seed for record in records}) < len(records):
         raise UsageError(f"There are two runs of one seed of {records[0].experiment}; keep one of them.")
     if len({record.data["holdout"] for record in records}) > 1:
-        raise UsageError("Runs judged on held-out digits and runs judged on the test set cannot be mixed.")
+        raise UsageError("Runs judged on held-out images and runs judged on the test set cannot be mixed.")
 
 
 def sorted_values(value: Any) -> Any:
