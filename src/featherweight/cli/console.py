@@ -17,7 +17,7 @@ from featherweight.cli.live import shown
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
 from featherweight.errors import InterruptedRunError, UsageError
-from featherweight.experiments.experiment import rungs
+from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import named
@@ -25,10 +25,19 @@ from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
 from featherweight.prove.looks import note_rungs
+from featherweight.ship.export.beforehand import asks_for_c, require_form
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs, run_like, unfinished_run
-from featherweight.training.runs.parallel import Task, carry_through, check, open_run, train_all
+from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run, train_all
 from featherweight.training.runs.signals import STOPPED
+
+
+def require_trainable_for(task: Task, to: str | None) -> None:
+    """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
+    network cannot be exported to it."""
+    if to is not None or asks_for_c(overridden(find(task.experiment), dict(task.settings)).budget):
+        data = data_of(task)
+        require_form(asked(task, data)[0], data, to)
 
 
 def train_one(task: Task, as_json: bool, track: str | None = None) -> int:

@@ -44,6 +44,9 @@ def train(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Refuse, before training, a network that cannot be exported to this: c.")
+    ] = None,
     track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard or mlflow.")] = None,
     file: ExperimentFile = None,
     as_json: Json = False,
@@ -52,15 +55,15 @@ def train(
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give one of them.")
     changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
-    as_started = (experiment, seed, seeds, epochs, data, size, holdout, engine, out, changed)
-    if resume is not None and as_started != (None, None, None, None, "auto", None, 0, "auto", Path("runs"), ()):
+    as_started = (experiment, seed, seeds, epochs, data, size, holdout, engine, out, changed, to)
+    if resume is not None and as_started != (None, None, None, None, "auto", None, 0, "auto", Path("runs"), (), None):
         raise UsageError(
             "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --threads, --track,"
             " --experiment or --json alone."
         )
     if file is not None and resume is None:
         raise UsageError("--experiment names the file of a run that --resume goes on with; else name it without.")
-    from featherweight.cli.console import train_one, train_several
+    from featherweight.cli.console import require_trainable_for, train_one, train_several
     from featherweight.explain.track import require_tracker
     from featherweight.training.runs.parallel import Task
 
@@ -84,6 +87,8 @@ def train(
             settings=changed,
         )
 
+    if resume is None:
+        require_trainable_for(task(0), to)
     if seeds is None:
         raise typer.Exit(train_one(task(seed or 0), as_json, track))
     raise typer.Exit(train_several([task(number) for number in range(seeds)], as_json, track))
