@@ -74,7 +74,7 @@ def compare(
     from featherweight.prove.compare import compare as compared
     from featherweight.prove.compare import runs_of
 
-    comparison = compared(runs_of(first, out), runs_of(second, out))
+    comparison = compared(runs_of(first, out), runs_of(second, out), (first, second))
     if as_json:
         print_json(comparison.to_json())
     else:

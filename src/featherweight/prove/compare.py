@@ -52,9 +52,13 @@ def _chance(p: float) -> str:
 
 
 def compare(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str] | None = None) -> Comparison:
-    """The paired test over common seeds; UsageError when the runs cannot be compared or share fewer than two seeds."""
+    """The paired test over common seeds; UsageError when the runs cannot be compared or share fewer than two seeds.
+
+    Each side is called by its experiment; where both are of one, by `names`, such as the folders that they are in.
+    """
     sides = [{record.seed: record for record in records} for records in (first, second)]
-    names = names or (_only_one(first), _only_one(second))
+    own = _only_one(first), _only_one(second)
+    names = own if own[0] != own[1] or names is None else names
     parts = ("name", "train", "test", "holdout", "held_out")
     data = {tuple(record.data.get(part, "") for part in parts) for record in [*first, *second]}
     if len(data) > 1:
