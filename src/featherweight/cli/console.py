@@ -10,23 +10,34 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
 from featherweight.errors import InterruptedRunError, UsageError
-from featherweight.experiments.experiment import rungs
+from featherweight.experiments.experiment import find, rungs
+from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import named
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
 from featherweight.prove.looks import note_rungs
+from featherweight.ship.export.beforehand import asks_for_c, require_form
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.folders import finished_runs, run_like, unfinished_run
-from featherweight.training.runs.parallel import Task, carry_through, check, open_run, train_all
+from featherweight.training.runs.folders import changed_folder, finished_runs, run_like, unfinished_run
+from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run, train_all
 from featherweight.training.runs.signals import STOPPED
+
+
+def require_trainable_for(task: Task, to: str | None) -> None:
+    """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
+    network cannot be exported to it."""
+    if to is not None or asks_for_c(overridden(find(task.experiment), dict(task.settings)).budget):
+        data = data_of(task)
+        require_form(asked(task, data)[0], data, to)
 
 
 def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
@@ -86,13 +97,28 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     return 0 if all(record.verdict.passed for record in records) else 1
 
 
-def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out: Path, write: bool) -> int:
+def run_ladder(
+    letter: str,
+    *,
+    seeds: int,
+    data: str,
+    data_dir: Path | None,
+    out: Path,
+    write: bool,
+    settings: tuple[tuple[str, Any], ...] = (),
+) -> int:
     """Train every rung and seed that has no finished run yet, taking up those that were stopped; then the page.
 
     The page goes into `out`, beside the run folders. With `write`, records go to the source tree in the current folder
-    and everything there that quotes one is rewritten.
+    and everything there that quotes one is rewritten. With `settings` that change every rung, all of it goes into a
+    folder within `out` instead.
     """
-    ladder = rungs(letter)
+    plain = rungs(letter)
+    ladder = [overridden(rung, dict(settings)) for rung in plain]
+    told = list(dict.fromkeys(change for pair in zip(ladder, plain, strict=True) for change in changes(*pair)))
+    if told:
+        out = changed_folder(out, f"ladder-{letter}", told)
+        print(f"changed: {', '.join(told)}; runs and page go to {out}")
     root = publish.source_tree() if write else None
     own = ladder[0].data
     data = own if data == "auto" else named(data)
@@ -102,7 +128,7 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
     folders = [out, *([root / "results"] if root else [])]
     have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}
     tasks = [
-        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=resumed)
+        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=resumed, settings=settings)
         for rung in ladder
         for seed in range(seeds)
         if seed not in {record.seed for record in have[rung.id]}
@@ -122,7 +148,7 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
         if have[rung.id]:
             print(f"\n{rung.id}: {rung.title}")
             _print_seeds(have[rung.id])
-    print(f"\nwrote {publish.write_page(letter, have, out)}")
+    print(f"\nwrote {publish.write_page(letter, have, out, told)}")
     if root:
         for record in (record for records in have.values() for record in records):
             publish.keep_record(record, root)

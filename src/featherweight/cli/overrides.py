@@ -13,6 +13,7 @@ Held = Annotated[
 MaxParams = Annotated[
     int | None, typer.Option("--max-params", help="The network must have fewer parameters; instead of the budget's.")
 ]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Instead of the recipe's.", min=1)]
 Rate = Annotated[float | None, typer.Option("--lr", help="Peak learning rate; instead of the recipe's.")]
 Batch = Annotated[int | None, typer.Option("--batch", help="Images a step; instead of the recipe's.")]
 Settings = Annotated[
@@ -33,12 +34,14 @@ def overrides(
     lr: float | None,
     batch: int | None,
     settings: list[str] | None,
+    epochs: int | None = None,
 ) -> tuple[tuple[str, Any], ...]:
     """The settings that these options change, by their dotted names; those by name count more."""
     named = {
         "budget.accuracy": target,
         "budget.held": held,
         "budget.parameters": max_params,
+        "recipe.epochs": epochs,
         "recipe.lr": lr,
         "recipe.batch": batch,
     }

@@ -17,7 +17,7 @@ def predict(
     pictures: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures (PNG, JPEG, BMP, GIF, WEBP, TIFF), folders of them, or patterns such as 'scans/*.png'."
+            help="Pictures (PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM), folders of them, or patterns such as 'scans/*.png'."
         ),
     ],
     run: Annotated[
@@ -32,7 +32,11 @@ def predict(
     experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Read the digits in pictures: photos of paper, scans, drawings; one digit each, or a line such as a postcode."""
+    """Say what pictures show: digits on photos of paper, scans, drawings, or the classes that a run was trained on.
+
+    A network for handwritten digits reads one digit or a line of them, such as a postcode; any other takes each picture
+    as one image.
+    """
     from featherweight.ship.predict import predict_each
     from featherweight.ship.predict.seen import save_seen
 

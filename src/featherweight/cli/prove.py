@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from featherweight.cli.options import DataDir, DataName, Json, app, print_json
+from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 
 
 @app.command()
@@ -15,15 +16,30 @@ def prove(
     seeds: Annotated[
         int | None, typer.Option(help="Seeds 0 to N-1; as many as its bar asks for by default.", min=1)
     ] = None,
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Take a record by the rules: held-out evidence, the ledger, every seed. Status 0 only if its bar is cleared."""
+    """Take a record by the rules: held-out evidence, the ledger, every seed. Status 0 only if its bar is cleared.
+
+    With changed settings it is another experiment: its runs and its ledger go into a folder of their own, and nothing
+    of it is kept as a record.
+    """
     from featherweight.cli.console import train_shown
     from featherweight.cli.tables import print_table, seeds_table
     from featherweight.prove.protocol import prove as carry_through
+
+    changed = overrides(
+        target=target, held=held, max_params=max_params, epochs=epochs, lr=lr, batch=batch, settings=settings
+    )
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
@@ -36,6 +52,7 @@ def prove(
         out=out,
         trainer=lambda tasks: train_shown(tasks, as_json),
         tell=tell,
+        settings=changed,
     )
     if as_json:
         print_json(proof.to_json())
@@ -57,7 +74,7 @@ def compare(
     from featherweight.prove.compare import compare as compared
     from featherweight.prove.compare import runs_of
 
-    comparison = compared(runs_of(first, out), runs_of(second, out))
+    comparison = compared(runs_of(first, out), runs_of(second, out), (first, second))
     if as_json:
         print_json(comparison.to_json())
     else:

@@ -70,9 +70,10 @@ class Run:
         record, recipe = self.record, self.experiment.recipe
         kept = f", {self.data.holdout:,} held out" if self.data.holdout else ""
         threads = record.environment["threads"]
+        length = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}"
         what = (
             f"{self.experiment.id}: {record.parameters:,} parameters"
-            f" (fewer than {self.experiment.budget.parameters:,} allowed), {recipe.epochs} epochs of"
+            f" (fewer than {self.experiment.budget.parameters:,} allowed), {length} of"
             f" {len(self.data.train.labels):,} images of {self.data.name}{kept}, batch {recipe.batch}"
         )
         taught = ", ".join(str(by["run"]) for by in record.teachers)
