@@ -85,7 +85,7 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["ladder"], "Name a ladder, such as f; only --write does without"),
+        (["ladder"], "Name a ladder, such as f. It may be left out only"),
         (["ladder", "--write"], "is no source tree of featherweight"),
         (["ladder", "q"], "Unknown ladder 'q'"),
     ],
@@ -126,9 +126,9 @@ def test_progress_counts_the_runs_that_have_ended(tmp_path: Path) -> None:
         show(Done(label="c3 seed 0", folder=tmp_path, record=FINISHED[0]))
         show(Failed(label="c3 seed 1", sentence="No luck.", exit_status=4))
     assert to.getvalue().splitlines() == [
-        "c3 seed 0  has ended, 1 of 3 runs",
+        "c3 seed 0  ended, 1 of 3 runs",
         "c3 seed 1: No luck.",
-        "c3 seed 1  has ended, 2 of 3 runs",
+        "c3 seed 1  ended, 2 of 3 runs",
     ]
     alone = io.StringIO()
     with shown(alone, labels=False) as show:
