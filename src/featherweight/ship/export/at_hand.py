@@ -11,6 +11,7 @@ from featherweight.data import Data, store
 from featherweight.data.sets import SETS
 from featherweight.errors import DataError, UsageError
 from featherweight.experiments.record import Record
+from featherweight.training.runs.trained import data_of
 
 
 def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
@@ -22,7 +23,7 @@ def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
     name = about["source"]
     try:
         if name not in SETS or store.is_here(SETS[name], directory):
-            return datasets.load(name, directory=directory, holdout=about["holdout"], seed=about["seed"])
+            return data_of(record, directory)
         missing = f"{name} is not on this machine"
     except (DataError, UsageError) as problem:
         missing = str(problem).rstrip(".")
