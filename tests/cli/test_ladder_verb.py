@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from featherweight.experiments.record import read_record, write_record
 from featherweight.training.runs import folders as run_folders
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.parallel import Task, carry_through, open_run
 from made import MNIST, record
 
 FINISHED = [record("c3", [99.0] * 15, seed) for seed in (0, 1)]
@@ -82,12 +84,38 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
     assert (tmp_path / "d.md").read_text() == page
 
 
+def test_changed_settings_reach_every_rung_and_leave_its_own_runs_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_shown(tasks: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
+        done = []
+        for task in tasks:
+            *_, last = carry_through(task, open_run(replace(task, threads=1)))
+            assert isinstance(last, Done)
+            done.append(last)
+        return done, []
+
+    monkeypatch.setattr("featherweight.cli.console.train_shown", train_shown)
+    words = ("ladder", "d", "--data", "digits", "--epochs", 1, "--batch", 128, "--held", 1, "--target", 1)
+    status, out, err = run(*words)
+    told = ["`epochs` 20 → 1", "`batch` 64 → 128", "`budget.accuracy` 99.4 → 1", "`budget.held` 5 → 1"]
+    assert status == 0 and f"changed: {', '.join(told)}; runs and page go to runs/ladder-d-changed-" in out, err
+    [folder] = (tmp_path / "runs").iterdir()
+    ended = read_record(folder / "d1-seed0")
+    assert (len(ended.rows), ended.recipe["batch"], ended.verdict.passed) == (1, 128, True)
+    assert f"**Changed for these runs**: {', '.join(told)}. All else" in (folder / "d.md").read_text()
+    shown_run = run("show", folder / "d1-seed0")[1]
+    assert f"changed from d1: {', '.join(told)}" in " ".join(shown_run.split())
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["ladder"], "Name a ladder, such as f; only --write does without"),
+        (["ladder"], "Name a ladder, such as f. It may be left out only"),
         (["ladder", "--write"], "is no source tree of featherweight"),
         (["ladder", "q"], "Unknown ladder 'q'"),
+        (["ladder", "d", "--write", "--lr", "0.2"], "leave out the changed settings, or --write"),
+        (["ladder", "d", "--set", "recipe.spin=1"], "Unknown setting 'recipe.spin'"),
     ],
 )
 def test_wrong_use(run: Run, words: list[str], sentence: str) -> None:
@@ -126,9 +154,9 @@ def test_progress_counts_the_runs_that_have_ended(tmp_path: Path) -> None:
         show(Done(label="c3 seed 0", folder=tmp_path, record=FINISHED[0]))
         show(Failed(label="c3 seed 1", sentence="No luck.", exit_status=4))
     assert to.getvalue().splitlines() == [
-        "c3 seed 0  has ended, 1 of 3 runs",
+        "c3 seed 0  ended, 1 of 3 runs",
         "c3 seed 1: No luck.",
-        "c3 seed 1  has ended, 2 of 3 runs",
+        "c3 seed 1  ended, 2 of 3 runs",
     ]
     alone = io.StringIO()
     with shown(alone, labels=False) as show:

@@ -82,7 +82,7 @@ def test_seconds_and_multiply_adds_decide_a_verdict() -> None:
     assert judge(budget, 10, good, 15.0, 999).passed
     for seconds, macs, reason in (
         (15.01, 999, "15.01 s of training, where at most 15 s are allowed"),
-        (1.0, 1000, "1,000 MACs a digit, where fewer than 1,000 are allowed"),
+        (1.0, 1000, "1,000 MACs an image, where fewer than 1,000 are allowed"),
         (1.0, None, "MACs that nobody counted, where fewer than 1,000 are allowed"),
     ):
         verdict = judge(budget, 10, good, seconds, macs)
@@ -101,7 +101,9 @@ def test_too_many_multiply_adds_are_refused_before_training_with_the_costliest_l
     budget = Budget(parameters=1000, epochs=50, accuracy=60, held=1, macs=sum(macs))
     with pytest.raises(BudgetError) as caught:
         prepare(toy.experiment(budget=budget), toy.data(), engine="torch")
-    told = f"takes {sum(macs):,} MACs a digit, but its budget allows fewer than {sum(macs):,}; its costliest layers are"
+    told = (
+        f"takes {sum(macs):,} MACs an image, but its budget allows fewer than {sum(macs):,}; its costliest layers are"
+    )
     assert told in str(caught.value)
     first, second = sorted(macs)[:0:-1]
     assert f"({first:,})" in str(caught.value) and f"({second:,})" in str(caught.value)
@@ -117,7 +119,7 @@ def test_a_record_keeps_its_multiply_adds_and_one_without_reads_as_before(tmp_pa
         assert ("macs" in text) is there is ("macs" in text["budget"])
         assert read_record(tmp_path).macs == one.macs and read_record(tmp_path).verdict.passed
     table = verdict_table(limited)
-    assert list(table.columns[0].cells)[:3] == ["parameters", "MACs a digit", "epochs"]
+    assert list(table.columns[0].cells)[:3] == ["parameters", "MACs an image", "epochs"]
     assert list(table.columns[2].cells)[1] == "217,740"
     timed = verdict_table(record("fastest", [99.5] * 5, train_seconds=15.2))
     assert list(timed.columns[0].cells)[2] == "training" and list(timed.columns[3].cells)[2] == "NO"

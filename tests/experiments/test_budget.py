@@ -58,7 +58,7 @@ def test_a_budget_is_spelled_out_clause_by_clause() -> None:
     spelled = budget.costs(499, 4, 1.504, 7000) + budget.targets([99.5, 98.99, 99.0])
     assert [(clause.name, clause.allowed, clause.measured, clause.holds) for clause in spelled] == [
         ("parameters", "fewer than 500", "499", True),
-        ("MACs a digit", "fewer than 7,000", "7,000", False),
+        ("MACs an image", "fewer than 7,000", "7,000", False),
         ("epochs", "at most 3", "4", False),
         ("training", "at most 1.5 s", "1.50 s", False),
         ("accuracy, epoch 2", "at least 99.00 %", "98.99 %", False),

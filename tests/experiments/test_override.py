@@ -7,7 +7,9 @@ import pytest
 
 import featherweight as fw
 from featherweight.errors import UsageError
+from featherweight.experiments.experiment import fingerprint
 from featherweight.experiments.override import changes, overridden, parsed
+from made import record
 
 
 def changed(**settings: Any) -> fw.Experiment:
@@ -70,3 +72,15 @@ def test_settings_as_they_are_typed() -> None:
 def test_changes_are_told() -> None:
     told = changes(changed(recipe__batch=32, budget__held=2, budget__macs=9), fw.find("f3"))
     assert told == ["`batch` 64 → 32", "`budget.held` 5 → 2", "`budget.macs` None → 9"]
+
+
+def test_differences_shows_what_a_run_changed() -> None:
+    f3, f2 = fw.find("f3"), fw.find("f2")
+    mine = changed(recipe__batch=32, budget__held=2)
+    assert fw.differences(mine, f3) == ["`batch` 64 → 32", "`budget.held` 5 → 2"]
+    assert not any("budget" in one for one in fw.differences(fw.find("a3"), fw.find("a2")))  # each has its own
+    ran = record("f3", [99.0], recipe=mine.recipe.to_json(), budget=mine.budget.to_json())
+    assert fw.differences(ran, f3) == fw.differences(mine, f3)
+    assert fw.differences(f3, ran) == ["`batch` 32 → 64", "`budget.held` 2 → 5"]
+    assert fw.differences(ran, f2)[0] == f"network of fingerprint {fingerprint(f2.build())} → {ran.network}"
+    assert fw.differences(ran, ran) == []

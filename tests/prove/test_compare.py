@@ -29,6 +29,12 @@ def test_the_sentence_of_a_difference() -> None:
     assert compare(WORSE, BETTER).sentence() == it.sentence()  # whoever is named first
 
 
+def test_runs_of_one_name_are_called_by_what_was_given() -> None:
+    worse = [record("c3", [99.0] * 14 + [last], seed) for seed, last in enumerate((99.40, 99.36, 99.43))]
+    assert compare(BETTER, worse, ("fast", "slow")).sentence().startswith("fast beats slow by 0.113 points")
+    assert compare(BETTER, WORSE, ("fast", "slow")).sentence().startswith("c3 beats c2 by 0.100 points")
+
+
 def test_what_is_not_decided_is_called_so() -> None:
     level = [record("c2", [99.0] * 14 + [last], seed) for seed, last in enumerate((99.6, 99.4, 99.5))]
     assert compare(BETTER, level).sentence().startswith("Undecided: c3 is above c2 by 0.010 points (95 % interval -")

@@ -13,12 +13,14 @@ import pytest
 from commands import Run
 from featherweight.data import Data, Split
 from featherweight.errors import FileError, UsageError
+from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record, write_record
 from featherweight.prove import contender, protocol, publish
 from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.folders import changed_folder
 from featherweight.training.runs.parallel import Task, carry_through, open_run
 from made import MNIST, record
 
@@ -84,6 +86,29 @@ def test_a_proof_from_held_out_evidence_to_exit_status(run: Run, tmp_path: Path,
     path.write_text(OWN.replace("lr=0.05", "lr=0.06"))
     assert "this is test-set evaluation 2" in run("prove", path, "--seeds", 2, "--data", "digits")[1]
     assert len(in_process) == 10  # another recipe: its evidence is held out and trained anew
+
+
+def test_changed_settings_are_proved_in_a_folder_of_their_own(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    words = ("prove", path, "--seeds", 2, "--data", "digits", "--lr", 0.06, "--target", 20, "--json")
+    status, out, err = run(*words)
+    told, changed = json.loads(out), ["`lr` 0.05 → 0.06", "`budget.accuracy` 30 → 20"]
+    assert status == 0 and told["changed"] == changed and told["touches"] == 1
+    [folder] = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("own-changed-") and f"{', '.join(changed)}; everything goes to" in err
+    ended = read_record(folder / "own-seed0")
+    assert (ended.recipe["lr"], ended.budget["accuracy"]) == (0.06, 20)
+    assert differences(ended, find(str(path))) == changed
+    [attempt] = read_ledger(folder / "touches.json")
+    assert attempt.note == f"changed: {', '.join(changed)}" and attempt.seeds == (0, 1)
+
+    run(*words)
+    assert len(in_process) == 5  # the same changes find their runs
+    # A change that changes nothing is none; what was changed before does not count for what is not.
+    told = json.loads(run("prove", path, "--seeds", 2, "--data", "digits", "--lr", 0.05, "--json")[1])
+    assert len(in_process) == 10 and told["changed"] == [] and told["touches"] == 1
+    assert read_record(tmp_path / "runs" / "own-seed0").recipe["lr"] == 0.05
 
 
 def test_an_experiment_without_a_bar_has_nothing_to_prove(run: Run) -> None:
@@ -192,6 +217,27 @@ def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree:
     source = (tree / "src/featherweight/experiments/ladders/records/smallest.py").read_text()
     assert f"Result: {fmean(99.45 + 0.01 * seed for seed in range(10)):.2f} % of the test set" in source
     assert publish.write(tree) == []
+
+
+def test_with_changed_settings_nothing_is_committed(
+    tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "tree", tree / "nowhere")  # whose ledger it would wait for
+    folders: list[Path] = []
+
+    def train(tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
+        folders.extend(task.out for task in tasks)
+        assert all(task.settings == (("budget.held", 1),) for task in tasks)
+        return [Done(label=task.label, folder=task.out, record=trainer.record(task)) for task in tasks], []
+
+    kept = sorted(path for path in tree.rglob("*") if path.is_file())
+    proof = protocol.prove("smallest", seeds=10, trainer=train, tell=lambda line: None, settings=(("budget.held", 1),))
+    assert proof.root is None and proof.changed == ("`budget.held` 5 → 1",)
+    assert proof.lines()[-1].startswith("PROVED: smallest with `budget.held` 5 → 1, over seeds 0 to 9")
+    own = changed_folder(Path("runs"), "smallest", proof.changed)
+    assert set(folders) == {own, own / "heldout"}
+    now = sorted(path for path in tree.rglob("*") if path.is_file())
+    assert {path for path in now if path not in kept} == {tree / own / "touches.json"}
 
 
 def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer: Trainer) -> None:

@@ -69,7 +69,7 @@ def test_a_page_has_evidence_touches_and_the_comparison_with_its_parent(tmp_path
     # Every seed is 0.1 below f3's: the interval is nothing.
     assert "f3 beats smallest by 0.100 points (95 % interval +0.100 to +0.100, p < 0.001, 10 seeds)." in page
     assert "| 9 | 99.55 | 99.40 | 98.00 |" in page and "**Cleared:** all that is asked for." in page
-    assert "fewer than 3,500 parameters" in page.lower() and "MACs a digit" in page
+    assert "fewer than 3,500 parameters" in page.lower() and "MACs an image" in page
 
 
 def test_the_ladder_s_page_takes_ten_seeds_beside_five() -> None:
@@ -88,7 +88,7 @@ def test_a_page_says_what_looking_for_hard_images_costs(tmp_path: Path) -> None:
 
 def test_limits_are_told_on_the_page(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
-    assert "**Budget of each run.** Fewer than 8,000 parameters, fewer than 250,000 MACs a digit," in leaderboard.page(
+    assert "**Budget of each run.** Fewer than 8,000 parameters, fewer than 250,000 MACs an image," in leaderboard.page(
         everything["leanest"], {}
     )
     assert "at most 15 s of training" in leaderboard.page(everything["fastest"], {})
@@ -108,7 +108,7 @@ def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
     large = Point(name="large", accuracy=99.5, parameters=8000, macs=1e6, seconds=10)
     ring = Point(name="theirs", accuracy=99.56, parameters=7496)
     panels = pareto_fronts([small, large], [ring], ["small"]).axes
-    assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds a digit", "seconds of training"]
+    assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds an image", "seconds of training"]
     steps = [next(line for line in axes.lines if line.get_drawstyle() == "steps-post") for axes in panels]
     assert [list(line.get_xdata()) for line in steps] == [[2000, 8000, 8000], [1e5, 1e6, 1e6], [10, 20]]
     bars = [[line for line in axes.lines if list(line.get_ydata()) == [99.1, 99.3]] for axes in panels]

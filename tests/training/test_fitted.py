@@ -95,4 +95,5 @@ def test_a_summary_nests_as_the_network_does() -> None:
     assert names == ["0", "  0", "  1", "  2", "1", "  0", "    0", "    1", "    2", "  add", "2"]
     assert lines[2].split() == ["0", "Sequential", "145", "4,725"] and lines[6].split()[:3] == ["1", "Residual", "235"]
     assert lines[-2].startswith("c: no. The network gives 5 x 7 x 5 numbers") and lines[-1].startswith("page: no.")
-    assert "about" in repr(fw.summary("f3")).splitlines()[-2] and repr(fw.summary("f3")).endswith("page: yes")
+    of_f3 = repr(fw.summary("f3")).splitlines()
+    assert "about" in of_f3[-2] and of_f3[-1] == "page: yes, where its ten classes are the digits 0 to 9"

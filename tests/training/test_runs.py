@@ -1,18 +1,25 @@
 """Runs and their folders: taking one up, who may, and what counts as the same."""
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import toy
+from commands import Run
+from featherweight import data as datasets
 from featherweight.data import Data
+from featherweight.engine import native
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import Experiment, fingerprint
+from featherweight.experiments.experiment import Experiment, find, fingerprint
+from featherweight.experiments.override import overridden
 from featherweight.experiments.record import read_record
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.folders import finished_runs, new_folder
@@ -250,3 +257,33 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(home: Path, monkeypatch: 
     monkeypatch.setattr("os.open", refuse)
     with pytest.raises(FileError, match=r"nothing can be written there \(Read-only file system\)"):
         next(runs.train(run))
+
+
+@pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
+def test_a_stopped_run_of_the_native_engine_goes_on_with_any_number_of_threads_bit_for_bit(
+    run: Run, tmp_path: Path
+) -> None:
+    """Stopped within an epoch, then gone on with one thread or two, it ends as a run that was never stopped."""
+    experiment = overridden(find("f2"), {"recipe.epochs": 2, "recipe.average": 0.9, "recipe.batch": 96})
+    digits = datasets.load("digits")
+
+    def begun(out: Path, steps: int | None) -> Path:
+        one = runs.new_run(experiment, digits, out=out, engine="native", threads=1)
+        for number, _ in enumerate(runs.train(one), start=1):
+            if number == steps:
+                break
+        return one.folder
+
+    whole, stopped = begun(tmp_path / "whole", None), begun(tmp_path / "stopped", 22)  # of 15 steps an epoch
+    expected, rows = load_file(whole / "weights.safetensors"), read_record(whole).rows
+    for threads in (1, 2):
+        again = tmp_path / f"again-{threads}"
+        shutil.copytree(stopped, again)
+        status, _, err = run("train", "--resume", again, "--threads", threads, "--json")
+        assert status in (0, 1), err
+        ended = read_record(again)
+        assert ended.finished and ended.environment["threads"] == threads
+        found = load_file(again / "weights.safetensors")
+        assert found.keys() == expected.keys() and len(found) > 10
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+        assert [replace(row, seconds=0) for row in ended.rows] == [replace(row, seconds=0) for row in rows]

@@ -1,6 +1,6 @@
-"""Training at a console: tasks carried through with their progress, then tables or one JSON document.
+"""Training at a console: runs tasks and shows their progress, then prints tables or one JSON document.
 
-Each function here prints, and gives the exit status of its verb.
+Each function here prints, and returns the exit status of its verb.
 """
 
 import json
@@ -10,27 +10,38 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
 from featherweight.errors import InterruptedRunError, UsageError
-from featherweight.experiments.experiment import rungs
+from featherweight.experiments.experiment import find, rungs
+from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import named
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
 from featherweight.prove.looks import note_rungs
+from featherweight.ship.export.beforehand import asks_for_c, require_form
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.folders import finished_runs, run_like, unfinished_run
-from featherweight.training.runs.parallel import Task, carry_through, check, open_run, train_all
+from featherweight.training.runs.folders import changed_folder, finished_runs, run_like, unfinished_run
+from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run, train_all
 from featherweight.training.runs.signals import STOPPED
 
 
+def require_trainable_for(task: Task, to: str | None) -> None:
+    """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
+    network cannot be exported to it."""
+    if to is not None or asks_for_c(overridden(find(task.experiment), dict(task.settings)).budget):
+        data = data_of(task)
+        require_form(asked(task, data)[0], data, to)
+
+
 def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
-    """Train in this process, logging in the tracker `track`; 0 when the verdict is passed, 1 when it is not."""
+    """Train in this process, logging to the tracker `track`; returns 0 when the budget is met, 1 when it is not."""
     to = sys.stderr if as_json else sys.stdout
     run = open_run(task)
     try:
@@ -40,7 +51,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
             for event in carry_through(task, run):
                 show(event)
                 log(event)
-    except BrokenPipeError as problem:  # nobody reads any more; the state has been saved
+    except BrokenPipeError as problem:  # the reader has gone; the state has been saved
         raise InterruptedRunError(signal.SIGPIPE, run.folder) from problem
     record = run.record
     if as_json:
@@ -53,10 +64,10 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
 
 
 def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
-    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones resumed.
+    """Train the missing seeds side by side: finished runs in the tasks' folder are kept, stopped ones are resumed.
 
-    What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
-    status when one could not.
+    New epochs are logged to the tracker `track`. Returns 0 when every run passed, 1 when one did not, and the error's
+    status when one failed.
     """
     like = check(tasks[0])
     kept = {task.seed: one for task in tasks if (one := run_like(like.record, task.out, task.seed, finished=True))}
@@ -66,7 +77,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
         if task.seed not in kept
         for stopped in [run_like(like.record, task.out, task.seed, finished=False)]
     ]
-    told = [f"seed {seed} is finished in {folder}, and its record counts" for seed, (folder, _) in kept.items()]
+    told = [f"seed {seed} is finished in {folder}; its record is used" for seed, (folder, _) in kept.items()]
     for line in [*like.introduction(), *told]:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
     done, failed = train_shown(rest, as_json, track) if rest else ([], [])
@@ -86,13 +97,28 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     return 0 if all(record.verdict.passed for record in records) else 1
 
 
-def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out: Path, write: bool) -> int:
-    """Train every rung and seed that has no finished run yet, taking up those that were stopped; then the page.
+def run_ladder(
+    letter: str,
+    *,
+    seeds: int,
+    data: str,
+    data_dir: Path | None,
+    out: Path,
+    write: bool,
+    settings: tuple[tuple[str, Any], ...] = (),
+) -> int:
+    """Train every rung and seed that has no finished run yet, resuming those that were stopped; then write the page.
 
     The page goes into `out`, beside the run folders. With `write`, records go to the source tree in the current folder
-    and everything there that quotes one is rewritten.
+    and everything there that quotes one is rewritten. With `settings` that change every rung, all of it goes into a
+    folder within `out` instead.
     """
-    ladder = rungs(letter)
+    plain = rungs(letter)
+    ladder = [overridden(rung, dict(settings)) for rung in plain]
+    told = list(dict.fromkeys(change for pair in zip(ladder, plain, strict=True) for change in changes(*pair)))
+    if told:
+        out = changed_folder(out, f"ladder-{letter}", told)
+        print(f"changed: {', '.join(told)}; runs and page go to {out}")
     root = publish.source_tree() if write else None
     own = ladder[0].data
     data = own if data == "auto" else named(data)
@@ -102,7 +128,7 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
     folders = [out, *([root / "results"] if root else [])]
     have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}
     tasks = [
-        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=resumed)
+        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=resumed, settings=settings)
         for rung in ladder
         for seed in range(seeds)
         if seed not in {record.seed for record in have[rung.id]}
@@ -122,7 +148,7 @@ def run_ladder(letter: str, *, seeds: int, data: str, data_dir: Path | None, out
         if have[rung.id]:
             print(f"\n{rung.id}: {rung.title}")
             _print_seeds(have[rung.id])
-    print(f"\nwrote {publish.write_page(letter, have, out)}")
+    print(f"\nwrote {publish.write_page(letter, have, out, told)}")
     if root:
         for record in (record for records in have.values() for record in records):
             publish.keep_record(record, root)
@@ -146,7 +172,7 @@ def write_up(root: Path | None = None) -> int:
 
 
 def train_shown(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
-    """Train the tasks and show how they come on; those that finished and those that did not."""
+    """Train the tasks and show their progress; returns those that finished and those that failed."""
     done: list[Done] = []
     failed: list[Failed] = []
     to = sys.stderr if as_json else sys.stdout

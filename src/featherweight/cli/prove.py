@@ -1,4 +1,4 @@
-"""The verbs that decide: prove, compare."""
+"""The verbs that decide between results: prove, compare."""
 
 import sys
 from pathlib import Path
@@ -7,23 +7,41 @@ from typing import Annotated
 import typer
 
 from featherweight.cli.options import DataDir, DataName, Json, app, print_json
+from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 
 
 @app.command()
 def prove(
-    experiment: Annotated[str, typer.Argument(help="A record such as smallest, or an experiment's file with a bar.")],
+    experiment: Annotated[
+        str, typer.Argument(help="A record such as smallest, or the file of an experiment that sets a bar.")
+    ],
     seeds: Annotated[
-        int | None, typer.Option(help="Seeds 0 to N-1; as many as its bar asks for by default.", min=1)
+        int | None, typer.Option(help="Train seeds 0 to N-1; by default as many as the bar asks for.", min=1)
     ] = None,
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Take a record by the rules: held-out evidence, the ledger, every seed. Status 0 only if its bar is cleared."""
+    """Test a record by the rules: held-out evidence, an entry in the ledger, every seed. Exit status 0 if it holds.
+
+    With changed settings it is another experiment: its runs and its ledger go into a folder of their own, and nothing
+    of it is kept as a record.
+    """
     from featherweight.cli.console import train_shown
     from featherweight.cli.tables import print_table, seeds_table
     from featherweight.prove.protocol import prove as carry_through
+
+    changed = overrides(
+        target=target, held=held, max_params=max_params, epochs=epochs, lr=lr, batch=batch, settings=settings
+    )
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
@@ -36,6 +54,7 @@ def prove(
         out=out,
         trainer=lambda tasks: train_shown(tasks, as_json),
         tell=tell,
+        settings=changed,
     )
     if as_json:
         print_json(proof.to_json())
@@ -49,15 +68,17 @@ def prove(
 @app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="A folder of runs or of records, or an experiment's id.")],
-    second: Annotated[str, typer.Argument(help="What it is held against, likewise.")],
-    out: Annotated[Path, typer.Option(help="Holds the runs of an id without committed records.")] = Path("runs"),
+    second: Annotated[str, typer.Argument(help="What to compare it with, in the same forms.")],
+    out: Annotated[Path, typer.Option(help="Folder with the runs of an id that has no committed records.")] = Path(
+        "runs"
+    ),
     as_json: Json = False,
 ) -> None:
-    """Say whether one network beats another: a paired test of the last epochs, over the seeds that both have run."""
+    """Test whether one network beats another: a paired test of the last epochs over the seeds that both have run."""
     from featherweight.prove.compare import compare as compared
     from featherweight.prove.compare import runs_of
 
-    comparison = compared(runs_of(first, out), runs_of(second, out))
+    comparison = compared(runs_of(first, out), runs_of(second, out), (first, second))
     if as_json:
         print_json(comparison.to_json())
     else:

@@ -1,4 +1,4 @@
-"""What `show` is asked about: an experiment, for MNIST or for other data, or a run."""
+"""What `show` displays: an experiment, for MNIST or for other data, or a run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Literal
 from torch import nn
 
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.record import read_record
+from featherweight.experiments.difference import differences
+from featherweight.experiments.experiment import Experiment, find, ids, names_file
+from featherweight.experiments.record import Record, read_record
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.restore import experiment_of, network_of
 
@@ -17,14 +18,14 @@ Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
 
 
 def subject(name: str, data: str, data_dir: Path | None, size: Size, file: Path | None) -> Subject:
-    """The experiment, its network, the shape of its images (C H W), and what there is to say of its budget."""
+    """The experiment, its network, the shape of its images (C H W), and a note on its budget, which may be empty."""
     if (Path(name) / "record.json").is_file():
         if data:
-            raise UsageError("A run is of its own data; leave out --data, or name the experiment.")
+            raise UsageError("A run has its own data; leave out --data, or name the experiment instead of the run.")
         record = read_record(Path(name))
         channels, height, width = map(int, record.data["shape"])
         found = replace(experiment_of(record, file), title=f"seed {record.seed} on {record.data['name']}")
-        return found, network_of(record, file), (channels, height, width), ""
+        return found, network_of(record, file), (channels, height, width), _changed(record)
     found = find(name)
     if not data:
         return found, found.build(), (1, 28, 28), ""
@@ -34,3 +35,11 @@ def subject(name: str, data: str, data_dir: Path | None, size: Size, file: Path 
     found, note = fitted(found, source)
     channels, height, width = map(int, source.train.images.shape[1:])
     return found, found.build(channels, len(source.classes)), (channels, height, width), note
+
+
+def _changed(record: Record) -> str:
+    """What differs between a run of the package's experiments and the experiment; of a file, which is not run, none."""
+    if names_file(record.experiment) or record.experiment not in ids():
+        return ""
+    changed = differences(record, find(record.experiment))
+    return f"changed from {record.experiment}: {', '.join(changed)}" if changed else ""

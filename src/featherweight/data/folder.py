@@ -51,7 +51,7 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
 
     Folders `train` and `test`, each with the class folders, are taken as the halves; otherwise one picture in
     6 of each class, drawn by seed, is the test set. Hidden files are passed over, and so are files that are
-    not PNG, JPEG, BMP, GIF, WEBP or TIFF by their name.
+    not PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM by their name.
 
     `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
     all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are brought to

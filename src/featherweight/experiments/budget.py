@@ -30,7 +30,7 @@ class Budget:
     >>> Budget().sentence()
     'fewer than 8,000 parameters, at most 15 epochs, at least 99.40 % in each of the last 5 epochs'
     >>> Budget(epochs=5, held=1, macs=250_000, seconds=15).sentence().split(", at least")[0]
-    'fewer than 8,000 parameters, fewer than 250,000 MACs a digit, at most 5 epochs, at most 15 s of training'
+    'fewer than 8,000 parameters, fewer than 250,000 MACs an image, at most 5 epochs, at most 15 s of training'
     """
 
     parameters: int = 8000
@@ -82,11 +82,11 @@ class Budget:
         ]  # fmt: skip
         if self.macs is not None:
             fewer = f"fewer than {self.macs:,}"
-            said = "MACs that nobody counted" if macs is None else f"{macs:,} MACs a digit"
+            said = "MACs that nobody counted" if macs is None else f"{macs:,} MACs an image"
             clauses.insert(1, Clause(
-                name="MACs a digit", allowed=fewer, measured="not counted" if macs is None else f"{macs:,}",
+                name="MACs an image", allowed=fewer, measured="not counted" if macs is None else f"{macs:,}",
                 holds=macs is not None and macs < self.macs,
-                limit=f"{fewer} MACs a digit", fault=f"{said}, where {fewer} are allowed",
+                limit=f"{fewer} MACs an image", fault=f"{said}, where {fewer} are allowed",
             ))  # fmt: skip
         if self.seconds is not None:
             most = f"at most {self.seconds:g} s"
@@ -137,7 +137,7 @@ class Budget:
         sentences = {
             "parameters": "The network has {0} parameters, but its budget allows {1}; its largest layers are"
             f" {biggest}. Make one of them narrower, or raise the experiment's budget.",
-            "MACs a digit": "The network takes {0} MACs a digit, but its budget allows {1}; its costliest layers are"
+            "MACs an image": "The network takes {0} MACs an image, but its budget allows {1}; its costliest layers are"
             f" {dearest}. Make one narrower or pool before it, or raise the experiment's budget.",
             "epochs": f"The recipe trains for {epochs} epochs, but the budget allows {self.epochs};"
             " lower the recipe's epochs, or raise the experiment's budget.",
@@ -205,7 +205,9 @@ def judge(
     if over:
         fault = over[0].fault
     elif len(tail) < budget.held:
-        fault = f"only {len(accuracies)} epochs, and the target must be held for {budget.held}"
+        fault = (
+            f"only {len(accuracies)} epoch{'s' * (len(accuracies) > 1)}, and the target must be held for {budget.held}"
+        )
     elif missed := sum(not clause.holds for clause in targets):
         of = "the last epoch is" if budget.held == 1 else f"{missed} of the last {budget.held} epochs are"
         fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"

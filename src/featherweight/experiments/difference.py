@@ -1,4 +1,4 @@
-"""How a rung differs from its parent, computed from the two recipes and the two networks."""
+"""How an experiment differs from another, or a run from its experiment, computed from what both consist of."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,20 +9,70 @@ from typing import Any
 from torch import nn
 
 from featherweight.experiments.augmentation import LATER
-from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment, fingerprint
 from featherweight.experiments.recipe import SCHEDULES, Recipe
+from featherweight.experiments.record import Record
 
 
-def differences(rung: Experiment, parent: Experiment) -> list[str]:
+def differences(rung: Experiment | Record, parent: Experiment | Record) -> list[str]:
     """One phrase per change, those of the network first; empty if nothing differs.
 
-    Normalisation layers that merely follow a changed width are left out.
+    Either side is an experiment or the record of a run, such as `fw.load("runs/f3-seed0").record`. Normalisation
+    layers that merely follow a changed width are left out. A record's network is compared by its fingerprint alone.
+    The budget is compared between experiments or runs of one name: it tells what was changed for a run, whereas two
+    rungs of a ladder each have a budget of their own.
 
     >>> from featherweight.experiments.experiment import find
     >>> differences(find("a5"), find("a4"))
     ['added: 6 × `Dropout 0.05`']
+    >>> from dataclasses import replace
+    >>> differences(replace(find("f3"), budget=Budget(held=2)), find("f3"))
+    ['`budget.held` 5 → 2']
     """
-    return [*layer_changes(rung.build(), parent.build()), *recipe_changes(rung.recipe, parent.recipe)]
+    (name, recipe, budget), (other, before, allowed) = _settings(rung), _settings(parent)
+    same = name == other
+    return [
+        *_network_changes(rung, parent),
+        *recipe_changes(recipe, before),
+        *(budget_changes(budget, allowed) if same else []),
+    ]
+
+
+def _settings(side: Experiment | Record) -> tuple[str, Recipe, Budget]:
+    if isinstance(side, Record):
+        return side.experiment, Recipe.from_json(side.recipe), Budget(**side.budget)
+    return side.name, side.recipe, side.budget
+
+
+def _network_changes(rung: Experiment | Record, parent: Experiment | Record) -> list[str]:
+    if not isinstance(rung, Record) and not isinstance(parent, Record):
+        return layer_changes(rung.build(), parent.build())
+    data = next(side.data for side in (rung, parent) if isinstance(side, Record))
+    ours, theirs = (_fingerprint(side, data) for side in (rung, parent))
+    return [] if ours == theirs else [f"network of fingerprint {theirs} → {ours}"]
+
+
+def _fingerprint(side: Experiment | Record, data: dict[str, Any]) -> str:
+    """Of a record's network, or of an experiment's, built for the images and classes of `data`."""
+    if isinstance(side, Record):
+        return side.network
+    return fingerprint(side.build(channels=data["shape"][0], classes=len(data["classes"])))
+
+
+def budget_changes(budget: Budget, before: Budget) -> list[str]:
+    """One phrase per limit or target that changed.
+
+    >>> budget_changes(Budget(accuracy=99, macs=9_000), Budget())
+    ['`budget.accuracy` 99.4 → 99', '`budget.macs` None → 9000']
+    """
+    now, was = asdict(budget), asdict(before)
+    return [f"`budget.{name}` {_plain(was[name])} → {_plain(now[name])}" for name in now if now[name] != was[name]]
+
+
+def _plain(value: Any) -> Any:
+    """30, whether it was given as 30 or 30.0."""
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def layer_changes(network: nn.Module, before: nn.Module) -> list[str]:

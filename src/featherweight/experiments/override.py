@@ -6,8 +6,7 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from featherweight.errors import UsageError, nearest
-from featherweight.experiments.budget import Budget
-from featherweight.experiments.difference import recipe_changes
+from featherweight.experiments.difference import budget_changes, recipe_changes
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import SCHEDULES, Augment, Distil, HardExamples, Recipe
 
@@ -48,7 +47,8 @@ def overridden(experiment: Experiment, settings: Mapping[str, Any]) -> Experimen
     if "recipe.epochs" in settings and "recipe.plain_epochs" not in settings:
         parts["recipe"]["plain_epochs"] = min(parts["recipe"]["plain_epochs"], int(settings["recipe.epochs"]))
     try:
-        return replace(experiment, recipe=Recipe.from_json(parts["recipe"]), budget=Budget(**parts["budget"]))
+        budget = replace(experiment.budget, **parts["budget"])
+        return replace(experiment, recipe=Recipe.from_json(parts["recipe"]), budget=budget)
     except (TypeError, ValueError) as problem:
         given = ", ".join(f"{name}={value}" for name, value in settings.items())
         raise UsageError(f"The settings {given} do not fit: {problem}.") from problem
@@ -110,6 +110,4 @@ def changes(experiment: Experiment, before: Experiment) -> list[str]:
     >>> changes(overridden(find("f3"), {"recipe.batch": 32, "budget.accuracy": 99}), find("f3"))
     ['`batch` 64 → 32', '`budget.accuracy` 99.4 → 99']
     """
-    now, was = asdict(experiment.budget), asdict(before.budget)
-    budget = [f"`budget.{name}` {was[name]} → {now[name]}" for name in now if now[name] != was[name]]
-    return [*recipe_changes(experiment.recipe, before.recipe), *budget]
+    return [*recipe_changes(experiment.recipe, before.recipe), *budget_changes(experiment.budget, before.budget)]

@@ -65,7 +65,7 @@ class Record:
     budget: dict[str, Any]
     recipe: dict[str, Any]
     data: dict[str, Any]
-    """Name, counts, held-out digits and normalisation of the data set."""
+    """Name, counts, held-out images and normalisation of the data set."""
     environment: dict[str, Any]
     """Versions, processor, device, threads and commit: everything that the exact bits may depend on."""
     teachers: tuple[dict[str, Any], ...] = ()

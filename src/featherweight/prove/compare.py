@@ -52,9 +52,13 @@ def _chance(p: float) -> str:
 
 
 def compare(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str] | None = None) -> Comparison:
-    """The paired test over common seeds; UsageError when the runs cannot be compared or share fewer than two seeds."""
+    """The paired test over common seeds; UsageError when the runs cannot be compared or share fewer than two seeds.
+
+    Each side is called by its experiment; where both are of one, by `names`, such as the folders that they are in.
+    """
     sides = [{record.seed: record for record in records} for records in (first, second)]
-    names = names or (_only_one(first), _only_one(second))
+    own = _only_one(first), _only_one(second)
+    names = own if own[0] != own[1] or names is None else names
     parts = ("name", "train", "test", "holdout", "held_out")
     data = {tuple(record.data.get(part, "") for part in parts) for record in [*first, *second]}
     if len(data) > 1:
@@ -95,7 +99,7 @@ def require_alike(records: Sequence[Record]) -> None:
     if len({record.seed for record in records}) < len(records):
         raise UsageError(f"There are two runs of one seed of {records[0].experiment}; keep one of them.")
     if len({record.data["holdout"] for record in records}) > 1:
-        raise UsageError("Runs judged on held-out digits and runs judged on the test set cannot be mixed.")
+        raise UsageError("Runs judged on held-out images and runs judged on the test set cannot be mixed.")
 
 
 def sorted_values(value: Any) -> Any:

@@ -179,16 +179,24 @@ def _shortfalls(claimed: Sequence[Experiment], found: Found) -> Iterator[str]:
 
 
 def ladder_page(
-    letter: str, found: Found, picture: str, ledger: Sequence[Attempt] = (), answered: Answered | None = None
+    letter: str,
+    found: Found,
+    picture: str,
+    ledger: Sequence[Attempt] = (),
+    answered: Answered | None = None,
+    changed: Sequence[str] = (),
 ) -> str:
     """The page of one ladder; `picture` is the path of its curves, shown once a rung has run.
 
-    `ledger` holds the attempts at the test set, all of which a rung shows; `answered` what runs of rungs answer.
+    `ledger` holds the attempts at the test set, all of which a rung shows; `answered` what runs of rungs answer,
+    `changed` the settings that differ in these runs from the rungs as they are told here.
     """
     ladder = rungs(letter)
     numbers: dict[str, int] = {}
     sections = [line for rung in ladder for line in _section(rung, found, numbers, ledger, answered or {})]
     lines = [f"# Ladder {letter.upper()}", "", subject(letter), "", NOTE, "", table(ladder, found), ""]
+    if changed:
+        lines += [f"**Changed for these runs**: {', '.join(changed)}. All else is as told of each rung.", ""]
     lines += [f"{_line(LEGEND)} {rule_of(ladder[-1]).sentence()}.", ""]
     if any(found.get(rung.id) for rung in ladder):
         lines += [f"![Test and training accuracy by epoch, a panel a rung]({picture})", ""]

@@ -250,7 +250,7 @@ def _network(anatomy: Anatomy) -> Iterator[str]:
     ]
     yield from _markdown(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
     yield ""
-    yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs a digit, {anatomy.buffers:,} numbers in buffers."
+    yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs an image, {anatomy.buffers:,} numbers in buffers."
 
 
 def _recipe(experiment: Experiment) -> Iterator[str]:

@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from featherweight.data import load
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import named
 from featherweight.experiments.statistics import mean_interval
@@ -28,7 +29,7 @@ from featherweight.prove.compare import require_alike
 from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.environment import cores
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.folders import finished_runs, unfinished_run
+from featherweight.training.runs.folders import changed_folder, finished_runs, unfinished_run
 from featherweight.training.runs.parallel import Task, check
 from featherweight.training.runs.signals import STOPPED
 
@@ -58,6 +59,8 @@ class Proof:
     test_evaluations: int
     root: Path | None
     """The source tree that it was committed to, if any."""
+    changed: tuple[str, ...] = ()
+    """Settings that differ from the experiment of this name; a phrase each."""
 
     @property
     def shortfalls(self) -> list[str]:
@@ -71,13 +74,14 @@ class Proof:
         held, full = summarise(self.held_out), summarise(self.runs)
         interval = "{:.3f} to {:.3f}".format(*mean_interval(list(full.per_seed.values()))) if full.runs > 1 else "none"
         asked = self.experiment.bar.sentence()
+        what = f"{self.experiment.id} with {', '.join(self.changed)}" if self.changed else self.experiment.id
         return [
             f"held out: mean {held.mean:.3f} % over {held.runs} seeds, worst judged epoch {held.worst_of_last:.2f} %",
             f"test set: mean {full.mean:.3f} %, standard deviation {full.standard_deviation:.3f}, 95 % interval"
             f" {interval}, worst {full.worst:.2f} %, worst judged epoch {full.worst_of_last:.2f} %",
             f"{full.passed} of {full.runs} seeds within budget; test-set evaluations: {self.test_evaluations}",
             *(f"falls short: {clause}" for clause in self.shortfalls),
-            f"{'NOT PROVED' if self.shortfalls else 'PROVED'}: {self.experiment.id}, {asked}",
+            f"{'NOT PROVED' if self.shortfalls else 'PROVED'}: {what}, {asked}",
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -87,6 +91,7 @@ class Proof:
         last = list(full.per_seed.values())
         return {
             "experiment": self.experiment.name,
+            "changed": list(self.changed),
             "proved": not self.shortfalls,
             "bar": self.experiment.bar.to_json(),
             "shortfalls": self.shortfalls,
@@ -118,23 +123,31 @@ def prove(
     out: Path = Path("runs"),
     trainer: Trainer,
     tell: Callable[[str], None],
+    settings: tuple[tuple[str, Any], ...] = (),
 ) -> Proof:
     """Carry the protocol through, telling what is done; `trainer` carries the runs through.
 
     `seeds` are as many as the bar asks for unless given, `data` is `auto` for the experiment's own set. In a source
-    tree, the evidence of an experiment of the package on its own set is kept in `results/`, else in `out`.
+    tree, the evidence of an experiment of the package on its own set is kept in `results/`, else in `out`. With
+    `settings` that change it (as `override` takes them), everything is kept in a folder of its own within `out`.
     Raises UsageError when the experiment has no bar or the runs are not alike, StoppedError when a run did not finish.
     """
-    experiment = find(name)
+    plain = find(name)
+    experiment = overridden(plain, dict(settings))
     if experiment.bar is None:
         raise UsageError(f"{experiment.id} has no bar to clear; write `bar=Bar(...)` in its Experiment(...).")
+    changed = changes(experiment, plain)
+    if changed:
+        out = changed_folder(out, experiment.id, changed)
+        tell(f"changed: {', '.join(changed)}; everything goes to {out}, and nothing is kept as a record of {plain.id}")
     data, seeds = named(experiment.data if data == "auto" else data), seeds or experiment.bar.seeds
-    root = publish.source_tree() if _keeps(experiment, data) else None
+    root = publish.source_tree() if _keeps(experiment, data) and not changed else None
     kept = root / "results" if root else out
     if root:
         _require_renewed(experiment.id, seeds, root)
     whole = len(load(data, directory=data_dir, holdout=1).train.labels) + 1
-    task = Task(experiment=name, out=out / "heldout", data=data, data_dir=data_dir, holdout=whole // HELD_OUT_PART)
+    full = Task(experiment=name, out=out, data=data, data_dir=data_dir, settings=settings)
+    task = replace(full, out=out / "heldout", holdout=whole // HELD_OUT_PART)
     like = check(task).record
     tell(f"{experiment.id}: {experiment.budget.sentence()}; asked for {experiment.bar.sentence()}")
     held = _held_out(experiment, task, like, [out / "heldout", out, kept / "heldout"], trainer)
@@ -150,19 +163,26 @@ def prove(
         seeds=tuple(range(seeds)),
         commit=like.environment["commit"],
         date=date.today().isoformat(),
+        note=f"changed: {', '.join(changed)}" if changed else "",
     )
     places = [out, *([kept] if root else [])]
     new = note_attempt(kept / "touches.json", attempt, begun=_begun(experiment, places, like, seeds))
     evaluations = evaluations_of(read_ledger(kept / "touches.json"), experiment.name, committed=True)
     tell(f"{'this is' if new else 'resumed:'} test-set evaluation {evaluations}, written to {kept / 'touches.json'}")
-    full = Task(experiment=name, out=out, data=data, data_dir=data_dir)
     runs = _full(experiment, full, like, seeds, places, trainer, tell)
     if root:
         for record in runs:
             publish.keep_record(record, root)
         for path in publish.write(root):
             tell(f"wrote {path.relative_to(root)}")
-    return Proof(experiment=experiment, held_out=tuple(held), runs=tuple(runs), test_evaluations=evaluations, root=root)
+    return Proof(
+        experiment=experiment,
+        held_out=tuple(held),
+        runs=tuple(runs),
+        test_evaluations=evaluations,
+        root=root,
+        changed=tuple(changed),
+    )
 
 
 def _keeps(experiment: Experiment, data: str) -> bool:

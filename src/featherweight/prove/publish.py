@@ -270,11 +270,11 @@ def write(root: Path) -> list[Path]:
     return changed
 
 
-def write_page(letter: str, found: Found, out: Path) -> Path:
-    """Write a ladder's page and its curves into a folder; the page."""
+def write_page(letter: str, found: Found, out: Path, changed: Sequence[str] = ()) -> Path:
+    """Write a ladder's page and its curves into a folder; the page. It says what was `changed` for these runs."""
     page = out / f"{letter}.md"
     out.mkdir(parents=True, exist_ok=True)
-    write_text(page, ladder_pages.ladder_page(letter, found, f"{letter}.svg"))
+    write_text(page, ladder_pages.ladder_page(letter, found, f"{letter}.svg", changed=changed))
     if records := [record for rung in rungs(letter) for record in found.get(rung.id, ())]:
         draw(out / f"{letter}.svg", records)
     for rung in rungs(letter):

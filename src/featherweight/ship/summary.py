@@ -117,7 +117,7 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     The receptive field of 9x11 px is within the image's 9x11 px.
     onnx: yes
     c: yes, in 8 bits about 1,663 bytes of flash and 589 of RAM
-    page: no. A page needs images of 1 x 28 x 28 and ten classes.
+    page: no. A page needs images of 1 x 28 x 28 and the digits 0 to 9 as classes.
     """
     if isinstance(network, str):
         network = find(network)
@@ -141,5 +141,9 @@ def _forms(network: nn.Module, shape: tuple[int, int, int]) -> list[Form]:
     except FeatherweightError as problem:
         found.append(Form(form="c", why_not=str(problem)))
     fits = shape == (1, 28, 28) and lowered.classes == 10
-    found.append(Form(form="page", why_not="" if fits else "A page needs images of 1 x 28 x 28 and ten classes."))
+    found.append(
+        Form(form="page", how="yes, where its ten classes are the digits 0 to 9")
+        if fits
+        else Form(form="page", why_not="A page needs images of 1 x 28 x 28 and the digits 0 to 9 as classes.")
+    )
     return found

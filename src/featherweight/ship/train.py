@@ -17,6 +17,7 @@ from featherweight.experiments.override import overridden
 from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
 from featherweight.networks.architecture import describe, make
+from featherweight.ship.export.beforehand import require_form
 from featherweight.ship.model import Model
 from featherweight.training.runs.display import live
 from featherweight.training.runs.events import Event, Progress
@@ -40,6 +41,7 @@ def train(
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    to: str | None = None,
 ) -> Any:
     """The model that a training leaves, or of several `seeds`, one after another, a list of them in that order.
 
@@ -48,15 +50,22 @@ def train(
     own; a bare network has, unless given, no limit but its own size, and one cycle of SGD over 15 epochs or as many as
     the budget allows. `settings` change single fields by name, such as {"recipe.lr": 0.05}. `on_epoch` is called with
     the row of each epoch when it ends. In a notebook a bar shows how it comes on. The run's folder is `model.folder`,
-    under `out`; Ctrl-C leaves a run there to be resumed.
+    under `out`; Ctrl-C leaves a run there to be resumed. With `to="c"`, and under a budget that limits flash or RAM, a
+    network that cannot be exported to C is refused before anything is trained.
 
     Raises BudgetError before the first step when the network is over the budget, UsageError for what does not fit.
+
+    >>> import tempfile
+    >>> model = train("f1", "digits", settings={"recipe.epochs": 1}, out=tempfile.mkdtemp(), threads=1)
+    >>> len(model.record.rows), model.record.data["name"]
+    (1, 'digits')
     """
     source = data if isinstance(data, Data) else load(str(data))
     experiment = _experiment(network, source, budget, recipe)
     if budget is None:
         experiment, _ = fitted(experiment, source)
     experiment = overridden(experiment, settings or {})
+    require_form(experiment, source, to)
     models = []
     for seed in [seeds] if isinstance(seeds, int) else seeds:
         run = new_run(

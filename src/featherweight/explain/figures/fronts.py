@@ -42,7 +42,7 @@ def pareto_fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequ
     """
     figure = blank(3.8, 9.2)
     panels = figure.subplots(1, 3, sharey=True)
-    costs = (("parameters", "parameters"), ("macs", "multiply-adds a digit"), ("seconds", "seconds of training"))
+    costs = (("parameters", "parameters"), ("macs", "multiply-adds an image"), ("seconds", "seconds of training"))
     names = []
     for axes, (cost, words) in zip(panels, costs, strict=True):
         names.append(_panel(axes, points, cost, named))

@@ -187,7 +187,7 @@ def _planned(search: Search, trial: Trial, rung: int, left: float) -> Work | Non
 def _proposed(search: Search) -> Trial | None:
     """A candidate within the limits that was not tried before."""
     population = search.population
-    genes = _fitted(search, population.proposal())
+    genes = _fitted(search, *population.proposal())
     if genes is None or not population.new(genes):
         return None
     shape = search.shape(genes)
@@ -196,9 +196,9 @@ def _proposed(search: Search) -> Trial | None:
     return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape)
 
 
-def _fitted(search: Search, genes: Genes) -> Genes | None:
-    """The genes, made narrower until they are within the limits and the time; without a target often wider, up to
-    these. None where even the narrowest are not."""
+def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
+    """The genes, made narrower until they are within the limits and the time; without a target, with the chance
+    `wide`, made wider up to these. None where even the narrowest are not."""
     shape = search.shape(genes)
     while price(genes, shape, search.classes) is None:  # the images are too small for so many steps
         if genes.shrink:
@@ -216,7 +216,7 @@ def _fitted(search: Search, genes: Genes) -> Genes | None:
             and search.epochs(cost, shape) >= LEAST_EPOCHS
         )  # fmt: skip
 
-    fill = search.aim.target is None and search.population.chance() < 0.5
+    fill = search.aim.target is None and search.population.chance() < wide
     if fits(1.0) and not fill:
         return genes
     low, high = (1.0, 8.0) if fits(1.0) else (0.05, 1.0)

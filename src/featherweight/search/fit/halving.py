@@ -171,24 +171,25 @@ class Population:
                 if rung + 1 not in one.planned:
                     yield one, rung + 1
 
-    def proposal(self) -> Genes:
-        """Genes that were not tried yet: first the same network with each augmentation, then what did well elsewhere,
-        then changed and new ones."""
+    def proposal(self) -> tuple[Genes, float]:
+        """Genes that were not tried yet, and how likely they are to be made as wide as the limits allow: first the same
+        network with each augmentation, then what did well elsewhere, then changed and new ones."""
         if self._race:
-            return self._race.pop(0)
+            return self._race.pop(0), 0.0
         if self._prior:
-            return replace(self._prior.pop(0), preset=self.preset(), side=self._draws.randrange(self._sizes))
+            genes = replace(self._prior.pop(0), preset=self.preset(), side=self._draws.randrange(self._sizes))
+            return genes, 1.0
         ranked = self.ranked()
         base = ranked[0].genes if ranked else Genes()
         if not ranked or self._draws.random() < FRESH:
-            return drawn(self._draws, self._sizes, self._coloured, base)
+            return drawn(self._draws, self._sizes, self._coloured, base), 0.8
         top = ranked[: max(4, len(ranked) // 5)]
         parent = min(self._draws.sample(range(len(top)), min(2, len(top))))  # the better of two
         genes = changed(self._draws, top[parent].genes, self._sizes, self._coloured, list(PRESETS))
         if self.aim.target is not None and self._draws.random() < 0.4:
             reached = self.score(top[parent]) > -math.log(getattr(top[parent].price, self.aim.minimize)) - 1e-9
             genes = scaled(genes, self._draws.choice((0.8, 0.9)) if reached else self._draws.choice((1.1, 1.25)))
-        return genes
+        return genes, 0.4
 
     def new(self, genes: Genes) -> bool:
         """Whether the genes were not asked about before."""

@@ -1,5 +1,6 @@
 """Run folders: creating one for exclusive use, and finding the runs of an experiment."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,6 +49,17 @@ def folder_name(id: str, data: Data, seed: int) -> str:
     own = data.source == IN_MEMORY or data.source not in (*NAMES, data.name)
     plain = re.sub(r"[^A-Za-z0-9._]+", "_", data.name).strip("._")[:40]
     return f"{id}-{plain}-seed{seed}" if own and plain else f"{id}-seed{seed}"
+
+
+def changed_folder(out: Path, name: str, changes: Sequence[str]) -> Path:
+    """Where runs of an experiment (or ladder) with changed settings go: none is ever taken for one of its own, and the
+    same changes find their runs again.
+
+    >>> changed_folder(Path("runs"), "f3", ["`lr` 0.1 → 0.2"]).name
+    'f3-changed-ac987089'
+    """
+    digest = hashlib.sha256("\n".join(changes).encode()).hexdigest()[:8]
+    return out / f"{name}-changed-{digest}"
 
 
 @contextmanager

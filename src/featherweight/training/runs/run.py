@@ -70,9 +70,10 @@ class Run:
         record, recipe = self.record, self.experiment.recipe
         kept = f", {self.data.holdout:,} held out" if self.data.holdout else ""
         threads = record.environment["threads"]
+        length = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}"
         what = (
             f"{self.experiment.id}: {record.parameters:,} parameters"
-            f" (fewer than {self.experiment.budget.parameters:,} allowed), {recipe.epochs} epochs of"
+            f" (fewer than {self.experiment.budget.parameters:,} allowed), {length} of"
             f" {len(self.data.train.labels):,} images of {self.data.name}{kept}, batch {recipe.batch}"
         )
         taught = ", ".join(str(by["run"]) for by in record.teachers)
@@ -97,10 +98,10 @@ def new_run(
     """
     run = draft_run(prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out))
     run.folder = new_folder(out, folder_name(experiment.id, data, seed))
-    write_record(run.record, run.folder / "record.json")
     file = experiment.file
     if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
         write_bytes(run.folder / SOURCE, file.read_bytes())
+    write_record(run.record, run.folder / "record.json")  # the last: what has a record can be resumed
     return run
 
 

@@ -1,6 +1,6 @@
 """Towards the fewest multiply-adds a digit that still hold the rule.
 
-Target: fewer than 250,000 MACs a digit, and 99.40 % in each of the last five epochs on eight seeds of ten.
+Target: fewer than 250,000 MACs an image, and 99.40 % in each of the last five epochs on eight seeds of ten.
 Why: on a microcontroller it is multiply-adds that cost time and current, more than weights do; most of them are spent
 where the map is large, so the pool comes after the first convolution, and weights are spent where it is small.
 
