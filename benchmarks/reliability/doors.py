@@ -210,7 +210,7 @@ def odd_files() -> Iterator[Case]:
     }  # fmt: skip
 
     def journal(path: Path) -> None:
-        from featherweight.search.study import storage_of
+        from featherweight.search.storage import storage_of
 
         storage_of(str(path))
 

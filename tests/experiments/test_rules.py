@@ -11,7 +11,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES
-from featherweight.prove import leaderboard
+from featherweight.prove import contender
 from featherweight.training.runs.parallel import Task, check
 
 ON_DIGITS = """
@@ -61,7 +61,7 @@ def test_every_set_with_experiments_has_a_rule_and_its_own_contenders() -> None:
     sets = {find(id).data for id in ids()}
     assert sets == set(RULES) == {"mnist", "fashion-mnist"}
     assert [one.id for one in contenders("fashion-mnist")] == ["fashion", "fashion-20k"]
-    assert {anchor.beside for anchor in leaderboard.anchors("fashion-mnist")} == {"fashion", "fashion-20k"}
+    assert {anchor.beside for anchor in contender.anchors("fashion-mnist")} == {"fashion", "fashion-20k"}
 
 
 def test_list_shows_one_set(run: Run) -> None:

@@ -17,7 +17,7 @@ from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record, write_record
-from featherweight.prove import leaderboard, protocol, publish
+from featherweight.prove import contender, protocol, publish
 from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
@@ -399,8 +399,8 @@ def test_evidence_that_is_committed_is_of_the_experiment_as_it_is() -> None:
 
 
 def test_every_proved_record_has_its_line_and_its_evidence() -> None:
-    found = {one.id: publish.records_of(one.id, ROOT) for one in leaderboard.contenders()}
-    for one in leaderboard.gather(found, ROOT):
+    found = {one.id: publish.records_of(one.id, ROOT) for one in contender.contenders()}
+    for one in contender.gather(found, ROOT):
         assert one.experiment.bar is not None
         if len(one.records) >= one.experiment.bar.seeds:
             assert one.test_evaluations >= 1 and len(one.held_out) >= 3, one.experiment.id

@@ -17,6 +17,7 @@ from featherweight.experiments.record import read_record, write_record
 from featherweight.explain import figures
 from featherweight.prove import publish, rung_curves
 from featherweight.prove.ladder_pages import NOT_RUN
+from featherweight.prove.pictures import digest
 from made import record
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def test_every_committed_picture_is_of_the_records() -> None:
     with_records = {ladder_of(id) for id in ids() if publish.records_of(id, ROOT)} - {"records"}
     assert {path.stem for path in pictures} == with_records | {"f3"}
     for path, records in pictures.items():
-        assert publish.digest(records) in path.read_text(encoding="utf-8"), path.name
+        assert digest(records) in path.read_text(encoding="utf-8"), path.name
     rungs_drawn = publish.rung_pictures(ROOT)
     assert len(rungs_drawn) == 26
     for path, records in rungs_drawn.items():
@@ -169,7 +170,7 @@ def test_a_picture_is_drawn_anew_when_a_figure_changes(tree: Path) -> None:
     publish.write(tree)
     picture = tree / "docs/ladders/d.svg"
     before = picture.read_text()
-    assert "<svg" in before and publish.digest(publish.records_of("d1", tree)) in before
+    assert "<svg" in before and digest(publish.records_of("d1", tree)) in before
     picture.unlink()
     publish.write(tree)
     assert picture.read_text() == before

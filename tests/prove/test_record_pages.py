@@ -5,7 +5,7 @@ from pathlib import Path
 from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.statistics import best_by_cost
 from featherweight.explain.figures.fronts import Point, pareto_fronts
-from featherweight.prove import ladder_pages, leaderboard
+from featherweight.prove import contender, ladder_pages, leaderboard
 from featherweight.prove.ledger import Attempt, note_attempt
 from made import MNIST, record
 
@@ -13,8 +13,8 @@ TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, tr
 """Last epochs 99.56 to 99.65: mean 99.605, deviation 0.0303, half of the interval 2.262 x 0.0303 / √10 = 0.0217."""
 
 
-def gathered(found: dict[str, list[Record]], root: Path) -> dict[str, leaderboard.Contender]:
-    return {one.experiment.id: one for one in leaderboard.gather(found, root)}
+def gathered(found: dict[str, list[Record]], root: Path) -> dict[str, contender.Contender]:
+    return {one.experiment.id: one for one in contender.gather(found, root)}
 
 
 def row_of(table: str, begin: str) -> list[str]:

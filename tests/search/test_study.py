@@ -22,7 +22,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
 from featherweight.networks.architecture import build, layer
-from featherweight.search import crew, study, worker
+from featherweight.search import crew, storage, study, worker
 from featherweight.search.outcome import Entry, entries, on_pareto_front
 from featherweight.search.picture import pareto
 from featherweight.search.source import source, write_experiment
@@ -228,21 +228,21 @@ def test_workers_that_begin_an_empty_data_base_together_wait_for_its_tables(
         return make(url, **settings)
 
     monkeypatch.setattr(optuna.storages, "RDBStorage", other_was_first)
-    monkeypatch.setattr(study.random, "uniform", lambda low, high: 0.0)
+    monkeypatch.setattr(storage.random, "uniform", lambda low, high: 0.0)
     with pytest.raises(UsageError, match="no such host"):
-        study.storage_of(f"sqlite:///{tmp_path}/study.db")
+        storage.storage_of(f"sqlite:///{tmp_path}/study.db")
     assert len(tries) == 3
     told[:] = ["relation already exists"] * 2
-    assert isinstance(study.storage_of(f"sqlite:///{tmp_path}/study.db"), make) and len(tries) == 6
+    assert isinstance(storage.storage_of(f"sqlite:///{tmp_path}/study.db"), make) and len(tries) == 6
     told[:] = ["relation already exists"] * 9
     with pytest.raises(UsageError, match="already exists"):
-        study.storage_of(f"sqlite:///{tmp_path}/study.db")
-    assert len(tries) == 6 + study.FIRST_TRIES
+        storage.storage_of(f"sqlite:///{tmp_path}/study.db")
+    assert len(tries) == 6 + storage.FIRST_TRIES
 
 
 def test_a_password_is_not_told() -> None:
     with pytest.raises(UsageError, match=r"The storage nothing://me:\*\*\*@here/it cannot be used") as problem:
-        study.storage_of("nothing://me:secret@here/it")
+        storage.storage_of("nothing://me:secret@here/it")
     assert "secret" not in str(problem.value)
 
 
@@ -251,12 +251,12 @@ def test_storages_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Monkey
     note = tmp_path / "note.txt"
     note.write_text("my diary")
     with pytest.raises(FileError, match=r"note.txt is not an Optuna journal"):
-        study.storage_of(str(note))
+        storage.storage_of(str(note))
     assert note.read_text() == "my diary"
     with pytest.raises(UsageError, match="The storage nothing://here cannot be used"):
-        study.storage_of("nothing://here")
+        storage.storage_of("nothing://here")
     monkeypatch.setattr(study, "ABOUT_SECONDS", 0.1)
-    optuna.create_study(storage=study.storage_of(task.storage), study_name="bars")
+    optuna.create_study(storage=storage.storage_of(task.storage), study_name="bars")
     with pytest.raises(UsageError, match="was not made by `featherweight search`"):
         made(task)
 

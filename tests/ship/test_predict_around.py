@@ -11,6 +11,9 @@ from benchmarks.wild.hands import Writer
 from benchmarks.wild.hard import LARGEST
 from benchmarks.wild.media import KINDS
 from PIL import Image
+from scipy import ndimage
+
+from featherweight.ship.predict.median import median3
 
 WRITER = Writer(images=np.eye(28, dtype=np.uint8)[None] * 255, labels=np.ones(1, int))
 
@@ -74,3 +77,9 @@ def test_each_record_counts_every_kind(what: str) -> None:
     assert record["seed"] == SEEDS[what] and {row["pictures"] for row in rows.values()} == {PER_KIND[what]}
     assert record["pictures"] == len(rows) * PER_KIND[what]
     assert record["right"] == sum(row["right"] for row in rows.values())
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (2, 2), (7, 11), (37, 61)])
+def test_the_median_of_nine_is_scipy_s_bit_by_bit(shape: tuple[int, int]) -> None:
+    plane = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    assert (median3(plane) == ndimage.median_filter(plane, 3, mode="nearest")).all()

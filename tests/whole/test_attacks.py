@@ -25,7 +25,7 @@ from featherweight.data import download, folder, pictures, web
 from featherweight.data.containers import MOST_SCANS, essential
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record, read_record
-from featherweight.search import study
+from featherweight.search import storage
 from featherweight.ship.export.lowering import lower
 from featherweight.ship.predict.reading import read
 from featherweight.training.runs.folders import new_folder
@@ -247,24 +247,24 @@ def test_a_negative_variance_is_a_sentence() -> None:
 
 def test_a_storage_is_shown_without_passwords() -> None:
     url = "postgresql://me:sec%40ret@host/db?password=hidden&sslmode=require"
-    assert study.shown(url) == "postgresql://me:***@host/db?***"
-    with pytest.raises(UsageError) as caught, study.reachable(url):
+    assert storage.shown(url) == "postgresql://me:***@host/db?***"
+    with pytest.raises(UsageError) as caught, storage.reachable(url):
         raise ValueError(f"no {url}: sec@ret hidden")
     assert not [secret for secret in ("sec@ret", "sec%40ret", "hidden") if secret in str(caught.value)]
 
 
 def test_a_missing_driver_is_named() -> None:
     with pytest.raises(UsageError, match="install it with: pip install psycopg2-binary"):
-        study.storage_of("postgresql://me:secret@host/db")
+        storage.storage_of("postgresql://me:secret@host/db")
 
 
 def test_a_data_base_that_goes_away_in_the_middle_is_one_sentence(tmp_path: Path) -> None:
     from sqlalchemy.exc import OperationalError
 
     gone = pytest.raises(UsageError, match=r"(?s)cannot be reached any more .*the same command goes on")
-    with gone, study.under_way("sqlite:///study.db"):
+    with gone, storage.under_way("sqlite:///study.db"):
         raise OperationalError("select", {}, Exception("server closed the connection"))
-    with pytest.raises(ZeroDivisionError), study.under_way("sqlite:///study.db"):
+    with pytest.raises(ZeroDivisionError), storage.under_way("sqlite:///study.db"):
         raise ZeroDivisionError  # a defect is told as one
 
 

@@ -14,7 +14,8 @@ from featherweight.search.learning_rate import require_picture
 from featherweight.search.outcome import BEST, Entry, entries, on_pareto_front, table
 from featherweight.search.picture import draw
 from featherweight.search.source import require_writable, write_experiment
-from featherweight.search.study import Standing, end_of, shown, standing
+from featherweight.search.storage import shown
+from featherweight.search.study import Standing, end_of, standing
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -19,16 +19,16 @@ from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import RULES
 from featherweight.experiments.statistics import mean_interval
-from featherweight.explain import figures
 from featherweight.explain.figures.fronts import Point, pareto_fronts
-from featherweight.explain.figures.style import svg
 from featherweight.files import write_bytes, write_text
 from featherweight.networks.anatomy import dissect
-from featherweight.prove import ladder_pages, leaderboard, rung_curves
+from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
+from featherweight.prove.contender import anchors, gather
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.marks import with_part_between
+from featherweight.prove.pictures import draw, draw_rung, drawn_anew
 from featherweight.prove.readme_table import readme_table
 from featherweight.prove.small import SMALL, SOURCES, write_small
 from featherweight.prove.statement_page import statement_page
@@ -37,7 +37,7 @@ from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 _BY = "table of results, written by `featherweight ladder --write`"
 _TABLE = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
@@ -169,14 +169,14 @@ def generated(root: Path) -> dict[Path, str]:
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     texts[root / "docs" / "api.md"] = api_page(sys.modules["featherweight"])
     readme = root / "README.md"
-    gathered = leaderboard.gather(found, root)
+    gathered = gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")
     table = readme_table(gathered, "docs/records/{id}.md")
     texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     others = [data for data in RULES if data != "mnist" and contenders(data)]
     texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg", others=others)
     for data in others:
-        on_it = leaderboard.gather(found, root, data)
+        on_it = gather(found, root, data)
         texts[root / "docs" / "records" / f"{data}.md"] = leaderboard.overview(on_it, f"fronts-{data}.svg", data)
         gathered += on_it
     for one in gathered:
@@ -213,38 +213,6 @@ def rung_pictures(root: Path) -> dict[Path, list[Record]]:
     return {root / "docs" / "ladders" / f"{id}.svg": runs for id, runs in found.items() if runs}
 
 
-def draw_rung(path: Path, records: Sequence[Record]) -> bool:
-    """Draw one rung's curves, unless the picture there is of these figures; whether it was drawn."""
-    about = rung_curves.digest(records)
-    if path.exists() and about in path.read_text(encoding="utf-8"):
-        return False
-    write_text(path, svg(rung_curves.rung_curves(records)).replace("</svg>", f"<!-- {about} -->\n</svg>"))
-    return True
-
-
-def draw(path: Path, records: Sequence[Record]) -> bool:
-    """Draw one experiment's or a ladder's curves, unless the picture there is of these figures; whether it was drawn.
-
-    The bytes of a picture depend on matplotlib's release, what it shows only on the records.
-    """
-    alone = len({record.experiment for record in records}) == 1
-    return _drawn_anew(path, digest(records), lambda: (figures.accuracy if alone else figures.ladder)(*records))
-
-
-def digest(records: Sequence[Record]) -> str:
-    """Of the figures that a picture is drawn from; written into it, so that a stale picture can be told."""
-    rows = [[(row.epoch, row.test_accuracy, row.train_accuracy) for row in record.rows] for record in records]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _drawn_anew(path: Path, about: str, draw: Callable[[], "Figure"]) -> bool:
-    """Draw the picture and note what it is of, unless the one that is there is of just that; whether it was drawn."""
-    if path.exists() and about in path.read_text(encoding="utf-8"):
-        return False
-    write_text(path, svg(draw()).replace("</svg>", f"<!-- {about} -->\n</svg>"))
-    return True
-
-
 def points(root: Path, data: str = "mnist") -> list[Point]:
     """Of every experiment on a set with committed records: its mean, the interval, and what it costs."""
     found = []
@@ -263,7 +231,7 @@ def points(root: Path, data: str = "mnist") -> list[Point]:
 
 def fronts_digest(root: Path, data: str = "mnist") -> str:
     """Of what the picture of a set's Pareto fronts is drawn from; written into it."""
-    rings = [asdict(anchor) for anchor in leaderboard.anchors(data)]
+    rings = [asdict(anchor) for anchor in anchors(data)]
     drawn_from = [[asdict(point) for point in points(root, data)], rings]
     return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
 
@@ -272,11 +240,11 @@ def draw_fronts(path: Path, root: Path, data: str = "mnist") -> bool:
     """Draw a set's accuracies against costs, unless the picture there is of these figures; whether it was drawn."""
     rings = [
         Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
-        for anchor in leaderboard.anchors(data)
+        for anchor in anchors(data)
         if anchor.last is not None
     ]
     names = [experiment.id for experiment in contenders(data)]
-    return _drawn_anew(path, fronts_digest(root, data), lambda: pareto_fronts(points(root, data), rings, names))
+    return drawn_anew(path, fronts_digest(root, data), lambda: pareto_fronts(points(root, data), rings, names))
 
 
 def write(root: Path) -> list[Path]:

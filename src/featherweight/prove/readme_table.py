@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, summarise
-from featherweight.prove.leaderboard import NOT_PROVED, Contender
+from featherweight.prove.contender import NOT_PROVED, Contender
 from featherweight.prove.table_notes import ABSENT
 from featherweight.ship.export.fixed_point import outline
 from featherweight.ship.export.lowering import lower

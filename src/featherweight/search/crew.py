@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from featherweight.data import Data, load
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose
+from featherweight.search.storage import under_way
 from featherweight.search.study import (
     ENDS,
     Job,
@@ -22,7 +23,6 @@ from featherweight.search.study import (
     quiet,
     standing,
     trials_of,
-    under_way,
 )
 from featherweight.search.worker import ExhaustedError, Worker, experiment_of, none_within, work, worker_id
 from featherweight.training.runs.environment import cores, device_for

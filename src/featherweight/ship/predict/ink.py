@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from featherweight.ship.predict.lines import without_lines
+from featherweight.ship.predict.median import median3
 from featherweight.ship.predict.otsu import parting
 from featherweight.ship.predict.sheet import sheet_alone
 
@@ -133,7 +134,7 @@ def _paper(image: Floats, window: float) -> Floats:
     height, width = image.shape[:2]
     planes = []
     for channel in range(3):
-        small = ndimage.median_filter(_reduced(image[..., channel], 220), 3, mode="nearest")
+        small = median3(_reduced(image[..., channel], 220))
         side = max(3, round(window * min(small.shape)) | 1)
         closed = ndimage.grey_closing(small, (side, side), mode="nearest")
         # Smoothing must not lift the dark side of a sheet's or shadow's edge: that would look like ink.

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from featherweight.ship.predict.median import median3
 from featherweight.ship.predict.otsu import parting
 
 Floats = NDArray[np.float32]
@@ -39,7 +40,7 @@ def sheet_alone(image: Floats) -> Floats | None:
     small = np.stack([_smooth(image[..., channel], factor) for channel in range(3)], 2)
     # Wood lacks most in blue, where a shadow lacks as much in each channel.
     white = np.maximum(np.quantile(small, 0.9, axis=(0, 1)), 1)
-    around = _around(ndimage.median_filter((small / white).min(2), 3, mode="nearest"))
+    around = _around(median3((small / white).min(2)))
     if around is None:
         return None
     # The edge's own shadow and blur belong to neither; nor does what the median took from the corners.
@@ -54,7 +55,7 @@ def sheet_alone(image: Floats) -> Floats | None:
 
 def _smooth(plane: Floats, factor: int) -> Floats:
     small = np.asarray(Image.fromarray(plane).reduce(factor), dtype=np.float32)
-    return np.asarray(ndimage.median_filter(small, 3, mode="nearest"))
+    return median3(small)
 
 
 def _around(small: Floats) -> NDArray[np.bool_] | None:

@@ -22,6 +22,7 @@ from featherweight.training.runs import run as runs
 from featherweight.training.runs.environment import cores, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.prepare import prepare
 from featherweight.training.runs.signals import safe_path, stop_signals, terminable
 from featherweight.training.step import steps_in_epoch
 
@@ -61,8 +62,9 @@ def check(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
     data = data_of(task)
     experiment, notes = asked(task, data)
+    threads = task.threads or 1
     run = runs.draft_run(
-        experiment, data, out=task.out, engine=task.engine, device=task.device, threads=task.threads or 1
+        prepare(experiment, data, engine=task.engine, device=task.device, threads=threads, teachers=task.out)
     )
     run.notes = notes
     return run

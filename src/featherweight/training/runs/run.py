@@ -32,7 +32,7 @@ from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
 from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
-from featherweight.training.runs.prepare import RUNS, prepare, record_of
+from featherweight.training.runs.prepare import RUNS, Prepared, prepare, record_of
 from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
 from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
@@ -96,7 +96,7 @@ def new_run(
 
     Raises BudgetError, before anything is trained, if the network or the recipe exceeds the experiment's budget.
     """
-    run = draft_run(experiment, data, seed=seed, out=out, engine=engine, device=device, threads=threads)
+    run = draft_run(prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out))
     run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     file = experiment.file
     if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
@@ -126,15 +126,16 @@ def resume(
         with exclusive(folder):  # left over if the process was killed at the very end
             remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
-    run = draft_run(
+    prepared = prepare(
         experiment_of(record, experiment),
         data or data_of(record, data_dir),
         seed=record.seed,
-        out=folder.parent,
         engine=record.engine,
         device=device or record.environment["device_type"],
         threads=threads or record.environment["threads"],
+        teachers=folder.parent,
     )
+    run = draft_run(prepared)
     require_same(identity(record), identity(run.record), folder)
     run.folder, run.found = folder, found
     if found:
@@ -162,27 +163,17 @@ def _require_reached(run: Run) -> None:
         )
 
 
-def draft_run(
-    experiment: Experiment,
-    data: Data,
-    *,
-    seed: int = 0,
-    out: Path = RUNS,
-    engine: str = "auto",
-    device: str = "auto",
-    threads: int | None = None,
-) -> Run:
-    """A run before its first step that has a record but no folder yet; raises the same errors as `prepare`."""
-    made = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out)
+def draft_run(prepared: Prepared) -> Run:
+    """A run before its first step that has a record but no folder yet."""
     return Run(
         folder=Path(),
-        record=record_of(made),
-        experiment=experiment,
-        data=made.data,
-        state=made.state,
-        engine=made.engine,
-        evaluator=made.evaluator,
-        teacher=made.teacher,
+        record=record_of(prepared),
+        experiment=prepared.experiment,
+        data=prepared.data,
+        state=prepared.state,
+        engine=prepared.engine,
+        evaluator=prepared.evaluator,
+        teacher=prepared.teacher,
     )
 
 
