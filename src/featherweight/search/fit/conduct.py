@@ -21,7 +21,7 @@ from featherweight.search.fit.workers import Crew, Told, Work
 
 SEEN = 1_500_000
 """Images that a finished network is trained on, in all epochs together, where there is time for it."""
-FEWEST_EPOCHS, MOST_EPOCHS = 24, 200
+FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
 LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
 SEARCH, FINISH = 0.6, 0.4
@@ -100,7 +100,7 @@ class Search:
 
 def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool) -> Search:
     """A search in this folder, with what an earlier one has noted there; FileError where the notes are no search's."""
-    race, others = prior.first(coloured)
+    race, others = prior.first(coloured, small=len(views.folds) > 1)
     population = Population(
         aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others
     )

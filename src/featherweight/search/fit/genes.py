@@ -286,7 +286,7 @@ def _retrained(draws: random.Random, genes: Genes, sizes: int, coloured: bool, p
         case "hard":
             return replace(genes, hard=draws.choice([factor for factor in (1.0, 3.0, 10.0) if factor != genes.hard]))
         case "batch":
-            return replace(genes, batch=int(_near(draws, genes.batch, (32, 64, 128))))
+            return replace(genes, batch=int(_near(draws, genes.batch, (16, 32, 64, 128))))
         case "smoothing":
             return replace(genes, smoothing=0.0 if genes.smoothing else 0.05)
         case "preset":

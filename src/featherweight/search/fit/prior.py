@@ -16,8 +16,16 @@ def networks() -> tuple[Genes, ...]:
     return tuple(Genes.from_json(one["genes"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
 
 
-def first(coloured: bool) -> tuple[list[Genes], list[Genes]]:
-    """One network with every augmentation in turn, which shows what suits the pictures; and every other network."""
-    middle, *others = networks()
+def first(coloured: bool, small: bool) -> tuple[list[Genes], list[Genes]]:
+    """One network with every augmentation in turn, which shows what suits the pictures; and every other network.
+
+    Of a `small` set batches are small, so that an epoch has more than a few steps.
+    """
+    middle, *others = [_in_small_batches(one) if small else one for one in networks()]
     presets = [preset for preset in PRESETS if coloured or preset != "photographs"]
     return [replace(middle, preset=preset) for preset in presets], others
+
+
+def _in_small_batches(genes: Genes) -> Genes:
+    """A quarter of the batch at half the rate: between what keeps the mean and what keeps the noise of the steps."""
+    return replace(genes, batch=16, lr=genes.lr / 2)
