@@ -156,7 +156,50 @@ def test_mlflow_holds_every_run_and_one_that_goes_on_once(
     assert not (tmp_path / "mlruns").exists()
 
 
-@pytest.mark.parametrize("kind", ["tensorboard", "mlflow"])
+def _wand(store: Path) -> dict[str, list[dict[str, Any]]]:
+    """What Weights & Biases' own reader finds in its folder: of each run, the records in the order of writing."""
+    datastore = pytest.importorskip("wandb.sdk.internal.datastore", reason="pip install 'featherweight[track]'")
+    from wandb.proto import wandb_internal_pb2
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(store.glob("offline-run-*/*.wandb")):
+        reader = datastore.DataStore()
+        reader.open_for_scan(str(path))
+        while (data := reader.scan_data()) is not None:
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            kind = record.WhichOneof("record_type")
+            items = {"history": "item", "summary": "update", "run": "config"}.get(kind)
+            if items is not None:
+                part = getattr(record, kind)
+                values = part.config.update if kind == "run" else getattr(part, items)
+                told = {"/".join(one.nested_key) or one.key: json.loads(one.value_json) for one in values}
+                found.setdefault(path.stem.removeprefix("run-"), []).append({"kind": kind, **told})
+    return found
+
+
+def test_wandb_holds_every_run_offline_and_one_that_goes_on_once(
+    run: Run, toy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed; pip install 'featherweight[track]'")
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    folder = _stopped_in_the_second_epoch("wandb", toy_file, tmp_path / "runs")
+    id, epoch = (folder / "wandb-run").read_text().split()
+    assert epoch == "1"
+    status, _, err = run("train", "--resume", folder, "--track", "wandb")
+    assert status == 0, err
+    [(only, kept)] = _wand(tmp_path / "runs" / "wandb").items()
+    assert only == id and kept[0]["kind"] == "run" and kept[0]["recipe.lr"] == 0.05
+    record, rows = read_record(folder), [one for one in kept if one["kind"] == "history"]
+    assert [(one["_step"], one["test_accuracy"]) for one in rows if "test_accuracy" in one] == [
+        (row.epoch, row.test_accuracy) for row in record.rows
+    ]
+    last = next(one for one in rows if "verdict/passed" in one)
+    assert last["verdict/passed"] == float(record.verdict.passed) and last.keys() >= FIGURES
+    assert any(str(one.get("verdict", "")).startswith("PASSED on digits") for one in kept if one["kind"] == "summary")
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "mlflow", "wandb"])
 def test_an_absent_tracker_is_told_before_anything_is_trained(
     kind: str,
     run: Run,

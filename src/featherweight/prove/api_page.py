@@ -6,19 +6,25 @@ from types import ModuleType
 from typing import Any
 
 import featherweight as fw
+from featherweight.prove.api_examples import EXAMPLES
 
-INNER = re.compile(r"^>>> (?:from|import) featherweight\.\w", re.MULTILINE)
+INNER = re.compile(r"^>>> (?:from|import) featherweight\.\S+ import (.+)\n", re.MULTILINE)
 
 
 def api_page() -> str:
     """All that `import featherweight as fw` gives, in alphabetical order, as Markdown."""
     parts = [
         "# Public names\n\nWritten from the docstrings by `featherweight ladder --write`. All of these are found in"
-        " `import featherweight as fw`.\n"
+        " `import featherweight as fw`. Examples also begin with `import torch`, `from torch import nn` and"
+        " `from featherweight import *`.\n"
     ]
     for name in fw.__all__:
         value = getattr(fw, name)
-        parts.append(f"## `fw.{name}{_signature(value)}`\n\n{_told(value)}\n")
+        told = _told(value)
+        if inspect.isfunction(value):  # some are called otherwise where they are defined
+            told = re.sub(rf"(?m)^(>>> .*)\b{value.__name__}\(", rf"\1{name}(", told)
+        example = f"\n\n```python{EXAMPLES[name]}```" if name in EXAMPLES else ""
+        parts.append(f"## `fw.{name}{_signature(value)}`\n\n{told}{example}\n")
         if inspect.isclass(value):
             parts += [f"### `{name}.{own}`\n\n{text}\n" for own, text in _members(value)]
     return "\n".join(parts)
@@ -37,12 +43,16 @@ def _signature(value: Any) -> str:
 
 
 def _told(value: Any) -> str:
-    """The docstring as Markdown, its examples fenced; without those that look inside the package."""
+    """The docstring as Markdown, its examples fenced; without those that need what is not public.
+
+    An example imports from the modules themselves, where a reader of the page has the public names already.
+    """
     blocks = re.split(r"\n\s*\n", inspect.getdoc(value) or "")
     shown = []
     for block in blocks:
         if block.startswith(">>>"):
-            shown += [] if INNER.search(block) else [f"```python\n{block}\n```"]
+            inner = {name.strip() for names in INNER.findall(block) for name in names.split(",")}
+            shown += [f"```python\n{INNER.sub('', block)}\n```"] if inner <= set(fw.__all__) else []
         else:
             shown.append(block)
     return "\n\n".join(shown)
