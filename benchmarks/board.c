@@ -5,7 +5,9 @@
  */
 #include HEADER
 
+#ifndef RAM_END
 #define RAM_END 0x20004000u
+#endif
 #define PAINTED 1024u
 #define PAINT 0xA5u
 

@@ -21,6 +21,8 @@ MISSING = [name for name in (COMPILER, EMULATOR) if shutil.which(name) is None]
 HOW_TO_GET = "needs the Arm compiler and QEMU: apt-get install gcc-arm-none-eabi qemu-system-arm"
 BOARDS = {"cortex-m0plus": "microbit", "cortex-m4": "mps2-an386"}
 """QEMU's boards for these processors; the first has a Cortex-M0, which has the instruction set of the M0+."""
+RAM = {"cortex-m0plus": 0x4000, "cortex-m4": 0x400000}
+"""Bytes that the boards have from address 0x20000000 on."""
 CALIBRATION = 300_000
 """Number of instructions in the loop that board.c times."""
 
@@ -33,7 +35,8 @@ class Program:
     name: str
 
 
-def _run(*command: str | Path, cwd: Path | None = None) -> str:
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """What the command prints; its errors, where it fails, as an AssertionError."""
     done = subprocess.run(
         [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
     )
@@ -54,45 +57,57 @@ def sizes(program: Program, cpu: str, level: str = "-Os") -> dict[str, Any]:
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         base = _linked(program, cpu, level, Path(scratch), "(void)0")
-        for part, call in (
-            ("read", f"{program.name}_read(picture, scores)"),
-            ("normalise", f"{program.name}_normalise(picture, 28, 28, picture), {program.name}_read(picture, scores)"),
-        ):
+        read = f"{program.name}_read(picture, scores)"
+        calls = {"read": read}
+        if "_normalise" in (program.folder / f"{program.name}.h").read_text():
+            calls["normalise"] = f"{program.name}_normalise(picture, 28, 28, picture), {read}"
+        for part, call in calls.items():
             image = _linked(program, cpu, level, Path(scratch), call)
             found[part] = (image[0] - base[0], image[1] - base[1])
     flash, ram = found["read"]
-    return {"flash": flash, "ram": ram, "normalise": found["normalise"][0] - flash}
+    return {"flash": flash, "ram": ram, "normalise": found.get("normalise", (flash, 0))[0] - flash}
 
 
 def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) -> tuple[int, int]:
     """(text + data, data + bss) in bytes of a linked program whose start function makes this call."""
     start = scratch / "start.c"
+    upper = program.name.upper()
     start.write_text(
-        f'#include "{program.name}.h"\nuint8_t picture[784];\nint16_t scores[10];\nvoid start(void);\n'
-        f"void start(void) {{ {call}; picture[0] = 1; scores[0] = 1; for (;;) {{ }} }}\n"
+        f'#include "{program.name}.h"\nuint8_t picture[{upper}_PIXELS];\nint16_t scores[{upper}_CLASSES];\n'
+        f"void start(void);\nvoid start(void) {{ {call}; picture[0] = 1; scores[0] = 1; for (;;) {{ }} }}\n"
     )
     image = scratch / "image.elf"
-    _run(COMPILER, *_options(cpu, level), "-ffunction-sections", "-fdata-sections", "-nostartfiles",
+    run(COMPILER, *_options(cpu, level), "-ffunction-sections", "-fdata-sections", "-nostartfiles",
          "-Wl,--gc-sections", "-Wl,-e,start", "-I", program.folder, start, program.folder / f"{program.name}.c",
          "-o", image)  # fmt: skip
-    numbers = re.findall(r"\d+", _run("arm-none-eabi-size", image).splitlines()[1])
+    numbers = re.findall(r"\d+", run("arm-none-eabi-size", image).splitlines()[1])
     text, data, bss = (int(number) for number in numbers[:3])
     return text + data, data + bss
 
 
-def emulated(program: Program, cpu: str, pictures: NDArray[np.uint8], level: str = "-Os") -> dict[str, Any]:
-    """Scores (int16 [N 10]) of pictures (uint8 [N 28 28]), and the maximum of instructions and stack over them."""
+def built(program: Program, cpu: str, level: str, scratch: Path) -> Path:
+    """The network with board.c around it, for QEMU; with all the RAM of the emulated board."""
+    image, name, upper = scratch / "image.elf", program.name, program.name.upper()
+    size = RAM[cpu]
+    run(COMPILER, "-std=c99", level, "-mthumb", f"-mcpu={cpu}", "-ffreestanding", "-nostdlib",
+        "-ffunction-sections", "-Wl,--gc-sections", f'-DHEADER="{name}.h"', f"-DREAD={name}_read",
+        f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", f"-DRAM_END={0x20000000 + size}u",
+        f"-Wl,--defsym=ram_size={size}", "-T", HERE / "board.ld", "-I", program.folder, HERE / "board.c",
+        program.folder / f"{name}.c", "-lgcc", "-o", image)  # fmt: skip
+    return image
+
+
+def emulated(
+    program: Program, cpu: str, pictures: NDArray[np.uint8], level: str = "-Os", classes: int = 10
+) -> dict[str, Any]:
+    """Scores (int16 [N classes]) of pictures (uint8 [N H W C]), and the maximum of instructions and stack over them."""
     with tempfile.TemporaryDirectory() as scratch:
-        where, name = Path(scratch), program.name
-        image, upper = where / "image.elf", name.upper()
-        _run(COMPILER, "-std=c99", level, "-mthumb", f"-mcpu={cpu}", "-ffreestanding", "-nostdlib",
-             "-ffunction-sections", "-Wl,--gc-sections", f'-DHEADER="{name}.h"', f"-DREAD={name}_read",
-             f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", "-T", HERE / "board.ld", "-I", program.folder,
-             HERE / "board.c", program.folder / f"{name}.c", "-lgcc", "-o", image)  # fmt: skip
+        where = Path(scratch)
+        image = built(program, cpu, level, where)
         (where / "pictures.raw").write_bytes(pictures.tobytes())
-        _run(EMULATOR, "-M", BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0",
-             "-semihosting-config", "enable=on,target=native", "-kernel", image, cwd=where)  # fmt: skip
-        kinds = [("scores", "<i2", (10,)), ("ticks", "<u4"), ("loop", "<u4"), ("stack", "<u4")]
+        run(EMULATOR, "-M", BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0",
+            "-semihosting-config", "enable=on,target=native", "-kernel", image, cwd=where)  # fmt: skip
+        kinds = [("scores", "<i2", (classes,)), ("ticks", "<u4"), ("loop", "<u4"), ("stack", "<u4")]
         answers = np.fromfile(where / "answers.raw", dtype=kinds)
     instructions = answers["ticks"] * (CALIBRATION / answers["loop"])
     return {

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from featherweight import data as datasets
+from featherweight import dissect
 from featherweight.data import Data
 from featherweight.data.split import mean_and_std
 from featherweight.engine import Engine, build
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.files import write_text
-from featherweight.networks.anatomy import dissect
 from featherweight.training.distillation import answering
 from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
 from featherweight.training.loop import fit

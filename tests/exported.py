@@ -114,6 +114,36 @@ BRANCHED_SHAPE = (3, 13, 11)
 """Odd sides, so that a stride of two reaches beyond them."""
 
 
+def streaming() -> nn.Module:
+    """Windows that share no rows: a pool, a strided convolution, and averages in two branches, one of them grouped."""
+    torch.manual_seed(12)
+    return lively(
+        nn.Sequential(
+            conv_norm_relu(2, 6), nn.Conv2d(6, 6, 1), nn.MaxPool2d(2), nn.Conv2d(6, 8, 4, stride=4, groups=2),
+            nn.ReLU(),
+            Sum(
+                nn.Sequential(nn.Conv2d(8, 6, 3, padding=1), nn.AdaptiveAvgPool2d(1)),
+                nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 6, 1)),
+            ),
+            nn.Flatten(), nn.Linear(6, 5),
+        )
+    )  # fmt: skip
+
+
+STREAMING_SHAPE = (2, 42, 43)
+
+
+def mapped() -> nn.Module:
+    """A linear layer on a map, the last one, and the largest of each column strip before it."""
+    torch.manual_seed(13)
+    return lively(
+        nn.Sequential(
+            nn.Conv2d(1, 6, 3, stride=(1, 2), padding=1), nn.ReLU(), nn.MaxPool2d((4, 3), (4, 1), padding=(0, 1)),
+            nn.Conv2d(6, 6, (1, 3)), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 6 * 8, 6),
+        )
+    )  # fmt: skip
+
+
 def source(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str = "odd") -> Source:
     """A network that nobody trained, ready for export."""
     channels = shape[0]

@@ -6,10 +6,10 @@ Why: dropout, batch norm, momentum, a schedule, an average and augmentation each
 
 from torch import nn
 
+from featherweight import conv_norm_relu
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Augment, OneCycle, Recipe
-from featherweight.networks.layers import conv_norm_relu
 
 
 def network() -> nn.Module:

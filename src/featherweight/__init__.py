@@ -11,8 +11,6 @@ so that `import featherweight` costs nothing:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from featherweight.version import __version__ as __version__
-
 if TYPE_CHECKING:
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
@@ -58,6 +56,7 @@ if TYPE_CHECKING:
     from featherweight.explain import analysis as analysis
     from featherweight.explain import figures as figures
     from featherweight.explain import notebook as notebook
+    from featherweight.files import __version__ as __version__
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.architecture import layer as layer
@@ -68,6 +67,8 @@ if TYPE_CHECKING:
     from featherweight.networks.layers import residual_norm_relu as residual_norm_relu
     from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
     from featherweight.networks.layers import squeeze_excite as squeeze_excite
+    from featherweight.search.fit.api import Fitted as Fitted
+    from featherweight.search.fit.api import fit as fit
     from featherweight.search.learning_rate import find_lr as find_lr
     from featherweight.search.learning_rate import rate_curve as rate_curve
     from featherweight.search.space import Proposal as Proposal
@@ -104,6 +105,7 @@ _HOMES = {
     "networks.anatomy": "Anatomy dissect",
     "networks.architecture": "layer",
     "networks.layers": "Gated Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu squeeze_excite",
+    "search.fit.api": "Fitted fit",
     "search.learning_rate": "find_lr rate_curve",
     "search.space": "Proposal Space rounded stack",
     "ship.model": "Model Prediction load",
@@ -119,6 +121,7 @@ _RENAMED = {"load_data": ("data", "load"), "steps": ("training.runs.run", "train
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 
 __all__ = sorted([*_HOME_OF, *_MODULES])
+_HOME_OF["__version__"] = ("files", "__version__")
 
 
 def __getattr__(name: str) -> Any:

@@ -111,7 +111,7 @@ def test_changed_settings_reach_every_rung_and_leave_its_own_runs_alone(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["ladder"], "Name a ladder, such as f; only --write does without"),
+        (["ladder"], "Name a ladder, such as f. It may be left out only"),
         (["ladder", "--write"], "is no source tree of featherweight"),
         (["ladder", "q"], "Unknown ladder 'q'"),
         (["ladder", "d", "--write", "--lr", "0.2"], "leave out the changed settings, or --write"),
@@ -154,9 +154,9 @@ def test_progress_counts_the_runs_that_have_ended(tmp_path: Path) -> None:
         show(Done(label="c3 seed 0", folder=tmp_path, record=FINISHED[0]))
         show(Failed(label="c3 seed 1", sentence="No luck.", exit_status=4))
     assert to.getvalue().splitlines() == [
-        "c3 seed 0  has ended, 1 of 3 runs",
+        "c3 seed 0  ended, 1 of 3 runs",
         "c3 seed 1: No luck.",
-        "c3 seed 1  has ended, 2 of 3 runs",
+        "c3 seed 1  ended, 2 of 3 runs",
     ]
     alone = io.StringIO()
     with shown(alone, labels=False) as show:

@@ -153,7 +153,7 @@ def test_odd_kinds_of_pictures(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
     turned.save(tmp_path / "turned.png", exif=exif)
-    seen = {path.stem: folder._picture(path) for path in tmp_path.iterdir()}
+    seen = {path.stem: folder._decoded([path], tmp_path, [None])[0][0] for path in tmp_path.iterdir()}
     assert {name: int(pixels[4, 4]) for name, pixels in seen.items() if name != "turned"} == {
         "deep": 128, "clear": 255, "half": 127, "single": 255, "palette": 90
     }  # fmt: skip
@@ -223,7 +223,7 @@ def test_an_image_bomb_is_not_decoded(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
     with pytest.raises(ValueError, match="pixels") as caught:
-        folder._picture(tmp_path / "a" / "000.png")
+        folder.read(tmp_path / "a" / "000.png")
     assert not isinstance(caught.value, AssertionError)
 
 
@@ -292,7 +292,7 @@ def test_mutated_pictures_are_read_or_named(tmp_path: Path) -> None:
                 content[at] = draws.integers(0, 256)
             path.write_bytes(bytes(content))
             try:
-                (pixels,) = folder._decoded([path], tmp_path)
+                ((pixels,),) = folder._decoded([path], tmp_path, [None])
             except DataError as error:
                 assert "1 of 1 pictures" in str(error)
             else:

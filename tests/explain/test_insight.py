@@ -97,7 +97,7 @@ def test_the_answers_of_a_run_are_what_the_record_says_and_what_scikit_learn_cou
 
 
 def test_other_images_than_the_network_takes_are_refused(short_runs: list[Path]) -> None:
-    with pytest.raises(UsageError, match="tells 10 classes of .1, 28, 28. images apart; bars has 4"):
+    with pytest.raises(UsageError, match="distinguishes 10 classes of .1, 28, 28. images; bars has 4"):
         answers_of(load_trained(short_runs[0]), toy.data())
 
 

@@ -14,6 +14,7 @@ from featherweight.data import Split, load
 from featherweight.errors import UsageError
 from featherweight.explain import analysis as insight
 from featherweight.explain import notebook
+from featherweight.training.runs import display
 from featherweight.training.runs.events import Done, Event, Progress
 from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.run import new_run
@@ -22,7 +23,7 @@ from featherweight.training.runs.run import new_run
 def test_the_bar_grows_and_every_epoch_leaves_one_line(tmp_path: Path) -> None:
     run = new_run(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
     drawn: list[str] = []
-    show = notebook.shower(["hello"], drawn.append)
+    show = display.shower(["hello"], drawn.append)
     events: list[Event] = list(carry_through(Task(experiment="bars"), run))
     for event in events:
         show(event)
@@ -34,7 +35,7 @@ def test_the_bar_grows_and_every_epoch_leaves_one_line(tmp_path: Path) -> None:
         and last[2].split() == ["epoch", "rate", "loss", "training", "loss", "test", "seconds"]
     )
     assert [int(line.split()[0]) for line in last[3:6]] == [1, 2, 3] and len({len(line) for line in last[2:6]}) == 1
-    assert last[3:6] == [notebook.row_line(row) for row in run.record.rows]
+    assert last[3:6] == [display.row_line(row) for row in run.record.rows]
     assert f" Last epoch {run.record.verdict.last:.2f} % (95 % interval " in last[7] and len(last) == 8
     bars = [text.splitlines()[-1] for text in drawn[:-1]]
     filled = [bar.count("█") for bar in bars]

@@ -16,14 +16,18 @@ from exported import (
     IN_STEPS_SHAPE,
     MNIST,
     ODD_SHAPE,
+    STREAMING_SHAPE,
     branched,
     in_steps,
+    lively,
     lowered,
+    mapped,
     noise,
     odd,
     pooled_last,
     relu_last,
     source,
+    streaming,
 )
 from featherweight import data as datasets
 from featherweight.data import Data
@@ -145,6 +149,8 @@ def test_without_a_picture_there_is_no_scale() -> None:
         (relu_last(), (1, 14, 28), 4),
         (in_steps(), IN_STEPS_SHAPE, 3),
         (branched(), BRANCHED_SHAPE, 3),
+        (streaming(), STREAMING_SHAPE, 5),
+        (mapped(), (1, 24, 20), 6),
     ],
 )
 def test_unusual_networks_give_the_same_bytes_in_c_under_sanitizers(
@@ -230,7 +236,8 @@ def test_a_drawing_is_prepared_as_everywhere_else(flagship: Source, digits: Data
 
 
 @pytest.mark.parametrize(
-    ("network", "shape", "classes", "sums"), [(odd(), ODD_SHAPE, 7, 2), (branched(), BRANCHED_SHAPE, 3, 6)]
+    ("network", "shape", "classes", "sums"),
+    [(odd(), ODD_SHAPE, 7, 2), (branched(), BRANCHED_SHAPE, 3, 6), (streaming(), STREAMING_SHAPE, 5, 1)],
 )
 def test_rows_are_kept_as_long_as_somebody_needs_them(
     network: nn.Module, shape: tuple[int, int, int], classes: int, sums: int
@@ -238,17 +245,20 @@ def test_rows_are_kept_as_long_as_somebody_needs_them(
     fixed = made(source(network, shape, classes), noise(20, shape))
     memory = planned(fixed)
     steps = [stage.step for stage in fixed.stages]
-    made_rows = 0
-    for index, made_so_far in rehearsal(fixed):
+    parts = [1 if stream is None else step.kernel[0] for step, stream in zip(steps, memory.streams, strict=True)]
+    count = 0
+    for index, turns in rehearsal(fixed):
+        made_so_far = [fixed.sizes[0][1], *(turn // part for turn, part in zip(turns, parts, strict=True))]
         step, row = steps[index], made_so_far[index + 1]
         read = index if step.source < 0 else step.source
-        first = max(0, row * step.stride[0] - step.pad[0])
-        last = min(fixed.sizes[read][1], row * step.stride[0] - step.pad[0] + step.kernel[0]) - 1
+        above = row * step.stride[0] - step.pad[0] + turns[index] % parts[index]
+        below = above + (step.kernel[0] if memory.streams[index] is None else 1)
+        first, last = max(0, above), min(fixed.sizes[read][1], below) - 1
         assert last < made_so_far[read] and made_so_far[read] - first <= memory.rings[read]
         if step.kind == "add":
             assert row < made_so_far[step.other] <= row + memory.rings[step.other]
-        made_rows += 1
-    assert made_rows == sum(height for _, height, _ in fixed.sizes[1:])
+        count += 1
+    assert count == sum(part * height for part, (_, height, _) in zip(parts, fixed.sizes[1:], strict=True))
     assert sum(step.kind == "add" for step in steps) == sums
 
 
@@ -262,11 +272,37 @@ def test_rows_that_are_used_up_at_once_share_their_places() -> None:
     assert memory.places[2] == memory.places[4] == memory.places[6] != memory.places[5]
 
 
+def test_what_needs_each_row_once_keeps_sums_and_no_map() -> None:
+    """A maximum takes no sums; the convolution without overlap takes 5 x 8, the averages 6 and 8."""
+    fixed = made(source(streaming(), STREAMING_SHAPE, 5), noise(20, STREAMING_SHAPE))
+    memory = planned(fixed)
+    names = {stage.step.name: stream for stage, stream in zip(fixed.stages, memory.streams, strict=True)}
+    assert names["2"] == 0 and names["3"] == 0  # the pool has none, so the first sum is the convolution's
+    kept = {name for name, stream in names.items() if stream is not None}
+    assert kept == {"2", "3", "5.0.1", "5.1.0"}
+    assert memory.sums == 5 * 8 + 6 + 8
+    assert memory.rings[1:4] == (1, 1, 1)  # up to the convolution without overlap, a row each
+    # Two places of 41 x 6 for all that is used up at once; a row of 20 x 6, in which the pool keeps two rows' largest;
+    # 5 rows of 5 x 8, which the second branch reads again; 6 and 8 after the averages. A sum writes over what it reads.
+    assert memory.rows == 2 * 41 * 6 + 20 * 6 + 5 * 5 * 8 + 6 + 8
+    assert memory.places[8] == memory.places[9]
+
+
+def test_a_global_average_of_a_map_keeps_a_row_and_sums() -> None:
+    network = lively(nn.Sequential(nn.Conv2d(1, 20, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    memory = planned(made(source(network, (1, 30, 22), 20), noise(20, (1, 30, 22))))
+    assert memory.arena == 20 * 20 + 4 * 20  # instead of 28 rows of 20 x 20 bytes
+    small = lively(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    memory = planned(made(source(small, (1, 5, 5), 4), noise(20, (1, 5, 5))))
+    assert memory.arena == 3 * 3 * 4  # 36 bytes rather than 12 + 16 with more code
+
+
 def test_the_flagship_s_memory_is_what_its_layers_add_up_to(flagship: Source, digits: Data) -> None:
     fixed = made(flagship, digits.train.images[::16])
     memory = planned(fixed)
-    # Rows x width x channels: two rows for the pool, three for a 3 x 3 convolution and for the average.
-    arena = 2 * 26 * 8 + 3 * (13 * (8 + 9) + 11 * 10 + 9 * 12 + 7 * 13 + 5 * 14 + 3 * 15) + 15
+    # Rows x width x channels: one for the pool, which the average's 15 bytes share, three for a 3 x 3 convolution and
+    # for the average.
+    arena = 26 * 8 + 3 * (13 * (8 + 9) + 11 * 10 + 9 * 12 + 7 * 13 + 5 * 14 + 3 * 15)
     assert memory.arena == arena
     assert memory.weights == 9 * (8 + 8 * 9 + 9 * 10 + 10 * 12 + 12 * 13 + 13 * 14 + 14 * 15) + 15 * 10
     assert memory.scaling == 6 * (8 + 9 + 10 + 12 + 13 + 14 + 15 + 1 + 10)

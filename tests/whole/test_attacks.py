@@ -67,13 +67,15 @@ def test_training_and_predict_see_the_same_pixels(tmp_path: Path) -> None:
     }  # fmt: skip
     for name, image in made.items():
         image.save(tmp_path / f"{name}.png")
-        trained = folder._picture(tmp_path / f"{name}.png")
+        trained = folder._decoded([tmp_path / f"{name}.png"], tmp_path, [None])[0][0]
         whole = trained if trained.ndim == 3 else np.repeat(trained[..., None], 3, 2)
         assert (whole == read(str(tmp_path / f"{name}.png")).pixels).all(), name
-    assert folder._picture(tmp_path / "clear.png").min() == 0  # ink on paper, and not a blank sheet
+    assert (
+        folder._decoded([tmp_path / "clear.png"], tmp_path, [None])[0][0].min() == 0
+    )  # ink on paper, and not a blank sheet
     deep = np.asarray(Image.open(tmp_path / "deep.png")).astype(np.float64)
     expected = np.floor(np.float32(deep) / np.float32(65535) * 255 + 0.5)
-    assert (folder._picture(tmp_path / "deep.png") == expected).all()
+    assert (folder._decoded([tmp_path / "deep.png"], tmp_path, [None])[0][0] == expected).all()
 
 
 def test_what_is_not_pixels_is_taken_out_and_pixels_stay(tmp_path: Path) -> None:

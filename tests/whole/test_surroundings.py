@@ -14,8 +14,8 @@ import pytest
 from commands import Run
 from featherweight.data import load, store
 from featherweight.errors import UsageError
-from featherweight.escapes import printable
 from featherweight.experiments.experiment import find
+from featherweight.files import printable
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import stop_signals, terminable
@@ -220,7 +220,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
     assert status == 0 and [one["seed"] for one in json.loads(out)["runs"]] == [0, 1]
     status, again, err = run(*several)
     assert status == 0 and json.loads(again)["runs"] == json.loads(out)["runs"]
-    assert "seed 1 is finished in runs/own-seed1, and its record counts" in err
+    assert "seed 1 is finished in runs/own-seed1; its record is used" in err
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["own-seed0", "own-seed1"]
     whole = runs.new_run(find(str(toy_file)), load("digits"), seed=1, out=tmp_path / "whole", engine="torch", threads=1)
     for _ in runs.train(whole):

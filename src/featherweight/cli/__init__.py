@@ -9,6 +9,7 @@ import sys
 from featherweight.cli import (  # noqa: F401
     export,
     find_lr,
+    fit,
     live,
     look,
     new,
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def _status_of_app() -> int:
-    """The status of the verb that was asked for, once its error, if any, has been told."""
+    """Run the verb that was asked for; its exit status, after printing its error if there was one."""
     try:
         app()
     except InterruptedRunError as problem:  # which somebody asked for
@@ -63,7 +64,7 @@ def _status_of_app() -> int:
 
 
 def _because_of_a_closed_pipe(end: BaseException | None) -> bool:
-    """Whether typer or rich has ended the program, both with status 1, because nobody reads what is printed."""
+    """Whether typer or rich ended the program (both with status 1) because the reader of the pipe has gone."""
     while end is not None and not isinstance(end, BrokenPipeError):
         end = end.__context__
     return end is not None

@@ -1,6 +1,6 @@
-"""Training at a console: tasks carried through with their progress, then tables or one JSON document.
+"""Training at a console: runs tasks and shows their progress, then prints tables or one JSON document.
 
-Each function here prints, and gives the exit status of its verb.
+Each function here prints, and returns the exit status of its verb.
 """
 
 import json
@@ -41,7 +41,7 @@ def require_trainable_for(task: Task, to: str | None) -> None:
 
 
 def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
-    """Train in this process, logging in the tracker `track`; 0 when the verdict is passed, 1 when it is not."""
+    """Train in this process, logging to the tracker `track`; returns 0 when the budget is met, 1 when it is not."""
     to = sys.stderr if as_json else sys.stdout
     run = open_run(task)
     try:
@@ -51,7 +51,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
             for event in carry_through(task, run):
                 show(event)
                 log(event)
-    except BrokenPipeError as problem:  # nobody reads any more; the state has been saved
+    except BrokenPipeError as problem:  # the reader has gone; the state has been saved
         raise InterruptedRunError(signal.SIGPIPE, run.folder) from problem
     record = run.record
     if as_json:
@@ -64,10 +64,10 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
 
 
 def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
-    """Train side by side what is missing: runs that are finished in the tasks' folder are kept, stopped ones resumed.
+    """Train the missing seeds side by side: finished runs in the tasks' folder are kept, stopped ones are resumed.
 
-    What is trained is logged in the tracker `track`. Gives 0 when every run passed, 1 when one did not, the error's
-    status when one could not.
+    New epochs are logged to the tracker `track`. Returns 0 when every run passed, 1 when one did not, and the error's
+    status when one failed.
     """
     like = check(tasks[0])
     kept = {task.seed: one for task in tasks if (one := run_like(like.record, task.out, task.seed, finished=True))}
@@ -77,7 +77,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
         if task.seed not in kept
         for stopped in [run_like(like.record, task.out, task.seed, finished=False)]
     ]
-    told = [f"seed {seed} is finished in {folder}, and its record counts" for seed, (folder, _) in kept.items()]
+    told = [f"seed {seed} is finished in {folder}; its record is used" for seed, (folder, _) in kept.items()]
     for line in [*like.introduction(), *told]:
         print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
     done, failed = train_shown(rest, as_json, track) if rest else ([], [])
@@ -107,7 +107,7 @@ def run_ladder(
     write: bool,
     settings: tuple[tuple[str, Any], ...] = (),
 ) -> int:
-    """Train every rung and seed that has no finished run yet, taking up those that were stopped; then the page.
+    """Train every rung and seed that has no finished run yet, resuming those that were stopped; then write the page.
 
     The page goes into `out`, beside the run folders. With `write`, records go to the source tree in the current folder
     and everything there that quotes one is rewritten. With `settings` that change every rung, all of it goes into a
@@ -172,7 +172,7 @@ def write_up(root: Path | None = None) -> int:
 
 
 def train_shown(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
-    """Train the tasks and show how they come on; those that finished and those that did not."""
+    """Train the tasks and show their progress; returns those that finished and those that failed."""
     done: list[Done] = []
     failed: list[Failed] = []
     to = sys.stderr if as_json else sys.stdout

@@ -1,4 +1,4 @@
-"""The verbs that hand a network to others: export, draw."""
+"""The verbs that export a network: export, draw."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def export(
     experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Write a network as an ONNX file, a C program for a microcontroller, or a page to draw on; and prove it."""
+    """Export a network as an ONNX file, C for a microcontroller, or a page to draw on, and check that it agrees."""
     from featherweight.ship.export import export as write
     from featherweight.training.runs.pretrained import load_any
 
@@ -36,8 +36,8 @@ def export(
 @app.command()
 def draw(
     run: Annotated[str, typer.Option("--run", help=RUN_HELP)] = FLAGSHIP,
-    out: Annotated[Path | None, typer.Option(help="The page's file; a temporary one by default.")] = None,
-    show: Annotated[bool, typer.Option("--open/--no-open", help="Open it in a browser.")] = True,
+    out: Annotated[Path | None, typer.Option(help="File for the page; a temporary one by default.")] = None,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
     experiment: ExperimentFile = None,
 ) -> None:
     """Write the page that reads digits as you draw them, and open it in a browser."""

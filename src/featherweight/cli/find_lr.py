@@ -14,14 +14,16 @@ def find_lr(
     experiment: Annotated[str, typer.Argument(help="An id such as f3, or the path of an experiment's file.")],
     data: DataName = "auto",
     data_dir: DataDir = None,
-    seed: Annotated[int, typer.Option(help="Of the first weights, the images' order and their changes.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the initial weights, the order of images and augmentation.", min=0)
+    ] = 0,
     device: Device = "auto",
     engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
-    steps: Annotated[int, typer.Option(help="Of the sweep, from a rate of 0.00001 up to 10; 50 or more.")] = 400,
+    steps: Annotated[int, typer.Option(help="Steps in the sweep, from a rate of 0.00001 to 10; at least 50.")] = 400,
     out: Annotated[Path | None, typer.Option(help="Draw the curve into this .svg or .png file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Suggest a peak learning rate from one short sweep over rates. Nothing of the training is kept."""
+    """Suggest a peak learning rate from one short sweep over rates. The weights trained on the way are discarded."""
     from featherweight.data import load
     from featherweight.experiments.experiment import find
     from featherweight.search.learning_rate import draw, rate_curve, require_picture, sweep_of, table

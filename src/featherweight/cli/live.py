@@ -1,4 +1,4 @@
-"""Training and downloads shown as they go on: live bars on a terminal, plain lines elsewhere.
+"""The progress of training and downloads: live bars on a terminal, plain lines elsewhere.
 
 Each epoch leaves a row under a heading that is printed once; the rows fit 80 columns, run names included.
 """
@@ -14,13 +14,13 @@ from featherweight.experiments.record import Row
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 
 TELL_SECONDS = 5.0
-"""Without a terminal, an epoch under way tells where it stands this often."""
+"""Without a terminal, the seconds between two lines of progress within an epoch."""
 NAME_WIDTH = 12
 """Characters of a run's name before its rows, where several run at once."""
 
 
 def heading(progress: Progress, labels: bool = False) -> str:
-    """What stands once above the rows of `epoch_row`; `labels` leaves room for run names.
+    """The heading above the rows of `epoch_row`; `labels` leaves room for run names.
 
     >>> print(heading(Progress(label="", epoch=1, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95, seconds=7,
     ...                        row=None, tested=10_000, held_out=False)))
@@ -52,7 +52,7 @@ def epoch_row(progress: Progress, row: Row) -> str:
 
 
 def running_line(progress: Progress) -> str:
-    """Where an epoch under way stands: steps, rate, running figures, pace, and the time left.
+    """The progress of the current epoch: steps, rate, running figures, pace, and the time left.
 
     >>> running_line(Progress(label="", epoch=2, epochs=15, step=30, steps=90, lr=0.1, loss=0.25, accuracy=92.5,
     ...                       seconds=3, row=None, tested=0, held_out=False))
@@ -67,12 +67,12 @@ def running_line(progress: Progress) -> str:
 
 
 def _pace(progress: Progress) -> float:
-    """Steps a second in the epoch under way."""
+    """Steps per second in the current epoch."""
     return progress.step / progress.seconds if progress.seconds else 0.0
 
 
 def _name(label: str) -> str:
-    """A run's name as it stands before its rows: experiment and seed; of an experiment's file, the file's name alone.
+    """A run's name as printed before its rows: experiment and seed; an experiment's file without its folder.
 
     >>> _name("some/where/mine.py seed 3"), _name("a10 seed 12")
     ('mine 3      ', 'a10 12      ')
@@ -85,7 +85,7 @@ def _name(label: str) -> str:
 def shown(to: IO[str], labels: bool, runs: int = 1) -> Iterator[Callable[[Event], None]]:
     """Yields a function that shows an event: live bars where `to` is a terminal, else plain lines.
 
-    `labels` puts the run's name before each line, for several at once; of more than one of the `runs`, it is also told
+    `labels` puts the run's name before each line, for several at once; with more than one of the `runs`, it also shows
     how many have ended.
     """
     if to.isatty():
@@ -97,7 +97,7 @@ def shown(to: IO[str], labels: bool, runs: int = 1) -> Iterator[Callable[[Event]
 
 @contextmanager
 def waiting(to: IO[str]) -> Iterator[Callable[[str, float], None]]:
-    """Yields a function of (what is under way, share that is done): one bar on a terminal, else a line now and then."""
+    """Yields a function of (current work, share done, 0 to 1): one bar on a terminal, else a line now and then."""
     if not to.isatty():
         told = [0.0]
 
@@ -120,7 +120,7 @@ def waiting(to: IO[str]) -> Iterator[Callable[[str, float], None]]:
 
 @contextmanager
 def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Yields a function that shows how a download comes on, on standard error: (file, bytes so far, bytes in all)."""
+    """Yields a function that shows a download's progress on standard error: (file, bytes so far, bytes in total)."""
     if not sys.stderr.isatty():
         yield _said_once()
         return
@@ -141,7 +141,7 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 def _said_once() -> Callable[[str, int, int | None], None]:
-    """A line when a file begins; a bar would fill a log."""
+    """Prints one line when a file's download begins; a bar would fill a log."""
     said: set[str] = set()
 
     def show(file: str, done: int, total: int | None) -> None:
@@ -153,7 +153,7 @@ def _said_once() -> Callable[[str, int, int | None], None]:
 
 
 def _lines(labels: bool) -> Callable[[Event], list[str]]:
-    """What an event leaves for good: the heading before the first row, a row an epoch, what went wrong."""
+    """The lines an event leaves behind: the heading before the first row, one row per epoch, and errors."""
     headed = False
 
     def lines_of(event: Event) -> list[str]:
@@ -186,14 +186,14 @@ def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
             print("\n".join(lines), file=to, flush=True)
         if runs > 1 and isinstance(event, Done | Failed):
             ended += 1
-            print(f"{event.label}  has ended, {ended} of {runs} runs", file=to, flush=True)
+            print(f"{event.label}  ended, {ended} of {runs} runs", file=to, flush=True)
 
     return show
 
 
 @contextmanager
 def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], None]]:
-    """A bar for the epoch under way of each run, and one, with the time left, for all of them to the end."""
+    """A bar for each run's current epoch, and one for all runs together, with the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -207,7 +207,7 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
         transient=True,
     )
     known: dict[str, TaskID] = {}
-    # Of all runs together each counts from 0 to 1, whatever its length.
+    # In the bar of all runs, each counts from 0 to 1, whatever its length.
     parts: dict[str, float] = {}
     together = bars.add_task("all runs" if runs > 1 else "whole run", total=runs, figures="")
     lines_of = _lines(labels)

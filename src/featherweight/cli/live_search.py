@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(search: Search, workers: int | None, best: Path | None, picture: Path | None, as_json: bool) -> int:
-    """Carry the search out and print what it found; the exit status, that of a signal where one stopped it."""
+    """Run the search and print what it found; returns the exit status, a signal's where one stopped it."""
     for path, check in ((best, require_writable), (picture, require_picture)):
         if path is not None:
             check(path)
@@ -63,7 +63,7 @@ def _write(search: Search, found: list[Entry], best: Path | None, picture: Path 
 
 
 def introduction(search: Search) -> list[str]:
-    """What is said before the first trial."""
+    """The lines printed before the first trial."""
     space, data, job = search.space, search.data, search.job
     what = f"{space.name}: {space.limits()}; networks over that are not trained"
     how = (
@@ -76,7 +76,7 @@ def introduction(search: Search) -> list[str]:
 
 
 def counts_sentence(now: Standing) -> str:
-    """How many trials came to which end.
+    """How many trials ended in which way.
 
     >>> counts_sentence(Standing(finished=7, early=3, diverged=0, refused=12, repeated=1, lost=2, running=0))
     '7 finished, 3 stopped early; 12 proposals over budget refused untrained, 1 repeated, 2 lost with their workers'
@@ -93,7 +93,7 @@ def _print(search: Search, found: list[Entry]) -> None:
     now = standing(search.study)
     print(f"\n{counts_sentence(now)}.")
     if now.ended < search.job.trials and not now.running:
-        print(f"{now.ended} of {search.job.trials} trials; what else was proposed is over budget or was tried before.")
+        print(f"{now.ended} of {search.job.trials} trials; all other proposals were over budget or tried before.")
     if not found:
         print("No trial has finished, so there is nothing to show.")
         return
@@ -101,7 +101,9 @@ def _print(search: Search, found: list[Entry]) -> None:
     print_table(table(found[:BEST]))
     print("\nThe Pareto front of accuracy, parameters, MACs and seconds:")
     print_table(table(on_pareto_front(found)))
-    print(f"\nPercent of {search.data.holdout:,} held-out images: chosen by them, so expect a little less elsewhere.")
+    print(
+        f"\nPercent of {search.data.holdout:,} held-out images, which chose the best: expect a little less elsewhere."
+    )
 
 
 def document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def document(search: Search, found: list[Entry], best: Path | None, picture: Pat
 
 
 def trial_line(trial: "FrozenTrial") -> str | None:
-    """The line that a trial leaves; None for proposals that were not trained, which are counted."""
+    """The line printed for a trial; None for proposals that were not trained, which are only counted."""
     end, what = end_of(trial), trial.user_attrs.get("proposal", {})
     if end not in ("finished", "early", "diverged", "lost") or "parameters" not in what:
         return None
@@ -134,7 +136,7 @@ def trial_line(trial: "FrozenTrial") -> str | None:
             shares = trial.intermediate_values
             return f"trial {trial.number}  stopped after {max(shares)} % at {shares[max(shares)]:.2f} %  {size}"
         case "diverged":
-            return f"trial {trial.number}  its loss became no number  {size}"
+            return f"trial {trial.number}  diverged: its loss became NaN or infinite  {size}"
         case _:
             return f"trial {trial.number}  lost with its worker  {size}"
 
@@ -147,7 +149,7 @@ def _shown(to: IO[str], trials: int) -> Iterator[Callable[[Look], None]]:
     def lines(look: Look) -> list[str]:
         nonlocal first
         ended = [] if first else [line for trial in look.ended if (line := trial_line(trial))]
-        first = False  # what was done before this search is in its tables
+        first = False  # trials from before this session appear in the tables only
         return [*ended, *([look.note] if look.note else [])]
 
     if not to.isatty():
@@ -170,6 +172,6 @@ def _shown(to: IO[str], trials: int) -> Iterator[Callable[[Look], None]]:
             for line in lines(look):
                 bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
             now = look.standing
-            bars.update(bar, completed=now.ended, figures=f"{now.running} under way  {now.refused} refused")
+            bars.update(bar, completed=now.ended, figures=f"{now.running} running  {now.refused} refused")
 
         yield live

@@ -26,16 +26,16 @@ from featherweight.experiments.rules import RULES, named
 
 @app.command("list")
 def list_(
-    data: Annotated[str, typer.Option("--data", help="The set whose experiments are shown.")] = "mnist",
+    data: Annotated[str, typer.Option("--data", help="The data set whose experiments are listed.")] = "mnist",
     as_json: Json = False,
 ) -> None:
-    """Every experiment on a set: parameters, epochs, claimed and measured accuracy, verdict."""
+    """List the experiments on a data set: parameters, epochs, claimed and measured accuracy, verdict."""
     data = named(data)
     every = _index()
     entries = [entry for entry in every if entry.get("data", "mnist") == data]
     if not entries:
         sets = list(dict.fromkeys(entry.get("data", "mnist") for entry in every))
-        raise UsageError(f"There is no experiment on {data!r}; {nearest(data, sets)}")
+        raise UsageError(f"There are no experiments on {data!r}; {nearest(data, sets)}")
     if as_json:
         kept = ("id", "parameters", "epochs", "claimed", "measured", "passed")
         print_json({"experiments": [{name: entry[name] for name in kept} for entry in entries]})
@@ -49,7 +49,7 @@ def list_(
     table.add_column("id", min_width=3)
     for heading in ("parameters", "epochs", "claimed", "measured", "budget", "rule"):
         table.add_column(heading, justify="right", min_width=len(heading))
-    # Rich would drop figures to make room for words: the words get what the figures leave.
+    # Rich would drop figures to make room for words, so the words get only the width that the figures leave.
     table.add_column("what changed", no_wrap=True, overflow="ellipsis", max_width=max(12, Console().width - 58))
     for entry in entries:
         verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
@@ -62,9 +62,9 @@ def list_(
         if "judged_by" in entry:
             own.setdefault(entry["judged_by"], []).append(entry["id"])
     print(
-        "claimed: a source's best epoch of one run, percent; measured: our last epoch, mean over seeds.\n"
-        "budget: whether every seed kept to the experiment's own.\n"
-        f"rule: whether every seed kept to {RULES[data].sentence()}"
+        "claimed: a source's best epoch of one run, in percent; measured: our last epoch, mean over seeds.\n"
+        "budget: whether every seed met the experiment's own budget.\n"
+        f"rule: whether every seed met {RULES[data].sentence()}"
         + "".join(f"\n({' and '.join(ids)}: {rule})" for rule, ids in own.items())
         + ".\n-: not run yet."
     )
@@ -89,7 +89,7 @@ def show(
     file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Layer table of an experiment or a run: output, parameters, MACs, receptive field, jump; exports; its budget."""
+    """Show the layers of an experiment or a run: output, parameters, MACs, receptive field, jump; exports, budget."""
     from featherweight.cli.shown import subject
     from featherweight.ship.summary import summary
 
@@ -118,7 +118,7 @@ def evaluate(
     experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Loss and accuracy of a run's weights over a whole test set: its own, or another's with --data."""
+    """Measure the loss and accuracy of a run on the whole test set: its own, or another one with --data."""
     from featherweight.training.runs.pretrained import load_any
     from featherweight.training.runs.trained import evaluate_run
 
@@ -137,20 +137,21 @@ def evaluate(
 @app.command()
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="f3 and c3 unless named.")
+        list[str] | None,
+        typer.Argument(metavar="[EXPERIMENT]...", help="The experiments to time; f3 and c3 by default."),
     ] = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(help="An engine or peer, more than once for several; all but torch.compile unless named."),
+        typer.Option(help="An engine or peer; may be given several times. All but torch.compile by default."),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(help="Time 1 and so many threads; 2 unless named, where there are as many cores.", min=1),
+        typer.Option(help="Time with 1 and with this many threads; 2 by default, if there are 2 cores.", min=1),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="How long all of it may take; compiling comes on top.", min=1)] = 110,
+    seconds: Annotated[float, typer.Option(help="Time limit for everything except compiling.", min=1)] = 110,
     as_json: Json = False,
 ) -> None:
-    """Seconds of an epoch of any experiment on each engine, in turns within one run, as one table."""
+    """Time an epoch of any experiment on each engine, taking turns in one session, as one table."""
     from dataclasses import asdict
 
     from featherweight.cli.live import waiting

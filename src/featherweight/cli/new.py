@@ -1,4 +1,4 @@
-"""The verb that writes a file to begin with."""
+"""The verb that writes an experiment file to start from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from featherweight.cli.options import DataDir, DataName, ImageSize, app, image_s
 @app.command()
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE.py", help="The experiment's file, which must not exist yet.")],
-    base: Annotated[str, typer.Option("--from", help="The experiment to begin with, by its id or file.")] = "f3",
+    base: Annotated[str, typer.Option("--from", help="The experiment to start from: its id or file.")] = "f3",
     data: DataName = "",
     data_dir: DataDir = None,
     size: ImageSize = None,

@@ -8,17 +8,17 @@ import typer
 import typer.core
 
 from featherweight.errors import UsageError
-from featherweight.escapes import printable
+from featherweight.files import printable
 
 ORDER = (
-    "list", "show", "new", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search", "predict",
-    "draw", "export", "bench",
+    "list", "show", "new", "fit", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search",
+    "predict", "draw", "export", "bench",
 )  # fmt: skip
-"""In which --help shows the verbs: from looking and training to what comes of it."""
+"""The order in which --help lists the verbs: looking, training, then using the result."""
 
 
 class Verbs(typer.core.TyperGroup):
-    """The verbs in their order, whichever module was imported first."""
+    """The verbs in the order above, whichever module was imported first."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""
@@ -40,7 +40,7 @@ RUN_HELP = "The folder of a finished run, or the name of a network that comes wi
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from featherweight.version import __version__
+        from featherweight.files import __version__
 
         print(f"featherweight {__version__}")
         raise typer.Exit
@@ -49,33 +49,31 @@ def _print_version(asked: bool) -> None:
 @app.callback(help=HELP)
 def before(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """What stands before the verbs."""
+    """The options that come before a verb."""
 
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
 DataName = Annotated[
     str,
     typer.Option(
         "--data",
         help="auto (the experiment's own set), mnist, fashion, kmnist, qmnist, emnist-digits, cifar10, usps, digits"
-        " (embedded), or a folder of images with one sub-folder a class.",
+        " (embedded), or a folder of images with one subfolder per class.",
     ),
 ]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder that holds the data set's files, or one folder for each data set."),
+    typer.Option("--data-dir", help="Folder with the data set's files, or with one folder per data set."),
 ]
 ImageSize = Annotated[
     str | None,
     typer.Option(
         "--size",
         metavar="HxW|own",
-        help="What a folder's pictures are brought to, as 32x48; or own, the size that they all have.",
+        help="Height and width to resize a folder's pictures to, such as 32x48; or own, if all have the same size.",
     ),
 ]
 ExperimentFile = Annotated[
@@ -83,14 +81,14 @@ ExperimentFile = Annotated[
     typer.Option(
         "--experiment",
         metavar="FILE",
-        help="The experiment's own file, which is run: needed only where a run does not hold its network as data.",
+        help="The experiment's Python file, which is executed; needed only if the run does not store its network.",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":
-    """The size that --size names; UsageError where it is none.
+    """The height and width that --size gives, or "own", or None if it was not given; UsageError if it is no size.
 
     >>> image_size("32x48"), image_size("own")
     ((32, 48), 'own')
@@ -104,7 +102,7 @@ def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":
 
 
 def say(line: str) -> None:
-    """Print a line for people, with whatever came from files made harmless to a terminal."""
+    """Print a line for people, with control characters (file names may hold some) made harmless to a terminal."""
     print(printable(line, lines=True))
 
 

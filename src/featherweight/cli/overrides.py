@@ -5,23 +5,25 @@ from typing import Annotated, Any
 import typer
 
 Target = Annotated[
-    float | None, typer.Option("--target", help="Percent of the test set to be reached; instead of the budget's.")
+    float | None, typer.Option("--target", help="Test accuracy to reach, in percent, instead of the budget's.")
 ]
 Held = Annotated[
-    int | None, typer.Option("--held", help="How many of the last epochs must reach it; instead of the budget's.")
+    int | None,
+    typer.Option("--held", help="How many of the last epochs must reach the target, instead of the budget's."),
 ]
 MaxParams = Annotated[
-    int | None, typer.Option("--max-params", help="The network must have fewer parameters; instead of the budget's.")
+    int | None,
+    typer.Option("--max-params", help="The network must have fewer parameters than this, instead of the budget's."),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Instead of the recipe's.", min=1)]
-Rate = Annotated[float | None, typer.Option("--lr", help="Peak learning rate; instead of the recipe's.")]
-Batch = Annotated[int | None, typer.Option("--batch", help="Images a step; instead of the recipe's.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Number of epochs, instead of the recipe's.", min=1)]
+Rate = Annotated[float | None, typer.Option("--lr", help="Peak learning rate, instead of the recipe's.")]
+Batch = Annotated[int | None, typer.Option("--batch", help="Images per step, instead of the recipe's.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="FIELD=VALUE",
-        help="Any field of recipe or budget, such as recipe.augment.rotate_deg=5; may be given several times.",
+        help="Any field of the recipe or budget, such as recipe.augment.rotate_deg=5; may be given several times.",
     ),
 ]
 
@@ -36,7 +38,7 @@ def overrides(
     settings: list[str] | None,
     epochs: int | None = None,
 ) -> tuple[tuple[str, Any], ...]:
-    """The settings that these options change, by their dotted names; those by name count more."""
+    """The settings that these options change, by dotted name; those given with --set take precedence."""
     named = {
         "budget.accuracy": target,
         "budget.held": held,

@@ -23,19 +23,19 @@ def predict(
     run: Annotated[
         str | None,
         typer.Option(
-            help="The folder of a finished run, or the name of a network in the package; f3 without this option."
+            help="The folder of a finished run, or the name of a network that comes with the package; f3 by default."
         ),
     ] = None,
     show: Annotated[
-        Path | None, typer.Option(help="Save what the network saw of each picture into this folder.")
+        Path | None, typer.Option(help="Folder in which to save what the network saw of each picture.")
     ] = None,
     experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Say what pictures show: digits on photos of paper, scans, drawings, or the classes that a run was trained on.
+    """Say what pictures show: digits in photos of paper, scans and drawings, or the classes that a run was trained on.
 
-    A network for handwritten digits reads one digit or a line of them, such as a postcode; any other takes each picture
-    as one image.
+    A network for handwritten digits reads a single digit, or a line of them such as a postcode; any other takes each
+    picture as one image.
     """
     from featherweight.ship.predict import predict_each
     from featherweight.ship.predict.seen import save_seen
@@ -77,12 +77,12 @@ def _print(answers: "list[Answer]") -> None:
 
 
 def _cells(answer: "Answer") -> tuple[str, str, str]:
-    """What is read, how sure that is (of several digits, the least sure), and what else it might be."""
+    """The digits read, their confidence (of several digits, the lowest), and the next likeliest answer."""
     if not answer.digits:
         return "-", "", "no digit found"
     if len(answer.digits) > 1:
         least = min(answer.digits, key=lambda digit: digit.confidence)
-        return "".join(digit.name for digit in answer.digits), _percent(least.confidence), "the least sure digit's"
+        return "".join(digit.name for digit in answer.digits), _percent(least.confidence), "of the least certain"
     [digit] = answer.digits
     second = sorted(digit.probabilities)[-2] if len(digit.probabilities) > 1 else 0.0
     others: list[Any] = [place for place, share in enumerate(digit.probabilities) if share == second]

@@ -1,4 +1,4 @@
-"""The verbs that decide: prove, compare."""
+"""The verbs that decide between results: prove, compare."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,11 @@ from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Se
 
 @app.command()
 def prove(
-    experiment: Annotated[str, typer.Argument(help="A record such as smallest, or an experiment's file with a bar.")],
+    experiment: Annotated[
+        str, typer.Argument(help="A record such as smallest, or the file of an experiment that sets a bar.")
+    ],
     seeds: Annotated[
-        int | None, typer.Option(help="Seeds 0 to N-1; as many as its bar asks for by default.", min=1)
+        int | None, typer.Option(help="Train seeds 0 to N-1; by default as many as the bar asks for.", min=1)
     ] = None,
     target: Target = None,
     held: Held = None,
@@ -28,7 +30,7 @@ def prove(
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Take a record by the rules: held-out evidence, the ledger, every seed. Status 0 only if its bar is cleared.
+    """Test a record by the rules: held-out evidence, an entry in the ledger, every seed. Exit status 0 if it holds.
 
     With changed settings it is another experiment: its runs and its ledger go into a folder of their own, and nothing
     of it is kept as a record.
@@ -66,11 +68,13 @@ def prove(
 @app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="A folder of runs or of records, or an experiment's id.")],
-    second: Annotated[str, typer.Argument(help="What it is held against, likewise.")],
-    out: Annotated[Path, typer.Option(help="Holds the runs of an id without committed records.")] = Path("runs"),
+    second: Annotated[str, typer.Argument(help="What to compare it with, in the same forms.")],
+    out: Annotated[Path, typer.Option(help="Folder with the runs of an id that has no committed records.")] = Path(
+        "runs"
+    ),
     as_json: Json = False,
 ) -> None:
-    """Say whether one network beats another: a paired test of the last epochs, over the seeds that both have run."""
+    """Test whether one network beats another: a paired test of the last epochs over the seeds that both have run."""
     from featherweight.prove.compare import compare as compared
     from featherweight.prove.compare import runs_of
 

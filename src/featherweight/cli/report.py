@@ -1,4 +1,4 @@
-"""The verb that shows: report."""
+"""The verb that writes reports: report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,16 +19,20 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE.html",
-            help="The page; by default report.html in the run's folder, or of several runs in the current one.",
+            help="File for the page; by default report.html in the run's folder, or, for several runs, in this one.",
         ),
     ] = None,
-    figures: Annotated[Path | None, typer.Option(help="Folder for every figure as PNG and SVG.")] = None,
-    data_out: Annotated[Path | None, typer.Option(help="Folder for everything shown as CSV and JSON.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write every figure to this folder, as PNG and SVG.")
+    ] = None,
+    data_out: Annotated[
+        Path | None, typer.Option(help="Also write all data shown to this folder, as CSV and JSON.")
+    ] = None,
     data_dir: DataDir = None,
     experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Write a page of one run or of several: verdict, curves, network, classes, every mistake. Trains nothing."""
+    """Write a page on one run or several: verdict, curves, network, classes, every mistake. Nothing is trained."""
     alone = len(runs) == 1 and Path(runs[0]).is_dir()
     page_path = out or (Path(runs[0]) / "report.html" if alone else Path("report.html"))
     if page_path.is_dir():

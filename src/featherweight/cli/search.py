@@ -1,4 +1,4 @@
-"""The verb search: small networks, looked for."""
+"""The verb search: looks for small networks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,35 +14,41 @@ def search(
         str,
         typer.Argument(help="smallest, leanest, fastest, accurate, or the path of a .py file that defines `space`."),
     ],
-    trials: Annotated[int, typer.Option(help="Trained in total; a study that has some goes on to that.", min=0)] = 50,
+    trials: Annotated[
+        int, typer.Option(help="Trials in total; a study that already has some continues up to this number.", min=0)
+    ] = 50,
     workers: Annotated[
-        int | None, typer.Option(help="Processes of one thread each; by default one a core, or one on a GPU.", min=1)
+        int | None, typer.Option(help="Processes of one thread each; by default one per core, or one on a GPU.", min=1)
     ] = None,
     holdout: Annotated[
-        int, typer.Option(help="Judge on N training images held out, 1,000 or more; the test set is not read.")
+        int, typer.Option(help="Judge on N held-out training images, at least 1,000; the test set is not used.")
     ] = 5000,
-    seeds: Annotated[int, typer.Option(help="Train what is not stopped early with seeds 0 to N-1.", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="Of what is proposed.", min=0)] = 0,
+    seeds: Annotated[
+        int, typer.Option(help="Train each trial with seeds 0 to N-1 unless it is stopped early.", min=1)
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the proposals.", min=0)] = 0,
     data: DataName = "auto",
     data_dir: DataDir = None,
     device: Device = "auto",
     engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder for the study: search/NAME.journal in it.")] = Path("runs"),
-    name: Annotated[str | None, typer.Option(help="Of the study; the space's by default.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the study, which is kept in search/NAME.journal there.")] = Path(
+        "runs"
+    ),
+    name: Annotated[str | None, typer.Option(help="Name of the study; the space's by default.")] = None,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="FILE|URL", help="Where the study is kept instead, for several machines to share."),
+        typer.Option(metavar="FILE|URL", help="Keep the study here instead, so that several machines can share it."),
     ] = None,
     write_best: Annotated[
         Path | None, typer.Option(metavar="FILE.py", help="Write the best trial as an experiment file.")
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.svg", help="Draw accuracy against parameters, MACs and seconds; .png works too."),
+        typer.Option(metavar="FILE.svg", help="Plot accuracy against parameters, MACs and seconds; .png works too."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look for small networks: every proposal is held against a hard budget before it may be trained."""
+    """Search for small networks: proposals over the hard budget are refused before they are trained."""
     from featherweight.search import require_optuna
 
     require_optuna()

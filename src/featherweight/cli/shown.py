@@ -1,4 +1,4 @@
-"""What `show` is asked about: an experiment, for MNIST or for other data, or a run."""
+"""What `show` displays: an experiment, for MNIST or for other data, or a run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +18,10 @@ Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
 
 
 def subject(name: str, data: str, data_dir: Path | None, size: Size, file: Path | None) -> Subject:
-    """The experiment, its network, the shape of its images (C H W), and what there is to say of its budget."""
+    """The experiment, its network, the shape of its images (C H W), and a note on its budget, which may be empty."""
     if (Path(name) / "record.json").is_file():
         if data:
-            raise UsageError("A run is of its own data; leave out --data, or name the experiment.")
+            raise UsageError("A run has its own data; leave out --data, or name the experiment instead of the run.")
         record = read_record(Path(name))
         channels, height, width = map(int, record.data["shape"])
         found = replace(experiment_of(record, file), title=f"seed {record.seed} on {record.data['name']}")

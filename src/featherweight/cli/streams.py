@@ -1,33 +1,33 @@
-"""Standard output and error as they may be: closed, full, ASCII alone. A verb prints, and here it is seen to."""
+"""Makes printing safe whatever standard output and error are: closed, full, or limited to ASCII."""
 
 import codecs
 import errno
 import os
 import sys
 
-from featherweight.escapes import printable
+from featherweight.files import printable
 
 PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "·": "-", "≤": "<=", "≥": ">=", "°": " deg"}
-"""What is printed for these where they cannot be; anything else is written as its number."""
+"""Replacements for characters that cannot be printed; any other is escaped as its number."""
 UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EIO)
-"""How the system says that a stream cannot be written, other than that nobody reads it."""
+"""Errors of a stream that cannot be written, apart from a closed pipe."""
 CLOSED = 128 + 13
-"""The status of what writes to a pipe that nobody reads any more, as the shell tells it (SIGPIPE)."""
+"""The exit status after writing to a closed pipe, as a shell reports it (SIGPIPE)."""
 
 
 def make_safe() -> None:
-    """See that nothing that is printed can fail for want of a stream or a character."""
+    """Make sure that printing cannot fail because a stream is closed or lacks a character."""
     codecs.register_error("plain", _plain)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # started with the stream closed
-            # Not closed again: it lives as long as the process, and takes the number that would else go to a file.
+            # Left open for the life of the process: it holds the descriptor that a file would otherwise get.
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
         elif hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="plain")
 
 
 def _plain(problem: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that a stream's encoding lacks.
+    """Replacements for characters that a stream's encoding lacks.
 
     >>> _plain(UnicodeEncodeError("ascii", "99 ± 数", 3, 6, ""))
     ('+- \\\\u6570', 6)
@@ -39,7 +39,7 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
 
 
 def tell(sentence: str) -> None:
-    """Print a sentence on standard error, if anybody is there."""
+    """Print a sentence on standard error, if it is open."""
     try:
         print(printable(sentence, lines=True), file=sys.stderr, flush=True)
     except OSError:
@@ -47,7 +47,7 @@ def tell(sentence: str) -> None:
 
 
 def flush() -> int:
-    """Write out what was printed; 0, or the exit status that says why it cannot be."""
+    """Flush both streams; returns 0, or the exit status for why that failed."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -60,14 +60,14 @@ def flush() -> int:
 
 
 def unwritable(problem: OSError) -> int:
-    """Say why standard output cannot be written; the exit status of it."""
+    """Report why standard output cannot be written; returns the exit status, 4."""
     silence()
     tell(f"Error: Standard output cannot be written ({problem.strerror}); send it elsewhere.")
     return 4
 
 
 def silence() -> None:
-    """Send what is still to be written nowhere, so that ending does not fail on it."""
+    """Discard what is still to be written, so that the program can exit without an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:

@@ -1,4 +1,4 @@
-"""Verdicts as people read them: tables for the terminal and the sentence of several seeds. Needs no torch."""
+"""Verdicts for people: tables for the terminal. Needs no torch."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from featherweight.experiments.record import Record
 
 
 def print_table(table: Table) -> None:
-    """Print a table in its whole width: a terminal that is narrower wraps its lines, and no figure is cut off."""
+    """Print a table at its full width: a narrower terminal wraps its lines, so no figure is cut off."""
     console = Console()
     needed = Measurement.get(console, console.options.update(max_width=500), table).maximum
     console.width = max(console.width, needed)
@@ -19,7 +19,7 @@ def print_table(table: Table) -> None:
 
 
 def verdict_table(record: Record) -> Table:
-    """Each clause of the budget: what is allowed, what was measured, whether it holds."""
+    """One row per clause of the budget: what is allowed, what was measured, and whether it holds."""
     table = Table(box=None, header_style="bold")
     for heading in ("budget", "allowed", "measured", "holds"):
         table.add_column(heading, justify="left" if heading == "budget" else "right")
@@ -31,7 +31,7 @@ def verdict_table(record: Record) -> Table:
 
 
 def seeds_table(records: Sequence[Record]) -> Table:
-    """One line a seed: the last epoch, the worst of the last ones, the best, and the verdict."""
+    """One row per seed: the last epoch, the worst of the last ones, the best, all in percent, and the verdict."""
     held = Budget(**records[0].budget).held
     table = Table(box=None, header_style="bold")
     for heading in ("seed", "last %", f"worst of last {held} %", "best %", "passed", "seconds"):

@@ -20,7 +20,7 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw; 0 by default.", min=0)] = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Train seeds 0 to N-1 side by side, or those of them that --out lacks.", min=1)
+        int | None, typer.Option(help="Train seeds 0 to N-1 side by side, except those finished in --out.", min=1)
     ] = None,
     epochs: Epochs = None,
     target: Target = None,
@@ -34,16 +34,16 @@ def train(
     size: ImageSize = None,
     holdout: Annotated[
         int,
-        typer.Option(help="Judge on N training images held out by seed 0; the test set is not read.", min=0),
+        typer.Option(help="Judge on N held-out training images, drawn with seed 0; the test set is not used.", min=0),
     ] = 0,
     device: Device = "auto",
     engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(help="Of one run; by default one, and all cores for a single run of the native engine.", min=1),
+        typer.Option(help="Threads per run; by default one, or all cores for a single native run.", min=1),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume the run in this folder.")] = None,
     to: Annotated[
         str | None, typer.Option(help="Refuse, before training, a network that cannot be exported to this: c.")
     ] = None,
@@ -51,18 +51,18 @@ def train(
     file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Train an experiment under its budget and say whether it held. Exit status 0 if it did, 1 if not."""
+    """Train an experiment under its budget and report whether it was met. Exit status 0 if it was, 1 if not."""
     if seed is not None and seeds is not None:
-        raise UsageError("--seed names one seed and --seeds counts several; give one of them.")
+        raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
     changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
     as_started = (experiment, seed, seeds, epochs, data, size, holdout, engine, out, changed, to)
     if resume is not None and as_started != (None, None, None, None, "auto", None, 0, "auto", Path("runs"), (), None):
         raise UsageError(
-            "--resume goes on with a run as it was started; beside it, give --data-dir, --device, --threads, --track,"
-            " --experiment or --json alone."
+            "--resume continues a run as it was started; only --data-dir, --device, --threads, --track,"
+            " --experiment and --json may be given with it."
         )
     if file is not None and resume is None:
-        raise UsageError("--experiment names the file of a run that --resume goes on with; else name it without.")
+        raise UsageError("--experiment is for runs continued with --resume; to start one, give the file alone.")
     from featherweight.cli.console import require_trainable_for, train_one, train_several
     from featherweight.explain.track import require_tracker
     from featherweight.training.runs.parallel import Task
@@ -97,7 +97,7 @@ def train(
 @app.command()
 def ladder(
     letter: Annotated[
-        str | None, typer.Argument(help="The ladder, such as f. None, with --write: train nothing.")
+        str | None, typer.Argument(help="The ladder, such as f. Leave it out, with --write, to train nothing.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
     target: Target = None,
@@ -112,12 +112,12 @@ def ladder(
     out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
     write: Annotated[
         bool,
-        typer.Option("--write", help="In a source tree: keep the records and rewrite every place that quotes one."),
+        typer.Option("--write", help="In a source checkout: keep the records and rewrite every file that quotes one."),
     ] = False,
 ) -> None:
-    """Run a ladder's rungs in order, going on where it was stopped, and write its page: targets, changes, results.
+    """Train a ladder's rungs in order, resuming stopped runs, and write its page: targets, changes, results.
 
-    With changed settings, which every rung gets, runs and page go into a folder of their own.
+    With changed settings, which apply to every rung, runs and page go into a folder of their own.
     """
     from featherweight.cli.console import run_ladder, write_up
 
@@ -127,7 +127,9 @@ def ladder(
     if changed and write:
         raise UsageError("--write keeps records of rungs as they are; leave out the changed settings, or --write.")
     if letter is None and not write:
-        raise UsageError("Name a ladder, such as f; only --write does without, which rewrites what quotes records.")
+        raise UsageError(
+            "Name a ladder, such as f. It may be left out only with --write, to rewrite what quotes records."
+        )
     if letter is None:
         raise typer.Exit(write_up())
     raise typer.Exit(

@@ -38,6 +38,7 @@ def load(
     seed: int = 0,
     progress: Progress | None = None,
     size: "tuple[int, int] | Literal['own'] | None" = None,
+    grey: bool = False,
 ) -> "Data":
     """The data set of this name, or in this folder, ready for training.
 
@@ -51,7 +52,8 @@ def load(
     has no `test`. `progress` is told of downloads, or else whoever watches them (`files.downloads_display`).
 
     `size` is that of a folder's pictures, (height, width), or "own" for the one that they all have; without it they
-    keep theirs where all have one of up to 64 x 64, and are brought to 28 x 28 otherwise.
+    keep theirs where all have one of up to 64 x 64, and are brought to 28 x 28 otherwise. With `grey`, a folder's
+    colours are dropped.
 
     Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for
     files that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that
@@ -70,9 +72,9 @@ def load(
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
     name = named(name)
     with downloads_display.get()() as watcher:
-        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size)
+        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
     source = whole.name if name in NAMES else str(expanded(name).resolve())
-    return replace(ready(whole, holdout, seed), source=source, seed=seed, size=size)
+    return replace(ready(whole, holdout, seed), source=source, seed=seed, size=size, grey=grey)
 
 
 def _whole(
@@ -83,12 +85,13 @@ def _whole(
     *,
     with_test: bool,
     size: "tuple[int, int] | Literal['own'] | None",
+    grey: bool,
 ) -> "Whole":
     from featherweight.data import digits, store
     from featherweight.data.dataset import IN_MEMORY
     from featherweight.data.download import UnavailableError
 
-    if size is not None and (name in NAMES or name == IN_MEMORY):
+    if (size is not None or grey) and (name in NAMES or name == IN_MEMORY):
         raise UsageError(f"A size is for folders of pictures; {name} has its own.")
     if name == "digits":
         return digits.load()
@@ -101,10 +104,12 @@ def _whole(
             return store.load(SETS["mnist"], directory, progress, with_test=with_test)
         except UnavailableError as error:
             return replace(digits.load(), note=f"The 1,797 digits embedded in the package stand in for MNIST: {error}")
-    return _from_folder(name, seed, with_test=with_test, size=size)
+    return _from_folder(name, seed, with_test=with_test, size=size, grey=grey)
 
 
-def _from_folder(name: str, seed: int, *, with_test: bool, size: "tuple[int, int] | Literal['own'] | None") -> "Whole":
+def _from_folder(
+    name: str, seed: int, *, with_test: bool, size: "tuple[int, int] | Literal['own'] | None", grey: bool
+) -> "Whole":
     from featherweight.data import folder, store
 
     path = store.expanded(name)
@@ -119,7 +124,7 @@ def _from_folder(name: str, seed: int, *, with_test: bool, size: "tuple[int, int
     paths = store.find(path, OWN, [file for half in halves for file in half])
     if paths:
         return replace(store.read(OWN, halves, paths), name=printable(path.resolve().name))
-    return folder.load(path, with_test=with_test, seed=seed, size=size)
+    return folder.load(path, with_test=with_test, seed=seed, size=size, grey=grey)
 
 
 def __getattr__(name: str) -> Any:

@@ -42,6 +42,8 @@ class Data:
     """Of the split."""
     size: "tuple[int, int] | Literal['own'] | None" = None
     """What a folder's pictures were asked to be brought to: (height, width), or "own"; None where nobody asked."""
+    grey: bool = False
+    """Whether a folder's colours were dropped."""
 
     def __repr__(self) -> str:
         judged = "held-out" if self.holdout else "test"
@@ -152,6 +154,7 @@ class Data:
             "std": list(self.std),
             "digests": dict(self.digests),
             **({"size": self.size if isinstance(self.size, str) else list(self.size)} if self.size else {}),
+            **({"grey": True} if self.grey else {}),
         }
 
 

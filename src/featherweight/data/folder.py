@@ -19,7 +19,7 @@ from featherweight.data.idx import LARGEST
 from featherweight.data.pictures import SUFFIXES, PictureError, read
 from featherweight.data.split import Split, Whole, digest, held_out
 from featherweight.errors import DataError, UsageError
-from featherweight.escapes import printable
+from featherweight.files import printable
 
 SIDE = 28
 """Pixels; what pictures are brought to when they do not all have one size up to `KEPT_SIDE`."""
@@ -46,7 +46,7 @@ class _Pictures:
         return _Pictures(paths=[self.paths[at] for at in chosen], labels=[self.labels[at] for at in chosen])
 
 
-def load(root: Path, *, with_test: bool, seed: int, size: Size = None) -> Whole:
+def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> Whole:
     """The data set in this folder; without `with_test` the test pictures are not opened.
 
     Folders `train` and `test`, each with the class folders, are taken as the halves; otherwise one picture in
@@ -55,24 +55,55 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None) -> Whole:
 
     `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
     all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are brought to
-    28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey, and are RGB
-    otherwise; test pictures follow. What is transparent is shown on white, or on black if its ink is light. Raises
-    UsageError for a folder that holds no data set, DataError for pictures that are damaged or not allowed, and for
-    links out of the folder.
+    28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey or `grey` is
+    asked for, and are RGB otherwise; test pictures follow. What is transparent is shown on white, or on black if its
+    ink is light. Raises UsageError for a folder that holds no data set, DataError for pictures that are damaged or not
+    allowed, and for links out of the folder.
     """
     classes, train, test, note = _halves(root, seed)
-    pixels = _decoded(train.paths, root, size)
-    height, width, channels = _common(pixels, size)
+    (pixels,) = _decoded(train.paths, root, [size])
+    height, width, channels = _common(pixels, size, grey)
     note = " ".join(line for line in (note, _brought(train.paths, root, size, (height, width))) if line)
     whole = _split(pixels, train.labels, height, width, channels)
     digests = {"train": digest(whole)}
     tested = None
     if with_test:
-        tested = _split(_decoded(test.paths, root, size), test.labels, height, width, channels)
+        tested = _split(_decoded(test.paths, root, [size])[0], test.labels, height, width, channels)
         digests["test"] = digest(tested)
     shown_names = tuple(printable(name) for name in classes)
     name = printable(root.resolve().name)
     return Whole(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
+
+
+def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> list[Whole]:
+    """The training half of the data set in this folder, once for each size, as `load` would give it.
+
+    Every picture is read once. The test half is not opened.
+    """
+    classes, train, _, note = _halves(root, seed)
+    found = []
+    for size, pixels in zip(sizes, _decoded(train.paths, root, sizes), strict=True):
+        whole = _split(pixels, train.labels, *_common(pixels, size))
+        names = tuple(printable(name) for name in classes)
+        digests = {"train": digest(whole)}
+        found.append(
+            Whole(
+                name=printable(root.resolve().name), classes=names, train=whole, test=None, digests=digests, note=note
+            )
+        )
+    return found
+
+
+def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
+    """The heights and widths of up to so many training pictures, evenly spread over the folder's."""
+    paths = _halves(root, seed)[1].paths
+    found = []
+    for path in paths[:: max(1, len(paths) // count)]:
+        try:
+            found.append(read(path).pixels.shape[:2])
+        except PictureError:
+            continue  # `load` says which cannot be used
+    return found
 
 
 def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Pictures, str]:
@@ -140,13 +171,16 @@ def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
     return _Pictures(paths=paths, labels=labels)
 
 
-def _decoded(paths: Sequence[Path], root: Path, size: Size = None) -> list[NDArray[np.uint8]]:
-    """Each picture, uint8 [H W] where grey, [H W 3] where not; DataError counts the damaged, naming three."""
-    pictures: list[NDArray[np.uint8]] = []
+def _decoded(paths: Sequence[Path], root: Path, sizes: Sequence[Size]) -> list[list[NDArray[np.uint8]]]:
+    """For each size each picture, uint8 [H W] where grey, [H W 3] where not; DataError counts the damaged, naming
+    three."""
+    pictures: list[list[NDArray[np.uint8]]] = [[] for _ in sizes]
     wrong: list[str] = []
     for path in paths:
         try:
-            pictures.append(_picture(path, size))
+            pixels = read(path).pixels
+            for found, size in zip(pictures, sizes, strict=True):
+                found.append(_brought_to(pixels, size))
         except PictureError as error:
             wrong.append(f"{printable(path.relative_to(root))} ({error})")
     if wrong:
@@ -158,9 +192,9 @@ def _decoded(paths: Sequence[Path], root: Path, size: Size = None) -> list[NDArr
     return pictures
 
 
-def _picture(path: Path, size: Size = None) -> NDArray[np.uint8]:
+def _brought_to(read_pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """One picture, upright and opaque, in the size that is asked for or of 64 x 64 at most; [H W] where it is grey."""
-    image = Image.fromarray(read(path).pixels)
+    image = Image.fromarray(read_pixels)
     if isinstance(size, tuple):
         image = image if image.size == size[::-1] else image.resize(size[::-1], Image.Resampling.BILINEAR)
     elif max(image.size) > (OWN_SIDE if size == "own" else KEPT_SIDE):
@@ -175,14 +209,14 @@ def _picture(path: Path, size: Size = None) -> NDArray[np.uint8]:
     return pixels[..., 0] if grey else pixels
 
 
-def _common(pictures: Sequence[NDArray[np.uint8]], size: Size = None) -> tuple[int, int, int]:
+def _common(pictures: Sequence[NDArray[np.uint8]], size: Size, grey: bool = False) -> tuple[int, int, int]:
     """The height, width and channels that the data set has, by its training pictures."""
     sizes = {picture.shape[:2] for picture in pictures}
     if size == "own" and len(sizes) > 1:
         some = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:3])
         raise UsageError(f"The pictures have {len(sizes)} sizes ({some}), none of them their own; give one, as 32x32.")
     height, width = sizes.pop() if len(sizes) == 1 else (SIDE, SIDE)
-    return height, width, 3 if any(picture.ndim == 3 for picture in pictures) else 1
+    return height, width, 3 if not grey and any(picture.ndim == 3 for picture in pictures) else 1
 
 
 def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int]) -> str:

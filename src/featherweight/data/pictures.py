@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from featherweight.data.containers import MOST_SCANS, Container, ContainerError, essential
-from featherweight.escapes import printable
+from featherweight.files import printable
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Pillow's decoders that may be used, whatever a file is called."""

@@ -63,8 +63,9 @@ _CONVOLUTION = (
 )
 _NORM = "num_features=count eps=real momentum=momentum affine=flag track_running_stats=flag"
 _TABLE = {
-    "conv_norm_relu": "inputs=count outputs=count kernel=sides padding=pad dropout=share",
-    "separable_norm_relu": "inputs=count outputs=count kernel=sides padding=pad",
+    "conv_norm_relu": "inputs=count outputs=count kernel=sides padding=pad dropout=share stride=sides",
+    "separable_norm_relu": "inputs=count outputs=count kernel=sides padding=pad stride=sides",
+    "residual_norm_relu": "inputs=count outputs=count stride=sides",
     "nn.Conv2d": _CONVOLUTION,
     "nn.Linear": "in_features=count out_features=count bias=flag",
     "nn.BatchNorm1d": _NORM,
@@ -103,9 +104,14 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = {
     make: dict(pair.split("=") for pair in words.split()) for make, words in _TABLE.items()
 }
 """Of each layer, the arguments in order and the kind of each."""
-OWN = ("conv_norm_relu", "separable_norm_relu")
+OWN = ("conv_norm_relu", "separable_norm_relu", "residual_norm_relu")
 """Blocks of this package that are written as one layer; they are Sequentials of PyTorch's layers."""
-CONTAINERS: Mapping[str, type[nn.Sequential]] = {"nn.Sequential": nn.Sequential, "Residual": blocks.Residual}
+CONTAINERS: Mapping[str, type[nn.Sequential]] = {
+    "nn.Sequential": nn.Sequential,
+    "Residual": blocks.Residual,
+    "Sum": blocks.Sum,
+    "Gated": blocks.Gated,
+}
 """What holds other layers, in order."""
 
 
@@ -141,6 +147,9 @@ def weights(make: str, named: Mapping[str, Any]) -> int:
     """At most how many numbers the layer holds, by arithmetic; nothing is made."""
     kinds = {name: ARGUMENTS[make][name] for name in named}
     counts = [n for name, n in named.items() if kinds[name] == "count" and name != "groups" and type(n) is int]
+    if make == "residual_norm_relu":
+        inputs, outputs = (n if type(n := named[name]) is int else 0 for name in ("inputs", "outputs"))
+        return 9 * outputs * (inputs + outputs) + inputs * outputs + 12 * outputs
     if make in ("nn.Conv2d", *OWN):
         kernel = named.get("kernel_size", named.get("kernel", 3))
         area = kernel * kernel if isinstance(kernel, int) else math.prod(kernel)

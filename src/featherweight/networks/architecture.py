@@ -37,8 +37,8 @@ class Layer:
     make: str
     """`conv_norm_relu` or another block of this package, or a layer of PyTorch as `nn.MaxPool2d`."""
     given: tuple[Value, ...] = ()
-    """Arguments in order: numbers, or layers inside `nn.Sequential` and `Residual`; `"channels"` and `"classes"` stand
-    for those of the data."""
+    """Arguments in order: numbers, or layers inside a container such as `nn.Sequential`; `"channels"` and `"classes"`
+    stand for those of the data."""
     settings: tuple[tuple[str, Value], ...] = ()
     """Arguments by name; inside a container, layers whose names are not 0, 1, 2 and so on."""
 
@@ -263,7 +263,7 @@ def _folded(one: Layer, module: nn.Module) -> Layer:
         return one
     first, widths = dict(parts[0].settings), [part.given for part in parts if part.make == _CONV]
     settings: dict[str, Value] = {} if widths[0][2] == 3 else {"kernel": widths[0][2]}
-    settings |= {"padding": first["padding"]} if "padding" in first else {}
+    settings |= {name: first[name] for name in ("padding", "stride") if name in first}
     if parts[-1].make == _DROP:
         settings["dropout"] = dict(parts[-1].settings).get("p", 0.5)
     candidate = Layer(block, (widths[0][0], widths[-1][1]), tuple(settings.items()))

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 def conv_norm_relu(
-    inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0, dropout: float = 0.0
+    inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0, dropout: float = 0.0, stride: int = 1
 ) -> nn.Sequential:
     """A convolution without bias, batch norm (whose shift acts as the bias), ReLU and, optionally, dropout.
 
@@ -12,21 +12,24 @@ def conv_norm_relu(
     Covariate Shift", 2015. Dropout: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from
     Overfitting", 2014.
 
-    `inputs` and `outputs` are numbers of channels, `kernel` and `padding` are in pixels; `dropout` is a probability.
-    Maps [N inputs H W] to [N outputs H' W'], where H' = H + 2 padding - kernel + 1, and likewise W'.
+    `inputs` and `outputs` are numbers of channels; `kernel`, `padding` and `stride` are in pixels; `dropout` is a
+    probability. Maps [N inputs H W] to [N outputs H' W'], where H' = (H + 2 padding - kernel) // stride + 1, and
+    likewise W'.
 
     >>> sum(p.numel() for p in conv_norm_relu(3, 5).parameters()), 3 * 5 * 9 + 2 * 5
     (145, 145)
     """
     layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
     ]
     return nn.Sequential(*layers, nn.Dropout(dropout)) if dropout else nn.Sequential(*layers)
 
 
-def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0) -> nn.Sequential:
+def separable_norm_relu(
+    inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0, stride: int = 1
+) -> nn.Sequential:
     """A depthwise-separable convolution, with kernel² + outputs weights per input channel instead of kernel² * outputs.
 
     Each channel is convolved with its own kernel, then a 1 x 1 convolution mixes them; batch norm and ReLU follow.
@@ -38,7 +41,7 @@ def separable_norm_relu(inputs: int, outputs: int, *, kernel: int = 3, padding: 
     (332, 332)
     """
     return nn.Sequential(
-        nn.Conv2d(inputs, inputs, kernel, padding=padding, groups=inputs, bias=False),
+        nn.Conv2d(inputs, inputs, kernel, stride=stride, padding=padding, groups=inputs, bias=False),
         nn.Conv2d(inputs, outputs, 1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from featherweight.files import with_part_between
+from featherweight.prove.marks import with_part_between
 
 _BY = "figures of exports, written by `featherweight ladder --write`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")

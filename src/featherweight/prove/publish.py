@@ -5,6 +5,7 @@ Nothing that a record knows is ever typed. `write` brings all places up to date 
 
 import hashlib
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -21,12 +22,13 @@ from featherweight.experiments.statistics import mean_interval
 from featherweight.explain import figures
 from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.explain.figures.style import svg
-from featherweight.files import with_part_between, write_bytes, write_text
+from featherweight.files import write_bytes, write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard, rung_curves
 from featherweight.prove.api_page import api_page
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.ledger import read_ledger
+from featherweight.prove.marks import with_part_between
 from featherweight.prove.readme_table import readme_table
 from featherweight.prove.small import SMALL, SOURCES, write_small
 from featherweight.prove.statement_page import statement_page
@@ -165,7 +167,7 @@ def generated(root: Path) -> dict[Path, str]:
             texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
     entries = [index_entry(rung, own[rung.id]) for rung in map(find, ids())]
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
-    texts[root / "docs" / "api.md"] = api_page()
+    texts[root / "docs" / "api.md"] = api_page(sys.modules["featherweight"])
     readme = root / "README.md"
     gathered = leaderboard.gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from featherweight.data import Data
 from featherweight.errors import FeatherweightError, FileError, UsageError
-from featherweight.escapes import printable
+from featherweight.files import printable
 from featherweight.search.space import Space
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from featherweight.experiments.record import Row
 from featherweight.networks.architecture import describe, make
 from featherweight.ship.export.beforehand import require_form
 from featherweight.ship.model import Model
+from featherweight.training.runs.display import live
 from featherweight.training.runs.events import Event, Progress
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.parallel import Task, carry_through
@@ -88,8 +89,6 @@ def _shown(run: Run) -> Callable[[Event], object]:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None or not hasattr(shell, "kernel"):
         return lambda event: None
-    from featherweight.explain.notebook import live
-
     return live(run)
 
 

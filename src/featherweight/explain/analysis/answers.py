@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featherweight import engine as engines
 from featherweight.data import Data
 from featherweight.errors import UsageError
-from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
-from featherweight.training.evaluation import EVALUATION_BATCH, predict
-from featherweight.training.runs.trained import TrainedModel
+from featherweight.training.evaluation import predict
+from featherweight.training.runs.trained import TrainedModel, evaluator_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +55,7 @@ def answers_of(trained: TrainedModel, data: Data) -> Answers:
 
     Raises UsageError when the images or classes are not those that the network takes.
     """
-    if len(data.classes) != len(trained.classes) or tuple(data.test.images.shape[1:]) != trained.shape:
-        raise UsageError(
-            f"The network tells {len(trained.classes)} classes of {trained.shape} images apart; {data.name}"
-            f" has {len(data.classes)} of {tuple(data.test.images.shape[1:])}."
-        )
-    engine = engines.build(
-        "auto", trained.network, Recipe.from_json(trained.record.recipe), shape=trained.shape,
-        device=torch.device("cpu"), batch=EVALUATION_BATCH,
-    )  # fmt: skip
+    engine = evaluator_of(trained, data, torch.device("cpu"))
     batches = predict(engine, data.test, trained.mean, trained.std)
     # Log-probabilities are scores too: softmax leaves what they say as it is.
     found = [scores.double().softmax(dim=1) for scores, _ in batches]

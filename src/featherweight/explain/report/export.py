@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import UsageError
-from featherweight.escapes import csv_cell
 from featherweight.explain import figures
 from featherweight.explain.figures.tiles import sheet_of
 from featherweight.explain.report.content import Picture, Section, Table, Tiles, blocks_of
 from featherweight.explain.report.story import Story
-from featherweight.files import write_bytes, write_text
+from featherweight.files import csv_cell, write_bytes, write_text
 
 
 def folder_made(path: Path, option: str) -> Path:

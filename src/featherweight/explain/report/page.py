@@ -14,7 +14,7 @@ from featherweight.explain import figures
 from featherweight.explain.figures.style import COLOURS
 from featherweight.explain.report.content import Picture, Section, Table, Tiles, Verdict, shown
 from featherweight.explain.report.story import Story
-from featherweight.version import __version__
+from featherweight.files import __version__
 
 HERE = Path(__file__).parent
 

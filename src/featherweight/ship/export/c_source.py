@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from featherweight.errors import UsageError
-from featherweight.escapes import c_string, in_c_comment
+from featherweight.files import c_string, in_c_comment
 from featherweight.ship.export.fixed_point import FixedPoint, Stage
 from featherweight.ship.export.memory import Memory, planned, report
 from featherweight.ship.export.source import Source
@@ -53,14 +53,20 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "digits": source.shape == (1, 28, 28) and len(source.classes) == 10,
         "score_bits": network.score_bits,
         "arena": memory.arena,
-        "tallest": max(stage.step.kernel[0] for stage in network.stages),
+        "rows": memory.rows,
+        "sums": memory.sums,
+        "streams": any(stream is not None for stream in memory.streams),
+        "tallest": max(
+            stage.step.kernel[0] if stream is None else 1
+            for stage, stream in zip(network.stages, memory.streams, strict=True)
+        ),
         "kinds": {stage.step.kind for stage in network.stages},
         "weights": _numbers(np.concatenate(weights)),
         "biases": _numbers(np.concatenate([stage.bias for stage in network.stages])),
         "multipliers": _numbers(np.concatenate([stage.multipliers for stage in network.stages])),
         "branches": _branches(network),
         "tensors": _tensors(network, memory),
-        "stages": _stages(network),
+        "stages": _stages(network, memory),
     }
 
 
@@ -84,7 +90,7 @@ _INT = (1 << 31) - 1
 def _require_in_range(network: FixedPoint, memory: Memory) -> None:
     """Raise UsageError, naming the layer, unless C's fields hold every number; a compiler would cut them off."""
     tensors = _tensors(network, memory)
-    for number, (stage, layer) in enumerate(zip(network.stages, _stages(network), strict=True)):
+    for number, (stage, layer) in enumerate(zip(network.stages, _stages(network, memory), strict=True)):
         called = f"Layer {stage.step.name}"
         made, read = tensors[number + 1], tensors[stage.step.reads(number)[0]]
         columns = (*_LAYER[:3], *_SOURCE, *_LAYER[3:]) if _branches(network) else _LAYER
@@ -115,13 +121,13 @@ def _tensors(network: FixedPoint, memory: Memory) -> list[Sequence[int]]:
     return [(place, channels, height, width, ring) for place, (channels, height, width), ring in rows]
 
 
-def _stages(network: FixedPoint) -> list[Sequence[Any]]:
+def _stages(network: FixedPoint, memory: Memory) -> list[Sequence[Any]]:
     """Fields of C's `layer`, in its order."""
     found: list[Sequence[Any]] = []
     weights = scaling = multipliers = 0
     for index, stage in enumerate(network.stages):
         source = stage.step.reads(index)[0]
-        settings = _shape(stage, network.sizes[source][0])
+        settings = _shape(stage, network.sizes[source][0], memory.streams[index])
         found.append((weights, scaling, multipliers, *([source] if _branches(network) else []), *settings))
         weights += stage.weights.size
         scaling += stage.bias.size
@@ -129,11 +135,14 @@ def _stages(network: FixedPoint) -> list[Sequence[Any]]:
     return found
 
 
-def _shape(stage: Stage, channels: int) -> Sequence[Any]:
+def _shape(stage: Stage, channels: int, stream: int | None) -> Sequence[Any]:
     """From `groups` on."""
     step = stage.step
     rows, columns = step.kernel
     top, left, *_ = step.pad
     outputs, inputs = len(stage.weights) // step.groups, channels // step.groups
-    return (step.groups, outputs, inputs, step.other, _KINDS[step.kind], rows, columns, *step.stride, top, left,
+    kind, other = _KINDS[step.kind], step.other
+    if stream is not None:
+        kind, other = f"{kind} | BY_ROW", stream
+    return (step.groups, outputs, inputs, other, kind, rows, columns, *step.stride, top, left,
             stage.pad_value, stage.before, stage.after)  # fmt: skip

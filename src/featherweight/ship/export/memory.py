@@ -4,18 +4,22 @@ A convolution of three rows needs three rows of what comes before it and no more
 of the work is found by asking for the last stage's next row and going back, along branches too, to a stage that has
 what it needs; the C program does the same, and here it is rehearsed to count how many rows of each tensor must be kept.
 Where each row is used up as soon as it is made, as between the two parts of a depthwise-separable convolution, all such
-tensors share one place.
+tensors share two places. A global average needs no map before it: it adds up each row as that is made, and so does any
+stage whose windows share no rows, such as a pool of 2 x 2 or a linear layer on a map.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from featherweight.ship.export.fixed_point import FixedPoint
+from featherweight.ship.export.fixed_point import FixedPoint, Stage
+from featherweight.ship.export.lowering import Step
 
-CODE_BYTES = {"base": 700, "convolution": 420, "max": 260, "average": 340, "add": 220}
+CODE_BYTES = {"base": 760, "convolution": 420, "max": 260, "average": 340, "add": 220}
 """Estimates for Thumb code compiled for size, rounded up from what was measured; the tables are counted exactly."""
 STACK_BYTES = 400
 """An estimate, rounded up from what was measured on a Cortex-M0+."""
+WORTHWHILE = 64
+"""Bytes of RAM that streaming must save in a stage: the code for it takes about as much flash."""
 TENSOR_BYTES, STAGE_BYTES = 12, 28
 """Of the entries of the two tables that describe the network in C."""
 
@@ -29,14 +33,24 @@ class Memory:
     places: tuple[int, ...]
     """Where each tensor's ring begins in the arena, some at the same place; 0 for the picture and the scores, which lie
     elsewhere."""
-    arena: int
-    """Bytes of all places together: the program's whole static RAM."""
+    streams: tuple[int | None, ...]
+    """Of each stage that takes each row of its input once, as it is made, its first sum among all that are kept between
+    rows; None for the others, which wait until they have a kernel's rows."""
+    rows: int
+    """Bytes of all places together."""
+    sums: int
+    """How many sums of 32 bits are kept between rows."""
     weights: int
     scaling: int
     """Bytes of biases and multipliers."""
     tables: int
     code: int
     """Estimated."""
+
+    @property
+    def arena(self) -> int:
+        """Bytes of rows and sums: the program's whole static RAM."""
+        return self.rows + 4 * self.sums
 
     @property
     def flash(self) -> int:
@@ -51,9 +65,10 @@ class Memory:
 
 def planned(network: FixedPoint) -> Memory:
     """The memory of the C program for this network."""
-    rings = _rings(network)
+    streams, sums = _streams(network)
+    order, rings = _rehearsed(network, streams)
     rows = [width * channels for channels, _, width in network.sizes]
-    shared = _shared(_passing(network, rings))
+    shared = _shared(network, _passing(network, rings, order))
     starts, arena = [], 0
     for number in (0, 1):
         starts.append(arena)
@@ -69,7 +84,9 @@ def planned(network: FixedPoint) -> Memory:
     return Memory(
         rings=tuple(rings),
         places=(*places, 0),
-        arena=arena,
+        streams=streams,
+        rows=arena,
+        sums=sums,
         weights=sum(stage.weights.size for stage in network.stages),
         scaling=sum(4 * stage.bias.size + 2 * stage.multipliers.size for stage in network.stages),
         tables=TENSOR_BYTES * len(network.sizes) + STAGE_BYTES * len(network.stages),
@@ -77,54 +94,116 @@ def planned(network: FixedPoint) -> Memory:
     )
 
 
+def _streams(network: FixedPoint) -> tuple[tuple[int | None, ...], int]:
+    """`Memory.streams`, and how many sums are kept in all.
+
+    What a row of the input adds to an output is final where no other row of the output takes that row too: where
+    windows stand one below the other without overlap or padding, or there is only one. A maximum is kept in the row
+    that is being made, a sum in 32 bits of its own.
+    """
+    found: list[int | None] = []
+    sums = 0
+    for index, stage in enumerate(network.stages):
+        step = stage.step
+        source = step.reads(index)[0]
+        channels, _, width = network.sizes[source]
+        wide, high, across = network.sizes[index + 1]
+        rows = step.kernel[0]
+        apart = high == 1 or step.stride[0] == rows
+        needed = 0 if step.kind == "max" else wide * across
+        saved = (rows - 1) * width * channels - 4 * needed
+        if step.kind == "add" or not source or step.pad[0] or step.pad[2] or not apart or saved < WORTHWHILE:
+            found.append(None)
+        else:
+            found.append(sums if needed else 0)
+            sums += needed
+    return tuple(found), sums
+
+
 def rehearsal(network: FixedPoint) -> Iterator[tuple[int, list[int]]]:
-    """The order of the work: (stage, rows of each tensor made so far), before each row is made."""
+    """The order of the work: (stage, turns that each stage has taken so far), before each turn.
+
+    A turn makes a row, but in a stage that streams it takes in a row of the input: there the last of so many makes it.
+    """
+    turns = [0] * len(network.stages)
+    for index in _rehearsed(network, _streams(network)[0])[0]:
+        yield index, turns
+        turns[index] += 1
+
+
+def _rehearsed(network: FixedPoint, streams: Sequence[int | None]) -> tuple[list[int], list[int]]:
+    """The stages in the order of their turns, and how many rows of each tensor must be kept for it.
+
+    The last stage is asked for its row. A stage that lacks rows asks whoever makes them, and is asked again afterwards:
+    a stack of requests, which comes to the same as going back from the last stage before each turn, as C does.
+    """
     heights = [height for _, height, _ in network.sizes]
     made = [heights[0]] + [0] * len(network.stages)
-    while made[-1] < heights[-1]:
-        index = len(network.stages) - 1
-        while lacking := [place for place, (_, end) in _needed(network, index, made).items() if end > made[place]]:
-            index = lacking[0] - 1
-        yield index, made
-        made[index + 1] += 1
+    taken = [0] * len(network.stages)
+    rings = [heights[0]] + [1] * len(network.stages)
+    plans = [_plan(stage.step, index, streams[index] is not None) for index, stage in enumerate(network.stages)]
+    order: list[int] = []
+    asked = [len(network.stages) - 1] * heights[-1]
+    while asked:
+        index = asked[-1]
+        source, other, rows, down, above, turns = plans[index]
+        row = made[index + 1]
+        first = row * down - above if turns == 1 else row * turns + taken[index]
+        end = min(first + rows, heights[source])
+        if other is not None and made[other] <= row:
+            asked.append(other - 1)
+        elif end > made[source]:
+            asked.append(source - 1)
+        else:
+            asked.pop()
+            order.append(index)
+            rings[source] = max(rings[source], made[source] - max(0, first))
+            if other is not None:
+                rings[other] = max(rings[other], made[other] - row)
+            taken[index] += 1
+            if taken[index] == turns:
+                taken[index] = 0
+                made[index + 1] += 1
+    return order, rings
 
 
-def _needed(network: FixedPoint, index: int, made: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Of each tensor that a stage reads, the first row that it needs for its next row and the one after the last."""
-    step, row = network.stages[index].step, made[index + 1]
+def _plan(step: Step, index: int, streams: bool) -> tuple[int, int | None, int, int, int, int]:
+    """Source, other, rows needed for a turn, stride and padding of rows, and turns for a row."""
     source, *others = step.reads(index)
-    first = row * step.stride[0] - step.pad[0]
-    height = network.sizes[source][1]
-    return {**dict.fromkeys(others, (row, row + 1)), source: (max(0, first), min(height, first + step.kernel[0]))}
+    rows = step.kernel[0]
+    other = others[0] if others else None
+    return source, other, 1 if streams else rows, step.stride[0], step.pad[0], rows if streams else 1
 
 
-def _rings(network: FixedPoint) -> list[int]:
-    rings = [network.sizes[0][1]] + [1] * len(network.stages)
-    for index, made in rehearsal(network):
-        for place, (first, _) in _needed(network, index, made).items():
-            rings[place] = max(rings[place], made[place] - first)
-    return rings
-
-
-def _passing(network: FixedPoint, rings: list[int]) -> set[int]:
+def _passing(network: FixedPoint, rings: list[int], order: list[int]) -> set[int]:
     """The tensors of which each row is used up by the next stage as soon as it is made, and by no other."""
-    order = [index for index, _ in rehearsal(network)]
     others = {place for at, stage in enumerate(network.stages) for place in stage.step.reads(at) if place != at}
     found = {tensor for tensor in range(1, len(rings) - 1) if rings[tensor] == 1 and tensor not in others}
-    for before, after in zip([-1, *order], [*order, -1], strict=True):
-        if before + 1 in found and after != before + 1:  # its row waits
-            found.discard(before + 1)
-        if after in found and before != after - 1:  # or is read again
-            found.discard(after)
+    done = -1
+    for turn in (*order, -1):
+        if turn != done + 1:
+            found.discard(done + 1)  # its row waits
+            found.discard(turn)  # is read again
+        done = turn
     return found
 
 
-def _shared(passing: set[int]) -> dict[int, int]:
-    """For each of these tensors one of two places: of two in a row, one is read while the other is written."""
+def _shared(network: FixedPoint, passing: set[int]) -> dict[int, int]:
+    """For each of these tensors one of two places: of two in a row, one is read while the other is written.
+
+    A stage that makes each number of the one at the same place in the other writes over what it has read.
+    """
     places: dict[int, int] = {}
     for tensor in sorted(passing):
-        places[tensor] = 1 - places.get(tensor - 1, 1)
+        before = places.get(tensor - 1, 1)
+        places[tensor] = before if tensor - 1 in places and _in_place(network.stages[tensor - 1]) else 1 - before
     return places
+
+
+def _in_place(stage: Stage) -> bool:
+    step = stage.step
+    one = step.kernel == (1, 1) and step.stride == (1, 1) and not any(step.pad)
+    return step.kind == "add" or (one and len(stage.weights) == step.groups and stage.weights.shape[1] == 1)
 
 
 def report(network: FixedPoint, memory: Memory) -> list[str]:
@@ -139,7 +218,8 @@ def report(network: FixedPoint, memory: Memory) -> list[str]:
         lines.append(f"{name:<24}  {stage.step.kind:<12}  {size:<14}  {kept:9}  {kept * width * channels:6}")
     return [
         *lines,
-        f"RAM: {memory.ram:,} bytes = rows {memory.arena:,} + stack about {STACK_BYTES}; the picture is the caller's",
+        f"RAM: {memory.ram:,} bytes = rows {memory.rows:,} + sums {4 * memory.sums:,} + stack about {STACK_BYTES};"
+        " the picture is the caller's",
         f"flash: {memory.flash:,} bytes = weights {memory.weights:,} + biases and multipliers {memory.scaling:,}"
         f" + tables {memory.tables:,} + code about {memory.code:,}",
     ]

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from featherweight.data.sets import SETS
+from featherweight.files import __version__
 from featherweight.training.runs.trained import TrainedModel
-from featherweight.version import __version__
 
 
 @dataclass(frozen=True, kw_only=True)

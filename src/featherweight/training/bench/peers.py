@@ -40,16 +40,18 @@ def layers_of(network: nn.Module) -> list[Layer]:
     """The layers of a plain stack as a list; UsageError for a layer without a counterpart here.
 
     >>> layers_of(nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.Flatten()))
-    [('conv', 1, 8, 3, False), ('relu',)]
+    [('conv', 1, 8, 3, False, 0, 1), ('relu',)]
     """
     found: list[Layer] = []
     for module in network.modules():
         match module:
             case nn.Sequential() | nn.Flatten():
                 pass
-            case nn.Conv2d(padding=(0, 0), stride=(1, 1), groups=1):
-                bias = module.bias is not None
-                found.append(("conv", module.in_channels, module.out_channels, module.kernel_size[0], bias))
+            case nn.Conv2d(stride=(1, 1), groups=groups) if groups in (1, module.in_channels) and _square(module):
+                found.append(
+                    ("conv", module.in_channels, module.out_channels, module.kernel_size[0], module.bias is not None,
+                     module.padding[0], groups)
+                )  # fmt: skip
             case nn.BatchNorm2d():
                 found.append(("norm", module.num_features))
             case nn.ReLU():
@@ -65,6 +67,12 @@ def layers_of(network: nn.Module) -> list[Layer]:
             case _:
                 raise UsageError(f"The peers have no counterpart for {module}; only plain stacks can be compared.")
     return found
+
+
+def _square(module: nn.Conv2d) -> bool:
+    """Whether a kernel is square and its border is none at all or keeps the map's size, which Keras calls "same"."""
+    size = module.kernel_size[0]
+    return module.kernel_size == (size, size) and module.padding in ((0, 0), (size // 2, size // 2))
 
 
 def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) -> Iterator[float]:
@@ -110,8 +118,14 @@ def keras_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
     average and returns the loss."""
     import keras
 
+    def conv(i: int, o: int, k: int, bias: bool, padding: int, groups: int) -> Any:
+        border = "same" if padding else "valid"
+        if groups > 1:
+            return keras.layers.DepthwiseConv2D(k, depth_multiplier=o // i, use_bias=bias, padding=border)
+        return keras.layers.Conv2D(o, k, use_bias=bias, padding=border)
+
     made = {
-        "conv": lambda i, o, k, bias: keras.layers.Conv2D(o, k, use_bias=bias),
+        "conv": conv,
         "norm": lambda c: keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON),
         "relu": keras.layers.ReLU,
         "dropout": keras.layers.Dropout,
@@ -171,7 +185,8 @@ def _jax_weights(layers: list[Layer]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for kind, *numbers in layers:
         if kind == "conv":
-            inputs, outputs, size, bias = numbers
+            inputs, outputs, size, bias, _, groups = numbers
+            inputs //= groups
             kernel = draws.normal(0, (2 / inputs / size**2) ** 0.5, (size, size, inputs, outputs))
             found.append({"kernel": jnp.asarray(kernel, jnp.float32)} | ({"bias": jnp.zeros(outputs)} if bias else {}))
         elif kind == "norm":
@@ -193,7 +208,10 @@ def _jax_scores(layers: list[Layer], values: list[dict[str, Any]], x: Any, key: 
     for (kind, *numbers), own in zip(layers, values, strict=True):
         if kind == "conv":
             order = ("NHWC", "HWIO", "NHWC")
-            x = jax.lax.conv_general_dilated(x, own["kernel"], (1, 1), "VALID", dimension_numbers=order)
+            border, groups = [(numbers[4], numbers[4])] * 2, numbers[5]
+            x = jax.lax.conv_general_dilated(
+                x, own["kernel"], (1, 1), border, dimension_numbers=order, feature_group_count=groups
+            )
             x = x + own["bias"] if "bias" in own else x
         elif kind == "norm":
             mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))

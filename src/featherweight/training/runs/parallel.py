@@ -41,6 +41,7 @@ class Task:
     data: str = "auto"
     data_dir: Path | None = None
     size: "tuple[int, int] | Literal['own'] | None" = None
+    grey: bool = False
     holdout: int = 0
     epochs: int | None = None
     engine: str = "auto"
@@ -70,7 +71,7 @@ def check(task: Task) -> runs.Run:
 def data_of(task: Task) -> Data:
     """The data that a task is to train on: what it names, or the experiment's own set."""
     name = find(task.experiment).data_named(task.data)
-    return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size)
+    return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size, grey=task.grey)
 
 
 def asked(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:

@@ -98,10 +98,10 @@ def new_run(
     """
     run = draft_run(experiment, data, seed=seed, out=out, engine=engine, device=device, threads=threads)
     run.folder = new_folder(out, folder_name(experiment.id, data, seed))
-    write_record(run.record, run.folder / "record.json")
     file = experiment.file
     if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
         write_bytes(run.folder / SOURCE, file.read_bytes())
+    write_record(run.record, run.folder / "record.json")  # the last: what has a record can be resumed
     return run
 
 

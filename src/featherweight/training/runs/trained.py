@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from featherweight import engine as engines
 from featherweight.data import Data, load
+from featherweight.engine import Engine, build
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
@@ -100,21 +101,8 @@ def evaluate_run(
         source = data
     else:
         source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
-    if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
-        raise UsageError(
-            f"The run of {trained.record.experiment} distinguishes {len(trained.classes)} classes of {trained.shape}"
-            f" images; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
-        )
     where = environment.device_for(device)
-    evaluator = engines.build(
-        "auto",
-        copy.deepcopy(trained.network).to(where),
-        Recipe.from_json(trained.record.recipe),
-        shape=trained.shape,
-        device=where,
-        threads=environment.cores(),
-        batch=EVALUATION_BATCH,
-    )
+    evaluator = evaluator_of(trained, source, where, threads=environment.cores())
     test = source.to(where).test
     loss, correct = evaluate(evaluator, test, trained.mean, trained.std)
     return {
@@ -129,9 +117,33 @@ def evaluate_run(
     }
 
 
+def evaluator_of(trained: TrainedModel, source: Data, device: torch.device, threads: int = 1) -> Engine:
+    """What answers for images of `source` with a copy of the run's network on this device, in evaluation mode.
+
+    Raises UsageError when the images or classes are not those that the network takes.
+    """
+    if len(source.classes) != len(trained.classes) or tuple(source.test.images.shape[1:]) != trained.shape:
+        raise UsageError(
+            f"The run of {trained.record.experiment} distinguishes {len(trained.classes)} classes of {trained.shape}"
+            f" images; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
+        )
+    return build(
+        "auto",
+        copy.deepcopy(trained.network).to(device),
+        Recipe.from_json(trained.record.recipe),
+        shape=trained.shape,
+        device=device,
+        threads=threads,
+        batch=EVALUATION_BATCH,
+    )
+
+
 def data_of(record: Record, directory: Path | None = None) -> Data:
     """The data named in a record, loaded again."""
     about = record.data
     size = about.get("size")
     asked = tuple(size) if isinstance(size, list) else size
-    return load(about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked)
+    return load(
+        about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked,
+        grey=about.get("grey", False),
+    )  # fmt: skip

@@ -1,0 +1,156 @@
+"""A search for pictures and a chip at a console: what is tried, the best so far and the time left; then the answer."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from featherweight.files import printable
+from featherweight.search.fit.conduct import Look
+from featherweight.search.fit.halving import Trial
+from featherweight.search.fit.price import kilobytes
+from featherweight.search.fit.steps import Asked, News, Outcome, Step, carry_out
+from featherweight.training.runs.events import Done, Progress
+from featherweight.training.runs.signals import stop_signals
+
+NOT_MET = 1
+RUNGS = ("1/9", "1/3", "all")
+
+
+def run(asked: Asked, as_json: bool) -> int:
+    """Carry it out and print what it found; 0 if target and limits are met, 1 if not, a signal's status if stopped.
+
+    The first Ctrl-C ends the search, and the best network so far is finished; a second one stops that too.
+    """
+    to = sys.stderr if as_json else sys.stdout
+    outcome: Outcome | None = None
+    with _shown(to, asked) as show, _search_stop() as stopped:
+        for news in carry_out(asked, stopped):
+            show(news)
+            outcome = news if isinstance(news, Outcome) else outcome
+    assert outcome is not None
+    if as_json:
+        print(json.dumps({"folder": str(outcome.folder), **outcome.values}, allow_nan=False))
+    else:
+        print(answer(outcome))
+    return 0 if outcome.met else NOT_MET
+
+
+@contextmanager
+def _search_stop() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed once; the second time it has its usual effect."""
+    with stop_signals() as signals:
+        yield lambda: bool(signals)
+
+
+def answer(outcome: Outcome) -> str:
+    """The answer in a few lines, and what to do next."""
+    values, found = outcome.values, outcome.values["c"]
+    first = values["sentence"][0].upper() + values["sentence"][1:] + "."
+    seeds = len(values["runs"])
+    low, high = found["interval"]
+    return "\n".join([
+        "",
+        printable(first),
+        f"8-bit C: {found['accuracy']:.2f} % of {found['images']:,} test images ({low:.2f} to {high:.2f});"
+        f" before quantisation {found['float_accuracy']:.2f} %.",
+        f"Over {seeds} seed{'s' * (seeds != 1)}: mean {values['mean']:.2f} %, worst {values['worst']:.2f} %;"
+        f" held-out {values['chosen']['held_out_accuracy']:.2f} %.",
+        f"In {printable(outcome.folder)}: MODEL_CARD.md, report.html, export/ (C, Arduino, ONNX), runs/.",
+    ])  # fmt: skip
+
+
+def trial_line(trial: Trial) -> str:
+    """A finished rung of a candidate.
+
+    The last column is the share of the epochs that a finished network gets.
+    """
+    if trial.failed:
+        return f"{trial.number:5}  gave no result: {printable(trial.failed)}"
+    cost = trial.price
+    flash, ram = kilobytes(cost.flash), kilobytes(cost.ram)
+    shape = "x".join(map(str, trial.shape))
+    return (
+        f"{trial.number:5}  {trial.accuracy():6.2f} %  {flash:>9}  {ram:>9}  {cost.macs / 1e6:7.2f} M"
+        f"  {trial.genes.block:9}  {shape:9}  {RUNGS[trial.rung]:>4}"
+    )
+
+
+HEADING = "trial  held out      flash        RAM       MACs  blocks     pictures   of"
+
+
+@contextmanager
+def _shown(to: IO[str], asked: Asked) -> Iterator[Callable[[News], None]]:
+    """Yields a function that shows news: lines, with a live bar under them on a terminal."""
+    if not to.isatty():
+
+        def plain(news: News) -> None:
+            for line in lines(news):
+                print(line, file=to, flush=True)
+
+        headed = False
+
+        def lines(news: News) -> list[str]:
+            nonlocal headed
+            found = _lines(news)
+            if isinstance(news, Look) and found and not headed:
+                headed = True
+                return [HEADING, *found]
+            return found
+
+        yield plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    begun = time.monotonic()
+    total = 60 * asked.minutes
+    columns = (BarColumn(bar_width=16), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[figures]}"))
+    with Bars(*columns, console=Console(file=to), transient=True) as bars:
+        bar = bars.add_task("", total=total, left="", figures="")
+        headed = False
+
+        def live(news: News) -> None:
+            nonlocal headed
+            found = _lines(news)
+            if isinstance(news, Look) and found and not headed:
+                headed = True
+                found = [HEADING, *found]
+            for line in found:
+                bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            passed = time.monotonic() - begun
+            left = max(0.0, total - passed)
+            bars.update(bar, completed=min(total, passed), left=f"{int(left // 60)}:{int(left % 60):02} left",
+                        figures=_figures(news))  # fmt: skip
+
+        yield live
+
+
+def _figures(news: News) -> str:
+    """What is under way, in half a line."""
+    match news:
+        case Look(best=None):
+            return f"{len(news.trials)} candidates"
+        case Look(best=Trial() as best):
+            mark = "" if news.meets else " (not yet at the target)"
+            return f"best {best.accuracy():.2f} %, {kilobytes(best.price.flash)} flash{mark}"
+        case Progress():
+            return f"training the chosen one, epoch {news.epoch} of {news.epochs}"
+        case _:
+            return ""
+
+
+def _lines(news: News) -> list[str]:
+    """What stays on the screen."""
+    match news:
+        case Step():
+            return [printable(news.text)]
+        case Look(ended=Trial() as ended):
+            return [trial_line(ended)]
+        case Done():
+            return [f"{printable(news.folder.name)}: {news.record.rows[-1].test_accuracy:.2f} % of the test images"]
+        case _:
+            return []

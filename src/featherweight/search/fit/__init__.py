@@ -1,0 +1,21 @@
+"""From pictures to a chip: the smallest network that meets a target, searched, trained, proved and handed over.
+
+```
+views.py     the pictures in each size that they may be brought to, and the parts that are held out
+genes.py     what a candidate is: a network and a recipe from a few numbers
+prior.py     the first candidates: what did well elsewhere
+price.py     what a candidate costs on the chip, known before training
+halving.py   which candidate is trained next, and for how long
+workers.py   the processes that train
+conduct.py   the search itself, within its time
+finish.py    the chosen one trained on everything, and exported
+card.py      the model card and the page
+steps.py     all of this in order
+```
+"""
+
+from featherweight.search.fit.halving import Aim
+from featherweight.search.fit.price import Limits
+from featherweight.search.fit.steps import Asked, Outcome, Step, carry_out, size_of
+
+__all__ = ["Aim", "Asked", "Limits", "Outcome", "Step", "carry_out", "size_of"]

@@ -1,0 +1,314 @@
+"""A search from the first picture to the candidate that is to be finished, within a time that is given."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from featherweight.errors import BudgetError, FileError
+from featherweight.files import write_text
+from featherweight.search.fit import prior
+from featherweight.search.fit.genes import Genes, scaled
+from featherweight.search.fit.halving import DRAWS, LATE, SHARES, Aim, Population, Trial
+from featherweight.search.fit.price import Price, price, training_work
+from featherweight.search.fit.views import Views, save
+from featherweight.search.fit.workers import Crew, Told, Work
+
+SEEN = 1_500_000
+"""Images that a finished network is trained on, in all epochs together, where there is time for it."""
+FEWEST_EPOCHS, MOST_EPOCHS = 24, 200
+LEAST_EPOCHS = 6
+"""Of a finished network: a candidate so slow that it would get fewer is made narrower."""
+SEARCH, FINISH = 0.6, 0.4
+"""Shares of the time for the search and for training what it found."""
+GUESS = 30e9
+"""Units of `training_work` that a core carries out in a second, before any candidate was timed."""
+TRIALS = "trials.jsonl"
+LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a search stands."""
+
+    trials: tuple[Trial, ...]
+    """All, in the order in which they were begun."""
+    underway: tuple[tuple[Work, float], ...]
+    """What is being trained, and how far it is, 0 to 1."""
+    best: Trial | None
+    meets: bool
+    left: float
+    """Seconds of the search."""
+    ended: Trial | None = None
+    """The candidate that has just finished a rung."""
+
+
+@dataclass(kw_only=True)
+class Search:
+    """A search's settings and what it has found so far."""
+
+    views: Views
+    aim: Aim
+    population: Population
+    seconds: float
+    """Of the search."""
+    finish: float
+    """Seconds that the training of one finished network may take, on one core."""
+    file: Path
+    """Where finished trainings are noted, for the same command to go on."""
+    spent: float = 0.0
+    """Seconds of earlier searches in the same folder."""
+    rates: list[float] = field(default_factory=list)
+    """Units of `training_work` a second, by what was timed."""
+    waiting: list[Work] = field(default_factory=list)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.views.classes)
+
+    def rate(self) -> float:
+        """Units of work that a core does in a second, as far as that is known."""
+        return median(self.rates[-40:]) if self.rates else GUESS
+
+    def shape(self, genes: Genes) -> tuple[int, int, int]:
+        """Of the images that the genes ask for."""
+        channels, height, width = self.views.sizes[genes.side].shape
+        return (1 if genes.grey else channels), height, width
+
+    def epoch_seconds(self, cost: Price, shape: tuple[int, int, int], images: int) -> float:
+        """About how long an epoch of so many images takes on one core."""
+        return images * training_work(cost.macs, shape) / self.rate()
+
+    def epochs(self, cost: Price, shape: tuple[int, int, int]) -> float:
+        """How many a finished network gets: as many as suit the number of images, if the time allows."""
+        images = len(self.views.labels)
+        wanted = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(SEEN / images)))
+        return min(wanted, self.finish / self.epoch_seconds(cost, shape, images))
+
+    def work_seconds(self, work: Work, trial: Trial) -> float:
+        """About how long a training will take on one core."""
+        held = int(self.views.folds[work.fold].sum())
+        images = work.share * (len(self.views.labels) - held)
+        return work.epochs * self.epoch_seconds(trial.price, trial.shape, round(images))
+
+
+def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool) -> Search:
+    """A search in this folder, with what an earlier one has noted there; FileError where the notes are no search's."""
+    race, others = prior.first(coloured)
+    population = Population(
+        aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others
+    )
+    search = Search(
+        views=views, aim=aim, population=population, seconds=SEARCH * seconds, finish=FINISH * seconds,
+        file=folder / TRIALS,
+    )  # fmt: skip
+    for values in _noted(search.file):
+        _recall(search, values)
+    for trial in population.trials:
+        _forget_unfinished(trial)
+    return search
+
+
+def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: False) -> Iterator[Look]:
+    """Search until the time is over or nothing else fits into it, or until `stopped`, a look a few times a second.
+
+    Raises BudgetError if no candidate is within the limits.
+    """
+    begun = time.monotonic()
+    done: dict[int, float] = {}
+    with TemporaryDirectory(prefix="featherweight-") as name:
+        save(search.views, Path(name))
+        crew = Crew(cores, Path(name), search.views.classes)
+        try:
+            while not stopped():
+                passed = search.spent + time.monotonic() - begun
+                while (member := crew.idle()) is not None:
+                    work = _next(search, passed)
+                    if work is None:
+                        break
+                    crew.give(member, work)
+                if not crew.underway or passed > 1.1 * search.seconds:
+                    return
+                ended = None
+                for told in crew.news(LOOK_SECONDS):
+                    done[told.work.trial] = told.done
+                    if told.correct is not None or told.failed:
+                        ended = _noted_result(search, told, search.spent + time.monotonic() - begun)
+                best = search.population.best()
+                yield Look(
+                    trials=tuple(search.population.trials),
+                    underway=tuple((work, done.get(work.trial, 0.0)) for work in crew.underway),
+                    best=best, meets=best is not None and search.population.meets(best),
+                    left=max(0.0, search.seconds - passed), ended=ended,
+                )  # fmt: skip
+        finally:
+            crew.close()
+
+
+def _next(search: Search, passed: float) -> Work | None:
+    """The next training, None where none would end in time."""
+    left = search.seconds - passed
+    if search.waiting:
+        return search.waiting.pop(0)
+    population, late = search.population, passed > LATE * search.seconds
+    for trial, rung in population.promotions(late):
+        if (work := _planned(search, trial, rung, left)) is not None:
+            return work
+    for _ in range(0 if left < 0.02 * search.seconds else DRAWS):
+        proposed = _proposed(search)
+        if proposed is not None and (work := _planned(search, proposed, 0, left)) is not None:
+            population.trials.append(proposed)
+            return work
+        if proposed is not None and passed > 0.9 * search.seconds:
+            break  # what is proposed now takes too long
+    if not population.trials:
+        raise BudgetError(f"No network of this family is within the limits ({search.aim.limits.words()}); allow more.")
+    return None
+
+
+def _planned(search: Search, trial: Trial, rung: int, left: float) -> Work | None:
+    """The first training of a rung, the others put in the queue; None where they would not end in time."""
+    epochs = search.epochs(trial.price, trial.shape)
+    works = search.population.works(trial.number, trial.genes, rung, epochs)
+    if max(search.work_seconds(work, trial) for work in works) * math.ceil(len(works) / 2) > max(left, 0.0):
+        return None
+    trial.planned[rung] = works
+    first, *others = works
+    search.waiting += others
+    return first
+
+
+def _proposed(search: Search) -> Trial | None:
+    """A candidate within the limits that was not tried before."""
+    population = search.population
+    genes = _fitted(search, *population.proposal())
+    if genes is None or not population.new(genes):
+        return None
+    shape = search.shape(genes)
+    cost = price(genes, shape, search.classes)
+    assert cost is not None
+    return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape)
+
+
+def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
+    """The genes, made narrower until they are within the limits and the time; without a target, with the chance
+    `wide`, made wider up to these. None where even the narrowest are not."""
+    shape = search.shape(genes)
+    while price(genes, shape, search.classes) is None:  # the images are too small for so many steps
+        if genes.shrink:
+            genes = replace(genes, shrink=genes.shrink - 1)
+        elif len(genes.widths) > 1:
+            genes = replace(genes, widths=genes.widths[:-1], depths=genes.depths[:-1])
+        else:
+            return None
+
+    def fits(factor: float) -> bool:
+        cost = price(scaled(genes, factor), shape, search.classes)
+        return (
+            cost is not None
+            and not search.aim.limits.excess(cost)
+            and search.epochs(cost, shape) >= LEAST_EPOCHS
+        )  # fmt: skip
+
+    fill = search.aim.target is None and search.population.chance() < wide
+    if fits(1.0) and not fill:
+        return genes
+    low, high = (1.0, 8.0) if fits(1.0) else (0.05, 1.0)
+    if low < 1 and not fits(low):
+        return None
+    for _ in range(6):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return genes if low == 1.0 else scaled(genes, low)
+
+
+def _noted_result(search: Search, told: Told, passed: float) -> Trial | None:
+    """Note what a training came to; the candidate, if it has finished a rung by that."""
+    trial = search.population.trials[told.work.trial]
+    rung = _heard(trial, told)
+    if not told.failed:
+        images = told.work.share * (len(search.views.labels) - int(search.views.folds[told.work.fold].sum()))
+        done = told.work.epochs * images * training_work(trial.price.macs, trial.shape)
+        search.rates.append(done / max(told.seconds, 1e-3))
+    line = {
+        "trial": trial.number, "genes": trial.genes.to_json(), "rung": rung, "epochs": told.work.epochs,
+        "fold": told.work.fold, "share": told.work.share, "correct": told.correct, "judged": told.judged,
+        "loss": told.loss, "seconds": told.seconds, "failed": told.failed, "at": round(passed, 3),
+    }  # fmt: skip
+    with search.file.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    return trial if trial.rung == rung or trial.failed else None
+
+
+def _heard(trial: Trial, told: Told) -> int:
+    """Add what was told to the rung that it belongs to; the rung."""
+    rung = next(rung for rung, works in trial.planned.items() if told.work in works)
+    trial.told.setdefault(rung, []).append(told)
+    trial.failed = trial.failed or told.failed
+    return rung
+
+
+def _noted(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of an earlier search; one that was cut off at the end is passed over."""
+    if not file.exists():
+        return
+    lines = file.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        try:
+            values = json.loads(line)
+        except ValueError:
+            if number == len(lines) - 1:
+                write_text(file, "".join(f"{one}\n" for one in lines[:-1]))
+                return
+            raise FileError(f"Line {number + 1} of {file} cannot be read; begin in a new folder.") from None
+        if not isinstance(values, dict):
+            raise FileError(f"Line {number + 1} of {file} is no candidate; begin in a new folder.")
+        yield values
+
+
+def _recall(search: Search, values: dict[str, Any]) -> None:
+    """Take up what a line says of an earlier search."""
+    try:
+        number, rung = int(values["trial"]), int(values["rung"])
+        correct = None if values["correct"] is None else int(values["correct"])
+        genes = Genes.from_json(values["genes"])
+        fold = int(values["fold"])
+        if not 0 <= rung < len(SHARES) or not 0 <= fold < len(search.views.folds):
+            raise ValueError(f"rung {rung}, fold {fold}")
+        told = Told(
+            work=Work(trial=number, genes=genes, epochs=int(values["epochs"]), fold=fold, share=float(values["share"])),
+            done=1.0, seconds=float(values["seconds"]), correct=correct, judged=int(values["judged"]),
+            loss=float(values["loss"]), failed=str(values["failed"]),
+        )  # fmt: skip
+        search.spent = max(search.spent, float(values["at"]))
+    except (KeyError, TypeError, ValueError) as problem:
+        raise FileError(f"{search.file} is not a search's ({problem}); begin in a new folder.") from problem
+    trials = search.population.trials
+    if genes.side >= len(search.views.sizes):
+        raise FileError(f"{search.file} is of other pictures; begin in a new folder.")
+    known = next((one for one in trials if one.genes == genes), None)
+    if known is None:
+        shape = search.shape(genes)
+        cost = price(genes, shape, search.classes)
+        if cost is None:
+            raise FileError(f"{search.file} is of other pictures; begin in a new folder.")
+        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape)
+        search.population.new(genes)
+        trials.append(known)
+    work = replace(told.work, trial=known.number)
+    known.planned.setdefault(rung, []).append(work)
+    known.told.setdefault(rung, []).append(replace(told, work=work))
+    known.failed = known.failed or told.failed
+
+
+def _forget_unfinished(trial: Trial) -> None:
+    """Nothing has to be redone: a rung of several folds counts with those that were finished."""
+    for rung in list(trial.planned):
+        if not trial.told.get(rung):
+            del trial.planned[rung]

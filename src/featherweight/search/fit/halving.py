@@ -1,0 +1,203 @@
+"""Which candidate is trained next, and for how long: asynchronous successive halving over a changing population.
+
+Every candidate is first trained for a ninth of what a finished network gets. The best third of those go on to a third
+of it, and the best third of these to all (Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020;
+each time from the start, since the learning rate's cycle is as long as the training). New candidates are mostly changed
+copies of the best ones (Real et al., "Regularized Evolution for Image Classifier Architecture Search", 2019), some are
+drawn at random.
+"""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from featherweight.search.fit.genes import PRESETS, Genes, changed, drawn, scaled
+from featherweight.search.fit.price import Limits, Price
+from featherweight.search.fit.workers import Told, Work
+
+SHARES = (1 / 9, 1 / 3, 1.0)
+"""Of the epochs of a finished network, rung by rung."""
+KEPT = 3
+"""One candidate in so many is taken to the next rung."""
+OFFSETS = (math.log(0.6), math.log(0.85), 0.0)
+"""What the logarithm of the error is expected to change from each rung to the last, before any pair was seen."""
+FRESH = 0.2
+"""The share of new candidates that are drawn at random, once there are some to be changed."""
+LATE = 0.65
+"""The share of the search's time after which no new candidate is begun while an old one can still go on."""
+DRAWS = 300
+STEEP = 6.0
+"""In the score of a candidate that misses the target: how much more its error weighs than its cost, as logarithms."""
+
+
+@dataclass(kw_only=True)
+class Trial:
+    """A candidate and what was found of it."""
+
+    number: int
+    genes: Genes
+    price: Price
+    shape: tuple[int, int, int]
+    planned: dict[int, list[Work]] = field(default_factory=dict)
+    """By rung, what it takes."""
+    told: dict[int, list[Told]] = field(default_factory=dict)
+    """By rung, what has been carried out."""
+    failed: str = ""
+
+    @property
+    def rung(self) -> int:
+        """The last rung that is finished; -1 before the first."""
+        return max((rung for rung, works in self.planned.items() if len(self.told.get(rung, ())) == len(works)),
+                   default=-1)  # fmt: skip
+
+    def counts(self, rung: int) -> tuple[int, int]:
+        """Held-out images that were right, and all, on this rung; on the last one of a small set, with those of the
+        rung before, which was trained as long."""
+        told = list(self.told.get(rung, ()))
+        if rung == len(SHARES) - 1 and len(self.planned[rung]) > 1:
+            told += self.told.get(rung - 1, ())
+        return sum(one.correct or 0 for one in told), sum(one.judged for one in told)
+
+    def error(self, rung: int) -> float:
+        """The logarithm of the share of held-out images that were wrong, half an image added so that it is finite."""
+        correct, judged = self.counts(rung)
+        return math.log((judged - correct + 0.5) / (judged + 1))
+
+    def accuracy(self) -> float:
+        """In percent of the held-out images, on the last finished rung."""
+        correct, judged = self.counts(self.rung)
+        return 100 * correct / judged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """What is looked for."""
+
+    target: float | None = None
+    """Accuracy in percent; None for the highest within the limits."""
+    minimize: str = "flash"
+    """The field of `Price` that is to be small, where there is a target."""
+    limits: Limits = field(default_factory=Limits)
+
+    def score(self, error: float, price: Price, judged: int) -> float:
+        """How good a candidate with this logarithm of its error is, higher being better.
+
+        The target is held with a margin of one standard error of as many held-out images, or a quarter of the allowed
+        error where that is less: the cheapest of many candidates that reach it has often been lucky.
+        """
+        if self.target is None:
+            return -error
+        allowed = max(1 - self.target / 100, 0.25 / max(1, judged))
+        margin = min(math.sqrt(allowed * (1 - allowed) / max(1, judged)), allowed / 4)
+        miss = max(0.0, error - math.log(allowed - margin))
+        return -math.log(getattr(price, self.minimize)) - STEEP * miss
+
+
+class Population:
+    """All candidates, and the choice of what is trained next."""
+
+    def __init__(
+        self, *, aim: Aim, seed: int, sizes: int, coloured: bool, folds: int,
+        race: Sequence[Genes], prior: Sequence[Genes],
+    ) -> None:  # fmt: skip
+        self.aim = aim
+        self.trials: list[Trial] = []
+        self._draws = random.Random(seed)
+        self._sizes, self._coloured, self._folds = sizes, coloured, folds
+        self._race, self._prior = list(race), list(prior)
+        self._seen: set[Genes] = set()
+
+    def preset(self) -> str:
+        """The augmentation that the best candidate has."""
+        ranked = self.ranked()
+        return ranked[0].genes.preset if ranked else "shifts"
+
+    def works(self, number: int, genes: Genes, rung: int, epochs: float) -> list[Work]:
+        """What a rung takes of a candidate whose finished network gets so many epochs."""
+        if self._folds == 1:
+            wanted = epochs * SHARES[rung]
+            return [Work(trial=number, genes=genes, epochs=max(1, round(wanted)), share=min(1.0, wanted))]
+        folds = (range(1), range(2), range(2, self._folds))[rung]
+        share = SHARES[1] if rung == 0 else 1.0
+        return [Work(trial=number, genes=genes, epochs=max(1, round(epochs * share)), fold=fold) for fold in folds]
+
+    def offsets(self) -> tuple[float, ...]:
+        """How much the logarithm of the error changes from each rung to the last, by those that are known on both."""
+        last = len(SHARES) - 1
+        found = []
+        for rung, usual in enumerate(OFFSETS[:-1]):
+            pairs = [one.error(last) - one.error(rung) for one in self.trials if one.rung == last and rung in one.told]
+            found.append((2 * usual + sum(pairs)) / (2 + len(pairs)))
+        return (*found, 0.0)
+
+    def score(self, trial: Trial, offsets: Sequence[float] | None = None) -> float:
+        """The score of what the candidate is expected to reach when it is finished."""
+        rung = trial.rung
+        return self.aim.score(trial.error(rung) + (offsets or self.offsets())[rung], trial.price, trial.counts(rung)[1])
+
+    def ranked(self) -> list[Trial]:
+        """Those with a result, the best first."""
+        offsets = self.offsets()
+        return sorted(
+            (one for one in self.trials if one.rung >= 0 and not one.failed),
+            key=lambda one: self.score(one, offsets), reverse=True,
+        )  # fmt: skip
+
+    def best(self) -> Trial | None:
+        """The candidate to finish: of those that were trained longest, unless a shorter one promises much more."""
+        offsets = self.offsets()
+        return max(
+            (one for one in self.trials if one.rung >= 0 and not one.failed),
+            key=lambda one: self.score(one, offsets) - (0.3 if self.aim.target else 0.1) * (len(SHARES) - 1 - one.rung),
+            default=None,
+        )
+
+    def meets(self, trial: Trial) -> bool:
+        """Whether held-out images put the candidate at the target or above."""
+        return self.aim.target is None or trial.accuracy() >= self.aim.target
+
+    def promotions(self, late: bool) -> Iterator[tuple[Trial, int]]:
+        """Candidates to be taken to their next rung, and that rung; the highest rungs and the best come first."""
+        offsets = self.offsets()
+        for rung in reversed(range(len(SHARES) - 1)):
+            there = [one for one in self.trials if rung in one.told and one.rung >= rung and not one.failed]
+            ranked = sorted(
+                there, reverse=True,
+                key=lambda one: self.aim.score(one.error(rung) + offsets[rung], one.price, one.counts(rung)[1]),
+            )  # fmt: skip
+            count = max(1, len(ranked)) if late else len(ranked) // KEPT
+            for one in ranked[:count]:
+                if rung + 1 not in one.planned:
+                    yield one, rung + 1
+
+    def proposal(self) -> tuple[Genes, float]:
+        """Genes that were not tried yet, and how likely they are to be made as wide as the limits allow: first the same
+        network with each augmentation, then what did well elsewhere, then changed and new ones."""
+        if self._race:
+            return self._race.pop(0), 0.0
+        if self._prior:
+            genes = replace(self._prior.pop(0), preset=self.preset(), side=self._draws.randrange(self._sizes))
+            return genes, 1.0
+        ranked = self.ranked()
+        base = ranked[0].genes if ranked else Genes()
+        if not ranked or self._draws.random() < FRESH:
+            return drawn(self._draws, self._sizes, self._coloured, base), 0.8
+        top = ranked[: max(4, len(ranked) // 5)]
+        parent = min(self._draws.sample(range(len(top)), min(2, len(top))))  # the better of two
+        genes = changed(self._draws, top[parent].genes, self._sizes, self._coloured, list(PRESETS))
+        if self.aim.target is not None and self._draws.random() < 0.4:
+            reached = self.score(top[parent]) > -math.log(getattr(top[parent].price, self.aim.minimize)) - 1e-9
+            genes = scaled(genes, self._draws.choice((0.8, 0.9)) if reached else self._draws.choice((1.1, 1.25)))
+        return genes, 0.4
+
+    def new(self, genes: Genes) -> bool:
+        """Whether the genes were not asked about before."""
+        if genes in self._seen:
+            return False
+        self._seen.add(genes)
+        return True
+
+    def chance(self) -> float:
+        """A number from 0 to 1, drawn as everything else here is."""
+        return self._draws.random()

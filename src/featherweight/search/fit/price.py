@@ -1,0 +1,104 @@
+"""What a candidate would cost on the chip and in training, known from its shapes alone."""
+
+import math
+from dataclasses import asdict, dataclass
+
+from featherweight.errors import FeatherweightError, UsageError
+from featherweight.networks.anatomy import dissect
+from featherweight.networks.architecture import build
+from featherweight.search.fit.genes import Genes, layers_of
+from featherweight.ship.export.fixed_point import outline
+from featherweight.ship.export.lowering import lower
+from featherweight.ship.export.memory import planned
+
+LIMITED = ("flash", "ram", "macs", "parameters", "cycles")
+"""What a limit can be set to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """The cost of a network in 8-bit C, by estimate; flash and RAM in bytes, the rest of one image."""
+
+    flash: int
+    ram: int
+    macs: int
+    parameters: int
+    cycles: int
+    """Of a Cortex-M4."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most that a network may cost; None sets no limit."""
+
+    flash: int | None = None
+    ram: int | None = None
+    macs: int | None = None
+    parameters: int | None = None
+    cycles: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is not None and value < 1:
+                raise UsageError(f"A limit of {name} must be 1 or more; given {value}.")
+
+    def excess(self, price: Price) -> dict[str, float]:
+        """By what factor each limit is exceeded that is, above 1.
+
+        >>> Limits(flash=1000).excess(Price(flash=1500, ram=9, macs=1, parameters=1, cycles=1))
+        {'flash': 1.5}
+        """
+        over = {name: getattr(price, name) / most for name, most in asdict(self).items() if most is not None}
+        return {name: factor for name, factor in over.items() if factor > 1}
+
+    def words(self) -> str:
+        """The limits as a sentence's part, or "no limit".
+
+        >>> Limits(flash=32768, ram=8192, macs=1_000_000).words()
+        'at most 32.0 kB flash, 8.0 kB RAM, 1,000,000 MACs'
+        """
+        found = [shown(name, value) for name, value in asdict(self).items() if value is not None]
+        return f"at most {', '.join(found)}" if found else "no limit"
+
+
+_SAID = {"flash": "flash", "ram": "RAM", "macs": "MACs", "parameters": "parameters", "cycles": "cycles"}
+
+
+def kilobytes(value: float) -> str:
+    """Bytes in kB of 1,024, with one decimal.
+
+    >>> kilobytes(4198)
+    '4.1 kB'
+    """
+    return f"{value / 1024:.1f} kB"
+
+
+def shown(name: str, value: float) -> str:
+    """A cost with its unit.
+
+    >>> shown("flash", 2048), shown("macs", 12345)
+    ('2.0 kB flash', '12,345 MACs')
+    """
+    return f"{kilobytes(value)} {_SAID[name]}" if name in ("flash", "ram") else f"{value:,.0f} {_SAID[name]}"
+
+
+def price(genes: Genes, shape: tuple[int, int, int], classes: int) -> Price | None:
+    """The cost for images of this shape (C H W); None for a network that such images are too small for."""
+    try:
+        network = build(layers_of(genes), shape[0], classes).eval()
+        lowered = lower(network, shape)
+        memory = planned(outline(lowered))
+        anatomy = dissect(network, shape)
+    except FeatherweightError:
+        return None
+    return Price(
+        flash=memory.flash, ram=memory.ram, macs=anatomy.macs, parameters=anatomy.parameters, cycles=9 * anatomy.macs
+    )
+
+
+def training_work(macs: int, shape: tuple[int, int, int]) -> float:
+    """About how long training takes for one image, in any unit: products there and back, and moving the pixels.
+
+    The pixels count for what is done to each image whatever the network: drawing its changes and carrying them out.
+    """
+    return 3 * macs + 600 * math.prod(shape)

@@ -1,0 +1,200 @@
+"""The whole way in order: look at the pictures, search, train the chosen network on all of them, export, prove, report.
+
+A generator tells each step; whoever shows it knows nothing of how it is done.
+"""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from featherweight.data import Data
+from featherweight.data.dataset import IN_MEMORY
+from featherweight.errors import FileError, UsageError, nearest
+from featherweight.files import parse_json, printable, write_text
+from featherweight.search.fit import card, conduct, finish
+from featherweight.search.fit.conduct import Look
+from featherweight.search.fit.halving import Aim
+from featherweight.search.fit.price import LIMITED, Limits
+from featherweight.search.fit.views import Views, views_of
+from featherweight.training.runs.environment import cores
+from featherweight.training.runs.events import Event
+
+ASKED = "asked.json"
+LEAST_SECONDS = 20.0
+SHIPPING = (18.0, 0.03)
+"""What is kept for exports, proofs and the page: seconds, and a share of the whole time."""
+USUAL = Limits(flash=64 * 1024, ram=32 * 1024)
+"""Where neither a target nor a limit is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked for."""
+
+    data: "str | Data"
+    accuracy: float | None = None
+    """Target in percent of test images, 8-bit C; None for as much as the limits allow."""
+    limits: Limits = field(default_factory=Limits)
+    minimize: str = "flash"
+    minutes: float = 30.0
+    seed: int = 0
+    out: Path | None = None
+    """The folder that is handed over; `fits/NAME` by default."""
+    size: tuple[int, int] | None = None
+    data_dir: Path | None = None
+    cores: int | None = None
+    command: str = ""
+    """By which the same is asked for again."""
+
+    def __post_init__(self) -> None:
+        if self.accuracy is not None and not 0 < self.accuracy < 100:
+            raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
+        if self.minimize not in LIMITED:
+            raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
+        if not 60 * self.minutes >= LEAST_SECONDS:
+            raise UsageError(f"A search takes {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A sentence about what was found or is done next."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The end of the way."""
+
+    folder: Path
+    values: dict[str, Any]
+    """What `fit.json` holds."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the C program meets the target and the limits."""
+        return bool(self.values["met"])
+
+    @property
+    def sentence(self) -> str:
+        """The answer."""
+        return str(self.values["sentence"])
+
+
+News = Step | Look | Event | Outcome
+
+
+def size_of(text: "str | int | None", name: str = "a size") -> int | None:
+    """Bytes, or any count: a number that may end in k or M (1,024 and its square for bytes).
+
+    >>> size_of("32k"), size_of("1.5M"), size_of(700), size_of(None)
+    (32768, 1572864, 700, None)
+    """
+    if text is None or isinstance(text, int):
+        return text
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmM]?)(?:i?[bB])?\s*", text)
+    if found is None:
+        raise UsageError(f"{name} is a number such as 32k, 1.5M or 700; given {text!r:.40}.")
+    return round(float(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2].lower()])
+
+
+def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iterator[News]:
+    """Carry it all out. When `stopped`, the search ends and the best so far is finished within the usual time.
+
+    Raises UsageError or DataError for what cannot be searched on, BudgetError if nothing is within the limits.
+    """
+    begun = time.monotonic()
+    seconds, count = 60 * asked.minutes, asked.cores or cores()
+    shipping = SHIPPING[0] + SHIPPING[1] * seconds
+    views = views_of(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir)
+    limits = asked.limits
+    if asked.accuracy is None and limits == Limits():
+        limits = USUAL
+        yield Step(text=f"No target and no limit was given: {limits.words()} are assumed.")
+    out = asked.out or Path("fits") / re.sub(r"[^\w.-]+", "-", views.name)
+    aim = Aim(target=asked.accuracy, minimize=asked.minimize, limits=limits)
+    _same_folder(out, asked, views, aim)
+    for line in looked_at(views):
+        yield Step(text=line)
+    coloured = views.sizes[0].shape[0] == 3
+    training = max(0.3 * seconds, seconds - shipping - (time.monotonic() - begun))
+    search = conduct.opened(views, aim, out, seed=asked.seed, seconds=training, coloured=coloured)
+    if search.population.trials:
+        yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
+    begun -= search.spent
+    if search.spent < search.seconds:
+        yield from conduct.carry_out(search, count, stopped)
+    trial = search.population.best()
+    if trial is None:
+        raise UsageError("No candidate was trained to an end in the time given; allow more minutes.")
+    yield Step(text=f"Chosen: candidate {trial.number}, {trial.accuracy():.2f} % of held-out images.")
+    left = max(search.finish / 2, seconds - shipping - (time.monotonic() - begun))
+    if stopped():
+        left = min(left, search.finish)
+    memory = asked.data if isinstance(asked.data, Data) else None
+    yield from finish.train_finalist(search, trial, out, data=memory, left=left, cores=count, directory=asked.data_dir)
+    yield Step(text="Exporting, proving and reporting.")
+    done = finish.ship(trial, out, directory=asked.data_dir)
+    for note in done.notes:
+        yield Step(text=note)
+    values = finish.result(search, done, out, time.monotonic() - begun, asked.command)
+    card.write_page(search, done, values, out, asked.data_dir)
+    card.write_card(search, done, values, out)
+    finish.save_result(values, out)
+    yield Outcome(folder=out, values=values)
+
+
+def _same_folder(out: Path, asked: Asked, views: Views, aim: Aim) -> None:
+    """Make the folder, or take it up where the same was asked for before; UsageError where something else was."""
+    wanted = json.loads(json.dumps({
+        "source": views.source if views.source != IN_MEMORY else views.name, "images": len(views.labels),
+        "classes": views.classes, "sizes": [view.shape for view in views.sizes], "aim": asdict(aim),
+        "seed": asked.seed,
+    }))  # fmt: skip
+    path = out / ASKED
+    if path.exists():
+        known = parse_json(path.read_text(encoding="utf-8"))
+        if known != wanted:
+            differing = [name for name in wanted if not isinstance(known, dict) or known.get(name) != wanted[name]]
+            raise UsageError(
+                f"{printable(out)} holds another search (it differs in {', '.join(differing)}); name another folder"
+                " with --out."
+            )
+        return
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{printable(out)} holds other files; name another folder with --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise FileError(f"{printable(out)} cannot be made a folder ({problem.strerror}); name another.") from problem
+    write_text(path, json.dumps(wanted, indent=1) + "\n")
+
+
+def looked_at(views: Views) -> list[str]:
+    """What the pictures are, a line each: how many, of what, in which sizes, how balanced, what is held out."""
+    counts = Counter(views.labels.tolist())
+    shapes = ", ".join(" x ".join(map(str, view.shape)) for view in views.sizes)
+    lines = [
+        f"{views.name}: {len(views.labels):,} training images, {len(views.classes)} classes, as {shapes}",
+    ]
+    least, most = min(counts, key=lambda label: counts[label]), max(counts, key=lambda label: counts[label])
+    if counts[most] > 1.5 * counts[least]:
+        lines.append(
+            f"not balanced: {counts[least]:,} of {views.classes[least]}, {counts[most]:,} of {views.classes[most]}"
+        )
+    if views.twins:
+        lines.append(f"{views.twins:,} images occur twice or more; none is both trained on and judged on")
+    if len(views.folds) == 1:
+        lines.append(
+            f"choices are made on {views.judged:,} of them held out; the test images are not read before the end"
+        )
+    else:
+        lines.append(
+            "choices are made by cross-validation, in five parts, twice; the test images are not read before the end"
+        )
+    return [*([views.note] if views.note else []), *lines]

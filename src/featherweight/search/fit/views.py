@@ -1,0 +1,209 @@
+"""The pictures as a search sees them: in every size that they may be brought to, with parts held out for choices.
+
+Test pictures are never among them.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featherweight.data import NAMES, Data, load
+from featherweight.data.dataset import IN_MEMORY
+from featherweight.data.folder import load_sizes, sample
+from featherweight.data.sets import OWN
+from featherweight.data.split import Split, held_out_together, mean_and_std
+from featherweight.data.store import expanded, find
+from featherweight.errors import UsageError
+from featherweight.experiments.rules import named
+
+SMALL = 2000
+"""Training images below which every choice is judged by cross-validation instead of on one part held out."""
+FOLDS = 5
+SHARE = 6
+"""One training image in so many is held out for choices, of large sets."""
+FEWEST = 20
+"""Training images below which no search is begun."""
+SIDES = (24, 32, 48)
+"""Pixels: what pictures of varied size may be brought to, the shorter side; 64 where all of them are larger."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The training images in one size, with their colours or without."""
+
+    size: tuple[int, int] | None
+    """(height, width) that `load` is to be asked for; None where the set has its own."""
+    images: Tensor
+    """uint8 [N C H W], all training images."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """The training images in every size, their labels, and which are held out in turn."""
+
+    name: str
+    source: str
+    """What `load` is to be given; `memory` for arrays, which nothing can load again."""
+    classes: tuple[str, ...]
+    labels: Tensor
+    """int64 [N]."""
+    sizes: tuple[View, ...]
+    folds: tuple[Tensor, ...]
+    """bool [N] each, true where an image is held out: one, or `FOLDS` parts of a small set and as many again drawn
+    otherwise."""
+    twins: int = 0
+    """Training images that are equal to an earlier one in every pixel."""
+    note: str = ""
+
+    @property
+    def judged(self) -> int:
+        """How many images all folds of a round judge together."""
+        return int(sum(fold.sum() for fold in self.folds[:FOLDS]))
+
+
+def views_of(
+    data: Data | str, *, seed: int, size: tuple[int, int] | None = None, directory: Path | None = None
+) -> Views:
+    """The views of a data set, a folder or data in memory, without its test images.
+
+    Folders' pictures come in up to three sizes unless they have one of their own up to 64 x 64, or `size` is given.
+    Raises what `load` raises, and UsageError for fewer than `FEWEST` training images.
+    """
+    if isinstance(data, Data):
+        if data.holdout:
+            raise UsageError("Data with a part held out were given; give them whole, the search holds out its own.")
+        name, source, classes, labels, note = data.name, data.source or IN_MEMORY, data.classes, data.train.labels, ""
+        sizes: tuple[View, ...] = (View(size=None, images=data.train.images),)
+    elif _is_folder(data):
+        root = expanded(data)
+        asked = [size] if size else sizes_for(sample(root, seed=seed))
+        wholes = load_sizes(root, seed=seed, sizes=asked)
+        name, source, classes, note = wholes[0].name, str(root.resolve()), wholes[0].classes, wholes[0].note
+        labels = wholes[0].train.labels
+        sizes = tuple(View(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
+    else:
+        if size:
+            raise UsageError(f"A size is for folders of pictures; {data} has its own.")
+        held = load(data, directory=directory, holdout=FEWEST)
+        name, source, classes, note = held.name, held.source, held.classes, held.note
+        images = torch.cat([held.train.images, held.test.images])
+        labels = torch.cat([held.train.labels, held.test.labels])
+        sizes = (View(size=None, images=images),)
+    if len(labels) < FEWEST:
+        raise UsageError(f"{name} has {len(labels)} training images; a search needs {FEWEST} or more.")
+    firsts = firsts_of(sizes[-1].images)
+    folds = tuple(fold[firsts] for fold in folds_of(labels, seed))  # equal images are held out together
+    return Views(
+        name=name, source=source, classes=classes, labels=labels, sizes=sizes, folds=folds,
+        twins=int((firsts != torch.arange(len(firsts))).sum()), note=note,
+    )  # fmt: skip
+
+
+def firsts_of(images: Tensor) -> Tensor:
+    """int64 [N]: the position of the first image that is equal to each in every pixel.
+
+    >>> firsts_of(torch.tensor([5, 7, 5, 7, 1], dtype=torch.uint8).reshape(5, 1, 1, 1)).tolist()
+    [0, 1, 0, 1, 4]
+    """
+    seen: dict[bytes, int] = {}
+    found = [seen.setdefault(hashlib.sha256(image.tobytes()).digest(), at) for at, image in enumerate(images.numpy())]
+    return torch.tensor(found)
+
+
+def _is_folder(name: str) -> bool:
+    """Whether the name means a folder of pictures, and not a set by name or files of MNIST's kind."""
+    if named(name) in NAMES:
+        return False
+    path = expanded(name)
+    return path.is_dir() and not find(path, OWN, list(OWN.train))
+
+
+def sizes_for(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The sizes that pictures of these heights and widths may be brought to, smallest first.
+
+    >>> sizes_for([(28, 28)] * 3), sizes_for([(40, 36), (25, 27), (90, 95)]), sizes_for([(120, 160)] * 2)
+    ([(28, 28)], [(24, 24), (32, 32)], [(24, 32), (32, 43), (48, 64)])
+    """
+    height, width = (median(side) for side in zip(*shapes, strict=True)) if shapes else (28, 28)
+    if len(set(shapes)) == 1 and max(height, width) <= 48:
+        return [(int(height), int(width))]
+    across = width / height
+    if 0.8 <= across <= 1.25:
+        across = 1.0
+    shorter = min(height, width)
+    sides = [side for side in SIDES if side <= shorter] or [max(8, int(shorter))]
+    return [(side, round(side * across)) if across >= 1 else (round(side / across), side) for side in sides]
+
+
+def folds_of(labels: Tensor, seed: int) -> tuple[Tensor, ...]:
+    """Which images are held out in turn: of each class, images that stand together, since they may be of one kind.
+
+    >>> [int(fold.sum()) for fold in folds_of(torch.arange(30) % 3, 0)]
+    [6, 6, 6, 6, 6, 6, 6, 6, 6, 6]
+    """
+    if len(labels) >= SMALL:
+        return (held_out_together(labels, round(len(labels) / SHARE), seed),)
+    found = []
+    draws = torch.Generator().manual_seed(seed)
+    for repeat in range(2):
+        parts = torch.zeros(len(labels), dtype=torch.int64)
+        start = 0
+        for label in range(int(labels.max()) + 1):
+            members = (labels == label).nonzero()[:, 0]
+            if repeat:
+                members = members[torch.randperm(len(members), generator=draws)]
+            # Each class begins where the last ended, so that small classes do not all fall into the first parts.
+            parts[members] = (
+                (start + torch.arange(len(members)) * FOLDS // len(members)) % FOLDS
+                if len(members) >= FOLDS
+                else (start + torch.arange(len(members))) % FOLDS
+            )
+            start += len(members)
+        found += [parts == part for part in range(FOLDS)]
+    return tuple(fold for fold in found if fold.any())
+
+
+def save(views: Views, folder: Path) -> None:
+    """Write the images of each size, the labels and the folds into a folder, for `part` to read in other processes."""
+    np.save(folder / "labels.npy", views.labels.numpy())
+    np.save(folder / "folds.npy", np.stack([fold.numpy() for fold in views.folds]))
+    for number, view in enumerate(views.sizes):
+        np.save(folder / f"{number}.npy", view.images.numpy())
+
+
+def grey_of(images: Tensor) -> Tensor:
+    """Images [N 3 H W] without their colours, [N 1 H W], as Pillow brings colours to grey (ITU-R BT.601-2).
+
+    >>> grey_of(torch.tensor([[[[255]], [[0]], [[100]]]], dtype=torch.uint8)).item()
+    88
+    """
+    red, green, blue = (images[:, channel].to(torch.int32) for channel in range(3))
+    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).to(torch.uint8)[:, None]
+
+
+@lru_cache(maxsize=2)
+def part(folder: Path, size: int, grey: bool, fold: int, classes: tuple[str, ...]) -> Data:
+    """The data of one fold as a search's process trains on it, `test` being what is held out."""
+    images = torch.from_numpy(np.load(folder / f"{size}.npy", mmap_mode="c"))
+    labels = torch.from_numpy(np.load(folder / "labels.npy"))
+    out = torch.from_numpy(np.load(folder / "folds.npy")[fold])
+    images = grey_of(images) if grey and images.shape[1] == 3 else images
+    mean, std = mean_and_std(images)
+    whole = Split(images=images, labels=labels)
+    return Data(
+        name="fold", classes=classes, train=whole.take(~out), test=whole.take(out), holdout=int(out.sum()),
+        mean=mean, std=std, digests={},
+    )  # fmt: skip
