@@ -156,7 +156,60 @@ def test_mlflow_holds_every_run_and_one_that_goes_on_once(
     assert not (tmp_path / "mlruns").exists()
 
 
-@pytest.mark.parametrize("kind", ["tensorboard", "mlflow"])
+def _written(path: Path) -> Iterator[bytes]:
+    """The records of a file of Weights & Biases: 7 bytes of header, then LevelDB's log of blocks of 32 KiB."""
+    content, at, whole = path.read_bytes(), 7, b""
+    while at + 7 <= len(content):
+        if (left := -at % 32_768) < 7:
+            at += left
+            continue
+        length, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
+        whole += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part of one that was split
+            yield whole
+            whole = b""
+
+
+def _wand(store: Path) -> dict[str, list[dict[str, Any]]]:
+    """What lies in its folder, read with the messages of its own package: of each run, the records in their order."""
+    messages = pytest.importorskip("wandb.proto.wandb_internal_pb2", reason="pip install 'featherweight[track]'")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(store.glob("offline-run-*/*.wandb")):
+        for data in _written(path):
+            record = messages.Record.FromString(data)
+            kind = record.WhichOneof("record_type")
+            part = getattr(record, kind)
+            values = {"history": "item", "summary": "update"}
+            items = part.config.update if kind == "run" else getattr(part, values[kind]) if kind in values else ()
+            told = {"/".join(one.nested_key) or one.key: json.loads(one.value_json) for one in items}
+            found.setdefault(path.stem.removeprefix("run-"), []).append({"kind": kind, **told})
+    return found
+
+
+def test_wandb_holds_every_run_offline_and_one_that_goes_on_once(
+    run: Run, toy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed; pip install 'featherweight[track]'")
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    folder = _stopped_in_the_second_epoch("wandb", toy_file, tmp_path / "runs")
+    id, epoch = (folder / "wandb-run").read_text().split()
+    assert epoch == "1"
+    status, _, err = run("train", "--resume", folder, "--track", "wandb")
+    assert status == 0, err
+    [(only, kept)] = _wand(tmp_path / "runs" / "wandb").items()
+    begun = [one for one in kept if one["kind"] == "run"]
+    assert only == id and [one["recipe.lr"] for one in begun] == [0.05, 0.05]
+    record, rows = read_record(folder), [one for one in kept if one["kind"] == "history"]
+    assert [(one["_step"], one["test_accuracy"]) for one in rows if "test_accuracy" in one] == [
+        (row.epoch, row.test_accuracy) for row in record.rows
+    ]
+    last = next(one for one in rows if "verdict/passed" in one)
+    assert last["verdict/passed"] == float(record.verdict.passed) and {name.split("/")[0] for name in last} >= FIGURES
+    assert any(str(one.get("verdict", "")).startswith("PASSED on digits") for one in kept if one["kind"] == "summary")
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "mlflow", "wandb"])
 def test_an_absent_tracker_is_told_before_anything_is_trained(
     kind: str,
     run: Run,

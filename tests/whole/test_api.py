@@ -1,6 +1,9 @@
 """The public names, and a training from Python without the command line."""
 
+import doctest
 import importlib
+import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +14,7 @@ import toy
 
 
 def test_every_public_name_is_there() -> None:
-    assert len(fw.__all__) == 71 and fw.__all__ == sorted(fw.__all__)
+    assert len(fw.__all__) == 73 and fw.__all__ == sorted(fw.__all__)
     for name in fw.__all__:
         value = getattr(fw, name)
         home = value.__name__ if isinstance(value, ModuleType) else value.__module__
@@ -29,3 +32,37 @@ def test_a_run_from_python(tmp_path: Path) -> None:
     assert record == run.record and record.finished
     assert len(record.rows) == 3 and record.parameters == 45 + 10 + 315 + 14 + 32
     assert record.data["name"] == "bars" and record.environment["threads"] >= 1
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+SECTIONS = {part.split("`")[1].removeprefix("fw.").split("(")[0]: part for part in re.split(r"(?m)^## ", PAGE)[1:]}
+BEFORE = "import torch\nfrom torch import nn\nimport featherweight as fw\nfrom featherweight import *"
+"""What the page says that its examples begin with."""
+MINUTES = ("Fitted", "fit")
+"""A search takes too long for an example that runs; tests/search runs it."""
+
+
+def test_the_page_covers_every_public_name_with_its_parameters() -> None:
+    assert sorted(SECTIONS) == fw.__all__ and all(f"`{line}`" in PAGE for line in BEFORE.split("\n"))
+    for name, section in SECTIONS.items():
+        value = getattr(fw, name)
+        if inspect.isfunction(value):
+            head = section.partition("\n")[0]
+            assert all(re.search(rf"\b{one}\b", head) for one in inspect.signature(value).parameters), name
+        assert len(section.split()) > 8, name
+
+
+@pytest.mark.parametrize("name", [name for name in fw.__all__ if name not in MINUTES])
+def test_every_public_name_has_an_example_and_all_of_them_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "\n".join(re.findall(r"```python\n(.*?)```", SECTIONS[name], re.DOTALL))
+    known: dict[str, object] = {}
+    exec(BEFORE, known)
+    examples = doctest.DocTestParser().get_doctest(text, known, name, None, 0)
+    assert examples.examples and not any(one.options for one in examples.examples)
+    told: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(examples, out=told.append)
+    assert not told, "".join(told)
+    assert list(tmp_path.iterdir()) == []

@@ -47,7 +47,7 @@ def train(
     to: Annotated[
         str | None, typer.Option(help="Refuse, before training, a network that cannot be exported to this: c.")
     ] = None,
-    track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard or mlflow.")] = None,
+    track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard, mlflow or wandb.")] = None,
     file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:

@@ -4,6 +4,7 @@
 facts.py      what is logged, the same for every tracker: settings, verdict, figures
 board.py      TensorBoard: event files in the run's folder
 flow.py       MLflow: a data base and figures in the folder `mlruns` beside the runs
+wand.py       Weights & Biases: runs kept offline in the folder `wandb` beside the runs
 ```
 
 Trackers listen to the events that training tells anyway; the loop knows nothing of them. A run that goes on where it
@@ -17,13 +18,13 @@ from pathlib import Path
 
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.record import Row
-from featherweight.explain.track import board, flow
+from featherweight.explain.track import board, flow, wand
 from featherweight.explain.track.facts import Log, figures_of
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 
 __all__ = ["TRACKERS", "require_tracker", "tracking"]
 
-TRACKERS = {"tensorboard": board.open_log, "mlflow": flow.open_log}
+TRACKERS = {"tensorboard": board.open_log, "mlflow": flow.open_log, "wandb": wand.open_log}
 
 
 def require_tracker(kind: str) -> None:
