@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from featherweight.ship.export.source import Source
 from featherweight.ship.export.variant import Variant, all_variants, name_of, progress_bytes, variant_of
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "estimate.json"
-NETWORKS, EMULATED, TRACED = 200, 40, 40
+NETWORKS, EMULATED, TRACED = 200, 40, 24
 """Networks whose flash is compared; of them, so many whose stack is; and so many, others, whose cycles are."""
 FOLLOWED = 60_000
 """Multiplications of the largest network whose every instruction is followed."""
@@ -192,35 +193,52 @@ def small(first: int, count: int) -> list[int]:
     return found
 
 
-def traced(seed: int, cpu: str) -> tuple[dict[str, int], int, int]:
-    """Operations, instructions and cycles of a random network small enough to follow."""
+def traced(seed: int, cpu: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Operations of a random network small enough to follow, and the cycles of each function of C."""
     network, shape, classes = drawn(seed, 16)
     with tempfile.TemporaryDirectory() as scratch:
         fixed, program = written(network, shape, classes, Path(scratch))
         picture = noise(1, shape)[0].permute(1, 2, 0).contiguous().numpy()
-        return dict(operations(fixed, planned(fixed))), *timing.cycles(program, cpu, picture)
+        return dict(operations(fixed, planned(fixed))), timing.cycles(program, cpu, picture)
+
+
+_SPENT = {
+    "products": ("multiplications", "runs", "edge parts"),
+    "convolve": ("outputs", "runs", "edge parts", "places", "groups"),
+    "put": ("outputs", "sums", "average outputs"),
+    "maximum": ("max outputs", "max rows", "max inputs"),
+    "average": ("average outputs", "average rows", "average inputs"),
+    "add": ("sums",),
+    "look_up": ("looked up",),
+    "": ("pictures", "turns", "requests", "rows"),
+}
+"""The operations that each function of C spends its cycles on; of all others together under no name."""
 
 
 def _cycles(cpu: str) -> dict[str, float]:
-    """Cycles of each operation: least squares over random networks, relative to each one's own, none below zero."""
+    """Cycles of each operation: for each function least squares over random networks, none below zero."""
     rows = [traced(seed, cpu) for seed in small(10_000, TRACED)]
-    names = sorted({name for work, *_ in rows for name in work})
-    table = np.array([[work.get(name, 0) for name in names] for work, *_ in rows], float)
-    truth = np.array([cycles for *_, cycles in rows], float)
-    table /= truth[:, None]
-    scale = table.max(0)
-    found = _not_negative(table / scale, np.ones(len(rows))) / scale
-    errors = np.abs(table @ found - 1)
-    about = {name: round(float(value), 3) for name, value in zip(names, found, strict=True)}
-    print(cpu, "cycles: largest error", errors.max(), "mean", errors.mean(), about)
-    return about
+    found: Counter[str] = Counter()
+    for function, names in _SPENT.items():
+        table = np.array([[work.get(name, 0) for name in names] for work, _ in rows], float)
+        others = [{"": sum(n for name, n in spent.items() if name not in _SPENT)} | spent for _, spent in rows]
+        wanted = np.array([spent.get(function, 0) for spent in others], float)
+        weight = 1 / np.array([sum(spent.values()) for _, spent in rows])
+        used = table.max(0) > 0
+        if used.any():
+            scale = (table * weight[:, None])[:, used].max(0)
+            each = _not_negative(table[:, used] * weight[:, None] / scale, wanted * weight) / scale
+            for name, value in zip(np.array(names)[used], each, strict=True):
+                found[str(name)] += float(value)
+    print(cpu, found, flush=True)
+    return {name: round(value, 3) for name, value in sorted(found.items())}
 
 
 def _not_negative(table: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
     """Least squares with no number below zero, one number after the other until none changes."""
     square, target = table.T @ table, table.T @ wanted
     found = np.zeros(len(target))
-    for _ in range(20_000):
+    for _ in range(3_000):
         for place in range(len(found)):
             rest = target[place] - square[place] @ found + square[place, place] * found[place]
             found[place] = max(0.0, rest / square[place, place])
@@ -243,7 +261,7 @@ def compared() -> dict[str, Any]:
             if "stack" in found:
                 ram.append(said.ram / (found["ram"] + found["stack"]) - 1)
         for seed in small(20_000, TRACED // 2):
-            _, _, true = traced(seed, cpu)
+            true = sum(traced(seed, cpu)[1].values())
             network, shape, classes = drawn(seed, 16)
             cycles.append(deployed(network, shape, classes, cpu).cycles / true - 1)
         about[cpu] = {

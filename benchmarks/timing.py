@@ -20,8 +20,8 @@ _OURS = {"start", "measure", "begin", "ticks", "call", "open_file", "transfer"}
 _BRANCHES = re.compile(r"^(b|bl|bx|blx|cbn?z|tb[bh])$|^b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)$")
 
 
-def cycles(program: cortex_m.Program, cpu: str, picture: NDArray[np.uint8]) -> tuple[int, int]:
-    """(instructions, cycles) of the network on one picture (uint8 [H W C], or whatever has its bytes)."""
+def cycles(program: cortex_m.Program, cpu: str, picture: NDArray[np.uint8]) -> Counter[str]:
+    """Cycles of each function of the network on one picture (uint8 [H W C], or whatever has its bytes)."""
     with tempfile.TemporaryDirectory() as scratch:
         where = Path(scratch)
         image = cortex_m.built(program, cpu, "-Os", where)
@@ -34,23 +34,22 @@ def cycles(program: cortex_m.Program, cpu: str, picture: NDArray[np.uint8]) -> t
         last = 0
         with (where / "trace.log").open() as trace:
             for line in trace:
-                found = line.split("[", 1)[1].split("/")[1] if line.startswith("Trace") else None
-                if found is not None:
-                    now = int(found, 16)
+                if line.startswith("Trace"):
+                    now = int(line.split("[", 1)[1].split("/")[1], 16)
                     pairs[last, now] += 1
                     last = now
     timing = {"cortex-m0plus": _m0plus, "cortex-m4": _m4}[cpu]
-    count = taken = 0
+    found: Counter[str] = Counter()
     for (at, then), times in pairs.items():
         if at in code:
-            length, name, operands = code[at]
-            count += times
-            taken += times * timing(name, operands, then != at + length, code.get(then, (0, "", ""))[1])
-    return count, taken
+            length, name, operands, function = code[at]
+            following = code[then][1] if then in code else ""
+            found[function] += times * timing(name, operands, then != at + length, following)
+    return found
 
 
-def _disassembled(image: Path) -> dict[int, tuple[int, str, str]]:
-    """Of each instruction of the network's functions and the compiler's own: its bytes, name and operands."""
+def _disassembled(image: Path) -> dict[int, tuple[int, str, str, str]]:
+    """Of each instruction of the network's functions and the compiler's own: its bytes, name, operands and function."""
     found = {}
     function = ""
     for line in cortex_m.run("arm-none-eabi-objdump", "-d", image).splitlines():
@@ -58,7 +57,7 @@ def _disassembled(image: Path) -> dict[int, tuple[int, str, str]]:
             function = head[1]
         elif function not in _OURS and (it := re.match(r"^\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(\S+)\s*(.*)$", line)):
             length = len(it[2].replace(" ", "")) // 2
-            found[int(it[1], 16)] = (length, it[3].removesuffix(".n").removesuffix(".w"), it[4])
+            found[int(it[1], 16)] = (length, it[3].removesuffix(".n").removesuffix(".w"), it[4], function)
     return found
 
 
