@@ -144,6 +144,27 @@ def mapped() -> nn.Module:
     )  # fmt: skip
 
 
+def curved() -> nn.Module:
+    """Every activation, clipped, looked up or alone after a pool or in a branch; kernels with gaps, grouped or not."""
+    torch.manual_seed(14)
+    network = nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=2, dilation=2), nn.SiLU(),
+        nn.Conv2d(6, 6, (3, 2), padding=(3, 1), dilation=(3, 2), groups=6), nn.ReLU6(),
+        nn.Conv2d(6, 6, 3, stride=2, dilation=(1, 2), groups=2), nn.Hardswish(), nn.MaxPool2d(2),
+        nn.Hardtanh(-0.5, 0.7),
+        Residual(nn.Hardtanh(-0.2, 0.3), nn.Conv2d(6, 6, 3, padding="same", dilation=2), nn.Tanh()),
+        nn.Conv2d(6, 5, 1), nn.Hardsigmoid(), nn.Flatten(), nn.Linear(5 * 4 * 3, 4), nn.Sigmoid(),
+    )  # fmt: skip
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.weight.mul_(3)  # so that the curves bend what comes to them
+    return lively(network)
+
+
+CURVED_SHAPE = (1, 19, 17)
+
+
 def source(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str = "odd") -> Source:
     """A network that nobody trained, ready for export."""
     channels = shape[0]

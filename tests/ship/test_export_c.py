@@ -1,8 +1,10 @@
 """The C program gives the bytes that the Python integers give, compiles cleanly and fits small processors."""
 
 import json
+import math
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,13 @@ from torch import Tensor, nn
 
 from exported import (
     BRANCHED_SHAPE,
+    CURVED_SHAPE,
     IN_STEPS_SHAPE,
     MNIST,
     ODD_SHAPE,
     STREAMING_SHAPE,
     branched,
+    curved,
     in_steps,
     lively,
     lowered,
@@ -34,10 +38,12 @@ from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.ship.export import c_source, execute, integers
 from featherweight.ship.export.at_hand import calibration_of
-from featherweight.ship.export.fixed_point import FixedPoint, fitting, quantise
+from featherweight.ship.export.fixed_point import FixedPoint, Scale, _looked_up, fitting, quantise
+from featherweight.ship.export.lowering import Step
 from featherweight.ship.export.memory import planned, rehearsal, report
 from featherweight.ship.export.proof import compiled_scores, normalised, probabilities
 from featherweight.ship.export.source import Source, source_of
+from featherweight.ship.steps import Curve
 from featherweight.training.runs.pretrained import load_pretrained
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
@@ -111,6 +117,7 @@ def test_a_stage_computes_what_its_description_says_by_hand() -> None:
         (pooled_last(), (1, 9, 12), 3, 0.03),
         (relu_last(), (1, 14, 28), 4, 0.03),
         (branched(), BRANCHED_SHAPE, 3, 0.1),
+        (curved(), CURVED_SHAPE, 4, 0.3),
     ],
 )
 def test_eight_bits_stay_near_the_float_network(
@@ -123,6 +130,38 @@ def test_eight_bits_stay_near_the_float_network(
         floats = execute.scores(lowered(of), normalised(of, pictures)).numpy()
     error = np.abs(integers.scores(fixed, pictures) / 2**fixed.score_bits - floats).mean()
     assert error < within * floats.std()
+
+
+def test_an_activation_is_looked_up_as_its_formula_says() -> None:
+    """Of a scale of 1/32 around 128 and one of 1/16 around 10: q is x = (q - 128) / 32, and becomes 10 + 16 f(x)."""
+    source, result = Scale(step=1 / 32, zero=128), Scale(step=1 / 16, zero=10)
+    numbers = [0, 32, 64, 128, 160, 224, 255]
+    formulas: dict[Curve, Callable[[float], float]] = {
+        "silu": lambda x: x / (1 + math.exp(-x)), "hard swish": lambda x: x * min(max(x + 3, 0), 6) / 6,
+        "sigmoid": lambda x: 1 / (1 + math.exp(-x)), "hard sigmoid": lambda x: min(max(x + 3, 0), 6) / 6,
+        "tanh": math.tanh,
+    }  # fmt: skip
+    for kind, formula in formulas.items():
+        table = _looked_up(Step(kind=kind, name=""), source, result)
+        expected = [min(255, max(0, 10 + round(16 * formula((q - 128) / 32)))) for q in numbers]
+        assert table.shape == (256,) and table[numbers].tolist() == expected, kind
+
+
+def test_a_clip_is_the_end_of_a_scale() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU6(), nn.Flatten(), nn.Linear(4, 2)).eval()
+    with torch.no_grad():
+        network[0].weight.fill_(10)
+        network[0].bias.zero_()
+    fixed = made(source(network, (1, 2, 2), 2), noise(50, (1, 2, 2)))
+    assert [stage.step.kind for stage in fixed.stages] == ["convolution", "convolution"]  # nothing is added for it
+    first = fixed.stages[0]
+
+    def becomes(pixel: int) -> int:
+        total = int(first.bias[0]) + int(first.weights.item()) * pixel
+        return min(255, ((max(total, 0) >> first.before) * int(first.multipliers[0])) >> first.after)
+
+    # A pixel enters as (p / 255 - 0.13) / 0.31, ten times as much is 6 at p = 80.6 and 3 at 56.9.
+    assert becomes(33) == 0 and becomes(81) == becomes(255) == 255 and abs(becomes(57) - 128) <= 2
 
 
 def test_a_scale_covers_what_was_seen_and_gives_up_outliers() -> None:
@@ -151,6 +190,7 @@ def test_without_a_picture_there_is_no_scale() -> None:
         (branched(), BRANCHED_SHAPE, 3),
         (streaming(), STREAMING_SHAPE, 5),
         (mapped(), (1, 24, 20), 6),
+        (curved(), CURVED_SHAPE, 4),
     ],
 )
 def test_unusual_networks_give_the_same_bytes_in_c_under_sanitizers(
@@ -199,7 +239,8 @@ def test_the_same_network_gives_the_same_files(flagship: Source, digits: Data) -
 
 def test_only_whole_numbers_and_no_library_are_in_the_program(flagship: Source, digits: Data) -> None:
     text = c_source.files(flagship, made(flagship, digits.train.images[::16]), "digits")["f3.c"]
-    assert [line for line in text.splitlines() if line.startswith("#")] == ['#include "f3.h"']
+    included = [line.split(" /*")[0] for line in text.splitlines() if line.startswith("#include")]
+    assert included == ['#include "f3.h"', "#include <arm_acle.h>"]  # the second is the compiler's own, for Arm alone
     assert not {"float", "double", "malloc"} & set(text.replace("(", " ").split())
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from exported import BRANCHED_SHAPE, ODD_SHAPE, branched, lively, odd, pooled_last, relu_last
+from exported import BRANCHED_SHAPE, CURVED_SHAPE, ODD_SHAPE, branched, curved, lively, odd, pooled_last, relu_last
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids
 from featherweight.networks.layers import Residual, Sum
@@ -33,7 +33,13 @@ def test_every_experiment_of_the_package_has_steps_that_answer_as_it_does() -> N
 
 @pytest.mark.parametrize(
     ("network", "shape"),
-    [(odd(), ODD_SHAPE), (pooled_last(), (1, 9, 12)), (relu_last(), (1, 14, 28)), (branched(), BRANCHED_SHAPE)],
+    [
+        (odd(), ODD_SHAPE),
+        (pooled_last(), (1, 9, 12)),
+        (relu_last(), (1, 14, 28)),
+        (branched(), BRANCHED_SHAPE),
+        (curved(), CURVED_SHAPE),
+    ],
 )
 def test_unusual_networks_have_steps_that_answer_as_they_do(network: nn.Module, shape: tuple[int, int, int]) -> None:
     assert largest_difference(network, shape) < 1e-5
@@ -63,9 +69,10 @@ END = (nn.Flatten(), nn.Linear(36, 3))
 @pytest.mark.parametrize(
     ("layers", "says"),
     [
-        ([nn.SiLU(), *END], r"Layer 0 \(SiLU\) is of a kind that has no exported form"),
+        ([nn.ELU(), *END], r"Layer 0 \(ELU\) is of a kind that has no exported form"),
+        ([nn.Hardtanh(0.1, 1), *END], r"Layer 0 \(Hardtanh\) clips to 0.1 to 1, without 0"),
         ([nn.Sequential(nn.ReLU(), nn.GELU()), *END], r"Layer 0\.1 \(GELU\)"),
-        ([nn.Conv2d(1, 1, 2, dilation=2), *END], r"Layer 0 \(Conv2d\) has dilation \(2, 2\)"),
+        ([nn.Conv2d(1, 1, 3, dilation=3), *END], r"Layer 0 \(Conv2d\) is larger than what it gets"),
         ([nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), *END], "pads with reflect"),
         ([nn.Conv2d(2, 1, 3), *END], "takes 2 channels, not 1"),
         ([nn.Conv2d(1, 1, 7), *END], "is larger than what it gets"),

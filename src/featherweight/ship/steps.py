@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Kind = Literal["convolution", "relu", "max", "average", "add"]
+Curve = Literal["sigmoid", "hard sigmoid", "silu", "hard swish", "tanh"]
+Kind = Literal["convolution", "relu", "clip", "max", "average", "add"] | Curve
+CURVES: tuple[Curve, ...] = ("sigmoid", "hard sigmoid", "silu", "hard swish", "tanh")
+"""Activations that integers look up in a table."""
 Array = TypeVar("Array")
 
 _SETTINGS = ("kind", "name", "kernel", "stride", "pad", "groups", "other")
@@ -32,6 +35,10 @@ class Step(Generic[Array]):
     pad: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Pixels above, left, below, right: zeros before a convolution or an average, nothing before a maximum."""
     groups: int = 1
+    dilation: tuple[int, int] = (1, 1)
+    """Of a convolution, from one row and column of its kernel to the next."""
+    bounds: tuple[float, float] = (0.0, 0.0)
+    """Of a clip: the least and the greatest that it lets through."""
     weight: Array | None = None
     """float32 [outputs, inputs / groups, *kernel] of a convolution."""
     bias: Array | None = None
@@ -40,6 +47,15 @@ class Step(Generic[Array]):
     """The second tensor of a sum."""
     source: int = -1
     """The tensor that is read; -1 for the one before."""
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns from the first to the last that a window covers.
+
+        >>> Step(kind="convolution", name="", kernel=(3, 2), dilation=(2, 5)).reach
+        (5, 6)
+        """
+        return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
 
     def reads(self, index: int) -> tuple[int, ...]:
         """The tensors that it reads as step `index`."""
@@ -56,6 +72,10 @@ def to_bytes(steps: Sequence[Step[Any]], mean: Sequence[float], std: Sequence[fl
     for settings, step in zip(plain, steps, strict=True):
         if step.source >= 0:
             settings["source"] = step.source
+        if step.dilation != (1, 1):
+            settings["dilation"] = step.dilation
+        if step.kind == "clip":
+            settings["bounds"] = step.bounds
     tensors = {
         f"{place}.{part}": np.asarray(values)
         for place, step in enumerate(steps)

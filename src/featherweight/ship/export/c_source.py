@@ -8,12 +8,15 @@ import numpy as np
 
 from featherweight.errors import UsageError
 from featherweight.files import c_string, in_c_comment
-from featherweight.ship.export.fixed_point import FixedPoint, Stage
-from featherweight.ship.export.memory import Memory, planned, report
+from featherweight.ship.export.fixed_point import FixedPoint, Integers, Stage
+from featherweight.ship.export.memory import Memory, planned, report, tallest
 from featherweight.ship.export.source import Source
 from featherweight.ship.export.templates import rendered
+from featherweight.ship.steps import CURVES
 
-_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "SUM"}
+_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "SUM"} | dict.fromkeys(
+    CURVES, "TABLE"
+)
 
 
 def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:
@@ -23,7 +26,7 @@ def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, st
     where a number does not fit the field of C that holds it.
     """
     memory = planned(network)
-    _require_in_range(network, memory)
+    require_in_range(network, memory)
     values = _values(source, network, memory, calibration)
     return {
         f"{source.name}.h": rendered("network.h.j2", values),
@@ -54,12 +57,11 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "score_bits": network.score_bits,
         "arena": memory.arena,
         "rows": memory.rows,
+        "dilated": _dilated(network),
+        "tables": _numbers(np.concatenate(tables)) if (tables := _tables(network)) else "",
         "sums": memory.sums,
         "streams": any(stream is not None for stream in memory.streams),
-        "tallest": max(
-            stage.step.kernel[0] if stream is None else 1
-            for stage, stream in zip(network.stages, memory.streams, strict=True)
-        ),
+        "tallest": tallest(network, memory.streams),
         "kinds": {stage.step.kind for stage in network.stages},
         "weights": _numbers(np.concatenate(weights)),
         "biases": _numbers(np.concatenate([stage.bias for stage in network.stages])),
@@ -75,11 +77,21 @@ def _branches(network: FixedPoint) -> bool:
     return any(stage.step.kind == "add" for stage in network.stages)
 
 
+def _dilated(network: FixedPoint) -> bool:
+    """Whether some kernel has gaps; only then C's table says how large they are."""
+    return any(stage.step.dilation != (1, 1) for stage in network.stages)
+
+
+def _tables(network: FixedPoint) -> list[Integers]:
+    """Of the activations that are looked up, in order."""
+    return [stage.table for stage in network.stages if stage.step.kind in CURVES]
+
+
 _BYTE, _SHORT, _WORD = (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1
 _LAYER = (("weights", _WORD), ("scaling", _WORD), ("multipliers", _SHORT), ("groups", _SHORT), ("outputs", _SHORT),
           ("inputs", _SHORT), ("other", _SHORT), ("kind", None), ("rows", _BYTE), ("columns", _BYTE), ("down", _BYTE),
           ("right", _BYTE), ("above", _BYTE), ("left", _BYTE), ("zero", _BYTE), ("before", _BYTE),
-          ("after", _BYTE))  # fmt: skip
+          ("after", _BYTE), ("dilation of rows", _BYTE), ("dilation of columns", _BYTE))  # fmt: skip
 _SOURCE = (("source", _SHORT),)
 """Stands after `multipliers` where the network has branches."""
 _TENSOR = (("place", _WORD), ("channels", _SHORT), ("height", _SHORT), ("width", _SHORT), ("ring", _SHORT))
@@ -87,7 +99,7 @@ _TENSOR = (("place", _WORD), ("channels", _SHORT), ("height", _SHORT), ("width",
 _INT = (1 << 31) - 1
 
 
-def _require_in_range(network: FixedPoint, memory: Memory) -> None:
+def require_in_range(network: FixedPoint, memory: Memory) -> None:
     """Raise UsageError, naming the layer, unless C's fields hold every number; a compiler would cut them off."""
     tensors = _tensors(network, memory)
     for number, (stage, layer) in enumerate(zip(network.stages, _stages(network, memory), strict=True)):
@@ -95,7 +107,7 @@ def _require_in_range(network: FixedPoint, memory: Memory) -> None:
         made, read = tensors[number + 1], tensors[stage.step.reads(number)[0]]
         columns = (*_LAYER[:3], *_SOURCE, *_LAYER[3:]) if _branches(network) else _LAYER
         for fields, values in ((columns, layer), (_TENSOR, made), (_TENSOR, read)):
-            for (name, most), value in zip(fields, values, strict=True):
+            for (name, most), value in zip(fields, values, strict=False):
                 if most is not None and not 0 <= value <= most:
                     raise UsageError(
                         f"{called} has {name} {value:,}, and C's field holds 0 to {most:,}; it cannot become C."
@@ -124,10 +136,16 @@ def _tensors(network: FixedPoint, memory: Memory) -> list[Sequence[int]]:
 def _stages(network: FixedPoint, memory: Memory) -> list[Sequence[Any]]:
     """Fields of C's `layer`, in its order."""
     found: list[Sequence[Any]] = []
-    weights = scaling = multipliers = 0
+    weights = scaling = multipliers = looked_up = 0
     for index, stage in enumerate(network.stages):
         source = stage.step.reads(index)[0]
-        settings = _shape(stage, network.sizes[source][0], memory.streams[index])
+        stream = memory.streams[index]
+        if stage.step.kind in CURVES:
+            stream = looked_up
+            looked_up += 1
+        settings = _shape(stage, network.sizes[source][0], stream)
+        if _dilated(network):
+            settings = (*settings, *stage.step.dilation)
         found.append((weights, scaling, multipliers, *([source] if _branches(network) else []), *settings))
         weights += stage.weights.size
         scaling += stage.bias.size
@@ -143,6 +161,6 @@ def _shape(stage: Stage, channels: int, stream: int | None) -> Sequence[Any]:
     outputs, inputs = len(stage.weights) // step.groups, channels // step.groups
     kind, other = _KINDS[step.kind], step.other
     if stream is not None:
-        kind, other = f"{kind} | BY_ROW", stream
+        kind, other = kind if step.kind in CURVES else f"{kind} | BY_ROW", stream
     return (step.groups, outputs, inputs, other, kind, rows, columns, *step.stride, top, left,
             stage.pad_value, stage.before, stage.after)  # fmt: skip

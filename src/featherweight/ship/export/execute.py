@@ -1,10 +1,17 @@
 """The steps of a lowered network carried out in PyTorch: what exported forms are calibrated and checked by."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from featherweight.ship.export.lowering import Lowered, Step
+
+_CURVES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid, "hard sigmoid": F.hardsigmoid, "silu": F.silu, "hard swish": F.hardswish,
+    "tanh": torch.tanh,
+}  # fmt: skip
 
 
 def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
@@ -32,9 +39,14 @@ def carry_out(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
     sides = (left, right, top, bottom)
     if step.kind == "convolution":
         assert step.weight is not None
-        return F.conv2d(F.pad(images, sides), step.weight, step.bias, step.stride, groups=step.groups)
+        return F.conv2d(F.pad(images, sides), step.weight, step.bias, step.stride, dilation=step.dilation,
+                        groups=step.groups)  # fmt: skip
     if step.kind == "relu":
         return torch.relu(images)
+    if step.kind == "clip":
+        return images.clamp(*step.bounds)
+    if step.kind in _CURVES:
+        return _CURVES[step.kind](images)
     if step.kind == "max":
         return F.max_pool2d(F.pad(images, sides, value=-torch.inf), step.kernel, step.stride)
     if step.kind == "average":

@@ -12,7 +12,7 @@ weights, whose scale each output channel has for itself. Where we differ, it is 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 from featherweight.errors import UsageError
 from featherweight.ship.export.execute import carry_out
 from featherweight.ship.export.lowering import Lowered, Size, Step
+from featherweight.ship.steps import CURVES
 
 Integers = NDArray[np.int64]
 
@@ -56,6 +57,8 @@ class Stage:
     """16 bits unsigned, as many as biases; a sum has two, for its first and second tensor."""
     before: int
     after: int
+    table: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Of an activation that is looked up: for each of 0 to 255 what it becomes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +89,9 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
     scales = [Scale(step=1 / 255, zero=round(255 * sum(mean) / len(mean)))]
     stages: list[Stage] = []
     bits = 0
-    for index, (step, relu) in enumerate(steps):
+    for index, (step, after) in enumerate(steps):
         out = carry_out(step, seen[step.source], seen)
-        seen.append(torch.relu(out) if relu else out)
+        seen.append(carry_out(after, out, seen) if after else out)
         source = scales[step.source]
         if index == len(steps) - 1:
             bits = _score_bits(seen[-1])
@@ -118,38 +121,40 @@ def _outlined(step: Step) -> Stage:
     biases = len(step.weight) if step.weight is not None else int(step.kind in ("average", "add"))
     multipliers = 2 if step.kind == "add" else biases
     return Stage(step=step, pad_value=0, top=TOP, weights=np.zeros(weights, np.int64), bias=np.zeros(biases, np.int64),
-                 multipliers=np.zeros(multipliers, np.int64), before=0, after=0)  # fmt: skip
+                 multipliers=np.zeros(multipliers, np.int64), before=0, after=0,
+                 table=np.zeros(256 if step.kind in CURVES else 0, np.int64))  # fmt: skip
 
 
-def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, bool]], list[Size]]:
-    """Steps with the ReLU after them, where nothing else reads what comes before it; and the tensors' sizes.
+def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, Step | None]], list[Size]]:
+    """Steps with the ReLU or clip after them, where nothing else reads what comes before it; and the tensors' sizes.
 
-    A ReLU that stands alone becomes a convolution that changes nothing, and so does normalisation where the first
+    Both are what a scale does by itself if it is fitted to what comes after them: it ends where they cut off. One that
+    stands alone becomes a convolution that changes nothing, and so does normalisation where the first
     step is no convolution, and what makes the scores where the last step cannot.
     """
     readers = Counter(place for index, step in enumerate(lowered.steps) for place in step.reads(index))
-    steps: list[tuple[Step, bool]] = []
+    steps: list[tuple[Step, Step | None]] = []
     sizes = [lowered.sizes[0]]
     place = {0: 0}  # of the lowered network's tensors, among those of the result
     first = lowered.steps[0]
     if first.kind != "convolution" or readers[0] > 1:
-        steps.append((_unchanged(sizes[0][0]), False))
+        steps.append((_unchanged(sizes[0][0]), None))
         sizes.append(sizes[0])
         place[0] = 1
     for index, step in enumerate(lowered.steps):
         alone = step.reads(index) == (index,) and readers[index] == 1
-        if step.kind == "relu" and steps and steps[-1][0].kind != "max" and alone and not steps[-1][1]:
-            steps[-1] = (steps[-1][0], True)
+        cuts = step.kind in ("relu", "clip")
+        if cuts and steps and steps[-1][0].kind not in ("max", *CURVES) and alone and not steps[-1][1]:
+            steps[-1] = (steps[-1][0], step)
         else:
-            relu = step.kind == "relu"
             source, *_ = (place[tensor] for tensor in step.reads(index))
-            made = _unchanged(lowered.sizes[index + 1][0]) if relu else replace(step, other=place[step.other])
+            made = _unchanged(lowered.sizes[index + 1][0]) if cuts else replace(step, other=place[step.other])
             made = replace(made, source=-1 if source == len(steps) else source)
-            steps.append((made, relu))
+            steps.append((made, step if cuts else None))
             sizes.append(lowered.sizes[index + 1])
         place[index + 1] = len(steps)
     if steps[-1][0].kind not in ("convolution", "average") or steps[-1][1]:
-        steps.append((_unchanged(lowered.classes), False))
+        steps.append((_unchanged(lowered.classes), None))
         sizes.append(sizes[-1])
     return steps, sizes
 
@@ -202,8 +207,16 @@ def _stage(
     if step.kind == "add":
         return _sum(step, source, scales, top)
     none = np.zeros(0, np.int64)
+    table = _looked_up(step, source, result) if step.kind in CURVES else none
     return Stage(step=step, pad_value=0, top=top, weights=none.reshape(0, 1, 1, 1), bias=none, multipliers=none,
-                 before=0, after=0)  # fmt: skip
+                 before=0, after=0, table=table)  # fmt: skip
+
+
+def _looked_up(step: Step, source: Scale, result: Scale) -> Integers:
+    """What each of 0 to 255 becomes under an activation, rounded and cut off."""
+    numbers = source.step * (torch.arange(TOP + 1, dtype=torch.float64) - source.zero)
+    found: Integers = np.rint(carry_out(step, numbers, []).numpy() / result.step).astype(np.int64) + result.zero
+    return np.clip(found, 0, TOP)
 
 
 def _convolution(step: Step, source: Scale, result: Scale, top: int,

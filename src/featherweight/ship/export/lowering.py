@@ -1,6 +1,6 @@
 """A network as a list of simple steps that every exported form can execute; or the sentence that names what it cannot.
 
-Five kinds of step are left: convolutions (linear layers and norms are ones too), ReLU, the two pools, and sums.
+What is left are convolutions (linear layers and norms are ones too), activations, the two pools, and sums.
 Step i reads tensor i (the pictures are tensor 0) or, where branches part, an earlier one, and makes tensor i + 1; a sum
 reads a second one.
 """
@@ -140,25 +140,28 @@ def _both(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
-def _sides(size: Size, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, ...]) -> tuple[int, int]:
+def _sides(size: Size, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, ...],
+           dilation: tuple[int, int] = (1, 1)) -> tuple[int, int]:  # fmt: skip
     """Height and width of what windows make of a tensor."""
     _, height, width = size
     top, left, bottom, right = pad
-    return (height + top + bottom - kernel[0]) // stride[0] + 1, (width + left + right - kernel[1]) // stride[1] + 1
+    rows, columns = ((side - 1) * apart for side, apart in zip(kernel, dilation, strict=True))
+    return (height + top + bottom - rows - 1) // stride[0] + 1, (width + left + right - columns - 1) // stride[1] + 1
 
 
 def _convolution(module: nn.Conv2d, name: str, draft: _Draft) -> None:
-    _require(_both(module.dilation) == (1, 1), module, name, f"has dilation {module.dilation}")
     channels = draft.size[0]
     fits = not draft.flat and channels == module.in_channels
     _require(fits, module, name, f"takes {module.in_channels} channels, not {channels}")
     kernel, stride, pad = _both(module.kernel_size), _both(module.stride), _padding(module)
     _require(not any(pad) or module.padding_mode == "zeros", module, name, f"pads with {module.padding_mode}")
-    height, width = _sides(draft.size, kernel, stride, pad)
+    dilation = _both(module.dilation)
+    height, width = _sides(draft.size, kernel, stride, pad, dilation)
     _require(height > 0 and width > 0, module, name, "is larger than what it gets")
     draft.add(
         (module.out_channels, height, width), kind="convolution", name=name, kernel=kernel, stride=stride, pad=pad,
-        groups=module.groups, weight=module.weight.detach().clone(), bias=_bias(module.bias, module.out_channels),
+        groups=module.groups, dilation=dilation, weight=module.weight.detach().clone(),
+        bias=_bias(module.bias, module.out_channels),
     )  # fmt: skip
 
 
@@ -171,7 +174,8 @@ def _padding(module: nn.Conv2d) -> tuple[int, int, int, int]:
     if module.padding == "valid":
         return 0, 0, 0, 0
     if module.padding == "same":
-        rows, columns = (side - 1 for side in _both(module.kernel_size))
+        kernel, dilation = _both(module.kernel_size), _both(module.dilation)
+        rows, columns = ((side - 1) * apart for side, apart in zip(kernel, dilation, strict=True))
         return rows // 2, columns // 2, rows - rows // 2, columns - columns // 2
     rows, columns = _both(module.padding)
     return rows, columns, rows, columns
@@ -219,6 +223,20 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> 
 
 def _relu(module: nn.ReLU, name: str, draft: _Draft) -> None:
     draft.add(draft.size, kind="relu", name=name)
+
+
+def _clip(module: nn.Hardtanh, name: str, draft: _Draft) -> None:
+    """Hardtanh, and ReLU6, which is one from 0 to 6."""
+    bounds = (float(module.min_val), float(module.max_val))
+    _require(bounds[0] <= 0 < bounds[1], module, name, f"clips to {bounds[0]:g} to {bounds[1]:g}, without 0")
+    draft.add(draft.size, kind="clip", name=name, bounds=bounds)
+
+
+def _curve(kind: steps.Curve) -> Callable[[nn.Module, str, _Draft], None]:
+    def lowered(_module: nn.Module, name: str, draft: _Draft) -> None:
+        draft.add(draft.size, kind=kind, name=name)
+
+    return lowered
 
 
 def _pool(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> None:
@@ -276,6 +294,13 @@ _LOWERED: Mapping[type[nn.Module], Callable[[Any, str, _Draft], None]] = {
     nn.BatchNorm2d: _norm,
     nn.BatchNorm1d: _norm,
     nn.ReLU: _relu,
+    nn.ReLU6: _clip,
+    nn.Hardtanh: _clip,
+    nn.Sigmoid: _curve("sigmoid"),
+    nn.Hardsigmoid: _curve("hard sigmoid"),
+    nn.SiLU: _curve("silu"),
+    nn.Hardswish: _curve("hard swish"),
+    nn.Tanh: _curve("tanh"),
     nn.MaxPool2d: _pool,
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _adaptive,

@@ -8,20 +8,22 @@ tensors share two places. A global average needs no map before it: it adds up ea
 stage whose windows share no rows, such as a pool of 2 x 2 or a linear layer on a map.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from featherweight.ship.export.fixed_point import FixedPoint, Stage
 from featherweight.ship.export.lowering import Step
+from featherweight.ship.export.variant import TENSOR_BYTES, layer_bytes, name_of, progress_bytes, variant_of
+from featherweight.ship.steps import CURVES
 
-CODE_BYTES = {"base": 760, "convolution": 420, "max": 260, "average": 340, "add": 220}
-"""Estimates for Thumb code compiled for size, rounded up from what was measured; the tables are counted exactly."""
-STACK_BYTES = 400
-"""An estimate, rounded up from what was measured on a Cortex-M0+."""
 WORTHWHILE = 64
 """Bytes of RAM that streaming must save in a stage: the code for it takes about as much flash."""
-TENSOR_BYTES, STAGE_BYTES = 12, 28
-"""Of the entries of the two tables that describe the network in C."""
+SMALLEST_PROCESSOR = "cortex-m0plus"
+KERNELS = Path(__file__).parent / "kernels.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,9 @@ class Memory:
     """Bytes of biases and multipliers."""
     tables: int
     code: int
-    """Estimated."""
+    """Of the same parts of the program, as measured."""
+    stack: int
+    """Likewise, with what it keeps there of each tensor."""
 
     @property
     def arena(self) -> int:
@@ -54,17 +58,27 @@ class Memory:
 
     @property
     def flash(self) -> int:
-        """Bytes of everything that does not change, code estimated."""
+        """Bytes of everything that does not change."""
         return self.weights + self.scaling + self.tables + self.code
 
     @property
     def ram(self) -> int:
-        """Bytes of everything that does, stack estimated; without the picture."""
-        return self.arena + STACK_BYTES
+        """Bytes of everything that does, stack included; without the picture."""
+        return self.arena + self.stack
 
 
-def planned(network: FixedPoint) -> Memory:
-    """The memory of the C program for this network."""
+@cache
+def kernels() -> dict[str, Any]:
+    """What was measured once with the Arm compiler and QEMU, by `benchmarks/device.py`, for every combination of parts.
+
+    Of each processor: the bytes of code and of stack by variant, and the cycles of each of the program's operations.
+    """
+    found: dict[str, Any] = json.loads(KERNELS.read_text(encoding="utf-8"))
+    return found
+
+
+def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
+    """The memory of the C program for this network, with the code and the stack that it has on this processor."""
     streams, sums = _streams(network)
     order, rings = _rehearsed(network, streams)
     rows = [width * channels for channels, _, width in network.sizes]
@@ -80,7 +94,9 @@ def planned(network: FixedPoint) -> Memory:
         else:
             places.append(arena)
             arena += rings[tensor] * rows[tensor]
-    kinds = {stage.step.kind for stage in network.stages}
+    variant = variant_of([stage.step for stage in network.stages], streams)
+    measured = kernels()["processors"][processor]
+    name = name_of(variant)
     return Memory(
         rings=tuple(rings),
         places=(*places, 0),
@@ -89,8 +105,18 @@ def planned(network: FixedPoint) -> Memory:
         sums=sums,
         weights=sum(stage.weights.size for stage in network.stages),
         scaling=sum(4 * stage.bias.size + 2 * stage.multipliers.size for stage in network.stages),
-        tables=TENSOR_BYTES * len(network.sizes) + STAGE_BYTES * len(network.stages),
-        code=CODE_BYTES["base"] + sum(CODE_BYTES[kind] for kind in kinds),
+        tables=256 * sum(stage.step.kind in CURVES for stage in network.stages)
+        + TENSOR_BYTES * len(network.sizes)
+        + layer_bytes(variant) * len(network.stages),
+        code=measured["code"][name],
+        stack=measured["stack"][name] + 4 * tallest(network, streams) + progress_bytes(variant) * len(network.sizes),
+    )
+
+
+def tallest(network: FixedPoint, streams: Sequence[int | None]) -> int:
+    """The most rows that a stage has at hand at a time."""
+    return max(
+        stage.step.kernel[0] if stream is None else 1 for stage, stream in zip(network.stages, streams, strict=True)
     )
 
 
@@ -112,7 +138,8 @@ def _streams(network: FixedPoint) -> tuple[tuple[int | None, ...], int]:
         apart = high == 1 or step.stride[0] == rows
         needed = 0 if step.kind == "max" else wide * across
         saved = (rows - 1) * width * channels - 4 * needed
-        if step.kind == "add" or not source or step.pad[0] or step.pad[2] or not apart or saved < WORTHWHILE:
+        windows = step.kind in ("convolution", "max", "average") and step.dilation[0] == 1
+        if not windows or not source or step.pad[0] or step.pad[2] or not apart or saved < WORTHWHILE:
             found.append(None)
         else:
             found.append(sums if needed else 0)
@@ -168,11 +195,11 @@ def _rehearsed(network: FixedPoint, streams: Sequence[int | None]) -> tuple[list
 
 
 def _plan(step: Step, index: int, streams: bool) -> tuple[int, int | None, int, int, int, int]:
-    """Source, other, rows needed for a turn, stride and padding of rows, and turns for a row."""
+    """Source, other, rows from the first to the last for a turn, stride and padding of rows, and turns for a row."""
     source, *others = step.reads(index)
     rows = step.kernel[0]
     other = others[0] if others else None
-    return source, other, 1 if streams else rows, step.stride[0], step.pad[0], rows if streams else 1
+    return source, other, 1 if streams else step.reach[0], step.stride[0], step.pad[0], rows if streams else 1
 
 
 def _passing(network: FixedPoint, rings: list[int], order: list[int]) -> set[int]:
@@ -203,7 +230,11 @@ def _shared(network: FixedPoint, passing: set[int]) -> dict[int, int]:
 def _in_place(stage: Stage) -> bool:
     step = stage.step
     one = step.kernel == (1, 1) and step.stride == (1, 1) and not any(step.pad)
-    return step.kind == "add" or (one and len(stage.weights) == step.groups and stage.weights.shape[1] == 1)
+    return (
+        step.kind == "add"
+        or step.kind in CURVES
+        or (one and len(stage.weights) == step.groups and stage.weights.shape[1] == 1)
+    )
 
 
 def report(network: FixedPoint, memory: Memory) -> list[str]:
@@ -218,7 +249,7 @@ def report(network: FixedPoint, memory: Memory) -> list[str]:
         lines.append(f"{name:<24}  {stage.step.kind:<12}  {size:<14}  {kept:9}  {kept * width * channels:6}")
     return [
         *lines,
-        f"RAM: {memory.ram:,} bytes = rows {memory.rows:,} + sums {4 * memory.sums:,} + stack about {STACK_BYTES};"
+        f"RAM: {memory.ram:,} bytes = rows {memory.rows:,} + sums {4 * memory.sums:,} + stack about {memory.stack:,};"
         " the picture is the caller's",
         f"flash: {memory.flash:,} bytes = weights {memory.weights:,} + biases and multipliers {memory.scaling:,}"
         f" + tables {memory.tables:,} + code about {memory.code:,}",

@@ -159,21 +159,34 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
             inputs.append(constant(f"{label} bias", step.bias.numpy()))
         elif step.kind == "add":
             inputs.append(names[step.other])
+        elif step.kind == "clip":
+            inputs += [
+                constant(f"{label} {end}", np.array(bound, np.float32))
+                for end, bound in zip(("least", "greatest"), step.bounds, strict=True)
+            ]
+        elif step.kind == "silu":
+            inputs.append(node("Sigmoid", inputs, f"{label} share"))
         names.append(node(_OPERATORS[step.kind], inputs, label, **_settings(step)))
     flat = node("Flatten", [names[-1]], "scores", axis=1)
     node("Softmax", [flat], OUTPUT, axis=1)
     return nodes, constants
 
 
-_OPERATORS = {"convolution": "Conv", "relu": "Relu", "max": "MaxPool", "average": "AveragePool", "add": "Add"}
+_OPERATORS = {"convolution": "Conv", "relu": "Relu", "max": "MaxPool", "average": "AveragePool", "add": "Add",
+              "clip": "Clip", "sigmoid": "Sigmoid", "hard sigmoid": "HardSigmoid", "silu": "Mul",
+              "hard swish": "HardSwish", "tanh": "Tanh"}  # fmt: skip
 
 
 def _settings(step: Step) -> dict[str, Any]:
-    if step.kind in ("relu", "add"):
+    if step.kind == "hard sigmoid":
+        return {"alpha": 1 / 6}
+    if step.kind not in ("convolution", "max", "average"):
         return {}
     settings: dict[str, Any] = {"kernel_shape": step.kernel, "strides": step.stride, "pads": step.pad}
     if step.kind == "convolution":
         settings["group"] = step.groups
+        if step.dilation != (1, 1):
+            settings["dilations"] = step.dilation
     if step.kind == "average":
         settings["count_include_pad"] = 1
     return settings

@@ -13,6 +13,7 @@ from featherweight.ship.export.lowering import Lowered, Step
 from featherweight.ship.export.source import Source
 from featherweight.ship.export.templates import FOLDER, rendered
 
+_PAIRS = ("kernel", "stride", "pad", "dilation", "bounds")
 DIGITS = tuple("0123456789")
 
 
@@ -65,11 +66,15 @@ def _plain(lowered: Lowered) -> dict[str, Any]:
             plain["source"] = step.source
         if step.kind == "add":
             plain["other"] = step.other
-        elif step.kind != "relu":
+        elif step.kind == "clip":
+            plain["bounds"] = step.bounds
+        elif step.kind in ("convolution", "max", "average"):
             plain |= {"kernel": step.kernel, "stride": step.stride, "pad": step.pad}
         if step.weight is not None and step.bias is not None:
             numbers += [step.weight.numpy().ravel(), step.bias.numpy()]
             outputs = len(step.bias)
+            if step.dilation != (1, 1):
+                plain["dilation"] = step.dilation
             plain |= {"outputs": outputs, "groups": step.groups, "weight": place, "bias": place + step.weight.numel()}
             place += step.weight.numel() + outputs
         steps.append(plain)
@@ -88,7 +93,7 @@ def steps_of(text: str, lowered: Lowered) -> Lowered:
     numbers = torch.from_numpy(np.frombuffer(base64.b64decode(plain["numbers"]), "<f4").copy())
     steps = []
     for made in plain["steps"]:
-        settings: dict[str, Any] = {name: tuple(made[name]) for name in ("kernel", "stride", "pad") if name in made}
+        settings: dict[str, Any] = {name: tuple(made[name]) for name in _PAIRS if name in made}
         weight = bias = None
         if made["kind"] == "convolution":
             bias = numbers[made["bias"] : made["bias"] + made["outputs"]]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from featherweight.ship.steps import Step, from_file
+from featherweight.ship.steps import CURVES, Step, from_file
 
 Floats = NDArray[np.float32]
 Scorer = Callable[[NDArray[np.uint8]], Floats]
@@ -86,6 +86,11 @@ def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> F
     """What one step makes of float32 [N C H W]; a sum looks its second tensor up in `before`, those made so far."""
     if step.kind == "relu":
         return np.maximum(images, 0)
+    if step.kind == "clip":
+        least, greatest = (np.float32(bound) for bound in step.bounds)
+        return np.minimum(np.maximum(images, least), greatest)
+    if step.kind in CURVES:
+        return _curved(step.kind, images)
     if step.kind == "add":
         return images + before[step.other]
     top, left, bottom, right = step.pad
@@ -93,12 +98,27 @@ def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> F
         outside = -np.inf if step.kind == "max" else 0.0
         images = np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=outside)
     rows, columns = step.stride
-    windows = sliding_window_view(images, step.kernel, axis=(2, 3))[:, :, ::rows, ::columns]  # [N C h w *kernel]
+    down, right = step.dilation
+    windows = sliding_window_view(images, step.reach, axis=(2, 3))  # [N C h w *reach]
+    windows = windows[:, :, ::rows, ::columns, ::down, ::right]  # [N C h w *kernel]
     if step.kind == "convolution":
         return _convolved(step, windows)
     # One place of all windows after another: numpy is slow where the innermost axis is short.
     places = [windows[..., row, column] for row, column in np.ndindex(*step.kernel)]
     return reduce(np.maximum, places) if step.kind == "max" else reduce(np.add, places) / np.float32(len(places))
+
+
+def _curved(kind: str, images: Floats) -> Floats:
+    """Sigmoid, SiLU and the like of each number."""
+    if kind == "tanh":
+        return np.tanh(images)
+    half = np.float32(0.5)
+    share: Floats
+    if kind.startswith("hard"):
+        share = np.minimum(np.maximum(images / np.float32(6) + half, np.float32(0)), np.float32(1))
+    else:
+        share = half * np.tanh(half * images) + half
+    return images * share if kind in ("silu", "hard swish") else share
 
 
 def _convolved(step: Step[Floats], windows: Floats) -> Floats:

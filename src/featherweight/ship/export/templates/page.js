@@ -24,15 +24,21 @@ function rows(step, from, to, y, x, act) {
 
 function windowed(step, from, channels, value) {
   const [top, left, bottom, right] = step.pad;
-  const h = Math.floor((from.h + top + bottom - step.kernel[0]) / step.stride[0]) + 1;
-  const w = Math.floor((from.w + left + right - step.kernel[1]) / step.stride[1]) + 1;
+  const [down, across] = step.dilation ?? [1, 1];
+  const h = Math.floor((from.h + top + bottom - (step.kernel[0] - 1) * down - 1) / step.stride[0]) + 1;
+  const w = Math.floor((from.w + left + right - (step.kernel[1] - 1) * across - 1) / step.stride[1]) + 1;
   return tensor(channels, h, w, value);
 }
 
 function cells(step, act) {
+  const [down, across] = step.dilation ?? [1, 1];
   for (let y = 0; y < step.kernel[0]; y++) {
-    for (let x = 0; x < step.kernel[1]; x++) act(y, x);
+    for (let x = 0; x < step.kernel[1]; x++) act(y * down, x * across);
   }
+}
+
+function each(from, act) {
+  return { ...from, v: from.v.map((value) => act(value)) };
 }
 
 const carryOut = {
@@ -56,9 +62,13 @@ const carryOut = {
     }
     return to;
   },
-  relu(step, from) {
-    return { ...from, v: from.v.map((value) => Math.max(0, value)) };
-  },
+  relu: (step, from) => each(from, (value) => Math.max(0, value)),
+  clip: (step, from) => each(from, (value) => Math.min(Math.max(step.bounds[0], value), step.bounds[1])),
+  sigmoid: (step, from) => each(from, (value) => 1 / (1 + Math.exp(-value))),
+  "hard sigmoid": (step, from) => each(from, (value) => Math.min(Math.max(0, value / 6 + 0.5), 1)),
+  silu: (step, from) => each(from, (value) => value / (1 + Math.exp(-value))),
+  "hard swish": (step, from) => each(from, (value) => value * Math.min(Math.max(0, value / 6 + 0.5), 1)),
+  tanh: (step, from) => each(from, Math.tanh),
   max: (step, from) => pooled(step, from, -Infinity, Math.max),
   average(step, from) {
     const to = pooled(step, from, 0, (a, b) => a + b), size = step.kernel[0] * step.kernel[1];

@@ -1,0 +1,127 @@
+"""What a network will take on a microcontroller, from its layers alone: no compiler, no training and no pictures.
+
+Weights, tables and RAM are counted as the C program has them. The size of its code, its stack and its cycles are those
+of the same C, compiled and executed once for every combination of its parts (`benchmarks/device.py`) and kept in
+`kernels.json`.
+"""
+
+import copy
+from collections import Counter
+from dataclasses import dataclass
+
+from torch import nn
+
+from featherweight.errors import UsageError, nearest
+from featherweight.ship.export.c_source import require_in_range
+from featherweight.ship.export.fixed_point import FixedPoint, outline
+from featherweight.ship.export.lowering import Size, lower
+from featherweight.ship.export.memory import SMALLEST_PROCESSOR, Memory, kernels, planned
+from featherweight.ship.steps import CURVES
+
+PROCESSORS = (SMALLEST_PROCESSOR, "cortex-m4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """The C program of a network in 8 bits on a microcontroller."""
+
+    flash: int
+    """Bytes of code, weights and tables."""
+    ram: int
+    """Bytes of rows, sums and stack; without the picture and the scores, which the caller holds."""
+    picture: int
+    """Bytes of the picture."""
+    macs: int
+    """Multiplications a picture."""
+    cycles: int
+    """Of the processor for a picture, with memory that never makes it wait."""
+
+
+def deployed(
+    network: nn.Module, shape: Size, classes: int | None = None, processor: str = SMALLEST_PROCESSOR
+) -> Deployed:
+    """What the network takes for pictures of `shape` (C, H, W); it must be in evaluation mode.
+
+    Raises UsageError, naming the layer, for what C cannot take, where the network has another number of `classes`, and
+    for an unknown processor.
+
+    >>> network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    >>> it = deployed(network.eval(), (1, 28, 28), 3)
+    >>> it.macs == 26 * 26 * 8 * 9 + 8 * 3, it.picture, it.flash < 3000, it.ram < 1000
+    (True, 784, True, True)
+    """
+    if processor not in PROCESSORS:
+        raise UsageError(f"Unknown processor {processor!r}; {nearest(processor, PROCESSORS)}")
+    lowered = lower(network, shape)
+    if classes is not None and lowered.classes != classes:
+        raise UsageError(f"The network gives {lowered.classes} scores a picture, not the {classes} that are asked for.")
+    integers = outline(lowered)
+    memory = planned(integers, processor)
+    work = operations(integers, memory)
+    return Deployed(
+        flash=memory.flash,
+        ram=memory.ram,
+        picture=shape[0] * shape[1] * shape[2],
+        macs=work["multiplications"],
+        cycles=round(sum(kernels()["processors"][processor]["cycles"].get(part, 0) * n for part, n in work.items())),
+    )
+
+
+def refusal(network: nn.Module, shape: Size) -> str | None:
+    """Why this network for pictures of `shape` (C, H, W) cannot become C, in one sentence; None where it can.
+
+    Nothing needs to be trained; the network is left as it was.
+
+    >>> refusal(nn.Sequential(nn.Conv2d(1, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(144, 3)), (1, 8, 8))
+    'Layer 1 (GELU) is of a kind that has no exported form; the network cannot be exported.'
+    """
+    try:
+        integers = outline(lower(copy.deepcopy(network).eval(), shape))
+        require_in_range(integers, planned(integers))
+    except UsageError as problem:
+        return str(problem)
+    return None
+
+
+def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
+    """How often the C program does what takes its time, for one picture."""
+    found: Counter[str] = Counter({"pictures": 1})
+    for index, stage in enumerate(network.stages):
+        step = stage.step
+        channels, tall, width = network.sizes[step.reads(index)[0]]
+        wide, high, across = network.sizes[index + 1]
+        rows, columns = step.kernel
+        places = high * across
+        turns = high * (rows if memory.streams[index] is not None else 1)
+        found["turns"] += turns
+        found["rows"] += high * rows
+        found["requests"] += turns * (len(network.stages) - index)
+        if step.kind == "convolution":
+            inputs = channels // step.groups
+            left, reach = step.pad[1], step.reach[1]
+            inner = max(0, min(across, (width - reach + left) // step.stride[1] + 1) - -(-left // step.stride[1]))
+            whole = step.dilation[1] == 1 and (step.groups == 1 or inputs == 1)
+            inside = sum(
+                0 <= row * step.stride[0] - step.pad[0] + part * step.dilation[0] < tall
+                for row in range(high)
+                for part in range(rows)
+            )
+            runs = wide * inside * inner * whole
+            edges = wide * rows * places - runs
+            found["multiplications"] += wide * rows * columns * inputs * places
+            found["places"] += places
+            found["groups"] += places * step.groups
+            found["outputs"] += wide * places * turns // high
+            found["runs"] += runs
+            found["edge runs"] += edges
+            found["outside"] += wide * (rows * high - inside) * across * columns * inputs
+            found["edge parts"] += edges * columns
+        elif step.kind in CURVES:
+            found["looked up"] += wide * places
+        elif step.kind == "add":
+            found["sums"] += wide * places
+        else:
+            found[f"{step.kind} outputs"] += wide * places * turns // high
+            found[f"{step.kind} rows"] += wide * places * rows
+            found[f"{step.kind} inputs"] += wide * places * rows * columns
+    return found

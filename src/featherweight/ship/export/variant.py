@@ -1,0 +1,74 @@
+"""Which parts of the C program a network needs: from them follow its text, the size of its code and of its tables."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from featherweight.ship.steps import CURVES, Step
+
+KINDS = ("max", "average", "add")
+"""Kinds of step besides convolutions, which every network has."""
+
+TENSOR_BYTES = 12
+"""Of an entry of C's table of tensors."""
+_LAYER_FIELDS = 28
+
+Variant = tuple[str, ...]
+"""The kinds of step there are, in the order of `KINDS`; then "rows" where some layer takes in its input row by row, and
+"sums" where such a layer keeps sums between rows; "table" where an activation is looked up; "dilated"."""
+
+
+def variant_of(steps: Sequence[Step[Any]], streams: Sequence[int | None]) -> Variant:
+    """The variant of a network of these steps; `streams` is that of `Memory`."""
+    present = {step.kind for step in steps}
+    by_row = [step.kind for step, stream in zip(steps, streams, strict=True) if stream is not None]
+    found: list[str] = [kind for kind in KINDS if kind in present]
+    found += ["rows"] if by_row else []
+    found += ["sums"] if any(kind != "max" for kind in by_row) else []
+    found += ["table"] if present & set(CURVES) else []
+    return (*found, *(["dilated"] if any(step.dilation != (1, 1) for step in steps) else []))
+
+
+def name_of(variant: Variant) -> str:
+    """By which the measured figures are kept.
+
+    >>> name_of(()), name_of(("max", "rows"))
+    ('plain', 'max+rows')
+    """
+    return "+".join(variant) or "plain"
+
+
+def progress_bytes(variant: Variant) -> int:
+    """Of what the C program keeps of each tensor on its stack: two numbers of 16 bits, or three.
+
+    >>> progress_bytes(()), progress_bytes(("max", "rows"))
+    (4, 6)
+    """
+    return 6 if "rows" in variant else 4
+
+
+def layer_bytes(variant: Variant) -> int:
+    """Of an entry of C's table of layers: with branches it also says which tensor is read.
+
+    >>> layer_bytes(("max",)), layer_bytes(("add",))
+    (28, 32)
+    """
+    fields = _LAYER_FIELDS + 2 * ("add" in variant) + 2 * ("dilated" in variant)
+    return -(-fields // 4) * 4
+
+
+def all_variants() -> list[Variant]:
+    """Every variant that there can be.
+
+    >>> len(all_variants())
+    80
+    """
+    found: list[Variant] = []
+    for count in range(len(KINDS) + 1):
+        for kinds in combinations(KINDS, count):
+            found += [kinds, (*kinds, "rows", "sums")]
+            found += [(*kinds, "rows")] if "max" in kinds else []
+    return [(*variant, *more) for more in _LAST for variant in found]
+
+
+_LAST = ((), ("table",), ("dilated",), ("table", "dilated"))
