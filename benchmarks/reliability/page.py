@@ -14,13 +14,13 @@ MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 
 def text(page: str) -> str:
-    """The page with what stands between its two marks written anew."""
+    """The page with the part between its two marks rewritten."""
     return with_part_between(page, MARKS, figures(), PAGE)
 
 
 def figures() -> str:
-    """The table: a line for each row of each record that there is."""
-    lines = ["| what was tried | how often | what came of it |", "|---|--:|---|"]
+    """The table: a line for each row of each record that exists."""
+    lines = ["| test | trials | outcome |", "|---|--:|---|"]
     for name, write in WRITERS.items():
         if (RESULTS / f"{name}.json").exists():
             lines += [f"| {' | '.join(write(row))} |" for row in _record(name)["rows"]]
@@ -31,7 +31,7 @@ def figures() -> str:
 
 
 def _together() -> str:
-    """What the hand-made and the mutated inputs came to, all of them."""
+    """The totals over all hand-made and mutated inputs."""
     mutated, made = _record("hostile")["rows"], _record("attacks")["rows"]
     counts = {
         what: sum(row[what] for row in made) for what in ("tried", "executed", "over bounds", "hangs", "tracebacks")
@@ -39,7 +39,7 @@ def _together() -> str:
     other = counts["tracebacks"] + sum(row["other errors"] for row in mutated)
     return (
         f"In all, {sum(row['tried'] for row in mutated):,} mutated and {counts['tried']:,} hand-made inputs:"
-        f" {counts['executed']} executed, {counts['over bounds']} over the bounds of memory and time,"
+        f" {counts['executed']} executed code, {counts['over bounds']} exceeded the bounds of memory and time,"
         f" {counts['hangs']} hung, {other} tracebacks."
     )
 
@@ -58,13 +58,13 @@ def _kills(row: dict[str, Any]) -> Cells:
         f"`kill -9` at a random instant, {row['engine']} engine, disk: {row['disk']}"
         f" ({inside} inside saving, {twice} killed twice)",
         f"{row['kills']:,}",
-        f"{row['identical']:,} resumed runs ended bit-identical, with no file too many and no row doubled or missing",
+        f"{row['identical']:,} resumed runs ended bit-identical, with no leftover file and no row repeated or missing",
     )
 
 
 def _steps(row: dict[str, Any]) -> Cells:
     return (
-        f"left at each step of two epochs, {row['engine']} engine: {row['recipes']} recipes of all optimisers,"
+        f"stopped at each step of two epochs, {row['engine']} engine: {row['recipes']} recipes with all optimisers and"
         " schedules, with and without averaging and augmentation",
         f"{row['places']:,}",
         f"{row['identical']:,} bit-identical",
@@ -73,10 +73,10 @@ def _steps(row: dict[str, Any]) -> Cells:
 
 def _damage(row: dict[str, Any]) -> Cells:
     tried = row["flips"] + row["truncations"]
-    what = f"{row['flips']:,} flipped bits and {row['truncations']:,} cut ends: {row['file']}"
+    what = f"{row['flips']:,} flipped bits and {row['truncations']:,} truncations: {row['file']}"
     if "loaded" in row:
         return what, f"{tried:,}", f"{row['refused']:,} refused by name, {row['loaded']:,} loaded"
-    return what, f"{tried:,}", f"{row['one before used']:,} named, and the one before used"
+    return what, f"{tried:,}", f"{row['one before used']:,} named, and the previous state used"
 
 
 def _full_disk(row: dict[str, Any]) -> Cells:
@@ -100,9 +100,9 @@ def _hostile(row: dict[str, Any]) -> Cells:
 
 def _crowd(row: dict[str, Any]) -> Cells:
     return (
-        "runs started at once, one output folder, one cold cache",
+        "runs started at once with one output folder and one empty cache",
         f"{row['started']:,}",
-        f"{row['whole records']:,} whole records; {row['requests']:,} requests for {row['files']} files of data",
+        f"{row['whole records']:,} complete records; {row['requests']:,} requests for {row['files']} files of data",
     )
 
 
@@ -118,9 +118,9 @@ def _attacks(row: dict[str, Any]) -> Cells:
     return (
         f"made by hand: {row['door']}",
         f"{row['tried']:,}",
-        f"{row['executed']} executed, {row['over bounds']} over 400 MB or 5 s, {row['hangs']} hung, {row['tracebacks']}"
-        f" tracebacks; {row['refused']:,} refused, the others read as they should be; at most {row['most_mb']} MB and"
-        f" {row['longest_s']} s of processor time",
+        f"{row['executed']} executed code, {row['over bounds']} over 400 MB or 5 s, {row['hangs']} hung,"
+        f" {row['tracebacks']} tracebacks; {row['refused']:,} refused, the rest read correctly; at most"
+        f" {row['most_mb']} MB and {row['longest_s']} s of processor time",
     )
 
 
@@ -130,19 +130,23 @@ def _commands(row: dict[str, Any]) -> Cells:
             f"{count} {kind.removeprefix('at ')}" for kind, count in row.items() if kind.startswith("at ")
         )
         return (
-            f"the real command, killed before a call of the system ({kinds}), {row['engine']} engine",
+            f"the real command, killed before a system call ({kinds}), {row['engine']} engine",
             f"{row['kills']:,}",
-            f"{row['identical']:,} taken up ended bit-identical, with no file too many",
+            f"{row['identical']:,} resumed runs ended bit-identical, with no leftover file",
         )
-    left = "all workers left" if "parent" in row["what"] else "the command ended by itself"
-    return row["what"], f"{row['tried']:,}", f"{row['left']:,} times {left}; {row['ended']:,} ended with whole records"
+    left = "all workers exited" if "parent" in row["what"] else "the command ended by itself"
+    return (
+        row["what"],
+        f"{row['tried']:,}",
+        f"{row['left']:,} times {left}; {row['ended']:,} ended with complete records",
+    )
 
 
 def _fuzz(row: dict[str, Any]) -> Cells:
     return (
-        f"a reader fuzzed by coverage for {row['seconds']} s: {row['reader']}",
+        f"coverage-guided fuzzing of a reader for {row['seconds']} s: {row['reader']}",
         f"{row['inputs']:,}",
-        f"{row['lines']:,} lines reached, {row['other errors']:,} errors that are not the project's",
+        f"{row['lines']:,} lines reached, {row['other errors']:,} errors other than the package's own",
     )
 
 

@@ -217,7 +217,7 @@ def test_a_folder_of_anybody_s_idx_files(alone: Path, tmp_path: Path) -> None:
     labels = root / "t10k-labels-idx1-ubyte"
     for values, said in (
         (small_labels(TEST) + 1, "has labels from 1 to 10; they should be from 0 to 9."),
-        (small_labels(TEST - 1), "has 10 labels and its images are 11 x 7 x 7; there must be one or more"),
+        (small_labels(TEST - 1), "has 10 labels and its images are 11 x 7 x 7; there must be at least one"),
     ):
         labels.write_bytes(idx_bytes(values))
         assert said in refusal(DataError, str(root))

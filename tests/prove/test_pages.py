@@ -89,9 +89,9 @@ def test_the_overview_says_where_a_claim_is_not_met_and_why() -> None:
     text = ladder_pages.overview(list("abcdef"), {"c3": C3, "c1": [record("c1", [98.0, 98.5])]})
     assert text.count("\n| [`") == 23
     assert "2 of 23 rungs have run; 1 of them meet their claim." in text
-    assert f"`c1` stays 0.30 points below. {parts(find('c1').text)['Open']}" in text
-    assert "`c3` stays" not in text
-    assert text.count(" stays ") == 1
+    assert f"`c1` falls 0.30 points short. {parts(find('c1').text)['Open']}" in text
+    assert "`c3` falls" not in text
+    assert text.count(" points short. ") == 1
 
 
 # ------------------------------------------------------------------------------------------- one ladder
@@ -161,7 +161,7 @@ def test_the_first_epochs_of_a_run_that_is_too_long() -> None:
     for tests, passed, worst in (([99.0] * 14 + [99.5] * 5 + [90.0], 1, 99.5), ([99.0] * 15 + [99.5] * 5, 0, 99.0)):
         text = section(ladder_pages.ladder_page("d", {"d1": [record("d1", tests)]}, ""), "d1")
         assert "The rule allows 19 epochs." in text
-        assert f"be: {passed} of 1 seeds pass by these" in text
+        assert f"judged by these, {passed} of 1 seeds pass" in text
         assert f"(worst of their last 5 {worst:.2f} %)." in text
 
 

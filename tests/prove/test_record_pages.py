@@ -82,8 +82,8 @@ def test_the_ladder_s_page_takes_ten_seeds_beside_five() -> None:
 def test_a_page_says_what_looking_for_hard_images_costs(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
     # 15 epochs: the first and the last two take each image once.
-    assert "forwards, as 12 of the epochs begin" in leaderboard.page(everything["f3"], {})
-    assert "forwards, as" not in leaderboard.page(everything["fastest"], {})
+    assert "evaluates all training images at the start of 12 epochs" in leaderboard.page(everything["f3"], {})
+    assert "evaluates all training images at" not in leaderboard.page(everything["fastest"], {})
 
 
 def test_limits_are_told_on_the_page(tmp_path: Path) -> None:

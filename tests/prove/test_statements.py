@@ -56,7 +56,7 @@ def test_all_statements_are_on_one_page_and_counted() -> None:
     told = next(line for line in page.splitlines() if line.startswith("104 statements: "))
     for outcome in set(answered):
         assert f"{answered.count(outcome)} {outcome}" in told.removesuffix(".").split(": ")[1].split(", ")
-    assert "Of `a10` the source prints figures and states nothing." in page
+    assert "For `a10`, the source gives figures but states nothing." in page
 
 
 def test_a_statement_is_decided_or_says_why_not() -> None:

@@ -313,7 +313,7 @@ def test_23_data_from_a_dataset(say: Say) -> None:
     )
     status, out, err = say("-c", program)
     assert status == 1 and out == "<Data reds: 20 training and 4 test images of 3 x 16 x 16, 2 classes>\n"
-    assert err.strip().endswith("give size=(height, width) to bring them to one.")
+    assert err.strip().endswith("give size=(height, width) to resize them to one.")
 
 
 def test_24_train_in_one_call_and_load_again(say: Say) -> None:

@@ -50,8 +50,8 @@ def _split(pair: Pair, names: tuple[str, ...], channels: Channels, which: str) -
     labels, _ = _numbered(pair[1], names)
     if len(labels) != len(images) or not len(images):
         raise UsageError(
-            f"There are {len(images):,} {which} images and {len(labels):,} labels; there must be one or more, as many"
-            " of the one as of the other."
+            f"There are {len(images):,} {which} images and {len(labels):,} labels; there must be at least one,"
+            " and as many labels as images."
         )
     return Split(images=images, labels=labels)
 
@@ -106,7 +106,7 @@ def _array(given: Any) -> NDArray[Any]:
         return np.asarray(given)
     except ValueError as problem:  # images of several sizes
         raise UsageError(
-            "The images cannot become one array, most likely since they differ in size; bring them to one size,"
+            "The images cannot become one array, probably because their sizes differ; resize them to one size,"
             " or use Data.from_dataset with size=(height, width)."
         ) from problem
 
@@ -158,7 +158,7 @@ def listed(dataset: Any, size: tuple[int, int] | None) -> tuple[Pair, tuple[str,
     if len(shapes) > 1:
         some = ", ".join(f"{h} x {w}" for h, w in sorted(shapes)[:3])
         raise UsageError(
-            f"The images have {len(shapes)} sizes ({some}); give size=(height, width) to bring them to one."
+            f"The images have {len(shapes)} sizes ({some}); give size=(height, width) to resize them to one."
         )
     return (np.stack(list(_alike(pictures))), labels), _names(dataset)
 

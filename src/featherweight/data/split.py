@@ -15,7 +15,7 @@ HELD_OUT = "together"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Split:
-    """Images and their labels, as many of the one as of the other."""
+    """Images and their labels, the same number of each."""
 
     images: Tensor
     """uint8 [N C H W]; 0 is the background of MNIST, 255 its ink."""

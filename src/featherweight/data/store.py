@@ -170,7 +170,7 @@ def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
     if len(labels) != len(images) or not images.numel():
         raise DataError(
             f"{name} has {len(labels):,} labels and its images are {' x '.join(map(str, images.shape))};"
-            " there must be one or more, as many of the one as of the other."
+            " there must be at least one, and as many labels as images."
         )
     pixels = images[:, None]  # [N H W] -> [N 1 H W]
     if known.transposed:

@@ -15,20 +15,20 @@ from featherweight.prove.ledger import Attempt
 from featherweight.prove.rung_answers import Answered
 
 NEAR = 0.15
-"""Points below a claimed accuracy within which a measured one counts as reproducing it: two of the test's standard
-errors at 99.4 %, rounded down."""
+"""A measured accuracy up to this many points below a claimed one counts as reproducing it: two standard errors of the
+test at 99.4 %, rounded down."""
 
 NOTE = "*Written by `featherweight ladder --write` from the records in `results/`; every figure follows from them.*"
 RULES = """
-    By these the sentences were decided; the numbers stand beside the outcomes. Where the figures of an answer name one
-    experiment against another, the second stands where a rule says the parent.
+    The numbers beside the outcomes refer to these rules. Where an answer compares one experiment with another, the
+    second takes the place of the parent in the rule.
 """
 WHOLE_RUN = ("one_cycle", "cosine", "linear")
 """Schedules whose rates depend on how many epochs there are in all."""
 
 
 def subject(letter: str) -> str:
-    """What a ladder is, from the docstring of its folder.
+    """A ladder in one sentence, from the docstring of its folder.
 
     >>> subject("d")
     'One network under the relaxed rule (published).'
@@ -37,7 +37,7 @@ def subject(letter: str) -> str:
 
 
 def rule_of(experiment: Experiment) -> Budget:
-    """The rule that an experiment is held against, whatever its own budget allows.
+    """The rule by which an experiment is judged, whatever its own budget allows.
 
     >>> rule_of(find("relaxed")).parameters, rule_of(find("smallest")).parameters
     (20000, 8000)
@@ -112,16 +112,16 @@ COLUMNS = """
     | claim met | own budget | the rule
 """
 LEGEND = f"""
-    Means over seeds, on all 10,000 test digits. *Claimed* is a source's best epoch of one run; beside it stands
-    our best epoch, which decides nothing. *Last* is the last epoch with its standard deviation, *worst of last 5*
-    the lowest of the last five epochs of any seed, *clean train* the training digits without augmentation and
-    dropout. *Claim met*: the best is at most {NEAR} points below the claim, or above it. The last two columns
-    count the seeds that kept to the rung's own budget, and to the rule:
+    Means over seeds, on all 10,000 test digits. *Claimed* is a source's best epoch of one run; our best epoch beside
+    it is for comparison only. *Last* is the last epoch with its standard deviation, *worst of last 5*
+    the lowest of the last five epochs of any seed, *clean train* the accuracy on training digits without augmentation
+    and dropout. *Claim met*: our best is no more than {NEAR} points below the claim. The last two columns
+    count the seeds that met the rung's own budget, and the rule:
 """
 
 
 def table(rungs: Sequence[Experiment], found: Found, link: str = "") -> str:
-    """One line a rung: what is claimed, what was measured, which budget was kept."""
+    """One line per rung: what is claimed, what was measured, which budgets were met."""
     lines = [f"| {_line(COLUMNS)} |", "|---|---|" + "--:|" * (COLUMNS.count("|") - 1)]
     for rung in rungs:
         head = f"[`{rung.id}`]({link.format(letter=ladder_of(rung.id))}#{rung.id})"
@@ -172,7 +172,7 @@ def _shortfalls(claimed: Sequence[Experiment], found: Found) -> Iterator[str]:
     for rung in short:
         yield ""
         below = (rung.claimed or 0.0) - ran[rung.id]
-        yield f"`{rung.id}` stays {below:.2f} points below. {parts(rung.text).get('Open', '')}"
+        yield f"`{rung.id}` falls {below:.2f} points short. {parts(rung.text).get('Open', '')}"
 
 
 # ------------------------------------------------------------------------------------------- one ladder
@@ -230,7 +230,7 @@ def _section(
             yield from (*lines, "")
     looked = list(looks.table(rung.id, ledger, found))
     if looked:
-        yield from ("**Looks at the test set**, the first and the given-up ones too", "", *looked, "")
+        yield from ("**Looks at the test set**, including early and abandoned ones", "", *looked, "")
     stated = list(rung_sections.stated(rung, found, numbers))
     if stated:
         yield from ("**What the source states**, answered by the records", "", *stated, "")
@@ -270,7 +270,7 @@ def _said(verdict: Verdict) -> str:
 
 
 def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Iterator[str]:
-    """What the rule says of the first epochs, where there are too many and they would be the same in a shorter run."""
+    """The rule's verdict on the first epochs, if there are too many and a shorter run would have the same ones."""
     whole = rung.recipe.to_json()["schedule"]["kind"] in WHOLE_RUN or rung.recipe.plain_epochs > 0
     if rung.recipe.epochs <= rule.epochs or whole or records[0].parameters >= rule.parameters:
         return
@@ -278,9 +278,9 @@ def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Itera
     passed = sum(verdict.passed for verdict in verdicts)
     yield from (
         "",
-        f"The rule allows {rule.epochs} epochs. As the rate does not look at the end, the first {rule.epochs}",
+        f"The rule allows {rule.epochs} epochs. The rate does not depend on their number, so the first {rule.epochs}",
     )
-    yield f"are what a run of {rule.epochs} would be: {passed} of {len(verdicts)} seeds pass by these"
+    yield f"are the same as in a run of {rule.epochs}: judged by these, {passed} of {len(verdicts)} seeds pass"
     yield f"(worst of their last {rule.held} {min(verdict.worst_of_last for verdict in verdicts):.2f} %)."
 
 

@@ -19,36 +19,37 @@ from featherweight.training.tta import TTA_SHIFTS
 
 ABSENT = "–"
 PROTOCOL = """
-A record is taken by `featherweight prove NAME`, and by nothing else. Network and recipe are chosen on 5,000 digits
-held out of the training set, and runs of exactly that network and recipe on those digits must be there before the
-test set is opened. Each attempt at the test set is written into [a ledger](../../results/touches.json) **before** it
-begins, so that one which is given up counts like one that is shown. Then seeds 0 to 9 are trained on all 60,000
-digits, all on one engine, and where seconds count, one at a time; every one of them is in the figures, which are of
-the **last** epoch. All ten records are committed, whatever they say. The interval is Student's for the mean over
-seeds: it tells the luck of seeds, not that of the 10,000 test digits, which all seeds share and by which an accuracy
-of 99.5 % is uncertain by 0.07 points. Two networks are compared by the paired test of `featherweight compare`.
+Only `featherweight prove NAME` establishes a record. Network and recipe are chosen on 5,000 digits
+held out of the training set, and runs of exactly that network and recipe on those digits must exist before the
+test set is opened. Each attempt at the test set is entered in [a ledger](../../results/touches.json) **before** it
+begins, so that an abandoned attempt counts as much as a published one. Then seeds 0 to 9 are trained on all 60,000
+digits, all on one engine, and one at a time if seconds count. All of them enter the figures, which are those of
+the **last** epoch, and all ten records are committed, whatever they say. The interval is Student's for the mean over
+seeds: it covers the variation between seeds, not that of the 10,000 test digits, which all seeds share and which
+makes an accuracy of 99.5 % uncertain by 0.07 points. Two networks are compared by the paired test of `featherweight
+compare`.
 """
 SEEDS_LEGEND = """
     Means over seeds with their standard deviation and 95 % interval, of the last epoch on all 10,000 test digits;
     *worst of last 5* is the lowest of the last five epochs of any seed. *Seconds* run from the first step to the
-    weights, on so many threads; runs side by side share a machine. With *test-time augmentation* an answer is the mean
-    of five, for the digit as it is and moved by one pixel to each side; that is shown beside the plain figure and
-    clears no bar. *Test-set evaluations* count the attempts that were scored on the test set.
+    final weights, on the stated number of threads; runs side by side share a machine. With *test-time augmentation* an
+    answer is the mean of five: for the digit as it is, and shifted by one pixel in each direction. It is shown for
+    comparison and clears no bar. *Test-set evaluations* count the attempts that were scored on the test set.
 """
 
 AS_ON_MNIST = """
     As [on MNIST](README.md#how-a-record-is-judged): a twelfth of this set's training pictures is held out for choices,
-    and each record's page says how many seeds are asked for.
+    and each record's page says how many seeds are required.
 """
 
 HARD = (
-    "To know which images are hard, the kept network looks at all training images, forwards, as {looks} of the epochs"
-    " begin. Nothing is learned from a look; it counts as training time, not as an epoch ([more](../experiments.md))."
+    "To find out which images are hard, the averaged network evaluates all training images at the start of {looks}"
+    " epochs. Nothing is learned from this; it counts as training time, not as an epoch ([more](../experiments.md))."
 )
 
 PICTURE = """
-    Every experiment with records, its 95 % interval over seeds, and the Pareto front: those that no other,
-    at most as costly, beats in accuracy. Rings are what others have published.
+    Every experiment with records, its 95 % interval over seeds, and the Pareto front: those that no other
+    of the same or lower cost beats in accuracy. Rings are results that others have published.
 """
 
 
@@ -68,7 +69,7 @@ HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", 
 
 
 def table(gathered: Sequence[Contender], link: str) -> str:
-    """A line a record, and below it what others have published of its kind; `link` is the path of its page."""
+    """One line per record, and below it comparable published results; `link` is the path of its page."""
     rows = []
     for one in gathered:
         rows.append(_record_row(one, link))

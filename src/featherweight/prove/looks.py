@@ -1,4 +1,4 @@
-"""Every attempt at the test set that the ledger knows of an experiment, with what came of it."""
+"""Every attempt at the test set that the ledger lists for an experiment, with its outcome."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -15,9 +15,9 @@ from featherweight.prove.ledger import Attempt, note_attempt, recipe_digest
 from featherweight.training.runs.environment import describe
 
 COUNTED = """
-A look is counted, in [the ledger]({ledger}), for every run whose accuracy on the test set is shown: records, rungs of
-the ladders, trials and notebooks. `featherweight prove` and `featherweight ladder --write` write their line before
-they begin; earlier ones were counted from the log. What is trained by hand is not counted: choose with
+[The ledger]({ledger}) counts a look for every run whose accuracy on the test set is shown: records, rungs of
+the ladders, trials and notebooks. `featherweight prove` and `featherweight ladder --write` add their entry before
+they begin; earlier looks were counted from the log. Runs trained by hand are not counted: to make choices, use
 `featherweight train --holdout 5000`, which does not open the test set.
 """
 Key = tuple[str, str, str, str]
@@ -26,7 +26,7 @@ HEADINGS = ("date", "source", "network", "seeds begun", "finished", "last epoch 
 
 
 def key(record: Record) -> Key:
-    """By what a record is known in the ledger: experiment, network, digest of its recipe, commit without its `+`."""
+    """What identifies a record in the ledger: experiment, network, digest of its recipe, commit without its `+`."""
     digest = recipe_digest(Recipe.from_json(record.recipe))
     commit = (record.environment.get("commit") or "").removesuffix("+")
     return record.experiment, str(record.network), digest, commit
@@ -52,7 +52,7 @@ def attempts(id: str, ledger: Sequence[Attempt], found: Found) -> list[tuple[Att
 
 
 def table(id: str, ledger: Sequence[Attempt], found: Found) -> Iterator[str]:
-    """A line an attempt, stopped ones too; empty where the ledger knows none."""
+    """One line per attempt, including stopped ones; empty if the ledger has none."""
     known = attempts(id, ledger, found)
     if not known:
         return

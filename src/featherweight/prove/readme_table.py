@@ -16,8 +16,8 @@ HEADINGS = (
 )  # fmt: skip
 LEGEND = (
     "Accuracy at the last epoch; flash and RAM as planned for the 8-bit C program, code and stack included; seconds on"
-    " {processor}, one thread a run unless marked *. [More about each record](docs/records/README.md), and how it was"
-    " taken."
+    " {processor}, one thread per run unless marked *. [More about each record](docs/records/README.md) and how it was"
+    " established."
 )
 
 

@@ -8,7 +8,7 @@ from featherweight.prove.rung_sections import published
 Answered = Mapping[str, Mapping[str, Any]]
 """By rung what `python -m benchmarks.answers` found: `seed`, `classes` with images and right ones, `mistakes`."""
 REPORTS = ("d1", "f3")
-"""Rungs of which a whole report is kept with the documentation."""
+"""Rungs whose full report is kept with the documentation."""
 
 
 def answers(id: str, answered: Answered) -> Iterator[str]:
@@ -20,7 +20,7 @@ def answers(id: str, answered: Answered) -> Iterator[str]:
     images, right = sum(one["images"] for one in classes), sum(one["right"] for one in classes)
     yield f"**Answers of seed {about['seed']}**: {right:,} of {images:,} test digits right, {images - right} wrong."
     yield ""
-    heads = ["digit", "images", "right", "of its images right %", *["source %"] * bool(recall), "taken for it wrongly"]
+    heads = ["digit", "images", "right", "right %", *["source %"] * bool(recall), "wrongly taken for it"]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "--:|" * len(heads)
     for at, one in enumerate(classes):
@@ -29,7 +29,7 @@ def answers(id: str, answered: Answered) -> Iterator[str]:
         yield f"| {' | '.join([*cells, *[str(recall[at])] * bool(recall), str(taken)])} |"
     yield ""
     if recall:
-        yield "The source gives the accuracy of each class as the part of its images that are right (recall), in whole"
+        yield "The source gives the accuracy of each class as the share of its images that are right (recall), in whole"
         yield "percents."
         yield ""
     yield f"![Errors of {id} class by class]({id}_classes.png)"
@@ -38,7 +38,7 @@ def answers(id: str, answered: Answered) -> Iterator[str]:
     yield ""
     yield f"![Test digits with what {id} takes them for]({id}_samples.png)"
     yield ""
-    yield f"All {len(wrong)} misclassified digits, the surest first: label, answer, confidence."
+    yield f"All {len(wrong)} misclassified digits, most confident first: label, answer, confidence."
     yield ""
     yield f"![Every test digit that {id} misclassifies]({id}_mistakes.png)"
 
@@ -46,5 +46,5 @@ def answers(id: str, answered: Answered) -> Iterator[str]:
 def report(id: str) -> Iterator[str]:
     """A link to the whole report of one seed, where there is one."""
     if id in REPORTS:
-        yield f"[The whole report of seed 0](../reports/{id}.html), as `featherweight report` writes it, is one file to"
-        yield "be opened in a browser."
+        yield f"[The full report of seed 0](../reports/{id}.html), as `featherweight report` writes it, is one file to"
+        yield "open in a browser."

@@ -13,7 +13,7 @@ from featherweight.networks.anatomy import Row, dissect
 from featherweight.prove.statements import answers
 
 SEEDS_SHOWN = 5
-"""Logs of so many seeds stand column by column; of more, the mean with the lowest and the highest."""
+"""Logs of up to this many seeds get a column each; of more, the mean with the lowest and the highest."""
 LEADING = ("Conv2d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "Linear")
 
 

@@ -9,9 +9,10 @@ from featherweight.prove.statements import OPEN, Answer, answers
 
 NOTE = "*Written by `featherweight ladder --write` from the records in `results/`; every figure follows from them.*"
 ABOUT = """
-Each sentence of each source, in our words, held against our records. *Borne out*, *not borne out* and *undecided* come
-from a rule that is stated on the page of its rung; *not decidable here* says why none of our runs can tell. A cause is
-decided only by runs that differ in it alone, if need be by those of another rung or of a trial, which the figures name.
+Every statement of every source, in our words, checked against our records. *Borne out*, *not borne out* and *undecided*
+follow from a rule given on the page of the rung; beside *not decidable here* is the reason why no run of ours can tell.
+A cause is decided only by runs that differ in nothing else, if necessary those of another rung or a trial, which the
+figures name.
 """
 
 
@@ -36,7 +37,7 @@ def statement_page(found: Found) -> str:
     lines += [row for id, of_it in told.items() for row in _rows(id, of_it)]
     silent = [f"`{id}`" for id, of_it in told.items() if not of_it and find(id).claimed is not None]
     if silent:
-        lines += ["", f"Of {' and '.join(silent)} the source prints figures and states nothing."]
+        lines += ["", f"For {' and '.join(silent)}, the source gives figures but states nothing."]
     return "\n".join(lines) + "\n"
 
 

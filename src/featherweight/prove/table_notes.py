@@ -1,4 +1,4 @@
-"""What stands under the table of results: what its columns mean, computed where it is a figure."""
+"""The notes under the table of results: what its columns mean, with every figure computed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ ABSENT = "–"
 
 
 def looks_of(experiment: Experiment) -> int:
-    """Before how many epochs all training images are looked at; 0 without the rule for hard images.
+    """The number of epochs before which all training images are evaluated; 0 without the rule for hard images.
 
     The first epoch and the plain ones take each image once.
     """
@@ -27,7 +27,7 @@ def looks_of(experiment: Experiment) -> int:
 
 
 def deployed_numbers(network: nn.Module) -> int:
-    """Numbers that are left when every batch norm is folded into the convolution before it, whose bias it becomes.
+    """The numbers left when every batch norm is folded into the convolution before it, as its bias.
 
     Of a norm's four numbers a channel, two parameters and two running statistics, one is left.
 
@@ -83,7 +83,7 @@ def scope() -> str:
         f" {found['from_repositories']} of {found['repositories']} public repositories of this course and its kin have"
         f" committed with their logs, read in {found['audited']}: {found['reach_once']} of them reach 99.40 % at some"
         f" epoch, {found['mean_of_last_five']} in the mean of the last five, {found['hold_all_five']} in each of those."
-        " All are single runs whose choices were made on the test set."
+        " All are single runs tuned on the test set."
     )
 
 
@@ -93,10 +93,10 @@ def notes(gathered: Sequence[Any], docs: str) -> str:
     processors = sorted({str(run.environment.get("processor", "unknown")) for one in records for run in one.records})
     lines = [
         "*Buffers* are numbers that a network keeps beside its parameters: batch norm's running means, variances and"
-        " counts. *MACs* are multiply-adds for one digit. *Seconds* are of training, evaluations left out: scoring the"
+        " counts. *MACs* are multiply-adds for one digit. *Seconds* are training time without evaluations: scoring the"
         " test set after each epoch decides nothing and costs no budget. *Bar* is what all seeds of a record must reach"
-        " together, and *touches* count the looks at the test set. *Held out* is the last epoch's accuracy on 5,000"
-        " training digits of writers that training has not seen, over three seeds."
+        " together. *Held out* is the last epoch's accuracy on 5,000 training digits by writers that training has not"
+        " seen, over three seeds."
     ]
     if processors:
         lines[0] += f" Seconds were taken on {' and '.join(processors)}."
@@ -110,11 +110,11 @@ def _hard(records: Sequence[Any], docs: str) -> str:
         return ""
     names = ", ".join(f"`{id}`" for id in by_rule)
     return (
-        f"*Hard images*: {names} take digits that are not learned yet more often"
-        f" ([the rule]({docs}/experiments.md#hard-examples)). An epoch draws as many images as ever, some of them"
-        " several times and others not at all; the column has what seed 0 drew. Which are hard is found by looking"
-        " forwards at all training images before each such epoch: nothing is learned from a look by gradient, its time"
-        " counts as training, and `Budget.epochs` counts the images drawn, not those looked at."
+        f"*Hard images*: {names} sample digits that are not learned yet more often"
+        f" ([the rule]({docs}/experiments.md#hard-examples)). An epoch still draws the same number of images, some of"
+        " them several times and others not at all; the column shows what seed 0 drew. Hard images are found by"
+        " evaluating all training images before each such epoch: this computes no gradient, its time"
+        " counts as training, and `Budget.epochs` counts the images drawn, not those evaluated."
     )
 
 
@@ -128,8 +128,8 @@ def _below(records: Sequence[Any], docs: str) -> str:
         return ""
     return (
         f"On held-out digits these are below their test figure and below {Budget().accuracy:.2f} %: {'; '.join(told)}."
-        " Those digits stand in a row in the training set, written by people whom training has not seen; that row was"
-        f" found harder to read than the test set ([the log]({docs}/log.md)), and training without it has a twelfth"
+        " Those digits are consecutive in the training set, by writers that training has not seen. They turned out"
+        f" harder to read than the test set ([the log]({docs}/log.md)), and training without them has a twelfth"
         " fewer digits."
     )
 

@@ -1,4 +1,4 @@
-"""A finished run loaded by its folder or name, to be called, asked for classes, evaluated, summed up and exported."""
+"""A finished run, loaded by its folder or name, ready to be called, evaluated, summarised and exported."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,11 +31,11 @@ class Prediction:
     """What the network says of one picture."""
 
     name: str
-    """Of the likeliest class; of several digits in a row, all of them; empty where a picture shows none."""
+    """The likeliest class; for several digits in a row, all of them; empty if the picture shows none."""
     confidence: float
-    """Its probability; of several digits, the least sure one's."""
+    """The probability of that class, 0 to 1; for several digits, the lowest of theirs."""
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Of every class by its name; empty unless the picture shows exactly one."""
+    """The probability of every class, by name; empty unless the picture shows exactly one digit."""
 
     def __str__(self) -> str:
         return f"{self.name or 'nothing'} ({100 * self.confidence:.1f} %)"
@@ -43,7 +43,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Model:
-    """A trained network with all that its pictures and answers need."""
+    """A trained network with everything needed to prepare its pictures and name its answers."""
 
     trained: TrainedModel
     folder: Path | None = None
@@ -51,7 +51,7 @@ class Model:
 
     @property
     def record(self) -> Record:
-        """What its training left."""
+        """The record of its training."""
         return self.trained.record
 
     @property
@@ -72,7 +72,10 @@ class Model:
         )
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Scores [N classes] of images [N C H W], bytes or fractions from 0 to 1, which are normalised here."""
+        """Scores [N classes] of images [N C H W], bytes or fractions from 0 to 1, which are normalised here.
+
+        Raises UsageError for another shape or type.
+        """
         if images.ndim != 4 or tuple(images.shape[1:]) != self.shape:
             wanted = " ".join(map(str, self.shape))
             raise UsageError(f"The model takes images [N {wanted}]; given {list(images.shape)}.")
@@ -92,8 +95,8 @@ class Model:
 
         A picture is a file's path, one of Pillow's, or an array or tensor, [H W], [H W C] or [C H W], of bytes or
         fractions from 0 to 1; several are a list, a folder, a pattern, or an array with one more dimension. Other sizes
-        and colours are brought to those of training. Networks for handwritten digits look for the digits in files and
-        in Pillow's pictures, as `featherweight predict` does. Raises UsageError or FileError for what is no picture.
+        and colours are converted to those of training. Networks for handwritten digits look for the digits in files and
+        in Pillow's pictures, as `featherweight predict` does. Raises UsageError or FileError for anything else.
         """
         match pictures:
             case str() | Path():
@@ -115,7 +118,7 @@ class Model:
         return evaluate_run(self.trained, data=data, data_dir=data_dir, device=device)
 
     def export(self, form: str, out: "str | Path" = "exports", *, data_dir: Path | None = None) -> Exported:
-        """Write the network as `onnx`, `c` or `page` into a folder and prove it; errors are as in `ship.export`."""
+        """Write the network as `onnx`, `c` or `page` to a folder and check it; raises the errors of `ship.export`."""
         return export(self.trained, form, Path(out), data_dir=data_dir)
 
     def summary(self) -> Summary:

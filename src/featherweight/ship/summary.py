@@ -18,15 +18,15 @@ INDENT = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One exported form, and whether a network has it."""
+    """An export format, and whether a network can be exported to it."""
 
     form: str
     why_not: str = ""
-    """Empty where it has."""
+    """The reason if it cannot; empty if it can."""
     flash: int | None = None
-    """Bytes on a microcontroller, estimated; of C alone."""
+    """Estimated bytes on a microcontroller; for C only."""
     how: str = ""
-    """Where it is not by the steps here."""
+    """How it is exported, if not by the package's own steps."""
     ram: int | None = None
 
     def sentence(self) -> str:
@@ -40,7 +40,7 @@ class Form:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Summary:
-    """What a network is made of and where it can go; printed, it is the table."""
+    """What a network consists of and what it can be exported to; prints as a table."""
 
     anatomy: Anatomy
     kinds: dict[str, str]

@@ -43,17 +43,19 @@ def train(
     threads: int | None = None,
     to: str | None = None,
 ) -> Any:
-    """The model that a training leaves, or of several `seeds`, one after another, a list of them in that order.
+    """The trained model; for several `seeds`, trained one after another, a list of models in that order.
 
-    `network` is an experiment, its id or file, a bare module, or a function that makes one. A module is left as it is:
-    what is trained has its layers, with weights drawn by the seed. `budget` and `recipe` stand in for the experiment's
-    own; a bare network has, unless given, no limit but its own size, and one cycle of SGD over 15 epochs or as many as
-    the budget allows. `settings` change single fields by name, such as {"recipe.lr": 0.05}. `on_epoch` is called with
-    the row of each epoch when it ends. In a notebook a bar shows how it comes on. The run's folder is `model.folder`,
-    under `out`; Ctrl-C leaves a run there to be resumed. With `to="c"`, and under a budget that limits flash or RAM, a
-    network that cannot be exported to C is refused before anything is trained.
+    `network` is an experiment, its id or file, a bare module, or a function that makes one. A module is not changed: a
+    copy of its layers is trained, with initial weights drawn from the seed. `budget` and `recipe` replace the
+    experiment's own. By default a bare network has no limit but its own size, and trains with SGD and one cycle of the
+    rate over 15 epochs, or as many as the budget allows. `settings` change single fields by name, such as
+    {"recipe.lr": 0.05}. `on_epoch` is called with the row of each epoch when it ends. In a notebook a bar shows the
+    progress. The run's folder is `model.folder`, under `out`; Ctrl-C leaves a run there that can be resumed. With
+    `to="c"`, and under a budget that limits flash or RAM, a network that cannot be exported to C is refused before
+    anything is trained.
 
-    Raises BudgetError before the first step when the network is over the budget, UsageError for what does not fit.
+    Raises BudgetError before the first step if the network is over the budget, and UsageError for arguments that do not
+    fit together.
 
     >>> import tempfile
     >>> model = train("f1", "digits", settings={"recipe.epochs": 1}, out=tempfile.mkdtemp(), threads=1)
