@@ -4,12 +4,9 @@ import math
 from dataclasses import asdict, dataclass
 
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.networks.anatomy import dissect
 from featherweight.networks.architecture import build
 from featherweight.search.fit.genes import Genes, layers_of
-from featherweight.ship.export.fixed_point import outline
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.export.memory import planned
+from featherweight.ship.export.estimate import deployed
 
 LIMITED = ("flash", "ram", "macs", "parameters", "cycles")
 """What a limit can be set to."""
@@ -17,7 +14,7 @@ LIMITED = ("flash", "ram", "macs", "parameters", "cycles")
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """The cost of a network in 8-bit C, by estimate; flash and RAM in bytes, the rest of one image."""
+    """The cost of a network in 8-bit C, by estimate: flash and RAM in bytes on a Cortex-M0+, the rest for one image."""
 
     flash: int
     ram: int
@@ -86,13 +83,13 @@ def price(genes: Genes, shape: tuple[int, int, int], classes: int) -> Price | No
     """The cost for images of this shape (C H W); None for a network that such images are too small for."""
     try:
         network = build(layers_of(genes), shape[0], classes).eval()
-        lowered = lower(network, shape)
-        memory = planned(outline(lowered))
-        anatomy = dissect(network, shape)
+        smallest = deployed(network, shape, classes)
+        faster = deployed(network, shape, classes, "cortex-m4")
     except FeatherweightError:
         return None
+    parameters = sum(one.numel() for one in network.parameters())
     return Price(
-        flash=memory.flash, ram=memory.ram, macs=anatomy.macs, parameters=anatomy.parameters, cycles=9 * anatomy.macs
+        flash=smallest.flash, ram=smallest.ram, macs=smallest.macs, parameters=parameters, cycles=faster.cycles
     )
 
 
