@@ -1,5 +1,8 @@
 """Networks in steps answer as the networks do, and what has no step is refused by name."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +15,8 @@ from featherweight.ship.export.execute import scores, tensors
 from featherweight.ship.export.fixed_point import outline, quantise
 from featherweight.ship.export.lowering import lower
 from featherweight.ship.export.memory import planned
+from featherweight.ship.predict.network import carry_out
+from featherweight.ship.steps import from_file, to_bytes
 from featherweight.training.runs.pretrained import load_pretrained
 
 
@@ -43,6 +48,20 @@ def test_every_experiment_of_the_package_has_steps_that_answer_as_it_does() -> N
 )
 def test_unusual_networks_have_steps_that_answer_as_they_do(network: nn.Module, shape: tuple[int, int, int]) -> None:
     assert largest_difference(network, shape) < 1e-5
+
+
+@pytest.mark.parametrize(("network", "shape"), [(curved(), CURVED_SHAPE), (branched(), BRANCHED_SHAPE)])
+def test_numpy_carries_the_steps_out_as_pytorch_does_after_a_file(
+    network: nn.Module, shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    lowered = lower(network, shape)
+    (tmp_path / "steps").write_bytes(to_bytes(lowered.steps, (0.1,), (0.3,)))
+    pictures = torch.randn(5, *shape, generator=torch.Generator().manual_seed(3))
+    made = [pictures.numpy()]
+    for step in from_file(tmp_path / "steps").steps:
+        made.append(carry_out(step, made[step.source], made))
+    assert made[-1].dtype == np.float32
+    assert np.abs(made[-1].reshape(5, -1) - scores(lowered, pictures).numpy()).max() < 1e-5
 
 
 def test_a_norm_is_folded_only_into_a_convolution_that_nothing_else_reads() -> None:

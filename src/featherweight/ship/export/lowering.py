@@ -5,8 +5,9 @@ Step i reads tensor i (the pictures are tensor 0) or, where branches part, an ea
 reads a second one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,8 +18,6 @@ from featherweight.networks.layers import Residual, Sum
 from featherweight.ship import steps
 
 Size = tuple[int, int, int]
-
-
 Step = steps.Step[Tensor]
 
 
@@ -221,10 +220,6 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> 
                   weight=scale.float().reshape(-1, 1, 1, 1))  # fmt: skip
 
 
-def _relu(module: nn.ReLU, name: str, draft: _Draft) -> None:
-    draft.add(draft.size, kind="relu", name=name)
-
-
 def _clip(module: nn.Hardtanh, name: str, draft: _Draft) -> None:
     """Hardtanh, and ReLU6, which is one from 0 to 6."""
     bounds = (float(module.min_val), float(module.max_val))
@@ -232,11 +227,8 @@ def _clip(module: nn.Hardtanh, name: str, draft: _Draft) -> None:
     draft.add(draft.size, kind="clip", name=name, bounds=bounds)
 
 
-def _curve(kind: steps.Curve) -> Callable[[nn.Module, str, _Draft], None]:
-    def lowered(_module: nn.Module, name: str, draft: _Draft) -> None:
-        draft.add(draft.size, kind=kind, name=name)
-
-    return lowered
+def _curve(_module: nn.Module, name: str, draft: _Draft, kind: steps.Kind) -> None:
+    draft.add(draft.size, kind=kind, name=name)
 
 
 def _pool(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> None:
@@ -284,30 +276,24 @@ def _log_softmax(module: nn.LogSoftmax, name: str, draft: _Draft) -> None:
     draft.log_output = True
 
 
-def _nothing(module: nn.Module, name: str, draft: _Draft) -> None:
-    """Dropout does nothing outside training."""
-
-
-_LOWERED: Mapping[type[nn.Module], Callable[[Any, str, _Draft], None]] = {
+_LOWERED: dict[type[nn.Module], Callable[[Any, str, _Draft], None]] = {
     nn.Conv2d: _convolution,
     nn.Linear: _linear,
     nn.BatchNorm2d: _norm,
     nn.BatchNorm1d: _norm,
-    nn.ReLU: _relu,
+    nn.ReLU: partial(_curve, kind="relu"),
     nn.ReLU6: _clip,
     nn.Hardtanh: _clip,
-    nn.Sigmoid: _curve("sigmoid"),
-    nn.Hardsigmoid: _curve("hard sigmoid"),
-    nn.SiLU: _curve("silu"),
-    nn.Hardswish: _curve("hard swish"),
-    nn.Tanh: _curve("tanh"),
+    nn.Sigmoid: partial(_curve, kind="sigmoid"),
+    nn.Hardsigmoid: partial(_curve, kind="hard sigmoid"),
+    nn.SiLU: partial(_curve, kind="silu"),
+    nn.Hardswish: partial(_curve, kind="hard swish"),
+    nn.Tanh: partial(_curve, kind="tanh"),
     nn.MaxPool2d: _pool,
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _adaptive,
     nn.AdaptiveMaxPool2d: _adaptive,
     nn.Flatten: _flatten,
     nn.LogSoftmax: _log_softmax,
-    nn.Identity: _nothing,
-    nn.Dropout: _nothing,
-    nn.Dropout2d: _nothing,
 }
+_LOWERED |= dict.fromkeys((nn.Identity, nn.Dropout, nn.Dropout2d), lambda *_: None)  # outside training, nothing
