@@ -1,0 +1,352 @@
+"""From pictures to a chip: candidates, their price, how they are judged and chosen, and what is handed over."""
+
+import json
+import math
+import random
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from benchmarks import shapes
+from PIL import Image
+
+from featherweight.data import Data, load
+from featherweight.errors import BudgetError, FileError, UsageError
+from featherweight.experiments.statistics import accuracy_interval
+from featherweight.networks.architecture import build
+from featherweight.search.fit import conduct, finish, prior, steps, views
+from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, changed, drawn, layers_of, recipe_of, scaled
+from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
+from featherweight.search.fit.price import Limits, Price, price
+from featherweight.search.fit.workers import Told, Work
+
+CHEAP = Price(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)
+DEAR = Price(flash=8000, ram=2000, macs=20_000, parameters=4000, cycles=180_000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty pictures of shapes, twenty a class."""
+    place = tmp_path_factory.mktemp("pictures") / "shapes"
+    shapes.write(place, each=20)
+    return place
+
+
+def test_layers_follow_from_genes_and_parameters_from_layers():
+    genes = Genes(stem=8, widths=(12, 16), depths=(1, 2), block="separable", strided=True, shrink=1, stem_pool=False)
+    network = build(layers_of(genes), 3, 5)
+    norm = lambda width: 2 * width  # noqa: E731
+    stem = 3 * 8 * 9 + norm(8)
+    blocks = (8 * 9 + 8 * 12 + norm(12)) + (12 * 9 + 12 * 16 + norm(16)) + (16 * 9 + 16 * 16 + norm(16))
+    assert sum(p.numel() for p in network.parameters()) == stem + blocks + 16 * 5 + 5
+    # 20 x 20: the stem keeps the size, the second stage halves it, its last convolution has no border.
+    maps = []
+    network[-3].register_forward_hook(lambda module, given, out: maps.append(given[0].shape))
+    network.eval()(torch.zeros(2, 3, 20, 20))
+    assert maps == [(2, 16, 8, 8)]
+    residual = build(layers_of(Genes(stem=4, widths=(4, 6), depths=(1, 1), block="residual", strided=True)), 1, 2)
+    first, second = 2 * (4 * 4 * 9 + norm(4)), 4 * 6 * 9 + 6 * 6 * 9 + 4 * 6 + 3 * norm(6)
+    assert sum(p.numel() for p in residual.parameters()) == 4 * 9 + norm(4) + first + second + 6 * 2 + 2
+
+
+def test_every_change_stays_buildable_and_is_read_back():
+    draws = random.Random(5)
+    genes = Genes()
+    built = 0
+    for _ in range(60):
+        genes = drawn(draws, 3, True, Genes(preset="signs")) if draws.random() < 0.3 else genes
+        genes = changed(draws, genes, 3, True, list(PRESETS))
+        assert Genes.from_json(json.loads(json.dumps(genes.to_json()))) == genes
+        assert genes.block in BLOCKS and genes.shrink <= genes.depths[-1] and 0 <= genes.side < 3
+        built += price(genes, (3, 32, 32), 4) is not None
+    assert built > 50
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"block": "print()"}, {"widths": [10_000_000]}, {"widths": []}, {"depths": [1, 1]}, {"lr": "x"},
+        {"preset": "__import__('os')"}, {"changes": [["turn", 1e9]]}, {"changes": [["other", 1]]}, {"side": -1},
+        {"batch": 10**9}, {"depths": [10**6]},
+    ],
+)  # fmt: skip
+def test_genes_of_a_stranger_are_refused(values):
+    with pytest.raises(FileError, match="begin in a new folder"):
+        Genes.from_json(Genes().to_json() | values)
+
+
+def test_a_recipe_follows_the_pictures_and_the_epochs():
+    recipe = recipe_of(Genes(preset="photographs", batch=50, hard=3.0), 20, 1000, (3, 32, 40))
+    # 20 steps an epoch, 400 in all, of which an average sees 3.5 in a hundred: 14.
+    assert recipe.average == pytest.approx(1 - 1 / 14, abs=1e-5)
+    assert (recipe.plain_epochs, recipe.augment.flip, recipe.augment.shift_px) == (2, 0.5, 3.84)
+    assert recipe.augment.border == "reflect" and recipe.augment.saturation == 0.15 and recipe.hard.factor == 3
+    grey = recipe_of(Genes(preset="photographs"), 20, 1000, (1, 32, 40))
+    assert grey.augment.saturation == grey.augment.hue_deg == 0 and grey.augment.border == "black"
+
+
+def test_limits_name_what_is_over_and_by_how_much():
+    limits = Limits(flash=5000, macs=15_000)
+    assert limits.excess(CHEAP) == {}
+    assert limits.excess(DEAR) == {"flash": 1.6, "macs": pytest.approx(4 / 3)}
+    assert limits.words() == "at most 4.9 kB flash, 15,000 MACs" and Limits().words() == "no limit"
+    with pytest.raises(UsageError, match="limit of ram must be 1 or more; given 0"):
+        Limits(ram=0)
+
+
+def test_sizes_of_text_are_bytes_and_nothing_else_is_taken():
+    assert [steps.size_of(text) for text in ("32k", "32kB", "1.5 MiB", "700", 9)] == [32768, 32768, 1572864, 700, 9]
+    for text in ("much", "-3k", "3g", ""):
+        with pytest.raises(UsageError, match="is a number such as 32k"):
+            steps.size_of(text, "--flash")
+
+
+def test_each_image_is_held_out_once_a_round_and_each_class_by_its_share():
+    labels = torch.arange(103) % 3
+    folds = views.folds_of(labels, seed=4)
+    assert len(folds) == 10
+    for round_ in (folds[:5], folds[5:]):
+        assert torch.stack(round_).sum(0).tolist() == [1] * 103
+        for fold in round_:
+            counts = [int((fold & (labels == label)).sum()) for label in range(3)]
+            assert max(counts) - min(counts) <= 1 and 19 <= sum(counts) <= 23
+    assert not torch.equal(torch.stack(folds[:5]), torch.stack(folds[5:]))
+    (whole,) = views.folds_of(torch.arange(6000) % 10, seed=0)
+    assert int(whole.sum()) == 1000
+
+
+def test_equal_images_are_held_out_together():
+    images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images[50] = images[3]
+    data = Data.from_arrays(images.numpy(), np.arange(60) % 2, test=(images[:4].numpy(), [0, 1, 0, 1]))
+    found = views.views_of(data, seed=0)
+    assert found.twins == 1 and all(bool(fold[50]) == bool(fold[3]) for fold in found.folds)
+
+
+def test_pictures_come_in_every_size_as_load_brings_them(folder: Path):
+    found = views.views_of(str(folder), seed=0)
+    assert [view.size for view in found.sizes] == [(24, 24), (32, 32), (48, 48)]
+    for view in found.sizes:
+        data = load(str(folder), size=view.size)
+        assert torch.equal(view.images, data.train.images) and torch.equal(found.labels, data.train.labels)
+        grey = load(str(folder), size=view.size, grey=True)
+        assert torch.equal(views.grey_of(view.images), grey.train.images)
+        assert grey.summary()["grey"] is True and grey.train.images.shape[1] == 1
+
+
+def test_colours_become_grey_as_pillow_has_them():
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    theirs = np.asarray(Image.fromarray(pixels).convert("L"))
+    assert (views.grey_of(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0, 0].numpy() == theirs).all()
+
+
+def test_too_few_images_and_data_with_a_held_out_part_are_refused():
+    data = Data.from_arrays(np.zeros((12, 8, 8), np.uint8), [0, 1] * 6, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
+    with pytest.raises(UsageError, match="12 training images; a search needs 20 or more"):
+        views.views_of(data, seed=0)
+    with pytest.raises(UsageError, match="held out"):
+        views.views_of(load("digits", holdout=100), seed=0)
+    with pytest.raises(UsageError, match="digits has its own"):
+        views.views_of("digits", seed=0, size=(10, 10))
+
+
+def test_the_cheapest_that_meets_the_target_scores_best():
+    aim = Aim(target=90.0)
+    # 1,000 held-out images: an error of 10 % is known to √(0.1 · 0.9 / 1000) = 0.95 %, which is held back.
+    meets, barely, misses = math.log(0.08), math.log(0.0949), math.log(0.12)
+    assert aim.score(meets, CHEAP, 1000) == aim.score(math.log(0.01), CHEAP, 1000) == -math.log(4000)
+    assert aim.score(math.log(0.0904), CHEAP, 1000) == -math.log(4000) > aim.score(barely, CHEAP, 1000)
+    assert aim.score(barely, CHEAP, 1000) == pytest.approx(-math.log(4000) - 6 * math.log(0.0949 / 0.090513), abs=1e-3)
+    assert aim.score(meets, CHEAP, 1000) > aim.score(meets, DEAR, 1000) > aim.score(misses, CHEAP, 1000)
+    assert Aim(target=90.0, minimize="macs").score(meets, DEAR, 1000) == -math.log(20_000)
+    assert Aim().score(misses, CHEAP, 1000) == -misses
+
+
+def population(aim: Aim | None = None, folds: int = 1) -> Population:
+    return Population(aim=aim or Aim(), seed=0, sizes=1, coloured=False, folds=folds, race=[], prior=[])
+
+
+def trial(group: Population, wrong: dict[int, int], cost: Price = CHEAP) -> Trial:
+    """A candidate with so many of 999 images wrong on each rung."""
+    number = len(group.trials)
+    one = Trial(number=number, genes=Genes(stem=3 + number), price=cost, shape=(1, 8, 8))
+    for rung, errors in wrong.items():
+        one.planned[rung] = [Work(trial=number, genes=one.genes, epochs=1)]
+        one.told[rung] = [Told(work=one.planned[rung][0], done=1, seconds=1, correct=999 - errors, judged=999)]
+    group.trials.append(one)
+    return one
+
+
+def test_a_third_goes_on_and_the_highest_rung_first():
+    group = population()
+    for wrong in (50, 40, 30, 20, 10, 60, 70):
+        trial(group, {0: wrong})
+    assert [(one.number, rung) for one, rung in group.promotions(late=False)] == [(4, 1), (3, 1)]  # 7 // 3
+    trial(group, {0: 5, 1: 4})
+    trial(group, {0: 6, 1: 5})
+    trial(group, {0: 7, 1: 6})
+    assert [(one.number, rung) for one, rung in group.promotions(late=False)] == [(7, 2)]
+    late = [(one.number, rung) for one, rung in group.promotions(late=True)]
+    assert late[:4] == [(7, 2), (8, 2), (9, 2), (4, 1)]
+
+
+def test_what_a_short_training_promises_follows_those_that_were_finished():
+    group = population()
+    assert group.offsets() == OFFSETS
+    trial(group, {0: 99, 1: 49, 2: 24})  # (99 + 0.5) / 1000 and so on
+    expected = (2 * OFFSETS[0] + math.log(24.5 / 99.5)) / 3
+    assert group.offsets()[0] == pytest.approx(expected)
+    short = trial(group, {0: 60})
+    assert group.score(short) == pytest.approx(-(math.log(60.5 / 1000) + expected))
+    assert group.best().number == 0  # it is known, the other one is only promised
+    assert short.accuracy() == pytest.approx(100 * 939 / 999)
+
+
+def test_a_small_set_is_judged_on_ever_more_folds():
+    group = population(folds=10)
+    epochs = [[(work.fold, work.epochs) for work in group.works(0, Genes(), rung, 30)] for rung in range(3)]
+    assert epochs == [[(0, 10)], [(0, 30), (1, 30)], [(fold, 30) for fold in range(2, 10)]]
+    one = trial(group, {0: 9, 1: 5})
+    one.planned[2] = [Work(trial=0, genes=one.genes, epochs=1, fold=fold) for fold in (2, 3)]
+    one.told[2] = [Told(work=work, done=1, seconds=1, correct=90, judged=100) for work in one.planned[2]]
+    assert one.counts(2) == (994 + 180, 1199)
+    large = population()
+    assert [(one.epochs, one.share) for rung in range(3) for one in large.works(0, Genes(), rung, 4.5)] == [
+        (1, 0.5), (2, 1.0), (4, 1.0),
+    ]  # fmt: skip
+    assert SHARES == (1 / 9, 1 / 3, 1.0)
+
+
+def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> conduct.Search:
+    found = views.views_of(str(folder), seed=0)
+    out.mkdir(exist_ok=True)
+    aim = Aim(target=target, limits=limits or Limits())
+    return conduct.opened(found, aim, out, seed=0, seconds=60, coloured=True)
+
+
+def test_candidates_are_made_narrower_until_they_fit_and_refused_where_none_does(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path, Limits(flash=6000, ram=3000))
+    wide = Genes(stem=40, widths=(60, 80), depths=(2, 2), block="plain")
+    assert search.aim.limits.excess(price(wide, (3, 24, 24), 3))
+    genes = conduct._fitted(search, wide, 0.0)
+    cost = price(genes, (3, 24, 24), 3)
+    assert cost.flash <= 6000 and cost.ram <= 3000
+    assert price(scaled(wide, 1.2 * genes.widths[0] / 60), (3, 24, 24), 3).flash > 6000 * 0.9  # no narrower than needed
+    filled = conduct._fitted(search, Genes(stem=3, widths=(3,), depths=(2,)), 1.0)
+    assert price(filled, (3, 24, 24), 3).flash > 5000
+    deep = conduct._fitted(search, Genes(widths=(8, 8, 8, 8), depths=(1, 1, 1, 6), shrink=6), 0.0)
+    assert price(deep, (3, 24, 24), 3) is not None
+    with pytest.raises(BudgetError, match="No network of this family is within the limits"):
+        conduct._next(search_on(folder, tmp_path, Limits(flash=100)), 0.0)
+
+
+def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path)
+    work = conduct._next(search, 0.0)
+    told = Told(work=work, done=1.0, seconds=2.0, correct=8, judged=10, loss=0.5)
+    assert conduct._noted_result(search, told, 12.5).number == 0
+    with search.file.open("a") as file:
+        file.write('{"trial": 1, "ge')  # the disk was full
+    again = search_on(folder, tmp_path)
+    assert again.spent == 12.5 and len(again.population.trials) == 1
+    assert again.population.trials[0].genes == search.population.trials[0].genes
+    assert again.population.trials[0].counts(0) == (8, 10) and not again.population.new(work.genes)
+    assert len(search.file.read_text().splitlines()) == 1
+    for line in ('"text"', '{"trial": 0}', json.dumps({**json.loads(search.file.read_text()), "fold": 99})):
+        search.file.write_text(f"{line}\n{line}\n")
+        with pytest.raises(FileError, match="begin in a new folder"):
+            search_on(folder, tmp_path)
+
+
+def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path)
+    search.rates[:] = [1e6]
+    one = trial(search.population, {0: 1}, replace(CHEAP, macs=10_000))
+    one.shape = (3, 24, 24)
+    each = 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6  # seconds an epoch: 53.3 s
+    assert search.epoch_seconds(one.price, one.shape, 50) == pytest.approx(each)
+    epochs, seeds = finish.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2)
+    assert (epochs, seeds) == (10, 2)
+    search.rates[:] = [1e12]
+    assert finish.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 1.5 million images would be 30,000 epochs
+
+
+def test_the_answer_says_what_was_found_or_what_was_in_the_way():
+    values = {
+        "asked": {"accuracy": 95.0, "minimize": "ram", "limits": {"flash": 5000}}, "met": True, "binding": [],
+        "cost": {"flash": 4200, "ram": 1946}, "c": {"accuracy": 95.8, "interval": [94.9, 96.5]},
+    }  # fmt: skip
+    figures = "4.1 kB flash, 1.9 kB RAM, 95.8 % (94.9-96.5)"
+    assert finish.sentence(values) == f"least ram found that meets 95 %: {figures}"
+    values |= {"met": False, "binding": ["flash", "ram"]}
+    assert finish.sentence(values) == (
+        f"nothing found meets 95 %; the nearest: {figures}; what binds is the limit of flash, RAM"
+    )
+    values["asked"]["accuracy"] = None
+    assert finish.sentence(values) == f"most accurate found within the limits: {figures}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"accuracy": 100.0}, "above 0 and below 100"), ({"minimize": "flas"}, "flash"),
+        ({"minutes": 0.1}, "20 seconds"), ({"minutes": math.nan}, "20 seconds"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_for_is_checked(wrong, said):
+    with pytest.raises(UsageError, match=said):
+        steps.Asked(data="digits", **wrong)
+
+
+def test_a_folder_keeps_one_question(folder: Path, tmp_path: Path):
+    found, out = views.views_of(str(folder), seed=0), tmp_path / "out"
+    asked = steps.Asked(data=str(folder))
+    steps._same_folder(out, asked, found, Aim(target=90.0))
+    steps._same_folder(out, asked, found, Aim(target=90.0))
+    with pytest.raises(UsageError, match=r"differs in aim\); name another folder with --out"):
+        steps._same_folder(out, asked, found, Aim(target=91.0))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds other files"):
+        steps._same_folder(tmp_path / "other", asked, found, Aim())
+
+
+def test_the_first_candidates_are_one_network_with_every_augmentation_then_others():
+    race, others = prior.first(coloured=True, small=False)
+    assert [genes.preset for genes in race] == list(PRESETS)
+    assert {replace(genes, preset="none") for genes in race} == {replace(race[0], preset="none")}
+    assert len(others) == len(prior.networks()) - 1 and all(price(genes, (3, 32, 32), 10) for genes in others)
+    assert "photographs" not in {genes.preset for genes in prior.first(coloured=False, small=False)[0]}
+    assert all(genes.batch == 16 for genes in prior.first(coloured=True, small=True)[0])
+
+
+def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Path):
+    words = [sys.executable, "-m", "featherweight", "fit", str(folder), "--accuracy", "40", "--flash", "20k", "--ram",
+             "8k", "--minutes", "0.5", "--out", "out", "--json"]  # fmt: skip
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
+    assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr
+    told, out = json.loads(done.stdout), tmp_path / "out"
+    saved = json.loads((out / "fit.json").read_text())
+    assert told == {"folder": "out", **saved}
+    assert done.returncode == (0 if saved["c"]["accuracy"] >= 40 else 1) and saved["met"] is (done.returncode == 0)
+    assert saved["cost"]["flash"] <= 20 * 1024 and saved["cost"]["ram"] <= 8 * 1024
+    right = round(saved["c"]["accuracy"] * saved["c"]["images"] / 100)
+    assert saved["c"]["images"] == 10 and saved["c"]["interval"] == list(accuracy_interval(right, 10))
+    assert [run["seed"] for run in saved["runs"]] == list(range(len(saved["runs"])))
+    for name in ("MODEL_CARD.md", "report.html", "front.svg", "shapes.py", "trials.jsonl", "export/shapes/shapes.c",
+                 "export/shapes/shapes.ino", "export/shapes/example/main.c", "export/shapes-c.json"):  # fmt: skip
+        assert (out / name).is_file(), name
+    assert saved["sentence"][1:] in (out / "MODEL_CARD.md").read_text()
+    # The experiment file is that of the runs, and the exported network is the first run's.
+    shown = subprocess.run([sys.executable, "-m", "featherweight", "show", "shapes.py", "--data", str(folder), "--size",
+                            "x".join(map(str, saved["data"]["shape"][1:])), "--json"],
+                           cwd=out, capture_output=True, text=True, check=False, timeout=100)  # fmt: skip
+    assert json.loads(shown.stdout)["parameters"] == saved["cost"]["parameters"], shown.stderr
+    best = max(one["accuracy"] for one in saved["front"])
+    lines = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    assert len(lines) == saved["search"]["trainings"] and best <= 100
+    assert asdict(Limits(flash=20480, ram=8192)) | {"macs": None} == asdict(Limits(**saved["asked"]["limits"]))
