@@ -12,11 +12,19 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, fingerprint, ids
 from featherweight.networks.allowed import ARGUMENTS, CONTAINERS, MOST_WEIGHTS, weights
 from featherweight.networks.architecture import Layer, describe, from_json, layer, make, to_json
-from featherweight.networks.layers import Residual, conv_norm_relu, separable_norm_relu
+from featherweight.networks.layers import (
+    Residual,
+    Sum,
+    conv_norm_relu,
+    residual_norm_relu,
+    separable_norm_relu,
+    squeeze_excite,
+)
 
 EXAMPLES: dict[str, nn.Module] = {
-    "conv_norm_relu": conv_norm_relu(3, 5, kernel=7, padding=2, dropout=0.25),
-    "separable_norm_relu": separable_norm_relu(3, 5, kernel=5, padding=1),
+    "conv_norm_relu": conv_norm_relu(3, 5, kernel=7, padding=2, dropout=0.25, stride=2),
+    "separable_norm_relu": separable_norm_relu(3, 5, kernel=5, padding=1, stride=2),
+    "residual_norm_relu": residual_norm_relu(3, 5, stride=2),
     "nn.Conv2d": nn.Conv2d(6, 10, (3, 5), stride=(2, 1), padding=1, dilation=3, groups=2, padding_mode="reflect"),
     "nn.Linear": nn.Linear(11, 13, bias=False),
     "nn.BatchNorm1d": nn.BatchNorm1d(7, momentum=None),
@@ -70,8 +78,28 @@ def settings_of(module: nn.Module) -> dict[str, Any]:
 
 
 def test_every_allowed_layer_has_an_example() -> None:
-    assert set(EXAMPLES) == set(ARGUMENTS) and len(EXAMPLES) == 48
-    assert set(CONTAINERS) == {"nn.Sequential", "Residual"}
+    assert set(EXAMPLES) == set(ARGUMENTS) and len(EXAMPLES) == 49
+    assert set(CONTAINERS) == {"nn.Sequential", "Residual", "Sum", "Gated"}
+
+
+def test_sums_and_gates_are_told_as_data() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), Sum(nn.Sequential(nn.Conv2d(4, 6, 1), nn.ReLU()), nn.Conv2d(4, 6, 1)), squeeze_excite(6, 2)
+    )
+    again = there_and_back(network)
+    again.load_state_dict(network.state_dict())
+    images = torch.rand(2, 3, 9, 9)
+    assert torch.equal(again(images), network(images))
+
+
+def test_a_residual_block_is_bounded_by_all_its_weights() -> None:
+    # 9 x 60,000 x 60,000 for the second convolution alone is far over the limit of 2^26.
+    with pytest.raises(UsageError, match="at most"):
+        make(layer("nn.Sequential", layer("residual_norm_relu", 1, 60_000)))
+    block = residual_norm_relu(3, 5, stride=2)
+    assert weights("residual_norm_relu", {"inputs": 3, "outputs": 5}) >= sum(
+        v.numel() for v in block.state_dict().values()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))

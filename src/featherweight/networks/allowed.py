@@ -149,7 +149,7 @@ def weights(make: str, named: Mapping[str, Any]) -> int:
     counts = [n for name, n in named.items() if kinds[name] == "count" and name != "groups" and type(n) is int]
     if make == "residual_norm_relu":
         inputs, outputs = (n if type(n := named[name]) is int else 0 for name in ("inputs", "outputs"))
-        return 9 * outputs * (inputs + outputs) + inputs * outputs + 12 * outputs
+        return 9 * outputs * (inputs + outputs) + inputs * outputs + 16 * outputs
     if make in ("nn.Conv2d", *OWN):
         kernel = named.get("kernel_size", named.get("kernel", 3))
         area = kernel * kernel if isinstance(kernel, int) else math.prod(kernel)

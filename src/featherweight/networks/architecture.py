@@ -257,19 +257,37 @@ _BLOCKS = {
 
 def _folded(one: Layer, module: nn.Module) -> Layer:
     """A block of this package in place of the layers that it is made of, where they are exactly those."""
-    parts = [part for part in one.given if isinstance(part, Layer)]
-    block = _BLOCKS.get(tuple(part.make for part in parts))
-    if block is None or one.make != "nn.Sequential" or one.settings:
+    candidate = _candidate(one)
+    if candidate is None or one.make != "nn.Sequential" or one.settings:
         return one
-    first, widths = dict(parts[0].settings), [part.given for part in parts if part.make == _CONV]
-    settings: dict[str, Value] = {} if widths[0][2] == 3 else {"kernel": widths[0][2]}
-    settings |= {name: first[name] for name in ("padding", "stride") if name in first}
-    if parts[-1].make == _DROP:
-        settings["dropout"] = dict(parts[-1].settings).get("p", 0.5)
-    candidate = Layer(block, (widths[0][0], widths[-1][1]), tuple(settings.items()))
     try:
         with torch.random.fork_rng(devices=[]):
             same = fingerprint(make(candidate)) == fingerprint(module)
     except UsageError:
         return one
     return candidate if same else one
+
+
+def _candidate(one: Layer) -> Layer | None:
+    """The block that the layers might be, by their kinds."""
+    parts = [part for part in one.given if isinstance(part, Layer)]
+    kinds = tuple(part.make for part in parts)
+    if kinds in (("Sum", _RELU), ("Residual", _RELU)):
+        main = parts[0].given[0] if parts[0].make == "Sum" and parts[0].given else parts[0]
+        inside = [part for part in main.given if isinstance(part, Layer)] if isinstance(main, Layer) else []
+        convolutions = [part for part in inside if part.make == _CONV]
+        if len(convolutions) != 2:
+            return None
+        stride = dict(convolutions[0].settings).get("stride", 1)
+        settings: dict[str, Value] = {"stride": stride} if stride != 1 else {}
+        widths = (convolutions[0].given[0], convolutions[1].given[1])
+        return Layer("residual_norm_relu", widths, tuple(settings.items()))
+    block = _BLOCKS.get(kinds)
+    if block is None:
+        return None
+    first, sizes = dict(parts[0].settings), [part.given for part in parts if part.make == _CONV]
+    settings = {} if sizes[0][2] == 3 else {"kernel": sizes[0][2]}
+    settings |= {name: first[name] for name in ("padding", "stride") if name in first}
+    if parts[-1].make == _DROP:
+        settings["dropout"] = dict(parts[-1].settings).get("p", 0.5)
+    return Layer(block, (sizes[0][0], sizes[-1][1]), tuple(settings.items()))
