@@ -14,7 +14,7 @@ from featherweight.errors import BudgetError, FileError
 from featherweight.files import write_text
 from featherweight.search.fit import prior
 from featherweight.search.fit.genes import Genes, scaled
-from featherweight.search.fit.halving import DRAWS, LATE, SHARES, Aim, Population, Trial
+from featherweight.search.fit.halving import DRAWS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.price import Price, price, training_work
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
@@ -156,8 +156,8 @@ def _next(search: Search, passed: float) -> Work | None:
     left = search.seconds - passed
     if search.waiting:
         return search.waiting.pop(0)
-    population, late = search.population, passed > LATE * search.seconds
-    for trial, rung in population.promotions(late):
+    population = search.population
+    for trial, rung in population.promotions(passed / search.seconds):
         if (work := _planned(search, trial, rung, left)) is not None:
             return work
     for _ in range(0 if left < 0.02 * search.seconds else DRAWS):

@@ -23,6 +23,7 @@ from featherweight.files import in_docstring, write_text
 from featherweight.search.fit.conduct import FEWEST_EPOCHS, Search
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
+from featherweight.search.fit.price import kilobytes
 from featherweight.search.source import code, function
 from featherweight.ship.export import Exported, export
 from featherweight.ship.export.onnx_model import require_onnx
@@ -247,14 +248,14 @@ def sentence(values: dict[str, Any]) -> str:
     """The answer.
 
     >>> values = {"asked": {"accuracy": 95.0, "minimize": "flash", "limits": {}}, "met": True, "binding": [],
-    ...           "cost": {"flash": 4200, "ram": 1946}, "c": {"accuracy": 95.8, "interval": [94.9, 96.5]}}
+    ...           "cost": {"flash": 4100, "ram": 1900}, "c": {"accuracy": 95.8, "interval": [94.9, 96.5]}}
     >>> sentence(values)
     'smallest found that meets 95 %: 4.1 kB flash, 1.9 kB RAM, 95.8 % (94.9-96.5)'
     """
     cost, found, target = values["cost"], values["c"], values["asked"]["accuracy"]
     low, high = found["interval"]
     figures = (
-        f"{cost['flash'] / 1024:.1f} kB flash, {cost['ram'] / 1024:.1f} kB RAM,"
+        f"{kilobytes(cost['flash'])} flash, {kilobytes(cost['ram'])} RAM,"
         f" {found['accuracy']:.1f} % ({low:.1f}-{high:.1f})"
     )
     if target is None:

@@ -24,8 +24,9 @@ OFFSETS = (math.log(0.6), math.log(0.85), 0.0)
 """What the logarithm of the error is expected to change from each rung to the last, before any pair was seen."""
 FRESH = 0.2
 """The share of new candidates that are drawn at random, once there are some to be changed."""
-LATE = 0.65
-"""The share of the search's time after which no new candidate is begun while an old one can still go on."""
+LAST_RUNG, LATE = 0.45, 0.65
+"""Shares of the search's time: before the first, nobody is trained to the end, so that the best of many are; after the
+second, no new candidate is begun while an old one can still go on."""
 DRAWS = 300
 STEEP = 6.0
 """In the score of a candidate that misses the target: how much more its error weighs than its cost, as logarithms."""
@@ -157,10 +158,11 @@ class Population:
         """Whether held-out images put the candidate at the target or above."""
         return self.aim.target is None or trial.accuracy() >= self.aim.target
 
-    def promotions(self, late: bool) -> Iterator[tuple[Trial, int]]:
-        """Candidates to be taken to their next rung, and that rung; the highest rungs and the best come first."""
-        offsets = self.offsets()
-        for rung in reversed(range(len(SHARES) - 1)):
+    def promotions(self, passed: float) -> Iterator[tuple[Trial, int]]:
+        """Candidates to be taken to their next rung, and that rung, when this share of the time has passed; the highest
+        rungs and the best come first."""
+        offsets, late = self.offsets(), passed > LATE
+        for rung in reversed(range(len(SHARES) - 1 - (passed < LAST_RUNG))):
             there = [one for one in self.trials if rung in one.told and one.rung >= rung and not one.failed]
             ranked = sorted(
                 there, reverse=True,

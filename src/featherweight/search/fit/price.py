@@ -52,9 +52,13 @@ class Limits:
         """The limits as a sentence's part, or "no limit".
 
         >>> Limits(flash=32768, ram=8192, macs=1_000_000).words()
-        'at most 32.0 kB flash, 8.0 kB RAM, 1,000,000 MACs'
+        'at most 32,768 bytes of flash, 8,192 bytes of RAM, 1,000,000 MACs'
         """
-        found = [shown(name, value) for name, value in asdict(self).items() if value is not None]
+        found = [
+            f"{value:,} {'bytes of ' * (name in ('flash', 'ram'))}{_SAID[name]}"
+            for name, value in asdict(self).items()
+            if value is not None
+        ]
         return f"at most {', '.join(found)}" if found else "no limit"
 
 
@@ -62,18 +66,18 @@ _SAID = {"flash": "flash", "ram": "RAM", "macs": "MACs", "parameters": "paramete
 
 
 def kilobytes(value: float) -> str:
-    """Bytes in kB of 1,024, with one decimal.
+    """Bytes in kB of 1,000, with one decimal.
 
-    >>> kilobytes(4198)
+    >>> kilobytes(4123)
     '4.1 kB'
     """
-    return f"{value / 1024:.1f} kB"
+    return f"{value / 1000:.1f} kB"
 
 
 def shown(name: str, value: float) -> str:
     """A cost with its unit.
 
-    >>> shown("flash", 2048), shown("macs", 12345)
+    >>> shown("flash", 2000), shown("macs", 12345)
     ('2.0 kB flash', '12,345 MACs')
     """
     return f"{kilobytes(value)} {_SAID[name]}" if name in ("flash", "ram") else f"{value:,.0f} {_SAID[name]}"

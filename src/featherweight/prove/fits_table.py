@@ -1,0 +1,50 @@
+"""The table of what `featherweight fit` found, from the results that are committed, for its guide."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FITS = Path("results", "fit")
+MARKS = (
+    "<!-- begin: table of searches, written by `featherweight ladder --write` -->",
+    "<!-- end: table of searches, written by `featherweight ladder --write` -->",
+)
+HEADINGS = (
+    "pictures", "asked", "minutes", "candidates", "held out, %", "8-bit C on the test set, % (95 % interval)",
+    "float, %", "flash, kB", "RAM, kB", "million MACs", "met",
+)  # fmt: skip
+
+
+def fits_of(root: Path) -> dict[str, dict[str, Any]]:
+    """What is committed, by name of the pictures."""
+    paths = sorted((root / FITS).glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def fits_table(found: Mapping[str, dict[str, Any]]) -> str:
+    """A row a search, as Markdown."""
+    lines = [f"| {' | '.join(HEADINGS)} |", "|---|---|" + "--:|" * (len(HEADINGS) - 3) + "---|"]
+    return "\n".join([*lines, *(_row(name, values) for name, values in found.items())])
+
+
+def _row(name: str, values: Mapping[str, Any]) -> str:
+    c, cost, asked = values["c"], values["cost"], values["asked"]
+    limits = [f"{what} {most / 1024:g}k" if what in ("flash", "ram") else f"{what} {most:,}"
+              for what, most in asked["limits"].items()]  # fmt: skip
+    wanted = [f"{asked['accuracy']:g} %, least {asked['minimize']}"] if asked["accuracy"] is not None else []
+    low, high = c["interval"]
+    cells = [
+        f"`{name}`",
+        ", ".join([*wanted, *limits]),
+        f"{values['search']['seconds'] / 60:.1f}",
+        f"{values['search']['candidates']}",
+        f"{values['chosen']['held_out_accuracy']:.2f}",
+        f"{c['accuracy']:.2f} ({low:.2f} to {high:.2f})",
+        f"{c['float_accuracy']:.2f}",
+        f"{cost['flash'] / 1000:.1f}",
+        f"{cost['ram'] / 1000:.1f}",
+        f"{cost['macs'] / 1e6:.2f}",
+        "yes" if values["met"] else "**no**",
+    ]
+    return f"| {' | '.join(cells)} |"
