@@ -75,4 +75,4 @@ def test_list_shows_one_set(run: Run) -> None:
     _, text, _ = run("list", "--data", "fashion")
     assert "at least 92.80 % at the last epoch" in text and "99.40" not in text
     status, _, err = run("list", "--data", "letters")
-    assert status == 2 and "There is no experiment on 'letters'; there are: mnist, fashion-mnist." in err
+    assert status == 2 and "There are no experiments on 'letters'; there are: mnist, fashion-mnist." in err

@@ -25,7 +25,7 @@ from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict
 from featherweight.explain.track import tracking
 from featherweight.prove import publish
 from featherweight.prove.looks import note_rungs
-from featherweight.ship.export.beforehand import asks_for_c, require_form
+from featherweight.ship.export.beforehand import require_form
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs, run_like, unfinished_run
 from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run, train_all
@@ -35,7 +35,7 @@ from featherweight.training.runs.signals import STOPPED
 def require_trainable_for(task: Task, to: str | None) -> None:
     """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
     network cannot be exported to it."""
-    if to is not None or asks_for_c(overridden(find(task.experiment), dict(task.settings)).budget):
+    if to is not None or overridden(find(task.experiment), dict(task.settings)).budget.on_chip():
         data = data_of(task)
         require_form(asked(task, data)[0], data, to)
 

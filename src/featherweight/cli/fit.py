@@ -20,15 +20,19 @@ def fit(
     ],
     accuracy: Annotated[
         float | None,
-        typer.Option(help="Percent to be reached with the least flash; without it, as much as the limits allow."),
+        typer.Option(
+            "--accuracy", "--target", help="Percent to be reached at the least cost; without it, as much as possible."
+        ),
     ] = None,
     flash: Annotated[str | None, typer.Option(metavar="BYTES", help="Most flash in all: 32k, 1M, 20000.")] = None,
     ram: Annotated[str | None, typer.Option(metavar="BYTES", help="Most RAM, without the picture: 8k.")] = None,
     macs: Annotated[int | None, typer.Option(help="Most multiply-adds for one picture.", min=1)] = None,
-    parameters: Annotated[int | None, typer.Option(help="Most trainable parameters.", min=1)] = None,
+    parameters: Annotated[
+        int | None, typer.Option("--max-params", "--parameters", help="Most trainable parameters.", min=1)
+    ] = None,
     cycles: Annotated[int | None, typer.Option(help="Most cycles of a Cortex-M4 for one picture.", min=1)] = None,
     minimize: Annotated[
-        str, typer.Option("--minimize", "--minimise", help="flash, ram, macs, parameters or cycles.")
+        str, typer.Option("--minimise", "--minimize", help="flash, ram, macs, parameters or cycles.")
     ] = "flash",
     minutes: Annotated[float, typer.Option(help="For everything, from reading to the report.")] = 30.0,
     seed: Annotated[int, typer.Option(help="Of what is proposed and held out.", min=0)] = 0,

@@ -5,10 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
+from featherweight.experiments.statistics import accuracy_interval
 from featherweight.files import printable
+from featherweight.search.fit.card import CARD, PAGE
 from featherweight.search.fit.conduct import Look
+from featherweight.search.fit.finish import EXPORTS
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes
 from featherweight.search.fit.steps import Asked, News, Outcome, Step, carry_out
@@ -32,10 +35,39 @@ def run(asked: Asked, as_json: bool) -> int:
             outcome = news if isinstance(news, Outcome) else outcome
     assert outcome is not None
     if as_json:
-        print(json.dumps({"folder": str(outcome.folder), **outcome.values}, allow_nan=False))
+        print(json.dumps(document(outcome), allow_nan=False))
     else:
         print(answer(outcome))
     return 0 if outcome.met else NOT_MET
+
+
+def document(outcome: Outcome) -> dict[str, Any]:
+    """The one document of --json; `details` is what fit.json holds."""
+    values, found, out = outcome.values, outcome.values["c"], outcome.folder
+    right = round(found["float_accuracy"] * found["images"] / 100)
+    files = {
+        "c": out / EXPORTS / outcome.name, "onnx": out / EXPORTS / f"{outcome.name}.onnx", "report": out / PAGE,
+        "card": out / CARD,
+    }  # fmt: skip
+    return {
+        "data": values["data"]["name"],
+        "classes": values["data"]["classes"],
+        "target": values["asked"]["accuracy"],
+        "limits": values["asked"]["limits"],
+        "met": values["met"],
+        "network": {name: values["cost"][name] for name in ("parameters", "macs", "flash", "ram")},
+        "accuracy": found["float_accuracy"],
+        "interval": list(accuracy_interval(right, found["images"])),
+        "accuracy_in_c": found["accuracy"],
+        "interval_in_c": found["interval"],
+        "trials": values["search"]["candidates"],
+        "seconds": values["search"]["seconds"],
+        "experiment": str(out / f"{outcome.name}.py"),
+        "run": str(out / values["runs"][0]["folder"]),
+        "files": {name: str(path) if path.exists() else None for name, path in files.items()},
+        "sentence": values["sentence"],
+        "details": values,
+    }
 
 
 @contextmanager

@@ -45,6 +45,13 @@ class Budget:
     """Multiply-adds per image, as `anatomy` counts them; a network must have **fewer**. None sets no limit."""
     seconds: float | None = None
     """Maximum wall time of training in seconds, first step to last weights, without evaluation. None: no limit."""
+    flash: int | None = None
+    """Maximum bytes of code, weights and tables of the 8-bit C program on a Cortex-M0+, as the export plans them. This,
+    `ram` and `cycles` are checked before training, and a network that cannot become C is refused. None: no limit."""
+    ram: int | None = None
+    """Maximum bytes of RAM of the same program, stack included, without the picture. None: no limit."""
+    cycles: int | None = None
+    """Maximum cycles of a Cortex-M4 per image, as the export estimates them. None: no limit."""
 
     def __post_init__(self) -> None:
         if self.parameters < 1 or self.epochs < 1 or self.held < 1:
@@ -57,6 +64,9 @@ class Budget:
                 f"A budget's MACs must be 1 or more and its seconds above 0, or None for no limit; given {self.macs}"
                 f" and {self.seconds}."
             )
+        for name, value in self.on_chip().items():
+            if value < 1:
+                raise UsageError(f"A budget's {name} must be 1 or more, or None for no limit; given {value}.")
         if not 0 <= self.accuracy <= 100:
             raise UsageError(f"A budget's accuracy is a percentage from 0 to 100; given {self.accuracy}.")
 
@@ -64,7 +74,17 @@ class Budget:
         """The budget as a sentence."""
         span = "at the last epoch" if self.held == 1 else f"in each of the last {self.held} epochs"
         limits = [clause.limit for clause in self.costs(0, 0)]
+        limits += [_of_chip(name, value) for name, value in self.on_chip().items()]
         return ", ".join([*limits, f"at least {self.accuracy:.2f} % {span}"])
+
+    def on_chip(self) -> dict[str, int]:
+        """The limits that are set of what a microcontroller has, by name.
+
+        >>> Budget(ram=8192).on_chip()
+        {'ram': 8192}
+        """
+        limits = {"flash": self.flash, "ram": self.ram, "cycles": self.cycles}
+        return {name: value for name, value in limits.items() if value is not None}
 
     def costs(self, parameters: int, epochs: int, seconds: float = 0.0, macs: int | None = None) -> list[Clause]:
         """Each cost limit with what the run used, in the order in which a verdict checks them; unset limits are left
@@ -145,6 +165,10 @@ class Budget:
         for clause in self.costs(parameters, epochs, macs=macs):
             if not clause.holds:
                 raise BudgetError(sentences[clause.name].format(clause.measured, clause.allowed))
+
+
+def _of_chip(name: str, value: int) -> str:
+    return f"at most {value:,} {'cycles' if name == 'cycles' else f'bytes of {name}'}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,8 @@ class Outcome:
     folder: Path
     values: dict[str, Any]
     """What `fit.json` holds."""
+    name: str
+    """Of the experiment file and the exports."""
 
     @property
     def met(self) -> bool:
@@ -146,7 +148,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     card.write_page(search, done, values, out, asked.data_dir)
     card.write_card(search, done, values, out)
     finish.save_result(values, out)
-    yield Outcome(folder=out, values=values)
+    yield Outcome(folder=out, values=values, name=Path(finish.file_name(search)).stem)
 
 
 def _same_folder(out: Path, asked: Asked, views: Views, aim: Aim) -> None:

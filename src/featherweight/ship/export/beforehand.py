@@ -5,36 +5,46 @@ import copy
 from torch import nn
 
 from featherweight.data import Data
-from featherweight.errors import UsageError
+from featherweight.errors import BudgetError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
+from featherweight.ship.export.estimate import deployed
 from featherweight.ship.export.fixed_point import outline
 from featherweight.ship.export.lowering import Size, lower
 from featherweight.ship.export.memory import Memory, planned
 
-OF_A_CHIP = ("flash", "ram")
-"""Limits of a budget that only a program in C can keep."""
-
 
 def require_form(experiment: Experiment, data: Data, to: str | None) -> None:
-    """Raise UsageError if the form asked for, `c` or None, or a budget that only C can keep, cannot be had.
+    """Raise UsageError if the form asked for, `c` or None, cannot be had; BudgetError if its program is over budget.
 
-    `to` names what the network is trained for; with None, C is asked for by a budget that limits flash or RAM.
+    `to` names what the network is trained for; with None, C is asked for by a budget that limits flash, RAM or cycles.
     """
     if to not in (None, "c"):
         raise UsageError(f"A network is trained for c, or for no form in particular; given {to!r:.40}.")
-    if to == "c" or asks_for_c(experiment.budget):
+    limits = experiment.budget.on_chip()
+    if to == "c" or limits:
         channels, height, width = map(int, data.train.images.shape[1:])
-        require_c(experiment.build(channels, len(data.classes)), (channels, height, width))
+        network = experiment.build(channels, len(data.classes))
+        require_c(network, (channels, height, width))
+        if limits:
+            require_within(experiment.budget, network, (channels, height, width))
 
 
-def asks_for_c(budget: Budget) -> bool:
-    """Whether the budget limits what a microcontroller has.
+def require_within(budget: Budget, network: nn.Module, shape: Size) -> None:
+    """Raise BudgetError if the network's C program takes more flash, RAM or cycles than the budget allows.
 
-    >>> asks_for_c(Budget())
-    False
+    The network is left as it was.
     """
-    return any(getattr(budget, name, None) is not None for name in OF_A_CHIP)
+    network = copy.deepcopy(network).eval().cpu()
+    smallest, faster = deployed(network, shape), deployed(network, shape, processor="cortex-m4")
+    takes = {"flash": smallest.flash, "ram": smallest.ram, "cycles": faster.cycles}
+    for name, most in budget.on_chip().items():
+        if takes[name] > most:
+            unit = "cycles" if name == "cycles" else f"bytes of {name}"
+            raise BudgetError(
+                f"The network's 8-bit C program takes {takes[name]:,} {unit} by estimate, where its budget allows"
+                f" {most:,}; make its widest layers narrower, or raise the budget."
+            )
 
 
 def require_c(network: nn.Module, shape: Size) -> Memory:
