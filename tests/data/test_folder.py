@@ -340,3 +340,24 @@ def test_pictures_have_the_size_that_is_asked_for_and_a_squash_is_told(tmp_path:
         load(str(tmp_path), size="own")
     with pytest.raises(UsageError, match="A size is for folders of pictures; digits has its own"):
         load("digits", size=(28, 28))
+
+
+def test_pictures_of_one_object_are_not_divided(tmp_path: Path) -> None:
+    for label in ("left", "right"):
+        (tmp_path / label).mkdir()
+        for track in range(12):
+            for frame in range(3):
+                path = tmp_path / label / f"{track:05}_{frame:05}.png"
+                Image.fromarray(np.full((9, 9), 7 * track + frame, np.uint8)).save(path)
+    paths = sorted(tmp_path.glob("*/*.png"))
+    labels = [int(path.parent.name == "right") for path in paths]
+    groups = folder.groups_of(paths, labels)
+    assert groups is not None and groups.tolist() == [number // 3 for number in range(72)]
+    data = load(str(tmp_path))
+    assert "as 00000... do, are not divided" in data.note and (len(data.train), len(data.test)) == (60, 12)
+    tracks = [{int(value) // 7 for value in half.images[half.labels == 1, 0, 0, 0]} for half in (data.train, data.test)]
+    assert len(tracks[1]) == 2 and not tracks[0] & tracks[1]
+    # One name for all, a number without a separator, or too few objects: the number is the picture's own.
+    for name in ("photo_{}", "{}", "cup{}"):
+        assert folder.groups_of([Path(name.format(number)) for number in range(72)], labels) is None
+    assert folder.groups_of(paths[:9] + paths[36:45], labels[:9] + labels[36:45]) is None

@@ -127,6 +127,18 @@ def test_equal_images_are_held_out_together():
     assert found.twins == 1 and all(bool(fold[50]) == bool(fold[3]) for fold in found.folds)
 
 
+def test_pictures_of_one_object_are_held_out_together(tmp_path: Path):
+    for label in ("left", "right"):
+        (tmp_path / label).mkdir()
+        for number in range(48):
+            pixels = np.full((9, 9), 4 * number + (label == "left"), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"{number // 3:02}-{number % 3}.png")
+    found = views.views_of(str(tmp_path), seed=0)
+    objects = (found.sizes[0].images[:, 0, 0, 0].to(int) // 12) * 2 + found.labels
+    for fold in found.folds:
+        assert fold.any() and not set(objects[fold].tolist()) & set(objects[~fold].tolist())
+
+
 def test_pictures_come_in_every_size_as_load_brings_them(folder: Path):
     found = views.views_of(str(folder), seed=0)
     assert [view.size for view in found.sizes] == [(24, 24), (32, 32), (48, 48)]

@@ -4,6 +4,7 @@ Only what lies inside the folder is read, by the decoder that predictions are ma
 same pixels of a file in training and after.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from featherweight.data.idx import LARGEST
 from featherweight.data.pictures import SUFFIXES, PictureError, read
-from featherweight.data.split import Split, Whole, digest, held_out
+from featherweight.data.split import Split, Whole, digest, held_out, held_out_groups
 from featherweight.errors import DataError, UsageError
 from featherweight.files import printable
 
@@ -50,7 +51,8 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     """The data set in this folder; without `with_test` the test pictures are not opened.
 
     Folders `train` and `test`, each with the class folders, are taken as the halves; otherwise one picture in
-    6 of each class, drawn by seed, is the test set. Hidden files are passed over, and so are files that are
+    6 of each class, drawn by seed, is the test set; pictures that `groups_of` finds to belong together are drawn
+    together. Hidden files are passed over, and so are files that are
     not PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM by their name.
 
     `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
@@ -81,16 +83,15 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
     Every picture is read once. The test half is not opened.
     """
     classes, train, _, note = _halves(root, seed)
+    groups = groups_of(train.paths, train.labels)
     found = []
     for size, pixels in zip(sizes, _decoded(train.paths, root, sizes), strict=True):
         whole = _split(pixels, train.labels, *_common(pixels, size))
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
-        found.append(
-            Whole(
-                name=printable(root.resolve().name), classes=names, train=whole, test=None, digests=digests, note=note
-            )
-        )
+        name = printable(root.resolve().name)
+        one = Whole(name=name, classes=names, train=whole, test=None, digests=digests, note=note, groups=groups)
+        found.append(one)
     return found
 
 
@@ -114,8 +115,14 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
         classes = _classes(root, root)
         everything = _listed(root, root, classes)
         count = max(1, round(len(everything.paths) / SHARE))
-        drawn = held_out(torch.tensor(everything.labels), count, seed)
-        return classes, everything.take(~drawn), everything.take(drawn), ""
+        labels, groups = torch.tensor(everything.labels), groups_of(everything.paths, everything.labels)
+        if groups is None:
+            drawn = held_out(labels, count, seed)
+            return classes, everything.take(~drawn), everything.take(drawn), ""
+        drawn = held_out_groups(labels, groups, count, seed)
+        together = everything.paths[0].stem[: _counted(everything.paths[0])]
+        note = f"Pictures that belong together by their names, as {printable(together)}... do, are not divided."
+        return classes, everything.take(~drawn), everything.take(drawn), note
     classes = _classes(root / "train", root)
     for name in _classes(root / judged, root):
         if name not in classes:
@@ -125,6 +132,31 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
     unused = ", ".join(printable(name) for name in sorted(names - {"train", judged}))
     note = f"Of {printable(root)} only train and {judged} are used, not {unused}." if unused else ""
     return classes, _listed(root / "train", root, classes), _listed(root / judged, root, classes), note
+
+
+def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
+    """A number for each picture, equal for those of a class whose names differ in a last number alone; int64 [N].
+
+    So are frames of a film called, and several pictures of one object: 00004_00017, cup-3. None unless the names of all
+    end in a number after a separator, and every class has twice as many groups as the share that is drawn for testing
+    needs, of two pictures or more on average: otherwise the number is only the picture's own.
+    """
+    cuts = [_counted(path) for path in paths]
+    if not all(cuts):
+        return None
+    keys = [(label, path.stem[:cut]) for label, path, cut in zip(labels, paths, cuts, strict=True)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    for label in set(labels):
+        groups = sum(key[0] == label for key in numbers)
+        if groups < 2 * SHARE or 2 * groups > labels.count(label):
+            return None
+    return torch.tensor([numbers[key] for key in keys])
+
+
+def _counted(path: Path) -> int:
+    """How many characters of a name stand before its last number and its separator; 0 where it does not end so."""
+    found = re.fullmatch(r"(.+)[-_. ]\d+", path.stem)
+    return len(found[1]) if found else 0
 
 
 def _classes(folder: Path, root: Path) -> tuple[str, ...]:

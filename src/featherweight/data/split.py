@@ -52,6 +52,9 @@ class Whole:
     """None where it was not read, because a part of the training images is to stand in for it."""
     digests: Mapping[str, str]
     note: str = ""
+    groups: Tensor | None = None
+    """int64 [N]: training images of one number belong together, as pictures of one object do; None where it is not
+    known."""
 
 
 def held_out(labels: Tensor, count: int, seed: int) -> Tensor:
@@ -68,6 +71,24 @@ def held_out(labels: Tensor, count: int, seed: int) -> Tensor:
     for group, take in enumerate(_quota(groups, count)):
         members = np.flatnonzero(groups == group)
         chosen[members[np.argsort(rank[members], kind="stable")[:take]]] = True
+    return torch.from_numpy(chosen)
+
+
+def held_out_groups(labels: Tensor, groups: Tensor, count: int, seed: int) -> Tensor:
+    """As `held_out`, but of each class whole groups (int64 [N]), as many as come nearest to the class's share.
+
+    >>> held_out_groups(torch.tensor([0, 0, 0, 0, 1, 1]), torch.tensor([3, 3, 5, 5, 7, 8]), 3, seed=0).int().tolist()
+    [0, 0, 1, 1, 1, 0]
+    """
+    classes, members_of, chosen = labels.numpy(), groups.numpy(), np.zeros(len(labels), dtype=bool)
+    for one, take in enumerate(_quota(classes, count)):
+        found = np.unique(members_of[classes == one])
+        left = int(take)
+        for group in found[np.argsort(_mixed(found.astype(np.uint64), seed), kind="stable")]:
+            members = np.flatnonzero((members_of == group) & (classes == one))
+            if 2 * left > len(members):  # nearer with it than without
+                chosen[members] = True
+                left -= len(members)
     return torch.from_numpy(chosen)
 
 

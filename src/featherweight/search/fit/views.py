@@ -82,6 +82,7 @@ def views_of(
     Folders' pictures come in up to three sizes unless they have one of their own up to 64 x 64, or `size` is given.
     Raises what `load` raises, and UsageError for fewer than `FEWEST` training images.
     """
+    groups: Tensor | None = None
     if isinstance(data, Data):
         if data.holdout:
             raise UsageError("Data with a part held out were given; give them whole, the search holds out its own.")
@@ -92,7 +93,7 @@ def views_of(
         asked = [size] if size else sizes_for(sample(root, seed=seed))
         wholes = load_sizes(root, seed=seed, sizes=asked)
         name, source, classes, note = wholes[0].name, str(root.resolve()), wholes[0].classes, wholes[0].note
-        labels = wholes[0].train.labels
+        labels, groups = wholes[0].train.labels, wholes[0].groups
         sizes = tuple(View(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
     else:
         if size:
@@ -105,7 +106,10 @@ def views_of(
     if len(labels) < FEWEST:
         raise UsageError(f"{name} has {len(labels)} training images; a search needs {FEWEST} or more.")
     firsts = firsts_of(sizes[-1].images)
-    folds = tuple(fold[firsts] for fold in folds_of(labels, seed))  # equal images are held out together
+    folds = folds_of(labels, seed)
+    if groups is not None:
+        folds = tuple(fold[_firsts(groups.tolist())] for fold in folds)
+    folds = tuple(fold[firsts] for fold in folds)  # equal images are held out together
     return Views(
         name=name, source=source, classes=classes, labels=labels, sizes=sizes, folds=folds,
         twins=int((firsts != torch.arange(len(firsts))).sum()), note=note,
@@ -118,9 +122,13 @@ def firsts_of(images: Tensor) -> Tensor:
     >>> firsts_of(torch.tensor([5, 7, 5, 7, 1], dtype=torch.uint8).reshape(5, 1, 1, 1)).tolist()
     [0, 1, 0, 1, 4]
     """
-    seen: dict[bytes, int] = {}
-    found = [seen.setdefault(hashlib.sha256(image.tobytes()).digest(), at) for at, image in enumerate(images.numpy())]
-    return torch.tensor(found)
+    return _firsts([hashlib.sha256(image.tobytes()).digest() for image in images.numpy()])
+
+
+def _firsts(keys: Sequence[object]) -> Tensor:
+    """int64 [N]: the position of the first of these keys that is equal to each."""
+    seen: dict[object, int] = {}
+    return torch.tensor([seen.setdefault(key, at) for at, key in enumerate(keys)])
 
 
 def _is_folder(name: str) -> bool:
