@@ -23,6 +23,7 @@ from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, changed, draw
 from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price, price
 from featherweight.search.fit.workers import Told, Work
+from featherweight.ship.train import train
 
 CHEAP = Price(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)
 DEAR = Price(flash=8000, ram=2000, macs=20_000, parameters=4000, cycles=180_000)
@@ -335,6 +336,18 @@ def test_the_first_candidates_are_one_network_with_every_augmentation_then_other
     assert len(others) == len(prior.networks()) - 1 and all(price(genes, (3, 32, 32), 10) for genes in others)
     assert "photographs" not in {genes.preset for genes in prior.first(coloured=False, small=False)[0]}
     assert all(genes.batch == 16 for genes in prior.first(coloured=True, small=True)[0])
+
+
+def test_what_was_trained_on_data_in_memory_is_exported_with_them(tmp_path: Path):
+    draws = np.random.default_rng(0)
+    images = draws.integers(0, 256, (40, 9, 9, 3), dtype=np.uint8)
+    data = Data.from_arrays(images, np.arange(40) % 2, test=(images[:7], np.arange(7) % 2))
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+                                  torch.nn.Linear(4, 2))  # fmt: skip
+    model = train(network, data, out=tmp_path / "runs", settings={"recipe.epochs": 1})
+    assert model.export("c", tmp_path / "out", data=data).about["proof"]["pictures"] == 7
+    with pytest.raises(UsageError, match="handed over in memory"):
+        model.export("c", tmp_path / "other")
 
 
 def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Path):

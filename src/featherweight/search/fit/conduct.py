@@ -133,7 +133,8 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
                     if work is None:
                         break
                     crew.give(member, work)
-                if not crew.underway or passed > 1.1 * search.seconds:
+                over = passed > 1.1 * search.seconds and search.population.best() is not None
+                if not crew.underway or over:
                     return
                 ended = None
                 for told in crew.news(LOOK_SECONDS):
@@ -154,6 +155,8 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
 def _next(search: Search, passed: float) -> Work | None:
     """The next training, None where none would end in time."""
     left = search.seconds - passed
+    if not search.population.trials:
+        left = math.inf  # something has to be trained
     if search.waiting:
         return search.waiting.pop(0)
     population = search.population

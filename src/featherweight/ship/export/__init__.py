@@ -45,8 +45,13 @@ class Exported:
     """The same for people."""
 
 
-def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None) -> Exported:
+def export(
+    trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None, data: Data | None = None
+) -> Exported:
     """Write a finished network as `onnx`, `c` or `page` into the folder `out`, and prove it.
+
+    It is calibrated and proved on the run's own pictures, loaded from `data_dir` or where they were; or on `data`, where
+    they were handed over in memory.
 
     Raises UsageError for an unknown form, a layer that has no exported form or an absent package; and ExportError when
     the files do not answer as the network does, after which nobody should use them, or, before any is written, when the
@@ -60,7 +65,7 @@ def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None
     lowered = _lowered(source, form)
     if form == "page":
         page.require_digits(source)
-    data = pictures_at_hand(trained.record, data_dir)
+    data = data or pictures_at_hand(trained.record, data_dir)
     proof.require_recorded(source, trained.record, data)
     writer: Callable[..., Written] = {"onnx": _onnx, "c": _c, "page": _page}[form]
     assert lowered is not None or form == "onnx"
