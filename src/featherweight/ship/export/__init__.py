@@ -50,7 +50,7 @@ def export(
 ) -> Exported:
     """Write a finished network as `onnx`, `c` or `page` into the folder `out`, and prove it.
 
-    It is calibrated and proved on the run's own pictures, loaded from `data_dir` or where they were; or on `data`, where
+    It is calibrated and proved on the pictures of its run, loaded from `data_dir` or where they were; or on `data`, if
     they were handed over in memory.
 
     Raises UsageError for an unknown form, a layer that has no exported form or an absent package; and ExportError when
