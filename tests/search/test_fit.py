@@ -380,3 +380,13 @@ def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Pat
     lines = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     assert len(lines) == saved["search"]["trainings"] and best <= 100
     assert asdict(Limits(flash=20480, ram=8192)) | {"macs": None} == asdict(Limits(**saved["asked"]["limits"]))
+
+
+def test_a_planted_experiment_file_is_written_anew_before_it_is_executed(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path)
+    one = trial(search.population, {0: 1})
+    (tmp_path / "shapes.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
+    events = finish.train_finalist(search, one, tmp_path, data=None, left=0.0, cores=1, directory=None)
+    next(events)
+    events.close()
+    assert "executed" not in (tmp_path / "shapes.py").read_text() and not (tmp_path / "executed").exists()
