@@ -157,6 +157,17 @@ def test_colours_become_grey_as_pillow_has_them():
     assert (views.grey_of(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0, 0].numpy() == theirs).all()
 
 
+def test_other_processes_are_given_the_same_pictures(folder: Path, tmp_path: Path):
+    found = views.views_of(str(folder), seed=0)
+    views.save(found, tmp_path)
+    data = views.part(tmp_path, 1, False, 2, found.classes)
+    assert torch.equal(data.test.images, found.sizes[1].images[found.folds[2]])
+    assert torch.equal(data.train.labels, found.labels[~found.folds[2]])
+    assert data.mean == load(str(folder), size=(32, 32)).mean
+    grey = views.part(tmp_path, 1, True, 2, found.classes)
+    assert torch.equal(grey.train.images, views.grey_of(data.train.images)) and len(grey.mean) == 1
+
+
 def test_too_few_images_and_data_with_a_held_out_part_are_refused():
     data = Data.from_arrays(np.zeros((12, 8, 8), np.uint8), [0, 1] * 6, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
     with pytest.raises(UsageError, match="12 training images; a search needs 20 or more"):
