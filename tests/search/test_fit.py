@@ -19,7 +19,8 @@ from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build
 from featherweight.search.fit import conduct, finish, prior, steps, views
-from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, changed, drawn, layers_of, recipe_of, scaled
+from featherweight.search.fit.changes import changed, drawn, scaled
+from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, layers_of, recipe_of
 from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price, price
 from featherweight.search.fit.workers import Told, Work

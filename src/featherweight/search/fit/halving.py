@@ -12,7 +12,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from featherweight.search.fit.genes import PRESETS, Genes, changed, drawn, scaled
+from featherweight.search.fit.changes import changed, drawn, scaled
+from featherweight.search.fit.genes import PRESETS, Genes
 from featherweight.search.fit.price import Limits, Price
 from featherweight.search.fit.workers import Told, Work
 
