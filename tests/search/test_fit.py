@@ -220,6 +220,18 @@ def test_a_third_goes_on_and_the_highest_rung_first():
     assert late[:4] == [(7, 2), (8, 2), (9, 2), (4, 1)]
 
 
+def test_augmentations_are_compared_on_the_longer_rung():
+    group = population()
+    assert group.preset() == "shifts"
+    for preset, wrong in (("none", {0: 10, 1: 9}), ("objects", {0: 30, 1: 5}), ("signs", {0: 20})):
+        one = trial(group, wrong)
+        one.genes, one.racing = replace(one.genes, preset=preset), True
+    assert group.preset() == "objects"  # behind on the short rung, ahead on the longer
+    assert [(one.number, rung) for one, rung in group.promotions(0.1)] == [(2, 1)]
+    group.trials[2].racing = False
+    assert list(group.promotions(0.1)) == []
+
+
 def test_what_a_short_training_promises_follows_those_that_were_finished():
     group = population()
     assert group.offsets() == OFFSETS

@@ -189,14 +189,14 @@ def _planned(search: Search, trial: Trial, rung: int, left: float) -> Work | Non
 
 def _proposed(search: Search) -> Trial | None:
     """A candidate within the limits that was not tried before."""
-    population = search.population
+    population, racing = search.population, search.population.race
     genes = _fitted(search, *population.proposal())
     if genes is None or not population.new(genes):
         return None
     shape = search.shape(genes)
     cost = price(genes, shape, search.classes)
     assert cost is not None
-    return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape)
+    return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape, racing=racing)
 
 
 def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
@@ -242,7 +242,8 @@ def _noted_result(search: Search, told: Told, passed: float) -> Trial | None:
     line = {
         "trial": trial.number, "genes": trial.genes.to_json(), "rung": rung, "epochs": told.work.epochs,
         "fold": told.work.fold, "share": told.work.share, "correct": told.correct, "judged": told.judged,
-        "loss": told.loss, "seconds": told.seconds, "failed": told.failed, "at": round(passed, 3),
+        "loss": told.loss, "seconds": told.seconds, "failed": told.failed,
+        "racing": trial.racing, "at": round(passed, 3),
     }  # fmt: skip
     with search.file.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

@@ -61,7 +61,8 @@ def recall(search: "Search", values: dict[str, Any]) -> None:
         cost = price(genes, shape, search.classes)
         if cost is None:
             raise FileError(f"{search.file} is of other pictures; begin in a new folder.")
-        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape)
+        racing = values.get("racing") is True
+        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape, racing=racing)
         search.population.new(genes)
         trials.append(known)
     work = replace(told.work, trial=known.number)
