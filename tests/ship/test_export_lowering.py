@@ -108,7 +108,7 @@ END = (nn.Flatten(), nn.Linear(36, 3))
         ([nn.Flatten(2), nn.Linear(36, 3)], "keeps an axis"),
         ([*END, nn.LogSoftmax(1), nn.ReLU()], r"Layer 3 \(ReLU\) follows LogSoftmax"),
         ([nn.LogSoftmax(1), *END], "is not over the classes"),
-        ([nn.Conv2d(1, 3, 3)], "3 x 4 x 4 numbers a picture"),
+        ([nn.Conv2d(1, 3, 3)], "3 x 4 x 4 numbers per picture"),
         ([], "not scores of classes"),
     ],
 )

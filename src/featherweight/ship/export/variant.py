@@ -15,7 +15,7 @@ _LAYER_FIELDS = 28
 
 Variant = tuple[str, ...]
 """The kinds of step that occur, in the order of `KINDS`; then "rows" if a layer takes in its input row by row, and
-"sums" if such a layer keeps sums between rows; "table" if an activation is looked up; "dilated" if kernels have gaps."""
+"sums" if such a layer keeps sums between rows; "table" if activations are looked up; "dilated" if kernels have gaps."""
 
 
 def variant_of(steps: Sequence[Step[Any]], streams: Sequence[int | None]) -> Variant:
