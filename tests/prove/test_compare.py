@@ -46,10 +46,10 @@ def test_what_is_not_decided_is_called_so() -> None:
         (WORSE[:1], "c3 and c2 share 1 finished seeds; a comparison needs two or more."),
         ([], "There is no finished run here"),
         ([record("c2", [99.0], seed, data=MNIST | {"holdout": 5000}) for seed in (0, 1)], "Only runs on the same data"),
-        ([record("c2", [99.0], 0), record("c2", [99.0], 1, engine="torch")], "seeds 0 and 1 have each another engine"),
+        ([record("c2", [99.0], 0), record("c2", [99.0], 1, engine="torch")], "seeds 0 and 1 differ in engine"),
         ([record("c2", [99.0], 0), record("c2", [99.0], 1, recipe=BETTER[0].recipe)], "another recipe"),
         ([record("c2", [99.0], 0), record("c2", [99.0], 1, network="other")], "another network"),
-        ([record("c2", [99.0], 0), record("c1", [99.0], 1)], "each another experiment"),
+        ([record("c2", [99.0], 0), record("c1", [99.0], 1)], "differ in experiment"),
         ([record("c2", [99.0], 0), record("c2", [99.0], 0)], "two runs of one seed of c2"),
     ],
 )

@@ -298,7 +298,7 @@ def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Pa
     write_record(
         trainer.record(Task(experiment="smallest", seed=1, holdout=5000), engine="torch"), other / "record.json"
     )
-    with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 have each another engine \(native and torch\)"):
+    with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 differ in engine \(native and torch\)"):
         protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(5000, 0), (5000, 2)]
     assert not (tree / "results/touches.json").exists() and not (tree / "results/heldout").exists()
@@ -312,7 +312,7 @@ def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, mo
     one = trainer.record(Task(experiment="fastest", seed=3, threads=2), environment=place)
     write_record(one, elsewhere / "record.json")
     with pytest.raises(
-        UsageError, match=r"seconds of fastest were measured on unlike machines: \[\('another', 2\), \('p'"
+        UsageError, match=r"seconds of fastest were measured on different machines: \[\('another', 2\), \('p'"
     ):
         protocol.prove("fastest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert not (tree / "results/fastest").exists()
