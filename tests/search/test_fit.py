@@ -370,7 +370,7 @@ def test_what_was_trained_on_data_in_memory_is_exported_with_them(tmp_path: Path
                                   torch.nn.Linear(4, 2))  # fmt: skip
     model = train(network, data, out=tmp_path / "runs", settings={"recipe.epochs": 1})
     assert model.export("c", tmp_path / "out", data=data).about["proof"]["pictures"] == 7
-    with pytest.raises(UsageError, match="handed over in memory"):
+    with pytest.raises(UsageError, match="given in memory"):
         model.export("c", tmp_path / "other")
 
 
