@@ -145,8 +145,8 @@ def _hdf5(place: Path, known: Named, with_test: bool) -> Whole | None:
         import h5py
     except ImportError as problem:
         raise UsageError(
-            f"Reading {printable(path)} needs a package that is not installed here; install it with:"
-            " pip install 'featherweight[hdf5]'"
+            f"Reading {printable(path)} needs a package that is not installed here; in the folder of"
+            " featherweight's source, run: pip install '.[hdf5]'"
         ) from problem
     splits = []
     try:

@@ -26,5 +26,6 @@ def require_optuna() -> None:
     """Raise UsageError unless Optuna is installed."""
     if find_spec("optuna") is None:
         raise UsageError(
-            "Searching needs Optuna, which is not installed; install it with: pip install 'featherweight[search]'"
+            "Searching needs Optuna, which is not installed; in the folder of featherweight's source, run:"
+            " pip install '.[search]'"
         )

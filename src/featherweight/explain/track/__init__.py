@@ -33,8 +33,8 @@ def require_tracker(kind: str) -> None:
         raise UsageError(f"Unknown tracker {kind!r}; {nearest(kind, TRACKERS)}")
     if find_spec(kind) is None:
         raise UsageError(
-            f"Tracking with {kind} needs a package that is not installed here; install it with:"
-            " pip install 'featherweight[track]'"
+            f"Tracking with {kind} needs a package that is not installed here; in the folder of featherweight's"
+            " source, run: pip install '.[track]'"
         )
 
 

@@ -23,7 +23,7 @@ OPSET, IR = 26, 13
 """The newest operator set that ONNX Runtime 1.31 supports officially, and the file format that came with it."""
 INPUT, OUTPUT = "pictures", "probabilities"
 
-_INSTALL = "pip install --upgrade 'featherweight[onnx]'"
+_INSTALL = "in the folder of featherweight's source, run: pip install --upgrade '.[onnx]'"
 
 
 def require_onnx() -> None:
@@ -32,13 +32,9 @@ def require_onnx() -> None:
         import onnx
         import onnxruntime  # noqa: F401
     except ImportError as problem:
-        raise UsageError(
-            f"ONNX needs packages that are not installed ({problem}); get them with: {_INSTALL}"
-        ) from problem
+        raise UsageError(f"ONNX needs packages that are not installed ({problem}); {_INSTALL}") from problem
     if onnx.defs.onnx_opset_version() < OPSET:
-        raise UsageError(
-            f"onnx {onnx.__version__} does not know operator set {OPSET}; get a newer one with: {_INSTALL}"
-        )
+        raise UsageError(f"onnx {onnx.__version__} does not know operator set {OPSET}; {_INSTALL}")
 
 
 def model_bytes(source: "Source", lowered: Lowered) -> bytes:
