@@ -143,5 +143,5 @@ def test_a_folder_by_any_path(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     data = fw.Data.from_folder("digits", seed=3)  # which is a data set's name as well
     assert repr(data) == "<Data digits: 10 training and 2 test images of 1 x 11 x 13, 2 classes>"
-    with pytest.raises(fw.FeatherweightError, match="handed over in memory, so they cannot be loaded again"):
+    with pytest.raises(fw.FeatherweightError, match="given in memory, so they cannot be loaded again"):
         fw.load_data("memory")

@@ -212,7 +212,7 @@ def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree:
     assert "Mean 99.495 %, standard deviation 0.030, 95 % interval of the mean 99.473 to 99.517; 10 of 10" in page
     assert "**Cleared:** all that is asked for." in page and "Mean of the last epochs 99.460 %" in page
     row = next(line for line in (tree / "README.md").read_text().splitlines() if "records/smallest.md" in line)
-    assert row == "| [`smallest`](docs/records/smallest.md) | 99.495 | 99.45 | 3,352 | 6.9 | 5.9 | 7 | cleared |"
+    assert row == "| [`smallest`](docs/records/smallest.md) | 99.495 | 99.45 | 3,352 | 6.8 | 4.6 | 7 | cleared |"
     assert "smallest" in (tree / "docs/records/fronts.svg").read_text()
     source = (tree / "src/featherweight/experiments/ladders/records/smallest.py").read_text()
     assert f"Result: {fmean(99.45 + 0.01 * seed for seed in range(10)):.2f} % of the test set" in source
@@ -298,7 +298,7 @@ def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Pa
     write_record(
         trainer.record(Task(experiment="smallest", seed=1, holdout=5000), engine="torch"), other / "record.json"
     )
-    with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 have each another engine \(native and torch\)"):
+    with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 differ in engine \(native and torch\)"):
         protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(5000, 0), (5000, 2)]
     assert not (tree / "results/touches.json").exists() and not (tree / "results/heldout").exists()
@@ -312,7 +312,7 @@ def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, mo
     one = trainer.record(Task(experiment="fastest", seed=3, threads=2), environment=place)
     write_record(one, elsewhere / "record.json")
     with pytest.raises(
-        UsageError, match=r"seconds of fastest were measured on unlike machines: \[\('another', 2\), \('p'"
+        UsageError, match=r"seconds of fastest were measured on different machines: \[\('another', 2\), \('p'"
     ):
         protocol.prove("fastest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert not (tree / "results/fastest").exists()

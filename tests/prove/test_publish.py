@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[2]
 def test_every_committed_text_is_what_the_records_say() -> None:
     texts = publish.generated(ROOT)
     # 29 rungs and six records, the index, the README, seven ladders' pages, the overview of all and what is stated of
-    # them, the page on exports, seven records' pages (f3 is one), the overview of those of each of two sets and the
-    # public names.
-    assert len(texts) == 29 + 6 + 1 + 1 + 7 + 1 + 1 + 1 + 7 + 2 + 1
+    # them, the page on exports, seven records' pages (f3 is one), the overview of those of each of two sets, the
+    # public names and the guide to fit.
+    assert len(texts) == 29 + 6 + 1 + 1 + 7 + 1 + 1 + 1 + 7 + 2 + 1 + 1
     stale = [str(path.relative_to(ROOT)) for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     assert stale == []
 

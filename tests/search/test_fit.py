@@ -19,10 +19,12 @@ from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build
 from featherweight.search.fit import conduct, finish, prior, steps, views
-from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, changed, drawn, layers_of, recipe_of, scaled
+from featherweight.search.fit.changes import changed, drawn, scaled
+from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, layers_of, recipe_of
 from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price, price
 from featherweight.search.fit.workers import Told, Work
+from featherweight.ship.train import train
 
 CHEAP = Price(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)
 DEAR = Price(flash=8000, ram=2000, macs=20_000, parameters=4000, cycles=180_000)
@@ -156,6 +158,17 @@ def test_colours_become_grey_as_pillow_has_them():
     assert (views.grey_of(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0, 0].numpy() == theirs).all()
 
 
+def test_other_processes_are_given_the_same_pictures(folder: Path, tmp_path: Path):
+    found = views.views_of(str(folder), seed=0)
+    views.save(found, tmp_path)
+    data = views.part(tmp_path, 1, False, 2, found.classes)
+    assert torch.equal(data.test.images, found.sizes[1].images[found.folds[2]])
+    assert torch.equal(data.train.labels, found.labels[~found.folds[2]])
+    assert data.mean == load(str(folder), size=(32, 32)).mean
+    grey = views.part(tmp_path, 1, True, 2, found.classes)
+    assert torch.equal(grey.train.images, views.grey_of(data.train.images)) and len(grey.mean) == 1
+
+
 def test_too_few_images_and_data_with_a_held_out_part_are_refused():
     data = Data.from_arrays(np.zeros((12, 8, 8), np.uint8), [0, 1] * 6, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
     with pytest.raises(UsageError, match="12 training images; a search needs 20 or more"):
@@ -205,6 +218,18 @@ def test_a_third_goes_on_and_the_highest_rung_first():
     assert [rung for _, rung in group.promotions(0.4)] == []  # too early for the last rung
     late = [(one.number, rung) for one, rung in group.promotions(0.7)]
     assert late[:4] == [(7, 2), (8, 2), (9, 2), (4, 1)]
+
+
+def test_augmentations_are_compared_on_the_longer_rung():
+    group = population()
+    assert group.preset() == "shifts"
+    for preset, wrong in (("none", {0: 10, 1: 9}), ("objects", {0: 30, 1: 5}), ("signs", {0: 20})):
+        one = trial(group, wrong)
+        one.genes, one.racing = replace(one.genes, preset=preset), True
+    assert group.preset() == "objects"  # behind on the short rung, ahead on the longer
+    assert [(one.number, rung) for one, rung in group.promotions(0.1)] == [(2, 1)]
+    group.trials[2].racing = False
+    assert list(group.promotions(0.1)) == []
 
 
 def test_what_a_short_training_promises_follows_those_that_were_finished():
@@ -337,6 +362,18 @@ def test_the_first_candidates_are_one_network_with_every_augmentation_then_other
     assert all(genes.batch == 16 for genes in prior.first(coloured=True, small=True)[0])
 
 
+def test_what_was_trained_on_data_in_memory_is_exported_with_them(tmp_path: Path):
+    draws = np.random.default_rng(0)
+    images = draws.integers(0, 256, (40, 9, 9, 3), dtype=np.uint8)
+    data = Data.from_arrays(images, np.arange(40) % 2, test=(images[:7], np.arange(7) % 2))
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+                                  torch.nn.Linear(4, 2))  # fmt: skip
+    model = train(network, data, out=tmp_path / "runs", settings={"recipe.epochs": 1})
+    assert model.export("c", tmp_path / "out", data=data).about["proof"]["pictures"] == 7
+    with pytest.raises(UsageError, match="handed over in memory"):
+        model.export("c", tmp_path / "other")
+
+
 def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Path):
     words = [sys.executable, "-m", "featherweight", "fit", str(folder), "--accuracy", "40", "--flash", "20k", "--ram",
              "8k", "--minutes", "0.5", "--out", "out", "--json"]  # fmt: skip
@@ -367,3 +404,13 @@ def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Pat
     lines = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
     assert len(lines) == saved["search"]["trainings"] and best <= 100
     assert asdict(Limits(flash=20480, ram=8192)) | {"macs": None} == asdict(Limits(**saved["asked"]["limits"]))
+
+
+def test_a_planted_experiment_file_is_written_anew_before_it_is_executed(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path)
+    one = trial(search.population, {0: 1})
+    (tmp_path / "shapes.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
+    events = finish.train_finalist(search, one, tmp_path, data=None, left=0.0, cores=1, directory=None)
+    next(events)
+    events.close()
+    assert "executed" not in (tmp_path / "shapes.py").read_text() and not (tmp_path / "executed").exists()

@@ -173,7 +173,7 @@ def test_a_scale_covers_what_was_seen_and_gives_up_outliers() -> None:
 
 
 def test_without_a_picture_there_is_no_scale() -> None:
-    with pytest.raises(UsageError, match="taken from pictures, and there is none"):
+    with pytest.raises(UsageError, match="measured on pictures; give at least one"):
         made(source(relu_last(), (1, 14, 28), 4), noise(2, (1, 14, 28))[:0])
 
 

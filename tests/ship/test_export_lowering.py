@@ -108,8 +108,8 @@ END = (nn.Flatten(), nn.Linear(36, 3))
         ([nn.Flatten(2), nn.Linear(36, 3)], "keeps an axis"),
         ([*END, nn.LogSoftmax(1), nn.ReLU()], r"Layer 3 \(ReLU\) follows LogSoftmax"),
         ([nn.LogSoftmax(1), *END], "is not over the classes"),
-        ([nn.Conv2d(1, 3, 3)], "3 x 4 x 4 numbers a picture"),
-        ([], "no scores of classes"),
+        ([nn.Conv2d(1, 3, 3)], "3 x 4 x 4 numbers per picture"),
+        ([], "not scores of classes"),
     ],
 )
 def test_a_layer_without_a_form_is_refused_by_name(layers: list[nn.Module], says: str) -> None:

@@ -168,7 +168,7 @@ def test_an_export_of_other_weights_than_the_record_s_fails(home: Path, monkeypa
         record["epochs"][-1]["test_accuracy"] = 100 * (record["epochs"][-1]["test_accuracy"] < 60)
 
     change(folder, praised)
-    with pytest.raises(ExportError, match="test images of bars right, and its record says (0|23); the weights are not"):
+    with pytest.raises(ExportError, match="test images of bars right, but its record says (0|23); the weights are not"):
         fw.load(folder).export("c", home / "bad")
     assert not (home / "bad").exists()
 

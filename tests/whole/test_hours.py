@@ -416,6 +416,7 @@ def test_35_c_asked_for_before_training(say: Say, home: Path) -> None:
 
 def test_36_onnx_of_what_has_no_step_here(say: Say, home: Path) -> None:
     pytest.importorskip("onnxscript", reason="pip install '.[onnx]'")
+    (home / "soft.py").write_text(FILE.replace("LAYER", "nn.Softplus()"))
     assert say("train", "soft.py", "--data", "digits", "--target", 1, "--threads", 1)[0] == 0
     assert say("export", "runs/soft-seed0", "--to", "c")[0] == 2
     status, _, err = say("export", "runs/soft-seed0", "--to", "onnx")

@@ -35,7 +35,7 @@ def test_every_extra_that_a_text_names_exists() -> None:
     for path in [ROOT / "README.md", *(ROOT / "src").rglob("*.py"), *(ROOT / "docs").rglob("*.md")]:
         for extras in re.findall(r"'\.\[([a-z0-9,]+)\]'", path.read_text(encoding="utf-8")):
             named |= set(extras.split(","))
-    assert {"search", "onnx", "track", "hdf5", "test"} <= named <= set(PROJECT["optional-dependencies"])
+    assert {"search", "onnx", "hdf5", "test"} <= named <= set(PROJECT["optional-dependencies"])
 
 
 def test_the_version_is_one() -> None:

@@ -1,7 +1,7 @@
 """A data set is two pairs of tensors, found on disk, downloaded, or embedded in the package.
 
-`load` is all that the rest of the program needs. PyTorch is imported when that is called, since pictures are decoded in
-this room too, and reading one needs no PyTorch.
+`load` is all that the rest of the program needs. PyTorch is imported only when it is called, since this package also
+decodes pictures, which needs no PyTorch.
 """
 
 import os
@@ -27,7 +27,7 @@ _HOMES = {"UnavailableError": "download", "Data": "dataset", "Split": "split", "
 __all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load"]
 
 NAMES = ("auto", *SETS, *ALIASES, "digits")
-"""What `load` knows by name; anything else is a folder."""
+"""The names that `load` knows; anything else is a folder."""
 
 
 def load(
@@ -42,22 +42,21 @@ def load(
 ) -> "Data":
     """The data set of this name, or in this folder, ready for training.
 
-    `auto` is MNIST from `directory`, from the folder that FEATHERWEIGHT_DATA names, from the user's cache or
-    downloaded; when none of these can be had, the embedded digits, and `note` says so. Any other name never
-    falls back. A folder holds one sub-folder of images a class, or four IDX files under MNIST's names; an
-    existing folder's name or any path with a separator is taken for one.
+    `auto` is MNIST from `directory`, from the folder named by FEATHERWEIGHT_DATA, from the user's cache or downloaded;
+    if none of these works, it is the embedded digits, and `note` says so. Any other name never falls back. A folder
+    contains one sub-folder of images per class, or four IDX files under MNIST's names; the name of an existing folder
+    and any path with a separator are taken for folders.
 
-    `holdout` training images are kept for choices, of each class its share, in a row from a place that `seed` gives,
-    and stand in for the test set, whose files are then not opened. `seed` also draws the test pictures of a folder that
-    has no `test`. `progress` is told of downloads, or else whoever watches them (`files.downloads_display`).
+    `holdout` training images are held out for choices: the same share of each class, in a row from a position given by
+    `seed`. They replace the test set, whose files are then not opened. `seed` also draws the test pictures of a folder
+    that has no `test`. `progress` is called during downloads (by default, the display in `files.downloads_display`).
 
-    `size` is that of a folder's pictures, (height, width), or "own" for the one that they all have; without it they
-    keep theirs where all have one of up to 64 x 64, and are brought to 28 x 28 otherwise. With `grey`, a folder's
+    `size` is the (height, width) of a folder's pictures, or "own" for the size that they all have; without it they keep
+    their size if all have the same one of up to 64 x 64, and are resized to 28 x 28 otherwise. With `grey`, a folder's
     colours are dropped.
 
-    Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for
-    files that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that
-    could not be had.
+    Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for files
+    that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that is not available.
 
     >>> data = load("digits", holdout=137)
     >>> data.train.images.shape, len(data.test), data.mean
@@ -96,7 +95,7 @@ def _whole(
     if name == "digits":
         return digits.load()
     if name == IN_MEMORY:
-        raise UsageError("The data were handed over in memory, so they cannot be loaded again; hand them over again.")
+        raise UsageError("The data were given in memory, so they cannot be loaded again; pass them again.")
     if name in SETS:
         return store.load(SETS[name], directory, progress, with_test=with_test)
     if name == "auto":

@@ -1,4 +1,4 @@
-"""A data set's files out of the archive it is published as, each whole, checked and no larger than it can be."""
+"""Takes a data set's files out of its published archive: each complete, checked and within its size limit."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ from featherweight.files import printable
 CHUNK = 1 << 18
 
 Place = Callable[[File], tuple[Path, int, Callable[[Path], None]]]
-"""Where a file belongs, how many bytes it can have, and what raises DataError when it does not hold what it should."""
+"""The path of a file, the bytes it may have at most, and a check that raises DataError if its contents are wrong."""
 
 
 def take_out(archive: Path, known: Named, files: Sequence[File], place: Place) -> None:
-    """Put these files of a set's archive in place; DataError when it is not the archive it should be."""
+    """Extract these files from a set's archive to their places; DataError if it is not the right archive."""
     if known.archive_sha256:
         require_sha256(archive, known.archive_sha256)
     kind = "ZIP" if known.archive_name.endswith(".zip") else "tar"
@@ -64,7 +64,7 @@ def _from_tar(path: Path, known: Named, files: Sequence[File], place: Place) -> 
 
 
 def member_of_tar(archive: tarfile.TarFile, known: Named, file: File) -> BinaryIO:
-    """One of a set's files in its open tar archive, to be read; KeyError where it is missing or no plain file."""
+    """One of a set's files in its open tar archive, for reading; KeyError if it is missing or not a plain file."""
     member = f"{known.archive}{file.published}"
     source = archive.extractfile(member)
     if source is None:
@@ -73,7 +73,7 @@ def member_of_tar(archive: tarfile.TarFile, known: Named, file: File) -> BinaryI
 
 
 def _write(source: BinaryIO, member: str, target: Path, limit: int, check: Callable[[Path], None]) -> None:
-    """Put one member of an archive in place, whole and checked."""
+    """Write one member of an archive to its place, complete and checked."""
     part = target.with_name(target.name + ".part")
     with part.open("wb") as file:
         while piece := source.read(CHUNK):
@@ -85,7 +85,7 @@ def _write(source: BinaryIO, member: str, target: Path, limit: int, check: Calla
 
 
 def settle(part: Path, target: Path) -> None:
-    """Give a finished file its name, once its bytes are on the disk."""
+    """Rename a finished file, once its bytes are on the disk."""
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(target)

@@ -1,8 +1,8 @@
-"""Random changes to batches of images: each image its own draw, one interpolation for all transforms.
+"""Random changes to batches of images: one draw per image, one interpolation for all transforms.
 
 Rotation, shift, scale, shear, perspective, crop and flips are homographies; their product is one 3 x 3 matrix
-an image (`Warp.maps`), and the elastic displacement is added where that leads. Brightness, contrast, saturation
-and hue are one affine map of each pixel's channels (`colours`). Every draw comes from the generator given, which
+per image (`Warp.maps`), and the elastic displacement is added to the points it gives. Brightness, contrast, saturation
+and hue are one affine map of each pixel's channels (`colours`). All random numbers come from the given generator, which
 is on the images' device.
 """
 
@@ -23,26 +23,26 @@ from featherweight.experiments.recipe import Augment
 SMALLEST_ERASED = 0.02
 """The smallest share of an image that an erased rectangle covers."""
 NARROWEST_ERASED = 0.3
-"""Height over width of an erased rectangle is from this to its reciprocal, uniform in the logarithm."""
+"""The height over width of an erased rectangle is from this to its reciprocal, uniform in the logarithm."""
 Limits = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """Where each image of a batch is sampled, and what becomes of its colours."""
+    """Where each image of a batch is sampled, and how its colours change."""
 
     affine: Tensor
     """[5 N]: the arguments of `affine_maps`."""
     after: Tensor | None
-    """[N 3 3]: what perspective and crop do to the points that the affine maps lead to."""
+    """[N 3 3]: perspective and crop, applied to the points that the affine maps give."""
     displacement: Tensor | None
-    """[N 2 H W]: what is added to those points, in half sides, x before y."""
+    """[N 2 H W]: the displacement added to those points, in half sides, x before y."""
     mirror: Tensor | None = None
-    """[2 N], 1 or -1: what their x and y are multiplied by before that is added."""
+    """[2 N], 1 or -1: the factors of their x and y, applied before the displacement."""
     reflect: bool = False
-    """Whether points outside the image are mirrored into it; they are black otherwise."""
+    """Whether points outside the image are mirrored into it; otherwise they are black."""
     colours: Tensor | None = None
-    """[N C C+1]: what becomes of the channels' brightness, 0 to 255, and in the last column what is added."""
+    """[N C C+1]: the map of the channels' brightness, 0 to 255; the last column is added."""
 
     def maps(self) -> Tensor:
         """The homographies, [N 3 3]."""
@@ -52,13 +52,13 @@ class Warp:
 
 
 Sampler = Callable[[Tensor, Tensor, Warp, Tensor, Tensor], Tensor]
-"""(images uint8 [.. C H W], the places [N] int64 of the batch among them, where each is sampled, factor and offset of
-each channel) -> brightness * factor + offset, float32 [N C H W]; brightness is 0 to 255, and outside an image 0, unless
-the warp reflects."""
+"""(images uint8 [.. C H W], the positions [N] int64 of the batch among them, where each is sampled, factor and offset
+of each channel) -> brightness * factor + offset, float32 [N C H W]; brightness is 0 to 255, and 0 outside an image
+unless the warp reflects."""
 
 
 def sample(images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: Tensor) -> Tensor:
-    """The `Sampler` of PyTorch's operators, for any device."""
+    """The `Sampler` that uses PyTorch's operators, for any device."""
     height, width = images.shape[2:]
     grid = sampling_grid(warp.maps(), height, width, projective=warp.after is not None)
     if warp.displacement is not None:
@@ -84,9 +84,9 @@ def augment(
 ) -> Tensor:
     """The images changed at random and then normalised: uint8 [N C H W] -> float32 [N C H W].
 
-    What lies outside an image (unless it is mirrored there), or is erased, is black before normalisation. `mean` and
-    `std` are of each channel, in shares of full brightness. With `chosen` [M] only images[chosen] are. A `sampler` does
-    what PyTorch's operators would do here, with the same draws. UsageError where the images or these do not fit.
+    Pixels from outside an image (unless it is mirrored) and erased ones are black before normalisation. `mean` and
+    `std` are per channel, as fractions of full brightness. With `chosen` [M], only images[chosen] are used. A `sampler`
+    replaces PyTorch's operators, with the same draws. Raises UsageError if images, `mean` and `std` do not fit.
 
     >>> white = torch.full((1, 1, 5, 5), 255, dtype=torch.uint8)
     >>> draws = torch.Generator().manual_seed(0)
@@ -131,7 +131,7 @@ def draw(
     generator: torch.Generator,
     device: torch.device | str,
 ) -> Warp:
-    """One draw for each of `count` images; colours are drawn apart.
+    """One draw of the geometric changes for each of `count` images; colours are drawn separately.
 
     The old image is flipped, cropped, put in perspective, sheared, scaled, rotated and shifted, in this order. Without
     perspective the last row of its map is (0, 0, 1); with it, a third coordinate below HORIZON means black.
@@ -166,7 +166,7 @@ def draw(
 
 
 def _reflected(grid: Tensor) -> Tensor:
-    """The points [N 2 H W] mirrored about the centres of the outermost pixels as often as it takes to be inside."""
+    """The points [N 2 H W] mirrored about the centres of the outermost pixels until they are inside."""
     height, width = grid.shape[2:]
     half = half_sides(height, width, grid.device)[:2, :, None]  # [2 1 1]
     last = 2 * half - 1
@@ -187,7 +187,7 @@ def _colours(settings: Augment, images: Tensor, generator: torch.Generator) -> T
 
 
 def _spoil_(images: Tensor, settings: Augment, factor: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise on normalised images [N C H W], and the mean in place of a square; those of `settings`, or nothing."""
+    """Add noise to normalised images [N C H W] and replace a square by the mean, if `settings` ask for it."""
     if settings.noise > 0:
         noise = torch.randn(images.shape, generator=generator, device=images.device)
         images += noise.mul_(factor * (255 * settings.noise))
@@ -221,12 +221,12 @@ def _displacement(
 
 
 def _erase_(images: Tensor, settings: Augment, generator: torch.Generator) -> None:
-    """Blanks a rectangle in some of the images [N C H W]: every pixel whose centre it holds."""
+    """Blank a rectangle in some of the images [N C H W]: every pixel whose centre is inside."""
     count, _, height, width = images.shape
     unit, log_narrowest = (0.0, 1.0), math.log(NARROWEST_ERASED)
     limits = unit, (SMALLEST_ERASED, settings.erase_area), (log_narrowest, -log_narrowest), unit, unit
     chance, area, log_aspect, across, along = _uniform(limits, count, generator, images.device)
-    # Height over width, each as a share of its side: bounded so that both are at most 1 and the area is kept.
+    # Height over width, each as a fraction of its side: bounded so that both are at most 1 and the area is kept.
     aspect = (log_aspect.exp() * (width / height)).clamp(area, 1 / area)
     tall, wide = torch.sqrt(area * aspect), torch.sqrt(area / aspect)
     rows = _between(along * (1 - tall), tall * (chance < settings.erase), height)
@@ -236,7 +236,7 @@ def _erase_(images: Tensor, settings: Augment, generator: torch.Generator) -> No
 
 
 def _between(start: Tensor, length: Tensor, side: int) -> Tensor:
-    """1 where a pixel's centre is in [start, start + length), shares of the side, else 0: [N] -> [N side]."""
+    """1 where a pixel's centre is in [start, start + length), fractions of the side, else 0: [N] -> [N side]."""
     past = _centres(side, start.device) - start[:, None]
     return ((past >= 0) & (past < length[:, None])).to(torch.float32)
 
@@ -260,7 +260,7 @@ def _floats(images: Tensor) -> Tensor:
     return images.to(torch.float32, memory_format=torch.contiguous_format)
 
 
-# What depends on sizes alone is made once. Reading a cached tensor also spares a GPU a copy from the host.
+# Tensors that depend only on sizes are made once. A cached tensor also saves a copy from the host to the GPU.
 
 
 @lru_cache(maxsize=16)
@@ -279,7 +279,7 @@ def _ranges(limits: Limits, device: torch.device | str) -> tuple[Tensor, Tensor]
 
 @lru_cache(maxsize=16)
 def _centres(side: int, device: torch.device) -> Tensor:
-    """Where the centres of `side` pixels are, in shares of the side: [side]."""
+    """The centres of `side` pixels, as fractions of the side: [side]."""
     return (torch.arange(side, device=device) + 0.5) / side
 
 
@@ -287,8 +287,8 @@ def _centres(side: int, device: torch.device) -> Tensor:
 def _spline(side: int, cells: int, device: torch.device) -> Tensor:
     """Weights [side cells+3] of a uniform cubic B-spline's knots, one cell apart, at each pixel's centre.
 
-    Independent knots of variance 1 give a pixel the sum of its squared weights as variance. Each row is
-    brought to length 1, which makes that 1 everywhere; the spline's own weights give from 0.46 to 0.5.
+    With independent knots of variance 1, the variance of a pixel is the sum of its squared weights. Each row is scaled
+    to length 1, so that it is 1 everywhere; the spline's own weights give from 0.46 to 0.5.
     """
     knots = torch.arange(-1, cells + 2, dtype=torch.float64)
     distance = (_centres(side, torch.device("cpu"))[:, None] * cells - knots).abs()

@@ -12,15 +12,15 @@ from featherweight.errors import UsageError
 
 LUMA = (0.299, 0.587, 0.114)
 CHANNELS = (1, 3)
-"""Images whose colours can be changed: grey ones, whose saturation and hue do nothing, and red, green and blue."""
+"""The channels of images whose colours can be changed: grey, where saturation and hue do nothing, and RGB."""
 
 
 def colour_maps(brightness: Tensor, contrast: Tensor, saturation: Tensor, turn: Tensor, grey: Tensor) -> Tensor:
     """The maps [N 3 4] that change brightness, contrast, saturation and hue, in this order.
 
-    The first three [N] are factors, 1 for no change; `turn` [N] is the angle of the colour circle in radians, in the
-    plane of I and Q of the YIQ colours, which leaves the grey of every pixel alone; `grey` [N] is the mean grey of each
-    image as it was, which contrast moves pixels from and towards. The last column is what is added.
+    The first three [N] are factors, 1 for no change; `turn` [N] is the rotation of the hue in radians, in the plane of
+    I and Q of the YIQ colours, which does not change the grey of any pixel; `grey` [N] is the mean grey of each
+    original image, from or towards which contrast moves pixels. The last column is added.
 
     >>> one = torch.ones(1)
     >>> colour_maps(one, one / 2, one, one - 1, 100 * one)[0, 0, ::3].tolist()  # halfway to the mean
@@ -28,7 +28,7 @@ def colour_maps(brightness: Tensor, contrast: Tensor, saturation: Tensor, turn: 
     """
     luma, warm, cool = _axes(brightness.device)
     cos, sin = torch.cos(turn) * saturation, torch.sin(turn) * saturation
-    # Of grey's own part nothing changes; of the plane's two, each becomes a sum of both.
+    # The grey part does not change; the parts along I and Q each become a sum of both.
     parts = luma + cos[:, None, None] * (warm[0] + cool[0]) + sin[:, None, None] * (warm[1] - cool[1])
     kept = (brightness * contrast)[:, None, None] * parts
     added = (brightness * (1 - contrast) * grey)[:, None, None].expand(-1, 3, 1)
@@ -36,12 +36,12 @@ def colour_maps(brightness: Tensor, contrast: Tensor, saturation: Tensor, turn: 
 
 
 def grey_maps(brightness: Tensor, contrast: Tensor, grey: Tensor) -> Tensor:
-    """The maps [N 1 2] that change brightness and contrast of images of one channel; as `colour_maps`."""
+    """The maps [N 1 2] that change brightness and contrast of images with one channel, as `colour_maps` does."""
     return torch.stack((brightness * contrast, brightness * (1 - contrast) * grey), dim=1)[:, None]
 
 
 def mean_grey(images: Tensor) -> Tensor:
-    """The mean grey [N] of images uint8 [N C H W] of one or three channels; UsageError for others."""
+    """The mean grey [N] of images, uint8 [N C H W], with one or three channels; UsageError for other numbers."""
     channels = images.shape[1]
     if channels not in CHANNELS:
         raise UsageError(f"Colours can be changed of images with 1 or 3 channels; these have {channels}.")
@@ -50,7 +50,7 @@ def mean_grey(images: Tensor) -> Tensor:
 
 
 def coloured(images: Tensor, maps: Tensor) -> Tensor:
-    """The images float32 [N C H W] under the maps [N C C+1], cut off below 0 and above 255."""
+    """The images, float32 [N C H W], after applying the maps [N C C+1], clipped to 0 to 255."""
     count, channels = images.shape[:2]
     flat = images.view(count, channels, -1)
     return torch.baddbmm(maps[:, :, -1:], maps[:, :, :-1], flat).clamp_(0, 255).view(images.shape)
@@ -58,7 +58,7 @@ def coloured(images: Tensor, maps: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _axes(device: torch.device) -> tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The map to a pixel's own grey [3 3]; those to its part along I, as it is and put along Q instead; likewise of Q.
+    """Maps [3 3] of a pixel to its grey; to its part along I, kept and moved to Q; to its part along Q, likewise.
 
     I and Q are FCC's: 0.74 (red - Y) - 0.27 (blue - Y) and 0.48 (red - Y) + 0.41 (blue - Y).
     """

@@ -1,9 +1,9 @@
-"""What lies around the pixels in a picture's file, taken out before a decoder sees it.
+"""Removes everything around the pixels of a picture file before a decoder sees it.
 
-Decoders read everything that a file holds beside its pixels: a 1.2 GB tag of a TIFF, millions of extensions of a GIF or
-fill bytes of a JPEG, chunks that decompress to no end. Here each format's own structure is walked within limits, and of
-it only that is kept from which the first picture's pixels and colours are made; Exif is read for the one number that
-says how the camera was held. What is kept is as long as the file at most.
+Decoders read everything in a file besides its pixels: a 1.2 GB tag in a TIFF, millions of extensions in a GIF or fill
+bytes in a JPEG, chunks that decompress without end. Here the structure of each format is walked within limits, and only
+the parts that define the pixels and colours of the first picture are kept; Exif is read only for the number that says
+how the camera was held. The result is never longer than the file.
 """
 
 import re
@@ -12,31 +12,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MOST_PARTS = 100_000
-"""Chunks, segments or blocks of a file. A picture of 20 megapixels has some thousands."""
+"""The most chunks, segments or blocks in a file. A picture of 20 megapixels has a few thousand."""
 MOST_TAG_BYTES = 1 << 20
-"""Of a TIFF's tags together: 65,536 strips have half of that."""
+"""The most bytes in all tags of a TIFF together: 65,536 strips need half of that."""
 MOST_SCANS = 64
-"""Of a progressive JPEG; each is a pass over all of the picture, and 10 are usual."""
+"""The most scans in a progressive JPEG; each is a pass over the whole picture, and 10 are usual."""
 EXIF_BYTES = 1 << 16
 
 
 class ContainerError(ValueError):
-    """Why a file is not read, as the end of a sentence."""
+    """The reason why a file is not read, as the end of a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A picture's file without what is not needed."""
+    """A picture file without the parts that are not needed."""
 
     format: str
-    """As Pillow calls it."""
+    """The format's name in Pillow."""
     content: bytes
     orientation: int = 1
-    """1 to 8, as Exif counts the ways a camera can be held."""
+    """1 to 8: Exif's code for how the camera was held."""
 
 
 def essential(content: bytes) -> Container:
-    """The file with pixels and colours alone; ContainerError when it is no picture, or one without measure."""
+    """The file reduced to pixels and colours; ContainerError if it is not a picture or exceeds the limits."""
     for start, walk in _WALKS.items():
         if content.startswith(start):
             return walk(content)
@@ -76,14 +76,14 @@ def _jpeg(content: bytes) -> Container:
     for _ in range(MOST_PARTS):
         fill = _FILL.match(content, at)
         if fill is None or fill.end() >= len(content):
-            break  # the decoder says what is wrong
+            break  # the decoder will say what is wrong
         kind, at = content[fill.end()], fill.end() + 1
         if kind == 0xDA:
             scans = content.count(b"\xff\xda", at) + 1
             _require(scans <= MOST_SCANS, f"it has {scans:,} scans, and at most {MOST_SCANS} are read")
             kept.append(b"\xff\xda" + content[at:])
             break
-        if kind in (0x01, *range(0xD0, 0xD8)):  # of no length
+        if kind in (0x01, *range(0xD0, 0xD8)):  # these have no length
             continue
         length = int.from_bytes(content[at : at + 2], "big")
         body = content[at : at + length]
@@ -120,12 +120,12 @@ def _gif(content: bytes) -> Container:
 
 
 def _table(flags: int) -> int:
-    """Bytes of a GIF's colour table."""
+    """The size of a GIF's colour table in bytes."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _after_blocks(content: bytes, at: int) -> int:
-    """Where a GIF goes on after the blocks that begin here."""
+    """The position in a GIF after the blocks that begin here."""
     for _ in range(5 * MOST_PARTS):
         if at >= len(content):
             return len(content)
@@ -170,10 +170,10 @@ def _webp(content: bytes) -> Container:
 
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-"""Bytes of a TIFF's values by their type."""
+"""The size of a TIFF's values in bytes, by type."""
 _KEPT_TAGS = frozenset((*range(254, 260), 262, 266, 273, *range(277, 283), 284, 292, 293, 317, 320, *range(322, 326),
                         338, 339, 347, 529, 530, 531, 532))  # fmt: skip
-"""What pixels and colours are made from: sizes, strips, tiles, coding, palette."""
+"""The tags that define pixels and colours: sizes, strips, tiles, coding, palette."""
 
 
 def _tiff(content: bytes) -> Container:
@@ -204,7 +204,7 @@ Entry = tuple[int, int, int, bytes]
 
 
 def _entries(content: bytes, order: str) -> list[Entry]:
-    """Of the first picture of a TIFF, or of Exif: tag, type, count and the entry's twelve bytes."""
+    """The entries of a TIFF's first picture, or of Exif: tag, type, count and the twelve bytes of the entry."""
     if len(content) < 8:
         return []
     at = struct.unpack(f"{order}I", content[4:8])[0]
@@ -219,7 +219,7 @@ def _entries(content: bytes, order: str) -> list[Entry]:
 
 
 def _numbers(content: bytes, order: str, kind: int, count: int, raw: bytes) -> tuple[int, ...]:
-    """A tag's whole numbers; none of other types, or where they lie outside of the file."""
+    """The integers of a tag; empty for other types, or if they would be outside the file."""
     letter = {1: "B", 3: "H", 4: "I"}.get(kind)
     if letter is None:
         return ()
@@ -230,7 +230,7 @@ def _numbers(content: bytes, order: str, kind: int, count: int, raw: bytes) -> t
 
 
 def _orientation(exif: bytes) -> int:
-    """How the camera was held, by Exif; 1 where that does not say."""
+    """How the camera was held, according to Exif, 1 to 8; 1 if it does not say."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     for tag, kind, _, raw in _entries(exif, order) if order else ():
         value: int = struct.unpack(f"{order}H", raw[8:10])[0]
@@ -240,7 +240,7 @@ def _orientation(exif: bytes) -> int:
 
 
 def _ppm(content: bytes) -> Container:
-    """Nothing but a short header stands beside the pixels, byte by byte, of a PPM or PGM."""
+    """A PPM or PGM unchanged: it has only a short header besides its pixels."""
     return Container(format="PPM", content=content)
 
 

@@ -1,4 +1,4 @@
-"""A data set: a training and a test half, what it is called, and where it is from."""
+"""A data set: its training and test halves, its name, and its origin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from featherweight.data.split import HELD_OUT, Split, Whole, held_out_together, 
 from featherweight.errors import UsageError
 
 IN_MEMORY = "memory"
-"""The source of data that were handed over as arrays or as a dataset, which nothing can load again."""
+"""The source of data that were passed as arrays or as a dataset, which cannot be loaded again."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -25,23 +25,23 @@ class Data:
     """The name of each class; a label is a position in it."""
     train: Split
     test: Split
-    """What accuracy is measured on: the test set, or with `holdout` the held-out part."""
+    """The images on which accuracy is measured: the test set, or with `holdout` the held-out part."""
     holdout: int
-    """0; or so many training images are held out, `test` is those, and the test set was not read at all."""
+    """The number of training images held out; unless it is 0, they are `test`, and the test set was not read at all."""
     mean: tuple[float, ...]
-    """Mean of each channel over all training images, held-out ones included, in 0 to 1, to four digits."""
+    """Mean of each channel over all training images, including held-out ones, 0 to 1, rounded to four digits."""
     std: tuple[float, ...]
-    """Standard deviation likewise; 1 where a channel is the same everywhere, so that it can be divided by."""
+    """Standard deviation likewise; 1 if a channel is constant, so that division by it works."""
     digests: Mapping[str, str]
-    """SHA-256 of what was read: of each IDX file's unpacked bytes, otherwise of the tensors."""
+    """SHA-256 of the data: of the unpacked bytes of each IDX file, otherwise of the tensors."""
     note: str = ""
     """Empty, or a sentence to print first, such as why the embedded digits stand in for MNIST."""
     source: str = ""
-    """What `load` is to be given to have it again: a data set's name, or a folder's whole path."""
+    """The argument with which `load` gives it again: the name of a data set, or the full path of a folder."""
     seed: int = 0
-    """Of the split."""
+    """The seed of the split."""
     size: "tuple[int, int] | Literal['own'] | None" = None
-    """What a folder's pictures were asked to be brought to: (height, width), or "own"; None where nobody asked."""
+    """The size requested for a folder's pictures: (height, width), or "own"; None if none was requested."""
     grey: bool = False
     """Whether a folder's colours were dropped."""
 
@@ -66,13 +66,13 @@ class Data:
         seed: int = 0,
         channels: Literal["auto", "first", "last"] = "auto",
     ) -> "Data":
-        """The data set of these images and labels, arrays of numpy or tensors.
+        """The data set of these images and labels, given as numpy arrays or tensors.
 
-        Images are [N H W], [N C H W] or [N H W C], whole numbers from 0 to 255 or fractions from 0 to 1, before any
-        normalisation: mean and standard deviation are taken here. Labels are N whole numbers or names; `classes` says
-        what the numbers 0, 1 and so on are called. `test` is (images, labels) to be judged on; without it, one image in
-        six of each class is drawn by `seed`. `holdout` training images stand in for the test images, as in `load_data`.
-        Raises UsageError for what does not fit together.
+        Images are [N H W], [N C H W] or [N H W C], integers from 0 to 255 or fractions from 0 to 1, before any
+        normalisation: mean and standard deviation are computed here. Labels are N integers or names; `classes` gives
+        the names of 0, 1 and so on. `test` is (images, labels) for measuring accuracy; without it, one image in six of
+        each class is drawn by `seed`. `holdout` training images replace the test images, as in `load_data`.
+        Raises UsageError if these do not fit together.
 
         >>> import numpy as np
         >>> images = np.random.default_rng(0).integers(0, 256, (60, 11, 13), dtype=np.uint8)
@@ -96,9 +96,9 @@ class Data:
     ) -> "Data":
         """The data set of anything that has a length and gives (image, label), or dictionaries with both, by index.
 
-        So do PyTorch's and Hugging Face's datasets; images may be Pillow's, arrays or tensors. `size` is (height,
-        width), to which all are brought; without it they must have one size. All else is as in `from_arrays`.
-        A mapping of both halves, `{"train": ..., "test": ...}`, may be given in place of `train`.
+        Datasets of PyTorch and Hugging Face do so; images may be Pillow images, arrays or tensors. `size` is (height,
+        width), to which all are resized; without it they must all have one size. The rest is as in `from_arrays`.
+        A mapping of both halves, `{"train": ..., "test": ...}`, may be given instead of `train`.
 
         >>> import numpy as np
         >>> rows = [(np.full((11, 13), 5 * n, dtype=np.uint8), "even" if n % 2 else "odd") for n in range(36)]
@@ -126,16 +126,16 @@ class Data:
         holdout: int = 0,
         seed: int = 0,
     ) -> "Data":
-        """The data set in a folder of pictures, one sub-folder a class, with or without `train` and `test` above them.
+        """The data set in a folder of pictures with one sub-folder per class, or folders `train` and `test` of those.
 
-        As `load` reads one; errors are its too.
+        It is read as by `load`, with the same errors.
         """
         from featherweight.data import load
 
         return load(str(Path(folder).expanduser().absolute()), holdout=holdout, seed=seed, size=size)
 
     def to(self, device: torch.device) -> "Data":
-        """The same with its tensors on the device; training there needs no copies on the way."""
+        """The same data with its tensors on the device, so that training there needs no copies."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
 
     def summary(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Data:
 
 
 def ready(whole: Whole, holdout: int, seed: int) -> Data:
-    """The data set with so many training images held out, from a place that the seed gives, or with its test set."""
+    """The data set with `holdout` training images held out, from a position given by the seed, or with its test set."""
     mean, std = mean_and_std(whole.train.images)
     train, test = whole.train, whole.test
     if not 0 <= holdout < len(train):

@@ -1,4 +1,4 @@
-"""The digits embedded in the package: 1,797 real scans of 8 x 8 pixels, brought to MNIST's manner.
+"""The digits embedded in the package: 1,797 real scans of 8 x 8 pixels, converted to look like MNIST's.
 
 They are scikit-learn's `load_digits`, the test set of the UCI collection (Alpaydin and Kaynak, 1998).
 """
@@ -10,14 +10,14 @@ from torch.nn import functional as F
 from featherweight.data.split import Split, Whole, digest, held_out
 
 SIDE, BOX = 28, 20
-"""MNIST's image and the box its digits were scaled to fit, in pixels."""
+"""The sides of MNIST's images and of the box its digits were scaled to fit, in pixels."""
 TEST = 360
-"""A fifth of the 1,797, of each digit its share; the draw never changes."""
+"""The number of test digits: a fifth of the 1,797, with the same share of each digit; the draw never changes."""
 
 
 def load() -> Whole:
-    """1,437 training and 360 test digits, uint8 [N 1 28 28]; always the same."""
-    from sklearn.datasets import load_digits  # a second of importing, so only when asked for
+    """1,437 training and 360 test digits, uint8 [N 1 28 28], always the same."""
+    from sklearn.datasets import load_digits  # takes a second to import, so only if needed
 
     scans, labels = load_digits(return_X_y=True)
     images = in_mnist_manner(torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16)
@@ -32,8 +32,8 @@ def in_mnist_manner(glyphs: Tensor) -> Tensor:
     """Glyphs, bright on 0, as MNIST would show them: [N 1 h w] in 0 to 1 -> uint8 [N 1 28 28].
 
     Each glyph's bounding box is scaled, keeping its proportions, to fit a box of 20 x 20, and its centre of
-    mass is put at the centre, to the nearest whole pixel (LeCun et al., 1998). One bicubic interpolation does
-    both; glyphs are meant to be enlarged, since nothing here averages pixels.
+    mass is moved to the centre, to the nearest whole pixel (LeCun et al., 1998). One bicubic interpolation does
+    both; it is meant for enlarging glyphs, since it does not average pixels.
 
     >>> in_mnist_manner(torch.ones(1, 1, 4, 2))[0, 0, 13, 8:20].tolist()
     [0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0]
@@ -50,7 +50,7 @@ def in_mnist_manner(glyphs: Tensor) -> Tensor:
     down = (2 * rows[:, :, None] / h - 1).expand(-1, -1, SIDE)
     grid = torch.stack([across, down], dim=3)  # [N 28 28 2]
     drawn = F.grid_sample(glyphs, grid, mode="bicubic", padding_mode="border", align_corners=False)
-    # What interpolation smears past the bounding box is cut off, as where a crop is resized.
+    # Anything that interpolation smears past the bounding box is cut off, as when a crop is resized.
     inside_rows = (rows > top) & (rows < top + height)
     inside_columns = (columns > left) & (columns < left + width)
     drawn = drawn * (inside_rows[:, None, :, None] & inside_columns[:, None, None, :])
@@ -58,7 +58,7 @@ def in_mnist_manner(glyphs: Tensor) -> Tensor:
 
 
 def _extent(inked: Tensor) -> tuple[Tensor, Tensor]:
-    """Start and length ([N 1] each) of what has ink of a side, bool [N side]; all of it where none has."""
+    """Start and length, [N 1] each, of the inked part of a side, bool [N side]; all of the side if it has no ink."""
     inked = inked | ~inked.any(1, keepdim=True)
     start = inked.int().argmax(1, keepdim=True)
     end = inked.shape[1] - inked.flip(1).int().argmax(1, keepdim=True)
@@ -66,8 +66,8 @@ def _extent(inked: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _samples(profile: Tensor, start: Tensor, pixel: Tensor) -> Tensor:
-    """Where along one side the result's 28 pixels lie in the glyph: [N 28], in its pixels, edges at whole
-    numbers.
+    """The positions of the result's 28 pixels in the glyph along one side: [N 28], in its pixels, with edges at
+    integers.
 
     `profile` [N side] is the ink summed across, `start` [N 1] the bounding box's edge, `pixel` [N 1] the
     step.
@@ -75,5 +75,5 @@ def _samples(profile: Tensor, start: Tensor, pixel: Tensor) -> Tensor:
     places = torch.arange(profile.shape[1]) + 0.5
     mass = profile.sum(1, keepdim=True)
     centre = torch.where(mass > 0, profile @ places[:, None] / mass.clamp(min=1e-6), profile.shape[1] / 2)
-    margin = (SIDE / 2 - (centre - start) / pixel).round()  # so the box falls on whole pixels of the result
+    margin = (SIDE / 2 - (centre - start) / pixel).round()  # so the box begins at a whole pixel of the result
     return start + (torch.arange(SIDE) + 0.5 - margin) * pixel

@@ -1,8 +1,8 @@
-"""Fetching the files of a data set: several mirrors, HTTPS alone, resumed, checked, and in place by one
-rename.
+"""Downloads the files of a data set: from several mirrors, over HTTPS only, resumed, checked, and put in place by
+one rename.
 
-Nothing that a mirror says is believed: an answer that is too long, is a web page, leads away from HTTPS or
-does not hold what the data set's table promises is refused with its reason, and the next mirror is asked.
+Mirrors are not trusted: an answer that is too long, is a web page, leads away from HTTPS or does not match the data
+set's table is refused with a reason, and the next mirror is asked.
 """
 
 import math
@@ -22,21 +22,21 @@ from featherweight.errors import DataError
 from featherweight.files import Progress, locked, printable
 
 Check = Callable[[Path], None]
-"""Raises DataError when a file does not hold what it should."""
+"""Raises DataError if the contents of a file are wrong."""
 
 ANSWER_S = 5.0
-"""Seconds in which a mirror must begin to answer, resolving its name included. Each mirror that stays silent
-halves them for the next, so that a machine without network knows within 10 seconds."""
+"""Seconds within which a mirror must begin to answer, including name resolution. Each silent mirror halves the time
+for the next, so that a machine without a network gives up within 10 seconds."""
 ATTEMPTS = 5
-"""A mirror is asked again, for the rest, while each attempt brings something; so many times at most."""
+"""A mirror is asked for the rest of a file as long as each attempt receives something, at most this many times."""
 CHUNK = 1 << 18
 PACE_S = 20.0
 PACE_BYTES = 20_000
-"""A mirror that sends fewer bytes than that in so many seconds, on average since it began, is given up."""
+"""A mirror that sends fewer bytes than this in PACE_S seconds, on average since it began, is given up."""
 
 
 class UnavailableError(DataError):
-    """A data set that is not on this machine could not be fetched."""
+    """A data set is not on this machine and could not be downloaded."""
 
 
 class UnwritableError(UnavailableError):
@@ -44,9 +44,9 @@ class UnwritableError(UnavailableError):
 
 
 def fetch(known: Named, files: Sequence[File], folder: Path, progress: Progress | None = None) -> None:
-    """See that every file lies in `folder`; those that do, under any of their spellings, are left alone.
+    """Make sure that every file is in `folder`; those already there, under any of their spellings, are not touched.
 
-    One process at a time downloads into a folder, the others wait and then find the files. Raises
+    Only one process at a time downloads to a folder; the others wait and then find the files. Raises
     UnavailableError, naming every mirror and its reason, or UnwritableError.
     """
     try:
@@ -59,14 +59,14 @@ def fetch(known: Named, files: Sequence[File], folder: Path, progress: Progress 
                 _fetch_one(known.name, addresses, _place(folder, file), _limit(file), _check_of(file), progress)
     except UnavailableError:
         with suppress(OSError):
-            folder.rmdir()  # a folder that was made for nothing; one that holds something stays
+            folder.rmdir()  # remove a folder that was made in vain; one that is not empty stays
         raise
-    except OSError as error:  # those of the network have become reasons already
+    except OSError as error:  # network errors have already become reasons
         raise UnwritableError(f"{printable(folder)} cannot be written ({error.strerror or error}).") from error
 
 
 def spelled(folder: Path, file: File) -> Path | None:
-    """The path of a set's file in a folder, under whichever of its spellings is there."""
+    """The path of a set's file in a folder, under any of its spellings; None if it is not there."""
     return next((path for name in file.spellings() if (path := folder / name).is_file()), None)
 
 
@@ -75,7 +75,7 @@ def _place(folder: Path, file: File) -> Path:
 
 
 def _limit(file: File) -> int:
-    """Bytes that the packed file cannot exceed: what it unpacks to and DEFLATE's overhead."""
+    """The most bytes that the packed file can have: its unpacked size and DEFLATE's overhead."""
     if file.form != "idx":
         return forms.bytes_of(file) if file.form == "rows" else forms.TEXT_BYTES
     size = idx.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
@@ -93,7 +93,7 @@ def _check_of(file: File) -> Check:
 
 
 def _fetch_archive(known: Named, files: Sequence[File], folder: Path, progress: Progress | None) -> None:
-    """Fetch the archive, take out the files that are wanted, and remove it."""
+    """Download the archive, extract the requested files, and delete it."""
 
     def unpack(path: Path) -> None:
         archives.take_out(path, known, files, lambda file: (_place(folder, file), _limit(file), _check_of(file)))
@@ -106,11 +106,11 @@ def _fetch_archive(known: Named, files: Sequence[File], folder: Path, progress: 
 def _fetch_one(
     name: str, addresses: Sequence[str], target: Path, limit: int, check: Check, progress: Progress | None
 ) -> None:
-    """Put one file in place from the first mirror that has it."""
+    """Download one file to its place from the first mirror that has it."""
     reasons: list[tuple[str, str]] = []
     patience_s = ANSWER_S
     for address in addresses:
-        # Mirrors pack differently, so what one began another must not end.
+        # Mirrors compress differently, so another mirror must not continue what one began.
         part = target.with_name(f"{target.name}.{zlib.crc32(address.encode()):08x}.part")
         try:
             _from_mirror(address, part, limit, check, progress, patience_s)
@@ -131,13 +131,13 @@ def _fetch_one(
 def _from_mirror(
     address: str, part: Path, limit: int, check: Check, progress: Progress | None, patience_s: float
 ) -> None:
-    """Complete `part` from one mirror; one that was resumed and turns out wrong is fetched anew, once."""
+    """Complete `part` from one mirror; if a resumed file turns out to be wrong, it is downloaded again, once."""
     resumed = _length(part) > 0
     try:
         _complete(address, part, limit, progress, patience_s)
         check(part)
     except (SilentError, BrokenOffError):
-        raise  # what has come is kept for the next attempt
+        raise  # the received part is kept for the next attempt
     except (DataError, RefusedError) as error:
         part.unlink(missing_ok=True)
         if not resumed:
@@ -146,7 +146,7 @@ def _from_mirror(
 
 
 def _complete(address: str, part: Path, limit: int, progress: Progress | None, patience_s: float) -> None:
-    """Download what is missing of `part`, in several attempts while each brings something."""
+    """Download the rest of `part`, in several attempts as long as each receives something."""
     reason = ""
     for _ in range(ATTEMPTS):
         before = _length(part)
@@ -163,7 +163,7 @@ def _complete(address: str, part: Path, limit: int, progress: Progress | None, p
 
 
 def _receive(response: Any, part: Path, before: int, limit: int, progress: Progress | None) -> bool:
-    """Write an answer to where it belongs in `part`; whether the file is complete now."""
+    """Write an answer to its position in `part`; returns whether the file is now complete."""
     start = before if _continues(response, before) else 0
     length = response.headers.get("Content-Length") or ""
     total = start + int(length) if length.isascii() and length.isdigit() and len(length) < 16 else None
@@ -188,19 +188,19 @@ def _receive(response: Any, part: Path, before: int, limit: int, progress: Progr
 
 
 def _check_pace(received: int, seconds: float) -> None:
-    """Raise BrokenOffError when an answer comes so slowly that one would wait for ever; what has come is kept."""
+    """Raise BrokenOffError if an answer comes so slowly that it would take forever; the received part is kept."""
     if seconds > PACE_S and received < seconds * PACE_BYTES / PACE_S:
         raise BrokenOffError(f"it sends {received / seconds:.0f} bytes a second, fewer than {PACE_BYTES / PACE_S:.0f}")
 
 
 def _continues(response: Any, before: int) -> bool:
-    """Whether the answer begins where we stopped, as was asked for, rather than at the start."""
+    """Whether the answer begins where we stopped, as requested, rather than at the start."""
     came = response.headers.get("Content-Range") or ""
     return before > 0 and response.status == 206 and came.startswith(f"bytes {before}-")
 
 
 def _check_start(piece: bytes) -> None:
-    """Refuse what is neither gzip, ZIP, bzip2 nor IDX (some servers unpack what they send), before it is kept."""
+    """Raise RefusedError, before anything is kept, unless this is gzip, ZIP, bzip2 or IDX (some servers unpack)."""
     starts = (b"\x1f\x8b", b"PK", b"BZh", b"\0\0")
     if not any(piece[: len(known)] == known[: len(piece)] for known in starts):
         page = piece.lstrip()[:1] == b"<"
@@ -208,7 +208,7 @@ def _check_start(piece: bytes) -> None:
 
 
 def _listed(reasons: Iterable[tuple[str, str]]) -> str:
-    """Mirrors and reasons; those that share a reason are named together.
+    """A list of mirrors and reasons; mirrors with the same reason are named together.
 
     >>> _listed([("a.org", "it answered 404"), ("b.org", "it does not answer"), ("c.org", "it answered 404")])
     'a.org, c.org: it answered 404; b.org: it does not answer'

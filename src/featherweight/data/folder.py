@@ -1,7 +1,7 @@
-"""A folder of images as a data set: one sub-folder a class.
+"""A folder of images as a data set, with one sub-folder per class.
 
-Only what lies inside the folder is read, by the decoder that predictions are made with, so that a network is given the
-same pixels of a file in training and after.
+Only files inside the folder are read, with the same decoder as for predictions, so that a network gets the same pixels
+of a file in training and afterwards.
 """
 
 import re
@@ -23,26 +23,26 @@ from featherweight.errors import DataError, UsageError
 from featherweight.files import printable
 
 SIDE = 28
-"""Pixels; what pictures are brought to when they do not all have one size up to `KEPT_SIDE`."""
+"""The side, in pixels, to which pictures are resized unless they all have one size up to `KEPT_SIDE`."""
 KEPT_SIDE = 64
 OWN_SIDE = 256
-"""Pixels; the most that pictures keep when their own size is asked for."""
+"""The longest side, in pixels, of pictures that keep their own size on request."""
 Size = tuple[int, int] | Literal["own"] | None
 TESTS = ("test", "validation", "valid", "val")
-"""What the half that is judged on may be called, beside `train`; the first of these that is there is taken."""
+"""Possible names of the test half, besides `train`; the first one that exists is used."""
 SHARE = 6
-"""One picture in so many is drawn for testing where the folder has no `test`."""
+"""One picture in this many is drawn for testing if the folder has no `test`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pictures:
-    """The files of one half of a folder, not opened yet, and the class of each."""
+    """The files of one half of a folder, not yet opened, and their classes."""
 
     paths: list[Path]
     labels: list[int]
 
     def take(self, which: Tensor) -> "_Pictures":
-        """Those where this, bool [N], is true."""
+        """The pictures where `which`, bool [N], is true."""
         chosen = which.nonzero()[:, 0].tolist()
         return _Pictures(paths=[self.paths[at] for at in chosen], labels=[self.labels[at] for at in chosen])
 
@@ -50,17 +50,16 @@ class _Pictures:
 def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> Whole:
     """The data set in this folder; without `with_test` the test pictures are not opened.
 
-    Folders `train` and `test`, each with the class folders, are taken as the halves; otherwise one picture in
-    6 of each class, drawn by seed, is the test set; pictures that `groups_of` finds to belong together are drawn
-    together. Hidden files are passed over, and so are files that are
-    not PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM by their name.
+    If there are folders `train` and `test`, each with the class folders, these are the halves; otherwise one picture in
+    6 of each class, drawn by seed, is the test set. Pictures that belong together according to `groups_of` are drawn
+    together. Hidden files are ignored, as are files whose names do not end as PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM.
 
-    `size` is (height, width), to which pictures are brought, or "own" for the one that they all have. Without it, if
-    all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are brought to
-    28 x 28, proportions aside, and the note says so. They stay grey if all training pictures are grey or `grey` is
-    asked for, and are RGB otherwise; test pictures follow. What is transparent is shown on white, or on black if its
-    ink is light. Raises UsageError for a folder that holds no data set, DataError for pictures that are damaged or not
-    allowed, and for links out of the folder.
+    `size` is the (height, width) to which pictures are resized, or "own" for the size that they all have. Without it,
+    if all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are resized to
+    28 x 28, without keeping proportions, and the note says so. They are grey if all training pictures are grey or with
+    `grey`, and RGB otherwise; test pictures are treated likewise. Transparent areas become white, or black if the ink
+    is light. Raises UsageError for a folder that is not a data set, DataError for pictures that are damaged or not
+    allowed, and for links that lead out of the folder.
     """
     classes, train, test, note = _halves(root, seed)
     (pixels,) = _decoded(train.paths, root, [size])
@@ -78,9 +77,9 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
 
 
 def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> list[Whole]:
-    """The training half of the data set in this folder, once for each size, as `load` would give it.
+    """The training half of the data set in this folder, once for each (height, width), as `load` would give it.
 
-    Every picture is read once. The test half is not opened.
+    Every picture is read only once. The test half is not opened.
     """
     classes, train, _, note = _halves(root, seed)
     groups = groups_of(train.paths, train.labels)
@@ -96,14 +95,14 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
 
 
 def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
-    """The heights and widths of up to so many training pictures, evenly spread over the folder's."""
+    """The heights and widths of up to `count` training pictures, evenly spread over the folder."""
     paths = _halves(root, seed)[1].paths
     found = []
     for path in paths[:: max(1, len(paths) // count)]:
         try:
             found.append(read(path).pixels.shape[:2])
         except PictureError:
-            continue  # `load` says which cannot be used
+            continue  # `load` will say which cannot be used
     return found
 
 
@@ -135,11 +134,11 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
 
 
 def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
-    """A number for each picture, equal for those of a class whose names differ in a last number alone; int64 [N].
+    """A group number for each picture, equal within a class for names that differ only in a last number; int64 [N].
 
-    So are frames of a film called, and several pictures of one object: 00004_00017, cup-3. None unless the names of all
-    end in a number after a separator, and every class has twice as many groups as the share that is drawn for testing
-    needs, of two pictures or more on average: otherwise the number is only the picture's own.
+    Frames of a film and several pictures of one object have such names: 00004_00017, cup-3. None unless all names end
+    in a number after a separator, and every class has at least twice as many groups as the test share needs, of two or
+    more pictures on average: otherwise the number merely counts the pictures.
     """
     cuts = [_counted(path) for path in paths]
     if not all(cuts):
@@ -154,7 +153,7 @@ def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
 
 
 def _counted(path: Path) -> int:
-    """How many characters of a name stand before its last number and its separator; 0 where it does not end so."""
+    """The number of characters before a name's last number and its separator; 0 if it does not end with these."""
     found = re.fullmatch(r"(.+)[-_. ]\d+", path.stem)
     return len(found[1]) if found else 0
 
@@ -174,19 +173,19 @@ def _folders(folder: Path, root: Path) -> list[Path]:
 
 
 def _children(folder: Path, root: Path) -> list[Path]:
-    """What is in a folder, by name, without what is hidden; DataError for links that lead out of `root`."""
+    """The contents of a folder, by name, without hidden files; DataError for links that lead out of `root`."""
     try:
         children = [child for child in folder.iterdir() if not child.name.startswith(".")]
         for child in children:
             if child.is_symlink() and not child.resolve().is_relative_to(root.resolve()):
                 raise DataError(f"{printable(child)} is a link out of the folder of images; put a copy there.")
-    except (OSError, RuntimeError) as error:  # the latter: links that lead in a circle
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         raise DataError(f"{printable(folder)} could not be read: {printable(str(error))}.") from error
     return sorted(children, key=lambda child: child.name)
 
 
 def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
-    """The pictures in the class folders, by class and name; a class folder without any is refused."""
+    """The pictures in the class folders, by class and name; UsageError for a class folder without pictures."""
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
@@ -204,7 +203,7 @@ def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
 
 
 def _decoded(paths: Sequence[Path], root: Path, sizes: Sequence[Size]) -> list[list[NDArray[np.uint8]]]:
-    """For each size each picture, uint8 [H W] where grey, [H W 3] where not; DataError counts the damaged, naming
+    """For each size, each picture as uint8 [H W] if grey or [H W 3] if not; DataError counts damaged ones and names
     three."""
     pictures: list[list[NDArray[np.uint8]]] = [[] for _ in sizes]
     wrong: list[str] = []
@@ -225,7 +224,7 @@ def _decoded(paths: Sequence[Path], root: Path, sizes: Sequence[Size]) -> list[l
 
 
 def _brought_to(read_pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """One picture, upright and opaque, in the size that is asked for or of 64 x 64 at most; [H W] where it is grey."""
+    """One picture, upright and opaque, in the requested size or at most 64 x 64; [H W] if it is grey."""
     image = Image.fromarray(read_pixels)
     if isinstance(size, tuple):
         image = image if image.size == size[::-1] else image.resize(size[::-1], Image.Resampling.BILINEAR)
@@ -234,7 +233,7 @@ def _brought_to(read_pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]
             raise PictureError(
                 f"{image.width} x {image.height} pixels, and up to {OWN_SIDE} a side are kept; give a size"
             )
-        # Whatever the others are, this one is not kept in its size.
+        # Whatever the sizes of the others, this one does not keep its size.
         image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     pixels = np.asarray(image, dtype=np.uint8)
     grey = bool((pixels[..., :1] == pixels[..., 1:]).all())
@@ -242,7 +241,7 @@ def _brought_to(read_pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]
 
 
 def _common(pictures: Sequence[NDArray[np.uint8]], size: Size, grey: bool = False) -> tuple[int, int, int]:
-    """The height, width and channels that the data set has, by its training pictures."""
+    """The height, width and channels of the data set, according to its training pictures."""
     sizes = {picture.shape[:2] for picture in pictures}
     if size == "own" and len(sizes) > 1:
         some = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:3])
@@ -252,7 +251,7 @@ def _common(pictures: Sequence[NDArray[np.uint8]], size: Size, grey: bool = Fals
 
 
 def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int]) -> str:
-    """The sentence for pictures that were brought to another size without that having been asked for."""
+    """The sentence for pictures that were resized without a request."""
     if size is not None or to != (SIDE, SIDE):
         return ""
     with Image.open(paths[0]) as first:
@@ -268,7 +267,7 @@ def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int])
 def _split(
     pictures: Sequence[NDArray[np.uint8]], labels: Sequence[int], height: int, width: int, channels: int
 ) -> Split:
-    """The pictures in one size and as many channels."""
+    """The pictures in one size, with these channels."""
     if len(pictures) * height * width * channels > LARGEST:
         raise DataError(
             f"{len(pictures):,} pictures of {height} x {width} take more than the limit of {LARGEST:,} bytes."

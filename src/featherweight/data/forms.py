@@ -1,6 +1,6 @@
-"""Files of data sets that are no IDX files: CIFAR-10's rows, and USPS as text. No pickle is ever read.
+"""Files of data sets other than IDX files: CIFAR-10's rows, and USPS as text. No pickle is ever read.
 
-Each is read whole, believed only within what the data set's table expects, and gives images and labels together.
+Each file is read whole, checked against the data set's table, and gives images and labels together.
 """
 
 import bz2
@@ -20,28 +20,28 @@ from featherweight.errors import DataError
 from featherweight.files import printable
 
 TEXT_BYTES = 1 << 26
-"""No text of more bytes is unpacked; USPS's training set has some 22 MB."""
+"""The most bytes of text that are unpacked; USPS's training set has about 22 MB."""
 STEPS = 2000
-"""USPS's pixels are whole multiples of 1 / 2000 of full brightness."""
+"""USPS's pixels are integer multiples of 1 / 2000 of full brightness."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """What one file holds."""
+    """The contents of one file."""
 
     images: Tensor
     """uint8 [N C H W]."""
     labels: Tensor
     """int64 [N]."""
     digest: str
-    """SHA-256 of the bytes."""
+    """SHA-256 of the file's bytes, hexadecimal."""
 
 
 def read(path: Path, file: File) -> Labelled:
-    """The whole file in the form that the table says; DataError, naming it, when it is anything else."""
+    """The whole file, in the form given by the table; DataError, naming the file, if it is anything else."""
     name = printable(path)
     try:
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would wait forever
             raise DataError(f"{name} is missing, or is not a file.")
         most = bytes_of(file) if file.form == "rows" else TEXT_BYTES
         with path.open("rb") as opened:
@@ -54,7 +54,7 @@ def read(path: Path, file: File) -> Labelled:
 
 
 def rows(content: bytes, file: File, name: str) -> Labelled:
-    """CIFAR's binary form: for each picture a byte that is its class, then its pixels, channel by channel.
+    """CIFAR's binary form: for each picture a byte for its class, then its pixels, channel by channel.
 
     `file.shape` is [N C H W].
     """
@@ -73,15 +73,15 @@ def rows(content: bytes, file: File, name: str) -> Labelled:
 
 
 def bytes_of(file: File) -> int:
-    """How many bytes a file of rows has."""
+    """The size of a file of rows in bytes."""
     count, *shape = (size or 0 for size in file.shape)
     return count * (1 + math.prod(shape))
 
 
 def _sparse(content: bytes, file: File, name: str) -> Labelled:
-    """LIBSVM's text, packed by bzip2: a picture a line, its class from 1 on, then PLACE:VALUE from -1 to 1.
+    """LIBSVM's text, packed with bzip2: one picture per line, its class from 1 on, then PLACE:VALUE from -1 to 1.
 
-    Places count from 1; those that are left out hold 0, which is half brightness.
+    Places count from 1; omitted ones are 0, which is half brightness.
     """
     count, *shape = (size or 0 for size in file.shape)
     size = math.prod(shape)
@@ -103,7 +103,7 @@ def _sparse(content: bytes, file: File, name: str) -> Labelled:
 
 
 def _line(line: str, row: NDArray[np.float64]) -> int:
-    """The class that a line begins with; its values go into the row."""
+    """The class at the beginning of a line; its values are written to the row."""
     label, *entries = line.split()
     for entry in entries:
         place, value = entry.split(":")
@@ -114,7 +114,7 @@ def _line(line: str, row: NDArray[np.float64]) -> int:
 
 
 def in_bytes(shares: NDArray[np.float64], name: str) -> NDArray[np.uint8]:
-    """USPS's pixels, from 0 to 1, as bytes: exact halves go up, whatever a float made of them.
+    """USPS's pixels, from 0 to 1, as bytes: exact halves are rounded up, regardless of floating-point error.
 
     >>> in_bytes(np.array([0.0, 0.1, 0.1845, 1.0]), "usps").tolist()  # 0.1 of 255 is 25.5
     [0, 26, 47, 255]

@@ -1,8 +1,8 @@
-"""Homographies of images: the matrices of each transform, and the points of the old image that they lead to.
+"""Homographies of images: the matrices of each transform, and the points of the old image that they give.
 
 Coordinates are pixels from the middle of the image, x to the right and y down: pixel (row, column) has its centre at
-(column - (W - 1) / 2, row - (H - 1) / 2). A matrix leads from a point of the new image to the point of the old one
-that is shown there.
+(column - (W - 1) / 2, row - (H - 1) / 2). A matrix maps a point of the new image to the point of the old one that is
+shown there.
 """
 
 from functools import lru_cache
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 HORIZON = 1e-4
-"""Where perspective divides by less than this, against 1 at the middle of the image, nothing is seen."""
+"""Points are black where perspective divides by less than this; it divides by 1 at the middle of the image."""
 
 
 def affine_maps(angle: Tensor, right: Tensor, down: Tensor, factor: Tensor, shear: Tensor) -> Tensor:
     """The matrices [N 3 3] that undo a horizontal shear, then a scaling, a rotation and a shift.
 
-    All are [N]: `angle` in radians, positive against the clock; `right` and `down`, the shift, in pixels;
-    `factor`, the size, above 0; with `shear`, what lies y below the middle moves shear * y to the right.
+    All are [N]: `angle` in radians, positive anticlockwise; `right` and `down`, the shift, in pixels; `factor`, the
+    scale, above 0; `shear` moves points y below the middle by shear * y to the right.
 
     >>> zero, half = torch.tensor([0.0]), torch.tensor([0.5])
     >>> affine_maps(zero, zero, zero, half, zero)[0].diagonal().tolist()  # x = 1 shows what was at x = 2
@@ -32,9 +32,9 @@ def affine_maps(angle: Tensor, right: Tensor, down: Tensor, factor: Tensor, shea
 
 
 def crop_maps(share: Tensor, across: Tensor, along: Tensor, height: int, width: int) -> Tensor:
-    """The matrices [N 3 3] under which a window of the old image fills the new one.
+    """The matrices [N 3 3] with which a window of the old image fills the new one.
 
-    `share` [N] is the window's part of each side, above 0 to 1; `across` and `along` [N] where it lies,
+    `share` [N] is the window's fraction of each side, above 0 and up to 1; `across` and `along` [N] give its position,
     from -1 (at the left or upper edge) to 1 (at the right or lower edge).
 
     >>> crop_maps(torch.tensor([0.75]), torch.tensor([1.0]), torch.tensor([-1.0]), 16, 32)[0].tolist()
@@ -46,11 +46,11 @@ def crop_maps(share: Tensor, across: Tensor, along: Tensor, height: int, width: 
 
 
 def perspective_maps(inward: Tensor, height: int, width: int) -> Tensor:
-    """The matrices [N 3 3] that bring the moved corners of an image back to where they were.
+    """The matrices [N 3 3] that move the displaced corners of an image back to where they were.
 
     `inward` [4 2 N] is how far each corner (top left, top right, bottom right, bottom left) moves towards the
-    middle, across and along, in shares of half the side, 0 to 1; as in torchvision, but fractions of a pixel
-    count. Above 2/3, corners can fold the image over; what would be seen from behind is black.
+    middle, across and along, as a fraction of half the side, 0 to 1; as in torchvision, but without rounding to pixels.
+    Above 2/3, corners can fold the image over; parts that would be seen from behind are black.
 
     >>> inward = torch.zeros(4, 2, 1)
     >>> inward[:2, 0] = 0.5  # the upper edge shrinks to half its length
@@ -67,7 +67,7 @@ def perspective_maps(inward: Tensor, height: int, width: int) -> Tensor:
     brackets = (x * y.roll(-1, 0) - y * x.roll(-1, 0)).roll(-1, 0)
     weighted = torch.stack((moved[:, 0] * brackets, moved[:, 1] * brackets, brackets), dim=1)
     columns = (axes @ weighted.view(4, -1)).view(3, 3, -1)
-    # The adjugate is the inverse but for a factor, which is chosen to give 1 at the middle of the image.
+    # The adjugate is the inverse up to a factor, which is chosen to give 1 at the middle of the image.
     rows: Tensor = torch.linalg.cross(columns.roll(-1, 0), columns.roll(-2, 0), dim=1)
     rows /= rows[2, 2].abs().clamp_min(1e-12)
     half = half_sides(height, width, inward.device)
@@ -75,9 +75,9 @@ def perspective_maps(inward: Tensor, height: int, width: int) -> Tensor:
 
 
 def sampling_grid(maps: Tensor, height: int, width: int, *, projective: bool) -> Tensor:
-    """Where `maps` [N 3 3] take each pixel: [N 2 H W], x before y; the image's edges are at -1 and 1.
+    """The points to which `maps` [N 3 3] take each pixel: [N 2 H W], x before y; the image's edges are at -1 and 1.
 
-    Without `projective` the last rows are taken to be (0, 0, 1).
+    Without `projective`, the last rows are assumed to be (0, 0, 1).
 
     >>> sampling_grid(torch.eye(3)[None], 2, 4, projective=False)[0, 0].tolist()
     [[-0.75, -0.25, 0.25, 0.75], [-0.75, -0.25, 0.25, 0.75]]
@@ -87,17 +87,17 @@ def sampling_grid(maps: Tensor, height: int, width: int, *, projective: bool) ->
     points = (scaled.reshape(-1, 3) @ _pixels(height, width, maps.device)).view(-1, rows, height, width)
     if not projective:
         return points
-    # The bound sends what is beyond the horizon far outside the image, where it is black, and keeps it finite.
+    # The bound keeps points beyond the horizon finite, but far outside the image, where they are black.
     return points[:, :2] / points[:, 2:].clamp_min(HORIZON)
 
 
 def _matrices(a: Tensor, b: Tensor, c: Tensor, d: Tensor, e: Tensor, f: Tensor) -> Tensor:
-    """The matrices [N 3 3] with rows (a, b, c), (d, e, f) and (0, 0, 1), of six [N]."""
+    """The matrices [N 3 3] with rows (a, b, c), (d, e, f) and (0, 0, 1), from six tensors [N]."""
     zero = torch.zeros_like(a)
     return torch.stack((a, b, c, d, e, f, zero, zero, zero + 1), dim=1).view(-1, 3, 3)
 
 
-# What depends on sizes alone is made once. Reading a cached tensor also spares a GPU a copy from the host.
+# Tensors that depend only on sizes are made once. A cached tensor also saves a copy from the host to the GPU.
 
 
 @lru_cache(maxsize=16)

@@ -1,7 +1,7 @@
 """IDX files, the format of MNIST: a magic number, the dimensions, the values; plain or gzipped.
 
-A header is believed only as far as the file bears it out, and only within what the caller expects: nothing is
-allocated before the declared size has been held against the expected shape and the length of the file.
+A header is not trusted: nothing is allocated before its declared size has been compared with the expected shape and
+the length of the file.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from featherweight.files import printable
 
 TYPES: dict[int, np.dtype[Any]] = {BYTES: np.dtype("u1"), INTEGERS: np.dtype(">i4")}  # IDX is big-endian
 LARGEST = 1 << 30
-"""Bytes; no file may declare more. The largest set known here, EMNIST's digits, has 188 MB."""
+"""The most bytes that a file may declare. The largest set known here, EMNIST's digits, has 188 MB."""
 CHUNK = 1 << 20
 EXPANSION = 1032
-"""DEFLATE cannot expand further than by this factor (zlib's technical notes)."""
+"""The largest factor by which DEFLATE can expand data (zlib's technical notes)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Idx:
-    """One IDX file, read."""
+    """The contents of one IDX file."""
 
     values: Tensor
-    """uint8 or int32, shaped as the header says."""
+    """uint8 or int32, in the shape given by the header."""
     digest: str
     """SHA-256 of the unpacked bytes, header included."""
 
@@ -41,13 +41,13 @@ class Idx:
 def read(path: Path, *, shape: Sequence[int | None], kind: int = BYTES, sha256: str = "") -> Idx:
     """The whole file, which must have this shape (None leaves a dimension open) and this type of values.
 
-    Whether the file is gzipped is told from its first bytes, not its name. Raises DataError, naming the file,
-    when it cannot be read, is no IDX file, has another shape, is shorter or longer than its header says, or
-    does not have the digest `sha256` (of the unpacked bytes, hexadecimal; empty skips the check).
+    The first bytes, not the name, show whether the file is gzipped. Raises DataError, naming the file, if it cannot be
+    read, is not an IDX file, has another shape, is shorter or longer than its header says, or does not have the digest
+    `sha256` (of the unpacked bytes, hexadecimal; empty skips the check).
     """
     name = printable(path)
     try:
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would wait forever
             raise DataError(f"{name} is missing, or is not a file; an IDX file is expected there.")
         with path.open("rb") as file:
             source = _Unpacked(file, name, path.stat().st_size)
@@ -87,7 +87,7 @@ def _header(source: "_Unpacked", kind: int, shape: Sequence[int | None]) -> tupl
 
 
 def _size(source: "_Unpacked", kind: int, dims: list[int]) -> int:
-    """Bytes of the values; refused when the file cannot hold as many."""
+    """The size of the values in bytes; DataError if the file cannot hold as many."""
     size = TYPES[kind].itemsize * math.prod(dims)
     if size > LARGEST:
         raise DataError(f"{source.name} declares {size:,} bytes of values; at most {LARGEST:,} are read.")
@@ -100,7 +100,7 @@ def _size(source: "_Unpacked", kind: int, dims: list[int]) -> int:
 
 
 class _Unpacked:
-    """The bytes of a file, unpacked when it is gzipped, never more of them than are asked for."""
+    """The bytes of a file, unpacked if it is gzipped, and never more of them than requested."""
 
     def __init__(self, file: BinaryIO, name: str, length: int) -> None:
         self.name = name
@@ -111,7 +111,7 @@ class _Unpacked:
         self.at_most = length * (EXPANSION if self._unzip else 1)
 
     def exactly(self, size: int) -> bytearray:
-        """The next `size` bytes; DataError when there are fewer."""
+        """The next `size` bytes; DataError if there are fewer."""
         taken = bytearray()
         while len(taken) < size:
             piece = self._some(min(CHUNK, size - len(taken)))
@@ -123,7 +123,7 @@ class _Unpacked:
         return taken
 
     def end(self) -> None:
-        """Raise DataError unless the file ends here, and, gzipped, ends as it should."""
+        """Raise DataError unless the file ends here, with a valid checksum if it is gzipped."""
         rest = self._some(1)
         unzip = self._unzip
         if rest or self._file.read(1) or (unzip is not None and unzip.unused_data):
@@ -132,7 +132,7 @@ class _Unpacked:
             raise DataError(f"{self.name} is truncated: its gzip checksum is missing.")
 
     def _some(self, most: int) -> bytes:
-        """Up to `most` bytes; none only at the end."""
+        """Up to `most` bytes; empty only at the end."""
         if self._unzip is None:
             return self._file.read(most)
         try:

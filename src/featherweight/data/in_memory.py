@@ -1,4 +1,4 @@
-"""Data that the caller already has: arrays, and datasets of (image, label) in the manner of PyTorch or Hugging Face."""
+"""Data that the caller already has: arrays, and datasets of (image, label) as in PyTorch or Hugging Face."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -11,9 +11,9 @@ from featherweight.data.split import Split, Whole, digest, held_out
 from featherweight.errors import UsageError
 
 SHARE = 6
-"""One image in so many is drawn for testing where no test images are given."""
+"""One image in this many is drawn for testing if no test images are given."""
 IMAGE_KEYS, LABEL_KEYS = ("image", "img", "pixels"), ("label", "labels", "fine_label", "target")
-"""What datasets of dictionaries call the two."""
+"""The usual keys of images and labels in datasets of dictionaries."""
 Channels = Literal["auto", "first", "last"]
 Pair = tuple[Any, Any]
 
@@ -21,7 +21,7 @@ Pair = tuple[Any, Any]
 def whole_of(
     train: Pair, test: Pair | None, classes: Sequence[str] | None, name: str, seed: int, channels: Channels
 ) -> Whole:
-    """The data set of these (images, labels), its test images drawn by `seed` where none are given."""
+    """The data set of these (images, labels); its test images are drawn by `seed` if none are given."""
     _, numbers = _numbered(train[1], classes)
     names = tuple(map(str, classes)) if classes is not None else numbers
     first = _split(train, names, channels, "training")
@@ -57,7 +57,7 @@ def _split(pair: Pair, names: tuple[str, ...], channels: Channels, which: str) -
 
 
 def _images(given: Any, channels: Channels, which: str) -> torch.Tensor:
-    """uint8 [N C H W]."""
+    """The images as uint8 [N C H W]."""
     array = _array(given)
     if array.ndim not in (3, 4) or 0 in array.shape[1:]:
         raise UsageError(f"The {which} images have the shape {array.shape}; give [N H W], [N C H W] or [N H W C].")
@@ -82,7 +82,7 @@ def _channels_last(shape: tuple[int, ...], channels: Channels, which: str) -> bo
 
 
 def as_bytes(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """Pixels from 0 to 255, of bytes, of whole numbers in that range, or of fractions from 0 to 1."""
+    """Pixels from 0 to 255, given bytes, integers in that range, or fractions from 0 to 1; UsageError otherwise."""
     if array.dtype == np.uint8:
         return array
     if array.size and array.dtype.kind in "iufb":
@@ -112,7 +112,7 @@ def _array(given: Any) -> NDArray[Any]:
 
 
 def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tuple[str, ...]]:
-    """int64 [N], and the classes' names; without names, they are the labels' own values, in order."""
+    """The labels as int64 [N], and the names of the classes; by default, these are the sorted values of the labels."""
     labels = _array(given)
     if labels.ndim != 1 or labels.dtype.kind not in "iuUOb":
         raise UsageError(
@@ -130,7 +130,7 @@ def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tu
         return torch.from_numpy(np.searchsorted(values, labels).astype(np.int64)), tuple(map(str, values))
     numbers = labels.astype(np.int64)
     own = all(name.lstrip("-").isdigit() for name in names)
-    if own:  # the names are values of labels, as they were taken from them
+    if own:  # the names are the values of the labels themselves
         values = [int(name) for name in names]
         if values == sorted(values) and set(numbers.tolist()) <= set(values):
             return torch.from_numpy(np.searchsorted(values, numbers).astype(np.int64)), tuple(names)
@@ -143,8 +143,8 @@ def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tu
 
 
 def listed(dataset: Any, size: tuple[int, int] | None) -> tuple[Pair, tuple[str, ...] | None]:
-    """Images, all of one size, and labels of a dataset that has a length and gives (image, label) or dictionaries; and
-    its classes' names where it says them. `size` is (height, width), to which images are brought."""
+    """The images, all of one size, and labels of a dataset that has a length and gives (image, label) or dictionaries;
+    and the names of its classes if it has them. `size` is the (height, width) to which images are resized."""
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise UsageError(
             f"A dataset has a length and gives (image, label) for each index; given {type(dataset).__name__}."
@@ -201,14 +201,14 @@ def _picture(image: Any, size: tuple[int, int] | None, at: int) -> NDArray[np.ui
 
 
 def _alike(pictures: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    """[H W C], all grey or, where one is not, all RGB."""
+    """The pictures as [H W C], all grey, or all RGB if one of them is."""
     colour = any(picture.ndim == 3 for picture in pictures)
     for picture in pictures:
         yield picture if picture.ndim == 3 else np.repeat(picture[..., None], 3 if colour else 1, axis=2)
 
 
 def _names(dataset: Any) -> tuple[str, ...] | None:
-    """As PyTorch's datasets (`classes`) or Hugging Face's (`features["label"].names`) say them."""
+    """The class names in datasets of PyTorch (`classes`) or Hugging Face (`features["label"].names`), or None."""
     names = getattr(dataset, "classes", None)
     features = getattr(dataset, "features", None)
     if names is None and isinstance(features, Mapping):

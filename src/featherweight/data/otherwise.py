@@ -1,4 +1,4 @@
-"""Sets in other forms than the files they are published as: CIFAR-10 as an archive or as pictures, USPS as HDF5."""
+"""Data sets in forms other than their published files: CIFAR-10 as an archive or as pictures, USPS as HDF5."""
 
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,14 +20,14 @@ from featherweight.files import printable
 
 SIDE = 32
 ACROSS = 100
-"""Pictures in a row of a sheet."""
+"""The number of pictures in a row of a sheet."""
 HALVES = ("train", "test")
 
 
 def find(root: Path, known: Named, *, with_test: bool) -> Whole | None:
-    """The set in another form in one of its folders in `root`; None where there is none of them.
+    """The set in another form, from one of its folders in `root`; None if there is none.
 
-    Raises DataError for files that are there and wrong.
+    Raises DataError for files that exist but are wrong.
     """
     for place in known.places(root):
         for form in _FORMS.get(known.name, ()):
@@ -38,7 +38,7 @@ def find(root: Path, known: Named, *, with_test: bool) -> Whole | None:
 
 
 def is_here(root: Path, known: Named) -> bool:
-    """Whether one of these forms lies in one of the set's folders in `root`; nothing is read."""
+    """Whether one of the set's folders in `root` has one of these forms; nothing is read."""
     if known.name == "usps":
         return any((place / "usps.h5").is_file() for place in known.places(root))
     signs = (
@@ -50,7 +50,7 @@ def is_here(root: Path, known: Named) -> bool:
 
 
 def _archive(place: Path, known: Named, with_test: bool) -> Whole | None:
-    """The published archive, as it was fetched."""
+    """The set in its published archive."""
     path = place / known.archive_name
     if not path.is_file():
         return None
@@ -83,7 +83,7 @@ def _whole(known: Named, splits: Sequence[Split], digests: dict[str, str]) -> Wh
 
 
 def _sheets(place: Path, known: Named, with_test: bool) -> Whole | None:
-    """A lossless sheet of each class for each half, `train-CLASS.webp`, a hundred pictures in a row."""
+    """The set as lossless sheets, one per class and half, such as `train-CLASS.webp`; a hundred pictures in a row."""
     halves = HALVES[: 1 + with_test]
     paths = {half: [place / f"{half}-{name}.webp" for name in known.classes] for half in halves}
     if not all(path.is_file() for half in halves for path in paths[half]):
@@ -104,7 +104,7 @@ def _tiles(path: Path) -> Tensor:
             if width != ACROSS * SIDE or height % SIDE or height > 100 * SIDE:
                 raise DataError(f"it is {width} x {height} pixels")
             pixels: NDArray[np.uint8] = np.asarray(sheet.convert("RGB"))
-    except Exception as problem:  # decoders raise anything when their input is made up
+    except Exception as problem:  # decoders may raise anything for malformed input
         raise DataError(
             f"{printable(path)} is no sheet of pictures of {SIDE} x {SIDE}, {ACROSS} in a row: {problem}."
         ) from problem
@@ -113,7 +113,7 @@ def _tiles(path: Path) -> Tensor:
 
 
 def _folders(place: Path, known: Named, with_test: bool) -> Whole | None:
-    """Folders `train` and `test`, each with a folder of pictures for every class."""
+    """The set as folders `train` and `test`, each with a folder of pictures for every class."""
     if not all((place / half / name).is_dir() for half in HALVES for name in known.classes):
         return None
     try:
@@ -124,7 +124,7 @@ def _folders(place: Path, known: Named, with_test: bool) -> Whole | None:
 
 
 def _checked(known: Named, splits: Sequence[Split], place: Path) -> Whole:
-    """The set, when these are its pictures, in whatever order."""
+    """The set, if these are its pictures, in any order; DataError otherwise."""
     for half, split, wanted in zip(HALVES, splits, known.pictures_sha256, strict=False):
         found = forms.order_free(split.images, split.labels)
         if found != wanted:
@@ -145,8 +145,7 @@ def _hdf5(place: Path, known: Named, with_test: bool) -> Whole | None:
         import h5py
     except ImportError as problem:
         raise UsageError(
-            f"Reading {printable(path)} needs a package that is not installed here; in the folder of"
-            " featherweight's source, run: pip install '.[hdf5]'"
+            f"Reading {printable(path)} needs a package that is not installed here; install it with: pip install h5py"
         ) from problem
     splits = []
     try:
@@ -160,7 +159,7 @@ def _hdf5(place: Path, known: Named, with_test: bool) -> Whole | None:
 
 
 def _group(group: Mapping[str, Any], file: File, name: str) -> Split:
-    """One half; its shape is looked at before any value is read."""
+    """One half of the set; its shape is checked before any value is read."""
     shape = tuple(size or 0 for size in file.shape)
     wanted = {"data": (shape[0], SIDE * SIDE // 4), "target": shape[:1]}
     for part, size in wanted.items():

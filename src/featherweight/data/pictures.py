@@ -1,8 +1,8 @@
-"""The one decoder of pictures, for folders that are trained on and for pictures that are to be read.
+"""The single decoder of pictures, for training folders and for pictures to predict.
 
-A file may come from anybody. Whatever it claims, no more than some 400 MB and 5 s are ever taken for it: its length is
-looked at first, then what lies around its pixels is taken out (`containers`), the header gives its size, JPEGs are
-decoded at a fraction of theirs, and what would not fit is refused. All pictures come out alike: upright, opaque, RGB.
+A file may come from anyone. Whatever it claims, it never takes more than about 400 MB and 5 s: its length is checked
+first, then everything around its pixels is removed (`containers`), the header gives its size, JPEGs are decoded at a
+fraction of their size, and pictures that would not fit are refused. All results are upright, opaque and RGB.
 """
 
 import warnings
@@ -18,24 +18,24 @@ from featherweight.data.containers import MOST_SCANS, Container, ContainerError,
 from featherweight.files import printable
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-"""Pillow's decoders that may be used, whatever a file is called."""
+"""The decoders of Pillow that may be used, whatever the name of a file."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-"""What is taken for a picture in a folder, in capitals too."""
+"""Endings of picture files in a folder, in lower or upper case."""
 FILE_BYTES = 64_000_000
-"""No longer file is read: 20 megapixels of RGB have 60 MB as they are."""
+"""The longest file that is read: 20 megapixels of RGB take 60 MB uncompressed."""
 WEBP_BYTES = 32_000_000
 PIXELS = 20_000_000
-"""No picture of more is decoded whole; at 4 bytes each, 80 MB."""
+"""The most pixels that are decoded at full size; at 4 bytes each, they take 80 MB."""
 WEBP_PIXELS = 12_500_000
-"""WebP's decoder keeps several copies: 16 bytes for each pixel, 200 MB."""
+"""The same for WebP, whose decoder keeps several copies: 16 bytes per pixel, 200 MB."""
 JPEG_PIXELS = 120_000_000
-"""A sequential JPEG is decoded at an eighth of its size, if need be, so phones' largest can be read."""
+"""The same for a sequential JPEG, which can be decoded at an eighth of its size; the largest of phones fit."""
 SCANNED_PIXELS = 300_000_000
-"""Pixels times passes of a progressive JPEG."""
+"""The most pixels times passes of a progressive JPEG."""
 SIDE = 1280
-"""Pixels: the longer side of what is given on, at most."""
+"""The longest side of a result, in pixels."""
 BLOCK = 1 << 20
-"""Deep pixels are made 8-bit so many at a time."""
+"""The number of pixels that are converted to 8 bits at a time."""
 _TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,), 3: (Image.Transpose.ROTATE_180,), 4: (Image.Transpose.FLIP_TOP_BOTTOM,),
     5: (Image.Transpose.TRANSPOSE,), 6: (Image.Transpose.ROTATE_270,), 7: (Image.Transpose.TRANSVERSE,),
@@ -45,22 +45,22 @@ _TURNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture that was read."""
+    """A decoded picture."""
 
     pixels: NDArray[np.uint8]
-    """[h w 3], upright, opaque, of at most 1280 pixels a side."""
+    """[h w 3], upright, opaque, at most 1280 pixels per side."""
     size: tuple[int, int]
     """Width and height of the upright original."""
 
 
 class PictureError(ValueError):
-    """Why there is no picture in a file, as a clause after its name."""
+    """The reason why a file is not read as a picture, as a clause to follow its name."""
 
 
 def read(path: Path) -> Picture:
-    """The picture in a file; PictureError says in a clause why there is none."""
+    """The picture in a file; PictureError, with a clause that says why, if it cannot be read."""
     try:
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would wait forever
             raise PictureError("is not a file" if path.exists() else "does not exist")
         length = path.stat().st_size
         if not 0 < length <= FILE_BYTES:
@@ -69,7 +69,7 @@ def read(path: Path) -> Picture:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a decoder has to say of a file goes into its error, or nowhere
+            warnings.simplefilter("ignore")  # a decoder's warnings are not shown; its errors are
             return _decoded(content)
     except PictureError:
         raise
@@ -79,12 +79,12 @@ def read(path: Path) -> Picture:
         raise PictureError(f"is no picture that can be read: {reason}") from error
     except MemoryError as error:
         raise PictureError("does not fit into memory") from error
-    except Exception as error:  # decoders raise anything when their input is made up
+    except Exception as error:  # decoders may raise anything for malformed input
         raise PictureError(f"could not be read: {_reason(error)}") from error
 
 
 def of_image(image: Image.Image) -> Picture:
-    """A picture of Pillow's as if it had been read from a file."""
+    """A Pillow image as if it had been read from a file."""
     upright = ImageOps.exif_transpose(image)
     small = upright if max(upright.size) <= SIDE else _smaller(upright)
     return Picture(pixels=np.array(_plain(small), dtype=np.uint8), size=upright.size)
@@ -113,7 +113,7 @@ def _decoded(content: bytes) -> Picture:
 
 
 def _require_decodable(image: Image.Image, held: Container) -> None:
-    """Raise PictureError for a picture whose decoding would take too much."""
+    """Raise PictureError if decoding the picture would take too much memory or time."""
     width, height = image.size
     progressive = bool(image.info.get("progressive"))
     sequential = image.format == "JPEG" and not progressive
@@ -128,8 +128,8 @@ def _require_decodable(image: Image.Image, held: Container) -> None:
 
 
 def _smaller(image: Image.Image) -> Image.Image:
-    """The image at a whole fraction of its size; each pixel the mean of those it stands for."""
-    if image.mode in ("1", "P"):  # whose values are no brightness
+    """The image reduced by an integer factor; each pixel is the mean of those it replaces."""
+    if image.mode in ("1", "P"):  # their values are not brightness
         image = image.convert("RGBA" if "transparency" in image.info else "RGB" if image.mode == "P" else "L")
     elif image.mode.startswith("I") or image.mode == "F":
         image = _eight_bits(image)
@@ -137,7 +137,7 @@ def _smaller(image: Image.Image) -> Image.Image:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The image as RGB, on paper where it is transparent."""
+    """The image as RGB, on white or black paper if it is transparent."""
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bits(image)
     if "transparency" not in image.info and image.mode not in ("LA", "La", "PA", "RGBA", "RGBa"):
@@ -147,13 +147,13 @@ def _plain(image: Image.Image) -> Image.Image:
     alpha = values[..., 3]
     if not alpha.any():
         return Image.new("RGB", image.size, "white")
-    # Light ink on nothing was drawn for a dark page.
+    # Light ink on a transparent background was drawn for a dark page.
     light = float((values[..., :3].mean(2) * alpha).sum() / alpha.sum()) > 170 and float((alpha < 128).mean()) > 0.2
     return Image.alpha_composite(Image.new("RGBA", image.size, "black" if light else "white"), image).convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Of 16 bits a pixel, or 32, or floats, the leading eight; Pillow would cut off all above 255."""
+    """The leading 8 bits of pixels with 16 or 32 bits, or floats; Pillow would clip all values above 255."""
     deep = np.asarray(image).reshape(-1)
     blocks = [slice(at, at + BLOCK) for at in range(0, len(deep), BLOCK)]
 

@@ -1,8 +1,8 @@
 """The data sets known by name: their files, digests, sizes and mirrors. Nothing here reads or fetches.
 
-Digests of MNIST and Fashion-MNIST are of the unpacked bytes, since mirrors pack differently. CIFAR-10's is of its
-archive, and of its pictures in any order. For the other sets no digest is known; their files are held against shape,
-number of images, number of each class and label range.
+Digests of MNIST and Fashion-MNIST are of the unpacked bytes, since mirrors compress differently. CIFAR-10 has those of
+its archive and of its pictures in any order. For the other sets no digest is known; their files are checked by shape,
+number of images, number of images per class and range of labels.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 BYTES, INTEGERS = 0x08, 0x0C
-"""The value types that the data sets use, as the third byte of the magic number names them."""
+"""The value types of the data sets, as given by the third byte of the magic number."""
 TEN = tuple("0123456789")
 
 
@@ -20,24 +20,24 @@ class File:
     """One file of a data set."""
 
     name: str
-    """As published, an IDX file's without `.gz`."""
+    """The published name; for an IDX file, without `.gz`."""
     shape: tuple[int | None, ...]
-    """Dimensions; None where any will do."""
+    """The dimensions; None if any will do."""
     kind: int = BYTES
     """The type of the values."""
     sha256: str = ""
-    """Of the unpacked bytes; empty where it is not known."""
+    """The digest of the unpacked bytes; empty if unknown."""
     form: Literal["idx", "rows", "sparse"] = "idx"
-    """IDX, images and labels in a file each; or both in one: CIFAR's binary rows, or LIBSVM's text packed by bzip2. Of
-    these, `shape` is that of the images, N C H W."""
+    """IDX, with images and labels in separate files; or both in one: CIFAR's binary rows, or LIBSVM's text packed with
+    bzip2. For the latter two, `shape` is that of the images, N C H W."""
 
     @property
     def published(self) -> str:
-        """Its name where it is published, and where it is put."""
+        """Its name on mirrors, and in the folder where it is stored."""
         return f"{self.name}.gz" if self.form == "idx" else self.name
 
     def spellings(self) -> tuple[str, ...]:
-        """The names under which the file is found on people's disks.
+        """The names that the file may have on people's disks.
 
         >>> File(name="t10k-labels-idx1-ubyte", shape=(10000,)).spellings()[:2]
         ('t10k-labels-idx1-ubyte', 't10k-labels.idx1-ubyte')
@@ -54,30 +54,30 @@ class Named:
 
     name: str
     title: str
-    """As people write it; also the folder that torchvision keeps it in."""
+    """The name as people write it, which is also torchvision's folder for it."""
     train: tuple[File, ...]
-    """Of IDX files two, images [N 28 28] and labels [N], or [N 8] of which the first is the class."""
+    """With IDX files there are two: images [N 28 28], and labels [N], or [N 8] with the class in the first column."""
     test: tuple[File, ...]
     per_class: tuple[int | tuple[int, ...], int | tuple[int, ...]] | None = None
-    """Images of each class in the training and the test set, one number where all classes have the same."""
+    """The number of images of each class in the training and the test set; one number if all classes have the same."""
     classes: tuple[str, ...] = TEN
-    """Empty where they are not known."""
+    """The names of the classes; empty if unknown."""
     mirrors: tuple[str, ...] = ()
-    """Addresses of folders that hold each file as it is published; or, with `archive`, of that archive."""
+    """URLs of folders with the published files; or, with `archive`, of the archive."""
     archive: str = ""
-    """The folder inside the archive, where the set is published as one."""
+    """The folder inside the archive, if the set is published as an archive."""
     archive_name: str = "archive.zip"
-    """What that archive is called on disk; its ending says whether it is a ZIP or a tar archive."""
+    """The name of that archive on disk; its ending shows whether it is a ZIP or a tar archive."""
     archive_bytes: int = 0
-    """No archive larger than this is fetched."""
+    """The size above which an archive is not downloaded."""
     archive_sha256: str = ""
-    """Of the archive; empty where it is not known."""
+    """The digest of the archive; empty if unknown."""
     pictures_sha256: tuple[str, ...] = ()
-    """`forms.order_free` of the training and the test pictures, by which they are known in whatever form."""
+    """`forms.order_free` of the training and the test pictures, which identifies them in any form."""
     folders: tuple[str, ...] = ()
-    """Further names of folders that people keep it in."""
+    """Other names of folders in which people keep it."""
     transposed: bool = False
-    """Whether rows and columns of the images are exchanged in the files."""
+    """Whether rows and columns of the images are swapped in the files."""
 
     def places(self, root: Path) -> Iterator[Path]:
         """The folders in `root` that may be the set's own, by name; then `root` itself."""
@@ -204,4 +204,4 @@ SETS = {
 }  # fmt: skip
 
 OWN = Named(name="own", title="", classes=(), train=_ANY[0], test=_ANY[1])
-"""Anybody's four IDX files under MNIST's names, of any number and size: what is known of them is nothing."""
+"""The user's own four IDX files under MNIST's names, with any number and size of images."""

@@ -1,4 +1,4 @@
-"""What a data set is, in tensors, and how a part of it is held out."""
+"""A data set as tensors, and how a part of it is held out."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 HELD_OUT = "together"
-"""How digits are held out, as records say it; in those that do not, they were drawn one by one."""
+"""How digits are held out, as noted in records; in records without this note, they were drawn one by one."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -33,34 +33,34 @@ class Split:
         return f"{len(self):,} images of {' x '.join(map(str, self.images.shape[1:]))}"
 
     def take(self, which: Tensor) -> "Split":
-        """The images at these positions (int64 [M]) or where this is true (bool [N]), in order."""
+        """The images at these positions (int64 [M]) or where `which` is true (bool [N]), in order."""
         return Split(images=self.images[which], labels=self.labels[which])
 
     def to(self, device: torch.device) -> "Split":
-        """The same on the device."""
+        """The same images and labels on the device."""
         return Split(images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """A data set as its source gives it, before anything is held out; the fields are as in `Data`."""
+    """A data set from its source, before anything is held out; the fields are as in `Data`."""
 
     name: str
     classes: tuple[str, ...]
     train: Split
     test: Split | None
-    """None where it was not read, because a part of the training images is to stand in for it."""
+    """None if it was not read, because a part of the training images will replace it."""
     digests: Mapping[str, str]
     note: str = ""
     groups: Tensor | None = None
-    """int64 [N]: training images of one number belong together, as pictures of one object do; None where it is not
-    known."""
+    """int64 [N]: training images with the same number belong together, for example as pictures of one object; None if
+    unknown."""
 
 
 def held_out(labels: Tensor, count: int, seed: int) -> Tensor:
-    """bool [N], true for `count` of these labels (int64 [N]): of each class its share, drawn by seed.
+    """bool [N], true for `count` of these labels (int64 [N]): the same share of each class, drawn by seed.
 
-    Shares are rounded by largest remainder. The draw mixes the bits of seed and position instead of asking a
+    Shares are rounded by largest remainder. The draw mixes the bits of seed and position instead of using a
     random generator, so it is the same on every platform and with every release of numpy and torch.
 
     >>> held_out(torch.tensor([0, 0, 0, 0, 1, 1]), 3, seed=0).int().tolist()
@@ -75,7 +75,7 @@ def held_out(labels: Tensor, count: int, seed: int) -> Tensor:
 
 
 def held_out_groups(labels: Tensor, groups: Tensor, count: int, seed: int) -> Tensor:
-    """As `held_out`, but of each class whole groups (int64 [N]), as many as come nearest to the class's share.
+    """Like `held_out`, but with whole groups (int64 [N]) of each class, as close to the class's share as possible.
 
     >>> held_out_groups(torch.tensor([0, 0, 0, 0, 1, 1]), torch.tensor([3, 3, 5, 5, 7, 8]), 3, seed=0).int().tolist()
     [0, 0, 1, 1, 1, 0]
@@ -86,19 +86,19 @@ def held_out_groups(labels: Tensor, groups: Tensor, count: int, seed: int) -> Te
         left = int(take)
         for group in found[np.argsort(_mixed(found.astype(np.uint64), seed), kind="stable")]:
             members = np.flatnonzero((members_of == group) & (classes == one))
-            if 2 * left > len(members):  # nearer with it than without
+            if 2 * left > len(members):  # closer with it than without
                 chosen[members] = True
                 left -= len(members)
     return torch.from_numpy(chosen)
 
 
 def held_out_together(labels: Tensor, count: int, seed: int) -> Tensor:
-    """As `held_out`, but of each class images that stand in a row, about as far into the set for each class.
+    """Like `held_out`, but with consecutive images of each class, about equally far into the set for each class.
 
-    What lies together was often made together: MNIST's training digits stand writer by writer (of two sources in turn:
-    within a class, a digit's slant correlates at 0.48 with that of the digit two places on, with its neighbour's at
-    -0.17). Digits drawn one by one would be by writers that training has seen, whom the test set does not have; these,
-    but for some at the edges, are not.
+    Neighbouring images were often made together: MNIST's training digits are sorted by writer (alternating between two
+    sources: within a class, a digit's slant correlates at 0.48 with that of the digit two places on, and at -0.17 with
+    its neighbour's). Digits drawn one by one would come from writers seen in training, unlike those of the test set;
+    consecutive ones, except for some at the edges, do not.
 
     >>> held_out_together(torch.tensor([0, 1, 0, 0, 1, 0]), 3, seed=0).int().tolist()
     [0, 0, 1, 1, 1, 0]
@@ -113,7 +113,7 @@ def held_out_together(labels: Tensor, count: int, seed: int) -> Tensor:
 
 
 def _quota(groups: "np.ndarray[Any, np.dtype[np.int64]]", count: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """How many of each class make up `count` of them all, by largest remainder."""
+    """How many of each class add up to `count`, by largest remainder."""
     assert 0 <= count <= len(groups), (count, len(groups))
     shares = np.bincount(groups) * (count / max(1, len(groups)))
     quota: np.ndarray[Any, np.dtype[np.int64]] = np.floor(shares + 1e-9).astype(np.int64)
@@ -123,7 +123,7 @@ def _quota(groups: "np.ndarray[Any, np.dtype[np.int64]]", count: int) -> "np.nda
 
 
 def _mixed(positions: "np.ndarray[Any, np.dtype[np.uint64]]", seed: int) -> "np.ndarray[Any, np.dtype[np.uint64]]":
-    """A well-mixed 64-bit number for each position: SplitMix64 from the seed on.
+    """A well-mixed 64-bit number for each position: SplitMix64, starting from the seed.
 
     Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014: positions are 2^64 over the golden
     ratio apart, and mixed with the multipliers and shifts of Stafford's variant 13, as in Vigna's splitmix64.c.
@@ -136,14 +136,14 @@ def _mixed(positions: "np.ndarray[Any, np.dtype[np.uint64]]", seed: int) -> "np.
 
 
 def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 [N C H W], in 0 to 1, to four digits; exact sums.
+    """Mean and standard deviation of each channel of uint8 [N C H W], 0 to 1, to four digits, from exact sums.
 
     >>> mean_and_std(torch.tensor([[[[0, 255]]]], dtype=torch.uint8))
     ((0.5,), (0.5,))
     """
-    total = torch.zeros(images.shape[1], dtype=torch.float64)  # whole numbers below 2^53, so exact
+    total = torch.zeros(images.shape[1], dtype=torch.float64)  # integers below 2^53, so exact
     squares = total.clone()
-    for start in range(0, len(images), 512):  # so many stay in the processor's cache: 18 times as fast
+    for start in range(0, len(images), 512):  # so few fit the processor's cache: 18 times as fast
         pixels = images[start : start + 512].transpose(0, 1).flatten(1).double()  # [C, pixels]
         total += pixels.sum(1)
         squares += (pixels * pixels).sum(1)
@@ -155,7 +155,7 @@ def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def digest(split: Split) -> str:
-    """SHA-256 of shape, labels and pixels."""
+    """SHA-256 of shape, labels and pixels, hexadecimal."""
     state = hashlib.sha256(repr(tuple(split.images.shape)).encode())
     state.update(split.labels.numpy().tobytes())
     state.update(split.images.contiguous().numpy().data)

@@ -1,4 +1,4 @@
-"""Where the files of a named data set lie, and how they become tensors."""
+"""Finds the files of a named data set and reads them as tensors."""
 
 import os
 import sys
@@ -18,16 +18,16 @@ from featherweight.errors import DataError
 from featherweight.files import Progress, printable
 
 VARIABLE = "FEATHERWEIGHT_DATA"
-"""Names a folder with a data set's files, or with one folder for each data set."""
+"""The environment variable for a folder with a data set's files, or with one folder per data set."""
 
 
 def load(known: Named, directory: Path | None, progress: Progress | None, *, with_test: bool) -> Whole:
-    """A named set; without `with_test` the files of its test set are neither opened nor fetched.
+    """A named set; without `with_test`, the files of its test set are neither opened nor downloaded.
 
-    Looks into `directory`, the folder that FEATHERWEIGHT_DATA names and the user's cache, then downloads:
-    into `directory/name` where one is given, otherwise into the cache, otherwise (neither can be written)
-    into a temporary folder for this run alone. Raises UnavailableError when nothing helps, DataError when a
-    file is there but wrong.
+    Looks in `directory`, the folder named by FEATHERWEIGHT_DATA and the user's cache, then downloads: to
+    `directory/name` if a directory is given, otherwise to the cache, otherwise (if neither can be written) to a
+    temporary folder for this run only. Raises UnavailableError if all of this fails, and DataError if a file exists
+    but is wrong.
     """
     halves = [known.train, known.test] if with_test else [known.train]
     files = [file for half in halves for file in half]
@@ -59,7 +59,7 @@ def load(known: Named, directory: Path | None, progress: Progress | None, *, wit
 
 
 def is_here(known: Named, directory: Path | None) -> bool:
-    """Whether the set lies in one of the folders that are looked into, in whatever form; nothing is read in earnest."""
+    """Whether one of the folders has the set, in any form; files are not read completely."""
     files = [*known.train, *known.test]
     return any(find(root, known, files) or otherwise.is_here(root, known) for root in places(directory))
 
@@ -76,7 +76,7 @@ def _fetched(known: Named, halves: list[tuple[File, ...]], root: Path, progress:
 
 
 def places(directory: Path | None) -> Iterator[Path]:
-    """The folders to look into, in order: the one given, the variable's, the cache; those that exist."""
+    """The existing folders to look in, in order: the given one, the variable's, the cache."""
     named = os.environ.get(VARIABLE)
     for place in (directory, expanded(named) if named else None, cache()):
         if place is not None and place.is_dir():
@@ -84,12 +84,12 @@ def places(directory: Path | None) -> Iterator[Path]:
 
 
 def expanded(name: str) -> Path:
-    """A path as a user writes it, with ~ for the home; left as it is where no home is known."""
+    """A path with ~ replaced by the home folder; unchanged if the home folder is unknown."""
     return Path(os.path.expanduser(name))  # noqa: PTH111 -- pathlib's own raises without a home
 
 
 def cache() -> Path | None:
-    """The user's folder for what can be fetched again, by the platform's custom; None without a home."""
+    """The user's cache folder, according to the platform's conventions; None without a home folder."""
     given = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
     if Path(given).is_absolute():
         return Path(given) / "featherweight"
@@ -101,11 +101,11 @@ def cache() -> Path | None:
 
 
 def find(root: Path, known: Named, files: list[File]) -> dict[str, Path]:
-    """The path of each of `files` in one folder of `root`, by name; {} unless all are there.
+    """The path of each of `files` in one folder of `root`, by name; {} unless all of them exist.
 
-    `root` may hold a folder of the set's name, torchvision's layout (`MNIST/raw`), or the files themselves.
-    Several sets share MNIST's file names, so files lying in `root` itself that are known to be another set's
-    are passed over.
+    `root` may contain a folder with the set's name, torchvision's layout (`MNIST/raw`), or the files themselves.
+    Several sets share MNIST's file names, so files in `root` itself that are known to belong to another set are
+    ignored.
     """
     for folder in known.places(root):
         found = {file.name: path for file in files if (path := spelled(folder, file))}
@@ -115,7 +115,7 @@ def find(root: Path, known: Named, files: list[File]) -> dict[str, Path]:
 
 
 def _foreign(known: Named, files: list[File], found: Mapping[str, Path]) -> bool:
-    """Whether the files are known, by the digest of their labels, to be those of another set."""
+    """Whether the digest of their labels shows that the files belong to another set."""
     if files[0].form != "idx":
         return False
     labels = files[1]
@@ -125,11 +125,11 @@ def _foreign(known: Named, files: list[File], found: Mapping[str, Path]) -> bool
     try:
         return bool(others) and idx.read(found[labels.name], shape=labels.shape, kind=labels.kind).digest in others
     except DataError:
-        return False  # what is wrong with them is said when they are read in earnest
+        return False  # reading them completely will show what is wrong
 
 
 def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, Path]) -> Whole:
-    """The set of these halves, training first, with their files' paths; DataError says what is wrong."""
+    """The set from the files of these halves, training first; `paths` are by file name. DataError if they are wrong."""
     splits: list[Split] = []
     digests: dict[str, str] = {}
     classes = known.classes
@@ -140,7 +140,7 @@ def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, P
         name = printable(paths[half[-1].name])
         if split.images.shape[1:] != splits[0].images.shape[1:]:
             raise DataError(f"The images that {name} belongs to have another size than the training images.")
-        # Of anybody's own files, the training labels say what classes there are.
+        # In the user's own files, the training labels show which classes there are.
         classes = classes or tuple(str(label) for label in range(int(splits[0].labels.max()) + 1))
         _check(split.labels, known, half, classes, name)
     return Whole(
@@ -166,7 +166,7 @@ def _half(known: Named, half: tuple[File, ...], paths: Mapping[str, Path]) -> tu
 
 
 def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
-    """Images [N H W] and labels [N] or [N 8] as the program has them."""
+    """Images [N H W] and labels [N] or [N 8] as a `Split`."""
     if len(labels) != len(images) or not images.numel():
         raise DataError(
             f"{name} has {len(labels):,} labels and its images are {' x '.join(map(str, images.shape))};"
@@ -180,7 +180,7 @@ def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
 
 
 def _check(labels: Tensor, known: Named, half: tuple[File, ...], classes: Sequence[str], name: str) -> None:
-    """Raise DataError unless every label names a class, and of each there are as many as the set's table says."""
+    """Raise DataError unless every label is a class, and each class has as many images as in the set's table."""
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
         raise DataError(f"{name} has labels from {low} to {high}; they should be from 0 to {len(classes) - 1}.")

@@ -1,4 +1,4 @@
-"""One HTTPS request: what it leads to is refused unless it stays HTTPS, and silence ends it."""
+"""One HTTPS request: redirects away from HTTPS are refused, and silent servers are given up."""
 
 import queue
 import threading
@@ -20,13 +20,13 @@ from urllib.request import (
 from featherweight.files import printable
 
 SILENCE_S = 15.0
-"""A server that sends nothing for so long, in the middle of an answer, is given up."""
+"""A server that sends nothing for this many seconds, in the middle of an answer, is given up."""
 PLAIN_HTTP: frozenset[str] = frozenset()
-"""Hosts that may be asked without TLS: none; tests put their own machine here."""
+"""Hosts that may be contacted without TLS: none; tests add their own machine."""
 
 
 class RefusedError(Exception):
-    """Why a server's answer will not do, as the end of a sentence."""
+    """The reason why a server's answer is not accepted, as the end of a sentence."""
 
 
 class SilentError(RefusedError):
@@ -34,11 +34,11 @@ class SilentError(RefusedError):
 
 
 class BrokenOffError(RefusedError):
-    """The connection failed or broke off; what came before is good."""
+    """The connection failed or broke off; the part received so far is good."""
 
 
 class NetworkError(Exception):
-    """What broke a connection, told apart from the OSErrors of the disk; as the end of a sentence."""
+    """The error of a connection, as the end of a sentence; distinct from the OSErrors of the disk."""
 
     def __init__(self, error: Exception) -> None:
         cause = error.reason if isinstance(error, URLError) else error
@@ -47,16 +47,16 @@ class NetworkError(Exception):
 
 
 def answer(address: str, start: int, patience_s: float) -> Any:
-    """The open response to a request for the bytes from `start` on.
+    """The open response to a request for the bytes of a URL from `start` on.
 
-    Raises SilentError after `patience_s` seconds, RefusedError for an error status or a way out of HTTPS,
+    Raises SilentError after `patience_s` seconds, RefusedError for an error status or a redirect away from HTTPS, and
     NetworkError otherwise.
     """
     _require_secure(address)
     headers = {"User-Agent": "featherweight", "Accept-Encoding": "identity"}
     request = Request(address, headers=headers | ({"Range": f"bytes={start}-"} if start else {}))
     box: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    # In a thread, since neither resolving a name nor trying all of its addresses keeps to a timeout.
+    # In a thread, since neither resolving a name nor trying all of its addresses respects a timeout.
     threading.Thread(target=lambda: box.put(_opened(request)), daemon=True).start()
     try:
         outcome = box.get(timeout=patience_s)
@@ -68,7 +68,7 @@ def answer(address: str, start: int, patience_s: float) -> Any:
 
 
 def read_some(response: Any, most: int) -> bytes:
-    """The bytes that have come, at most so many; none at the end. Raises NetworkError."""
+    """The bytes received, at most `most`; empty at the end. Raises NetworkError."""
     try:
         return bytes(response.read1(most))
     except (OSError, HTTPException) as error:
@@ -76,8 +76,8 @@ def read_some(response: Any, most: int) -> bytes:
 
 
 def _opened(request: Request) -> Any:
-    """The response, or the exception that says why there is none."""
-    opener = OpenerDirector()  # without the handlers for files and FTP that the usual one has
+    """The response, or the exception that explains why there is none."""
+    opener = OpenerDirector()  # without the usual handlers for files and FTP
     for handler in (
         ProxyHandler(), HTTPHandler(), HTTPSHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(),
         _OnlySecure(),
@@ -90,17 +90,17 @@ def _opened(request: Request) -> Any:
         return RefusedError(f"it answered {error.code}")
     except RefusedError as error:
         return error
-    except Exception as error:  # whatever it is, the thread that asked must hear of it
+    except Exception as error:  # whatever it is, the calling thread must get it
         return NetworkError(error)
 
 
 class _OnlySecure(HTTPRedirectHandler):
-    """Follows redirects to HTTPS alone."""
+    """Follows redirects only to HTTPS."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
-        """The request to follow with; RefusedError where it would leave HTTPS."""
+        """The request that follows the redirect; RefusedError if it would leave HTTPS."""
         _require_secure(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -1,7 +1,7 @@
-"""What executes a training step. Everything outside uses `Engine` and `build` alone.
+"""Engines execute training steps. Other packages use only `Engine` and `build`.
 
-An engine works on the module's own parameters and buffers: after `step`, gradients are in `.grad` and
-batch-norm statistics in the module, whoever computed them.
+An engine works on the module's own parameters and buffers: after `step`, gradients are in `.grad` and batch-norm
+statistics in the module, whichever engine computed them.
 """
 
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ class Engine:
     """`torch` or `native`."""
     step: Step
     """(images [N C H W] float, labels [N] int64, seed of the step's dropout[, teacher's answers [N classes] float]) ->
-    (mean loss, number correct), both scalars on the device; training mode, forward and backward. Gradients are
+    (mean loss, number correct), both scalars on the device. Runs forward and backward in training mode. Gradients are
     **added** to `.grad`, in place."""
     scores: Scores
-    """Images [N C H W] float -> the network's output [N classes], evaluation mode, no gradients."""
+    """Images [N C H W] float -> the network's output [N classes], in evaluation mode and without gradients."""
     sampler: Sampler = sample
-    """What `augment` samples training images with."""
+    """The sampler that `augment` uses for training images."""
     note: str = ""
-    """Why `auto` took torch, in one line; empty where there is nothing to say."""
+    """Why `auto` chose torch, in one line; empty otherwise."""
 
 
 def build(
@@ -52,10 +52,10 @@ def build(
 ) -> Engine:
     """The engine that executes `network` on batches of images of `shape` (C, H, W), with the recipe's loss.
 
-    `kind` is `native` (CPU kernels; UsageError where they cannot do it), `torch` (any device), or `auto`:
-    native where it can, else torch with the reason in `Engine.note`. Of the recipe it takes the loss, label smoothing
-    and the teacher's share of the loss, and, unless `batch` is given, the batch size: room is made for so many images.
-    `threads` (1 or more) are the CPU's; PyTorch's own operators get them too with `torch`, and one with `native`.
+    `kind` is `native` (CPU kernels; UsageError if they cannot execute the network), `torch` (any device), or `auto`:
+    native if possible, otherwise torch with the reason in `Engine.note`. The recipe gives the loss, label smoothing,
+    the teacher's share of the loss, and the batch size unless `batch` is given; memory is planned for that many images.
+    `threads` (1 or more) are CPU threads; PyTorch's own operators use as many with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> engine = build("torch", network, Recipe(loss="nll", batch=5), shape=(1, 2, 2), device=torch.device("cpu"))
@@ -70,7 +70,7 @@ def build(
     if kind == "native" and note:
         raise UsageError(f"{note} Use --engine auto or torch.")
     if kind != "torch" and not note:
-        torch.set_num_threads(1)  # what is left to PyTorch is too small to be shared
+        torch.set_num_threads(1)  # the operations left to PyTorch are too small to share
         bound = native.Bound(network, recipe, shape=shape, batch=batch or recipe.batch, threads=threads)
         return Engine(name="native", step=bound.step, scores=bound.scores, sampler=bound.sampler)
     step, scores = torch_engine.bind(network, recipe, device=device, threads=threads)

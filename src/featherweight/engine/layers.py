@@ -1,4 +1,4 @@
-"""How the native engine executes each kind of layer: what a layer adds to a program, or why it cannot be there."""
+"""How the native engine executes each kind of layer: the nodes it adds to a program, or why it is not supported."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,18 +35,18 @@ DROPOUTS: dict[type[nn.Module], int] = {nn.Dropout: ELEMENTS, nn.Dropout2d: CHAN
 
 
 def called(module: nn.Module, name: str) -> str:
-    """The layer as a sentence names it."""
+    """The name of the layer at the beginning of a sentence."""
     return f"Layer {name} ({type(module).__name__})" if name else f"The layer {type(module).__name__}"
 
 
 def require(holds: bool, module: nn.Module, name: str, otherwise: str) -> None:
-    """UsageError, with the clause `otherwise` about the layer, unless the condition holds."""
+    """Raise UsageError, with the clause `otherwise` about the layer, unless the condition holds."""
     if not holds:
         raise UsageError(f"{called(module, name)} {otherwise}; there is no native kernel for this.")
 
 
 def _both(value: Any) -> int | None:
-    """The one number of a setting that PyTorch lets differ by axis; None where it does."""
+    """The single number of a setting that PyTorch lets differ by axis; None if it differs."""
     if isinstance(value, int):
         return value
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else None
@@ -150,7 +150,7 @@ def _max_pool(module: nn.MaxPool2d, name: str, draft: Draft) -> None:
         name,
         "is dilated or returns indices",
     )
-    # Backward, ReLU's output says what it let through and dropout kept, others' does not; and norm's windows are apart.
+    # In the backward pass, only ReLU's output shows what it and dropout let through; and norm's windows do not overlap.
     act = draft.pending.get("act", NO_ACTIVATION)
     fits = act == RELU or not {"act", "drop"} & draft.pending.keys()
     if not fits or ("norm" in draft.pending and kernel != stride):

@@ -1,6 +1,6 @@
-"""A network as the native engine's operations; or the sentence that says which layer it cannot do.
+"""A network as the native engine's operations, or an error that names the layer it cannot execute.
 
-Norm, activation, dropout and max pool that follow one another in this order become one pass over memory.
+Norm, activation, dropout and max pool become a single pass over memory if they follow one another in this order.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from featherweight.networks.layers import Gated, Residual, Sum
 
 
 def lower(network: nn.Module, shape: tuple[int, int, int]) -> Program:
-    """The program of `network` on images of `shape` (C, H, W); UsageError names the layer that has no kernel.
+    """The program of `network` for images of `shape` (C, H, W); UsageError, naming the layer, if it has no kernel.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
     >>> program = lower(network, (1, 8, 8))

@@ -1,4 +1,4 @@
-"""How fast the native engine's convolutions are, against what the CPU could do."""
+"""Measures the speed of the native engine's convolutions against the peak of the CPU."""
 
 import time
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from featherweight.experiments.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Convolutions:
-    """The convolutions of one training step: forward, to the weights and to the inputs."""
+    """The convolutions of one training step: forward, and backward to the weights and to the inputs."""
 
     seconds: float
-    """Of one step, the least of several."""
+    """The seconds of one step: the fastest of several."""
     plain: float
-    """Multiply-adds of the step by the definition of a convolution."""
+    """Multiply-adds of the step according to the definition of a convolution."""
     executed: float
-    """Multiply-adds that the kernels take for them; Winograd convolutions take fewer."""
+    """Multiply-adds that the kernels really execute; Winograd convolutions need fewer."""
 
 
 def peak(threads: int, seconds: float = 0.3) -> float:
-    """Multiply-adds a second (not counted double) of `threads` threads doing nothing else; 0 without kernels."""
+    """Multiply-adds per second (each counted once) of `threads` threads that do nothing else; 0 without kernels."""
     kernels = native.library()
     return 0.0 if kernels is None else float(kernels.featherweight_peak(threads, seconds)) * 1e9 / 2
 
@@ -33,7 +33,7 @@ def peak(threads: int, seconds: float = 0.3) -> float:
 def convolutions(
     network: nn.Module, *, shape: tuple[int, int, int], batch: int, threads: int, seconds: float = 1.0
 ) -> Convolutions:
-    """Times the convolutions of one step on random images for about `seconds`; the native engine must take them."""
+    """Time the convolutions of one step on random images for about `seconds`; the native engine must support them."""
     bound = native.Bound(network, Recipe(), shape=shape, batch=batch, threads=threads)
     plan, times, started = bound.plan(batch), list[float](), time.perf_counter()
     bound.step(torch.rand(batch, *shape), torch.zeros(batch, dtype=torch.int64), 0)
@@ -44,7 +44,7 @@ def convolutions(
 
 
 def _plain(program: Program) -> float:
-    """Multiply-adds of one image's training step; the images themselves need no gradient."""
+    """Multiply-adds of a training step per image; the images themselves need no gradient."""
     total = 0.0
     for node in program.nodes:
         if node["kind"] == CONVOLUTION:

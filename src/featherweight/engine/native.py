@@ -1,4 +1,4 @@
-"""The native engine: fused C++ kernels on the CPU, through ctypes. kernels/README.md explains what they do."""
+"""The native engine: fused C++ kernels on the CPU, called through ctypes. kernels/README.md explains them."""
 
 import ctypes
 import os
@@ -24,7 +24,7 @@ BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The kernels for this CPU, or None where none were built."""
+    """The kernels for this CPU, or None if none were built."""
     names = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("base",))
     found = (path for name in names for path in sorted(Path(__file__).parent.glob(f"_native_{name}.*so")))
     path = next(found, None)
@@ -87,23 +87,23 @@ class Plan:
         weakref.finalize(self, _free, kernels, handle, self.process)
 
     def bytes(self) -> int:
-        """What its grids take."""
+        """The memory of its tensors, in bytes."""
         return int(self.kernels.featherweight_bytes(self.handle))
 
     def mask(self, program: Program, node: int, images: int, seed: int) -> Tensor:
-        """What node `node`'s dropout multiplies with in a step of `seed`, [images C H W]."""
+        """The factors of the dropout in node `node` in a step with `seed`, [images C H W]."""
         mask = torch.empty(images, *program.sizes[program.nodes[node]["in"]])
         self.kernels.featherweight_mask(self.handle, node, images, seed, mask.data_ptr())
         return mask
 
 
 def _free(kernels: ctypes.CDLL, handle: int, process: int) -> None:
-    if process == os.getpid():  # a forked child has the memory without the threads
+    if process == os.getpid():  # a forked child has the memory but not the threads
         kernels.featherweight_free(handle)
 
 
 def why_not(network: nn.Module, *, shape: tuple[int, int, int], device: torch.device) -> str:
-    """Why the native engine cannot execute `network`, one sentence; empty where it can."""
+    """Why the native engine cannot execute `network`, in one sentence; empty if it can."""
     if device.type != "cpu":
         return f"The native engine runs on the CPU; the network is on {device}."
     if library() is None:
@@ -121,7 +121,7 @@ def why_not(network: nn.Module, *, shape: tuple[int, int, int], device: torch.de
 class Bound:
     """A network on the native engine: `step`, `scores` and `sampler` of an Engine.
 
-    `why_not` must have nothing against the network. Memory is planned at the first call and kept for the next.
+    `why_not` must be empty for the network. Memory is planned at the first call and kept for later ones.
     """
 
     def __init__(
@@ -134,15 +134,18 @@ class Bound:
         self.planned: Plan | None = None
 
     def plan(self, images: int) -> Plan:
-        """The plan in use, for so many images at least and the engine's own batch."""
+        """The current plan, made for at least `images` images and the engine's own batch."""
         now = self.planned
         if now is None or now.batch < images or now.process != os.getpid():
-            self.planned = now = None  # the old one's memory goes before the new one's comes
+            self.planned = now = None  # free the old one's memory before allocating the new one's
             self.planned = now = self.new_plan(batch=max(images, self.batch))
         return now
 
     def step(self, images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Gradients into `.grad`; mean loss and number correct of the batch, [N C H W] and [N], taught [N classes]."""
+        """Add gradients to `.grad`; returns mean loss and number correct.
+
+        Images are [N C H W], labels [N] and `taught`, a teacher's probabilities, [N classes].
+        """
         images, labels = self._checked(images), labels.contiguous()
         taught = None if taught is None else self._require_answers(taught, len(images))
         _require_several(self.program, len(images))
@@ -160,7 +163,7 @@ class Bound:
         return mean, correct
 
     def scores(self, images: Tensor) -> Tensor:
-        """What the network in evaluation mode says of images [N C H W]: [N classes]."""
+        """The network's output [N classes] for images [N C H W], in evaluation mode."""
         images = self._checked(images)
         output = torch.empty(len(images), self.program.classes)
         plan = self.plan(self.batch)
@@ -169,7 +172,7 @@ class Bound:
         return output
 
     def sampler(self, images: Tensor, chosen: Tensor, warp: Warp, factor: Tensor, offset: Tensor) -> Tensor:
-        """`augment.sample` for images of the network's shape, by the same threads."""
+        """`augment.sample` for images of the network's shape, on the same threads."""
         if images.shape[1:] != self.shape or images.dtype != torch.uint8 or images.device.type != "cpu":
             raise UsageError(
                 f"The network was built for images [N {_sizes(self.shape)}], uint8 on the CPU before they are"
@@ -223,7 +226,7 @@ def _require_several(program: Program, images: int) -> None:
 
 
 class _Addresses:
-    """Where parameters, buffers and gradients are; asked for at each step, since they may have moved."""
+    """The addresses of parameters, buffers and gradients, looked up at each step, since they may have moved."""
 
     def __init__(self, values: list[Tensor]) -> None:
         self.tensors = values
@@ -232,7 +235,7 @@ class _Addresses:
         self.seen: list[int] = []
 
     def now(self) -> tuple[Any, Any]:
-        """Addresses of the values and of their gradients, which are made where they are missing."""
+        """Addresses of the values and of their gradients; missing gradients are created."""
         for tensor in self.tensors:
             if tensor.requires_grad and tensor.grad is None:
                 tensor.grad = torch.zeros_like(tensor)

@@ -1,4 +1,4 @@
-"""What the native engine executes: nodes as kernels/plan.hpp has them, and the draft they are gathered in."""
+"""Programs of the native engine: nodes as defined in kernels/plan.hpp, and the draft that collects them."""
 
 from ctypes import Structure, c_float, c_int32
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ CONVOLUTION, NORM_ACT_POOL, AVERAGE, ADD, COPY, SCALE = range(6)
 NO_ACTIVATION, RELU, SILU, RELU6, HARD_SWISH, PRELU, SIGMOID, HARD_SIGMOID = range(8)
 KEEP, ELEMENTS, CHANNELS = range(3)
 
-NONE = -1  # where a node has no such tensor
+NONE = -1  # if a node has no such tensor
 
 PLACES = ("other", "weight", "bias", "gamma", "beta", "mean", "variance", "count", "act_weight")
 WHOLE = (
@@ -34,11 +34,11 @@ class Size(Structure):
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A network's operations in forward order; each names its tensors and its places in `values`."""
+    """A network's operations in forward order; each refers to its tensors and to positions in `values`."""
 
     nodes: list[dict[str, Any]]
     sizes: list[tuple[int, int, int]]
-    """(C, H, W) of each tensor; the first is the images."""
+    """(C, H, W) of each tensor; the first one holds the images."""
     values: list[Tensor]
     """Parameters and buffers."""
     log_output: bool
@@ -46,13 +46,13 @@ class Program:
 
     @property
     def classes(self) -> int:
-        """How many numbers an image gets."""
+        """The number of outputs per image."""
         return self.sizes[-1][0]
 
 
 @dataclass
 class Draft:
-    """What has been lowered so far."""
+    """The part of a program that has been lowered so far."""
 
     sizes: list[tuple[int, int, int]]
     nodes: list[dict[str, Any]] = field(default_factory=list)
@@ -64,11 +64,11 @@ class Draft:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """(C, H, W) that the next layer gets."""
+        """(C, H, W) of the next layer's input."""
         return self.sizes[self.current]
 
     def place(self, tensor: Tensor | None) -> int:
-        """Where `values` has it, once for each tensor; NONE for none."""
+        """The position of the tensor in `values`, which has each tensor once; NONE for None."""
         if tensor is None:
             return NONE
         known = (i for i, value in enumerate(self.values) if value is tensor)
@@ -78,13 +78,13 @@ class Draft:
         return index
 
     def add(self, size: tuple[int, int, int], **node: Any) -> None:
-        """A node from the current tensor to a new one of `size`."""
+        """Add a node from the current tensor to a new one of `size`."""
         self.nodes.append({"in": self.current, "out": len(self.sizes), **node})
         self.current = len(self.sizes)
         self.sizes.append(size)
 
     def flush(self) -> None:
-        """Close the pass that is being gathered."""
+        """Finish the pending pass, if there is one."""
         if not self.pending:
             return
         node, self.pending = self.pending, {}
@@ -93,7 +93,7 @@ class Draft:
         self.add((c, (h - kernel) // stride + 1, (w - kernel) // stride + 1), kind=NORM_ACT_POOL, **node)
 
     def gather(self, after: tuple[str, ...], **part: Any) -> None:
-        """Into the pending pass, unless it holds one of `after`, which come later in a pass."""
+        """Add to the pending pass, or to a new one if it already has one of `after`, which come later in a pass."""
         if any(name in self.pending for name in after):
             self.flush()
         self.pending.update(part)

@@ -1,7 +1,7 @@
 """The torch engine: PyTorch's own operators on any device; on CUDA a step is one captured graph.
 
-A step of these networks is some hundred small kernels; launched one by one they take longer to launch than to
-run. Captured once for a batch size, they are launched together
+A step of these networks has about a hundred small kernels, which take longer to launch one by one than to run.
+Captured once per batch size, they are launched together
 (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
 """
 
@@ -23,7 +23,7 @@ class Step(Protocol):
     def __call__(
         self, images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None, /
     ) -> tuple[Tensor, Tensor]:
-        """Mean loss and number correct."""
+        """Mean loss and number correct, two scalars."""
         ...
 
 
@@ -31,12 +31,12 @@ WARM_UP_STEPS = 3  # before a capture, so that libraries have chosen their algor
 
 
 def loss_of(output: Tensor, labels: Tensor, recipe: Recipe, taught: Tensor | None = None) -> Tensor:
-    """The mean loss over a batch as the recipe says, a scalar: output [N classes], labels [N].
+    """The mean loss over a batch, a scalar, as set by the recipe: output [N classes], labels [N].
 
     `cross_entropy` takes scores and `nll` log-probabilities; label smoothing spreads a share of the target over all
     classes (Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016). With a teacher's
-    answers `taught`, probabilities [N classes] at the temperature of `recipe.distil`, its share of the loss is theirs
-    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
+    answers `taught`, probabilities [N classes] at the temperature of `recipe.distil`, its share of the loss is measured
+    against them (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
 
     >>> output = torch.tensor([[0.0, 2.0]])
     >>> round(loss_of(output.log_softmax(1), torch.tensor([1]), Recipe(loss="nll", label_smoothing=0.1)).item(), 4)
@@ -49,13 +49,13 @@ def loss_of(output: Tensor, labels: Tensor, recipe: Recipe, taught: Tensor | Non
         own = (1 - smoothing) * F.nll_loss(output, labels) - smoothing * output.mean()
     if taught is None or distil is None:
         return own
-    # The square of the temperature keeps the gradient's size, whatever the temperature is.
+    # The square of the temperature keeps the size of the gradient the same at any temperature.
     theirs = F.cross_entropy(output / distil.temperature, taught) * distil.temperature**2
     return (1 - distil.share) * own + distil.share * theirs
 
 
 def bind(network: nn.Module, recipe: Recipe, *, device: torch.device, threads: int) -> tuple[Step, Scores]:
-    """`step` and `scores` of an Engine for `network`, which is on `device`; `threads` are the CPU's."""
+    """`step` and `scores` of an Engine for `network`, which is on `device`; `threads` is the number of CPU threads."""
     torch.set_num_threads(threads)
 
     def forward_backward(images: Tensor, labels: Tensor, taught: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -80,17 +80,17 @@ def bind(network: nn.Module, recipe: Recipe, *, device: torch.device, threads: i
 
 
 def _counts_on_host(network: nn.Module) -> bool:
-    """Whether a norm reads its count of batches back (momentum None), which a graph cannot hold."""
+    """Whether a norm reads its count of batches on the host (momentum None), which a graph cannot contain."""
     norms = (module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm))
     return any(norm.track_running_stats and norm.momentum is None for norm in norms)
 
 
 Inputs = tuple[Tensor, Tensor, Tensor | None]
-"""Images, labels and, where there is a teacher, its answers."""
+"""Images, labels and, if there is a teacher, its answers."""
 
 
 def _captured(network: nn.Module, forward_backward: Callable[..., tuple[Tensor, Tensor]]) -> Step:
-    """`step` that replays a CUDA graph for each batch size, captured anew when a tensor has moved."""
+    """A `step` that replays a CUDA graph for each batch size; it is captured again if a tensor has moved."""
     graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Inputs, Tensor, Tensor]] = {}
 
     def step(images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -107,9 +107,9 @@ def _captured(network: nn.Module, forward_backward: Callable[..., tuple[Tensor, 
         for place, given in zip(static, inputs, strict=True):
             if place is not None and given is not None:
                 place.copy_(given)
-        torch.cuda.manual_seed(seed)  # a replay takes dropout's seed from the generator
+        torch.cuda.manual_seed(seed)  # a replay takes the seed of dropout from the generator
         graph.replay()
-        return mean.clone(), correct.clone()  # the next replay writes over the graph's own
+        return mean.clone(), correct.clone()  # the next replay overwrites the graph's own
 
     return step
 
@@ -117,7 +117,7 @@ def _captured(network: nn.Module, forward_backward: Callable[..., tuple[Tensor, 
 def _capture(
     network: nn.Module, forward_backward: Callable[..., tuple[Tensor, Tensor]], inputs: Inputs
 ) -> tuple[torch.cuda.CUDAGraph, Inputs, Tensor, Tensor]:
-    """A graph of forward and backward, its inputs and outputs; gradients and statistics stay as they were."""
+    """A graph of forward and backward, its inputs and its outputs; gradients and statistics are not changed."""
     touched = [*network.buffers(), *(p.grad for p in network.parameters() if p.grad is not None)]
     before = [tensor.clone() for tensor in touched]
     images, labels, taught = inputs

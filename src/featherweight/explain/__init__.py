@@ -1,1 +1,1 @@
-"""What a run learned and where it fails: analysis, figures, the report, trackers, notebooks."""
+"""What a run has learned and where it fails: analysis, figures, the report, trackers, notebooks."""

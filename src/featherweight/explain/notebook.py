@@ -1,7 +1,7 @@
-"""What notebooks show beside the figures: a live bar, examples of the data, a run held against its experiment's text.
+"""Output for notebooks besides the figures: a live bar, examples of the data, a run beside its experiment's text.
 
-Needs IPython, which is there wherever a notebook runs; everything printed is plain text, so that it reads the same in
-Jupyter, on Colab and where a notebook is only displayed.
+Needs IPython, which every notebook has. Everything printed is plain text, so that it reads the same in Jupyter, on
+Colab and on sites that only display notebooks.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_WIDTH = 480
-"""Pixels of a figure on the page: half of what its PNG has, for screens with fine pixels."""
+"""The width of a figure on the page, in pixels: half that of its PNG, for high-resolution screens."""
 
 
 def train(run: Run) -> Record:
-    """Train the run to its end under a bar that is redrawn in place; a line stays for each epoch."""
+    """Train the run to its end and return its record; shows a bar that is redrawn in place and a line per epoch."""
     show = live(run)
     for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
         show(event)
@@ -38,7 +38,7 @@ def train(run: Run) -> Record:
 
 
 def picture(figure: "Figure", alt: str) -> Any:
-    """The figure as an image to be displayed, at the size its fonts are made for; `alt` says in words what it shows."""
+    """The figure as an image to display, at the size its fonts are made for; `alt` describes it in words."""
     from IPython.display import Image
 
     return Image(data=png(figure), format="png", width=SHOWN_WIDTH, alt=alt)  # type: ignore[no-untyped-call]
@@ -46,11 +46,11 @@ def picture(figure: "Figure", alt: str) -> Any:
 
 @drawn
 def examples(data: Data, each: int = 4) -> "Figure":
-    """The first training images of each class, in the set's order; UsageError where a class has none."""
+    """The first training images of each class, in the set's order; UsageError if a class has none."""
     labels = data.train.labels.cpu().numpy()
     chosen = [np.flatnonzero(labels == at)[:each] for at in range(len(data.classes))]
     if not all(len(places) for places in chosen):
-        raise UsageError(f"A class of {data.name} has no training image; there is nothing to show of it.")
+        raise UsageError(f"A class of {data.name} has no training image, so there is nothing to show.")
     places = [int(places[at]) for at in range(each) for places in chosen if at < len(places)]
     images = rgb(data.train.images.cpu().numpy()[places])
     captions = [short(data.classes[labels[place]], 8) for place in places]
@@ -76,8 +76,8 @@ def class_table(rows: Sequence[ClassRow]) -> str:
 def story(record: Record) -> str:
     """Target, result and analysis of a finished run, as Markdown.
 
-    Target, reason and what is on record are the experiment's own text, which is generated from the committed records;
-    what this run alone says of each sentence is decided here.
+    Target, reason and results on record are the experiment's own text, which is generated from the committed records;
+    the answer of this run alone to each claim is decided here.
     """
     rung = experiment_of(record)
     text = parts(rung.text)

@@ -1,4 +1,4 @@
-"""Examples of public names whose docstrings hold none that works without looking inside the package.
+"""Examples for public names whose docstrings have none that works with the public names alone.
 
 The page of public names shows them, and a test runs every example of that page.
 """

@@ -1,4 +1,4 @@
-"""The page of public names, from their docstrings."""
+"""The page of public names, generated from their docstrings."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ INNER = re.compile(r"^>>> (?:from|import) featherweight\.\S+ import (.+)\n", re.
 
 
 def api_page(fw: ModuleType) -> str:
-    """All that `import featherweight as fw` gives, in alphabetical order, as Markdown; `fw` is that module."""
+    """All public names of `import featherweight as fw`, in alphabetical order, as Markdown; `fw` is that module."""
     parts = [
         "# Public names\n\nWritten from the docstrings by `featherweight ladder --write`. All of these are found in"
         " `import featherweight as fw`. Examples also begin with `import torch`, `from torch import nn` and"
@@ -21,7 +21,7 @@ def api_page(fw: ModuleType) -> str:
     for name in fw.__all__:
         value = getattr(fw, name)
         told = _told(value, fw.__all__)
-        if inspect.isfunction(value):  # some are called otherwise where they are defined
+        if inspect.isfunction(value):  # some have another name where they are defined
             told = re.sub(rf"(?m)^(>>> .*)\b{value.__name__}\(", rf"\1{name}(", told)
         example = f"\n\n```python{EXAMPLES[name]}```" if name in EXAMPLES else ""
         parts.append(f"## `fw.{name}{_signature(value)}`\n\n{told}{example}\n")
@@ -31,7 +31,7 @@ def api_page(fw: ModuleType) -> str:
 
 
 def _signature(value: Any) -> str:
-    """Parameters by name alone: their types and meaning stand in the text."""
+    """The names of the parameters; their types and meaning are in the text."""
     if isinstance(value, ModuleType) or not callable(value):
         return ""
     try:
@@ -43,9 +43,9 @@ def _signature(value: Any) -> str:
 
 
 def _told(value: Any, public: Sequence[str]) -> str:
-    """The docstring as Markdown, its examples fenced; without those that need what is not public.
+    """The docstring as Markdown, with fenced examples; those that need names that are not public are left out.
 
-    An example imports from the modules themselves, where a reader of the page has the public names already.
+    Imports from the package's modules are removed, since readers of the page already have the public names.
     """
     blocks = re.split(r"\n\s*\n", inspect.getdoc(value) or "")
     shown = []

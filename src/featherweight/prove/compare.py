@@ -1,10 +1,10 @@
 """Whether one network beats another: a paired test over the seeds that both have run.
 
-A seed is a pair of runs, and what the two have in common depends on their recipes: the order of the images where batch
-size and epochs agree, the changes to images where the augmentation does too, the first weights where the layers do. So
-far as they share these draws, pairing takes the luck of the draws out of the difference. Where they share nothing, the
-pairs are as good as drawn by lot: the test is still right, and loses a little power to an unpaired one, having n - 1
-degrees of freedom where that has up to 2n - 2. Either way it speaks of seeds, on these test images.
+Each seed gives a pair of runs. What these share depends on their recipes: the order of the images if batch size and
+epochs agree, the changes to images if the augmentation does too, and the initial weights if the layers agree. To the
+extent that they share these draws, pairing removes luck from the difference. If they share nothing, the pairs are
+arbitrary: the test is still valid, but has a little less power than an unpaired one, with n - 1 degrees of freedom
+instead of up to 2n - 2. Either way, the result is about seeds, on these test images.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Comparison:
     test: Paired
 
     def sentence(self) -> str:
-        """Who beats whom by how much, or that it is undecided."""
+        """One sentence: which side beats the other and by how much, or that it is undecided."""
         better, worse, sign = (
             (self.first, self.second, 1) if self.test.difference >= 0 else (self.second, self.first, -1)
         )
@@ -42,7 +42,7 @@ class Comparison:
         return f"Undecided: {better} is above {worse} by {by}."
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """The comparison as plain values for JSON."""
         return {"first": self.first, "second": self.second, "seeds": list(self.seeds), **asdict(self.test),
                 "decided": self.test.decided, "sentence": self.sentence()}  # fmt: skip
 
@@ -52,9 +52,9 @@ def _chance(p: float) -> str:
 
 
 def compare(first: Sequence[Record], second: Sequence[Record], names: tuple[str, str] | None = None) -> Comparison:
-    """The paired test over common seeds; UsageError when the runs cannot be compared or share fewer than two seeds.
+    """The paired test over common seeds; UsageError if the runs cannot be compared or share fewer than two seeds.
 
-    Each side is called by its experiment; where both are of one, by `names`, such as the folders that they are in.
+    Each side is named after its experiment; if both are of the same one, after `names`, such as the runs' folders.
     """
     sides = [{record.seed: record for record in records} for records in (first, second)]
     own = _only_one(first), _only_one(second)
@@ -82,7 +82,7 @@ def _only_one(records: Sequence[Record]) -> str:
 
 
 def require_alike(records: Sequence[Record]) -> None:
-    """Raise UsageError unless these are finished runs of one experiment, network, recipe and engine, one a seed."""
+    """Raise UsageError unless these are finished runs of one experiment, network, recipe and engine, one per seed."""
     if not records:
         raise UsageError("There is no finished run here; train one first.")
     for what, of in (("experiment", "experiment"), ("network", "network"), ("recipe", "recipe"), ("engine", "engine")):
@@ -93,8 +93,8 @@ def require_alike(records: Sequence[Record]) -> None:
             groups = " and ".join(", ".join(map(str, group)) for group in seeds.values())
             named = f" ({' and '.join(seeds)})" if what in ("engine", "experiment") else ""
             raise UsageError(
-                f"The runs of {records[0].experiment} are not alike: seeds {groups} have each another {what}{named};"
-                " train them all in one way."
+                f"The runs of {records[0].experiment} are not alike: seeds {groups} differ in {what}{named};"
+                " train them all in the same way."
             )
     if len({record.seed for record in records}) < len(records):
         raise UsageError(f"There are two runs of one seed of {records[0].experiment}; keep one of them.")
@@ -103,7 +103,7 @@ def require_alike(records: Sequence[Record]) -> None:
 
 
 def sorted_values(value: Any) -> Any:
-    """A value whose text is the same whether it has just been made or was read back."""
+    """The value with sorted keys, so that its text is the same whether it was just made or read back."""
     if isinstance(value, dict):
         return {name: sorted_values(value[name]) for name in sorted(value)}
     return [sorted_values(item) for item in value] if isinstance(value, list | tuple) else value
@@ -112,9 +112,9 @@ def sorted_values(value: Any) -> Any:
 def runs_of(name: str, out: Path = Path("runs")) -> list[Record]:
     """The finished runs that a name stands for, seed by seed.
 
-    It is a folder: one run's, or one that holds run folders or committed records; or an experiment's id: then its
-    committed records in the source tree that is the current folder, else its run folders in `out`, without those that
-    held images out, else the records that came with the package. UsageError where there is none.
+    The name is a folder (of one run, of several run folders, or of committed records) or the id of an experiment. For
+    an id, these are its committed records if the current folder is the source tree, otherwise its run folders in `out`
+    except those that held out images, otherwise the records that come with the package. UsageError if there are none.
     """
     folder = Path(name)
     if folder.is_dir():

@@ -1,4 +1,4 @@
-"""What is known of each experiment that is to be a record, and what others have published beside it."""
+"""Everything known about each experiment that competes for a record, and comparable published results."""
 
 import json
 from collections.abc import Mapping
@@ -19,27 +19,27 @@ NOT_PROVED = "not yet proven"
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """What others have published, one run of it: percents, None where the log is not known to say."""
+    """One run that others have published: accuracies in percent, None if unknown."""
 
     beside: str
-    """The record that it is held beside."""
+    """The record that it is compared with."""
     what: str
     parameters: int
     epochs: int | None
-    """At most so many; None where it is not said."""
+    """The number of epochs at most; None if not stated."""
     last: float | None
     mean_of_last: float | None
-    """Of the last five epochs."""
+    """The mean test accuracy of the last five epochs, in percent."""
     worst_of_last: float | None
     where: str = ""
-    """Owner and name of its repository on GitHub; empty where it is not known."""
+    """Owner and name of its repository on GitHub; empty if unknown."""
     file: str = ""
-    """Where in it the log stands."""
+    """The path of the log in the repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """An experiment with a bar, and all that is known of it."""
+    """An experiment with a bar, and everything known about it."""
 
     experiment: Experiment
     anatomy: Anatomy
@@ -47,11 +47,11 @@ class Contender:
     held_out: tuple[Record, ...]
     test_evaluations: int
     draws: Mapping[str, Any]
-    """What was counted of the samplers of records that take hard images more often."""
+    """Counts of the images drawn by records that sample hard images more often."""
 
     @property
     def standing(self) -> str:
-        """Whether its bar is cleared, in a word or two."""
+        """Whether its bar has been cleared, in a word or two."""
         assert self.experiment.bar is not None
         if len(self.records) < self.experiment.bar.seeds:
             return NOT_PROVED
@@ -59,7 +59,7 @@ class Contender:
 
 
 def anchors(data: str = "mnist") -> list[Anchor]:
-    """What the records on a set are held beside, from the package's data.
+    """The published results that the records on a data set are compared with, from the package's data.
 
     >>> [anchor.parameters for anchor in anchors()], [anchor.last for anchor in anchors("fashion-mnist")]
     ([7496, 6128, 19972], [89.0, 92.5, 93.4])
@@ -69,7 +69,7 @@ def anchors(data: str = "mnist") -> list[Anchor]:
 
 
 def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
-    """Every experiment on a set that is to be a record, with its committed records and evidence in a source tree."""
+    """Every experiment with a bar on a data set, with its committed records and evidence in a source tree."""
     ledger: list[Attempt] = read_ledger(root / "results" / "touches.json")
     draws = table_notes.counted_draws(root)
     gathered = []

@@ -1,4 +1,4 @@
-"""The figures of exported files as the documentation quotes them, from the committed records under `results/export`."""
+"""The figures of exported files that the documentation quotes, from the committed records under `results/export`."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 
 def with_figures(text: str, root: Path) -> str:
-    """The page with what stands between its two marks replaced; `root` is the source tree's."""
+    """The page with the text between its two marks replaced; `root` is the root of the source tree."""
     files = sorted((root / "results" / "export").glob("*.json"))
     tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
     return with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
 
 
 def tables_of(found: Mapping[str, Any]) -> str:
-    """One network's figures: every form against the network, then the C program on microcontrollers."""
+    """The figures of one network, as Markdown: every form against the network, then its C program on chips."""
     about, onnx, c, page = found["network"], found["onnx"], found["c"], found["page"]
     where = found["environment"]
     browser = where["browser"].split(" built ")[0]

@@ -1,4 +1,4 @@
-"""The table of what `featherweight fit` found, from the results that are committed, for its guide."""
+"""The table of networks found by `featherweight fit`, from committed results, for its guide."""
 
 import json
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ HEADINGS = (
 
 
 def fits_of(root: Path) -> dict[str, dict[str, Any]]:
-    """What is committed, by name of the pictures."""
+    """The committed results, by name of the pictures."""
     paths = sorted((root / FITS).glob("*.json"))
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def fits_table(found: Mapping[str, dict[str, Any]]) -> str:
-    """A row a search, as Markdown."""
+    """A Markdown table with one row per search."""
     lines = [f"| {' | '.join(HEADINGS)} |", "|---|---|" + "--:|" * (len(HEADINGS) - 3) + "---|"]
     return "\n".join([*lines, *(_row(name, values) for name, values in found.items())])
 

@@ -1,4 +1,4 @@
-"""A ladder's page and the table of all ladders, as Markdown; computed from experiments and records alone."""
+"""The page of a ladder and the table of all ladders, as Markdown, computed only from experiments and records."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from featherweight.prove.ledger import Attempt
 from featherweight.prove.rung_answers import Answered
 
 NEAR = 0.15
-"""A measured accuracy up to this many points below a claimed one counts as reproducing it: two standard errors of the
-test at 99.4 %, rounded down."""
+"""A measured accuracy up to this many points below a claimed one counts as reproducing it: two standard errors on the
+test set at 99.4 %, rounded down."""
 
 NOTE = "*Written by `featherweight ladder --write` from the records in `results/`; every figure follows from them.*"
 RULES = """
@@ -24,11 +24,11 @@ RULES = """
     second takes the place of the parent in the rule.
 """
 WHOLE_RUN = ("one_cycle", "cosine", "linear")
-"""Schedules whose rates depend on how many epochs there are in all."""
+"""Schedules whose learning rates depend on the total number of epochs."""
 
 
 def subject(letter: str) -> str:
-    """A ladder in one sentence, from the docstring of its folder.
+    """One sentence about a ladder, from the docstring of its folder.
 
     >>> subject("d")
     'One network under the relaxed rule (published).'
@@ -46,7 +46,7 @@ def rule_of(experiment: Experiment) -> Budget:
 
 
 def exceptions() -> str:
-    """Which experiments on MNIST have a rule of their own, in words.
+    """A sentence naming the experiments on MNIST that have a rule of their own.
 
     >>> exceptions()
     'd1 and relaxed: fewer than 20,000 parameters, at most 19 epochs, at least 99.40 % in each of the last 5 epochs'
@@ -60,24 +60,24 @@ def exceptions() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A rung's runs in a few figures, in percent: means over seeds unless called the worst."""
+    """Summary figures of a rung's runs, in percent: means over seeds unless stated otherwise."""
 
     best: float
     last: float
     deviation: float
     worst: float
-    """The lowest of the last five epochs of any seed."""
+    """The lowest test accuracy in the last five epochs of any seed."""
     clean: float
-    """Of the training images as they are, by the weights that were kept."""
+    """The accuracy of the kept weights on the training images without augmentation."""
     within: int
-    """Seeds that kept to the rung's own budget."""
+    """The number of seeds within the rung's own budget."""
     ruled: int
-    """Seeds that kept to the rule."""
+    """The number of seeds within the rule."""
     runs: int
 
 
 def standing(records: Sequence[Record], rule: Budget) -> Standing:
-    """The figures of the runs of one rung; UsageError when there is none."""
+    """The figures of the runs of one rung; UsageError if there are no runs."""
     summary = summarise(records)
     verdicts = [_verdict(rule, record) for record in records]
     return Standing(
@@ -121,7 +121,7 @@ LEGEND = f"""
 
 
 def table(rungs: Sequence[Experiment], found: Found, link: str = "") -> str:
-    """One line per rung: what is claimed, what was measured, which budgets were met."""
+    """A Markdown table with one line per rung: claimed and measured accuracy, and the budgets that were met."""
     lines = [f"| {_line(COLUMNS)} |", "|---|---|" + "--:|" * (COLUMNS.count("|") - 1)]
     for rung in rungs:
         head = f"[`{rung.id}`]({link.format(letter=ladder_of(rung.id))}#{rung.id})"
@@ -153,7 +153,7 @@ def _parameters(rung: Experiment) -> int:
 
 
 def overview(letters: Sequence[str], found: Found) -> str:
-    """The page of all published ladders: claimed against measured, and why where a claim is not met."""
+    """The page of all published ladders: claimed against measured, with a reason for each claim that is not met."""
     all_rungs = [rung for letter in letters for rung in rungs(letter)]
     claimed = [rung for rung in all_rungs if rung.claimed is not None]
     lines = ["# The ladders", "", NOTE, ""]
@@ -188,8 +188,8 @@ def ladder_page(
 ) -> str:
     """The page of one ladder; `picture` is the path of its curves, shown once a rung has run.
 
-    `ledger` holds the attempts at the test set, all of which a rung shows; `answered` what runs of rungs answer,
-    `changed` the settings that differ in these runs from the rungs as they are told here.
+    `ledger` holds the attempts at the test set, all of which are shown; `answered` holds the answers of runs of rungs,
+    and `changed` the settings in which these runs differ from the rungs as described here.
     """
     ladder = rungs(letter)
     numbers: dict[str, int] = {}
@@ -270,7 +270,7 @@ def _said(verdict: Verdict) -> str:
 
 
 def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Iterator[str]:
-    """The rule's verdict on the first epochs, if there are too many and a shorter run would have the same ones."""
+    """The rule's verdict on the first epochs, if there are too many and a shorter run would train the same way."""
     whole = rung.recipe.to_json()["schedule"]["kind"] in WHOLE_RUN or rung.recipe.plain_epochs > 0
     if rung.recipe.epochs <= rule.epochs or whole or records[0].parameters >= rule.parameters:
         return
@@ -285,9 +285,9 @@ def _shorter(rung: Experiment, records: Sequence[Record], rule: Budget) -> Itera
 
 
 def analysis(rung: Experiment, found: Found, numbers: dict[str, int], *, own: bool = False) -> Iterator[str]:
-    """The table of its sentences, empty where it has none; `numbers` gets the rules that decide, counted from 1.
+    """The table of a rung's claims, empty if it has none; the deciding rules are added to `numbers`, counted from 1.
 
-    With `own`, only the sentences that are ours: what the source states has a table of its own.
+    With `own`, only our own claims: the statements of the source have a table of their own.
     """
     told = [one for one in findings(rung, found) if not own or one[0].says.startswith("Ours: ")]
     if not told:

@@ -1,4 +1,4 @@
-"""The records' pages and their table beside what others have published, as Markdown; computed from records alone."""
+"""The pages of the records and their table beside published results, as Markdown, computed only from records."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +57,7 @@ PICTURE = """
 
 
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[Any]], words: int = 1) -> Iterator[str]:
-    """A table whose first columns, `words` of them, are words and the others figures."""
+    """A table whose first `words` columns are text and whose other columns are figures."""
     yield f"| {' | '.join(headings)} |"
     yield "|" + "---|" * words + "--:|" * (len(headings) - words)
     yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
@@ -69,7 +69,7 @@ HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", 
 
 
 def table(gathered: Sequence[Contender], link: str) -> str:
-    """One line per record, and below it comparable published results; `link` is the path of its page."""
+    """One line per record, and below it comparable published results; `link` is the path of its page, with `{id}`."""
     rows = []
     for one in gathered:
         rows.append(_record_row(one, link))
@@ -93,7 +93,7 @@ def _record_row(one: Contender, link: str) -> list[str]:
 
 
 def _shifted_row(one: Contender) -> list[list[str]]:
-    """The same networks with test-time augmentation, where every record says how they do with it."""
+    """The row for the same networks with test-time augmentation, if every record has that accuracy."""
     shifted = {run.seed: run.shifted_accuracy for run in one.records if run.shifted_accuracy is not None}
     if not shifted or len(shifted) < len(one.records):
         return []
@@ -109,7 +109,7 @@ def _shifted_row(one: Contender) -> list[list[str]]:
 
 
 def _worst_of_last_five(records: Sequence[Record]) -> float:
-    """The lowest of the last five epochs of any seed, whatever a budget judges."""
+    """The lowest test accuracy in the last five epochs of any seed, whichever epochs the budget judges."""
     return min(row.test_accuracy for record in records for row in record.rows[-5:])
 
 
@@ -141,8 +141,10 @@ def _seconds(records: Sequence[Record]) -> str:
 
 
 def overview(gathered: Sequence[Contender], picture: str, data: str = "mnist", others: Sequence[str] = ()) -> str:
-    """The page of a set's records; `picture` is the path of the Pareto fronts' picture, `others` are sets with pages of
-    their own."""
+    """The page of the records on a data set.
+
+    `picture` is the path of the picture of the Pareto fronts; `others` are data sets with pages of their own.
+    """
     lines = [f"# Records{f' on {data}' * (data != 'mnist')}", "", ladder_pages.NOTE, ""]
     if others:
         lines += [f"Other sets: {', '.join(f'[{name}]({name}.md)' for name in others)}.", ""]
@@ -155,7 +157,7 @@ def overview(gathered: Sequence[Contender], picture: str, data: str = "mnist", o
 
 
 def _told(text: str, data: str) -> str:
-    """A text about MNIST as it is said of a set; others' pictures are no digits."""
+    """A text about MNIST reworded for another data set, whose pictures are not digits."""
     return _line(text if data == "mnist" else text.replace("digit", "picture"))
 
 
@@ -168,7 +170,7 @@ def _upper(text: str) -> str:
 
 
 def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
-    """The page of one record; `ledger` holds the attempts at the test set, all of which it shows."""
+    """The page of one record; `ledger` holds the attempts at the test set, all of which are shown."""
     experiment, text = one.experiment, parts(one.experiment.text)
     assert experiment.bar is not None
     lines = [f"# {experiment.id}: {experiment.title}", "", ladder_pages.NOTE, ""]
@@ -255,7 +257,7 @@ def _network(anatomy: Anatomy) -> Iterator[str]:
 
 
 def _recipe(experiment: Experiment) -> Iterator[str]:
-    """What it sets; the rest is as a `Recipe` is by default."""
+    """The settings that differ from the defaults of `Recipe`."""
     recipe = experiment.recipe
     told = {"epochs": recipe.epochs, "batch": recipe.batch, "lr": recipe.lr} | settings(recipe)
     for name, value in told.items():

@@ -1,8 +1,8 @@
 """The ledger of test-set evaluations: how often the training of an experiment has been scored on the test set.
 
-A line is written **before** the test set is read, so that an attempt that is given up counts like one that is shown.
-The same network, recipe and seeds are one attempt, however often it was stopped and resumed; begun again from
-nothing, they are another.
+A line is written **before** the test set is read, so that an abandoned attempt counts as much as a published one. The
+same network, recipe and seeds are one attempt, however often it is stopped and resumed; starting again from scratch is
+another attempt.
 """
 
 import hashlib
@@ -24,25 +24,25 @@ class Attempt:
 
     experiment: str
     network: str
-    """Fingerprint of its layers and their settings."""
+    """The fingerprint of its layers and their settings."""
     recipe: str
-    """Digest of its recipe."""
+    """The digest of its recipe."""
     seeds: tuple[int, ...]
     commit: str | None
-    """Of the source that trained it, `+` where that had been changed."""
+    """The commit of the source that trained it, with a `+` if there were uncommitted changes."""
     date: str
-    """Of its beginning: year-month-day."""
+    """The date on which it began: year-month-day."""
     note: str = ""
-    """How it is known, where it was counted from a log after the event."""
+    """The source of this entry, if it was added later from a log."""
 
     def same_attempt(self, other: "Attempt") -> bool:
-        """Whether the other is this one, resumed."""
+        """Whether the other attempt is this one, resumed."""
         mine, its = ((one.experiment, one.network, one.recipe, set(one.seeds)) for one in (self, other))
         return mine == its
 
 
 def recipe_digest(recipe: Recipe) -> str:
-    """A digest of what a recipe sets: of fields at their defaults, those that later versions add included, nothing.
+    """A digest of the fields of a recipe that differ from their defaults, so that new fields do not change it.
 
     >>> recipe_digest(Recipe()) == recipe_digest(Recipe(lr=0.1)) != recipe_digest(Recipe(lr=0.2))
     True
@@ -52,21 +52,21 @@ def recipe_digest(recipe: Recipe) -> str:
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
-    """The fields of a recipe that are not at their defaults, those of its augmentation called `augment.NAME`.
+    """The fields of a recipe that differ from their defaults; those of its augmentation are named `augment.NAME`.
 
     >>> from featherweight.experiments.recipe import Augment
     >>> settings(Recipe(epochs=5, augment=Augment(shear=0.1)))
     {'epochs': 5, 'augment.shear': 0.1}
     """
     ours, default = recipe.to_json(), Recipe().to_json()
-    # The augmentation alone is flattened: digests that stand in ledgers were taken of this form.
+    # Only the augmentation is flattened: the digests in existing ledgers were computed from this form.
     for values in (ours, default):
         values |= flatten({"augment": values.pop("augment")})
     return {name: value for name, value in ours.items() if value != default.get(name)}
 
 
 def read_ledger(path: Path) -> list[Attempt]:
-    """All attempts, oldest first; none where there is no ledger yet. FileError when it is something else."""
+    """All attempts, oldest first; none if there is no ledger yet. FileError if the file is not a ledger."""
     if not path.exists():
         return []
     try:
@@ -79,9 +79,9 @@ def read_ledger(path: Path) -> list[Attempt]:
 
 
 def note_attempt(path: Path, attempt: Attempt, *, begun: bool) -> bool:
-    """Write the attempt down, unless it resumes an attempt that is already there; whether it is a new one.
+    """Add the attempt to the ledger unless it resumes one that is already there; returns whether it is a new one.
 
-    `begun` says that something of it was found, finished or stopped; without that, there is nothing to resume.
+    `begun` says that one of its runs, finished or stopped, was found; otherwise there is nothing to resume.
     """
     with locked(path.with_name(f".{path.name}.lock")):
         attempts = read_ledger(path)
@@ -93,5 +93,5 @@ def note_attempt(path: Path, attempt: Attempt, *, begun: bool) -> bool:
 
 
 def evaluations_of(attempts: Sequence[Attempt], experiment: str, committed: bool) -> int:
-    """How often it was evaluated on the test set: its lines, and at least once where it has committed records."""
+    """How often an experiment was evaluated on the test set: its lines, but at least 1 if it has committed records."""
     return max(sum(touch.experiment == experiment for touch in attempts), int(committed))

@@ -26,20 +26,20 @@ HEADINGS = ("date", "source", "network", "seeds begun", "finished", "last epoch 
 
 
 def key(record: Record) -> Key:
-    """What identifies a record in the ledger: experiment, network, digest of its recipe, commit without its `+`."""
+    """The identity of a record in the ledger: experiment, network, digest of its recipe, commit without its `+`."""
     digest = recipe_digest(Recipe.from_json(record.recipe))
     commit = (record.environment.get("commit") or "").removesuffix("+")
     return record.experiment, str(record.network), digest, commit
 
 
 def belongs(attempt: Attempt, seed: int, known: Key) -> bool:
-    """Whether a record with this seed and key is of this attempt."""
+    """Whether a record with this seed and key belongs to this attempt."""
     mine = (attempt.experiment, attempt.network, attempt.recipe, (attempt.commit or "").removesuffix("+"))
     return mine == known and seed in attempt.seeds
 
 
 def attempts(id: str, ledger: Sequence[Attempt], found: Found) -> list[tuple[Attempt, list[Record]]]:
-    """The lines of an experiment and its trials, oldest first, each with its records; none where none was kept."""
+    """The attempts of an experiment and its trials, oldest first, each with the records that were kept, if any."""
 
     def of_it(name: str) -> bool:
         return name == id or name.startswith(f"{id}_")
@@ -52,7 +52,7 @@ def attempts(id: str, ledger: Sequence[Attempt], found: Found) -> list[tuple[Att
 
 
 def table(id: str, ledger: Sequence[Attempt], found: Found) -> Iterator[str]:
-    """One line per attempt, including stopped ones; empty if the ledger has none."""
+    """A table with one line per attempt, including stopped ones; empty if the ledger has none."""
     known = attempts(id, ledger, found)
     if not known:
         return
@@ -84,9 +84,9 @@ def _result(records: Sequence[Record]) -> list[str]:
 
 
 def note_rungs(path: Path, seeds: Mapping[str, Iterable[int]], rungs: Sequence[Experiment], begun: set[str]) -> None:
-    """Write into the ledger at `path` that these seeds of these rungs are about to be trained and tested.
+    """Note in the ledger at `path` that these seeds of these rungs are about to be trained and tested.
 
-    `begun` names the rungs of which a stopped run is taken up.
+    `begun` names the rungs with a stopped run that is resumed.
     """
     commit = describe(torch.device("cpu"), 1)["commit"]
     for rung in rungs:

@@ -1,10 +1,10 @@
-"""Texts of which one part is generated: what stands between two marks is written anew, the rest is kept."""
+"""Texts with one generated part: the text between two marks is replaced, the rest is kept."""
 
 from featherweight.errors import UsageError
 
 
 def with_part_between(text: str, marks: tuple[str, str], part: str, where: object) -> str:
-    """The text with the lines between its two marks replaced; UsageError, naming the file, where a mark is missing.
+    """The text with the lines between its two marks replaced; UsageError, naming the file, if a mark is missing.
 
     >>> with_part_between("before <a> old <b> after", ("<a>", "<b>"), "new", "notes.md")
     'before <a>\\nnew\\n<b> after'

@@ -1,7 +1,7 @@
-"""What statements of the sources ask of records and networks beyond what the claims of a rung do.
+"""Predicates for statements of the sources, beyond those for the claims of a rung.
 
 Each function gives a `Predicate`, as those of `featherweight.experiments.claims` do. "The other" is the rung or trial
-that the statement names for comparison; where it names none, the rung's parent.
+that the statement names for comparison, or else the rung's parent.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect
 
 ALIKE = 0.05
-"""Two networks are of about the same size where their parameters differ by no more than this part."""
+"""Two networks are of about the same size if their numbers of parameters differ by at most this fraction."""
 NEAR = 0.15
-"""Points by which a mean may miss a published figure and still be called that figure, as for claims."""
+"""Points by which a mean may differ from a published figure and still count as equal to it, as for claims."""
 
 
 def runs_finish() -> Predicate:
-    """Every run went to its last epoch over all images."""
+    """Every run finished, on all images."""
 
     def decide(on: Evidence) -> Decision:
         data, runs = on.records[0].data, on.records
@@ -35,24 +35,24 @@ def runs_finish() -> Predicate:
 
 
 def parameters_under(limit: int) -> Predicate:
-    """Fewer parameters than this."""
+    """The network has fewer parameters than this."""
     rule = f"The network has fewer than {limit:,} parameters."
     return Predicate(rule=rule, decide=lambda on: ((has := on.records[0].parameters) < limit, f"{has:,} parameters"))
 
 
 def fewer_parameters() -> Predicate:
-    """Fewer parameters than the other has."""
+    """The network has fewer parameters than the other."""
     return _sizes("The network has fewer parameters than the other.", lambda ours, theirs: ours < theirs)
 
 
 def same_size() -> Predicate:
-    """About as many parameters as the other has."""
+    """The network has about as many parameters as the other."""
     rule = f"The numbers of parameters differ by no more than {100 * ALIKE:.0f} %."
     return _sizes(rule, lambda ours, theirs: abs(ours - theirs) <= ALIKE * theirs)
 
 
 def last_between(low: float, high: float) -> Predicate:
-    """Mean test accuracy of the last epoch from one percent to another."""
+    """The mean test accuracy of the last epoch is between these percentages."""
     rule = f"The mean test accuracy of the last epoch is from {low:.2f} to {high:.2f} %."
 
     def decide(on: Evidence) -> Decision:
@@ -63,12 +63,12 @@ def last_between(low: float, high: float) -> Predicate:
 
 
 def last_near(accuracy: float) -> Predicate:
-    """Mean test accuracy of the last epoch within `NEAR` of a published one."""
+    """The mean test accuracy of the last epoch is within `NEAR` of a published one, in percent."""
     return last_between(round(accuracy - NEAR, 2), round(accuracy + NEAR, 2))
 
 
 def stalls_between(low: float, high: float) -> Predicate:
-    """The best mean test accuracy of any epoch lies here, give or take the test's standard error."""
+    """The best mean test accuracy of any epoch is between these percentages, within the test's standard error."""
     rule = f"The best epoch's mean test accuracy is from {low:.2f} to {high:.2f} %, give or take its standard error."
 
     def decide(on: Evidence) -> Decision:
@@ -95,17 +95,17 @@ def best_at(epoch: int) -> Predicate:
 
 
 def raises_train_accuracy() -> Predicate:
-    """Train accuracy at the last epoch above the other's, beyond the spread over seeds."""
+    """The last train accuracy is above the other's by more than the spread over seeds."""
     return _against("last train accuracy in %", 1, lambda run: run.rows[-1].train_accuracy)
 
 
 def lowers_test_accuracy() -> Predicate:
-    """Test accuracy at the last epoch below the other's, beyond the spread over seeds."""
+    """The last test accuracy is below the other's by more than the spread over seeds."""
     return _against("last test accuracy in %", -1, lambda run: run.rows[-1].test_accuracy)
 
 
 def recipe_has(setting: str, value: float) -> Predicate:
-    """A setting of the recipe by its path, such as `schedule.every_epochs`."""
+    """A setting of the recipe, given by a path such as `schedule.every_epochs`, has this value."""
 
     def decide(on: Evidence) -> Decision:
         has: Any = on.records[0].recipe
@@ -127,7 +127,7 @@ def has_layer(kind: str, id: str) -> Predicate:
 
 
 def pools_at(fields: list[int], id: str) -> Predicate:
-    """The maximum pools stand where the units have these receptive fields."""
+    """The max pools come where the units have these receptive fields, in pixels."""
 
     def decide(on: Evidence) -> Decision:
         rows = dissect(find(id).build()).rows
@@ -138,7 +138,7 @@ def pools_at(fields: list[int], id: str) -> Predicate:
 
 
 def same_fields(narrow: str, wide: str) -> Predicate:
-    """Two networks of unlike widths have the same receptive field at every layer."""
+    """Two networks of different widths have the same receptive field at every layer."""
 
     def decide(on: Evidence) -> Decision:
         anatomies = [dissect(find(id).build()) for id in (wide, narrow)]
@@ -150,7 +150,7 @@ def same_fields(narrow: str, wide: str) -> Predicate:
 
 
 def flattening_costs(id: str) -> Predicate:
-    """Reading the last map off by a linear layer takes more parameters than averaging it first."""
+    """A linear layer on the whole last map would need more parameters than averaging the map first."""
 
     def decide(on: Evidence) -> Decision:
         network = find(id).build()
@@ -165,7 +165,7 @@ def flattening_costs(id: str) -> Predicate:
 
 
 def averages_for_free(id: str) -> Predicate:
-    """The layer that averages the last map has no parameter."""
+    """The layer that averages the last map has no parameters."""
 
     def decide(on: Evidence) -> Decision:
         pools = [row for row in dissect(find(id).build()).rows if "AvgPool" in row.kind]
@@ -177,7 +177,7 @@ def averages_for_free(id: str) -> Predicate:
 
 
 def readout_shrinks(id: str) -> Predicate:
-    """Averaging the last map and one 1 x 1 layer would take fewer parameters than what reads it off now."""
+    """An average and a 1 x 1 layer would need fewer parameters than the layers that now read off the last map."""
 
     def decide(on: Evidence) -> Decision:
         rows = dissect(find(id).build()).rows
@@ -192,7 +192,7 @@ def readout_shrinks(id: str) -> Predicate:
 
 
 def flattened_extra(network: nn.Module) -> int:
-    """How many parameters more a linear layer on the whole last map has than the 1 x 1 layer after its average."""
+    """How many more parameters a linear layer on the whole last map has than the 1 x 1 layer after its average."""
     rows = dissect(network).rows
     at = next(at for at, row in enumerate(rows) if "AvgPool" in row.kind)
     channels, height, width = rows[at - 1].output
@@ -234,4 +234,4 @@ OF_RECORDS: dict[str, Callable[..., Predicate]] = {
                                    stalls_between, best_at, raises_train_accuracy, lowers_test_accuracy, recipe_has,
                                    has_layer, pools_at, same_fields, flattening_costs, averages_for_free,
                                    readout_shrinks)}  # fmt: skip
-"""Every predicate that a statement may be decided by, by its name."""
+"""Every predicate that can decide a statement, by its name."""

@@ -1,12 +1,12 @@
-"""The protocol by which a record is taken, as one command: nothing in it is left to a promise.
+"""The protocol that establishes a record, as one command: no step depends on anyone's word.
 
 1. Held-out evidence: exactly this network and recipe, trained on all but a twelfth of the training images (5,000 of
-   MNIST's) and judged on those, over three seeds. What is missing is trained.
-2. A line in the ledger of test-set evaluations, written before the test set is opened, unless runs of these seeds are
-   there to be resumed.
-3. Seeds 0 to N - 1 on all training images; runs that are finished count, stopped ones are resumed. Where seconds are
-   limited, one run at a time.
-4. The records are committed, good or bad, and every text that quotes them is written anew.
+   MNIST's) and judged on that twelfth, over three seeds. Missing runs are trained.
+2. A line in the ledger of test-set evaluations, written before the test set is opened, unless runs of these seeds
+   exist and are resumed.
+3. Seeds 0 to N - 1 on all training images; finished runs count, and stopped ones are resumed. If seconds are limited,
+   one run at a time.
+4. The records are committed, good or bad, and every text that quotes them is rewritten.
 5. The figures over all seeds, and whether the experiment's bar is cleared.
 """
 
@@ -34,11 +34,11 @@ from featherweight.training.runs.parallel import Task, check
 from featherweight.training.runs.signals import STOPPED
 
 Trainer = Callable[[Sequence[Task]], tuple[list[Done], list[Failed]]]
-"""Trains tasks to their ends: those that finished and those that did not."""
+"""Trains tasks; returns those that finished and those that did not."""
 
 HELD_OUT_SEEDS = 3
 HELD_OUT_PART = 12
-"""One training image in so many is held out: 5,000 of MNIST's 60,000."""
+"""One training image in this many is held out: 5,000 of MNIST's 60,000."""
 
 
 class StoppedError(FeatherweightError):
@@ -51,7 +51,7 @@ class StoppedError(FeatherweightError):
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What a proof found."""
+    """The result of a proof."""
 
     experiment: Experiment
     held_out: tuple[Record, ...]
@@ -60,16 +60,16 @@ class Proof:
     root: Path | None
     """The source tree that it was committed to, if any."""
     changed: tuple[str, ...] = ()
-    """Settings that differ from the experiment of this name; a phrase each."""
+    """Settings that differ from the experiment of this name, as one phrase each."""
 
     @property
     def shortfalls(self) -> list[str]:
-        """What the bar asks for and the runs do not reach."""
+        """The requirements of the bar that the runs do not meet, as phrases."""
         assert self.experiment.bar is not None
         return self.experiment.bar.shortfalls(self.runs)
 
     def lines(self) -> list[str]:
-        """The figures and the verdict as people read them."""
+        """The figures and the verdict as lines of text."""
         assert self.experiment.bar is not None
         held, full = summarise(self.held_out), summarise(self.runs)
         interval = "{:.3f} to {:.3f}".format(*mean_interval(list(full.per_seed.values()))) if full.runs > 1 else "none"
@@ -85,7 +85,7 @@ class Proof:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """The proof as plain values for JSON."""
         assert self.experiment.bar is not None
         full = summarise(self.runs)
         last = list(full.per_seed.values())
@@ -108,7 +108,7 @@ class Proof:
 
 
 def _run_json(record: Record) -> dict[str, Any]:
-    """As `train --json` has it, with the seconds of training in place of the folder."""
+    """A run as in `train --json`, but with the seconds of training instead of the folder."""
     document = run_json(record, Path()) | {"seconds": record.train_seconds}
     del document["run"]
     return document
@@ -125,12 +125,12 @@ def prove(
     tell: Callable[[str], None],
     settings: tuple[tuple[str, Any], ...] = (),
 ) -> Proof:
-    """Carry the protocol through, telling what is done; `trainer` carries the runs through.
+    """Carry out the protocol and return its result; `tell` gets a sentence about each step, `trainer` trains the runs.
 
-    `seeds` are as many as the bar asks for unless given, `data` is `auto` for the experiment's own set. In a source
-    tree, the evidence of an experiment of the package on its own set is kept in `results/`, else in `out`. With
-    `settings` that change it (as `override` takes them), everything is kept in a folder of its own within `out`.
-    Raises UsageError when the experiment has no bar or the runs are not alike, StoppedError when a run did not finish.
+    By default, `seeds` is the number that the bar asks for; with `data` as `auto`, the experiment's own set is used. In
+    a source tree, the evidence of an experiment of the package on its own set is kept in `results/`, else in `out`.
+    With `settings` that change it (as in `override`), everything is kept in a separate folder within `out`.
+    Raises UsageError if the experiment has no bar or the runs are not alike, StoppedError if a run did not finish.
     """
     plain = find(name)
     experiment = overridden(plain, dict(settings))
@@ -186,12 +186,12 @@ def prove(
 
 
 def _keeps(experiment: Experiment, data: str) -> bool:
-    """Whether what is found is committed: an experiment of the package on its own set, in its source tree."""
+    """Whether results are committed: for an experiment of the package on its own set, in its source tree."""
     return data == experiment.data and experiment.name == experiment.id and publish.in_source_tree()
 
 
 def _require_renewed(id: str, seeds: int, root: Path) -> None:
-    """Raise UsageError where committed records would stay beside those of this proof."""
+    """Raise UsageError if committed records of other seeds would remain beside those of this proof."""
     left = [record.seed for record in publish.records_of(id, root) if record.seed >= seeds]
     if left:
         raise UsageError(
@@ -203,7 +203,7 @@ def _require_renewed(id: str, seeds: int, root: Path) -> None:
 def _held_out(
     experiment: Experiment, task: Task, like: Record, folders: Sequence[Path], trainer: Trainer
 ) -> list[Record]:
-    """Runs on held-out images, seed by seed; those that are missing are trained side by side."""
+    """Runs on held-out images, seed by seed; missing ones are trained side by side."""
     source, seeds = like.data["source"], range(HELD_OUT_SEEDS)
     have = finished_runs(experiment, folders, seeds, source, task.holdout)
     tasks = _missing(experiment, task, seeds, have, source)
@@ -213,7 +213,7 @@ def _held_out(
 
 
 def _begun(experiment: Experiment, folders: Sequence[Path], like: Record, seeds: int) -> bool:
-    """Whether there is a run of any of these seeds on all training images, finished or stopped."""
+    """Whether any of these seeds has a run on all training images, finished or stopped."""
     source = like.data["source"]
     return bool(finished_runs(experiment, folders, range(seeds), source)) or any(
         unfinished_run(experiment, folder, seed, source) for folder in folders for seed in range(seeds)
@@ -229,7 +229,7 @@ def _full(
     trainer: Trainer,
     tell: Callable[[str], None],
 ) -> list[Record]:
-    """Runs on all training images, seed by seed; side by side, or each alone where the budget limits seconds."""
+    """Runs on all training images, seed by seed; trained side by side, or one at a time if seconds are limited."""
     bar = experiment.bar
     timed = experiment.budget.seconds is not None or (bar is not None and bar.seconds is not None)
     threads = min(cores(), (bar and bar.threads) or cores()) if timed else None
@@ -255,14 +255,14 @@ def _full(
     require_alike(runs)
     machines = {(record.environment.get("processor"), record.environment["threads"]) for record in runs}
     if timed and len(machines) > 1:
-        raise UsageError(f"The seconds of {experiment.id} were measured on unlike machines: {sorted(machines)}.")
+        raise UsageError(f"The seconds of {experiment.id} were measured on different machines: {sorted(machines)}.")
     return runs
 
 
 def _missing(
     experiment: Experiment, task: Task, seeds: Sequence[int], have: Sequence[Record], source: str
 ) -> list[Task]:
-    """A task for each seed that has no finished run, taking up the ones that were stopped."""
+    """A task for each seed that has no finished run; stopped runs are resumed."""
     done = {record.seed for record in have}
     return [
         Task(**vars(task) | {"seed": seed, "resume": unfinished_run(experiment, task.out, seed, source, task.holdout)})
@@ -272,7 +272,7 @@ def _missing(
 
 
 def _trained(tasks: Sequence[Task], trainer: Trainer) -> list[Record]:
-    """Records of these tasks; StoppedError unless all finish, and all that did are found again next time."""
+    """The records of these tasks; StoppedError unless all finish. Finished ones are found again next time."""
     if not tasks:
         return []
     done, failed = trainer(tasks)

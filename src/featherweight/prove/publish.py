@@ -1,6 +1,6 @@
 """From committed records to every place that quotes one: docstrings, the index that `list` reads, README and pages.
 
-Nothing that a record knows is ever typed. `write` brings all places up to date in a source tree, and a test compares.
+No figure from a record is ever typed by hand. `write` updates all places in a source tree, and a test compares them.
 """
 
 import hashlib
@@ -46,12 +46,12 @@ _TABLE = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 
 def in_source_tree() -> bool:
-    """Whether the current folder is a checkout, which records are committed to."""
+    """Whether the current folder is a checkout, to which records can be committed."""
     return SOURCES.is_dir()
 
 
 def source_tree() -> Path:
-    """The checkout in the current folder; UsageError when there is none to write into."""
+    """The path of the checkout in the current folder; UsageError if there is none."""
     here = Path.cwd()
     if not in_source_tree():
         raise UsageError(f"{here} is no source tree of featherweight; --write works in the root of a checkout.")
@@ -72,22 +72,22 @@ def trials_of(root: Path) -> Found:
 
 
 def answers_of(root: Path) -> dict[str, Any]:
-    """What runs of rungs answer, by rung, as `python -m benchmarks.answers` left it."""
+    """The answers of runs of rungs, by rung, as `python -m benchmarks.answers` wrote them."""
     files = sorted((root / "results" / "answers").glob("*.json"))
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def keep_record(record: Record, root: Path) -> None:
-    """Put a finished run's record among the committed ones, in place of an older one of that seed."""
+    """Add the record of a finished run to the committed ones; it replaces an older one of the same seed."""
     folder = root / "results" / record.experiment
     folder.mkdir(parents=True, exist_ok=True)
     write_record(record, folder / f"seed{record.seed}.json")
 
 
 def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
-    """What a rung's docstring says under Result.
+    """The text under Result in a rung's docstring.
 
-    All of it about the last epoch over all seeds; the best epoch stands beside it for comparison alone.
+    It is about the last epoch over all seeds; the best epoch is given only for comparison.
     """
     summary = summarise(records)
     held, runs = records[0].budget["held"], f"{summary.runs} seeds" if summary.runs > 1 else "1 seed"
@@ -103,7 +103,7 @@ def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
 
 
 def analysis_sentences(rung: Experiment, found: Found) -> str:
-    """What a rung's docstring says under Analysis: its sentences, each with what the records say of it."""
+    """The text under Analysis in a rung's docstring: its claims, each with the answer of the records."""
     told = findings(rung, found)
     if not found.get(rung.id):
         return " ".join(claim.says for claim, _, _ in told)
@@ -111,7 +111,7 @@ def analysis_sentences(rung: Experiment, found: Found) -> str:
 
 
 def with_part(source: str, label: str, sentences: str) -> str:
-    """The rung's file with this paragraph of its docstring replaced; a new one comes last, a Result before an Analysis.
+    """The rung's file with this paragraph of its docstring replaced; a new one goes last, a Result before an Analysis.
 
     >>> print(with_part('\"\"\"Title.\\n\\nTarget: t\\nWhy: w\\n\\nAnalysis: a\\n\"\"\"\\n', "Result", "99 %."))
     \"\"\"Title.
@@ -136,7 +136,7 @@ def with_part(source: str, label: str, sentences: str) -> str:
 
 
 def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]:
-    """One line of `featherweight list`."""
+    """The values of one line of `featherweight list`."""
     summary = summarise(records) if records else None
     standing = ladder_pages.standing(records, ladder_pages.rule_of(experiment)) if records else None
     return {
@@ -155,7 +155,7 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
 
 
 def generated(root: Path) -> dict[Path, str]:
-    """Every text that quotes a record, as it should read."""
+    """Every text that quotes a record, up to date, by path."""
     sources = root / SOURCES
     own = {id: records_of(id, root) for id in ids()}
     found: Found = {**trials_of(root), **own}
@@ -200,13 +200,13 @@ def generated(root: Path) -> dict[Path, str]:
 
 
 def folded(root: Path) -> dict[Path, bytes]:
-    """The steps of every network that comes with the package, which `predict` reads."""
+    """The steps of every network that comes with the package, which `predict` reads, by path."""
     runs = sorted((root / "src" / "featherweight" / "training" / "runs" / "weights").glob("*/weights.safetensors"))
     return {run.with_name("steps.safetensors"): steps_of(load_trained(run.parent)) for run in runs}
 
 
 def pictures(root: Path) -> dict[Path, list[Record]]:
-    """Every picture drawn from records, with those; of ladders without one there is none."""
+    """The path of every picture drawn from records, with these records; ladders without records have none."""
     records = {letter: [run for rung in rungs(letter) for run in records_of(rung.id, root)] for letter in letters()}
     ladders = {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
     flagship = records_of("f3", root)
@@ -214,13 +214,13 @@ def pictures(root: Path) -> dict[Path, list[Record]]:
 
 
 def rung_pictures(root: Path) -> dict[Path, list[Record]]:
-    """The curves of every rung that has records, with those."""
+    """The path of the curves of every rung that has records, with these records."""
     found = {rung.id: records_of(rung.id, root) for letter in letters() for rung in rungs(letter)}
     return {root / "docs" / "ladders" / f"{id}.svg": runs for id, runs in found.items() if runs}
 
 
 def points(root: Path, data: str = "mnist") -> list[Point]:
-    """Of every experiment on a set with committed records: its mean, the interval, and what it costs."""
+    """The mean accuracy, its interval and the costs of every experiment on a data set with committed records."""
     found = []
     for id in ids():
         if find(id).data == data and (records := records_of(id, root)):
@@ -236,14 +236,14 @@ def points(root: Path, data: str = "mnist") -> list[Point]:
 
 
 def fronts_digest(root: Path, data: str = "mnist") -> str:
-    """Of what the picture of a set's Pareto fronts is drawn from; written into it."""
+    """The digest of the figures behind the picture of a set's Pareto fronts; it is written into the picture."""
     rings = [asdict(anchor) for anchor in anchors(data)]
     drawn_from = [[asdict(point) for point in points(root, data)], rings]
     return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
 
 
 def draw_fronts(path: Path, root: Path, data: str = "mnist") -> bool:
-    """Draw a set's accuracies against costs, unless the picture there is of these figures; whether it was drawn."""
+    """Draw a set's accuracies against costs, unless the picture is up to date; returns whether it was drawn."""
     rings = [
         Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
         for anchor in anchors(data)
@@ -254,7 +254,7 @@ def draw_fronts(path: Path, root: Path, data: str = "mnist") -> bool:
 
 
 def write(root: Path) -> list[Path]:
-    """Bring every quoting file up to date; the ones that changed."""
+    """Update every file that quotes a record; returns the files that changed."""
     for folder in ("ladders", "records"):
         (root / "docs" / folder).mkdir(parents=True, exist_ok=True)
     changed = []
@@ -277,7 +277,10 @@ def write(root: Path) -> list[Path]:
 
 
 def write_page(letter: str, found: Found, out: Path, changed: Sequence[str] = ()) -> Path:
-    """Write a ladder's page and its curves into a folder; the page. It says what was `changed` for these runs."""
+    """Write the page of a ladder and its curves to a folder; returns the page's path.
+
+    The page states the settings that were `changed` for these runs.
+    """
     page = out / f"{letter}.md"
     out.mkdir(parents=True, exist_ok=True)
     write_text(page, ladder_pages.ladder_page(letter, found, f"{letter}.svg", changed=changed))

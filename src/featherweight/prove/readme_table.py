@@ -1,4 +1,4 @@
-"""The README's table: a row a record, with what an engineer asks first. Everything else is on the records' pages."""
+"""The README's table: one row per record, with what engineers ask first. The records' pages have everything else."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ LEGEND = (
 
 
 def readme_table(gathered: Sequence[Contender], link: str) -> str:
-    """A row a record, and what the columns mean, as Markdown; `link` has a place for the record's `{id}`."""
+    """One row per record and an explanation of the columns, as Markdown; `link` contains `{id}` for the record's id."""
     lines = [f"| {' | '.join(HEADINGS)} |", "|---|" + "--:|" * (len(HEADINGS) - 1)]
     lines += [f"| {' | '.join(_row(one, link))} |" for one in gathered]
     processors = {str(run.environment.get("processor", "unknown")) for one in gathered for run in one.records}
@@ -30,7 +30,7 @@ def readme_table(gathered: Sequence[Contender], link: str) -> str:
 
 
 def footprint(experiment: Experiment) -> Memory:
-    """Flash and RAM of the 8-bit C program of an experiment's network on MNIST; no training is needed for them.
+    """Flash and RAM, in bytes, of the 8-bit C program of an experiment's network on MNIST; needs no training.
 
     >>> from featherweight.experiments.experiment import find
     >>> footprint(find("f3")).weights < 7864
@@ -50,7 +50,7 @@ def _row(one: Contender, link: str) -> list[str]:
 
 
 def _seconds(records: Sequence[Record]) -> str:
-    """The median of the seeds; a star where a run had more than one thread."""
+    """The median over seeds, with a star if a run used more than one thread."""
     taken = sorted(record.train_seconds for record in records)
     threads = max(int(record.environment["threads"]) for record in records)
     return f"{taken[len(taken) // 2]:.0f}{'*' * (threads > 1)}"

@@ -1,4 +1,4 @@
-"""What one run of a rung answers, as its page shows it: class by class, samples, every mistake."""
+"""The answers of one run of a rung, as shown on its page: class by class, samples, every mistake."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from featherweight.prove.rung_sections import published
 
 Answered = Mapping[str, Mapping[str, Any]]
-"""By rung what `python -m benchmarks.answers` found: `seed`, `classes` with images and right ones, `mistakes`."""
+"""The results of `python -m benchmarks.answers` by rung: `seed`, `classes` with images and right ones, `mistakes`."""
 REPORTS = ("d1", "f3")
-"""Rungs whose full report is kept with the documentation."""
+"""Rungs that have their full report in the documentation."""
 
 
 def answers(id: str, answered: Answered) -> Iterator[str]:
-    """Accuracy of each class, sample predictions and all mistakes of one seed; empty where none was looked at."""
+    """Accuracy of each class, sample predictions and all mistakes of one seed; empty if no seed was analysed."""
     if id not in answered:
         return
     about, recall = answered[id], published(id).get("recall", ())
@@ -44,7 +44,7 @@ def answers(id: str, answered: Answered) -> Iterator[str]:
 
 
 def report(id: str) -> Iterator[str]:
-    """A link to the whole report of one seed, where there is one."""
+    """A link to the full report of one seed, if there is one."""
     if id in REPORTS:
         yield f"[The full report of seed 0](../reports/{id}.html), as `featherweight report` writes it, is one file to"
         yield "open in a browser."

@@ -1,4 +1,4 @@
-"""Curves of one rung: accuracy and loss of its seeds, beside the log that its source prints."""
+"""Curves of one rung: accuracy and loss of its seeds, beside the published log of its source."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 SOURCE = COLOURS["third"][0]
 LOWEST = 97.0
-"""Percent at which the axis of accuracies begins; what happens below is over after an epoch or two."""
+"""Percent at which the axis of accuracies begins; runs are above it after an epoch or two."""
 HIGHEST_LOSS = 0.15
 """Nats at which the axis of losses ends, for the same reason."""
 
 
 @drawn
 def rung_curves(records: Sequence[Record]) -> "Figure":
-    """Accuracy in percent and loss in nats by epoch: a line a seed, and the source's where it prints a log."""
+    """Accuracy in percent and loss in nats by epoch: one line per seed, and the source's own if it has a log."""
     figure = blank(3.4, 8.4)
     accuracy, loss = figure.subplots(1, 2)
     for place, record in enumerate(records):
@@ -48,7 +48,7 @@ def rung_curves(records: Sequence[Record]) -> "Figure":
 
 
 def digest(records: Sequence[Record]) -> str:
-    """Of the figures that the curves are drawn from, the source's included."""
+    """The digest of the figures that the curves are drawn from, including the source's."""
     names = ("epoch", "train_accuracy", "test_accuracy", "train_loss", "test_loss")
     rows = [[[getattr(row, name) for name in names] for row in record.rows] for record in records]
     source = {name: list(values) for name, values in published_log(records[0].experiment).items()}

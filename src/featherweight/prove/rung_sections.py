@@ -1,4 +1,4 @@
-"""What a ladder's page shows of one rung beside its text and its result: layers, statements, logs."""
+"""The sections on one rung in the page of a ladder, besides its text and its result: layers, statements, logs."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from featherweight.networks.anatomy import Row, dissect
 from featherweight.prove.statements import answers
 
 SEEDS_SHOWN = 5
-"""Logs of up to this many seeds get a column each; of more, the mean with the lowest and the highest."""
+"""Logs of up to this many seeds get a column each; for more, the mean with the lowest and the highest is shown."""
 LEADING = ("Conv2d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "Linear")
 
 
@@ -24,7 +24,7 @@ def _published() -> Mapping[str, Mapping[str, Any]]:
 
 
 def published(id: str) -> Mapping[str, Any]:
-    """What a rung's source prints beside its best test accuracy, percents where accuracies; empty where there is none.
+    """The figures that a rung's source prints besides its best test accuracy, accuracies in percent; empty if none.
 
     >>> published("e1")["last_test"], published("f3")
     (99.15, {})
@@ -33,7 +33,7 @@ def published(id: str) -> Mapping[str, Any]:
 
 
 def published_log(id: str) -> Mapping[str, Sequence[float]]:
-    """The log that a source prints, epoch by epoch: `train` and `test` in percent, `test_loss`, and `lr` where printed.
+    """The log that a source prints, epoch by epoch: `train` and `test` in percent, `test_loss`, and `lr` if printed.
 
     >>> published_log("c3")["test"][-1], len(published_log("d1")["lr"]), published_log("a1")
     (99.4, 20, {})
@@ -48,7 +48,7 @@ def published_log(id: str) -> Mapping[str, Sequence[float]]:
 
 
 def layers(rung: Experiment) -> Iterator[str]:
-    """The table of layers: each that looks at places or mixes channels, with those that follow it."""
+    """The table of layers: one line for each convolution, pool or linear layer and the layers that follow it."""
     fields: Sequence[int] = published(rung.id).get("fields", ())
     anatomy = dissect(rung.build())
     heads = [
@@ -93,7 +93,7 @@ def _groups(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def stated(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[str]:
-    """The table of what the source states, empty where it states nothing; `numbers` gets the rules, counted from 1."""
+    """The table of the source's statements, empty if there are none; rules are added to `numbers`, counted from 1."""
     told = answers(rung.id, found)
     if not told:
         return
@@ -110,7 +110,7 @@ def stated(rung: Experiment, found: Found, numbers: dict[str, int]) -> Iterator[
 
 
 def log(rung: Experiment, records: Sequence[Record]) -> Iterator[str]:
-    """Epoch by epoch, what the source prints and what our seeds did; empty where nothing has run."""
+    """The source's log beside those of our seeds, epoch by epoch; empty if nothing has run."""
     if not records:
         return
     source = published_log(rung.id)

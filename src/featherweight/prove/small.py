@@ -1,4 +1,4 @@
-"""The committed records as the package carries them, so that an installed one can compare without a checkout."""
+"""The committed records as part of the package, so that comparisons work without a checkout."""
 
 import gzip
 import json
@@ -11,14 +11,14 @@ from featherweight.files import write_bytes
 from featherweight.training.runs.folders import find_runs
 
 SOURCES = Path("src", "featherweight", "experiments", "ladders")
-"""Where a checkout has the experiments; an installed package has them elsewhere."""
+"""The folder of the experiments in a checkout; in an installed package it is elsewhere."""
 
 SMALL = LADDERS / "records.json.gz"
-"""All of them in one file: 86 kB, where the records themselves take 1 MB."""
+"""All records in one file of 86 kB; the records themselves take 1 MB."""
 
 
 def content(root: Path) -> str:
-    """What the file holds, from the records in a checkout: experiment by experiment, seed by seed."""
+    """The contents of the file, from the records in a checkout: experiment by experiment, seed by seed."""
     found = []
     for id in ids():
         records = [record for _, record in find_runs([root / "results" / id], "seed*.json")]
@@ -27,7 +27,7 @@ def content(root: Path) -> str:
 
 
 def write_small(root: Path) -> bool:
-    """Write the file in a checkout unless it holds just that; whether it was written."""
+    """Write the file in a checkout unless it is up to date; returns whether it was written."""
     path = root / SOURCES / SMALL.name
     text = content(root)
     if path.exists() and gzip.decompress(path.read_bytes()).decode() == text:
@@ -43,7 +43,7 @@ def _all() -> tuple[Record, ...]:
 
 
 def packaged_records(id: str) -> list[Record]:
-    """The records of an experiment that came with the package, seed by seed.
+    """The records of an experiment that come with the package, seed by seed.
 
     >>> [record.seed for record in packaged_records("f2")]
     [0, 1, 2, 3, 4]

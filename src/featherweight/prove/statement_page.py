@@ -17,7 +17,7 @@ figures name.
 
 
 def counts(told: list[Answer]) -> str:
-    """How many statements have which answer, in words.
+    """A phrase that says how many statements have each answer.
 
     >>> counts([])
     ''

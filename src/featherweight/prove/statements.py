@@ -1,7 +1,7 @@
-"""What the sources state about each rung, and what records, recipes and networks say of it.
+"""The statements of the sources about each rung, and the answers of records, recipes and networks to them.
 
-The statements are data of the package, in our own words; a statement that names what decides it is decided, and one
-that names nothing is not decidable here and says why. A cause is decided only by runs that differ in it alone.
+The statements are data of the package, in our own words. Each one either names the predicates that decide it, or says
+why it cannot be decided here. A cause is decided only by runs that differ in it alone.
 """
 
 import json
@@ -22,13 +22,13 @@ PARTS = ("target", "result", "analysis", "learning")
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One thing that a statement says, and whose runs decide it against whose."""
+    """One assertion of a statement, and the runs that decide it."""
 
     predicate: Predicate
     of: str
-    """A rung or a trial whose records are asked."""
+    """The rung or trial whose records decide it."""
     against: str
-    """What they are held against; empty where nothing is."""
+    """The rung or trial that these are compared with; empty if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,23 +36,23 @@ class Statement:
     """A sentence of a source, in our words."""
 
     part: str
-    """Of which part of its write-up, one of `PARTS`."""
+    """The part of the source's write-up that it is from, one of `PARTS`."""
     says: str
     by: tuple[Part, ...]
-    """All of these must hold; none where nothing decides it."""
+    """Assertions that must all hold; empty if the statement cannot be decided."""
     open: str
-    """Why nothing decides it."""
+    """Why it cannot be decided; otherwise empty."""
     aside: str
-    """What its source says against its own figures, or where else the evidence is from."""
+    """A contradiction with the source's own figures, or where else the evidence comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A statement with what is found."""
+    """A statement with its answer."""
 
     statement: Statement
     outcome: str
-    """An outcome of a claim, `OPEN`, or that its runs are not there yet."""
+    """An outcome as for claims, `OPEN`, or that its runs do not exist yet."""
     figures: str
 
 
@@ -63,7 +63,7 @@ def _all() -> Mapping[str, Sequence[Statement]]:
 
 
 def statements(id: str) -> Sequence[Statement]:
-    """What a rung's source states about it, in its order; empty where that says nothing or there is no source.
+    """The statements of a rung's source about it, in their order; empty if there are none or there is no source.
 
     >>> [one.says for one in statements("a2")][:2]
     ['Fewer than 30,000 parameters.', 'The skeleton still works at this size.']
@@ -110,7 +110,7 @@ def _answer(statement: Statement, id: str, found: Found) -> Answer:
 
 
 def _told(figures: str, part: Part, *, own: bool) -> str:
-    """The figures, with whose they are where that is not the rung and its parent."""
+    """The figures, with the names of their runs unless these are the rung's and its parent's."""
     if own:
         return figures
     against = f" against `{part.against}`" if part.against else ""

@@ -1,4 +1,4 @@
-"""The notes under the table of results: what its columns mean, with every figure computed."""
+"""The notes under the table of results, which explain its columns; every figure is computed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,23 @@ from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment
 from featherweight.experiments.record import Record
 
 DRAWS = Path("results", "bench", "hard_draws.json")
-"""What `python -m benchmarks.hard_draws` counted, in a source tree."""
+"""The counts of `python -m benchmarks.hard_draws`, in a source tree."""
 ABSENT = "–"
 
 
 def looks_of(experiment: Experiment) -> int:
-    """The number of epochs before which all training images are evaluated; 0 without the rule for hard images.
+    """The number of epochs that begin by evaluating all training images; 0 without the rule for hard images.
 
-    The first epoch and the plain ones take each image once.
+    The first epoch and the plain ones use each image once.
     """
     recipe = experiment.recipe
     return max(0, recipe.epochs - recipe.plain_epochs - 1) if recipe.hard else 0
 
 
 def deployed_numbers(network: nn.Module) -> int:
-    """The numbers left when every batch norm is folded into the convolution before it, as its bias.
+    """The count of numbers left when every batch norm is folded into the convolution before it.
 
-    Of a norm's four numbers a channel, two parameters and two running statistics, one is left.
+    Of a norm's four numbers per channel (two parameters, two running statistics), one is left, as a bias.
 
     >>> deployed_numbers(nn.Sequential(nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5))), 3 * 5 * 9 + 5
     (140, 140)
@@ -39,7 +39,7 @@ def deployed_numbers(network: nn.Module) -> int:
 
 
 def hard_cell(experiment: Experiment, draws: Mapping[str, Any]) -> str:
-    """What an epoch takes by the rule for hard images, in figures; a dash where the recipe has no such rule."""
+    """Figures of the images that an epoch draws by the rule for hard images; a dash if the recipe has no such rule."""
     if experiment.recipe.hard is None:
         return ABSENT
     told = f"{looks_of(experiment)} looks"
@@ -51,13 +51,13 @@ def hard_cell(experiment: Experiment, draws: Mapping[str, Any]) -> str:
 
 
 def counted_draws(root: Path) -> dict[str, Any]:
-    """What was counted of each record's sampler; empty where nothing was."""
+    """The counts of each record's sampler; empty if there are none."""
     path = root / DRAWS
     return {one["experiment"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
 
 
 def within(experiment: Experiment, passed: int, runs: int) -> str:
-    """How many seeds kept to the budget, and by which epochs, where those are not the rule's."""
+    """How many seeds are within the budget, and by which epochs, if those are not the rule's."""
     held, rule = experiment.budget.held, Budget().held
     if held == rule:
         return f"{passed} of {runs}"
@@ -66,17 +66,17 @@ def within(experiment: Experiment, passed: int, runs: int) -> str:
 
 
 def held_out_cell(records: Sequence[Record]) -> str:
-    """Mean of the last epochs on digits held out of the training set, in percent."""
+    """The mean last-epoch accuracy on digits held out of the training set, in percent, as text."""
     return f"{held_out_mean(records):.3f}" if records else ABSENT
 
 
 def held_out_mean(records: Sequence[Record]) -> float:
-    """Mean of the last epochs in percent, without the last bits of a float: 99.40 is not below 99.40."""
+    """The mean last-epoch accuracy in percent, rounded so that a mean of 99.40 is not below 99.40."""
     return round(fmean(record.verdict.last for record in records), 9)
 
 
 def scope() -> str:
-    """What the public runs were chosen from."""
+    """A paragraph on where the public runs come from."""
     found = json.loads((LADDERS / RECORDS / "scope.json").read_text(encoding="utf-8"))
     return (
         f"*Best public* is the best of {found['runs']} runs under 8,000 parameters and within 15 epochs that"

@@ -25,7 +25,4 @@ __all__ = ["require_optuna"]
 def require_optuna() -> None:
     """Raise UsageError unless Optuna is installed."""
     if find_spec("optuna") is None:
-        raise UsageError(
-            "Searching needs Optuna, which is not installed; in the folder of featherweight's source, run:"
-            " pip install '.[search]'"
-        )
+        raise UsageError("Searching needs Optuna, which is not installed; install it with: pip install optuna")

@@ -117,9 +117,14 @@ class Model:
         """Loss, accuracy in percent and its 95 % interval over a test set: the run's own, or that of `data`."""
         return evaluate_run(self.trained, data=data, data_dir=data_dir, device=device)
 
-    def export(self, form: str, out: "str | Path" = "exports", *, data_dir: Path | None = None) -> Exported:
-        """Write the network as `onnx`, `c` or `page` to a folder and check it; raises the errors of `ship.export`."""
-        return export(self.trained, form, Path(out), data_dir=data_dir)
+    def export(
+        self, form: str, out: "str | Path" = "exports", *, data_dir: Path | None = None, data: Data | None = None
+    ) -> Exported:
+        """Write the network as `onnx`, `c` or `page` to a folder and check it; raises the errors of `ship.export`.
+
+        A network that was trained on `data` in memory is checked on these.
+        """
+        return export(self.trained, form, Path(out), data_dir=data_dir, data=data)
 
     def summary(self) -> Summary:
         """Its layers, parameters, multiply-adds and fields, and what it can be exported to."""

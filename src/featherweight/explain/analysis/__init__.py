@@ -1,9 +1,9 @@
-"""What a finished run knows and where it fails, in numbers: what `figures` draws and `report` tells.
+"""What a finished run knows and where it fails, in numbers; `figures` draws them and `report` presents them.
 
 ```
 answers.py     a run's probabilities over its test set: tables by class, confusions, mistakes, calibration
-fields.py      how far a unit looks: the window it can see, beside what it does look at
-evidence.py    where on an image the evidence for a class lies; the kernels of the first layer
+fields.py      how far a unit looks: the window it can see, and the part that it actually uses
+evidence.py    where in an image the evidence for a class lies; the kernels of the first layer
 seen.py        images as the network saw them in training
 ```
 """

@@ -1,4 +1,4 @@
-"""What a network answers over a whole test set, and the tables that follow from it. Plain numpy from there on."""
+"""A network's answers over a whole test set, and the tables that follow from them, in plain numpy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from featherweight.training.runs.trained import TrainedModel, evaluator_of
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """One probability a class for each image of a test set, in the set's order."""
+    """One probability per class for each image of a test set, in the set's order."""
 
     probabilities: NDArray[np.float64]
     """[N C]; each row sums to 1."""
     labels: NDArray[np.int64]
-    """[N]: the labels as the set gives them; some of MNIST's are disputable, and none is left out."""
+    """[N]: the labels from the data set; some of MNIST's are disputable, but none is left out."""
     classes: tuple[str, ...]
     """[C] names."""
 
@@ -34,30 +34,30 @@ class Answers:
 
     @property
     def chosen(self) -> NDArray[np.int64]:
-        """[N]: the class that each image is taken for."""
+        """[N]: the predicted class of each image."""
         chosen: NDArray[np.int64] = self.probabilities.argmax(axis=1)
         return chosen
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """[N]: the probability of the class chosen."""
+        """[N]: the probability of the predicted class."""
         top: NDArray[np.float64] = self.probabilities.max(axis=1)
         return top
 
     @property
     def accuracy(self) -> float:
-        """Percent of the images."""
+        """Percent of the images that are classified correctly."""
         return percent(int((self.chosen == self.labels).sum()), len(self))
 
 
 def answers_of(trained: TrainedModel, data: Data) -> Answers:
-    """What a finished run's weights answer for every image of `data.test`, on the CPU.
+    """The answers of a finished run's weights for every image of `data.test`, computed on the CPU.
 
-    Raises UsageError when the images or classes are not those that the network takes.
+    Raises UsageError if the images or classes are not those that the network was built for.
     """
     engine = evaluator_of(trained, data, torch.device("cpu"))
     batches = predict(engine, data.test, trained.mean, trained.std)
-    # Log-probabilities are scores too: softmax leaves what they say as it is.
+    # Log-probabilities can be used as scores, since softmax turns them into the same probabilities.
     found = [scores.double().softmax(dim=1) for scores, _ in batches]
     return Answers(
         probabilities=torch.cat(found).numpy(), labels=data.test.labels.numpy(), classes=tuple(trained.classes)
@@ -65,7 +65,7 @@ def answers_of(trained: TrainedModel, data: Data) -> Answers:
 
 
 def pooled(several: Sequence[Answers]) -> Answers:
-    """The answers of several runs as if one had given them all; UsageError when their classes differ."""
+    """The answers of several runs combined into one; UsageError if their classes differ."""
     if not several or any(one.classes != several[0].classes for one in several):
         raise UsageError("Only answers of runs that tell the same classes apart can be pooled; name such runs.")
     return Answers(
@@ -76,7 +76,7 @@ def pooled(several: Sequence[Answers]) -> Answers:
 
 
 def confusion(answers: Answers) -> NDArray[np.int64]:
-    """[C C] counts of images: a row is the label, a column what they were taken for.
+    """[C C] counts of images: rows are labels, columns are predicted classes.
 
     >>> sure = Answers(probabilities=np.array([[0.9, 0.1], [0.2, 0.8]]), labels=np.array([0, 0]), classes=("a", "b"))
     >>> confusion(sure).tolist()
@@ -88,25 +88,25 @@ def confusion(answers: Answers) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRow:
-    """One class; the figures are percents, None where there is nothing to divide by."""
+    """The figures of one class, in percent; None if there is nothing to divide by."""
 
     name: str
     images: int
-    """How many have this label."""
+    """The number of images with this label."""
     chosen: int
-    """How many were taken for it."""
+    """The number of images predicted to be of this class."""
     right: int
-    """How many of those have the label."""
+    """The number of those that have the label."""
     accuracy: float
-    """Of all images, those rightly told to be this class or not."""
+    """The share of all images correctly predicted to be of this class or not."""
     precision: float | None
-    """Of those taken for it, those that are."""
+    """The share of images predicted to be of this class that are."""
     recall: float | None
-    """Of its own images, those found."""
+    """The share of the class's own images that are found."""
 
 
 def class_rows(answers: Answers) -> tuple[ClassRow, ...]:
-    """Accuracy, precision and recall of each class, in the classes' order."""
+    """Accuracy, precision and recall of each class, in percent, in the order of the classes."""
     counts = confusion(answers)
     found = []
     for at, name in enumerate(answers.classes):
@@ -127,17 +127,17 @@ def class_rows(answers: Answers) -> tuple[ClassRow, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """An image whose label is not what it was taken for."""
+    """An image whose predicted class is not its label."""
 
     index: int
-    """Its place in the test set, from 0."""
+    """Its position in the test set, from 0."""
     truth: int
-    """The label as the set gives it."""
+    """The label from the data set."""
     chosen: int
     confidence: float
-    """Probability of the class chosen, 0 to 1."""
+    """Probability of the predicted class, 0 to 1."""
     truth_probability: float
-    """Probability that was left for the label."""
+    """Probability of the label, 0 to 1."""
 
 
 def mistakes(answers: Answers) -> tuple[Mistake, ...]:
@@ -158,24 +158,24 @@ def mistakes(answers: Answers) -> tuple[Mistake, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """The images whose confidence lies in (low, high]; both figures are 0 to 1, and 0 of an empty bin."""
+    """The images whose confidence is in (low, high]; both figures are 0 to 1, and 0 for an empty bin."""
 
     low: float
     high: float
     images: int
     confidence: float
-    """Mean over them."""
+    """Their mean confidence."""
     accuracy: float
-    """Share of them that were right."""
+    """The share of them that are classified correctly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Whether confidence is earned (Guo, Pleiss, Sun and Weinberger, 2017)."""
+    """How well confidence matches accuracy (Guo, Pleiss, Sun and Weinberger, 2017)."""
 
     bins: tuple[Bin, ...]
     error: float
-    """Expected calibration error, 0 to 1: the gap of confidence and accuracy, over the bins, weighted by images."""
+    """Expected calibration error, 0 to 1: the gap between confidence and accuracy, averaged over all images."""
 
 
 def calibration(answers: Answers, bins: int = 15) -> Calibration:

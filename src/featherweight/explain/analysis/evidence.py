@@ -16,19 +16,19 @@ class Evidence:
     """Maps of class evidence over some images."""
 
     layer: str
-    """The last layer that still has a map."""
+    """The name of the last layer that still has a map."""
     map: tuple[int, int]
-    """Height and width of its map, which is what the evidence is resolved to."""
+    """Height and width of its map, which is the resolution of the evidence."""
     heat: NDArray[np.float64]
-    """[N H W], each image's largest 1; zeros where nothing speaks for the class."""
+    """[N H W], scaled so that each image's largest value is 1; all zeros if nothing speaks for the class."""
 
 
 def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | None:
-    """Where each image speaks for the class named; None for a network that has no map anywhere.
+    """The places in each image that speak for the given class; None if no layer of the network has a map.
 
-    Grad-CAM (Selvaraju et al., 2017): the last map's channels, each weighted by the mean gradient of the class's score
-    over it, summed, and what is negative cut off; brought to the image's size bilinearly. `images` are float32
-    [N C H W], normalised, `classes` int64 [N]. The network is run in evaluation mode and left as it was.
+    Grad-CAM (Selvaraju et al., 2017): the channels of the last map, each weighted by the mean gradient of the class's
+    score over it, are summed; negative values become 0, and the result is resized to the image bilinearly. `images` are
+    float32 [N C H W], normalised, `classes` int64 [N]. The network is run in evaluation mode and not changed.
     """
     layers = dict(network.named_modules())
     rows = dissect(network, (images.shape[1], images.shape[2], images.shape[3])).rows
@@ -54,7 +54,7 @@ def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | 
 
 
 def first_kernels(network: nn.Module) -> NDArray[np.float64] | None:
-    """The kernels of the first convolution, [outputs inputs height width]; None where there is no convolution.
+    """The kernels of the first convolution, [outputs inputs height width]; None if there is no convolution.
 
     >>> from featherweight.experiments.experiment import find
     >>> first_kernels(find("f3").build()).shape

@@ -1,8 +1,8 @@
-"""How far a unit looks: the window that it can depend on, and where in it the gradient is.
+"""How far a unit looks: the window that it can depend on, and where in the window the gradient is.
 
-The first is the arithmetic of `anatomy`. The second is measured: the mean over images of the absolute gradient of the
+The first is computed by `anatomy`. The second is measured: the mean over images of the absolute gradient of the
 unit in the middle with respect to the pixels (Luo, Li, Urtasun and Zemel, "Understanding the Effective Receptive Field
-in Deep Convolutional Neural Networks", 2016). They average over random weights or images; here, over real images.
+in Deep Convolutional Neural Networks", 2016). They average over random weights or images; we average over real images.
 """
 
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from featherweight.networks.anatomy import Anatomy, Row, dissect, middle
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """Of the unit in the middle of one layer's output."""
+    """The receptive field of the unit in the middle of one layer's output."""
 
     layer: str
     kind: str
     output: tuple[int, ...]
-    """C H W."""
+    """The layer's output: channels, height, width."""
     window: tuple[tuple[int, int], tuple[int, int]]
-    """First and last row, then column, of pixels that it can depend on; what is beyond the image is padding."""
+    """First and last row, then first and last column, of pixels it can depend on; beyond the image is padding."""
     heat: NDArray[np.float64]
-    """[H W]: mean absolute gradient with respect to each pixel, summed over channels, the largest 1."""
+    """[H W]: mean absolute gradient with respect to each pixel, summed over channels and scaled to a maximum of 1."""
 
     @property
     def height(self) -> int:
@@ -40,7 +40,7 @@ class Field:
 
 
 def growing(anatomy: Anatomy, network: nn.Module) -> list[Row]:
-    """The rows after which the field is another than before, of those that are layers with a map as output."""
+    """The rows of layers that output a map and change the field."""
     layers = dict(network.named_modules())
     kept: list[Row] = []
     for row in anatomy.rows:
@@ -50,10 +50,10 @@ def growing(anatomy: Anatomy, network: nn.Module) -> list[Row]:
 
 
 def fields(network: nn.Module, images: Tensor) -> list[Field]:
-    """Theoretical and effective field of every layer at which the field grows.
+    """The theoretical and effective field of every layer at which the field grows.
 
-    `network` takes `images`, float32 [N C H W], normalised; it is run in evaluation mode and left as it was. A layer
-    whose gradient is zero for all images has a heat of zeros.
+    `images` are float32 [N C H W], normalised. `network` is run in evaluation mode and not changed. A layer whose
+    gradient is zero for all images has a heat of zeros.
     """
     rows = growing(dissect(network, (images.shape[1], images.shape[2], images.shape[3])), network)
     layers, training = dict(network.named_modules()), network.training
@@ -62,7 +62,7 @@ def fields(network: nn.Module, images: Tensor) -> list[Field]:
     for row in rows:
 
         def keep(_: nn.Module, __: object, output: Tensor, name: str = row.name) -> None:
-            outputs.setdefault(name, output)  # of a layer used twice, the first use
+            outputs.setdefault(name, output)  # if a layer is used twice, the first use counts
 
         handles.append(layers[row.name].register_forward_hook(keep))
     pixels = images.detach().clone().requires_grad_()

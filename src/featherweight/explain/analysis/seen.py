@@ -1,4 +1,4 @@
-"""Images as the network saw them: the run's own draws, made again."""
+"""Images as the network saw them, by repeating the run's own random draws."""
 
 from dataclasses import dataclass
 
@@ -18,19 +18,19 @@ class Seen:
     """The first images of a run's first step."""
 
     indices: NDArray[np.int64]
-    """[N]: their places among the training images."""
+    """[N]: their positions among the training images."""
     plain: NDArray[np.float64]
-    """[N C H W], brightness 0 to 1: as the set gives them."""
+    """[N C H W], brightness 0 to 1: the original images."""
     changed: NDArray[np.float64]
-    """[N C H W], brightness 0 to 1: as they were trained on."""
+    """[N C H W], brightness 0 to 1: the images used in training."""
     exact: bool
-    """Whether the run made these very draws; those of a GPU cannot be made again on a CPU."""
+    """Whether the run made exactly these draws; those of a GPU cannot be repeated on a CPU."""
 
 
 def seen_in_training(record: Record, data: Data, count: int = 24) -> Seen | None:
-    """The first `count` images of the first step, with the changes drawn for them; None where nothing is changed.
+    """The first `count` images of the first step, with their random changes; None if the recipe changes no images.
 
-    What follows from (seed, epoch, step) can be had again at any time: nothing of it is kept in the record.
+    The draws follow from (seed, epoch, step), so they can be repeated at any time and are not kept in the record.
     """
     recipe = Recipe.from_json(record.recipe)
     if not recipe.augment or recipe.plain_epochs == recipe.epochs:
@@ -38,7 +38,7 @@ def seen_in_training(record: Record, data: Data, count: int = 24) -> Seen | None
     order = torch.randperm(
         len(data.train), generator=torch.Generator().manual_seed(draw_seed(record.seed, "order", epoch=0))
     )
-    chosen = order[: recipe.batch]  # all of the batch, since its images share one stream of draws
+    chosen = order[: recipe.batch]  # the whole batch, since its images share one stream of draws
     draws = torch.Generator().manual_seed(draw_seed(record.seed, "step", epoch=0, step=0))
     channels = data.train.images.shape[1]
     unscaled = augment(

@@ -1,7 +1,7 @@
-"""Figures of a run, each a function that gives a matplotlib figure: shown in a notebook, saved, or put on the page.
+"""Figures of a run. Each function returns a matplotlib figure to show in a notebook, to save, or to put on a page.
 
 ```
-style.py       colours, fonts and axes that all share; a figure as PNG, as SVG, and as SVG for a page
+style.py       the colours, fonts and axes of all figures; a figure as PNG, as SVG, and as SVG for a page
 curves.py      of records: accuracy, loss, learning rate, a ladder's rungs side by side, spread over seeds
 fronts.py      of many experiments: accuracy against what it costs
 classes.py     of answers: errors by class, confusions, calibration
@@ -9,8 +9,8 @@ tiles.py       of images: mistakes, samples, images as the network saw them
 inside.py      of weights: receptive fields, kernels, class evidence
 ```
 
-Fonts are readable where a figure is 350 pixels wide, the colours stay apart in every common kind of colour blindness,
-bars start at zero, and an axis that begins elsewhere says so where something lies below it.
+Fonts are readable in a figure 350 pixels wide, the colours are distinct in every common kind of colour blindness, bars
+start at zero, and an axis that begins elsewhere has a note if there are values below it.
 """
 
 from featherweight.explain.figures.classes import calibration_curve, class_errors, confusion_matrix

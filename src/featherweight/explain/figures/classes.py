@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 MOST_BARS = 40
-"""Of more classes, those with most errors are drawn; beyond, bars would be thinner than their names."""
+"""If there are more classes, only those with the most errors are drawn; more bars would be thinner than their names."""
 MOST_NUMBERS = 16
-"""A matrix of more classes has shades without numbers."""
+"""A matrix of more classes than this has shades but no numbers."""
 FEWEST = 10
-"""A bin of fewer images is drawn hollow: its accuracy is mostly chance."""
+"""A bin of fewer images is drawn as a hollow dot: its accuracy is mostly chance."""
 
 
 def _required(several: Sequence[Answers]) -> Answers:
@@ -40,10 +40,10 @@ def _required(several: Sequence[Answers]) -> Answers:
 
 @drawn
 def class_errors(*answers: Answers) -> "Figure":
-    """Of each class, the share of its images that were missed and of its answers that were wrong, in percent.
+    """For each class, the share of its images that were missed and of its predictions that were wrong, in percent.
 
-    These are 100 less recall and 100 less precision: bars of what goes wrong can start at zero and still be seen. Of
-    several runs, bars are of all together and dots of each.
+    These are 100 minus recall and 100 minus precision, since bars of errors can start at zero and still be seen. For
+    several runs, bars show all of them together and dots each one. UsageError without answers.
     """
     rows = class_rows(_required(answers))
     each = [class_rows(one) for one in answers]
@@ -68,16 +68,16 @@ def class_errors(*answers: Answers) -> "Figure":
     axes.set_yticks(range(len(kept)), [short(rows[at].name) for at in kept])
     axes.set(xlabel="percent", ylabel="class", ylim=(len(kept) - 0.4, -0.6), xlim=(0, None))
     if axes.get_xlim()[1] < 0.1:
-        axes.set_xlim(0, 1)  # nothing went wrong: an axis all the same
+        axes.set_xlim(0, 1)  # there are no errors, but the axis needs a range
     legend_above(axes)
     return figure
 
 
 @drawn
 def confusion_matrix(*answers: Answers) -> "Figure":
-    """Counts of images by label (rows) and by what they were taken for (columns); the shade is of mistakes alone.
+    """Counts of images by label (rows) and by predicted class (columns); only mistakes are shaded.
 
-    The diagonal, which is thousands of times larger, is set apart; of several runs the counts are added.
+    The diagonal, which is thousands of times larger, is set apart; the counts of several runs are added.
     """
     import numpy as np
     from matplotlib import colormaps
@@ -115,7 +115,7 @@ def confusion_matrix(*answers: Answers) -> "Figure":
 
 
 def _on(shade: tuple[float, ...]) -> str:
-    """Black or white, whichever is told better from this colour: where its luminance is 0.18, both are 4.6 : 1."""
+    """Black or white, whichever contrasts better with this colour: at a luminance of 0.18, both have 4.6 : 1."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in shade[:3]]
     return "#000000" if 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18 else "#ffffff"
 
@@ -129,10 +129,10 @@ def _cell(row: int, column: int, shade: tuple[float, ...] | None, same: bool) ->
 
 @drawn
 def calibration_curve(*answers: Answers) -> "Figure":
-    """Accuracy against confidence in 15 bins, and how many images lie in each (Guo et al., 2017).
+    """Accuracy against confidence in 15 bins, and the number of images in each (Guo et al., 2017).
 
-    On the diagonal, confidence is earned. Bins of fewer than 10 images are hollow. Under it stands the expected
-    calibration error.
+    On the diagonal, confidence equals accuracy. Bins of fewer than 10 images are hollow. The expected calibration error
+    is given below.
     """
     from matplotlib.ticker import FuncFormatter
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (2.5, 1.2)))
-"""Of the lines of different experiments, so that colour is never all that tells them apart."""
+"""Line styles of different experiments, so that they never differ in colour alone."""
 
 
 def _required(records: Sequence[Record]) -> list[Record]:
@@ -46,7 +46,7 @@ def _experiments(records: Sequence[Record]) -> list[str]:
 
 
 def _name(experiment: str) -> str:
-    """As a legend has it: of a path, the file's name."""
+    """The name for a legend: for a path, the name of the file."""
     return short(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"), 24)
 
 
@@ -55,7 +55,7 @@ def _line(number: int, color: str) -> dict[str, Any]:
 
 
 def _epochs(axes: "Axes", records: Sequence[Record]) -> None:
-    """The axis of epochs, and the judged ones marked where all runs share them."""
+    """Set up the axis of epochs; the judged epochs are marked if all runs share them."""
     last = {record.rows[-1].epoch for record in records}
     held = {int(record.budget["held"]) for record in records}
     end = max(last)
@@ -68,9 +68,9 @@ def _epochs(axes: "Axes", records: Sequence[Record]) -> None:
 
 
 def _pairs(axes: "Axes", records: Sequence[Record], quantity: str) -> None:
-    """Test of one quantity, a line a run, a style an experiment; training likewise, thin and dotted.
+    """Draw the test values of one quantity, one line per run and one style per experiment; training thin and dotted.
 
-    A label that begins with an underscore stays out of the legend.
+    A label that begins with an underscore does not appear in the legend.
     """
     names = _experiments(records)
     alone = len(names) == 1
@@ -88,19 +88,19 @@ def _pairs(axes: "Axes", records: Sequence[Record], quantity: str) -> None:
 
 
 def _lowest(records: Sequence[Record]) -> float:
-    """Where the axis of accuracies begins: 97 % where every judged epoch is above, else below what is judged."""
+    """The start of the accuracy axis: 97 % if every judged epoch is above it, otherwise below the judged epochs."""
     judged = [row.test_accuracy for record in records for row in record.rows[-int(record.budget["held"]) :]]
     targets = [float(record.budget["accuracy"]) for record in records]
     low = min([*judged, *targets])
     if low >= 97.2:
         return 97.0
-    # Room below, in whole steps that widen with the distance from 100 %.
+    # Leave space below, in whole steps that widen with the distance from 100 %.
     step = 1 if low > 90 else 5 if low > 60 else 10
     return float(max(0, math.floor((low - 0.15 * (100 - low)) / step) * step))
 
 
 def _below(records: Sequence[Record], low: float) -> str:
-    """What lies below the axis, in a sentence; empty where nothing does."""
+    """A sentence about values below the axis; empty if there are none."""
     parts = []
     for part, name in (("train_accuracy", "training"), ("test_accuracy", "test")):
         values = [(getattr(row, part), row.epoch) for record in records for row in record.rows]
@@ -114,10 +114,10 @@ def _below(records: Sequence[Record], low: float) -> str:
 
 @drawn
 def accuracy(*records: Record) -> "Figure":
-    """Test and training accuracy by epoch, a line a run, with the target and the epochs that are judged.
+    """Test and training accuracy by epoch, one line per run, with the target and the judged epochs.
 
-    The axis is from 97 to 100 % where all judged epochs are; what lies below it is said under it. UsageError when no
-    run has a finished epoch.
+    The axis goes from 97 to 100 % if all judged epochs fit; values below it are listed under it. UsageError if no run
+    has a finished epoch.
     """
     kept = _required(records)
     figure, axes = plot(3.5)
@@ -136,10 +136,10 @@ def accuracy(*records: Record) -> "Figure":
 
 @drawn
 def ladder(*records: Record) -> "Figure":
-    """A panel for each experiment, in the order of the records: test accuracy by epoch, a line a seed, training dotted.
+    """A panel for each experiment, in the order of the records: test accuracy by epoch, one line per seed.
 
-    All panels share their axes, from 97 to 100 %, so that rungs can be compared. UsageError when no run has a finished
-    epoch.
+    Training accuracy is dotted. All panels share their axes, from 97 to 100 %, so that rungs can be compared.
+    UsageError if no run has a finished epoch.
     """
     kept = _required(records)
     names = _experiments(kept)
@@ -169,7 +169,7 @@ def ladder(*records: Record) -> "Figure":
 
 @drawn
 def loss(*records: Record) -> "Figure":
-    """Test and training loss by epoch, a line a run, on a logarithmic axis, the judged epochs marked."""
+    """Test and training loss by epoch, one line per run, on a logarithmic axis, with the judged epochs marked."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     kept = _required(records)
@@ -185,7 +185,7 @@ def loss(*records: Record) -> "Figure":
 
 
 def _rates(record: Record) -> Iterator[tuple[float, float]]:
-    """Epochs passed and the rate then, about forty times an epoch, as the schedule gave it to the finished steps."""
+    """Pairs of epochs passed and learning rate, about forty per epoch, from the schedule of the finished steps."""
     recipe = Recipe.from_json(record.recipe)
     steps = math.ceil(int(record.data["train"]) / recipe.batch)
     stride = max(1, steps // 40)
@@ -197,9 +197,9 @@ def _rates(record: Record) -> Iterator[tuple[float, float]]:
 
 @drawn
 def learning_rate(*records: Record) -> "Figure":
-    """The learning rate over the run, step by step from the schedule; dots are what the record has of each epoch's end.
+    """The learning rate over the run, step by step from the schedule; dots are recorded rates at the ends of epochs.
 
-    Runs of one experiment and recipe share a line: that of the longest.
+    Runs of one experiment and recipe share one line, that of the longest run.
     """
     kept = _required(records)
     figure, axes = plot(2.6)
@@ -225,7 +225,7 @@ def learning_rate(*records: Record) -> "Figure":
 
 @drawn
 def spread(*records: Record) -> "Figure":
-    """A line a run: its judged epochs as rings, the last as a dot; the target, and the mean of the last epochs."""
+    """One line per run: its judged epochs as rings, the last as a dot; with the target and the mean of the last."""
     from matplotlib.ticker import MaxNLocator
 
     kept = _required(records)

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: every experiment that has run, and the Pareto front."""
+"""Accuracy against cost: every experiment that has run, and the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOWEST = 98.95
-"""Percent: where the axis begins; what is below it is counted in a note."""
+"""Percent at which the axis begins; a note counts the experiments below it."""
 NAME_POINTS = 8.5
-"""Points: how large names are written."""
+"""The font size of names, in points."""
 PLACES = ((True, True), (True, False), (False, True), (False, False))
-"""Where a name may stand, the best first: right of its dot or left, above or below."""
+"""Positions of a name, the best first: right or left of its dot, above or below."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One experiment, or one published run: percent of the test set, and what it cost; None where that is not known."""
+    """One experiment or published run: its test accuracy in percent and its costs; None if a cost is not known."""
 
     name: str
     accuracy: float
     low: float | None = None
-    """Of the 95 % interval of the mean."""
+    """The lower end of the 95 % interval of the mean."""
     high: float | None = None
     parameters: float | None = None
     macs: float | None = None
@@ -37,8 +37,8 @@ class Point:
 def pareto_fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequence[str]) -> "Figure":
     """Three panels: accuracy against parameters, multiply-adds and seconds of training, all on logarithmic axes.
 
-    A dot an experiment with the interval of its mean; the Pareto front as a line of steps; `named` ones and those on
-    it bear their names; rings are published runs, which are single.
+    Each experiment is a dot with the interval of its mean, and the Pareto front a stepped line. Experiments in `named`
+    and on the front are labelled. Rings are published results, of one run each.
     """
     figure = blank(3.8, 9.2)
     panels = figure.subplots(1, 3, sharey=True)
@@ -59,7 +59,7 @@ def pareto_fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequ
     figure.legend(handles, labels, loc="outside upper left", ncols=3)
     if below:
         figure.text(0.99, 0.955, f"below the axis: {', '.join(below)}", ha="right", fontsize=8.5, color=QUIET)
-    figure.draw_without_rendering()  # so that names know where their dots are
+    figure.draw_without_rendering()  # so that the positions of the dots are known
     for axes, of_it in zip(panels, names, strict=True):
         _name(axes, of_it)
     return figure
@@ -75,7 +75,7 @@ def _logarithmic(axes: "Axes") -> None:
 
 
 def short_number(value: float) -> str:
-    """A count as the axis has it.
+    """A count as shown on the axis.
 
     >>> short_number(200_000), short_number(5e6), short_number(50)
     ('200 k', '5 M', '50')
@@ -87,7 +87,7 @@ def short_number(value: float) -> str:
 
 
 def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str]) -> list[tuple[str, float, float]]:
-    """Dots, intervals and the Pareto front; gives what is to be named: name, cost and accuracy."""
+    """Draw dots, intervals and the Pareto front; returns name, cost and accuracy of the dots to be labelled."""
     names: list[tuple[str, float, float]] = []
     known = [(getattr(point, cost), point) for point in points if getattr(point, cost) is not None]
     steps = best_by_cost([(x, point.accuracy) for x, point in known])
@@ -108,7 +108,10 @@ def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str
 
 
 def _name(axes: "Axes", names: Sequence[tuple[str, float, float]]) -> None:
-    """Names beside their dots, each at the first of four places inside where it covers no other; all is laid out."""
+    """Write names beside their dots, each at the first of four positions where it covers no other.
+
+    The figure must have been laid out.
+    """
     assert axes.figure is not None
     points = 72 / axes.figure.dpi
     first, last = axes.bbox.x0 * points, axes.bbox.x1 * points
@@ -129,5 +132,5 @@ def _name(axes: "Axes", names: Sequence[tuple[str, float, float]]) -> None:
 
 
 def _cover(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    """Whether two boxes (left, bottom, right, top) share any place."""
+    """Whether two boxes (left, bottom, right, top) overlap."""
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

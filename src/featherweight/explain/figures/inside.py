@@ -20,7 +20,7 @@ MOST_KERNELS = 64
 
 
 def shown_fields(fields: Sequence[Field]) -> list[Field]:
-    """All of them, or of many so many evenly spaced ones, the last included."""
+    """All fields, or if there are too many, an evenly spaced selection that includes the last."""
     if len(fields) <= MOST_FIELDS:
         return list(fields)
     return [fields[at] for at in evenly(len(fields) - 1, MOST_FIELDS - 1)] + [fields[-1]]
@@ -28,10 +28,10 @@ def shown_fields(fields: Sequence[Field]) -> list[Field]:
 
 @drawn
 def receptive_fields(fields: Sequence[Field], image: NDArray[Any]) -> "Figure":
-    """The field of the unit in the middle, layer by layer: in pairs, what it can depend on, and what it does.
+    """The field of the unit in the middle, layer by layer: pairs of what it can depend on and what it does depend on.
 
-    On the left of a pair the window over `image` (uint8 or 0 to 1, [C H W]); on the right the mean gradient, whose
-    brightness is scaled to each layer's own maximum. Of more than 16 layers, 16 are drawn.
+    The left of each pair is the window over `image` (uint8 or 0 to 1, [C H W]); the right is the mean gradient, scaled
+    to the layer's own maximum. If there are more than 16 layers, 16 are drawn. UsageError if there is no field.
     """
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
@@ -60,7 +60,7 @@ def receptive_fields(fields: Sequence[Field], image: NDArray[Any]) -> "Figure":
 
 
 def reach(field: Field) -> float:
-    """The side in pixels of the square that has as much area as the pixels holding 90 % of the gradient."""
+    """The side, in pixels, of a square with the same area as the pixels that hold 90 % of the gradient."""
     heat = np.sort(field.heat.ravel())[::-1]
     total = heat.sum()
     if total == 0:
@@ -74,9 +74,9 @@ def _reach(field: Field) -> str:
 
 @drawn
 def kernels(weights: NDArray[np.float64]) -> "Figure":
-    """The first layer's kernels [O I height width]: red adds where it is bright, blue where it is dark; white is zero.
+    """The first layer's kernels [O I height width]: red responds to bright pixels, blue to dark ones; white is zero.
 
-    One scale for all. Of more than 64, the first 64 are drawn.
+    All kernels share one scale. If there are more than 64, the first 64 are drawn.
     """
     from matplotlib import colormaps
 
@@ -94,7 +94,7 @@ def kernels(weights: NDArray[np.float64]) -> "Figure":
 
 @drawn
 def class_evidence(found: Evidence, images: NDArray[Any], names: Sequence[str]) -> "Figure":
-    """Each image with the evidence for the class named under it in orange, as strong as the colour (Grad-CAM).
+    """Each image with the evidence for the class named under it in orange: the stronger, the more (Grad-CAM).
 
     `images` are uint8 or 0 to 1, [N C H W], as many as the evidence has maps.
     """

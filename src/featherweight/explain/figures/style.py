@@ -1,4 +1,4 @@
-"""What all figures share: colours, fonts, axes; and a figure as PNG, as SVG, and as SVG for a page."""
+"""The colours, fonts and axes of all figures; and a figure as PNG, as SVG, and as SVG for a page."""
 
 import re
 import warnings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WIDTH = 4.2
 """Inches: 403 CSS pixels, so that on a phone, where 350 are left, text of 9 points is still 10 pixels high."""
 DPI = 200
-"""Of PNG files."""
+"""The resolution of PNG files."""
 
 COLOURS = {
     "ink": ("#1b1f24", "#e6e9ed"),
@@ -29,13 +29,13 @@ COLOURS = {
     "third": ("#8a3a78", "#e29ad0"),
     "fourth": ("#7a5c00", "#d9b84a"),
 }
-"""Name: on light ground, on dark ground. Blue, rust, green, mauve and ochre stay apart in every common kind of colour
-blindness; all reach 4.5 : 1 on their ground but the rules, the band and the edge
-of dots, which carry no meaning alone."""
+"""By name: the colour on a light and on a dark background. Blue, rust, green, mauve and ochre are distinct in every
+common kind of colour blindness. All have a contrast of 4.5 : 1 with their background, except the rules, the band and
+the edge of dots, which carry no meaning alone."""
 INK, QUIET, RULE, BAND, EDGE = (COLOURS[name][0] for name in ("ink", "quiet", "rule", "band", "edge"))
 TEST, TRAIN, TARGET = (COLOURS[name][0] for name in ("test", "train", "target"))
 SERIES = tuple(COLOURS[name][0] for name in ("test", "target", "second", "third", "fourth"))
-"""One an experiment, where there are several."""
+"""One colour per experiment, if there are several."""
 
 _SETTINGS: Any = {
     "font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9,
@@ -50,7 +50,7 @@ P = ParamSpec("P")
 
 
 def drawn(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
-    """A drawing function that uses these settings and leaves the caller's own as they were."""
+    """The drawing function with these settings applied while it runs; the caller's own are not changed."""
 
     @wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> "Figure":
@@ -63,14 +63,14 @@ def drawn(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
 
 
 def blank(height: float, width: float = WIDTH) -> "Figure":
-    """An empty figure of so many inches."""
+    """An empty figure of this height and width, in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def plot(height: float, *, grid: Literal["x", "y", "both"] = "y") -> tuple["Figure", "Axes"]:
-    """A figure with one pair of axes, with rules across."""
+    """A figure of this height, in inches, with one pair of axes and grid lines."""
     figure = blank(height)
     axes = figure.subplots()
     axes.grid(axis=grid)
@@ -78,14 +78,14 @@ def plot(height: float, *, grid: Literal["x", "y", "both"] = "y") -> tuple["Figu
 
 
 def whole_numbers(axes: "Axes") -> None:
-    """Epochs along the bottom, at most eight of them named."""
+    """Show epochs as integers along the bottom, with at most eight labels."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
 
 
 def legend_above(axes: "Axes", columns: int = 2) -> None:
-    """A legend over the whole width above the axes, where it covers nothing; dots that go with every bar come last."""
+    """Add a legend over the whole width above the axes, where it covers nothing; dots that belong to bars come last."""
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda place: labels[place].startswith("each"))
     axes.figure.legend(
@@ -100,7 +100,7 @@ def legend_above(axes: "Axes", columns: int = 2) -> None:
 
 
 def fitted(line: str, points: float, size: float) -> str:
-    """A line of text cut to a width, in points, at a font size; letters differ in width, so they are measured.
+    """A line of text shortened to a width, in points, at a font size; letters are measured, since widths differ.
 
     >>> fitted("iiiiiiiiii", 40, 8.5), fitted("WWWWWWWWWW", 40, 8.5)
     ('iiiiiiiiii', 'WWW…')
@@ -124,7 +124,7 @@ def fitted(line: str, points: float, size: float) -> str:
 
 
 def short(name: str, longest: int = 16) -> str:
-    """A class's name, cut where it would be too wide to be drawn.
+    """The name of a class, shortened if it would be too wide.
 
     >>> short("extraordinarily long", 8)
     'extraor…'
@@ -133,7 +133,7 @@ def short(name: str, longest: int = 16) -> str:
 
 
 def share(part: float) -> str:
-    """A probability as people read it: never rounded up to certainty.
+    """A probability as a percentage for people, never rounded up to certainty.
 
     >>> share(0.5), share(0.99996), share(1.0)
     ('50.0 %', '>99.9 %', '100 %')
@@ -144,21 +144,21 @@ def share(part: float) -> str:
 
 
 def png(figure: "Figure") -> bytes:
-    """The figure as PNG, on white."""
+    """The figure as PNG on a white background."""
     return _saved(figure, format="png", dpi=DPI, facecolor="white")
 
 
 def svg(figure: "Figure") -> str:
-    """The figure as an SVG document of its own, on white; the same for the same input."""
+    """The figure as a complete SVG document on a white background; the same input gives the same text."""
     text = _saved(figure, format="svg", facecolor="white", metadata={"Date": None, "Creator": None}).decode()
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def page_svg(figure: "Figure", name: str, label: str) -> str:
-    """The figure as an `<svg>` element: no ground of its own, colours that a page's style sheet can turn dark.
+    """The figure as an `<svg>` element without background, with colours that a page's style sheet can darken.
 
-    `name` makes its ids the only ones on a page; `label` is what a screen reader says of it. Both are put in as they
-    are given, so they must be free of `"`, `<` and `&`: escape them first.
+    `name` makes its ids unique on a page; `label` is the text for screen readers. Both are inserted unchanged, so they
+    must not contain `"`, `<` or `&`: escape them first.
     """
     text = _saved(figure, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
     text = text[text.index("<svg") :]
@@ -168,7 +168,7 @@ def page_svg(figure: "Figure", name: str, label: str) -> str:
     assert box is not None
     opening = f'<svg {box[0]} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
     text = opening + text[text.index(">") + 1 :]
-    # Images are called after their pixels: two alike would share an id, which nothing refers to.
+    # The ids of images come from their pixels, so equal images would share an id; nothing refers to these ids.
     text = re.sub(r'(<image\b[^>]*?) id="[^"]+"', r"\1", text)
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)

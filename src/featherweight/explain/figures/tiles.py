@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GAP = 0.12
-"""Between two images, as a share of their width."""
+"""The space between two images, as a fraction of their width."""
 LINE = 0.165
-"""Inches of a line of a caption."""
+"""The height of a line of a caption, in inches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """Images laid out in rows on one pair of axes, whose unit is one image's width."""
+    """Images laid out in rows on one pair of axes, in units of an image's width."""
 
     figure: "Figure"
     axes: "Axes"
     places: tuple[tuple[float, float], ...]
     """Left and top of each image."""
     height: float
-    """Of an image, where its width is 1."""
+    """The height of an image whose width is 1."""
 
 
 def rgb(images: NDArray[Any]) -> NDArray[np.float64]:
-    """Brightness 0 to 1 or uint8 [N C H W] as colours 0 to 1 [N H W 3]; other than 3 channels as their mean in grey."""
+    """Images, 0 to 1 or uint8 [N C H W], as colours 0 to 1 [N H W 3]: the mean in grey unless there are 3 channels."""
     values = images.astype(np.float64) / (255 if images.dtype == np.uint8 else 1)
     if values.shape[1] != 3:
         values = values.mean(axis=1, keepdims=True).repeat(3, axis=1)
@@ -45,16 +45,17 @@ def rgb(images: NDArray[Any]) -> NDArray[np.float64]:
 def sheet(
     images: NDArray[Any], captions: Sequence[str], columns: int, *, head: float = 0.0, size: float = 8.5
 ) -> Sheet:
-    """Colours [N H W 3 or 4] in rows of so many, a caption of one or more lines under each, cut to its width.
+    """Colours [N H W 3 or 4] in rows of `columns`, each with a caption of one or more lines, cut to the image's width.
 
-    `head` is the room above the first row, in inches. Rows are as high as their longest caption needs.
+    `head` is the space above the first row, in inches. Rows are as high as their longest caption needs. UsageError if
+    there are no images.
     """
     if not len(images):
         raise UsageError("There is no image to draw; this figure needs one or more.")
     count, height = len(images), images.shape[1] / images.shape[2]
-    room = 72 * (WIDTH - 0.1) / columns - 3  # points across, from one image to the next
+    room = 72 * (WIDTH - 0.1) / columns - 3  # width in points, from one image to the next
     captions = ["\n".join(fitted(line, room, size) for line in text.split("\n")) for text in captions]
-    inch = columns * (1 + GAP) / (WIDTH - 0.1)  # units in an inch
+    inch = columns * (1 + GAP) / (WIDTH - 0.1)  # units per inch
     lines = [max((text.count("\n") + 1) * (text != "") for text in captions[at : at + columns])
              for at in range(0, count, columns)]  # fmt: skip
     tops, top = [], head * inch
@@ -79,21 +80,21 @@ def sheet(
 
 
 def frame(axes: "Axes", left: float, top: float, width: float, height: float, color: str = RULE) -> None:
-    """A thin line around an image, so that a dark one ends on dark ground and a light one on light."""
+    """Draw a thin line around an image, so that its edge is visible on any background."""
     from matplotlib.patches import Rectangle
 
     axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=color, linewidth=0.8))
 
 
 def head(made: Sheet, words: Sequence[str], columns: int) -> None:
-    """The words over the first row, one an image, again and again."""
+    """Write the words above the first row, one per image, repeating them as needed."""
     for place, (left, top) in enumerate(made.places[:columns]):
         made.axes.text(left + 0.5, top - 0.03, words[place % len(words)], ha="center", va="bottom", fontsize=9,
                        color=INK, fontweight="bold")  # fmt: skip
 
 
 def verdict_caption(truth: str, chosen: str, confidence: float) -> str:
-    """Label, answer and confidence; names of one or two letters in one line.
+    """A caption of label, answer and confidence; names of one or two letters are on one line.
 
     >>> verdict_caption("4", "9", 0.75), verdict_caption("Bag", "Bag", 1.0)
     ('4 → 9\\n75.0 %', 'Bag\\n100 %')
@@ -107,10 +108,10 @@ def verdict_caption(truth: str, chosen: str, confidence: float) -> str:
 
 @drawn
 def misclassified(answers: Answers, images: NDArray[Any], *, most: int = 1000) -> "Figure":
-    """Every misclassified image: its label as the set gives it, what it was taken for, and how surely.
+    """Every misclassified image with its label, the predicted class and the confidence.
 
-    The most confident mistake comes first. `images` are the whole test set, uint8 [N C H W]. Of more mistakes than
-    `most`, so many are drawn; UsageError when there is none.
+    The most confident mistake comes first. `images` are the whole test set, uint8 [N C H W]. At most `most` mistakes
+    are drawn; UsageError if there are none.
     """
     found = mistakes(answers)[:most]
     if not found:
@@ -127,7 +128,7 @@ def sheet_of(images: NDArray[Any], captions: Sequence[str]) -> "Figure":
 
 
 def evenly(total: int, count: int) -> list[int]:
-    """Places of `count` of `total` things, evenly spaced from the first: a sample that nobody chose.
+    """The positions of `count` of `total` things, evenly spaced from the first: a sample without any choice.
 
     >>> evenly(10, 4)
     [0, 2, 5, 7]
@@ -137,7 +138,7 @@ def evenly(total: int, count: int) -> list[int]:
 
 @drawn
 def samples(answers: Answers, images: NDArray[Any], count: int = 18) -> "Figure":
-    """Some images of the test set, evenly spaced in its order, with label, answer where it differs, and confidence."""
+    """Some images of the test set, evenly spaced in its order, with label, answer if different, and confidence."""
     chosen, confidence = answers.chosen, answers.confidence
     places = evenly(len(answers), count)
     captions = [verdict_caption(answers.classes[answers.labels[at]], answers.classes[chosen[at]], confidence[at])
@@ -147,13 +148,13 @@ def samples(answers: Answers, images: NDArray[Any], count: int = 18) -> "Figure"
 
 @drawn
 def seen(images: Seen) -> "Figure":
-    """Training images in pairs: on the left as the set has them, on the right as the network saw them."""
+    """Training images in pairs: on the left the original, on the right as the network saw it."""
     pairs = np.stack([images.plain, images.changed], axis=1)  # [N 2 C H W]
     both = pairs.reshape(-1, *images.plain.shape[1:])  # [2N C H W]
     drawn_sheet = sheet(rgb(both), [""] * len(both), columns=8, head=0.22)
     head(drawn_sheet, ("given", "seen"), columns=8)
     for place, (left, top) in enumerate(drawn_sheet.places):
-        if place % 2 == 0:  # the two of a pair stand closer than two pairs: a bridge between them
+        if place % 2 == 0:  # a bridge between the images of a pair, so that they look closer than two pairs
             drawn_sheet.axes.plot(
                 [left + 1, left + 1 + GAP], [top + drawn_sheet.height / 2] * 2, color=INK, linewidth=2
             )

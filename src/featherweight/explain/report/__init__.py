@@ -1,8 +1,8 @@
-"""One page of a run, or of several: what was learned, how surely, and where it fails.
+"""One page about one or more runs: what was learned, how surely, and where it fails.
 
 ```
-content.py     what a page is made of: paragraphs, tables, pictures, tiles, in sections
-story.py       the runs read back: records, weights, answers, and a sentence for each thing that is missing
+content.py     the parts of a page: paragraphs, tables, pictures, tiles, in sections
+story.py       reads the runs: records, weights, answers, and a sentence for each thing that is missing
 tables.py      records and answers as tables
 overview.py    the sections on all runs together: verdict, training, comparison
 details.py     the sections on one experiment: its network, its classes, its mistakes

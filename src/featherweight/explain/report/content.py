@@ -1,4 +1,4 @@
-"""What a page is made of. Page, CSV, JSON and picture files are all made from these."""
+"""The parts of a page, from which the page, CSV, JSON and picture files are all made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ class Column:
     """One column of a table."""
 
     name: str
-    """In files: lower-case words joined by underscores, the unit included where it could be mistaken."""
+    """The name in files: lower-case words joined by underscores, with the unit if it could be mistaken."""
     heading: str
-    """On the page."""
+    """The heading on the page."""
     form: str = ""
-    """How numbers are shown on the page, as of `format`; empty for text."""
+    """The format of numbers on the page, as for `format`; empty for text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Values as they are, with what shows them."""
+    """Plain values, and how to show them."""
 
     name: str
-    """Of its CSV file, the only one on the page."""
+    """The name of its CSV file, unique on the page."""
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
-    """Whether the page shows it only when asked."""
+    """Whether the page shows it only on request."""
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows), self.name
@@ -43,18 +43,18 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure with what is said of it."""
+    """A figure with its texts."""
 
     name: str
-    """Of its files, the only one on the page."""
+    """The name of its files, unique on the page."""
     title: str
     about: str
     """The sentence under it."""
     alt: str
-    """What it shows, for those who cannot see it."""
+    """A description for people who cannot see it."""
     figure: "Figure"
     data: Any = None
-    """What it is drawn from, as plain values, where no table has it."""
+    """The data that it is drawn from, as plain values, unless a table has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +72,16 @@ class Tiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The first thing that is read: one word and its sentence."""
+    """The first thing to read: one word and its sentence."""
 
     word: str
     passed: bool | None
-    """None where there is none yet."""
+    """None if there is no verdict yet."""
     sentence: str
 
 
 Block = str | Verdict | Table | Picture | Tiles
-"""A plain string is a paragraph; between backticks it is code."""
+"""A plain string is a paragraph; text between backticks is code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +94,12 @@ class Section:
 
 
 def blocks_of(sections: Sequence[Section], kind: type[Any]) -> list[Any]:
-    """Every block of one kind, in the page's order."""
+    """Every block of one kind, in the order of the page."""
     return [block for section in sections for block in section.blocks if isinstance(block, kind)]
 
 
 def shown(value: Cell, form: str = "") -> str:
-    """A table's value as the page has it; nothing to show is a dash.
+    """A value of a table as text for the page; None is shown as a dash.
 
     >>> shown(1234567, ",d"), shown(None), shown(True), shown(99.5, ".2f")
     ('1,234,567', '–', 'yes', '99.50')

@@ -36,11 +36,11 @@ from featherweight.explain.report.tables import (
 from featherweight.training.runs.trained import TrainedModel
 
 AVERAGED = 64
-"""Images that an effective field is the mean over; with more it hardly changes."""
+"""The number of images over which an effective field is averaged; with more it hardly changes."""
 MOST_CLASSES = 10
-"""For so many classes evidence is shown, one image each."""
+"""Evidence is shown for at most this many classes, with one image each."""
 MOST_TILES = 1500
-"""Misclassified images shown of one run: some 700 bytes each, and the page should stay below 4 MB. Files have all."""
+"""The most misclassified images shown per run: about 700 bytes each, to keep the page below 4 MB. Files have all."""
 DISPUTABLE = (
     "Labels are shown and counted as the test set gives them. Some of MNIST's are disputable: of several of these"
     " images, people too would say something else than the label. None is left out."
@@ -48,12 +48,12 @@ DISPUTABLE = (
 
 
 def _of(story: Story, group: Group) -> str:
-    """What a heading adds where there are several experiments."""
+    """An addition to headings if there are several experiments."""
     return f" of {group.name}" if len(story.groups) > 1 else ""
 
 
 def network(story: Story, group: Group) -> Section | None:
-    """Layer table, fields over an image, kernels; None where the network cannot be had."""
+    """The layer table, fields over an image and kernels; None if the network is not available."""
     if group.anatomy is None:
         return None
     blocks: list[Block] = [group.anatomy.sentence(), layers_table(group.anatomy, group.key)]
@@ -115,7 +115,7 @@ def _fields(group: Group, trained: TrainedModel) -> list[Block]:
 
 
 def outcome(story: Story, group: Group) -> list[Section]:
-    """Classes, mistakes and samples; nothing where no answers are known."""
+    """Classes, mistakes and samples; empty if there are no answers."""
     if not group.answered:
         return []
     return [_classes(story, group), _mistakes(story, group), _samples(story, group)]
@@ -196,7 +196,7 @@ def _mistakes(story: Story, group: Group) -> Section:
 
 
 def _shared(group: Group, runs: list[Told]) -> list[Block]:
-    """Images that every run gets wrong, and how many each number of runs does."""
+    """Images that every run gets wrong, and how many images are wrong in one run, in two, and so on."""
     wrong = np.stack([run.answers.chosen != run.answers.labels for run in runs if run.answers])  # [runs N]
     times = wrong.sum(axis=0)
     counts = ", ".join(f"{int((times == n).sum()):,} by {n}" for n in range(1, len(runs) + 1))
@@ -215,7 +215,7 @@ def _shared(group: Group, runs: list[Told]) -> list[Block]:
 
 
 def _mistakes_of(group: Group, run: Told, place: int) -> list[Block]:
-    """The tiles of one run; of several runs, only asked for."""
+    """The tiles of one run; if there are several runs, they are folded."""
     assert run.answers is not None
     found = mistakes(run.answers)
     many = len(group.answered) > 1
@@ -231,7 +231,7 @@ def _mistakes_of(group: Group, run: Told, place: int) -> list[Block]:
 
 
 def _samples(story: Story, group: Group) -> Section:
-    """Images that nobody chose, with their answers; and where the evidence for a class lies."""
+    """Evenly spaced images with their answers, and where the evidence for a class lies."""
     run = group.answered[0]
     assert run.answers is not None and run.trained is not None
     answers, names = run.answers, run.answers.classes

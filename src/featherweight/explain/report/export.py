@@ -1,4 +1,4 @@
-"""The page's contents as files: every figure as PNG and SVG, every table as CSV, all of it as one JSON document."""
+"""The contents of the page as files: figures as PNG and SVG, tables as CSV, and everything as one JSON document."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from featherweight.files import csv_cell, write_bytes, write_text
 
 
 def folder_made(path: Path, option: str) -> Path:
-    """The folder, made where it is not there yet; UsageError names the option where it cannot be."""
+    """The folder, created if it does not exist; UsageError, naming the option, if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -27,7 +27,7 @@ def folder_made(path: Path, option: str) -> Path:
 
 
 def write_figures(sections: Sequence[Section], folder: Path) -> list[Path]:
-    """Every figure of the page as NAME.png and NAME.svg, tiles as a sheet; gives the files written."""
+    """Write every figure of the page as NAME.png and NAME.svg, tiles as a sheet; returns the paths of the files."""
     folder_made(folder, "--figures")
     drawn = [(one.name, one.figure) for one in blocks_of(sections, Picture)]
     drawn += [(one.name, sheet_of(one.images, ["\n".join(lines) for lines in one.captions]))
@@ -49,7 +49,7 @@ def _csv(table: Table) -> str:
 
 
 def write_data(story: Story, sections: Sequence[Section], folder: Path) -> list[Path]:
-    """Each table as NAME.csv, and report.json with the records, the tables and what figures are drawn from."""
+    """Write each table as NAME.csv, and report.json with records, tables and the data of figures; returns the paths."""
     folder_made(folder, "--data-out")
     written = []
     for table in blocks_of(sections, Table):
@@ -60,7 +60,7 @@ def write_data(story: Story, sections: Sequence[Section], folder: Path) -> list[
 
 
 def document(story: Story, sections: Sequence[Section]) -> dict[str, Any]:
-    """Everything shown, as plain values."""
+    """Everything on the page, as plain values."""
     return {
         "format": 1,
         "runs": [{"name": run.name, "record": run.record.to_json()} for run in story.runs],

@@ -1,4 +1,4 @@
-"""The sections on all runs together: verdict and budget, training, comparison, where it was made."""
+"""The sections on all runs together: verdict and budget, training, comparison, and where the runs were trained."""
 
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ def _unfinished(record: Record) -> str:
 
 
 def _group_verdict(group: Group, alone: bool) -> list[Block]:
-    """What is said first of one experiment."""
+    """The opening blocks about one experiment."""
     who = "" if alone else f"{group.name}: "
     about = group.experiment.title if group.experiment else ""
     budget = Budget(**group.records[0].budget)
@@ -55,7 +55,7 @@ def _group_verdict(group: Group, alone: bool) -> list[Block]:
 
 
 def verdict(story: Story) -> Section:
-    """Passed or not, by which figures, and what the page lacks."""
+    """Whether the runs passed, by which figures, and what is missing from the page."""
     blocks = [block for group in story.groups for block in _group_verdict(group, len(story.groups) == 1)]
     if len(story.runs) == 1:
         blocks.append(budget_table(story.records[0]))
@@ -66,7 +66,7 @@ def verdict(story: Story) -> Section:
 
 
 def _ends(records: list[Record]) -> str:
-    """The last epochs in words, for those who cannot see the curves."""
+    """The last epochs in words, for people who cannot see the curves."""
     last = [record.rows[-1] for record in records]
     test, train = [row.test_accuracy for row in last], [row.train_accuracy for row in last]
     if len(last) == 1:
@@ -78,7 +78,7 @@ def _ends(records: list[Record]) -> str:
 
 
 def training(story: Story) -> Section | None:
-    """The curves; None where no run has a finished epoch."""
+    """The curves; None if no run has a finished epoch."""
     runs = [run for run in story.runs if run.record.rows]
     records = [run.record for run in runs]
     if not records:
@@ -114,7 +114,7 @@ def training(story: Story) -> Section | None:
 
 
 def _changes(groups: tuple[Group, ...]) -> list[Block]:
-    """From each experiment to the next: layers and recipe."""
+    """Differences in layers and recipe from each experiment to the next."""
     blocks: list[Block] = []
     for before, now in pairwise(groups):
         found: list[str] = []
@@ -127,7 +127,7 @@ def _changes(groups: tuple[Group, ...]) -> list[Block]:
 
 
 def comparison(story: Story) -> Section | None:
-    """Spread and differences of several runs; None for one."""
+    """Spread and differences of several runs; None for a single run."""
     if len(story.runs) < 2:
         return None
     blocks: list[Block] = []

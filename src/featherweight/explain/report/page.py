@@ -1,4 +1,4 @@
-"""Sections made into one HTML file that needs nothing else: style, pictures and images are all inside it."""
+"""Renders sections as one self-contained HTML file: styles, figures and images are all inside it."""
 
 import re
 from base64 import b64encode
@@ -20,16 +20,16 @@ HERE = Path(__file__).parent
 
 
 def title_of(story: Story) -> str:
-    """What the page is called.
+    """The title of the page.
 
-    A single run is named; several are counted.
+    It names a single run, and counts several.
     """
     names = ", ".join(dict.fromkeys(group.name for group in story.groups))
     return story.runs[0].name if len(story.runs) == 1 else f"{names}, {len(story.runs)} runs"
 
 
 def page(story: Story, sections: Sequence[Section]) -> str:
-    """The page as HTML; whatever comes from a record is escaped."""
+    """The page as HTML; all text from records is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 
@@ -38,7 +38,7 @@ def page(story: Story, sections: Sequence[Section]) -> str:
         return Markup(figures.page_svg(picture.figure, picture.name, label))  # matplotlib escapes what it draws
 
     def coded(text: str) -> Markup:
-        """Backticks as code, all else escaped."""
+        """The text with backticks as code and everything else escaped."""
         parts = [escape(part) for part in text.replace(" %", "\N{NO-BREAK SPACE}%").split("`")]
         return Markup("").join(
             part if at % 2 == 0 else Markup("<code>{}</code>").format(part) for at, part in enumerate(parts)
@@ -61,7 +61,7 @@ def page(story: Story, sections: Sequence[Section]) -> str:
 
 
 def _style() -> str:
-    """The style sheet, the figures' colours put into its two themes."""
+    """The style sheet, with the colours of the figures in its two themes."""
     sheet = (HERE / "page.css").read_text(encoding="utf-8")
     for place, marker in enumerate(("/* colours on light ground */", "/* colours on dark ground */")):
         assert marker in sheet, marker
@@ -71,7 +71,7 @@ def _style() -> str:
 
 
 def pictured(image: NDArray[np.uint8]) -> str:
-    """An image, uint8 [C H W], as a PNG in a data: address; other than 1 or 3 channels as their mean in grey."""
+    """An image, uint8 [C H W], as a PNG in a data: URL; unless it has 1 or 3 channels, their mean in grey."""
     return _png(image.tobytes(), image.shape)
 
 

@@ -1,4 +1,4 @@
-"""The whole page as sections, in the order in which they are read."""
+"""The whole page as sections, in reading order."""
 
 from featherweight.explain.report.content import Section
 from featherweight.explain.report.details import network, outcome
@@ -7,9 +7,9 @@ from featherweight.explain.report.story import Story
 
 
 def sections(story: Story) -> list[Section]:
-    """Verdict, training, comparison, then each experiment's network, classes and mistakes, then where it was made.
+    """Verdict, training, comparison, then each experiment's network, classes and mistakes, then the environment.
 
-    A section that would be empty is left out; the first says what is missing.
+    A section that would be empty is left out; the first section says what is missing.
     """
     found = [verdict(story), training(story), comparison(story)]
     for group in story.groups:

@@ -1,4 +1,4 @@
-"""The runs of a page read back: records, weights and answers, and a sentence for each thing that is missing."""
+"""Reads the runs of a page: records, weights and answers, and a sentence for each thing that is missing."""
 
 import json
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from featherweight.training.runs.trained import TrainedModel, data_of, load_trai
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One run: its record, and what of its weights and answers can be had."""
+    """One run: its record, and its weights and answers if they are available."""
 
     path: Path
     name: str
-    """As headings have it."""
+    """The name in headings."""
     record: Record
     trained: TrainedModel | None = None
     answers: Answers | None = None
@@ -36,14 +36,14 @@ class Group:
     """Runs of one experiment, with one network, judged on the same images."""
 
     key: str
-    """Lower-case, for ids and file names; no other group has it."""
+    """A lower-case key for ids and file names, unique among the groups."""
     name: str
     runs: tuple[Told, ...]
     experiment: Experiment | None
     anatomy: Anatomy | None
     data: Data | None
     missing: tuple[str, ...]
-    """A sentence for each thing that could not be had, and what is left out therefore."""
+    """A sentence for each thing that is not available, and what is left out because of it."""
 
     @property
     def records(self) -> list[Record]:
@@ -52,30 +52,30 @@ class Group:
 
     @property
     def answered(self) -> list[Told]:
-        """Its runs whose answers are known."""
+        """Its runs that have answers."""
         return [run for run in self.runs if run.answers is not None]
 
     @property
     def answers(self) -> list[Answers]:
-        """Of those runs."""
+        """The answers of those runs."""
         return [run.answers for run in self.runs if run.answers is not None]
 
     @property
     def test_images(self) -> NDArray[np.uint8]:
-        """uint8 [N C H W]; only where there is data."""
+        """The test images, uint8 [N C H W]; only if the data are available."""
         assert self.data is not None
         images: NDArray[np.uint8] = self.data.test.images.numpy()
         return images
 
     @property
     def first_trained(self) -> TrainedModel | None:
-        """The first run's network that can be had, for pictures that need one."""
+        """The network of the first run that has its weights, for pictures that need one."""
         return next((run.trained for run in self.runs if run.trained is not None), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """All that a page tells of."""
+    """Everything that a page is about."""
 
     groups: tuple[Group, ...]
 
@@ -91,12 +91,12 @@ class Story:
 
     @property
     def missing(self) -> list[str]:
-        """What the page lacks and why, a sentence each."""
+        """What is missing from the page and why, one sentence each."""
         return [sentence for group in self.groups for sentence in group.missing]
 
 
 def short_name(experiment: str) -> str:
-    """An experiment's id; of a path, the file's name.
+    """The id of an experiment; for a path, the name of the file.
 
     >>> short_name("f3"), short_name("/home/me/nets/tiny.py")
     ('f3', 'tiny')
@@ -105,16 +105,16 @@ def short_name(experiment: str) -> str:
 
 
 def _plain(text: object) -> str:
-    """Text of a record or a path as a page has it: printable, and without the backticks that mark code there."""
+    """Text from a record or a path, made printable and without backticks, which mark code on the page."""
     return printable(str(text)).replace("`", "'")
 
 
 def read_story(paths: Sequence[Path], *, data_dir: Path | None = None, experiment: Path | None = None) -> Story:
-    """The runs in these folders, or of these record files, in groups; each run's test set is loaded once.
+    """The runs in these folders, or of these record files, in groups; each test set is loaded once.
 
-    Raises UsageError where there is no run, FileError for a record or weights that are damaged. What else cannot be had
-    (weights not written yet, data that is gone or has changed, a network that is not kept as data while no file of its
-    `experiment` is named) leaves a sentence.
+    Raises UsageError if there are no runs, and FileError for a damaged record or weights. For anything else that is not
+    available (weights not written yet, data missing or changed, a network that needs its `experiment` file), the story
+    has a sentence instead.
     """
     if not paths:
         raise UsageError("A report needs a run; name one or more run folders.")
@@ -132,7 +132,7 @@ def read_story(paths: Sequence[Path], *, data_dir: Path | None = None, experimen
 
 
 def _named_apart(groups: list[Group]) -> list[Group]:
-    """Groups of one experiment, called after their data as well, and numbered where that does not tell them apart."""
+    """The groups with distinct names: those of one experiment are also named after their data, or else numbered."""
     names = [group.name for group in groups]
     longer = [
         f"{group.name} on {printable(group.records[0].data['name'])}" if names.count(group.name) > 1 else group.name
@@ -145,7 +145,7 @@ def _named_apart(groups: list[Group]) -> list[Group]:
 
 
 def _printable(record: Record) -> Record:
-    """The same with class names that any font and file can hold."""
+    """The record with class names that are printable in any font and file."""
     about = {**record.data, "name": _plain(record.data["name"])}
     about["classes"] = [printable(name) for name in record.data.get("classes", [])]
     where = {name: _plain(value) if isinstance(value, str) else value for name, value in record.environment.items()}
@@ -187,7 +187,7 @@ def _group(
 
 
 def _network(record: Record, file: Path | None) -> tuple[Experiment | None, Anatomy | None, str]:
-    """Experiment and anatomy of the network, or a sentence that says why not."""
+    """The experiment and the anatomy of the network, or a sentence that says why they are not available."""
     left_out = "so its layer table and what needs weights are left out."
     try:
         experiment = experiment_of(record, file)
@@ -212,7 +212,7 @@ def _with_answers(run: Told, data: Data) -> Told:
 
 
 def _data(record: Record, data_dir: Path | None, loaded: dict[str, Data | str]) -> Data | str:
-    """The run's data set, or the sentence that says why it cannot be had."""
+    """The run's data set, or a sentence that says why it is not available."""
     about = record.data
     key = json.dumps([about["source"], about["holdout"], about["seed"], about.get("digests")])
     if key not in loaded:

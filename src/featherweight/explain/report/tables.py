@@ -14,7 +14,7 @@ from featherweight.networks.anatomy import Anatomy
 
 
 def budget_table(record: Record) -> Table:
-    """Each clause of a run's budget: what is allowed, what was measured, whether it holds."""
+    """Each clause of a run's budget: the limit, the measured value, and whether it holds."""
     rows: list[tuple[Cell, ...]] = [
         (clause.name, clause.allowed, clause.measured, clause.holds) for clause in record.clauses
     ]
@@ -28,7 +28,7 @@ def budget_table(record: Record) -> Table:
 
 
 def runs_table(runs: Sequence[Told]) -> Table:
-    """A line a run: what it cost and what it reached."""
+    """One line per run: its costs and its accuracies."""
     rows = []
     for run in runs:
         record = run.record
@@ -52,7 +52,7 @@ def runs_table(runs: Sequence[Told]) -> Table:
 
 
 def spread_table(groups: Sequence[Group]) -> Table | None:
-    """A line an experiment: mean, spread and worst over its finished runs; None where none has finished."""
+    """One line per experiment: mean, spread and worst of its finished runs; None if no run has finished."""
     rows = []
     for group in groups:
         done = [record for record in group.records if record.finished and record.rows]
@@ -74,7 +74,7 @@ def spread_table(groups: Sequence[Group]) -> Table | None:
 
 
 def epochs_table(runs: Sequence[Told]) -> Table:
-    """Every epoch of every run, as the records have them."""
+    """Every epoch of every run, from the records."""
     names = tuple(asdict(runs[0].record.rows[0])) if runs[0].record.rows else tuple(Row.__dataclass_fields__)
     forms = {"epoch": "d", "lr": ".4g", "train_loss": ".4f", "test_loss": ".4f", "seconds": ".1f"}
     columns = [Column(name="run", heading="run")]
@@ -86,7 +86,7 @@ def epochs_table(runs: Sequence[Told]) -> Table:
 
 
 def differences_table(story: Story) -> Table:
-    """What of the records' settings and results is not the same in all runs: a line a setting, a column a run."""
+    """The settings and results that differ between runs: one line per setting, one column per run."""
     flat = []
     for run in story.runs:
         record = run.record
@@ -117,7 +117,7 @@ def differences_table(story: Story) -> Table:
 
 
 def _cell(value: Any) -> Cell:
-    """A setting as it is; several as text."""
+    """A single setting unchanged; several as text."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
 
 
@@ -160,7 +160,7 @@ def classes_table(answers: Answers, key: str) -> Table:
 
 
 def confusion_table(answers: Answers, key: str) -> Table:
-    """The confusion matrix: a line a label, a column what its images were taken for."""
+    """The confusion matrix: one line per label, one column per predicted class."""
     columns = (Column(name="label", heading="label"), *(
         Column(name=f"taken_for_{name}", heading=name, form=",d") for name in answers.classes
     ))  # fmt: skip

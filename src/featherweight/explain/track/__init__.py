@@ -1,14 +1,14 @@
-"""What a run tells, kept in somebody's experiment tracker: its settings, every epoch, its verdict, its figures.
+"""Logs a run in an experiment tracker: its settings, every epoch, its verdict, its figures.
 
 ```
 facts.py      what is logged, the same for every tracker: settings, verdict, figures
 board.py      TensorBoard: event files in the run's folder
-flow.py       MLflow: a data base and figures in the folder `mlruns` beside the runs
+flow.py       MLflow: a database and figures in the folder `mlruns` beside the runs
 wand.py       Weights & Biases: runs kept offline in the folder `wandb` beside the runs
 ```
 
-Trackers listen to the events that training tells anyway; the loop knows nothing of them. A run that goes on where it
-was left goes on in its old log, without a row twice.
+Trackers listen to the events that training reports anyway; the training loop does not know them. A resumed run
+continues its old log, without repeating a row.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,21 +28,20 @@ TRACKERS = {"tensorboard": board.open_log, "mlflow": flow.open_log, "wandb": wan
 
 
 def require_tracker(kind: str) -> None:
-    """Raise UsageError unless there is such a tracker and its package is installed."""
+    """Raise UsageError unless this tracker exists and its package is installed."""
     if kind not in TRACKERS:
         raise UsageError(f"Unknown tracker {kind!r}; {nearest(kind, TRACKERS)}")
     if find_spec(kind) is None:
         raise UsageError(
-            f"Tracking with {kind} needs a package that is not installed here; in the folder of featherweight's"
-            " source, run: pip install '.[track]'"
+            f"Tracking with {kind} needs a package that is not installed here; install it with: pip install {kind}"
         )
 
 
 @contextmanager
 def tracking(kind: str | None, data_dir: Path | None = None) -> Iterator[Callable[[Event], None]]:
-    """Yields a function that logs an event in the tracker of that name, one log a run; with None it does nothing.
+    """A context with a function that logs events in the tracker of this name, one log per run; None logs nothing.
 
-    `data_dir` is where the runs have their data from, for figures of what they answer.
+    `data_dir` is the folder of the runs' data, for figures of their answers.
     """
     if kind is None:
         yield lambda event: None

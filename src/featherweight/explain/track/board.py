@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_log(folder: Path, record: Record) -> Log:
-    """The log of the run in that folder; what an earlier log there holds is not written again."""
+    """The log of the run in this folder; rows in an earlier log there are not written again."""
     logged = _last_steps(folder)
     writer: Any = import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
     if "settings/text_summary" not in logged:
@@ -25,7 +25,7 @@ def open_log(folder: Path, record: Record) -> Log:
         for name, value in quantities(row).items():
             if row.epoch > logged.get(name, 0):
                 writer.add_scalar(name, value, row.epoch)
-        writer.flush()  # at once, so that the curve grows while the run goes on
+        writer.flush()  # immediately, so that the curve grows during the run
 
     def verdict(record: Record, figures: Mapping[str, "Figure"]) -> None:
         epoch = len(record.rows)
@@ -42,7 +42,7 @@ def open_log(folder: Path, record: Record) -> Log:
 
 
 def _last_steps(folder: Path) -> dict[str, int]:
-    """Of each name in the event files of a folder, the last step that it was logged at."""
+    """The last logged step of each name in the event files of a folder."""
     kept: Any = import_module("tensorboard.backend.event_processing.event_accumulator").EventAccumulator(str(folder))
     kept.Reload()
     tags = kept.Tags()
@@ -51,7 +51,7 @@ def _last_steps(folder: Path) -> dict[str, int]:
 
 
 def _write_settings(writer: Any, settings: Mapping[str, Value]) -> None:
-    """As a table under Text, and for the tab HParams, where runs are compared by them."""
+    """Write the settings as a table under Text, and for the HParams tab, which compares runs by them."""
     lines = [
         "| setting | value |",
         "|---|---|",

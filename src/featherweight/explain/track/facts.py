@@ -1,4 +1,4 @@
-"""What is logged of a run, the same for every tracker."""
+"""The facts that are logged about a run, the same for every tracker."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,15 +22,15 @@ class Log:
     """One training run in a tracker."""
 
     row: Callable[[Row], None]
-    """Logs an epoch; nothing where it has been logged."""
+    """Logs an epoch unless it has already been logged."""
     verdict: Callable[[Record, Mapping[str, "Figure"]], None]
     """Logs the verdict and the figures of a finished run."""
     close: Callable[[bool], None]
-    """Ends the log; called with whether the run was finished."""
+    """Closes the log; its argument says whether the run has finished."""
 
 
 def settings_of(record: Record) -> dict[str, Value]:
-    """Recipe, budget and what else a run was started with, flat, by dotted names; what is None is left out.
+    """The recipe, budget and other settings of a run by dotted names; settings that are None are left out.
 
     >>> from featherweight.experiments.record import Record
     >>> record = Record(experiment="f1", seed=2, parameters=7916, network="", engine="native", budget={"epochs": 15},
@@ -62,18 +62,18 @@ def settings_of(record: Record) -> dict[str, Value]:
 
 
 def quantities(row: Row) -> dict[str, float]:
-    """An epoch's figures under the names that records and CSV files have for them."""
+    """The figures of an epoch, under the names used in records and CSV files."""
     return {name: value for name, value in asdict(row).items() if name != "epoch"}
 
 
 def judged(record: Record) -> dict[str, float]:
-    """The verdict's figures: 1 for passed, and accuracies in percent."""
+    """The figures of the verdict: 1 for passed or 0, and accuracies in percent."""
     verdict = record.verdict
     return {f"verdict/{name}": float(getattr(verdict, name)) for name in ("passed", "last", "worst_of_last", "best")}
 
 
 def figures_of(folder: Path, data_dir: Path | None = None) -> "dict[str, Figure]":
-    """The figures of a finished run by name: its course, and what its weights answer on the data it was judged by."""
+    """The figures of a finished run by name: its curves, and the answers of its weights on its test data."""
     record = read_record(folder)
     data = data_of(record, data_dir)
     trained = load_trained(folder)

@@ -1,8 +1,7 @@
-"""MLflow: one MLflow run a training run, in an SQLite file and a folder of figures, `mlruns` beside the run folders.
+"""MLflow: one MLflow run per training run, in a database and a folder of figures, in `mlruns` beside the run folders.
 
-`mlflow ui --backend-store-uri sqlite:///runs/mlruns/mlflow.db` shows them. Where MLFLOW_TRACKING_URI is set, they go
-there instead. The run's folder keeps the id of its MLflow run in `mlflow-run`, by which a run that goes on finds its
-log.
+`mlflow ui --backend-store-uri sqlite:///runs/mlruns/mlflow.db` shows them. If MLFLOW_TRACKING_URI is set, they go there
+instead. The run's folder keeps the id of its MLflow run in `mlflow-run`, so that a resumed run finds its log.
 """
 
 import logging
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def open_log(folder: Path, record: Record) -> Log:
-    """The log of the run in that folder: a new one, or the one that it had before it was stopped."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing here calls home
-    for name in ("alembic", "mlflow"):  # which tell at length how they make a data base
+    """The log of the run in this folder: a new one, or its previous one if the run is resumed."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no telemetry
+    for name in ("alembic", "mlflow"):  # these log many lines while they create a database
         logging.getLogger(name).setLevel(logging.WARNING)
     store = (folder.parent / "mlruns").resolve()
     client: Any = import_module("mlflow").MlflowClient(tracking_uri=_address(store))
@@ -61,7 +60,7 @@ def _address(store: Path) -> str:
 
 
 def _known_run(client: Any, folder: Path) -> str | None:
-    """The id of the MLflow run that this folder's run has been logged in; None where the store has none."""
+    """The id of the MLflow run for the run in this folder; None if the store has none."""
     note = folder / "mlflow-run"
     if not note.is_file():
         return None
@@ -83,7 +82,7 @@ def _new_run(client: Any, folder: Path, record: Record, store: Path) -> str:
 
 
 def _experiment(client: Any, name: str, store: Path) -> str:
-    """The id of MLflow's experiment of that name; figures of a new one go beside the data base, where that is ours."""
+    """The id of MLflow's experiment of this name; a new one keeps its figures beside the database if that is ours."""
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)

@@ -1,7 +1,7 @@
-"""Weights & Biases: one of its runs a training run, kept offline in the folder `wandb` beside the run folders.
+"""Weights & Biases: one W&B run per training run, kept offline in the folder `wandb` beside the run folders.
 
-`wandb sync runs/wandb/offline-run-*` uploads them; where WANDB_MODE is `online`, they go there at once. A run's folder
-keeps the id of its log and the last epoch in it, `wandb-run`, by which a run that goes on finds its log.
+`wandb sync runs/wandb/offline-run-*` uploads them; if WANDB_MODE is `online`, they are uploaded at once. A run's folder
+keeps the id of its log and the last logged epoch in `wandb-run`, so that a resumed run finds its log.
 """
 
 import os
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def open_log(folder: Path, record: Record) -> Log:
-    """The log of the run in that folder: a new one, or the one that it had before it was stopped."""
-    for name, value in (("WANDB_MODE", "offline"), ("WANDB_SILENT", "true")):  # nothing here calls home unasked
+    """The log of the run in this folder: a new one, or its previous one if the run is resumed."""
+    for name, value in (("WANDB_MODE", "offline"), ("WANDB_SILENT", "true")):  # nothing is uploaded unasked
         os.environ.setdefault(name, value)
     wandb: Any = import_module("wandb")
     note = folder / "wandb-run"

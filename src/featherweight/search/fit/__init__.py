@@ -3,11 +3,14 @@
 ```
 views.py     the pictures in each size that they may be brought to, and the parts that are held out
 genes.py     what a candidate is: a network and a recipe from a few numbers
+changes.py   candidates drawn at random, or changed a little
 prior.py     the first candidates: what did well elsewhere
 price.py     what a candidate costs on the chip, known before training
 halving.py   which candidate is trained next, and for how long
 workers.py   the processes that train
 conduct.py   the search itself, within its time
+notes.py     what it notes, and how it goes on from that
+api.py       the whole way from Python
 finish.py    the chosen one trained on everything, and exported
 card.py      the model card and the page
 steps.py     all of this in order

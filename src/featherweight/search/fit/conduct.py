@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from featherweight.errors import BudgetError, FileError
-from featherweight.files import write_text
+from featherweight.errors import BudgetError
 from featherweight.search.fit import prior
-from featherweight.search.fit.genes import Genes, scaled
-from featherweight.search.fit.halving import DRAWS, SHARES, Aim, Population, Trial
+from featherweight.search.fit.changes import scaled
+from featherweight.search.fit.genes import Genes
+from featherweight.search.fit.halving import DRAWS, Aim, Population, Trial
+from featherweight.search.fit.notes import forget_unfinished, noted, recall
 from featherweight.search.fit.price import Price, price, training_work
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
@@ -108,10 +108,10 @@ def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, c
         views=views, aim=aim, population=population, seconds=SEARCH * seconds, finish=FINISH * seconds,
         file=folder / TRIALS,
     )  # fmt: skip
-    for values in _noted(search.file):
-        _recall(search, values)
+    for values in noted(search.file):
+        recall(search, values)
     for trial in population.trials:
-        _forget_unfinished(trial)
+        forget_unfinished(trial)
     return search
 
 
@@ -133,7 +133,8 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
                     if work is None:
                         break
                     crew.give(member, work)
-                if not crew.underway or passed > 1.1 * search.seconds:
+                over = passed > 1.1 * search.seconds and search.population.best() is not None
+                if not crew.underway or over:
                     return
                 ended = None
                 for told in crew.news(LOOK_SECONDS):
@@ -154,6 +155,8 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
 def _next(search: Search, passed: float) -> Work | None:
     """The next training, None where none would end in time."""
     left = search.seconds - passed
+    if not search.population.trials:
+        left = math.inf  # something has to be trained
     if search.waiting:
         return search.waiting.pop(0)
     population = search.population
@@ -186,14 +189,14 @@ def _planned(search: Search, trial: Trial, rung: int, left: float) -> Work | Non
 
 def _proposed(search: Search) -> Trial | None:
     """A candidate within the limits that was not tried before."""
-    population = search.population
+    population, racing = search.population, search.population.race
     genes = _fitted(search, *population.proposal())
     if genes is None or not population.new(genes):
         return None
     shape = search.shape(genes)
     cost = price(genes, shape, search.classes)
     assert cost is not None
-    return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape)
+    return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape, racing=racing)
 
 
 def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
@@ -239,7 +242,8 @@ def _noted_result(search: Search, told: Told, passed: float) -> Trial | None:
     line = {
         "trial": trial.number, "genes": trial.genes.to_json(), "rung": rung, "epochs": told.work.epochs,
         "fold": told.work.fold, "share": told.work.share, "correct": told.correct, "judged": told.judged,
-        "loss": told.loss, "seconds": told.seconds, "failed": told.failed, "at": round(passed, 3),
+        "loss": told.loss, "seconds": told.seconds, "failed": told.failed,
+        "racing": trial.racing, "at": round(passed, 3),
     }  # fmt: skip
     with search.file.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -252,63 +256,3 @@ def _heard(trial: Trial, told: Told) -> int:
     trial.told.setdefault(rung, []).append(told)
     trial.failed = trial.failed or told.failed
     return rung
-
-
-def _noted(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of an earlier search; one that was cut off at the end is passed over."""
-    if not file.exists():
-        return
-    lines = file.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
-        try:
-            values = json.loads(line)
-        except ValueError:
-            if number == len(lines) - 1:
-                write_text(file, "".join(f"{one}\n" for one in lines[:-1]))
-                return
-            raise FileError(f"Line {number + 1} of {file} cannot be read; begin in a new folder.") from None
-        if not isinstance(values, dict):
-            raise FileError(f"Line {number + 1} of {file} is no candidate; begin in a new folder.")
-        yield values
-
-
-def _recall(search: Search, values: dict[str, Any]) -> None:
-    """Take up what a line says of an earlier search."""
-    try:
-        number, rung = int(values["trial"]), int(values["rung"])
-        correct = None if values["correct"] is None else int(values["correct"])
-        genes = Genes.from_json(values["genes"])
-        fold = int(values["fold"])
-        if not 0 <= rung < len(SHARES) or not 0 <= fold < len(search.views.folds):
-            raise ValueError(f"rung {rung}, fold {fold}")
-        told = Told(
-            work=Work(trial=number, genes=genes, epochs=int(values["epochs"]), fold=fold, share=float(values["share"])),
-            done=1.0, seconds=float(values["seconds"]), correct=correct, judged=int(values["judged"]),
-            loss=float(values["loss"]), failed=str(values["failed"]),
-        )  # fmt: skip
-        search.spent = max(search.spent, float(values["at"]))
-    except (KeyError, TypeError, ValueError) as problem:
-        raise FileError(f"{search.file} is not a search's ({problem}); begin in a new folder.") from problem
-    trials = search.population.trials
-    if genes.side >= len(search.views.sizes):
-        raise FileError(f"{search.file} is of other pictures; begin in a new folder.")
-    known = next((one for one in trials if one.genes == genes), None)
-    if known is None:
-        shape = search.shape(genes)
-        cost = price(genes, shape, search.classes)
-        if cost is None:
-            raise FileError(f"{search.file} is of other pictures; begin in a new folder.")
-        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape)
-        search.population.new(genes)
-        trials.append(known)
-    work = replace(told.work, trial=known.number)
-    known.planned.setdefault(rung, []).append(work)
-    known.told.setdefault(rung, []).append(replace(told, work=work))
-    known.failed = known.failed or told.failed
-
-
-def _forget_unfinished(trial: Trial) -> None:
-    """Nothing has to be redone: a rung of several folds counts with those that were finished."""
-    for rung in list(trial.planned):
-        if not trial.told.get(rung):
-            del trial.planned[rung]

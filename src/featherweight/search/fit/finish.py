@@ -126,7 +126,7 @@ def train_finalist(
     if data is not None:
         experiment = find(str(file))
         for seed in range(seeds):
-            run = new_run(experiment, grey(data) if trial.genes.grey else data, seed=seed, out=runs, threads=cores)
+            run = new_run(experiment, data, seed=seed, out=runs, threads=cores)
             with closing(carry_through(Task(experiment=str(file), seed=seed), run)) as events:
                 yield from events
         return
@@ -160,18 +160,18 @@ def grey(data: Data) -> Data:
     return replace(data, train=train, test=without(data.test), mean=mean, std=std)
 
 
-def ship(trial: Trial, out: Path, *, directory: Path | None) -> Finished:
+def ship(trial: Trial, out: Path, *, directory: Path | None, data: Data | None = None) -> Finished:
     """Write the first run's network as C and, where the packages for it are installed, ONNX; and prove both."""
     folders = sorted((out / RUNS).iterdir(), key=lambda folder: int(folder.name.rpartition("seed")[2]))
     first = load_trained(folders[0])
     place = out / EXPORTS
     if place.exists():
         shutil.rmtree(place)
-    exported = {"c": export(first, "c", place, data_dir=directory)}
+    exported = {"c": export(first, "c", place, data_dir=directory, data=data)}
     notes = []
     try:
         require_onnx()
-        exported["onnx"] = export(first, "onnx", place, data_dir=directory)
+        exported["onnx"] = export(first, "onnx", place, data_dir=directory, data=data)
     except UsageError as problem:
         notes.append(str(problem))
     records = tuple(load_trained(folder).record for folder in folders)

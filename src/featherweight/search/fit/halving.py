@@ -12,7 +12,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from featherweight.search.fit.genes import PRESETS, Genes, changed, drawn, scaled
+from featherweight.search.fit.changes import changed, drawn, scaled
+from featherweight.search.fit.genes import PRESETS, Genes
 from featherweight.search.fit.price import Limits, Price
 from featherweight.search.fit.workers import Told, Work
 
@@ -45,6 +46,9 @@ class Trial:
     told: dict[int, list[Told]] = field(default_factory=dict)
     """By rung, what has been carried out."""
     failed: str = ""
+    racing: bool = False
+    """Whether it is there to compare augmentations on one network: such are all trained for a third of the epochs; a
+    ninth is too short for strong ones to pay."""
 
     @property
     def rung(self) -> int:
@@ -110,9 +114,11 @@ class Population:
         self._seen: set[Genes] = set()
 
     def preset(self) -> str:
-        """The augmentation that the best candidate has."""
-        ranked = self.ranked()
-        return ranked[0].genes.preset if ranked else "shifts"
+        """The augmentation that did best on one network, by those trained longest; "shifts" before any was."""
+        there = [one for one in self.trials if one.racing and one.rung >= 0 and not one.failed]
+        rung = max((min(one.rung, 1) for one in there), default=0)
+        there = [one for one in there if one.rung >= rung]
+        return min(there, key=lambda one: one.error(rung)).genes.preset if there else "shifts"
 
     def works(self, number: int, genes: Genes, rung: int, epochs: float) -> list[Work]:
         """What a rung takes of a candidate whose finished network gets so many epochs."""
@@ -169,9 +175,15 @@ class Population:
                 key=lambda one: self.aim.score(one.error(rung) + offsets[rung], one.price, one.counts(rung)[1]),
             )  # fmt: skip
             count = max(1, len(ranked)) if late else len(ranked) // KEPT
-            for one in ranked[:count]:
+            racing = [one for one in ranked[count:] if one.racing and rung == 0]
+            for one in [*ranked[:count], *racing]:
                 if rung + 1 not in one.planned:
                     yield one, rung + 1
+
+    @property
+    def race(self) -> bool:
+        """Whether the next proposal is one of those that compare augmentations."""
+        return bool(self._race)
 
     def proposal(self) -> tuple[Genes, float]:
         """Genes that were not tried yet, and how likely they are to be made as wide as the limits allow: first the same

@@ -28,6 +28,8 @@ ASKED = "asked.json"
 LEAST_SECONDS = 20.0
 SHIPPING = (18.0, 0.03)
 """What is kept for exports, proofs and the page: seconds, and a share of the whole time."""
+FINISHED = 0.9
+"""The share of a search's time after which the same command does not go on with it."""
 USUAL = Limits(flash=64 * 1024, ram=32 * 1024)
 """Where neither a target nor a limit is given."""
 
@@ -126,6 +128,12 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     coloured = views.sizes[0].shape[0] == 3
     training = max(0.3 * seconds, seconds - shipping - (time.monotonic() - begun))
     search = conduct.opened(views, aim, out, seed=asked.seed, seconds=training, coloured=coloured)
+    done_before = out / finish.RESULT
+    if done_before.exists() and search.spent >= FINISHED * search.seconds:
+        yield Step(text=f"{printable(out)} is finished; more --minutes go on with its search.")
+        values = parse_json(done_before.read_text(encoding="utf-8"))
+        yield Outcome(folder=out, values=values, name=Path(finish.file_name(search)).stem)
+        return
     if search.population.trials:
         yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
     begun -= search.spent
@@ -139,9 +147,11 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     if stopped():
         left = min(left, search.finish)
     memory = asked.data if isinstance(asked.data, Data) else None
+    if memory is not None and trial.genes.grey:
+        memory = finish.grey(memory)
     yield from finish.train_finalist(search, trial, out, data=memory, left=left, cores=count, directory=asked.data_dir)
     yield Step(text="Exporting, proving and reporting.")
-    done = finish.ship(trial, out, directory=asked.data_dir)
+    done = finish.ship(trial, out, directory=asked.data_dir, data=memory)
     for note in done.notes:
         yield Step(text=note)
     values = finish.result(search, done, out, time.monotonic() - begun, asked.command)

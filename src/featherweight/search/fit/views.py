@@ -4,6 +4,7 @@ Test pictures are never among them.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -186,10 +187,18 @@ def folds_of(labels: Tensor, seed: int) -> tuple[Tensor, ...]:
 
 def save(views: Views, folder: Path) -> None:
     """Write the images of each size, the labels and the folds into a folder, for `part` to read in other processes."""
-    np.save(folder / "labels.npy", views.labels.numpy())
-    np.save(folder / "folds.npy", np.stack([fold.numpy() for fold in views.folds]))
-    for number, view in enumerate(views.sizes):
-        np.save(folder / f"{number}.npy", view.images.numpy())
+    arrays = {"labels": views.labels, "folds": torch.stack(views.folds)}
+    arrays |= {str(number): view.images for number, view in enumerate(views.sizes)}
+    for name, values in arrays.items():
+        values.contiguous().numpy().tofile(folder / name)
+    shapes = {name: [list(values.shape), str(values.numpy().dtype)] for name, values in arrays.items()}
+    (folder / "shapes.json").write_text(json.dumps(shapes))
+
+
+def _saved(folder: Path, name: str) -> Tensor:
+    """One of them, its memory shared by all processes that only read it."""
+    shape, kind = json.loads((folder / "shapes.json").read_text())[name]
+    return torch.from_numpy(np.memmap(folder / name, dtype=kind, mode="c", shape=tuple(shape)))
 
 
 def grey_of(images: Tensor) -> Tensor:
@@ -205,9 +214,7 @@ def grey_of(images: Tensor) -> Tensor:
 @lru_cache(maxsize=2)
 def part(folder: Path, size: int, grey: bool, fold: int, classes: tuple[str, ...]) -> Data:
     """The data of one fold as a search's process trains on it, `test` being what is held out."""
-    images = torch.from_numpy(np.load(folder / f"{size}.npy", mmap_mode="c"))
-    labels = torch.from_numpy(np.load(folder / "labels.npy"))
-    out = torch.from_numpy(np.load(folder / "folds.npy")[fold])
+    images, labels, out = _saved(folder, str(size)), _saved(folder, "labels"), _saved(folder, "folds")[fold]
     images = grey_of(images) if grey and images.shape[1] == 3 else images
     mean, std = mean_and_std(images)
     whole = Split(images=images, labels=labels)

@@ -1,7 +1,7 @@
 """A finished network as a file that others can use: ONNX, C for a microcontroller, a page to draw on.
 
-Every form is made from the same few steps (`lowering`), and none is handed over before it has answered as the network
-does on pictures at hand.
+Every form is made from the same few steps (`lowering`), and each is checked against the network on available pictures
+before it is handed over.
 """
 
 import hashlib
@@ -30,27 +30,32 @@ __all__ = ["FORMS", "ExportError", "Exported", "Source", "export", "page_of", "s
 FORMS = ("onnx", "c", "page")
 
 PAGE_PICTURES = 1000
-"""That a page's numbers are checked on; its arithmetic in a browser is checked in the tests."""
+"""The number of pictures that a page's weights are checked on; its arithmetic in a browser is checked in the tests."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written, and how it compares."""
+    """The files that were written, and how their answers compare with the network's."""
 
     files: tuple[Path, ...]
     manifest: Path
     about: dict[str, Any]
-    """What the manifest holds: files with sizes and digests, where they come from, the proof's figures."""
+    """The contents of the manifest: files with sizes and digests, their origin, and the figures of the check."""
     lines: tuple[str, ...]
-    """The same for people."""
+    """The same as sentences for people."""
 
 
-def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None) -> Exported:
-    """Write a finished network as `onnx`, `c` or `page` into the folder `out`, and prove it.
+def export(
+    trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None, data: Data | None = None
+) -> Exported:
+    """Write a finished network as `onnx`, `c` or `page` to the folder `out`, and check it against the network.
 
-    Raises UsageError for an unknown form, a layer that has no exported form or an absent package; and ExportError when
-    the files do not answer as the network does, after which nobody should use them, or, before any is written, when the
-    network is not as accurate on the run's own test images as its record says.
+    It is calibrated and checked on the pictures of its run, loaded from `data_dir` or where they were; or on `data`, if
+    they were handed over in memory.
+
+    Raises UsageError for an unknown form, a layer that has no exported form or a missing package; FileError if the
+    folder cannot be written to; and ExportError if the files do not give the network's answers (do not use them then),
+    or, before anything is written, if the network is not as accurate on the run's own test images as its record says.
     """
     if form not in FORMS:
         raise UsageError(f"Unknown form {form!r}; {nearest(form, FORMS)}")
@@ -60,7 +65,7 @@ def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None
     lowered = _lowered(source, form)
     if form == "page":
         page.require_digits(source)
-    data = pictures_at_hand(trained.record, data_dir)
+    data = data or pictures_at_hand(trained.record, data_dir)
     proof.require_recorded(source, trained.record, data)
     writer: Callable[..., Written] = {"onnx": _onnx, "c": _c, "page": _page}[form]
     assert lowered is not None or form == "onnx"
@@ -74,20 +79,20 @@ def export(trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None
 
 
 def page_of(trained: TrainedModel) -> str:
-    """The page alone, as `export` writes it; UsageError when the network is not for digits of 28 x 28."""
+    """The HTML of the page alone, as `export` writes it; UsageError if the network is not for digits of 28 x 28."""
     source = source_of(trained)
     page.require_digits(source)
     return page.page(source, lower(source.network, source.shape))
 
 
 def steps_of(trained: TrainedModel) -> bytes:
-    """The folded steps as a file that `predict` carries out in numpy; the same network gives the same bytes."""
+    """The folded steps as a file that `predict` executes in numpy; the same network gives the same bytes."""
     source = source_of(trained)
     return steps.to_bytes(lower(source.network, source.shape).steps, source.mean, source.std)
 
 
 def _lowered(source: Source, form: str) -> Lowered | None:
-    """The network's steps; None for ONNX of a network that has none, which PyTorch's own exporter writes."""
+    """The network's steps; None if it has none and the form is ONNX, which PyTorch's own exporter then writes."""
     try:
         return lower(source.network, source.shape)
     except UsageError:

@@ -1,4 +1,4 @@
-"""The pictures that an export is calibrated and proved with: those of the run, if they are on this machine."""
+"""The pictures that an export is calibrated and checked with: those of the run, if they are on this machine."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,9 @@ from featherweight.training.runs.trained import data_of
 
 
 def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
-    """The run's data; the digits embedded in the package where it is not on this machine and they fit.
+    """The run's data, or the digits embedded in the package if the data are not on this machine and the digits fit.
 
-    `note` says what stands in for what. Raises UsageError where nothing fits.
+    In the second case, `note` says so. Raises UsageError if neither can be used.
     """
     about = record.data
     name = about["source"]
@@ -38,7 +38,7 @@ def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
 
 
 def calibration_of(data: Data, count: int = 1000) -> tuple[Tensor, str]:
-    """Training pictures, evenly spread and at most so many, uint8 [N C H W]; and what they are called."""
+    """At most `count` training pictures, evenly spread, uint8 [N C H W]; and a phrase that describes them."""
     total = len(data.train)
     chosen = torch.arange(0, total, max(1, total // count))[:count]
     return data.train.images[chosen], f"{len(chosen):,} of the {total:,} training images of {data.name}"

@@ -1,4 +1,4 @@
-"""Whether a network can go to C, asked before it is trained rather than after."""
+"""Checks whether a network can become C before it is trained rather than after."""
 
 import copy
 
@@ -15,9 +15,9 @@ from featherweight.ship.export.memory import Memory, planned
 
 
 def require_form(experiment: Experiment, data: Data, to: str | None) -> None:
-    """Raise UsageError if the form asked for, `c` or None, cannot be had; BudgetError if its program is over budget.
+    """Raise UsageError if the network cannot take the form `to`, BudgetError if its program is over the budget.
 
-    `to` names what the network is trained for; with None, C is asked for by a budget that limits flash, RAM or cycles.
+    `to` is `c`, or None for no form in particular; then C is checked only if the budget limits flash, RAM or cycles.
     """
     if to not in (None, "c"):
         raise UsageError(f"A network is trained for c, or for no form in particular; given {to!r:.40}.")
@@ -33,7 +33,7 @@ def require_form(experiment: Experiment, data: Data, to: str | None) -> None:
 def require_within(budget: Budget, network: nn.Module, shape: Size) -> None:
     """Raise BudgetError if the network's C program takes more flash, RAM or cycles than the budget allows.
 
-    The network is left as it was.
+    `shape` is (C, H, W). The network is not changed.
     """
     network = copy.deepcopy(network).eval().cpu()
     smallest, faster = deployed(network, shape), deployed(network, shape, processor="cortex-m4")
@@ -48,13 +48,13 @@ def require_within(budget: Budget, network: nn.Module, shape: Size) -> None:
 
 
 def require_c(network: nn.Module, shape: Size) -> Memory:
-    """What the network's C program takes on images of `shape` (C H W), planned from its layers alone.
+    """The memory that the network's C program needs for images of `shape` (C, H, W), planned from its layers alone.
 
-    The network is left as it was. Raises UsageError, naming the layer, if C has no step for one.
+    The network is not changed. Raises UsageError, naming the layer, if C has no step for one.
 
     >>> layers = nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)
     >>> require_c(nn.Sequential(*layers), (1, 8, 8)).ram
-    433
+    351
     """
     try:
         return planned(outline(lower(copy.deepcopy(network).eval().cpu(), shape)))

@@ -20,10 +20,10 @@ _KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", 
 
 
 def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:
-    """The texts by their paths in the network's folder; the same network gives the same texts.
+    """The texts, by their paths in the network's folder; the same network gives the same texts.
 
-    `calibration` says of which pictures the ranges of activations were taken. Raises UsageError, naming the layer,
-    where a number does not fit the field of C that holds it.
+    `calibration` describes the pictures that the ranges of activations come from. Raises UsageError, naming the layer,
+    if a number does not fit the C field that holds it.
     """
     memory = planned(network)
     require_in_range(network, memory)
@@ -38,7 +38,7 @@ def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, st
 
 
 def _values(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> dict[str, Any]:
-    """What the templates refer to."""
+    """The values that the templates refer to."""
     channels, height, width = network.sizes[0]
     weights = [kernel.weights.transpose(0, 2, 3, 1).ravel() for kernel in network.stages]
     return {
@@ -73,17 +73,17 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
 
 
 def _branches(network: FixedPoint) -> bool:
-    """Whether some layer reads another tensor than the one before; only then C's table says which."""
+    """Whether some layer reads a tensor other than the previous one; only then does C's table say which."""
     return any(stage.step.kind == "add" for stage in network.stages)
 
 
 def _dilated(network: FixedPoint) -> bool:
-    """Whether some kernel has gaps; only then C's table says how large they are."""
+    """Whether some kernel has gaps; only then does C's table say how large they are."""
     return any(stage.step.dilation != (1, 1) for stage in network.stages)
 
 
 def _tables(network: FixedPoint) -> list[Integers]:
-    """Of the activations that are looked up, in order."""
+    """The tables of the activations that are looked up, in order."""
     return [stage.table for stage in network.stages if stage.step.kind in CURVES]
 
 
@@ -93,14 +93,14 @@ _LAYER = (("weights", _WORD), ("scaling", _WORD), ("multipliers", _SHORT), ("gro
           ("right", _BYTE), ("above", _BYTE), ("left", _BYTE), ("zero", _BYTE), ("before", _BYTE),
           ("after", _BYTE), ("dilation of rows", _BYTE), ("dilation of columns", _BYTE))  # fmt: skip
 _SOURCE = (("source", _SHORT),)
-"""Stands after `multipliers` where the network has branches."""
+"""Follows `multipliers` if the network has branches."""
 _TENSOR = (("place", _WORD), ("channels", _SHORT), ("height", _SHORT), ("width", _SHORT), ("ring", _SHORT))
-"""The fields of C's `layer` and `tensor`, in order, with the largest number of each."""
+"""The fields of C's `layer` and `tensor`, in order, with the largest number that each can hold."""
 _INT = (1 << 31) - 1
 
 
 def require_in_range(network: FixedPoint, memory: Memory) -> None:
-    """Raise UsageError, naming the layer, unless C's fields hold every number; a compiler would cut them off."""
+    """Raise UsageError, naming the layer, unless C's fields can hold every number; a compiler would truncate them."""
     tensors = _tensors(network, memory)
     for number, (stage, layer) in enumerate(zip(network.stages, _stages(network, memory), strict=True)):
         called = f"Layer {stage.step.name}"
@@ -114,11 +114,11 @@ def require_in_range(network: FixedPoint, memory: Memory) -> None:
                         " Make the layer or its input smaller."
                     )
         if max(stage.weights.size, *(side[1] * side[2] * side[3] for side in (made, read))) > _INT:
-            raise UsageError(f"{called} has more numbers than an int of C counts; it cannot become C.")
+            raise UsageError(f"{called} has more numbers than an int in C can count; it cannot become C.")
 
 
 def _numbers(values: Iterable[int]) -> str:
-    """Rows of numbers of at most 110 characters; a lone 0 for none, since C has no empty arrays.
+    """The numbers in lines of at most 110 characters; a single 0 if there are none, since C has no empty arrays.
 
     >>> _numbers([1, -2])
     '    1, -2'
@@ -128,13 +128,13 @@ def _numbers(values: Iterable[int]) -> str:
 
 
 def _tensors(network: FixedPoint, memory: Memory) -> list[Sequence[int]]:
-    """Fields of C's `tensor`, in its order."""
+    """The fields of C's `tensor`, in its order, for each tensor."""
     rows = zip(memory.places, network.sizes, memory.rings, strict=True)
     return [(place, channels, height, width, ring) for place, (channels, height, width), ring in rows]
 
 
 def _stages(network: FixedPoint, memory: Memory) -> list[Sequence[Any]]:
-    """Fields of C's `layer`, in its order."""
+    """The fields of C's `layer`, in its order, for each stage."""
     found: list[Sequence[Any]] = []
     weights = scaling = multipliers = looked_up = 0
     for index, stage in enumerate(network.stages):
@@ -154,7 +154,7 @@ def _stages(network: FixedPoint, memory: Memory) -> list[Sequence[Any]]:
 
 
 def _shape(stage: Stage, channels: int, stream: int | None) -> Sequence[Any]:
-    """From `groups` on."""
+    """The fields of C's `layer` from `groups` on."""
     step = stage.step
     rows, columns = step.kernel
     top, left, *_ = step.pad

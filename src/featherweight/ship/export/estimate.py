@@ -1,8 +1,8 @@
-"""What a network will take on a microcontroller, from its layers alone: no compiler, no training and no pictures.
+"""The resources a network needs on a microcontroller, from its layers alone: no compiler, training or pictures.
 
-Weights, tables and RAM are counted as the C program has them. The size of its code, its stack and its cycles are those
-of the same C, compiled and executed once for every combination of its parts (`benchmarks/device.py`) and kept in
-`kernels.json`.
+Weights, tables and RAM are counted exactly as in the C program. The size of its code, its stack and its cycles were
+measured once by compiling and running the same C for every combination of its parts (`benchmarks/device.py`), and are
+kept in `kernels.json`.
 """
 
 import copy
@@ -23,26 +23,26 @@ PROCESSORS = (SMALLEST_PROCESSOR, "cortex-m4")
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """The C program of a network in 8 bits on a microcontroller."""
+    """The cost of a network's 8-bit C program on a microcontroller."""
 
     flash: int
     """Bytes of code, weights and tables."""
     ram: int
-    """Bytes of rows, sums and stack; without the picture and the scores, which the caller holds."""
+    """Bytes of rows, sums and stack, without the picture and the scores, which the caller holds."""
     picture: int
     """Bytes of the picture."""
     macs: int
-    """Multiplications a picture."""
+    """Multiplications per picture."""
     cycles: int
-    """Of the processor for a picture, with memory that never makes it wait."""
+    """Processor cycles per picture, if memory never makes it wait."""
 
 
 def deployed(
     network: nn.Module, shape: Size, classes: int | None = None, processor: str = SMALLEST_PROCESSOR
 ) -> Deployed:
-    """What the network takes for pictures of `shape` (C, H, W); it must be in evaluation mode.
+    """The cost of the network for pictures of `shape` (C, H, W); it must be in evaluation mode.
 
-    Raises UsageError, naming the layer, for what C cannot take, where the network has another number of `classes`, and
+    Raises UsageError for a layer that C does not support (naming it), for a number of scores other than `classes`, and
     for an unknown processor.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
@@ -68,9 +68,9 @@ def deployed(
 
 
 def refusal(network: nn.Module, shape: Size) -> str | None:
-    """Why this network for pictures of `shape` (C, H, W) cannot become C, in one sentence; None where it can.
+    """Why this network for pictures of `shape` (C, H, W) cannot become C, in one sentence; None if it can.
 
-    Nothing needs to be trained; the network is left as it was.
+    It need not be trained, and it is not changed.
 
     >>> refusal(nn.Sequential(nn.Conv2d(1, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(144, 3)), (1, 8, 8))
     'Layer 1 (GELU) is of a kind that has no exported form; the network cannot be exported.'
@@ -84,7 +84,7 @@ def refusal(network: nn.Module, shape: Size) -> str | None:
 
 
 def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
-    """How often the C program does what takes its time, for one picture."""
+    """How often the C program carries out each of its time-consuming operations for one picture."""
     found: Counter[str] = Counter({"pictures": 1})
     for index, stage in enumerate(network.stages):
         step = stage.step

@@ -1,4 +1,4 @@
-"""The steps of a lowered network carried out in PyTorch: what exported forms are calibrated and checked by."""
+"""Carries out the steps of a lowered network in PyTorch, to calibrate and check exported forms."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
 
 
 def scores(lowered: Lowered, pictures: Tensor) -> Tensor:
-    """[N C H W] normalised -> [N classes], whose softmax are the probabilities."""
+    """The scores [N classes] of normalised pictures [N C H W]; their softmax gives the probabilities."""
     kept: list[Tensor] = [pictures]
     held = {place for index, step in enumerate(lowered.steps) for place in step.reads(index) if place != index}
     for step in lowered.steps:
@@ -34,7 +34,7 @@ def scores(lowered: Lowered, pictures: Tensor) -> Tensor:
 
 
 def carry_out(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
-    """What one step makes of [N C H W]; `before` are the tensors so far, which a sum looks its second one up in."""
+    """The result of one step on [N C H W]; `before` are the tensors so far, one of which a sum also reads."""
     top, left, bottom, right = step.pad
     sides = (left, right, top, bottom)
     if step.kind == "convolution":

@@ -1,12 +1,12 @@
-"""A lowered network in 8-bit integers: what the C program computes, as tables, with the places of its rows in memory.
+"""A lowered network in 8-bit integers: the numbers with which the C program computes.
 
 After Jacob et al. (2018): a number is scale * (q - zero), with q from 0 to 255 for activations and from -127 to 127 for
-weights, whose scale each output channel has for itself. Where we differ, it is so that 32 bits and no division do:
+weights, which have one scale per output channel. We differ in two points, so that 32 bits without division suffice:
 
-* Every sum is made non-negative before it is brought to the next scale: `zero` and all rounding are part of the bias.
-  A sum below 0 becomes 0, which is ReLU where zero is 0, and saturation elsewhere.
-* A sum s becomes min(((s >> before) * multiplier) >> after, top): both shifts cut off, the multiplier has 16 bits, the
-  product fits 32 bits unsigned whatever the picture (`before` is chosen from the largest sum that can occur).
+* Every sum is made non-negative before it is converted to the next scale: `zero` and all rounding are in the bias.
+  A sum below 0 becomes 0, which is ReLU if zero is 0, and saturation otherwise.
+* A sum s becomes min(((s >> before) * multiplier) >> after, top): both shifts truncate, the multiplier has 16 bits, and
+  the product fits 32 unsigned bits whatever the picture (`before` is chosen from the largest sum that can occur).
 * The scores are the last stage's, with a top of 65535 and a zero of 32768, in units of 2^-bits.
 """
 
@@ -28,12 +28,12 @@ Integers = NDArray[np.int64]
 
 TOP, WIDE_TOP, WIDE_ZERO = 255, 65535, 32768
 _FRACTIONS = np.linspace(0.3, 1.0, 36)
-"""Of the largest activation seen: where a scale may end. The one with the least squared error is taken."""
+"""Fractions of the largest activation seen at which a scale may end. The one with the least squared error is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """What the integers of a tensor stand for: number = step * (q - zero)."""
+    """The meaning of a tensor's integers q: number = step * (q - zero)."""
 
     step: float
     zero: int
@@ -46,19 +46,19 @@ class Stage:
     step: Step
     """Kind, kernel, stride, padding, groups, and for a sum the second tensor."""
     pad_value: int
-    """What stands for zero beyond the edge: the zero of the tensor that is read."""
+    """The integer that pads the edge: the zero of the tensor that is read."""
     top: int
     """The largest result: 255, or 65535 for the scores."""
     weights: Integers
-    """[outputs, inputs / groups, rows, columns], -127 to 127; empty unless a convolution."""
+    """[outputs, inputs / groups, rows, columns], -127 to 127; empty unless the stage is a convolution."""
     bias: Integers
-    """32 bits signed: one for each output channel of a convolution, one alone for an average or a sum."""
+    """32 bits signed: one for each output channel of a convolution, a single one for an average or a sum."""
     multipliers: Integers
     """16 bits unsigned, as many as biases; a sum has two, for its first and second tensor."""
     before: int
     after: int
     table: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Of an activation that is looked up: for each of 0 to 255 what it becomes."""
+    """For an activation that is looked up: the result for each of 0 to 255. Otherwise empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,17 +72,17 @@ class FixedPoint:
 
     @property
     def classes(self) -> int:
-        """How many scores a picture gets."""
+        """The number of scores per picture."""
         return self.sizes[-1][0]
 
 
 def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> FixedPoint:
-    """The network in 8 bits, its activations' ranges taken from these pictures (uint8 [N C H W]).
+    """The network in 8 bits, with the ranges of its activations measured on these pictures (uint8 [N C H W]).
 
-    The pictures should be from the training set: the ranges are a choice. Raises UsageError without a picture.
+    They should be training pictures, because the ranges are a choice. Raises UsageError if there are none.
     """
     if len(pictures) == 0:
-        raise UsageError("The ranges of activations are taken from pictures, and there is none.")
+        raise UsageError("The ranges of activations are measured on pictures; give at least one.")
     steps, sizes = _prepared(lowered)
     spread = torch.tensor(std).reshape(1, -1, 1, 1)
     seen = [(pictures.float() / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / spread]
@@ -104,7 +104,7 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
 
 
 def outline(lowered: Lowered) -> FixedPoint:
-    """The same stages with zeros for numbers: all that the memory of the C program follows from, before any training.
+    """The same stages with all numbers zero: enough to plan the memory of the C program before any training.
 
     >>> from torch import nn
     >>> from featherweight.ship.export.lowering import lower
@@ -126,11 +126,11 @@ def _outlined(step: Step) -> Stage:
 
 
 def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, Step | None]], list[Size]]:
-    """Steps with the ReLU or clip after them, where nothing else reads what comes before it; and the tensors' sizes.
+    """Steps, each with the ReLU or clip after it if nothing else reads its result; and the sizes of the tensors.
 
-    Both are what a scale does by itself if it is fitted to what comes after them: it ends where they cut off. One that
-    stands alone becomes a convolution that changes nothing, and so does normalisation where the first
-    step is no convolution, and what makes the scores where the last step cannot.
+    A scale fitted to the results of a ReLU or clip has the same effect: it ends where they cut off. One that cannot be
+    merged becomes a convolution that changes nothing. The same convolution is added to normalise the pictures if the
+    first step is not a convolution, and to make the scores if the last step cannot.
     """
     readers = Counter(place for index, step in enumerate(lowered.steps) for place in step.reads(index))
     steps: list[tuple[Step, Step | None]] = []
@@ -165,7 +165,7 @@ def _unchanged(channels: int) -> Step:
 
 
 def fitting(values: Tensor) -> Scale:
-    """The scale under which these numbers, rounded and cut off, have the least squared error.
+    """The scale under which these numbers, rounded and clipped, have the least squared error.
 
     >>> scale = fitting(torch.tensor([0.0, 0.5, 1.0]))
     >>> round(scale.step * 255, 2), scale.zero
@@ -185,7 +185,7 @@ def fitting(values: Tensor) -> Scale:
 
 
 def _score_bits(values: Tensor) -> int:
-    """How many bits after the point 16-bit scores can have if they are four times as large as any seen."""
+    """The number of fractional bits of 16-bit scores that leaves room for scores four times as large as any seen."""
     return min(14, int(np.floor(np.log2(WIDE_ZERO / max(4 * float(values.abs().max()), 1.0)))))
 
 
@@ -213,7 +213,7 @@ def _stage(
 
 
 def _looked_up(step: Step, source: Scale, result: Scale) -> Integers:
-    """What each of 0 to 255 becomes under an activation, rounded and cut off."""
+    """The result of an activation for each of 0 to 255, rounded and clipped."""
     numbers = source.step * (torch.arange(TOP + 1, dtype=torch.float64) - source.zero)
     found: Integers = np.rint(carry_out(step, numbers, []).numpy() / result.step).astype(np.int64) + result.zero
     return np.clip(found, 0, TOP)
@@ -225,14 +225,14 @@ def _convolution(step: Step, source: Scale, result: Scale, top: int,
     weight, bias = step.weight.double().numpy(), step.bias.double().numpy()
     outputs = len(bias)
     zero: float | NDArray[np.float64] = float(source.zero)
-    if first is not None:  # raw pixels, whose mean is no whole number: exact in the bias, rounded only at the edge
+    if first is not None:  # raw pixels, whose mean is not an integer: exact in the bias, rounded only at the edge
         mean, std = (np.asarray(values, np.float64) for values in first)
         channel = np.arange(outputs) // (outputs // step.groups) * weight.shape[1]
         which = channel[:, None] + np.arange(weight.shape[1])
         weight = weight / std[which][:, :, None, None]
         zero = 255 * mean[which][:, :, None, None]
     largest = np.abs(weight).max(axis=(1, 2, 3))
-    # A channel of hardly any weight must not get a bias beyond 24 bits.
+    # A channel with tiny weights must not get a bias of more than 24 bits.
     steps = np.maximum(largest / 127, np.abs(bias) / source.step / 2**24)
     steps = np.where(steps == 0, result.step / source.step, steps)
     whole = np.rint(weight / steps[:, None, None, None])
@@ -244,8 +244,8 @@ def _convolution(step: Step, source: Scale, result: Scale, top: int,
 
 def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDArray[np.float64],
             ratio: NDArray[np.float64], reach: NDArray[np.float64] | Integers) -> Stage:  # fmt: skip
-    """A stage whose sums, `offset` included, are multiplied by `ratio`; without it they reach at most `reach`."""
-    offset = offset + 0.5 / ratio  # what the last shift would cut off, rounded instead
+    """A stage that multiplies sums plus `offset` by `ratio`; without `offset`, the sums are at most `reach`."""
+    offset = offset + 0.5 / ratio  # rounds the last shift, which truncates
     largest = float((offset + reach).max())
     before = max(0, int(np.ceil(np.log2(max(largest, 1.0) + 1))) - 16)
     offset = offset + (2**before - 1) / 2  # and the first one, on average
@@ -261,7 +261,7 @@ def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDA
 
 
 def _sum(step: Step, source: Scale, scales: Sequence[Scale], top: int) -> Stage:
-    """first * multiplier + second * multiplier + bias, then cut off by `after` alone."""
+    """first * multiplier + second * multiplier + bias, shifted right by `after` alone."""
     parts, result = (source, scales[step.other]), scales[-1]
     ratios = np.array([part.step / result.step for part in parts])
     after = int(np.floor(np.log2(65535 / ratios.max())))

@@ -1,4 +1,4 @@
-"""The integer network carried out in Python, exactly: what the C program must give byte for byte."""
+"""Runs the integer network exactly in Python; the C program must give the same bytes."""
 
 import numpy as np
 import torch
@@ -10,17 +10,17 @@ from featherweight.ship.export.fixed_point import WIDE_ZERO, FixedPoint, Stage
 from featherweight.ship.steps import CURVES
 
 BATCH = 100
-"""So few stay in the processor's cache: three times as fast as a thousand."""
+"""Pictures at a time: so few fit the processor's cache, which makes it three times as fast as a thousand would be."""
 
 
 def scores(network: FixedPoint, pictures: Tensor) -> NDArray[np.int16]:
-    """uint8 [N C H W] -> the scores [N classes] in units of 2^-score_bits."""
+    """The scores [N classes] of pictures, uint8 [N C H W], in units of 2^-score_bits."""
     parts = [_batch(network, part) for part in torch.split(pictures, BATCH)]
     return np.concatenate(parts).astype(np.int16)
 
 
 def _batch(network: FixedPoint, pictures: Tensor) -> NDArray[np.int64]:
-    # Whole numbers below 2^53 in float64 are exact, and PyTorch convolves those faster than integers.
+    # Integers below 2^53 are exact in float64, which PyTorch convolves faster than integers.
     tensors = [pictures.double()]
     for stage in network.stages:
         tensors.append(_carry_out(stage, tensors[stage.step.source], tensors))

@@ -1,8 +1,8 @@
-"""A network as a list of simple steps that every exported form can execute; or the sentence that names what it cannot.
+"""A network as a list of simple steps that every exported form can execute, or an error that names the layer it cannot.
 
-What is left are convolutions (linear layers and norms are ones too), activations, the two pools, and sums.
-Step i reads tensor i (the pictures are tensor 0) or, where branches part, an earlier one, and makes tensor i + 1; a sum
-reads a second one.
+The steps are convolutions (which linear layers and norms become), activations, the two kinds of pool, and sums. Step i
+reads tensor i (the pictures are tensor 0) or, where branches split, an earlier one, and makes tensor i + 1; a sum reads
+a second one.
 """
 
 from collections.abc import Callable
@@ -23,17 +23,17 @@ Step = steps.Step[Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Lowered:
-    """A network in steps. Its last tensor holds the classes' scores, [classes 1 1]."""
+    """A network in steps. Its last tensor holds the scores of the classes, [classes 1 1]."""
 
     steps: tuple[Step, ...]
     sizes: tuple[Size, ...]
-    """(C, H, W) of each tensor; one more than there are steps."""
+    """(C, H, W) of each tensor, one more than there are steps."""
     log_output: bool
-    """Whether the network itself ends in LogSoftmax, which the steps leave out; probabilities are the same."""
+    """Whether the network itself ends in LogSoftmax, which the steps leave out; the probabilities are the same."""
 
     @property
     def classes(self) -> int:
-        """How many scores a picture gets."""
+        """The number of scores per picture."""
         return self.sizes[-1][0]
 
 
@@ -44,13 +44,13 @@ class _Draft:
     flat: bool = False
     log_output: bool = False
     held: set[int] = field(default_factory=set)
-    """Tensors that a later sum or branch will read, so that nothing may be folded into what makes them."""
+    """Tensors that a later sum or branch will read, so that nothing may be folded into the steps that make them."""
     current: int = 0
     """The tensor that the next step reads."""
 
     @property
     def size(self) -> Size:
-        """Of the tensor that the next step reads."""
+        """The size of the tensor that the next step reads."""
         return self.sizes[self.current]
 
     def add(self, size: Size, **step: Any) -> None:
@@ -64,7 +64,7 @@ def lower(network: nn.Module, shape: Size) -> Lowered:
     """The steps of a network in evaluation mode on pictures of `shape` (C, H, W).
 
     Batch norm right after a convolution is folded into it (in float64); elsewhere it becomes a convolution of one
-    channel each. Raises UsageError naming the layer that has no form here.
+    channel each. Raises UsageError, naming the layer, if a layer cannot be lowered.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
     >>> lowered = lower(network.eval(), (1, 8, 8))
@@ -75,8 +75,8 @@ def lower(network: nn.Module, shape: Size) -> Lowered:
     _lower(network, "", draft)
     classes, height, width = draft.size
     if not draft.steps or not draft.flat or (height, width) != (1, 1):
-        raise UsageError(f"The network gives {classes} x {height} x {width} numbers a picture, which are no scores of"
-                         " classes; end it with Flatten, after a pool or a linear layer.")  # fmt: skip
+        raise UsageError(f"The network gives {classes} x {height} x {width} numbers per picture, which are not scores"
+                         " of classes; end it with Flatten, after a pool or a linear layer.")  # fmt: skip
     return Lowered(steps=tuple(draft.steps), sizes=tuple(draft.sizes), log_output=draft.log_output)
 
 
@@ -141,7 +141,7 @@ def _both(value: Any) -> tuple[int, int]:
 
 def _sides(size: Size, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, ...],
            dilation: tuple[int, int] = (1, 1)) -> tuple[int, int]:  # fmt: skip
-    """Height and width of what windows make of a tensor."""
+    """Height and width of the result of windows over a tensor."""
     _, height, width = size
     top, left, bottom, right = pad
     rows, columns = ((side - 1) * apart for side, apart in zip(kernel, dilation, strict=True))
@@ -169,7 +169,7 @@ def _bias(bias: Tensor | None, outputs: int) -> Tensor:
 
 
 def _padding(module: nn.Conv2d) -> tuple[int, int, int, int]:
-    """Of an even kernel under "same", the larger half comes below and right, as PyTorch has it."""
+    """Padding above, left, below and right; for an even kernel with "same", the larger half is below and right."""
     if module.padding == "valid":
         return 0, 0, 0, 0
     if module.padding == "same":
@@ -181,7 +181,7 @@ def _padding(module: nn.Conv2d) -> tuple[int, int, int, int]:
 
 
 def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
-    """A convolution as large as the tensor: Flatten keeps channels, rows, columns in the order of a kernel."""
+    """A convolution with a kernel as large as the tensor: Flatten keeps channels, rows and columns in its order."""
     channels, height, width = draft.size
     fits = draft.flat and channels * height * width == module.in_features
     _require(fits, module, name, f"takes {module.in_features} features and does not get them flat")
@@ -221,7 +221,7 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> 
 
 
 def _clip(module: nn.Hardtanh, name: str, draft: _Draft) -> None:
-    """Hardtanh, and ReLU6, which is one from 0 to 6."""
+    """Hardtanh, including ReLU6, which is Hardtanh from 0 to 6."""
     bounds = (float(module.min_val), float(module.max_val))
     _require(bounds[0] <= 0 < bounds[1], module, name, f"clips to {bounds[0]:g} to {bounds[1]:g}, without 0")
     draft.add(draft.size, kind="clip", name=name, bounds=bounds)

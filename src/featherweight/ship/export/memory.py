@@ -1,11 +1,11 @@
-"""Where the C program keeps its rows: few of each tensor at a time, in rings, made when the next layer needs them.
+"""Where the C program keeps its rows: a few of each tensor at a time, in rings, made when the next layer needs them.
 
-A convolution of three rows needs three rows of what comes before it and no more, so no tensor is ever whole. The order
-of the work is found by asking for the last stage's next row and going back, along branches too, to a stage that has
-what it needs; the C program does the same, and here it is rehearsed to count how many rows of each tensor must be kept.
-Where each row is used up as soon as it is made, as between the two parts of a depthwise-separable convolution, all such
-tensors share two places. A global average needs no map before it: it adds up each row as that is made, and so does any
-stage whose windows share no rows, such as a pool of 2 x 2 or a linear layer on a map.
+A convolution of three rows needs only three rows of its input, so no tensor is ever complete in memory. The order of
+the work is found by asking for the last stage's next row and going back, along branches too, to a stage that has the
+rows it needs; the C program does the same, and it is rehearsed here to count how many rows of each tensor must be kept.
+If each row is used up as soon as it is made, as between the two parts of a depthwise-separable convolution, all such
+tensors share two places. A global average needs no complete map: it adds up each row as it is made, and so does any
+stage whose windows share no rows, such as a 2 x 2 pool or a linear layer on a map.
 """
 
 import json
@@ -21,23 +21,23 @@ from featherweight.ship.export.variant import TENSOR_BYTES, layer_bytes, name_of
 from featherweight.ship.steps import CURVES
 
 WORTHWHILE = 64
-"""Bytes of RAM that streaming must save in a stage: the code for it takes about as much flash."""
+"""Bytes of RAM that streaming must save in a stage: its code takes about as much flash."""
 SMALLEST_PROCESSOR = "cortex-m0plus"
 KERNELS = Path(__file__).parent / "kernels.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes of flash and RAM, and how many rows of each tensor are kept; the picture is the caller's."""
+    """Bytes of flash and RAM, and how many rows of each tensor are kept; the caller holds the picture."""
 
     rings: tuple[int, ...]
-    """Rows kept of each tensor; all of the picture, which the caller holds."""
+    """Rows kept of each tensor; for the picture, which the caller holds, all of them."""
     places: tuple[int, ...]
-    """Where each tensor's ring begins in the arena, some at the same place; 0 for the picture and the scores, which lie
-    elsewhere."""
+    """Where the ring of each tensor begins in the arena, in bytes; some share a place. 0 for the picture and the
+    scores, which are stored elsewhere."""
     streams: tuple[int | None, ...]
-    """Of each stage that takes each row of its input once, as it is made, its first sum among all that are kept between
-    rows; None for the others, which wait until they have a kernel's rows."""
+    """For each stage that takes in every row of its input once, as it is made: the position of its first sum among all
+    sums kept between rows. None for the other stages, which wait until they have all rows of a kernel."""
     rows: int
     """Bytes of all places together."""
     sums: int
@@ -47,38 +47,38 @@ class Memory:
     """Bytes of biases and multipliers."""
     tables: int
     code: int
-    """Of the same parts of the program, as measured."""
+    """Bytes of code, as measured for a program of the same parts."""
     stack: int
-    """Likewise, with what it keeps there of each tensor."""
+    """Bytes of stack, measured likewise, with the progress of each tensor, which is kept there."""
 
     @property
     def arena(self) -> int:
-        """Bytes of rows and sums: the program's whole static RAM."""
+        """Bytes of rows and sums: all static RAM of the program."""
         return self.rows + 4 * self.sums
 
     @property
     def flash(self) -> int:
-        """Bytes of everything that does not change."""
+        """Bytes of weights, scaling, tables and code."""
         return self.weights + self.scaling + self.tables + self.code
 
     @property
     def ram(self) -> int:
-        """Bytes of everything that does, stack included; without the picture."""
+        """Bytes of rows, sums and stack, without the picture."""
         return self.arena + self.stack
 
 
 @cache
 def kernels() -> dict[str, Any]:
-    """What was measured once with the Arm compiler and QEMU, by `benchmarks/device.py`, for every combination of parts.
+    """Figures measured with the Arm compiler and QEMU by `benchmarks/device.py`, for every combination of parts.
 
-    Of each processor: the bytes of code and of stack by variant, and the cycles of each of the program's operations.
+    For each processor: the bytes of code and of stack by variant, and the cycles of each operation of the program.
     """
     found: dict[str, Any] = json.loads(KERNELS.read_text(encoding="utf-8"))
     return found
 
 
 def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
-    """The memory of the C program for this network, with the code and the stack that it has on this processor."""
+    """The memory of the C program for this network, with its code and stack on this processor."""
     streams, sums = _streams(network)
     order, rings = _rehearsed(network, streams)
     rows = [width * channels for channels, _, width in network.sizes]
@@ -114,7 +114,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
 
 
 def tallest(network: FixedPoint, streams: Sequence[int | None]) -> int:
-    """The most rows that a stage has at hand at a time."""
+    """The largest number of rows that a stage reads at a time."""
     return max(
         stage.step.kernel[0] if stream is None else 1 for stage, stream in zip(network.stages, streams, strict=True)
     )
@@ -123,9 +123,9 @@ def tallest(network: FixedPoint, streams: Sequence[int | None]) -> int:
 def _streams(network: FixedPoint) -> tuple[tuple[int | None, ...], int]:
     """`Memory.streams`, and how many sums are kept in all.
 
-    What a row of the input adds to an output is final where no other row of the output takes that row too: where
-    windows stand one below the other without overlap or padding, or there is only one. A maximum is kept in the row
-    that is being made, a sum in 32 bits of its own.
+    A stage can add up each row of its input as it is made if only one row of the output reads it: if its windows lie
+    below each other without overlap or padding, or there is only one. A maximum is kept in the output row being made, a
+    sum in 32 bits of its own.
     """
     found: list[int | None] = []
     sums = 0
@@ -148,9 +148,10 @@ def _streams(network: FixedPoint) -> tuple[tuple[int | None, ...], int]:
 
 
 def rehearsal(network: FixedPoint) -> Iterator[tuple[int, list[int]]]:
-    """The order of the work: (stage, turns that each stage has taken so far), before each turn.
+    """The order of the work: before each turn, the stage, and the turns that each stage has taken so far.
 
-    A turn makes a row, but in a stage that streams it takes in a row of the input: there the last of so many makes it.
+    A turn makes one row. In a stage that streams, it takes in one row of the input, and the last of a window's rows
+    makes the row.
     """
     turns = [0] * len(network.stages)
     for index in _rehearsed(network, _streams(network)[0])[0]:
@@ -159,10 +160,10 @@ def rehearsal(network: FixedPoint) -> Iterator[tuple[int, list[int]]]:
 
 
 def _rehearsed(network: FixedPoint, streams: Sequence[int | None]) -> tuple[list[int], list[int]]:
-    """The stages in the order of their turns, and how many rows of each tensor must be kept for it.
+    """The stages in the order of their turns, and how many rows of each tensor must be kept for this order.
 
-    The last stage is asked for its row. A stage that lacks rows asks whoever makes them, and is asked again afterwards:
-    a stack of requests, which comes to the same as going back from the last stage before each turn, as C does.
+    The last stage is asked for its row. A stage that lacks rows asks the stage that makes them, and is asked again
+    afterwards: a stack of requests, equivalent to going back from the last stage before each turn, as C does.
     """
     heights = [height for _, height, _ in network.sizes]
     made = [heights[0]] + [0] * len(network.stages)
@@ -195,7 +196,7 @@ def _rehearsed(network: FixedPoint, streams: Sequence[int | None]) -> tuple[list
 
 
 def _plan(step: Step, index: int, streams: bool) -> tuple[int, int | None, int, int, int, int]:
-    """Source, other, rows from the first to the last for a turn, stride and padding of rows, and turns for a row."""
+    """Source, other source, rows that a turn spans, stride and padding of rows, and turns per row."""
     source, *others = step.reads(index)
     rows = step.kernel[0]
     other = others[0] if others else None
@@ -203,22 +204,22 @@ def _plan(step: Step, index: int, streams: bool) -> tuple[int, int | None, int, 
 
 
 def _passing(network: FixedPoint, rings: list[int], order: list[int]) -> set[int]:
-    """The tensors of which each row is used up by the next stage as soon as it is made, and by no other."""
+    """The tensors whose rows are each used up by the next stage, and by no other, as soon as they are made."""
     others = {place for at, stage in enumerate(network.stages) for place in stage.step.reads(at) if place != at}
     found = {tensor for tensor in range(1, len(rings) - 1) if rings[tensor] == 1 and tensor not in others}
     done = -1
     for turn in (*order, -1):
         if turn != done + 1:
-            found.discard(done + 1)  # its row waits
-            found.discard(turn)  # is read again
+            found.discard(done + 1)  # its row has to wait
+            found.discard(turn)  # its row is read again
         done = turn
     return found
 
 
 def _shared(network: FixedPoint, passing: set[int]) -> dict[int, int]:
-    """For each of these tensors one of two places: of two in a row, one is read while the other is written.
+    """One of two places for each of these tensors: of two successive ones, one is read while the other is written.
 
-    A stage that makes each number of the one at the same place in the other writes over what it has read.
+    A stage that makes each number from the one at the same position overwrites its input.
     """
     places: dict[int, int] = {}
     for tensor in sorted(passing):
@@ -238,7 +239,7 @@ def _in_place(stage: Stage) -> bool:
 
 
 def report(network: FixedPoint, memory: Memory) -> list[str]:
-    """What it will take on a microcontroller, a line a tensor, then the sums."""
+    """Lines of text: the memory of each tensor on a microcontroller, then the totals."""
     lines = ["layer                     kind          makes (C H W)   rows kept   bytes"]
     for index, stage in enumerate(network.stages):
         channels, height, width = network.sizes[index + 1]

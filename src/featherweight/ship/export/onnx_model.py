@@ -23,25 +23,29 @@ OPSET, IR = 26, 13
 """The newest operator set that ONNX Runtime 1.31 supports officially, and the file format that came with it."""
 INPUT, OUTPUT = "pictures", "probabilities"
 
-_INSTALL = "in the folder of featherweight's source, run: pip install --upgrade '.[onnx]'"
+_INSTALL = "pip install --upgrade onnx onnxruntime onnxscript"
 
 
 def require_onnx() -> None:
-    """Raise UsageError with the install command where the packages for ONNX are absent."""
+    """Raise UsageError with the install command if the packages for ONNX are missing or too old."""
     try:
         import onnx
         import onnxruntime  # noqa: F401
     except ImportError as problem:
-        raise UsageError(f"ONNX needs packages that are not installed ({problem}); {_INSTALL}") from problem
+        raise UsageError(
+            f"ONNX needs packages that are not installed ({problem}); get them with: {_INSTALL}"
+        ) from problem
     if onnx.defs.onnx_opset_version() < OPSET:
-        raise UsageError(f"onnx {onnx.__version__} does not know operator set {OPSET}; {_INSTALL}")
+        raise UsageError(
+            f"onnx {onnx.__version__} does not know operator set {OPSET}; get a newer one with: {_INSTALL}"
+        )
 
 
 def model_bytes(source: "Source", lowered: Lowered) -> bytes:
-    """The whole file, checked by onnx.checker with full inference of shapes.
+    """The bytes of the whole file, checked by onnx.checker with full shape inference.
 
     Input `pictures`: uint8, [N 28 28] for one channel and 28 x 28, else [N C H W]; N is free. Output `probabilities`:
-    float32 [N classes], in the order of the metadata's `classes`. Raises UsageError without the packages.
+    float32 [N classes], in the order of the metadata's `classes`. Raises UsageError if the packages are missing.
     """
     require_onnx()
     import onnx
@@ -75,9 +79,9 @@ def model_bytes(source: "Source", lowered: Lowered) -> bytes:
 
 
 def traced_bytes(source: "Source") -> bytes:
-    """The same for a network with layers that have no step here, traced by PyTorch's exporter.
+    """The same for a network with layers that cannot be lowered, traced by PyTorch's exporter.
 
-    Input and output are as in `model_bytes`. Raises UsageError with PyTorch's reason where that cannot do it either.
+    Input and output are as in `model_bytes`. Raises UsageError with PyTorch's reason if it cannot export it either.
     """
     require_onnx()
     from onnx import checker, helper, load_model_from_string
@@ -96,7 +100,7 @@ def traced_bytes(source: "Source") -> bytes:
         model = traced.model_proto
     except Exception as problem:  # whatever tracing somebody's network may raise
         reason = (str(problem).splitlines() or [type(problem).__name__])[0]
-        raise UsageError(f"The network has no steps here, nor can PyTorch export it: {reason:.200}") from problem
+        raise UsageError(f"Neither featherweight nor PyTorch can export this network: {reason:.200}") from problem
     model.doc_string = source.sentence()
     helper.set_model_props(model, {key: _plain(value) for key, value in source.about().items()})
     written: bytes = model.SerializeToString(deterministic=True)
@@ -105,7 +109,7 @@ def traced_bytes(source: "Source") -> bytes:
 
 
 class _Whole(nn.Module):
-    """Raw pictures to probabilities, with the network between."""
+    """Raw pictures to probabilities: normalisation, the network and softmax in one module."""
 
     def __init__(self, source: "Source") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One HTML file that reads digits as they are drawn; it works from disk, without a network connection."""
+"""One HTML file that reads digits while they are drawn; it works from disk, without a network connection."""
 
 import base64
 import json
@@ -18,17 +18,17 @@ DIGITS = tuple("0123456789")
 
 
 def require_digits(source: Source) -> None:
-    """Raise UsageError unless the network reads digits of 28 x 28, which is what the page prepares drawings for."""
+    """Raise UsageError unless the network reads digits of 28 x 28, since the page normalises drawings to that size."""
     if source.shape != (1, 28, 28) or source.classes != DIGITS:
         size = " x ".join(map(str, source.shape))
         raise UsageError(
-            f"A page is drawn on, so it needs a network for 1 x 28 x 28 and the digits 0 to 9; this one is for {size}"
+            f"People draw digits on a page, so it needs a network for 1 x 28 x 28 and 0 to 9; this one is for {size}"
             f" and {len(source.classes)} classes. Use --to onnx or --to c."
         )
 
 
 def page(source: Source, lowered: Lowered) -> str:
-    """The whole file; the same network gives the same text."""
+    """The HTML of the whole file; the same network gives the same text."""
     require_digits(source)
     return rendered(
         "page.html.j2",
@@ -56,7 +56,7 @@ def _part(name: str) -> Any:
 
 
 def _plain(lowered: Lowered) -> dict[str, Any]:
-    """The steps as JSON has them, and all their numbers in one text: float32, lowest byte first, in base64."""
+    """The steps as JSON values, with all their numbers in one text: little-endian float32 in base64."""
     steps: list[dict[str, Any]] = []
     numbers: list[np.ndarray[Any, np.dtype[np.float32]]] = []
     place = 0
@@ -83,9 +83,9 @@ def _plain(lowered: Lowered) -> dict[str, Any]:
 
 
 def steps_of(text: str, lowered: Lowered) -> Lowered:
-    """The steps as a written page holds them, read back; sizes and names are `lowered`'s.
+    """The steps read back from a written page; sizes and names are those of `lowered`.
 
-    They are what is proved, so that a fault in writing is found.
+    The check uses these, so that it also finds errors in writing.
     """
     found = re.search(r'<script type="application/json" id="network">(.*?)</script>', text, re.DOTALL)
     assert found is not None

@@ -1,4 +1,4 @@
-"""What an exported file answers, held against the network it came from, picture by picture."""
+"""Compares the answers of an exported file with those of its network, picture by picture."""
 
 import math
 import shutil
@@ -23,12 +23,12 @@ from featherweight.ship.export.source import Source
 
 BATCH = 1000
 SLOW = 2e10
-"""Products of integers in numpy, some tens of seconds of them: where all pictures would take more, only a part of them
-is held against the compiled program's answers."""
+"""Products of integers, which take some tens of seconds in Python: if all pictures would need more, only some of them
+are compared with the answers of the compiled program."""
 
 
 def work_of(network: FixedPoint) -> int:
-    """Products that one picture takes."""
+    """The number of products per picture."""
     return sum(
         stage.weights[0].size * math.prod(size)
         for stage, size in zip(network.stages, network.sizes[1:], strict=True)
@@ -37,17 +37,17 @@ def work_of(network: FixedPoint) -> int:
 
 
 class ExportError(FeatherweightError):
-    """What was written does not answer as the network does; nobody should use it."""
+    """The written files do not give the network's answers; do not use them."""
 
 
 def normalised(source: Source, pictures: Tensor) -> Tensor:
-    """uint8 [N C H W] -> float32, as the network takes them."""
+    """Pictures, uint8 [N C H W], as the float32 [N C H W] that the network takes."""
     mean, std = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (source.mean, source.std))
     return (pictures.float() / 255 - mean) / std
 
 
 def probabilities(source: Source, pictures: Tensor) -> NDArray[np.float32]:
-    """uint8 [N C H W] -> what the network itself holds of each class, [N classes]."""
+    """The network's own probability of each class, [N classes], for pictures, uint8 [N C H W]."""
     held: NDArray[np.float32] = _batched(
         pictures, lambda part: source.network(normalised(source, part)).softmax(1).numpy()
     )
@@ -57,8 +57,8 @@ def probabilities(source: Source, pictures: Tensor) -> NDArray[np.float32]:
 def require_recorded(source: Source, record: Record, data: Data) -> None:
     """Raise ExportError unless the network gets as many of the run's own test images right as its record says.
 
-    One image in 2,000 may differ: another engine or processor rounds in another way, which tips the closest answers.
-    Other images than the run's say nothing of it.
+    One image in 2,000 may differ: another engine or processor rounds differently, which changes the closest answers.
+    Nothing is checked if `data` are not the run's own.
     """
     if dict(data.digests) != record.data.get("digests") or data.holdout != record.data["holdout"] or not record.rows:
         return
@@ -67,7 +67,7 @@ def require_recorded(source: Source, record: Record, data: Data) -> None:
     recorded = round(record.rows[-1].test_accuracy * total / 100)
     if abs(right - recorded) > max(1, total // 2000):
         raise ExportError(
-            f"The network gets {right:,} of {total:,} test images of {data.name} right, and its record says"
+            f"The network gets {right:,} of {total:,} test images of {data.name} right, but its record says"
             f" {recorded:,}; the weights are not those of the record, so nothing is exported. Train the run anew."
         )
 
@@ -78,9 +78,9 @@ def _batched(pictures: Tensor, answer: Callable[[Tensor], Any]) -> Any:
 
 
 def compared(ours: NDArray[Any], theirs: NDArray[Any], test: Split) -> dict[str, Any]:
-    """Figures of two forms of one network over the same pictures; accuracies in percent.
+    """Figures that compare two forms of one network on the same pictures; accuracies in percent.
 
-    Both are [N classes] and their greatest is the answer; `theirs` is the network's.
+    Both arrays are [N classes], and the class with the greatest number is the answer; `theirs` is the network's.
     """
     labels = test.labels.numpy()
     return {
@@ -92,7 +92,7 @@ def compared(ours: NDArray[Any], theirs: NDArray[Any], test: Split) -> dict[str,
 
 
 def onnx_proof(model: bytes, source: Source, test: Split) -> dict[str, Any]:
-    """ONNX Runtime's answers against the network's; ExportError if any probability is off by 1e-4 or any answer."""
+    """Compare ONNX Runtime with the network; ExportError if a probability differs by 1e-4, or any answer differs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -106,7 +106,7 @@ def onnx_proof(model: bytes, source: Source, test: Split) -> dict[str, Any]:
 
 
 def steps_proof(lowered: Lowered, source: Source, test: Split) -> dict[str, Any]:
-    """The steps' answers against the network's, as `onnx_proof`; for forms that carry the steps out themselves."""
+    """Compare the steps with the network, as in `onnx_proof`; for forms that carry out the steps themselves."""
     ours = _batched(test.images, lambda part: execute.scores(lowered, normalised(source, part)).softmax(1).numpy())
     return _close(ours, probabilities(source, test.images), test, "the page's answers")
 
@@ -122,13 +122,13 @@ def _close(ours: NDArray[Any], theirs: NDArray[Any], test: Split, who: str) -> d
 
 
 def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> dict[str, Any]:
-    """The integers' accuracy against the network's; and, where there is a C compiler, the program's bytes against them.
+    """Compare the integers with the network and, if there is a C compiler, the compiled program with the integers.
 
-    ExportError when the program gives other bytes.
+    Returns the figures. Raises ExportError if the program gives different bytes.
     """
     compiler = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
     held = len(test)
-    if compiler and work_of(network) * held > SLOW:  # the program is many times as fast as the integers in numpy
+    if compiler and work_of(network) * held > SLOW:  # the program is many times as fast as the integers in Python
         held = min(held, max(100, round(SLOW / work_of(network))))
     sample = torch.arange(held) * len(test) // held
     expected = integers.scores(network, test.images[sample])
@@ -145,7 +145,7 @@ def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> d
 
 
 def compiled_scores(compiler: str, options: list[str], folder: Path, source: Source, pictures: Tensor) -> Any:
-    """The exported C program, compiled and given these pictures (uint8 [N C H W]): its scores, int64 [N classes]."""
+    """The scores, int64 [N classes], of the exported C program, compiled and run on these pictures, uint8 [N C H W]."""
     with tempfile.TemporaryDirectory(prefix="featherweight-") as scratch:
         program = Path(scratch) / "program"
         command = [compiler, "-std=c99", "-O2", *options, "-I", str(folder), str(folder / "example" / "main.c")]
@@ -158,5 +158,5 @@ def compiled_scores(compiler: str, options: list[str], folder: Path, source: Sou
     if done.returncode:
         raise ExportError(f"The program of {folder} ended with {done.returncode}: {done.stderr.decode()[:500]}")
     lines = done.stdout.decode().splitlines()
-    classes = len(source.classes)  # a class's name may hold spaces, so scores are counted from the end
+    classes = len(source.classes)  # class names may contain spaces, so scores are counted from the end
     return np.array([[int(score) for score in line.split()[-classes:]] for line in lines]).reshape(-1, classes)

@@ -1,4 +1,4 @@
-"""What is exported: a finished network, with everything an exported file says about itself."""
+"""The source of an export: a finished network, with everything an exported file says about itself."""
 
 import re
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from featherweight.training.runs.trained import TrainedModel
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A finished network in evaluation mode on the CPU, and what is known of it."""
+    """A finished network in evaluation mode on the CPU, and the facts about it."""
 
     name: str
-    """Of its files; letters, digits and underscores, beginning with a letter."""
+    """The name of its files: letters, digits and underscores, beginning with a letter."""
     network: nn.Module
     shape: tuple[int, int, int]
     """(C, H, W) of a picture."""
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    """Of each channel, in 0 to 1; a pixel p of 0 to 255 enters as (p / 255 - mean) / std."""
+    """One per channel, as is `mean`, for pixels of 0 to 1; a byte p enters as (p / 255 - mean) / std."""
     experiment: str
     seed: int
     parameters: int
     accuracy: float
-    """Percent of the test images right at the last epoch, from the run's record."""
+    """Percent of the test images classified correctly at the last epoch, from the run's record."""
     tested: str
-    """What images those were."""
+    """A phrase that describes those test images."""
     version: str = __version__
 
     def sentence(self) -> str:
@@ -42,7 +42,7 @@ class Source:
         )
 
     def about(self) -> dict[str, Any]:
-        """What a file carries as metadata: plain values under fixed names."""
+        """The metadata of an exported file: plain values under fixed names."""
         return {
             "experiment": self.experiment,
             "seed": self.seed,

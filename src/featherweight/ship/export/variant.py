@@ -1,4 +1,4 @@
-"""Which parts of the C program a network needs: from them follow its text, the size of its code and of its tables."""
+"""The parts of the C program that a network needs; they decide its text and the sizes of its code and tables."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -7,19 +7,19 @@ from typing import Any
 from featherweight.ship.steps import CURVES, Step
 
 KINDS = ("max", "average", "add")
-"""Kinds of step besides convolutions, which every network has."""
+"""Kinds of step other than convolutions, which every network has."""
 
 TENSOR_BYTES = 12
-"""Of an entry of C's table of tensors."""
+"""The size of an entry in C's table of tensors."""
 _LAYER_FIELDS = 28
 
 Variant = tuple[str, ...]
-"""The kinds of step there are, in the order of `KINDS`; then "rows" where some layer takes in its input row by row, and
-"sums" where such a layer keeps sums between rows; "table" where an activation is looked up; "dilated"."""
+"""The kinds of step that occur, in the order of `KINDS`; then "rows" if a layer takes in its input row by row, and
+"sums" if such a layer keeps sums between rows; "table" if activations are looked up; "dilated" if kernels have gaps."""
 
 
 def variant_of(steps: Sequence[Step[Any]], streams: Sequence[int | None]) -> Variant:
-    """The variant of a network of these steps; `streams` is that of `Memory`."""
+    """The variant of a network with these steps; `streams` is as in `Memory`."""
     present = {step.kind for step in steps}
     by_row = [step.kind for step, stream in zip(steps, streams, strict=True) if stream is not None]
     found: list[str] = [kind for kind in KINDS if kind in present]
@@ -30,7 +30,7 @@ def variant_of(steps: Sequence[Step[Any]], streams: Sequence[int | None]) -> Var
 
 
 def name_of(variant: Variant) -> str:
-    """By which the measured figures are kept.
+    """The name under which the measured figures are stored.
 
     >>> name_of(()), name_of(("max", "rows"))
     ('plain', 'max+rows')
@@ -39,7 +39,7 @@ def name_of(variant: Variant) -> str:
 
 
 def progress_bytes(variant: Variant) -> int:
-    """Of what the C program keeps of each tensor on its stack: two numbers of 16 bits, or three.
+    """The bytes that the C program keeps per tensor on its stack: two numbers of 16 bits, or three.
 
     >>> progress_bytes(()), progress_bytes(("max", "rows"))
     (4, 6)
@@ -48,7 +48,7 @@ def progress_bytes(variant: Variant) -> int:
 
 
 def layer_bytes(variant: Variant) -> int:
-    """Of an entry of C's table of layers: with branches it also says which tensor is read.
+    """The size of an entry in C's table of layers; with branches it also says which tensor is read.
 
     >>> layer_bytes(("max",)), layer_bytes(("add",))
     (28, 32)
@@ -58,7 +58,7 @@ def layer_bytes(variant: Variant) -> int:
 
 
 def all_variants() -> list[Variant]:
-    """Every variant that there can be.
+    """Every possible variant.
 
     >>> len(all_variants())
     80

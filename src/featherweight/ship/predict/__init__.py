@@ -1,4 +1,4 @@
-"""From pictures as people have them to digits: reading, ink, segments, MNIST's manner, and a calibrated answer.
+"""From everyday pictures to digits: decoding, finding ink and segments, normalising as MNIST does, calibrated answers.
 
 >>> import tempfile
 >>> from PIL import Image, ImageDraw
@@ -22,16 +22,17 @@ from featherweight.ship.predict.reading import Picture, files, read
 __all__ = ["Answer", "Digit", "Picture", "predict", "predict_each"]
 
 Reader = Callable[[Picture, str], Answer]
-"""(a picture, its file's name) -> what is in it."""
+"""(a picture, the name of its file) -> the digits found in it."""
 TEN = tuple("0123456789")
 
 
 def predict(names: Iterable[str], run: Path | str | None = None, *, experiment: Path | None = None) -> list[Answer]:
-    """What is in each of these pictures, folders of pictures and patterns; one answer or error a file.
+    """The digits in these pictures: one answer per file, with an error in it if the file cannot be read.
 
-    Without `run` by the weights of `f3` that come with the package; otherwise by those of the finished run in that
-    folder, or of another experiment in the package by its name, whose probabilities are not calibrated. Networks of the
-    package need neither data nor PyTorch. `experiment` is as in `load_trained`.
+    `names` are picture files, folders of pictures and glob patterns. Without `run`, the network is `f3`, whose weights
+    come with the package; otherwise `run` is the folder of a finished run, or the name of another experiment whose
+    weights come with the package (its probabilities are not calibrated). Networks of the package need neither data nor
+    PyTorch. `experiment` is as in `load_trained`. Raises UsageError or FileError if `run` has no usable weights.
     """
     return [found for found, _ in predict_each(names, run, experiment=experiment)]
 
@@ -39,7 +40,7 @@ def predict(names: Iterable[str], run: Path | str | None = None, *, experiment: 
 def predict_each(
     names: Iterable[str], run: Path | str | None = None, *, experiment: Path | None = None
 ) -> Iterator[tuple[Answer, Picture | None]]:
-    """As `predict`, one at a time, each with the picture as it was read (None where it could not be)."""
+    """Like `predict`, one answer at a time, each with the decoded picture (None if it could not be read)."""
     reader = _by_shipped() if run is None else _by_run(run, experiment)
     for file, problem in files(names):
         if problem is not None:

@@ -1,4 +1,4 @@
-"""Of several readings of a picture the best, and what the network says of the digits in it."""
+"""The best of several readings of a picture, and the network's answers for the digits in it."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,19 +16,19 @@ from featherweight.ship.predict.touching import Part, apart
 from featherweight.ship.predict.views import views
 
 CLEAR = 0.9
-"""A reading with at least this score is taken without looking at others."""
+"""A reading with at least this score is accepted without trying the others."""
 LEAST = 0.2
 """A reading with less than this score shows no digit."""
 BORDER = 0.35
-"""What covers more of its picture's edges is hardly a digit."""
+"""Anything that covers more of the picture's edges is unlikely to be a digit."""
 PALE = 0.75
-"""Digits are as dark as this, beside the darkest that there is; what is left of rulings is not."""
+"""Digits are at least this dark, relative to the darkest ink in the picture; remains of ruled lines are paler."""
 SMALL = 0.1
-"""A digit smaller than this part of a large picture is looked at again from near."""
+"""A digit smaller than this fraction of a large picture is read again from a close-up."""
 MOST = 40
-"""Digits of one picture."""
+"""The most digits that one picture may have."""
 CROWD = 12
-"""Where there are more pieces, each is taken for one digit: to look for two in each would take too long."""
+"""If there are more pieces than this, each is taken for one digit: looking for two in each would take too long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Digit:
     """One digit of a picture."""
 
     name: str
-    """Of its class."""
+    """The name of its class."""
     confidence: float
     """The calibrated probability of that class."""
     probabilities: tuple[float, ...]
@@ -45,10 +45,10 @@ class Digit:
     seen: NDArray[np.uint8]
     """What the network was given: [28 28], or [H W 3]."""
     classes: tuple[str, ...] = ()
-    """The names that the probabilities are of, in order."""
+    """The names of the classes, in the order of the probabilities."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; a class called by a number is that number."""
+        """Plain values for JSON; a class whose name is a number becomes that number."""
         return {"digit": plain(self.name), "confidence": self.confidence, "box": list(self.box)}
 
 
@@ -65,7 +65,7 @@ class Answer:
     """The exit status of that error."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; digit, confidence and probabilities are null unless there is exactly one digit."""
+        """Plain values for JSON; digit, confidence and probabilities are None unless there is exactly one digit."""
         one = self.digits[0] if len(self.digits) == 1 else None
         return {
             "file": self.file,
@@ -78,7 +78,7 @@ class Answer:
 
 
 def plain(name: str) -> int | str:
-    """A class's name as JSON has it.
+    """The name of a class as it appears in JSON: an integer if it consists of digits, otherwise the name itself.
 
     >>> plain("7"), plain("shoe")
     (7, 'shoe')
@@ -95,11 +95,14 @@ class _Reading:
     seen: list[NDArray[np.uint8]]
     chances: NDArray[np.float32]
     inks: list[NDArray[np.float32]]
-    """What each digit was made of; none where the picture was left as it is."""
+    """The ink of each digit; empty if the picture was used unchanged."""
 
 
 def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, classes: tuple[str, ...]) -> Answer:
-    """The digits in a picture, by a network for MNIST's manner; none where the picture shows none."""
+    """The digits in a picture, as read by a network trained on MNIST-like images; no digits if none are found.
+
+    `scorer` maps uint8 [N 28 28] to scores [N classes], and `temperature` divides them before softmax.
+    """
     best = _best(picture.pixels, scorer, temperature)
     if best is not None:
         best = _settled(_near(picture.pixels, best, scorer, temperature), scorer, temperature)
@@ -116,7 +119,7 @@ def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, clas
 def digit_of(
     chances: NDArray[np.float32], classes: tuple[str, ...], box: tuple[int, int, int, int], seen: NDArray[np.uint8]
 ) -> Digit:
-    """The likeliest class, with its probability and the others'."""
+    """A digit of the most probable class, given the probabilities of all classes, [classes]."""
     first = int(chances.argmax())
     shares = tuple(float(chance) for chance in chances)
     name = classes[first]
@@ -124,7 +127,7 @@ def digit_of(
 
 
 def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature: float) -> _Reading:
-    """The same digits from a part of the picture, where they are so small that its pixels were not made use of."""
+    """The same digits from a close-up, if they are so small that shrinking the picture has lost their detail."""
     boxes = np.array(far.places)
     size = int((boxes[:, 2:] - boxes[:, :2]).max())
     if not SMALL * max(pixels.shape) > size or max(pixels.shape) <= LARGE:
@@ -139,7 +142,7 @@ def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature:
 
 
 def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
-    """The reading with digits that touch put apart, and each answered from several views of it."""
+    """The reading with touching digits separated, and each digit answered from several views of it."""
     if not reading.inks:
         return reading
 
@@ -163,7 +166,7 @@ def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
 
 
 def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
-    """The reading with the highest score, or the first that is clear; None where there is nothing at all."""
+    """The reading with the highest score, or the first clear one; None if nothing is found at all."""
     given = as_it_is(pixels)
     if given is not None:
         chances = probabilities(scorer(given[None]), temperature)
@@ -186,7 +189,7 @@ def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Rea
 
 
 def _score(ink: Ink, found: list[Segment], chances: NDArray[np.float32]) -> float:
-    """How far a reading is to be believed, 0 to 1."""
+    """How plausible a reading is, 0 to 1."""
     edges, border = max(segment.edges for segment in found), sum(segment.border for segment in found)
     trust = ink.trust * (1.0 if max(segment.strength for segment in found) > PALE else 0.75)
     faded = 0.5 if ink.drawn and border < 2 * BORDER else 0.15
@@ -197,7 +200,7 @@ def _score(ink: Ink, found: list[Segment], chances: NDArray[np.float32]) -> floa
 
 
 def _place(segment: Segment, scale: float) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in the picture that was given."""
+    """Left, top, right and bottom in pixels of the original picture."""
     left, top = int(segment.left / scale), int(segment.top / scale)
     return left, top, max(left + 1, round(segment.right / scale)), max(top + 1, round(segment.bottom / scale))
 

@@ -1,4 +1,4 @@
-"""From a picture to its ink: which colour is paper, how it is lit, and how strongly each place stands out of it."""
+"""From a picture to its ink: the colour of the paper, its lighting, and how strongly each pixel stands out from it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from featherweight.ship.predict.sheet import sheet_alone
 Floats = NDArray[np.float32]
 
 LARGE, SMALL = 512, 160
-"""Pixels: pictures are worked on with their longer side in these limits."""
+"""Pixels: pictures are resized so that their longer side is within these limits."""
 FAINTEST = 0.05
-"""Ink takes at least this much of the paper's brightness, over all three channels."""
+"""Ink reduces the paper's brightness by at least this fraction, over all three channels."""
 FLAT = 0.3
-"""A picture where so much has one colour was drawn; a photo's paper has noise."""
+"""If at least this share of a picture has a single colour, it was drawn on a screen; paper in a photo has noise."""
 PAPER = 1.5
-"""How much more a photo's brightness says of the ink's side than the tail of its brightness does."""
+"""How much more the brightness of a photo counts than the tail of its histogram when deciding if ink is dark."""
 OTHER_SIDE = 0.5
-"""The trust in the less likely side where there is hardly a doubt."""
+"""The trust in the less likely side (dark or bright ink) when there is hardly any doubt."""
 WINDOWS = (0.26, 0.14)
-"""Sides of the windows in which a photo's paper is looked for, in parts of the shorter side: strokes are narrower than
-the window, shadows are wider."""
+"""Sides of the windows in which the paper of a photo is estimated, as fractions of the shorter side: strokes are
+narrower than the window, shadows are wider."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +35,18 @@ class Ink:
     """One reading of a picture."""
 
     contrast: Floats
-    """[h w]: 0 where paper is, 1 where ink stands out as ink does; noise is about `noise`."""
+    """[h w]: 0 on paper, 1 on typical ink; the standard deviation on paper is about `noise`."""
     noise: float
     drawn: bool
-    """Whether the paper has one colour, so that whatever is there was put there."""
+    """Whether the paper has a single colour, so that anything else was drawn deliberately."""
     scale: float
-    """Pixels here for one of the picture's."""
+    """Pixels here per pixel of the original picture."""
     trust: float
-    """How likely this reading is beside the others, before its digits are looked at: 1 for the first."""
+    """How likely this reading is relative to the others, before its digits are read: 1 for the first."""
 
 
 def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
-    """Ways to see ink in a picture, uint8 [h w 3], the likeliest first; none where nothing stands out."""
+    """Possible readings of the ink in a picture, uint8 [h w 3], the likeliest first; none if nothing stands out."""
     image, scale = _sized(pixels)
     colours = _flat_colours(image)
     for place, colour in enumerate(colours):
@@ -60,7 +60,7 @@ def readings(pixels: NDArray[np.uint8]) -> Iterator[Ink]:
 
 
 def _photo_inks(image: Floats, scale: float) -> Iterator[Ink]:
-    """Of a photo, its ink on either side of its paper's brightness, by each window."""
+    """Readings of a photo: ink darker and ink brighter than the paper, with each window."""
     darkness = _darkness(image)
     doubt = OTHER_SIDE + (1 - OTHER_SIDE) * 0.9 * max(0.0, 1 - abs(darkness))
     for inverted in (darkness < 0, darkness >= 0):
@@ -72,7 +72,7 @@ def _photo_inks(image: Floats, scale: float) -> Iterator[Ink]:
 
 
 def _sized(pixels: NDArray[np.uint8]) -> tuple[Floats, float]:
-    """The picture as floats [h w 3] in a size to work with, and the factor."""
+    """The picture as floats [h w 3] in a size to work with, and the factor by which it was resized."""
     height, width = pixels.shape[:2]
     longer = max(height, width)
     scale = LARGE / longer if longer > LARGE else max(1.0, np.ceil(SMALL / longer))
@@ -84,7 +84,7 @@ def _sized(pixels: NDArray[np.uint8]) -> tuple[Floats, float]:
 
 
 def _flat_colours(image: Floats) -> list[Floats]:
-    """The colours that the paper of a drawing may have, each [3], the likeliest first; none of a photo."""
+    """The colours that the paper of a drawing may have, each [3], the likeliest first; none for a photo."""
     codes = (image.astype(np.int32) // 4 * (1 << 12, 1 << 6, 1)).sum(2).ravel()
     values, counts = np.unique(codes, return_counts=True)
     order = np.argsort(counts)[::-1][:2]
@@ -92,7 +92,7 @@ def _flat_colours(image: Floats) -> list[Floats]:
         return []
     flat = image.reshape(-1, 3)
     colours = [np.median(flat[codes == values[at]], axis=0) for at in order if counts[at] > 0.15 * len(codes)]
-    # Of a drawing's thick ink there may be more than of its paper; the paper is what the edges show.
+    # Thick ink in a drawing may cover more than the paper does; the paper is the colour at the edges.
     edge = _edge(image)
     if len(colours) == 2 and np.abs(colours[0] - colours[1]).max() > 24:
         at_edge = [float((np.abs(edge - colour).max(1) < 24).mean()) for colour in colours]
@@ -108,16 +108,16 @@ def _edge(image: Floats) -> Floats:
 
 
 def _darkness(image: Floats) -> float:
-    """How surely the ink of a photo is darker than its paper: above 0 it is, at 1 there is hardly a doubt.
+    """How surely the ink of a photo is darker than its paper: above 0 it probably is, at 1 there is hardly any doubt.
 
-    Most paper is bright, and the long tail of brightness is on the side of the ink.
+    Most paper is bright, and the histogram of brightness has its long tail on the side of the ink.
     """
     small = _reduced(image.mean(2), 90)
-    # A median keeps straight edges, of sheets and shadows, where they are, and takes away what is thin.
+    # A median keeps the straight edges of sheets and shadows in place and removes thin things.
     window = max(3, round(0.22 * min(small.shape)) | 1)
     beyond = (small - ndimage.median_filter(small, window, mode="nearest")) ** 3
     tail = float(beyond.sum() / max(float(np.abs(beyond).sum()), 1e-6))
-    # What is white depends on the exposure.
+    # The level of white depends on the exposure.
     return PAPER * (2 * float(np.median(small)) / max(float(np.quantile(small, 0.999)), 1.0) - 1) - tail
 
 
@@ -130,7 +130,7 @@ def _reduced(plane: Floats, side: int) -> Floats:
 
 
 def _paper(image: Floats, window: float) -> Floats:
-    """What the paper would be without ink, [h w 3]: all that is narrower than the window and dark is filled up."""
+    """The paper as it would look without ink, [h w 3]: anything dark and narrower than the window is filled in."""
     height, width = image.shape[:2]
     planes = []
     for channel in range(3):
@@ -145,9 +145,9 @@ def _paper(image: Floats, window: float) -> Floats:
 
 
 def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterator[Ink]:
-    """How strongly each place is inked, along the colour that stands out most; without rulings, then with them.
+    """How strongly each pixel is inked, along the colour that stands out most: without ruled lines, then with them.
 
-    `missing` [h w 3] is what each channel lacks of paper. None where nothing stands out.
+    `missing` [h w 3] is how far each channel is below the paper. Yields nothing if nothing stands out.
     """
     if not drawn:
         missing = missing - np.median(missing[::2, ::2], axis=(0, 1)).astype(np.float32)
@@ -164,7 +164,7 @@ def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterat
     for plane, sure in _unruled(contrast, floor, drawn):
         whole = _level(plane, floor)
         inner = whole if drawn else _level(_without_outside(plane, floor), floor)
-        # Where only the remains of rulings are apart from what reaches the edges, ink is what is darkest of all.
+        # If only remains of ruled lines do not reach the edges, the ink is whatever is darkest of all.
         apart = inner is None or whole is None or not 0.7 < inner / whole < 1.4
         for level in (inner, whole)[: 1 + apart]:
             if level is None:
@@ -175,7 +175,7 @@ def _inks(missing: Floats, *, drawn: bool, scale: float, trust: float) -> Iterat
 
 
 def _unruled(contrast: Floats, floor: float, drawn: bool) -> list[tuple[Floats, float]]:
-    """The contrast without and with what may be rulings, and how far each is to be trusted."""
+    """The contrast without and with what may be ruled lines, and how far to trust each."""
     unruled = without_lines(contrast, floor, 2 if drawn else 1)
     if unruled is not contrast:
         return [(unruled, 1.0), (contrast, 0.8)]
@@ -184,7 +184,7 @@ def _unruled(contrast: Floats, floor: float, drawn: bool) -> list[tuple[Floats, 
 
 
 def _without_outside(contrast: Floats, floor: float) -> Floats:
-    """The contrast of a photo without what reaches its edges, unless nothing else is large enough to be a digit."""
+    """The contrast of a photo without anything that reaches its edges, unless nothing else is as large as a digit."""
     labels, count = ndimage.label(contrast > floor, np.ones((3, 3)))
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outside = np.zeros(count + 1, dtype=bool)
@@ -197,15 +197,15 @@ def _without_outside(contrast: Floats, floor: float) -> Floats:
 
 
 def _noise(contrast: Floats, drawn: bool) -> float:
-    """The standard deviation of paper: of a photo from the half of all pixels that are next to the median."""
+    """The standard deviation of the paper; for a photo, from the half of all pixels nearest to the median."""
     sample = contrast[::2, ::2]
-    if drawn:  # there may be more ink than paper, but paper is 0
+    if drawn:  # there may be more ink than paper, but the paper is exactly 0
         return float(3 * np.quantile(np.abs(sample), 0.15))
     return float(1.4826 * np.median(np.abs(sample - np.median(sample))))
 
 
 def _level(contrast: Floats, floor: float) -> float | None:
-    """The contrast of ink: the mean of the darker of two classes (Otsu, 1979); None where there is only noise."""
+    """The contrast of ink: the mean of the darker of two classes (Otsu, 1979); None if there is only noise."""
     beyond = contrast[contrast > floor]
     if len(beyond) < 12:
         return None

@@ -1,4 +1,4 @@
-"""Ruled and squared paper: straight thin lines from one edge of the picture to the other, found and taken away."""
+"""Ruled and squared paper: finds straight thin lines from one edge of the picture to the other and removes them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,26 +8,26 @@ Floats = NDArray[np.float32]
 Whole = NDArray[np.int64]
 
 STEEPEST = 0.14
-"""Lines are looked for up to this slope (8 degrees), either way."""
+"""Lines are looked for up to this slope (8 degrees) in either direction."""
 SLOPES = 29
 COVERED = 0.62
-"""A line is inked over at least this share of the picture: rulings are faint in places, and a digit's own straight
-strokes end."""
+"""A line is inked over at least this share of the picture. It is not all of it because ruled lines are faint in
+places; the straight strokes of a digit cover less."""
 ALONE = 0.85
-"""A line without a second one beside it has to cover this much."""
+"""A line without a second one beside it must cover at least this share."""
 DARKER = 1.45
-"""What has so many times a line's contrast is ink on the line."""
+"""Anything with this many times the contrast of a line is ink on the line."""
 THICKEST = 0.03
-"""Of the shorter side; what is thicker is no ruling."""
+"""A fraction of the shorter side; anything thicker is not a ruled line."""
 
 
 def without_lines(contrast: Floats, floor: float, fewest: int = 1) -> Floats:
-    """The contrast [h w] without its rulings; `floor` is what noise does not reach.
+    """The contrast [h w] without its ruled lines; `floor` is a level that noise does not reach.
 
-    Fewer lines of one direction than `fewest` are no rulings: where the picture is cropped to a digit, its own strokes
-    may run from edge to edge.
+    Fewer lines in one direction than `fewest` do not count as ruled lines: if the picture is cropped to a digit, its
+    own strokes may run from edge to edge.
 
-    What crosses a line stays as far as it is darker than the line; where it is not, the gap is closed from both sides.
+    Ink that crosses a line stays if it is darker than the line; otherwise the gap is closed from both sides.
     """
     for turned in (False, True):
         plane = contrast.T if turned else contrast
@@ -65,7 +65,7 @@ def _without_rows(contrast: Floats, floor: float, fewest: int) -> Floats:
 
 
 def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: Whole) -> bool:
-    """Whether the line is there at both ends too, as far as they are in the picture."""
+    """Whether the line also exists at both of its ends, as far as these are in the picture."""
     rows = middle + np.rint(slope * columns).astype(np.int64)
     inside = (rows >= 0) & (rows < len(marked))
     hit = marked[rows[inside], np.flatnonzero(inside)]
@@ -74,14 +74,14 @@ def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: Whole) 
 
 
 def _along(places: tuple[Whole, Whole], slope: float, columns: Whole, height: int) -> NDArray[np.float64]:
-    """Which share of the sloping line through each row of the middle column is marked: [h].
+    """The share of the sloping line through each row of the middle column that is marked: [h].
 
-    `places` are the rows and columns that are marked: few beside all, so each is put on the line that it belongs to.
+    `places` are the rows and columns of the marked pixels: these are few, so each is assigned to its line.
     """
     falls = np.rint(slope * columns).astype(np.int64)
     starts = places[0] - falls[places[1]]
     hit = np.bincount(starts[(starts >= 0) & (starts < height)], minlength=height)
-    # A column has a place for the rows from -fall to height - fall.
+    # In each column, lines through the rows from -fall to height - fall of the middle column are in the picture.
     steps = np.zeros(height + 1, dtype=np.int64)
     np.add.at(steps, np.clip(-falls, 0, height), 1)
     np.add.at(steps, np.clip(height - falls, 0, height), -1)
@@ -90,20 +90,20 @@ def _along(places: tuple[Whole, Whole], slope: float, columns: Whole, height: in
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where flags are set in a row: first, and one past the last."""
+    """The runs of consecutive flags that are set: the first index, and one past the last."""
     edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _erased(contrast: Floats, middle: int, slope: float, columns: Whole, thickest: int) -> Floats:
-    """The contrast with the line through this row of the middle column taken away."""
+    """The contrast without the line through this row of the middle column."""
     height, width = contrast.shape
     reach = thickest + 3
     centre = middle + np.rint(slope * columns).astype(np.int64)
     offsets = np.arange(-reach, reach + 1)
     rows = centre + offsets[:, None]
     band = contrast[np.clip(rows, 0, height - 1), np.arange(width)]
-    # The line's own profile: the median along it, where digits are the exception. It may wander by a pixel.
+    # The profile of the line itself: the median along it, since digits cover little of it. It may wander by a pixel.
     profile = np.median(band, axis=1)
     paper = min(float(np.median(profile[:2])), float(np.median(profile[-2:])))
     own = profile - paper > 0.25 * (profile.max() - paper)
@@ -114,7 +114,7 @@ def _erased(contrast: Floats, middle: int, slope: float, columns: Whole, thickes
     above, below = band[max(0, first - 2) : first].min(0), band[last + 1 : last + 3].min(0)
     # The line may wander by a pixel, so its level is that of its darkest pixel in each column.
     level = float(np.median(band[first : last + 1].max(0)))
-    # Strokes cross at a slant: neighbours count too.
+    # Strokes may cross at a slant, so neighbours count too.
     spread = (last - first + 1) | 1
     bridge = np.minimum(ndimage.maximum_filter1d(above, spread), ndimage.maximum_filter1d(below, spread))
     filled = np.where(band[first : last + 1] > DARKER * level, band[first : last + 1], bridge)

@@ -1,4 +1,4 @@
-"""Pictures that already are as MNIST's: 28 x 28, the digit in its box, its centre of mass in the middle."""
+"""Pictures that already look like MNIST's: 28 x 28, the digit in its box, its centre of mass in the middle."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,13 +7,13 @@ from featherweight.ship.predict.normalise import BOX, CENTRE, SIDE
 from featherweight.ship.predict.strokes import THIN, stroke_width
 
 BLACK = 8
-"""What a JPEG makes of 0, at most, for the most part."""
+"""The highest value that JPEG compression usually turns 0 into."""
 
 
 def as_it_is(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The picture [28 28] as a network is to see it, ink bright, where nothing needs to be done to it; else None.
+    """The picture as uint8 [28 28] with bright ink, if a network can read it unchanged; otherwise None.
 
-    `pixels` is uint8 [h w 3]. White on black and black on white are both known, by their edges.
+    `pixels` is uint8 [h w 3]. White on black and black on white are both recognised, by their edges.
     """
     if pixels.shape[:2] != (SIDE, SIDE) or (pixels.max(2).astype(int) - pixels.min(2) > BLACK).any():
         return None

@@ -1,7 +1,7 @@
 """The networks that come with the package, run by numpy alone: importing PyTorch would take longer than all the rest.
 
-`weights/` holds finished runs, byte for byte, the folded steps of each, and a temperature by which the probabilities
-of `f3` become calibrated.
+`weights/` holds finished runs, byte for byte, the folded steps of each, and the temperature that calibrates the
+probabilities of `f3`.
 """
 
 import json
@@ -24,7 +24,7 @@ WEIGHTS = Path(__file__).parent.parent.parent / "training" / "runs" / "weights"
 
 @lru_cache
 def shipped(experiment: str = "f3") -> Scorer:
-    """The mean of the scores of this experiment's shipped runs.
+    """A function that gives the mean of the scores of this experiment's shipped runs.
 
     >>> shipped("smallest")(np.zeros((2, 28, 28), dtype=np.uint8)).shape
     (2, 10)
@@ -50,12 +50,12 @@ def shipped_experiments() -> set[str]:
 
 @lru_cache(maxsize=1)
 def temperature() -> float:
-    """By which scores are divided before softmax (Guo et al., 2017)."""
+    """The number by which scores are divided before softmax (Guo et al., 2017)."""
     return float(json.loads((WEIGHTS / "calibration.json").read_text(encoding="utf-8"))["temperature"])
 
 
 def probabilities(scores: Floats, temperature: float) -> Floats:
-    """Softmax of scores over a temperature: [N classes] each.
+    """Softmax of the scores divided by a temperature; both are [N classes].
 
     >>> probabilities(np.array([[0.0, np.log(3.0)]]), 1.0).round(2).tolist()
     [[0.25, 0.75]]
@@ -67,7 +67,7 @@ def probabilities(scores: Floats, temperature: float) -> Floats:
 
 
 def _network(folder: Path) -> Scorer:
-    """One run as a function, from its folded steps."""
+    """The network of one run as a function, from its folded steps."""
     found = from_file(folder / "steps.safetensors")
     # [C 1 1] each
     mean, std = (np.array(values, dtype=np.float32)[:, None, None] for values in (found.mean, found.std))
@@ -83,7 +83,7 @@ def _network(folder: Path) -> Scorer:
 
 
 def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
-    """What one step makes of float32 [N C H W]; a sum looks its second tensor up in `before`, those made so far."""
+    """The result of one step on float32 [N C H W]; `before` are the earlier tensors, one of which a sum also reads."""
     if step.kind == "relu":
         return np.maximum(images, 0)
     if step.kind == "clip":
@@ -103,13 +103,13 @@ def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> F
     windows = windows[:, :, ::rows, ::columns, ::down, ::right]  # [N C h w *kernel]
     if step.kind == "convolution":
         return _convolved(step, windows)
-    # One place of all windows after another: numpy is slow where the innermost axis is short.
+    # Handle one position of all windows at a time: numpy is slow if the innermost axis is short.
     places = [windows[..., row, column] for row, column in np.ndindex(*step.kernel)]
     return reduce(np.maximum, places) if step.kind == "max" else reduce(np.add, places) / np.float32(len(places))
 
 
 def _curved(kind: str, images: Floats) -> Floats:
-    """Sigmoid, SiLU and the like of each number."""
+    """Sigmoid, SiLU or a similar function of each number."""
     if kind == "tanh":
         return np.tanh(images)
     half = np.float32(0.5)
@@ -122,7 +122,7 @@ def _curved(kind: str, images: Floats) -> Floats:
 
 
 def _convolved(step: Step[Floats], windows: Floats) -> Floats:
-    """The sums of a convolution, group by group a product of matrices: [N C h w *kernel] -> [N outputs h w]."""
+    """The sums of a convolution, one matrix product per group: [N C h w *kernel] -> [N outputs h w]."""
     assert step.weight is not None and step.bias is not None
     n, channels, height, width = windows.shape[:4]
     groups, taken = step.groups, channels // step.groups

@@ -1,42 +1,42 @@
 """The last stage before a network: ink of any size becomes the 28 x 28 that MNIST would show.
 
-Whole numbers alone decide, so that other languages give the same bytes. For a picture `ink` of h rows and w columns,
+Only integers decide, so that other languages give the same bytes. For a picture `ink` of h rows and w columns,
 0 (paper) to 255 (ink):
 
-1. `peak` is the greatest value; where it is 0, the result is all 0. The box is the smallest that holds every pixel with
-   8 * value >= peak: `s` rows by `t` columns. The rest of the picture is forgotten.
+1. `peak` is the greatest value; if it is 0, the result is all 0. The box is the smallest that holds every pixel with
+   8 * value >= peak: `s` rows by `t` columns. The rest of the picture is dropped.
 2. With `long` the greater of s and t, the box becomes m rows by n columns: m = max(1, (40 * s + long) // (2 * long)),
-   which is 20 * s / long rounded half up, and n likewise of t. So the longer side is 20.
+   which is 20 * s / long rounded half up, and n likewise from t. So the longer side is 20.
 3. Each new pixel is the sum over the old ones of overlap x value. Along the rows, an old pixel y covers
-   [m * y, m * (y + 1)) and a new one i covers [s * i, s * (i + 1)); overlaps are whole numbers. Columns likewise. No
-   sum is above 255 * s * t.
+   [m * y, m * (y + 1)) and a new one i covers [s * i, s * (i + 1)); overlaps are integers. Columns likewise. No sum
+   is above 255 * s * t.
 4. Brightness is stretched: with `most` the greatest sum, a new pixel is (510 * sum + most) // (2 * most), that is,
    255 * sum / most rounded half up.
 5. Its centre of mass goes to row 14 and column 14 (counted from 0, as in MNIST), to the nearest whole pixel: with
    `mass` the sum of all new pixels and `moment` that of each times its row, the first row of the box is
    (29 * mass - 2 * moment) // (2 * mass), but not under 0 nor over 28 - m. Columns likewise.
 
-`//` rounds down. A digit of MNIST comes out as it went in, but for faint pixels at its edges, and for brightness where
-its peak is under 255. A box of fewer than 20 pixels becomes blocks: enlarge smoothly first. Nothing here thickens
-strokes.
+`//` rounds down. A digit of MNIST comes out unchanged, except for faint pixels at its edges, and for its brightness if
+its peak is under 255. A box of fewer than 20 pixels becomes blocks, so enlarge it smoothly first. Nothing here
+thickens strokes.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 SIDE, BOX = 28, 20
-"""Of the result, and of the box in it that the longer side of the digit fills, in pixels."""
+"""Pixels: the side of the result, and the side of the box in it that the longer side of the digit fills."""
 CENTRE = 14
-"""Row and column that the centre of mass is put at."""
+"""The row and column where the centre of mass is placed."""
 EDGE = 8
-"""The box holds what has at least one part in so many of the greatest ink. A half would cut MNIST's own faint edges;
-all that is not 0 would take in the blur around a digit that was enlarged."""
+"""The box holds pixels with at least the greatest ink divided by this. A threshold of a half would cut off the faint
+edges of MNIST's own digits; one of 0 would include the blur around an enlarged digit."""
 
 
 def normalise(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The digit in MNIST's manner: uint8 [h w], any size, 0 paper to 255 ink -> uint8 [28 28]. See above.
+    """The digit as MNIST would show it: uint8 [h w], any size, 0 paper to 255 ink -> uint8 [28 28]. See above.
 
-    Three rows of ink, five long, the last half as dark: each old pixel becomes 4 x 4 new ones. Eight rows of 20 x 255
+    Three rows of five inked pixels, the last half as dark: each becomes 4 x 4 new ones. Eight rows of 20 x 255
     and four of 20 x 128 have their centre of mass at row 4.7 of the box, which goes to row 14, so the box begins in
     row 9; its columns begin in 14.5 - 9.5 = 5.
 
@@ -53,7 +53,7 @@ def normalise(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     box = ink[rows, columns]
     longer = max(box.shape)
     height, width = (max(1, (2 * BOX * side + longer) // (2 * longer)) for side in box.shape)
-    # Whole numbers below 2^53, so these products of floats are exact.
+    # Integers below 2^53, so these products of floats are exact.
     sums = _overlaps(box.shape[0], height) @ box.astype(np.float64) @ _overlaps(box.shape[1], width).T
     most = int(sums.max())
     small = (510 * sums.astype(np.int64) + most) // (2 * most)
@@ -64,7 +64,7 @@ def normalise(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _reach(ink: NDArray[np.uint8], across: int) -> slice | None:
-    """From the first to the last row (`across` 1) or column (0) of the box; None where there is no ink."""
+    """From the first to the last row (`across` 1) or column (0) of the box; None if there is no ink."""
     if not ink.size or not ink.any():
         return None
     dark = np.flatnonzero(EDGE * ink.max(across).astype(np.int64) >= int(ink.max()))
@@ -72,7 +72,7 @@ def _reach(ink: NDArray[np.uint8], across: int) -> slice | None:
 
 
 def _overlaps(old: int, new: int) -> NDArray[np.float64]:
-    """How much of each old pixel each new one covers, in parts of which an old one has `new`: [new old].
+    """How much of each old pixel each new one covers, in units of 1 / `new` of an old pixel: [new old].
 
     >>> _overlaps(3, 2).tolist()
     [[2.0, 1.0, 0.0], [0.0, 1.0, 2.0]]
@@ -83,7 +83,7 @@ def _overlaps(old: int, new: int) -> NDArray[np.float64]:
 
 
 def _start(profile: NDArray[np.int64]) -> int:
-    """Where along one side the box begins in the result, from its ink summed across."""
+    """The position in the result where the box begins along one side, from its ink summed across."""
     mass, moment = int(profile.sum()), int(profile @ np.arange(len(profile)))
     start = ((2 * CENTRE + 1) * mass - 2 * moment) // (2 * mass)
     return min(max(start, 0), SIDE - len(profile))

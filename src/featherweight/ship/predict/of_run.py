@@ -1,4 +1,4 @@
-"""Pictures read by the weights of somebody's own run, whatever its classes and images are."""
+"""Reads pictures with the weights of the user's own run, whatever its classes and images are."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from featherweight.training.runs.pretrained import load_any
 from featherweight.training.runs.trained import TrainedModel
 
 IN_MNIST_MANNER = ("mnist", "qmnist", "emnist-digits", "digits")
-"""Data sets whose images are centred digits; pictures are searched for such. Of others, a picture is one image."""
+"""Data sets whose images are centred digits: pictures are searched for digits. For others, a picture is one image."""
 
 
 def reader_of(run: Path | str, experiment: Path | None = None) -> "Reader":
-    """What reads pictures with the weights of this run; UsageError or FileError when there are none."""
+    """A reader of pictures with the weights of this run; UsageError or FileError if there are none."""
     return Reader(load_any(str(run), experiment=experiment))
 
 
@@ -31,7 +31,7 @@ class Reader:
         self._scorer = _scorer(trained)
 
     def __call__(self, picture: Picture, file: str) -> Answer:
-        """What is in the picture."""
+        """The digits in the picture, or the class of the whole picture if the run's images are not digits."""
         trained = self._trained
         if trained.record.data["name"] in IN_MNIST_MANNER and trained.shape == (1, 28, 28):
             return answer(picture, file, self._scorer, 1.0, trained.classes)
@@ -52,7 +52,7 @@ def _scorer(trained: TrainedModel) -> Scorer:
 
 
 def _resized(picture: Picture, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """The whole picture in the size and colours of the run's images, as its folder of images was: [H W] or [H W 3]."""
+    """The whole picture resized as the run's own images were, with the same channels: uint8 [H W] or [H W 3]."""
     channels, height, width = shape
     image = Image.fromarray(picture.pixels).convert("L" if channels == 1 else "RGB")
     return np.array(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)

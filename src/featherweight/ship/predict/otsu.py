@@ -1,4 +1,4 @@
-"""The level that parts values into dark and bright, or weak and strong."""
+"""The level that separates values into dark and bright, or weak and strong."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 
 def parting(values: NDArray[np.floating[Any]]) -> float:
-    """Where two classes differ most, of 64 equal steps from the least value to the greatest (Otsu, 1979).
+    """The level at which two classes differ most, of 64 equal steps from the least value to the greatest (Otsu, 1979).
 
-    The first class is below it, the second from it on:
+    Values below it are the first class, the others the second:
 
     >>> parting(np.array([1.0, 2.0, 1.5, 8.0, 9.0])).__round__(3)
     2.125

@@ -1,4 +1,4 @@
-"""Connected pieces of ink, and which of them are no writing: frames and circles around it, tables, pens, borders."""
+"""Connected pieces of ink, and which of them are not writing: frames and circles around it, tables, pens, borders."""
 
 from dataclasses import dataclass
 
@@ -10,25 +10,26 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
 RIM, SIDES = 0.08, 0.7
-"""A frame has ink this near to each side of its box, in parts of that side, along so much of it; a 0 along half."""
+"""A frame has ink within the first fraction of each side of its box, along the second fraction of that side; a 0 has it
+along only half."""
 FILLED, ROUND, UPRIGHT, TURNS = 0.3, 0.7, 2.5, 36
-"""A circle around a digit: the digit has at least this part of its height, it is at least this wide for its height,
-and it has ink in nine of ten of so many directions as seen from the digit. A dot in a 0 is smaller, and a slash is a
-bar less upright than this, height over width."""
+"""A circle around a digit: the digit has at least FILLED of its height, its width is at least ROUND of its height, and
+it has ink in nine tenths of TURNS directions seen from the digit. A dot in a 0 is smaller, and a slash is a bar whose
+height is less than UPRIGHT times its width."""
 STRAIGHT = 0.15
-"""Width over length of what may be a pen that lies there or the side of a frame."""
+"""The most width over length of something that may be a pen lying there or the side of a frame."""
 HUGGING, NEAR = 0.85, 0.15
-"""The border of a scan or the bars of a window have this part of their ink this near to the picture's sides, in parts
-of its height or width."""
+"""The border of a scan or the bars of a window have the first fraction of their ink within the second fraction of the
+picture's height or width from its sides."""
 TALLER = 1.15
-"""Two bars of one height are the sides of a box where they are taller, by this factor, than all that is between."""
+"""Two bars of equal height are the sides of a box if they are taller, by this factor, than everything between them."""
 LONGER = 1.4
-"""Such things are longer than the writing by this factor."""
+"""Pens and borders are longer than the writing by this factor."""
 
 
 @dataclass(kw_only=True)
 class Piece:
-    """One connected piece, or several that belong together; places are in pixels of the reading."""
+    """One connected piece, or several that belong together; positions are in pixels of the reading."""
 
     labels: list[int]
     top: int
@@ -37,9 +38,9 @@ class Piece:
     right: int
     mass: float
     edges: int = 0
-    """How many sides of the picture it touches at length."""
+    """How many sides of the picture it touches over some length."""
     peak: float = 0.0
-    """The contrast of its darkest place."""
+    """The contrast of its darkest pixel."""
     border: float = 0.0
     """The share of the picture's edges that it covers."""
     frame: bool = False
@@ -47,7 +48,7 @@ class Piece:
     straight: bool = False
     """Whether it is a bar, at any angle."""
     outer: bool = False
-    """Whether it touches an edge and is a bar, or keeps near to the edges: a pen, a border."""
+    """Whether it is a bar that touches an edge, or stays near the edges: a pen, a border."""
 
     @property
     def height(self) -> int:
@@ -85,7 +86,7 @@ class Piece:
 
 
 def pieces_of(contrast: Floats, labels: Labels, high: float, count: int, drawn: bool) -> list[Piece]:
-    """Every connected piece that has real ink in it, contrast of `high` at least."""
+    """Every connected piece that contains real ink: contrast of at least `high`."""
     index = np.arange(1, count + 1)
     peaks = ndimage.maximum(_along_strokes(contrast) if drawn else ndimage.uniform_filter(contrast, 3), labels, index)
     masses = ndimage.sum(contrast, labels, index)
@@ -124,7 +125,7 @@ def pieces_of(contrast: Floats, labels: Labels, high: float, count: int, drawn: 
 def _along_strokes(contrast: Floats) -> Floats:
     """The mean of three pixels in the direction in which it is greatest: [h w].
 
-    A line of one pixel counts in full, a speck by a third.
+    A line one pixel wide counts in full, a single speck only a third.
     """
     ways = (np.eye(3), np.eye(3)[::-1], np.eye(3)[1:2], np.eye(3)[:, 1:2])
     means = [ndimage.convolve(contrast, (way / 3).astype(np.float32)) for way in ways]
@@ -150,7 +151,7 @@ def _is_straight(own: NDArray[np.bool_]) -> bool:
 
 
 def _hugs(own: NDArray[np.bool_], piece: Piece, shape: tuple[int, ...]) -> bool:
-    """Whether a piece [h w] keeps near to the sides of the picture over half of one."""
+    """Whether a piece [h w] stays near the sides of the picture, over at least half of one side."""
     height, width = shape
     if piece.height < height / 2 and piece.width < width / 2:
         return False
@@ -161,7 +162,7 @@ def _hugs(own: NDArray[np.bool_], piece: Piece, shape: tuple[int, ...]) -> bool:
 
 
 def without_frames(pieces: list[Piece], labels: Labels) -> list[Piece]:
-    """Without what is drawn around others: the box of a form, a canvas's border, a circle."""
+    """The pieces without those drawn around others: the box of a form, the border of a canvas, a circle."""
 
     def around(frame: Piece, other: Piece) -> bool:
         if not frame.holds(other):
@@ -178,7 +179,7 @@ def without_frames(pieces: list[Piece], labels: Labels) -> list[Piece]:
 
 
 def _are_sides(first: Piece, second: Piece, pieces: list[Piece]) -> bool:
-    """Whether two pieces are what is left of a box where its other sides were taken for rulings."""
+    """Whether two pieces are the remains of a box whose other sides were removed as ruled lines."""
     slack = 0.05 * first.height
     if not (first.straight and second.straight and first.right < second.left):
         return False
@@ -189,7 +190,7 @@ def _are_sides(first: Piece, second: Piece, pieces: list[Piece]) -> bool:
 
 
 def _circles(ring: Piece, other: Piece, labels: Labels) -> bool:
-    """Whether a piece is a ring around another: ink in nearly all directions, none of it as near as the other's."""
+    """Whether a piece is a ring around another: ink in nearly all directions, all farther out than the other's ink."""
     slash = other.straight and other.height < UPRIGHT * other.width
     if slash or not ROUND < ring.width / ring.height < 1 / ROUND:
         return False
@@ -203,7 +204,7 @@ def _circles(ring: Piece, other: Piece, labels: Labels) -> bool:
 
 
 def without_surroundings(pieces: list[Piece], shape: tuple[int, int], drawn: bool) -> list[Piece]:
-    """Without what comes in from outside, where there is something else."""
+    """The pieces without those that reach in from outside the picture, unless there are no others."""
     if not pieces:
         return []
     heaviest = max(piece.mass for piece in pieces)
@@ -218,7 +219,7 @@ def without_surroundings(pieces: list[Piece], shape: tuple[int, int], drawn: boo
 
 
 def without_outer(pieces: list[Piece], shape: tuple[int, int]) -> list[Piece]:
-    """Without pens that lie in the picture and borders at its edges, where there is writing inside them."""
+    """The pieces without pens lying in the picture and borders at its edges, if there is writing inside them."""
     inner = [piece for piece in pieces if not piece.outer and not piece.edges]
     size = max((piece.longer for piece in inner), default=0)
     if size < 0.06 * max(shape):

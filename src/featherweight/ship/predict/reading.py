@@ -1,4 +1,4 @@
-"""Picture files that people name: found in folders and by patterns, and read by the one decoder of pictures."""
+"""Picture files that people name: finds them in folders and by patterns, and reads them with the common decoder."""
 
 import glob
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ __all__ = ["PIXELS", "SIDE", "SUFFIXES", "WEBP_PIXELS", "Picture", "files", "rea
 
 
 def files(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
-    """Every file that these files, folders and patterns name, in order; with an error where there is none.
+    """Every file that these files, folders and patterns name, in order, each with an error if there is no such file.
 
-    Of a folder, its pictures by their names' endings, sorted; folders within it are not entered.
+    A folder stands for its pictures, by the endings of their names, sorted; folders within it are not searched.
     """
     found: list[tuple[str, FeatherweightError | None]] = []
     for name in names:
@@ -41,9 +41,9 @@ def files(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
 
 
 def read(path: str) -> Picture:
-    """The picture in a file; UsageError when there is no such file, FileError when there is no picture in it."""
+    """The picture in a file; UsageError if there is no such file, FileError if it holds no readable picture."""
     try:
-        if not Path(path).is_file():  # opening a pipe would wait for ever
+        if not Path(path).is_file():  # opening a pipe would wait forever
             missing = "is not a file" if Path(path).exists() else "does not exist"
             raise UsageError(f"{printable(path)} {missing}; name a picture, or a folder of pictures.")
         return decoded(Path(path))

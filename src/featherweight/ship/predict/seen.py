@@ -1,4 +1,4 @@
-"""What the network saw, as a picture: the original with its boxes, and each digit beside it, enlarged."""
+"""A picture of what the network saw: the original with a box around each digit, and each digit enlarged beside it."""
 
 from pathlib import Path
 
@@ -10,12 +10,15 @@ from featherweight.ship.predict.answers import Answer
 from featherweight.ship.predict.reading import Picture
 
 SIDE, ENLARGED, MARGIN = 360, 168, 12
-"""Pixels: the original's longer side, each digit's side, and the room between them."""
+"""Pixels: the longer side of the original, the side of each digit, and the space between them."""
 BOX, PAPER, INK = (215, 60, 40), (245, 245, 245), (30, 30, 30)
 
 
 def save_seen(answer: Answer, picture: Picture, folder: Path) -> Path:
-    """Write the picture of one answer into the folder, under a name that is free; FileError when it cannot be."""
+    """Write the picture of one answer to the folder under an unused name, and return its path.
+
+    Raises FileError if it cannot be written.
+    """
     sheet = drawn(answer, picture)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,7 +32,7 @@ def save_seen(answer: Answer, picture: Picture, folder: Path) -> Path:
 
 
 def drawn(answer: Answer, picture: Picture) -> Image.Image:
-    """The original with a box around each digit; right of it, in reading order, what the network saw of each."""
+    """The original with a box around each digit; to its right, each digit as the network saw it, in reading order."""
     factor = SIDE / max(picture.size)
     size = tuple(max(1, round(side * factor)) for side in picture.size)
     original = Image.fromarray(picture.pixels).resize((size[0], size[1]))
@@ -53,7 +56,7 @@ def drawn(answer: Answer, picture: Picture) -> Image.Image:
 
 
 def _free(folder: Path, stem: str) -> Path:
-    """A path in the folder that nothing has yet; what does not belong into a file's name is left out of it."""
+    """An unused path in the folder; characters that do not belong in a file name are left out."""
     kept = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in stem)[:80] or "picture"
     number = 1
     path = folder / f"{kept}.png"

@@ -12,33 +12,34 @@ from featherweight.ship.predict.pieces import Piece, pieces_of, without_frames, 
 Floats = NDArray[np.float32]
 
 INKED = 0.45
-"""A place is ink from this part of the ink's level on; what is connected to it at two thirds of that is too."""
+"""Pixels with at least this fraction of the ink's level are ink; connected ones need only two thirds of it."""
 SMALLEST, SMALLEST_DRAWN, SMALLEST_PX = 0.02, 0.008, 5
-"""No digit is smaller than this part of the longer side of a photo or of a drawing, or than so many of its pixels."""
+"""No digit is smaller than this fraction of the longer side (of a photo, of a drawing), or than so many pixels."""
 CORNERS = 0.2
-"""Of the taller one's height: pieces that are corner to corner and nearer than this are one stroke that skipped."""
+"""Pieces that meet corner to corner and are nearer than this fraction of the taller one's height are one stroke
+with a gap."""
 SURROUNDINGS = 0.04
-"""In a photo, what covers more of the picture's edges is a desk or a shadow."""
+"""In a photo, anything that covers more of the picture's edges is a desk or a shadow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """What is taken for one digit."""
+    """A part of the ink that is taken for one digit."""
 
     ink: Floats
-    """[h w], 0 to 1, only its own pieces, cropped to them."""
+    """[h w], 0 to 1: only the pieces of this digit, cropped to them."""
     top: int
     left: int
     mass: float
     """Its share of all ink in the picture."""
     strength: float
-    """The contrast of its darkest place, in parts of the darkest in the picture."""
+    """The contrast of its darkest pixel, as a fraction of the darkest in the picture."""
     edges: int
-    """How many sides of the picture it touches at length."""
+    """How many sides of the picture it touches over some length."""
     border: float
     """The share of the picture's edges that it covers."""
     shape: tuple[int, int]
-    """Of the whole reading."""
+    """Height and width of the whole reading, in pixels."""
 
     @property
     def height(self) -> int:
@@ -62,7 +63,7 @@ class Segment:
 
 
 def segments(ink: Ink) -> list[Segment]:
-    """The digits of a reading, in the order in which they are read; none where there is nothing but specks."""
+    """The digits of a reading, in reading order; none if there are only specks."""
     contrast = ink.contrast
     high = max(INKED, 5 * ink.noise)
     labels, count = ndimage.label(contrast > high * 0.66, np.ones((3, 3)))
@@ -77,7 +78,7 @@ def segments(ink: Ink) -> list[Segment]:
     least = max(SMALLEST_PX * ink.scale, (SMALLEST_DRAWN if ink.drawn else SMALLEST) * max(contrast.shape))
     if max(piece.longer for piece in pieces) < least:
         return []
-    # Ink that is left out counts, but a photo's surroundings are no ink.
+    # Ink that is left out counts towards the total, but the surroundings in a photo are not ink.
     total = sum(piece.mass for piece in everything if ink.drawn or piece.border < SURROUNDINGS)
     total = max(total, sum(piece.mass for piece in pieces))
     darkest = max(piece.peak for piece in everything)
@@ -86,7 +87,7 @@ def segments(ink: Ink) -> list[Segment]:
 
 
 def _without_specks(pieces: list[Piece]) -> list[Piece]:
-    """Without what is tiny beside the rest."""
+    """The pieces without those that are tiny compared with the rest."""
     tallest = max(piece.longer for piece in pieces)
     heaviest = max(piece.mass for piece in pieces)
     strongest = max(piece.peak for piece in pieces if piece.mass >= 0.1 * heaviest)
@@ -98,7 +99,7 @@ def _without_specks(pieces: list[Piece]) -> list[Piece]:
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
-    """Pieces that make up one digit put together: those above each other, and small ones with their neighbour."""
+    """The pieces with those of one digit joined: pieces above each other, and small ones with their neighbour."""
     pieces = sorted(pieces, key=lambda piece: -piece.mass)
     changed = True
     while changed:
@@ -119,7 +120,7 @@ def _belong(large: Piece, small: Piece) -> bool:
     tall, narrow = max(large.height, small.height), max(1, min(large.width, small.width))
     gap_across, gap_down = -across, -down
     if across > 0.4 * narrow and gap_down < 0.35 * tall:
-        # One above the other, near: parts of a digit, unless each is as tall as a digit of its own line.
+        # One close above the other: parts of a digit, unless each is as tall as a digit on a line of its own.
         return gap_down < 0.12 * tall or min(large.height, small.height) < 0.6 * tall
     shorter = min(large.height, small.height)
     if across <= 0.4 * narrow and down < 0.2 * shorter and max(gap_across, gap_down) < CORNERS * tall:
@@ -130,7 +131,7 @@ def _belong(large: Piece, small: Piece) -> bool:
 
 
 def _lines(pieces: list[Piece]) -> list[list[Piece]]:
-    """Pieces by lines from top to bottom, each from left to right."""
+    """The pieces of each line, from left to right; lines from top to bottom."""
     lines: list[list[Piece]] = []
     for piece in sorted(pieces, key=lambda piece: piece.top + piece.bottom):
         middle = (piece.top + piece.bottom) / 2

@@ -1,4 +1,4 @@
-"""Where a sheet ends in a photo: the table around it is made to look like more of the sheet."""
+"""A sheet of paper that ends inside a photo: the table around it is made to look like more of the sheet."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,23 @@ from featherweight.ship.predict.otsu import parting
 Floats = NDArray[np.float32]
 
 SIDE = 160
-"""Pixels: the longer side of the picture while its sheet is looked for."""
+"""Pixels: the longer side of the picture while the sheet is looked for."""
 DARKER = 0.5
-"""What is around a sheet is darker than this part of the sheet's brightness; most shadows are not."""
+"""The surroundings of a sheet are darker than this fraction of its brightness; most shadows are not."""
 LEAST, MOST = 0.04, 0.75
-"""The share of the picture that is around the sheet; narrower borders are told by their shape, see pieces.py."""
+"""The share of the picture around the sheet; narrower borders are recognised by their shape, see pieces.py."""
 SHARP = 0.5
-"""Of the step in brightness from the sheet to what is around it, how much is taken within six of those pixels. Shadows
-are softer, and corners that a lens darkens much more so."""
+"""How much of the step in brightness from the sheet to its surroundings happens within six pixels of the reduced
+picture. Shadows are softer, and corners darkened by a lens much more so."""
 ALONG = 0.15
-"""What is around a sheet reaches a corner of the picture and its edge over at least this part, and goes on as wide."""
+"""The surroundings of a sheet reach a corner of the picture, cover at least this fraction of an edge there, and are at
+least as wide farther in."""
 ROUGH = 6
-"""By so many of those pixels the sheet's edge may be rough."""
+"""The edge of the sheet may be rough by this many pixels of the reduced picture."""
 
 
 def sheet_alone(image: Floats) -> Floats | None:
-    """The photo, [h w 3] 0 to 255, as if its sheet went on to the picture's edges; None where no sheet ends in it.
+    """The photo, [h w 3] 0 to 255, as if its sheet extended to the picture's edges; None if no sheet ends in it.
 
     A dark bar at the left of grey paper becomes paper:
 
@@ -38,12 +39,12 @@ def sheet_alone(image: Floats) -> Floats | None:
     height, width = image.shape[:2]
     factor = max(1, -(-max(height, width) // SIDE))
     small = np.stack([_smooth(image[..., channel], factor) for channel in range(3)], 2)
-    # Wood lacks most in blue, where a shadow lacks as much in each channel.
+    # Wood is darkest in blue, whereas a shadow darkens every channel equally.
     white = np.maximum(np.quantile(small, 0.9, axis=(0, 1)), 1)
     around = _around(median3((small / white).min(2)))
     if around is None:
         return None
-    # The edge's own shadow and blur belong to neither; nor does what the median took from the corners.
+    # The shadow and blur of the edge itself belong to neither side, nor do the corners that the median rounded off.
     around = ndimage.binary_dilation(around, np.ones((3, 3)), iterations=3)
     nearest = ndimage.distance_transform_edt(around, return_distances=False, return_indices=True)
     large = np.asarray(Image.fromarray(around).resize((width, height), Image.Resampling.NEAREST))
@@ -59,9 +60,9 @@ def _smooth(plane: Floats, factor: int) -> Floats:
 
 
 def _around(small: Floats) -> NDArray[np.bool_] | None:
-    """What is around the sheet, [h w], by brightness; None where there is no such thing, or where its edge is soft."""
+    """The surroundings of the sheet, [h w], by brightness; None if there are none, or if their edge is soft."""
     dark = small < parting(small)
-    # A stroke that comes near the edge is no part of what is around: it is narrow in the direction of that edge.
+    # A stroke that comes near the edge is not part of the surroundings: it is narrow in the direction of that edge.
     firm = _beside(dark) | _beside(dark.T).T
     if dark.all() or not firm.any() or np.median(small[firm]) > DARKER * np.median(small[~dark]):
         return None
@@ -72,9 +73,9 @@ def _around(small: Floats) -> NDArray[np.bool_] | None:
 
 
 def _beside(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What of the dark, [h w], lies above or below the sheet: wide, and reaching a corner and an edge at length.
+    """The dark parts, [h w], above or below the sheet: wide, with a corner of the picture and a long part of its edge.
 
-    A thick stroke that the picture's edge cuts has no corner of the picture in it.
+    A thick stroke cut off by the picture's edge does not include a corner.
     """
     least = max(3, round(ALONG * dark.shape[1]))
     labels, count = ndimage.label(ndimage.binary_opening(dark, np.ones((1, least))))
@@ -85,9 +86,9 @@ def _beside(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _sharpness(small: Floats, around: NDArray[np.bool_]) -> float:
-    """Which part of the step from outside to inside is taken near the edge, along three quarters of it at least.
+    """The fraction of the step from outside to inside that happens near the edge, along at least three quarters of it.
 
-    Strokes that come near the rest are sharp, whatever the edge is.
+    The remaining quarter is ignored: strokes that come near the edge are sharp even if the edge is not.
     """
     edge = around & ndimage.binary_dilation(~around)
     if not edge.any():

@@ -1,4 +1,4 @@
-"""Strokes of any width brought to about that of MNIST's."""
+"""Changes strokes of any width to about the width of MNIST's."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 WORK = 120
 """Pixels: the longer side of a digit while its stroke is changed."""
 THIN, THICK = 0.105, 0.2
-"""A stroke's width in parts of the longer side; what is outside these limits is brought to them."""
+"""Limits of the stroke width, as fractions of the longer side; widths outside them are changed to the nearer one."""
 
 
 def in_mnist_manner(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[np.uint8]:
@@ -21,7 +21,7 @@ def in_mnist_manner(ink: Floats, thin: float = THIN, thick: float = THICK) -> ND
 
 
 def pen_width(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[np.uint8]:
-    """The ink with its longer side at 120 pixels and its strokes within the limits: uint8, soft edges."""
+    """The ink, [h w] 0 to 1, with its strokes within the limits: uint8, longer side about 120 pixels, soft edges."""
     mask = _enlarged(ink)
     if not mask.any():
         return np.zeros((1, 1), dtype=np.uint8)
@@ -29,7 +29,7 @@ def pen_width(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[
     signed = np.where(mask, 0.5 - inside, outside - 0.5)
     wide = _width(inside)
     if wide < thin * WORK:
-        # As the stroke grows, so does the digit.
+        # The digit grows with its strokes.
         signed = signed - (thin * WORK - wide) / 2 / (1 - thin)
     elif wide > thick * WORK:
         less = min((wide - thick * WORK) / 2, 0.35 * wide)
@@ -40,7 +40,7 @@ def pen_width(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[
 
 
 def stroke_width(ink: Floats) -> float:
-    """How wide the strokes of a digit, [h w] 0 to 1, are in parts of its longer side; 0 where it has no ink.
+    """The stroke width of a digit, [h w] 0 to 1, as a fraction of its longer side; 0 if it has no ink.
 
     >>> stroke_width(np.ones((100, 10), dtype=np.float32)).__round__(2)
     0.1
@@ -50,7 +50,7 @@ def stroke_width(ink: Floats) -> float:
 
 
 def _enlarged(ink: Floats) -> NDArray[np.bool_]:
-    """Where ink is, with the longer side at 120 pixels and a margin around."""
+    """The mask of the ink, with the longer side at 120 pixels and a margin around it."""
     factor = WORK / max(ink.shape)
     size = (max(3, round(ink.shape[1] * factor)), max(3, round(ink.shape[0] * factor)))
     how = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BOX
@@ -60,5 +60,5 @@ def _enlarged(ink: Floats) -> NDArray[np.bool_]:
 
 
 def _width(inside: NDArray[np.float64]) -> float:
-    """Of a stroke of width w, the distance to its edge is w / 4 on average, and half a pixel more."""
+    """The stroke width in pixels: in a stroke of width w, the mean distance to the edge is w / 4 plus half a pixel."""
     return 4 * float(inside[inside > 0].mean()) - 2

@@ -1,4 +1,4 @@
-"""Digits that touch: where one piece of ink may be parted, from top to bottom through as little ink as can be."""
+"""Digits that touch: where to cut one piece of ink from top to bottom, through as little ink as possible."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,46 +10,47 @@ from PIL import Image
 Floats = NDArray[np.float32]
 
 NARROW, WIDE, THREE, WIDEST = 0.7, 1.2, 1.4, 3.5
-"""Width over height: less is never two digits; more may be, however sure the whole is; more may be three; more is a
-line or a scribble, no digits."""
+"""Limits of width over height: below NARROW it is never two digits; from WIDE on it may be, however surely the whole is
+read; above THREE it may be three; above WIDEST it is a line or a scribble."""
 DEEPEST = 2
-"""Cuts are cut again so often, which is four digits; each time multiplies what has to be read by ten."""
+"""How many times parts are cut again, which allows four digits; each level multiplies the parts to read by ten."""
 UNSURE, PARTS_SURE, PARTS_SURER = 0.84, 0.86, 0.96
-"""What is read less surely than the first is two digits if each half is surer than the second; what is wide, than the
-third. A 0 alone comes apart into what looks like a 1 and a 7, at up to 0.99, but is itself read at 1.00."""
+"""A piece with a confidence below UNSURE is two digits if each half has at least PARTS_SURE; a wide piece with a higher
+one is, if each half has at least PARTS_SURER. A single 0 cut in two looks like a 1 and a 7, with up to 0.99, but is
+itself read with 1.00."""
 SHORTEST = 0.5
-"""Of the whole's height: no digit beside another is shorter."""
+"""No digit beside another is shorter than this fraction of the whole's height."""
 ROWS = 48
 """Cuts are looked for in ink of this height, in pixels."""
 SIDEWAYS = 0.08
-"""What a step to the side costs, where a pixel full of ink costs 1: cuts bend, but do not wind."""
+"""The cost of a step to the side, where a fully inked pixel costs 1: cuts may bend, but do not wind."""
 NARROWEST = 0.12
-"""Of the height: no part is narrower."""
+"""No part is narrower than this fraction of the height."""
 CUTS = 5
-"""The cheapest cuts that are apart are tried."""
+"""How many cuts are tried: the cheapest that are not too close to each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What is taken for one digit of several that touch."""
+    """A part of the ink that is taken for one of several touching digits."""
 
     ink: Floats
-    """[h w], cropped to it."""
+    """[h w], cropped to the digit."""
     top: int
     left: int
-    """Its place in the whole, in pixels of that."""
+    """Its position in the whole, in pixels of the whole."""
 
 
 def apart(ink: Floats, sure: Callable[[list[Floats]], NDArray[np.float64]]) -> list[Part]:
-    """The digits that a piece of ink, [h w] 0 to 1, is made of; one part, all of it, where it reads as well whole.
+    """The digits in a piece of ink, [h w] 0 to 1; a single part, all of it, if it is better read as one digit.
 
-    `sure` tells how surely each of some pieces of ink is read as a digit, 0 to 1.
+    `sure` gives the confidence, 0 to 1, with which each of a list of pieces is read as a digit.
     """
     return _apart(Part(ink=ink, top=0, left=0), sure, DEEPEST)[0]
 
 
 def _apart(whole: Part, sure: Callable[[list[Floats]], NDArray[np.float64]], deeper: int) -> tuple[list[Part], float]:
-    """The parts, and how surely the least sure of them is read; they are cut `deeper` times more at most."""
+    """The parts, and the lowest confidence among them; they are cut again at most `deeper` times."""
     height, width = whole.ink.shape
     sure_whole = float(sure([whole.ink])[0])
     best, best_sure = [whole], sure_whole
@@ -73,7 +74,7 @@ def _apart(whole: Part, sure: Callable[[list[Floats]], NDArray[np.float64]], dee
 
 
 def _cropped(ink: Floats, whole: Part) -> Part:
-    """A half of the whole, without the paper around it."""
+    """One half of the whole, without the paper around it."""
     inked = ink > 0.3
     if not inked.any():
         return Part(ink=ink[:0, :0], top=0, left=0)
@@ -84,9 +85,9 @@ def _cropped(ink: Floats, whole: Part) -> Part:
 
 
 def cuts(ink: Floats) -> list[NDArray[np.int64]]:
-    """For each way to part the ink, [h w] 0 to 1, the first column right of the cut in each row: [h], cheapest first.
+    """Ways to cut the ink, [h w] 0 to 1, cheapest first; each is the first column right of the cut in every row, [h].
 
-    A column of little ink between two bars is where the first cut goes:
+    The first cut goes where there is little ink, between two bars:
 
     >>> bars = np.zeros((48, 40), dtype=np.float32)
     >>> bars[:, 4:9] = bars[:, 30:36] = 1
@@ -123,13 +124,13 @@ def cuts(ink: Floats) -> list[NDArray[np.int64]]:
 
 
 def parted(ink: Floats, cut: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """The ink left and right of a cut, both in the whole's shape."""
+    """The ink left and right of a cut, both in the shape of the whole, [h w]."""
     left = np.arange(ink.shape[1]) < cut[:, None]
     return np.where(left, ink, 0).astype(np.float32), np.where(left, 0, ink).astype(np.float32)
 
 
 def _traced(steps: NDArray[np.int64], end: int) -> NDArray[np.int64]:
-    """The columns of the cut that ends there, from top to bottom."""
+    """The columns of the cut that ends in column `end` of the last row, from top to bottom."""
     seam = np.empty(len(steps), dtype=np.int64)
     for row in range(len(steps) - 1, -1, -1):
         seam[row] = end

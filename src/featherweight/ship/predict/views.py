@@ -1,4 +1,4 @@
-"""One digit as three hands might have written it, so that a network's answers to all can be averaged."""
+"""One digit as three people might have written it, so that a network's answers to all three can be averaged."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,15 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 BOLD = (0.15, 0.24)
-"""Limits of the stroke's width for a bolder pen, as in strokes.py."""
+"""Limits of the stroke width for a bolder pen, as in strokes.py."""
 STEEPEST = 0.6
-"""No slant beyond this (31 degrees) is taken for one."""
+"""The steepest slant that is corrected (31 degrees)."""
 
 
 def views(ink: Floats) -> list[Bytes]:
-    """Ink of one digit, [h w] 0 to 1 -> three of [28 28] in MNIST's manner: as it is, put upright, with a bolder pen.
+    """Ink of one digit, [h w] 0 to 1 -> three uint8 [28 28] as in MNIST: unchanged, upright, and with a bolder pen.
 
-    Of what else was tried, turns and other proportions made answers worse.
+    Rotated and stretched views were tried too, and made answers worse.
     """
     plane = pen_width(ink)
     return [normalise(plane), normalise(upright(plane)), normalise(pen_width(ink, *BOLD))]
@@ -28,7 +28,7 @@ def views(ink: Floats) -> list[Bytes]:
 def upright(plane: Bytes) -> Bytes:
     """Ink [h w] sheared so that its moments show no slant: uint8, wider than before.
 
-    A stroke that leans to the right by one column in two rows comes out in one column, or two where it falls between:
+    A stroke that leans to the right by one column in two rows ends up in one column, or two if it falls between them:
 
     >>> leaning = np.zeros((30, 20), dtype=np.uint8)
     >>> leaning[np.arange(30), 17 - np.arange(30) // 2] = 255
