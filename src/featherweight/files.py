@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from featherweight.errors import FileError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 """The version of the package, written into the files that it makes. This is its one home."""
 
 Cell = TypeVar("Cell")

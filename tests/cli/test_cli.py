@@ -27,6 +27,56 @@ def test_list_gives_a_document_with_the_promised_keys(run: Run) -> None:
     assert status == 0 and "f3" in out
 
 
+def test_list_groups_what_there_is_within_80_columns(run: Run, tmp_path: Path) -> None:
+    status, out, _ = run("list")
+    lines = out.splitlines()
+    assert status == 0 and max(map(len, lines)) <= 80
+    headings = [line.split(":")[0] for line in lines if line.startswith(("Ladder ", "Records", "Your own"))]
+    assert headings == [*(f"Ladder {letter}" for letter in "ABCDEF"), "Records"]
+    assert lines.index("Ladder C: Three models (published).") == next(
+        place - 1 for place, line in enumerate(lines) if line.startswith("c1 ")
+    )
+    # No word of a title is lost: it goes on below its first words.
+    at = next(place for place, line in enumerate(lines) if line.startswith("c3 "))
+    assert lines[at].endswith(" augmentation, a tenth of") and lines[at + 1].strip() == "the rate every 6 epochs"
+    explained = [part.split(":")[0] for line in lines[-6:] for part in line.split("; ")]
+    for column in ("claimed", "measured", "budget, rule", "-"):
+        assert column in explained
+
+
+def test_list_narrows_to_a_ladder(run: Run) -> None:
+    every = json.loads(run("list", "--json")[1])["experiments"]
+    status, out, _ = run("list", "--ladder", "C", "--json")
+    assert status == 0
+    assert json.loads(out)["experiments"] == [entry for entry in every if entry["id"] in ("c1", "c2", "c3")]
+    out = run("list", "--ladder", "records")[1]
+    assert "smallest" in out and "Ladder" not in out and "a1" not in out
+    # A ladder on another set needs no --data, and is judged by that set's rule.
+    out = run("list", "--ladder", "g")[1]
+    assert "g3" in out and "92.80 %" in out and "99.40 %" not in out
+    status, out, err = run("list", "--ladder", "h")
+    assert (status, out) == (2, "") and "Unknown ladder 'h'; " in err and "a, b, c, d, e, f, g, records." in err
+    status, _, err = run("list", "--ladder", "c", "--data", "fashion")
+    assert status == 2 and "There are no experiments on 'fashion-mnist' in ladder 'c'; did you mean mnist?" in err
+
+
+def test_list_shows_own_files_and_their_latest_runs(run: Run, toy_file: Path, tmp_path: Path) -> None:
+    marked = "raise SystemExit('executed')\nimport featherweight\nexperiment = None\n"
+    (tmp_path / "untried.py").write_text(marked)
+    (tmp_path / "unrelated.py").write_text("experiment = 3\n")
+    (tmp_path / "runs" / "damaged").mkdir(parents=True)
+    (tmp_path / "runs" / "damaged" / "record.json").write_text("{")
+    trained = json.loads(run("train", toy_file, "--data", "digits", "--seed", 3, "--json", "--engine", "torch")[1])
+    status, out, _ = run("list")
+    lines = out[out.index("Your own") :].splitlines()
+    assert status == 0 and lines[1].split()[:2] == ["my", "own.py"] and "unrelated" not in out
+    last = f"{trained['verdict']['last']:.2f}"
+    assert lines[1].split()[2:8] == ["500", "2", "-", last, "yes", "-"]
+    assert " ".join(lines[1].split()[8:] + lines[2].split()) == "latest run: seed 3 on digits"
+    assert lines[3].split() == ["untried.py", *"------", "not", "trained", "yet"]
+    assert "Your own" not in run("list", "--ladder", "c")[1]
+
+
 def test_show_gives_the_table_and_the_document(run: Run) -> None:
     status, out, _ = run("show", "f3", "--json")
     shown = json.loads(out)

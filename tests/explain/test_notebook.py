@@ -45,7 +45,7 @@ def test_the_bar_grows_and_every_epoch_leaves_one_line(tmp_path: Path) -> None:
 def test_training_in_a_notebook_shows_one_output_that_is_redrawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    display = pytest.importorskip("IPython.display", reason="pip install 'featherweight[test]'")
+    display = pytest.importorskip("IPython.display", reason="pip install '.[test]'")
     shown: list[str] = []
 
     class Handle:

@@ -26,7 +26,7 @@ def _board(folder: Path) -> Any:
     """What TensorBoard itself reads in a run's folder."""
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator",
-        reason="tensorboard is not installed; pip install 'featherweight[track]'",
+        reason="tensorboard is not installed; pip install '.[track]'",
     )
     kept = accumulator.EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "tensors": 0})
     kept.Reload()
@@ -54,7 +54,7 @@ def _require_rows(logged: dict[str, list[tuple[int, float]]], record: Record) ->
 
 
 def test_tensorboard_holds_every_run_of_several_seeds(run: Run, toy_file: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="pip install 'featherweight[track]'")
+    pytest.importorskip("tensorboard", reason="pip install '.[track]'")
     status, out, err = run("train", toy_file, "--data", "digits", "--seeds", 2, "--track", "tensorboard", "--json")
     assert status == 0, err
     document = json.loads(out)
@@ -88,7 +88,7 @@ def _stopped_in_the_second_epoch(kind: str, toy_file: Path, out: Path) -> Path:
 
 
 def test_a_run_that_goes_on_has_each_epoch_once_in_tensorboard(run: Run, toy_file: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="pip install 'featherweight[track]'")
+    pytest.importorskip("tensorboard", reason="pip install '.[track]'")
     folder = _stopped_in_the_second_epoch("tensorboard", toy_file, tmp_path / "runs")
     assert [step for step, _ in _scalars(folder)["test_accuracy"]] == [1]
     status, _, err = run("train", "--resume", folder, "--track", "tensorboard")
@@ -99,7 +99,7 @@ def test_a_run_that_goes_on_has_each_epoch_once_in_tensorboard(run: Run, toy_fil
 
 
 def test_epochs_from_before_a_run_was_tracked_are_logged_too(run: Run, toy_file: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="pip install 'featherweight[track]'")
+    pytest.importorskip("tensorboard", reason="pip install '.[track]'")
     task = Task(experiment=str(toy_file), out=tmp_path, data="digits", engine="torch", threads=1)
     begun = open_run(task)
     events = carry_through(task, begun)
@@ -111,7 +111,7 @@ def test_epochs_from_before_a_run_was_tracked_are_logged_too(run: Run, toy_file:
 
 
 def _flow(store: Path) -> Any:
-    flow = pytest.importorskip("mlflow", reason="mlflow is not installed; pip install 'featherweight[track]'")
+    flow = pytest.importorskip("mlflow", reason="mlflow is not installed; pip install '.[track]'")
     return flow.MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
 
 
@@ -131,7 +131,7 @@ def test_mlflow_holds_every_run_and_one_that_goes_on_once(
     tmp_path: Path,
     no_store_named: None,
 ) -> None:
-    pytest.importorskip("mlflow", reason="mlflow is not installed; pip install 'featherweight[track]'")
+    pytest.importorskip("mlflow", reason="mlflow is not installed; pip install '.[track]'")
     folder = _stopped_in_the_second_epoch("mlflow", toy_file, tmp_path / "runs")
     client = _flow(tmp_path / "runs" / "mlruns")
     (experiment,) = [one for one in client.search_experiments() if one.name == str(toy_file)]
@@ -173,7 +173,7 @@ def _written(path: Path) -> Iterator[bytes]:
 
 def _wand(store: Path) -> dict[str, list[dict[str, Any]]]:
     """What lies in its folder, read with the messages of its own package: of each run, the records in their order."""
-    messages = pytest.importorskip("wandb.proto.wandb_internal_pb2", reason="pip install 'featherweight[track]'")
+    messages = pytest.importorskip("wandb.proto.wandb_internal_pb2", reason="pip install '.[track]'")
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(store.glob("offline-run-*/*.wandb")):
         for data in _written(path):
@@ -190,7 +190,7 @@ def _wand(store: Path) -> dict[str, list[dict[str, Any]]]:
 def test_wandb_holds_every_run_offline_and_one_that_goes_on_once(
     run: Run, toy_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb", reason="wandb is not installed; pip install 'featherweight[track]'")
+    pytest.importorskip("wandb", reason="wandb is not installed; pip install '.[track]'")
     monkeypatch.delenv("WANDB_MODE", raising=False)
     folder = _stopped_in_the_second_epoch("wandb", toy_file, tmp_path / "runs")
     id, epoch = (folder / "wandb-run").read_text().split()

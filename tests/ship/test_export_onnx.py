@@ -76,7 +76,7 @@ def test_a_file_says_what_it_is_and_takes_raw_digits() -> None:
 
 def test_without_the_packages_the_command_that_installs_them_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UsageError, match="pip install --upgrade onnx onnxruntime") as caught:
+    with pytest.raises(UsageError, match=r"pip install --upgrade onnx onnxruntime onnxscript") as caught:
         onnx_model.require_onnx()
     assert caught.value.exit_status == 2
 

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featherweight.files import __version__
+
 ROOT = Path(__file__).parents[2]
 Say = Callable[..., tuple[int, str, str]]
 FILE = '''"""Target: a try."""
@@ -111,7 +113,7 @@ def garden(say: Say, flowers: Path, home: Path) -> Path:
 
 
 def test_1_the_version(say: Say, home: Path) -> None:
-    assert say("--version")[:2] == (0, "featherweight 0.1.0\n")
+    assert say("--version")[:2] == (0, f"featherweight {__version__}\n")
     assert str(home.parent) in say("-c", "import featherweight; print(featherweight.__file__)")[1]
 
 
@@ -413,7 +415,7 @@ def test_35_c_asked_for_before_training(say: Say, home: Path) -> None:
 
 
 def test_36_onnx_of_what_has_no_step_here(say: Say, home: Path) -> None:
-    pytest.importorskip("onnxscript", reason="pip install 'featherweight[onnx]'")
+    pytest.importorskip("onnxscript", reason="pip install '.[onnx]'")
     (home / "soft.py").write_text(FILE.replace("LAYER", "nn.Softplus()"))
     assert say("train", "soft.py", "--data", "digits", "--target", 1, "--threads", 1)[0] == 0
     assert say("export", "runs/soft-seed0", "--to", "c")[0] == 2

@@ -10,7 +10,7 @@ import pytest
 
 from featherweight.experiments.record import read_record
 
-nbformat = pytest.importorskip("nbformat", reason="pip install 'featherweight[test]'")
+nbformat = pytest.importorskip("nbformat", reason="pip install '.[test]'")
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
@@ -84,8 +84,8 @@ def test_outputs_hold_no_error_no_warning_and_no_path(name: str) -> None:
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_notebook_runs_top_to_bottom(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One epoch of the embedded digits, in an empty folder."""
-    pytest.importorskip("nbclient", reason="pip install 'featherweight[test]'")
-    pytest.importorskip("ipykernel", reason="pip install 'featherweight[test]'")
+    pytest.importorskip("nbclient", reason="pip install '.[test]'")
+    pytest.importorskip("ipykernel", reason="pip install '.[test]'")
     made = _make()
     monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "1")
     monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_DATA", "digits")
@@ -132,7 +132,7 @@ def test_the_repository_is_named_once_and_no_bare_name_is_installed(name: str) -
 def test_any_ladder_can_be_walked_from_its_records(
     letter: str, rungs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("nbclient", reason="pip install 'featherweight[test]'")
+    pytest.importorskip("nbclient", reason="pip install '.[test]'")
     made = _make()
     monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_LADDER", letter)
     monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_RESULTS", str(ROOT / "results"))
@@ -149,7 +149,7 @@ def test_any_ladder_can_be_walked_from_its_records(
 
 
 def test_the_three_steps_of_ladder_e_run_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("nbclient", reason="pip install 'featherweight[test]'")
+    pytest.importorskip("nbclient", reason="pip install '.[test]'")
     made = _make()
     monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "1")
     done = made.executed(made.built("ladder_e", made.notebooks()["ladder_e"]), tmp_path)

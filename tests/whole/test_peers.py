@@ -94,7 +94,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_ours_run_as_they_stand(pictures: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="pip install 'featherweight[onnx]'")
+    pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
     known: dict[str, Any] = {}
 
     def told(thing: int) -> str:

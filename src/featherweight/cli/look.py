@@ -1,9 +1,8 @@
 """The verbs that train nothing: list, show, evaluate, bench."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,62 +19,31 @@ from featherweight.cli.options import (
     print_json,
     say,
 )
-from featherweight.errors import UsageError, nearest
-from featherweight.experiments.rules import RULES, named
+from featherweight.experiments.rules import named
 
 
 @app.command("list")
 def list_(
-    data: Annotated[str, typer.Option("--data", help="The data set whose experiments are listed.")] = "mnist",
+    data: Annotated[
+        str, typer.Option("--data", help="The data set whose experiments are listed; mnist by default.")
+    ] = "",
+    ladder: Annotated[str, typer.Option(help="List one ladder alone, by its letter, or `records`.")] = "",
     as_json: Json = False,
 ) -> None:
     """List the experiments on a data set: parameters, epochs, claimed and measured accuracy, verdict."""
-    data = named(data)
-    every = _index()
-    entries = [entry for entry in every if entry.get("data", "mnist") == data]
-    if not entries:
-        sets = list(dict.fromkeys(entry.get("data", "mnist") for entry in every))
-        raise UsageError(f"There are no experiments on {data!r}; {nearest(data, sets)}")
+    from featherweight.cli import listing
+
+    kept = listing.chosen(listing.entries(), named(data), ladder)
     if as_json:
-        kept = ("id", "parameters", "epochs", "claimed", "measured", "passed")
-        print_json({"experiments": [{name: entry[name] for name in kept} for entry in entries]})
+        names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
+        print_json({"experiments": [{name: entry[name] for name in names} for entry in kept]})
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    from featherweight.cli.tables import print_table
-
-    table = Table(box=None, header_style="bold")
-    table.add_column("id", min_width=3)
-    for heading in ("parameters", "epochs", "claimed", "measured", "budget", "rule"):
-        table.add_column(heading, justify="right", min_width=len(heading))
-    # Rich would drop figures to make room for words, so the words get only the width that the figures leave.
-    table.add_column("what changed", no_wrap=True, overflow="ellipsis", max_width=max(12, Console().width - 58))
-    for entry in entries:
-        verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
-        accuracies = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
-        cells = (entry["id"], f"{entry['parameters']:,}", str(entry["epochs"]))
-        table.add_row(*cells, *accuracies, *verdicts, entry["title"])
-    print_table(table)
-    own: dict[str, list[str]] = {}
-    for entry in entries:
-        if "judged_by" in entry:
-            own.setdefault(entry["judged_by"], []).append(entry["id"])
-    print(
-        "claimed: a source's best epoch of one run, in percent; measured: our last epoch, mean over seeds.\n"
-        "budget: whether every seed met the experiment's own budget.\n"
-        f"rule: whether every seed met {RULES[data].sentence()}"
-        + "".join(f"\n({' and '.join(ids)}: {rule})" for rule, ids in own.items())
-        + ".\n-: not run yet."
-    )
-
-
-def _index() -> list[dict[str, Any]]:
-    # Read here, not through `experiment`, which needs torch.
-    entries: list[dict[str, Any]] = json.loads(
-        (Path(__file__).parent.parent / "experiments" / "ladders" / "index.json").read_text(encoding="utf-8")
-    )
-    return entries
+    console = Console()
+    for line, heading in listing.lines(kept, [] if data or ladder else listing.own(Path())):
+        console.print(Text(line, style="bold" if heading else ""), soft_wrap=True)
 
 
 @app.command()

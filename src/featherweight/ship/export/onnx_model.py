@@ -23,7 +23,7 @@ OPSET, IR = 26, 13
 """The newest operator set that ONNX Runtime 1.31 supports officially, and the file format that came with it."""
 INPUT, OUTPUT = "pictures", "probabilities"
 
-_INSTALL = "pip install --upgrade onnx onnxruntime"
+_INSTALL = "pip install --upgrade onnx onnxruntime onnxscript"
 
 
 def require_onnx() -> None:
