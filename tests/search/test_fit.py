@@ -196,12 +196,16 @@ def population(aim: Aim | None = None, folds: int = 1) -> Population:
 
 
 def trial(group: Population, wrong: dict[int, int], cost: Price = CHEAP) -> Trial:
-    """A candidate with so many of 999 images wrong on each rung."""
+    """A candidate with so many of 999 images wrong on each rung, and a hundredth of that as its loss."""
     number = len(group.trials)
     one = Trial(number=number, genes=Genes(stem=3 + number), price=cost, shape=(1, 8, 8))
     for rung, errors in wrong.items():
         one.planned[rung] = [Work(trial=number, genes=one.genes, epochs=1)]
-        one.told[rung] = [Told(work=one.planned[rung][0], done=1, seconds=1, correct=999 - errors, judged=999)]
+        one.told[rung] = [
+            Told(
+                work=one.planned[rung][0], done=1, seconds=1, correct=999 - errors, judged=999, loss=errors / 100
+            )
+        ]  # fmt: skip
     group.trials.append(one)
     return one
 
@@ -230,6 +234,31 @@ def test_augmentations_are_compared_on_the_longer_rung():
     assert [(one.number, rung) for one, rung in group.promotions(0.1)] == [(2, 1)]
     group.trials[2].racing = False
     assert list(group.promotions(0.1)) == []
+
+
+def test_of_augmentations_that_do_equally_well_the_strongest_is_taken():
+    group = population()
+    for preset, wrong in (("none", 100), ("objects", 107), ("signs", 107), ("handwriting", 106), ("hidden parts", 109)):
+        one = trial(group, {0: 300, 1: wrong})
+        one.genes, one.racing = replace(one.genes, preset=preset), True
+    assert group.preset() == "handwriting"  # four changes, as "signs" has, and less loss; the last is 9 % behind
+    assert group.trials[3].loss(1) == 1.06
+
+
+def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it():
+    group = population(Aim(target=90.0))
+    dear = trial(group, {0: 95, 1: 75}, DEAR)
+    cheap = trial(group, {0: 110, 1: 100})
+    assert group.proven() == math.inf
+    # 999 images: up to 90.5 wrong are allowed. 75 promise 64, 100 promise 85, and the cheaper one is finished first.
+    assert next(group.promotions(0.1)) == (cheap, 2)
+    cheap.planned[2] = [Work(trial=1, genes=cheap.genes, epochs=1)]
+    assert [one for one in group.promotions(0.1) if one[1] == 2] == []  # one at a time
+    cheap.told[2] = [Told(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 95, judged=999)]
+    assert group.proven() == math.inf and (dear, 2) in list(group.promotions(0.7))  # 95 are too many
+    cheap.told[2] = [Told(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 85, judged=999)]
+    assert group.proven() == CHEAP.flash and list(group.promotions(0.7)) == []  # nothing dearer is worth it
+    assert population().proven() == math.inf
 
 
 def test_what_a_short_training_promises_follows_those_that_were_finished():
