@@ -91,9 +91,8 @@ class _Watch:
     """Seconds for all."""
     began: float = field(default_factory=lambda: time.monotonic())
     started: dict[str, float] = field(default_factory=dict)
-    done: dict[str, float] = field(default_factory=dict)
-    """The share of each run that is done, by its label."""
-    ended: set[str] = field(default_factory=set)
+    told: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By label of the runs that go on: seconds since their start, and the share of them that was done then."""
 
     def hear(self, event: Event) -> None:
         """Take note of what has happened."""
@@ -101,25 +100,27 @@ class _Watch:
             case Started():
                 self.started[event.label] = time.monotonic()
             case Progress():
-                finished = event.epoch - (event.row is None)
-                step = event.step / event.steps if event.row is None else 0.0
-                self.done[event.label] = (finished + step) / event.epochs
+                step = 1.0 if event.row else event.step / event.steps
+                seconds = time.monotonic() - self.started[event.label]
+                self.told[event.label] = seconds, (event.epoch - 1 + step) / event.epochs
             case Done() | Failed():
-                self.ended.add(event.label)
+                self.told.pop(event.label, None)
 
     def passed(self) -> float:
         """Seconds since the beginning."""
         return time.monotonic() - self.began
 
-    def slowest(self) -> tuple[str, float] | None:
-        """The run that will end last, and after how many seconds since the beginning; None before any has gone on for
-        long enough to tell."""
-        ends = {
-            label: self.started[label] - self.began + (time.monotonic() - self.started[label]) / share
-            for label, share in self.done.items()
-            if label not in self.ended and share > 0 and time.monotonic() - self.started[label] > STARTING
-        }
-        return max(ends.items(), key=lambda end: end[1], default=None)
+    def last(self) -> tuple[float, float]:
+        """After how many seconds since the beginning the last run will end, and what share of it is done a second; 0
+        and 0 before any has gone on for long enough to tell."""
+        return max(
+            (
+                (self.started[label] - self.began + seconds / share, share / seconds)
+                for label, (seconds, share) in self.told.items()
+                if share > 0 and seconds > STARTING
+            ),
+            default=(0.0, 0.0),
+        )
 
 
 def train(
@@ -173,13 +174,13 @@ def _watched(
             failed = failed or (event if isinstance(event, Failed) else None)
             kept |= {event.folder} if isinstance(event, Done) else set()
             yield event
-            late = watch.slowest()
-            if late is None or late[1] <= LATE * watch.left:
+            end, speed = watch.last()
+            if end <= LATE * watch.left or failed:
                 continue
-            if kept and not failed:
+            if kept:
                 break
-            if work and not watch.ended and watch.passed() > max(TOLD * watch.left, STARTING):
-                return work * watch.done[late[0]] / (time.monotonic() - watch.started[late[0]])
+            if work and watch.passed() > TOLD * watch.left:
+                return work * speed
     if failed is not None:
         problem = FeatherweightError(f"{failed.label}: {failed.sentence}")
         problem.exit_status = failed.exit_status
