@@ -26,8 +26,8 @@ LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
 SEARCH, FINISH = 0.6, 0.4
 """Shares of the time for the search and for training what it found."""
-CHEAPER = 0.97
-"""Of the cost of a candidate that meets the target: what a new one may cost at most."""
+CHEAPER = (0.5, 0.95)
+"""Shares of the cost of a candidate that meets the target: a new one may cost at most one drawn from between them."""
 GUESS = 30e9
 """Units of `training_work` that a core carries out in a second, before any candidate was timed."""
 TRIALS = "trials.jsonl"
@@ -205,7 +205,10 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
     """The genes, made narrower until they are within the limits and the time, and cheaper than what is known to meet
     the target; without a target, with the chance `wide`, made wider up to these. None where even the narrowest are
     not."""
-    shape, aim, proven = search.shape(genes), search.aim, search.population.proven()
+    shape, aim, most = search.shape(genes), search.aim, search.population.proven()
+    if most < math.inf:
+        least, greatest = CHEAPER
+        most *= least * (greatest / least) ** search.population.chance()
     while price(genes, shape, search.classes) is None:  # the images are too small for so many steps
         if genes.shrink:
             genes = replace(genes, shrink=genes.shrink - 1)
@@ -219,7 +222,7 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
         return (
             cost is not None
             and not aim.limits.excess(cost)
-            and aim.cost(cost) < CHEAPER * proven
+            and aim.cost(cost) <= most
             and search.epochs(cost, shape) >= LEAST_EPOCHS
         )  # fmt: skip
 
