@@ -19,8 +19,7 @@ from featherweight.search.fit.price import Price, price, training_work
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
 
-SEEN = 1_500_000
-"""Images that a finished network is trained on, in all epochs together, where there is time for it."""
+USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
 FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
 LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
@@ -90,14 +89,22 @@ class Search:
     def epochs(self, cost: Price, shape: tuple[int, int, int]) -> float:
         """How many a finished network gets: as many as suit the number of images, if the time allows."""
         images = len(self.views.labels)
-        wanted = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(SEEN / images)))
-        return min(wanted, self.finish / self.epoch_seconds(cost, shape, images))
+        return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images))
 
     def work_seconds(self, work: Work, trial: Trial) -> float:
         """About how long a training will take on one core."""
         held = int(self.views.folds[work.fold].sum())
         images = work.share * (len(self.views.labels) - held)
         return work.epochs * self.epoch_seconds(trial.price, trial.shape, round(images))
+
+
+def epochs_for(images: int) -> int:
+    """How often a finished network is to see so many training images: half as often where there are four times as many.
+
+    >>> epochs_for(60_000), epochs_for(15_000), epochs_for(240_000), epochs_for(60)
+    (25, 50, 24, 400)
+    """
+    return round(max(FEWEST_EPOCHS, min(MOST_EPOCHS, USUAL_EPOCHS * math.sqrt(USUAL_IMAGES / images))))
 
 
 def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool) -> Search:
