@@ -208,6 +208,19 @@ def _proposed(search: Search) -> Trial | None:
     return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape, racing=racing)
 
 
+def shallow_enough(genes: Genes, shape: tuple[int, int, int], classes: int) -> Genes | None:
+    """The genes with fewer convolutions without a border, and fewer stages, if images of this shape (C H W) are too
+    small for them; None if nothing helps."""
+    while price(genes, shape, classes) is None:
+        if genes.shrink:
+            genes = replace(genes, shrink=genes.shrink - 1)
+        elif len(genes.widths) > 1:
+            genes = replace(genes, widths=genes.widths[:-1], depths=genes.depths[:-1])
+        else:
+            return None
+    return genes
+
+
 def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
     """The genes, made narrower until they are within the limits and the time, and cheaper than what is known to meet
     the target; without a target, with the chance `wide`, made wider up to these. None where even the narrowest are
@@ -216,13 +229,10 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
     if most < math.inf:
         least, greatest = CHEAPER
         most *= least * (greatest / least) ** search.population.chance()
-    while price(genes, shape, search.classes) is None:  # the images are too small for so many steps
-        if genes.shrink:
-            genes = replace(genes, shrink=genes.shrink - 1)
-        elif len(genes.widths) > 1:
-            genes = replace(genes, widths=genes.widths[:-1], depths=genes.depths[:-1])
-        else:
-            return None
+    found = shallow_enough(genes, shape, search.classes)
+    if found is None:
+        return None
+    genes = found
 
     def fits(factor: float) -> bool:
         cost = price(scaled(genes, factor), shape, search.classes)
