@@ -123,8 +123,8 @@ def front(search: Search) -> list[dict[str, Any]]:
     offsets = search.population.offsets()
     best = -math.inf
     found = []
-    for one in sorted(done, key=lambda one: (getattr(one.price, by), one.error(one.rung) + offsets[one.rung])):
-        expected = -(one.error(one.rung) + offsets[one.rung])
+    for one in sorted(done, key=lambda one: (getattr(one.price, by), search.population.expected(one, None, offsets))):
+        expected = -search.population.expected(one, None, offsets)
         if expected > best:
             best = expected
             found.append({"candidate": one.number, "accuracy": one.accuracy(), "rung": one.rung, **asdict(one.price)})
