@@ -23,6 +23,7 @@ from featherweight.search.fit.changes import changed, drawn, scaled
 from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, layers_of, recipe_of
 from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price, price
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.workers import Told, Work
 from featherweight.ship.train import train
 from featherweight.training.runs.events import Done, Progress, Started
@@ -300,7 +301,7 @@ def test_a_small_set_is_judged_on_ever_more_folds():
     assert SHARES == (1 / 9, 1 / 3, 1.0)
 
 
-def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> conduct.Search:
+def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> Search:
     found = views.views_of(str(folder), seed=0)
     out.mkdir(exist_ok=True)
     aim = Aim(target=target, limits=limits or Limits())
