@@ -103,18 +103,24 @@ def test_a_front_leaves_out_what_is_beaten() -> None:
     assert best_by_cost([]) == []
 
 
-def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
-    small = Point(name="small", accuracy=99.2, low=99.1, high=99.3, parameters=2000, macs=1e5, seconds=20)
-    large = Point(name="large", accuracy=99.5, parameters=8000, macs=1e6, seconds=10)
+def test_the_picture_has_four_panels_with_fronts_intervals_and_rings() -> None:
+    small = Point(name="small", accuracy=99.2, low=99.1, high=99.3, parameters=2000, flash=3e3, macs=1e5, seconds=20)
+    large = Point(name="large", accuracy=99.5, parameters=8000, flash=9e3, macs=1e6, seconds=10)
     ring = Point(name="theirs", accuracy=99.56, parameters=7496)
     panels = pareto_fronts([small, large], [ring], ["small"]).axes
-    assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds an image", "seconds of training"]
+    costs = ["parameters", "bytes of flash in 8-bit C", "multiply-adds an image", "seconds of training"]
+    assert [axes.get_xlabel() for axes in panels] == costs
     steps = [next(line for line in axes.lines if line.get_drawstyle() == "steps-post") for axes in panels]
-    assert [list(line.get_xdata()) for line in steps] == [[2000, 8000, 8000], [1e5, 1e6, 1e6], [10, 20]]
+    assert [list(line.get_xdata()) for line in steps] == [
+        [2000, 8000, 8000],
+        [3e3, 9e3, 9e3],
+        [1e5, 1e6, 1e6],
+        [10, 20],
+    ]
     bars = [[line for line in axes.lines if list(line.get_ydata()) == [99.1, 99.3]] for axes in panels]
     rings = [[line for line in axes.lines if list(line.get_ydata()) == [99.56]] for axes in panels]
-    assert list(map(len, bars)) == [1, 1, 1] and list(map(len, rings)) == [1, 0, 0]
-    assert [sorted(text.get_text() for text in axes.texts) for axes in panels] == [["large", "small"]] * 3
+    assert list(map(len, bars)) == [1] * 4 and list(map(len, rings)) == [1, 0, 0, 0]
+    assert [sorted(text.get_text() for text in axes.texts) for axes in panels] == [["large", "small"]] * 4
 
 
 def test_names_in_the_picture_cover_no_other_and_stay_inside() -> None:

@@ -13,8 +13,12 @@ from featherweight.experiments.record import Record, summarise
 class Bar:
     """What the runs of an experiment must reach together to be a record; a field of None sets no requirement.
 
+    Without any, the seeds must have run, whatever they reach.
+
     >>> Bar(mean=99.58, passed=10).sentence()
     'over seeds 0 to 9: 99.58 % or more in the mean of the last epochs; 10 of 10 seeds within budget'
+    >>> Bar(seeds=5).sentence()
+    'over seeds 0 to 4: the figures, whatever they are'
     """
 
     seeds: int = 10
@@ -39,7 +43,8 @@ class Bar:
 
     def sentence(self) -> str:
         """The requirements as a sentence."""
-        return f"over seeds 0 to {self.seeds - 1}: " + "; ".join(clause.allowed for clause in self.clauses(()))
+        asked = "; ".join(clause.allowed for clause in self.clauses(()))
+        return f"over seeds 0 to {self.seeds - 1}: {asked or 'the figures, whatever they are'}"
 
     def shortfalls(self, records: Sequence[Record]) -> list[str]:
         """Each requirement that these finished runs (one per seed) miss, with the value they reach; empty if none."""
