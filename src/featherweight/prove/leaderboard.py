@@ -214,6 +214,9 @@ def _result(one: Contender) -> Iterator[str]:
         f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Test-set evaluations:"
         f" {one.test_evaluations}."
     )
+    in_c = [record.c_accuracy for record in one.records if record.c_accuracy is not None]
+    if in_c:
+        yield from ("", f"As programs in 8-bit C: mean {fmean(in_c):.3f} %, worst {min(in_c):.2f} %.")
     yield ""
     shortfalls = one.experiment.bar.shortfalls(one.records)
     if shortfalls:

@@ -1,7 +1,7 @@
 """CIFAR-10 on a small microcontroller.
 
-Target: 83.50 % at the last epoch on average over five seeds, with fewer than 20,000 parameters and a program in C, 8
-bits throughout, of at most 25,000 bytes of flash and 12,000 of RAM.
+Target: 83.50 % on average over five seeds, measured of the program in C, which has 8 bits throughout and takes at most
+25,000 bytes of flash and 12,000 of RAM, with fewer than 20,000 parameters.
 Why: the usual network for this set in 8 bits, ResNet8, is published with 85.6 % in 133 kB of flash and 70 kB of RAM,
 which few cheap chips have. Pools come early enough that the rows at full size fit into 12 kB.
 
@@ -50,6 +50,6 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(parameters=20_000, epochs=60, accuracy=83.5, held=1, flash=25_000, ram=12_000),
     rule=fw.Budget(parameters=20_000, epochs=60, accuracy=83.5, held=1, flash=25_000, ram=12_000),
-    bar=fw.Bar(seeds=5, mean=83.5),
+    bar=fw.Bar(seeds=5, mean_in_c=83.5),
     claims=(fw.Claim("83.50 % is reached at the last epoch on every seed.", fw.holds(83.5, last=1)),),
 )
