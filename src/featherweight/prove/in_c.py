@@ -35,6 +35,6 @@ def _with(record: Record, folders: Sequence[Path], data: Data, tell: Callable[[s
         )
     with tempfile.TemporaryDirectory(prefix="featherweight-") as folder:
         about = export(load_trained(run[0]), "c", Path(folder), data=data).about
-    accuracy = float(about["proof"]["accuracy"])
+    accuracy = round(float(about["proof"]["accuracy"]), 2)  # as all accuracies of a record
     tell(f"seed {record.seed} in 8-bit C: {accuracy:.2f} %, as a network {record.verdict.last:.2f} %")
     return replace(record, c_accuracy=accuracy)
