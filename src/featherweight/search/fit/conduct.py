@@ -26,6 +26,8 @@ LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
 SEARCH, FINISH = 0.6, 0.4
 """Shares of the time for the search and for training what it found."""
+CHEAPER = (0.5, 0.95)
+"""Shares of the cost of a candidate that meets the target: a new one may cost at most one drawn from between them."""
 GUESS = 30e9
 """Units of `training_work` that a core carries out in a second, before any candidate was timed."""
 TRIALS = "trials.jsonl"
@@ -200,9 +202,13 @@ def _proposed(search: Search) -> Trial | None:
 
 
 def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
-    """The genes, made narrower until they are within the limits and the time; without a target, with the chance
-    `wide`, made wider up to these. None where even the narrowest are not."""
-    shape = search.shape(genes)
+    """The genes, made narrower until they are within the limits and the time, and cheaper than what is known to meet
+    the target; without a target, with the chance `wide`, made wider up to these. None where even the narrowest are
+    not."""
+    shape, aim, most = search.shape(genes), search.aim, search.population.proven()
+    if most < math.inf:
+        least, greatest = CHEAPER
+        most *= least * (greatest / least) ** search.population.chance()
     while price(genes, shape, search.classes) is None:  # the images are too small for so many steps
         if genes.shrink:
             genes = replace(genes, shrink=genes.shrink - 1)
@@ -215,11 +221,12 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
         cost = price(scaled(genes, factor), shape, search.classes)
         return (
             cost is not None
-            and not search.aim.limits.excess(cost)
+            and not aim.limits.excess(cost)
+            and aim.cost(cost) <= most
             and search.epochs(cost, shape) >= LEAST_EPOCHS
         )  # fmt: skip
 
-    fill = search.aim.target is None and search.population.chance() < wide
+    fill = aim.target is None and search.population.chance() < wide
     if fits(1.0) and not fill:
         return genes
     low, high = (1.0, 8.0) if fits(1.0) else (0.05, 1.0)
