@@ -1,12 +1,15 @@
 """The records' pages and the picture of the Pareto fronts, against arithmetic written out on runs made by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.statistics import best_by_cost
 from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.prove import contender, ladder_pages, leaderboard
 from featherweight.prove.ledger import Attempt, note_attempt
+from featherweight.ship.export.estimate import deployed
 from made import MNIST, record
 
 TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, train_seconds=60.0) for seed in range(10)]
@@ -84,6 +87,19 @@ def test_a_page_says_what_looking_for_hard_images_costs(tmp_path: Path) -> None:
     # 15 epochs: the first and the last two take each image once.
     assert "evaluates all training images at the start of 12 epochs" in leaderboard.page(everything["f3"], {})
     assert "evaluates all training images at" not in leaderboard.page(everything["fastest"], {})
+
+
+def test_a_page_tells_what_the_program_takes_on_a_chip(tmp_path: Path) -> None:
+    [one] = [one for one in contender.gather({}, tmp_path, "cifar10") if one.experiment.id == "cifar-mcu"]
+    page = leaderboard.page(one, {})
+    cost = deployed(find("cifar-mcu").build().eval(), (3, 32, 32), 10)
+    assert (cost.flash, cost.ram) == (24_858, 11_484)  # as `show` tells too
+    assert "takes 24.9 kB of flash and 11.5 kB of RAM, code and stack included." in page
+    assert "digit" not in page
+    with_c = [record("cifar-mcu", [84.0] * 60, seed, c_accuracy=83.5 + 0.1 * seed) for seed in range(5)]
+    done = replace(one, records=tuple(with_c))
+    page = leaderboard.page(done, {"cifar-mcu": with_c})
+    assert "As programs in 8-bit C: mean 83.700 %, worst 83.50 %." in page and done.standing == "cleared"
 
 
 def test_limits_are_told_on_the_page(tmp_path: Path) -> None:

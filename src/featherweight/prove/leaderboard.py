@@ -11,11 +11,11 @@ from featherweight.experiments.findings import NOT_RUN, Found, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import RULES, TITLES, worded
 from featherweight.experiments.statistics import mean_interval
-from featherweight.networks.anatomy import Anatomy
 from featherweight.prove import ladder_pages, looks, table_notes
 from featherweight.prove.compare import compare
 from featherweight.prove.contender import NOT_PROVED, Anchor, Contender, anchors
 from featherweight.prove.ledger import Attempt, settings
+from featherweight.ship.export.estimate import deployed
 from featherweight.training.tta import TTA_SHIFTS
 
 ABSENT = "–"
@@ -188,7 +188,7 @@ def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
         ("Attempts", lambda: looks.table(experiment.id, ledger, found)),
         (worded("On held-out digits", experiment.data), lambda: _held_out(one)),
         ("Comparison", lambda: _comparison(one, found)),
-        ("Network", lambda: _network(one.anatomy)),
+        ("Network", lambda: _network(one)),
         ("Recipe", lambda: _recipe(experiment)),
         ("Analysis", lambda: ladder_pages.analysis(experiment, found, numbers)),
         ("Rules", lambda: (f"{number}. {rule}" for rule, number in numbers.items())),
@@ -257,14 +257,18 @@ def _comparison(one: Contender, found: Found) -> Iterator[str]:
             yield str(problem)
 
 
-def _network(anatomy: Anatomy) -> Iterator[str]:
+def _network(one: Contender) -> Iterator[str]:
+    anatomy = one.anatomy
     rows = [
         (f"`{row.name}`", row.kind, " x ".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", row.field)
         for row in anatomy.rows
     ]
     yield from _markdown(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
     yield ""
+    chip = deployed(one.experiment.build().eval(), one.experiment.shape)
     yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs an image, {anatomy.buffers:,} numbers in buffers."
+    flash, ram = (f"{size / 1000:.1f} kB" for size in (chip.flash, chip.ram))
+    yield f"As planned, the program in 8-bit C takes {flash} of flash and {ram} of RAM, code and stack included."
 
 
 def _recipe(experiment: Experiment) -> Iterator[str]:
