@@ -11,6 +11,7 @@ from commands import Run
 from featherweight.data.sets import SETS
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
+from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES, SHAPES, TITLES
 from featherweight.prove import contender
@@ -82,6 +83,18 @@ def test_an_experiment_is_built_for_its_own_set_unless_another_is_named() -> Non
     assert fixed.build(channels=3, classes=10).weight.shape == (10, 3, 32, 32)
     with pytest.raises(UsageError, match="made for 3 channels and 10 classes, but the data has 1 and 10"):
         fixed.build(channels=1)
+
+
+def test_a_file_that_begins_from_an_experiment_is_made_for_its_set(run: Run, tmp_path: Path) -> None:
+    assert run("new", tmp_path / "mine.py", "--from", "h5")[0] == 0
+    mine = find(str(tmp_path / "mine.py"))
+    assert (mine.data, mine.shape, mine.recipe) == ("cifar10", (3, 32, 32), find("h5").recipe)
+    assert differences(mine, find("h5")) == []
+    text = (tmp_path / "mine.py").read_text()
+    assert text.startswith('"""A network of my own for CIFAR-10 (3 x 32 x 32, 10 classes), which began as h5.')
+    assert "104  8  8" in text
+    status, out, _ = run("show", tmp_path / "mine.py")
+    assert status == 0 and "34,706 parameters are within it" in out
 
 
 def test_list_shows_one_set(run: Run) -> None:

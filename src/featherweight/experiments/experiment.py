@@ -80,8 +80,10 @@ class Experiment:
         built for them."""
         home = self.shape[0]
         channels = home if channels is None else channels
-        sizes = {"channels": channels, "classes": classes} if (channels, classes) != (home, 10) else {}
-        if sizes and not sizes.keys() <= inspect.signature(self.network).parameters.keys():
+        sizes = {"channels": channels, "classes": classes}
+        if not sizes.keys() <= inspect.signature(self.network).parameters.keys():
+            sizes = {}
+        if not sizes and (channels, classes) != (home, 10):
             made_for = f"{home} channel{'s' * (home > 1)} and 10 classes"
             raise UsageError(
                 f"{self.id} is made for {made_for}, but the data has {channels} and {classes}; let its"
