@@ -45,7 +45,10 @@ def _tried(title: str, made: Callable[[], nn.Module], recipe: Recipe) -> Trial:
 F3_NETWORK = network("8-P-9p-10-12-13-14-15", whole)
 FIRST = "20-P-30p-30p-30p-30-32-36"
 LATER = "18p-24p-P-34p-34p-P-42p-42p"
+DEEP = "16p-24p-+24p-P-34p-+34p-+34p-P-36p"
+WIDE = "19p-28p-+28p-P-38p-+38p-P-44p"
 FLIPPED = Augment(shift_px=1, flip=0.5)
+WHOLE = Augment(pad_px=1, flip=0.5)
 
 TRIALS = {
     "f3": _tried("8-P-9p-10-12-13-14-15, recipe of `f3`", F3_NETWORK, F3),
@@ -56,4 +59,23 @@ TRIALS = {
     "later-summed": _of("18p-s24p-P-s34p-+s34p-P-s42p-+s42p, flips", "18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
     "later-f3": _tried("18p-s24p-P-s34p-s34p-P-s42p-s42p, recipe of `f3`", summed(LATER), F3),
     "later-fast": _of("18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, rate 0.4", LATER, augment=FLIPPED, lr=0.4),
+    "deep-flips": _of(
+        "16p-s24p-+s24p-P-s34p-+s34p-+s34p-P-s36p, flips, shifts by a whole pixel, decay 5e-4",
+        DEEP,
+        augment=WHOLE,
+        weight_decay=5e-4,
+    ),
+    "wide-flips": _of(
+        "19p-s28p-+s28p-P-s38p-+s38p-P-s44p, flips, shifts by a whole pixel, decay 5e-4",
+        WIDE,
+        augment=WHOLE,
+        weight_decay=5e-4,
+    ),
+    "later-none": _of(
+        "18p-s24p-P-s34p-s34p-P-s42p-s42p, no augmentation, rate 0.15, decay 5e-4",
+        LATER,
+        augment=Augment(),
+        lr=0.15,
+        weight_decay=5e-4,
+    ),
 }
