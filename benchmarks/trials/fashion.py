@@ -46,7 +46,6 @@ F3_NETWORK = network("8-P-9p-10-12-13-14-15", whole)
 FIRST = "20-P-30p-30p-30p-30-32-36"
 LATER = "18p-24p-P-34p-34p-P-42p-42p"
 DEEP = "16p-24p-+24p-P-34p-+34p-+34p-P-36p"
-WIDE = "19p-28p-+28p-P-38p-+38p-P-44p"
 FLIPPED = Augment(shift_px=1, flip=0.5)
 WHOLE = Augment(pad_px=1, flip=0.5)
 
@@ -63,19 +62,6 @@ TRIALS = {
         "16p-s24p-+s24p-P-s34p-+s34p-+s34p-P-s36p, flips, shifts by a whole pixel, decay 5e-4",
         DEEP,
         augment=WHOLE,
-        weight_decay=5e-4,
-    ),
-    "wide-flips": _of(
-        "19p-s28p-+s28p-P-s38p-+s38p-P-s44p, flips, shifts by a whole pixel, decay 5e-4",
-        WIDE,
-        augment=WHOLE,
-        weight_decay=5e-4,
-    ),
-    "later-none": _of(
-        "18p-s24p-P-s34p-s34p-P-s42p-s42p, no augmentation, rate 0.15, decay 5e-4",
-        LATER,
-        augment=Augment(),
-        lr=0.15,
         weight_decay=5e-4,
     ),
 }
