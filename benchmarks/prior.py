@@ -2,9 +2,9 @@
 
 `python -m benchmarks.prior SET=FOLDER ... [--data-dir DIR]` takes, from each search, the candidates that no other one
 beat in both flash and held-out accuracy, and trains each of them briefly on every set, always judged on held-out
-training images. `results/fit/prior.json` keeps what they reached. The prior is the short list with which, over all sets
-and limits of flash, the best one within the limit does best; it is written beside `search/fit/prior.py`. The same list
-is also learned without each set in turn, which shows what it is worth on pictures that it has not seen.
+training images. `results/search/prior.json` keeps what they reached. The prior is the short list with which, over all
+sets and limits of flash, the best one within the limit does best; it is written beside `search/fit/prior.py`. The same
+list is also learned without each set in turn, which shows what it is worth on pictures that it has not seen.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 from featherweight.files import write_text
 from featherweight.search.fit import prior
-from featherweight.search.fit.conduct import FEWEST_EPOCHS, MOST_EPOCHS, SEEN
+from featherweight.search.fit.conduct import epochs_for, shallow_enough
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import SHARES
 from featherweight.search.fit.price import price
@@ -27,12 +27,15 @@ from featherweight.search.fit.views import Views, save, views_of
 from featherweight.search.fit.workers import Crew, Work
 from featherweight.training.runs.environment import cores
 
-FILE = Path(__file__).parents[1] / "results" / "fit" / "prior.json"
+FILE = Path(__file__).parents[1] / "results" / "search" / "prior.json"
 LIMITS = (6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 48_000, 64_000)
 """Bytes of flash: the limits within which the list is to hold something good."""
 EACH = 5
 """Networks that are taken from each search, spread over its front."""
+IMAGES = 0.4
+"""Share of the training images that each is trained on."""
 LENGTH = 8
+TOO_MUCH = 1 << 30
 NOTHING = 0.5
 """The error that counts where nothing on the list is within the limit."""
 
@@ -77,28 +80,33 @@ def _bare(genes: Genes) -> Genes:
     return replace(genes, side=0, grey=False, preset="shifts", changes=(), batch=64)
 
 
-def judged(networks: Sequence[Genes], views: Views, preset: str) -> list[float]:
-    """The error of each network on the held-out part after a ninth of a finished training."""
-    wanted = max(FEWEST_EPOCHS, min(MOST_EPOCHS, SEEN / len(views.labels)))
-    works = [
-        Work(trial=number, genes=replace(genes, preset=preset), epochs=round(wanted * SHARES[0]))
-        for number, genes in enumerate(networks)
-    ]
-    waiting, errors = list(works), [1.0] * len(works)
+def judged(networks: Sequence[Genes], views: Views, preset: str) -> tuple[list[int], list[float]]:
+    """The flash of each network, in bytes, and its error on the held-out part after a short training; 1 for those that
+    are over every limit, which are not trained."""
+    shape, classes = views.sizes[0].shape, len(views.classes)
+    flash, works = [], []
+    for number, genes in enumerate(networks):
+        fitting = shallow_enough(genes, shape, classes)
+        cost = None if fitting is None else price(fitting, shape, classes)
+        flash.append(cost.flash if cost else TOO_MUCH)
+        if fitting is not None and flash[-1] <= max(LIMITS):
+            epochs = round(epochs_for(len(views.labels)) * SHARES[0])
+            works.append(Work(trial=number, genes=replace(fitting, preset=preset), epochs=epochs, share=IMAGES))
+    errors = [1.0] * len(networks)
     with TemporaryDirectory() as name:
         save(views, Path(name))
         crew = Crew(cores(), Path(name), views.classes)
         try:
-            while waiting or crew.underway:
-                while waiting and (member := crew.idle()) is not None:
-                    crew.give(member, waiting.pop(0))
+            while works or crew.underway:
+                while works and (member := crew.idle()) is not None:
+                    crew.give(member, works.pop(0))
                 for told in crew.news(1.0):
                     if told.correct is not None:
                         errors[told.work.trial] = (told.judged - told.correct + 0.5) / (told.judged + 1)
-                        print(f"{views.name}: {told.work.trial + 1} of {len(works)}, {told.seconds:.0f} s", flush=True)
+                        print(f"{views.name}: {told.work.trial}, {told.seconds:.0f} s", flush=True)
         finally:
             crew.close()
-    return errors
+    return flash, errors
 
 
 def worth(rows: Iterable[Row], names: Iterable[str]) -> float:
@@ -120,12 +128,12 @@ def chosen(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 
 def prior_of(kept: dict[str, Any]) -> list[Row]:
-    """What is written beside `prior.py`, of the figures in `results/fit/prior.json`."""
+    """What is written beside `prior.py`, of the figures in `results/search/prior.json`."""
     return [{"from": row["from"], "genes": row["genes"]} for row in chosen(kept["networks"], kept["sets"])]
 
 
 def learned(folders: dict[str, Path], directory: Path | None) -> dict[str, Any]:
-    """Everything that `results/fit/prior.json` holds."""
+    """Everything that `results/search/prior.json` holds."""
     pool: dict[Genes, str] = {_bare(one): source for one, source in zip(prior.networks(), prior.sources(), strict=True)}
     for name, folder in folders.items():
         for genes in front(folder):
@@ -135,9 +143,8 @@ def learned(folders: dict[str, Path], directory: Path | None) -> dict[str, Any]:
     for name, folder in folders.items():
         views = views_of(name, seed=0, directory=directory)
         best = json.loads((folder / "fit.json").read_text(encoding="utf-8"))["chosen"]["genes"]["preset"]
-        for row, genes, error in zip(rows, networks, judged(networks, views, best), strict=True):
-            cost = price(genes, views.sizes[0].shape, len(views.classes))
-            row["flash"][name] = cost.flash if cost else 1 << 30
+        for row, flash, error in zip(rows, *judged(networks, views, best), strict=True):
+            row["flash"][name] = flash
             row["error"][name] = round(error, 6)
     names, before = list(folders), rows[: len(prior.networks())]
     unseen = {

@@ -340,7 +340,7 @@ def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_pat
     epochs, seeds = finalist.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2)
     assert (epochs, seeds) == (10, 2)
     search.rates[:] = [1e12]
-    assert finalist.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 1.5 million images would be 30,000 epochs
+    assert finalist.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 25 times the root of 60,000 / 50 would be 866
 
 
 class Clock:
