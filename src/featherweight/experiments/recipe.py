@@ -184,6 +184,10 @@ class Recipe:
     and saved; 0 uses the last weights instead; 0 to below 1 (Polyak and Juditsky, "Acceleration of Stochastic
     Approximation by Averaging", 1992). The decay is min(average, (1 + steps) / (10 + steps)), as in TensorFlow's
     `ExponentialMovingAverage`, so that the initial weights do not weigh on short runs."""
+    weight_bits: int = 0
+    """Weights of convolutions and linear layers are rounded to so many bits, 8, 4 or 2, in training and in what is
+    saved, with a scale for each output channel, and the C program packs them; 0 (the default) trains float weights,
+    which C rounds to 8 bits afterwards."""
 
     def __post_init__(self) -> None:
         names = get_args(Optimizer)
@@ -198,6 +202,10 @@ class Recipe:
             require(0 <= value < 1, f"A recipe's {name} must be at least 0 and below 1; given {value}.")
         plain, limit = self.plain_epochs, f"from 0 to its {self.epochs} epochs"
         require(0 <= plain <= self.epochs, f"A recipe's plain_epochs must be {limit}; given {plain}.")
+        bits = self.weight_bits
+        require(
+            bits in (0, 2, 4, 8), f"A recipe's weight_bits must be 8, 4 or 2, or 0 for float weights; given {bits}."
+        )
         both = self.distil is not None and self.augment.mixup > 0
         require(not both, "A recipe learns from blended labels (augment.mixup) or from a teacher (distil), not both.")
 
@@ -208,6 +216,11 @@ class Recipe:
         if self.augment.mixup > 0:
             return 1.0, 1.0
         return (self.distil.share, self.distil.temperature) if self.distil else (0.0, 1.0)
+
+    @property
+    def bits_in_c(self) -> int:
+        """Bits of a weight in the C program."""
+        return self.weight_bits or 8
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """A copy of the recipe with another number of epochs."""
@@ -226,6 +239,8 @@ class Recipe:
         for name in ("distil", "hard"):  # left out as in older records, so that equal recipes stay equal
             if values[name] is None:
                 del values[name]
+        if not self.weight_bits:
+            del values["weight_bits"]
         return values
 
     @classmethod

@@ -8,6 +8,7 @@ and its caller shows progress, saves, or stops. It knows nothing of files, repor
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -71,7 +72,11 @@ def fit(
 
         # 4. Evaluation on the whole test set, with the weights that would be saved.
         started = time.perf_counter()
-        test_loss, test_correct = evaluate(evaluator, data.test, data.mean, data.std)
+        if state.rounding and state.epoch + 1 == recipe.epochs:  # what is saved is rounded for good
+            values = state.evaluated.values
+            values[state.rounding.places] = state.rounding.rounded(values)
+        with state.rounding.applied(state.evaluated.values) if state.rounding else nullcontext():
+            test_loss, test_correct = evaluate(evaluator, data.test, data.mean, data.std)
         state.rows.append(
             Row(
                 epoch=state.epoch + 1,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row
+from featherweight.training.rounding import Rounding, rounding_of
 
 
 def draw_seed(seed: int, purpose: str, epoch: int = 0, step: int = 0) -> int:
@@ -109,6 +110,8 @@ class State:
     train_seconds: float = 0.0
     """Wall time of all training steps."""
     rows: list[Row] = field(default_factory=list)
+    rounding: Rounding | None = None
+    """How weights are rounded in training and evaluation; None unless the recipe has `weight_bits`."""
     losses: Tensor | None = None
     """[N], losses of the training images at the start of the current epoch; None unless the recipe has `hard`."""
 
@@ -116,6 +119,11 @@ class State:
     def ema_network(self) -> nn.Module:
         """The network that is evaluated and saved: the moving average if there is one."""
         return self.network if self.averaged is None else self.averaged
+
+    @property
+    def evaluated(self) -> FlatParameters:
+        """The parameters of that network."""
+        return self.parameters if self.averaged_parameters is None else self.averaged_parameters
 
 
 def initial_state(network: nn.Module, recipe: Recipe, device: torch.device, images: int = 0) -> State:
@@ -136,4 +144,5 @@ def initial_state(network: nn.Module, recipe: Recipe, device: torch.device, imag
         loss_sum=torch.zeros((), device=device),
         correct=torch.zeros((), dtype=torch.int64, device=device),
         losses=torch.zeros(images, device=device) if recipe.hard else None,
+        rounding=rounding_of(network, parameters.values, recipe.weight_bits) if recipe.weight_bits else None,
     )

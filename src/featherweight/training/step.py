@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -57,7 +58,9 @@ def train_batch(
     # 2. Forward and backward pass: gradients go to `.grad`.
     state.parameters.gradients.zero_()
     taught = teacher(inputs) if teacher else taught
-    loss, correct = engine.step(inputs, labels[chosen], seed, *(() if taught is None else (taught,)))
+    targets = () if taught is None else (taught,)
+    with state.rounding.applied(state.parameters.values) if state.rounding else nullcontext():
+        loss, correct = engine.step(inputs, labels[chosen], seed, *targets)
 
     # 3. The optimiser step.
     state.lr = lr

@@ -94,7 +94,7 @@ def steps_of(trained: TrainedModel) -> bytes:
 def _lowered(source: Source, form: str) -> Lowered | None:
     """The network's steps; None if it has none and the form is ONNX, which PyTorch's own exporter then writes."""
     try:
-        return lower(source.network, source.shape)
+        return lower(source.network, source.shape, source.bits)
     except UsageError:
         if form != "onnx":
             raise
@@ -145,7 +145,7 @@ def _c(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
     figures |= {"calibration": called, "flash_estimate": memory.flash, "ram_estimate": memory.ram}
     lines = [
         *report(network, memory),
-        f"8 bits on {figures['pictures']:,} test images of {data.name}: {figures['accuracy']:.2f} %, where the network"
+        f"{network.bits} bits on {figures['pictures']:,} test images of {data.name}: {figures['accuracy']:.2f} %, where the network"
         f" has {figures['network_accuracy']:.2f} %; {figures['different_answers']} different answers",
         "compiled here, the program gives the same scores on all of them"
         if figures["compiled"]

@@ -8,7 +8,7 @@ from featherweight.data import Data
 from featherweight.errors import BudgetError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
-from featherweight.ship.export.estimate import deployed
+from featherweight.ship.export.estimate import PROCESSORS, deployed
 from featherweight.ship.export.fixed_point import outline
 from featherweight.ship.export.lowering import Size, lower
 from featherweight.ship.export.memory import Memory, planned
@@ -25,24 +25,25 @@ def require_form(experiment: Experiment, data: Data, to: str | None) -> None:
     if to == "c" or limits:
         channels, height, width = map(int, data.train.images.shape[1:])
         network = experiment.build(channels, len(data.classes))
+        bits = experiment.recipe.bits_in_c
         require_c(network, (channels, height, width))
         if limits:
-            require_within(experiment.budget, network, (channels, height, width))
+            require_within(experiment.budget, network, (channels, height, width), bits)
 
 
-def require_within(budget: Budget, network: nn.Module, shape: Size) -> None:
+def require_within(budget: Budget, network: nn.Module, shape: Size, bits: int = 8) -> None:
     """Raise BudgetError if the network's C program takes more flash, RAM or cycles than the budget allows.
 
-    `shape` is (C, H, W). The network is not changed.
+    `shape` is (C, H, W); weights have 8, 4 or 2 bits. The network is not changed.
     """
     network = copy.deepcopy(network).eval().cpu()
-    smallest, faster = deployed(network, shape), deployed(network, shape, processor="cortex-m4")
+    smallest, faster = (deployed(network, shape, processor=name, bits=bits) for name in PROCESSORS)
     takes = {"flash": smallest.flash, "ram": smallest.ram, "cycles": faster.cycles}
     for name, most in budget.on_chip().items():
         if takes[name] > most:
             unit = "cycles" if name == "cycles" else f"bytes of {name}"
             raise BudgetError(
-                f"The network's 8-bit C program takes {takes[name]:,} {unit} by estimate, where its budget allows"
+                f"The network's C program takes {takes[name]:,} {unit} by estimate, where its budget allows"
                 f" {most:,}; make its widest layers narrower, or raise the budget."
             )
 

@@ -64,7 +64,8 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "streams": any(stream is not None for stream in memory.streams),
         "tallest": tallest(network, memory.streams),
         "kinds": {stage.step.kind for stage in network.stages},
-        "weights": _numbers(np.concatenate(weights)),
+        "weights": _numbers(packed(np.concatenate(weights), network.bits)),
+        "bits": network.bits,
         "biases": _numbers(np.concatenate([stage.bias for stage in network.stages])),
         "multipliers": _numbers(np.concatenate([stage.multipliers for stage in network.stages])),
         "branches": _branches(network),
@@ -126,6 +127,20 @@ def _numbers(values: Iterable[int]) -> str:
     """
     text = ", ".join(str(int(value)) for value in values) or "0"
     return textwrap.fill(text, 110, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def packed(weights: Integers, bits: int) -> Integers:
+    """The weights as C holds them: one a byte in 8 bits, otherwise several, in two's complement, the first one lowest.
+
+    >>> packed(np.array([-7, 7, 1]), 4).tolist(), packed(np.array([-1, 1, 0, 0, 1]), 2).tolist()
+    ([121, 1], [7, 1])
+    """
+    if bits == 8:
+        return weights
+    each = 8 // bits
+    whole = np.pad(weights & (1 << bits) - 1, (0, -len(weights) % each)).reshape(-1, each)
+    found: Integers = (whole << bits * np.arange(each)).sum(axis=1)
+    return found
 
 
 def _tensors(network: FixedPoint, memory: Memory) -> list[Sequence[int]]:

@@ -38,9 +38,10 @@ class Deployed:
 
 
 def deployed(
-    network: nn.Module, shape: Size, classes: int | None = None, processor: str = SMALLEST_PROCESSOR
+    network: nn.Module, shape: Size, classes: int | None = None, processor: str = SMALLEST_PROCESSOR, bits: int = 8
 ) -> Deployed:
-    """The cost of the network for pictures of `shape` (C, H, W); it must be in evaluation mode.
+    """The cost of the network for pictures of `shape` (C, H, W), with weights of 8, 4 or 2 bits; it must be in
+    evaluation mode.
 
     Raises UsageError for a layer that C does not support (naming it), for a number of scores other than `classes`, and
     for an unknown processor.
@@ -52,7 +53,7 @@ def deployed(
     """
     if processor not in PROCESSORS:
         raise UsageError(f"Unknown processor {processor!r}; {nearest(processor, PROCESSORS)}")
-    lowered = lower(network, shape)
+    lowered = lower(network, shape, bits)
     if classes is not None and lowered.classes != classes:
         raise UsageError(f"The network gives {lowered.classes} scores a picture, not the {classes} that are asked for.")
     integers = outline(lowered)
@@ -62,7 +63,7 @@ def deployed(
         flash=memory.flash,
         ram=memory.ram,
         picture=shape[0] * shape[1] * shape[2],
-        macs=work["multiplications"],
+        macs=work["multiplications"] + work["unpacked"],
         cycles=round(sum(kernels()["processors"][processor]["cycles"].get(part, 0) * n for part, n in work.items())),
     )
 
@@ -108,7 +109,7 @@ def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
             )
             runs = wide * inside * inner * whole
             edges = wide * rows * places - runs
-            found["multiplications"] += wide * rows * columns * inputs * places
+            found["multiplications" if network.bits == 8 else "unpacked"] += wide * rows * columns * inputs * places
             found["places"] += places
             found["groups"] += places * step.groups
             found["outputs"] += wide * places * turns // high

@@ -1,7 +1,8 @@
 """A lowered network in 8-bit integers: the numbers with which the C program computes.
 
 After Jacob et al. (2018): a number is scale * (q - zero), with q from 0 to 255 for activations and from -127 to 127 for
-weights, which have one scale per output channel. We differ in two points, so that 32 bits without division suffice:
+weights (-7 to 7 in 4 bits, -1 to 1 in 2), which have one scale per output channel. We differ in two points, so that 32
+bits without division suffice:
 
 * Every sum is made non-negative before it is converted to the next scale: `zero` and all rounding are in the bias.
   A sum below 0 becomes 0, which is ReLU if zero is 0, and saturation otherwise.
@@ -50,7 +51,7 @@ class Stage:
     top: int
     """The largest result: 255, or 65535 for the scores."""
     weights: Integers
-    """[outputs, inputs / groups, rows, columns], -127 to 127; empty unless the stage is a convolution."""
+    """[outputs, inputs / groups, rows, columns], -127 to 127 or fewer; empty unless the stage is a convolution."""
     bias: Integers
     """32 bits signed: one for each output channel of a convolution, a single one for an average or a sum."""
     multipliers: Integers
@@ -69,6 +70,8 @@ class FixedPoint:
     sizes: tuple[Size, ...]
     score_bits: int
     """A score s stands for s / 2^score_bits in the float network."""
+    bits: int = 8
+    """Of each weight."""
 
     @property
     def classes(self) -> int:
@@ -99,8 +102,18 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
         else:
             scales.append(source if step.kind == "max" else fitting(seen[-1]))
         first = (mean, std) if index == 0 else None
-        stages.append(_stage(step, source, scales, WIDE_TOP if index == len(steps) - 1 else TOP, first))
-    return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits)
+        top = WIDE_TOP if index == len(steps) - 1 else TOP
+        stages.append(_stage(step, source, scales, top, first, levels(lowered.bits)))
+    return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits, bits=lowered.bits)
+
+
+def levels(bits: int) -> int:
+    """The largest weight of so many bits.
+
+    >>> [levels(bits) for bits in (8, 4, 2)]
+    [127, 7, 1]
+    """
+    return (1 << bits - 1) - 1
 
 
 def outline(lowered: Lowered) -> FixedPoint:
@@ -113,7 +126,8 @@ def outline(lowered: Lowered) -> FixedPoint:
     ([36, 432], 36, 432)
     """
     steps, sizes = _prepared(lowered)
-    return FixedPoint(stages=tuple(_outlined(step) for step, _ in steps), sizes=tuple(sizes), score_bits=0)
+    stages = tuple(_outlined(step) for step, _ in steps)
+    return FixedPoint(stages=stages, sizes=tuple(sizes), score_bits=0, bits=lowered.bits)
 
 
 def _outlined(step: Step) -> Stage:
@@ -195,10 +209,11 @@ def _stage(
     scales: Sequence[Scale],
     top: int,
     first: "tuple[Sequence[float], Sequence[float]] | None",
+    most: int,
 ) -> Stage:
     result = scales[-1]
     if step.kind == "convolution":
-        return _convolution(step, source, result, top, first)
+        return _convolution(step, source, result, top, first, most)
     if step.kind == "average":
         count = step.kernel[0] * step.kernel[1]
         ratio = np.array([source.step / result.step / count])
@@ -220,7 +235,7 @@ def _looked_up(step: Step, source: Scale, result: Scale) -> Integers:
 
 
 def _convolution(step: Step, source: Scale, result: Scale, top: int,
-                 first: "tuple[Sequence[float], Sequence[float]] | None") -> Stage:  # fmt: skip
+                 first: "tuple[Sequence[float], Sequence[float]] | None", most: int) -> Stage:  # fmt: skip
     assert step.weight is not None and step.bias is not None
     weight, bias = step.weight.double().numpy(), step.bias.double().numpy()
     outputs = len(bias)
@@ -233,7 +248,7 @@ def _convolution(step: Step, source: Scale, result: Scale, top: int,
         zero = 255 * mean[which][:, :, None, None]
     largest = np.abs(weight).max(axis=(1, 2, 3))
     # A channel with tiny weights must not get a bias of more than 24 bits.
-    steps = np.maximum(largest / 127, np.abs(bias) / source.step / 2**24)
+    steps = np.maximum(largest / most, np.abs(bias) / source.step / 2**24)
     steps = np.where(steps == 0, result.step / source.step, steps)
     whole = np.rint(weight / steps[:, None, None, None])
     ratio = steps * source.step / result.step

@@ -28,6 +28,8 @@ class Lowered:
     steps: tuple[Step, ...]
     sizes: tuple[Size, ...]
     """(C, H, W) of each tensor, one more than there are steps."""
+    bits: int = 8
+    """Of each weight in the C program."""
     log_output: bool
     """Whether the network itself ends in LogSoftmax, which the steps leave out; the probabilities are the same."""
 
@@ -60,8 +62,8 @@ class _Draft:
         self.current = len(self.steps)
 
 
-def lower(network: nn.Module, shape: Size) -> Lowered:
-    """The steps of a network in evaluation mode on pictures of `shape` (C, H, W).
+def lower(network: nn.Module, shape: Size, bits: int = 8) -> Lowered:
+    """The steps of a network in evaluation mode on pictures of `shape` (C, H, W), with weights of 8, 4 or 2 bits in C.
 
     Batch norm right after a convolution is folded into it (in float64); elsewhere it becomes a convolution of one
     channel each. Raises UsageError, naming the layer, if a layer cannot be lowered.
@@ -77,7 +79,7 @@ def lower(network: nn.Module, shape: Size) -> Lowered:
     if not draft.steps or not draft.flat or (height, width) != (1, 1):
         raise UsageError(f"The network gives {classes} x {height} x {width} numbers per picture, which are not scores"
                          " of classes; end it with Flatten, after a pool or a linear layer.")  # fmt: skip
-    return Lowered(steps=tuple(draft.steps), sizes=tuple(draft.sizes), log_output=draft.log_output)
+    return Lowered(steps=tuple(draft.steps), sizes=tuple(draft.sizes), log_output=draft.log_output, bits=bits)
 
 
 def _lower(module: nn.Module, name: str, draft: _Draft) -> None:

@@ -94,7 +94,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         else:
             places.append(arena)
             arena += rings[tensor] * rows[tensor]
-    variant = variant_of([stage.step for stage in network.stages], streams)
+    variant = variant_of([stage.step for stage in network.stages], streams, network.bits)
     measured = kernels()["processors"][processor]
     name = name_of(variant)
     return Memory(
@@ -103,7 +103,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         streams=streams,
         rows=arena,
         sums=sums,
-        weights=sum(stage.weights.size for stage in network.stages),
+        weights=-(-network.bits * sum(stage.weights.size for stage in network.stages) // 8),
         scaling=sum(4 * stage.bias.size + 2 * stage.multipliers.size for stage in network.stages),
         tables=256 * sum(stage.step.kind in CURVES for stage in network.stages)
         + TENSOR_BYTES * len(network.sizes)

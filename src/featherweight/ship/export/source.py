@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from featherweight.data.sets import SETS
+from featherweight.experiments.recipe import Recipe
 from featherweight.files import __version__
 from featherweight.training.runs.trained import TrainedModel
 
@@ -33,6 +34,8 @@ class Source:
     tested: str
     """A phrase that describes those test images."""
     version: str = __version__
+    bits: int = 8
+    """Of a weight in C."""
 
     def sentence(self) -> str:
         """One sentence for headers and pages."""
@@ -75,6 +78,7 @@ def source_of(trained: TrainedModel) -> Source:
         parameters=record.parameters,
         accuracy=record.verdict.last,
         tested=f"{data['test']:,} {held_out} images of {title}",
+        bits=Recipe.from_json(record.recipe).bits_in_c,
     )
 
 

@@ -15,18 +15,20 @@ _LAYER_FIELDS = 28
 
 Variant = tuple[str, ...]
 """The kinds of step that occur, in the order of `KINDS`; then "rows" if a layer takes in its input row by row, and
-"sums" if such a layer keeps sums between rows; "table" if activations are looked up; "dilated" if kernels have gaps."""
+"sums" if such a layer keeps sums between rows; "table" if activations are looked up; "dilated" if kernels have gaps;
+"packed" if a byte holds several weights."""
 
 
-def variant_of(steps: Sequence[Step[Any]], streams: Sequence[int | None]) -> Variant:
-    """The variant of a network with these steps; `streams` is as in `Memory`."""
+def variant_of(steps: Sequence[Step[Any]], streams: Sequence[int | None], bits: int = 8) -> Variant:
+    """The variant of a network with these steps and weights of so many bits; `streams` is as in `Memory`."""
     present = {step.kind for step in steps}
     by_row = [step.kind for step, stream in zip(steps, streams, strict=True) if stream is not None]
     found: list[str] = [kind for kind in KINDS if kind in present]
     found += ["rows"] if by_row else []
     found += ["sums"] if any(kind != "max" for kind in by_row) else []
     found += ["table"] if present & set(CURVES) else []
-    return (*found, *(["dilated"] if any(step.dilation != (1, 1) for step in steps) else []))
+    found += ["dilated"] if any(step.dilation != (1, 1) for step in steps) else []
+    return (*found, *(["packed"] if bits < 8 else []))
 
 
 def name_of(variant: Variant) -> str:
@@ -61,14 +63,15 @@ def all_variants() -> list[Variant]:
     """Every possible variant.
 
     >>> len(all_variants())
-    80
+    160
     """
     found: list[Variant] = []
     for count in range(len(KINDS) + 1):
         for kinds in combinations(KINDS, count):
             found += [kinds, (*kinds, "rows", "sums")]
             found += [(*kinds, "rows")] if "max" in kinds else []
-    return [(*variant, *more) for more in _LAST for variant in found]
+    found = [(*variant, *more) for more in _LAST for variant in found]
+    return found + [(*variant, "packed") for variant in found]
 
 
 _LAST = ((), ("table",), ("dilated",), ("table", "dilated"))
