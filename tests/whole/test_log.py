@@ -10,7 +10,7 @@ import pytest
 import torch
 from benchmarks import sixths
 from benchmarks.sixths import held_out_sixth
-from benchmarks.trials import fashion, ideas, separable
+from benchmarks.trials import cifar, fashion, ideas, separable
 from torch import nn
 
 from featherweight import data as datasets
@@ -91,6 +91,7 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
         ("Depthwise-separable convolutions", "separable", 39),
         ("Ideas for a narrow network", "ideas", 17),
         ("Fashion-MNIST", "fashion", len(fashion.TRIALS)),
+        ("CIFAR-10", "cifar", 2),
     ],
 )
 def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
@@ -122,6 +123,17 @@ def test_the_trials_are_those_that_their_file_defines(file: str, trials: dict[st
         network = one.network()
         costs = {(run["parameters"], run["macs"], run["record"]) for run in found if run["trial"] == name}
         assert costs == {(sum(p.numel() for p in network.parameters()), dissect(network, (1, 28, 28)).macs, one.record)}
+
+
+def test_what_has_run_on_cifar10_is_what_its_file_defines() -> None:
+    found = json.loads((ROOT / "results" / "trials" / "cifar.json").read_text())
+    assert found
+    for run in found:
+        one = cifar.TRIALS[run["trial"]]
+        network = one.network()
+        assert (run["title"], run["record"], run["seed"]) == (one.title, one.record, 0)
+        assert run["parameters"] == sum(p.numel() for p in network.parameters())
+        assert run["macs"] == dissect(network, (3, 32, 32)).macs
 
 
 @pytest.mark.parametrize(
