@@ -125,11 +125,12 @@ def shot(
         window = {"width": size[0], "height": size[1]}
         view = browser.new_context(viewport=window, color_scheme=scheme).new_page()
         view.goto(page.as_uri())
+        view.add_style_tag(content="html { overflow: hidden !important }")  # no room for a scroll bar
         view.wait_for_timeout(500)
         if first:
             first(view)
         picture = Image.open(io.BytesIO(view.screenshot())).convert("RGB")
-    picture.quantize(128, dither=Image.Dither.NONE).save(HERE / name, optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(HERE / name, optimize=True)
 
 
 def report(run: Path) -> None:
@@ -155,7 +156,7 @@ def draw(run: Path) -> None:
         view.mouse.up()
         view.wait_for_timeout(500)
 
-    shot(page, "draw.png", (760, 520), first=drawn)
+    shot(page, "draw.png", (560, 755), first=drawn)
 
 
 def site(run: Path) -> None:
