@@ -29,9 +29,9 @@ class Engine:
     name: str
     """`torch` or `native`."""
     step: Step
-    """(images [N C H W] float, labels [N] int64, seed of the step's dropout[, teacher's answers [N classes] float]) ->
-    (mean loss, number correct), both scalars on the device. Runs forward and backward in training mode. Gradients are
-    **added** to `.grad`, in place."""
+    """(images [N C H W] float, labels [N] int64, seed of the step's dropout[, target probabilities [N classes] float])
+    -> (mean loss, number correct), both scalars on the device. Runs forward and backward in training mode. Gradients
+    are **added** to `.grad`, in place."""
     scores: Scores
     """Images [N C H W] float -> the network's output [N classes], in evaluation mode and without gradients."""
     sampler: Sampler = sample
@@ -54,7 +54,8 @@ def build(
 
     `kind` is `native` (CPU kernels; UsageError if they cannot execute the network), `torch` (any device), or `auto`:
     native if possible, otherwise torch with the reason in `Engine.note`. The recipe gives the loss, label smoothing,
-    the teacher's share of the loss, and the batch size unless `batch` is given; memory is planned for that many images.
+    how targets that come with a batch count, and the batch size unless `batch` is given; memory is planned for that
+    many images.
     `threads` (1 or more) are CPU threads; PyTorch's own operators use as many with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))

@@ -65,7 +65,7 @@ class Plan:
                 setattr(node, name, given.get(name, NONE if name in PLACES else 0))
         sizes = (Size * len(program.sizes))(*(Size(*size) for size in program.sizes))
         normalised = recipe.loss == "cross_entropy" or program.log_output
-        distil = recipe.distil
+        share, temperature = recipe.taught
         error = ctypes.create_string_buffer(200)
         handle = kernels.featherweight_plan(
             nodes,
@@ -76,8 +76,8 @@ class Plan:
             threads,
             normalised,
             recipe.label_smoothing,
-            distil.share if distil else 0.0,
-            distil.temperature if distil else 1.0,
+            share,
+            temperature,
             program.log_output,
             error,
         )
@@ -144,7 +144,7 @@ class Bound:
     def step(self, images: Tensor, labels: Tensor, seed: int, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Add gradients to `.grad`; returns mean loss and number correct.
 
-        Images are [N C H W], labels [N] and `taught`, a teacher's probabilities, [N classes].
+        Images are [N C H W], labels [N] and `taught`, probabilities as targets, [N classes].
         """
         images, labels = self._checked(images), labels.contiguous()
         taught = None if taught is None else self._require_answers(taught, len(images))

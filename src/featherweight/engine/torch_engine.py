@@ -34,24 +34,24 @@ def loss_of(output: Tensor, labels: Tensor, recipe: Recipe, taught: Tensor | Non
     """The mean loss over a batch, a scalar, as set by the recipe: output [N classes], labels [N].
 
     `cross_entropy` takes scores and `nll` log-probabilities; label smoothing spreads a share of the target over all
-    classes (Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016). With a teacher's
-    answers `taught`, probabilities [N classes] at the temperature of `recipe.distil`, its share of the loss is measured
-    against them (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015).
+    classes (Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016). With `taught`,
+    probabilities [N classes], the share of the loss in `recipe.taught` is measured against them: a teacher's answers
+    (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015), or blended labels.
 
     >>> output = torch.tensor([[0.0, 2.0]])
     >>> round(loss_of(output.log_softmax(1), torch.tensor([1]), Recipe(loss="nll", label_smoothing=0.1)).item(), 4)
     0.2269
     """
-    smoothing, distil = recipe.label_smoothing, recipe.distil
+    smoothing, (share, temperature) = recipe.label_smoothing, recipe.taught
     if recipe.loss == "cross_entropy":
         own = F.cross_entropy(output, labels, label_smoothing=smoothing)
     else:
         own = (1 - smoothing) * F.nll_loss(output, labels) - smoothing * output.mean()
-    if taught is None or distil is None:
+    if taught is None or share == 0:
         return own
     # The square of the temperature keeps the size of the gradient the same at any temperature.
-    theirs = F.cross_entropy(output / distil.temperature, taught) * distil.temperature**2
-    return (1 - distil.share) * own + distil.share * theirs
+    theirs = F.cross_entropy(output / temperature, taught) * temperature**2
+    return (1 - share) * own + share * theirs
 
 
 def bind(network: nn.Module, recipe: Recipe, *, device: torch.device, threads: int) -> tuple[Step, Scores]:

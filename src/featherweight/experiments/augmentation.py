@@ -9,7 +9,7 @@ Border = Literal["black", "reflect"]
 
 LATER = {
     "flip": 0.0, "flip_vertical": 0.0, "pad_px": 0, "border": "black", "brightness": 0.0, "contrast": 0.0,
-    "saturation": 0.0, "hue_deg": 0.0, "noise": 0.0, "cutout_px": 0,
+    "saturation": 0.0, "hue_deg": 0.0, "noise": 0.0, "cutout_px": 0, "mixup": 0.0,
 }  # fmt: skip
 """Fields that older records lack, with the values that switch them off; left out of records so that they stay equal."""
 
@@ -78,6 +78,10 @@ class Augment:
     """Side in pixels of a square that is cut out of each image, centred on any pixel, so that part of it may lie
     outside (DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017); it is
     filled with the training set's mean, as in the paper; 0 to 1000."""
+    mixup: float = 0.0
+    """Each image is blended with another of its batch after all other changes, and its target likewise, by shares from
+    Beta(mixup, mixup) (Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018); the training loss is that of
+    the blends; 0 to 10."""
 
     def __post_init__(self) -> None:
         limits = {
@@ -85,7 +89,7 @@ class Augment:
             "perspective": (0, 1), "crop": (0, 0.99), "elastic_px": (0, 1000), "elastic_cells": (2, 14),
             "erase": (0, 1), "erase_area": (0.02, 1), "flip": (0, 1), "flip_vertical": (0, 1), "pad_px": (0, 1000),
             "brightness": (0, 1), "contrast": (0, 1), "saturation": (0, 1), "hue_deg": (0, 180), "noise": (0, 1),
-            "cutout_px": (0, 1000),
+            "cutout_px": (0, 1000), "mixup": (0, 10),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -109,7 +113,11 @@ class Augment:
 
     def __bool__(self) -> bool:
         """Whether any transform is on."""
-        return self.warps or self.colours or any(getattr(self, name) > 0 for name in ("erase", "noise", "cutout_px"))
+        return (
+            self.warps
+            or self.colours
+            or any(getattr(self, name) > 0 for name in ("erase", "noise", "cutout_px", "mixup"))
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain values; those in `LATER` are left out if they are switched off.

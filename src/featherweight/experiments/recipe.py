@@ -198,6 +198,16 @@ class Recipe:
             require(0 <= value < 1, f"A recipe's {name} must be at least 0 and below 1; given {value}.")
         plain, limit = self.plain_epochs, f"from 0 to its {self.epochs} epochs"
         require(0 <= plain <= self.epochs, f"A recipe's plain_epochs must be {limit}; given {plain}.")
+        both = self.distil is not None and self.augment.mixup > 0
+        require(not both, "A recipe learns from blended labels (augment.mixup) or from a teacher (distil), not both.")
+
+    @property
+    def taught(self) -> tuple[float, float]:
+        """The share of the loss that is measured against probabilities that come with a batch, a teacher's or blended
+        labels, and the temperature of both."""
+        if self.augment.mixup > 0:
+            return 1.0, 1.0
+        return (self.distil.share, self.distil.temperature) if self.distil else (0.0, 1.0)
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """A copy of the recipe with another number of epochs."""

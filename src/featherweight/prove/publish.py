@@ -26,8 +26,7 @@ from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
 from featherweight.prove.contender import anchors, gather
 from featherweight.prove.export_tables import with_figures
-from featherweight.prove.fits_table import MARKS as FITS_MARKS
-from featherweight.prove.fits_table import fits_of, fits_table
+from featherweight.prove.fits_table import guide_tables
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.marks import with_part_between
 from featherweight.prove.pictures import draw, draw_rung, drawn_anew
@@ -172,8 +171,9 @@ def generated(root: Path) -> dict[Path, str]:
     texts[root / "docs" / "api.md"] = api_page(sys.modules["featherweight"])
     guide = root / "docs" / "fit.md"
     if guide.exists():
-        before = guide.read_text(encoding="utf-8")
-        texts[guide] = with_part_between(before, FITS_MARKS, fits_table(fits_of(root)), guide.name)
+        texts[guide] = guide.read_text(encoding="utf-8")
+        for marks, table in guide_tables(root):
+            texts[guide] = with_part_between(texts[guide], marks, table, guide.name)
     readme = root / "README.md"
     gathered = gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from featherweight.data import Data
 from featherweight.data.augment import augment, normalise
+from featherweight.data.mixup import blend, blended_targets
 from featherweight.engine import Engine
 from featherweight.experiments.recipe import Recipe
 from featherweight.training.state import State
@@ -40,19 +41,23 @@ def train_batch(
     assert (teacher is None) == (recipe.distil is None), "a teacher must be given exactly if the recipe has `distil`"
     images, labels = data.train.images, data.train.labels
 
-    # 1. The batch, each image with its own random augmentation.
+    # 1. The batch, each image with its own random augmentation, and targets beside the labels where there are any.
+    taught: Tensor | None = None
     if recipe.augment and state.epoch < recipe.epochs - recipe.plain_epochs:
         draws = torch.Generator(device=images.device).manual_seed(seed)
         inputs = augment(
             images, recipe.augment, draws, mean=data.mean, std=data.std, chosen=chosen, sampler=engine.sampler
         )
+        if recipe.augment.mixup:
+            share, other, inputs = blend(inputs, recipe.augment.mixup, draws)
+            taught = blended_targets(labels[chosen], share, other, len(data.classes), recipe.label_smoothing)
     else:
         inputs = normalise(images[chosen], data.mean, data.std)
 
     # 2. Forward and backward pass: gradients go to `.grad`.
     state.parameters.gradients.zero_()
-    taught = (teacher(inputs),) if teacher else ()
-    loss, correct = engine.step(inputs, labels[chosen], seed, *taught)
+    taught = teacher(inputs) if teacher else taught
+    loss, correct = engine.step(inputs, labels[chosen], seed, *(() if taught is None else (taught,)))
 
     # 3. The optimiser step.
     state.lr = lr

@@ -27,8 +27,10 @@ MOVES: dict[str, tuple[float, ...]] = {
     "colour": (0.0, 0.15, 0.3),
     "noise": (0.0, 0.02, 0.05),
     "cutout": (0.0, 0.2, 0.35, 0.5),
+    "mixup": (0.0, 0.1, 0.2, 0.4),
 }
-"""The strengths that each kind of augmentation may have: shares of a side, degrees, shares of full brightness."""
+"""The strengths that each kind of augmentation may have: shares of a side, degrees, shares of full brightness;
+for mixup the parameter of its distribution."""
 PRESETS: dict[str, dict[str, float]] = {
     "none": {},
     "shifts": {"shift": 0.08},
@@ -175,6 +177,7 @@ def recipe_of(genes: Genes, epochs: int, images: int, shape: tuple[int, int, int
         hue_deg=round(40 * colour, 1),
         noise=picture["noise"],
         cutout_px=round(picture["cutout"] * side),
+        mixup=picture["mixup"],
     )
     return Recipe(
         epochs=epochs,
