@@ -156,7 +156,7 @@ def draw(run: Path) -> None:
         view.mouse.up()
         view.wait_for_timeout(500)
 
-    shot(page, "draw.png", (560, 755), first=drawn)
+    shot(page, "draw.png", (560, 775), first=drawn)
 
 
 def site(run: Path) -> None:

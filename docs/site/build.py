@@ -162,6 +162,8 @@ def build(folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
+    for unused in ("javascripts", "stylesheets/modern"):  # theme/main.html names neither
+        shutil.rmtree(folder / "html" / "assets" / unused)
     return done.stdout + done.stderr
 
 
