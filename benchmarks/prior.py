@@ -19,10 +19,11 @@ from typing import Any
 
 from featherweight.files import write_text
 from featherweight.search.fit import prior
-from featherweight.search.fit.conduct import epochs_for, shallow_enough
+from featherweight.search.fit.conduct import shallow_enough
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import SHARES
 from featherweight.search.fit.price import price
+from featherweight.search.fit.state import epochs_for
 from featherweight.search.fit.views import Views, save, views_of
 from featherweight.search.fit.workers import Crew, Work
 from featherweight.training.runs.environment import cores

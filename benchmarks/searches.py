@@ -32,6 +32,7 @@ from featherweight.search.fit.changes import drawn as drawn_genes
 from featherweight.search.fit.genes import PRESETS, Genes
 from featherweight.search.fit.halving import Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, part, save, views_of
 from featherweight.search.fit.workers import Work
 from featherweight.search.space import propose
@@ -84,7 +85,7 @@ def searched(views: Views, limits: Limits, seconds: float, seed: int, random: bo
     )  # fmt: skip
     curve: Curve = []
     with TemporaryDirectory() as folder:
-        search = conduct.Search(
+        search = Search(
             views=views, aim=population.aim, population=population, seconds=seconds, finish=seconds * 2 / 3,
             file=Path(folder) / conduct.TRIALS,
         )  # fmt: skip

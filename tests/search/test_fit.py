@@ -23,6 +23,7 @@ from featherweight.search.fit.changes import changed, drawn, scaled
 from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, layers_of, recipe_of
 from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price, price
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.workers import Told, Work
 from featherweight.ship.train import train
 from featherweight.training.runs.events import Done, Progress, Started
@@ -264,14 +265,25 @@ def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it
 
 def test_what_a_short_training_promises_follows_those_that_were_finished():
     group = population()
-    assert group.offsets() == OFFSETS
+    assert group.offsets() == dict.fromkeys(BLOCKS, OFFSETS)
     trial(group, {0: 99, 1: 49, 2: 24})  # (99 + 0.5) / 1000 and so on
     expected = (2 * OFFSETS[0] + math.log(24.5 / 99.5)) / 3
-    assert group.offsets()[0] == pytest.approx(expected)
+    assert group.offsets()["plain"][0] == pytest.approx(expected)
+    other = (2 * OFFSETS[0] + 0.25 * math.log(24.5 / 99.5)) / 2.25
+    assert group.offsets()["separable"][0] == pytest.approx(other)
     short = trial(group, {0: 60})
     assert group.score(short) == pytest.approx(-(math.log(60.5 / 1000) + expected))
     assert group.best().number == 0  # it is known, the other one is only promised
     assert short.accuracy() == pytest.approx(100 * 939 / 999)
+
+
+def test_a_cheap_candidate_goes_on_where_none_that_is_cheaper_is_as_good():
+    group = population(Aim(target=90.0))
+    for wrong, flash in ((120, 9000), (110, 8000), (130, 4000), (131, 5000), (300, 2000), (100, 7000)):
+        trial(group, {0: wrong}, replace(CHEAP, flash=flash))
+    # 130 wrong promise 78 and may be as cheap; 300 promise 180, more than 1.6 times the 100 that are allowed.
+    assert [one.number for one, _ in group.promotions(0.1)] == [2, 3, 5]  # a third by score, then the front
+    assert [one.number for one, _ in population().promotions(0.1)] == []
 
 
 def test_a_small_set_is_judged_on_ever_more_folds():
@@ -289,7 +301,7 @@ def test_a_small_set_is_judged_on_ever_more_folds():
     assert SHARES == (1 / 9, 1 / 3, 1.0)
 
 
-def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> conduct.Search:
+def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> Search:
     found = views.views_of(str(folder), seed=0)
     out.mkdir(exist_ok=True)
     aim = Aim(target=target, limits=limits or Limits())

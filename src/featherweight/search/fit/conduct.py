@@ -4,9 +4,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 from featherweight.errors import BudgetError
@@ -15,20 +14,17 @@ from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import DRAWS, Aim, Population, Trial
 from featherweight.search.fit.notes import forget_unfinished, noted, recall
-from featherweight.search.fit.price import Price, price, training_work
+from featherweight.search.fit.price import price, training_work
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
 
-USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
-FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
 LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
 SEARCH, FINISH = 0.6, 0.4
 """Shares of the time for the search and for training what it found."""
 CHEAPER = (0.5, 0.95)
 """Shares of the cost of a candidate that meets the target: a new one may cost at most one drawn from between them."""
-GUESS = 30e9
-"""Units of `training_work` that a core carries out in a second, before any candidate was timed."""
 TRIALS = "trials.jsonl"
 LOOK_SECONDS = 0.25
 
@@ -47,64 +43,6 @@ class Look:
     """Seconds of the search."""
     ended: Trial | None = None
     """The candidate that has just finished a rung."""
-
-
-@dataclass(kw_only=True)
-class Search:
-    """A search's settings and what it has found so far."""
-
-    views: Views
-    aim: Aim
-    population: Population
-    seconds: float
-    """Of the search."""
-    finish: float
-    """Seconds that the training of one finished network may take, on one core."""
-    file: Path
-    """Where finished trainings are noted, for the same command to go on."""
-    spent: float = 0.0
-    """Seconds of earlier searches in the same folder."""
-    rates: list[float] = field(default_factory=list)
-    """Units of `training_work` a second, by what was timed."""
-    waiting: list[Work] = field(default_factory=list)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(self.views.classes)
-
-    def rate(self) -> float:
-        """Units of work that a core does in a second, as far as that is known."""
-        return median(self.rates[-40:]) if self.rates else GUESS
-
-    def shape(self, genes: Genes) -> tuple[int, int, int]:
-        """Of the images that the genes ask for."""
-        channels, height, width = self.views.sizes[genes.side].shape
-        return (1 if genes.grey else channels), height, width
-
-    def epoch_seconds(self, cost: Price, shape: tuple[int, int, int], images: int) -> float:
-        """About how long an epoch of so many images takes on one core."""
-        return images * training_work(cost.macs, shape) / self.rate()
-
-    def epochs(self, cost: Price, shape: tuple[int, int, int]) -> float:
-        """How many a finished network gets: as many as suit the number of images, if the time allows."""
-        images = len(self.views.labels)
-        return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images))
-
-    def work_seconds(self, work: Work, trial: Trial) -> float:
-        """About how long a training will take on one core."""
-        held = int(self.views.folds[work.fold].sum())
-        images = work.share * (len(self.views.labels) - held)
-        return work.epochs * self.epoch_seconds(trial.price, trial.shape, round(images))
-
-
-def epochs_for(images: int) -> int:
-    """How often a finished network is to see so many training images: half as often where there are four times as many.
-
-    >>> epochs_for(60_000), epochs_for(15_000), epochs_for(240_000), epochs_for(60)
-    (25, 50, 24, 400)
-    """
-    return round(max(FEWEST_EPOCHS, min(MOST_EPOCHS, USUAL_EPOCHS * math.sqrt(USUAL_IMAGES / images))))
 
 
 def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool) -> Search:

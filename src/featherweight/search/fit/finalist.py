@@ -15,10 +15,10 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.files import in_docstring, write_text
-from featherweight.search.fit.conduct import FEWEST_EPOCHS, Search
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work
+from featherweight.search.fit.state import FEWEST_EPOCHS, Search
 from featherweight.search.source import code, function
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 from featherweight.training.runs.parallel import Task, carry_through, train_all

@@ -13,10 +13,10 @@ from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.files import write_text
-from featherweight.search.fit.conduct import Search
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes
+from featherweight.search.fit.state import Search
 from featherweight.ship.export import Exported, export
 from featherweight.ship.export.onnx_model import require_onnx
 from featherweight.training.runs.trained import load_trained
@@ -123,8 +123,8 @@ def front(search: Search) -> list[dict[str, Any]]:
     offsets = search.population.offsets()
     best = -math.inf
     found = []
-    for one in sorted(done, key=lambda one: (getattr(one.price, by), one.error(one.rung) + offsets[one.rung])):
-        expected = -(one.error(one.rung) + offsets[one.rung])
+    for one in sorted(done, key=lambda one: (getattr(one.price, by), search.population.expected(one, None, offsets))):
+        expected = -search.population.expected(one, None, offsets)
         if expected > best:
             best = expected
             found.append({"candidate": one.number, "accuracy": one.accuracy(), "rung": one.rung, **asdict(one.price)})
