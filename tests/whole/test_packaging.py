@@ -2,14 +2,18 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tarfile
 import tomllib
+from contextlib import chdir
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 import yaml
 
 import featherweight as fw
@@ -54,6 +58,40 @@ def test_top_level_texts_link_to_what_is_there() -> None:
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
 
 
+@pytest.fixture(scope="module")
+def made() -> dict[str, Any]:
+    """The names that setup.py defines."""
+    with patch("setuptools.setup"), chdir(ROOT):
+        return runpy.run_path(str(ROOT / "setup.py"))
+
+
+def test_an_index_shows_the_readme_with_links_and_pictures_that_lead_somewhere(made: dict[str, Any]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.count("\n") <= 120
+    shown = made["described"](readme, "https://host.example/a/b", "v0.2.0")
+    targets = re.findall(r"(?:\]\(|src=\")([^)\"\s]+)", shown)
+    assert len(targets) > 25 and [target for target in targets if not target.startswith("https://")] == []
+    here = [target for target in targets if target.startswith("https://host.example/a/b/")]
+    paths = [re.sub(r"https://host.example/a/b/(raw|blob)/v0.2.0/", "", target) for target in here]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    pictures = [target for target in here if target.endswith((".svg", ".png"))]
+    assert len(pictures) >= 3 and all("/raw/" in target for target in pictures)
+
+
+def test_without_an_address_the_description_has_no_dead_link(made: dict[str, Any]) -> None:
+    shown = made["described"]('[a](b.md) ![c](d.svg)\n<p>\n<img src="e.png">\n</p>\n\n```\n[k](l)\n```\n', "", "HEAD")
+    assert shown == "a \n```\n[k](l)\n```\n"
+    kept = "[a](https://a.example) [b](#b)"
+    assert made["described"](kept, "", "HEAD") == made["described"](kept, "https://h.example", "HEAD") == kept
+
+
+def test_the_address_is_the_projects_else_that_of_the_workflow(made: dict[str, Any]) -> None:
+    workflow = {"GITHUB_REPOSITORY": "a/b", "GITHUB_SERVER_URL": "https://github.example"}
+    assert made["repository"]({}, {}) == ""
+    assert made["repository"]({}, workflow) == "https://github.example/a/b"
+    assert made["repository"]({"urls": {"Repository": "https://x.example/y/"}}, workflow) == "https://x.example/y"
+
+
 def test_forms_and_workflows_hold_what_their_readers_require() -> None:
     github = ROOT / ".github"
     for name in ("bug", "idea"):
@@ -84,6 +122,9 @@ def test_the_source_distribution_holds_what_its_tests_read(tmp_path: Path) -> No
     [archive] = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         names = packed.getnames()
+        [about] = [name for name in names if name.count("/") == 1 and name.endswith("/PKG-INFO")]
+        file = packed.extractfile(about)
+        told = file.read().decode() if file else ""
     top = f"{PROJECT['name']}-{fw.__version__}"
     held = {name.removeprefix(f"{top}/") for name in names}
     parts = ("src", "tests", "docs", "results", "benchmarks", "notebooks", ".github")
@@ -104,4 +145,5 @@ def test_the_source_distribution_holds_what_its_tests_read(tmp_path: Path) -> No
         "setup.py",
         "MANIFEST.in",
     }
+    assert "Description-Content-Type: text/markdown" in told and "# featherweight\n" in told
     assert alone <= held and not any(name.endswith((".so", ".pyc")) for name in held)

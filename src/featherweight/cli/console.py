@@ -14,6 +14,7 @@ from typing import Any
 
 from featherweight import data as datasets
 from featherweight.cli.live import shown
+from featherweight.cli.streams import fitted
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
 from featherweight.errors import InterruptedRunError, UsageError
@@ -46,7 +47,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
     run = open_run(task)
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
-            print(line, file=to, flush=True)
+            print(fitted(line, to), file=to, flush=True)
         with shown(to, labels=False) as show, tracking(track, task.data_dir) as log:
             for event in carry_through(task, run):
                 show(event)
@@ -58,7 +59,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
         print(json.dumps(run_json(record, run.folder), allow_nan=False))
     else:
         print_table(verdict_table(record))
-        print(verdict_sentence(record))
+        print(fitted(verdict_sentence(record), sys.stdout))
         print(f"Next: featherweight report {shlex.quote(str(run.folder))}")
     return 0 if record.verdict.passed else 1
 
@@ -78,8 +79,9 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
         for stopped in [run_like(like.record, task.out, task.seed, finished=False)]
     ]
     told = [f"seed {seed} is finished in {folder}; its record is used" for seed, (folder, _) in kept.items()]
+    to = sys.stderr if as_json else sys.stdout
     for line in [*like.introduction(), *told]:
-        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+        print(fitted(line, to), file=to, flush=True)
     done, failed = train_shown(rest, as_json, track) if rest else ([], [])
     done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
     done.sort(key=lambda one: one.record.seed)
@@ -92,6 +94,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
         print(json.dumps({"runs": runs, "summary": summary, "failed": lost}, allow_nan=False))
     elif records:
         _print_seeds(records, started=len(tasks))
+        print(f"Next: featherweight report {shlex.join(str(one.folder) for one in done)}")
     if failed:
         return max(failure.exit_status for failure in failed)
     return 0 if all(record.verdict.passed for record in records) else 1
@@ -118,7 +121,7 @@ def run_ladder(
     told = list(dict.fromkeys(change for pair in zip(ladder, plain, strict=True) for change in changes(*pair)))
     if told:
         out = changed_folder(out, f"ladder-{letter}", told)
-        print(f"changed: {', '.join(told)}; runs and page go to {out}")
+        print(fitted(f"changed: {', '.join(told)}; runs and page go to {out}", sys.stdout))
     root = publish.source_tree() if write else None
     own = ladder[0].data
     data = own if data == "auto" else named(data)
@@ -146,7 +149,7 @@ def run_ladder(
     for rung in ladder:
         have[rung.id].sort(key=lambda record: record.seed)
         if have[rung.id]:
-            print(f"\n{rung.id}: {rung.title}")
+            print(fitted(f"\n{rung.id}: {rung.title}", sys.stdout))
             _print_seeds(have[rung.id])
     print(f"\nwrote {publish.write_page(letter, have, out, told)}")
     if root:
@@ -189,4 +192,4 @@ def train_shown(tasks: Sequence[Task], as_json: bool, track: str | None = None) 
 
 def _print_seeds(records: Sequence[Record], started: int = 0) -> None:
     print_table(seeds_table(records))
-    print(seeds_sentence(records, started or len(records)))
+    print(fitted(seeds_sentence(records, started or len(records)), sys.stdout))

@@ -20,10 +20,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export a network as an ONNX file, C for a microcontroller, or a page to draw on, and check that it agrees."""
+    from featherweight.cli.live import busy
     from featherweight.ship.export import export as write
     from featherweight.training.runs.pretrained import load_any
 
-    done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir)
+    with busy(f"exporting {run} and checking the export"):
+        done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir)
     if as_json:
         print_json(done.about)
         return

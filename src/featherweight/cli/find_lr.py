@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json
+from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json, say
 
 
 @app.command("find-lr")
@@ -24,6 +24,8 @@ def find_lr(
     as_json: Json = False,
 ) -> None:
     """Suggest a peak learning rate from one short sweep over rates. The weights trained on the way are discarded."""
+    from featherweight.cli.live import busy
+    from featherweight.cli.streams import fitted
     from featherweight.data import load
     from featherweight.experiments.experiment import find
     from featherweight.search.learning_rate import draw, rate_curve, require_picture, sweep_of, table
@@ -31,16 +33,18 @@ def find_lr(
     if out is not None:
         require_picture(out)
     found = find(experiment)
-    sweep, introduction = sweep_of(
-        found, load(found.data_named(data), directory=data_dir), seed=seed, device=device, engine=engine, steps=steps
-    )
+    images = load(found.data_named(data), directory=data_dir)
+    with busy(f"sweeping {steps} rates"):
+        sweep, introduction = sweep_of(found, images, seed=seed, device=device, engine=engine, steps=steps)
     for line in introduction:
-        print(line, file=sys.stderr if as_json else sys.stdout)
+        to = sys.stderr if as_json else sys.stdout
+        print(fitted(line, to), file=to)
     if out is not None:
         draw(rate_curve(sweep, found.recipe.lr), out)
     if as_json:
         print_json({"experiment": found.name, "seed": seed, "recipe_lr": found.recipe.lr, **sweep.to_json()})
         return
-    print(f"{table(sweep)}\n\n{sweep.sentence()} The recipe of {found.id} has {found.recipe.lr:.2g}.")
+    print(f"{table(sweep)}\n")
+    say(f"{sweep.sentence()} The recipe of {found.id} has {found.recipe.lr:.2g}.")
     if out is not None:
         print(f"wrote {out}")

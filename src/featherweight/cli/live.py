@@ -7,16 +7,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import PurePath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from featherweight.experiments.record import Row
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 TELL_SECONDS = 5.0
 """Without a terminal, the seconds between two lines of progress within an epoch."""
 NAME_WIDTH = 12
 """Characters of a run's name before its rows, where several run at once."""
+NARROW = 78
+"""Columns below which the figures stand without a bar, so that none is cut off."""
 
 
 def heading(progress: Progress, labels: bool = False) -> str:
@@ -112,10 +118,34 @@ def waiting(to: IO[str]) -> Iterator[Callable[[str, float], None]]:
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns = BarColumn(bar_width=20), TaskProgressColumn(), TextColumn("{task.description}")
-    with Bars(*columns, console=Console(file=to), transient=True) as bars:
+    console = Console(file=to)
+    bar = [BarColumn(bar_width=20)] if console.width >= NARROW else []
+    with Bars(*bar, TaskProgressColumn(), TextColumn("{task.description}"), console=console, transient=True) as bars:
         task = bars.add_task("", total=1.0)
         yield lambda label, share: bars.update(task, description=label, completed=share)
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Shows on a terminal what is under way, and for how long; without one, nothing."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import Progress as Bars
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Bars(*columns, console=_errors(), transient=True) as bars:
+        bars.add_task(what, total=None)
+        yield
+
+
+@cache
+def _errors() -> "Console":
+    # One console for all displays on standard error: only then can one of them stand within another.
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 @contextmanager
@@ -124,13 +154,12 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
     if not sys.stderr.isatty():
         yield _said_once()
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     known: dict[str, TaskID] = {}
-    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+    with Bars(*columns, TimeRemainingColumn(), console=_errors()) as bars:
 
         def show(file: str, done: int, total: int | None) -> None:
             if file not in known:
@@ -193,18 +222,22 @@ def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
 
 @contextmanager
 def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], None]]:
-    """A bar for each run's current epoch, and one for all runs together, with the time left."""
+    """A bar for each run's current epoch, and one for all runs together, each with the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
+    console = Console(file=to)
+    narrow = console.width < NARROW
     bars = Bars(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
+        *([] if narrow else [BarColumn(bar_width=10 if labels else 16)]),
         TextColumn("{task.fields[figures]}"),
         TimeRemainingColumn(compact=True),
-        console=Console(file=to),
+        *([] if narrow else [TextColumn("left")]),
+        console=console,
         transient=True,
+        speed_estimate_period=120,
     )
     known: dict[str, TaskID] = {}
     # In the bar of all runs, each counts from 0 to 1, whatever its length.
@@ -218,12 +251,13 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
         if isinstance(event, Progress):
             if event.label not in known:
                 known[event.label] = bars.add_task("", total=event.steps, figures="")
+            epoch = f"{event.epoch}/{event.epochs}"
             bars.update(
                 known[event.label],
                 total=event.steps,
                 completed=event.step,
-                description=f"{_name(event.label)} " * labels + f"epoch {event.epoch}/{event.epochs}",
-                figures=f"loss {event.loss:.3f}  {event.accuracy:.2f} %  {_pace(event):.0f} steps/s",
+                description=_name(event.label) + epoch if labels else f"epoch {epoch}",
+                figures=_figures(event, narrow, labels),
             )
             parts[event.label] = ((event.epoch - 1) + event.step / event.steps) / event.epochs
         elif not isinstance(event, Started):
@@ -231,8 +265,23 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
             if event.label in known:
                 bars.remove_task(known.pop(event.label))
         done = sum(parts.values())
-        ended = f", {sum(part == 1 for part in parts.values())} of {runs} ended" if runs > 1 else ""
+        ended = f", {sum(part == 1 for part in parts.values())}/{runs}" if runs > 1 else ""
+        ended += " ended" if ended and not narrow else ""
         bars.update(together, completed=done, figures=f"{100 * done / runs:.0f} %{ended}")
 
     with bars:
         yield show
+
+
+def _figures(event: Progress, narrow: bool, labels: bool) -> str:
+    """The running figures beside an epoch's bar: as many as there is room for.
+
+    >>> event = Progress(label="", epoch=2, epochs=15, step=30, steps=90, lr=0.1, loss=0.25, accuracy=92.5,
+    ...                  seconds=3, row=None, tested=0, held_out=False)
+    >>> _figures(event, narrow=False, labels=False), _figures(event, narrow=True, labels=True)
+    ('loss 0.250  92.50 %  10 steps/s', '92.50 %')
+    """
+    if narrow:
+        return f"{event.accuracy:.2f} %"
+    loss = "" if labels else f"loss {event.loss:.3f}  "
+    return f"{loss}{event.accuracy:.2f} %  {_pace(event):.0f} steps/s"

@@ -67,14 +67,17 @@ def show(
     if as_json:
         print_json({"experiment": found.name, **anatomy.to_json(), "budget": found.budget.to_json()})
         return
-    print(f"{found.id}: {found.title}\n\n{told!r}\n")
+    table, rule, sentences = repr(told).rpartition("\u2500\n")
+    say(f"{found.id}: {found.title}\n")
+    print(table + rule, end="")
+    say(f"{sentences}\n")
     if note:
-        print(note)
+        say(note)
     fits = "within" if anatomy.parameters < found.budget.parameters else "over"
     line = f"budget: {found.budget.sentence()}; {anatomy.parameters:,} parameters are {fits} it"
     if found.budget.macs is not None:
         line += f", {anatomy.macs:,} MACs are {'within' if anatomy.macs < found.budget.macs else 'over'} it"
-    print(line)
+    say(line)
 
 
 @app.command()
@@ -87,11 +90,13 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the loss and accuracy of a run on the whole test set: its own, or another one with --data."""
+    from featherweight.cli.live import busy
     from featherweight.training.runs.pretrained import load_any
     from featherweight.training.runs.trained import evaluate_run
 
-    trained = load_any(run, experiment=experiment)
-    figures = evaluate_run(trained, data=data, data_dir=data_dir, device=device)
+    with busy(f"evaluating {run}"):
+        trained = load_any(run, experiment=experiment)
+        figures = evaluate_run(trained, data=data, data_dir=data_dir, device=device)
     if as_json:
         print_json(figures)
     else:
@@ -151,5 +156,5 @@ def bench(
         )
         return
     versions = {"torch": environment["torch"], **peers.versions()}
-    print(f"{environment['processor']}; {', '.join(f'{name} {version}' for name, version in versions.items())}")
+    say(f"{environment['processor']}; {', '.join(f'{name} {version}' for name, version in versions.items())}")
     print("\n".join(timed.lines(rows, skipped)))

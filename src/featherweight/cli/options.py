@@ -1,12 +1,14 @@
 """What several verbs share: the app they belong to, options of one name and meaning, JSON on standard output."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 import typer.core
 
+from featherweight.cli.streams import fitted
 from featherweight.errors import UsageError
 from featherweight.files import printable
 
@@ -103,7 +105,7 @@ def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":
 
 def say(line: str) -> None:
     """Print a line for people, with control characters (file names may hold some) made harmless to a terminal."""
-    print(printable(line, lines=True))
+    print(fitted(printable(line, lines=True), sys.stdout))
 
 
 def print_json(document: Any) -> None:

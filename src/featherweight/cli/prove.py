@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Json, app, print_json
+from featherweight.cli.options import DataDir, DataName, Json, app, print_json, say
 from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 
 
@@ -36,6 +36,7 @@ def prove(
     of it is kept as a record.
     """
     from featherweight.cli.console import train_shown
+    from featherweight.cli.streams import fitted
     from featherweight.cli.tables import print_table, seeds_table
     from featherweight.prove.protocol import prove as carry_through
 
@@ -44,7 +45,8 @@ def prove(
     )
 
     def tell(line: str) -> None:
-        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+        to = sys.stderr if as_json else sys.stdout
+        print(fitted(line, to), file=to, flush=True)
 
     proof = carry_through(
         experiment,
@@ -61,7 +63,7 @@ def prove(
     else:
         print_table(seeds_table(proof.runs))
         for line in proof.lines():
-            print(line)
+            say(line)
     raise typer.Exit(1 if proof.shortfalls else 0)
 
 
@@ -82,4 +84,4 @@ def compare(
     if as_json:
         print_json(comparison.to_json())
     else:
-        print(comparison.sentence())
+        say(comparison.sentence())

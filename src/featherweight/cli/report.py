@@ -37,15 +37,17 @@ def report(
     page_path = out or (Path(runs[0]) / "report.html" if alone else Path("report.html"))
     if page_path.is_dir():
         raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
+    from featherweight.cli.live import busy
     from featherweight.explain.report import page, read_story, sections, write_data, write_figures
     from featherweight.explain.report.export import folder_made
     from featherweight.files import write_text
     from featherweight.training.runs.pretrained import folder_of
 
-    story = read_story([folder_of(run) for run in runs], data_dir=data_dir, experiment=experiment)
-    folder_made(page_path.absolute().parent, "--out")
-    parts = sections(story)
-    html = page(story, parts)
+    with busy("analysing and drawing"):
+        story = read_story([folder_of(run) for run in runs], data_dir=data_dir, experiment=experiment)
+        folder_made(page_path.absolute().parent, "--out")
+        parts = sections(story)
+        html = page(story, parts)
     write_text(page_path, html)
     written = write_figures(parts, figures) if figures else []
     written += write_data(story, parts, data_out) if data_out else []

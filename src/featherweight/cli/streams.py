@@ -3,7 +3,10 @@
 import codecs
 import errno
 import os
+import shutil
 import sys
+import textwrap
+from typing import IO
 
 from featherweight.files import printable
 
@@ -38,10 +41,25 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
     return "".join(parts), problem.end
 
 
+def fitted(text: str, to: IO[str]) -> str:
+    """A text as it is printed to a stream: on a terminal with lines broken between words, elsewhere as it is.
+
+    >>> import io
+    >>> fitted("a line as long as one likes " * 9, io.StringIO()).count("\\n")
+    0
+    """
+    if not to.isatty():
+        return text
+    width = max(20, shutil.get_terminal_size().columns)
+    broken = textwrap.TextWrapper(width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    lines = text.replace(" %", "\0%").split("\n")  # a figure stays with its sign
+    return "\n".join(broken.fill(line) if len(line) > width else line for line in lines).replace("\0", " ")
+
+
 def tell(sentence: str) -> None:
     """Print a sentence on standard error, if it is open."""
     try:
-        print(printable(sentence, lines=True), file=sys.stderr, flush=True)
+        print(fitted(printable(sentence, lines=True), sys.stderr), file=sys.stderr, flush=True)
     except OSError:
         silence()
 
