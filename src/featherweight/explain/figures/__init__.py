@@ -2,6 +2,8 @@
 
 ```
 style.py       the colours, fonts and axes of all figures; a figure as PNG, as SVG, and as SVG for a page
+scales.py      axes that can be read: epochs up to the last, logarithms with labels, accuracies near 100 %
+hover.py       values shown under the pointer on a page, without a script
 curves.py      of records: accuracy, loss, learning rate, a ladder's rungs side by side, spread over seeds
 fronts.py      of many experiments: accuracy against what it costs
 classes.py     of answers: errors by class, confusions, calibration
@@ -10,7 +12,7 @@ inside.py      of weights: receptive fields, kernels, class evidence
 ```
 
 Fonts are readable in a figure 350 pixels wide, the colours are distinct in every common kind of colour blindness, bars
-start at zero, and an axis that begins elsewhere has a note if there are values below it.
+start at zero, and no value lies beyond its axis.
 """
 
 from featherweight.explain.figures.classes import calibration_curve, class_errors, confusion_matrix
