@@ -24,7 +24,7 @@ class Evidence:
     contrast of two classes, what speaks for the second is negative; otherwise nothing is."""
 
 
-FEWEST_UNITS = 5
+FEWEST_UNITS = 7
 """A contrast is read off a map of at least this many units on each side; a coarser one says little of places."""
 
 
@@ -51,7 +51,7 @@ def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | 
 def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor) -> Evidence | None:
     """The places in each image that speak for its first class rather than the rival, or the other way round.
 
-    HiResCAM (Draelos and Carin, 2020), of the difference of the two scores: over the last map of 5 x 5 units or more,
+    HiResCAM (Draelos and Carin, 2020), of the difference of the two scores: over the last map of 7 x 7 units or more,
     the gradient times the activation, summed over channels. None if no layer has such a map. `images` are float32
     [N C H W], normalised; `classes` and `rivals` int64 [N]. The network is run in evaluation mode and not changed.
     """

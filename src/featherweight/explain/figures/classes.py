@@ -100,8 +100,11 @@ def confusion_matrix(*answers: Answers) -> "Figure":
     size = 8.5 if number <= 10 and counts.max() < 10_000 else 7
     filled = [(row, column) for row in range(number) for column in range(number) if counts[row, column]]
     for row in range(number):
-        for column in range(number) if number <= MOST_NUMBERS else [row]:
-            axes.add_patch(_cell(row, column, None, row == column))
+        axes.add_patch(_cell(row, row, None, True))
+    if number <= MOST_NUMBERS:
+        edges = [at - 0.5 for at in range(number + 1)]
+        axes.hlines(edges, -0.5, number - 0.5, color=RULE, linewidth=0.7)
+        axes.vlines(edges, -0.5, number - 0.5, color=RULE, linewidth=0.7)
     for row, column in filled:
         count, same = int(counts[row, column]), row == column
         shade = None if same else shades(0.12 + 0.75 * scale(count))
@@ -167,7 +170,7 @@ def calibration_curve(*answers: Answers) -> "Figure":
         xlabel=f"confidence, %\nexpected calibration error {100 * found.error:.2f} points",
         ylabel="images\n(log scale)",
     )
-    logarithmic(below.yaxis, 0.8, max(10.0, float(max(one.images for one in filled))))
+    logarithmic(below.yaxis, 0.8, max(10.0, float(max(one.images for one in filled))), 4)
     below.grid(axis="y")
     tops = [(50 * (one.low + one.high), one.images, one) for one in filled]
     hover.boxes(below, [(x - 2.8, 0.8, x + 2.8, top) for x, top, _ in tops], [f"{n:,} images" for _, n, _ in tops])

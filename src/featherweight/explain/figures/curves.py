@@ -208,7 +208,8 @@ def learning_rate(*records: Record) -> "Figure":
         hover.points(axes, *ends, [f"{who}end of epoch {at}: rate {lr:.3g}" for at, lr in zip(*ends, strict=True)])
     axes.set(xlabel="epochs passed", ylabel="learning rate", xlim=(0, max(len(record.rows) for record in kept)))
     axes.set_ylim(bottom=0)
-    axes.set_xticks([0, *epoch_ticks(max(len(record.rows) for record in kept))])
+    last = max(len(record.rows) for record in kept)
+    axes.set_xticks([0, *(tick for tick in epoch_ticks(last) if tick > 1 or last < 4)])
     if len(alike) > 1:
         legend_above(axes)
     return figure

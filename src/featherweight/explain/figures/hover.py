@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 REACH = 6.0
 """Radius, in points, of the circle around a value that shows it."""
-MOST = 800
+MOST = 400
 """A figure of more values shows so many, evenly spaced, to keep pages small."""
 
 Box = tuple[float, float, float, float]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 MOST_TICKS = 8
+STRETCHED = 90.0
+"""Percent: the axis of accuracies is stretched if one of them reaches this."""
 ACCURACIES = (0.0, 50.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99)
 """Labels of the axis of accuracies, in percent; a zoom between two of them adds finer ones."""
 
@@ -33,27 +35,27 @@ def epochs(axes: "Axes", last: int) -> None:
     axes.set_xticks(epoch_ticks(last))
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Round values between two positive ones, three or more of them, for a logarithmic axis.
+def log_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
+    """Round values between two positive ones, from three to about `most` of them, for a logarithmic axis.
 
     >>> log_ticks(0.02, 0.5), log_ticks(0.031, 0.042)
     ([0.02, 0.05, 0.1, 0.2, 0.5], [0.032, 0.034, 0.036, 0.038, 0.04, 0.042])
     """
-    for parts in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for parts in ((1, 2, 5), (1, 3), (1,), (1, 1.5, 2, 3, 5, 7)):
         found = [float(f"{part * 10.0**power:.6g}") for power in decades for part in parts]
         inside = [value for value in found if low * 0.999 <= value <= high * 1.001]
-        if len(inside) > MOST_TICKS:
-            return inside[:: -(-len(inside) // MOST_TICKS)]
-        if len(inside) >= (4 if parts == (1,) else 3):
+        if 3 <= len(inside) <= most:
             return inside
+        if parts == (1,) and len(inside) > most:
+            return inside[:: -(-len(inside) // most)]
     from matplotlib.ticker import MaxNLocator
 
     spaced = MaxNLocator(nbins=6, steps=[1, 2, 5, 10]).tick_values(low, high)
     return [float(f"{value:.6g}") for value in spaced if low * 0.999 <= value <= high * 1.001]
 
 
-def logarithmic(axis: "Axis", low: float, high: float) -> None:
+def logarithmic(axis: "Axis", low: float, high: float, most: int = MOST_TICKS) -> None:
     """Make the axis logarithmic, with labels that are written out, and with room at both ends.
 
     `low` and `high` are the least and the largest value, both above 0.
@@ -65,7 +67,7 @@ def logarithmic(axis: "Axis", low: float, high: float) -> None:
     set_scale, set_limits = getattr(axis.axes, f"set_{name}scale"), getattr(axis.axes, f"set_{name}lim")
     set_scale("log")
     set_limits(low / room, high * room)
-    axis.set_major_locator(FixedLocator(log_ticks(low / room, high * room)))
+    axis.set_major_locator(FixedLocator(log_ticks(low / room, high * room, most)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"))
 
@@ -74,12 +76,12 @@ def accuracies(axes: "Axes", values: Sequence[float]) -> None:
     """Scale the vertical axis such that every accuracy, in percent, is on it and those near 100 are far apart.
 
     The scale is logarithmic in the error, 100 minus the accuracy: a run that halves its errors climbs by the same
-    distance anywhere. If the accuracies are all below 90 %, it is linear.
+    distance anywhere. If the accuracies are all below `STRETCHED`, it is linear.
     """
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
     low, high = min(values), max(values)
-    if high < 90:
+    if high < STRETCHED:
         axes.set_ylim(max(0.0, low - 0.08 * (100 - low)), min(100.0, high + 0.12 * (100 - low)))
         return
     least = min([100 - value for value in values if value < 100], default=1.0)
@@ -100,6 +102,7 @@ def accuracies(axes: "Axes", values: Sequence[float]) -> None:
     if len(ticks) < 3:
         ticks = [100 - error for error in log_ticks(100 - top, 100 - bottom)]
     named = [100 - floor] if high == 100 else []
+    ticks = [value for value in ticks if not named or 100 - value > floor * 1.01]
     axes.yaxis.set_major_locator(FixedLocator([*ticks, *named]))
     axes.yaxis.set_major_formatter(
         FuncFormatter(lambda value, _: "100" if named and value >= 100 - floor * 1.001 else f"{value:.6g}")

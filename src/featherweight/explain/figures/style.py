@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from featherweight.explain.figures.hover import overlay
+from featherweight.explain.figures.slim import slim
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,16 +164,16 @@ def page_svg(figure: "Figure", name: str, label: str) -> str:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
     box = re.search(r'viewBox="[^"]*"', text)
     assert box is not None
-    opening = f'<svg {box[0]} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
-    text = opening + text[text.index(">") + 1 :]
+    text = text[text.index(">") + 1 :]
     # The ids of images come from their pixels, so equal images would share an id; nothing refers to these ids.
-    text = re.sub(r'(<image\b[^>]*?) id="[^"]+"', r"\1", text)
+    text = slim(re.sub(r'(<image\b[^>]*?) id="[^"]+"', r"\1", text))
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     for colour, (light, _) in COLOURS.items():
         text = text.replace(f": {light}", f": var(--{colour})")
-    text = text.replace("</svg>", f"{overlay(figure)}</svg>")
+    opening = f'<svg {box[0]} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    text = opening + text.replace("</svg>", f"{overlay(figure)}</svg>")
     return re.sub(r"\s*\n\s*", "\n", text).strip()
 
 

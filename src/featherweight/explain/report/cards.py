@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from featherweight.experiments.record import Record
 from featherweight.experiments.settings import flatten
 from featherweight.explain.report.content import Card, Column, Table
 from featherweight.explain.report.story import Group, Told, short_name
+from featherweight.training.runs.restore import SOURCE
 
+PACKAGE = Path(__file__).parents[2]
 CLOCK = 64_000_000
 """Hertz of a common Cortex-M4, for an idea of the time that its cycles take."""
 
@@ -69,7 +71,11 @@ def command(record: Record) -> str:
 
 def own_settings(record: Record) -> dict[str, Any]:
     """The recipe's fields that differ from the defaults, by name, in the recipe's order."""
-    ours, usual = (_settings(recipe, {}) for recipe in (Recipe.from_json(record.recipe), Recipe()))
+    recipe = Recipe.from_json(record.recipe)
+    ours, usual = _settings(recipe, {}), _settings(Recipe(), {})
+    schedule = type(recipe.schedule)
+    assumed = {field.name: field.default for field in fields(schedule) if field.default is not MISSING}
+    usual |= {f"recipe.schedule.{name}": value for name, value in assumed.items()}
     found = {name: value for name, value in ours.items() if name not in usual or usual[name] != value}
     return {name.removeprefix("recipe."): value for name, value in found.items()}
 
@@ -77,7 +83,7 @@ def own_settings(record: Record) -> dict[str, Any]:
 def recipe_card(run: Told) -> Card:
     """From which the run can be repeated: its command, what its recipe sets, data, commit and machine."""
     record, about = run.record, run.record.data
-    fields = ", ".join(
+    settings = ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
         for name, value in own_settings(record).items()
     )
@@ -90,7 +96,7 @@ def recipe_card(run: Told) -> Card:
     rows = [
         ("experiment", short_name(record.experiment)),
         ("seed", str(record.seed)),
-        ("recipe, where it differs from the defaults", fields or "nothing"),
+        ("recipe, where it differs from the defaults", settings or "nothing"),
         ("data", images),
         ("version", f"featherweight {where.get('featherweight', '?')}, commit {where.get('commit', 'unknown')},"
                     f" torch {where['torch']}"),
@@ -98,7 +104,12 @@ def recipe_card(run: Told) -> Card:
     ]  # fmt: skip
     notes = []
     if record.experiment not in ids():
-        notes.append("The experiment's file is kept as `experiment.py` in the run's folder.")
+        kept = (run.path / SOURCE).is_file()
+        notes.append(
+            f"The experiment's file is kept as `{SOURCE}` in the run's folder."
+            if kept
+            else "The run's folder holds no copy of the experiment's file, which the command needs."
+        )
     if about["source"] == IN_MEMORY:
         notes.append("The data were handed over in Python, so the command needs `--data` with a copy of them.")
     elif about["source"] not in NAMES:
@@ -129,10 +140,9 @@ def deploy_card(group: Group, run: Told) -> Card | None:
     if group.chip is None:
         return None
     has_weights = run.trained is not None
-    export = f"featherweight export {shlex.quote(_shown(run.path))} --to c" if has_weights else ""
+    export = f"featherweight export {shlex.quote(_shown(run))} --to c" if has_weights else ""
     if isinstance(group.chip, str):
-        why = f"{group.chip} ONNX and the drawing page may still do: `--to onnx`, `--to page`."
-        return Card(name="deploy", title="Put it on a chip", command="", rows=(), note=why)
+        return Card(name="deploy", title="Put it on a chip", command="", rows=(), note=group.chip)
     smallest, faster = group.chip
     rows = (
         ("flash", f"{kilobytes(smallest.flash)}: code, weights and tables"),
@@ -151,6 +161,11 @@ def _seconds(value: float) -> str:
     return f"{value:,.1f} s" if value >= 1 else f"{1000 * value:,.0f} ms"
 
 
-def _shown(path: Path) -> str:
-    """A run's folder, as it was given if that is relative; of another, the last two parts."""
-    return str(path) if not path.is_absolute() else "/".join(path.parts[-2:])
+def _shown(run: Told) -> str:
+    """What names the run to another command: its experiment if it comes with the package, else its folder.
+
+    Of a folder given by its whole path, only the last two parts are told.
+    """
+    if PACKAGE in run.path.resolve().parents:
+        return run.record.experiment
+    return str(run.path) if not run.path.is_absolute() else "/".join(run.path.parts[-2:])

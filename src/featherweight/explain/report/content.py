@@ -38,6 +38,8 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
     """Whether the page shows it only on request."""
+    stacked: bool = False
+    """Whether a narrow page shows each row as a list instead of cutting off columns that do not fit."""
     most: int = 400
     """At most so many rows are on the page; files have all."""
 

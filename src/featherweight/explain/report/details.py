@@ -103,7 +103,8 @@ def classes(story: Story, group: Group) -> Section | None:
     counts = confusion(whole)
     np.fill_diagonal(counts, 0)
     label, chosen = (int(place) for place in np.unravel_index(int(counts.argmax()), counts.shape))
-    most = f"most often, {whole.classes[label]} is taken for {whole.classes[chosen]}, {counts.max():,} times"
+    times = f"{counts.max():,} time{'s' if counts.max() > 1 else ''}"
+    most = f"most often, {whole.classes[label]} is taken for {whole.classes[chosen]}, {times}"
     blocks: tuple[Block, ...] = (
         about,
         classes_table(whole, key),
@@ -117,7 +118,8 @@ def classes(story: Story, group: Group) -> Section | None:
         Picture(
             name=f"confusion-{key}",
             title="Confusion matrix",
-            about="A row for each label, a column for each predicted class. Only mistakes are shaded.",
+            about="A row for each label, a column for each predicted class. Only mistakes are shaded"
+            + (f"; {most}." if counts.max() else "."),
             alt=f"Confusion matrix of {len(whole):,} answers; {most if counts.max() else 'there is no mistake'}.",
             figure=figures.confusion_matrix(*several),
         ),

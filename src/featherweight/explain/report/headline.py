@@ -85,8 +85,9 @@ def _seconds(done: list[Record]) -> Tile:
     threads = sorted({int(record.environment["threads"]) for record in done})
     where = f"{' or '.join(map(str, threads))} thread{'s' * (threads != [1])}"
     machines = sorted({str(record.environment.get("processor") or "") for record in done} - {""})
+    epochs = int(done[0].recipe["epochs"])
     first = ["mean of the runs"] if len(done) > 1 else []
-    detail = ", ".join([*first, f"{done[0].recipe['epochs']} epochs", where, *machines])
+    detail = ", ".join([*first, f"{epochs} epoch{'s' * (epochs > 1)}", where, *machines])
     return Tile(label=label, value=spent(fmean(record.train_seconds for record in done)), detail=detail)
 
 
@@ -97,5 +98,5 @@ def spent(seconds: float) -> str:
     ('0.4 s', '73 s', '122 min')
     """
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds >= 0.1 else "< 0.1 s"
     return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"

@@ -21,7 +21,7 @@ MOST_CLASSES = 10
 """Evidence is shown for at most this many classes, with one image each."""
 MOST_TILES = 1500
 """At most so many misclassified images are on a page; files have all."""
-MOST_BYTES = 360_000
+MOST_BYTES = 300_000
 """They also take no more bytes than this, so that a page stays below 1 MB whatever the size of its images."""
 FRAME = 420
 """Bytes of a page around each image: its caption and its links."""
@@ -139,7 +139,7 @@ def _samples(story: Story, group: Group) -> Section:
 
 
 def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Block]:
-    """What speaks for one class rather than another: of each class, the image that the network is least sure of."""
+    """What speaks for one class rather than another: of each class, the image that is told right by the least."""
     labels, probabilities = answers.labels, answers.probabilities
     present = sorted(set(labels.tolist()))
     chosen = [present[at] for at in evenly(len(present), MOST_CLASSES)]
@@ -147,24 +147,24 @@ def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Blo
     for label in chosen:
         others = probabilities[labels == label].copy()
         others[:, label] = -1
-        nearest = int(others.max(axis=1).argmax())
+        right = answers.chosen[labels == label] == label
+        nearest = int((others.max(axis=1) + right).argmax())
         places.append(int(np.flatnonzero(labels == label)[nearest]))
         rivals.append(int(others[nearest].argmax()))
     images = group.test_images[places]
     found = contrast(trained.network, normalised(trained, images), torch.tensor(chosen), torch.tensor(rivals))
     if found is None:
         return [
-            f"The network has no map of {FEWEST_UNITS} x {FEWEST_UNITS} units or more, too few to say where in an image"
-            " the evidence for a class lies."
+            f"No layer of the network has a map of {FEWEST_UNITS} x {FEWEST_UNITS} units or more, so where in an image"
+            " the evidence for a class lies cannot be shown."
         ]
     height, width = found.map
     names = answers.classes
     captions = [f"{names[label]}\nor {names[rival]}?" for label, rival in zip(chosen, rivals, strict=True)]
     about = (
-        "Orange speaks for the first class, the label; blue for the second, its closest rival. Of each class, the"
-        f" test image in which a rival is strongest. Read off layer `{found.layer}`, the last with a map of"
-        f" {FEWEST_UNITS} x {FEWEST_UNITS} units or more ({height} x {width}), by HiResCAM of the difference of the two"
-        f" scores; seed {trained.record.seed}."
+        "Orange speaks for the first class, the label; blue for the second, its closest rival. For each class, the test"
+        " image that was classified correctly by the narrowest margin. HiResCAM of the difference of the two scores, at"
+        f" layer `{found.layer}` ({height} x {width} units), seed {trained.record.seed}."
     )
     return [
         Picture(
@@ -183,7 +183,7 @@ def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Blo
 def _training_images(group: Group, run: Told) -> list[Block]:
     """Images as the network saw them."""
     assert group.data is not None
-    seen = seen_in_training(run.record, group.data)
+    seen = seen_in_training(run.record, group.data, 12)
     if seen is None:
         return ["The recipe has no augmentation: the network saw the training images as they are."]
     exact, anew = "distorted exactly as in that step", "distorted anew, since a GPU's draws cannot be repeated"

@@ -9,6 +9,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.experiments.verdicts import seeds_sentence, verdict_sentence
 from featherweight.explain import figures
+from featherweight.explain.figures.scales import STRETCHED
 from featherweight.explain.report.cards import deploy_card, digests_table, recipe_card
 from featherweight.explain.report.content import Block, Column, Picture, Section, Table, Verdict
 from featherweight.explain.report.headline import headline
@@ -93,7 +94,10 @@ def _ends(records: list[Record]) -> str:
 def accuracy_picture(records: list[Record]) -> Picture:
     """The curves of accuracy, with a sentence on what training accuracy is of."""
     overlaid = f", {len(records)} runs overlaid" if len(records) > 1 else ""
-    about = "The scale is logarithmic in the error: 99 to 99.9 % takes as much room as 90 to 99 %."
+    best = max(max(row.test_accuracy, row.train_accuracy) for record in records for row in record.rows)
+    highest = max(best, *(float(record.budget["accuracy"]) for record in records))
+    stretched = "The scale is logarithmic in the error: 99 to 99.9 % takes as much room as 90 to 99 %."
+    about = stretched if highest >= STRETCHED else "Accuracy on the test images and in training."
     recipes = [Recipe.from_json(record.recipe) for record in records]
     if any(recipe.augment and recipe.plain_epochs < recipe.epochs for recipe in recipes):
         about += (
@@ -142,14 +146,14 @@ def training(story: Story) -> Section | None:
 
 
 def _changes(groups: tuple[Group, ...]) -> list[Block]:
-    """Differences in layers and recipe from each experiment to the next."""
+    """Differences from each experiment to the next: those of the recipes first, then those of the layers."""
     blocks: list[Block] = []
     for before, now in pairwise(groups):
-        found: list[str] = []
+        found = recipe_changes(*(Recipe.from_json(group.records[0].recipe) for group in (now, before)))
+        what = "; ".join(found) if found else "the same recipe"
         if before.experiment and now.experiment:
-            found += layer_changes(now.experiment.build(), before.experiment.build())
-        found += recipe_changes(*(Recipe.from_json(group.records[0].recipe) for group in (now, before)))
-        what = "; ".join(found) if found else "nothing in layers or recipe"
+            layers = layer_changes(now.experiment.build(), before.experiment.build())
+            what += f". Layers: {'; '.join(layers)}" if layers else ". The layers are the same"
         blocks.append(f"From `{before.name}` to `{now.name}`: {what}.")
     return blocks
 
@@ -163,8 +167,8 @@ def comparison(story: Story) -> Section | None:
     blocks: list[Block] = [*_changes(story.groups)]
     if len(story.groups) > 1:
         blocks += [accuracy_picture(records)] if records else []
-        blocks += [table] if table else []
         blocks.append(differences_table(story))
+        blocks += [table] if table else []
     if records:
         finals = [record.rows[-1].test_accuracy for record in records]
         spread = Picture(
@@ -192,7 +196,7 @@ def made_with(story: Story) -> Section:
         (run.name, run.record.engine, *(_plain(run.record.environment.get(name)) for name in names))
         for run in story.runs
     )
-    table = Table(name="environment", caption="Where the runs were trained", columns=columns, rows=rows)
+    table = Table(name="environment", caption="Where the runs were trained", columns=columns, rows=rows, stacked=True)
     return Section(id="made-with", title="Where it was made", blocks=(table,))
 
 

@@ -52,9 +52,29 @@ def page(story: Story, sections: Sequence[Section]) -> str:
         "verdict": lambda block: isinstance(block, Verdict),
     }
     html = environment.get_template("page.html.j2").render(
-        title=title_of(story), sections=sections, style=Markup(_style()), version=__version__
+        title=title_of(story),
+        sections=sections,
+        contents=_contents(story, sections),
+        style=Markup(_style()),
+        version=__version__,
     )
     return re.sub(r"\n\s*\n+", "\n", html)
+
+
+def _contents(story: Story, sections: Sequence[Section]) -> list[tuple[str, str]]:
+    """Id and words of each link at the top; of several experiments, each has one link, to its first section."""
+    if len(story.groups) == 1:
+        return [(section.id, section.title) for section in sections]
+    names = {group.key: group.name for group in story.groups}
+    found = []
+    for section in sections:
+        key = section.id.partition("-")[2]
+        if key not in names or section.id.startswith("made-with"):
+            found.append((section.id, section.title))
+        elif names[key]:
+            found.append((section.id, names.pop(key)))
+            names[key] = ""
+    return found
 
 
 def _style() -> str:

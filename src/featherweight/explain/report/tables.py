@@ -52,7 +52,8 @@ def runs_table(runs: Sequence[Told]) -> Table:
         Column(name="train_seconds", heading="training, s", form=",.0f"),
         Column(name="passed", heading="passed"),
     )
-    return Table(name="runs", caption="The runs; the last epoch is the result", columns=columns, rows=tuple(rows))
+    caption = "The runs; the last epoch is the result"
+    return Table(name="runs", caption=caption, columns=columns, rows=tuple(rows), stacked=True)
 
 
 def spread_table(groups: Sequence[Group]) -> Table | None:
@@ -84,7 +85,7 @@ def spread_table(groups: Sequence[Group]) -> Table | None:
         Column(name="train_seconds", heading="training, s", form=",.0f"),
     )
     caption = "The finished runs of each experiment: accuracy at the last epoch, and costs"
-    return Table(name="spread", caption=caption, columns=columns, rows=tuple(rows)) if rows else None
+    return Table(name="spread", caption=caption, columns=columns, rows=tuple(rows), stacked=True) if rows else None
 
 
 def epochs_table(runs: Sequence[Told]) -> Table:
@@ -155,7 +156,7 @@ def blocks_table(anatomy: Anatomy, key: str) -> Table:
         found.append((name, made_of, " x ".join(map(str, rows[-1].output)), sum(row.parameters for row in rows),
                       sum(row.macs for row in rows), str(_sides(rows[-1].field))))  # fmt: skip
     caption = f"{anatomy.parameters:,} parameters, {anatomy.macs:,} multiply-adds an image, in blocks"
-    return Table(name=f"blocks-{key}", caption=caption, columns=columns, rows=tuple(found))
+    return Table(name=f"blocks-{key}", caption=caption, columns=columns, rows=tuple(found), stacked=True)
 
 
 def _short(name: str) -> str:
@@ -214,12 +215,12 @@ def classes_table(answers: Answers, key: str) -> Table:
         Column(name="images", heading="images", form=",d"),
         Column(name="taken_for_it", heading="predicted", form=",d"),
         Column(name="right", heading="right", form=",d"),
-        Column(name="accuracy_percent", heading="accuracy, %", form=".2f"),
-        Column(name="precision_percent", heading="precision, %", form=".2f"),
-        Column(name="recall_percent", heading="recall, %", form=".2f"),
+        Column(name="accuracy_percent", heading="accuracy", form=".2f"),
+        Column(name="precision_percent", heading="precision", form=".2f"),
+        Column(name="recall_percent", heading="recall", form=".2f"),
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(tuple(asdict(row).values()) for row in class_rows(answers))
-    return Table(name=f"classes-{key}", caption="Each class in figures", columns=columns, rows=rows)
+    return Table(name=f"classes-{key}", caption="Each class: images, and percentages", columns=columns, rows=rows)
 
 
 def confusion_table(answers: Answers, key: str) -> Table:
@@ -269,4 +270,4 @@ def mistakes_table(runs: Sequence[Told], key: str) -> Table:
             for one in mistakes(run.answers)
         ]
     caption = "Every misclassified image, as a table; images are counted from 0"
-    return Table(name=f"mistakes-{key}", caption=caption, columns=columns, rows=tuple(rows), folded=True)
+    return Table(name=f"mistakes-{key}", caption=caption, columns=columns, rows=tuple(rows), folded=True, most=200)
