@@ -45,7 +45,9 @@ def _tried(title: str, made: Callable[[], nn.Module], recipe: Recipe) -> Trial:
 F3_NETWORK = network("8-P-9p-10-12-13-14-15", whole)
 FIRST = "20-P-30p-30p-30p-30-32-36"
 LATER = "18p-24p-P-34p-34p-P-42p-42p"
+DEEP = "16p-24p-+24p-P-34p-+34p-+34p-P-36p"
 FLIPPED = Augment(shift_px=1, flip=0.5)
+WHOLE = Augment(pad_px=1, flip=0.5)
 
 TRIALS = {
     "f3": _tried("8-P-9p-10-12-13-14-15, recipe of `f3`", F3_NETWORK, F3),
@@ -56,4 +58,10 @@ TRIALS = {
     "later-summed": _of("18p-s24p-P-s34p-+s34p-P-s42p-+s42p, flips", "18p-24p-P-34p-+34p-P-42p-+42p", augment=FLIPPED),
     "later-f3": _tried("18p-s24p-P-s34p-s34p-P-s42p-s42p, recipe of `f3`", summed(LATER), F3),
     "later-fast": _of("18p-s24p-P-s34p-s34p-P-s42p-s42p, flips, rate 0.4", LATER, augment=FLIPPED, lr=0.4),
+    "deep-flips": _of(
+        "16p-s24p-+s24p-P-s34p-+s34p-+s34p-P-s36p, flips, shifts by a whole pixel, decay 5e-4",
+        DEEP,
+        augment=WHOLE,
+        weight_decay=5e-4,
+    ),
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from featherweight.data import folder, load
@@ -139,6 +140,12 @@ def test_each_format_is_read(tmp_path: Path, suffix: str) -> None:
         assert (split.images.float().mean((1, 2, 3)) - expected).abs().max() <= 1
 
 
+def decoded(path: Path) -> NDArray[np.uint8]:
+    """One picture as it is kept in its own size."""
+    _, ((pixels,),), _ = folder._decoded(folder._Pictures(paths=[path], labels=[0]), path.parent, [None])
+    return pixels
+
+
 def test_odd_kinds_of_pictures(tmp_path: Path) -> None:
     deep = Image.fromarray(np.full((9, 9), 0x8040, dtype=np.uint16))
     clear = Image.new("RGBA", (9, 9), (0, 0, 0, 0))
@@ -153,7 +160,7 @@ def test_odd_kinds_of_pictures(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
     turned.save(tmp_path / "turned.png", exif=exif)
-    seen = {path.stem: folder._decoded([path], tmp_path, [None])[0][0] for path in tmp_path.iterdir()}
+    seen = {path.stem: decoded(path) for path in tmp_path.iterdir()}
     assert {name: int(pixels[4, 4]) for name, pixels in seen.items() if name != "turned"} == {
         "deep": 128, "clear": 255, "half": 127, "single": 255, "palette": 90
     }  # fmt: skip
@@ -169,6 +176,41 @@ def test_what_is_hidden_or_no_picture_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a" / ".hidden.png").write_text("hello")
     data = load(str(tmp_path))
     assert data.classes == ("a", "b") and len(data.train) + len(data.test) == 6
+
+
+def test_a_few_damaged_pictures_are_left_out_and_named(tmp_path: Path) -> None:
+    make(tmp_path / "train", {"a": 30, "b": 30})
+    make(tmp_path / "test", {"a": 20, "b": 20})
+    spoilt = [
+        tmp_path / "train" / "b" / "001.png",
+        tmp_path / "train" / "a" / "007.png",
+        tmp_path / "test" / "a" / "003.png",
+    ]
+    for path in spoilt:
+        path.write_bytes(b"<html>")
+    data = load(str(tmp_path))
+    assert (len(data.train), len(data.test)) == (58, 39)
+    assert values(data.train.images) == [n for n in range(30) if n != 7] + [50 + n for n in range(30) if n != 1]
+    assert data.train.labels.tolist() == [0] * 29 + [1] * 29
+    assert "2 of 60 pictures are left out: train/a/007.png (" in data.note and "train/b/001.png (" in data.note
+    assert "1 of 40 pictures are left out: test/a/003.png (" in data.note
+    for path in spoilt:
+        path.unlink()
+    clean = load(str(tmp_path))
+    assert torch.equal(clean.train.images, data.train.images) and clean.digests == data.digests and not clean.note
+    for number in range(2):  # 2 of 58
+        (tmp_path / "train" / "a" / f"02{number}.png").write_bytes(b"")
+    load(str(tmp_path))
+    for number in range(2, 4):  # 4 of 58, more than one in 20
+        (tmp_path / "train" / "a" / f"02{number}.png").write_bytes(b"")
+    assert "4 of 58 pictures" in refusal(tmp_path, DataError)
+
+
+def test_a_class_is_not_lost_to_damage(tmp_path: Path) -> None:
+    make(tmp_path / "train", {"a": 60, "b": 1})
+    make(tmp_path / "test", {"a": 2, "b": 2})
+    (tmp_path / "train" / "b" / "000.png").write_bytes(b"")
+    assert "1 of 61 pictures" in refusal(tmp_path, DataError)
 
 
 def test_damaged_pictures_are_counted_and_three_are_named(tmp_path: Path) -> None:
@@ -292,7 +334,7 @@ def test_mutated_pictures_are_read_or_named(tmp_path: Path) -> None:
                 content[at] = draws.integers(0, 256)
             path.write_bytes(bytes(content))
             try:
-                ((pixels,),) = folder._decoded([path], tmp_path, [None])
+                pixels = decoded(path)
             except DataError as error:
                 assert "1 of 1 pictures" in str(error)
             else:

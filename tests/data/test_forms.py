@@ -66,7 +66,8 @@ def small_cifar(packed: bytes = b"", *mirrors: str) -> Named:
     made = tuple(File(name=name, shape=(count, 3, 32, 32), form="rows") for name, count in files)
     return replace(
         SETS["cifar10"], classes=CLASSES, train=made[:2], test=made[2:], per_class=(100, (100, 100, 100)),
-        mirrors=mirrors, archive_sha256=hashlib.sha256(packed).hexdigest(), archive_bytes=len(packed),
+        mirrors=mirrors, archive_bytes=len(packed), archive_md5=hashlib.md5(packed).hexdigest(),
+        archive_sha256=hashlib.sha256(packed).hexdigest(),
         pictures_sha256=(order_free(*drawn(TRAIN)), order_free(*drawn(TEST))),
     )  # fmt: skip
 
@@ -121,15 +122,32 @@ def test_batches_that_are_wrong_are_named(small: Path, tmp_path: Path) -> None:
     assert "has 100, 100, 100 images of each class; it has 99, 101, 100" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "half"), [("data_batch_2.bin", "train"), ("test_batch.bin", "test")])
+def test_batches_with_one_changed_pixel_are_refused(small: Path, tmp_path: Path, name: str, half: str) -> None:
+    good = batches()[name]
+    write(tmp_path, batches() | {name: good[:-1] + bytes([good[-1] ^ 1])})
+    assert f"The {half} pictures in {tmp_path} are not those of cifar10: their digest" in refusal(tmp_path)
+
+
 def test_its_archive_is_read_as_it_is(small: Path, tmp_path: Path) -> None:
     write(tmp_path, {"cifar-10-binary.tar.gz": archive(batches())})
     assert store.is_here(SETS["cifar10"], tmp_path)
     assert_small(tmp_path)
 
 
-def test_another_archive_is_refused_by_its_digest_and_a_damaged_one_by_what_it_is(small: Path, tmp_path: Path) -> None:
-    write(tmp_path, {"cifar-10-binary.tar.gz": archive(batches() | {"readme.html": b"hello"})})
+def test_another_archive_is_refused_by_size_or_digest_and_a_damaged_one_by_what_it_is(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = archive(batches())
+    known = SETS["cifar10"]
+    write(tmp_path, {"cifar-10-binary.tar.gz": good[:-1] + bytes([good[-1] ^ 1])})
     assert "does not match its digest: its SHA-256 should be" in refusal(tmp_path)
+    write(tmp_path, {"cifar-10-binary.tar.gz": good})
+    monkeypatch.setitem(SETS, "cifar10", replace(known, archive_md5="0" * 32))
+    said = f"its MD5 should be {'0' * 32} and is {known.archive_md5}"
+    assert said in refusal(tmp_path)
+    write(tmp_path, {"cifar-10-binary.tar.gz": good + b"1"})
+    assert f"has {len(good) + 1:,} bytes, and {len(good):,} are expected" in refusal(tmp_path)
     write(tmp_path, {"cifar-10-binary.tar.gz": b"\x1f\x8bnothing"})
     assert "is not the archive it should be" in refusal(tmp_path)
 
@@ -181,10 +199,15 @@ def test_a_hostile_archive_is_refused(
 def test_a_fetched_archive_is_held_against_its_digest(
     near: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    near.files = {"/cifar-10-binary.tar.gz": archive(batches())}
-    other = small_cifar(archive(batches() | {"more": b"1"}), f"{near.address}cifar-10-binary.tar.gz")
-    monkeypatch.setitem(SETS, "cifar10", replace(other, archive_bytes=1 << 21))
+    packed = archive(batches())
+    near.files = {"/cifar-10-binary.tar.gz": packed}
+    known = small_cifar(packed, f"{near.address}cifar-10-binary.tar.gz")
+    monkeypatch.setitem(SETS, "cifar10", replace(known, archive_sha256="0" * 64))
     assert "does not match its digest" in refusal(tmp_path)
+    monkeypatch.setitem(SETS, "cifar10", replace(known, archive_bytes=len(packed) + 1))
+    assert f"has {len(packed):,} bytes, and {len(packed) + 1:,} are expected" in refusal(tmp_path)
+    monkeypatch.setitem(SETS, "cifar10", replace(known, archive_bytes=len(packed) - 1))
+    assert f"the file cannot have more than {len(packed) - 1:,}" in refusal(tmp_path)
 
 
 def write_sheets(folder: Path) -> None:
@@ -232,7 +255,8 @@ def test_pictures_that_are_not_its_own_are_refused(small: Path, tmp_path: Path) 
 def test_the_table_of_cifar10_is_the_published_one() -> None:
     known = SETS["cifar10"]
     assert [file.name for file in known.train] == [f"data_batch_{number}.bin" for number in range(1, 6)]
-    assert known.archive_bytes == 170_052_171 and known.archive_sha256.startswith("c4a38c50")
+    assert known.archive_bytes == 170_052_171 and known.archive_md5 == "c32a1d4ab5d03f1284b67883e8d87530"
+    assert known.archive_sha256 == "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9dddda3db29a59bca1dd"
     assert all(file.shape == (10_000, 3, 32, 32) for file in (*known.train, *known.test))
 
 

@@ -1,6 +1,7 @@
 """What seeds must reach together, and limits on multiply-adds and seconds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def test_a_mean_that_is_the_bar_but_for_its_last_bit_clears_it() -> None:
     assert summarise(runs).mean < 99.28
     assert Bar(seeds=3, mean=99.28).shortfalls(runs) == []
     assert len(Bar(seeds=3, mean=99.281).shortfalls(runs)) == 1
+
+
+def test_a_bar_for_programs_in_c_takes_their_mean_and_needs_every_seed_s() -> None:
+    in_c = [replace(run, c_accuracy=accuracy) for run, accuracy in zip(RUNS, (99.40, 99.42, 99.23), strict=True)]
+    assert Bar(seeds=3, mean_in_c=99.35).shortfalls(in_c) == []  # (99.40 + 99.42 + 99.23) / 3
+    asked = "asked are 99.36 % or more in the mean of the programs in 8-bit C, reached"
+    assert Bar(seeds=3, mean_in_c=99.36).shortfalls(in_c) == [f"{asked} 99.350 %"]
+    assert Bar(seeds=3, mean_in_c=99.36).shortfalls([*in_c[:2], RUNS[2]]) == [f"{asked} not measured on every seed"]
+
+
+def test_a_bar_that_asks_for_nothing_needs_the_seeds_all_the_same() -> None:
+    assert Bar(seeds=3).shortfalls(RUNS) == []
+    assert Bar(seeds=3).shortfalls(RUNS[:2]) == ["seeds 0, 1, where 0 to 2 are asked for"]
 
 
 def test_runs_on_more_threads_than_the_seconds_allow_fall_short() -> None:

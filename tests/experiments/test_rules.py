@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from commands import Run
+from featherweight.data.sets import SETS
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
+from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import contenders, find, ids
-from featherweight.experiments.rules import RULES
+from featherweight.experiments.rules import RULES, SHAPES, TITLES
 from featherweight.prove import contender
 from featherweight.training.runs.parallel import Task, check
 
@@ -59,9 +62,39 @@ def test_an_experiment_is_judged_by_its_own_rule_or_its_set_s() -> None:
 
 def test_every_set_with_experiments_has_a_rule_and_its_own_contenders() -> None:
     sets = {find(id).data for id in ids()}
-    assert sets == set(RULES) == {"mnist", "fashion-mnist"}
+    assert sets == set(RULES) == set(SHAPES) == set(TITLES) == {"mnist", "fashion-mnist", "cifar10"}
     assert [one.id for one in contenders("fashion-mnist")] == ["fashion", "fashion-20k"]
-    assert {anchor.beside for anchor in contender.anchors("fashion-mnist")} == {"fashion", "fashion-20k"}
+    assert [one.id for one in contenders("cifar10")] == ["cifar", "cifar-78k", "cifar-mcu", "cifar-tiny"]
+    for data in sets:
+        known = {one.id for one in contenders(data)}
+        assert {anchor.beside for anchor in contender.anchors(data)} <= known
+    assert {anchor.beside for anchor in contender.anchors("cifar10")} == {one.id for one in contenders("cifar10")}
+
+
+def test_the_shapes_are_those_of_the_sets_files() -> None:
+    images = {name: SETS[name].train[0].shape[1:] for name in SHAPES}
+    assert {name: (1, *shape) if len(shape) == 2 else shape for name, shape in images.items()} == SHAPES
+
+
+def test_an_experiment_is_built_for_its_own_set_unless_another_is_named() -> None:
+    own, other = find("h3").build(), find("h3").build(channels=1)
+    assert [next(net.parameters()).shape for net in (own, other)] == [(14, 3, 3, 3), (14, 1, 3, 3)]
+    fixed = replace(find("h3"), network=lambda: nn.Conv2d(3, 10, 32))
+    assert fixed.build(channels=3, classes=10).weight.shape == (10, 3, 32, 32)
+    with pytest.raises(UsageError, match="made for 3 channels and 10 classes, but the data has 1 and 10"):
+        fixed.build(channels=1)
+
+
+def test_a_file_that_begins_from_an_experiment_is_made_for_its_set(run: Run, tmp_path: Path) -> None:
+    assert run("new", tmp_path / "mine.py", "--from", "h5")[0] == 0
+    mine = find(str(tmp_path / "mine.py"))
+    assert (mine.data, mine.shape, mine.recipe) == ("cifar10", (3, 32, 32), find("h5").recipe)
+    assert differences(mine, find("h5")) == []
+    text = (tmp_path / "mine.py").read_text()
+    assert text.startswith('"""A network of my own for CIFAR-10 (3 x 32 x 32, 10 classes), which began as h5.')
+    assert "104  8  8" in text
+    status, out, _ = run("show", tmp_path / "mine.py")
+    assert status == 0 and "34,706 parameters are within it" in out
 
 
 def test_list_shows_one_set(run: Run) -> None:
@@ -74,5 +107,21 @@ def test_list_shows_one_set(run: Run) -> None:
     assert shown[""] == shown["--data mnist"] == [id for id in ids() if find(id).data == "mnist"]
     _, text, _ = run("list", "--data", "fashion")
     assert "at least 92.80 % at the last epoch" in " ".join(text.split()) and "99.40" not in text
+    shown = json.loads(run("list", "--json", "--data", "cifar10")[1])["experiments"]
+    assert [one["id"] for one in shown] == [
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "cifar",
+        "cifar-78k",
+        "cifar-mcu",
+        "cifar-tiny",
+    ]
+    assert [one["parameters"] for one in shown][5:] == [49_002, 76_354, 19_218, 11_058]
+    _, text, _ = run("list", "--data", "cifar10")
+    assert "at least 85.00 % in each of the last 5 epochs" in " ".join(text.split()) and "99.40" not in text
+    assert max(map(len, text.splitlines())) <= 80
     status, _, err = run("list", "--data", "letters")
-    assert status == 2 and "There are no experiments on 'letters'; there are: mnist, fashion-mnist." in err
+    assert status == 2 and "There are no experiments on 'letters'; there are: mnist, fashion-mnist, cifar10." in err

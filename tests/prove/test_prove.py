@@ -1,6 +1,7 @@
 """The protocol of a record: what is trained, counted, refused and committed, in which order."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 
 from commands import Run
-from featherweight.data import Data, Split
+from featherweight.data import Data, Split, load
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record, write_record
 from featherweight.prove import contender, protocol, publish
+from featherweight.prove.in_c import measured_in_c
 from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
@@ -86,6 +88,36 @@ def test_a_proof_from_held_out_evidence_to_exit_status(run: Run, tmp_path: Path,
     path.write_text(OWN.replace("lr=0.05", "lr=0.06"))
     assert "this is test-set evaluation 2" in run("prove", path, "--seeds", 2, "--data", "digits")[1]
     assert len(in_process) == 10  # another recipe: its evidence is held out and trained anew
+
+
+def test_a_bar_for_programs_in_c_is_measured_by_the_protocol(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(OWN.replace("nn.Flatten(), nn.Linear(49, 10)", "nn.Conv2d(1, 10, 7), nn.Flatten()").replace(
+        "mean=30", "mean_in_c=30"))  # fmt: skip
+    words = ("prove", path, "--seeds", 2, "--data", "digits")
+    status, out, _ = run(*words)
+    told = re.findall(r"seed (\d) in 8-bit C: ([\d.]+) %, as a network ([\d.]+) %", out)
+    assert status == 0 and [seed for seed, _, _ in told] == ["0", "1"] and "PROVED: own" in out
+    for seed, in_c, _ in told:  # the figure is that of the verb that exports
+        folder = tmp_path / "runs" / f"own-seed{seed}"
+        run("export", folder, "--to", "c", "--out", tmp_path / seed)
+        [manifest] = (tmp_path / seed).glob("*-c.json")
+        assert f"{json.loads(manifest.read_text())['proof']['accuracy']:.2f}" == in_c
+    path.write_text(path.read_text().replace("mean_in_c=30", "mean_in_c=100"))
+    status, out, _ = run(*words)
+    mean = fmean(float(in_c) for _, in_c, _ in told)
+    assert status == 1 and f"in the mean of the programs in 8-bit C, reached {mean:.3f} %" in out
+
+
+def test_a_program_whose_run_is_gone_cannot_be_measured(tmp_path: Path) -> None:
+    data = load("digits")
+    with pytest.raises(UsageError, match="The run of f3, seed 0, is not in .*, so that its program cannot be measured"):
+        measured_in_c([record("f3", [99.5] * 15)], [tmp_path], data, print)
+    kept = record("f3", [99.5] * 15, c_accuracy=99.4)
+    assert measured_in_c([kept], [tmp_path], data, print) == [kept]
+    write_record(kept, tmp_path / "record.json")
+    assert read_record(tmp_path) == kept
+    assert "c_accuracy" not in record("f3", [99.5] * 15).to_json()  # as in all records from before
 
 
 def test_changed_settings_are_proved_in_a_folder_of_their_own(run: Run, tmp_path: Path, in_process: list[Task]) -> None:

@@ -14,8 +14,10 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids, ladder_of
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
+from featherweight.experiments.rules import RULES
 from featherweight.explain import figures
 from featherweight.prove import publish, rung_curves
+from featherweight.prove.front_pictures import front_of, fronts_digest
 from featherweight.prove.ladder_pages import NOT_RUN
 from featherweight.prove.pictures import digest
 from made import record
@@ -25,10 +27,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_committed_text_is_what_the_records_say() -> None:
     texts = publish.generated(ROOT)
-    # 29 rungs and six records, the index, the README, seven ladders' pages, the overview of all and what is stated of
-    # them, the page on exports, seven records' pages (f3 is one), the overview of those of each of two sets, the
+    # 34 rungs and ten records, the index, the README, eight ladders' pages, the overview of all and what is stated of
+    # them, the page on exports, eleven records' pages (f3 is one), the overview of those of each of three sets, the
     # public names and the guide to fit.
-    assert len(texts) == 29 + 6 + 1 + 1 + 7 + 1 + 1 + 1 + 7 + 2 + 1 + 1
+    assert len(texts) == 34 + 10 + 1 + 1 + 8 + 1 + 1 + 1 + 11 + 3 + 1 + 1
     stale = [str(path.relative_to(ROOT)) for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
     assert stale == []
 
@@ -40,10 +42,13 @@ def test_every_committed_picture_is_of_the_records() -> None:
     for path, records in pictures.items():
         assert digest(records) in path.read_text(encoding="utf-8"), path.name
     rungs_drawn = publish.rung_pictures(ROOT)
-    assert len(rungs_drawn) == 26
+    assert len(rungs_drawn) == 29
     for path, records in rungs_drawn.items():
         assert rung_curves.digest(records) in path.read_text(encoding="utf-8"), path.name
-    assert publish.fronts_digest(ROOT) in (ROOT / "docs/records/fronts.svg").read_text(encoding="utf-8")
+    assert all(
+        fronts_digest(publish.measured(ROOT, data), data) in (ROOT / "docs/records" / front_of(data)).read_text()
+        for data in RULES
+    )
 
 
 def test_every_shipped_network_s_steps_are_those_of_its_weights() -> None:
@@ -61,7 +66,7 @@ def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
         assert Recipe.from_json(record.recipe) == experiment.recipe, file
         assert record.parameters == sum(p.numel() for p in experiment.build().parameters())
         assert record.finished and len(record.rows) == experiment.recipe.epochs
-        assert (record.data["name"], record.data["test"], record.data["holdout"]) == ("mnist", 10_000, 0)
+        assert (record.data["name"], record.data["test"], record.data["holdout"]) == (experiment.data, 10_000, 0)
 
 
 # ------------------------------------------------------------------------------------------- docstrings

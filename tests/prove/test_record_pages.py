@@ -1,12 +1,15 @@
 """The records' pages and the picture of the Pareto fronts, against arithmetic written out on runs made by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.statistics import best_by_cost
 from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.prove import contender, ladder_pages, leaderboard
 from featherweight.prove.ledger import Attempt, note_attempt
+from featherweight.ship.export.estimate import deployed
 from made import MNIST, record
 
 TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, train_seconds=60.0) for seed in range(10)]
@@ -86,6 +89,19 @@ def test_a_page_says_what_looking_for_hard_images_costs(tmp_path: Path) -> None:
     assert "evaluates all training images at" not in leaderboard.page(everything["fastest"], {})
 
 
+def test_a_page_tells_what_the_program_takes_on_a_chip(tmp_path: Path) -> None:
+    [one] = [one for one in contender.gather({}, tmp_path, "cifar10") if one.experiment.id == "cifar-mcu"]
+    page = leaderboard.page(one, {})
+    cost = deployed(find("cifar-mcu").build().eval(), (3, 32, 32), 10)
+    assert (cost.flash, cost.ram) == (24_858, 11_484)  # as `show` tells too
+    assert "takes 24.9 kB of flash and 11.5 kB of RAM, code and stack included." in page
+    assert "digit" not in page
+    with_c = [record("cifar-mcu", [84.0] * 60, seed, c_accuracy=83.5 + 0.1 * seed) for seed in range(5)]
+    done = replace(one, records=tuple(with_c))
+    page = leaderboard.page(done, {"cifar-mcu": with_c})
+    assert "As programs in 8-bit C: mean 83.700 %, worst 83.50 %." in page and done.standing == "cleared"
+
+
 def test_limits_are_told_on_the_page(tmp_path: Path) -> None:
     everything = gathered({}, tmp_path)
     assert "**Budget of each run.** Fewer than 8,000 parameters, fewer than 250,000 MACs an image," in leaderboard.page(
@@ -103,18 +119,24 @@ def test_a_front_leaves_out_what_is_beaten() -> None:
     assert best_by_cost([]) == []
 
 
-def test_the_picture_has_three_panels_with_fronts_intervals_and_rings() -> None:
-    small = Point(name="small", accuracy=99.2, low=99.1, high=99.3, parameters=2000, macs=1e5, seconds=20)
-    large = Point(name="large", accuracy=99.5, parameters=8000, macs=1e6, seconds=10)
+def test_the_picture_has_four_panels_with_fronts_intervals_and_rings() -> None:
+    small = Point(name="small", accuracy=99.2, low=99.1, high=99.3, parameters=2000, flash=3e3, macs=1e5, seconds=20)
+    large = Point(name="large", accuracy=99.5, parameters=8000, flash=9e3, macs=1e6, seconds=10)
     ring = Point(name="theirs", accuracy=99.56, parameters=7496)
     panels = pareto_fronts([small, large], [ring], ["small"]).axes
-    assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds an image", "seconds of training"]
+    costs = ["parameters", "bytes of flash in 8-bit C", "multiply-adds an image", "seconds of training"]
+    assert [axes.get_xlabel() for axes in panels] == costs
     steps = [next(line for line in axes.lines if line.get_drawstyle() == "steps-post") for axes in panels]
-    assert [list(line.get_xdata()) for line in steps] == [[2000, 8000, 8000], [1e5, 1e6, 1e6], [10, 20]]
+    assert [list(line.get_xdata()) for line in steps] == [
+        [2000, 8000, 8000],
+        [3e3, 9e3, 9e3],
+        [1e5, 1e6, 1e6],
+        [10, 20],
+    ]
     bars = [[line for line in axes.lines if list(line.get_ydata()) == [99.1, 99.3]] for axes in panels]
     rings = [[line for line in axes.lines if list(line.get_ydata()) == [99.56]] for axes in panels]
-    assert list(map(len, bars)) == [1, 1, 1] and list(map(len, rings)) == [1, 0, 0]
-    assert [sorted(text.get_text() for text in axes.texts) for axes in panels] == [["large", "small"]] * 3
+    assert list(map(len, bars)) == [1] * 4 and list(map(len, rings)) == [1, 0, 0, 0]
+    assert [sorted(text.get_text() for text in axes.texts) for axes in panels] == [["large", "small"]] * 4
 
 
 def test_names_in_the_picture_cover_no_other_and_stay_inside() -> None:

@@ -18,13 +18,15 @@ from featherweight.data import Data, load
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build
-from featherweight.search.fit import conduct, finish, prior, steps, views
+from featherweight.search.fit import conduct, finalist, finish, prior, steps, views
 from featherweight.search.fit.changes import changed, drawn, scaled
 from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, layers_of, recipe_of
 from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price, price
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.workers import Told, Work
 from featherweight.ship.train import train
+from featherweight.training.runs.events import Done, Progress, Started
 
 CHEAP = Price(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)
 DEAR = Price(flash=8000, ram=2000, macs=20_000, parameters=4000, cycles=180_000)
@@ -196,12 +198,16 @@ def population(aim: Aim | None = None, folds: int = 1) -> Population:
 
 
 def trial(group: Population, wrong: dict[int, int], cost: Price = CHEAP) -> Trial:
-    """A candidate with so many of 999 images wrong on each rung."""
+    """A candidate with so many of 999 images wrong on each rung, and a hundredth of that as its loss."""
     number = len(group.trials)
     one = Trial(number=number, genes=Genes(stem=3 + number), price=cost, shape=(1, 8, 8))
     for rung, errors in wrong.items():
         one.planned[rung] = [Work(trial=number, genes=one.genes, epochs=1)]
-        one.told[rung] = [Told(work=one.planned[rung][0], done=1, seconds=1, correct=999 - errors, judged=999)]
+        one.told[rung] = [
+            Told(
+                work=one.planned[rung][0], done=1, seconds=1, correct=999 - errors, judged=999, loss=errors / 100
+            )
+        ]  # fmt: skip
     group.trials.append(one)
     return one
 
@@ -232,16 +238,52 @@ def test_augmentations_are_compared_on_the_longer_rung():
     assert list(group.promotions(0.1)) == []
 
 
+def test_of_augmentations_that_do_equally_well_the_strongest_is_taken():
+    group = population()
+    for preset, wrong in (("none", 100), ("objects", 107), ("signs", 107), ("handwriting", 106), ("hidden parts", 109)):
+        one = trial(group, {0: 300, 1: wrong})
+        one.genes, one.racing = replace(one.genes, preset=preset), True
+    assert group.preset() == "handwriting"  # four changes, as "signs" has, and less loss; the last is 9 % behind
+    assert group.trials[3].loss(1) == 1.06
+
+
+def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it():
+    group = population(Aim(target=90.0))
+    dear = trial(group, {0: 95, 1: 75}, DEAR)
+    cheap = trial(group, {0: 110, 1: 100})
+    assert group.proven() == math.inf
+    # 999 images: up to 90.5 wrong are allowed. 75 promise 64, 100 promise 85, and the cheaper one is finished first.
+    assert next(group.promotions(0.1)) == (cheap, 2)
+    cheap.planned[2] = [Work(trial=1, genes=cheap.genes, epochs=1)]
+    assert [one for one in group.promotions(0.1) if one[1] == 2] == []  # one at a time
+    cheap.told[2] = [Told(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 95, judged=999)]
+    assert group.proven() == math.inf and (dear, 2) in list(group.promotions(0.7))  # 95 are too many
+    cheap.told[2] = [Told(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 85, judged=999)]
+    assert group.proven() == CHEAP.flash and list(group.promotions(0.7)) == []  # nothing dearer is worth it
+    assert population().proven() == math.inf
+
+
 def test_what_a_short_training_promises_follows_those_that_were_finished():
     group = population()
-    assert group.offsets() == OFFSETS
+    assert group.offsets() == dict.fromkeys(BLOCKS, OFFSETS)
     trial(group, {0: 99, 1: 49, 2: 24})  # (99 + 0.5) / 1000 and so on
     expected = (2 * OFFSETS[0] + math.log(24.5 / 99.5)) / 3
-    assert group.offsets()[0] == pytest.approx(expected)
+    assert group.offsets()["plain"][0] == pytest.approx(expected)
+    other = (2 * OFFSETS[0] + 0.25 * math.log(24.5 / 99.5)) / 2.25
+    assert group.offsets()["separable"][0] == pytest.approx(other)
     short = trial(group, {0: 60})
     assert group.score(short) == pytest.approx(-(math.log(60.5 / 1000) + expected))
     assert group.best().number == 0  # it is known, the other one is only promised
     assert short.accuracy() == pytest.approx(100 * 939 / 999)
+
+
+def test_a_cheap_candidate_goes_on_where_none_that_is_cheaper_is_as_good():
+    group = population(Aim(target=90.0))
+    for wrong, flash in ((120, 9000), (110, 8000), (130, 4000), (131, 5000), (300, 2000), (100, 7000)):
+        trial(group, {0: wrong}, replace(CHEAP, flash=flash))
+    # 130 wrong promise 78 and may be as cheap; 300 promise 180, more than 1.6 times the 100 that are allowed.
+    assert [one.number for one, _ in group.promotions(0.1)] == [2, 3, 5]  # a third by score, then the front
+    assert [one.number for one, _ in population().promotions(0.1)] == []
 
 
 def test_a_small_set_is_judged_on_ever_more_folds():
@@ -259,7 +301,7 @@ def test_a_small_set_is_judged_on_ever_more_folds():
     assert SHARES == (1 / 9, 1 / 3, 1.0)
 
 
-def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> conduct.Search:
+def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> Search:
     found = views.views_of(str(folder), seed=0)
     out.mkdir(exist_ok=True)
     aim = Aim(target=target, limits=limits or Limits())
@@ -307,10 +349,61 @@ def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_pat
     one.shape = (3, 24, 24)
     each = 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6  # seconds an epoch: 53.3 s
     assert search.epoch_seconds(one.price, one.shape, 50) == pytest.approx(each)
-    epochs, seeds = finish.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2)
+    epochs, seeds = finalist.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2)
     assert (epochs, seeds) == (10, 2)
     search.rates[:] = [1e12]
-    assert finish.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 1.5 million images would be 30,000 epochs
+    assert finalist.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 25 times the root of 60,000 / 50 would be 866
+
+
+class Clock:
+    """Seconds that go on only when told to."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        patch.setattr(finalist.time, "monotonic", lambda: self.now)
+
+
+def told_of(clock: Clock, runs: Path, each: list[float], epochs: int):
+    """Runs side by side of 1,000 steps an epoch, which take so many seconds each."""
+    for seed in range(len(each)):
+        (runs / f"run{seed}").mkdir(parents=True)
+        yield Started(label=f"seed {seed}", folder=runs / f"run{seed}", record=None)
+    begun, ended = clock.now, set()
+    while len(ended) < len(each):
+        clock.now += 1
+        for seed, seconds in enumerate(each):
+            done = (clock.now - begun) / seconds
+            if done >= 1 and seed not in ended:
+                ended.add(seed)
+                yield Done(label=f"seed {seed}", folder=runs / f"run{seed}", record=None)
+            elif done < 1:
+                epoch, step = int(done * epochs) + 1, int(1000 * (done * epochs % 1))
+                yield Progress(
+                    label=f"seed {seed}", epoch=epoch, epochs=epochs, step=step, steps=1000,
+                    lr=0.1, loss=1.0, accuracy=10.0, seconds=1.0, row=None, tested=10, held_out=False,
+                )  # fmt: skip
+
+
+def watched(clock: Clock, runs: Path, each: list[float], left: float, work: float = 1000.0) -> tuple[float, float]:
+    """The rate that was given, and the seconds that passed until then."""
+    passing = finalist._watched(told_of(clock, runs, each, 25), finalist._Watch(left=left), runs, work)
+    try:
+        while True:
+            next(passing)
+    except StopIteration as end:
+        return end.value, clock.now - 100
+
+
+def test_a_training_that_is_too_slow_is_begun_again_at_its_own_rate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert watched(Clock(monkeypatch), tmp_path / "1", [100, 102], left=100) == (0, 102)  # 3 % over is let pass
+    rate, passed = watched(Clock(monkeypatch), tmp_path / "2", [200, 150], left=100)
+    assert passed == 7 and rate == pytest.approx(1000 / 200)  # after more than 6 seconds
+    assert watched(Clock(monkeypatch), tmp_path / "3", [200, 150], left=100, work=0)[0] == 0  # only once
+
+
+def test_seeds_that_would_not_end_in_time_are_given_up_once_one_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert watched(Clock(monkeypatch), tmp_path, [90, 150], left=100, work=0) == (0, 90)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["run0"]
 
 
 def test_the_answer_says_what_was_found_or_what_was_in_the_way():
@@ -410,7 +503,7 @@ def test_a_planted_experiment_file_is_written_anew_before_it_is_executed(folder:
     search = search_on(folder, tmp_path)
     one = trial(search.population, {0: 1})
     (tmp_path / "shapes.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
-    events = finish.train_finalist(search, one, tmp_path, data=None, left=0.0, cores=1, directory=None)
+    events = finalist.train(search, one, tmp_path, data=None, left=0.0, cores=1, directory=None)
     next(events)
     events.close()
     assert "executed" not in (tmp_path / "shapes.py").read_text() and not (tmp_path / "executed").exists()

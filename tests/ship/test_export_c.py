@@ -5,6 +5,7 @@ import math
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -254,6 +255,14 @@ def test_no_name_of_a_class_breaks_out_of_the_program(name: str, tmp_path: Path)
 
 
 # ------------------------------------------------------------------------------------------- drawings
+
+
+def test_only_networks_for_digits_prepare_drawings(flagship: Source, digits: Data) -> None:
+    fixed = made(flagship, digits.train.images[::16])
+    clothes = replace(flagship, classes=tuple(f"piece {number}" for number in range(10)))
+    texts = [c_source.files(source, fixed, "digits") for source in (flagship, clothes)]
+    told = [["f3_normalise" in one["f3.h"], "0 is paper" in one["f3.h"]] for one in texts]
+    assert told == [[True, True], [False, False]] and "piece 7" in texts[1]["f3.c"]
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt-get install gcc")

@@ -28,7 +28,7 @@ def subject(name: str, data: str, data_dir: Path | None, size: Size, file: Path 
         return found, network_of(record, file), (channels, height, width), _changed(record)
     found = find(name)
     if not data:
-        return found, found.build(), (1, 28, 28), ""
+        return found, found.build(), found.shape, ""
     from featherweight.data import load
 
     source = load(data, directory=data_dir, size=size)

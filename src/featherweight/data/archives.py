@@ -21,8 +21,7 @@ Place = Callable[[File], tuple[Path, int, Callable[[Path], None]]]
 
 def take_out(archive: Path, known: Named, files: Sequence[File], place: Place) -> None:
     """Extract these files from a set's archive to their places; DataError if it is not the right archive."""
-    if known.archive_sha256:
-        require_sha256(archive, known.archive_sha256)
+    require_published(archive, known)
     kind = "ZIP" if known.archive_name.endswith(".zip") else "tar"
     try:
         (_from_zip if kind == "ZIP" else _from_tar)(archive, known, files, place)
@@ -38,15 +37,30 @@ def take_out(archive: Path, known: Named, files: Sequence[File], place: Place) -
         raise DataError(f"{archive.name} is not the {kind} archive it should be ({error}).") from error
 
 
-def require_sha256(path: Path, sha256: str) -> None:
-    """Raise DataError unless the file has this digest."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+def require_published(path: Path, known: Named) -> None:
+    """Raise DataError unless the file has the size and the digests of the set's archive, if its digest is known.
+
+    MD5 is what the publisher of CIFAR-10 gives; SHA-256 is what decides, since files with a given MD5 can be made.
+    """
+    if not known.archive_sha256:
+        return
+    size = path.stat().st_size
+    if size != known.archive_bytes:
         raise DataError(
-            f"{printable(path)} does not match its digest: its SHA-256 should be {sha256} and is {found}. Delete the"
-            " file and fetch it again."
+            f"{printable(path)} has {size:,} bytes, and {known.archive_bytes:,} are expected. Delete the file and fetch"
+            " it again."
         )
+    digests = {"SHA-256": known.archive_sha256, "MD5": known.archive_md5}
+    for name, wanted in digests.items():
+        with path.open("rb") as file:
+            state = hashlib.sha256() if name == "SHA-256" else hashlib.md5(usedforsecurity=False)
+            while piece := file.read(CHUNK):
+                state.update(piece)
+        if wanted and (found := state.hexdigest()) != wanted:
+            raise DataError(
+                f"{printable(path)} does not match its digest: its {name} should be {wanted} and is {found}. Delete the"
+                " file and fetch it again."
+            )
 
 
 def _from_zip(path: Path, known: Named, files: Sequence[File], place: Place) -> None:

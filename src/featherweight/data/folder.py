@@ -30,6 +30,8 @@ OWN_SIDE = 256
 Size = tuple[int, int] | Literal["own"] | None
 TESTS = ("test", "validation", "valid", "val")
 """Possible names of the test half, besides `train`; the first one that exists is used."""
+SPOILT = 20
+"""If more than one picture in so many cannot be read, something is wrong with the folder, and it is refused."""
 SHARE = 6
 """One picture in this many is drawn for testing if the folder has no `test`."""
 
@@ -58,19 +60,23 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     if all training pictures have one size of up to 64 x 64 pixels, that is the size; otherwise all are resized to
     28 x 28, without keeping proportions, and the note says so. They are grey if all training pictures are grey or with
     `grey`, and RGB otherwise; test pictures are treated likewise. Transparent areas become white, or black if the ink
-    is light. Raises UsageError for a folder that is not a data set, DataError for pictures that are damaged or not
-    allowed, and for links that lead out of the folder.
+    is light. Up to one picture in 20 of each half that cannot be read is left out, and the note says so. Raises
+    UsageError for a folder that is not a data set, DataError where more pictures are damaged or not allowed, and for
+    links that lead out of the folder.
     """
     classes, train, test, note = _halves(root, seed)
-    (pixels,) = _decoded(train.paths, root, [size])
+    train, (pixels,), spoilt = _decoded(train, root, [size])
     height, width, channels = _common(pixels, size, grey)
-    note = " ".join(line for line in (note, _brought(train.paths, root, size, (height, width))) if line)
+    notes = [note, spoilt, _brought(train.paths, root, size, (height, width))]
     whole = _split(pixels, train.labels, height, width, channels)
     digests = {"train": digest(whole)}
     tested = None
     if with_test:
-        tested = _split(_decoded(test.paths, root, [size])[0], test.labels, height, width, channels)
+        test, (pixels,), spoilt = _decoded(test, root, [size])
+        tested = _split(pixels, test.labels, height, width, channels)
         digests["test"] = digest(tested)
+        notes.append(spoilt)
+    note = " ".join(line for line in notes if line)
     shown_names = tuple(printable(name) for name in classes)
     name = printable(root.resolve().name)
     return Whole(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
@@ -82,9 +88,11 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
     Every picture is read only once. The test half is not opened.
     """
     classes, train, _, note = _halves(root, seed)
+    train, decoded, spoilt = _decoded(train, root, sizes)
+    note = " ".join(line for line in (note, spoilt) if line)
     groups = groups_of(train.paths, train.labels)
     found = []
-    for size, pixels in zip(sizes, _decoded(train.paths, root, sizes), strict=True):
+    for size, pixels in zip(sizes, decoded, strict=True):
         whole = _split(pixels, train.labels, *_common(pixels, size))
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
@@ -202,25 +210,35 @@ def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
     return _Pictures(paths=paths, labels=labels)
 
 
-def _decoded(paths: Sequence[Path], root: Path, sizes: Sequence[Size]) -> list[list[NDArray[np.uint8]]]:
-    """For each size, each picture as uint8 [H W] if grey or [H W 3] if not; DataError counts damaged ones and names
-    three."""
+def _decoded(
+    listed: _Pictures, root: Path, sizes: Sequence[Size]
+) -> tuple[_Pictures, list[list[NDArray[np.uint8]]], str]:
+    """The pictures that can be read; for each size, each of them as uint8 [H W] if grey or [H W 3] if not; and a
+    sentence about those that cannot, or "".
+
+    DataError, with the same sentence, if these are more than one in `SPOILT`, or all that a class has.
+    """
     pictures: list[list[NDArray[np.uint8]]] = [[] for _ in sizes]
-    wrong: list[str] = []
-    for path in paths:
+    wrong: dict[int, str] = {}
+    for place, path in enumerate(listed.paths):
         try:
             pixels = read(path).pixels
-            for found, size in zip(pictures, sizes, strict=True):
-                found.append(_brought_to(pixels, size))
+            brought = [_brought_to(pixels, size) for size in sizes]
         except PictureError as error:
-            wrong.append(f"{printable(path.relative_to(root))} ({error})")
-    if wrong:
-        first = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3:,} more" if len(wrong) > 3 else "")
+            wrong[place] = f"{printable(path.relative_to(root))} ({error})"
+            continue
+        for found, one in zip(pictures, brought, strict=True):
+            found.append(one)
+    if not wrong:
+        return listed, pictures, ""
+    count, named = len(listed.paths), list(wrong.values())
+    first = ", ".join(named[:3]) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
+    readable = listed.take(torch.tensor([place not in wrong for place in range(count)]))
+    if SPOILT * len(wrong) > count or set(readable.labels) != set(listed.labels):
         raise DataError(
-            f"{len(wrong):,} of {len(paths):,} pictures in {printable(root)} cannot be used: {first}."
-            " Repair or remove them."
+            f"{len(wrong):,} of {count:,} pictures in {printable(root)} cannot be used: {first}. Repair or remove them."
         )
-    return pictures
+    return readable, pictures, f"{len(wrong):,} of {count:,} pictures are left out: {first}."
 
 
 def _brought_to(read_pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featherweight.data.sets import File
+from featherweight.data.sets import File, Named
 from featherweight.errors import DataError
 from featherweight.files import printable
 
@@ -136,6 +136,19 @@ def order_free(images: Tensor, labels: Tensor) -> str:
     """
     total = sum(_digests(images, labels)) % 2**256
     return f"{total:064x}"
+
+
+def require_pictures(known: Named, half: str, images: Tensor, labels: Tensor, place: Path) -> None:
+    """Raise DataError unless these are the pictures of the set's half, `train` or `test`, in any order.
+
+    Sets whose pictures have no known digest are not checked. `place` is the folder that the message names.
+    """
+    for name, wanted in zip(("train", "test"), known.pictures_sha256, strict=False):
+        if name == half and (found := order_free(images, labels)) != wanted:
+            raise DataError(
+                f"The {half} pictures in {printable(place)} are not those of {known.name}: their digest, which does not"
+                f" depend on their order, should be {wanted} and is {found}."
+            )
 
 
 def _digests(images: Tensor, labels: Tensor) -> Iterable[int]:

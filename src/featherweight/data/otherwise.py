@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from featherweight.data import folder, forms
-from featherweight.data.archives import member_of_tar, require_sha256
+from featherweight.data.archives import member_of_tar, require_published
 from featherweight.data.sets import File, Named
 from featherweight.data.split import Split, Whole, digest
 from featherweight.errors import DataError, UsageError
@@ -59,7 +59,7 @@ def _archive(place: Path, known: Named, with_test: bool) -> Whole | None:
     digests: dict[str, str] = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
-            require_sha256(path, known.archive_sha256)
+            require_published(path, known)
             for half in halves:
                 parts = [forms.rows(_member(archive, known, file), file, file.name) for file in half]
                 splits.append(_joined(parts))
@@ -125,13 +125,8 @@ def _folders(place: Path, known: Named, with_test: bool) -> Whole | None:
 
 def _checked(known: Named, splits: Sequence[Split], place: Path) -> Whole:
     """The set, if these are its pictures, in any order; DataError otherwise."""
-    for half, split, wanted in zip(HALVES, splits, known.pictures_sha256, strict=False):
-        found = forms.order_free(split.images, split.labels)
-        if found != wanted:
-            raise DataError(
-                f"The {half} pictures in {printable(place)} are not those of {known.name}: their digest, which does not"
-                f" depend on their order, should be {wanted} and is {found}."
-            )
+    for half, split in zip(HALVES, splits, strict=False):
+        forms.require_pictures(known, half, split.images, split.labels, place)
     digests = {half: digest(split) for half, split in zip(HALVES, splits, strict=False)}
     return _whole(known, splits, digests)
 

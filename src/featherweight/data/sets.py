@@ -1,8 +1,8 @@
 """The data sets known by name: their files, digests, sizes and mirrors. Nothing here reads or fetches.
 
-Digests of MNIST and Fashion-MNIST are of the unpacked bytes, since mirrors compress differently. CIFAR-10 has those of
-its archive and of its pictures in any order. For the other sets no digest is known; their files are checked by shape,
-number of images, number of images per class and range of labels.
+Digests of MNIST and Fashion-MNIST are of the unpacked bytes, since mirrors compress differently. CIFAR-10 has the
+size and the digests of its archive, and those of its pictures in any order. For the other sets no digest is known;
+their files are checked by shape, number of images, number of images per class and range of labels.
 """
 
 from collections.abc import Iterator
@@ -69,9 +69,11 @@ class Named:
     archive_name: str = "archive.zip"
     """The name of that archive on disk; its ending shows whether it is a ZIP or a tar archive."""
     archive_bytes: int = 0
-    """The size above which an archive is not downloaded."""
+    """The size of the archive if its digest is known, otherwise the size above which it is not downloaded."""
+    archive_md5: str = ""
+    """The digest of the archive that its publisher gives; empty if there is none."""
     archive_sha256: str = ""
-    """The digest of the archive; empty if unknown."""
+    """The digest of the archive that decides; empty if unknown."""
     pictures_sha256: tuple[str, ...] = ()
     """`forms.order_free` of the training and the test pictures, which identifies them in any form."""
     folders: tuple[str, ...] = ()
@@ -183,6 +185,7 @@ SETS = {
             ),
             mirrors=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
             archive="cifar-10-batches-bin/", archive_name="cifar-10-binary.tar.gz", archive_bytes=170_052_171,
+            archive_md5="c32a1d4ab5d03f1284b67883e8d87530",
             archive_sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9dddda3db29a59bca1dd",
             pictures_sha256=(
                 "d17523651dcffdf1be45e6671e5077f61b15cbf5376a64e556c870e6fb6066d3",

@@ -143,6 +143,8 @@ def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, P
         # In the user's own files, the training labels show which classes there are.
         classes = classes or tuple(str(label) for label in range(int(splits[0].labels.max()) + 1))
         _check(split.labels, known, half, classes, name)
+        part = "train" if half is known.train else "test"
+        forms.require_pictures(known, part, split.images, split.labels, paths[half[-1].name].parent)
     return Whole(
         name=known.name,
         classes=classes,

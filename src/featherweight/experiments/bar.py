@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from featherweight.errors import UsageError
@@ -13,14 +14,20 @@ from featherweight.experiments.record import Record, summarise
 class Bar:
     """What the runs of an experiment must reach together to be a record; a field of None sets no requirement.
 
+    Without any, the seeds must have run, whatever they reach.
+
     >>> Bar(mean=99.58, passed=10).sentence()
     'over seeds 0 to 9: 99.58 % or more in the mean of the last epochs; 10 of 10 seeds within budget'
+    >>> Bar(seeds=5).sentence()
+    'over seeds 0 to 4: the figures, whatever they are'
     """
 
     seeds: int = 10
     """How many seeds must have run, counted from 0; 2 or more."""
     mean: float | None = None
     """Minimum mean over seeds of the accuracy at the last epoch, in percent."""
+    mean_in_c: float | None = None
+    """The same of the program in 8-bit C, which `prove` writes and runs on all test images for each seed."""
     worst_of_last: float | None = None
     """Minimum accuracy, in percent, of every seed in each of the epochs that the budget judges."""
     passed: int | None = None
@@ -39,7 +46,8 @@ class Bar:
 
     def sentence(self) -> str:
         """The requirements as a sentence."""
-        return f"over seeds 0 to {self.seeds - 1}: " + "; ".join(clause.allowed for clause in self.clauses(()))
+        asked = "; ".join(clause.allowed for clause in self.clauses(()))
+        return f"over seeds 0 to {self.seeds - 1}: {asked or 'the figures, whatever they are'}"
 
     def shortfalls(self, records: Sequence[Record]) -> list[str]:
         """Each requirement that these finished runs (one per seed) miss, with the value they reach; empty if none."""
@@ -64,6 +72,12 @@ class Bar:
             # Accuracies are hundredths of a percent; rounding errors of their mean must not fail a run.
             enough = mean >= self.mean - 1e-9
             asked["mean"] = f"{self.mean:.2f} % or more in the mean of the last epochs", f"{mean:.3f} %", enough
+        if self.mean_in_c is not None:
+            in_c = [record.c_accuracy for record in records if record.c_accuracy is not None]
+            whole = len(in_c) == len(records) > 0
+            sentence = f"{self.mean_in_c:.2f} % or more in the mean of the programs in 8-bit C"
+            reached = f"{fmean(in_c):.3f} %" if whole else "not measured on every seed"
+            asked["mean in C"] = sentence, reached, whole and fmean(in_c) >= self.mean_in_c - 1e-9
         if self.worst_of_last is not None:
             sentence = f"{self.worst_of_last:.2f} % or more in every judged epoch of every seed"
             asked["worst judged epoch"] = sentence, f"{worst:.2f} %", worst >= self.worst_of_last

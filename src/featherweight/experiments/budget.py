@@ -167,8 +167,11 @@ class Budget:
                 raise BudgetError(sentences[clause.name].format(clause.measured, clause.allowed))
 
 
+_CHIP_UNITS = {"flash": "bytes of flash", "ram": "bytes of RAM", "cycles": "cycles"}
+
+
 def _of_chip(name: str, value: int) -> str:
-    return f"at most {value:,} {'cycles' if name == 'cycles' else f'bytes of {name}'}"
+    return f"at most {value:,} {_CHIP_UNITS[name]}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.rules import RULES
+from featherweight.experiments.rules import RULES, SHAPES
 
 LADDERS = Path(__file__).parent / "ladders"
 RECORDS = "records"
@@ -30,8 +30,8 @@ class Experiment:
     """One network, one recipe, one budget, and the text about them. An experiment file defines `experiment`."""
 
     network: Callable[..., nn.Module]
-    """Called without arguments, returns a new network for images of 1 x 28 x 28 and 10 classes. If it accepts the
-    arguments `channels` and `classes`, it works with other data too."""
+    """Called without arguments, returns a new network for the pictures and classes of its own set: 1 x 28 x 28 and 10
+    for MNIST. If it accepts the arguments `channels` and `classes`, it works with other data too."""
     recipe: Recipe
     data: str = "mnist"
     """The set that it is made for and trained on unless another is named, as `--data` takes it."""
@@ -60,6 +60,11 @@ class Experiment:
         """What it is judged by beside others: its own rule, or that of its set."""
         return self.rule or RULES.get(self.data, self.budget)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its own set's pictures; of a set that has no rule, MNIST's."""
+        return SHAPES.get(self.data, SHAPES["mnist"])
+
     def data_named(self, name: str) -> str:
         """The set meant by `name`: with `auto` its own, which for MNIST stays `auto` with all that this tries."""
         return self.data if name == "auto" and self.data != "mnist" else name
@@ -70,12 +75,18 @@ class Experiment:
         packaged = self.file is None or self.file.is_relative_to(LADDERS.resolve())
         return self.id if packaged else str(self.file)
 
-    def build(self, channels: int = 1, classes: int = 10) -> nn.Module:
-        """A new network for this many input channels and classes; UsageError if it cannot be built for them."""
-        sizes = {"channels": channels, "classes": classes} if (channels, classes) != (1, 10) else {}
-        if sizes and not sizes.keys() <= inspect.signature(self.network).parameters.keys():
+    def build(self, channels: int | None = None, classes: int = 10) -> nn.Module:
+        """A new network for this many input channels (by default its own set's) and classes; UsageError if it cannot be
+        built for them."""
+        home = self.shape[0]
+        channels = home if channels is None else channels
+        sizes = {"channels": channels, "classes": classes}
+        if not sizes.keys() <= inspect.signature(self.network).parameters.keys():
+            sizes = {}
+        if not sizes and (channels, classes) != (home, 10):
+            made_for = f"{home} channel{'s' * (home > 1)} and 10 classes"
             raise UsageError(
-                f"{self.id} is made for 1 channel and 10 classes, but the data has {channels} and {classes}; let its"
+                f"{self.id} is made for {made_for}, but the data has {channels} and {classes}; let its"
                 " network function accept `channels` and `classes`, or choose f1, f2 or f3, which do."
             )
         try:

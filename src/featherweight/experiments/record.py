@@ -19,7 +19,7 @@ from featherweight.files import parse_json, write_text
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""
-NEWER = ("macs", "shifted_accuracy", "architecture")
+NEWER = ("macs", "shifted_accuracy", "architecture", "c_accuracy")
 """Fields that are missing from older records, and left out of newer ones if they are None."""
 LARGEST = 1 << 24
 """Maximum size of a record file in bytes; a larger one is refused."""
@@ -85,6 +85,8 @@ class Record:
     architecture: dict[str, Any] | None = None
     """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
     records from before."""
+    c_accuracy: float | None = None
+    """Test accuracy in percent of the program in 8-bit C; None unless a proof has measured it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -150,7 +152,7 @@ def _require_readable(record: Record) -> None:
         limits.text(taught["weights"], "a teacher's weights")
     if record.macs is not None:
         limits.whole(record.macs, "macs", high=1 << 60)
-    for name in ("clean_train_accuracy", "shifted_accuracy"):
+    for name in ("clean_train_accuracy", "shifted_accuracy", "c_accuracy"):
         if getattr(record, name) is not None:
             limits.number(getattr(record, name), name, *limits.PERCENT)
     if record.architecture is not None and not isinstance(record.architecture, dict):

@@ -24,7 +24,8 @@ class Anchor:
     beside: str
     """The record that it is compared with."""
     what: str
-    parameters: int
+    parameters: int | None
+    """None if unknown."""
     epochs: int | None
     """The number of epochs at most; None if not stated."""
     last: float | None
@@ -34,7 +35,11 @@ class Anchor:
     where: str = ""
     """Owner and name of its repository on GitHub; empty if unknown."""
     file: str = ""
-    """The path of the log in the repository."""
+    """The path of the log in the repository; empty if the whole of it is meant."""
+    flash: int | None = None
+    """Bytes of flash on a microcontroller; None if unknown."""
+    ram: int | None = None
+    """Bytes of RAM there, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +60,15 @@ class Contender:
         assert self.experiment.bar is not None
         if len(self.records) < self.experiment.bar.seeds:
             return NOT_PROVED
-        return "**not cleared**" if self.experiment.bar.shortfalls(self.records) else "cleared"
+        if self.experiment.bar.shortfalls(self.records):
+            return "**not cleared**"
+        return "cleared" if self.experiment.bar.clauses(()) else "reported"
 
 
 def anchors(data: str = "mnist") -> list[Anchor]:
     """The published results that the records on a data set are compared with, from the package's data.
 
-    >>> [anchor.parameters for anchor in anchors()], [anchor.last for anchor in anchors("fashion-mnist")]
+    >>> [anchor.parameters for anchor in anchors()][:3], [anchor.last for anchor in anchors("fashion-mnist")]
     ([7496, 6128, 19972], [89.0, 92.5, 93.4])
     """
     name = "anchors.json" if data == "mnist" else f"anchors-{data}.json"
@@ -78,7 +85,7 @@ def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
         gathered.append(
             Contender(
                 experiment=experiment,
-                anatomy=dissect(experiment.build()),
+                anatomy=dissect(experiment.build(), experiment.shape),
                 records=records,
                 held_out=tuple(record for _, record in find_runs([folder], "seed*.json")),
                 test_evaluations=evaluations_of(ledger, experiment.id, committed=bool(records)),

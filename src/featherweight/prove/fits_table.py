@@ -1,4 +1,4 @@
-"""The table of networks found by `featherweight fit`, from committed results, for its guide."""
+"""The tables of networks found by `featherweight fit` and of ways to search, from committed results, for the guide."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,13 @@ MARKS = (
     "<!-- begin: table of searches, written by `featherweight ladder --write` -->",
     "<!-- end: table of searches, written by `featherweight ladder --write` -->",
 )
+WAYS = Path("results", "search", "ways.json")
+WAYS_MARKS = (
+    "<!-- begin: table of ways, written by `featherweight ladder --write` -->",
+    "<!-- end: table of ways, written by `featherweight ladder --write` -->",
+)
+WORDS = {"fit": "`fit`", "random": "at random, each trained in full", "before": "stacks, TPE and median pruning"}
+"""The ways of `benchmarks/searches.py`."""
 HEADINGS = (
     "pictures", "asked", "minutes", "candidates", "held out, %", "8-bit C on the test set, % (95 % interval)",
     "float, %", "flash, kB", "RAM, kB", "million MACs", "met",
@@ -48,3 +55,30 @@ def _row(name: str, values: Mapping[str, Any]) -> str:
         "yes" if values["met"] else "**no**",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def ways_table(kept: Mapping[str, Any]) -> str:
+    """A Markdown table with one row per set: the best held-out accuracy of each way of searching, in percent.
+
+    >>> curves = {"fit": [[3.0, 90.0], [60.0, 91.25]], "random": [], "before": [[9.0, 91.0]]}
+    >>> print(ways_table({"sets": {"cats": curves}}))
+    | pictures | `fit` | at random, each trained in full | stacks, TPE and median pruning |
+    |---|--:|--:|--:|
+    | `cats` | **91.25** | none | 91.00 |
+    """
+    lines = [f"| pictures | {' | '.join(WORDS.values())} |", "|---|" + "--:|" * len(WORDS)]
+    for name, ways in kept["sets"].items():
+        last = {way: ways[way][-1][1] if ways[way] else None for way in WORDS}
+        most = max(value for value in last.values() if value is not None)
+        shown = ["none" if value is None else f"**{value:.2f}**" if value == most else f"{value:.2f}"
+                 for value in last.values()]  # fmt: skip
+        lines.append(f"| `{name}` | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def guide_tables(root: Path) -> list[tuple[tuple[str, str], str]]:
+    """The tables of the guide, each with the marks between which it stands."""
+    found = [(MARKS, fits_table(fits_of(root)))]
+    if (root / WAYS).exists():
+        found.append((WAYS_MARKS, ways_table(json.loads((root / WAYS).read_text(encoding="utf-8")))))
+    return found

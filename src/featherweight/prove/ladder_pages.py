@@ -10,6 +10,7 @@ from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, rungs
 from featherweight.experiments.findings import NOT_RUN, Found, findings, parts
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.rules import worded
 from featherweight.prove import looks, rung_answers, rung_sections
 from featherweight.prove.ledger import Attempt
 from featherweight.prove.rung_answers import Answered
@@ -197,7 +198,7 @@ def ladder_page(
     lines = [f"# Ladder {letter.upper()}", "", subject(letter), "", NOTE, "", table(ladder, found), ""]
     if changed:
         lines += [f"**Changed for these runs**: {', '.join(changed)}. All else is as told of each rung.", ""]
-    lines += [f"{_line(LEGEND)} {rule_of(ladder[-1]).sentence()}.", ""]
+    lines += [f"{_line(worded(LEGEND, ladder[-1].data))} {rule_of(ladder[-1]).sentence()}.", ""]
     if any(found.get(rung.id) for rung in ladder):
         lines += [f"![Test and training accuracy by epoch, a panel a rung]({picture})", ""]
     lines += sections

@@ -9,12 +9,13 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import NOT_RUN, Found, parts
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.rules import RULES, TITLES, worded
 from featherweight.experiments.statistics import mean_interval
-from featherweight.networks.anatomy import Anatomy
 from featherweight.prove import ladder_pages, looks, table_notes
 from featherweight.prove.compare import compare
 from featherweight.prove.contender import NOT_PROVED, Anchor, Contender, anchors
 from featherweight.prove.ledger import Attempt, settings
+from featherweight.ship.export.estimate import deployed
 from featherweight.training.tta import TTA_SHIFTS
 
 ABSENT = "–"
@@ -49,7 +50,7 @@ HARD = (
 
 PICTURE = """
     Every experiment with records, its 95 % interval over seeds, and the Pareto front: those that no other
-    of the same or lower cost beats in accuracy. Rings are results that others have published.
+    of the same or lower cost beats in accuracy. Rings are results that others have published; the table names them.
 """
 
 
@@ -120,8 +121,12 @@ def _anchor_row(anchor: Anchor) -> list[str]:
     worst = ABSENT if anchor.worst_of_last is None else f"{anchor.worst_of_last:.2f}"
     name, epochs = f"*{anchor.what}*", f"at most {anchor.epochs}" if anchor.epochs else ABSENT
     if anchor.where:
-        name += f": [{anchor.where}](https://github.com/{anchor.where}), `{anchor.file}`"
-    cells = [name, f"{anchor.parameters:,}", ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
+        name += f": [{anchor.where}](https://github.com/{anchor.where})" + f", `{anchor.file}`" * bool(anchor.file)
+    sizes = {"flash": anchor.flash, "RAM": anchor.ram}
+    if told := [f"{size / 1000:.1f} kB {what}" for what, size in sizes.items() if size is not None]:
+        name += f" ({', '.join(told)})"
+    size = ABSENT if anchor.parameters is None else f"{anchor.parameters:,}"
+    cells = [name, size, ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
     return [*cells, "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
 
 
@@ -143,22 +148,21 @@ def _seconds(records: Sequence[Record]) -> str:
 def overview(gathered: Sequence[Contender], picture: str, data: str = "mnist", others: Sequence[str] = ()) -> str:
     """The page of the records on a data set.
 
-    `picture` is the path of the picture of the Pareto fronts; `others` are data sets with pages of their own.
+    `picture` is the path of the picture of the Pareto fronts; `others` are the data sets of the other pages.
     """
-    lines = [f"# Records{f' on {data}' * (data != 'mnist')}", "", ladder_pages.NOTE, ""]
+    lines = [f"# Records{f' on {TITLES[data]}' * (data != 'mnist')}", "", ladder_pages.NOTE, ""]
     if others:
-        lines += [f"Other sets: {', '.join(f'[{name}]({name}.md)' for name in others)}.", ""]
-    lines += [table(gathered, "{id}.md"), "", table_notes.notes(gathered, ".."), "", _told(SEEDS_LEGEND, data), ""]
-    alt = "Accuracy against parameters, multiply-adds and seconds of training, an experiment a dot; the Pareto front"
+        links = [f"[{TITLES[name]}]({'README' if name == 'mnist' else name}.md)" for name in others]
+        lines += [f"Other sets: {', '.join(links)}.", ""]
+    if data != "mnist":
+        lines += [f"Unless a record has a rule of its own, it is judged by this: {RULES[data].sentence()}.", ""]
+    notes = table_notes.notes(gathered, "..", data)
+    lines += [table(gathered, "{id}.md"), "", notes, "", _line(worded(SEEDS_LEGEND, data)), ""]
+    alt = "Accuracy against parameters, flash, multiply-adds and seconds of training; the Pareto front"
     lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
     lines += ["## How a record is judged", "", _line(PROTOCOL if data == "mnist" else AS_ON_MNIST), ""]
     lines += ["## What counts as a look", "", _line(looks.COUNTED.format(ledger="../../results/touches.json"))]
     return "\n".join(lines) + "\n"
-
-
-def _told(text: str, data: str) -> str:
-    """A text about MNIST reworded for another data set, whose pictures are not digits."""
-    return _line(text if data == "mnist" else text.replace("digit", "picture"))
 
 
 def _line(text: str) -> str:
@@ -182,9 +186,9 @@ def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
     sections: list[tuple[str, Callable[[], Iterator[str]]]] = [
         ("Result", lambda: _result(one)),
         ("Attempts", lambda: looks.table(experiment.id, ledger, found)),
-        ("On held-out digits", lambda: _held_out(one)),
+        (worded("On held-out digits", experiment.data), lambda: _held_out(one)),
         ("Comparison", lambda: _comparison(one, found)),
-        ("Network", lambda: _network(one.anatomy)),
+        ("Network", lambda: _network(one)),
         ("Recipe", lambda: _recipe(experiment)),
         ("Analysis", lambda: ladder_pages.analysis(experiment, found, numbers)),
         ("Rules", lambda: (f"{number}. {rule}" for rule, number in numbers.items())),
@@ -210,9 +214,15 @@ def _result(one: Contender) -> Iterator[str]:
         f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Test-set evaluations:"
         f" {one.test_evaluations}."
     )
+    in_c = [record.c_accuracy for record in one.records if record.c_accuracy is not None]
+    if in_c:
+        yield from ("", f"As programs in 8-bit C: mean {fmean(in_c):.3f} %, worst {min(in_c):.2f} %.")
     yield ""
     shortfalls = one.experiment.bar.shortfalls(one.records)
-    yield f"**Not cleared:** {'; '.join(shortfalls)}." if shortfalls else "**Cleared:** all that is asked for."
+    if shortfalls:
+        yield f"**Not cleared:** {'; '.join(shortfalls)}."
+    elif one.standing == "cleared":
+        yield "**Cleared:** all that is asked for."
 
 
 def _seeds(records: Sequence[Record]) -> Iterator[str]:
@@ -233,7 +243,8 @@ def _held_out(one: Contender) -> Iterator[str]:
         (run.seed, f"{run.data['holdout']:,}", f"{run.verdict.last:.2f}", f"{run.verdict.worst_of_last:.2f}")
         for run in one.held_out
     ]
-    yield from _markdown(("seed", "digits held out", "last %", "worst judged %"), rows, words=0)
+    what = worded("digits held out", one.experiment.data)
+    yield from _markdown(("seed", what, "last %", "worst judged %"), rows, words=0)
     yield from ("", f"Mean of the last epochs {summarise(one.held_out).mean:.3f} %; the test set is not read.")
 
 
@@ -246,14 +257,18 @@ def _comparison(one: Contender, found: Found) -> Iterator[str]:
             yield str(problem)
 
 
-def _network(anatomy: Anatomy) -> Iterator[str]:
+def _network(one: Contender) -> Iterator[str]:
+    anatomy = one.anatomy
     rows = [
         (f"`{row.name}`", row.kind, " x ".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", row.field)
         for row in anatomy.rows
     ]
     yield from _markdown(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
     yield ""
+    chip = deployed(one.experiment.build().eval(), one.experiment.shape)
     yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs an image, {anatomy.buffers:,} numbers in buffers."
+    flash, ram = (f"{size / 1000:.1f} kB" for size in (chip.flash, chip.ram))
+    yield f"As planned, the program in 8-bit C takes {flash} of flash and {ram} of RAM, code and stack included."
 
 
 def _recipe(experiment: Experiment) -> Iterator[str]:

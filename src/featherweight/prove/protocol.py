@@ -6,6 +6,7 @@
    exist and are resumed.
 3. Seeds 0 to N - 1 on all training images; finished runs count, and stopped ones are resumed. If seconds are limited,
    one run at a time.
+   If the program in C counts, it is written and measured for each.
 4. The records are committed, good or bad, and every text that quotes them is rewritten.
 5. The figures over all seeds, and whether the experiment's bar is cleared.
 """
@@ -26,6 +27,7 @@ from featherweight.experiments.statistics import mean_interval
 from featherweight.experiments.verdicts import run_json
 from featherweight.prove import publish
 from featherweight.prove.compare import require_alike
+from featherweight.prove.in_c import measured_in_c
 from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.environment import cores
 from featherweight.training.runs.events import Done, Failed
@@ -170,6 +172,8 @@ def prove(
     evaluations = evaluations_of(read_ledger(kept / "touches.json"), experiment.name, committed=True)
     tell(f"{'this is' if new else 'resumed:'} test-set evaluation {evaluations}, written to {kept / 'touches.json'}")
     runs = _full(experiment, full, like, seeds, places, trainer, tell)
+    if experiment.bar.mean_in_c is not None:
+        runs = measured_in_c(runs, [out], load(data, directory=data_dir), tell)
     if root:
         for record in runs:
             publish.keep_record(record, root)

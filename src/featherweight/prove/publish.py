@@ -3,14 +3,11 @@
 No figure from a record is ever typed by hand. `write` updates all places in a source tree, and a test compares them.
 """
 
-import hashlib
 import json
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
@@ -18,19 +15,17 @@ from featherweight.experiments.experiment import Experiment, contenders, find, i
 from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import RULES
-from featherweight.experiments.statistics import mean_interval
-from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.files import write_bytes, write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
-from featherweight.prove.contender import anchors, gather
+from featherweight.prove.contender import gather
 from featherweight.prove.export_tables import with_figures
-from featherweight.prove.fits_table import MARKS as FITS_MARKS
-from featherweight.prove.fits_table import fits_of, fits_table
+from featherweight.prove.fits_table import guide_tables
+from featherweight.prove.front_pictures import draw_fronts, front_of
 from featherweight.prove.ledger import read_ledger
 from featherweight.prove.marks import with_part_between
-from featherweight.prove.pictures import draw, draw_rung, drawn_anew
+from featherweight.prove.pictures import draw, draw_rung
 from featherweight.prove.readme_table import readme_table
 from featherweight.prove.small import SMALL, SOURCES, write_small
 from featherweight.prove.statement_page import statement_page
@@ -142,7 +137,7 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
     return {
         "id": experiment.id,
         "title": experiment.title,
-        "parameters": dissect(experiment.build()).parameters,
+        "parameters": dissect(experiment.build(), experiment.shape).parameters,
         "epochs": experiment.recipe.epochs,
         "claimed": experiment.claimed,
         "measured": round(summary.mean, 4) if summary else None,
@@ -172,19 +167,21 @@ def generated(root: Path) -> dict[Path, str]:
     texts[root / "docs" / "api.md"] = api_page(sys.modules["featherweight"])
     guide = root / "docs" / "fit.md"
     if guide.exists():
-        before = guide.read_text(encoding="utf-8")
-        texts[guide] = with_part_between(before, FITS_MARKS, fits_table(fits_of(root)), guide.name)
+        texts[guide] = guide.read_text(encoding="utf-8")
+        for marks, table in guide_tables(root):
+            texts[guide] = with_part_between(texts[guide], marks, table, guide.name)
     readme = root / "README.md"
     gathered = gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")
     table = readme_table(gathered, "docs/records/{id}.md")
     texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
-    others = [data for data in RULES if data != "mnist" and contenders(data)]
-    texts[root / "docs" / "records" / "README.md"] = leaderboard.overview(gathered, "fronts.svg", others=others)
-    for data in others:
-        on_it = gather(found, root, data)
-        texts[root / "docs" / "records" / f"{data}.md"] = leaderboard.overview(on_it, f"fronts-{data}.svg", data)
-        gathered += on_it
+    sets = [data for data in RULES if contenders(data)]
+    for data in sets:
+        on_it = gathered if data == "mnist" else gather(found, root, data)
+        others, page = [name for name in sets if name != data], "README" if data == "mnist" else data
+        overview = leaderboard.overview(on_it, front_of(data), data, others)
+        texts[root / "docs" / "records" / f"{page}.md"] = overview
+        gathered = gathered if data == "mnist" else [*gathered, *on_it]
     for one in gathered:
         page = leaderboard.page(one, found, ledger)
         texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
@@ -219,38 +216,10 @@ def rung_pictures(root: Path) -> dict[Path, list[Record]]:
     return {root / "docs" / "ladders" / f"{id}.svg": runs for id, runs in found.items() if runs}
 
 
-def points(root: Path, data: str = "mnist") -> list[Point]:
-    """The mean accuracy, its interval and the costs of every experiment on a data set with committed records."""
-    found = []
-    for id in ids():
-        if find(id).data == data and (records := records_of(id, root)):
-            last = [record.verdict.last for record in records]
-            low, high = mean_interval(last) if len(last) > 1 else (None, None)
-            anatomy = dissect(find(id).build())
-            seconds = fmean(record.train_seconds for record in records)
-            found.append(
-                Point(name=id, accuracy=fmean(last), low=low, high=high, parameters=anatomy.parameters,
-                      macs=anatomy.macs, seconds=seconds or None)
-            )  # fmt: skip
-    return found
-
-
-def fronts_digest(root: Path, data: str = "mnist") -> str:
-    """The digest of the figures behind the picture of a set's Pareto fronts; it is written into the picture."""
-    rings = [asdict(anchor) for anchor in anchors(data)]
-    drawn_from = [[asdict(point) for point in points(root, data)], rings]
-    return hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()
-
-
-def draw_fronts(path: Path, root: Path, data: str = "mnist") -> bool:
-    """Draw a set's accuracies against costs, unless the picture is up to date; returns whether it was drawn."""
-    rings = [
-        Point(name=anchor.what, accuracy=anchor.last, parameters=anchor.parameters)
-        for anchor in anchors(data)
-        if anchor.last is not None
-    ]
-    names = [experiment.id for experiment in contenders(data)]
-    return drawn_anew(path, fronts_digest(root, data), lambda: pareto_fronts(points(root, data), rings, names))
+def measured(root: Path, data: str = "mnist") -> Found:
+    """The committed records of every experiment on a data set that has any, by its name."""
+    found = {id: records_of(id, root) for id in ids() if find(id).data == data}
+    return {id: records for id, records in found.items() if records}
 
 
 def write(root: Path) -> list[Path]:
@@ -271,8 +240,8 @@ def write(root: Path) -> list[Path]:
     changed += [path for path, records in pictures(root).items() if draw(path, records)]
     changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
     for data in [data for data in RULES if contenders(data)]:
-        picture = root / "docs" / "records" / f"fronts{f'-{data}' * (data != 'mnist')}.svg"
-        changed += [picture] if draw_fronts(picture, root, data) else []
+        picture, found = root / "docs" / "records" / front_of(data), measured(root, data)
+        changed += [picture] if draw_fronts(picture, found, data) else []
     return changed
 
 

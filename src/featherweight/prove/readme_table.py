@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 
-from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, summarise
 from featherweight.prove.contender import NOT_PROVED, Contender
 from featherweight.prove.table_notes import ABSENT
-from featherweight.ship.export.fixed_point import outline
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.export.memory import Memory, planned
+from featherweight.ship.export.estimate import deployed
 
 HEADINGS = (
     "record", "test accuracy %, mean of the seeds", "worst seed %", "parameters", "flash, kB", "RAM, kB",
@@ -29,18 +26,8 @@ def readme_table(gathered: Sequence[Contender], link: str) -> str:
     return "\n".join([*lines, "", LEGEND.format(processor=" and ".join(sorted(processors)) or "no machine yet")])
 
 
-def footprint(experiment: Experiment) -> Memory:
-    """Flash and RAM, in bytes, of the 8-bit C program of an experiment's network on MNIST; needs no training.
-
-    >>> from featherweight.experiments.experiment import find
-    >>> footprint(find("f3")).weights < 7864
-    True
-    """
-    return planned(outline(lower(experiment.build().eval(), (1, 28, 28))))
-
-
 def _row(one: Contender, link: str) -> list[str]:
-    memory = footprint(one.experiment)
+    memory = deployed(one.experiment.build().eval(), one.experiment.shape)
     name = f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})"
     sizes = [f"{one.anatomy.parameters:,}", f"{memory.flash / 1000:.1f}", f"{memory.ram / 1000:.1f}"]
     if not one.records:

@@ -9,6 +9,7 @@ from typing import Any
 from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
+from featherweight.experiments.rules import worded
 from featherweight.networks.anatomy import Row, dissect
 from featherweight.prove.statements import answers
 
@@ -50,7 +51,7 @@ def published_log(id: str) -> Mapping[str, Sequence[float]]:
 def layers(rung: Experiment) -> Iterator[str]:
     """The table of layers: one line for each convolution, pool or linear layer and the layers that follow it."""
     fields: Sequence[int] = published(rung.id).get("fields", ())
-    anatomy = dissect(rung.build())
+    anatomy = dissect(rung.build(), rung.shape)
     heads = [
         "layer",
         "followed by",
@@ -75,7 +76,8 @@ def layers(rung: Experiment) -> Iterator[str]:
             cells.append("" if printed is None else f"**{printed}: wrong**" if wrong else str(printed))
         yield f"| {' | '.join(cells)} |"
     yield ""
-    yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} multiply-adds (MACs) a digit. *Field* is the receptive"
+    one = worded("digit", rung.data)
+    yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} multiply-adds (MACs) a {one}. *Field* is the receptive"
     yield "field of a unit and *jump* the distance between neighbouring units, both in pixels of the input."
 
 

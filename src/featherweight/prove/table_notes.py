@@ -11,6 +11,7 @@ from torch import nn
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment
 from featherweight.experiments.record import Record
+from featherweight.experiments.rules import worded
 
 DRAWS = Path("results", "bench", "hard_draws.json")
 """The counts of `python -m benchmarks.hard_draws`, in a source tree."""
@@ -87,19 +88,28 @@ def scope() -> str:
     )
 
 
-def notes(gathered: Sequence[Any], docs: str) -> str:
+HELD_OUT = {
+    "mnist": "5,000 training digits by writers that training has not seen",
+}
+"""What is held out of a set for choices, where more can be said than that it is a twelfth."""
+
+
+def notes(gathered: Sequence[Any], docs: str, data: str = "mnist") -> str:
     """The paragraphs under the table; `gathered` are its contenders and `docs` the path of the documentation."""
     records = [one for one in gathered if one.records]
     processors = sorted({str(run.environment.get("processor", "unknown")) for one in records for run in one.records})
+    held_out = HELD_OUT.get(data, "a twelfth of the training pictures, which training has not seen")
     lines = [
         "*Buffers* are numbers that a network keeps beside its parameters: batch norm's running means, variances and"
-        " counts. *MACs* are multiply-adds for one digit. *Seconds* are training time without evaluations: scoring the"
-        " test set after each epoch decides nothing and costs no budget. *Bar* is what all seeds of a record must reach"
-        " together. *Held out* is the last epoch's accuracy on 5,000 training digits by writers that training has not"
-        " seen, over three seeds."
+        f" counts. *MACs* are multiply-adds for one {worded('digit', data)}. *Seconds* are training time without"
+        " evaluations: scoring the test set after each epoch decides nothing and costs no budget. *Bar* is what all"
+        f" seeds of a record must reach together. *Held out* is the last epoch's accuracy on {held_out}, over three"
+        " seeds."
     ]
     if processors:
         lines[0] += f" Seconds were taken on {' and '.join(processors)}."
+    if data != "mnist":
+        return "\n\n".join(lines)
     lines += filter(None, (_hard(records, docs), _below(records, docs), _folded(records)))
     return "\n\n".join([*lines, scope()])
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.rules import TITLES
 from featherweight.files import write_text
 from featherweight.networks.architecture import Layer, describe
 from featherweight.search.source import code, function
 from featherweight.training.runs.fitted import fitted
 
-HOME = ((1, 28, 28), 10)
-"""What images and classes are where no data are named."""
+CLASSES = 10
+"""How many classes there are where no data are named, as in every set that an experiment of the package is made for."""
 
 
 def write_start(path: Path, base: Experiment, data: Data | None) -> None:
@@ -30,7 +31,7 @@ def write_start(path: Path, base: Experiment, data: Data | None) -> None:
 
 def text(path: Path, base: Experiment, data: Data | None) -> str:
     """The text of that file."""
-    shape, classes = HOME
+    shape, classes = base.shape, CLASSES
     note = ""
     if data is not None:
         _, channels, height, width = data.train.images.shape
@@ -40,11 +41,10 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
     on = f" --data {data.source}" if data is not None and data.source != "mnist" else ""
     if data is not None and data.size:
         on += f" --size {data.size if isinstance(data.size, str) else '{}x{}'.format(*data.size)}"
-    about = (
-        "the digits of MNIST"
-        if data is None
-        else f"{data.name} ({shape[0]} x {shape[1]} x {shape[2]}, {classes} classes)"
-    )
+    sizes = f"({shape[0]} x {shape[1]} x {shape[2]}, {classes} classes)"
+    own = "the digits of MNIST" if base.data == "mnist" else f"{TITLES.get(base.data, base.data)} {sizes}"
+    about = own if data is None else f"{data.name} {sizes}"
+    made_for = "" if data is not None or base.data == "mnist" else f"    data={base.data!r},\n".replace("'", '"')
     comment = f"    # {note}.\n" if note else ""
     return (
         f'"""A network of my own for {about}, which began as {base.id}.\n\n'
@@ -56,7 +56,7 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
         "# Try a rate: featherweight train {0}{1} --set recipe.lr=0.05\n\n"
         "from torch import nn\n\nimport featherweight as fw\n\n\n".format(path.name, on)
         + f"{function(network, shape, classes)}\n\n"
-        "experiment = fw.Experiment(\n"
+        f"experiment = fw.Experiment(\n{made_for}"
         "    network=network,\n"
         "    # How it is trained; every field: help(fw.Recipe).\n"
         f"    recipe={code(base.recipe, 4, 8)},\n"

@@ -8,6 +8,7 @@ from torch import nn
 
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.rules import SHAPES
 from featherweight.networks.anatomy import Anatomy, Row, dissect
 from featherweight.ship.export.fixed_point import outline
 from featherweight.ship.export.lowering import lower
@@ -95,8 +96,10 @@ def _cells(name: str, row: Row) -> tuple[str, ...]:
     return name, row.kind, "x".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", *sides
 
 
-def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int] = (1, 28, 28)) -> Summary:
+def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int] | None = None) -> Summary:
     """The summary of a network, an experiment or the experiment of that name, on images of `shape` (C H W).
+
+    Without a shape, they are those of the experiment's own set; for a network, 1 x 28 x 28.
 
     The network is left as it was. Flash and RAM are those of the C program in 8 bits, planned without pictures: their
     sizes follow from the layers alone, but for what rounding a range may change. Raises UsageError for what cannot be
@@ -122,7 +125,9 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     if isinstance(network, str):
         network = find(network)
     if isinstance(network, Experiment):
-        network = network.build(channels=shape[0]) if shape[0] != 1 else network.build()
+        shape = shape or network.shape
+        network = network.build(channels=shape[0])
+    shape = shape or SHAPES["mnist"]
     anatomy = dissect(network, shape)
     kinds = {name: type(module).__name__ for name, module in network.named_modules() if name and any(module.children())}
     return Summary(anatomy=anatomy, kinds=kinds, forms=tuple(_forms(network, shape)))

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LOWEST = 98.95
-"""Percent at which the axis begins; a note counts the experiments below it."""
+AXIS = (98.95, 99.75)
+"""Percents at which the axis begins and ends unless others are given; a note counts the experiments below it."""
 NAME_POINTS = 8.5
 """The font size of names, in points."""
 PLACES = ((True, True), (True, False), (False, True), (False, False))
@@ -29,23 +29,29 @@ class Point:
     """The lower end of the 95 % interval of the mean."""
     high: float | None = None
     parameters: float | None = None
+    flash: float | None = None
+    """Bytes, as planned for the program in 8-bit C."""
     macs: float | None = None
     seconds: float | None = None
 
 
 @drawn
-def pareto_fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequence[str]) -> "Figure":
-    """Three panels: accuracy against parameters, multiply-adds and seconds of training, all on logarithmic axes.
+def pareto_fronts(
+    points: Sequence[Point], anchors: Sequence[Point], named: Sequence[str], axis: tuple[float, float] = AXIS
+) -> "Figure":
+    """Four panels: accuracy against parameters, flash, multiply-adds and seconds of training, on logarithmic axes.
 
     Each experiment is a dot with the interval of its mean, and the Pareto front a stepped line. Experiments in `named`
-    and on the front are labelled. Rings are published results, of one run each.
+    and on the front are labelled. Rings are published results, of one run each. `axis` is the range of accuracies
+    shown, in percent.
     """
-    figure = blank(3.8, 9.2)
-    panels = figure.subplots(1, 3, sharey=True)
-    costs = (("parameters", "parameters"), ("macs", "multiply-adds an image"), ("seconds", "seconds of training"))
+    figure = blank(7.2, 9.2)
+    panels = figure.subplots(2, 2, sharey=True).flatten()
+    costs = (("parameters", "parameters"), ("flash", "bytes of flash in 8-bit C"), ("macs", "multiply-adds an image"),
+             ("seconds", "seconds of training"))  # fmt: skip
     names = []
     for axes, (cost, words) in zip(panels, costs, strict=True):
-        names.append(_panel(axes, points, cost, named))
+        names.append(_panel(axes, points, cost, named, axis[0]))
         rings = [(getattr(ring, cost), ring.accuracy) for ring in anchors if getattr(ring, cost) is not None]
         if rings:
             x, y = zip(*rings, strict=True)
@@ -53,12 +59,14 @@ def pareto_fronts(points: Sequence[Point], anchors: Sequence[Point], named: Sequ
         axes.set(xlabel=words)
         axes.grid(axis="y")
         _logarithmic(axes)
-    below = [point.name for point in points if point.accuracy < LOWEST]
-    panels[0].set(ylabel="last epoch, mean over seeds, %", ylim=(LOWEST, 99.75))
+    below = [point.name for point in points if point.accuracy < axis[0]]
+    panels[0].set_ylim(*axis)
+    for axes in panels[::2]:
+        axes.set(ylabel="last epoch, mean over seeds, %")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=3)
     if below:
-        figure.text(0.99, 0.955, f"below the axis: {', '.join(below)}", ha="right", fontsize=8.5, color=QUIET)
+        figure.text(0.99, 0.975, f"below the axis: {', '.join(below)}", ha="right", fontsize=8.5, color=QUIET)
     figure.draw_without_rendering()  # so that the positions of the dots are known
     for axes, of_it in zip(panels, names, strict=True):
         _name(axes, of_it)
@@ -86,7 +94,9 @@ def short_number(value: float) -> str:
     return f"{value:g}"
 
 
-def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str]) -> list[tuple[str, float, float]]:
+def _panel(
+    axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str], lowest: float
+) -> list[tuple[str, float, float]]:
     """Draw dots, intervals and the Pareto front; returns name, cost and accuracy of the dots to be labelled."""
     names: list[tuple[str, float, float]] = []
     known = [(getattr(point, cost), point) for point in points if getattr(point, cost) is not None]
@@ -102,7 +112,7 @@ def _panel(axes: "Axes", points: Sequence[Point], cost: str, named: Sequence[str
                       linewidth=1.2)  # fmt: skip
         axes.plot(cost_of_it, point.accuracy, "o", markersize=5 if on_front else 3.5, color=TEST if on_front else QUIET,
                   label="_" * (place > 0) + "experiment, 95 % interval")  # fmt: skip
-        if (on_front or point.name in named) and point.accuracy >= LOWEST:
+        if (on_front or point.name in named) and point.accuracy >= lowest:
             names.append((point.name, cost_of_it, point.accuracy))
     return names
 

@@ -8,12 +8,14 @@ prior.py     the first candidates: what did well elsewhere
 price.py     what a candidate costs on the chip, known before training
 halving.py   which candidate is trained next, and for how long
 workers.py   the processes that train
+state.py     what a search has found, and how long trainings take by that
 conduct.py   the search itself, within its time
 notes.py     what it notes, and how it goes on from that
-api.py       the whole way from Python
-finish.py    the chosen one trained on everything, and exported
+finalist.py  the chosen one trained on everything, in time
+finish.py    exported, proved, and what became of it
 card.py      the model card and the page
 steps.py     all of this in order
+api.py       the same from Python
 ```
 """
 

@@ -7,9 +7,10 @@ from featherweight.explain.figures.style import QUIET, TARGET, TEST, blank, draw
 from featherweight.explain.report import page, read_story, sections
 from featherweight.explain.report.content import Column, Picture, Section, Table
 from featherweight.files import markdown, write_text
-from featherweight.search.fit.conduct import Search
-from featherweight.search.fit.finish import EXPORTS, Finished, aim_words, file_name
+from featherweight.search.fit.finalist import aim_words, file_name
+from featherweight.search.fit.finish import EXPORTS, Finished
 from featherweight.search.fit.price import kilobytes, shown
+from featherweight.search.fit.state import Search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,9 +4,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 from featherweight.errors import BudgetError
@@ -15,19 +14,17 @@ from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import DRAWS, Aim, Population, Trial
 from featherweight.search.fit.notes import forget_unfinished, noted, recall
-from featherweight.search.fit.price import Price, price, training_work
+from featherweight.search.fit.price import price, training_work
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
 
-SEEN = 1_500_000
-"""Images that a finished network is trained on, in all epochs together, where there is time for it."""
-FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
 LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
 SEARCH, FINISH = 0.6, 0.4
 """Shares of the time for the search and for training what it found."""
-GUESS = 30e9
-"""Units of `training_work` that a core carries out in a second, before any candidate was timed."""
+CHEAPER = (0.5, 0.95)
+"""Shares of the cost of a candidate that meets the target: a new one may cost at most one drawn from between them."""
 TRIALS = "trials.jsonl"
 LOOK_SECONDS = 0.25
 
@@ -46,56 +43,6 @@ class Look:
     """Seconds of the search."""
     ended: Trial | None = None
     """The candidate that has just finished a rung."""
-
-
-@dataclass(kw_only=True)
-class Search:
-    """A search's settings and what it has found so far."""
-
-    views: Views
-    aim: Aim
-    population: Population
-    seconds: float
-    """Of the search."""
-    finish: float
-    """Seconds that the training of one finished network may take, on one core."""
-    file: Path
-    """Where finished trainings are noted, for the same command to go on."""
-    spent: float = 0.0
-    """Seconds of earlier searches in the same folder."""
-    rates: list[float] = field(default_factory=list)
-    """Units of `training_work` a second, by what was timed."""
-    waiting: list[Work] = field(default_factory=list)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(self.views.classes)
-
-    def rate(self) -> float:
-        """Units of work that a core does in a second, as far as that is known."""
-        return median(self.rates[-40:]) if self.rates else GUESS
-
-    def shape(self, genes: Genes) -> tuple[int, int, int]:
-        """Of the images that the genes ask for."""
-        channels, height, width = self.views.sizes[genes.side].shape
-        return (1 if genes.grey else channels), height, width
-
-    def epoch_seconds(self, cost: Price, shape: tuple[int, int, int], images: int) -> float:
-        """About how long an epoch of so many images takes on one core."""
-        return images * training_work(cost.macs, shape) / self.rate()
-
-    def epochs(self, cost: Price, shape: tuple[int, int, int]) -> float:
-        """How many a finished network gets: as many as suit the number of images, if the time allows."""
-        images = len(self.views.labels)
-        wanted = max(FEWEST_EPOCHS, min(MOST_EPOCHS, round(SEEN / images)))
-        return min(wanted, self.finish / self.epoch_seconds(cost, shape, images))
-
-    def work_seconds(self, work: Work, trial: Trial) -> float:
-        """About how long a training will take on one core."""
-        held = int(self.views.folds[work.fold].sum())
-        images = work.share * (len(self.views.labels) - held)
-        return work.epochs * self.epoch_seconds(trial.price, trial.shape, round(images))
 
 
 def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool) -> Search:
@@ -199,27 +146,42 @@ def _proposed(search: Search) -> Trial | None:
     return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape, racing=racing)
 
 
-def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
-    """The genes, made narrower until they are within the limits and the time; without a target, with the chance
-    `wide`, made wider up to these. None where even the narrowest are not."""
-    shape = search.shape(genes)
-    while price(genes, shape, search.classes) is None:  # the images are too small for so many steps
+def shallow_enough(genes: Genes, shape: tuple[int, int, int], classes: int) -> Genes | None:
+    """The genes with fewer convolutions without a border, and fewer stages, if images of this shape (C H W) are too
+    small for them; None if nothing helps."""
+    while price(genes, shape, classes) is None:
         if genes.shrink:
             genes = replace(genes, shrink=genes.shrink - 1)
         elif len(genes.widths) > 1:
             genes = replace(genes, widths=genes.widths[:-1], depths=genes.depths[:-1])
         else:
             return None
+    return genes
+
+
+def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
+    """The genes, made narrower until they are within the limits and the time, and cheaper than what is known to meet
+    the target; without a target, with the chance `wide`, made wider up to these. None where even the narrowest are
+    not."""
+    shape, aim, most = search.shape(genes), search.aim, search.population.proven()
+    if most < math.inf:
+        least, greatest = CHEAPER
+        most *= least * (greatest / least) ** search.population.chance()
+    found = shallow_enough(genes, shape, search.classes)
+    if found is None:
+        return None
+    genes = found
 
     def fits(factor: float) -> bool:
         cost = price(scaled(genes, factor), shape, search.classes)
         return (
             cost is not None
-            and not search.aim.limits.excess(cost)
+            and not aim.limits.excess(cost)
+            and aim.cost(cost) <= most
             and search.epochs(cost, shape) >= LEAST_EPOCHS
         )  # fmt: skip
 
-    fill = search.aim.target is None and search.population.chance() < wide
+    fill = aim.target is None and search.population.chance() < wide
     if fits(1.0) and not fill:
         return genes
     low, high = (1.0, 8.0) if fits(1.0) else (0.05, 1.0)

@@ -2,48 +2,26 @@
 
 import json
 import math
-import re
 import shutil
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from keyword import iskeyword
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from featherweight.data import Data
-from featherweight.errors import FeatherweightError, UsageError
-from featherweight.experiments.budget import Budget
-from featherweight.experiments.experiment import find
-from featherweight.experiments.recipe import Recipe
+from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.files import in_docstring, write_text
-from featherweight.search.fit.conduct import FEWEST_EPOCHS, Search
-from featherweight.search.fit.genes import layers_of, recipe_of
+from featherweight.files import write_text
+from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes
-from featherweight.search.source import code, function
+from featherweight.search.fit.state import Search
 from featherweight.ship.export import Exported, export
 from featherweight.ship.export.onnx_model import require_onnx
-from featherweight.training.runs.events import Event, Failed
-from featherweight.training.runs.parallel import Task, carry_through, train_all
-from featherweight.training.runs.run import new_run
 from featherweight.training.runs.trained import load_trained
 
-RUNS, EXPORTS, RESULT = "runs", "export", "fit.json"
-MOST_SEEDS = 5
-SLOWER = 1.1
-"""How much longer the last training may take than the trials said."""
-STARTING = 6.0
-"""Seconds that a process takes before its first step."""
-
-
-def file_name(search: Search) -> str:
-    """Of the experiment file: the data's name as Python would have a module's."""
-    name = re.sub(r"\W+", "_", search.views.name, flags=re.ASCII).strip("_").lower()
-    return f"{name if name.isidentifier() and not iskeyword(name) else 'pictures'}.py"
+EXPORTS, RESULT = "export", "fit.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,97 +45,6 @@ class Finished:
         """What the proof of the C program found of the first run."""
         found: dict[str, Any] = self.exported["c"].about["proof"]
         return found
-
-
-def plan(search: Search, trial: Trial, left: float, cores: int) -> tuple[int, int]:
-    """Epochs of each run and how many seeds, so that all of them end within `left` seconds."""
-    left -= STARTING
-    each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels))
-    wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape))
-    epochs = max(1, min(round(wanted), int(left / each)))
-    rounds = max(1, int(left / (epochs * each)))
-    return epochs, min(MOST_SEEDS, rounds * cores)
-
-
-def write_experiment(path: Path, search: Search, trial: Trial, epochs: int) -> Recipe:
-    """Write the candidate as an experiment file; its recipe."""
-    views, layers = search.views, layers_of(trial.genes)
-    recipe = recipe_of(trial.genes, epochs, len(views.labels), trial.shape)
-    target = search.aim.target
-    budget = Budget(
-        parameters=trial.price.parameters + 1, epochs=epochs, accuracy=0.0 if target is None else target, held=1
-    )
-    fields = {"recipe": recipe, "budget": budget}
-    body = "".join(f"    {name}={code(value, 4, len(name) + 2)},\n" for name, value in fields.items())
-    title = f"found by fit on {in_docstring(views.name)}"
-    write_text(
-        path,
-        f'"""Found by `featherweight fit`: candidate {trial.number} of {len(search.population.trials)}.\n\n'
-        f"Target: {in_docstring(aim_words(search))}.\n\n"
-        f"Held-out pictures: {trial.accuracy():.2f} % of {trial.counts(trial.rung)[1]:,}; chosen for that, so expect\n"
-        f'a little less. The test set was not read.\n"""\n\nfrom torch import nn\n\nimport featherweight as fw\n\n\n'
-        f"{function(layers, trial.shape, search.classes)}\n\n"
-        f'experiment = fw.Experiment(\n    title="{title}",\n    network=network,\n{body})\n',
-    )
-    return recipe
-
-
-def aim_words(search: Search) -> str:
-    """What was asked for, in words."""
-    aim, limits = search.aim, search.aim.limits.words()
-    if aim.target is None:
-        return f"the highest accuracy with {limits}"
-    return f"{aim.target:g} % with the least {aim.minimize}" + ("" if limits == "no limit" else f", {limits}")
-
-
-def train_finalist(
-    search: Search, trial: Trial, out: Path, *, data: Data | None, left: float, cores: int, directory: Path | None
-) -> Iterator[Event]:
-    """Train the candidate on all training images with several seeds, yielding what happens; finished runs are kept.
-
-    `data` is given where it cannot be loaded again. Raises the first failure once all have ended.
-    """
-    epochs, seeds = plan(search, trial, left, cores)
-    runs, file = out / RUNS, out / file_name(search)
-    if runs.exists():
-        shutil.rmtree(runs)
-    write_experiment(file, search, trial, epochs)
-    view = search.views.sizes[trial.genes.side]
-    if data is not None:
-        experiment = find(str(file))
-        for seed in range(seeds):
-            run = new_run(experiment, data, seed=seed, out=runs, threads=cores)
-            with closing(carry_through(Task(experiment=str(file), seed=seed), run)) as events:
-                yield from events
-        return
-    tasks = [
-        Task(
-            experiment=str(file), seed=seed, out=runs, data=search.views.source, data_dir=directory, size=view.size,
-            grey=trial.genes.grey, threads=1,
-        )
-        for seed in range(seeds)
-    ]  # fmt: skip
-    failed: Failed | None = None
-    for event in train_all(tasks):
-        failed = failed or (event if isinstance(event, Failed) else None)
-        yield event
-    if failed is not None:
-        problem = FeatherweightError(f"{failed.label}: {failed.sentence}")
-        problem.exit_status = failed.exit_status
-        raise problem
-
-
-def grey(data: Data) -> Data:
-    """The data without their colours."""
-    from featherweight.data.split import Split, mean_and_std
-    from featherweight.search.fit.views import grey_of
-
-    def without(part: Split) -> Split:
-        return Split(images=grey_of(part.images), labels=part.labels)
-
-    train = without(data.train)
-    mean, std = mean_and_std(train.images)
-    return replace(data, train=train, test=without(data.test), mean=mean, std=std)
 
 
 def ship(trial: Trial, out: Path, *, directory: Path | None, data: Data | None = None) -> Finished:
@@ -236,8 +123,8 @@ def front(search: Search) -> list[dict[str, Any]]:
     offsets = search.population.offsets()
     best = -math.inf
     found = []
-    for one in sorted(done, key=lambda one: (getattr(one.price, by), one.error(one.rung) + offsets[one.rung])):
-        expected = -(one.error(one.rung) + offsets[one.rung])
+    for one in sorted(done, key=lambda one: (getattr(one.price, by), search.population.expected(one, None, offsets))):
+        expected = -search.population.expected(one, None, offsets)
         if expected > best:
             best = expected
             found.append({"candidate": one.number, "accuracy": one.accuracy(), "rung": one.rung, **asdict(one.price)})

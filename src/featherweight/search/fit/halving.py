@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from featherweight.search.fit.changes import changed, drawn, scaled
-from featherweight.search.fit.genes import PRESETS, Genes
+from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes
 from featherweight.search.fit.price import Limits, Price
 from featherweight.search.fit.workers import Told, Work
 
@@ -23,14 +23,23 @@ KEPT = 3
 """One candidate in so many is taken to the next rung."""
 OFFSETS = (math.log(0.6), math.log(0.85), 0.0)
 """What the logarithm of the error is expected to change from each rung to the last, before any pair was seen."""
+OTHERS = 0.25
+"""How much what happened to networks of another kind of block counts."""
+HOPELESS = 1.6
+"""Times the error that the target allows: what a cheap candidate may at most be expected to have, to be taken on."""
 FRESH = 0.2
 """The share of new candidates that are drawn at random, once there are some to be changed."""
 LAST_RUNG, LATE = 0.45, 0.65
-"""Shares of the search's time: before the first, nobody is trained to the end, so that the best of many are; after the
-second, no new candidate is begun while an old one can still go on."""
+"""Shares of the search's time: before the first, nobody is trained to the end, so that the best of many are, except for
+one that is likely to meet the target; after the second, no new candidate is begun while an old one can still go on."""
+CLOSE = 1.08
+"""Augmentations whose losses on one network differ by less than this factor are taken to do equally well so far."""
 DRAWS = 300
 STEEP = 6.0
 """In the score of a candidate that misses the target: how much more its error weighs than its cost, as logarithms."""
+
+
+Offsets = dict[str, tuple[float, ...]]
 
 
 @dataclass(kw_only=True)
@@ -69,6 +78,11 @@ class Trial:
         correct, judged = self.counts(rung)
         return math.log((judged - correct + 0.5) / (judged + 1))
 
+    def loss(self, rung: int) -> float:
+        """Mean loss of the held-out images on this rung."""
+        told = self.told[rung]
+        return sum(one.loss * one.judged for one in told) / max(1, sum(one.judged for one in told))
+
     def accuracy(self) -> float:
         """In percent of the held-out images, on the last finished rung."""
         correct, judged = self.counts(self.rung)
@@ -93,10 +107,18 @@ class Aim:
         """
         if self.target is None:
             return -error
+        return -math.log(self.cost(price)) - STEEP * self.miss(error, judged)
+
+    def cost(self, price: Price) -> int:
+        """What is to be small where there is a target."""
+        return int(getattr(price, self.minimize))
+
+    def miss(self, error: float, judged: int) -> float:
+        """How far this logarithm of an error on so many held-out images is above what the target allows; 0 if not."""
+        assert self.target is not None
         allowed = max(1 - self.target / 100, 0.25 / max(1, judged))
         margin = min(math.sqrt(allowed * (1 - allowed) / max(1, judged)), allowed / 4)
-        miss = max(0.0, error - math.log(allowed - margin))
-        return -math.log(getattr(price, self.minimize)) - STEEP * miss
+        return max(0.0, error - math.log(allowed - margin))
 
 
 class Population:
@@ -114,11 +136,33 @@ class Population:
         self._seen: set[Genes] = set()
 
     def preset(self) -> str:
-        """The augmentation that did best on one network, by those trained longest; "shifts" before any was."""
+        """The augmentation with which one network, of those trained longest, has the least loss, or the strongest of
+        those that are close; "shifts" before any was.
+
+        The loss tells more than the few images that one augmentation gets right and another does not, and a longer
+        training needs more augmentation than the short ones here.
+        """
         there = [one for one in self.trials if one.racing and one.rung >= 0 and not one.failed]
         rung = max((min(one.rung, 1) for one in there), default=0)
         there = [one for one in there if one.rung >= rung]
-        return min(there, key=lambda one: one.error(rung)).genes.preset if there else "shifts"
+        least = min((one.loss(rung) for one in there), default=0.0)
+        close = [one for one in there if one.loss(rung) <= CLOSE * least]
+        strongest = max(close, key=lambda one: (len(one.genes.moves()), -one.loss(rung)), default=None)
+        return strongest.genes.preset if strongest else "shifts"
+
+    def proven(self) -> float:
+        """The least cost of those that were trained to the end and meet the target; infinite where there are none."""
+        last = len(SHARES) - 1
+        if self.aim.target is None:
+            return math.inf
+        return min(
+            (
+                self.aim.cost(one.price)
+                for one in self.trials
+                if one.rung == last and not one.failed and not self.aim.miss(one.error(last), one.counts(last)[1])
+            ),
+            default=math.inf,
+        )
 
     def works(self, number: int, genes: Genes, rung: int, epochs: float) -> list[Work]:
         """What a rung takes of a candidate whose finished network gets so many epochs."""
@@ -129,19 +173,38 @@ class Population:
         share = SHARES[1] if rung == 0 else 1.0
         return [Work(trial=number, genes=genes, epochs=max(1, round(epochs * share)), fold=fold) for fold in folds]
 
-    def offsets(self) -> tuple[float, ...]:
-        """How much the logarithm of the error changes from each rung to the last, by those that are known on both."""
+    def offsets(self) -> dict[str, tuple[float, ...]]:
+        """How much the logarithm of the error changes from each rung to the last, by kind of block: from those that are
+        known on both, of which other kinds count less. Depthwise-separable networks learn more slowly than others."""
         last = len(SHARES) - 1
-        found = []
-        for rung, usual in enumerate(OFFSETS[:-1]):
-            pairs = [one.error(last) - one.error(rung) for one in self.trials if one.rung == last and rung in one.told]
-            found.append((2 * usual + sum(pairs)) / (2 + len(pairs)))
-        return (*found, 0.0)
+        pairs = [
+            [
+                (one.genes.block, one.error(last) - one.error(rung))
+                for one in self.trials
+                if one.rung == last and rung in one.told and not one.failed
+            ]
+            for rung in range(last)
+        ]
+        found = {}
+        for block in BLOCKS:
+            means = []
+            for usual, known in zip(OFFSETS, pairs, strict=False):
+                weighed = [(1.0 if kind == block else OTHERS, change) for kind, change in known]
+                total = 2.0 + sum(weight for weight, _ in weighed)
+                means.append((2.0 * usual + sum(weight * change for weight, change in weighed)) / total)
+            found[block] = (*means, 0.0)
+        return found
 
-    def score(self, trial: Trial, offsets: Sequence[float] | None = None) -> float:
+    def expected(self, trial: Trial, rung: int | None = None, offsets: Offsets | None = None) -> float:
+        """The logarithm of the error that a candidate is expected to have when it is finished, by its last rung or the
+        given one."""
+        rung = trial.rung if rung is None else rung
+        return trial.error(rung) + (offsets or self.offsets())[trial.genes.block][rung]
+
+    def score(self, trial: Trial, offsets: Offsets | None = None, rung: int | None = None) -> float:
         """The score of what the candidate is expected to reach when it is finished."""
-        rung = trial.rung
-        return self.aim.score(trial.error(rung) + (offsets or self.offsets())[rung], trial.price, trial.counts(rung)[1])
+        rung = trial.rung if rung is None else rung
+        return self.aim.score(self.expected(trial, rung, offsets), trial.price, trial.counts(rung)[1])
 
     def ranked(self) -> list[Trial]:
         """Those with a result, the best first."""
@@ -166,19 +229,45 @@ class Population:
 
     def promotions(self, passed: float) -> Iterator[tuple[Trial, int]]:
         """Candidates to be taken to their next rung, and that rung, when this share of the time has passed; the highest
-        rungs and the best come first."""
-        offsets, late = self.offsets(), passed > LATE
+        rungs and the best come first. None that costs as much as one that is known to meet the target."""
+        offsets, late, proven = self.offsets(), passed > LATE, self.proven()
+        if proven == math.inf and (early := self._early(offsets)) is not None:
+            yield early, len(SHARES) - 1
         for rung in reversed(range(len(SHARES) - 1 - (passed < LAST_RUNG))):
             there = [one for one in self.trials if rung in one.told and one.rung >= rung and not one.failed]
-            ranked = sorted(
-                there, reverse=True,
-                key=lambda one: self.aim.score(one.error(rung) + offsets[rung], one.price, one.counts(rung)[1]),
-            )  # fmt: skip
+            ranked = sorted(there, reverse=True, key=lambda one: self.score(one, offsets, rung))
             count = max(1, len(ranked)) if late else len(ranked) // KEPT
             racing = [one for one in ranked[count:] if one.racing and rung == 0]
-            for one in [*ranked[:count], *racing]:
-                if rung + 1 not in one.planned:
+            cheap = [one for one in self._front(ranked, offsets, rung) if one not in ranked[:count]]
+            for one in [*ranked[:count], *racing, *cheap]:
+                if rung + 1 not in one.planned and (proven == math.inf or self.aim.cost(one.price) < proven):
                     yield one, rung + 1
+
+    def _front(self, there: Sequence[Trial], offsets: Offsets, rung: int) -> list[Trial]:
+        """With a target: those that no cheaper one on this rung equals, as far as they are not hopeless."""
+        if self.aim.target is None:
+            return []
+        best, found = math.log(HOPELESS * (1 - self.aim.target / 100)), []
+        for one in sorted(there, key=lambda one: self.aim.cost(one.price)):
+            if (error := self.expected(one, rung, offsets)) < best:
+                best = error
+                found.append(one)
+        return found
+
+    def _early(self, offsets: Offsets) -> Trial | None:
+        """The cheapest candidate on the middle rung that promises to meet the target, while none is trained to the end:
+        what it costs bounds everything that is tried later."""
+        middle, last = len(SHARES) - 2, len(SHARES) - 1
+        if self.aim.target is None or self.race or any(last in one.planned for one in self.trials):
+            return None
+        promising = (
+            one
+            for one in self.trials
+            if one.rung == middle
+            and not one.failed
+            and not self.aim.miss(self.expected(one, middle, offsets), one.counts(middle)[1])
+        )
+        return min(promising, key=lambda one: self.aim.cost(one.price), default=None)
 
     @property
     def race(self) -> bool:

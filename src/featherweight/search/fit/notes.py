@@ -4,17 +4,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featherweight.errors import FileError
 from featherweight.files import write_text
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import SHARES, Trial
 from featherweight.search.fit.price import price
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.workers import Told, Work
-
-if TYPE_CHECKING:
-    from featherweight.search.fit.conduct import Search
 
 
 def noted(file: Path) -> Iterator[dict[str, Any]]:
@@ -35,7 +33,7 @@ def noted(file: Path) -> Iterator[dict[str, Any]]:
         yield values
 
 
-def recall(search: "Search", values: dict[str, Any]) -> None:
+def recall(search: Search, values: dict[str, Any]) -> None:
     """Take up what a line says of an earlier search."""
     try:
         number, rung = int(values["trial"]), int(values["rung"])

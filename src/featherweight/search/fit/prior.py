@@ -1,4 +1,4 @@
-"""What did well elsewhere, for the first candidates: networks of this package's records and of its own searches."""
+"""What did well elsewhere, for the first candidates: learned from searches on several sets (`benchmarks/prior.py`)."""
 
 import json
 from dataclasses import replace
@@ -14,6 +14,11 @@ FILE = Path(__file__).with_name("prior.json")
 def networks() -> tuple[Genes, ...]:
     """The networks, in the order in which they are tried."""
     return tuple(Genes.from_json(one["genes"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
+
+
+def sources() -> tuple[str, ...]:
+    """Where each of them comes from, in words."""
+    return tuple(str(one["from"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def first(coloured: bool, small: bool) -> tuple[list[Genes], list[Genes]]:

@@ -16,7 +16,7 @@ from featherweight.data import Data
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.files import parse_json, printable, write_text
-from featherweight.search.fit import card, conduct, finish
+from featherweight.search.fit import card, conduct, finalist, finish
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
 from featherweight.search.fit.price import LIMITED, Limits
@@ -132,7 +132,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     if done_before.exists() and search.spent >= FINISHED * search.seconds:
         yield Step(text=f"{printable(out)} is finished; more --minutes go on with its search.")
         values = parse_json(done_before.read_text(encoding="utf-8"))
-        yield Outcome(folder=out, values=values, name=Path(finish.file_name(search)).stem)
+        yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
         return
     if search.population.trials:
         yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
@@ -148,8 +148,8 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
         left = min(left, search.finish)
     memory = asked.data if isinstance(asked.data, Data) else None
     if memory is not None and trial.genes.grey:
-        memory = finish.grey(memory)
-    yield from finish.train_finalist(search, trial, out, data=memory, left=left, cores=count, directory=asked.data_dir)
+        memory = finalist.grey(memory)
+    yield from finalist.train(search, trial, out, data=memory, left=left, cores=count, directory=asked.data_dir)
     yield Step(text="Exporting, proving and reporting.")
     done = finish.ship(trial, out, directory=asked.data_dir, data=memory)
     for note in done.notes:
@@ -158,7 +158,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     card.write_page(search, done, values, out, asked.data_dir)
     card.write_card(search, done, values, out)
     finish.save_result(values, out)
-    yield Outcome(folder=out, values=values, name=Path(finish.file_name(search)).stem)
+    yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
 
 
 def _same_folder(out: Path, asked: Asked, views: Views, aim: Aim) -> None:

@@ -10,6 +10,7 @@ from featherweight.errors import UsageError
 from featherweight.files import c_string, in_c_comment
 from featherweight.ship.export.fixed_point import FixedPoint, Integers, Stage
 from featherweight.ship.export.memory import Memory, planned, report, tallest
+from featherweight.ship.export.page import DIGITS
 from featherweight.ship.export.source import Source
 from featherweight.ship.export.templates import rendered
 from featherweight.ship.steps import CURVES
@@ -53,7 +54,7 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "width": width,
         "classes": [in_c_comment(name) for name in source.classes],
         "quoted": [c_string(name) for name in source.classes],
-        "digits": source.shape == (1, 28, 28) and len(source.classes) == 10,
+        "digits": (source.shape, source.classes) == ((1, 28, 28), DIGITS),
         "score_bits": network.score_bits,
         "arena": memory.arena,
         "rows": memory.rows,

@@ -130,7 +130,7 @@ def timings(
 
 
 def _run(experiment: Experiment, kind: str, threads: int) -> _Run:
-    network, batch = experiment.build(), experiment.recipe.batch
+    network, batch = experiment.build(bench.SHAPE[0]), experiment.recipe.batch
     macs = dissect(network, bench.SHAPE).macs
     if kind in peers.installed():
         peers.layers_of(network)  # refuses what has no counterpart, before a process is started

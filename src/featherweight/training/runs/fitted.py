@@ -6,8 +6,8 @@ from featherweight.data import Data
 from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.networks.anatomy import dissect
 
-HOME = (1, 10)
-"""Channels and classes that the package's experiments were made for."""
+CLASSES = 10
+"""Classes of every set that the package's experiments were made for."""
 
 
 def fitted(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
@@ -15,15 +15,15 @@ def fitted(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
 
     A network for colour pictures or more classes has more weights in its first and last layer, which its budget was not
     made for: the budget is given as much as they add. Experiments in files of the user's own are left as they are, and
-    so is every one on data with as many channels and classes as MNIST's.
+    so is every one on data with as many channels and classes as its own set's.
     """
     channels, height, width = map(int, data.train.images.shape[1:])
     classes = len(data.classes)
     packaged = experiment.file is not None and experiment.file.is_relative_to(LADDERS.resolve())
-    if not packaged or (channels, classes) == HOME:
+    if not packaged or (channels, classes) == (experiment.shape[0], CLASSES):
         return experiment, ""
     here = dissect(experiment.build(channels, classes), (channels, height, width))
-    home = dissect(experiment.build(), (1, 28, 28))
+    home = dissect(experiment.build(), experiment.shape)
     more = here.parameters - home.parameters
     budget = replace(experiment.budget, parameters=max(1, experiment.budget.parameters + more))
     said = f"{budget.parameters:,} parameters, {abs(more):,} {'more' if more >= 0 else 'fewer'} than its own"
@@ -33,5 +33,9 @@ def fitted(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
     if budget == experiment.budget:
         return experiment, ""
     what = f"{channels} channel{'s' * (channels != 1)} and {classes} classes"
-    told = f"{experiment.id} is made for 1 channel and 10 classes; for {what} its budget is {said}"
+    made_for = experiment.shape[0]
+    told = (
+        f"{experiment.id} is made for {made_for} channel{'s' * (made_for != 1)} and {CLASSES} classes; for {what} its"
+    )
+    told += f" budget is {said}"
     return replace(experiment, budget=budget), told

@@ -142,7 +142,7 @@ def carry_through(task: Task, run: runs.Run) -> Generator[Event, None, None]:
     yield Done(label=task.label, folder=run.folder, record=run.record)
 
 
-def train_all(tasks: Sequence[Task]) -> Iterator[Event]:
+def train_all(tasks: Sequence[Task]) -> Generator[Event, None, None]:
     """Train every task, one per core at a time (or one on a GPU), yielding events as they happen.
 
     A task that fails does not stop the others. After Ctrl-C or SIGTERM no further task is started. Running tasks save

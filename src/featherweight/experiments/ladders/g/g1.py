@@ -4,8 +4,13 @@ Target: 92.80 % at the last epoch with fewer than 8,000 parameters in 15 epochs.
 Why: the step that holds 99.40 % on MNIST is the natural place to begin with clothes. Where it stays, and whether it
 learns too little or too much by heart, says which of its habits to give up.
 
-Analysis: It never reaches 92.80 %. It cannot fit even the training images to 92.80 %. Clothes differ in texture and
-cut, which so few wide kernels on a small map cannot tell apart.
+Result: 90.85 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.24, worst 90.61). Worst
+of any last 1 epochs 90.61; 0 of 3 within budget. Training images as they are: 91.75 %. Best epoch, which decides
+nothing: 90.85 on average.
+
+Analysis: It never reaches 92.80 % (borne out). It knows the images that it learns from hardly better than the test's:
+it is too small, not badly taught (opinion). Clothes differ in texture and cut, which so few wide kernels on a small map
+cannot tell apart (opinion).
 """
 
 from torch import nn
@@ -49,7 +54,9 @@ experiment = fw.Experiment(
     budget=fw.Budget(accuracy=92.8, held=1),
     claims=(
         fw.Claim("It never reaches 92.80 %.", fw.no(fw.reaches(92.8))),
-        fw.Claim("It cannot fit even the training images to 92.80 %.", fw.needs_capacity(92.8)),
+        fw.opinion(
+            "It knows the images that it learns from hardly better than the test's: it is too small, not badly taught."
+        ),
         fw.opinion("Clothes differ in texture and cut, which so few wide kernels on a small map cannot tell apart."),
     ),
 )

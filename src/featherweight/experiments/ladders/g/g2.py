@@ -4,7 +4,12 @@ Target: 92.80 % at the last epoch with fewer than 8,000 parameters in 15 epochs.
 Why: the step before does not even fit the pictures that it learns from. Convolutions in two steps pay for wide layers,
 and with the first pool after two of them, texture is looked at in full size.
 
-Analysis: It beats the step before. Width and a look at full size are what was missing, not training.
+Result: 92.03 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.03, worst 91.99). Worst
+of any last 1 epochs 91.99; 0 of 3 within budget. Training images as they are: 93.22 %. Best epoch, which decides
+nothing: 92.03 on average.
+
+Analysis: It beats the step before (borne out). Width and a look at full size are what was missing, not training
+(opinion).
 """
 
 from torch import nn

@@ -5,8 +5,13 @@ Why: clothes are photographed upright and in the middle, so turned and bent ones
 shoe could as well be a right one. And what stays hard here is often a shirt that is labelled as a coat, which to see
 ten times as often does not help.
 
-Analysis: It beats the step before. 92.80 % is reached at the last epoch on every seed. Averaging and the one-cycle rate
-carry over from MNIST as they are.
+Result: 92.02 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.08, worst 91.96). Worst
+of any last 1 epochs 91.96; 0 of 3 within budget. Training images as they are: 93.43 %. Best epoch, which decides
+nothing: 92.04 on average.
+
+Analysis: It does not beat the step before (borne out). 92.80 % is never reached (borne out). Rotation, elastic changes
+and hard examples can go, then, and nothing is lost; but at this size the network decides, and no augmentation makes up
+for it (opinion).
 """
 
 from torch import nn
@@ -49,8 +54,11 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(accuracy=92.8, held=1),
     claims=(
-        fw.Claim("It beats the step before.", fw.beats_parent()),
-        fw.Claim("92.80 % is reached at the last epoch on every seed.", fw.holds(92.8, last=1)),
-        fw.opinion("Averaging and the one-cycle rate carry over from MNIST as they are."),
+        fw.Claim("It does not beat the step before.", fw.no(fw.beats_parent())),
+        fw.Claim("92.80 % is never reached.", fw.no(fw.reaches(92.8))),
+        fw.opinion(
+            "Rotation, elastic changes and hard examples can go, then, and nothing is lost; but at this size the"
+            " network decides, and no augmentation makes up for it."
+        ),
     ),
 )

@@ -1,1 +1,1 @@
-"""Records: each a target of its own, to be proved over ten seeds."""
+"""Records: each a target of its own, to be proved over five or ten seeds."""

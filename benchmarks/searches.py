@@ -1,0 +1,221 @@
+"""Three ways of searching, given the same pictures, limits and minutes: `python -m benchmarks.searches [SET ...]`.
+
+* `fit`: the search of `featherweight fit`.
+* `random`: networks and augmentations drawn at random from the same family, as wide as the limits allow, each trained
+  in full.
+* `before`: the space `accurate` of `featherweight search` (stacks of 5 to 8 convolutions, augmentations for digits)
+  with Optuna's TPE sampler and median pruner; proposals over the limits are refused before they are trained.
+
+Each has one core. All judge by the same held-out training images, and the test images are never read.
+`results/search/ways.json` keeps the best held-out accuracy over time of networks within the limits, and
+docs/fits/ways.svg shows it.
+"""
+
+import argparse
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import torch
+
+from featherweight.errors import FeatherweightError, TrainingError
+from featherweight.explain.figures.style import SERIES, blank, drawn, svg
+from featherweight.files import write_text
+from featherweight.networks.architecture import build
+from featherweight.search.fit import conduct, prior
+from featherweight.search.fit.changes import drawn as drawn_genes
+from featherweight.search.fit.genes import PRESETS, Genes
+from featherweight.search.fit.halving import Aim, Population, Trial
+from featherweight.search.fit.price import Limits, Price
+from featherweight.search.fit.state import Search
+from featherweight.search.fit.views import Views, part, save, views_of
+from featherweight.search.fit.workers import Work
+from featherweight.search.space import propose
+from featherweight.search.spaces.accurate import space
+from featherweight.search.worker import experiment_of
+from featherweight.ship.export.estimate import deployed
+from featherweight.training.evaluation import evaluate
+from featherweight.training.loop import fit
+from featherweight.training.runs.prepare import prepare
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FILE = Path(__file__).parents[1] / "results" / "search" / "ways.json"
+ASKED = {
+    "cifar10": Limits(flash=48 * 1024, ram=32 * 1024),
+    "fashion": Limits(flash=16 * 1024, ram=8 * 1024),
+    "mnist": Limits(flash=7_000),
+    "usps": Limits(flash=5_000),
+}
+PICTURE = Path(__file__).parents[1] / "docs" / "fits" / "ways.svg"
+Curve = list[tuple[float, float]]
+"""Seconds, and the best held-out accuracy until then in percent; one point for each improvement."""
+
+
+class Random(Population):
+    """Candidates drawn at random, each trained in full."""
+
+    def works(self, number: int, genes: Genes, rung: int, epochs: float) -> list[Work]:
+        """The whole training at once."""
+        return super().works(number, genes, 2, epochs)
+
+    def promotions(self, passed: float) -> Iterator[tuple[Trial, int]]:
+        """None, since there is nothing left to do."""
+        return iter(())
+
+    def proposal(self) -> tuple[Genes, float]:
+        """A network and a recipe without regard to what was found."""
+        base = Genes(preset=self._draws.choice(list(PRESETS)))
+        return drawn_genes(self._draws, self._sizes, self._coloured, base), 1.0
+
+
+def searched(views: Views, limits: Limits, seconds: float, seed: int, random: bool) -> Curve:
+    """The best candidate over time of a search as `fit` carries it out, or at random."""
+    coloured = views.sizes[0].shape[0] == 3
+    race, others = ([], []) if random else prior.first(coloured, small=len(views.folds) > 1)
+    population = (Random if random else Population)(
+        aim=Aim(limits=limits), seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds),
+        race=race, prior=others,
+    )  # fmt: skip
+    curve: Curve = []
+    with TemporaryDirectory() as folder:
+        search = Search(
+            views=views, aim=population.aim, population=population, seconds=seconds, finish=seconds * 2 / 3,
+            file=Path(folder) / conduct.TRIALS,
+        )  # fmt: skip
+        begun = time.monotonic()
+        for look in conduct.carry_out(search, 1):
+            if look.ended is not None and not look.ended.failed:
+                _improve(curve, time.monotonic() - begun, look.ended.accuracy())
+    return curve
+
+
+def _improve(curve: Curve, seconds: float, accuracy: float) -> None:
+    if not curve or accuracy > curve[-1][1]:
+        curve.append((round(seconds, 1), round(accuracy, 3)))
+
+
+def before(views: Views, limits: Limits, seconds: float, seed: int) -> Curve:
+    """The best network over time of the space as it was, within the limits."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
+    )  # fmt: skip
+    curve: Curve = []
+    with TemporaryDirectory() as folder:
+        save(views, Path(folder))
+        data = part(Path(folder), 0, False, 0, views.classes)
+        shape = views.sizes[0].shape
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds:
+            trial = study.ask()
+            proposal = propose(space, trial)
+            try:
+                cost = deployed(build(proposal.network, shape[0], len(views.classes)).eval(), shape, len(views.classes))
+            except FeatherweightError:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                continue
+            if limits.excess(Price(flash=cost.flash, ram=cost.ram, macs=cost.macs, parameters=0, cycles=0)):
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                continue
+            run = prepare(experiment_of(space, proposal, f"trial{trial.number}"), data, seed=0, threads=1)
+            state, epoch = optuna.trial.TrialState.COMPLETE, 0
+            try:
+                for now in fit(run.state, run.data, run.experiment.recipe, run.seed, run.engine, run.evaluator):
+                    if now.step == 0 and now.epoch > epoch:
+                        epoch = now.epoch
+                        trial.report(now.rows[-1].test_accuracy, epoch)
+                        if trial.should_prune() or time.monotonic() - begun > seconds:
+                            state = optuna.trial.TrialState.PRUNED
+                            break
+                if state is optuna.trial.TrialState.COMPLETE:
+                    _, correct = evaluate(run.evaluator, data.test, data.mean, data.std)
+                    _improve(curve, time.monotonic() - begun, 100 * correct / len(data.test))
+                    study.tell(trial, 100 * correct / len(data.test))
+                    continue
+            except TrainingError:
+                state = optuna.trial.TrialState.FAIL
+            study.tell(trial, state=state)
+    return curve
+
+
+WAYS: dict[str, Callable[[Views, Limits, float, int], Curve]] = {
+    "fit": lambda views, limits, seconds, seed: searched(views, limits, seconds, seed, False),
+    "random": lambda views, limits, seconds, seed: searched(views, limits, seconds, seed, True),
+    "before": before,
+}
+
+
+def _carry_out(name: str, way: str, minutes: float, seed: int, directory: Path | None, file: str) -> None:
+    torch.set_num_threads(1)
+    curve = WAYS[way](views_of(name, seed=0, directory=directory), ASKED[name], 60 * minutes, seed)
+    Path(file).write_text(json.dumps(curve))
+
+
+def measured(names: list[str], minutes: float, seed: int, directory: Path | None) -> dict[str, dict[str, Curve]]:
+    """The curves of each way on each set, two at a time."""
+    todo = [(name, way) for name in names for way in WAYS]
+    context: Any = multiprocessing.get_context("spawn")
+    found: dict[str, dict[str, Curve]] = {name: {} for name in names}
+    with TemporaryDirectory() as folder:
+        running: list[tuple[Any, str, str, Path]] = []
+        while todo or running:
+            while todo and len(running) < 2:
+                name, way = todo.pop(0)
+                file = Path(folder) / f"{name}-{way}.json"
+                process = context.Process(target=_carry_out, args=(name, way, minutes, seed, directory, str(file)))
+                process.start()
+                running.append((process, name, way, file))
+            running[0][0].join(0.5)
+            for one in [one for one in running if not one[0].is_alive()]:
+                running.remove(one)
+                _, name, way, file = one
+                found[name][way] = json.loads(file.read_text())
+                print(name, way, found[name][way][-1:], flush=True)
+    return found
+
+
+@drawn
+def figure_of(kept: dict[str, Any]) -> "Figure":
+    """One panel a set: the best held-out accuracy over minutes."""
+    figure = blank(2.9, 9.2)
+    panels = figure.subplots(1, len(kept["sets"]))
+    for axes, (name, ways) in zip(panels, kept["sets"].items(), strict=True):
+        for (way, curve), colour in zip(ways.items(), SERIES, strict=False):
+            minutes, accuracies = [seconds / 60 for seconds, _ in curve], [accuracy for _, accuracy in curve]
+            if curve:
+                axes.step([*minutes, kept["minutes"]], [*accuracies, accuracies[-1]], where="post", color=colour,
+                          label=WORDS[way])  # fmt: skip
+        highest = max(curve[-1][1] for curve in ways.values() if curve)
+        lowest = min(curve[-1][1] for curve in ways.values() if curve)
+        axes.set(title=name, xlabel="minutes", xlim=(0, kept["minutes"]))
+        axes.set_ylim(lowest - 2 * max(0.1, highest - lowest), highest + 0.3 * max(0.1, highest - lowest))
+        axes.grid(axis="y")
+    panels[0].set(ylabel="held out, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    return figure
+
+
+WORDS = {"fit": "fit", "random": "at random, each trained in full", "before": "stacks, TPE and median pruning"}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("names", nargs="*", default=list(ASKED))
+    parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data-dir", type=Path)
+    given = parser.parse_args()
+    kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"sets": {}}
+    kept |= {"minutes": given.minutes, "seed": given.seed, "torch": torch.__version__}
+    kept["sets"] |= measured(given.names, given.minutes, given.seed, given.data_dir)
+    write_text(FILE, json.dumps(kept, indent=1) + "\n")
+    write_text(PICTURE, svg(figure_of(kept)))

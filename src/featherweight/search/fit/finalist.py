@@ -1,0 +1,210 @@
+"""The chosen candidate trained on all training images, with the seeds and epochs that the time left allows."""
+
+import re
+import shutil
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from keyword import iskeyword
+from pathlib import Path
+
+from featherweight.data import Data
+from featherweight.errors import FeatherweightError
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
+from featherweight.files import in_docstring, write_text
+from featherweight.search.fit.genes import layers_of, recipe_of
+from featherweight.search.fit.halving import Trial
+from featherweight.search.fit.price import training_work
+from featherweight.search.fit.state import FEWEST_EPOCHS, Search
+from featherweight.search.source import code, function
+from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
+from featherweight.training.runs.parallel import Task, carry_through, train_all
+from featherweight.training.runs.run import new_run
+
+RUNS = "runs"
+MOST_SEEDS = 5
+SLOWER = 1.1
+"""How much longer the last training may take than the trials said."""
+STARTING = 6.0
+"""Seconds that a process takes before its first step."""
+TOLD = 0.06
+"""The share of the time after which the training's own rate is known well enough to plan with."""
+LATE = 1.03
+"""By what factor the time that is left may be exceeded before something is given up."""
+
+
+def file_name(search: Search) -> str:
+    """Of the experiment file: the data's name as Python would have a module's."""
+    name = re.sub(r"\W+", "_", search.views.name, flags=re.ASCII).strip("_").lower()
+    return f"{name if name.isidentifier() and not iskeyword(name) else 'pictures'}.py"
+
+
+def plan(search: Search, trial: Trial, left: float, cores: int) -> tuple[int, int]:
+    """Epochs of each run and how many seeds, so that all of them end within `left` seconds."""
+    left -= STARTING
+    each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels))
+    wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape))
+    epochs = max(1, min(round(wanted), int(left / each)))
+    rounds = max(1, int(left / (epochs * each)))
+    return epochs, min(MOST_SEEDS, rounds * cores)
+
+
+def write_experiment(path: Path, search: Search, trial: Trial, epochs: int) -> Recipe:
+    """Write the candidate as an experiment file; its recipe."""
+    views, layers = search.views, layers_of(trial.genes)
+    recipe = recipe_of(trial.genes, epochs, len(views.labels), trial.shape)
+    target = search.aim.target
+    budget = Budget(
+        parameters=trial.price.parameters + 1, epochs=epochs, accuracy=0.0 if target is None else target, held=1
+    )
+    fields = {"recipe": recipe, "budget": budget}
+    body = "".join(f"    {name}={code(value, 4, len(name) + 2)},\n" for name, value in fields.items())
+    title = f"found by fit on {in_docstring(views.name)}"
+    write_text(
+        path,
+        f'"""Found by `featherweight fit`: candidate {trial.number} of {len(search.population.trials)}.\n\n'
+        f"Target: {in_docstring(aim_words(search))}.\n\n"
+        f"Held-out pictures: {trial.accuracy():.2f} % of {trial.counts(trial.rung)[1]:,}; chosen for that, so expect\n"
+        f'a little less. The test set was not read.\n"""\n\nfrom torch import nn\n\nimport featherweight as fw\n\n\n'
+        f"{function(layers, trial.shape, search.classes)}\n\n"
+        f'experiment = fw.Experiment(\n    title="{title}",\n    network=network,\n{body})\n',
+    )
+    return recipe
+
+
+def aim_words(search: Search) -> str:
+    """What was asked for, in words."""
+    aim, limits = search.aim, search.aim.limits.words()
+    if aim.target is None:
+        return f"the highest accuracy with {limits}"
+    return f"{aim.target:g} % with the least {aim.minimize}" + ("" if limits == "no limit" else f", {limits}")
+
+
+@dataclass(kw_only=True)
+class _Watch:
+    """Whether the runs will end in time, by how far they have come."""
+
+    left: float
+    """Seconds for all."""
+    began: float = field(default_factory=lambda: time.monotonic())
+    started: dict[str, float] = field(default_factory=dict)
+    told: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By label of the runs that go on: seconds since their start, and the share of them that was done then."""
+
+    def hear(self, event: Event) -> None:
+        """Take note of what has happened."""
+        match event:
+            case Started():
+                self.started[event.label] = time.monotonic()
+            case Progress():
+                step = 1.0 if event.row else event.step / event.steps
+                seconds = time.monotonic() - self.started[event.label]
+                self.told[event.label] = seconds, (event.epoch - 1 + step) / event.epochs
+            case Done() | Failed():
+                self.told.pop(event.label, None)
+
+    def passed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.began
+
+    def last(self) -> tuple[float, float]:
+        """After how many seconds since the beginning the last run will end, and what share of it is done a second; 0
+        and 0 before any has gone on for long enough to tell."""
+        return max(
+            (
+                (self.started[label] - self.began + seconds / share, share / seconds)
+                for label, (seconds, share) in self.told.items()
+                if share > 0 and seconds > STARTING
+            ),
+            default=(0.0, 0.0),
+        )
+
+
+def train(
+    search: Search, trial: Trial, out: Path, *, data: Data | None, left: float, cores: int, directory: Path | None
+) -> Iterator[Event]:
+    """Train the candidate on all training images with several seeds, yielding what happens; finished runs are kept.
+
+    If it turns out to be slower than the trials were, it is begun again, once, with as few epochs as fit; and seeds
+    that would not end in time are given up once one has ended. `data` is given where it cannot be loaded again. Raises
+    the first failure once all have ended.
+    """
+    runs, file = out / RUNS, out / file_name(search)
+    view = search.views.sizes[trial.genes.side]
+    for again in (False, True):
+        epochs, seeds = plan(search, trial, left, cores)
+        if runs.exists():
+            shutil.rmtree(runs)
+        recipe = write_experiment(file, search, trial, epochs)
+        tasks = [
+            Task(
+                experiment=str(file), seed=seed, out=runs, data=search.views.source, data_dir=directory, size=view.size,
+                grey=trial.genes.grey, threads=cores if data is not None else 1,
+            )
+            for seed in range(seeds)
+        ]  # fmt: skip
+        watch = _Watch(left=left)
+        events = train_all(tasks) if data is None else _in_this_process(tasks, data)
+        rate = yield from _watched(events, watch, runs, 0.0 if again else _work(search, trial, recipe))
+        if not rate:
+            return
+        search.rates[:] = [rate]
+        left = max(0.0, left - watch.passed())
+
+
+def _work(search: Search, trial: Trial, recipe: Recipe) -> float:
+    """Of one run in units of `training_work`."""
+    return recipe.epochs * len(search.views.labels) * training_work(trial.price.macs, trial.shape)
+
+
+def _watched(
+    events: Generator[Event, None, None], watch: _Watch, runs: Path, work: float
+) -> Generator[Event, None, float]:
+    """Pass the events on. If the runs prove too slow for the time, stop them and give the rate they really have, in
+    units of `work` a second, each run being so much; 0 once they have ended. With a `work` of 0 they are not stopped
+    before one has ended."""
+    failed: Failed | None = None
+    kept: set[Path] = set()
+    with closing(events):
+        for event in events:
+            watch.hear(event)
+            failed = failed or (event if isinstance(event, Failed) else None)
+            kept |= {event.folder} if isinstance(event, Done) else set()
+            yield event
+            end, speed = watch.last()
+            if end <= LATE * watch.left or failed:
+                continue
+            if kept:
+                break
+            if work and watch.passed() > TOLD * watch.left:
+                return work * speed
+    if failed is not None:
+        problem = FeatherweightError(f"{failed.label}: {failed.sentence}")
+        problem.exit_status = failed.exit_status
+        raise problem
+    for folder in set(runs.iterdir()) - kept:
+        shutil.rmtree(folder)
+    return 0.0
+
+
+def _in_this_process(tasks: Sequence[Task], data: Data) -> Generator[Event, None, None]:
+    for task in tasks:
+        run = new_run(find(task.experiment), data, seed=task.seed, out=task.out, threads=task.threads)
+        with closing(carry_through(task, run)) as events:
+            yield from events
+
+
+def grey(data: Data) -> Data:
+    """The data without their colours."""
+    from featherweight.data.split import Split, mean_and_std
+    from featherweight.search.fit.views import grey_of
+
+    def without(part: Split) -> Split:
+        return Split(images=grey_of(part.images), labels=part.labels)
+
+    train = without(data.train)
+    mean, std = mean_and_std(train.images)
+    return replace(data, train=train, test=without(data.test), mean=mean, std=std)

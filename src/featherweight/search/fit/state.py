@@ -1,0 +1,75 @@
+"""A search's settings, what it has found so far, and how long trainings take by that."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from featherweight.search.fit.genes import Genes
+from featherweight.search.fit.halving import Aim, Population, Trial
+from featherweight.search.fit.price import Price, training_work
+from featherweight.search.fit.views import Views
+from featherweight.search.fit.workers import Work
+
+USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
+FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
+GUESS = 30e9
+"""Units of `training_work` that a core carries out in a second, before any candidate was timed."""
+
+
+def epochs_for(images: int) -> int:
+    """How often a finished network is to see so many training images: half as often where there are four times as many.
+
+    >>> epochs_for(60_000), epochs_for(15_000), epochs_for(240_000), epochs_for(60)
+    (25, 50, 24, 400)
+    """
+    return round(max(FEWEST_EPOCHS, min(MOST_EPOCHS, USUAL_EPOCHS * math.sqrt(USUAL_IMAGES / images))))
+
+
+@dataclass(kw_only=True)
+class Search:
+    """A search's settings and what it has found so far."""
+
+    views: Views
+    aim: Aim
+    population: Population
+    seconds: float
+    """Of the search."""
+    finish: float
+    """Seconds that the training of one finished network may take, on one core."""
+    file: Path
+    """Where finished trainings are noted, for the same command to go on."""
+    spent: float = 0.0
+    """Seconds of earlier searches in the same folder."""
+    rates: list[float] = field(default_factory=list)
+    """Units of `training_work` a second, by what was timed."""
+    waiting: list[Work] = field(default_factory=list)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.views.classes)
+
+    def rate(self) -> float:
+        """Units of work that a core does in a second, as far as that is known."""
+        return median(self.rates[-40:]) if self.rates else GUESS
+
+    def shape(self, genes: Genes) -> tuple[int, int, int]:
+        """Of the images that the genes ask for."""
+        channels, height, width = self.views.sizes[genes.side].shape
+        return (1 if genes.grey else channels), height, width
+
+    def epoch_seconds(self, cost: Price, shape: tuple[int, int, int], images: int) -> float:
+        """About how long an epoch of so many images takes on one core."""
+        return images * training_work(cost.macs, shape) / self.rate()
+
+    def epochs(self, cost: Price, shape: tuple[int, int, int]) -> float:
+        """How many a finished network gets: as many as suit the number of images, if the time allows."""
+        images = len(self.views.labels)
+        return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images))
+
+    def work_seconds(self, work: Work, trial: Trial) -> float:
+        """About how long a training will take on one core."""
+        held = int(self.views.folds[work.fold].sum())
+        images = work.share * (len(self.views.labels) - held)
+        return work.epochs * self.epoch_seconds(trial.price, trial.shape, round(images))
