@@ -5,6 +5,7 @@ python notebooks/make.py --run    # and run every notebook, so that its outputs 
 """
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,49 @@ HERE = Path(__file__).parent
 Cell = tuple[str, str]
 """`text` or `code`, and what it holds."""
 
-REPOSITORY = "git+https://example.org/featherweight.git"
-"""Where the package can be had. There is no public repository yet: its address goes here, and nowhere else."""
+NAMES = ("Repository", "Source", "Homepage")
+"""What an address of the repository is called under `[project.urls]` in pyproject.toml; the first found is taken."""
 
-INSTALL = f"""\
-# Where the package is not installed, as on Colab: from a checkout beside this notebook, else from its repository.
-# There is no public one yet; its address will stand in place of this one. No package index is asked for the name.
+
+def repository(project: Path = HERE.parent / "pyproject.toml") -> str | None:
+    """The address of the public repository, as pyproject.toml has it; None while it has none."""
+    urls = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("urls", {})
+    found = next((urls[name] for name in NAMES if name in urls), None)
+    return None if found is None else str(found).rstrip("/").removesuffix(".git")
+
+
+def badge(name: str, address: str | None) -> str:
+    """A badge that opens the notebook on Colab, which it can do from GitHub alone; empty for any other address."""
+    host = "https://github.com/"
+    if address is None or not address.startswith(host):
+        return ""
+    target = f"https://colab.research.google.com/github/{address.removeprefix(host)}/blob/main/notebooks/{name}.ipynb"
+    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({target})\n\n"
+
+
+REPOSITORY = repository()
+
+
+def install(address: str | None) -> str:
+    """The cell that installs the package where it is missing; never from a package index by its name."""
+    named = f'"git+{address}.git"' if address else '""  # there is no public address yet'
+    return f"""\
+# Installs the package where it is missing, as on Colab: from a checkout beside this notebook, or from its repository.
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
-REPOSITORY = "{REPOSITORY}"
+REPOSITORY = {named}
 if importlib.util.find_spec("featherweight") is None:
     places = [Path(".."), Path(), Path("featherweight")]
     source = next((str(place.resolve()) for place in places if (place / "pyproject.toml").is_file()), REPOSITORY)
+    if not source:
+        raise SystemExit("There is no featherweight here; clone its repository and open this notebook from there.")
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)"""
+
+
+INSTALL = install(REPOSITORY)
 
 IMPORTS = """\
 import inspect
@@ -170,12 +198,22 @@ def step(id: str) -> list[Cell]:
     ]  # fmt: skip
 
 
-QUICK_DATA = DATA.format(epochs=3)
+QUICK_DATA = (
+    DATA.format(epochs=10)
+    .replace('"auto"', '"digits"')
+    .replace(
+        "# MNIST, from your disk or downloaded; the tests name a small set and few epochs instead.",
+        "# Small digits that come with the package, so nothing is downloaded; name mnist for the whole task.",
+    )
+)
 
 SAMPLES = """\
 answers = analysis.answers_of(fw.load_trained(run.folder), data)
 drawing = figures.samples(answers, data.test.images.numpy())
 notebook.picture(drawing, alt="Test images with label, answer and confidence")"""
+
+CONFUSION = """\
+notebook.picture(figures.confusion_matrix(answers), alt="Confusion matrix: labels by predicted class")"""
 
 QUICK = [
     ("text", """\
@@ -193,6 +231,9 @@ that lead to the whole result are in [step 1](step_1.ipynb), [step 2](step_2.ipy
     ("code", CURVES),
     ("text", "## What it answers\n\nTest images, evenly spaced in the set's order: nobody chose them."),
     ("code", SAMPLES),
+    ("text", """\
+Which classes it confuses: a row for each label, a column for each predicted class. Only mistakes are shaded."""),
+    ("code", CONFUSION),
     ("code", MISTAKES),
     ("text", """\
 ## The verdict
@@ -206,7 +247,7 @@ RECORDS = """\
 # The committed records: in the checkout beside this notebook, or in one that is fetched now. Nothing is trained.
 ladder = os.environ.get("FEATHERWEIGHT_NOTEBOOK_LADDER", "c")  # any letter from a to f
 places = [os.environ.get("FEATHERWEIGHT_NOTEBOOK_RESULTS", "../results"), "results", "featherweight/results"]
-if not any(Path(place).is_dir() for place in places):
+if REPOSITORY and not any(Path(place).is_dir() for place in places):
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", REPOSITORY.removeprefix("git+"), "featherweight"])
 results = next(Path(place) for place in places if Path(place).is_dir())
 ids = sorted((path.name for path in results.glob(f"{ladder}[0-9]*")), key=lambda id: int(id[1:]))
@@ -312,19 +353,117 @@ with the package, which is no look at MNIST's test set; what is *on record* unde
         cells += [("code", E_TRAIN.format(id=id))]
         cells += [("code", AUGMENTED)] if rung.recipe.augment else []
         cells += [("code", CURVES), ("code", STORY)]
-    return [*cells, ("text", ABOUT_MISTAKES), ("code", ANSWERS), ("code", MISTAKES)]
+    return [*cells, ("text", ABOUT_MISTAKES), ("code", ANSWERS), ("code", CONFUSION), ("code", MISTAKES)]
+
+
+OWN_IMPORTS = """\
+import os
+from pathlib import Path
+
+from IPython.display import display
+from PIL import Image
+from torch import nn
+
+import featherweight as fw
+from featherweight import analysis, figures, notebook"""
+
+OWN_PICTURES = """\
+# A folder with one subfolder for each class, named after it. Put yours in its place; this one is made of small digits.
+pictures = Path(os.environ.get("FEATHERWEIGHT_NOTEBOOK_PICTURES", "runs/pictures"))
+if not pictures.is_dir():
+    digits = fw.load_data("digits")
+    for number, (image, label) in enumerate(zip(digits.train.images, digits.train.labels, strict=True)):
+        folder = pictures / digits.classes[int(label)]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(folder / f"{number:04}.png")
+
+data = fw.load_data(str(pictures))
+print(f"{len(data.classes)} classes, {len(data.train.labels):,} training images, {len(data.test.labels):,} test images")
+notebook.picture(notebook.examples(data), alt="The first four training images of each class")"""
+
+OWN_NETWORK = """\
+def network(channels: int = 1, classes: int = 10) -> nn.Sequential:
+    \"\"\"Three convolutions; scores of the classes.\"\"\"
+    return nn.Sequential(
+        fw.conv_norm_relu(channels, 6),
+        nn.MaxPool2d(2),
+        fw.conv_norm_relu(6, 10),
+        fw.conv_norm_relu(10, 14),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(14, classes),
+    )
+
+
+epochs = int(os.environ.get("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "12"))
+budget = fw.Budget(parameters=4_000, epochs=epochs, accuracy=95, held=1, flash=16_384, ram=8_192)
+recipe = fw.Recipe(epochs=epochs, batch=32, schedule=fw.OneCycle(), augment=fw.Augment(shift_px=2, rotate_deg=8))
+model = fw.train(network, data, budget=budget, recipe=recipe, to="c")
+model.summary()"""
+
+OWN_ANSWERS = """\
+print(model.record.verdict.reason)
+answers = analysis.answers_of(fw.load_trained(model.folder), data)
+print(notebook.class_table(analysis.class_rows(answers)))
+display(notebook.picture(figures.confusion_matrix(answers), alt="Confusion matrix: labels by predicted class"))"""
+
+OWN_PREDICT = """\
+picture = sorted(pictures.rglob("*.png"))[0]
+display(Image.open(picture).resize((112, 112)))
+print(model.predict(Image.open(picture)), "| the folder says", picture.parent.name)"""
+
+OWN_EXPORT = """\
+exported = model.export("c", "runs/exports", data=data)
+print("\\n".join(exported.lines))
+for file in exported.files:
+    print(f"{file.stat().st_size:8,} bytes  {file.as_posix()}")"""
+
+OWN_HEADER = """\
+header = next(file for file in exported.files if file.suffix == ".h")
+print(header.read_text())"""
+
+OWN = [
+    ("text", """\
+# From your own pictures to a chip
+
+A folder of pictures becomes a network, and the network a C program without dependencies that fits a microcontroller.
+The budget names flash and RAM, so a network that does not fit is refused before anything is trained."""),
+    ("code", INSTALL),
+    ("code", OWN_IMPORTS),
+    ("text", "## The pictures\n\nA subfolder is a class. Without test images of your own, some are set aside."),
+    ("code", OWN_PICTURES),
+    ("text", "## The network, its budget and its training"),
+    ("code", OWN_NETWORK),
+    ("text", "## What it confuses\n\nA row for each label, a column for each predicted class."),
+    ("code", OWN_ANSWERS),
+    ("text", "One picture alone, with the answer and how sure the network is of it:"),
+    ("code", OWN_PREDICT),
+    ("text", """\
+## The C program
+
+Eight-bit integers, checked against the network on the test images; where there is a C compiler, the program is compiled
+and has to give the same scores."""),
+    ("code", OWN_EXPORT),
+    ("text", "This header is all that a program of yours includes:"),
+    ("code", OWN_HEADER),
+    ("text", """\
+Instead of writing a network, let one be found: `featherweight fit pictures --accuracy 95 --flash 16k --ram 8k` looks
+for the smallest that meets the target, and writes the same program, a report and a model card."""),
+]  # fmt: skip
 
 
 def notebooks() -> dict[str, list[Cell]]:
     """Every notebook's cells by its file's name."""
     steps = {f"step_{id[1:]}": step(id) for id in ("f1", "f2", "f3")}
-    return {"quick_start": QUICK, **steps, "ladder": WALKED, "ladder_e": ladder_e()}
+    return {"quick_start": QUICK, **steps, "ladder": WALKED, "ladder_e": ladder_e(), "own_pictures": OWN}
 
 
 def built(name: str, cells: list[Cell]) -> Any:
     """The notebook without outputs."""
     made = []
-    for number, (kind, source) in enumerate(cells):
+    (_, opening), *rest = cells
+    for number, (kind, source) in enumerate([("text", badge(name, REPOSITORY) + opening), *rest]):
         make = new_code_cell if kind == "code" else new_markdown_cell
         made.append(make(source, id=f"{name.replace('_', '-')}-{number}"))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -348,7 +487,10 @@ def with_outputs_of(notebook: Any, path: Path) -> Any:
     if path.is_file():
         before = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"}
     for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.id in before and before[cell.id].source == cell.source:
+        if cell.cell_type != "code" or cell.id not in before:
+            continue
+        # The first code cell, which installs, shows nothing; another address leaves the run below as it was.
+        if before[cell.id].source == cell.source or (cell.source == INSTALL and not before[cell.id].outputs):
             cell.outputs, cell.execution_count = before[cell.id].outputs, before[cell.id].execution_count
     return notebook
 

@@ -19,6 +19,7 @@ from featherweight.explain.analysis import (
     calibration,
     class_rows,
     confusion,
+    contrast,
     evidence,
     fields,
     first_kernels,
@@ -174,6 +175,30 @@ def test_evidence_of_a_network_that_averages_one_channel_is_that_channel() -> No
         expected = np.zeros((5, 7))
         expected[bright] = 1
         assert np.allclose(found.heat[0], expected)
+
+
+def test_a_contrast_shows_what_speaks_for_either_class_and_the_other_way_round() -> None:
+    """One channel each: the scores are means of the left and of the right half, so each pixel speaks for its half."""
+
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.same = nn.Conv2d(1, 1, 1, bias=False)
+            self.halves = nn.AdaptiveAvgPool2d((1, 2))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.halves(self.same(images)).flatten(1)  # type: ignore[no-any-return]
+
+    network = Halves()
+    nn.init.ones_(network.same.weight)
+    image = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(2)) + 0.1
+    found = contrast(network, image, torch.tensor([0]), torch.tensor([1]))
+    assert found is not None and found.layer == "same" and found.map == (8, 8)
+    expected = image[0, 0].double().numpy() * np.where(np.arange(8) < 4, 1, -1)
+    assert found.heat[0] == pytest.approx(expected / np.abs(expected).max(), abs=1e-6)
+    other = contrast(network, image, torch.tensor([1]), torch.tensor([0]))
+    assert other is not None and other.heat == pytest.approx(-found.heat)
+    assert contrast(network, image[..., :6, :6], torch.tensor([0]), torch.tensor([1])) is None  # too coarse a map
 
 
 def test_a_network_without_a_map_has_no_evidence_and_no_kernels() -> None:

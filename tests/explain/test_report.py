@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,16 @@ from typer.testing import CliRunner, Result
 
 from featherweight.cli import app
 from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.experiments.experiment import find
+from featherweight.experiments.override import overridden, parsed
 from featherweight.experiments.record import Record, read_record, write_record
 from featherweight.explain.analysis import mistakes
 from featherweight.explain.report import page, read_story, sections
-from featherweight.explain.report.content import Picture, Table, Tiles, blocks_of
+from featherweight.explain.report.cards import command
+from featherweight.explain.report.content import Card, Headline, Picture, Table, Tiles, blocks_of
+from featherweight.explain.report.tables import blocks_table
+from featherweight.networks.anatomy import dissect
+from featherweight.ship.export.estimate import deployed
 from made import record
 
 EVERY = ["accuracy", "loss", "learning-rate", "fields-1-f3", "kernels-1-f3", "classes-1-f3", "confusion-1-f3",
@@ -62,7 +69,7 @@ def test_a_finished_run_has_every_picture_and_every_mistake(short_runs: list[Pat
     assert tiles.captions[0][0] == f"{wrong[0].truth} → {wrong[0].chosen}"
     html = page(story, parts)
     assert html.count("<img ") == sum(len(one.images) for one in blocks_of(parts, Tiles))
-    assert html.count("<figure>") == html.count("<svg ") == len(EVERY)
+    assert html.count("<figure ") == html.count("<svg ") == len(EVERY)
     assert "digits (360 test images): only 3 epochs" in html and ">failed</strong>" in html
 
 
@@ -83,9 +90,115 @@ def test_several_seeds_are_overlaid_compared_and_pooled(short_runs: list[Path]) 
 
 
 def test_the_label_errors_of_mnist_are_spoken_of_not_hidden() -> None:
-    from featherweight.explain.report.details import DISPUTABLE
+    from featherweight.explain.report.images import DISPUTABLE
 
     assert "disputable" in DISPUTABLE and "None is left out" in DISPUTABLE
+
+
+# --------------------------------------------------------------------------------- what is read first
+
+
+def told(paths: list[Path]) -> dict[str, tuple[str, str]]:
+    """The headline's tiles: value and detail by label."""
+    (one,) = blocks_of(sections(read_story(paths)), Headline)
+    assert len(one.tiles) == 5
+    return {tile.label: (tile.value, tile.detail) for tile in one.tiles}
+
+
+def test_the_headline_s_figures_are_the_record_s(tmp_path: Path) -> None:
+    tests = [97.0] * 10 + [99.5, 99.4, 99.6, 99.45, 99.42]
+    (run,) = kept(tmp_path, record("f3", tests, train_seconds=73.4))
+    tiles = told([run])
+    # Wilson's interval of 9,942 of 10,000 by hand: centre 0.994011, half width 0.001501.
+    assert tiles["Accuracy"] == ("99.42 %", "95 % interval 99.25 to 99.55, 10,000 test images")
+    assert tiles["Verdict"][0] == "Passed"
+    assert tiles["Verdict"][1] == "worst judged epoch 99.40 %; asked: 99.40 % in each of the last 5 epochs"
+    assert tiles["Parameters"] == ("7,864", "budget: fewer than 8,000")
+    smallest = deployed(find("f3").build().eval(), (1, 28, 28))
+    assert tiles["Flash and RAM"][0] == f"{smallest.flash / 1000:.1f} kB + {smallest.ram / 1000:.1f} kB"
+    assert tiles["Training"] == ("73 s", "15 epochs, 1 thread")
+
+
+def test_the_headline_of_seeds_is_their_mean_and_of_an_unfinished_run_what_is_done(tmp_path: Path) -> None:
+    runs = kept(tmp_path / "a", *(record("f3", [99.0] * 14 + [last], n) for n, last in enumerate((99.5, 99.3))))
+    tiles = told(runs)
+    # The mean of two is 99.4, their deviation 0.1414; t(1) is 12.706, so half the interval is 12.706 * 0.1.
+    assert tiles["Accuracy"][0] == "99.40 %"
+    assert tiles["Accuracy"][1].startswith("mean of 2 runs, 95 % interval 98.13 to 100.00, worst 99.30;")
+    assert tiles["Verdict"][0] == "0 of 2 passed"
+    (started,) = kept(tmp_path / "b", record("f3", [98.0] * 3, finished=False))
+    tiles = told([started])
+    assert tiles["Verdict"][0] == "Unfinished" and tiles["Verdict"][1].startswith("3 of 15 epochs are done;")
+    assert tiles["Accuracy"][1].startswith("after epoch 3;") and tiles["Training"] == ("–", "not finished")
+
+
+def test_the_recipe_card_s_command_trains_the_same_run_again(
+    short_runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = {one.name: one for one in blocks_of(sections(read_story(short_runs[1:])), Card)}
+    words = shlex.split(cards["recipe"].command)
+    assert words[:5] == ["featherweight", "train", "f3", "--seed", "1"] and "--epochs" in words
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [*words[1:], "--threads", "1"])
+    assert done.exit_code == 1, done.output  # the verdict: three epochs are too few
+    (folder,) = (path for path in tmp_path.rglob("record.json"))
+    again, first = read_record(folder), read_record(short_runs[1])
+    assert again.recipe == first.recipe and again.budget == first.budget
+    assert [(row.train_loss, row.test_accuracy) for row in again.rows] == [
+        (row.train_loss, row.test_accuracy) for row in first.rows
+    ]
+    settings = dict(cards["recipe"].rows)["recipe, where it differs from the defaults"]
+    assert "epochs 3, batch 64, lr 0.2" in settings and "momentum" not in settings
+
+
+def test_settings_that_were_changed_are_in_the_command(tmp_path: Path) -> None:
+    changed = overridden(
+        find("f3"), {"recipe.lr": 0.3, "recipe.schedule": "linear", "recipe.hard": None, "budget.held": 2}
+    )
+    one = record("f3", [99.0] * 15, recipe=changed.recipe.to_json(), budget=changed.budget.to_json())
+    words = shlex.split(command(one))
+    settings = parsed([words[at + 1] for at, word in enumerate(words) if word == "--set"])
+    again = overridden(find("f3"), settings)
+    assert (again.recipe, again.budget) == (changed.recipe, changed.budget)
+    assert command(record("f3", [99.0])) == "featherweight train f3 --seed 0 --data mnist --engine native"
+
+
+def test_the_deploy_card_exports_a_run_that_has_weights_and_says_why_not(
+    short_runs: list[Path], tmp_path: Path
+) -> None:
+    deploy = {one.name: one for one in blocks_of(sections(read_story(short_runs[:1])), Card)}["deploy"]
+    assert deploy.command == f"featherweight export {'/'.join(short_runs[0].parts[-2:])} --to c"
+    cycles = deployed(find("f3").build().eval(), (1, 28, 28), processor="cortex-m4").cycles
+    assert f"{cycles / 1e6:.1f} million cycles of a Cortex-M4" in dict(deploy.rows)["time"]
+    (bare,) = kept(tmp_path, record("f3", [99.0] * 15))
+    deploy = {one.name: one for one in blocks_of(sections(read_story([bare])), Card)}["deploy"]
+    assert deploy.command == "" and "needs the run's weights" in deploy.note
+
+
+def test_blocks_hold_every_parameter_and_multiplication_once(tmp_path: Path) -> None:
+    for id in ("f3", "b1", "relaxed"):
+        anatomy = dissect(find(id).build(), (1, 28, 28))
+        table = blocks_table(anatomy, "k")
+        assert sum(int(row[3]) for row in table.rows) == anatomy.parameters  # type: ignore[arg-type]
+        assert sum(int(row[4]) for row in table.rows) == anatomy.macs  # type: ignore[arg-type]
+        assert 5 <= len(table.rows) < len(anatomy.rows) / 2
+        assert all(row[4] for row in table.rows)
+
+
+def test_experiments_are_compared_before_anything_else_by_their_recipes(tmp_path: Path) -> None:
+    one, other = record("f3", [99.0] * 15), record("f1", [98.0] * 15)
+    parts = sections(read_story(kept(tmp_path, one, other)))
+    assert [part.id for part in parts[:3]] == ["comparison", "verdict", "training"]
+    rows = [str(row[0]) for row in next(table for table in blocks_of(parts, Table) if table.name == "differences").rows]
+    last = max(at for at, name in enumerate(rows) if name.startswith("recipe."))
+    assert last < rows.index("experiment") < rows.index("last epoch, %") and rows[0].startswith("recipe.")
+    assert sections(read_story(kept(tmp_path / "alone", one)))[0].id == "verdict"
+
+
+def test_recall_is_called_recall(short_runs: list[Path]) -> None:
+    text = text_of(short_runs[:1])
+    assert ">100 − recall<" in text and ">recall</th>" in text
+    assert not re.search(r"missed|taken for it|confidence earned", text)
 
 
 # ----------------------------------------------------------------------------------------------- with gaps
@@ -95,7 +208,7 @@ def test_records_alone_give_curves_verdict_and_layers(tmp_path: Path) -> None:
     runs = kept(tmp_path, *(record("f3", [99.5] * 15, seed) for seed in (0, 1)), record("f1", [99.0] * 15))
     story = read_story(runs)
     assert [(group.name, len(group.runs)) for group in story.groups] == [("f3", 2), ("f1", 1)]
-    assert names(runs, Picture) == ["accuracy", "loss", "learning-rate", "spread"]
+    assert names(runs, Picture) == ["accuracy", "spread", "loss", "learning-rate"]
     assert {"layers-1-f3", "layers-2-f1"} <= set(names(runs, Table))
     html = text_of(runs)
     assert "f3: 2 of 2 seeds passed" in html and "f1: on mnist" in html
@@ -151,7 +264,7 @@ def test_two_runs_of_one_seed_and_one_experiment_on_two_sets_are_told_apart(tmp_
 def test_a_great_many_mistakes_are_counted_in_full_and_shown_in_part(
     short_runs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featherweight.explain.report.details.MOST_TILES", 5)
+    monkeypatch.setattr("featherweight.explain.report.images.MOST_TILES", 5)
     story = read_story(short_runs[:1])
     parts = sections(story)
     tiles = {one.name: one for one in blocks_of(parts, Tiles)}["mistakes-1-f3-run1"]

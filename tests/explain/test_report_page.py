@@ -23,6 +23,10 @@ COMMITTED = sorted((Path(__file__).parents[2] / "results" / "f3").glob("seed*.js
 
 MEASURE = """() => {
   const found = {overlaps: [], cut: [], blank: [], texts: 0, pictures: 0};
+  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) found.cut.push('the page');
+  for (const table of document.querySelectorAll('section > .table:not(.t-differences) .scroll'))
+    if (table.scrollWidth > table.clientWidth + 1)
+      found.cut.push('columns of ' + table.getAttribute('aria-labelledby'));
   const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5
     && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1.5;
   const clipped = (rect, box) => box ? {left: Math.max(rect.left, box.left), right: Math.min(rect.right, box.right),
@@ -192,6 +196,31 @@ def test_every_link_of_the_contents_leads_somewhere_and_print_shows_the_folded(
     view.context.close()
 
 
-def test_the_page_of_five_seeds_is_small(pages: dict[str, Path]) -> None:
+def test_a_mistake_is_enlarged_and_closed_without_a_script(browser: Any, pages: dict[str, Path]) -> None:
+    view, troubles = opened(browser, pages["nasty"], 400, "light")
+    tile = view.locator(".tiles li:has(a.open)").first
+    image = tile.locator("img")
+    small = image.bounding_box()["width"]
+    tile.locator("a.open").click()
+    large = image.bounding_box()
+    assert small < 80 and large["width"] > 250 and large["x"] >= 0 and large["x"] + large["width"] <= 400
+    assert view.evaluate("document.elementFromPoint(5, 5).matches('li:target')")
+    tile.get_by_text("Close").click()
+    assert image.bounding_box()["width"] == small and tile.get_by_text("Close").is_hidden()
+    assert view.evaluate("document.scripts.length") == 0 and troubles == []
+    view.context.close()
+
+
+def test_the_first_screen_holds_the_figures_the_curve_and_both_cards(browser: Any, pages: dict[str, Path]) -> None:
+    view, _ = opened(browser, pages["one"], 1400, "light")
+    boxes = view.evaluate("""['.headline > div:first-child', '.headline > div:last-child', '.f-accuracy',
+      '.card', '.card ~ .card'].map(name => document.querySelector(name).getBoundingClientRect().toJSON())""")
+    assert all(box["top"] < 700 for box in boxes)
+    assert boxes[1]["right"] > 1350 and boxes[4]["right"] > 1350  # nothing beside them is empty
+    assert boxes[0]["top"] == boxes[1]["top"] and boxes[2]["top"] == boxes[3]["top"] == boxes[4]["top"]
+    view.context.close()
+
+
+def test_the_pages_are_small(pages: dict[str, Path]) -> None:
     assert len(COMMITTED) == 5
-    assert all(path.stat().st_size < 4_000_000 for path in pages.values())
+    assert {name: size for name, path in pages.items() if (size := path.stat().st_size) >= 1_000_000} == {}

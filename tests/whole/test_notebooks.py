@@ -3,19 +3,24 @@
 import importlib.util
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from featherweight.experiments.record import read_record
+from featherweight.experiments.statistics import accuracy_interval
 
 nbformat = pytest.importorskip("nbformat", reason="pip install '.[test]'")
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
-TRAINED = ("quick_start", "step_1", "step_2", "step_3")
-NAMES = (*TRAINED, "ladder", "ladder_e")
+STEPS = ("step_1", "step_2", "step_3")
+TRAINED = ("quick_start", *STEPS)
+NAMES = (*TRAINED, "ladder", "ladder_e", "own_pictures")
 
 
 def _make() -> Any:
@@ -59,18 +64,32 @@ def test_the_committed_cells_are_the_generated_ones(name: str) -> None:
     assert _committed(name).metadata == expected.metadata
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", STEPS)
 def test_they_are_committed_with_the_outputs_of_a_whole_run_on_mnist(name: str) -> None:
     code = [cell for cell in _committed(name).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    epochs = 3 if name == "quick_start" else 15
     text = _text(name)
     assert "mnist: 60,000 training images and 10,000 test images" in text
-    assert len(re.findall(r"^ {3,4}\d+ .* %  .* %", text, re.MULTILINE)) == epochs
-    assert re.search(r"(PASSED|FAILED) on mnist \(10,000 test images\)", text)
+    assert len(re.findall(r"^ {3,4}\d+ .* %  .* %", text, re.MULTILINE)) == 15
+    (last,) = set(re.findall(r"(?:PASSED|FAILED) on mnist \(10,000 test images\).* Last epoch (\S+) % \((.*?)\)", text))
+    low, high = accuracy_interval(round(float(last[0]) * 100), 10_000)
+    assert last[1] == f"95 % interval {low:.2f} to {high:.2f}"
     pictures = [output.data for output in _outputs(name) if "image/png" in output.get("data", {})]
     assert len(pictures) >= 5
     assert (FOLDER / f"{name}.ipynb").stat().st_size < 1_000_000
+
+
+def test_the_quick_start_is_committed_with_the_outputs_of_a_run_on_the_embedded_digits() -> None:
+    code = [cell for cell in _committed("quick_start").cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    text = _text("quick_start")
+    assert "digits: 1,437 training images and 360 test images" in text
+    assert len(re.findall(r"^ {3,4}\d+ .* %  .* %", text, re.MULTILINE)) == 10
+    assert re.search(
+        r"(PASSED|FAILED|UNDECIDED) on digits \(360 test images\).* Last epoch \S+ % \(95 % interval", text
+    )
+    assert sum("image/png" in output.get("data", {}) for output in _outputs("quick_start")) == 6
+    assert (FOLDER / "quick_start.ipynb").stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -104,7 +123,7 @@ def test_the_first_cell_installs_only_what_is_not_there(tmp_path: Path, monkeypa
     """From a checkout beside the notebook, else from its repository, never by name; and not at all where it is."""
     asked: list[list[str]] = []
     monkeypatch.setattr("subprocess.run", lambda words, **settings: asked.append(words))
-    source = _make().INSTALL
+    source = _make().install("https://github.com/me/it")
     beside, alone = tmp_path / "project" / "notebooks", tmp_path / "alone"
     for folder in (beside, alone):
         folder.mkdir(parents=True)
@@ -117,15 +136,32 @@ def test_the_first_cell_installs_only_what_is_not_there(tmp_path: Path, monkeypa
     monkeypatch.chdir(alone)
     exec(source, {})
     install = [sys.executable, "-m", "pip", "install", "--quiet"]
-    assert asked == [[*install, str(tmp_path / "project")], [*install, _make().REPOSITORY]]
-    assert _make().REPOSITORY.startswith("git+https://")
+    assert asked == [[*install, str(tmp_path / "project")], [*install, "git+https://github.com/me/it.git"]]
+    asked.clear()
+    with pytest.raises(SystemExit, match="clone its repository"):
+        exec(_make().install(None), {})
+    assert asked == []
+
+
+def test_the_badge_and_the_address_are_those_of_the_project(tmp_path: Path) -> None:
+    made = _make()
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    assert made.REPOSITORY in (None, *(url.removesuffix(".git") for url in declared.values()))
+    assert made.badge("ladder", None) == made.badge("ladder", "https://example.org/it") == ""
+    assert "https://colab.research.google.com/github/me/it/blob/main/notebooks/ladder.ipynb" in made.badge(
+        "ladder", "https://github.com/me/it"
+    )
+    file = tmp_path / "pyproject.toml"
+    for line, found in (('Repository = "https://github.com/me/it.git"', "https://github.com/me/it"), ("", None)):
+        file.write_text(f'[project]\nname = "it"\n[project.urls]\n{line}\n')
+        assert made.repository(file) == found
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_repository_is_named_once_and_no_bare_name_is_installed(name: str) -> None:
-    code = [cell.source for cell in _committed(name).cells if cell.cell_type == "code"]
-    assert sum(source.count(_make().REPOSITORY) for source in code) == 1
-    assert '"featherweight")\n' not in code[0]
+def test_a_badge_stands_where_there_is_an_address_and_no_bare_name_is_installed(name: str) -> None:
+    opening, install = _committed(name).cells[:2]
+    assert opening.source.startswith(_make().badge(name, _make().REPOSITORY) + "# ")
+    assert install.source == _make().INSTALL and '"featherweight")\n' not in install.source
 
 
 @pytest.mark.parametrize(("letter", "rungs"), [("b", 6), ("f", 3)])
@@ -158,6 +194,30 @@ def test_the_three_steps_of_ladder_e_run_top_to_bottom(tmp_path: Path, monkeypat
     assert not [one for one in outputs if one.get("name") == "stderr"]
     shown = "\n".join(str(one.get("data", {}).get("text/markdown", "")) for one in outputs)
     assert shown.count("**Target.**") == 3 and shown.count("**Result on record.**") == 3
+
+
+def test_own_pictures_become_a_c_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four classes of a folder of one's own; and the committed outputs are those of a run that met its budget."""
+    pytest.importorskip("nbclient", reason="pip install '.[test]'")
+    made, draws = _make(), np.random.default_rng(7)
+    for at, name in enumerate(("ant", "bee", "cat", "dog")):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = draws.integers(0, 60, (17, 19), dtype=np.uint8)
+            pixels[:, 4 * at : 4 * at + 4] += 180
+            Image.fromarray(pixels).save(tmp_path / "mine" / name / f"{number}.png")
+    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_PICTURES", str(tmp_path / "mine"))
+    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "2")
+    done = made.executed(made.built("own_pictures", made.notebooks()["own_pictures"]), tmp_path)
+    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+    assert not [one for one in outputs if one.output_type == "error"]
+    said = "".join(one.get("text", "") for one in outputs)
+    assert "4 classes, 40 training images, 8 test images" in said and "| the folder says ant" in said
+    assert len(list((tmp_path / "runs" / "exports").rglob("*.c"))) >= 2
+    kept = _text("own_pictures")
+    assert "10 classes" in kept and "the last epoch is at 95.00 % or more" in kept
+    assert "compiled here, the program gives the same scores" in kept and "different answers" in kept
+    assert (FOLDER / "own_pictures.ipynb").stat().st_size < 1_000_000
 
 
 def test_the_ladders_notebooks_are_committed_with_outputs_and_small() -> None:

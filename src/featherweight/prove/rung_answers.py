@@ -12,7 +12,7 @@ REPORTS = ("d1", "f3")
 
 
 def answers(id: str, answered: Answered) -> Iterator[str]:
-    """Accuracy of each class, sample predictions and all mistakes of one seed; empty if no seed was analysed."""
+    """Recall of each class, sample predictions and all mistakes of one seed; empty if no seed was analysed."""
     if id not in answered:
         return
     about, recall = answered[id], published(id).get("recall", ())
@@ -20,7 +20,7 @@ def answers(id: str, answered: Answered) -> Iterator[str]:
     images, right = sum(one["images"] for one in classes), sum(one["right"] for one in classes)
     yield f"**Answers of seed {about['seed']}**: {right:,} of {images:,} test digits right, {images - right} wrong."
     yield ""
-    heads = ["digit", "images", "right", "right %", *["source %"] * bool(recall), "wrongly taken for it"]
+    heads = ["digit", "images", "right", "recall %", *["source, recall %"] * bool(recall), "wrongly predicted"]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "--:|" * len(heads)
     for at, one in enumerate(classes):
@@ -29,14 +29,14 @@ def answers(id: str, answered: Answered) -> Iterator[str]:
         yield f"| {' | '.join([*cells, *[str(recall[at])] * bool(recall), str(taken)])} |"
     yield ""
     if recall:
-        yield "The source gives the accuracy of each class as the share of its images that are right (recall), in whole"
+        yield "What the source calls a class's accuracy is its recall, the share of its images that are right, in whole"
         yield "percents."
         yield ""
     yield f"![Errors of {id} class by class]({id}_classes.png)"
     yield ""
     yield "Sample predictions, evenly spaced in the order of the test set:"
     yield ""
-    yield f"![Test digits with what {id} takes them for]({id}_samples.png)"
+    yield f"![Test digits with the answers of {id}]({id}_samples.png)"
     yield ""
     yield f"All {len(wrong)} misclassified digits, most confident first: label, answer, confidence."
     yield ""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.record import Record
-from featherweight.explain.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above, whole_numbers
+from featherweight.explain.figures.scales import epochs as label_epochs
+from featherweight.explain.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above
 from featherweight.prove.rung_sections import published_log
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def rung_curves(records: Sequence[Record]) -> "Figure":
     loss.set(xlabel="epoch", ylabel="loss, nats", ylim=(0, HIGHEST_LOSS))
     for axes in (accuracy, loss):
         axes.grid(axis="y")
-        whole_numbers(axes)
+        label_epochs(axes, max(row.epoch for record in records for row in record.rows))
     legend_above(accuracy, columns=4)
     return figure
 

@@ -3,7 +3,7 @@
 ```
 answers.py     a run's probabilities over its test set: tables by class, confusions, mistakes, calibration
 fields.py      how far a unit looks: the window it can see, and the part that it actually uses
-evidence.py    where in an image the evidence for a class lies; the kernels of the first layer
+evidence.py    where in an image the evidence for a class lies, or for one class against another; first kernels
 seen.py        images as the network saw them in training
 ```
 """
@@ -21,7 +21,7 @@ from featherweight.explain.analysis.answers import (
     mistakes,
     pooled,
 )
-from featherweight.explain.analysis.evidence import Evidence, evidence, first_kernels
+from featherweight.explain.analysis.evidence import Evidence, contrast, evidence, first_kernels
 from featherweight.explain.analysis.fields import Field, fields
 from featherweight.explain.analysis.seen import Seen, seen_in_training
 
@@ -38,6 +38,7 @@ __all__ = [
     "calibration",
     "class_rows",
     "confusion",
+    "contrast",
     "evidence",
     "fields",
     "first_kernels",

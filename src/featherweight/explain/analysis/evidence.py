@@ -20,7 +20,12 @@ class Evidence:
     map: tuple[int, int]
     """Height and width of its map, which is the resolution of the evidence."""
     heat: NDArray[np.float64]
-    """[N H W], scaled so that each image's largest value is 1; all zeros if nothing speaks for the class."""
+    """[N H W], scaled so that each image's largest absolute value is 1; all zeros if nothing speaks for the class. In a
+    contrast of two classes, what speaks for the second is negative; otherwise nothing is."""
+
+
+FEWEST_UNITS = 7
+"""A contrast is read off a map of at least this many units on each side; a coarser one says little of places."""
 
 
 def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | None:
@@ -35,22 +40,51 @@ def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | 
     maps = [row for row in rows if row.name in layers and len(row.output) == 3 and row.output[1] * row.output[2] > 1]
     if not maps:
         return None
+    kept, gradient = _gradient(network, layers[maps[-1].name], images, classes)
+    weights = gradient.mean(dim=(2, 3), keepdim=True)  # [N K 1 1]
+    heat = (weights * kept).sum(dim=1, keepdim=True).relu()  # [N 1 h w]
+    heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
+    heat = heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+    return Evidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
+
+
+def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor) -> Evidence | None:
+    """The places in each image that speak for its first class rather than the rival, or the other way round.
+
+    HiResCAM (Draelos and Carin, 2020), of the difference of the two scores: over the last map of 7 x 7 units or more,
+    the gradient times the activation, summed over channels. None if no layer has such a map. `images` are float32
+    [N C H W], normalised; `classes` and `rivals` int64 [N]. The network is run in evaluation mode and not changed.
+    """
+    layers = dict(network.named_modules())
+    rows = dissect(network, (images.shape[1], images.shape[2], images.shape[3])).rows
+    maps = [row for row in rows if row.name in layers and len(row.output) == 3 and min(row.output[1:]) >= FEWEST_UNITS]
+    if not maps:
+        return None
+    kept, gradient = _gradient(network, layers[maps[-1].name], images, classes, rivals)
+    heat = (gradient * kept).sum(dim=1, keepdim=True)  # [N 1 h w]
+    heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
+    heat = heat / heat.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+    return Evidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
+
+
+def _gradient(
+    network: nn.Module, layer: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The layer's output, and the gradient by it of the scores of the classes, less those of the rivals if given."""
     kept: list[Tensor] = []
     training = network.training
-    handle = layers[maps[-1].name].register_forward_hook(lambda _, __, output: kept.append(output))
+    handle = layer.register_forward_hook(lambda _, __, output: kept.append(output))
     try:
         with torch.enable_grad():
             scores = network.eval()(images.detach().clone().requires_grad_())
             chosen = scores.gather(1, classes[:, None]).sum()
+            if rivals is not None:
+                chosen = chosen - scores.gather(1, rivals[:, None]).sum()
             (gradient,) = torch.autograd.grad(chosen, kept[0])
     finally:
         network.train(training)
         handle.remove()
-    weights = gradient.mean(dim=(2, 3), keepdim=True)  # [N K 1 1]
-    heat = (weights * kept[0].detach()).sum(dim=1, keepdim=True).relu()  # [N 1 h w]
-    heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
-    heat = heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-    return Evidence(layer=maps[-1].name, map=(kept[0].shape[2], kept[0].shape[3]), heat=heat.double().numpy())
+    return kept[0].detach(), gradient
 
 
 def first_kernels(network: nn.Module) -> NDArray[np.float64] | None:

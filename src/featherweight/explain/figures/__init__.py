@@ -2,6 +2,9 @@
 
 ```
 style.py       the colours, fonts and axes of all figures; a figure as PNG, as SVG, and as SVG for a page
+scales.py      axes that can be read: epochs up to the last, logarithms with labels, accuracies near 100 %
+hover.py       values shown under the pointer on a page, without a script
+slim.py        fewer bytes for a page: compact images, no needless ids or digits
 curves.py      of records: accuracy, loss, learning rate, a ladder's rungs side by side, spread over seeds
 fronts.py      of many experiments: accuracy against what it costs
 classes.py     of answers: errors by class, confusions, calibration
@@ -10,7 +13,7 @@ inside.py      of weights: receptive fields, kernels, class evidence
 ```
 
 Fonts are readable in a figure 350 pixels wide, the colours are distinct in every common kind of colour blindness, bars
-start at zero, and an axis that begins elsewhere has a note if there are values below it.
+start at zero, and the axes of a run's curves hold every value.
 """
 
 from featherweight.explain.figures.classes import calibration_curve, class_errors, confusion_matrix

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
 from featherweight.explain.analysis.answers import Answers, calibration, class_rows, confusion, pooled
+from featherweight.explain.figures import hover
+from featherweight.explain.figures.scales import logarithmic
 from featherweight.explain.figures.style import (
     BAND,
     EDGE,
@@ -40,21 +42,25 @@ def _required(several: Sequence[Answers]) -> Answers:
 
 @drawn
 def class_errors(*answers: Answers) -> "Figure":
-    """For each class, the share of its images that were missed and of its predictions that were wrong, in percent.
+    """For each class, what recall and precision lack to 100 %.
 
-    These are 100 minus recall and 100 minus precision, since bars of errors can start at zero and still be seen. For
-    several runs, bars show all of them together and dots each one. UsageError without answers.
+    Bars of errors can start at zero and still be seen, where bars of 99 % could not. For several runs, bars show all of
+    them together and dots each one. UsageError without answers.
     """
     rows = class_rows(_required(answers))
     each = [class_rows(one) for one in answers]
     order = sorted(range(len(rows)), key=lambda at: rows[at].right - rows[at].images)[:MOST_BARS]
     kept = sorted(order)
     figure, axes = plot(1.1 + 0.36 * len(kept), grid="x")
-    kinds = (("recall", -0.2, TEST, "its images, missed"), ("precision", 0.2, TARGET, "answers, wrong"))
+    kinds = (("recall", -0.2, TEST, "100 − recall"), ("precision", 0.2, TARGET, "100 − precision"))
     for name, aside, color, label in kinds:
         values = [getattr(rows[at], name) for at in kept]
         places = [place + aside for place in range(len(kept))]
         axes.barh(places, [0 if v is None else 100 - v for v in values], height=0.36, color=color, label=label)
+        said = [f"{rows[at].name}: {name} {'none' if v is None else f'{v:.2f} %'}"
+                for at, v in zip(kept, values, strict=True)]  # fmt: skip
+        widths = [0 if v is None else 100 - v for v in values]
+        hover.boxes(axes, [(0, p - 0.18, w, p + 0.18) for p, w in zip(places, widths, strict=True)], said)
         if len(each) > 1:
             dots = [
                 (100 - getattr(run[at], name), place)
@@ -66,7 +72,7 @@ def class_errors(*answers: Answers) -> "Figure":
             axes.plot(*zip(*dots, strict=True), "o", markersize=3, color=INK, markeredgecolor=EDGE,
                       markeredgewidth=0.5, label=label, linestyle="none")  # fmt: skip
     axes.set_yticks(range(len(kept)), [short(rows[at].name) for at in kept])
-    axes.set(xlabel="percent", ylabel="class", ylim=(len(kept) - 0.4, -0.6), xlim=(0, None))
+    axes.set(xlabel="percentage points", ylabel="class", ylim=(len(kept) - 0.4, -0.6), xlim=(0, None))
     if axes.get_xlim()[1] < 0.1:
         axes.set_xlim(0, 1)  # there are no errors, but the axis needs a range
     legend_above(axes)
@@ -92,16 +98,28 @@ def confusion_matrix(*answers: Answers) -> "Figure":
     figure = blank(4.15)
     axes = figure.subplots()
     size = 8.5 if number <= 10 and counts.max() < 10_000 else 7
+    filled = [(row, column) for row in range(number) for column in range(number) if counts[row, column]]
     for row in range(number):
-        for column in range(number):
-            count, same = int(counts[row, column]), row == column
-            shade = shades(0.12 + 0.75 * scale(count)) if count and not same else None
+        axes.add_patch(_cell(row, row, None, True))
+    if number <= MOST_NUMBERS:
+        edges = [at - 0.5 for at in range(number + 1)]
+        axes.hlines(edges, -0.5, number - 0.5, color=RULE, linewidth=0.7)
+        axes.vlines(edges, -0.5, number - 0.5, color=RULE, linewidth=0.7)
+    for row, column in filled:
+        count, same = int(counts[row, column]), row == column
+        shade = None if same else shades(0.12 + 0.75 * scale(count))
+        if shade is not None:
             axes.add_patch(_cell(row, column, shade, same))
-            if number <= MOST_NUMBERS and (count or same):
-                color = INK if shade is None else _on(shade)
-                axes.text(column, row, f"{count}", ha="center", va="center", fontsize=size, color=color)
+        if number <= MOST_NUMBERS:
+            color = INK if shade is None else _on(shade)
+            axes.text(column, row, f"{count}", ha="center", va="center", fontsize=size, color=color)
+    filled.sort(key=lambda at: -counts[at])
+    hover.boxes(axes, [(column - 0.5, row - 0.5, column + 0.5, row + 0.5) for row, column in filled[: hover.MOST]], [
+        f"{whole.classes[row]} taken for {whole.classes[column]}: {counts[row, column]:,}" if row != column
+        else f"{whole.classes[row]}: {counts[row, column]:,} right" for row, column in filled[: hover.MOST]
+    ])  # fmt: skip
     axes.set(xlim=(-0.5, number - 0.5), ylim=(number - 0.5, -0.5), aspect="equal")
-    axes.set(xlabel="taken for", ylabel="label")
+    axes.set(xlabel="predicted class", ylabel="label")
     step = 1 if number <= 2 * MOST_NUMBERS else -(-number // 32)
     places, shown = range(0, number, step), names[::step]
     tilted = max(map(len, names)) > 3
@@ -110,7 +128,7 @@ def confusion_matrix(*answers: Answers) -> "Figure":
     axes.set_yticks(places, shown, fontsize=size)
     axes.tick_params(length=0)
     for side in axes.spines.values():
-        side.set_visible(False)
+        side.set_visible(number > MOST_NUMBERS)
     return figure
 
 
@@ -134,14 +152,12 @@ def calibration_curve(*answers: Answers) -> "Figure":
     On the diagonal, confidence equals accuracy. Bins of fewer than 10 images are hollow. The expected calibration error
     is given below.
     """
-    from matplotlib.ticker import FuncFormatter
-
     whole = _required(answers)
     found = calibration(whole)
     figure = blank(4.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.grid(axis="both")
-    above.plot([0, 100], [0, 100], color=QUIET, linestyle=(0, (4, 2)), linewidth=1, label="confidence earned")
+    above.plot([0, 100], [0, 100], color=QUIET, linestyle=(0, (4, 2)), linewidth=1, label="confidence = accuracy")
     filled = [one for one in found.bins if one.images]
     for many, face, label in ((True, TEST, f"{FEWEST} images or more"), (False, "none", "fewer")):
         these = [one for one in filled if (one.images >= FEWEST) == many]
@@ -152,10 +168,14 @@ def calibration_curve(*answers: Answers) -> "Figure":
     below.bar([50 * (one.low + one.high) for one in filled], [one.images for one in filled], width=5.6, color=TEST)
     below.set(
         xlabel=f"confidence, %\nexpected calibration error {100 * found.error:.2f} points",
-        ylabel="images (log)",
-        yscale="log",
-        ylim=(0.7, 3 * len(whole)),
+        ylabel="images\n(log scale)",
     )
+    logarithmic(below.yaxis, 0.8, max(10.0, float(max(one.images for one in filled))), 4)
     below.grid(axis="y")
-    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    tops = [(50 * (one.low + one.high), one.images, one) for one in filled]
+    hover.boxes(below, [(x - 2.8, 0.8, x + 2.8, top) for x, top, _ in tops], [f"{n:,} images" for _, n, _ in tops])
+    hover.points(above, [100 * one.confidence for one in filled], [100 * one.accuracy for one in filled], [
+        f"confidence {100 * one.confidence:.1f} %, accuracy {100 * one.accuracy:.1f} %, {one.images:,} images"
+        for one in filled
+    ])  # fmt: skip
     return figure

@@ -9,10 +9,11 @@ from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Plateau, Recipe
 from featherweight.experiments.record import Record
+from featherweight.explain.figures import hover
+from featherweight.explain.figures.scales import accuracies, epoch_ticks, epochs, logarithmic
 from featherweight.explain.figures.style import (
     BAND,
     INK,
-    QUIET,
     SERIES,
     TARGET,
     TEST,
@@ -22,7 +23,6 @@ from featherweight.explain.figures.style import (
     legend_above,
     plot,
     short,
-    whole_numbers,
 )
 from featherweight.training.schedule import rate
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (2.5, 1.2)))
 """Line styles of different experiments, so that they never differ in colour alone."""
+MOST_MARKED = 40
+"""Of longer runs, epochs are not marked by dots: these would touch."""
 
 
 def _required(records: Sequence[Record]) -> list[Record]:
@@ -60,76 +62,64 @@ def _epochs(axes: "Axes", records: Sequence[Record]) -> None:
     held = {int(record.budget["held"]) for record in records}
     end = max(last)
     axes.set(xlim=(0.5, end + 0.5), xlabel="epoch")
-    whole_numbers(axes)
+    epochs(axes, end)
     if len(last) == len(held) == 1:
         first = max(0.5, end - held.pop() + 0.5)
         judged = "the last epoch" if end - first < 1 else f"last {round(end + 0.5 - first)} epochs"
         axes.axvspan(first, end + 0.5, color=BAND, linewidth=0, zorder=0, label=f"judged: {judged}")
 
 
-def _pairs(axes: "Axes", records: Sequence[Record], quantity: str) -> None:
+def _augments(records: Sequence[Record]) -> bool:
+    """Whether a recipe changes images, at least in some epochs."""
+    recipes = [Recipe.from_json(record.recipe) for record in records]
+    return any(bool(recipe.augment) and recipe.plain_epochs < recipe.epochs for recipe in recipes)
+
+
+def _pairs(axes: "Axes", records: Sequence[Record], quantity: str, form: str) -> None:
     """Draw the test values of one quantity, one line per run and one style per experiment; training thin and dotted.
 
-    A label that begins with an underscore does not appear in the legend.
+    A label that begins with an underscore does not appear in the legend. `form` is the format of the values shown
+    under the pointer.
     """
     names = _experiments(records)
     alone = len(names) == 1
+    marked = max(len(record.rows) for record in records) <= MOST_MARKED
+    training = "training, augmented" if _augments(records) else "training"
     told: set[str] = set()
     for record in records:
         number = names.index(record.experiment)
         color = TEST if alone else SERIES[number % len(SERIES)]
-        epochs = [row.epoch for row in record.rows]
+        passed = [row.epoch for row in record.rows]
         train, test = [[getattr(row, f"{part}_{quantity}") for row in record.rows] for part in ("train", "test")]
         label = "test" if alone else f"{_name(record.experiment)}, test"
-        axes.plot(epochs, test, marker="o", markersize=3, label="_" * (label in told) + label, **_line(number, color))
-        axes.plot(epochs, train, color=TRAIN if alone else color, linewidth=1, linestyle=(0, (1, 1.5)), marker="s",
-                  markersize=2, label="_" * bool(told) + ("training" if alone else "training, dotted"))  # fmt: skip
+        dot, square = ("o", "s") if marked else ("", "")
+        axes.plot(passed, test, marker=dot, markersize=3, label="_" * (label in told) + label, **_line(number, color))
+        axes.plot(passed, train, color=TRAIN if alone else color, linewidth=1, linestyle=(0, (1, 1.5)), marker=square,
+                  markersize=2, label="_" * bool(told) + (training if alone else f"{training}, dotted"))  # fmt: skip
         told.add(label)
-
-
-def _lowest(records: Sequence[Record]) -> float:
-    """The start of the accuracy axis: 97 % if every judged epoch is above it, otherwise below the judged epochs."""
-    judged = [row.test_accuracy for record in records for row in record.rows[-int(record.budget["held"]) :]]
-    targets = [float(record.budget["accuracy"]) for record in records]
-    low = min([*judged, *targets])
-    if low >= 97.2:
-        return 97.0
-    # Leave space below, in whole steps that widen with the distance from 100 %.
-    step = 1 if low > 90 else 5 if low > 60 else 10
-    return float(max(0, math.floor((low - 0.15 * (100 - low)) / step) * step))
-
-
-def _below(records: Sequence[Record], low: float) -> str:
-    """A sentence about values below the axis; empty if there are none."""
-    parts = []
-    for part, name in (("train_accuracy", "training"), ("test_accuracy", "test")):
-        values = [(getattr(row, part), row.epoch) for record in records for row in record.rows]
-        under = [(value, epoch) for value, epoch in values if value < low]
-        if under:
-            epochs = sorted({epoch for _, epoch in under})
-            when = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
-            parts.append(f"{name} {min(under)[0]:.1f} % ({when})")
-    return "below the axis, at lowest:" + ("\n" if len(parts) > 1 else " ") + ", ".join(parts) if parts else ""
+        who = "" if len(records) == 1 else f"{_name(record.experiment)} seed {record.seed}, "
+        for part, values in (("training", train), ("test", test)):
+            said = [f"{who}epoch {at}: {part} {value:{form}}" for at, value in zip(passed, values, strict=True)]
+            hover.points(axes, passed, values, [one + " %" * (quantity == "accuracy") for one in said])
 
 
 @drawn
 def accuracy(*records: Record) -> "Figure":
     """Test and training accuracy by epoch, one line per run, with the target and the judged epochs.
 
-    The axis goes from 97 to 100 % if all judged epochs fit; values below it are listed under it. UsageError if no run
-    has a finished epoch.
+    The axis holds every value; close to 100 % it is stretched, as `scales.accuracies` says. UsageError if no run has a
+    finished epoch.
     """
     kept = _required(records)
     figure, axes = plot(3.5)
-    for target in sorted({float(record.budget["accuracy"]) for record in kept}):
+    targets = sorted({float(record.budget["accuracy"]) for record in kept})
+    for target in targets:
         axes.axhline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1.3, label=f"target {target:.2f} %")
-    _pairs(axes, kept, "accuracy")
-    low = _lowest(kept)
-    axes.set(ylabel="accuracy, %", ylim=(low, 100))
+    _pairs(axes, kept, "accuracy", ".2f")
+    rows = [row for record in kept for row in record.rows]
+    accuracies(axes, [*targets, *(row.test_accuracy for row in rows), *(row.train_accuracy for row in rows)])
+    axes.set(ylabel="accuracy, %")
     _epochs(axes, kept)
-    note = _below(kept, low)
-    if note:
-        axes.text(1, -0.2, note, transform=axes.transAxes, ha="right", va="top", fontsize=8.5, color=QUIET)
     legend_above(axes)
     return figure
 
@@ -152,13 +142,13 @@ def ladder(*records: Record) -> "Figure":
         target = float(runs[0].budget["accuracy"])
         axes.axhline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1, label="target")
         for place, record in enumerate(runs):
-            epochs, hidden = [row.epoch for row in record.rows], "_" * (place > 0)
+            passed, hidden = [row.epoch for row in record.rows], "_" * (place > 0)
             test, train = [[getattr(row, f"{part}_accuracy") for row in record.rows] for part in ("test", "train")]
-            axes.plot(epochs, train, color=TRAIN, linewidth=1, linestyle=(0, (1, 1.5)), label=f"{hidden}training")
-            axes.plot(epochs, test, color=TEST, linewidth=1, label=f"{hidden}test")
+            axes.plot(passed, train, color=TRAIN, linewidth=1, linestyle=(0, (1, 1.5)), label=f"{hidden}training")
+            axes.plot(passed, test, color=TEST, linewidth=1, label=f"{hidden}test")
         axes.set(title=name, ylim=(97, 100))
         axes.grid(axis="y")
-        whole_numbers(axes)
+        epochs(axes, max(record.rows[-1].epoch for record in kept))
     for axes in panels[len(names) :]:
         axes.remove()
     figure.supxlabel("epoch", fontsize=10)
@@ -170,15 +160,13 @@ def ladder(*records: Record) -> "Figure":
 @drawn
 def loss(*records: Record) -> "Figure":
     """Test and training loss by epoch, one line per run, on a logarithmic axis, with the judged epochs marked."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     kept = _required(records)
     figure, axes = plot(3.2)
-    _pairs(axes, kept, "loss")
-    axes.set(ylabel="loss (logarithmic)", yscale="log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _pairs(axes, kept, "loss", ".4f")
+    losses = [value for record in kept for row in record.rows for value in (row.train_loss, row.test_loss)]
+    if min(losses) > 0:
+        logarithmic(axes.yaxis, min(losses), max(losses))
+    axes.set(ylabel="loss (log scale)" if min(losses) > 0 else "loss")
     _epochs(axes, kept)
     legend_above(axes)
     return figure
@@ -214,10 +202,14 @@ def learning_rate(*records: Record) -> "Figure":
             name += f", {record.recipe['epochs']} epochs"
         axes.plot(places, rates, label=name, **_line(number, color))
         ends = [row.epoch for row in record.rows], [row.lr for row in record.rows]
-        axes.plot(*ends, "o", markersize=3, color=color, clip_on=False)
+        if len(record.rows) <= MOST_MARKED:
+            axes.plot(*ends, "o", markersize=3, color=color, clip_on=False)
+        who = f"{name}, " if len(alike) > 1 else ""
+        hover.points(axes, *ends, [f"{who}end of epoch {at}: rate {lr:.3g}" for at, lr in zip(*ends, strict=True)])
     axes.set(xlabel="epochs passed", ylabel="learning rate", xlim=(0, max(len(record.rows) for record in kept)))
     axes.set_ylim(bottom=0)
-    whole_numbers(axes)
+    last = max(len(record.rows) for record in kept)
+    axes.set_xticks([0, *(tick for tick in epoch_ticks(last) if tick > 1 or last < 4)])
     if len(alike) > 1:
         legend_above(axes)
     return figure
@@ -239,6 +231,10 @@ def spread(*records: Record) -> "Figure":
         axes.plot([min(judged), max(judged)], [place, place], color=color, linewidth=1)
         axes.plot(judged[:-1], [place] * (len(judged) - 1), "o", markersize=6, markerfacecolor="none", color=color,
                   label=f"{hidden}judged epoch")  # fmt: skip
+        first = record.rows[-1].epoch - len(judged) + 1
+        hover.points(axes, judged, [place] * len(judged), [
+            f"seed {record.seed}, epoch {at}: test {value:.2f} %" for at, value in enumerate(judged, start=first)
+        ])  # fmt: skip
         axes.plot(judged[-1:], [place], "o", markersize=6, color=color, label=f"{hidden}last epoch")
     if len(names) == 1:
         mean = sum(record.rows[-1].test_accuracy for record in kept) / len(kept)

@@ -94,10 +94,13 @@ def kernels(weights: NDArray[np.float64]) -> "Figure":
 
 @drawn
 def class_evidence(found: Evidence, images: NDArray[Any], names: Sequence[str]) -> "Figure":
-    """Each image with the evidence for the class named under it in orange: the stronger, the more (Grad-CAM).
+    """Each image, its caption under it, with the evidence for its class in orange: the stronger, the more.
+
+    In a contrast of two classes, what speaks for the second is blue.
 
     `images` are uint8 or 0 to 1, [N C H W], as many as the evidence has maps.
     """
-    heat = 0.85 * found.heat[..., None]
-    mixed = rgb(images) * 0.9 * (1 - heat) + np.array([1.0, 0.55, 0.0]) * heat
+    strength = 0.85 * np.abs(found.heat)[..., None]
+    colours = np.where(found.heat[..., None] >= 0, np.array([1.0, 0.55, 0.0]), np.array([0.15, 0.5, 1.0]))
+    mixed = rgb(images) * 0.9 * (1 - strength) + colours * strength
     return sheet(mixed, list(names), columns=5).figure

@@ -7,6 +7,9 @@ from functools import wraps
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
+from featherweight.explain.figures.hover import overlay
+from featherweight.explain.figures.slim import slim
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -75,13 +78,6 @@ def plot(height: float, *, grid: Literal["x", "y", "both"] = "y") -> tuple["Figu
     axes = figure.subplots()
     axes.grid(axis=grid)
     return figure, axes
-
-
-def whole_numbers(axes: "Axes") -> None:
-    """Show epochs as integers along the bottom, with at most eight labels."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
 
 
 def legend_above(axes: "Axes", columns: int = 2) -> None:
@@ -157,6 +153,8 @@ def svg(figure: "Figure") -> str:
 def page_svg(figure: "Figure", name: str, label: str) -> str:
     """The figure as an `<svg>` element without background, with colours that a page's style sheet can darken.
 
+    Its values are shown under the pointer (`hover`).
+
     `name` makes its ids unique on a page; `label` is the text for screen readers. Both are inserted unchanged, so they
     must not contain `"`, `<` or `&`: escape them first.
     """
@@ -166,15 +164,16 @@ def page_svg(figure: "Figure", name: str, label: str) -> str:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
     box = re.search(r'viewBox="[^"]*"', text)
     assert box is not None
-    opening = f'<svg {box[0]} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
-    text = opening + text[text.index(">") + 1 :]
+    text = text[text.index(">") + 1 :]
     # The ids of images come from their pixels, so equal images would share an id; nothing refers to these ids.
-    text = re.sub(r'(<image\b[^>]*?) id="[^"]+"', r"\1", text)
+    text = slim(re.sub(r'(<image\b[^>]*?) id="[^"]+"', r"\1", text))
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     for colour, (light, _) in COLOURS.items():
         text = text.replace(f": {light}", f": var(--{colour})")
+    opening = f'<svg {box[0]} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    text = opening + text.replace("</svg>", f"{overlay(figure)}</svg>")
     return re.sub(r"\s*\n\s*", "\n", text).strip()
 
 

@@ -4,8 +4,11 @@
 content.py     the parts of a page: paragraphs, tables, pictures, tiles, in sections
 story.py       reads the runs: records, weights, answers, and a sentence for each thing that is missing
 tables.py      records and answers as tables
+headline.py    five figures to read first
+cards.py       how to repeat a run, and what its network needs on a chip
 overview.py    the sections on all runs together: verdict, training, comparison
-details.py     the sections on one experiment: its network, its classes, its mistakes
+details.py     the sections on one experiment: its network and its classes
+images.py      its mistakes, samples, and training images; pixels.py embeds them in the page
 page.py        sections -> one self-contained HTML file (page.html.j2, page.css)
 export.py      the same sections as PNG and SVG, CSV and JSON
 ```

@@ -23,6 +23,8 @@ class Column:
     """The heading on the page."""
     form: str = ""
     """The format of numbers on the page, as for `format`; empty for text."""
+    of: float | None = None
+    """The whole, if the page draws a bar for each value's share of it; above 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,10 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     folded: bool = False
     """Whether the page shows it only on request."""
+    stacked: bool = False
+    """Whether a narrow page shows each row as a list instead of cutting off columns that do not fit."""
+    most: int = 400
+    """At most so many rows are on the page; files have all."""
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows), self.name
@@ -68,6 +74,8 @@ class Tiles:
     captions: tuple[tuple[str, ...], ...]
     folded: bool = False
     alts: tuple[str, ...]
+    zoom: bool = False
+    """Whether each image can be enlarged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +88,39 @@ class Verdict:
     sentence: str
 
 
-Block = str | Verdict | Table | Picture | Tiles
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One figure in large letters."""
+
+    label: str
+    value: str
+    detail: str
+    """What it is measured against, or how surely it is known."""
+    state: str = ""
+    """`passed` or `failed` if it says that; else empty."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """The figures to read first, in a row."""
+
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A command and the facts that belong to it."""
+
+    name: str
+    title: str
+    command: str
+    """One line for a shell; empty if there is none."""
+    rows: tuple[tuple[str, str], ...]
+    """Pairs of what it is and its value."""
+    note: str = ""
+
+
+Block = str | Verdict | Headline | Card | Table | Picture | Tiles
 """A plain string is a paragraph; text between backticks is code."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from featherweight.errors import UsageError
 from featherweight.explain import figures
 from featherweight.explain.figures.tiles import sheet_of
-from featherweight.explain.report.content import Picture, Section, Table, Tiles, blocks_of
+from featherweight.explain.report.content import Card, Headline, Picture, Section, Table, Tiles, blocks_of
 from featherweight.explain.report.story import Story
 from featherweight.files import csv_cell, write_bytes, write_text
 
@@ -65,6 +65,15 @@ def document(story: Story, sections: Sequence[Section]) -> dict[str, Any]:
         "format": 1,
         "runs": [{"name": run.name, "record": run.record.to_json()} for run in story.runs],
         "missing": story.missing,
+        "headline": [
+            {"label": tile.label, "value": tile.value, "detail": tile.detail}
+            for one in blocks_of(sections, Headline)
+            for tile in one.tiles
+        ],
+        "cards": {
+            one.name: {"title": one.title, "command": one.command, "rows": dict(one.rows), "note": one.note}
+            for one in blocks_of(sections, Card)
+        },
         "tables": {
             table.name: {
                 "caption": table.caption,

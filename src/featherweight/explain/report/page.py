@@ -1,18 +1,13 @@
 """Renders sections as one self-contained HTML file: styles, figures and images are all inside it."""
 
 import re
-from base64 import b64encode
 from collections.abc import Sequence
-from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from featherweight.explain import figures
 from featherweight.explain.figures.style import COLOURS
-from featherweight.explain.report.content import Picture, Section, Table, Tiles, Verdict, shown
+from featherweight.explain.report.content import Card, Headline, Picture, Section, Table, Tiles, Verdict, shown
+from featherweight.explain.report.pixels import pictured
 from featherweight.explain.report.story import Story
 from featherweight.files import __version__
 
@@ -52,12 +47,34 @@ def page(story: Story, sections: Sequence[Section]) -> str:
         "table": lambda block: isinstance(block, Table),
         "picture": lambda block: isinstance(block, Picture),
         "tiles": lambda block: isinstance(block, Tiles),
+        "headline": lambda block: isinstance(block, Headline),
+        "card": lambda block: isinstance(block, Card),
         "verdict": lambda block: isinstance(block, Verdict),
     }
     html = environment.get_template("page.html.j2").render(
-        title=title_of(story), sections=sections, style=Markup(_style()), version=__version__
+        title=title_of(story),
+        sections=sections,
+        contents=_contents(story, sections),
+        style=Markup(_style()),
+        version=__version__,
     )
     return re.sub(r"\n\s*\n+", "\n", html)
+
+
+def _contents(story: Story, sections: Sequence[Section]) -> list[tuple[str, str]]:
+    """Id and words of each link at the top; of several experiments, each has one link, to its first section."""
+    if len(story.groups) == 1:
+        return [(section.id, section.title) for section in sections]
+    names = {group.key: group.name for group in story.groups}
+    found = []
+    for section in sections:
+        key = section.id.partition("-")[2]
+        if key not in names or section.id.startswith("made-with"):
+            found.append((section.id, section.title))
+        elif names[key]:
+            found.append((section.id, names.pop(key)))
+            names[key] = ""
+    return found
 
 
 def _style() -> str:
@@ -68,22 +85,3 @@ def _style() -> str:
         colours = " ".join(f"--{name}: {values[place]};" for name, values in COLOURS.items())
         sheet = sheet.replace(marker, colours)
     return sheet
-
-
-def pictured(image: NDArray[np.uint8]) -> str:
-    """An image, uint8 [C H W], as a PNG in a data: URL; unless it has 1 or 3 channels, their mean in grey."""
-    return _png(image.tobytes(), image.shape)
-
-
-@lru_cache(maxsize=4096)
-def _png(content: bytes, shape: tuple[int, int, int]) -> str:
-    from PIL import Image
-
-    image = np.frombuffer(content, dtype=np.uint8).reshape(shape)
-    if shape[0] == 3:
-        drawn = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-    else:
-        drawn = Image.fromarray(image.mean(axis=0).astype(np.uint8))
-    out = BytesIO()
-    drawn.save(out, format="PNG", optimize=True)
-    return f"data:image/png;base64,{b64encode(out.getvalue()).decode()}"

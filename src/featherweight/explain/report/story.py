@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from featherweight.data import Data
+from featherweight.data.augment import normalise
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, read_record
 from featherweight.explain.analysis import Answers, answers_of
 from featherweight.files import printable
 from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.ship.export.estimate import Deployed, deployed
 from featherweight.training.runs.restore import experiment_of, network_of
 from featherweight.training.runs.trained import TrainedModel, data_of, load_trained
 
@@ -44,6 +47,8 @@ class Group:
     data: Data | None
     missing: tuple[str, ...]
     """A sentence for each thing that is not available, and what is left out because of it."""
+    chip: tuple[Deployed, Deployed] | str | None = None
+    """What the network takes as C on a Cortex-M0+ and on a Cortex-M4, or why it cannot be C; None without a network."""
 
     @property
     def records(self) -> list[Record]:
@@ -93,6 +98,16 @@ class Story:
     def missing(self) -> list[str]:
         """What is missing from the page and why, one sentence each."""
         return [sentence for group in self.groups for sentence in group.missing]
+
+
+def normalised(trained: TrainedModel, images: NDArray[np.uint8]) -> torch.Tensor:
+    """The images, uint8 [N C H W], as the network takes them: float32 [N C H W]."""
+    return normalise(torch.from_numpy(images), trained.mean, trained.std)
+
+
+def of_group(story: Story, group: Group) -> str:
+    """An addition to headings if there are several experiments."""
+    return f" of {group.name}" if len(story.groups) > 1 else ""
 
 
 def short_name(experiment: str) -> str:
@@ -182,8 +197,19 @@ def _group(
     letters = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name.lower())
     return Group(
         key=f"{number}-{letters}", name=name, runs=tuple(told), experiment=experiment, anatomy=anatomy, data=data,
-        missing=tuple(missing),
+        missing=tuple(missing), chip=None if anatomy is None else _chip(record, file),
     )  # fmt: skip
+
+
+def _chip(record: Record, file: Path | None) -> tuple[Deployed, Deployed] | str:
+    """What the network takes on two processors, or the sentence that says why it cannot become C."""
+    channels, height, width = (int(side) for side in record.data["shape"])
+    network = network_of(record, file).eval()
+    try:
+        smallest = deployed(network, (channels, height, width))
+        return smallest, deployed(network, (channels, height, width), processor="cortex-m4")
+    except FeatherweightError as problem:
+        return _plain(problem)
 
 
 def _network(record: Record, file: Path | None) -> tuple[Experiment | None, Anatomy | None, str]:

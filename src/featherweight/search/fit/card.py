@@ -132,7 +132,7 @@ read once, after the network had been chosen. {values["search"]["candidates"]} c
 | `runs/` | the runs, one a seed: records, metrics, weights |
 | `{EXPORTS}/{markdown(finished.exported["c"].files[0].parent.name)}/` | C without dependencies, with an example and an Arduino sketch: {same} |
 | `{EXPORTS}/*.onnx` | the same network for ONNX Runtime |
-| `{PAGE}` | curves, accuracy of each class, every mistake, the front of the search |
+| `{PAGE}` | curves, recall and precision of each class, the mistakes, the front of the search |
 | `trials.jsonl`, `fit.json` | every training of the search, and the figures of this card |
 
 ## How to have it again
