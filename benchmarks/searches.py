@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ from featherweight.search.fit.halving import Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, part, save, views_of
-from featherweight.search.fit.workers import Work
+from featherweight.search.fit.workers import NO_LIMIT, Work
 from featherweight.search.space import propose
 from featherweight.search.spaces.accurate import space
 from featherweight.search.worker import experiment_of
@@ -109,6 +110,7 @@ def before(views: Views, limits: Limits, seconds: float, seed: int) -> Curve:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
     )  # fmt: skip
     curve: Curve = []
+    unlimited = replace(space, budget=NO_LIMIT)
     with TemporaryDirectory() as folder:
         save(views, Path(folder))
         data = part(Path(folder), 0, False, 0, views.classes)
@@ -125,7 +127,7 @@ def before(views: Views, limits: Limits, seconds: float, seed: int) -> Curve:
             if limits.excess(Price(flash=cost.flash, ram=cost.ram, macs=cost.macs, parameters=0, cycles=0)):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            run = prepare(experiment_of(space, proposal, f"trial{trial.number}"), data, seed=0, threads=1)
+            run = prepare(experiment_of(unlimited, proposal, f"trial{trial.number}"), data, seed=0, threads=1)
             state, epoch = optuna.trial.TrialState.COMPLETE, 0
             try:
                 for now in fit(run.state, run.data, run.experiment.recipe, run.seed, run.engine, run.evaluator):

@@ -23,6 +23,8 @@ KEPT = 3
 """One candidate in so many is taken to the next rung."""
 OFFSETS = (math.log(0.6), math.log(0.85), 0.0)
 """What the logarithm of the error is expected to change from each rung to the last, before any pair was seen."""
+RACED = 4
+"""Augmentations that are compared after a longer training."""
 OTHERS = 0.25
 """How much what happened to networks of another kind of block counts."""
 HOPELESS = 1.6
@@ -237,11 +239,19 @@ class Population:
             there = [one for one in self.trials if rung in one.told and one.rung >= rung and not one.failed]
             ranked = sorted(there, reverse=True, key=lambda one: self.score(one, offsets, rung))
             count = max(1, len(ranked)) if late else len(ranked) // KEPT
-            racing = [one for one in ranked[count:] if one.racing and rung == 0]
+            racing = [one for one in self._raced() if one not in ranked[:count]] if rung == 0 else []
             cheap = [one for one in self._front(ranked, offsets, rung) if one not in ranked[:count]]
             for one in [*ranked[:count], *racing, *cheap]:
                 if rung + 1 not in one.planned and (proven == math.inf or self.aim.cost(one.price) < proven):
                     yield one, rung + 1
+
+    def _raced(self) -> list[Trial]:
+        """Once every augmentation was tried briefly: those with the least loss, which are compared after a longer
+        training, since a short one favours weak augmentation."""
+        there = [one for one in self.trials if one.racing and not one.failed]
+        if self.race or any(one.rung < 0 for one in there):
+            return []
+        return sorted(there, key=lambda one: one.loss(0))[:RACED]
 
     def _front(self, there: Sequence[Trial], offsets: Offsets, rung: int) -> list[Trial]:
         """With a target: those that no cheaper one on this rung equals, as far as they are not hopeless."""

@@ -145,8 +145,8 @@ def _c(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
     figures |= {"calibration": called, "flash_estimate": memory.flash, "ram_estimate": memory.ram}
     lines = [
         *report(network, memory),
-        f"{network.bits} bits on {figures['pictures']:,} test images of {data.name}: {figures['accuracy']:.2f} %, where the network"
-        f" has {figures['network_accuracy']:.2f} %; {figures['different_answers']} different answers",
+        f"{network.bits} bits on {figures['pictures']:,} test images of {data.name}: {figures['accuracy']:.2f} %, where"
+        f" the network has {figures['network_accuracy']:.2f} %; {figures['different_answers']} different answers",
         "compiled here, the program gives the same scores on all of them"
         if figures["compiled"]
         else "not compiled here, since there is no C compiler (cc, gcc or clang)",
