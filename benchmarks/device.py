@@ -36,6 +36,8 @@ NETWORKS, EMULATED, TRACED = 200, 40, 24
 """Networks whose flash is compared; of them, so many whose stack is; and so many, others, whose cycles are."""
 FOLLOWED = 60_000
 """Multiplications of the largest network whose every instruction is followed."""
+PACKED = 4
+"""Bits of packed weights for which code, stack and cycles are measured; for 2 they differ by a constant in the code."""
 Shape = tuple[int, int, int]
 
 
@@ -116,13 +118,15 @@ def with_parts(variant: Variant) -> tuple[nn.Module, Shape, int]:
     return nn.Sequential(*layers).eval(), (1, 20, 20), 10
 
 
-def written(network: nn.Module, shape: Shape, classes: int, where: Path) -> tuple[FixedPoint, cortex_m.Program]:
-    """The network in integers and its C program in this folder."""
+def written(
+    network: nn.Module, shape: Shape, classes: int, where: Path, bits: int = 8
+) -> tuple[FixedPoint, cortex_m.Program]:
+    """The network in integers, with weights of so many bits, and its C program in this folder."""
     source = Source(name="net", network=network, shape=shape, classes=tuple(f"c{n}" for n in range(classes)),
                     mean=(0.4,) * shape[0], std=(0.3,) * shape[0], experiment="net", seed=0, parameters=0,
                     accuracy=0.0, tested="no images")  # fmt: skip
     with torch.no_grad():
-        fixed = quantise(lower(network, shape), noise(4, shape), source.mean, source.std)
+        fixed = quantise(lower(network, shape, bits), noise(4, shape), source.mean, source.std)
     for name, text in c_source.files(source, fixed, "noise").items():
         (where / name).parent.mkdir(parents=True, exist_ok=True)
         (where / name).write_text(text)
@@ -134,10 +138,12 @@ def noise(count: int, shape: Shape) -> Tensor:
     return torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
 
 
-def measured(network: nn.Module, shape: Shape, classes: int, cpu: str, stack: bool = True) -> dict[str, Any]:
+def measured(
+    network: nn.Module, shape: Shape, classes: int, cpu: str, stack: bool = True, bits: int = 8
+) -> dict[str, Any]:
     """What the compiler and QEMU say of a network."""
     with tempfile.TemporaryDirectory() as scratch:
-        fixed, program = written(network, shape, classes, Path(scratch))
+        fixed, program = written(network, shape, classes, Path(scratch), bits)
         found = {**cortex_m.sizes(program, cpu), "fixed": fixed}
         if stack:
             one = noise(1, shape).permute(0, 2, 3, 1).contiguous().numpy()
@@ -175,10 +181,11 @@ def _keep(about: dict[str, Any]) -> None:
 def _parts(variant: Variant, cpu: str) -> tuple[int, int]:
     """Bytes of code and of stack beyond what is counted exactly."""
     network, shape, classes = with_parts(variant)
-    plan = planned(outline(lower(network, shape)))
-    found = measured(network, shape, classes, cpu)
+    bits = PACKED if "packed" in variant else 8
+    plan = planned(outline(lower(network, shape, bits)))
+    found = measured(network, shape, classes, cpu, bits=bits)
     fixed = found["fixed"]
-    assert variant_of([stage.step for stage in fixed.stages], plan.streams) == variant, variant
+    assert variant_of([stage.step for stage in fixed.stages], plan.streams, bits) == variant, variant
     counted = 4 * tallest(fixed, plan.streams) + progress_bytes(variant) * len(fixed.sizes)
     return found["flash"] - plan.weights - plan.scaling - plan.tables, found["stack"] - counted
 
@@ -193,17 +200,17 @@ def small(first: int, count: int) -> list[int]:
     return found
 
 
-def traced(seed: int, cpu: str) -> tuple[dict[str, int], dict[str, int]]:
+def traced(seed: int, cpu: str, bits: int = 8) -> tuple[dict[str, int], dict[str, int]]:
     """Operations of a random network small enough to follow, and the cycles of each function of C."""
     network, shape, classes = drawn(seed, 16)
     with tempfile.TemporaryDirectory() as scratch:
-        fixed, program = written(network, shape, classes, Path(scratch))
+        fixed, program = written(network, shape, classes, Path(scratch), bits)
         picture = noise(1, shape)[0].permute(1, 2, 0).contiguous().numpy()
         return dict(operations(fixed, planned(fixed))), timing.cycles(program, cpu, picture)
 
 
 _SPENT = {
-    "products": ("multiplications", "runs", "edge parts"),
+    "products": ("multiplications", "unpacked", "runs", "edge parts"),
     "convolve": ("outputs", "runs", "edge parts", "places", "groups"),
     "put": ("outputs", "sums", "average outputs"),
     "maximum": ("max outputs", "max rows", "max inputs"),
@@ -218,6 +225,7 @@ _SPENT = {
 def _cycles(cpu: str) -> dict[str, float]:
     """Cycles of each operation: for each function least squares over random networks, none below zero."""
     rows = [traced(seed, cpu) for seed in small(10_000, TRACED)]
+    rows += [traced(seed, cpu, PACKED) for seed in small(10_000, TRACED // 3)]
     found: Counter[str] = Counter()
     for function, names in _SPENT.items():
         table = np.array([[work.get(name, 0) for name in names] for work, _ in rows], float)

@@ -247,6 +247,23 @@ def test_augmentations_are_compared_on_the_longer_rung():
     assert list(group.promotions(0.1)) == []
 
 
+def test_augmentations_are_compared_within_a_share_of_the_time():
+    group = Population(
+        aim=Aim(), seed=0, sizes=1, coloured=False, folds=1, race=[Genes(preset=name) for name in PRESETS], prior=[]
+    )
+    trial(group, {0: 9}).racing = True
+    group.proposal()
+    group.bound_race(10.0, 1000.0)  # all seven, and four of them three times as long, would take 190 seconds
+    assert group.race and group.longer_race
+    for number in range(2, 6):
+        trial(group, {0: 9 + number}).racing = True
+        group.proposal()
+    group.bound_race(10.0, 189.0)
+    assert group.race and not group.longer_race
+    group.bound_race(10.0, 59.0)  # for the five that were begun
+    assert not group.race and list(group.promotions(0.1)) == [(group.trials[0], 1)]
+
+
 def test_of_augmentations_that_do_equally_well_the_strongest_is_taken():
     group = population()
     for preset, wrong in (("none", 100), ("objects", 107), ("signs", 107), ("handwriting", 106), ("hidden parts", 109)):

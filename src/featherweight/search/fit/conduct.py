@@ -23,6 +23,8 @@ LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
 SEARCH, FINISH = 0.6, 0.4
 """Shares of the time for the search and for training what it found."""
+RACE = 0.25
+"""The most of the search's time that is spent on comparing augmentations."""
 CHEAPER = (0.5, 0.95)
 """Shares of the cost of a candidate that meets the target: a new one may cost at most one drawn from between them."""
 TRIALS = "trials.jsonl"
@@ -68,6 +70,7 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
     Raises BudgetError if no candidate is within the limits.
     """
     begun = time.monotonic()
+    search.cores = cores
     done: dict[int, float] = {}
     with TemporaryDirectory(prefix="featherweight-") as name:
         save(search.views, Path(name))
@@ -107,6 +110,9 @@ def _next(search: Search, passed: float) -> Work | None:
     if search.waiting:
         return search.waiting.pop(0)
     population = search.population
+    if search.rates and (first := next((one for one in population.trials if one.racing), None)):
+        short = max(search.work_seconds(work, first) for work in first.planned[0])
+        population.bound_race(short, RACE * search.seconds * search.cores)
     for trial, rung in population.promotions(passed / search.seconds):
         if (work := _planned(search, trial, rung, left)) is not None:
             return work

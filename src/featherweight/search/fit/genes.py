@@ -32,15 +32,16 @@ MOVES: dict[str, tuple[float, ...]] = {
 """The strengths that each kind of augmentation may have: shares of a side, degrees, shares of full brightness;
 for mixup the parameter of its distribution."""
 PRESETS: dict[str, dict[str, float]] = {
-    "none": {},
     "shifts": {"shift": 0.08},
-    "handwriting": {"shift": 0.08, "turn": 8.0, "stretch": 0.1, "elastic": 0.02},
     "objects": {"shift": 0.08, "flip": 0.5},
+    "handwriting": {"shift": 0.08, "turn": 8.0, "stretch": 0.1, "elastic": 0.02},
     "photographs": {"shift": 0.12, "flip": 0.5, "light": 0.2, "colour": 0.15},
     "signs": {"shift": 0.08, "turn": 4.0, "stretch": 0.1, "light": 0.2},
+    "none": {},
     "hidden parts": {"shift": 0.08, "flip": 0.5, "cutout": 0.35},
 }
-"""Mixtures that suit some kind of picture; which one suits these is found by trial on held-out pictures."""
+"""Mixtures that suit some kind of picture; which one suits these is found by trial on held-out pictures. Where there is
+time for a few only, the first are tried."""
 
 
 @dataclass(frozen=True, kw_only=True)

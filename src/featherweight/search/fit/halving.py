@@ -136,6 +136,8 @@ class Population:
         self._sizes, self._coloured, self._folds = sizes, coloured, folds
         self._race, self._prior = list(race), list(prior)
         self._seen: set[Genes] = set()
+        self.longer_race = True
+        """Whether there is time to compare augmentations after a longer training too."""
 
     def preset(self) -> str:
         """The augmentation with which one network, of those trained longest, has the least loss, or the strongest of
@@ -249,7 +251,7 @@ class Population:
         """Once every augmentation was tried briefly: those with the least loss, which are compared after a longer
         training, since a short one favours weak augmentation."""
         there = [one for one in self.trials if one.racing and not one.failed]
-        if self.race or any(one.rung < 0 for one in there):
+        if self.race or not self.longer_race or any(one.rung < 0 for one in there):
             return []
         return sorted(there, key=lambda one: one.loss(0))[:RACED]
 
@@ -283,6 +285,14 @@ class Population:
     def race(self) -> bool:
         """Whether the next proposal is one of those that compare augmentations."""
         return bool(self._race)
+
+    def bound_race(self, seconds: float, allowed: float) -> None:
+        """Keep the comparison of augmentations within `allowed` seconds, where a short training takes `seconds`; three
+        are always compared."""
+        begun = sum(one.racing for one in self.trials)
+        self._race = self._race[: max(0, max(3, int(allowed / seconds)) - begun)]
+        longer = SHARES[1] / SHARES[0] * min(RACED, begun)
+        self.longer_race = (begun + len(self._race) + longer) * seconds <= allowed
 
     def proposal(self) -> tuple[Genes, float]:
         """Genes that were not tried yet, and how likely they are to be made as wide as the limits allow: first the same

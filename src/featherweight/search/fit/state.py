@@ -39,6 +39,8 @@ class Search:
     """Seconds that the training of one finished network may take, on one core."""
     file: Path
     """Where finished trainings are noted, for the same command to go on."""
+    cores: int = 1
+    """On which candidates are trained, one each."""
     spent: float = 0.0
     """Seconds of earlier searches in the same folder."""
     rates: list[float] = field(default_factory=list)
