@@ -72,10 +72,11 @@ def fit(
 
         # 4. Evaluation on the whole test set, with the weights that would be saved.
         started = time.perf_counter()
-        if state.rounding and state.epoch + 1 == recipe.epochs:  # what is saved is rounded for good
-            values = state.evaluated.values
-            values[state.rounding.places] = state.rounding.rounded(values)
-        with state.rounding.applied(state.evaluated.values) if state.rounding else nullcontext():
+        rounding, values = state.rounding, state.evaluated.values
+        if rounding and state.epoch + 1 == recipe.epochs:  # what is saved stays rounded
+            values[rounding.places] = rounding.rounded(values)
+            rounding = None
+        with rounding.applied(values) if rounding else nullcontext():
             test_loss, test_correct = evaluate(evaluator, data.test, data.mean, data.std)
         state.rows.append(
             Row(

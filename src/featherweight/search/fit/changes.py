@@ -34,6 +34,7 @@ def drawn(draws: random.Random, sizes: int, coloured: bool, base: Genes) -> Gene
         stem_pool=stem_stride == 1 and draws.random() < 0.6,
         widths=widths,
         depths=depths,
+        bits=base.bits if draws.random() < 0.7 else draws.choice((8, 4)),
         strided=block == "residual" or draws.random() < 0.3,
         shrink=0 if block == "residual" else draws.randint(0, min(depths[-1], 4)),
     )
@@ -93,8 +94,10 @@ def _reshaped(draws: random.Random, genes: Genes, sizes: int, coloured: bool, pr
 
 
 def _retrained(draws: random.Random, genes: Genes, sizes: int, coloured: bool, presets: Sequence[str]) -> Genes:
-    kind = draws.choice(("lr", "decay", "hard", "batch", "smoothing", "move", "move", "move", "preset"))
+    kind = draws.choice(("lr", "decay", "hard", "batch", "smoothing", "move", "move", "move", "preset", "bits"))
     match kind:
+        case "bits":
+            return replace(genes, bits=8 if genes.bits < 8 else 4)
         case "lr":
             return replace(genes, lr=_near(draws, genes.lr, (0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3)))
         case "decay":

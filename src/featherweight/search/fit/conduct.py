@@ -49,7 +49,9 @@ class Look:
 
 def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool) -> Search:
     """A search in this folder, with what an earlier one has noted there; FileError where the notes are no search's."""
-    race, others = prior.first(coloured, small=len(views.folds) > 1)
+    # Where flash is short or to be small, four bits a weight buy twice the weights.
+    dear = aim.limits.flash is not None or (aim.target is not None and aim.minimize == "flash")
+    race, others = prior.first(coloured, small=len(views.folds) > 1, bits=4 if dear else 8)
     population = Population(
         aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others
     )

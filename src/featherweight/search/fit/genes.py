@@ -77,6 +77,8 @@ class Genes:
     hard: float = 1.0
     """How many times as often the hardest images are taken; 1 takes all alike."""
     smoothing: float = 0.0
+    bits: int = 8
+    """Of a weight in C, 8, 4 or 2; trained so below 8."""
 
     def moves(self) -> dict[str, float]:
         """The strength of each kind of augmentation that is on."""
@@ -107,6 +109,7 @@ class Genes:
                 and 1 <= len(genes.widths) == len(genes.depths) <= MOST_STAGES
                 and all(1 <= depth <= DEEPEST for depth in genes.depths)
                 and 0 < genes.lr < 10 and 0 <= genes.decay < 1 and 1 <= genes.hard <= 100 and 0 <= genes.smoothing < 1
+                and genes.bits in (8, 4, 2)
                 and all(0 <= value <= 90 for _, value in genes.changes) and 0 <= genes.side < 100
             )  # fmt: skip
         except (TypeError, ValueError, KeyError) as problem:
@@ -190,5 +193,6 @@ def recipe_of(genes: Genes, epochs: int, images: int, shape: tuple[int, int, int
         augment=augment,
         hard=HardExamples(factor=genes.hard) if genes.hard > 1 and epochs > 3 else None,
         plain_epochs=epochs // 10,
+        weight_bits=genes.bits if genes.bits < 8 else 0,
         average=round(min(0.999, 1 - 1 / max(10.0, 0.035 * steps)), 5),
     )

@@ -87,8 +87,8 @@ def price(genes: Genes, shape: tuple[int, int, int], classes: int) -> Price | No
     """The cost for images of this shape (C H W); None for a network that such images are too small for."""
     try:
         network = build(layers_of(genes), shape[0], classes).eval()
-        smallest = deployed(network, shape, classes)
-        faster = deployed(network, shape, classes, "cortex-m4")
+        smallest = deployed(network, shape, classes, bits=genes.bits)
+        faster = deployed(network, shape, classes, "cortex-m4", genes.bits)
     except FeatherweightError:
         return None
     parameters = sum(one.numel() for one in network.parameters())

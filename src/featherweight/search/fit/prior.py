@@ -21,12 +21,13 @@ def sources() -> tuple[str, ...]:
     return tuple(str(one["from"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
 
 
-def first(coloured: bool, small: bool) -> tuple[list[Genes], list[Genes]]:
-    """One network with every augmentation in turn, which shows what suits the pictures; and every other network.
+def first(coloured: bool, small: bool, bits: int = 8) -> tuple[list[Genes], list[Genes]]:
+    """One network with every augmentation in turn, which shows what suits the pictures; and every other network, with
+    weights of so many bits.
 
     Of a `small` set batches are small, so that an epoch has more than a few steps.
     """
-    middle, *others = [_in_small_batches(one) if small else one for one in networks()]
+    middle, *others = [replace(_in_small_batches(one) if small else one, bits=bits) for one in networks()]
     presets = [preset for preset in PRESETS if coloured or preset != "photographs"]
     return [replace(middle, preset=preset) for preset in presets], others
 

@@ -161,5 +161,5 @@ def carry_out(work: Work, folder: Path, classes: tuple[str, ...]) -> Iterator[To
     except MemoryError as problem:
         yield tell(done=1.0, seconds=time.monotonic() - started, failed=f"not enough memory: {problem}")
         return
-    loss, correct = evaluate(run.evaluator, data.test, data.mean, data.std)
+    loss, correct = evaluate(run.evaluator, data.test, run.data.mean, run.data.std)
     yield tell(done=1.0, seconds=time.monotonic() - started, correct=correct, judged=len(data.test), loss=loss)

@@ -1,7 +1,7 @@
 """Preparing a training run in memory up to its first step, without a folder or a record."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +73,8 @@ def prepare(
     check_network(network, shape, len(data.classes), experiment.id)
     parameters, macs = _within_budget(experiment, network, shape)
     recipe = experiment.recipe
+    if recipe.weight_bits:  # the first layer's weights keep their levels only if C divides all channels by one number
+        data = replace(data, std=(sum(data.std) / len(data.std),) * len(data.std))
     taught_by = distillation.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil else []
     state = initial_state(network, recipe, where, len(data.train))
     build: Callable[..., Engine] = partial(
