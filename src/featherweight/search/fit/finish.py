@@ -28,7 +28,8 @@ from featherweight.search.source import code, function
 from featherweight.ship.export import Exported, export
 from featherweight.ship.export.onnx_model import require_onnx
 from featherweight.training.runs.events import Event, Failed
-from featherweight.training.runs.parallel import Task, carry_through, train_all
+from featherweight.training.runs.fanout import train_all
+from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.run import new_run
 from featherweight.training.runs.trained import load_trained
 
