@@ -27,8 +27,9 @@ from featherweight.search.fit.price import kilobytes
 from featherweight.search.source import code, function
 from featherweight.ship.export import Exported, export
 from featherweight.ship.export.onnx_model import require_onnx
+from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Event, Failed
-from featherweight.training.runs.fanout import train_all
+from featherweight.training.runs.fanout import HERE, train_all
 from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.run import new_run
 from featherweight.training.runs.trained import load_trained
@@ -112,7 +113,15 @@ def aim_words(search: Search) -> str:
 
 
 def train_finalist(
-    search: Search, trial: Trial, out: Path, *, data: Data | None, left: float, cores: int, directory: Path | None
+    search: Search,
+    trial: Trial,
+    out: Path,
+    *,
+    data: Data | None,
+    left: float,
+    cores: int,
+    directory: Path | None,
+    on: On = HERE,
 ) -> Iterator[Event]:
     """Train the candidate on all training images with several seeds, yielding what happens; finished runs are kept.
 
@@ -124,7 +133,7 @@ def train_finalist(
         shutil.rmtree(runs)
     write_experiment(file, search, trial, epochs)
     view = search.views.sizes[trial.genes.side]
-    if data is not None:
+    if data is not None and on.here:
         experiment = find(str(file))
         for seed in range(seeds):
             run = new_run(experiment, data, seed=seed, out=runs, threads=cores)
@@ -139,7 +148,8 @@ def train_finalist(
         for seed in range(seeds)
     ]  # fmt: skip
     failed: Failed | None = None
-    for event in train_all(tasks):
+    ready = None if data is None else (find(str(file)), data)
+    for event in train_all(tasks, on, ready):
         failed = failed or (event if isinstance(event, Failed) else None)
         yield event
     if failed is not None:

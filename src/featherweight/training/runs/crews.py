@@ -132,6 +132,16 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def seats(on: On) -> int:
+    """How many works can be under way there at once, for plans that depend on it; at least 1."""
+    if on.here:
+        return max(1, processors() // on.threads)
+    from featherweight.training.runs.connection import connect
+
+    nodes = [node["Resources"].get("CPU", 0) for node in connect(on.address).nodes() if node["Alive"]]
+    return max(1, sum(int(has // on.threads) for has in nodes))
+
+
 def results(crew: Crew, works: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
     """Everything that the works yield, as it comes, each with its work's place in the list.
 
