@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError
@@ -46,11 +46,18 @@ class _Worker:
     """Its machine may not be used; it is kept, so that Ray starts no other there."""
     number: int | None = None
     """The work that it is at."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What its machine has said of itself."""
 
     @property
     def free(self) -> bool:
         """Whether it could be given a work."""
         return bool(self.node) and not self.refused and self.number is None
+
+
+_spare: list[tuple[Any, _Worker]] = []
+"""Workers that a crew has left behind, each with what it was started with; the next crew takes them, since a worker's
+start costs seconds. Ray ends them with this process."""
 
 
 class Cluster:
@@ -64,6 +71,7 @@ class Cluster:
             scheduling_strategy="SPREAD",
         )  # fmt: skip
         self._workers: list[_Worker] = []
+        self._kind = (on.threads, on.gpus, on.memory, about, self._ray.get_runtime_context().get_job_id())
         self._works = self._made = self._failed = 0
         self._ended: Counter[str] = Counter()
         self._told: set[str] = set()
@@ -78,6 +86,8 @@ class Cluster:
         if time.monotonic() - self._looked > NODES_SECONDS:
             self._looked, self._room = time.monotonic(), self._room_for()
         wanted = min(works, self._room + SPARE) + sum(worker.refused for worker in self._workers)
+        if self._made == 0:
+            self._take_spare(wanted)
         while len(self._workers) < wanted:
             actor = self._actor.remote(self._made)
             self._made += 1
@@ -89,6 +99,16 @@ class Cluster:
         elif time.monotonic() - self._since > ROOM_SECONDS:
             self._since = time.monotonic()
             self._tell(f"No worker has started yet; a task takes {self._needs()}, and waits until a machine has that.")
+
+    def _take_spare(self, wanted: int) -> None:
+        """Take over workers of the crew before; those that were started for something else are dismissed."""
+        for kind, worker in _spare:
+            self._workers.append(worker)
+            if kind != self._kind or len(self._workers) > wanted:
+                self._dismiss(worker)
+            else:
+                self._welcome(worker, worker.node, worker.facts)
+        _spare.clear()
 
     def _needs(self) -> str:
         gpus = f" and {self._on.gpus:g} GPU" if self._on.gpus else ""
@@ -162,7 +182,7 @@ class Cluster:
 
     def _welcome(self, worker: _Worker, node: str, facts: dict[str, Any]) -> None:
         """Take in a worker that has said hello, unless its machine is not as it must be."""
-        worker.node, self._failed = node, 0
+        worker.node, worker.facts, self._failed = node, facts, 0
         other = [f"{name} {facts[name]} (here {mine})" for name, mine in self._mine.items()
                  if name in SAME and facts[name] != mine]  # fmt: skip
         self._first = self._first or facts
@@ -247,6 +267,10 @@ class Cluster:
             self._ray.kill(worker.actor)
 
     def close(self) -> None:
-        """Dismiss all workers; what they were at is lost."""
+        """Dismiss all workers but those that are free; what the others were at is lost."""
         for worker in list(self._workers):
-            self._dismiss(worker)
+            if worker.free:
+                _spare.append((self._kind, worker))
+                self._workers.remove(worker)
+            else:
+                self._dismiss(worker)
