@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from clusters import Two, two_nodes
 from commands import OWN, Run
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -61,6 +63,14 @@ def short_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             pass
         folders.append(run.folder)
     return folders
+
+
+@pytest.fixture(scope="session")
+def two() -> Iterator[Two]:
+    """Two Ray nodes on this machine, started once; skipped where Ray is not installed."""
+    pytest.importorskip("ray")
+    with two_nodes() as nodes:
+        yield nodes
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from typing import Any
 
 from featherweight import data as datasets
 from featherweight.cli.live import shown
+from featherweight.cli.live_cluster import spread_shown
 from featherweight.cli.streams import fitted
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
-from featherweight.errors import InterruptedRunError, UsageError
+from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise
@@ -27,9 +28,11 @@ from featherweight.explain.track import tracking
 from featherweight.prove import publish
 from featherweight.prove.looks import note_rungs
 from featherweight.ship.export.beforehand import require_form
+from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.fanout import HERE, train_all
 from featherweight.training.runs.folders import changed_folder, finished_runs, run_like, unfinished_run
-from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run, train_all
+from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run
 from featherweight.training.runs.signals import STOPPED
 
 
@@ -41,9 +44,11 @@ def require_trainable_for(task: Task, to: str | None) -> None:
         require_form(asked(task, data)[0], data, to)
 
 
-def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
-    """Train in this process, logging to the tracker `track`; returns 0 when the budget is met, 1 when it is not."""
+def train_one(task: Task, as_json: bool, track: str | None = None, on: On = HERE) -> int:
+    """Train in this process or on a cluster, logging to the tracker `track`; returns 0 if the budget is met, else 1."""
     to = sys.stderr if as_json else sys.stdout
+    if not on.here:
+        return _train_one_there(task, as_json, track, on)
     run = open_run(task)
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
@@ -54,17 +59,33 @@ def train_one(task: Task, as_json: bool, track: str | None = None) -> int:
                 log(event)
     except BrokenPipeError as problem:  # the reader has gone; the state has been saved
         raise InterruptedRunError(signal.SIGPIPE, run.folder) from problem
-    record = run.record
+    return _said_of(run.record, run.folder, as_json)
+
+
+def _train_one_there(task: Task, as_json: bool, track: str | None, on: On) -> int:
+    if not task.resume:
+        for line in check(task).introduction():
+            print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+    done, failed = train_shown([task], as_json, track, on)
+    if failed:
+        problem = FeatherweightError(failed[0].sentence)
+        problem.exit_status = failed[0].exit_status
+        raise problem
+    return _said_of(done[0].record, done[0].folder, as_json)
+
+
+def _said_of(record: Record, folder: Path, as_json: bool) -> int:
+    """Print what came of a run; its exit status."""
     if as_json:
-        print(json.dumps(run_json(record, run.folder), allow_nan=False))
+        print(json.dumps(run_json(record, folder), allow_nan=False))
     else:
         print_table(verdict_table(record))
         print(fitted(verdict_sentence(record), sys.stdout))
-        print(f"Next: featherweight report {shlex.quote(str(run.folder))}")
+        print(f"Next: featherweight report {shlex.quote(str(folder))}")
     return 0 if record.verdict.passed else 1
 
 
-def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> int:
+def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None, on: On = HERE) -> int:
     """Train the missing seeds side by side: finished runs in the tasks' folder are kept, stopped ones are resumed.
 
     New epochs are logged to the tracker `track`. Returns 0 when every run passed, 1 when one did not, and the error's
@@ -82,7 +103,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     to = sys.stderr if as_json else sys.stdout
     for line in [*like.introduction(), *told]:
         print(fitted(line, to), file=to, flush=True)
-    done, failed = train_shown(rest, as_json, track) if rest else ([], [])
+    done, failed = train_shown(rest, as_json, track, on) if rest else ([], [])
     done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
     done.sort(key=lambda one: one.record.seed)
     records = [one.record for one in done]
@@ -109,6 +130,7 @@ def run_ladder(
     out: Path,
     write: bool,
     settings: tuple[tuple[str, Any], ...] = (),
+    on: On = HERE,
 ) -> int:
     """Train every rung and seed that has no finished run yet, resuming those that were stopped; then write the page.
 
@@ -141,7 +163,7 @@ def run_ladder(
         missing = {rung.id: [task.seed for task in tasks if task.experiment == rung.id] for rung in ladder}
         begun = {task.experiment for task in tasks if task.resume}
         note_rungs(root / "results" / "touches.json", missing, ladder, begun)
-    done, failed = train_shown(tasks, as_json=False) if tasks else ([], [])
+    done, failed = train_shown(tasks, as_json=False, on=on) if tasks else ([], [])
     if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
         return stopped[0]
     for one in done:
@@ -174,13 +196,16 @@ def write_up(root: Path | None = None) -> int:
     return 0
 
 
-def train_shown(tasks: Sequence[Task], as_json: bool, track: str | None = None) -> tuple[list[Done], list[Failed]]:
+def train_shown(
+    tasks: Sequence[Task], as_json: bool, track: str | None = None, on: On = HERE
+) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show their progress; returns those that finished and those that failed."""
     done: list[Done] = []
     failed: list[Failed] = []
     to = sys.stderr if as_json else sys.stdout
-    with shown(to, labels=True, runs=len(tasks)) as show, tracking(track, tasks[0].data_dir) as log:
-        for event in train_all(tasks):
+    several = shown(to, labels=True, runs=len(tasks)) if on.here else spread_shown(to, runs=len(tasks))
+    with several as show, tracking(track, tasks[0].data_dir) as log:
+        for event in train_all(tasks, on):
             show(event)
             log(event)
             if isinstance(event, Done):

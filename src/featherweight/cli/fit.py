@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, ImageSize, Json, app, image_size
+from featherweight.cli.options import DataDir, Gpus, ImageSize, Json, OnPlace, app, image_size, place
 
 
 @app.command()
@@ -39,9 +39,12 @@ def fit(
     out: Annotated[Path | None, typer.Option(help="The folder to hand over; fits/NAME by default.")] = None,
     size: ImageSize = None,
     data_dir: DataDir = None,
+    on: OnPlace = "local",
+    gpus: Gpus = 0.0,
     as_json: Json = False,
 ) -> None:
     """Find, train, prove and export the smallest network for your pictures and your chip."""
+    where = place(on, gpus)
     from featherweight.cli.live_fit import run
     from featherweight.errors import UsageError
     from featherweight.search.fit import Asked, Limits, size_of
@@ -55,6 +58,6 @@ def fit(
     words = shlex.join(["featherweight", *sys.argv[1:]]) if Path(sys.argv[0]).name != "pytest" else ""
     asked = Asked(
         data=data, accuracy=accuracy, limits=limits, minimize=minimize, minutes=minutes, seed=seed, out=out, size=given,
-        data_dir=data_dir, command=words,
+        data_dir=data_dir, command=words, on=where,
     )  # fmt: skip
     raise typer.Exit(run(asked, as_json))

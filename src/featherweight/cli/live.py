@@ -12,7 +12,8 @@ from pathlib import PurePath
 from typing import IO, TYPE_CHECKING
 
 from featherweight.experiments.record import Row
-from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
+from featherweight.files import printable
+from featherweight.training.runs.events import Done, Event, Failed, Note, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -181,11 +182,11 @@ def _said_once() -> Callable[[str, int, int | None], None]:
     return show
 
 
-def _lines(labels: bool) -> Callable[[Event], list[str]]:
+def lines_of(labels: bool) -> Callable[[Event], list[str]]:
     """The lines an event leaves behind: the heading before the first row, one row per epoch, and errors."""
     headed = False
 
-    def lines_of(event: Event) -> list[str]:
+    def lines(event: Event) -> list[str]:
         nonlocal headed
         match event:
             case Progress(row=Row() as row):
@@ -197,21 +198,27 @@ def _lines(labels: bool) -> Callable[[Event], list[str]]:
             case _:
                 return []
 
-    return lines_of
+    return lines
+
+
+def note_lines(event: Event) -> list[str]:
+    """The line for news of the machines; none for other events."""
+    return [printable(event.sentence)] if isinstance(event, Note) else []
 
 
 def _plain(to: IO[str], labels: bool, runs: int) -> Callable[[Event], None]:
     ended = 0
     told: dict[str, float] = {}
-    lines_of = _lines(labels)
+    rows = lines_of(labels)
 
     def show(event: Event) -> None:
         nonlocal ended
-        lines, now = lines_of(event), time.monotonic()
+        lines, now = rows(event), time.monotonic()
         if not lines and isinstance(event, Progress) and now - told.setdefault(event.label, now) > TELL_SECONDS:
             lines = [f"{_name(event.label)} " * labels + running_line(event)]
         if lines:
-            told[event.label] = now
+            if isinstance(event, Progress):
+                told[event.label] = now
             print("\n".join(lines), file=to, flush=True)
         if runs > 1 and isinstance(event, Done | Failed):
             ended += 1
@@ -243,10 +250,10 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
     # In the bar of all runs, each counts from 0 to 1, whatever its length.
     parts: dict[str, float] = {}
     together = bars.add_task("all runs" if runs > 1 else "whole run", total=runs, figures="")
-    lines_of = _lines(labels)
+    rows = lines_of(labels)
 
     def show(event: Event) -> None:
-        for line in lines_of(event):
+        for line in rows(event):
             bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
         if isinstance(event, Progress):
             if event.label not in known:
@@ -260,7 +267,7 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
                 figures=_figures(event, narrow, labels),
             )
             parts[event.label] = ((event.epoch - 1) + event.step / event.steps) / event.epochs
-        elif not isinstance(event, Started):
+        elif isinstance(event, Done | Failed):
             parts[event.label] = 1.0
             if event.label in known:
                 bars.remove_task(known.pop(event.label))

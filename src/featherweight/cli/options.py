@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 import typer.core
@@ -11,6 +11,9 @@ import typer.core
 from featherweight.cli.streams import fitted
 from featherweight.errors import UsageError
 from featherweight.files import printable
+
+if TYPE_CHECKING:
+    from featherweight.training.runs.crews import On
 
 ORDER = (
     "list", "show", "new", "fit", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search",
@@ -86,7 +89,29 @@ ExperimentFile = Annotated[
         help="The experiment's Python file, which is executed; needed only if the run does not store its network.",
     ),
 ]
+OnPlace = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="local|ray|ray://HOST:PORT",
+        help="Where to train: this machine's processes, or a Ray cluster; ray is that of RAY_ADDRESS, or one here.",
+    ),
+]
+Gpus = Annotated[
+    float, typer.Option("--gpus", help="GPUs of a cluster that each task takes; 0.25 puts four on one.", min=0)
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def place(address: str, gpus: float = 0.0, threads: int | None = None, alike: bool = False) -> "On":
+    """Where works are carried out, as these options say; UsageError, before anything begins, if that cannot be."""
+    from featherweight.training.runs.crews import On, require_place
+
+    require_place(address)
+    on = On(address=address, gpus=gpus, threads=threads or 1, alike=alike)
+    if on.here and gpus:
+        raise UsageError("--gpus is for --on ray; on this machine, --device cuda takes the GPU.")
+    return on
 
 
 def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Json, app, print_json, say
+from featherweight.cli.options import DataDir, DataName, Gpus, Json, OnPlace, app, place, print_json, say
 from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 
 
@@ -28,6 +28,11 @@ def prove(
     data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
+    on: OnPlace = "local",
+    gpus: Gpus = 0.0,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="On a cluster, take results of different processors together.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Test a record by the rules: held-out evidence, an entry in the ledger, every seed. Exit status 0 if it holds.
@@ -35,6 +40,7 @@ def prove(
     With changed settings it is another experiment: its runs and its ledger go into a folder of their own, and nothing
     of it is kept as a record.
     """
+    where = place(on, gpus, alike=not mixed)
     from featherweight.cli.console import train_shown
     from featherweight.cli.streams import fitted
     from featherweight.cli.tables import print_table, seeds_table
@@ -54,9 +60,10 @@ def prove(
         data=data,
         data_dir=data_dir,
         out=out,
-        trainer=lambda tasks: train_shown(tasks, as_json),
+        trainer=lambda tasks: train_shown(tasks, as_json, on=where),
         tell=tell,
         settings=changed,
+        alike=not where.here and not mixed,
     )
     if as_json:
         print_json(proof.to_json())

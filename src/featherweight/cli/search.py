@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app
+from featherweight.cli.options import DataDir, DataName, Device, Gpus, Json, OnPlace, app, place
 
 
 @app.command()
@@ -46,12 +46,15 @@ def search(
         Path | None,
         typer.Option(metavar="FILE.svg", help="Plot accuracy against parameters, MACs and seconds; .png works too."),
     ] = None,
+    on: OnPlace = "local",
+    gpus: Gpus = 0.0,
     as_json: Json = False,
 ) -> None:
     """Search for small networks: proposals over the hard budget are refused before they are trained."""
     from featherweight.search import require_optuna
 
     require_optuna()
+    where = place(on, gpus)
     from featherweight.cli.live_search import run
     from featherweight.search.crew import open_search
     from featherweight.search.study import Job
@@ -72,4 +75,4 @@ def search(
             device=device,
         )
     )
-    raise typer.Exit(run(found, workers, write_best, picture, as_json))
+    raise typer.Exit(run(found, workers, write_best, picture, as_json, where))

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, ExperimentFile, ImageSize, Json, app, image_size
+from featherweight.cli.options import (
+    DataDir,
+    DataName,
+    Device,
+    ExperimentFile,
+    Gpus,
+    ImageSize,
+    Json,
+    OnPlace,
+    app,
+    image_size,
+    place,
+)
 from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 from featherweight.errors import UsageError
 
@@ -49,17 +61,20 @@ def train(
     ] = None,
     track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard, mlflow or wandb.")] = None,
     file: ExperimentFile = None,
+    on: OnPlace = "local",
+    gpus: Gpus = 0.0,
     as_json: Json = False,
 ) -> None:
     """Train an experiment under its budget and report whether it was met. Exit status 0 if it was, 1 if not."""
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
+    where = place(on, gpus)
     changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
     as_started = (experiment, seed, seeds, epochs, data, size, holdout, engine, out, changed, to)
     if resume is not None and as_started != (None, None, None, None, "auto", None, 0, "auto", Path("runs"), (), None):
         raise UsageError(
             "--resume continues a run as it was started; only --data-dir, --device, --threads, --track,"
-            " --experiment and --json may be given with it."
+            " --on, --experiment and --json may be given with it."
         )
     if file is not None and resume is None:
         raise UsageError("--experiment is for runs continued with --resume; to start one, give the file alone.")
@@ -90,8 +105,8 @@ def train(
     if resume is None:
         require_trainable_for(task(0), to)
     if seeds is None:
-        raise typer.Exit(train_one(task(seed or 0), as_json, track))
-    raise typer.Exit(train_several([task(number) for number in range(seeds)], as_json, track))
+        raise typer.Exit(train_one(task(seed or 0), as_json, track, where))
+    raise typer.Exit(train_several([task(number) for number in range(seeds)], as_json, track, where))
 
 
 @app.command()
@@ -114,11 +129,14 @@ def ladder(
         bool,
         typer.Option("--write", help="In a source checkout: keep the records and rewrite every file that quotes one."),
     ] = False,
+    on: OnPlace = "local",
+    gpus: Gpus = 0.0,
 ) -> None:
     """Train a ladder's rungs in order, resuming stopped runs, and write its page: targets, changes, results.
 
     With changed settings, which apply to every rung, runs and page go into a folder of their own.
     """
+    where = place(on, gpus)
     from featherweight.cli.console import run_ladder, write_up
 
     changed = overrides(
@@ -133,5 +151,5 @@ def ladder(
     if letter is None:
         raise typer.Exit(write_up())
     raise typer.Exit(
-        run_ladder(letter, seeds=seeds, data=data, data_dir=data_dir, out=out, write=write, settings=changed)
+        run_ladder(letter, seeds=seeds, data=data, data_dir=data_dir, out=out, write=write, settings=changed, on=where)
     )

@@ -126,13 +126,15 @@ def prove(
     trainer: Trainer,
     tell: Callable[[str], None],
     settings: tuple[tuple[str, Any], ...] = (),
+    alike: bool = False,
 ) -> Proof:
     """Carry out the protocol and return its result; `tell` gets a sentence about each step, `trainer` trains the runs.
 
     By default, `seeds` is the number that the bar asks for; with `data` as `auto`, the experiment's own set is used. In
     a source tree, the evidence of an experiment of the package on its own set is kept in `results/`, else in `out`.
     With `settings` that change it (as in `override`), everything is kept in a separate folder within `out`.
-    Raises UsageError if the experiment has no bar or the runs are not alike, StoppedError if a run did not finish.
+    `alike` refuses runs of different processors, which a cluster may have. Raises UsageError if the experiment has no
+    bar or the runs are not alike, StoppedError if a run did not finish.
     """
     plain = find(name)
     experiment = overridden(plain, dict(settings))
@@ -174,6 +176,8 @@ def prove(
     runs = _full(experiment, full, like, seeds, places, trainer, tell)
     if experiment.bar.mean_in_c is not None:
         runs = measured_in_c(runs, [out], load(data, directory=data_dir), tell)
+    if alike:
+        _require_one_processor([*held, *runs])
     if root:
         for record in runs:
             publish.keep_record(record, root)
@@ -187,6 +191,17 @@ def prove(
         root=root,
         changed=tuple(changed),
     )
+
+
+def _require_one_processor(records: Sequence[Record]) -> None:
+    """Raise UsageError if processors differ, whose last bits may."""
+    kinds: dict[str, list[int]] = {}
+    for record in records:
+        kind = f"{record.environment.get('processor')} with {record.environment['instructions']}"
+        kinds.setdefault(kind, []).append(record.seed)
+    if len(kinds) > 1:
+        which = "; ".join(f"seeds {', '.join(map(str, sorted(set(seeds))))} on {kind}" for kind, seeds in kinds.items())
+        raise UsageError(f"The runs are of different processors: {which}. With --mixed, they are taken together.")
 
 
 def _keeps(experiment: Experiment, data: str) -> bool:

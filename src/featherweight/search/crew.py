@@ -122,7 +122,7 @@ def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
     try:
         with stop_signals() as stopped, under_way(job.storage):
             while True:
-                yield _look(study, known, crew.notes)
+                yield look(study, known, crew.notes)
                 now = standing(study)
                 if now.ended >= job.trials or stopped or (crew.exhausted and not crew.running):
                     break
@@ -130,24 +130,25 @@ def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
                 time.sleep(LOOK_SECONDS)
                 crew.reap()
                 for number in silent.of(study):
-                    _lose(study, number)
+                    lose(study, number)
     finally:
         crew.dismiss()
-    yield _look(study, known, crew.notes)
+    yield look(study, known, crew.notes)
     if stopped:
         raise StoppedSearchError(stopped[0])
     if crew.exhausted and standing(study).ended == 0:
         raise none_within(search.space, study)
 
 
-def _look(study: "optuna.Study", known: set[int], notes: list[str]) -> Look:
+def look(study: "optuna.Study", known: set[int], notes: list[str]) -> Look:
+    """A snapshot of the study; `known` takes the numbers of trials that have ended, `notes` are emptied."""
     ended = [one for one in trials_of(study) if one.number not in known and end_of(one) in ENDS[:-1]]
     known |= {one.number for one in ended}
     said, notes[:] = " ".join(notes), []
     return Look(standing=standing(study), ended=tuple(ended), note=said)
 
 
-def _lose(study: "optuna.Study", number: int) -> None:
+def lose(study: "optuna.Study", number: int) -> None:
     """Declare a running trial lost, which takes it from its worker."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
@@ -212,7 +213,7 @@ class _Crew:
                 said = ours.recv() if ours.poll() else None
             lost = [one for one in trials_of(self._search.study) if one.user_attrs.get("worker") == name]
             for trial in lost:
-                _lose(self._search.study, trial.number)
+                lose(self._search.study, trial.number)
             if said == "exhausted":
                 self.exhausted = True
             elif isinstance(said, FeatherweightError):
@@ -250,7 +251,7 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
             space = find_space(job.space)
             data = load(job.data, directory=job.data_dir, holdout=job.holdout)
             study = open_study(job, about(space, data, job))
-            study = open_study(job, about(space, data, job), _draws(job, place, len(trials_of(study))))
+            study = open_study(job, about(space, data, job), draws(job, place, len(trials_of(study))))
             name = worker_id(os.getpid(), begun)
             with under_way(job.storage):
                 work(Worker(job=job, space=space, data=data, study=study, id=name, leave=leave))
@@ -268,6 +269,6 @@ def _work(job: Job, begun: int, place: int, news: Any) -> NoReturn:
     os._exit(0)  # the result is sent; shutting PyTorch down would only delay whoever is waiting for the process
 
 
-def _draws(job: Job, place: int, trials: int) -> int:
+def draws(job: Job, place: int, trials: int) -> int:
     """The sampler's seed, different for each worker and each time that a study is resumed."""
     return draw_seed(job.seed, f"search worker {place}", epoch=trials) % 2**32

@@ -7,7 +7,7 @@ waits until each of them has announced its proposal (Lamport's bakery algorithm,
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,11 +74,11 @@ def work(worker: Worker) -> None:
         try:
             _train(worker, trial, proposal)
         except LeftError:
-            _end(worker, trial, "lost")
+            end(worker, trial, "lost")
         except TrainingError:
-            _end(worker, trial, "diverged")
+            end(worker, trial, "diverged")
         except BaseException:
-            _end(worker, trial, "lost")
+            end(worker, trial, "lost")
             raise
 
 
@@ -99,14 +99,14 @@ def drawn(worker: Worker) -> "tuple[optuna.Trial, Proposal] | None":
             trial.set_constraint("excess", sum(over.values()) if over else -1.0)
             trial.set_user_attr("worker", worker.id)
             trial.set_user_attr("proposal", about)
-            end = "refused" if over else _claimed(worker, trial, about["key"])
+            taken = "refused" if over else _claimed(worker, trial, about["key"])
         except BaseException:
-            _end(worker, trial, "lost")
+            end(worker, trial, "lost")
             raise
-        if end is None:
+        if taken is None:
             return trial, proposal
-        _end(worker, trial, end)
-        if end == "surplus":
+        end(worker, trial, taken)
+        if taken == "surplus":
             return None
     raise ExhaustedError
 
@@ -140,7 +140,7 @@ def _claimed(worker: Worker, trial: "optuna.Trial", key: str) -> str | None:
     return "surplus" if len(counted) >= worker.job.trials else None
 
 
-def _end(worker: Worker, trial: "optuna.Trial", end: str, value: float | None = None, **result: Any) -> None:
+def end(worker: Worker, trial: "optuna.Trial", how: str, value: float | None = None, **result: Any) -> None:
     """Report the outcome of a trial to the study, unless the trial has already been declared lost."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
@@ -150,27 +150,34 @@ def _end(worker: Worker, trial: "optuna.Trial", end: str, value: float | None = 
     with suppress(UpdateFinishedTrialError, ValueError):
         if result:
             trial.set_user_attr("result", result)
-        trial.set_user_attr("end", end)
-        worker.study.tell(trial, value, state=states.get(end, TrialState.FAIL))
+        trial.set_user_attr("end", how)
+        worker.study.tell(trial, value, state=states.get(how, TrialState.FAIL))
 
 
 def _train(worker: Worker, trial: "optuna.Trial", proposal: Proposal) -> None:
     """Train with the first seed and, unless that is stopped early, with the others; the mean decides."""
     space, job, rows = worker.space, worker.job, []
-    held, tested = space.budget.held, len(worker.data.test)
     seconds, engine = 0.0, ""
 
     experiment = experiment_of(space, proposal, f"{space.name}-{trial.number}")
     for seed in range(job.seeds):
         run = prepare(experiment, worker.data, seed=seed, engine=job.engine, device=job.device, threads=1)
         if _stopped_early(worker, trial, run, watched=seed == 0, last=job.seeds == 1):
-            _end(worker, trial, "early")
+            end(worker, trial, "early")
             return
         rows.append(run.state.rows)
         seconds, engine = seconds + run.state.train_seconds, run.engine.name
+    finish(worker, trial, rows, seconds=seconds, engine=engine, machine=platform.node())
+
+
+def finish(
+    worker: Worker, trial: "optuna.Trial", rows: Sequence[list[Row]], *, seconds: float, engine: str, machine: str
+) -> None:
+    """Report a trial whose seeds, a list of rows each, have all been trained, in so many seconds together."""
+    held, tested, job = worker.space.budget.held, len(worker.data.test), worker.job
     values = [judged(each, held, tested) for each in rows]
     tails = [row for each in rows for row in each[-held:]]
-    _end(
+    end(
         worker,
         trial,
         "finished",
@@ -181,7 +188,7 @@ def _train(worker: Worker, trial: "optuna.Trial", proposal: Proposal) -> None:
         seconds=seconds / job.seeds,
         seeds=job.seeds,
         engine=engine,
-        machine=platform.node(),
+        machine=machine,
     )
 
 

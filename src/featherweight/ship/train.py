@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from featherweight.data import Data, load
-from featherweight.errors import UsageError
+from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.override import overridden
@@ -19,8 +19,10 @@ from featherweight.experiments.record import Row
 from featherweight.networks.architecture import describe, make
 from featherweight.ship.export.beforehand import require_form
 from featherweight.ship.model import Model
+from featherweight.training.runs.crews import LOCAL, On, require_place
 from featherweight.training.runs.display import live
-from featherweight.training.runs.events import Event, Progress
+from featherweight.training.runs.events import Done, Event, Failed, Progress
+from featherweight.training.runs.fanout import train_all
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.prepare import RUNS
@@ -42,6 +44,7 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     to: str | None = None,
+    on: str = LOCAL,
 ) -> Any:
     """The trained model; for several `seeds`, trained one after another, a list of models in that order.
 
@@ -52,7 +55,8 @@ def train(
     {"recipe.lr": 0.05}. `on_epoch` is called with the row of each epoch when it ends. In a notebook a bar shows the
     progress. The run's folder is `model.folder`, under `out`; Ctrl-C leaves a run there that can be resumed. With
     `to="c"`, and under a budget that limits flash or RAM, a network that cannot be exported to C is refused before
-    anything is trained.
+    anything is trained. `on="ray"`, or a cluster's address such as "ray://head:10001", trains the seeds side by side
+    on a Ray cluster; the runs' folders are here all the same.
 
     Raises BudgetError before the first step if the network is over the budget, and UsageError for arguments that do not
     fit together.
@@ -68,6 +72,15 @@ def train(
         experiment, _ = fitted(experiment, source)
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
+    require_place(on)
+    if on != LOCAL:
+        numbers = [seeds] if isinstance(seeds, int) else list(seeds)
+        tasks = [
+            Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
+            for seed in numbers
+        ]
+        there = _trained_there(tasks, On(address=on), experiment, source, on_epoch)
+        return there[0] if isinstance(seeds, int) else there
     models = []
     for seed in [seeds] if isinstance(seeds, int) else seeds:
         run = new_run(
@@ -84,6 +97,30 @@ def _trained(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
         if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
             on_epoch(event.row)
     return Model(trained=load_trained(run.folder, made=copy.deepcopy(run.state.ema_network)), folder=run.folder)
+
+
+def _trained_there(
+    tasks: Sequence[Task], on: On, experiment: Experiment, data: Data, on_epoch: Callable[[Row], object] | None
+) -> list[Model]:
+    """The models of tasks that a cluster carries out, in their order; raises the first failure once all have ended."""
+    done: dict[str, Path] = {}
+    failed: list[Failed] = []
+    for event in train_all(tasks, on, (experiment, data)):
+        if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
+            on_epoch(event.row)
+        if isinstance(event, Done):
+            done[event.label] = event.folder
+        elif isinstance(event, Failed):
+            failed.append(event)
+    if failed:
+        problem = FeatherweightError(f"{failed[0].label}: {failed[0].sentence}")
+        problem.exit_status = failed[0].exit_status
+        raise problem
+    _, channels, _, _ = data.train.images.shape
+    return [
+        Model(trained=load_trained(folder, made=experiment.build(int(channels), len(data.classes))), folder=folder)
+        for folder in (done[task.label] for task in tasks)
+    ]
 
 
 def _shown(run: Run) -> Callable[[Event], object]:

@@ -18,6 +18,8 @@ from featherweight.search.fit.price import price, training_work
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
+from featherweight.training.runs.crews import On
+from featherweight.training.runs.fanout import HERE
 
 LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
@@ -66,7 +68,7 @@ def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, c
     return search
 
 
-def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: False) -> Iterator[Look]:
+def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: On = HERE) -> Iterator[Look]:
     """Search until the time is over or nothing else fits into it, or until `stopped`, a look a few times a second.
 
     Raises BudgetError if no candidate is within the limits.
@@ -76,7 +78,7 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
     done: dict[int, float] = {}
     with TemporaryDirectory(prefix="featherweight-") as name:
         save(search.views, Path(name))
-        crew = Crew(cores, Path(name), search.views.classes)
+        crew = Crew(cores, Path(name), search.views.classes, on)
         try:
             while not stopped():
                 passed = search.spent + time.monotonic() - begun

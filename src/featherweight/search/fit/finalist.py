@@ -20,8 +20,10 @@ from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work
 from featherweight.search.fit.state import FEWEST_EPOCHS, Search
 from featherweight.search.source import code, function
+from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
-from featherweight.training.runs.parallel import Task, carry_through, train_all
+from featherweight.training.runs.fanout import HERE, train_all
+from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.run import new_run
 
 RUNS = "runs"
@@ -124,7 +126,15 @@ class _Watch:
 
 
 def train(
-    search: Search, trial: Trial, out: Path, *, data: Data | None, left: float, cores: int, directory: Path | None
+    search: Search,
+    trial: Trial,
+    out: Path,
+    *,
+    data: Data | None,
+    left: float,
+    cores: int,
+    directory: Path | None,
+    on: On = HERE,
 ) -> Iterator[Event]:
     """Train the candidate on all training images with several seeds, yielding what happens; finished runs are kept.
 
@@ -142,12 +152,15 @@ def train(
         tasks = [
             Task(
                 experiment=str(file), seed=seed, out=runs, data=search.views.source, data_dir=directory, size=view.size,
-                grey=trial.genes.grey, threads=cores if data is not None else 1,
+                grey=trial.genes.grey, threads=cores if data is not None and on.here else 1,
             )
             for seed in range(seeds)
         ]  # fmt: skip
         watch = _Watch(left=left)
-        events = train_all(tasks) if data is None else _in_this_process(tasks, data)
+        if data is None:
+            events = train_all(tasks, on)
+        else:
+            events = _in_this_process(tasks, data) if on.here else train_all(tasks, on, (find(str(file)), data))
         rate = yield from _watched(events, watch, runs, 0.0 if again else _work(search, trial, recipe))
         if not rate:
             return

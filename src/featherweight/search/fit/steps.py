@@ -21,8 +21,9 @@ from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
 from featherweight.search.fit.price import LIMITED, Limits
 from featherweight.search.fit.views import Views, views_of
-from featherweight.training.runs.environment import cores
+from featherweight.training.runs.crews import On, seats
 from featherweight.training.runs.events import Event
+from featherweight.training.runs.fanout import HERE
 
 ASKED = "asked.json"
 LEAST_SECONDS = 20.0
@@ -50,6 +51,8 @@ class Asked:
     size: tuple[int, int] | None = None
     data_dir: Path | None = None
     cores: int | None = None
+    on: On = HERE
+    """Where candidates and the chosen network are trained."""
     command: str = ""
     """By which the same is asked for again."""
 
@@ -113,7 +116,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     Raises UsageError or DataError for what cannot be searched on, BudgetError if nothing is within the limits.
     """
     begun = time.monotonic()
-    seconds, count = 60 * asked.minutes, asked.cores or cores()
+    seconds, count = 60 * asked.minutes, asked.cores or seats(asked.on)
     shipping = SHIPPING[0] + SHIPPING[1] * seconds
     views = views_of(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir)
     limits = asked.limits
@@ -138,7 +141,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
         yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
     begun -= search.spent
     if search.spent < search.seconds:
-        yield from conduct.carry_out(search, count, stopped)
+        yield from conduct.carry_out(search, count, stopped, asked.on)
     trial = search.population.best()
     if trial is None:
         raise UsageError("No candidate was trained to an end in the time given; allow more minutes.")
@@ -149,7 +152,9 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     memory = asked.data if isinstance(asked.data, Data) else None
     if memory is not None and trial.genes.grey:
         memory = finalist.grey(memory)
-    yield from finalist.train(search, trial, out, data=memory, left=left, cores=count, directory=asked.data_dir)
+    yield from finalist.train(
+        search, trial, out, data=memory, left=left, cores=count, directory=asked.data_dir, on=asked.on
+    )
     yield Step(text="Exporting, proving and reporting.")
     done = finish.ship(trial, out, directory=asked.data_dir, data=memory)
     for note in done.notes:

@@ -1,16 +1,13 @@
 """Processes that train candidates, one each on one core, and tell how it goes; whoever stops them loses nothing."""
 
-import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, NoReturn
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -22,8 +19,10 @@ from featherweight.search.fit.genes import Genes, layers_of, recipe_of
 from featherweight.search.fit.views import part
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
+from featherweight.training.runs.crews import On, Said, opened
+from featherweight.training.runs.fanout import HERE, WAIT_SECONDS
+from featherweight.training.runs.parcels import Files, files_of, put
 from featherweight.training.runs.prepare import prepare
-from featherweight.training.runs.signals import safe_path
 
 TELL_SECONDS = 0.5
 NO_LIMIT = Budget(parameters=1 << 26, epochs=100_000, accuracy=0, held=1)
@@ -61,72 +60,81 @@ class Told:
 
 
 class Crew:
-    """So many processes, each with a pipe; those that are idle take work."""
+    """Those who train candidates: so many processes of this machine, or the workers of a Ray cluster."""
 
-    def __init__(self, count: int, folder: Path, classes: tuple[str, ...]) -> None:
-        context: Any = multiprocessing.get_context("spawn")
-        self._members: list[tuple[Any, Any]] = []
+    def __init__(self, count: int, folder: Path, classes: tuple[str, ...], on: On = HERE) -> None:
+        self._stack = ExitStack()
+        self._crew = self._stack.enter_context(opened(on, count))
+        self._crew.want(count)
+        self._count, self._given = count, 0
+        names = [path.name for path in folder.iterdir()]
+        self._views: Any = folder if on.here else self._crew.share(files_of(folder, names))
+        self._classes = classes
         self._busy: dict[int, Work] = {}
-        for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, folder, classes), daemon=True)
-            with safe_path():
-                process.start()
-            theirs.close()
-            self._members.append((process, ours))
+        self._lost: list[Work] = []
 
     @property
     def underway(self) -> list[Work]:
-        """The works that are being carried out."""
-        return list(self._busy.values())
+        """The works that are being carried out, or wait because their machine was lost."""
+        return [*self._busy.values(), *self._lost]
 
     def idle(self) -> int | None:
-        """A member without work, or None."""
-        return next((member for member in range(len(self._members)) if member not in self._busy), None)
+        """A number for the next work, or None where nobody is free; waits for the first member to be there."""
+        self._crew.want(self._count)
+        while not self._crew.free() and not self._busy:
+            self._crew.news(WAIT_SECONDS)
+            self._crew.want(self._count)
+        while self._lost and self._crew.free():
+            self.give(self._number(), self._lost.pop())
+        return self._number() if self._crew.free() else None
+
+    def _number(self) -> int:
+        self._given += 1
+        return self._given
 
     def give(self, member: int, work: Work) -> None:
         """Hand work to an idle member."""
         self._busy[member] = work
-        self._members[member][1].send(work)
+        self._crew.give(member, serve, work, self._views, self._classes)
 
     def news(self, seconds: float) -> Iterator[Told]:
-        """What the busy members say within so many seconds; one that has died tells that it failed."""
-        pipes = {self._members[member][1]: member for member in self._busy}
-        ready: Any = wait(list(pipes), timeout=seconds) if pipes else ()
-        for pipe in ready:
-            member = pipes[pipe]
-            try:
-                told: Told = pipe.recv()
-            except (EOFError, OSError):
-                work = self._busy[member]
+        """What the busy members say within so many seconds. In a cluster, work lost with its machine is done again."""
+        for news in self._crew.news(seconds):
+            if isinstance(news, Said):
+                if news.what.correct is not None or news.what.failed:
+                    self._busy.pop(news.number, None)
+                yield news.what
+            elif news.number in self._busy:
+                work = self._busy.pop(news.number)
+                if news.lost and not isinstance(self._views, Path):
+                    self._lost.append(work)
+                    continue
                 raise TrainingError(
                     f"A process that trained candidate {work.trial} has ended by itself; was there enough memory? The"
                     " same command goes on."
-                ) from None
-            if told.correct is not None or told.failed:
-                del self._busy[member]
-            yield told
+                )
 
     def close(self) -> None:
         """Stop all members; what they were at is lost."""
-        for process, pipe in self._members:
-            with suppress(OSError):
-                pipe.close()
-            process.terminate()
-        for process, _ in self._members:
-            process.join()
+        self._stack.close()
 
 
-def _serve(pipe: Any, folder: Path, classes: tuple[str, ...]) -> NoReturn:
-    """In a process of its own: carry out what comes through the pipe, until nobody is there any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides what Ctrl-C ends
+_unpacked: dict[tuple[tuple[str, str], ...], Any] = {}
+
+
+def serve(work: Work, views: "Path | Files", classes: tuple[str, ...], *, stopped: Any) -> Iterator[Told]:
+    """Carry out a work, with the views in a folder, or as files that a node keeps for its process's life."""
     torch.set_num_threads(1)
-    try:
-        while True:
-            for told in carry_out(pipe.recv(), folder, classes):
-                pipe.send(told)
-    except (EOFError, OSError, KeyboardInterrupt):
-        os._exit(0)
+    if isinstance(views, Files):
+        key = tuple(sorted(views.digests.items()))
+        if key not in _unpacked:
+            _unpacked[key] = TemporaryDirectory(prefix="featherweight-")
+            put(views, Path(_unpacked[key].name))
+        views = Path(_unpacked[key].name)
+    for told in carry_out(work, views, classes):
+        yield told
+        if stopped():
+            return
 
 
 def carry_out(work: Work, folder: Path, classes: tuple[str, ...]) -> Iterator[Told]:

@@ -1,6 +1,6 @@
 """The environment of a run: its device, its threads, and everything else that its exact bits and speed depend on."""
 
-import os
+import hashlib
 import platform
 import subprocess
 from functools import cache
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from featherweight.errors import UsageError, nearest
+from featherweight.training.runs.crews import processors
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -30,7 +31,7 @@ def device_for(name: str) -> torch.device:
 
 def cores() -> int:
     """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
 
 
 def describe(device: torch.device, threads: int) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "device_type": device.type,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -76,10 +77,22 @@ def _commit() -> str | None:
         return None
 
 
-def _processor() -> str:
+@cache
+def processor() -> str:
+    """The name of this machine's processor, as its system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown"
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else "unknown"
+
+
+@cache
+def source_digest() -> str:
+    """A digest of the package's Python, by which machines find that they run the same."""
+    root = Path(__file__).parents[2]
+    state = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        state.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return state.hexdigest()[:12]

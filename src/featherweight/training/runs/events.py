@@ -58,4 +58,20 @@ class Failed:
     exit_status: int
 
 
-Event = Started | Progress | Done | Failed
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How many runs wait, and how many are under way or have ended on each machine of a cluster."""
+
+    waiting: int
+    running: dict[str, int]
+    ended: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something that has happened to the machines, in a sentence."""
+
+    sentence: str
+
+
+Event = Started | Progress | Done | Failed | Spread | Note

@@ -42,7 +42,7 @@ def weights_digest(network: nn.Module) -> str:
     return state.hexdigest()[:16]
 
 
-def network_of(record: Record, file: Path | None = None) -> nn.Module:
+def network_of(record: Record, file: "Path | Experiment | None" = None) -> nn.Module:
     """The network that a record is of, its weights drawn anew by PyTorch's generator.
 
     It is built from the record's own data; of records without any, by the experiment of the package that they name;
@@ -66,13 +66,14 @@ def network_of(record: Record, file: Path | None = None) -> nn.Module:
         if "layers" in told:
             raise FileError(f"The layers in the record of {_called(record)} are not those of its fingerprint.")
         raise UsageError(
-            f"The network of {file or _called(record)} is no longer the one that was trained; its layers have changed"
-            " since. Bring back the experiment as it was, and name it with --experiment FILE."
+            f"The network of {file if isinstance(file, Path) else _called(record)} is no longer the one that was"
+            " trained; its layers have changed since. Bring back the experiment as it was, and name it with"
+            " --experiment FILE."
         )
     return network
 
 
-def experiment_of(record: Record, file: Path | None = None) -> Experiment:
+def experiment_of(record: Record, file: "Path | Experiment | None" = None) -> Experiment:
     """The experiment that a record is of, as it was then: its network, recipe and budget are the record's.
 
     Text and claims are those of the package's experiment of that name, or of the one in `file`. Errors are as in
@@ -92,8 +93,10 @@ def experiment_of(record: Record, file: Path | None = None) -> Experiment:
     )
 
 
-def _known(record: Record, file: Path | None) -> Experiment | None:
+def _known(record: Record, file: "Path | Experiment | None") -> Experiment | None:
     """The experiment in the user's file, else the package's of that name; None where there is none."""
+    if isinstance(file, Experiment):
+        return file
     if file is not None:
         return find(str(file))
     return find(record.experiment) if record.experiment in ids() else None

@@ -112,7 +112,7 @@ def resume(
     data_dir: Path | None = None,
     device: str | None = None,
     threads: int | None = None,
-    experiment: Path | None = None,
+    experiment: "Path | Experiment | None" = None,
 ) -> Run:
     """The run in this folder at the step where it stopped, by default with the same kind of device and threads.
 

@@ -1,0 +1,276 @@
+"""A crew of Ray's workers, on one machine or many: who joins gets work, and what a lost one was at is told.
+
+A worker is an actor that asks for what a work needs; more of them are asked for than there is room, so that a machine
+that joins is given work, and a cluster that grows by demand does. Each has one question open, which it answers when its
+work has something to say; that is all that passes over the network while it computes.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from featherweight.errors import FeatherweightError, UsageError
+from featherweight.training.runs.connection import connect
+from featherweight.training.runs.crews import Ended, On, Said, Standing, Work
+from featherweight.training.runs.member import Member, here
+
+NODES_SECONDS = 2.0
+"""Time between looks at which machines there are."""
+SPARE = 2
+"""Workers that are asked for beyond what the machines have room for."""
+ROOM_SECONDS = 45.0
+"""How long no worker may have started before that is told."""
+FAILURES = 3
+"""Workers that may fail to start, one after another, before there is something wrong with the machines."""
+SAME = ("featherweight", "source", "torch")
+"""What must be the same everywhere."""
+
+
+class ClusterError(FeatherweightError):
+    """The cluster cannot do what it is asked to, or is gone."""
+
+
+@dataclass(kw_only=True)
+class _Worker:
+    """A worker as the driver sees it."""
+
+    actor: Any
+    reply: Any
+    """The answer that is waited for."""
+    node: str = ""
+    """Its machine; empty until it has said hello."""
+    refused: bool = False
+    """Its machine may not be used; it is kept, so that Ray starts no other there."""
+    number: int | None = None
+    """The work that it is at."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What its machine has said of itself."""
+
+    @property
+    def free(self) -> bool:
+        """Whether it could be given a work."""
+        return bool(self.node) and not self.refused and self.number is None
+
+
+_spare: list[tuple[Any, _Worker]] = []
+"""Workers that a crew has left behind, each with what it was started with; the next crew takes them, since a worker's
+start costs seconds. Ray ends them with this process."""
+
+
+class Cluster:
+    """Ray's workers."""
+
+    def __init__(self, on: On, about: Any = here) -> None:
+        self._ray = connect(on.address)
+        self._on, self._about, self._mine = on, about, about()
+        self._actor = self._ray.remote(Member).options(
+            num_cpus=on.threads, num_gpus=on.gpus, memory=on.memory, max_concurrency=4, max_restarts=0,
+            scheduling_strategy="SPREAD",
+        )  # fmt: skip
+        self._workers: list[_Worker] = []
+        self._kind = (on.threads, on.gpus, on.memory, about, self._ray.get_runtime_context().get_job_id())
+        self._works = self._made = self._failed = 0
+        self._ended: Counter[str] = Counter()
+        self._told: set[str] = set()
+        self._first: dict[str, Any] = {}
+        self._looked, self._room = 0.0, 1
+        self._since = time.monotonic()
+        self.notes: list[str] = []
+
+    def want(self, works: int) -> None:
+        """Ask for as many workers as there are works, or as there is room for and a few more; dismiss the others."""
+        self._works = works
+        if time.monotonic() - self._looked > NODES_SECONDS:
+            self._looked, self._room = time.monotonic(), self._room_for()
+        wanted = min(works, self._room + SPARE) + sum(worker.refused for worker in self._workers)
+        if self._made == 0:
+            self._take_spare(wanted)
+        while len(self._workers) < wanted:
+            actor = self._actor.remote(self._made)
+            self._made += 1
+            self._workers.append(_Worker(actor=actor, reply=actor.hello.remote(self._about)))
+        for worker in [one for one in self._workers if one.free][: max(0, len(self._workers) - wanted)]:
+            self._dismiss(worker)
+        if any(worker.node for worker in self._workers) or not works:
+            self._since = time.monotonic()
+        elif time.monotonic() - self._since > ROOM_SECONDS:
+            self._since = time.monotonic()
+            self._tell(f"No worker has started yet; a task takes {self._needs()}, and waits until a machine has that.")
+
+    def _take_spare(self, wanted: int) -> None:
+        """Take over workers of the crew before; those that were started for something else are dismissed."""
+        for kind, worker in _spare:
+            self._workers.append(worker)
+            if kind != self._kind or len(self._workers) > wanted:
+                self._dismiss(worker)
+            else:
+                self._welcome(worker, worker.node, worker.facts)
+        _spare.clear()
+
+    def _needs(self) -> str:
+        gpus = f" and {self._on.gpus:g} GPU" if self._on.gpus else ""
+        memory = f" and {self._on.memory / 1e9:.1f} GB" if self._on.memory else ""
+        return f"{self._on.threads} processor{'s' * (self._on.threads > 1)}{gpus}{memory}"
+
+    def _room_for(self) -> int:
+        """How many workers all machines together could hold if nobody else used them."""
+        room = 0
+        for node in self._ray.nodes():
+            if node["Alive"]:
+                has = node["Resources"]
+                fits = int(has.get("CPU", 0) // self._on.threads)
+                room += min(fits, int(has.get("GPU", 0) // self._on.gpus)) if self._on.gpus else fits
+        return room
+
+    def free(self) -> int:
+        """How many works could be begun now."""
+        return sum(worker.free for worker in self._workers)
+
+    def give(self, number: int, work: Work, *given: Any) -> None:
+        """Have a work carried out by a worker that is free, on the machine where least is under way."""
+        busy = self.standing().running
+        worker = min((one for one in self._workers if one.free), key=lambda one: busy.get(one.node, 0))
+        worker.number = number
+        worker.reply = worker.actor.give.remote(work, *given)
+
+    def news(self, seconds: float) -> Sequence[Said | Ended]:
+        """What works have to say."""
+        asked = {worker.reply: worker for worker in self._workers if worker.reply is not None}
+        if not asked:
+            time.sleep(seconds)
+            return ()
+        try:
+            ready, _ = self._ray.wait([*asked], num_returns=1, timeout=seconds)
+            if ready and len(asked) > 1:
+                ready, _ = self._ray.wait([*asked], num_returns=len(asked), timeout=0)
+            heard: list[Said | Ended] = []
+            for reply in ready:
+                heard += self._heard(asked[reply])
+        except (self._ray.exceptions.RaySystemError, ConnectionError) as problem:
+            raise ClusterError(f"The cluster is gone ({problem}); once it is back, the same command goes on.") from None
+        return heard
+
+    def _heard(self, worker: _Worker) -> list[Said | Ended]:
+        """What one worker has answered; the next question is put to it."""
+        number, errors = worker.number, self._ray.exceptions
+        try:
+            answer = self._ray.get(worker.reply)
+        except (errors.RayActorError, errors.OutOfMemoryError, errors.ObjectLostError) as problem:
+            return self._lost(worker, problem)
+        except errors.RayError as problem:
+            return self._unable(worker, problem)
+        worker.reply = None
+        if not worker.node:
+            self._welcome(worker, *answer)
+            return []
+        assert number is not None
+        heard: list[Said | Ended] = []
+        for last, what in answer:
+            if last:
+                sentence, status = what
+                heard.append(Ended(number=number, sentence=sentence, status=status))
+                worker.number = None
+                self._ended[worker.node] += 1
+            else:
+                heard.append(Said(number=number, what=what))
+        if worker.number is not None:
+            worker.reply = worker.actor.news.remote()
+        return heard
+
+    def _welcome(self, worker: _Worker, node: str, facts: dict[str, Any]) -> None:
+        """Take in a worker that has said hello, unless its machine is not as it must be."""
+        worker.node, worker.facts, self._failed = node, facts, 0
+        other = [f"{name} {facts[name]} (here {mine})" for name, mine in self._mine.items()
+                 if name in SAME and facts[name] != mine]  # fmt: skip
+        self._first = self._first or facts
+        kind = (facts.get("processor"), facts.get("instructions"))
+        first = (self._first.get("processor"), self._first.get("instructions"))
+        if other:
+            worker.refused = True
+            told = f"{node} gets no work: it has {', '.join(other)}. Install the same there."
+            self._tell(told)
+            if all(one.refused for one in self._workers if one.node) and self._everywhere():
+                raise UsageError(told)
+        elif kind != first:
+            unlike = f"{node} has another processor, {kind[0]} with {kind[1]}, than {first[0]} with {first[1]}"
+            if self._on.alike and not self._ended:
+                raise UsageError(f"{unlike}; with --mixed, results of both are taken together.")
+            worker.refused = self._on.alike
+            self._tell(f"{unlike}; " + ("it gets no work" if self._on.alike else "last bits may differ there") + ".")
+
+    def _everywhere(self) -> bool:
+        """Whether there is no machine that has not answered yet."""
+        alive = sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in self._ray.nodes())
+        return len({worker.node for worker in self._workers if worker.node}) >= int(alive)
+
+    def _lost(self, worker: _Worker, problem: Exception) -> list[Said | Ended]:
+        """A worker is gone, most often with its machine."""
+        self._workers.remove(worker)
+        first = str(problem).strip().splitlines()[0]
+        if not worker.node:
+            self._not_started(first)
+        if worker.number is None:
+            return []
+        self._tell(f"A worker on {worker.node} was lost; its task goes on elsewhere.", again=True)
+        sentence = f"its worker on {worker.node} was lost ({first:.200})"
+        return [Ended(number=worker.number, sentence=sentence, status=1, lost=True)]
+
+    def _unable(self, worker: _Worker, problem: Exception) -> list[Said | Ended]:
+        """A worker could not do what it was told, before the work itself began."""
+        cause = getattr(problem, "cause", None) or problem
+        sentence = f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1]:.300}"
+        if not worker.node:
+            self._dismiss(worker)
+            self._not_started(sentence)
+            return []
+        assert worker.number is not None
+        ended = Ended(number=worker.number, sentence=sentence, status=1)
+        worker.number = worker.reply = None
+        return [ended]
+
+    def _not_started(self, why: str) -> None:
+        self._failed += 1
+        self._tell(f"A worker could not start: {why}")
+        if self._failed >= FAILURES and not any(worker.node for worker in self._workers):
+            raise ClusterError(
+                f"No worker could start ({why:.300}); every machine of the cluster needs Ray and this package:"
+                " pip install 'featherweight[cluster]'"
+            )
+
+    def _tell(self, sentence: str, again: bool = False) -> None:
+        if again or sentence not in self._told:
+            self._told.add(sentence)
+            self.notes.append(sentence)
+
+    def share(self, value: Any) -> Any:
+        """The value's place in Ray's object store, from where each machine takes it once."""
+        return self._ray.put(value)
+
+    def stop(self, number: int | None = None) -> None:
+        """Ask one work, or all of them, to end early."""
+        for worker in self._workers:
+            if worker.number is not None and number in (None, worker.number):
+                worker.actor.stop.remote()
+
+    def standing(self) -> Standing:
+        """What is going on where."""
+        running = Counter({worker.node: 0 for worker in self._workers if worker.node and not worker.refused})
+        running.update(worker.node for worker in self._workers if worker.number is not None)
+        return Standing(running=dict(running), ended=dict(self._ended))
+
+    def _dismiss(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        with suppress(Exception):  # it may be gone already
+            self._ray.kill(worker.actor)
+
+    def close(self) -> None:
+        """Dismiss all workers but those that are free; what the others were at is lost."""
+        for worker in list(self._workers):
+            if worker.free:
+                _spare.append((self._kind, worker))
+                self._workers.remove(worker)
+            else:
+                self._dismiss(worker)

@@ -1,0 +1,68 @@
+"""A Ray cluster of two nodes on this machine, each with one processor and an address of its own."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NODE = {"num_cpus": 1, "object_store_memory": 100_000_000, "memory": 8_000_000_000}
+LONG = '''"""Mine, and not finished at once."""
+from torch import nn
+import featherweight as fw
+
+def network():
+    return nn.Sequential(nn.MaxPool2d(4), nn.Flatten(), nn.Linear(49, 16), nn.ReLU(), nn.Linear(16, 10))
+
+experiment = fw.Experiment(title='long', network=network, recipe=fw.Recipe(epochs=EPOCHS, batch=64, lr=0.05),
+                           budget=fw.Budget(parameters=1000, epochs=1000, accuracy=50, held=1),
+                           bar=fw.Bar(seeds=2, mean=50.0))
+'''
+
+
+@dataclass
+class Two:
+    """The cluster."""
+
+    cluster: Any
+    address: str
+    second: Any
+
+    def kill_second(self) -> None:
+        """End the second node as a machine that loses its power does."""
+        for kind in self.second.all_processes.values():
+            for one in kind:
+                os.kill(one.process.pid, signal.SIGKILL)
+
+    def add(self, address: str) -> Any:
+        """Have another node join."""
+        return self.cluster.add_node(node_ip_address=address, **NODE)
+
+
+@contextmanager
+def two_nodes() -> Iterator[Two]:
+    """A head and a second node, and this process connected to them."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    # Workers are nice by default, and would wait for the other tests; a dead node is to be noticed in seconds.
+    os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    quick = {"health_check_initial_delay_ms": 2000, "health_check_period_ms": 1000, "health_check_failure_threshold": 5}
+    head = {**NODE, "include_dashboard": False, "_system_config": quick}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        second = cluster.add_node(node_ip_address="127.0.0.2", **NODE)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        yield Two(cluster=cluster, address=cluster.address, second=second)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def long_file(folder: Path, epochs: int) -> Path:
+    """An experiment that trains for so many epochs, which take some hundredths of a second each."""
+    path = folder / "long.py"
+    path.write_text(LONG.replace("EPOCHS", str(epochs)))
+    return path

@@ -1,0 +1,173 @@
+"""Runs on a Ray cluster of two nodes are those of this machine, whatever happens to nodes and driver."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import searched
+from clusters import Two, long_file
+from commands import Run
+from featherweight.training.runs.crews import On
+from featherweight.training.runs.events import Done, Event, Failed, Progress, Spread, Started
+from featherweight.training.runs.fanout import train_all
+from featherweight.training.runs.parallel import Task, carry_through, open_run
+
+RAY = On(address="ray")
+
+
+def tasks(file: Path, out: Path, seeds: int = 2) -> list[Task]:
+    return [Task(experiment=str(file), seed=seed, out=out, data="digits") for seed in range(seeds)]
+
+
+def without_seconds(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {name: without_seconds(value) for name, value in values.items() if "seconds" not in name}
+    return [without_seconds(one) for one in values] if isinstance(values, list) else values
+
+
+def left(folder: Path) -> dict[str, Any]:
+    """All that a run's folder holds, but the seconds."""
+    table = [line.rsplit(",", 1)[0] for line in (folder / "metrics.csv").read_text().splitlines()]
+    others = {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name not in ("record.json", "metrics.csv")
+    }
+    return {"record": without_seconds(json.loads((folder / "record.json").read_text())), "table": table, **others}
+
+
+def same_as_local(file: Path, out: Path, here: Path, seeds: int = 2) -> None:
+    for task in tasks(file, here, seeds):
+        *_, last = carry_through(task, open_run(replace(task, threads=1)))
+        assert isinstance(last, Done)
+        found = left(out / last.folder.name)
+        assert found == left(last.folder)
+        assert {"weights.safetensors", "experiment.py"} < found.keys() and len(found) == 4
+
+
+def test_runs_of_two_nodes_are_those_of_this_machine(two: Two, tmp_path: Path) -> None:
+    file = long_file(tmp_path, epochs=3)
+    events = list(train_all(tasks(file, tmp_path / "far"), RAY))
+    begun = [one for one in events if isinstance(one, Started)]
+    assert sorted(one.folder for one in begun) == [tmp_path / "far" / f"long-seed{seed}" for seed in (0, 1)]
+    rows = [(one.label, one.row.epoch) for one in events if isinstance(one, Progress) and one.row]
+    assert sorted(rows) == [(f"{file} seed {seed}", epoch) for seed in (0, 1) for epoch in (1, 2, 3)]
+    assert sum(isinstance(one, Done) for one in events) == 2
+    *_, last = [one for one in events if isinstance(one, Spread)]
+    assert [*last.ended.values()] == [1, 1], "a run on each node"
+    same_as_local(file, tmp_path / "far", tmp_path / "near")
+
+
+def test_a_task_that_fails_there_leaves_the_others(two: Two, tmp_path: Path) -> None:
+    file = long_file(tmp_path, epochs=1)
+    given = [*tasks(file, tmp_path, seeds=1), Task(experiment="f3", data="digits", engine="natve", out=tmp_path)]
+    ends = {one.label: one for one in train_all(given, RAY) if isinstance(one, Done | Failed)}
+    assert isinstance(ends[f"{file} seed 0"], Done)
+    failed = ends["f3 seed 0"]
+    assert isinstance(failed, Failed) and failed.exit_status == 2 and "natve" in failed.sentence
+
+
+def test_prove_over_both_rests_on_the_same_runs(two: Two, tmp_path: Path, run: Run) -> None:
+    file = long_file(tmp_path, epochs=2)
+    status, printed, said = run("prove", file, "--data", "digits", "--json", "--out", "far", "--on", "ray")
+    assert status == 0, said
+    assert "ended, 3 of 3 runs" in said and "ended, 2 of 2 runs" in said
+    proof = json.loads(printed)
+    assert proof["proved"] and [one["seed"] for one in proof["runs"]] == [0, 1] and proof["held_out"]["seeds"] == 3
+    same_as_local(file, tmp_path / "far", tmp_path / "near")
+
+
+def command(file: Path, out: Path, two: Two) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "featherweight", "train", str(file), "--data", "digits", "--seeds", "2", "--json"]
+    return subprocess.Popen(
+        [*words, "--on", "ray", "--out", str(out)], env=os.environ | {"RAY_ADDRESS": two.address}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for(out: Path, more_than: int = 0) -> None:
+    """Until the states of both seeds are past this epoch."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        records = [json.loads(path.read_text()) for path in out.glob("*/record.json")]
+        states = list(out.glob("*/state.safetensors"))
+        if len(states) == 2 and all(len(record["epochs"]) > more_than for record in records):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no states came back")
+
+
+def test_a_driver_that_is_killed_or_stopped_is_taken_up_by_the_same_command(two: Two, tmp_path: Path) -> None:
+    file, out = long_file(tmp_path, epochs=400), tmp_path / "far"
+    first = command(file, out, two)
+    wait_for(out)
+    first.kill()
+    first.communicate()
+    reached = max(len(json.loads(path.read_text())["epochs"]) for path in out.glob("*/record.json"))
+    second = command(file, out, two)
+    wait_for(out, more_than=reached)
+    second.send_signal(signal.SIGINT)
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 130 and "train --resume" in said
+    third = command(file, out, two)
+    printed, said = third.communicate(timeout=180)
+    assert third.returncode == 0, said
+    assert [len(one["epochs"]) for one in json.loads(printed)["runs"]] == [400, 400]
+    assert len(list(out.iterdir())) == 2
+    same_as_local(file, out, tmp_path / "near")
+
+
+def test_a_search_asks_and_tells_here_alone(two: Two, tmp_path: Path, run: Run) -> None:
+    data = searched.data_folder(tmp_path)
+    words = ("search", searched.space_file(tmp_path), "--trials", 3, "--data", data, "--holdout", 1000, "--on", "ray")
+    status, printed, said = run(*words, "--engine", "torch", "--json")
+    assert status == 0, said
+    found = json.loads(printed)
+    assert found["counts"]["ended"] == 3 and found["counts"]["running"] == found["counts"]["lost"] == 0
+    status, printed, _ = run(*words, "--engine", "torch", "--json")
+    assert status == 0 and json.loads(printed)["trials"] == found["trials"], "nothing is left to do"
+
+
+def events_with_a_death(two: Two, given: list[Task]) -> Iterator[Event]:
+    """Kills the second node when both tasks are past epoch 3; a third node joins."""
+    reached: dict[str, int] = {}
+    killed = False
+    for event in train_all(given, RAY):
+        yield event
+        if isinstance(event, Progress) and event.row:
+            reached[event.label] = event.row.epoch
+        if not killed and len(reached) == 2 and min(reached.values()) > 3:
+            killed = True
+            two.kill_second()
+            two.add("127.0.0.3")
+
+
+def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_path: Path) -> None:
+    """The last test: it leaves the cluster with another second node."""
+    file = long_file(tmp_path, epochs=600)
+    events = list(events_with_a_death(two, tasks(file, tmp_path / "far")))
+    assert sum(isinstance(one, Done) for one in events) == 2
+    spreads = [one for one in events if isinstance(one, Spread)]
+    assert any(one.waiting == 1 for one in spreads), "the lost task waited"
+    assert {name.split()[-1] for one in spreads for name, many in one.running.items() if many} >= {"127.0.0.3"}
+    rows = [one.row.epoch for one in events if isinstance(one, Progress) and one.row and one.label.endswith("0")]
+    assert rows == list(range(1, 601)), "nothing is told twice"
+    same_as_local(file, tmp_path / "far", tmp_path / "near")
+
+
+@pytest.mark.parametrize("words", [("train", "f3"), ("ladder", "f"), ("prove", "smallest")])
+def test_without_ray_one_sentence_says_how_to_get_it(
+    words: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("featherweight.training.runs.connection.find_spec", lambda name: None)
+    status, _, said = run(*words, "--on", "ray")
+    assert status == 2 and "pip install 'featherweight[cluster]'" in said and said.count("\n") == 1
+    status, _, said = run(*words, "--on", "elsewhere")
+    assert status == 2 and "ray://HOST:PORT; given 'elsewhere'" in said
