@@ -9,11 +9,9 @@ class; docs/log.md explains why. The test set is not used.
 import argparse
 import importlib.util
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,9 @@ from featherweight.files import write_text
 from featherweight.training.distillation import answering
 from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
 from featherweight.training.loop import fit
+from featherweight.training.runs.crews import Crew, On, opened, require_place, results
 from featherweight.training.runs.environment import cores
+from featherweight.training.runs.parcels import Packed, pack, unpack
 from featherweight.training.state import State, draw_seed, initial_state
 
 ROOT = Path(__file__).parents[1]
@@ -80,9 +80,9 @@ def _whole(name: str) -> Data:
     return datasets.load(name)
 
 
-def without_sixth(number: int, name: str = "mnist") -> Data:
+def without_sixth(number: int, name: str = "mnist", whole: Data | None = None) -> Data:
     """A data set's training images with one sixth held out, which takes the place of the test set."""
-    whole = _whole(name)
+    whole = whole or _whole(name)
     out = held_out_sixth(whole.train.labels, number)
     train = whole.train.take((~out).nonzero()[:, 0])
     mean, std = mean_and_std(train.images)
@@ -117,9 +117,9 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
     return state
 
 
-def run(name: str, trial: Trial, seed: int) -> dict[str, Any]:
+def run(name: str, trial: Trial, seed: int, whole: Data | None = None) -> dict[str, Any]:
     """Train a trial with one seed; return its figures on the held-out images and on its training images."""
-    data = without_sixth(seed % SIXTHS, trial.data)
+    data = without_sixth(seed % SIXTHS, trial.data, whole)
     state = _trained(trial, data, seed)
     evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH, data)
     accuracies, loss = [row.test_accuracy for row in state.rows], state.rows[-1].test_loss
@@ -147,8 +147,23 @@ def trials_of(path: Path) -> dict[str, Trial]:
     return trials
 
 
-def _run_of(path: Path, name: str, seed: int) -> dict[str, Any]:
-    return run(name, trials_of(path)[name], seed)
+def _run_here(path: Path, name: str, seed: int, *, stopped: Any) -> Iterator[dict[str, Any]]:
+    yield run(name, trials_of(path)[name], seed)
+
+
+def _run_there(trial: Trial, name: str, seed: int, packed: Packed, *, stopped: Any) -> Iterator[dict[str, Any]]:
+    yield run(name, trial, seed, unpack(packed))
+
+
+def _works(path: Path, trials: dict[str, Trial], missing: Sequence[tuple[str, int]], crew: Crew, on: On) -> list[Any]:
+    """The works of a crew; a cluster is sent the trials themselves, with their code, and the data once."""
+    if on.here:
+        return [(_run_here, path, *one) for one in missing]
+    from featherweight.training.runs.connection import by_value
+
+    by_value(run, *(part for trial in trials.values() for part in (trial.network, trial.optimizer, trial.after)))
+    data = {name: crew.share(pack(_whole(name))) for name in {trials[name].data for name, _ in missing}}
+    return [(_run_there, trials[name], name, seed, data[trials[name].data]) for name, seed in missing]
 
 
 def _missing(trials: dict[str, Trial], rows: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -183,13 +198,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--processes", type=int, default=cores(), help="how many are trained side by side")
+    parser.add_argument("--on", default="local", help="local, ray or ray://HOST:PORT")
     given = parser.parse_args()
-    path = given.file
+    require_place(given.on)
+    path, on = given.file, On(address=given.on)
     trials, target = trials_of(path), ROOT / "results" / "trials" / f"{path.stem}.json"
     rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.exists() else []
-    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(_run_of, path, *one) for one in _missing(trials, rows)]):
-            rows.append(future.result())
+    with opened(on, given.processes) as crew:
+        for _, row in results(crew, _works(path, trials, _missing(trials, rows), crew, on)):
+            rows.append(row)
             _write(target, rows, list(trials))
             print(json.dumps(rows[-1]), flush=True)
     print("\n".join(table(rows)))

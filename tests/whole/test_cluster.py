@@ -153,7 +153,7 @@ def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_pat
     """The last test: it leaves the cluster with another second node."""
     file = long_file(tmp_path, epochs=600)
     events = list(events_with_a_death(two, tasks(file, tmp_path / "far")))
-    assert sum(isinstance(one, Done) for one in events) == 2
+    assert [one for one in events if isinstance(one, Failed)] == []
     spreads = [one for one in events if isinstance(one, Spread)]
     assert any(one.waiting == 1 for one in spreads), "the lost task waited"
     assert {name.split()[-1] for one in spreads for name, many in one.running.items() if many} >= {"127.0.0.3"}

@@ -5,6 +5,7 @@ that joins is given work, and a cluster that grows by demand does. Each has one 
 work has something to say; that is all that passes over the network while it computes.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -55,9 +56,22 @@ class _Worker:
         return bool(self.node) and not self.refused and self.number is None
 
 
+SPARE_SECONDS = 5.0
+"""How long workers are kept for a next crew: their start costs seconds, and others wait for their processors."""
 _spare: list[tuple[Any, _Worker]] = []
-"""Workers that a crew has left behind, each with what it was started with; the next crew takes them, since a worker's
-start costs seconds. Ray ends them with this process."""
+"""Workers that a crew has left behind, each with what it was started with."""
+_sparing = threading.Lock()
+
+
+def _release() -> None:
+    """Give up the workers that no crew has taken."""
+    import ray
+
+    with _sparing:
+        for _, worker in _spare:
+            with suppress(Exception):  # it, or the whole cluster, may be gone already
+                ray.kill(worker.actor)
+        _spare.clear()
 
 
 class Cluster:
@@ -102,13 +116,15 @@ class Cluster:
 
     def _take_spare(self, wanted: int) -> None:
         """Take over workers of the crew before; those that were started for something else are dismissed."""
-        for kind, worker in _spare:
+        with _sparing:
+            left = _spare.copy()
+            _spare.clear()
+        for kind, worker in left:
             self._workers.append(worker)
             if kind != self._kind or len(self._workers) > wanted:
                 self._dismiss(worker)
             else:
                 self._welcome(worker, worker.node, worker.facts)
-        _spare.clear()
 
     def _needs(self) -> str:
         gpus = f" and {self._on.gpus:g} GPU" if self._on.gpus else ""
@@ -270,7 +286,11 @@ class Cluster:
         """Dismiss all workers but those that are free; what the others were at is lost."""
         for worker in list(self._workers):
             if worker.free:
-                _spare.append((self._kind, worker))
+                with _sparing:
+                    _spare.append((self._kind, worker))
                 self._workers.remove(worker)
             else:
                 self._dismiss(worker)
+        timer = threading.Timer(SPARE_SECONDS, _release)
+        timer.daemon = True
+        timer.start()

@@ -1,0 +1,188 @@
+"""What a cluster costs: `python -m benchmarks.cluster` measures on this machine and prints it.
+
+Tasks that sleep for 0.1, 1 and 10 s on two workers, then on 64 and 256 workers that Ray is told to have processors for:
+how long a worker waits between two tasks, the driver's share of a core, the memory of the driver and of a worker.
+`--write` saves the figures as results/cluster/overhead.json and rewrites the table of docs/cluster.md; `page` does the
+latter alone. `compare` trains the rungs of a ladder over processes and over two nodes of one processor each.
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from featherweight.experiments.experiment import rungs
+from featherweight.files import write_text
+from featherweight.prove.marks import with_part_between
+from featherweight.training.runs.cluster import Cluster
+from featherweight.training.runs.crews import On, processors, results
+from featherweight.training.runs.environment import processor
+from featherweight.training.runs.events import Failed
+from featherweight.training.runs.fanout import train_all
+from featherweight.training.runs.member import place, sleep
+from featherweight.training.runs.parallel import Task
+
+ROOT = Path(__file__).parents[1]
+PAGE, FIGURES = ROOT / "docs" / "cluster.md", ROOT / "results" / "cluster" / "overhead.json"
+_BY = "written by `python -m benchmarks.cluster --write`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
+CASES = ((2, 0.1, 60), (2, 1.0, 16), (2, 10.0, 4), (64, 10.0, 256), (256, 10.0, 768))
+"""Workers, seconds a task, tasks."""
+
+
+def _resident(status: Path = Path("/proc/self/status")) -> float:
+    """Megabytes of memory that a process holds."""
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def _workers_memory() -> float:
+    """Megabytes that the median of Ray's workers holds for itself, without what it shares."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"ray::Member" in path.read_bytes():
+                lines = path.with_name("smaps_rollup").read_text().splitlines()
+                found.append(sum(int(line.split()[1]) for line in lines if line.startswith("Private")) / 1024)
+        except OSError:
+            continue
+    return median(found) if found else 0.0
+
+
+def overhead(workers: int, seconds: float, tasks: int, address: str = "ray") -> dict[str, Any]:
+    """The figures of so many sleeping tasks, once all workers are there."""
+    crew = Cluster(On(address=address), about=place)
+    try:
+        crew.want(workers)
+        until = time.monotonic() + 600
+        while crew.free() < workers and time.monotonic() < until:
+            crew.news(0.2)
+            crew.want(workers)
+        there = crew.free()
+        held = crew.want
+        crew.want = lambda works: held(there)  # type: ignore[method-assign]
+        memory = _workers_memory()
+        begun, used = time.monotonic(), time.process_time()
+        done = len(list(results(crew, [(sleep, seconds)] * tasks)))
+        wall, used = time.monotonic() - begun, time.process_time() - used
+    finally:
+        crew.close()
+    assert done == tasks
+    rounds = tasks / there
+    return {
+        "workers": there, "seconds": seconds, "tasks": tasks, "wall": wall,
+        "lost_ms": 1000 * (wall / rounds - seconds), "driver_share": used / wall, "driver_ms": 1000 * used / tasks,
+        "driver_mb": _resident(), "worker_mb": memory,
+    }  # fmt: skip
+
+
+def measured(cases: Any = CASES) -> dict[str, Any]:
+    """The figures of all cases on a cluster started for them."""
+    import ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    rows = []
+    for workers, seconds, tasks in cases:
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+                 object_store_memory=100_000_000)  # fmt: skip
+        try:
+            rows.append(overhead(workers, seconds, tasks))
+        finally:
+            ray.shutdown()
+        print(json.dumps(rows[-1]), flush=True)
+    return {
+        "processor": processor(), "processors": processors(), "ray": ray.__version__,
+        "python": platform.python_version(), "load": os.getloadavg()[2], "rows": rows,
+    }  # fmt: skip
+
+
+HEAD = """| workers | seconds a task | tasks | lost a task | driver, of a core | driver a task | a worker's memory |
+|---|---|---|---|---|---|---|"""
+
+
+def table(found: dict[str, Any]) -> str:
+    """The table of docs/cluster.md, and what follows from it for 1,000 workers."""
+    lines = [
+        f"| {row['workers']} | {row['seconds']:g} | {row['tasks']} | {row['lost_ms']:.0f} ms"
+        f" | {row['driver_share']:.1%} | {row['driver_ms']:.1f} ms | {row['worker_mb']:.0f} MB |"
+        for row in found["rows"]
+    ]
+    last = found["rows"][-1]
+    share = last["driver_ms"] / 1000 * 1000 / 60
+    return "\n".join([
+        HEAD, *lines, "",
+        f"{found['processor']}, {found['processors']} processors, Ray {found['ray']}, Python {found['python']}; the",
+        f"machine's load over the last 15 minutes was {found['load']:.1f}, other programs' included. On paper, 1,000",
+        f"workers with tasks of a minute end {1000 / 60:.0f} tasks a second: {share:.0%} of the driver's core, at"
+        f" {last['driver_ms']:.1f} ms a task.",
+    ])  # fmt: skip
+
+
+def page(found: dict[str, Any]) -> None:
+    """Rewrite the table of docs/cluster.md."""
+    write_text(PAGE, with_part_between(PAGE.read_text(encoding="utf-8"), MARKS, table(found), PAGE))
+
+
+def compare(letter: str, seeds: int, epochs: int, data: str) -> dict[str, Any]:
+    """Seconds for a ladder's runs by processes, and by two nodes of one processor each; workers are started first."""
+    import ray
+    from ray.cluster_utils import Cluster as Nodes
+
+    given = [
+        Task(experiment=rung.id, seed=seed, data=data, settings=(("recipe.epochs", epochs),), threads=1)
+        for rung in rungs(letter)
+        for seed in range(seeds)
+    ]
+
+    def timed(on: On) -> float:
+        with TemporaryDirectory() as name:
+            begun = time.monotonic()
+            events = list(train_all([replace(task, out=Path(name)) for task in given], on))
+            assert not [event for event in events if isinstance(event, Failed)]
+            return time.monotonic() - begun
+
+    node = {"num_cpus": 1, "object_store_memory": 200_000_000}
+    nodes = Nodes(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        nodes.add_node(node_ip_address="127.0.0.2", **node)
+        ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
+        far, near = timed(On(address="ray")), timed(On())
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+    return {"runs": len(given), "epochs": epochs, "data": data, "ray": far, "processes": near, "ratio": far / near}
+
+
+def main() -> None:
+    """Measure and print, or what the words say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("overhead", "page", "compare"), default="overhead")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="two workers alone")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--data", default="digits")
+    given = parser.parse_args()
+    ways: dict[str, Callable[[], dict[str, Any]]] = {
+        "overhead": lambda: measured(CASES[:2] if given.quick else CASES),
+        "page": lambda: json.loads(FIGURES.read_text()),
+        "compare": lambda: compare("a", given.seeds, given.epochs, given.data),
+    }
+    found = ways[given.what]()
+    if given.write and given.what == "overhead":
+        FIGURES.parent.mkdir(parents=True, exist_ok=True)
+        write_text(FIGURES, json.dumps(found, indent=1) + "\n")
+    if given.what == "page" or (given.write and given.what == "overhead"):
+        page(found)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
