@@ -50,7 +50,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Runs are trained one after another in this process; gives the tasks as they come."""
     tasks: list[Task] = []
 
-    def train(some: Sequence[Task], as_json: bool) -> tuple[list[Done], list[Failed]]:
+    def train(some: Sequence[Task], as_json: bool, on: object) -> tuple[list[Done], list[Failed]]:
         done: list[Done] = []
         for task in some:
             tasks.append(task)
