@@ -104,8 +104,9 @@ class Aim:
     def score(self, error: float, price: Price, judged: int) -> float:
         """How good a candidate with this logarithm of its error is, higher being better.
 
-        The target is held with a margin of one standard error of as many held-out images, or a quarter of the allowed
-        error where that is less: the cheapest of many candidates that reach it has often been lucky.
+        The target is held with a margin of half a standard error of as many held-out images, or a quarter of the allowed
+        error where that is less: the cheapest of many candidates that reach it has often been lucky, but the chosen one
+        will be trained on the held-out images too.
         """
         if self.target is None:
             return -error
@@ -119,7 +120,7 @@ class Aim:
         """How far this logarithm of an error on so many held-out images is above what the target allows; 0 if not."""
         assert self.target is not None
         allowed = max(1 - self.target / 100, 0.25 / max(1, judged))
-        margin = min(math.sqrt(allowed * (1 - allowed) / max(1, judged)), allowed / 4)
+        margin = min(math.sqrt(allowed * (1 - allowed) / max(1, judged)) / 2, allowed / 4)
         return max(0.0, error - math.log(allowed - margin))
 
 
