@@ -104,9 +104,9 @@ class Aim:
     def score(self, error: float, price: Price, judged: int) -> float:
         """How good a candidate with this logarithm of its error is, higher being better.
 
-        The target is held with a margin of half a standard error of as many held-out images, or a quarter of the allowed
-        error where that is less: the cheapest of many candidates that reach it has often been lucky, but the chosen one
-        will be trained on the held-out images too.
+        The target is held with a margin of half a standard error of as many held-out images, or a quarter of the
+        allowed error where that is less: the cheapest of many candidates that reach it has often been lucky, but the
+        chosen one will be trained on the held-out images too.
         """
         if self.target is None:
             return -error
