@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,24 @@ class Two:
 
     def kill_second(self) -> None:
         """End the second node as a machine that loses its power does."""
-        for kind in self.second.all_processes.values():
-            for one in kind:
-                os.kill(one.process.pid, signal.SIGKILL)
+        own = [one.process.pid for kind in self.second.all_processes.values() for one in kind]
+        for one in (*own, *workers_of(own)):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
 
     def add(self, address: str) -> Any:
         """Have another node join."""
         return self.cluster.add_node(node_ip_address=address, **NODE)
+
+
+def workers_of(parents: list[int]) -> list[int]:
+    """The processes that these have started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) in parents:
+                found.append(int(stat.parent.name))
+    return found
 
 
 @contextmanager
