@@ -168,6 +168,6 @@ def test_without_ray_one_sentence_says_how_to_get_it(
 ) -> None:
     monkeypatch.setattr("featherweight.training.runs.connection.find_spec", lambda name: None)
     status, _, said = run(*words, "--on", "ray")
-    assert status == 2 and "pip install 'featherweight[cluster]'" in said and said.count("\n") == 1
+    assert status == 2 and "pip install --upgrade 'ray[client]'" in said and said.count("\n") == 1
     status, _, said = run(*words, "--on", "elsewhere")
     assert status == 2 and "ray://HOST:PORT; given 'elsewhere'" in said

@@ -252,8 +252,8 @@ class Cluster:
         self._tell(f"A worker could not start: {why}")
         if self._failed >= FAILURES and not any(worker.node for worker in self._workers):
             raise ClusterError(
-                f"No worker could start ({why:.300}); every machine of the cluster needs Ray and this package:"
-                " pip install 'featherweight[cluster]'"
+                f"No worker could start ({why:.300}); every machine of the cluster needs Ray and this package"
+                " (pip install '.[cluster]' in its folder)."
             )
 
     def _tell(self, sentence: str, again: bool = False) -> None:

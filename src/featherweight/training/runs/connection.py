@@ -18,8 +18,8 @@ def require_ray(address: str = RAY) -> None:
     """Raise UsageError unless Ray is installed and, for an address, what it reaches a cluster with."""
     if find_spec("ray") is None or (address.startswith("ray://") and find_spec("grpc") is None):
         raise UsageError(
-            f"--on {address} needs Ray, which is not installed here; install it with: pip install"
-            " 'featherweight[cluster]'"
+            f"--on {address} needs Ray, which is not installed here; install it with: pip install --upgrade"
+            " 'ray[client]'"
         )
 
 
