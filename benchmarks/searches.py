@@ -35,7 +35,7 @@ from featherweight.search.fit.halving import Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, part, save, views_of
-from featherweight.search.fit.workers import NO_LIMIT, Work
+from featherweight.search.fit.workers import NO_LIMIT, Work, carry_out
 from featherweight.search.space import propose
 from featherweight.search.spaces.accurate import space
 from featherweight.search.worker import experiment_of
@@ -77,23 +77,32 @@ class Random(Population):
 
 
 def searched(views: Views, limits: Limits, seconds: float, seed: int, random: bool) -> Curve:
-    """The best candidate over time of a search as `fit` carries it out, or at random."""
+    """The best candidate over time of a search at random, or of one as `fit` carries it out: with its share of the time
+    for training the chosen candidate in full, on the same images as all others here."""
     coloured = views.sizes[0].shape[0] == 3
-    race, others = ([], []) if random else prior.first(coloured, small=len(views.folds) > 1)
-    population = (Random if random else Population)(
+    kind, race, others = Random, list[Genes](), list[Genes]()
+    if not random:
+        kind, (race, others) = Population, prior.first(coloured, small=len(views.folds) > 1, bits=4)
+    population = kind(
         aim=Aim(limits=limits), seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds),
         race=race, prior=others,
     )  # fmt: skip
     curve: Curve = []
     with TemporaryDirectory() as folder:
         search = Search(
-            views=views, aim=population.aim, population=population, seconds=seconds, finish=seconds * 2 / 3,
-            file=Path(folder) / conduct.TRIALS,
+            views=views, aim=population.aim, population=population, file=Path(folder) / conduct.TRIALS,
+            seconds=seconds if random else conduct.SEARCH * seconds, finish=conduct.FINISH * seconds,
         )  # fmt: skip
         begun = time.monotonic()
         for look in conduct.carry_out(search, 1):
             if look.ended is not None and not look.ended.failed:
                 _improve(curve, time.monotonic() - begun, look.ended.accuracy())
+        best = population.best()
+        if best is not None and best.rung < 2 and not random:
+            save(views, Path(folder))
+            (work,) = population.works(best.number, best.genes, 2, search.epochs(best.price, best.shape))
+            *_, last = carry_out(work, Path(folder), views.classes)
+            _improve(curve, time.monotonic() - begun, 100 * (last.correct or 0) / last.judged)
     return curve
 
 
