@@ -87,7 +87,7 @@ def answer(outcome: Outcome) -> str:
     return "\n".join([
         "",
         printable(first),
-        f"8-bit C: {found['accuracy']:.2f} % of {found['images']:,} test images ({low:.2f} to {high:.2f});"
+        f"{_kind(values)}: {found['accuracy']:.2f} % of {found['images']:,} test images ({low:.2f} to {high:.2f});"
         f" before quantisation {found['float_accuracy']:.2f} %.",
         f"Over {seeds} seed{'s' * (seeds != 1)}: mean {values['mean']:.2f} %, worst {values['worst']:.2f} %;"
         f" held-out {values['chosen']['held_out_accuracy']:.2f} %.",
@@ -187,3 +187,9 @@ def _lines(news: News) -> list[str]:
             return [f"{printable(news.folder.name)}: {news.record.rows[-1].test_accuracy:.2f} % of the test images"]
         case _:
             return []
+
+
+def _kind(values: dict[str, Any]) -> str:
+    """What the figures of C are of."""
+    bits = values["chosen"]["genes"].get("bits", 8)
+    return "8-bit C" if bits == 8 else f"8-bit C with weights of {bits} bits"

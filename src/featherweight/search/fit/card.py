@@ -98,6 +98,8 @@ def card(search: Search, finished: Finished, values: dict[str, Any]) -> str:
         for key, label in (("flash", "Flash, estimated"), ("ram", "RAM without the picture, estimated"),
                            ("macs", "Multiply-adds of one picture"), ("parameters", "Parameters as trained"))
     )  # fmt: skip
+    bits = chosen["genes"].get("bits", 8)
+    packed = "" if bits == 8 else f", weights of {bits} bits"
     same = "byte for byte what the integers give" if found["proved"] else "not compiled, for want of a C compiler"
     return f"""# Model card
 
@@ -106,7 +108,7 @@ def card(search: Search, finished: Finished, values: dict[str, Any]) -> str:
 | | |
 |---|---|
 | Asked | {markdown(aim_words(search))} |
-| Accuracy in 8-bit C | {found["accuracy"]:.2f} % of {found["images"]:,} test images (95 % interval {low:.2f} to {high:.2f}) |
+| Accuracy in 8-bit C{packed} | {found["accuracy"]:.2f} % of {found["images"]:,} test images (95 % interval {low:.2f} to {high:.2f}) |
 | The same network in floating point | {found["float_accuracy"]:.2f} % |
 | Over {seeds} seed{"s" * (seeds != 1)} | mean {values["mean"]:.2f} %, worst {values["worst"]:.2f} %; seed 0 is the one exported |
 | Held-out accuracy, by which it was chosen | {chosen["held_out_accuracy"]:.2f} % of {chosen["held_out_images"]:,} (interval {held_low:.2f} to {held_high:.2f}) |

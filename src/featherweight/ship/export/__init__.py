@@ -17,6 +17,7 @@ from featherweight.files import write_bytes, write_text
 from featherweight.ship import steps
 from featherweight.ship.export import c_source, page, proof
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
+from featherweight.ship.export.card import card
 from featherweight.ship.export.fixed_point import quantise
 from featherweight.ship.export.lowering import Lowered, lower
 from featherweight.ship.export.memory import planned, report
@@ -53,9 +54,10 @@ def export(
     It is calibrated and checked on the pictures of its run, loaded from `data_dir` or where they were; or on `data`, if
     they were handed over in memory.
 
-    Raises UsageError for an unknown form, a layer that has no exported form or a missing package; FileError if the
-    folder cannot be written to; and ExportError if the files do not give the network's answers (do not use them then),
-    or, before anything is written, if the network is not as accurate on the run's own test images as its record says.
+    A model card, NAME-card.md, lies beside them. Raises UsageError for an unknown form, a layer that has no exported
+    form or a missing package; FileError if the folder cannot be written to; and ExportError if the files do not give
+    the network's answers (do not use them then), or, before anything is written, if the network is not as accurate on
+    the run's own test images as its record says.
     """
     if form not in FORMS:
         raise UsageError(f"Unknown form {form!r}; {nearest(form, FORMS)}")
@@ -70,6 +72,7 @@ def export(
     writer: Callable[..., Written] = {"onnx": _onnx, "c": _c, "page": _page}[form]
     assert lowered is not None or form == "onnx"
     files, figures, lines = writer(source, lowered, data, out)
+    files += _written(out, {f"{source.name}-card.md": card(source, trained.record)})
     figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"
     about = {"form": form, **source.about(), "files": _digests(files, out), "proof": figures}
     manifest = out / f"{source.name}-{form}.json"
