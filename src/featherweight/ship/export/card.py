@@ -15,13 +15,14 @@ def card(source: Source, record: Record) -> str:
     low, high = accuracy_interval(round(source.accuracy * data["test"] / 100), data["test"])
     channels, height, width = source.shape
     held_out = "held-out" if data["holdout"] else "test"
+    digests = sorted(data.get("digests", {}).items())
     rows = [
         ("Accuracy", f"{source.accuracy:.2f} % of {markdown(source.tested)} (95 % interval {low:.2f} to {high:.2f})"),
         ("Verdict of this run", markdown(verdict_sentence(record))),
         ("Parameters", f"{source.parameters:,}"),
         *_on_a_chip(source),
         ("Trained on", f"{data['train']:,} images of {markdown(str(data['name']))}, seed {source.seed}"),
-        ("Data's SHA-256", "; ".join(f"{markdown(name)} `{value}`" for name, value in sorted(data.get("digests", {}).items()))),
+        ("Data's SHA-256", "; ".join(f"{markdown(name)} `{value}`" for name, value in digests)),
         ("Written by", f"featherweight {markdown(source.version)}"),
     ]
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
