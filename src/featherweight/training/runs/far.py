@@ -20,7 +20,7 @@ from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import LADDERS, Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.files import write_bytes
+from featherweight.files import remove_parts, write_bytes
 from featherweight.training import distillation
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.checkpoint import before, remove_states
@@ -135,6 +135,7 @@ class Desk:
         if kept.folder is not None:
             if not kept.started:
                 kept.lock.enter_context(exclusive(kept.folder))
+                remove_parts(kept.folder)
             resumed = files_of(kept.folder, (RECORD, STATE, before(Path(STATE)).name))
         if task.resume is not None:
             experiment, data, packed, place = self._to_resume(task)
