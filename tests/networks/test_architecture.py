@@ -113,10 +113,11 @@ def test_a_layer_comes_back_with_every_setting(name: str) -> None:
 
 @pytest.mark.parametrize("id", ids())
 def test_every_experiment_comes_back(id: str) -> None:
-    network = find(id).build()
+    experiment = find(id)
+    network = experiment.build()
     again = there_and_back(network)
     again.load_state_dict(network.state_dict())
-    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(3, *experiment.shape, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.equal(again.eval()(images), network.eval()(images))
 

@@ -190,9 +190,9 @@ def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monk
     found[0].set_user_attr("beat", 1.0)
     assert silence.of(left.study) == []  # it has given a sign
     assert silence.of(left.study) == [found[0].number]
-    crew._lose(left.study, found[0].number)
+    crew.lose(left.study, found[0].number)
     assert (standing(left.study).lost, standing(left.study).running) == (1, 0)
-    worker._end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
+    worker.end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
     assert standing(left.study).finished == 0
     assert standing(worked(job(tmp_path, trials=1), sampler_seed=2).study).finished == 1
 

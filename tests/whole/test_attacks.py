@@ -17,6 +17,7 @@ import pytest
 import torch
 from benchmarks.reliability import attacks, bombs, commands, doors
 from benchmarks.reliability.task import ROOT, TINY
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -54,6 +55,12 @@ def test_a_bomb_stays_within_the_bounds(name: str, tmp_path: Path) -> None:
     assert seen["end"] in ("read", "refused") and seen["mb"] < 400 and seen["seconds"] < 5, seen
 
 
+def as_trained_on(path: Path) -> NDArray[np.uint8]:
+    """A picture of a folder as it is kept for training."""
+    _, ((pixels,),), _ = folder._decoded(folder._Pictures(paths=[path], labels=[0]), path.parent, [None])
+    return pixels
+
+
 def test_training_and_predict_see_the_same_pixels(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     clear = np.zeros((13, 11, 4), dtype=np.uint8)
@@ -67,15 +74,13 @@ def test_training_and_predict_see_the_same_pixels(tmp_path: Path) -> None:
     }  # fmt: skip
     for name, image in made.items():
         image.save(tmp_path / f"{name}.png")
-        trained = folder._decoded([tmp_path / f"{name}.png"], tmp_path, [None])[0][0]
+        trained = as_trained_on(tmp_path / f"{name}.png")
         whole = trained if trained.ndim == 3 else np.repeat(trained[..., None], 3, 2)
         assert (whole == read(str(tmp_path / f"{name}.png")).pixels).all(), name
-    assert (
-        folder._decoded([tmp_path / "clear.png"], tmp_path, [None])[0][0].min() == 0
-    )  # ink on paper, and not a blank sheet
+    assert as_trained_on(tmp_path / "clear.png").min() == 0  # ink on paper, and not a blank sheet
     deep = np.asarray(Image.open(tmp_path / "deep.png")).astype(np.float64)
     expected = np.floor(np.float32(deep) / np.float32(65535) * 255 + 0.5)
-    assert (folder._decoded([tmp_path / "deep.png"], tmp_path, [None])[0][0] == expected).all()
+    assert (as_trained_on(tmp_path / "deep.png") == expected).all()
 
 
 def test_what_is_not_pixels_is_taken_out_and_pixels_stay(tmp_path: Path) -> None:
