@@ -105,7 +105,7 @@ def wait_for(out: Path, more_than: int = 0) -> None:
 
 
 def test_a_driver_that_is_killed_or_stopped_is_taken_up_by_the_same_command(two: Two, tmp_path: Path) -> None:
-    file, out = long_file(tmp_path, epochs=150), tmp_path / "far"
+    file, out = long_file(tmp_path, epochs=60), tmp_path / "far"
     first = command(file, out, two)
     wait_for(out)
     first.kill()
@@ -119,7 +119,7 @@ def test_a_driver_that_is_killed_or_stopped_is_taken_up_by_the_same_command(two:
     third = command(file, out, two)
     printed, said = third.communicate(timeout=180)
     assert third.returncode == 0, said
-    assert [len(one["epochs"]) for one in json.loads(printed)["runs"]] == [150, 150]
+    assert [len(one["epochs"]) for one in json.loads(printed)["runs"]] == [60, 60]
     assert len(list(out.iterdir())) == 2
     same_as_local(file, out, tmp_path / "near")
 
@@ -151,7 +151,7 @@ def events_with_a_death(two: Two, given: list[Task]) -> Iterator[Event]:
 
 def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_path: Path) -> None:
     """The last test: it leaves the cluster with another second node."""
-    file = long_file(tmp_path, epochs=150)
+    file = long_file(tmp_path, epochs=100)
     events = list(events_with_a_death(two, tasks(file, tmp_path / "far", seeds=4)))
     assert [one for one in events if isinstance(one, Failed)] == []
     spreads = [one for one in events if isinstance(one, Spread)]
@@ -159,7 +159,7 @@ def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_pat
     assert {name.split()[-1] for one in spreads for name, many in one.running.items() if many} >= {"127.0.0.3"}
     for seed in range(4):
         rows = [one.row.epoch for one in events if isinstance(one, Progress) and one.row and one.label[-1] == str(seed)]
-        assert rows == list(range(1, 151)), "nothing is told twice"
+        assert rows == list(range(1, 101)), "nothing is told twice"
     same_as_local(file, tmp_path / "far", tmp_path / "near")
 
 
