@@ -92,6 +92,6 @@ class Member:
 
 
 def sleep(seconds: float, *, stopped: Any) -> Iterator[float]:
-    """A work that only takes time; yields when it ended, by the clock of its machine."""
+    """A work that only takes time; yields when it ended, in seconds since its machine was started."""
     time.sleep(seconds)
-    yield time.time()
+    yield time.monotonic()
