@@ -1,6 +1,7 @@
 """What a cluster costs: `python -m benchmarks.cluster` measures on this machine and prints it.
 
-Tasks that sleep for 0.1, 1 and 10 s on two workers, then on 64 and 256 workers that Ray is told to have processors for:
+Tasks that sleep for 0.1, 1 and 10 s on two workers, then on 64 and 256, eight of which share a process so that they fit
+into one machine (the driver sees no difference):
 how long a worker waits between two tasks, the driver's share of a core, the memory of the driver and of a worker.
 `--write` saves the figures as results/cluster/overhead.json and rewrites the table of docs/cluster.md; `page` does the
 latter alone. `compare` trains the rungs of a ladder over processes and over two nodes of one processor each.
@@ -16,25 +17,65 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 from featherweight.experiments.experiment import rungs
 from featherweight.files import write_text
 from featherweight.prove.marks import with_part_between
-from featherweight.training.runs.cluster import Cluster
+from featherweight.training.runs.cluster import SPARE, Cluster
 from featherweight.training.runs.crews import On, processors, results
 from featherweight.training.runs.environment import processor
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.fanout import train_all
-from featherweight.training.runs.member import place, sleep
+from featherweight.training.runs.member import Member, place, sleep
 from featherweight.training.runs.parallel import Task
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES = ROOT / "docs" / "cluster.md", ROOT / "results" / "cluster" / "overhead.json"
 _BY = "written by `python -m benchmarks.cluster --write`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
-CASES = ((2, 0.1, 60), (2, 1.0, 16), (2, 10.0, 4), (64, 10.0, 192), (256, 10.0, 512))
+CASES = ((2, 0.1, 60), (2, 1.0, 16), (2, 10.0, 4), (64, 10.0, 256), (256, 10.0, 768))
 """Workers, seconds a task, tasks."""
+SHARED = 8
+"""Workers in one process, where there are more of them than `FEW`."""
+FEW = 2
+
+
+class Host:
+    """A process that is several workers."""
+
+    def __init__(self, number: int) -> None:
+        self._members = [Member(number + slot) for slot in range(SHARED)]
+
+    def call(self, slot: int, method: str, *given: Any) -> Any:
+        return getattr(self._members[slot], method)(*given)
+
+
+class _Method:
+    """A method of one of the workers in a process, called as Ray's are."""
+
+    def __init__(self, actor: Any, slot: int, method: str) -> None:
+        self._actor, self._slot, self._method = actor, slot, method
+
+    def remote(self, *given: Any) -> Any:
+        return self._actor.call.remote(self._slot, self._method, *given)
+
+
+class _Hosts:
+    """What a crew takes for Ray's class of workers: it starts a process for every eighth of them."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self._class = ray.remote(Host).options(num_cpus=1, max_concurrency=4 * SHARED)
+        self._actors: list[Any] = []
+
+    def remote(self, number: int) -> Any:
+        if number % SHARED == 0:
+            self._actors.append(self._class.remote(number))
+        actor, slot = self._actors[-1], number % SHARED
+        return SimpleNamespace(**{name: _Method(actor, slot, name) for name in ("hello", "give", "news", "stop")})
 
 
 def _resident(status: Path = Path("/proc/self/status")) -> float:
@@ -48,7 +89,7 @@ def _workers_memory() -> float:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"ray::Member" in path.read_bytes():
+            if b"ray::" in path.read_bytes():
                 lines = path.with_name("smaps_rollup").read_text().splitlines()
                 found.append(sum(int(line.split()[1]) for line in lines if line.startswith("Private")) / 1024)
         except OSError:
@@ -59,6 +100,8 @@ def _workers_memory() -> float:
 def overhead(workers: int, seconds: float, tasks: int, address: str = "ray") -> dict[str, Any]:
     """The figures of so many sleeping tasks, once all workers are there."""
     crew = Cluster(On(address=address), about=place)
+    if workers > FEW:
+        crew._actor, crew._room_for = _Hosts(), lambda: workers - SPARE  # type: ignore[method-assign]
     try:
         crew.want(workers)
         until = time.monotonic() + 600
@@ -90,8 +133,9 @@ def measured(cases: Any = CASES) -> dict[str, Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     rows = []
     for workers, seconds, tasks in cases:
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-                 object_store_memory=100_000_000)  # fmt: skip
+        processes = workers if workers <= FEW else workers // SHARED
+        ray.init(address="local", num_cpus=processes, include_dashboard=False, log_to_driver=False,
+                 logging_level="ERROR", object_store_memory=100_000_000)  # fmt: skip
         try:
             rows.append(overhead(workers, seconds, tasks))
         finally:
@@ -103,7 +147,7 @@ def measured(cases: Any = CASES) -> dict[str, Any]:
     }  # fmt: skip
 
 
-HEAD = """| workers | seconds a task | tasks | lost a task | driver, of a core | driver a task | a worker's memory |
+HEAD = """| workers | seconds a task | tasks | lost a task | driver, of a core | driver a task | a process's memory |
 |---|---|---|---|---|---|---|"""
 
 

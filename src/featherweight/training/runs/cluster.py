@@ -68,8 +68,8 @@ def _release() -> None:
     import ray
 
     with _sparing:
-        for _, worker in _spare:
-            with suppress(Exception):  # it, or the whole cluster, may be gone already
+        for _, worker in _spare if ray.is_initialized() else ():  # Ray would start a cluster to end a worker of it
+            with suppress(Exception):
                 ray.kill(worker.actor)
         _spare.clear()
 
