@@ -85,7 +85,8 @@ class Cluster:
             scheduling_strategy="SPREAD",
         )  # fmt: skip
         self._workers: list[_Worker] = []
-        self._kind = (on.threads, on.gpus, on.memory, about, self._ray.get_runtime_context().get_job_id())
+        context = self._ray.get_runtime_context()
+        self._kind = (on.threads, on.gpus, on.memory, about, context.get_job_id(), context.get_node_id())
         self._works = self._made = self._failed = 0
         self._ended: Counter[str] = Counter()
         self._told: set[str] = set()
