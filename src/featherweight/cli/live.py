@@ -265,6 +265,7 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
                 completed=event.step,
                 description=_name(event.label) + epoch if labels else f"epoch {epoch}",
                 figures=_figures(event, narrow, labels),
+                refresh=event.row is not None,  # an epoch may be shorter than the time between two drawings
             )
             parts[event.label] = ((event.epoch - 1) + event.step / event.steps) / event.epochs
         elif isinstance(event, Done | Failed):
