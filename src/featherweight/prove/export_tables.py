@@ -39,8 +39,8 @@ def sizes_of(root: Path) -> str:
         if one.flash is not None and one.last is not None:
             link = f"[{one.where}](https://github.com/{one.where})"
             rows.append((one.flash, f"*{one.what}*: {link} | – | {one.flash:,} | {one.last:.2f} | –"))
-    head = "| network | bits of a weight | flash, bytes | right in C, % | mean of so many seeds |\n|---|--:|--:|--:|--:|"
-    return "\n".join([head, *(f"| {row} |" for _, row in sorted(rows))])
+    head = "| network | bits of a weight | flash, bytes | right in C, % | mean of so many seeds |"
+    return "\n".join([head, "|---|--:|--:|--:|--:|", *(f"| {row} |" for _, row in sorted(rows))])
 
 
 def tables_of(found: Mapping[str, Any]) -> str:
