@@ -502,7 +502,7 @@ def test_what_was_trained_on_data_in_memory_is_exported_with_them(tmp_path: Path
 
 def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Path):
     words = [sys.executable, "-m", "featherweight", "fit", str(folder), "--accuracy", "40", "--flash", "20k", "--ram",
-             "8k", "--minutes", "0.5", "--out", "out", "--json"]  # fmt: skip
+             "8k", "--minutes", "0.4", "--out", "out", "--json"]  # fmt: skip
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
     assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr
     told, out = json.loads(done.stdout), tmp_path / "out"
