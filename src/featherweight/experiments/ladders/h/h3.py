@@ -5,8 +5,12 @@ Why: a horse that looks to the left is as good as one that looks to the right, w
 whole pixels blurs nothing, whereas every rotation of a picture of 32 pixels does. What is hard here is hard because it
 is ambiguous, so that taking it ten times as often teaches the ambiguity.
 
-Analysis: It beats the step before. 80.00 % is reached at the last epoch on every seed. Averaging, the one-cycle rate
-and a last epoch on pictures as they are carry over from MNIST.
+Result: 81.57 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.06, worst 81.53). Worst
+of any last 1 epochs 81.53; 3 of 3 within budget. Training images as they are: 83.62 %. Best epoch, which decides
+nothing: 81.57 on average.
+
+Analysis: It beats the step before (borne out). 80.00 % is reached at the last epoch on every seed (borne out).
+Averaging, the one-cycle rate and a last epoch on pictures as they are carry over from MNIST (opinion).
 """
 
 from torch import nn
