@@ -4,7 +4,8 @@ Tasks that sleep for 0.1, 1 and 10 s on two workers, then on 64 and 256, eight o
 into one machine (the driver sees no difference):
 how long a worker waits between two tasks, the driver's share of a core, the memory of the driver and of a worker.
 `--write` saves the figures as results/cluster/overhead.json and rewrites the table of docs/cluster.md; `page` does the
-latter alone. `compare` trains the rungs of a ladder over processes and over two nodes of one processor each.
+latter alone. `compare` trains the rungs of a ladder over processes and over two nodes of one processor each, and
+`compare --write` adds what they took to both.
 """
 
 import argparse
@@ -155,7 +156,7 @@ def table(found: dict[str, Any]) -> str:
     """The table of docs/cluster.md, and what follows from it for 1,000 workers."""
     lines = [
         f"| {row['workers']} | {row['seconds']:g} | {row['tasks']} | {row['lost_ms']:.0f} ms"
-        f" | {row['driver_share']:.1%} | {row['driver_ms']:.1f} ms | {row['worker_mb']:.0f} MB |"
+        f" | {100 * row['driver_share']:.1f} % | {row['driver_ms']:.1f} ms | {row['worker_mb']:.0f} MB |"
         for row in found["rows"]
     ]
     last = found["rows"][-1]
@@ -163,10 +164,22 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join([
         HEAD, *lines, "",
         f"{found['processor']}, {found['processors']} processors, Ray {found['ray']}, Python {found['python']}; the",
-        f"machine's load over the last 15 minutes was {found['load']:.1f}, other programs' included. On paper, 1,000",
-        f"workers with tasks of a minute end {1000 / 60:.0f} tasks a second: {share:.0%} of the driver's core, at"
-        f" {last['driver_ms']:.1f} ms a task.",
+        f"machine's load over the last 15 minutes was {found['load']:.1f}, other programs' included.",
+        f"On paper, 1,000 workers with tasks of a minute end {1000 / 60:.0f} tasks a second: {100 * share:.0f} %",
+        f"of the driver's core, at {last['driver_ms']:.1f} ms a task.",
+        *_compared(found.get("compare")),
     ])  # fmt: skip
+
+
+def _compared(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    return [
+        "",
+        f"The {found['runs']} runs of ladder a with three seeds, of one epoch each, took {found['ray']:.0f} s on two",
+        f"nodes of one processor each and {found['processes']:.0f} s as local processes on both processors:",
+        f"{found['ratio']:.2f} times as long.",
+    ]
 
 
 def page(found: dict[str, Any]) -> None:
@@ -221,12 +234,17 @@ def main() -> None:
         "compare": lambda: compare("a", given.seeds, given.epochs, given.data),
     }
     found = ways[given.what]()
-    if given.write and given.what == "overhead":
+    print(json.dumps(found, indent=1))
+    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    if given.what == "compare":
+        found = {**known, "compare": found}
+    elif given.what == "overhead" and "compare" in known:
+        found["compare"] = known["compare"]
+    if given.write:
         FIGURES.parent.mkdir(parents=True, exist_ok=True)
         write_text(FIGURES, json.dumps(found, indent=1) + "\n")
-    if given.what == "page" or (given.write and given.what == "overhead"):
+    if given.write or given.what == "page":
         page(found)
-    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +161,9 @@ def measure() -> dict[str, Any]:
         "processors": {cpu: json.loads(json.dumps(empty)) for cpu in PROCESSORS},
     }  # fmt: skip
     _keep(about)
-    for cpu in PROCESSORS:
-        for variant in all_variants():
-            code, stack = _parts(variant, cpu)
+    todo = [(variant, cpu) for cpu in PROCESSORS for variant in all_variants()]
+    with ProcessPoolExecutor() as pool:
+        for (variant, cpu), (code, stack) in zip(todo, pool.map(_parts, *zip(*todo, strict=True)), strict=True):
             print(cpu, name_of(variant), code, stack, flush=True)
             about["processors"][cpu]["code"][name_of(variant)] = code
             about["processors"][cpu]["stack"][name_of(variant)] = stack
@@ -213,8 +214,7 @@ _SPENT = {
     "products": ("multiplications", "unpacked", "runs", "edge parts"),
     "convolve": ("outputs", "runs", "edge parts", "places", "groups"),
     "put": ("outputs", "sums", "average outputs"),
-    "maximum": ("max outputs", "max rows", "max inputs"),
-    "average": ("average outputs", "average rows", "average inputs"),
+    "pool": ("max outputs", "max rows", "max inputs", "average outputs", "average rows", "average inputs"),
     "add": ("sums",),
     "look_up": ("looked up",),
     "": ("pictures", "turns", "requests", "rows"),

@@ -28,7 +28,7 @@ from featherweight.errors import FeatherweightError, TrainingError
 from featherweight.explain.figures.style import SERIES, blank, drawn, svg
 from featherweight.files import write_text
 from featherweight.networks.architecture import build
-from featherweight.search.fit import conduct, prior
+from featherweight.search.fit import conduct, finalist, prior
 from featherweight.search.fit.changes import drawn as drawn_genes
 from featherweight.search.fit.genes import PRESETS, Genes
 from featherweight.search.fit.halving import Aim, Population, Trial
@@ -100,7 +100,9 @@ def searched(views: Views, limits: Limits, seconds: float, seed: int, random: bo
         best = population.best()
         if best is not None and best.rung < 2 and not random:
             save(views, Path(folder))
-            (work,) = population.works(best.number, best.genes, 2, search.epochs(best.price, best.shape))
+            search.finish = max(1.0, (seconds - (time.monotonic() - begun)) / finalist.SLOWER)
+            epochs = search.epochs(best.price, best.shape, search.rate_of(best))
+            (work,) = population.works(best.number, best.genes, 2, epochs)
             *_, last = carry_out(work, Path(folder), views.classes)
             _improve(curve, time.monotonic() - begun, 100 * (last.correct or 0) / last.judged)
     return curve
@@ -170,9 +172,11 @@ def _carry_out(name: str, way: str, minutes: float, seed: int, directory: Path |
     Path(file).write_text(json.dumps(curve))
 
 
-def measured(names: list[str], minutes: float, seed: int, directory: Path | None) -> dict[str, dict[str, Curve]]:
-    """The curves of each way on each set, two at a time."""
-    todo = [(name, way) for name in names for way in WAYS]
+def measured(
+    names: list[str], ways: list[str], minutes: float, seed: int, directory: Path | None
+) -> dict[str, dict[str, Curve]]:
+    """The curves of these ways on each set, two at a time."""
+    todo = [(name, way) for name in names for way in ways]
     context: Any = multiprocessing.get_context("spawn")
     found: dict[str, dict[str, Curve]] = {name: {} for name in names}
     with TemporaryDirectory() as folder:
@@ -193,19 +197,25 @@ def measured(names: list[str], minutes: float, seed: int, directory: Path | None
     return found
 
 
+def in_time(curve: Curve, minutes: float) -> Curve:
+    """What was found within the time; a training that went on for longer does not count."""
+    return [(seconds, accuracy) for seconds, accuracy in curve if seconds <= 60 * minutes]
+
+
 @drawn
 def figure_of(kept: dict[str, Any]) -> "Figure":
     """One panel a set: the best held-out accuracy over minutes."""
     figure = blank(2.9, 9.2)
     panels = figure.subplots(1, len(kept["sets"]))
     for axes, (name, ways) in zip(panels, kept["sets"].items(), strict=True):
-        for (way, curve), colour in zip(ways.items(), SERIES, strict=False):
+        for way, colour in zip(WAYS, SERIES, strict=False):
+            curve = ways[way]
             minutes, accuracies = [seconds / 60 for seconds, _ in curve], [accuracy for _, accuracy in curve]
             if curve:
                 axes.step([*minutes, kept["minutes"]], [*accuracies, accuracies[-1]], where="post", color=colour,
                           label=WORDS[way])  # fmt: skip
-        highest = max(curve[-1][1] for curve in ways.values() if curve)
-        lowest = min(curve[-1][1] for curve in ways.values() if curve)
+        ends = [curve[-1][1] for curve in ways.values() if curve]
+        highest, lowest = max(ends), min(ends)
         axes.set(title=name, xlabel="minutes", xlim=(0, kept["minutes"]))
         axes.set_ylim(lowest - 2 * max(0.1, highest - lowest), highest + 0.3 * max(0.1, highest - lowest))
         axes.grid(axis="y")
@@ -221,12 +231,15 @@ WORDS = {"fit": "fit", "random": "at random, each trained in full", "before": "s
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("names", nargs="*", default=list(ASKED))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-dir", type=Path)
     given = parser.parse_args()
     kept = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"sets": {}}
     kept |= {"minutes": given.minutes, "seed": given.seed, "torch": torch.__version__}
-    kept["sets"] |= measured(given.names, given.minutes, given.seed, given.data_dir)
+    for name, found in measured(given.names, given.ways, given.minutes, given.seed, given.data_dir).items():
+        cut = {way: in_time(curve, given.minutes) for way, curve in found.items()}
+        kept["sets"][name] = kept["sets"].get(name, {}) | cut
     write_text(FILE, json.dumps(kept, indent=1) + "\n")
     write_text(PICTURE, svg(figure_of(kept)))

@@ -33,9 +33,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if picked or cores == 1 else min(cores, MOST_WORKERS)
 
 
+FIRST = ("test_lint.py", "test_cluster.py", "test_hours.py", "test_fit.py", "test_notebooks.py", "test_peers.py",
+         "test_search_verb.py", "test_native_sanitizers.py", "test_surroundings.py", "test_attacks.py")  # fmt: skip
+"""The files of the longest tests."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Types and lint first: the longest step then runs beside the others instead of after them."""
-    items.sort(key=lambda item: item.path.name != "test_lint.py")
+    """The longest tests first: they then run beside others, and a file's tests stay in one process, which makes what
+    they share once."""
+    place = {name: at for at, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(FIRST)))
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_a_verdict_that_fails_is_status_1(run: Run, toy_file: Path) -> None:
     assert "FAILED on digits (360 test images): the last epoch is below 100.00 %" in out
 
 
-def test_several_seeds_give_a_summary(run: Run, toy_file: Path) -> None:
+def test_several_seeds_give_a_summary_and_are_those_trained_alone(run: Run, toy_file: Path) -> None:
     status, out, err = run("train", toy_file, "--data", "digits", "--seeds", 3, "--json", "--engine", "torch")
     document = json.loads(out)
     assert status == 0
@@ -141,13 +141,9 @@ def test_several_seeds_give_a_summary(run: Run, toy_file: Path) -> None:
     assert document["summary"]["passed"] == document["summary"]["runs"] == 3
     assert document["summary"]["standard_deviation"] > 0
     assert "my own 2       2/2 " in err
-
-
-def test_seeds_side_by_side_are_those_trained_alone(run: Run, toy_file: Path) -> None:
-    together = json.loads(run("train", toy_file, "--data", "digits", "--seeds", 2, "--json", "--engine", "torch")[1])
     words = ("--data", "digits", "--seed", 1, "--json", "--engine", "torch", "--threads", 1)
     alone = json.loads(run("train", toy_file, *words)[1])
-    losses = [[row["test_loss"] for row in one["epochs"]] for one in (together["runs"][1], alone)]
+    losses = [[row["test_loss"] for row in one["epochs"]] for one in (document["runs"][1], alone)]
     assert losses[0] == losses[1]
 
 

@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from data_files import SIDE, TEST, TRAIN, contents, idx_bytes, mirror, small_images, small_labels, small_set, write_set
-from featherweight.data import NAMES, Data, load, store, web
+from featherweight.data import NAMES, Data, digits, load, store, web
 from featherweight.data.digits import in_mnist_manner
 from featherweight.data.download import UnavailableError
 from featherweight.data.sets import SETS, File, Named
@@ -309,6 +309,14 @@ def test_the_embedded_digits_are_brought_to_mnist_s_manner() -> None:
     for axis in (1, 2):
         centre = (images.float().sum(3 - axis) @ places) / mass
         assert (centre - 14).abs().max() < 0.75 and abs(float(centre.mean()) - 14) < 0.05
+
+
+def test_the_scans_are_those_of_scikit_learn_wherever_it_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = load_digits(return_X_y=True)
+    for _ in range(2):
+        for found, given in zip(digits._scans(), expected, strict=True):
+            assert found.dtype == given.dtype and found.shape == given.shape and bool((found == given).all())
+        monkeypatch.setattr(digits, "find_spec", lambda name: None)  # the second time through the library
 
 
 def test_each_embedded_digit_is_its_own_scan_enlarged() -> None:

@@ -371,12 +371,19 @@ def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, 
 def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_path: Path):
     search = search_on(folder, tmp_path)
     search.rates[:] = [1e6]
-    one = trial(search.population, {0: 1}, replace(CHEAP, macs=10_000))
+    one = trial(search.population, {}, replace(CHEAP, macs=10_000))
     one.shape = (3, 24, 24)
     each = 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6  # seconds an epoch: 53.3 s
     assert search.epoch_seconds(one.price, one.shape, 50) == pytest.approx(each)
     epochs, seeds = finalist.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2)
     assert (epochs, seeds) == (10, 2)
+    assert finalist.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2, rate=2e6) == (10, 2)
+    timed = Work(trial=0, genes=one.genes, epochs=4.0, fold=0)
+    images = 50 - int(search.views.folds[0].sum())
+    one.told = {0: [Told(work=timed, done=1.0, seconds=4 * images / 50 * each / 2, correct=1, judged=2, loss=0.5)]}
+    assert search.rate_of(one) == pytest.approx(2e6)  # it was twice as fast as others
+    assert finalist.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2) == (10, 2)
+    one.told = {}
     search.rates[:] = [1e12]
     assert finalist.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 25 times the root of 60,000 / 50 would be 866
 
@@ -495,7 +502,7 @@ def test_what_was_trained_on_data_in_memory_is_exported_with_them(tmp_path: Path
 
 def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Path):
     words = [sys.executable, "-m", "featherweight", "fit", str(folder), "--accuracy", "40", "--flash", "20k", "--ram",
-             "8k", "--minutes", "0.5", "--out", "out", "--json"]  # fmt: skip
+             "8k", "--minutes", "0.4", "--out", "out", "--json"]  # fmt: skip
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
     assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr
     told, out = json.loads(done.stdout), tmp_path / "out"

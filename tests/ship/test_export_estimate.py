@@ -13,7 +13,8 @@ from featherweight.ship.export.estimate import deployed, operations, refusal
 from featherweight.ship.export.fixed_point import outline
 from featherweight.ship.export.lowering import lower
 from featherweight.ship.export.memory import kernels, planned
-from featherweight.ship.export.variant import all_variants, layer_bytes, name_of
+from featherweight.ship.export.tables import layers_of, tensors_of
+from featherweight.ship.export.variant import all_variants, name_of
 
 ENDS = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -35,7 +36,23 @@ def test_every_combination_of_parts_has_been_measured() -> None:
         assert set(figures["code"]) == set(figures["stack"]) == names
         assert min(figures["code"].values()) > 500 and min(figures["stack"].values()) > 100
         assert figures["cycles"]["multiplications"] > 1
-    assert layer_bytes(("dilated",)) == layer_bytes(("add", "dilated")) == 32
+
+
+def test_tables_take_the_narrowest_types_that_hold_their_numbers() -> None:
+    small = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), *ENDS).eval()
+    integers = outline(lower(small, (1, 28, 28)))
+    memory = planned(integers)
+    layers, tensors = layers_of(integers, memory.streams), tensors_of(integers, memory.places, memory.rings)
+    # Two convolutions and an average, whose weights begin at 0, 72 and 72 + 288: two bytes, and 15 fields of one.
+    assert {field.name: field.size for field in layers.fields if field.size > 1} == {"weights": 2}
+    assert [row[0] for row in layers.rows] == [0, 72, 360] and layers.bytes == 3 * (2 + 15 + 1)
+    # The picture, what the three make, and nothing above 255: place, channels, height, width and ring.
+    assert [field.size for field in tensors.fields] == [1] * 5 and tensors.bytes == 4 * 5
+    wide = outline(lower(nn.Sequential(nn.Conv2d(1, 300, 3), *ENDS).eval(), (1, 200, 100)))
+    plan = planned(wide)
+    # Four bytes for the place of 300 channels' rows would not be needed: they begin at 0.
+    sizes = {field.name: field.size for field in tensors_of(wide, plan.places, plan.rings).fields}
+    assert sizes == {"channels": 2, "place": 1, "height": 1, "width": 1, "ring": 1}
 
 
 def test_multiplications_are_counted_as_arithmetic_has_them() -> None:

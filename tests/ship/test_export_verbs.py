@@ -165,6 +165,7 @@ def test_docs_quote_the_records_and_records_hold_what_is_promised() -> None:
     assert text == with_figures(text, ROOT)
     with pytest.raises(UsageError, match="lacks the marks"):
         with_figures(text.replace(MARKS[0], ""), ROOT)
+    assert "| [found by `fit`](fit.md) | 4 | 5,846 | 99.52 | 5 |" in text  # (99.50 + 99.57 + 99.48 + 99.46 + 99.60) / 5
     found = json.loads((ROOT / "results" / "export" / "f3.json").read_text())
     onnx, c, page = found["onnx"], found["c"], found["page"]
     assert onnx["pictures"] == c["pictures"] == 10_000 and page["pictures"] == 1000

@@ -92,8 +92,8 @@ def test_what_is_saved_has_so_many_levels_and_was_evaluated(bits: int, average: 
     assert run.state.rows[-1].test_accuracy == pytest.approx(right, abs=0.01)
 
 
-@pytest.mark.parametrize("bits", [4, 2])
-def test_c_computes_with_the_trained_weights_byte_for_byte(bits: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "offset"), [(4, 1.0), (2, 1.0), (4, 1000.0)])
+def test_c_computes_with_the_trained_weights_byte_for_byte(bits: int, offset: float, tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("needs a C compiler: apt-get install gcc")
@@ -102,7 +102,7 @@ def test_c_computes_with_the_trained_weights_byte_for_byte(bits: int, tmp_path: 
     flat = flatten_parameters(made)
     for norm in made.modules():
         if isinstance(norm, nn.BatchNorm2d):
-            norm.running_mean.uniform_(-1, 1)
+            norm.running_mean.uniform_(-offset, offset)
             norm.running_var.uniform_(0.5, 2)
             norm.weight.data.uniform_(-1.5, 1.5)
     rounding = rounding_of(made, flat.values, bits)
@@ -114,6 +114,9 @@ def test_c_computes_with_the_trained_weights_byte_for_byte(bits: int, tmp_path: 
     )  # fmt: skip
     with torch.no_grad():
         fixed = quantise(lower(made, source.shape, bits), pictures, source.mean, source.std)
+    # Biases of more than 16 bits are stored without their last zeros.
+    assert (max(stage.lift for stage in fixed.stages) > 3) == (offset > 1)
+    assert all(abs(int(bias) >> stage.lift) < 2**15 for stage in fixed.stages for bias in stage.bias)
     kernels = [stage.weights for stage in fixed.stages if stage.weights.size]
     layers = [layer.weight.detach() for layer in made if isinstance(layer, nn.Conv2d | nn.Linear)]
     for kernel, weight in zip(kernels, layers, strict=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import cluster as costs
 
 import searched
 from clusters import Two, long_file
@@ -32,6 +33,16 @@ def without_seconds(values: Any) -> Any:
     if isinstance(values, dict):
         return {name: without_seconds(value) for name, value in values.items() if "seconds" not in name}
     return [without_seconds(one) for one in values] if isinstance(values, list) else values
+
+
+def test_the_page_quotes_the_measured_costs() -> None:
+    found = json.loads(costs.FIGURES.read_text(encoding="utf-8"))
+    assert costs.table(found) in costs.PAGE.read_text(encoding="utf-8")
+    rows = {(row["workers"], row["seconds"]): row for row in found["rows"]}
+    for (workers, seconds), row in rows.items():
+        rounds = row["tasks"] / workers
+        assert row["lost_ms"] == pytest.approx(1000 * (row["wall"] / rounds - seconds))
+    assert found["compare"]["ratio"] == found["compare"]["ray"] / found["compare"]["processes"] <= 1.1
 
 
 def left(folder: Path) -> dict[str, Any]:

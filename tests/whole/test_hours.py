@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from featherweight.files import __version__
+from forks import forks
 
 ROOT = Path(__file__).parents[2]
 Say = Callable[..., tuple[int, str, str]]
@@ -59,7 +60,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def say(home: Path) -> Say:
+def say(home: Path) -> Iterator[Say]:
     """Types words after `featherweight`, or Python after `-c`."""
     kept = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")
     around = {name: os.environ[name] for name in kept if name in os.environ}
@@ -67,15 +68,14 @@ def say(home: Path) -> Say:
                "OMP_NUM_THREADS": "1",
                "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # fmt: skip
 
-    def typed(*words: object) -> tuple[int, str, str]:
-        module = [] if words[0] == "-c" else ["-m", "featherweight"]
-        done = subprocess.run(
-            [sys.executable, *module, *map(str, words)], cwd=home, env=around, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout, done.stderr
+    with forks(home, around) as python:
 
-    return typed
+        def typed(*words: object) -> tuple[int, str, str]:
+            module = [] if words[0] == "-c" else ["-m", "featherweight"]
+            done = python(*module, *map(str, words))
+            return done.returncode, done.stdout, done.stderr
+
+        yield typed
 
 
 @pytest.fixture(scope="module")

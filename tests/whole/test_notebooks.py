@@ -100,23 +100,38 @@ def test_outputs_hold_no_error_no_warning_and_no_path(name: str) -> None:
     assert not re.search(r"/(?:home|root|work|tmp|Users|usr|content)/|[A-Z]:\\", _text(name))
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_notebook_runs_top_to_bottom(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One epoch of the embedded digits, in an empty folder."""
+def _in_one_kernel(notebooks: dict[str, Any], folder: Path) -> dict[str, list[Any]]:
+    """The outputs of each notebook, run top to bottom in a folder of its own; all in one kernel, since one takes
+    seconds to start. Before each, every name is forgotten."""
+    first, cells = next(iter(notebooks.values())), []
+    for name, notebook in notebooks.items():
+        (folder / name).mkdir()
+        begin = nbformat.v4.new_code_cell(f"%reset -f\nimport os; os.chdir({str(folder / name)!r}); del os")
+        cells += [begin, *notebook.cells]
+    for at, cell in enumerate(cells):
+        cell.id = f"cell-{at}"
+    _make().executed(nbformat.v4.new_notebook(cells=cells, metadata=first.metadata), folder)
+    return {
+        name: [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        for name, notebook in notebooks.items()
+    }
+
+
+def test_the_notebooks_run_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One epoch of the embedded digits, in empty folders."""
     pytest.importorskip("nbclient", reason="pip install '.[test]'")
     pytest.importorskip("ipykernel", reason="pip install '.[test]'")
     made = _make()
     monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "1")
     monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_DATA", "digits")
-    done = made.executed(made.built(name, made.notebooks()[name]), tmp_path)
-    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
-    assert len(outputs) > 8 and not [one for one in outputs if one.get("name") == "stderr"]
-    shown = "\n".join(str(one.get("data", {}).get("text/plain", "")) for one in outputs)
-    assert shown.count("[██") == 0 and "FAILED on digits (360 test images): only 1 epoch," in shown
-    assert [path.name[:2] for path in (tmp_path / "runs").iterdir()] == [
-        f"f{name[-1]}" if name != "quick_start" else "f3"
-    ]
-    assert sum("image/png" in one.get("data", {}) for one in outputs) >= 5
+    done = _in_one_kernel({name: made.built(name, made.notebooks()[name]) for name in TRAINED}, tmp_path)
+    for name, outputs in done.items():
+        assert len(outputs) > 8 and not [one for one in outputs if one.get("name") == "stderr"], name
+        shown = "\n".join(str(one.get("data", {}).get("text/plain", "")) for one in outputs)
+        assert shown.count("[██") == 0 and "FAILED on digits (360 test images): only 1 epoch," in shown, name
+        rung = "f3" if name == "quick_start" else f"f{name[-1]}"
+        assert [path.name[:2] for path in (tmp_path / name / "runs").iterdir()] == [rung]
+        assert sum("image/png" in one.get("data", {}) for one in outputs) >= 5, name
 
 
 def test_the_first_cell_installs_only_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

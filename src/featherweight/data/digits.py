@@ -3,7 +3,13 @@
 They are scikit-learn's `load_digits`, the test set of the UCI collection (Alpaydin and Kaynak, 1998).
 """
 
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,15 +23,31 @@ TEST = 360
 
 def load() -> Whole:
     """1,437 training and 360 test digits, uint8 [N 1 28 28], always the same."""
-    from sklearn.datasets import load_digits  # takes a second to import, so only if needed
-
-    scans, labels = load_digits(return_X_y=True)
+    scans, labels = _scans()
     images = in_mnist_manner(torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16)
     everything = Split(images=images, labels=torch.from_numpy(labels).long())
     drawn = held_out(everything.labels, TEST, seed=0)
     train, test = everything.take(~drawn), everything.take(drawn)
     digests = {"train": digest(train), "test": digest(test)}
     return Whole(name="digits", classes=tuple("0123456789"), train=train, test=test, digests=digests)
+
+
+def _scans() -> tuple[NDArray[Any], NDArray[Any]]:
+    """The scans, [1797 64] from 0 to 16, and their labels, [1797].
+
+    Read from scikit-learn's own file, because importing the library takes longer than an epoch; a release that keeps
+    the file elsewhere is asked through its function.
+    """
+    library = find_spec("sklearn")
+    for folder in (library and library.submodule_search_locations) or ():
+        path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if path.is_file():
+            table = np.loadtxt(path, delimiter=",")
+            return table[:, :-1], table[:, -1].astype(int)
+    from sklearn.datasets import load_digits
+
+    scans, labels = load_digits(return_X_y=True)
+    return scans, labels
 
 
 def in_mnist_manner(glyphs: Tensor) -> Tensor:

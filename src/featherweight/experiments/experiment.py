@@ -5,8 +5,9 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -126,7 +127,8 @@ def fingerprint(network: nn.Module) -> str:
     return hashlib.sha256(f"{network!r}{shapes}".encode()).hexdigest()[:16]
 
 
-def _files() -> dict[str, Path]:
+@cache
+def _files() -> Mapping[str, Path]:
     """The file of every experiment in the package by id: the ladders in order of their rungs, then the records."""
 
     def place(path: Path) -> tuple[bool, str, int]:

@@ -5,17 +5,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from featherweight.prove.contender import anchors
 from featherweight.prove.marks import with_part_between
 
 _BY = "figures of exports, written by `featherweight ladder --write`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
+_SIZES_BY = "deployed sizes, written by `featherweight ladder --write`"
+SIZES_MARKS = (f"<!-- begin: {_SIZES_BY} -->", f"<!-- end: {_SIZES_BY} -->")
+CHIP, LEVEL = "cortex-m0plus", "-Os"
+"""For which deployed sizes are given."""
 
 
 def with_figures(text: str, root: Path) -> str:
-    """The page with the text between its two marks replaced; `root` is the root of the source tree."""
+    """The page with the texts between its marks replaced; `root` is the root of the source tree."""
     files = sorted((root / "results" / "export").glob("*.json"))
     tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    return with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
+    text = with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
+    return with_part_between(text, SIZES_MARKS, sizes_of(root), "docs/export.md")
+
+
+def sizes_of(root: Path) -> str:
+    """A Markdown table of networks for MNIST by the size of their C program, beside what others have published."""
+    rows: list[tuple[int, str]] = []
+    for file in sorted((root / "results" / "export").glob("*.json")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        flash = found["cortex_m"][CHIP][LEVEL]["flash"]
+        rows.append((flash, f"`{file.stem}` | 8 | {flash:,} | {found['c']['accuracy']:.2f} | 1 (seed 0)"))
+    found = json.loads((root / "results" / "fit" / "mnist.json").read_text(encoding="utf-8"))
+    flash, seeds = found["in_c"]["flash"], found["in_c"]["seeds"]
+    right, bits = sum(seeds) / len(seeds), found["chosen"]["genes"]["bits"]
+    rows.append((flash, f"[found by `fit`](fit.md) | {bits} | {flash:,} | {right:.2f} | {len(seeds)}"))
+    for one in anchors():
+        if one.flash is not None and one.last is not None:
+            link = f"[{one.where}](https://github.com/{one.where})"
+            rows.append((one.flash, f"*{one.what}*: {link} | – | {one.flash:,} | {one.last:.2f} | –"))
+    head = "| network | bits of a weight | flash, bytes | right in C, % | mean of so many seeds |"
+    return "\n".join([head, "|---|--:|--:|--:|--:|", *(f"| {row} |" for _, row in sorted(rows))])
 
 
 def tables_of(found: Mapping[str, Any]) -> str:

@@ -18,8 +18,8 @@ WAYS_MARKS = (
 WORDS = {"fit": "`fit`", "random": "at random, each trained in full", "before": "stacks, TPE and median pruning"}
 """The ways of `benchmarks/searches.py`."""
 HEADINGS = (
-    "pictures", "asked", "minutes", "candidates", "held out, %", "8-bit C on the test set, % (95 % interval)",
-    "float, %", "flash, kB", "RAM, kB", "million MACs", "met",
+    "pictures", "asked", "minutes", "candidates", "held out, %", "in C on the test set, % (95 % interval)",
+    "float, %", "in C, mean of seeds (how many)", "flash, kB", "RAM, kB", "million MACs", "met",
 )  # fmt: skip
 
 
@@ -37,10 +37,11 @@ def fits_table(found: Mapping[str, dict[str, Any]]) -> str:
 
 def _row(name: str, values: Mapping[str, Any]) -> str:
     c, cost, asked = values["c"], values["cost"], values["asked"]
-    limits = [f"{what} {most / 1024:g}k" if what in ("flash", "ram") else f"{what} {most:,}"
+    limits = [f"{what} {most // 1024}k" if most % 1024 == 0 else f"{what} {most:,}"
               for what, most in asked["limits"].items()]  # fmt: skip
     wanted = [f"{asked['accuracy']:g} %, least {asked['minimize']}"] if asked["accuracy"] is not None else []
     low, high = c["interval"]
+    seeds = values["in_c"]["seeds"]
     cells = [
         f"`{name}`",
         ", ".join([*wanted, *limits]),
@@ -49,7 +50,8 @@ def _row(name: str, values: Mapping[str, Any]) -> str:
         f"{values['chosen']['held_out_accuracy']:.2f}",
         f"{c['accuracy']:.2f} ({low:.2f} to {high:.2f})",
         f"{c['float_accuracy']:.2f}",
-        f"{cost['flash'] / 1000:.1f}",
+        f"{sum(seeds) / len(seeds):.2f} ({len(seeds)})",
+        f"{values['in_c']['flash'] / 1000:.1f}",
         f"{cost['ram'] / 1000:.1f}",
         f"{cost['macs'] / 1e6:.2f}",
         "yes" if values["met"] else "**no**",

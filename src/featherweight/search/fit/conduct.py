@@ -14,7 +14,7 @@ from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import DRAWS, Aim, Population, Trial
 from featherweight.search.fit.notes import forget_unfinished, noted, recall
-from featherweight.search.fit.price import price, training_work
+from featherweight.search.fit.price import price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
@@ -208,9 +208,7 @@ def _noted_result(search: Search, told: Told, passed: float) -> Trial | None:
     trial = search.population.trials[told.work.trial]
     rung = _heard(trial, told)
     if not told.failed:
-        images = told.work.share * (len(search.views.labels) - int(search.views.folds[told.work.fold].sum()))
-        done = told.work.epochs * images * training_work(trial.price.macs, trial.shape)
-        search.rates.append(done / max(told.seconds, 1e-3))
+        search.rates.append(search.work_done(told, trial) / max(told.seconds, 1e-3))
     line = {
         "trial": trial.number, "genes": trial.genes.to_json(), "rung": rung, "epochs": told.work.epochs,
         "fold": told.work.fold, "share": told.work.share, "correct": told.correct, "judged": told.judged,

@@ -44,11 +44,15 @@ def file_name(search: Search) -> str:
     return f"{name if name.isidentifier() and not iskeyword(name) else 'pictures'}.py"
 
 
-def plan(search: Search, trial: Trial, left: float, cores: int) -> tuple[int, int]:
-    """Epochs of each run and how many seeds, so that all of them end within `left` seconds."""
+def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | None = None) -> tuple[int, int]:
+    """Epochs of each run and how many seeds, so that all of them end within `left` seconds.
+
+    `rate` is in units of `training_work` a second; without it, the candidate's rate in the search is expected.
+    """
     left -= STARTING
-    each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels))
-    wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape))
+    rate = rate or search.rate_of(trial)
+    each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels), rate)
+    wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape, rate))
     epochs = max(1, min(round(wanted), int(left / each)))
     rounds = max(1, int(left / (epochs * each)))
     return epochs, min(MOST_SEEDS, rounds * cores)
@@ -144,8 +148,9 @@ def train(
     """
     runs, file = out / RUNS, out / file_name(search)
     view = search.views.sizes[trial.genes.side]
+    rate: float | None = None
     for again in (False, True):
-        epochs, seeds = plan(search, trial, left, cores)
+        epochs, seeds = plan(search, trial, left, cores, rate)
         if runs.exists():
             shutil.rmtree(runs)
         recipe = write_experiment(file, search, trial, epochs)
@@ -164,7 +169,6 @@ def train(
         rate = yield from _watched(events, watch, runs, 0.0 if again else _work(search, trial, recipe))
         if not rate:
             return
-        search.rates[:] = [rate]
         left = max(0.0, left - watch.passed())
 
 

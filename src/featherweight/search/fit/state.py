@@ -9,7 +9,7 @@ from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import Aim, Population, Trial
 from featherweight.search.fit.price import Price, training_work
 from featherweight.search.fit.views import Views
-from featherweight.search.fit.workers import Work
+from featherweight.search.fit.workers import Told, Work
 
 USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
 FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
@@ -61,17 +61,31 @@ class Search:
         channels, height, width = self.views.sizes[genes.side].shape
         return (1 if genes.grey else channels), height, width
 
-    def epoch_seconds(self, cost: Price, shape: tuple[int, int, int], images: int) -> float:
-        """About how long an epoch of so many images takes on one core."""
-        return images * training_work(cost.macs, shape) / self.rate()
+    def work_done(self, told: Told, trial: Trial) -> float:
+        """Units of work that one of the candidate's trainings took."""
+        return told.work.epochs * self._images(told.work) * training_work(trial.price.macs, trial.shape)
 
-    def epochs(self, cost: Price, shape: tuple[int, int, int]) -> float:
+    def rate_of(self, trial: Trial) -> float:
+        """As `rate`, by the candidate's own trainings if there are any: kinds of network differ by a factor of two."""
+        timed = [told for rung in trial.told.values() for told in rung if not told.failed and told.seconds > 0]
+        if not timed:
+            return self.rate()
+        return sum(self.work_done(told, trial) for told in timed) / sum(told.seconds for told in timed)
+
+    def epoch_seconds(self, cost: Price, shape: tuple[int, int, int], images: int, rate: float | None = None) -> float:
+        """About how long an epoch of so many images takes on one core."""
+        return images * training_work(cost.macs, shape) / (rate or self.rate())
+
+    def epochs(self, cost: Price, shape: tuple[int, int, int], rate: float | None = None) -> float:
         """How many a finished network gets: as many as suit the number of images, if the time allows."""
         images = len(self.views.labels)
-        return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images))
+        return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images, rate))
 
     def work_seconds(self, work: Work, trial: Trial) -> float:
         """About how long a training will take on one core."""
-        held = int(self.views.folds[work.fold].sum())
-        images = work.share * (len(self.views.labels) - held)
-        return work.epochs * self.epoch_seconds(trial.price, trial.shape, round(images))
+        images = round(self._images(work))
+        return work.epochs * self.epoch_seconds(trial.price, trial.shape, images, self.rate_of(trial))
+
+    def _images(self, work: Work) -> float:
+        """Training images of a work."""
+        return work.share * (len(self.views.labels) - int(self.views.folds[work.fold].sum()))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from featherweight.errors import UsageError, nearest
-from featherweight.ship.export.c_source import require_in_range
 from featherweight.ship.export.fixed_point import FixedPoint, outline
 from featherweight.ship.export.lowering import Size, lower
 from featherweight.ship.export.memory import SMALLEST_PROCESSOR, Memory, kernels, planned
+from featherweight.ship.export.tables import layers_of, require_in_range, tensors_of
 from featherweight.ship.steps import CURVES
 
 PROCESSORS = (SMALLEST_PROCESSOR, "cortex-m4")
@@ -78,7 +78,10 @@ def refusal(network: nn.Module, shape: Size) -> str | None:
     """
     try:
         integers = outline(lower(copy.deepcopy(network).eval(), shape))
-        require_in_range(integers, planned(integers))
+        memory = planned(integers)
+        require_in_range(
+            integers, tensors_of(integers, memory.places, memory.rings), layers_of(integers, memory.streams)
+        )
     except UsageError as problem:
         return str(problem)
     return None

@@ -53,11 +53,14 @@ class Stage:
     weights: Integers
     """[outputs, inputs / groups, rows, columns], -127 to 127 or fewer; empty unless the stage is a convolution."""
     bias: Integers
-    """32 bits signed: one for each output channel of a convolution, a single one for an average or a sum."""
+    """One for each output channel of a convolution, a single one for an average or a sum: 32 bits signed, or, where
+    weights have fewer than 8 bits, multiples of 2^lift that need 16 without their last zeros."""
     multipliers: Integers
     """16 bits unsigned, as many as biases; a sum has two, for its first and second tensor."""
     before: int
     after: int
+    lift: int = 0
+    """Of the biases."""
     table: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     """For an activation that is looked up: the result for each of 0 to 255. Otherwise empty."""
 
@@ -103,7 +106,7 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
             scales.append(source if step.kind == "max" else fitting(seen[-1]))
         first = (mean, std) if index == 0 else None
         top = WIDE_TOP if index == len(steps) - 1 else TOP
-        stages.append(_stage(step, source, scales, top, first, levels(lowered.bits)))
+        stages.append(_stage(step, source, scales, top, first, lowered.bits))
     return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits, bits=lowered.bits)
 
 
@@ -114,6 +117,24 @@ def levels(bits: int) -> int:
     [127, 7, 1]
     """
     return (1 << bits - 1) - 1
+
+
+def bias_bits(bits: int) -> int:
+    """The bits of a bias beside weights of so many bits."""
+    return 32 if bits == 8 else 16
+
+
+def _stored(bias: Integers, bits: int) -> tuple[Integers, int]:
+    """The biases as C can store them beside weights of so many bits, and the power of two of which they are multiples.
+
+    >>> _stored(np.array([-7, 32767]), 4), _stored(np.array([-7, 32768]), 8), _stored(np.array([-7, 65535, 40001]), 4)
+    ((array([   -7, 32767]), 0), (array([   -7, 32768]), 0), (array([   -8, 65532, 40000]), 2))
+    """
+    most, lift = (1 << bias_bits(bits) - 1) - 1, 0
+    largest = int(np.abs(bias).max())
+    while largest + (1 << lift >> 1) >> lift > most:
+        lift += 1
+    return bias + (1 << lift >> 1) >> lift << lift, lift
 
 
 def outline(lowered: Lowered) -> FixedPoint:
@@ -209,18 +230,19 @@ def _stage(
     scales: Sequence[Scale],
     top: int,
     first: "tuple[Sequence[float], Sequence[float]] | None",
-    most: int,
+    bits: int,
 ) -> Stage:
     result = scales[-1]
     if step.kind == "convolution":
-        return _convolution(step, source, result, top, first, most)
+        return _convolution(step, source, result, top, first, bits)
     if step.kind == "average":
         count = step.kernel[0] * step.kernel[1]
         ratio = np.array([source.step / result.step / count])
         bias = result.zero / ratio - count * source.zero
-        return _scaled(step, source.zero, top, np.zeros((0, 1, 1, 1), np.int64), bias, ratio, np.array([count * TOP]))
+        return _scaled(step, source.zero, top, np.zeros((0, 1, 1, 1), np.int64), bias, ratio, np.array([count * TOP]),
+                       bits)  # fmt: skip
     if step.kind == "add":
-        return _sum(step, source, scales, top)
+        return _sum(step, source, scales, top, bits)
     none = np.zeros(0, np.int64)
     table = _looked_up(step, source, result) if step.kind in CURVES else none
     return Stage(step=step, pad_value=0, top=top, weights=none.reshape(0, 1, 1, 1), bias=none, multipliers=none,
@@ -235,7 +257,7 @@ def _looked_up(step: Step, source: Scale, result: Scale) -> Integers:
 
 
 def _convolution(step: Step, source: Scale, result: Scale, top: int,
-                 first: "tuple[Sequence[float], Sequence[float]] | None", most: int) -> Stage:  # fmt: skip
+                 first: "tuple[Sequence[float], Sequence[float]] | None", bits: int) -> Stage:  # fmt: skip
     assert step.weight is not None and step.bias is not None
     weight, bias = step.weight.double().numpy(), step.bias.double().numpy()
     outputs = len(bias)
@@ -248,17 +270,17 @@ def _convolution(step: Step, source: Scale, result: Scale, top: int,
         zero = 255 * mean[which][:, :, None, None]
     largest = np.abs(weight).max(axis=(1, 2, 3))
     # A channel with tiny weights must not get a bias of more than 24 bits.
-    steps = np.maximum(largest / most, np.abs(bias) / source.step / 2**24)
+    steps = np.maximum(largest / levels(bits), np.abs(bias) / source.step / 2**24)
     steps = np.where(steps == 0, result.step / source.step, steps)
     whole = np.rint(weight / steps[:, None, None, None])
     ratio = steps * source.step / result.step
     offset = bias / (steps * source.step) - (whole * zero).sum(axis=(1, 2, 3)) + result.zero / ratio
     reach = TOP * np.maximum(whole, 0).sum(axis=(1, 2, 3))
-    return _scaled(step, source.zero, top, whole.astype(np.int64), offset, ratio, reach)
+    return _scaled(step, source.zero, top, whole.astype(np.int64), offset, ratio, reach, bits)
 
 
 def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDArray[np.float64],
-            ratio: NDArray[np.float64], reach: NDArray[np.float64] | Integers) -> Stage:  # fmt: skip
+            ratio: NDArray[np.float64], reach: NDArray[np.float64] | Integers, bits: int = 8) -> Stage:  # fmt: skip
     """A stage that multiplies sums plus `offset` by `ratio`; without `offset`, the sums are at most `reach`."""
     offset = offset + 0.5 / ratio  # rounds the last shift, which truncates
     largest = float((offset + reach).max())
@@ -266,22 +288,22 @@ def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDA
     offset = offset + (2**before - 1) / 2  # and the first one, on average
     after = int(np.floor(np.log2(65535 / float(ratio.max())))) - before
     multipliers = np.rint(ratio * 2.0 ** (before + after)).astype(np.int64)
-    bias = np.rint(offset).astype(np.int64)
+    bias, lift = _stored(np.rint(offset).astype(np.int64), bits)
     highest = np.maximum(bias + reach.astype(np.int64), 0) >> before
     fits = 0 <= after < 32 and multipliers.max() <= 65535 and int((highest * multipliers).max()) < 2**32
     if not fits or np.abs(bias).max() >= 2**30:
         raise UsageError(f"Layer {step.name} has numbers too large or too small for 8 bits; it cannot become C.")
     return Stage(step=step, pad_value=pad_value, top=top, weights=weights, bias=bias, multipliers=multipliers,
-                 before=before, after=after)  # fmt: skip
+                 before=before, after=after, lift=lift)  # fmt: skip
 
 
-def _sum(step: Step, source: Scale, scales: Sequence[Scale], top: int) -> Stage:
+def _sum(step: Step, source: Scale, scales: Sequence[Scale], top: int, bits: int) -> Stage:
     """first * multiplier + second * multiplier + bias, shifted right by `after` alone."""
     parts, result = (source, scales[step.other]), scales[-1]
     ratios = np.array([part.step / result.step for part in parts])
     after = int(np.floor(np.log2(65535 / ratios.max())))
     multipliers = np.rint(ratios * 2.0**after).astype(np.int64)
     zeros = sum(int(m) * part.zero for m, part in zip(multipliers, parts, strict=True))
-    bias = np.array([(result.zero << after) - zeros + (1 << after >> 1)])
+    bias, lift = _stored(np.array([(result.zero << after) - zeros + (1 << after >> 1)]), bits)
     return Stage(step=step, pad_value=0, top=top, weights=np.zeros((0, 1, 1, 1), np.int64), bias=bias,
-                 multipliers=multipliers, before=0, after=after)  # fmt: skip
+                 multipliers=multipliers, before=0, after=after, lift=lift)  # fmt: skip

@@ -15,9 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from featherweight.ship.export.fixed_point import FixedPoint, Stage
+from featherweight.ship.export.fixed_point import FixedPoint, Stage, bias_bits
 from featherweight.ship.export.lowering import Step
-from featherweight.ship.export.variant import TENSOR_BYTES, layer_bytes, name_of, progress_bytes, variant_of
+from featherweight.ship.export.tables import layers_of, tensors_of
+from featherweight.ship.export.variant import name_of, progress_bytes, variant_of
 from featherweight.ship.steps import CURVES
 
 WORTHWHILE = 64
@@ -97,17 +98,19 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
     variant = variant_of([stage.step for stage in network.stages], streams, network.bits)
     measured = kernels()["processors"][processor]
     name = name_of(variant)
+    places.append(0)
+    numbers = sum(stage.multipliers.size for stage in network.stages)
     return Memory(
         rings=tuple(rings),
-        places=(*places, 0),
+        places=tuple(places),
         streams=streams,
         rows=arena,
         sums=sums,
         weights=-(-network.bits * sum(stage.weights.size for stage in network.stages) // 8),
-        scaling=sum(4 * stage.bias.size + 2 * stage.multipliers.size for stage in network.stages),
+        scaling=(bias_bits(network.bits) // 8 + 2) * numbers,
         tables=256 * sum(stage.step.kind in CURVES for stage in network.stages)
-        + TENSOR_BYTES * len(network.sizes)
-        + layer_bytes(variant) * len(network.stages),
+        + tensors_of(network, places, rings).bytes
+        + layers_of(network, streams).bytes,
         code=measured["code"][name],
         stack=measured["stack"][name] + 4 * tallest(network, streams) + progress_bytes(variant) * len(network.sizes),
     )

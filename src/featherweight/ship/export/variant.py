@@ -9,10 +9,6 @@ from featherweight.ship.steps import CURVES, Step
 KINDS = ("max", "average", "add")
 """Kinds of step other than convolutions, which every network has."""
 
-TENSOR_BYTES = 12
-"""The size of an entry in C's table of tensors."""
-_LAYER_FIELDS = 28
-
 Variant = tuple[str, ...]
 """The kinds of step that occur, in the order of `KINDS`; then "rows" if a layer takes in its input row by row, and
 "sums" if such a layer keeps sums between rows; "table" if activations are looked up; "dilated" if kernels have gaps;
@@ -47,16 +43,6 @@ def progress_bytes(variant: Variant) -> int:
     (4, 6)
     """
     return 6 if "rows" in variant else 4
-
-
-def layer_bytes(variant: Variant) -> int:
-    """The size of an entry in C's table of layers; with branches it also says which tensor is read.
-
-    >>> layer_bytes(("max",)), layer_bytes(("add",))
-    (28, 32)
-    """
-    fields = _LAYER_FIELDS + 2 * ("add" in variant) + 2 * ("dilated" in variant)
-    return -(-fields // 4) * 4
 
 
 def all_variants() -> list[Variant]:
