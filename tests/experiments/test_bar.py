@@ -3,16 +3,19 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 import toy
 from featherweight.cli.tables import verdict_table
 from featherweight.errors import BudgetError, UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget, judge
-from featherweight.experiments.experiment import contenders
+from featherweight.experiments.experiment import Experiment, contenders
 from featherweight.experiments.record import Record, read_record, summarise, write_record
 from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.training.runs.prepare import prepare
@@ -67,6 +70,45 @@ def test_runs_on_more_threads_than_the_seconds_allow_fall_short() -> None:
     assert Bar(seeds=2, threads=2).shortfalls(fast) == ["asked are 2 threads or fewer, reached 16"]
 
 
+FRESH = [record("f3", [99.5] * 14 + [last], seed) for seed, last in enumerate((99.50, 99.56, 99.38, 99.52), start=3)]
+"""Seeds 3 to 6: mean 99.49, deviation 0.0775, and half of the interval 3.1824 x 0.0775 / √4 = 0.1233; one fails."""
+
+
+@pytest.mark.parametrize(
+    ("asked", "missed"),
+    [
+        ({"mean": 99.61}, []),  # the interval ends at 99.6133
+        ({"mean": 99.62}, ["asked are 99.62 % or more at the upper end of the 95 % interval of the mean of the last"
+                           " epochs, reached 99.613 % (mean 99.490 %)"]),
+        ({"passed": 2}, []),  # two thirds of four, rounded up, are three
+        ({"passed": 3}, ["asked are 4 of 4 seeds within budget, reached 3"]),
+        ({"worst_of_last": 99.38}, []),
+        ({"worst_of_last": 99.39}, ["asked are 99.39 % or more in every judged epoch of every seed, reached 99.38 %"]),
+    ],
+)  # fmt: skip
+def test_fresh_seeds_confirm_a_bar_by_their_interval_and_by_their_share(asked: Any, missed: list[str]) -> None:
+    bar = Bar(seeds=3, confirming=4, **asked)
+    assert bar.fresh == range(3, 7) and bar.unconfirmed(FRESH) == missed
+
+
+def test_other_seeds_than_the_fresh_ones_confirm_nothing() -> None:
+    bar = Bar(seeds=3, confirming=4, mean=1)
+    assert bar.unconfirmed(FRESH[:3]) == ["seeds 3, 4, 5, where 3 to 6 are asked for"]
+    assert bar.unconfirmed(RUNS) == ["seeds 0, 1, 2, where 3 to 6 are asked for"]
+    assert bar.unconfirmed([]) == ["seeds none, where 3 to 6 are asked for"]
+    with pytest.raises(UsageError, match="confirmed on two or more seeds; given 1"):
+        Bar(confirming=1)
+
+
+def test_the_mean_of_programs_in_c_is_confirmed_by_its_interval_too() -> None:
+    in_c = [replace(run, c_accuracy=run.verdict.last - 0.1) for run in FRESH]  # mean 99.39, up to 99.5133
+    assert Bar(seeds=3, confirming=4, mean_in_c=99.51).unconfirmed(in_c) == []
+    assert len(Bar(seeds=3, confirming=4, mean_in_c=99.52).unconfirmed(in_c)) == 1
+    assert (
+        "not measured on every seed" in Bar(seeds=3, confirming=4, mean_in_c=99.0).unconfirmed([*in_c[:3], FRESH[3]])[0]
+    )
+
+
 def test_a_bar_that_nobody_could_clear_is_refused() -> None:
     with pytest.raises(
         UsageError, match="two or more seeds, of which 0 to all must pass; given 10 seeds, of which 11 must pass"
@@ -77,11 +119,11 @@ def test_a_bar_that_nobody_could_clear_is_refused() -> None:
 def test_the_bars_and_budgets_of_the_five_records() -> None:
     bars = {one.id: one.bar.to_json() for one in contenders() if one.bar}
     assert bars == {
-        "f3": {"seeds": 10, "mean": 99.58, "worst_of_last": 99.45, "passed": 10},
-        "fastest": {"seeds": 10, "mean": 99.42, "seconds": 15, "threads": 2},
-        "leanest": {"seeds": 10, "passed": 8},
-        "relaxed": {"seeds": 10, "mean": 99.62},
-        "smallest": {"seeds": 10, "passed": 9},
+        "f3": {"seeds": 10, "confirming": 20, "mean": 99.58, "worst_of_last": 99.45, "passed": 10},
+        "fastest": {"seeds": 10, "confirming": 20, "mean": 99.42, "seconds": 15, "threads": 2},
+        "leanest": {"seeds": 10, "confirming": 20, "passed": 8},
+        "relaxed": {"seeds": 10, "confirming": 20, "mean": 99.62},
+        "smallest": {"seeds": 10, "confirming": 20, "passed": 9},
     }
     limits = {one.id: (one.budget.parameters, one.budget.macs, one.budget.seconds) for one in contenders()}
     assert limits == {"f3": (8000, None, None), "fastest": (8000, None, 15), "leanest": (8000, 250_000, None),
@@ -160,3 +202,49 @@ def test_shared_weights_count_once_and_each_use_of_them_is_paid_for() -> None:
     tied = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
     tied[1].weight = tied[0].weight
     assert sum(count for _, count in parameters_by_layer(tied)) == 25
+
+
+class Product(nn.Module):
+    """A matrix as the product of two, which are trained in its place."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return first @ second
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return weight.clone(), torch.eye(weight.shape[1])
+
+
+def factorised(channels: int = 1, classes: int = 4) -> nn.Sequential:
+    """11 x 13, pooled to 5 x 6; a linear layer whose 4 x 30 weights are the product of 4 x 30 and 30 x 30."""
+    layer = nn.Linear(30, classes)
+    parametrize.register_parametrization(layer, "weight", Product())
+    return nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), layer)
+
+
+def test_parameters_are_counted_as_they_are_trained_not_as_they_are_merged() -> None:
+    network, trained = factorised(), 4 * 30 + 30 * 30 + 4
+    assert dissect(network, (1, 11, 13)).parameters == trained
+    assert sum(count for _, count in parameters_by_layer(network)) == trained
+    parametrize.remove_parametrizations(network[2], "weight")
+    assert dissect(network, (1, 11, 13)).parameters == 4 * 30 + 4
+
+    def within(limit: int) -> Experiment:
+        return replace(toy.experiment(budget=Budget(parameters=limit, epochs=50)), network=factorised)
+
+    with pytest.raises(BudgetError, match=f"{trained:,}"):  # which the merged network would meet
+        prepare(within(trained), toy.data(), engine="torch")
+    assert prepare(within(trained + 1), toy.data(), engine="torch").parameters == trained
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_constants_of_a_fixed_filter_are_buffers(declared: bool) -> None:
+    fixed = nn.Conv2d(1, 2, 3, bias=False)
+    values = fixed.weight.data
+    del fixed.weight
+    if declared:
+        fixed.register_buffer("weight", values)
+    else:
+        fixed.weight = values  # type: ignore[assignment]
+    anatomy = dissect(nn.Sequential(fixed, nn.Conv2d(2, 3, 1)), (1, 5, 7))
+    assert (anatomy.parameters, anatomy.buffers) == (2 * 3 + 3, 2 * 9)
+    assert anatomy.macs == 3 * 5 * (2 * 9 + 3 * 2)  # its multiply-adds cost what they cost

@@ -21,7 +21,9 @@ changed. After adding one, read it and put both up to date."""
 
 def committed() -> dict[str, Sequence[Record]]:
     """Records of all that was scored on the test set, by their folder."""
-    return {**publish.trials_of(ROOT), **{id: publish.records_of(id, ROOT) for id in ids()}}
+    own = {id: publish.records_of(id, ROOT) for id in ids()}
+    fresh = {f"confirm/{id}": runs for id, runs in publish.fresh_of(ROOT, own).items()}
+    return {**publish.trials_of(ROOT), **own, **fresh}
 
 
 def keys(found: dict[str, Sequence[Record]]) -> list[tuple[int, looks.Key]]:

@@ -202,3 +202,28 @@ def test_what_is_said_of_f3_s_stopped_attempt_is_what_its_records_say() -> None:
     mean = sum(record.verdict.last for record in records) / 6
     text = " ".join((ROOT / "docs" / "log.md").read_text().split())
     assert f"six seeds reached {mean:.2f} % of the test set on average" in text
+
+
+def test_a_candidate_is_told_by_its_paired_difference_to_the_record_itself() -> None:
+    own, better = [99.50, 99.40, 99.45, 99.35, 99.55, 99.42], [99.54, 99.43, 99.47, 99.36, 99.60, 99.45]
+    rows = [
+        {"record": "f3", "trial": trial, "seed": seed, "last": last}
+        for trial, values in (("f3", own), ("wide", better), ("short", [99.60, 99.30, 99.45]), ("alone", [99.9]))
+        for seed, last in enumerate(values)
+    ]
+    # Differences 0.04, 0.03, 0.02, 0.01, 0.05, 0.03: mean 0.03, deviation √0.0002; 2.5706 x 0.01414 / √6 = 0.01484.
+    # Of three, 0.10, -0.10 and 0: deviation 0.1; 4.3027 x 0.1 / √3 = 0.24842.
+    assert sixths.differences(rows, {"f3": "f3"}) == [
+        "wide against f3: +0.030 points (95 % interval +0.015 to +0.045, 6 sixths): better",
+        "short against f3: +0.000 points (95 % interval -0.248 to +0.248, 3 sixths): undecided;"
+        " 6 sixths or more are needed to choose",
+    ]
+    assert sixths.differences(rows, {}) == []
+
+
+def test_the_record_itself_is_known_among_the_trials() -> None:
+    f3 = sixths.itself("f3")
+    assert (f3.record, f3.seeds) == ("f3", 6)
+    other = replace(f3, recipe=replace(f3.recipe, lr=0.3))
+    assert sixths.own_of({"other": other, "own": f3, "again": f3}) == {"f3": "own"}
+    assert sixths.own_of({"other": other}) == {}

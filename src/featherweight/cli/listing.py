@@ -144,6 +144,11 @@ def _row(entry: Entry, wide: int) -> list[str]:
 
 def _explained(kept: Sequence[Entry]) -> Iterable[str]:
     """What the columns mean, and the rules that `rule` refers to."""
+    fresh = [entry["id"] for entry in kept if entry.get("confirmed") is not None]
+    waiting = [entry["id"] for entry in kept if "confirmed" in entry and entry["confirmed"] is None]
+    for what, names in (("measured on fresh seeds", fresh), ("not yet confirmed on fresh seeds", waiting)):
+        if names:
+            yield from textwrap.wrap(f"{what}: {', '.join(names)}", WIDTH, subsequent_indent="  ")
     yield "claimed: the source's best epoch in %; measured: our last one, mean of the seeds"
     yield "budget, rule: whether every seed met its own budget, and the rule; -: not known"
     rules: dict[str, list[str]] = {}

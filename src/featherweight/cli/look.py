@@ -36,7 +36,8 @@ def list_(
     kept = listing.chosen(listing.entries(), named(data), ladder)
     if as_json:
         names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
-        print_json({"experiments": [{name: entry[name] for name in names} for entry in kept]})
+        told = [{name: entry[name] for name in names} | {"confirmed": entry.get("confirmed")} for entry in kept]
+        print_json({"experiments": told})
         return
     from rich.console import Console
     from rich.text import Text

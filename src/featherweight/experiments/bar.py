@@ -1,6 +1,6 @@
 """What a record must reach over all its seeds together; `budget` states what each seed must reach. Needs no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -8,13 +8,18 @@ from typing import Any
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Clause
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.statistics import mean_interval
+
+Asked = tuple[str, str, bool]
+"""What a clause allows, what was measured, and whether it holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
     """What the runs of an experiment must reach together to be a record; a field of None sets no requirement.
 
-    Without any, the seeds must have run, whatever they reach.
+    Without any, the seeds must have run, whatever they reach. A bar may be cleared by luck; whether it was, the seeds
+    after those tell, which are run once (`unconfirmed`).
 
     >>> Bar(mean=99.58, passed=10).sentence()
     'over seeds 0 to 9: 99.58 % or more in the mean of the last epochs; 10 of 10 seeds within budget'
@@ -24,6 +29,8 @@ class Bar:
 
     seeds: int = 10
     """How many seeds must have run, counted from 0; 2 or more."""
+    confirming: int = 20
+    """How many seeds after those are run once the bar is cleared, to confirm it; 2 or more."""
     mean: float | None = None
     """Minimum mean over seeds of the accuracy at the last epoch, in percent."""
     mean_in_c: float | None = None
@@ -43,6 +50,17 @@ class Bar:
                 f"A bar needs two or more seeds, of which 0 to all must pass; given {self.seeds} seeds, of which"
                 f" {self.passed} must pass."
             )
+        if self.confirming < 2:
+            raise UsageError(f"A bar is confirmed on two or more seeds; given {self.confirming}.")
+
+    @property
+    def fresh(self) -> range:
+        """The seeds that confirm the bar once it is cleared.
+
+        >>> Bar(mean=99.58).fresh
+        range(10, 30)
+        """
+        return range(self.seeds, self.seeds + self.confirming)
 
     def sentence(self) -> str:
         """The requirements as a sentence."""
@@ -51,39 +69,47 @@ class Bar:
 
     def shortfalls(self, records: Sequence[Record]) -> list[str]:
         """Each requirement that these finished runs (one per seed) miss, with the value they reach; empty if none."""
-        seeds = [record.seed for record in records]
-        if sorted(seeds) != list(range(self.seeds)):
-            return [f"seeds {', '.join(map(str, seeds)) or 'none'}, where 0 to {self.seeds - 1} are asked for"]
-        missed = [clause for clause in self.clauses(records) if not clause.holds]
-        return [f"asked are {clause.allowed}, reached {clause.measured}" for clause in missed]
+        return _missed(range(self.seeds), records, self.clauses)
+
+    def unconfirmed(self, records: Sequence[Record]) -> list[str]:
+        """Each requirement that finished runs of the `fresh` seeds do not confirm, with the value they reach.
+
+        A mean is confirmed if its 95 % interval over these seeds reaches what is asked for; of the seeds, the same
+        share must be within budget, rounded up; every other requirement is as it was.
+        """
+        return _missed(self.fresh, records, lambda runs: self.clauses(runs, confirming=True))
 
     def to_json(self) -> dict[str, Any]:
         """The requirements that are set."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
-    def clauses(self, records: Sequence[Record]) -> list[Clause]:
-        """Each requirement with what the records (one per seed) reach; without records, read `allowed` alone."""
+    def clauses(self, records: Sequence[Record], *, confirming: bool = False) -> list[Clause]:
+        """Each requirement with what the records (one per seed) reach; without records, read `allowed` alone.
+
+        With `confirming`, what is asked of the seeds that confirm it.
+        """
         summary = summarise(records) if records else None
-        mean, worst, passed = (summary.mean, summary.worst_of_last, summary.passed) if summary else (0.0, 0.0, 0)
+        worst, passed = (summary.worst_of_last, summary.passed) if summary else (0.0, 0)
         slowest = max((record.train_seconds for record in records), default=0.0)
         threads = max((int(record.environment["threads"]) for record in records), default=0)
-        asked: dict[str, tuple[str, str, bool]] = {}
+        asked: dict[str, Asked] = {}
         if self.mean is not None:
-            # Accuracies are hundredths of a percent; rounding errors of their mean must not fail a run.
-            enough = mean >= self.mean - 1e-9
-            asked["mean"] = f"{self.mean:.2f} % or more in the mean of the last epochs", f"{mean:.3f} %", enough
+            last = [record.verdict.last for record in records]
+            asked["mean"] = _mean(self.mean, last, "the mean of the last epochs", confirming)
         if self.mean_in_c is not None:
             in_c = [record.c_accuracy for record in records if record.c_accuracy is not None]
+            what = "the mean of the programs in 8-bit C"
+            allowed, reached, enough = _mean(self.mean_in_c, in_c, what, confirming)
             whole = len(in_c) == len(records) > 0
-            sentence = f"{self.mean_in_c:.2f} % or more in the mean of the programs in 8-bit C"
-            reached = f"{fmean(in_c):.3f} %" if whole else "not measured on every seed"
-            asked["mean in C"] = sentence, reached, whole and fmean(in_c) >= self.mean_in_c - 1e-9
+            asked["mean in C"] = allowed, reached if whole else "not measured on every seed", whole and enough
         if self.worst_of_last is not None:
             sentence = f"{self.worst_of_last:.2f} % or more in every judged epoch of every seed"
             asked["worst judged epoch"] = sentence, f"{worst:.2f} %", worst >= self.worst_of_last
         if self.passed is not None:
-            sentence = f"{self.passed} of {self.seeds} seeds within budget"
-            asked["seeds within budget"] = sentence, f"{passed}", passed >= self.passed
+            runs = self.confirming if confirming else self.seeds
+            enough_seeds = -(-self.passed * runs // self.seeds)
+            sentence = f"{enough_seeds} of {runs} seeds within budget"
+            asked["seeds within budget"] = sentence, f"{passed}", passed >= enough_seeds
         if self.seconds is not None:
             sentence = f"{self.seconds:g} s of training or less on every seed"
             asked["training"] = sentence, f"{slowest:.2f} s", slowest <= self.seconds
@@ -93,3 +119,24 @@ class Bar:
             Clause(name=name, allowed=allowed, measured=measured, holds=holds)
             for name, (allowed, measured, holds) in asked.items()
         ]
+
+
+def _missed(
+    asked: range, records: Sequence[Record], clauses: Callable[[Sequence[Record]], Sequence[Clause]]
+) -> list[str]:
+    seeds = [record.seed for record in records]
+    if sorted(seeds) != list(asked):
+        return [f"seeds {', '.join(map(str, seeds)) or 'none'}, where {asked[0]} to {asked[-1]} are asked for"]
+    missed = [clause for clause in clauses(records) if not clause.holds]
+    return [f"asked are {clause.allowed}, reached {clause.measured}" for clause in missed]
+
+
+def _mean(asked: float, reached: Sequence[float], what: str, confirming: bool) -> Asked:
+    """The clause on a mean, or on the upper end of its interval."""
+    mean = fmean(reached) if reached else 0.0
+    # Accuracies are hundredths of a percent; rounding errors of their mean must not fail a run.
+    if not confirming:
+        return f"{asked:.2f} % or more in {what}", f"{mean:.3f} %", mean >= asked - 1e-9
+    high = mean_interval(reached)[1] if len(reached) > 1 else mean
+    allowed = f"{asked:.2f} % or more at the upper end of the 95 % interval of {what}"
+    return allowed, f"{high:.3f} % (mean {mean:.3f} %)", high >= asked - 1e-9

@@ -11,6 +11,7 @@ from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.prove import table_notes
+from featherweight.prove.confirming import NOT_CONFIRMED, clearing
 from featherweight.prove.ledger import Attempt, evaluations_of, read_ledger
 from featherweight.training.runs.folders import find_runs
 
@@ -49,6 +50,9 @@ class Contender:
     experiment: Experiment
     anatomy: Anatomy
     records: tuple[Record, ...]
+    """The runs whose figures are the record's: those of fresh seeds once these have run."""
+    cleared_by: tuple[Record, ...]
+    """The runs on which the bar was cleared, where `records` are of fresh seeds; otherwise empty."""
     held_out: tuple[Record, ...]
     test_evaluations: int
     draws: Mapping[str, Any]
@@ -57,12 +61,17 @@ class Contender:
     @property
     def standing(self) -> str:
         """Whether its bar has been cleared, in a word or two."""
-        assert self.experiment.bar is not None
-        if len(self.records) < self.experiment.bar.seeds:
+        bar, first = self.experiment.bar, self.cleared_by or self.records
+        assert bar is not None
+        if len(first) < bar.seeds:
             return NOT_PROVED
-        if self.experiment.bar.shortfalls(self.records):
+        if bar.shortfalls(first):
             return "**not cleared**"
-        return "cleared" if self.experiment.bar.clauses(()) else "reported"
+        if not self.cleared_by:
+            return f"{'cleared' if bar.clauses(()) else 'reported'}, {NOT_CONFIRMED}"
+        if bar.unconfirmed(self.records):
+            return "**not confirmed**"
+        return "confirmed" if bar.clauses(()) else "reported on fresh seeds"
 
 
 def anchors(data: str = "mnist") -> list[Anchor]:
@@ -76,7 +85,10 @@ def anchors(data: str = "mnist") -> list[Anchor]:
 
 
 def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
-    """Every experiment with a bar on a data set, with its committed records and evidence in a source tree."""
+    """Every experiment with a bar on a data set, with its committed records and evidence in a source tree.
+
+    `found` holds the runs that are quoted, as `confirming.quoted` gives them.
+    """
     ledger: list[Attempt] = read_ledger(root / "results" / "touches.json")
     draws = table_notes.counted_draws(root)
     gathered = []
@@ -87,6 +99,7 @@ def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
                 experiment=experiment,
                 anatomy=dissect(experiment.build(), experiment.shape),
                 records=records,
+                cleared_by=tuple(found.get(clearing(experiment.id), ())),
                 held_out=tuple(record for _, record in find_runs([folder], "seed*.json")),
                 test_evaluations=evaluations_of(ledger, experiment.id, committed=bool(records)),
                 draws=draws,

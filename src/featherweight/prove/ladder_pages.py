@@ -12,6 +12,7 @@ from featherweight.experiments.findings import NOT_RUN, Found, findings, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import worded
 from featherweight.prove import looks, rung_answers, rung_sections
+from featherweight.prove.confirming import confirmation
 from featherweight.prove.ledger import Attempt
 from featherweight.prove.rung_answers import Answered
 
@@ -223,6 +224,8 @@ def _section(
         yield ""
     yield from ("**Layers**", "", *rung_sections.layers(rung), "")
     yield from _result(rung, found.get(rung.id, ()))
+    if said := confirmation(rung, found):
+        yield from (said, "")
     if found.get(rung.id):
         alt = f"Accuracy and loss of {rung.id} by epoch, a line a seed"
         yield from (f"![{alt}]({rung.id}.svg)", "", *rung_sections.log(rung, found[rung.id]), "")
@@ -250,13 +253,8 @@ def _result(rung: Experiment, records: Sequence[Record]) -> Iterator[str]:
     yield "|--:|--:|--:|--:|--:|--:|---|---|"
     for record in records:
         own, by_rule = record.verdict, _verdict(rule, record)
-        figures = (
-            own.best,
-            own.last,
-            by_rule.worst_of_last,
-            record.rows[-1].train_accuracy,
-            record.clean_train_accuracy,
-        )
+        train = record.rows[-1].train_accuracy
+        figures = (own.best, own.last, by_rule.worst_of_last, train, record.clean_train_accuracy)
         yield f"| {record.seed} | " + " | ".join(map(_percent, figures)) + f" | {_said(own)} | {_said(by_rule)} |"
     best = standing(records, rule).best
     if rung.claimed is not None:

@@ -3,22 +3,20 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean, stdev
-from typing import Any
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import NOT_RUN, Found, parts
+from featherweight.experiments.findings import Found, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import RULES, TITLES, worded
-from featherweight.experiments.statistics import mean_interval
-from featherweight.prove import ladder_pages, looks, table_notes
-from featherweight.prove.compare import compare
+from featherweight.prove import ladder_pages, looks, record_results, table_notes
+from featherweight.prove.confirming import compared
 from featherweight.prove.contender import NOT_PROVED, Anchor, Contender, anchors
 from featherweight.prove.ledger import Attempt, settings
+from featherweight.prove.record_results import ABSENT, interval_text, markdown
 from featherweight.ship.export.estimate import deployed
 from featherweight.training.tta import TTA_SHIFTS
 
-ABSENT = "–"
 PROTOCOL = """
 Only `featherweight prove NAME` establishes a record. Network and recipe are chosen on 5,000 digits
 held out of the training set, and runs of exactly that network and recipe on those digits must exist before the
@@ -29,6 +27,14 @@ the **last** epoch, and all ten records are committed, whatever they say. The in
 seeds: it covers the variation between seeds, not that of the 10,000 test digits, which all seeds share and which
 makes an accuracy of 99.5 % uncertain by 0.07 points. Two networks are compared by the paired test of `featherweight
 compare`.
+
+A bar that is cleared by the second candidate, a little above it, is partly luck. So once it is cleared, `featherweight
+prove NAME --confirm` runs seeds 10 to 29, which had no part in any choice, once, and commits all twenty. From then on,
+every text quotes **their** mean, interval and passes. The bar holds when the upper end of their interval reaches the
+mean that is asked for, when the same share of them is within budget, and when they meet every other requirement. A
+record that is *not yet confirmed on fresh seeds* quotes seeds 0 to 9.
+
+Somebody else's network is judged by the same program: [how to submit one](submit.md).
 """
 SEEDS_LEGEND = """
     Means over seeds with their standard deviation and 95 % interval, of the last epoch on all 10,000 test digits;
@@ -38,9 +44,14 @@ SEEDS_LEGEND = """
     comparison and clears no bar. *Test-set evaluations* count the attempts that were scored on the test set.
 """
 
+CONFIRMED_BY = """
+    **Confirmed by.** Seeds {first} to {last}, run once after that. The interval of a mean must reach what is asked for,
+    and the same share of the seeds must be within budget.
+"""
+
 AS_ON_MNIST = """
     As [on MNIST](README.md#how-a-record-is-judged): a twelfth of this set's training pictures is held out for choices,
-    and each record's page says how many seeds are required.
+    and each record's page says how many seeds are required, and how many confirm it.
 """
 
 HARD = (
@@ -57,13 +68,6 @@ PICTURE = """
 # ------------------------------------------------------------------------------------------- tables
 
 
-def _markdown(headings: Sequence[str], rows: Sequence[Sequence[Any]], words: int = 1) -> Iterator[str]:
-    """A table whose first `words` columns are text and whose other columns are figures."""
-    yield f"| {' | '.join(headings)} |"
-    yield "|" + "---|" * words + "--:|" * (len(headings) - words)
-    yield from (f"| {' | '.join(map(str, row))} |" for row in rows)
-
-
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
             "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",
             "test-set evaluations", "bar")  # fmt: skip
@@ -76,7 +80,7 @@ def table(gathered: Sequence[Contender], link: str) -> str:
         rows.append(_record_row(one, link))
         rows += _shifted_row(one)
         rows += [_anchor_row(anchor) for anchor in anchors(one.experiment.data) if anchor.beside == one.experiment.id]
-    return "\n".join(_markdown(HEADINGS, rows))
+    return "\n".join(markdown(HEADINGS, rows))
 
 
 def _record_row(one: Contender, link: str) -> list[str]:
@@ -89,7 +93,7 @@ def _record_row(one: Contender, link: str) -> list[str]:
     it = summarise(one.records)
     mean = f"{it.mean:.3f} ± {it.standard_deviation:.3f}"
     passed, worst = table_notes.within(experiment, it.passed, it.runs), f"{_worst_of_last_five(one.records):.2f}"
-    cells += [_seconds(one.records), mean, _interval(it.per_seed), table_notes.held_out_cell(one.held_out)]
+    cells += [_seconds(one.records), mean, interval_text(it.per_seed), table_notes.held_out_cell(one.held_out)]
     return [*cells, worst, passed, str(one.test_evaluations), one.standing]
 
 
@@ -106,7 +110,7 @@ def _shifted_row(one: Contender) -> list[list[str]]:
         f"{anatomy.buffers:,}",
     ]
     cells += [f"{len(TTA_SHIFTS) * anatomy.macs:,}", str(one.experiment.recipe.epochs), ABSENT, ABSENT]
-    return [[*cells, f"{fmean(figures):.3f}{spread}", _interval(shifted), *[ABSENT] * 4, "decides nothing"]]
+    return [[*cells, f"{fmean(figures):.3f}{spread}", interval_text(shifted), *[ABSENT] * 4, "decides nothing"]]
 
 
 def _worst_of_last_five(records: Sequence[Record]) -> float:
@@ -128,13 +132,6 @@ def _anchor_row(anchor: Anchor) -> list[str]:
     size = ABSENT if anchor.parameters is None else f"{anchor.parameters:,}"
     cells = [name, size, ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
     return [*cells, "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
-
-
-def _interval(per_seed: dict[int, float]) -> str:
-    if len(per_seed) < 2:
-        return ABSENT
-    low, high = mean_interval(list(per_seed.values()))
-    return f"{low:.3f} to {high:.3f}"
 
 
 def _seconds(records: Sequence[Record]) -> str:
@@ -160,7 +157,8 @@ def overview(gathered: Sequence[Contender], picture: str, data: str = "mnist", o
     lines += [table(gathered, "{id}.md"), "", notes, "", _line(worded(SEEDS_LEGEND, data)), ""]
     alt = "Accuracy against parameters, flash, multiply-adds and seconds of training; the Pareto front"
     lines += [f"![{alt}]({picture})", "", _line(PICTURE), ""]
-    lines += ["## How a record is judged", "", _line(PROTOCOL if data == "mnist" else AS_ON_MNIST), ""]
+    judged = (PROTOCOL if data == "mnist" else AS_ON_MNIST).strip().split("\n\n")
+    lines += ["## How a record is judged", "", *(line for part in judged for line in (_line(part), ""))]
     lines += ["## What counts as a look", "", _line(looks.COUNTED.format(ledger="../../results/touches.json"))]
     return "\n".join(lines) + "\n"
 
@@ -182,11 +180,13 @@ def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
         lines += [f"**{label}.** {_upper(text[label])}", ""]
     lines += [f"**Budget of each run.** {_upper(experiment.budget.sentence())}.", ""]
     lines += [f"**Asked for.** {_upper(experiment.bar.sentence())}.", ""]
+    lines += [_line(CONFIRMED_BY.format(first=experiment.bar.fresh[0], last=experiment.bar.fresh[-1])), ""]
     numbers: dict[str, int] = {}
     sections: list[tuple[str, Callable[[], Iterator[str]]]] = [
-        ("Result", lambda: _result(one)),
+        ("Result", lambda: record_results.result(one)),
+        ("The seeds that cleared the bar", lambda: record_results.cleared(one)),
         ("Attempts", lambda: looks.table(experiment.id, ledger, found)),
-        (worded("On held-out digits", experiment.data), lambda: _held_out(one)),
+        (worded("On held-out digits", experiment.data), lambda: record_results.held_out(one)),
         ("Comparison", lambda: _comparison(one, found)),
         ("Network", lambda: _network(one)),
         ("Recipe", lambda: _recipe(experiment)),
@@ -201,58 +201,11 @@ def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _result(one: Contender) -> Iterator[str]:
-    assert one.experiment.bar is not None
-    if not one.records:
-        yield f"{NOT_PROVED.capitalize()}. Test-set evaluations so far: {one.test_evaluations}."
-        return
-    it = summarise(one.records)
-    yield from _seeds(one.records)
-    yield ""
-    yield (
-        f"Mean {it.mean:.3f} %, standard deviation {it.standard_deviation:.3f}, 95 % interval of the mean"
-        f" {_interval(it.per_seed)}; {it.passed} of {it.runs} seeds within budget. Test-set evaluations:"
-        f" {one.test_evaluations}."
-    )
-    in_c = [record.c_accuracy for record in one.records if record.c_accuracy is not None]
-    if in_c:
-        yield from ("", f"As programs in 8-bit C: mean {fmean(in_c):.3f} %, worst {min(in_c):.2f} %.")
-    yield ""
-    shortfalls = one.experiment.bar.shortfalls(one.records)
-    if shortfalls:
-        yield f"**Not cleared:** {'; '.join(shortfalls)}."
-    elif one.standing == "cleared":
-        yield "**Cleared:** all that is asked for."
-
-
-def _seeds(records: Sequence[Record]) -> Iterator[str]:
-    rows = []
-    for record in records:
-        verdict = record.verdict
-        figures = [f"{value:.2f}" for value in (verdict.last, verdict.worst_of_last, record.rows[-1].train_accuracy)]
-        said = ("passed: " if verdict.passed else "failed: ") + verdict.reason
-        rows.append([record.seed, *figures, f"{record.train_seconds:.1f}", record.engine, said])
-    return _markdown(("seed", "last %", "worst judged %", "train %", "seconds", "engine", "verdict"), rows, words=0)
-
-
-def _held_out(one: Contender) -> Iterator[str]:
-    if not one.held_out:
-        yield f"{NOT_RUN.capitalize()}."
-        return
-    rows = [
-        (run.seed, f"{run.data['holdout']:,}", f"{run.verdict.last:.2f}", f"{run.verdict.worst_of_last:.2f}")
-        for run in one.held_out
-    ]
-    what = worded("digits held out", one.experiment.data)
-    yield from _markdown(("seed", what, "last %", "worst judged %"), rows, words=0)
-    yield from ("", f"Mean of the last epochs {summarise(one.held_out).mean:.3f} %; the test set is not read.")
-
-
 def _comparison(one: Contender, found: Found) -> Iterator[str]:
-    theirs = found.get(one.experiment.parent or "", ())
-    if one.records and theirs:
+    parent = one.experiment.parent or ""
+    if one.records and found.get(parent):
         try:
-            yield compare(one.records, theirs).sentence()
+            yield compared(found, one.experiment.id, parent).sentence()
         except UsageError as problem:
             yield str(problem)
 
@@ -263,7 +216,7 @@ def _network(one: Contender) -> Iterator[str]:
         (f"`{row.name}`", row.kind, " x ".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", row.field)
         for row in anatomy.rows
     ]
-    yield from _markdown(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
+    yield from markdown(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
     yield ""
     chip = deployed(one.experiment.build().eval(), one.experiment.shape)
     yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs an image, {anatomy.buffers:,} numbers in buffers."

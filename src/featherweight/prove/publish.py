@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
@@ -19,6 +19,7 @@ from featherweight.files import write_bytes, write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
+from featherweight.prove.confirming import FOLDER, alike, confirmation, confirmed, confirming_of, quoted
 from featherweight.prove.contender import gather
 from featherweight.prove.export_tables import with_figures
 from featherweight.prove.fits_table import guide_tables
@@ -32,9 +33,6 @@ from featherweight.prove.statement_page import statement_page
 from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
-
-if TYPE_CHECKING:
-    pass
 
 _BY = "table of results, written by `featherweight ladder --write`"
 _TABLE = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
@@ -59,6 +57,18 @@ def records_of(id: str, root: Path) -> list[Record]:
     return sorted((record for _, record in found), key=lambda record: record.seed)
 
 
+def fresh_of(root: Path, own: Found) -> Found:
+    """The committed records of fresh seeds, by the record that they confirm."""
+    fresh = {id: confirming_of(find(id), root, records) for id, records in own.items()}
+    return {id: records for id, records in fresh.items() if records}
+
+
+def quoted_of(id: str, root: Path) -> Sequence[Record]:
+    """The committed records of an experiment whose figures are quoted: of fresh seeds where these have run."""
+    own = {id: records_of(id, root)}
+    return quoted(own, fresh_of(root, own))[id]
+
+
 def trials_of(root: Path) -> Found:
     """The committed records of trials and of other engines, by the name of their folder."""
     results = root / "results"
@@ -72,11 +82,21 @@ def answers_of(root: Path) -> dict[str, Any]:
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
-def keep_record(record: Record, root: Path) -> None:
-    """Add the record of a finished run to the committed ones; it replaces an older one of the same seed."""
-    folder = root / "results" / record.experiment
+def keep_record(record: Record, root: Path, *, confirming: bool = False) -> None:
+    """Add the record of a finished run to the committed ones; it replaces an older one of the same seed.
+
+    With `confirming`, to those of fresh seeds.
+    """
+    folder = root / "results" / (FOLDER if confirming else "") / record.experiment
     folder.mkdir(parents=True, exist_ok=True)
     write_record(record, folder / f"seed{record.seed}.json")
+
+
+def drop_unlike(record: Record, root: Path) -> None:
+    """Remove the committed records of fresh seeds that are not of this record's network and recipe any more."""
+    for path, kept in find_runs([root / "results" / FOLDER / record.experiment], "seed*.json"):
+        if not alike(kept, record):
+            path.unlink()
 
 
 def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
@@ -95,6 +115,10 @@ def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
         f" {summary.worst_of_last:.2f}; {summary.passed} of {summary.runs} within budget. Training images as they are:"
         f" {sum(clean) / len(clean):.2f} %. Best epoch, which decides nothing: {best:.2f} on average{claimed}."
     )
+
+
+def _result(rung: Experiment, found: Found) -> str:
+    return f"{result_sentences(rung, found[rung.id])} {confirmation(rung, found)}".rstrip()
 
 
 def analysis_sentences(rung: Experiment, found: Found) -> str:
@@ -130,8 +154,9 @@ def with_part(source: str, label: str, sentences: str) -> str:
     return "\n\n".join(kept) + end + rest
 
 
-def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]:
-    """The values of one line of `featherweight list`."""
+def index_entry(experiment: Experiment, found: Found) -> dict[str, Any]:
+    """The values of one line of `featherweight list`; of a record, whether fresh seeds have confirmed it, or null."""
+    records = found.get(experiment.id, ())
     summary = summarise(records) if records else None
     standing = ladder_pages.standing(records, ladder_pages.rule_of(experiment)) if records else None
     return {
@@ -144,6 +169,7 @@ def index_entry(experiment: Experiment, records: list[Record]) -> dict[str, Any]
         "passed": summary.passed == summary.runs if summary else None,
         "rule": standing.ruled == standing.runs if standing else None,
         "seeds": summary.runs if summary else 0,
+        **({"confirmed": confirmed(experiment, found)} if experiment.bar and records else {}),
         **({"judged_by": experiment.rule.sentence()} if experiment.rule else {}),
         **({"data": experiment.data} if experiment.data != "mnist" else {}),
     }
@@ -153,16 +179,16 @@ def generated(root: Path) -> dict[Path, str]:
     """Every text that quotes a record, up to date, by path."""
     sources = root / SOURCES
     own = {id: records_of(id, root) for id in ids()}
-    found: Found = {**trials_of(root), **own}
+    found: Found = {**trials_of(root), **quoted(own, fresh_of(root, own))}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
         path = sources / ladder_of(rung.id) / f"{rung.id}.py"
         texts[path] = path.read_text(encoding="utf-8")
         if found[rung.id]:
-            texts[path] = with_part(texts[path], "Result", result_sentences(rung, found[rung.id]))
+            texts[path] = with_part(texts[path], "Result", _result(rung, found))
         if rung.claims:
             texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
-    entries = [index_entry(rung, own[rung.id]) for rung in map(find, ids())]
+    entries = [index_entry(rung, found) for rung in map(find, ids())]
     texts[sources / "index.json"] = json.dumps(entries, indent=1) + "\n"
     texts[root / "docs" / "api.md"] = api_page(sys.modules["featherweight"])
     guide = root / "docs" / "fit.md"
@@ -204,21 +230,21 @@ def folded(root: Path) -> dict[Path, bytes]:
 
 def pictures(root: Path) -> dict[Path, list[Record]]:
     """The path of every picture drawn from records, with these records; ladders without records have none."""
-    records = {letter: [run for rung in rungs(letter) for run in records_of(rung.id, root)] for letter in letters()}
+    records = {letter: [run for rung in rungs(letter) for run in quoted_of(rung.id, root)] for letter in letters()}
     ladders = {root / "docs" / "ladders" / f"{letter}.svg": runs for letter, runs in records.items() if runs}
-    flagship = records_of("f3", root)
+    flagship = list(quoted_of("f3", root))
     return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
 
 
 def rung_pictures(root: Path) -> dict[Path, list[Record]]:
     """The path of the curves of every rung that has records, with these records."""
-    found = {rung.id: records_of(rung.id, root) for letter in letters() for rung in rungs(letter)}
-    return {root / "docs" / "ladders" / f"{id}.svg": runs for id, runs in found.items() if runs}
+    found = {rung.id: quoted_of(rung.id, root) for letter in letters() for rung in rungs(letter)}
+    return {root / "docs" / "ladders" / f"{id}.svg": list(runs) for id, runs in found.items() if runs}
 
 
 def measured(root: Path, data: str = "mnist") -> Found:
-    """The committed records of every experiment on a data set that has any, by its name."""
-    found = {id: records_of(id, root) for id in ids() if find(id).data == data}
+    """The committed records that are quoted of every experiment on a data set that has any, by its name."""
+    found = {id: quoted_of(id, root) for id in ids() if find(id).data == data}
     return {id: records for id, records in found.items() if records}
 
 

@@ -3,7 +3,9 @@
 The rules, all in one place:
 
 * **Parameters** are counted in the row that first uses them, so shared parameters count once. Parameters that no row
-  uses are part of the total and of `Anatomy.unused`. Frozen parameters count too.
+  uses are part of the total and of `Anatomy.unused`. Frozen parameters count too. A weight that is computed from
+  others while it trains, such as the merger of several branches, counts as all of these.
+* **Buffers** are the numbers that no gradient changes, the constants of fixed filters among them.
 * **MACs** are the multiply-adds of convolutions and linear layers for one image, without their biases.
   Everything else (pooling, norms, activations, sums) counts 0, as in the published tables and in torch's
   own FLOP counter.

@@ -41,7 +41,8 @@ class Anatomy:
     macs: int
     """Multiply-adds per image."""
     buffers: int
-    """Number of values in buffers: running statistics of batch norms and their counters."""
+    """Number of values that no gradient changes: running statistics of batch norms and their counters, and constants
+    such as those of a fixed filter, whether they are declared as a buffer or not."""
     image: tuple[int, int]
     """Height and width of the input in pixels."""
     field: Extent

@@ -192,8 +192,7 @@ def _skeleton(network: nn.Module) -> nn.Module:
                 "The network has a lazy layer, whose size is not known yet; pass one batch through it first."
             )
         empty[id(parameter)] = nn.Parameter(_zeros(parameter), parameter.requires_grad)
-    loose = [value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)]
-    empty.update({id(tensor): _zeros(tensor) for tensor in [*network.buffers(), *loose]})
+    empty.update({id(tensor): _zeros(tensor) for tensor in _constants(network)})
     try:
         skeleton = copy.deepcopy(network, empty).eval()
     except (RuntimeError, TypeError) as error:
@@ -202,6 +201,12 @@ def _skeleton(network: nn.Module) -> nn.Module:
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
     return skeleton
+
+
+def _constants(network: nn.Module) -> list[Tensor]:
+    """The buffers of a network, and tensors that its modules hold without declaring them, each once."""
+    loose = [value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    return list({id(tensor): tensor for tensor in [*network.buffers(), *loose]}.values())
 
 
 def walk(network: nn.Module, shape: tuple[int, int, int]) -> tuple[list[Row], Units]:
@@ -253,7 +258,7 @@ def dissect(network: nn.Module, shape: tuple[int, int, int] = (1, 28, 28)) -> An
         rows=tuple(rows),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs=sum(row.macs for row in rows),
-        buffers=sum(buffer.numel() for buffer in network.buffers()),
+        buffers=sum(constant.numel() for constant in _constants(network)),
         image=(shape[1], shape[2]),
         field=extent((height.field, width.field)),
     )
