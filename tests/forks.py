@@ -64,8 +64,12 @@ def _asked(server: socket.socket, words: tuple[str, ...]) -> "subprocess.Complet
 
 def _serve(client: socket.socket) -> list[str] | None:
     """Fork a process for each message. Returns its words in the process that is to carry them out, None at the end."""
+    begun = dict(os.environ)
     for name in AHEAD:
         __import__(name)
+    for name in os.environ.keys() - begun.keys():
+        del os.environ[name]  # what PyTorch has added
+    assert begun == os.environ
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a process with threads cannot be forked safely"
     gc.collect()
     gc.freeze()  # so that memory stays shared with the processes to come

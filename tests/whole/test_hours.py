@@ -60,14 +60,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def say(home: Path) -> Iterator[Say]:
-    """Types words after `featherweight`, or Python after `-c`."""
+def around(home: Path) -> dict[str, str]:
+    """The variables of the environment in which commands are typed."""
     kept = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")
-    around = {name: os.environ[name] for name in kept if name in os.environ}
-    around |= {"HOME": str(home.parent), "PYTHONPATH": str(home.parent / "installed"), "COLUMNS": "200",
-               "OMP_NUM_THREADS": "1",
-               "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # fmt: skip
+    named = {name: os.environ[name] for name in kept if name in os.environ}
+    return named | {"HOME": str(home.parent), "PYTHONPATH": str(home.parent / "installed"), "COLUMNS": "200",
+                    "OMP_NUM_THREADS": "1",
+                    "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # fmt: skip
 
+
+@pytest.fixture(scope="module")
+def say(home: Path, around: dict[str, str]) -> Iterator[Say]:
+    """Types words after `featherweight`, or Python after `-c`."""
     with forks(home, around) as python:
 
         def typed(*words: object) -> tuple[int, str, str]:
@@ -76,6 +80,30 @@ def say(home: Path) -> Iterator[Say]:
             return done.returncode, done.stdout, done.stderr
 
         yield typed
+
+
+ENDS = (
+    ("-c", "import sys; print(sys.argv, sys.path[0], __name__); print('half', end=''); sys.exit(3)", "a", "b"),
+    ("-c", "raise SystemExit('no')"),
+    ("-c", "import atexit, threading, time; atexit.register(print, 'last')\n"
+           "threading.Thread(target=lambda: (time.sleep(0.1), print('before'))).start()\n1 / 0"),
+    ("-c", "import os; print(os.getcwd(), sorted(os.environ), flush=True); os.kill(os.getpid(), 15)"),
+    ("list", "--json"), ("show", "f33"), ("train", "--sed", "1"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ENDS, ids=lambda words: words[-1][-20:])
+def test_0_a_forked_command_ends_as_a_fresh_one(
+    words: tuple[str, ...], say: Say, home: Path, around: dict[str, str]
+) -> None:
+    module = [] if words[0] == "-c" else ["-m", "featherweight"]
+    fresh = subprocess.run(
+        [sys.executable, *module, *words], cwd=home, env=around, capture_output=True, text=True, check=False
+    )
+    status, out, err = say(*words)
+    assert (status, out) == (fresh.returncode, fresh.stdout)
+    # A traceback names the file that forks too; what was raised is its last line.
+    assert err.splitlines()[-1:] == fresh.stderr.splitlines()[-1:] and bool(err) == bool(fresh.stderr)
 
 
 @pytest.fixture(scope="module")

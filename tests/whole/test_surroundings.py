@@ -121,16 +121,13 @@ def _broken_torchvision(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(tmp_path / "other"), os.environ.get("PYTHONPATH", "")])}
 
 
-def _no_home(tmp_path: Path) -> dict[str, str]:
+def _no_home_and_no_display(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "file").write_text("")  # nobody, root included, can write below it
-    return {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": "", "FEATHERWEIGHT_DATA": "", "MPLCONFIGDIR": ""}
+    homes = {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": "", "FEATHERWEIGHT_DATA": "", "MPLCONFIGDIR": ""}
+    return homes | {"MPLBACKEND": "TkAgg", "DISPLAY": ""}
 
 
-def _no_display(_: Path) -> dict[str, str]:
-    return {"MPLBACKEND": "TkAgg", "DISPLAY": ""}
-
-
-@pytest.mark.parametrize("around", [_broken_torchvision, _no_home, _no_display])
+@pytest.mark.parametrize("around", [_broken_torchvision, _no_home_and_no_display])
 def test_training_and_drawing_need_nothing_from_around(around: object, toy_file: Path, tmp_path: Path) -> None:
     assert callable(around)
     program = (
