@@ -180,12 +180,14 @@ def test_a_plan_is_freed_with_its_engine():
         bound = engine(ended(nn.Conv2d(3, 16, 3)), shape=(3, 64, 64), batch=64)
         bound.step(torch.rand(64, 3, 64, 64), torch.zeros(64, dtype=torch.int64), 0)
 
-    for _ in range(10):  # until the allocator has settled on what it keeps
-        once()
-    before = resident()
-    for _ in range(20):
-        once()
-    assert resident() - before < 20_000  # KiB; one such plan takes some 40,000
+    def grown() -> int:
+        before = resident()
+        for _ in range(10):
+            once()
+        return resident() - before
+
+    # Until the allocator has settled on what it keeps, some series grow; a leak makes each of them grow.
+    assert min(grown() for _ in range(4)) < 20_000  # KiB; one such plan takes some 40,000
 
 
 def test_batches_of_any_size_up_to_more_than_planned():
