@@ -15,6 +15,7 @@ from featherweight.engine.program import (
     HARD_SWISH,
     NO_ACTIVATION,
     PRELU,
+    PREPARE,
     RELU,
     RELU6,
     SIGMOID,
@@ -22,6 +23,8 @@ from featherweight.engine.program import (
     Draft,
 )  # fmt: skip
 from featherweight.errors import UsageError
+from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.networks.preprocessing import Crop, joined
 
 ACTIVATIONS: dict[type[nn.Module], int] = {
     nn.ReLU: RELU,
@@ -222,6 +225,17 @@ def _log_softmax(module: nn.LogSoftmax, name: str, draft: Draft) -> None:
     draft.log_output = True
 
 
+def _prepare(module: nn.Module, name: str, draft: Draft) -> None:
+    before = [node["kind"] for node in draft.nodes]
+    begins = before in ([], [PREPARE]) and draft.current == len(before) and not draft.pending
+    require(begins, module, name, "comes after other layers")
+    done = joined(Preprocessing(crop=draft.nodes[0]["pad"] if draft.nodes else 0), module)
+    size = done.size(draft.sizes[0])
+    require(min(size) > 0, module, name, "leaves nothing of {} x {}".format(*draft.sizes[0][1:]))
+    draft.nodes, draft.sizes, draft.current = [], draft.sizes[:1], 0
+    draft.add(size, kind=PREPARE, pad=done.crop)
+
+
 def _identity(module: nn.Module, name: str, draft: Draft) -> None:
     pass
 
@@ -241,4 +255,5 @@ LAYERS: dict[type[nn.Module], Callable[[Any, str, Draft], None]] = {
     nn.Flatten: _flatten,
     nn.LogSoftmax: _log_softmax,
     nn.Identity: _identity,
+    Crop: _prepare,
 }

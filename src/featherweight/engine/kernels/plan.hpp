@@ -13,10 +13,10 @@
 #include "warp.hpp"
 #include "weights.hpp"
 
-enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5 };
+enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5, PREPARE = 6 };
 
 // One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
-// array of addresses, -1 where there is none.
+// array of addresses, -1 where there is none. PREPARE comes first, if at all, and cuts `pad` pixels off each side of the images as they are packed.
 struct Node {
     int32_t kind, in, out;
     int32_t kernel, stride, pad, dilation, groups;
@@ -158,7 +158,9 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     for (bool training : {true, false}) {
         sweep(training, [this](int slot, int group, int) {
             const Size& s = sizes[0];
-            pack_images(call.images + size_t(group) * LANES * s.c * s.h * s.w, call.valid(group), value(0, slot));
+            const float* images = call.images + size_t(group) * LANES * s.c * s.h * s.w;
+            const bool prepares = !nodes.empty() && nodes[0].kind == PREPARE;
+            pack_images(images, s.h, s.w, prepares ? nodes[0].pad : 0, call.valid(group), value(prepares ? nodes[0].out : 0, slot));
         });
         for (int i = 0; i < count; i++) add_forward(i, training);
     }

@@ -37,7 +37,7 @@ def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, st
 
 def _values(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> dict[str, Any]:
     """The values that the templates refer to."""
-    channels, height, width = network.sizes[0]
+    channels, height, width = source.shape
     weights = [kernel.weights.transpose(0, 2, 3, 1).ravel() for kernel in network.stages]
     return {
         "name": source.name,
@@ -48,6 +48,8 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "report": [in_c_comment(line) for line in report(network, memory)],
         "channels": channels,
         "height": height,
+        "crop": network.preprocessing.crop,
+        "heights": [high for _, high, _ in network.sizes],
         "width": width,
         "classes": [in_c_comment(name) for name in source.classes],
         "quoted": [c_string(name) for name in source.classes],

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from featherweight.experiments.preprocessing import Preprocessing
 from featherweight.ship.steps import CURVES, Step, from_file
 
 Floats = NDArray[np.float32]
@@ -74,12 +75,19 @@ def _network(folder: Path) -> Scorer:
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
         images = pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)  # -> [N C H W]
-        made: list[Floats] = [((images / np.float32(255) - mean) / std).astype(np.float32)]
+        prepared = _prepared(images, found.preprocessing)
+        made: list[Floats] = [((prepared / np.float32(255) - mean) / std).astype(np.float32)]
         for step in found.steps:
             made.append(carry_out(step, made[step.source], made))
         return made[-1].reshape(len(pictures), -1)
 
     return scores
+
+
+def _prepared(images: NDArray[np.uint8], by: Preprocessing) -> NDArray[np.uint8]:
+    """Pictures [N C H W] as the first weight gets them, before they are normalised."""
+    height, width = images.shape[2:]
+    return images[:, :, by.crop : height - by.crop, by.crop : width - by.crop]
 
 
 def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> Floats:

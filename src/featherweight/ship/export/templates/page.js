@@ -93,10 +93,18 @@ function pooled(step, from, value, join) {
   return to;
 }
 
+/* What the first weight gets of one channel, once `crop` pixels are cut off each side. */
+function prepared(from, { crop = 0 }) {
+  const to = tensor(1, from.h - 2 * crop, from.w - 2 * crop);
+  to.v.forEach((_, at) => { to.v[at] = from.v[(Math.floor(at / to.w) + crop) * from.w + (at % to.w) + crop]; });
+  return to;
+}
+
 /* What the network holds of each class: 784 bytes, 0 background to 255 ink -> probabilities. */
 function probabilities(picture) {
-  const made = [tensor(1, 28, 28)];
-  made[0].v = Float64Array.from(picture, (value) => (value / 255 - network.mean) / network.std);
+  const whole = tensor(1, 28, 28);
+  whole.v = Float64Array.from(picture, (value) => (value / 255 - network.mean) / network.std);
+  const made = [prepared(whole, network.preprocessing ?? {})];
   for (const step of network.steps) made.push(carryOut[step.kind](step, made[step.source ?? made.length - 1], made));
   const scores = made[made.length - 1].v, most = Math.max(...scores);
   const powers = Array.from(scores, (score) => Math.exp(score - most));
