@@ -68,7 +68,17 @@ def _habit(what: str, **changed: object) -> Trial:
 CIFAR = "32-s48-s48-P-s72-s72-s72-P-s92-s92-s92"
 MCU = "16-s24-P-s48-s48-P-s64-s64-s64"
 
+LONG = {"weight_decay": 5e-4, "epochs": 20, "plain_epochs": 2, "average": 0.999}
+
 TRIALS = {
+    "cifar-20": _of(f"{CIFAR}, 20 epochs, decay 5e-4", CIFAR, "cifar", **LONG),
+    "cifar-20-lighter": _of(f"{CIFAR}, 20 epochs, decay 2e-4", CIFAR, "cifar", **LONG | {"weight_decay": 2e-4}),
+    "cifar-20-cutout": _of(
+        f"{CIFAR}, 20 epochs, decay 5e-4, a square of 8 px cut out", CIFAR, "cifar", replace(FLIPS, cutout_px=8), **LONG
+    ),
+    "cifar-20-pad4": _of(
+        f"{CIFAR}, 20 epochs, decay 5e-4, shifts of up to 4 px", CIFAR, "cifar", replace(FLIPS, pad_px=4), **LONG
+    ),
     "cifar-separable": _of(f"{CIFAR}, decay 5e-4", CIFAR, "cifar", weight_decay=5e-4),
     "cifar-residual": _of("14-r14-r26/-r49/, decay 5e-4", "14-r14-r26/-r49/", "cifar", weight_decay=5e-4),
     "mcu-separable": _of(MCU, MCU, "cifar-mcu"),

@@ -98,6 +98,10 @@ def assert_small(folder: Path, *, sorted_by_class: bool = False) -> None:
         assert torch.equal(split.images, images[order])
     assert data.classes == CLASSES and data.source == "cifar10"
     assert len(load("cifar10", directory=folder, holdout=30).test) == 30
+    grey = load("cifar10", directory=folder, grey=True)
+    theirs = [np.asarray(Image.fromarray(one.permute(1, 2, 0).numpy()).convert("L")) for one in data.test.images[:9]]
+    assert (grey.test.images[:9, 0].numpy() == np.stack(theirs)).all() and grey.train.images.shape[1] == 1
+    assert grey.grey and len(grey.mean) == 1 and not data.grey
 
 
 # ---- CIFAR-10 ----

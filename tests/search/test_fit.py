@@ -15,6 +15,7 @@ from benchmarks import shapes
 from PIL import Image
 
 from featherweight.data import Data, load
+from featherweight.data.colours import without_colours
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build
@@ -150,14 +151,14 @@ def test_pictures_come_in_every_size_as_load_brings_them(folder: Path):
         data = load(str(folder), size=view.size)
         assert torch.equal(view.images, data.train.images) and torch.equal(found.labels, data.train.labels)
         grey = load(str(folder), size=view.size, grey=True)
-        assert torch.equal(views.grey_of(view.images), grey.train.images)
+        assert torch.equal(without_colours(view.images), grey.train.images)
         assert grey.summary()["grey"] is True and grey.train.images.shape[1] == 1
 
 
 def test_colours_become_grey_as_pillow_has_them():
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
     theirs = np.asarray(Image.fromarray(pixels).convert("L"))
-    assert (views.grey_of(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0, 0].numpy() == theirs).all()
+    assert (without_colours(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0, 0].numpy() == theirs).all()
 
 
 def test_other_processes_are_given_the_same_pictures(folder: Path, tmp_path: Path):
@@ -168,7 +169,7 @@ def test_other_processes_are_given_the_same_pictures(folder: Path, tmp_path: Pat
     assert torch.equal(data.train.labels, found.labels[~found.folds[2]])
     assert data.mean == load(str(folder), size=(32, 32)).mean
     grey = views.part(tmp_path, 1, True, 2, found.classes)
-    assert torch.equal(grey.train.images, views.grey_of(data.train.images)) and len(grey.mean) == 1
+    assert torch.equal(grey.train.images, without_colours(data.train.images)) and len(grey.mean) == 1
 
 
 def test_too_few_images_and_data_with_a_held_out_part_are_refused():
@@ -523,7 +524,8 @@ def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Pat
     assert saved["sentence"][1:] in (out / "MODEL_CARD.md").read_text()
     # The experiment file is that of the runs, and the exported network is the first run's.
     shown = subprocess.run([sys.executable, "-m", "featherweight", "show", "shapes.py", "--data", str(folder), "--size",
-                            "x".join(map(str, saved["data"]["shape"][1:])), "--json"],
+                            "x".join(map(str, saved["data"]["shape"][1:])),
+                            *["--grey"] * saved["chosen"]["genes"].get("grey", False), "--json"],
                            cwd=out, capture_output=True, text=True, check=False, timeout=100)  # fmt: skip
     assert json.loads(shown.stdout)["parameters"] == saved["cost"]["parameters"], shown.stderr
     best = max(one["accuracy"] for one in saved["front"])
@@ -540,3 +542,11 @@ def test_a_planted_experiment_file_is_written_anew_before_it_is_executed(folder:
     next(events)
     events.close()
     assert "executed" not in (tmp_path / "shapes.py").read_text() and not (tmp_path / "executed").exists()
+
+
+def test_the_file_says_how_the_search_saw_the_pictures(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path)
+    one = trial(search.population, {0: 1})
+    one.genes = replace(one.genes, side=1, grey=True)
+    finalist.write_experiment(tmp_path / "shapes.py", search, one, epochs=2)
+    assert "as the search did, give `featherweight train` --size 32x32 --grey." in (tmp_path / "shapes.py").read_text()

@@ -294,6 +294,9 @@ def test_18_a_size_of_choice(say: Say, flowers: Path) -> None:
     status, out, _ = say("show", "f2", "--data", "flowers", "--size", "40x32", "--json")
     assert status == 0 and json.loads(out)["layers"][0]["output"] == [8, 38, 30]
     assert say("show", "f2", "--data", "flowers", "--size", "large")[0] == 2
+    coloured = json.loads(out)["parameters"]
+    status, out, _ = say("show", "f2", "--data", "flowers", "--size", "40x32", "--grey", "--json")
+    assert status == 0 and json.loads(out)["parameters"] == coloured - 2 * 9 * 8  # two planes of the first 3 x 3 x 8
 
 
 def test_19_a_starting_file_for_one_s_own_pictures(say: Say, home: Path, flowers: Path) -> None:

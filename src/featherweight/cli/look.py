@@ -12,6 +12,7 @@ from featherweight.cli.options import (
     DataName,
     Device,
     ExperimentFile,
+    Grey,
     ImageSize,
     Json,
     app,
@@ -56,6 +57,7 @@ def show(
     data: DataName = "",
     data_dir: DataDir = None,
     size: ImageSize = None,
+    grey: Grey = False,
     file: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
@@ -63,7 +65,7 @@ def show(
     from featherweight.cli.shown import subject
     from featherweight.ship.summary import summary
 
-    found, network, shape, note = subject(experiment, data, data_dir, image_size(size), file)
+    found, network, shape, note = subject(experiment, file, data, directory=data_dir, size=image_size(size), grey=grey)
     told = summary(network, shape)
     anatomy = told.anatomy
     if as_json:

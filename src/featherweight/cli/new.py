@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, ImageSize, app, image_size
+from featherweight.cli.options import DataDir, DataName, Grey, ImageSize, app, image_size
 
 
 @app.command()
@@ -15,13 +15,15 @@ def new(
     data: DataName = "",
     data_dir: DataDir = None,
     size: ImageSize = None,
+    grey: Grey = False,
 ) -> None:
     """Write an experiment file of your own: a network, a recipe and a budget to change, fitted to the data."""
     from featherweight.data import load
     from featherweight.experiments.experiment import find
     from featherweight.search.starting import write_start
 
-    write_start(file, find(base), load(data, directory=data_dir, size=image_size(size)) if data else None)
+    asked = load(data, directory=data_dir, size=image_size(size), grey=grey) if data else None
+    write_start(file, find(base), asked)
     print(f"wrote {file}")
-    on = (f" --data {data}" if data else "") + (f" --size {size}" if size else "")
+    on = (f" --data {data}" if data else "") + (f" --size {size}" if size else "") + " --grey" * grey
     print(f"Next: featherweight show {file}{on}, then featherweight train {file}{on}")

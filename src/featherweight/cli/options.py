@@ -81,6 +81,7 @@ ImageSize = Annotated[
         help="Height and width to resize a folder's pictures to, such as 32x48; or own, if all have the same size.",
     ),
 ]
+Grey = Annotated[bool, typer.Option("--grey", help="Drop the colours of the pictures.")]
 ExperimentFile = Annotated[
     Path | None,
     typer.Option(

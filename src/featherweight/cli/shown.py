@@ -1,8 +1,8 @@
-"""What `show` displays: an experiment, for MNIST or for other data, or a run."""
+"""What `show` displays: an experiment, for its own or for other data, or a run."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from torch import nn
 
@@ -13,12 +13,12 @@ from featherweight.experiments.record import Record, read_record
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.restore import experiment_of, network_of
 
-Size = tuple[int, int] | Literal["own"] | None
 Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
 
 
-def subject(name: str, data: str, data_dir: Path | None, size: Size, file: Path | None) -> Subject:
-    """The experiment, its network, the shape of its images (C H W), and a note on its budget, which may be empty."""
+def subject(name: str, file: Path | None, data: str, **how: Any) -> Subject:
+    """The experiment, its network, the shape of its images (C H W), and a note on its budget, which may be
+    empty. `data` is loaded, if it is given, with `how` as keyword arguments of `load`."""
     if (Path(name) / "record.json").is_file():
         if data:
             raise UsageError("A run has its own data; leave out --data, or name the experiment instead of the run.")
@@ -31,7 +31,7 @@ def subject(name: str, data: str, data_dir: Path | None, size: Size, file: Path 
         return found, found.build(), found.shape, ""
     from featherweight.data import load
 
-    source = load(data, directory=data_dir, size=size)
+    source = load(data, **how)
     found, note = fitted(found, source)
     channels, height, width = map(int, source.train.images.shape[1:])
     return found, found.build(channels, len(source.classes)), (channels, height, width), note

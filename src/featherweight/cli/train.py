@@ -11,6 +11,7 @@ from featherweight.cli.options import (
     Device,
     ExperimentFile,
     Gpus,
+    Grey,
     ImageSize,
     Json,
     OnPlace,
@@ -44,6 +45,7 @@ def train(
     data: DataName = "auto",
     data_dir: DataDir = None,
     size: ImageSize = None,
+    grey: Grey = False,
     holdout: Annotated[
         int,
         typer.Option(help="Judge on N held-out training images, drawn with seed 0; the test set is not used.", min=0),
@@ -70,8 +72,21 @@ def train(
         raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
     where = place(on, gpus)
     changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
-    as_started = (experiment, seed, seeds, epochs, data, size, holdout, engine, out, changed, to)
-    if resume is not None and as_started != (None, None, None, None, "auto", None, 0, "auto", Path("runs"), (), None):
+    as_started = (experiment, seed, seeds, epochs, data, size, grey, holdout, engine, out, changed, to)
+    if resume is not None and as_started != (
+        None,
+        None,
+        None,
+        None,
+        "auto",
+        None,
+        False,
+        0,
+        "auto",
+        Path("runs"),
+        (),
+        None,
+    ):
         raise UsageError(
             "--resume continues a run as it was started; only --data-dir, --device, --threads, --track,"
             " --on, --experiment and --json may be given with it."
@@ -93,6 +108,7 @@ def train(
             data=data,
             data_dir=data_dir,
             size=image_size(size),
+            grey=grey,
             holdout=holdout,
             epochs=epochs,
             engine=engine,

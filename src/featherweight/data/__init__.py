@@ -52,8 +52,8 @@ def load(
     that has no `test`. `progress` is called during downloads (by default, the display in `files.downloads_display`).
 
     `size` is the (height, width) of a folder's pictures, or "own" for the size that they all have; without it they keep
-    their size if all have the same one of up to 64 x 64, and are resized to 28 x 28 otherwise. With `grey`, a folder's
-    colours are dropped.
+    their size if all have the same one of up to 64 x 64, and are resized to 28 x 28 otherwise. With `grey`, colours
+    are dropped.
 
     Raises UsageError for an unknown name, a missing or empty folder or a holdout out of range, DataError for files
     that are damaged or do not match their digest, and UnavailableError, a DataError, for a set that is not available.
@@ -72,6 +72,8 @@ def load(
     name = named(name)
     with downloads_display.get()() as watcher:
         whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
+    if grey:
+        whole = replace(whole, train=whole.train.in_grey(), test=whole.test.in_grey() if whole.test else None)
     source = whole.name if name in NAMES else str(expanded(name).resolve())
     return replace(ready(whole, holdout, seed), source=source, seed=seed, size=size, grey=grey)
 
@@ -90,7 +92,7 @@ def _whole(
     from featherweight.data.dataset import IN_MEMORY
     from featherweight.data.download import UnavailableError
 
-    if (size is not None or grey) and (name in NAMES or name == IN_MEMORY):
+    if size is not None and (name in NAMES or name == IN_MEMORY):
         raise UsageError(f"A size is for folders of pictures; {name} has its own.")
     if name == "digits":
         return digits.load()

@@ -40,6 +40,18 @@ def grey_maps(brightness: Tensor, contrast: Tensor, grey: Tensor) -> Tensor:
     return torch.stack((brightness * contrast, brightness * (1 - contrast) * grey), dim=1)[:, None]
 
 
+def without_colours(images: Tensor) -> Tensor:
+    """RGB images, uint8 [N 3 H W], in grey, [N 1 H W], as Pillow converts them; others are returned as they are.
+
+    >>> without_colours(torch.tensor([[[[255]], [[0]], [[100]]]], dtype=torch.uint8)).item()
+    88
+    """
+    if images.shape[1] != 3:
+        return images
+    red, green, blue = (images[:, channel].to(torch.int32) for channel in range(3))
+    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).to(torch.uint8)[:, None]
+
+
 def mean_grey(images: Tensor) -> Tensor:
     """The mean grey [N] of images, uint8 [N C H W], with one or three channels; UsageError for other numbers."""
     channels = images.shape[1]

@@ -43,7 +43,7 @@ class Data:
     size: "tuple[int, int] | Literal['own'] | None" = None
     """The size requested for a folder's pictures: (height, width), or "own"; None if none was requested."""
     grey: bool = False
-    """Whether a folder's colours were dropped."""
+    """Whether colours were dropped."""
 
     def __repr__(self) -> str:
         judged = "held-out" if self.holdout else "test"

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featherweight.data.colours import without_colours
+
 HELD_OUT = "together"
 """How digits are held out, as noted in records; in records without this note, they were drawn one by one."""
 
@@ -35,6 +37,10 @@ class Split:
     def take(self, which: Tensor) -> "Split":
         """The images at these positions (int64 [M]) or where `which` is true (bool [N]), in order."""
         return Split(images=self.images[which], labels=self.labels[which])
+
+    def in_grey(self) -> "Split":
+        """The same images without their colours, if they have any."""
+        return Split(images=without_colours(self.images), labels=self.labels)
 
     def to(self, device: torch.device) -> "Split":
         """The same images and labels on the device."""

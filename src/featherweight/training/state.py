@@ -3,6 +3,8 @@
 import copy
 import hashlib
 from dataclasses import dataclass, field
+from inspect import unwrap
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +68,20 @@ def flatten_parameters(network: nn.Module, decay_norms_and_biases: bool = False)
     return FlatParameters(values=values, gradients=gradients, decayed=vectors[0], undecayed=vectors[1])
 
 
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
+
+
+def _eager(kind: type[Kind]) -> type[Kind]:
+    """The optimiser without the wrappers that import PyTorch's compiler, which takes a second of every process.
+
+    They guard against being compiled, as nothing is here; the arithmetic is in the methods that they wrap.
+    """
+    guarded = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    inner = {name: unwrap(getattr(kind, name)) for name in guarded}
+    made: type[Kind] = type(kind.__name__, (kind,), inner | {"step": torch.no_grad()(unwrap(kind.step))})
+    return made
+
+
 def optimizer_for(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer:
     """PyTorch's optimiser over the flat parameters; the training loop sets the learning rate before every step.
 
@@ -76,12 +92,12 @@ def optimizer_for(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer
         {"params": [flat.undecayed], "weight_decay": 0.0},
     ]
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr)
+        return _eager(torch.optim.Adam)(groups, lr=recipe.lr)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr)
+        return _eager(torch.optim.AdamW)(groups, lr=recipe.lr)
     nesterov = recipe.nesterov and recipe.momentum > 0
     # `fused` makes one pass over each vector; on networks this small the call overhead outweighs the pass itself.
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    return _eager(torch.optim.SGD)(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
 @dataclass(kw_only=True)

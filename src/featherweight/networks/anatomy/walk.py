@@ -194,7 +194,7 @@ def _skeleton(network: nn.Module) -> nn.Module:
                 "The network has a lazy layer, whose size is not known yet; pass one batch through it first."
             )
         empty[id(parameter)] = nn.Parameter(_zeros(parameter), parameter.requires_grad)
-    empty.update({id(tensor): _zeros(tensor) for tensor in _constants(network)})
+    empty.update({id(tensor): _zeros(tensor) for tensor in [*network.buffers(), *_undeclared(network)]})
     try:
         skeleton = copy.deepcopy(network, empty).eval()
     except (RuntimeError, TypeError) as error:
@@ -205,10 +205,22 @@ def _skeleton(network: nn.Module) -> nn.Module:
     return skeleton
 
 
+def _undeclared(network: nn.Module, *, computed: bool = True) -> list[Tensor]:
+    """The tensors that modules hold as plain attributes, with or without those that hooks compute from parameters, such
+    as the `weight` of `weight_orig`."""
+    return [
+        value
+        for module in network.modules()
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor)
+        and (computed or not any(own.startswith(f"{name}_") for own, _ in module.named_parameters(recurse=False)))
+    ]
+
+
 def _constants(network: nn.Module) -> list[Tensor]:
-    """The buffers of a network, and tensors that its modules hold without declaring them, each once."""
-    loose = [value for module in network.modules() for value in vars(module).values() if isinstance(value, Tensor)]
-    return list({id(tensor): tensor for tensor in [*network.buffers(), *loose]}.values())
+    """The buffers of a network, and constants that its modules hold without declaring them, each once."""
+    held = [*network.buffers(), *_undeclared(network, computed=False)]
+    return list({id(tensor): tensor for tensor in held}.values())
 
 
 def walk(network: nn.Module, shape: tuple[int, int, int]) -> tuple[list[Row], Units]:

@@ -7,7 +7,7 @@ from featherweight.explain.figures.style import QUIET, TARGET, TEST, blank, draw
 from featherweight.explain.report import page, read_story, sections
 from featherweight.explain.report.content import Column, Picture, Section, Table
 from featherweight.files import markdown, write_text
-from featherweight.search.fit.finalist import aim_words, file_name
+from featherweight.search.fit.finalist import aim_words, file_name, options
 from featherweight.search.fit.finish import EXPORTS, Finished
 from featherweight.search.fit.price import kilobytes, shown
 from featherweight.search.fit.state import Search
@@ -130,7 +130,7 @@ read once, after the network had been chosen. {values["search"]["candidates"]} c
 
 | | |
 |---|---|
-| `{file}` | the network and its recipe; `featherweight train {file} --data ...` trains it anew |
+| `{file}` | the network and its recipe; `featherweight train {file} --data ...{options(search, finished.trial)}` trains it anew |
 | `runs/` | the runs, one a seed: records, metrics, weights |
 | `{EXPORTS}/{markdown(finished.exported["c"].files[0].parent.name)}/` | C without dependencies, with an example and an Arduino sketch: {same} |
 | `{EXPORTS}/*.onnx` | the same network for ONNX Runtime |

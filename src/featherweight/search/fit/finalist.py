@@ -60,7 +60,7 @@ def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | No
 
 def write_experiment(path: Path, search: Search, trial: Trial, epochs: int) -> Recipe:
     """Write the candidate as an experiment file; its recipe."""
-    views, layers = search.views, layers_of(trial.genes)
+    views, layers, seen = search.views, layers_of(trial.genes), options(search, trial)
     recipe = recipe_of(trial.genes, epochs, len(views.labels), trial.shape)
     target = search.aim.target
     budget = Budget(
@@ -74,11 +74,19 @@ def write_experiment(path: Path, search: Search, trial: Trial, epochs: int) -> R
         f'"""Found by `featherweight fit`: candidate {trial.number} of {len(search.population.trials)}.\n\n'
         f"Target: {in_docstring(aim_words(search))}.\n\n"
         f"Held-out pictures: {trial.accuracy():.2f} % of {trial.counts(trial.rung)[1]:,}; chosen for that, so expect\n"
-        f'a little less. The test set was not read.\n"""\n\nfrom torch import nn\n\nimport featherweight as fw\n\n\n'
+        f"a little less. The test set was not read.\n"
+        + (f"\nTo train it on the same pictures as the search did, give `featherweight train`{seen}.\n" if seen else "")
+        + f'"""\n\nfrom torch import nn\n\nimport featherweight as fw\n\n\n'
         f"{function(layers, trial.shape, search.classes)}\n\n"
         f'experiment = fw.Experiment(\n    title="{title}",\n    network=network,\n{body})\n',
     )
     return recipe
+
+
+def options(search: Search, trial: Trial) -> str:
+    """What `featherweight train` needs to train the candidate on the pictures as it was searched on."""
+    size = search.views.sizes[trial.genes.side].size
+    return (" --size {}x{}".format(*size) if size else "") + " --grey" * trial.genes.grey
 
 
 def aim_words(search: Search) -> str:
@@ -216,12 +224,8 @@ def _in_this_process(tasks: Sequence[Task], data: Data) -> Generator[Event, None
 
 def grey(data: Data) -> Data:
     """The data without their colours."""
-    from featherweight.data.split import Split, mean_and_std
-    from featherweight.search.fit.views import grey_of
+    from featherweight.data.split import mean_and_std
 
-    def without(part: Split) -> Split:
-        return Split(images=grey_of(part.images), labels=part.labels)
-
-    train = without(data.train)
+    train = data.train.in_grey()
     mean, std = mean_and_std(train.images)
-    return replace(data, train=train, test=without(data.test), mean=mean, std=std)
+    return replace(data, train=train, test=data.test.in_grey(), mean=mean, std=std)

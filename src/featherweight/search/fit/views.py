@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from featherweight.data import NAMES, Data, load
+from featherweight.data.colours import without_colours
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.data.folder import load_sizes, sample
 from featherweight.data.sets import OWN
@@ -201,21 +202,11 @@ def _saved(folder: Path, name: str) -> Tensor:
     return torch.from_numpy(np.memmap(folder / name, dtype=kind, mode="c", shape=tuple(shape)))
 
 
-def grey_of(images: Tensor) -> Tensor:
-    """Images [N 3 H W] without their colours, [N 1 H W], as Pillow brings colours to grey (ITU-R BT.601-2).
-
-    >>> grey_of(torch.tensor([[[[255]], [[0]], [[100]]]], dtype=torch.uint8)).item()
-    88
-    """
-    red, green, blue = (images[:, channel].to(torch.int32) for channel in range(3))
-    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).to(torch.uint8)[:, None]
-
-
 @lru_cache(maxsize=2)
 def part(folder: Path, size: int, grey: bool, fold: int, classes: tuple[str, ...]) -> Data:
     """The data of one fold as a search's process trains on it, `test` being what is held out."""
     images, labels, out = _saved(folder, str(size)), _saved(folder, "labels"), _saved(folder, "folds")[fold]
-    images = grey_of(images) if grey and images.shape[1] == 3 else images
+    images = without_colours(images) if grey else images
     mean, std = mean_and_std(images)
     whole = Split(images=images, labels=labels)
     return Data(

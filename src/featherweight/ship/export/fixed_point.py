@@ -134,7 +134,7 @@ def _stored(bias: Integers, bits: int) -> tuple[Integers, int]:
     """The biases as C can store them beside weights of so many bits, and the power of two of which they are multiples.
 
     >>> _stored(np.array([-7, 32767]), 4), _stored(np.array([-7, 32768]), 8), _stored(np.array([-7, 65535, 40001]), 4)
-    ((array([   -7, 32767]), 0), (array([   -7, 32768]), 0), (array([   -8, 65532, 40000]), 2))
+    ((array([   -7, 32767]), 0), (array([   -7, 32768]), 0), (array([   -8, 65536, 40000]), 2))
     """
     most, lift = (1 << bias_bits(bits) - 1) - 1, 0
     largest = int(np.abs(bias).max())
