@@ -24,7 +24,8 @@ from featherweight.engine.program import (
 )  # fmt: skip
 from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import Preprocessing
-from featherweight.networks.preprocessing import Crop, joined
+from featherweight.networks.preprocessing import LAYERS as PREPARING
+from featherweight.networks.preprocessing import in_order, joined
 
 ACTIVATIONS: dict[type[nn.Module], int] = {
     nn.ReLU: RELU,
@@ -229,11 +230,15 @@ def _prepare(module: nn.Module, name: str, draft: Draft) -> None:
     before = [node["kind"] for node in draft.nodes]
     begins = before in ([], [PREPARE]) and draft.current == len(before) and not draft.pending
     require(begins, module, name, "comes after other layers")
-    done = joined(Preprocessing(crop=draft.nodes[0]["pad"] if draft.nodes else 0), module)
+    node = draft.nodes[0] if draft.nodes else {"pad": 0, "shared": 0}
+    so_far = Preprocessing(deskew=bool(node["shared"]), crop=node["pad"])
+    require(in_order(so_far, module), module, name, "comes after another layer that prepares pictures")
+    done = joined(so_far, module)
+    require(not done.deskew or draft.sizes[0][0] == 1, module, name, "gets more than one channel")
     size = done.size(draft.sizes[0])
     require(min(size) > 0, module, name, "leaves nothing of {} x {}".format(*draft.sizes[0][1:]))
     draft.nodes, draft.sizes, draft.current = [], draft.sizes[:1], 0
-    draft.add(size, kind=PREPARE, pad=done.crop)
+    draft.add(size, kind=PREPARE, pad=done.crop, shared=int(done.deskew))
 
 
 def _identity(module: nn.Module, name: str, draft: Draft) -> None:
@@ -255,5 +260,5 @@ LAYERS: dict[type[nn.Module], Callable[[Any, str, Draft], None]] = {
     nn.Flatten: _flatten,
     nn.LogSoftmax: _log_softmax,
     nn.Identity: _identity,
-    Crop: _prepare,
+    **dict.fromkeys(PREPARING, _prepare),
 }

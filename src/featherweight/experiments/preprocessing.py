@@ -11,8 +11,10 @@ from typing import Any
 class Preprocessing:
     """What the first layers of a network do to every picture; by default nothing."""
 
+    deskew: bool = False
+    """Whether its slant is taken out first."""
     crop: int = 0
-    """Pixels cut off each side."""
+    """Pixels cut off each side, after that."""
 
     def __bool__(self) -> bool:
         return self != NOTHING
@@ -21,10 +23,10 @@ class Preprocessing:
     def words(self) -> list[str]:
         """In words, as records, tables and JSON name it; empty if there is none.
 
-        >>> Preprocessing(crop=1).words, Preprocessing().words
-        (['cropped by 1 px'], [])
+        >>> Preprocessing(deskew=True, crop=1).words, Preprocessing().words
+        (['deskewed', 'cropped by 1 px'], [])
         """
-        return [f"cropped by {self.crop} px"] if self.crop else []
+        return ["deskewed"] * self.deskew + [f"cropped by {self.crop} px"] * (self.crop > 0)
 
     def size(self, picture: tuple[int, int, int]) -> tuple[int, int, int]:
         """(C, H, W) of what the network's first weight gets of pictures of (C, H, W).
@@ -34,6 +36,23 @@ class Preprocessing:
         """
         channels, height, width = picture
         return channels, height - 2 * self.crop, width - 2 * self.crop
+
+    def macs(self, picture: tuple[int, int, int]) -> int:
+        """Multiply-adds for a picture of (C, H, W); cropping has none."""
+        _, height, width = picture
+        return deskewing_macs(height, width) if self.deskew else 0
+
+
+def deskewing_macs(height: int, width: int) -> int:
+    """Multiply-adds of taking out a picture's slant: four for each pixel and four for each row.
+
+    For a pixel, two sums of its row (its ink, and its ink times its column) and the two products of interpolation; for
+    a row, three sums that make the moments, and its shift. The two divisions of a picture are not among them.
+
+    >>> deskewing_macs(28, 28), 4 * 28 * 28 + 4 * 28
+    (3248, 3248)
+    """
+    return 4 * height * width + 4 * height
 
 
 NOTHING = Preprocessing()

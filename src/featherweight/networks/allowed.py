@@ -69,6 +69,7 @@ _TABLE = {
     "separable_norm_relu": "inputs=count outputs=count kernel=sides padding=pad stride=sides",
     "residual_norm_relu": "inputs=count outputs=count stride=sides",
     "Crop": "pixels=side",
+    "Deskew": "",
     "nn.Conv2d": _CONVOLUTION,
     "nn.Linear": "in_features=count out_features=count bias=flag",
     "nn.BatchNorm1d": _NORM,

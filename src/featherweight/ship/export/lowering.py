@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 from featherweight.networks.layers import Residual, Sum
-from featherweight.networks.preprocessing import LAYERS, joined
+from featherweight.networks.preprocessing import LAYERS, in_order, joined
 from featherweight.ship import steps
+from featherweight.ship.export.preprocessing import LARGEST
 
 Size = tuple[int, int, int]
 Step = steps.Step[Tensor]
@@ -201,11 +202,13 @@ def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
 def _prepare(module: nn.Module, name: str, draft: _Draft) -> None:
     begins = not (draft.steps or draft.held or draft.flat)
     _require(begins, module, name, "comes after other layers or in a branch")
-    whole = draft.size
-    before, draft.preprocessing = draft.preprocessing, joined(draft.preprocessing, module)
-    added = replace(draft.preprocessing, crop=draft.preprocessing.crop - before.crop)
-    draft.sizes = [added.size(whole)]
-    _require(min(draft.size) > 0, module, name, f"leaves nothing of {whole[1]} x {whole[2]}")
+    before, (channels, height, width) = draft.preprocessing, draft.size
+    _require(in_order(before, module), module, name, "comes after another layer that prepares pictures")
+    draft.preprocessing = joined(before, module)
+    fits = not draft.preprocessing.deskew or (channels == 1 and max(height, width) <= LARGEST)
+    _require(fits, module, name, f"takes pictures of one channel and at most {LARGEST} x {LARGEST}")
+    draft.sizes = [replace(draft.preprocessing, crop=draft.preprocessing.crop - before.crop).size(draft.size)]
+    _require(min(draft.size) > 0, module, name, f"leaves nothing of {height} x {width}")
 
 
 def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> None:
