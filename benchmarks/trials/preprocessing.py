@@ -56,10 +56,10 @@ def _fastest(title: str, epochs: int) -> Trial:
 
 
 TRIALS = {
-    "leanest-itself": itself("leanest"),
     "leanest-deskewed-cropped-36": _leanest(
         "8-s12-s16-s24-s32-s36, deskewed, one pixel cut off each side", NARROW, both
     ),
+    "leanest-itself": itself("leanest"),
     "leanest-deskewed-36": _leanest("8-s12-s16-s24-s32-s36, deskewed", NARROW, deskewed),
     "leanest-cropped-44": _leanest("10-s14-s20-s28-s38-s44, one pixel cut off each side", WIDENING, cropped),
     "smallest-seven-13-deskewed": _trial(

@@ -42,6 +42,45 @@ def test_a_crop_costs_nothing_and_moves_the_field() -> None:
     assert convolution.window == ((12, 14), (12, 14))
 
 
+def test_deskewing_takes_the_slant_out_by_hand() -> None:
+    picture = torch.zeros(1, 1, 3, 5)
+    picture[0, 0, [0, 1, 2], [3, 2, 1]] = 2.0
+    upright = torch.tensor([[0.0, 0, 2, 0, 0]] * 3)
+    assert torch.allclose(fw.Deskew()(picture)[0, 0], upright, atol=1e-6)
+    # By any scale and zero of its numbers, and both ways.
+    assert torch.allclose(fw.Deskew()(3 * picture.flip(3) - 0.4)[0, 0], 3 * upright - 0.4, atol=1e-5)
+    # Steeper than a pixel a row: the mass of columns 4, 2 and 0 has a slant of -2, and rows move by one pixel alone.
+    picture = torch.zeros(1, 1, 3, 5)
+    picture[0, 0, [0, 1, 2], [4, 2, 0]] = 1.0
+    assert fw.Deskew()(picture)[0, 0].argmax(1).tolist() == [3, 2, 1]
+
+
+def test_what_has_no_slant_stays_as_it_is() -> None:
+    bars = torch.zeros(3, 1, 7, 9)
+    bars[0, 0, 3, 2:8], bars[1, 0, :, 4] = 1.0, 0.5  # a row, a column, nothing
+    assert torch.allclose(fw.Deskew()(bars), bars, atol=1e-6)
+    with pytest.raises(UsageError, match="takes pictures of one channel; given 3"):
+        fw.Deskew()(torch.zeros(1, 3, 4, 4))
+
+
+def test_a_slanted_digit_comes_out_as_the_upright_one() -> None:
+    digits = torch.zeros(1, 1, 28, 28)
+    digits[0, 0, 6:22, 12:16] = 1.0
+    rows = torch.arange(28.0) - 13.5
+    grid = torch.arange(28.0) + 0.5 * rows[:, None]
+    left = grid.floor().long().clamp(0, 26)
+    part = (grid - left).clamp(0, 1)
+    sheared = (1 - part) * digits[0, 0].gather(1, left) + part * digits[0, 0].gather(1, left + 1)
+    restored = fw.Deskew()(sheared[None, None])
+    assert (sheared - digits).abs().max() == 1 and (restored - digits).abs().mean() < 0.02
+
+
+def test_deskewing_is_counted_and_sees_the_whole_picture() -> None:
+    first, after = fw.dissect(nn.Sequential(fw.Deskew(), nn.Conv2d(1, 2, 3)), (1, 28, 20)).rows
+    assert (first.kind, first.output, first.parameters, first.macs) == ("Deskew", (1, 28, 20), 0, 4 * 560 + 4 * 28)
+    assert first.field == after.field == (28, 20) and after.macs == 26 * 18 * 2 * 9
+
+
 def test_a_record_says_what_its_network_does_to_pictures() -> None:
     assert preprocessing_of(cropped()) == Preprocessing(crop=2)
     kept = record("f3", [99.0] * 15)
