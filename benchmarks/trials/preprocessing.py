@@ -81,12 +81,12 @@ TRIALS = {
     ),
     "fastest-cropped-4-epochs": _fastest("`fastest`, one pixel cut off each side, four epochs", 4),
     "fastest-cropped": _fastest("`fastest`, one pixel cut off each side", 5),
-    "smallest-seven-12-deskewed-turned": _trial(
-        "10-P-s12p-s12p-s13p-s13-s13-s13, deskewed, turned", "smallest", TURNED, "10-P-12p-12p-13p-13-13-13", deskewed
+    "smallest-seven-12-deskewed": _trial(
+        "10-P-s12p-s12p-s13p-s13-s13-s13, deskewed", "smallest", SMALLEST, "10-P-12p-12p-13p-13-13-13", deskewed
     ),
     "smallest-seven-13": _trial("10-P-s13p-s13p-s13p-s13-s13-s14", "smallest", SMALLEST, SEVEN, list),
-    "smallest-eight-12-deskewed-turned": _trial(
-        "8-P-s12p-s12p-s12p-s12-s12-s12, deskewed, turned", "smallest", TURNED, "8-P-12p-12p-12p-12-12-12", deskewed
+    "smallest-eight-12-deskewed": _trial(
+        "8-P-s12p-s12p-s12p-s12-s12-s12, deskewed", "smallest", SMALLEST, "8-P-12p-12p-12p-12-12-12", deskewed
     ),
     "f3-26-to-30": _trial("16-P-s26p-s26p-s26p-s26p-s26-s26-s30", "f3", F3, "16-P-26p-26p-26p-26p-26-26-30", list),
 }

@@ -92,6 +92,7 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
         ("Ideas for a narrow network", "ideas", 17),
         ("Fashion-MNIST", "fashion", len(fashion.TRIALS)),
         ("CIFAR-10", "cifar", 2),
+        ("Cropped and deskewed pictures", "preprocessing", 13),
     ],
 )
 def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
@@ -145,6 +146,15 @@ def test_the_trials_of_preprocessing_cost_what_is_written() -> None:
     assert costs["smallest-seven-13"][0] == 2081 and costs["f3-26-to-30"][0] == 6982
     assert costs["fastest-cropped"] == costs["fastest-cropped-4-epochs"] == (6516, 331_368)
     assert [preprocessing.TRIALS[f"fastest-cropped{more}"].recipe.epochs for more in ("", "-4-epochs")] == [5, 4]
+
+
+def test_what_has_run_of_preprocessing_is_what_its_file_defines() -> None:
+    found = json.loads((ROOT / "results" / "trials" / "preprocessing.json").read_text())
+    for run in found:
+        one = preprocessing.TRIALS[run["trial"]]
+        anatomy = dissect(one.network(), (1, 28, 28))
+        assert (run["title"], run["record"]) == (one.title, one.record) and run["seed"] < one.seeds == 6
+        assert (run["parameters"], run["macs"]) == (anatomy.parameters, anatomy.macs)
 
 
 def test_what_has_run_on_cifar10_is_what_its_file_defines() -> None:
