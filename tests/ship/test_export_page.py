@@ -18,6 +18,7 @@ from exported import CHROMIUM, DRAWN, Stroke, lively, lowered, noise, odd, sourc
 from featherweight import data as datasets
 from featherweight.errors import UsageError
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu
+from featherweight.networks.preprocessing import Crop, Deskew
 from featherweight.ship.export import page_of
 from featherweight.ship.export.page import page, require_digits, steps_of
 from featherweight.ship.export.proof import probabilities
@@ -205,6 +206,23 @@ def test_every_kind_of_layer_is_carried_out_as_in_torch(browser: Browser, tmp_pa
     tab.goto(file.as_uri())
     pictures = noise(20, (1, 28, 28))
     assert np.abs(answered(tab, pictures) - probabilities(of, pictures)).max() < 1e-6
+    tab.close()
+
+
+@in_browser
+def test_pictures_are_prepared_as_in_torch(browser: Browser, tmp_path: Path) -> None:
+    torch.manual_seed(12)
+    layers = conv_norm_relu(1, 5, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 10)
+    of = of_digits(lively(nn.Sequential(Deskew(), Crop(1), *layers)))
+    file = tmp_path / "upright.html"
+    file.write_text(page(of, lowered(of)))
+    tab = browser.new_page()
+    tab.goto(file.as_uri())
+    pictures = torch.cat([datasets.load("digits").train.images[:50], noise(10, (1, 28, 28))])
+    expected = probabilities(of, pictures)
+    assert np.abs(answered(tab, pictures) - expected).max() < 1e-6
+    of.network[0] = nn.Identity()
+    assert np.abs(probabilities(of, pictures) - expected).max() > 1e-3  # it does something
     tab.close()
 
 
