@@ -91,7 +91,7 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
         ("Depthwise-separable convolutions", "separable", 39),
         ("Ideas for a narrow network", "ideas", 17),
         ("Fashion-MNIST", "fashion", len(fashion.TRIALS)),
-        ("CIFAR-10", "cifar", 2),
+        ("CIFAR-10", "cifar", 18),
         ("Cropped and deskewed pictures", "preprocessing", 13),
     ],
 )
