@@ -33,18 +33,10 @@ RESIDUAL = "14-r12-r24/-r48/"
 SEPARABLE = "24-s40-s40-P-s72-s72-P-s104-s104"
 
 
-def made(widths: str, activation: type[nn.Module] = nn.ReLU) -> Callable[[], nn.Sequential]:
+def made(widths: str) -> Callable[[], nn.Sequential]:
     """The network of these widths, for colour pictures of 32 x 32 and ten classes."""
 
     def make() -> nn.Sequential:
-        network = relu()
-        for module in list(network.modules()):
-            for name, child in module.named_children():
-                if isinstance(child, nn.ReLU) and activation is not nn.ReLU:
-                    setattr(module, name, activation())
-        return network
-
-    def relu() -> nn.Sequential:
         stem, *parts = widths.replace("!", "").split("-")
         layers, before = [conv_norm_relu(3, int(stem), padding=1)], int(stem)
         for part in parts:
@@ -68,16 +60,9 @@ def _block(part: str, before: int, width: int, *, summed: bool) -> nn.Sequential
     return Residual(block) if summed and before == width else block
 
 
-def _of(
-    title: str,
-    widths: str,
-    record: str = "h3",
-    augment: Augment | None = None,
-    activation: type[nn.Module] = nn.ReLU,
-    **changed: object,
-) -> Trial:
+def _of(title: str, widths: str, record: str = "h3", augment: Augment | None = None, **changed: object) -> Trial:
     recipe = replace(STEP, augment=augment or FLIPS, **changed)  # type: ignore[arg-type]
-    return Trial(title=title, record=record, network=made(widths, activation), recipe=recipe, seeds=1, data="cifar10")
+    return Trial(title=title, record=record, network=made(widths), recipe=recipe, seeds=1, data="cifar10")
 
 
 def _habit(what: str, **changed: object) -> Trial:
@@ -95,12 +80,6 @@ GATED = "32-s48-s48-P-s68-s68e-s68e-P-s84-s84e-s84e"
 TRIALS = {
     "cifar-20-fall": _of(f"{CIFAR}, 20 epochs, decay 5e-4, rate in four stairs", CIFAR, "cifar", **FALL),
     "cifar-20-fall-gated": _of(f"{GATED}, 20 epochs, decay 5e-4, rate in four stairs", GATED, "cifar", **FALL),
-    "cifar-20-fall-silu": _of(
-        f"{CIFAR}, 20 epochs, decay 5e-4, rate in four stairs, SiLU", CIFAR, "cifar", None, nn.SiLU, **FALL
-    ),
-    "cifar-20-fall-lower": _of(
-        f"{CIFAR}, 20 epochs, decay 5e-4, rate in four stairs from 0.1", CIFAR, "cifar", **FALL | {"lr": 0.1}
-    ),
     "cifar-20": _of(f"{CIFAR}, 20 epochs, decay 5e-4", CIFAR, "cifar", **LONG),
     "cifar-20-lighter": _of(f"{CIFAR}, 20 epochs, decay 2e-4", CIFAR, "cifar", **LONG | {"weight_decay": 2e-4}),
     "cifar-20-cutout": _of(
