@@ -33,6 +33,13 @@ class Program:
 
     folder: Path
     name: str
+    macros: tuple[str, ...] = ()
+    """What is defined where it is compiled, such as NAME_FAST."""
+
+    @property
+    def defined(self) -> list[str]:
+        """The compiler's options for that."""
+        return [f"-D{macro}" for macro in self.macros]
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -77,7 +84,7 @@ def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) ->
         f"void start(void);\nvoid start(void) {{ {call}; picture[0] = 1; scores[0] = 1; for (;;) {{ }} }}\n"
     )
     image = scratch / "image.elf"
-    run(COMPILER, *_options(cpu, level), "-ffunction-sections", "-fdata-sections", "-nostartfiles",
+    run(COMPILER, *_options(cpu, level), *program.defined, "-ffunction-sections", "-fdata-sections", "-nostartfiles",
          "-Wl,--gc-sections", "-Wl,-e,start", "-I", program.folder, start, program.folder / f"{program.name}.c",
          "-o", image)  # fmt: skip
     numbers = re.findall(r"\d+", run("arm-none-eabi-size", image).splitlines()[1])
@@ -89,7 +96,7 @@ def built(program: Program, cpu: str, level: str, scratch: Path) -> Path:
     """The network with board.c around it, for QEMU; with all the RAM of the emulated board."""
     image, name, upper = scratch / "image.elf", program.name, program.name.upper()
     size = RAM[cpu]
-    run(COMPILER, "-std=c99", level, "-mthumb", f"-mcpu={cpu}", "-ffreestanding", "-nostdlib",
+    run(COMPILER, "-std=c99", level, "-mthumb", f"-mcpu={cpu}", *program.defined, "-ffreestanding", "-nostdlib",
         "-ffunction-sections", "-Wl,--gc-sections", f'-DHEADER="{name}.h"', f"-DREAD={name}_read",
         f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", f"-DRAM_END={0x20000000 + size}u",
         f"-Wl,--defsym=ram_size={size}", "-T", HERE / "board.ld", "-I", program.folder, HERE / "board.c",

@@ -12,6 +12,8 @@ _BY = "figures of exports, written by `featherweight ladder --write`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 _SIZES_BY = "deployed sizes, written by `featherweight ladder --write`"
 SIZES_MARKS = (f"<!-- begin: {_SIZES_BY} -->", f"<!-- end: {_SIZES_BY} -->")
+_SPEED_BY = "instructions, written by `featherweight ladder --write`"
+SPEED_MARKS = (f"<!-- begin: {_SPEED_BY} -->", f"<!-- end: {_SPEED_BY} -->")
 CHIP, LEVEL = "cortex-m0plus", "-Os"
 """For which deployed sizes are given."""
 
@@ -21,7 +23,27 @@ def with_figures(text: str, root: Path) -> str:
     files = sorted((root / "results" / "export").glob("*.json"))
     tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
     text = with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
+    text = with_part_between(text, SPEED_MARKS, speeds_of(root), "docs/export.md")
     return with_part_between(text, SIZES_MARKS, sizes_of(root), "docs/export.md")
+
+
+def speeds_of(root: Path) -> str:
+    """A Markdown table of instructions a multiply-add, and of flash, of the C program as it is and with NAME_FAST."""
+    file = root / "results" / "device" / "instructions.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    head = (
+        "| network | processor | option | instructions a multiply-add | with `NAME_FAST` | flash | with `NAME_FAST` |"
+    )
+    lines = [head, "|---|---|---|--:|--:|--:|--:|"]
+    for name, one in found.items():
+        for plain, fast in zip(one["rows"][::2], one["rows"][1::2], strict=True):
+            assert [plain["fast"], fast["fast"]] == [False, True] and plain["level"] == fast["level"]
+            each = [f"{row['instructions'] / one['macs']:.1f}" for row in (plain, fast)]
+            lines.append(
+                f"| `{name}` | {plain['cpu']} | `{plain['level']}` | {each[0]} | {each[1]} | {plain['flash']:,}"
+                f" | {fast['flash']:,} |"
+            )
+    return "\n".join(lines)
 
 
 def sizes_of(root: Path) -> str:
