@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from featherweight.networks.layers import residual_norm_relu as residual_norm_relu
     from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
     from featherweight.networks.layers import squeeze_excite as squeeze_excite
+    from featherweight.networks.preprocessing import Crop as Crop
+    from featherweight.networks.preprocessing import Deskew as Deskew
     from featherweight.search.fit.api import Fitted as Fitted
     from featherweight.search.fit.api import fit as fit
     from featherweight.search.learning_rate import find_lr as find_lr
@@ -105,6 +107,7 @@ _HOMES = {
     "networks.anatomy": "Anatomy dissect",
     "networks.architecture": "layer",
     "networks.layers": "Gated Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu squeeze_excite",
+    "networks.preprocessing": "Crop Deskew",
     "search.fit.api": "Fitted fit",
     "search.learning_rate": "find_lr rate_curve",
     "search.space": "Proposal Space rounded stack",

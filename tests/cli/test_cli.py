@@ -21,7 +21,7 @@ def test_list_gives_a_document_with_the_promised_keys(run: Run) -> None:
     status, out, _ = run("list", "--json")
     experiments = json.loads(out)["experiments"]
     assert status == 0 and {"f1", "f2", "f3"} <= {entry["id"] for entry in experiments}
-    keys = ["id", "parameters", "epochs", "claimed", "measured", "passed", "confirmed"]
+    keys = ["id", "parameters", "epochs", "claimed", "measured", "passed", "confirmed", "preprocessing"]
     assert all(list(entry) == keys for entry in experiments)
     assert next(entry for entry in experiments if entry["id"] == "f3")["parameters"] < 8000
     status, out, _ = run("list")

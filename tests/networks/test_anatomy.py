@@ -363,6 +363,7 @@ def test_every_rule_is_an_operator_of_torch() -> None:
         "itruediv",
         "rtruediv",
         "getitem",
+        "deskewed",  # its own
     }
     unknown = {name for name in RULES if not any(hasattr(home, name) for home in homes)}
     assert unknown <= spelled

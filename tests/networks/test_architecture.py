@@ -20,11 +20,14 @@ from featherweight.networks.layers import (
     separable_norm_relu,
     squeeze_excite,
 )
+from featherweight.networks.preprocessing import Crop, Deskew
 
 EXAMPLES: dict[str, nn.Module] = {
     "conv_norm_relu": conv_norm_relu(3, 5, kernel=7, padding=2, dropout=0.25, stride=2),
     "separable_norm_relu": separable_norm_relu(3, 5, kernel=5, padding=1, stride=2),
     "residual_norm_relu": residual_norm_relu(3, 5, stride=2),
+    "Crop": Crop(2),
+    "Deskew": Deskew(),
     "nn.Conv2d": nn.Conv2d(6, 10, (3, 5), stride=(2, 1), padding=1, dilation=3, groups=2, padding_mode="reflect"),
     "nn.Linear": nn.Linear(11, 13, bias=False),
     "nn.BatchNorm1d": nn.BatchNorm1d(7, momentum=None),
@@ -78,7 +81,7 @@ def settings_of(module: nn.Module) -> dict[str, Any]:
 
 
 def test_every_allowed_layer_has_an_example() -> None:
-    assert set(EXAMPLES) == set(ARGUMENTS) and len(EXAMPLES) == 49
+    assert set(EXAMPLES) == set(ARGUMENTS) and len(EXAMPLES) == 51
     assert set(CONTAINERS) == {"nn.Sequential", "Residual", "Sum", "Gated"}
 
 

@@ -3,12 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
+import featherweight as fw
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.statistics import best_by_cost
 from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.prove import contender, ladder_pages, leaderboard
 from featherweight.prove.ledger import Attempt, note_attempt
+from featherweight.prove.readme_table import readme_table
 from featherweight.ship.export.estimate import deployed
 from made import MNIST, record
 
@@ -35,6 +39,20 @@ def test_a_row_of_a_record_and_of_what_it_stands_beside(tmp_path: Path) -> None:
     beside = row_of(table, "*best public run under 8,000 parameters*")
     assert beside[1:9] == ["7,496", "–", "–", "at most 15", "–", "–", "99.56 (last five 99.484)", "one run"]
     assert row_of(table, "*smallest public run")[10] == "99.42"
+
+
+def test_a_row_and_a_page_name_what_is_done_to_pictures(tmp_path: Path) -> None:
+    one = gathered({"f3": TEN}, tmp_path)["f3"]
+    assert "deskewed" not in leaderboard.table([one], "{id}.md") + leaderboard.page(one, {}) + readme_table(
+        [one], "{id}"
+    )
+    network = nn.Sequential(fw.Deskew(), fw.Crop(1), *one.experiment.build().children())
+    other = replace(one, experiment=replace(one.experiment, network=lambda: network))
+    assert f"[`f3`](f3.md) {one.experiment.title}, deskewed, cropped by 1 px |" in leaderboard.table([other], "{id}.md")
+    assert "| [`f3`](f3), deskewed, cropped by 1 px |" in readme_table([other], "{id}")
+    assert "**Preprocessing.** Pictures are deskewed, cropped by 1 px. This uses no labels" in leaderboard.page(
+        other, {}
+    )
 
 
 def test_what_has_not_run_is_not_made_up(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from exported import CHROMIUM, DRAWN, Stroke, lively, lowered, noise, odd, sourc
 from featherweight import data as datasets
 from featherweight.errors import UsageError
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu
+from featherweight.networks.preprocessing import Crop, Deskew
 from featherweight.ship.export import page_of
 from featherweight.ship.export.page import page, require_digits, steps_of
 from featherweight.ship.export.proof import probabilities
@@ -208,6 +209,23 @@ def test_every_kind_of_layer_is_carried_out_as_in_torch(browser: Browser, tmp_pa
     tab.close()
 
 
+@in_browser
+def test_pictures_are_prepared_as_in_torch(browser: Browser, tmp_path: Path) -> None:
+    torch.manual_seed(12)
+    layers = conv_norm_relu(1, 5, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 10)
+    of = of_digits(lively(nn.Sequential(Deskew(), Crop(1), *layers)))
+    file = tmp_path / "upright.html"
+    file.write_text(page(of, lowered(of)))
+    tab = browser.new_page()
+    tab.goto(file.as_uri())
+    pictures = torch.cat([datasets.load("digits").train.images[:50], noise(10, (1, 28, 28))])
+    expected = probabilities(of, pictures)
+    assert np.abs(answered(tab, pictures) - expected).max() < 1e-6
+    of.network[0] = nn.Identity()
+    assert np.abs(probabilities(of, pictures) - expected).max() > 1e-3  # it does something
+    tab.close()
+
+
 def prepared(tab: Page, ink: np.ndarray) -> list[int] | None:
     found: list[int] | None = tab.evaluate(
         "([values, h, w]) => { const found = normalise(Uint8Array.from(values), h, w);"
@@ -315,7 +333,7 @@ def test_it_fits_the_screen_and_everybody_can_use_it(
 
 def test_the_file_is_small_whole_and_says_what_it_is(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    assert len(text.encode("utf-8")) <= 64_000
+    assert len(text.encode("utf-8")) <= 66_000
     assert "http:" not in text and "https:" not in text
     assert "default-src 'none'" in text
     record = load_pretrained("f3").record

@@ -14,7 +14,7 @@ import toy
 
 
 def test_every_public_name_is_there() -> None:
-    assert len(fw.__all__) == 73 and fw.__all__ == sorted(fw.__all__)
+    assert len(fw.__all__) == 75 and fw.__all__ == sorted(fw.__all__)
     for name in fw.__all__:
         value = getattr(fw, name)
         home = value.__name__ if isinstance(value, ModuleType) else value.__module__

@@ -10,7 +10,7 @@ import pytest
 import torch
 from benchmarks import sixths
 from benchmarks.sixths import held_out_sixth
-from benchmarks.trials import cifar, fashion, ideas, separable
+from benchmarks.trials import cifar, fashion, ideas, preprocessing, separable
 from torch import nn
 
 from featherweight import data as datasets
@@ -91,7 +91,8 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
         ("Depthwise-separable convolutions", "separable", 39),
         ("Ideas for a narrow network", "ideas", 17),
         ("Fashion-MNIST", "fashion", len(fashion.TRIALS)),
-        ("CIFAR-10", "cifar", 2),
+        ("CIFAR-10", "cifar", 18),
+        ("Cropped and deskewed pictures", "preprocessing", 13),
     ],
 )
 def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
@@ -123,6 +124,37 @@ def test_the_trials_are_those_that_their_file_defines(file: str, trials: dict[st
         network = one.network()
         costs = {(run["parameters"], run["macs"], run["record"]) for run in found if run["trial"] == name}
         assert costs == {(sum(p.numel() for p in network.parameters()), dissect(network, (1, 28, 28)).macs, one.record)}
+
+
+def test_the_trials_of_preprocessing_cost_what_is_written() -> None:
+    costs = {}
+    for name, one in preprocessing.TRIALS.items():
+        anatomy = dissect(one.network(), (1, 28, 28))
+        costs[name] = (anatomy.parameters, anatomy.macs)
+    # The first convolution of stride 2 on 26 x 26 pixels gives 12 x 12, each block 2 x 2 fewer; its kernels take 9
+    # multiply-adds an input, its sums one for each input and output. Deskewing takes 4 x 28 x 28 + 4 x 28.
+    widths = {"36": (8, 12, 16, 24, 32, 36), "44": (10, 14, 20, 28, 38, 44)}
+
+    def macs(side: int, wide: tuple[int, ...]) -> int:
+        blocks = zip(wide, wide[1:], range(side - 2, 0, -2), strict=False)
+        return side**2 * 9 * wide[0] + sum(n * n * one * (9 + two) for one, two, n in blocks) + 10 * wide[-1]
+
+    assert costs["leanest-deskewed-cropped-36"] == (4118, macs(12, widths["36"]) + 3248) == (4118, 90_488)
+    assert costs["leanest-deskewed-36"] == (4118, macs(13, widths["36"]) + 3248) == (4118, 123_836)
+    assert costs["leanest-cropped-44"] == (5554, macs(12, widths["44"])) == (5554, 118_136)
+    assert costs["smallest-seven-13-deskewed"] == (2081, costs["smallest-seven-13"][1] + 3248)
+    assert costs["smallest-seven-13"][0] == 2081 and costs["f3-26-to-30"][0] == 6982
+    assert costs["fastest-cropped"] == costs["fastest-cropped-4-epochs"] == (6516, 331_368)
+    assert [preprocessing.TRIALS[f"fastest-cropped{more}"].recipe.epochs for more in ("", "-4-epochs")] == [5, 4]
+
+
+def test_what_has_run_of_preprocessing_is_what_its_file_defines() -> None:
+    found = json.loads((ROOT / "results" / "trials" / "preprocessing.json").read_text())
+    for run in found:
+        one = preprocessing.TRIALS[run["trial"]]
+        anatomy = dissect(one.network(), (1, 28, 28))
+        assert (run["title"], run["record"]) == (one.title, one.record) and run["seed"] < one.seeds == 6
+        assert (run["parameters"], run["macs"]) == (anatomy.parameters, anatomy.macs)
 
 
 def test_what_has_run_on_cifar10_is_what_its_file_defines() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
+from featherweight.experiments.preprocessing import told as told_of
 from featherweight.experiments.record import Record, read_record
 from featherweight.experiments.rules import RULES
 from featherweight.files import printable
@@ -89,6 +90,7 @@ def _is_experiment(path: Path) -> bool:
 
 def _own(path: Path, record: Record | None) -> Entry:
     entry: Entry = {"id": printable(path.name), "claimed": None, "rule": None}
+    entry["preprocessing"] = told_of(record.architecture) if record else []
     if record is None:
         return entry | dict.fromkeys(("parameters", "epochs", "measured", "passed")) | {"title": "not trained yet"}
     verdict = record.verdict
@@ -136,7 +138,8 @@ def _row(entry: Entry, wide: int) -> list[str]:
     verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
     cells = (count, "-" if entry["epochs"] is None else str(entry["epochs"]), *accuracies, *verdicts)
     figures = " ".join(f"{cell:>{len(name)}}" for cell, name in zip(cells, HEADINGS, strict=True))
-    first, *rest = textwrap.wrap(entry["title"], WIDTH - wide - len(figures) - 2)
+    told = ", ".join([entry["title"], *entry.get("preprocessing", ())])
+    first, *rest = textwrap.wrap(told, WIDTH - wide - len(figures) - 2)
     blank = " " * (wide + len(figures) + 2)
     above = [] if len(entry["id"]) <= wide else textwrap.wrap(entry["id"], WIDTH)  # a long name has lines of its own
     return [*above, f"{'' if above else entry['id']:<{wide}} {figures} {first}", *(blank + line for line in rest)]

@@ -37,7 +37,8 @@ def list_(
     kept = listing.chosen(listing.entries(), named(data), ladder)
     if as_json:
         names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
-        told = [{name: entry[name] for name in names} | {"confirmed": entry.get("confirmed")} for entry in kept]
+        more = [{"confirmed": one.get("confirmed"), "preprocessing": one.get("preprocessing", [])} for one in kept]
+        told = [{name: entry[name] for name in names} | later for entry, later in zip(kept, more, strict=True)]
         print_json({"experiments": told})
         return
     from rich.console import Console

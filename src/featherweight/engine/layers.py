@@ -15,6 +15,7 @@ from featherweight.engine.program import (
     HARD_SWISH,
     NO_ACTIVATION,
     PRELU,
+    PREPARE,
     RELU,
     RELU6,
     SIGMOID,
@@ -22,6 +23,9 @@ from featherweight.engine.program import (
     Draft,
 )  # fmt: skip
 from featherweight.errors import UsageError
+from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.networks.preprocessing import LAYERS as PREPARING
+from featherweight.networks.preprocessing import in_order, joined
 
 ACTIVATIONS: dict[type[nn.Module], int] = {
     nn.ReLU: RELU,
@@ -222,6 +226,21 @@ def _log_softmax(module: nn.LogSoftmax, name: str, draft: Draft) -> None:
     draft.log_output = True
 
 
+def _prepare(module: nn.Module, name: str, draft: Draft) -> None:
+    before = [node["kind"] for node in draft.nodes]
+    begins = before in ([], [PREPARE]) and draft.current == len(before) and not draft.pending
+    require(begins, module, name, "comes after other layers")
+    node = draft.nodes[0] if draft.nodes else {"pad": 0, "shared": 0}
+    so_far = Preprocessing(deskew=bool(node["shared"]), crop=node["pad"])
+    require(in_order(so_far, module), module, name, "comes after another layer that prepares pictures")
+    done = joined(so_far, module)
+    require(not done.deskew or draft.sizes[0][0] == 1, module, name, "gets more than one channel")
+    size = done.size(draft.sizes[0])
+    require(min(size) > 0, module, name, "leaves nothing of {} x {}".format(*draft.sizes[0][1:]))
+    draft.nodes, draft.sizes, draft.current = [], draft.sizes[:1], 0
+    draft.add(size, kind=PREPARE, pad=done.crop, shared=int(done.deskew))
+
+
 def _identity(module: nn.Module, name: str, draft: Draft) -> None:
     pass
 
@@ -241,4 +260,5 @@ LAYERS: dict[type[nn.Module], Callable[[Any, str, Draft], None]] = {
     nn.Flatten: _flatten,
     nn.LogSoftmax: _log_softmax,
     nn.Identity: _identity,
+    **dict.fromkeys(PREPARING, _prepare),
 }

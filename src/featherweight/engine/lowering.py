@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from featherweight.engine.layers import LAYERS, called, require
-from featherweight.engine.program import ADD, SCALE, Draft, Program
+from featherweight.engine.program import ADD, PREPARE, SCALE, Draft, Program
 from featherweight.errors import UsageError
 from featherweight.networks.layers import Gated, Residual, Sum
 
@@ -25,10 +25,18 @@ def lower(network: nn.Module, shape: tuple[int, int, int]) -> Program:
     draft = Draft(sizes=[shape])
     _lower(network, "", draft)
     draft.flush()
+    _require_prepared(draft)
     if not draft.nodes or not draft.flat:
         size = " ".join(str(n) for n in draft.size)
         raise UsageError(f"The network gives [N {size}], not [N classes]; end it with Flatten.")
     return Program(nodes=draft.nodes, sizes=draft.sizes, values=draft.values, log_output=draft.log_output)
+
+
+def _require_prepared(draft: Draft) -> None:
+    """Where pictures are cropped as they are read, nothing has them whole."""
+    prepares = bool(draft.nodes) and draft.nodes[0]["kind"] == PREPARE
+    if prepares and any(0 in (node["in"], node.get("other")) for node in draft.nodes[1:]):
+        raise UsageError("Some layers get the pictures prepared and others whole; there is no native kernel for this.")
 
 
 def _lower(module: nn.Module, name: str, draft: Draft) -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from featherweight.engine import native
 from featherweight.engine.lowering import lower
-from featherweight.engine.program import CONVOLUTION, Program
+from featherweight.engine.program import CONVOLUTION, PREPARE, Program
 from featherweight.experiments.recipe import Recipe
 
 
@@ -45,10 +45,10 @@ def convolutions(
 
 def _plain(program: Program) -> float:
     """Multiply-adds of a training step per image; the images themselves need no gradient."""
-    total = 0.0
+    total, pictures = 0.0, {0, *(node["out"] for node in program.nodes if node["kind"] == PREPARE)}
     for node in program.nodes:
         if node["kind"] == CONVOLUTION:
             inputs, (outputs, h, w) = program.sizes[node["in"]][0], program.sizes[node["out"]]
             once = node["kernel"] ** 2 * inputs / node["groups"] * outputs * h * w
-            total += once * (2 if node["in"] == 0 else 3)
+            total += once * (2 if node["in"] in pictures else 3)
     return total

@@ -13,6 +13,7 @@ from torch import nn
 
 from featherweight.errors import UsageError, nearest
 from featherweight.networks import layers as blocks
+from featherweight.networks import preprocessing
 
 LARGEST = 1 << 16
 """Channels, features or groups."""
@@ -39,6 +40,7 @@ def _real(value: Any) -> bool:
 
 KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "count": (lambda v: v in DATA_SIZES or _whole(v, 1, LARGEST), f"a whole number from 1 to {LARGEST:,}"),
+    "side": (lambda v: _whole(v, 1, LONGEST), f"a whole number from 1 to {LONGEST:,}"),
     "sides": (lambda v: _each(v, lambda n: _whole(n, 1, LONGEST)), f"one or two whole numbers from 1 to {LONGEST:,}"),
     "stride": (lambda v: v is None or _each(v, lambda n: _whole(n, 1, LONGEST)), "one or two whole numbers, or None"),
     "grid": (lambda v: _each(v, lambda n: n is None or _whole(n, 1, LONGEST)), "one or two whole numbers, or None"),
@@ -66,6 +68,8 @@ _TABLE = {
     "conv_norm_relu": "inputs=count outputs=count kernel=sides padding=pad dropout=share stride=sides",
     "separable_norm_relu": "inputs=count outputs=count kernel=sides padding=pad stride=sides",
     "residual_norm_relu": "inputs=count outputs=count stride=sides",
+    "Crop": "pixels=side",
+    "Deskew": "",
     "nn.Conv2d": _CONVOLUTION,
     "nn.Linear": "in_features=count out_features=count bias=flag",
     "nn.BatchNorm1d": _NORM,
@@ -106,6 +110,8 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = {
 """Of each layer, the arguments in order and the kind of each."""
 OWN = ("conv_norm_relu", "separable_norm_relu", "residual_norm_relu")
 """Blocks of this package that are written as one layer; they are Sequentials of PyTorch's layers."""
+PREPARING: Mapping[str, type[nn.Module]] = {kind.__name__: kind for kind in preprocessing.LAYERS}
+"""Layers of this package that prepare pictures."""
 CONTAINERS: Mapping[str, type[nn.Sequential]] = {
     "nn.Sequential": nn.Sequential,
     "Residual": blocks.Residual,
@@ -121,6 +127,8 @@ def maker(make: str) -> Callable[..., nn.Module]:
         return CONTAINERS[make]
     if make not in ARGUMENTS:
         raise UsageError(f"Unknown layer {make!r:.60}; {nearest(str(make), (*CONTAINERS, *ARGUMENTS))}")
+    if make in PREPARING:
+        return PREPARING[make]
     found: Callable[..., nn.Module] = getattr(blocks if make in OWN else nn, make.removeprefix("nn."))
     return found
 

@@ -18,6 +18,7 @@ from featherweight.networks.allowed import (
     ARGUMENTS,
     CONTAINERS,
     MOST_WEIGHTS,
+    PREPARING,
     checked,
     defaults,
     maker,
@@ -198,6 +199,7 @@ class _ForeignError(Exception):
 
 
 _NAMES = {getattr(nn, make.removeprefix("nn.")): make for make in ARGUMENTS if make.startswith("nn.")}
+_NAMES |= {kind: make for make, kind in PREPARING.items()}
 _HOLDERS = {kind: make for make, kind in CONTAINERS.items()}
 
 

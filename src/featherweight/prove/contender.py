@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featherweight.errors import UsageError
 from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment, contenders
 from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.prove import table_notes
 from featherweight.prove.confirming import NOT_CONFIRMED, clearing
 from featherweight.prove.ledger import Attempt, evaluations_of, read_ledger
@@ -59,6 +61,11 @@ class Contender:
     """Counts of the images drawn by records that sample hard images more often."""
 
     @property
+    def preprocessing(self) -> str:
+        """What its network does to a picture before its first weight, in words; empty if nothing."""
+        return ", ".join(preprocessing_of(self.experiment.build()).words)
+
+    @property
     def standing(self) -> str:
         """Whether its bar has been cleared, in a word or two."""
         bar, first = self.experiment.bar, self.cleared_by or self.records
@@ -82,6 +89,20 @@ def anchors(data: str = "mnist") -> list[Anchor]:
     """
     name = "anchors.json" if data == "mnist" else f"anchors-{data}.json"
     return [Anchor(**line) for line in json.loads((LADDERS / RECORDS / name).read_text(encoding="utf-8"))]
+
+
+def require_own_name(experiment: Experiment) -> None:
+    """Raise UsageError if the network prepares pictures and the experiment's name does not say so.
+
+    Such a record stands beside the one without preprocessing, which it must not replace under the same name.
+    """
+    words = preprocessing_of(experiment.build()).words
+    missing = [how for how in (word.split()[0] for word in words) if how not in experiment.id]
+    if missing:
+        raise UsageError(
+            f"{experiment.id} reads pictures that are {' and '.join(words)}, which makes it a record of its own, beside"
+            f" the one without; give it a name that says so, such as {experiment.id}-{'-'.join(missing)}."
+        )
 
 
 def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:

@@ -49,6 +49,11 @@ CONFIRMED_BY = """
     and the same share of the seeds must be within budget.
 """
 
+PREPROCESSED = (
+    "This uses no labels, belongs to the network wherever it runs, and its operations are counted in the MACs. It is a"
+    " record of its own, beside the one without."
+)
+
 AS_ON_MNIST = """
     As [on MNIST](README.md#how-a-record-is-judged): a twelfth of this set's training pictures is held out for choices,
     and each record's page says how many seeds are required, and how many confirm it.
@@ -85,7 +90,8 @@ def table(gathered: Sequence[Contender], link: str) -> str:
 
 def _record_row(one: Contender, link: str) -> list[str]:
     experiment, anatomy = one.experiment, one.anatomy
-    cells = [f"[`{experiment.id}`]({link.format(id=experiment.id)}) {experiment.title}", f"{anatomy.parameters:,}"]
+    name = ", ".join(filter(None, (experiment.title, one.preprocessing)))
+    cells = [f"[`{experiment.id}`]({link.format(id=experiment.id)}) {name}", f"{anatomy.parameters:,}"]
     cells += [f"{anatomy.buffers:,}", f"{anatomy.macs:,}", str(experiment.recipe.epochs)]
     cells += [table_notes.hard_cell(experiment, one.draws)]
     if not one.records:
@@ -179,6 +185,8 @@ def page(one: Contender, found: Found, ledger: Sequence[Attempt] = ()) -> str:
     for label in ("Target", "Why"):
         lines += [f"**{label}.** {_upper(text[label])}", ""]
     lines += [f"**Budget of each run.** {_upper(experiment.budget.sentence())}.", ""]
+    if one.preprocessing:
+        lines += [f"**Preprocessing.** Pictures are {one.preprocessing}. {PREPROCESSED}", ""]
     lines += [f"**Asked for.** {_upper(experiment.bar.sentence())}.", ""]
     lines += [_line(CONFIRMED_BY.format(first=experiment.bar.fresh[0], last=experiment.bar.fresh[-1])), ""]
     numbers: dict[str, int] = {}

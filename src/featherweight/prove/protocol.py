@@ -29,6 +29,7 @@ from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.rules import named
 from featherweight.prove import publish
 from featherweight.prove.confirming import FOLDER
+from featherweight.prove.contender import require_own_name
 from featherweight.prove.in_c import measured_in_c
 from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.prove.proof import Proof
@@ -157,6 +158,7 @@ def _planned(
     if experiment.bar is None:
         raise UsageError(f"{experiment.id} has no bar to clear; write `bar=Bar(...)` in its Experiment(...).")
     _require_fixed(experiment, experiment.bar, seeds)
+    require_own_name(experiment)
     changed = tuple(changes(experiment, plain))
     if changed:
         out = changed_folder(out, experiment.id, changed)

@@ -17,6 +17,7 @@ from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import RULES
 from featherweight.files import write_bytes, write_text
 from featherweight.networks.anatomy import dissect
+from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
 from featherweight.prove.confirming import FOLDER, alike, confirmation, confirmed, confirming_of, quoted
@@ -159,10 +160,12 @@ def index_entry(experiment: Experiment, found: Found) -> dict[str, Any]:
     records = found.get(experiment.id, ())
     summary = summarise(records) if records else None
     standing = ladder_pages.standing(records, ladder_pages.rule_of(experiment)) if records else None
+    network = experiment.build()
+    words = preprocessing_of(network).words
     return {
         "id": experiment.id,
         "title": experiment.title,
-        "parameters": dissect(experiment.build(), experiment.shape).parameters,
+        "parameters": dissect(network, experiment.shape).parameters,
         "epochs": experiment.recipe.epochs,
         "claimed": experiment.claimed,
         "measured": round(summary.mean, 4) if summary else None,
@@ -170,6 +173,7 @@ def index_entry(experiment: Experiment, found: Found) -> dict[str, Any]:
         "rule": standing.ruled == standing.runs if standing else None,
         "seeds": summary.runs if summary else 0,
         **({"confirmed": confirmed(experiment, found)} if experiment.bar and records else {}),
+        **({"preprocessing": words} if words else {}),
         **({"judged_by": experiment.rule.sentence()} if experiment.rule else {}),
         **({"data": experiment.data} if experiment.data != "mnist" else {}),
     }

@@ -29,7 +29,7 @@ def readme_table(gathered: Sequence[Contender], link: str) -> str:
 
 def _row(one: Contender, link: str) -> list[str]:
     memory = deployed(one.experiment.build().eval(), one.experiment.shape)
-    name = f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})"
+    name = ", ".join(filter(None, (f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})", one.preprocessing)))
     sizes = [f"{one.anatomy.parameters:,}", f"{memory.flash / 1000:.1f}", f"{memory.ram / 1000:.1f}"]
     if not one.records:
         return [name, NOT_PROVED, ABSENT, *sizes, ABSENT, ABSENT]

@@ -5,9 +5,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,8 +65,11 @@ class Step(Generic[Array]):
         return (first, self.other) if self.kind == "add" else (first,)
 
 
-def to_bytes(steps: Sequence[Step[Any]], mean: Sequence[float], std: Sequence[float]) -> bytes:
-    """The steps as a safetensors file, with what each channel's pixels, in 0 to 1, are normalised by."""
+def to_bytes(
+    steps: Sequence[Step[Any]], mean: Sequence[float], std: Sequence[float], by: Preprocessing = NOTHING
+) -> bytes:
+    """The steps as a safetensors file, with what each channel's pixels, in 0 to 1, are normalised by and, before the
+    first step, prepared `by`."""
     import numpy as np
     from safetensors.numpy import save
 
@@ -82,7 +87,8 @@ def to_bytes(steps: Sequence[Step[Any]], mean: Sequence[float], std: Sequence[fl
         for part, values in (("weight", step.weight), ("bias", step.bias))
         if values is not None
     }
-    return save(tensors, {_KEY: json.dumps({"mean": list(mean), "std": list(std), "steps": plain})})
+    done = {"preprocessing": asdict(by)} if by else {}
+    return save(tensors, {_KEY: json.dumps({"mean": list(mean), "std": list(std), **done, "steps": plain})})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,7 @@ class Steps:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     """Of each channel, in 0 to 1."""
+    preprocessing: Preprocessing
     steps: "tuple[Step[NDArray[np.float32]], ...]"
 
 
@@ -109,4 +116,5 @@ def from_file(path: Path) -> Steps:
         }
         weight, bias = (tensors.get(f"{place}.{part}") for part in ("weight", "bias"))
         steps.append(Step(**settings, weight=weight, bias=bias))
-    return Steps(mean=tuple(about["mean"]), std=tuple(about["std"]), steps=tuple(steps))
+    done = Preprocessing(**about.get("preprocessing", {}))
+    return Steps(mean=tuple(about["mean"]), std=tuple(about["std"]), preprocessing=done, steps=tuple(steps))

@@ -328,12 +328,12 @@ inline void channel_sums(View in, float* to) {
     }
 }
 
-// `valid` images [C H W] into lanes; the lanes left over get zeros.
-inline void pack_images(const float* images, int valid, View to) {
-    const size_t size = size_t(to.c) * to.h * to.w;
+// `valid` images [C h w] into lanes, without `crop` pixels at each side; the lanes left over get zeros.
+inline void pack_images(const float* images, int h, int w, int crop, int valid, View to) {
+    const size_t size = size_t(to.c) * h * w;
     for (int c = 0; c < to.c; c++)
         for (int y = 0; y < to.h; y++) {
-            const float* from = images + (size_t(c) * to.h + y) * to.w;
+            const float* from = images + (size_t(c) * h + y + crop) * w + crop;
             V* t = to.row(c, y);
             for (int x = 0; x < to.w; x++) {
                 float lanes[LANES] = {};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conv.hpp"
+#include "deskew.hpp"
 #include "winograd_weights.hpp"
 #include "loss.hpp"
 #include "norm_act_pool_back.hpp"
@@ -13,10 +14,11 @@
 #include "warp.hpp"
 #include "weights.hpp"
 
-enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5 };
+enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5, PREPARE = 6 };
 
 // One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
-// array of addresses, -1 where there is none.
+// array of addresses, -1 where there is none. PREPARE comes first, if at all: as images are packed, it takes out their slant where `shared` is 1, and cuts
+// `pad` pixels off each side.
 struct Node {
     int32_t kind, in, out;
     int32_t kernel, stride, pad, dilation, groups;
@@ -158,7 +160,16 @@ inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors,
     for (bool training : {true, false}) {
         sweep(training, [this](int slot, int group, int) {
             const Size& s = sizes[0];
-            pack_images(call.images + size_t(group) * LANES * s.c * s.h * s.w, call.valid(group), value(0, slot));
+            const float* images = call.images + size_t(group) * LANES * s.c * s.h * s.w;
+            const bool prepares = !nodes.empty() && nodes[0].kind == PREPARE;
+            const int valid = call.valid(group);
+            std::vector<float> upright;
+            if (prepares && nodes[0].shared) {
+                upright.resize(size_t(valid) * s.h * s.w);
+                for (int i = 0; i < valid; i++) deskew(images + size_t(i) * s.h * s.w, s.h, s.w, upright.data() + size_t(i) * s.h * s.w);
+                images = upright.data();
+            }
+            pack_images(images, s.h, s.w, prepares ? nodes[0].pad : 0, valid, value(prepares ? nodes[0].out : 0, slot));
         });
         for (int i = 0; i < count; i++) add_forward(i, training);
     }

@@ -34,6 +34,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (2.5
 """Line styles of different experiments, so that they never differ in colour alone."""
 MOST_MARKED = 40
 """Of longer runs, epochs are not marked by dots: these would touch."""
+MOST_POINTS = 200
+"""Nor of more runs than have so many epochs together."""
 
 
 def _required(records: Sequence[Record]) -> list[Record]:
@@ -83,7 +85,8 @@ def _pairs(axes: "Axes", records: Sequence[Record], quantity: str, form: str) ->
     """
     names = _experiments(records)
     alone = len(names) == 1
-    marked = max(len(record.rows) for record in records) <= MOST_MARKED
+    counts = [len(record.rows) for record in records]
+    marked = max(counts) <= MOST_MARKED and sum(counts) <= MOST_POINTS
     training = "training, augmented" if _augments(records) else "training"
     told: set[str] = set()
     for record in records:

@@ -3,6 +3,7 @@
 from statistics import fmean
 
 from featherweight.experiments.budget import Budget
+from featherweight.experiments.preprocessing import told
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.explain.report.cards import kilobytes
@@ -62,7 +63,8 @@ def _verdict(group: Group, done: list[Record]) -> Tile:
 
 def _parameters(record: Record) -> Tile:
     limit = Budget(**record.budget).parameters
-    return Tile(label="Parameters", value=f"{record.parameters:,}", detail=f"budget: fewer than {limit:,}")
+    detail = "; ".join([f"budget: fewer than {limit:,}", *told(record.architecture)])
+    return Tile(label="Parameters", value=f"{record.parameters:,}", detail=detail)
 
 
 def _chip(group: Group) -> Tile:

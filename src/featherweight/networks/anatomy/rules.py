@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Size, Tensor
 
+from featherweight.experiments.preprocessing import deskewing_macs
 from featherweight.networks.anatomy.axis import Axis, gather, join, slide, spread
 
 Axes = tuple[Axis, Axis]
@@ -151,6 +152,11 @@ def _group_norm(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
     return Effect(axes=_spread(x, (2, 3)))
 
 
+def _deskewed(x: Units, *, out: Size) -> Effect:
+    _, _, height, width = _image(x).shape
+    return Effect(axes=_spread(x, (2, 3)), macs=deskewing_macs(height, width))  # its slant follows from all its pixels
+
+
 def _concatenate(tensors: Sequence[Any], dim: int = 0, *, out: Size) -> Effect:
     if dim % len(out) != 1:
         raise ValueError(f"it joins along dimension {dim}, where only channels (1) can be followed")
@@ -233,6 +239,7 @@ _SPELLINGS: dict[Callable[..., Effect], str] = {
     _elementwise: _ELEMENTWISE,
     _batch_norm: "batch_norm",
     _group_norm: "group_norm",
+    _deskewed: "deskewed",
     _concatenate: "cat concat concatenate",
     _softmax: "softmax log_softmax softmin",
     _reduction: "mean sum amax amin",

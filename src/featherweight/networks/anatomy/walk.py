@@ -15,6 +15,7 @@ from featherweight.errors import UsageError
 from featherweight.networks.anatomy.axis import Axis, middle
 from featherweight.networks.anatomy.rows import Anatomy, Row, extent
 from featherweight.networks.anatomy.rules import MEASURED, RULES, Effect, Units, check
+from featherweight.networks.preprocessing import LAYERS
 
 _BATCH = 2  # with a single image, squeeze() would drop the batch dimension
 _SHAPE_QUERIES = """
@@ -33,7 +34,7 @@ class _Call:
     shown: str
     """Its dotted name in the table; empty for the network itself."""
     whole: bool
-    """Whether it is, or runs within, one of torch's own layers, which get a single row each."""
+    """Whether it is, or runs within, one of torch's own layers or one that prepares pictures: a single row each."""
 
     @property
     def kind(self) -> str:
@@ -121,6 +122,7 @@ class _Recorder(TorchFunctionMode):
     def _enter(self, module: nn.Module, _: Any) -> None:
         outer = self.calls[-1]
         own = type(module).forward.__module__.startswith("torch.nn.modules") and not isinstance(module, nn.Sequential)
+        own = own or isinstance(module, LAYERS)
         homes = (outer.module, self.calls[0].module)  # a module may call another that is not its child
         name = next(name for home in homes for name, child in home.named_modules() if child is module)
         shown = self._shown(name) if module is not self.calls[0].module else ""

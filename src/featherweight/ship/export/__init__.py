@@ -91,7 +91,8 @@ def page_of(trained: TrainedModel) -> str:
 def steps_of(trained: TrainedModel) -> bytes:
     """The folded steps as a file that `predict` executes in numpy; the same network gives the same bytes."""
     source = source_of(trained)
-    return steps.to_bytes(lower(source.network, source.shape).steps, source.mean, source.std)
+    lowered = lower(source.network, source.shape)
+    return steps.to_bytes(lowered.steps, source.mean, source.std, lowered.preprocessing)
 
 
 def _lowered(source: Source, form: str) -> Lowered | None:

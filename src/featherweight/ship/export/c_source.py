@@ -10,6 +10,7 @@ from featherweight.files import c_string, in_c_comment
 from featherweight.ship.export.fixed_point import FixedPoint, Integers, Stage, bias_bits
 from featherweight.ship.export.memory import Memory, planned, report, tallest
 from featherweight.ship.export.page import DIGITS
+from featherweight.ship.export.preprocessing import FLATTEST_BITS
 from featherweight.ship.export.source import Source
 from featherweight.ship.export.tables import dilated, layers_of, require_in_range, tensors_of
 from featherweight.ship.export.templates import rendered
@@ -37,7 +38,7 @@ def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, st
 
 def _values(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> dict[str, Any]:
     """The values that the templates refer to."""
-    channels, height, width = network.sizes[0]
+    channels, height, width = source.shape
     weights = [kernel.weights.transpose(0, 2, 3, 1).ravel() for kernel in network.stages]
     return {
         "name": source.name,
@@ -48,6 +49,9 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "report": [in_c_comment(line) for line in report(network, memory)],
         "channels": channels,
         "height": height,
+        "crop": 0 if network.preprocessing.deskew else network.preprocessing.crop,
+        "deskew": _deskewing(source, network),
+        "heights": [high for _, high, _ in network.sizes],
         "width": width,
         "classes": [in_c_comment(name) for name in source.classes],
         "quoted": [c_string(name) for name in source.classes],
@@ -68,6 +72,16 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "multipliers": _numbers(np.concatenate([stage.multipliers for stage in network.stages])),
         "branches": any(stage.step.kind == "add" for stage in network.stages),
     }
+
+
+def _deskewing(source: Source, network: FixedPoint) -> str:
+    """The functions of C that deskew a picture, and crop it as well; none if pictures are not deskewed."""
+    if not network.preprocessing.deskew:
+        return ""
+    (_, height, width), (_, rows, columns) = source.shape, network.sizes[0]
+    values = {"height": height, "width": width, "rows": rows, "columns": columns, "flattest": FLATTEST_BITS,
+              "crop": network.preprocessing.crop, "margin": height}  # fmt: skip
+    return rendered("deskew.c.j2", values)
 
 
 def _biases(stage: Stage) -> Integers:

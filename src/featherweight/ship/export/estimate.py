@@ -14,7 +14,7 @@ from torch import nn
 from featherweight.errors import UsageError, nearest
 from featherweight.ship.export.fixed_point import FixedPoint, outline
 from featherweight.ship.export.lowering import Size, lower
-from featherweight.ship.export.memory import SMALLEST_PROCESSOR, Memory, kernels, planned
+from featherweight.ship.export.memory import SMALLEST_PROCESSOR, Memory, deskewing, kernels, planned
 from featherweight.ship.export.tables import layers_of, require_in_range, tensors_of
 from featherweight.ship.steps import CURVES
 
@@ -32,7 +32,7 @@ class Deployed:
     picture: int
     """Bytes of the picture."""
     macs: int
-    """Multiplications per picture."""
+    """Multiplications per picture, deskewing's included."""
     cycles: int
     """Processor cycles per picture, if memory never makes it wait."""
 
@@ -59,12 +59,16 @@ def deployed(
     integers = outline(lowered)
     memory = planned(integers, processor)
     work = operations(integers, memory)
+    upright = lowered.preprocessing.macs(shape)
+    cycles = upright * deskewing(processor)["cycles"] if upright else 0.0
     return Deployed(
         flash=memory.flash,
         ram=memory.ram,
         picture=shape[0] * shape[1] * shape[2],
-        macs=work["multiplications"] + work["unpacked"],
-        cycles=round(sum(kernels()["processors"][processor]["cycles"].get(part, 0) * n for part, n in work.items())),
+        macs=work["multiplications"] + work["unpacked"] + upright,
+        cycles=round(
+            sum(kernels()["processors"][processor]["cycles"].get(part, 0) * n for part, n in work.items()) + cycles
+        ),
     )
 
 

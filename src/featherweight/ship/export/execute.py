@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from featherweight.networks.preprocessing import prepared
 from featherweight.ship.export.lowering import Lowered, Step
 
 _CURVES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -15,8 +16,11 @@ _CURVES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
-    """Every tensor of the network, [N C H W] each: the normalised pictures first, the scores last."""
-    found = [pictures]
+    """Every tensor of the network, [N C H W] each: the prepared pictures first, the scores last.
+
+    `pictures` are normalised.
+    """
+    found = [prepared(pictures, lowered.preprocessing)]
     for step in lowered.steps:
         found.append(carry_out(step, found[step.source], found))
     return found
@@ -24,7 +28,7 @@ def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
 
 def scores(lowered: Lowered, pictures: Tensor) -> Tensor:
     """The scores [N classes] of normalised pictures [N C H W]; their softmax gives the probabilities."""
-    kept: list[Tensor] = [pictures]
+    kept: list[Tensor] = [prepared(pictures, lowered.preprocessing)]
     held = {place for index, step in enumerate(lowered.steps) for place in step.reads(index) if place != index}
     for step in lowered.steps:
         kept.append(carry_out(step, kept[step.source], kept))

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featherweight.errors import UsageError
+from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 from featherweight.ship.export.execute import carry_out
 from featherweight.ship.export.lowering import Lowered, Size, Step
+from featherweight.ship.export.preprocessing import in_bytes
 from featherweight.ship.steps import CURVES
 
 Integers = NDArray[np.int64]
@@ -75,6 +77,8 @@ class FixedPoint:
     """A score s stands for s / 2^score_bits in the float network."""
     bits: int = 8
     """Of each weight."""
+    preprocessing: Preprocessing = NOTHING
+    """What is done to a picture's bytes before the first stage."""
 
     @property
     def classes(self) -> int:
@@ -90,6 +94,7 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
     if len(pictures) == 0:
         raise UsageError("The ranges of activations are measured on pictures; give at least one.")
     steps, sizes = _prepared(lowered)
+    pictures = in_bytes(pictures, lowered.preprocessing)
     spread = torch.tensor(std).reshape(1, -1, 1, 1)
     seen = [(pictures.float() / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / spread]
     scales = [Scale(step=1 / 255, zero=round(255 * sum(mean) / len(mean)))]
@@ -107,7 +112,8 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
         first = (mean, std) if index == 0 else None
         top = WIDE_TOP if index == len(steps) - 1 else TOP
         stages.append(_stage(step, source, scales, top, first, lowered.bits))
-    return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits, bits=lowered.bits)
+    return FixedPoint(stages=tuple(stages), sizes=tuple(sizes), score_bits=bits, bits=lowered.bits,
+                      preprocessing=lowered.preprocessing)  # fmt: skip
 
 
 def levels(bits: int) -> int:
@@ -148,7 +154,8 @@ def outline(lowered: Lowered) -> FixedPoint:
     """
     steps, sizes = _prepared(lowered)
     stages = tuple(_outlined(step) for step, _ in steps)
-    return FixedPoint(stages=stages, sizes=tuple(sizes), score_bits=0, bits=lowered.bits)
+    return FixedPoint(stages=stages, sizes=tuple(sizes), score_bits=0, bits=lowered.bits,
+                      preprocessing=lowered.preprocessing)  # fmt: skip
 
 
 def _outlined(step: Step) -> Stage:

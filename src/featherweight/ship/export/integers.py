@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featherweight.ship.export.fixed_point import WIDE_ZERO, FixedPoint, Stage
+from featherweight.ship.export.preprocessing import in_bytes
 from featherweight.ship.steps import CURVES
 
 BATCH = 100
@@ -21,7 +22,7 @@ def scores(network: FixedPoint, pictures: Tensor) -> NDArray[np.int16]:
 
 def _batch(network: FixedPoint, pictures: Tensor) -> NDArray[np.int64]:
     # Integers below 2^53 are exact in float64, which PyTorch convolves faster than integers.
-    tensors = [pictures.double()]
+    tensors = [in_bytes(pictures, network.preprocessing).double()]
     for stage in network.stages:
         tensors.append(_carry_out(stage, tensors[stage.step.source], tensors))
     found: NDArray[np.int64] = tensors[-1].flatten(1).numpy().astype(np.int64) - WIDE_ZERO

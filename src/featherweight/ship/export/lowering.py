@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from featherweight.errors import UsageError
+from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 from featherweight.networks.layers import Residual, Sum
+from featherweight.networks.preprocessing import LAYERS, in_order, joined
 from featherweight.ship import steps
+from featherweight.ship.export.preprocessing import LARGEST
 
 Size = tuple[int, int, int]
 Step = steps.Step[Tensor]
@@ -27,9 +30,11 @@ class Lowered:
 
     steps: tuple[Step, ...]
     sizes: tuple[Size, ...]
-    """(C, H, W) of each tensor, one more than there are steps."""
+    """(C, H, W) of each tensor, one more than there are steps; the first one is a picture after `preprocessing`."""
     bits: int = 8
     """Of each weight in the C program."""
+    preprocessing: Preprocessing = NOTHING
+    """What is done to a picture before the first step."""
     log_output: bool
     """Whether the network itself ends in LogSoftmax, which the steps leave out; the probabilities are the same."""
 
@@ -45,6 +50,7 @@ class _Draft:
     steps: list[Step] = field(default_factory=list)
     flat: bool = False
     log_output: bool = False
+    preprocessing: Preprocessing = NOTHING
     held: set[int] = field(default_factory=set)
     """Tensors that a later sum or branch will read, so that nothing may be folded into the steps that make them."""
     current: int = 0
@@ -79,7 +85,8 @@ def lower(network: nn.Module, shape: Size, bits: int = 8) -> Lowered:
     if not draft.steps or not draft.flat or (height, width) != (1, 1):
         raise UsageError(f"The network gives {classes} x {height} x {width} numbers per picture, which are not scores"
                          " of classes; end it with Flatten, after a pool or a linear layer.")  # fmt: skip
-    return Lowered(steps=tuple(draft.steps), sizes=tuple(draft.sizes), log_output=draft.log_output, bits=bits)
+    return Lowered(steps=tuple(draft.steps), sizes=tuple(draft.sizes), log_output=draft.log_output, bits=bits,
+                   preprocessing=draft.preprocessing)  # fmt: skip
 
 
 def _lower(module: nn.Module, name: str, draft: _Draft) -> None:
@@ -192,6 +199,18 @@ def _linear(module: nn.Linear, name: str, draft: _Draft) -> None:
               bias=_bias(module.bias, module.out_features))  # fmt: skip
 
 
+def _prepare(module: nn.Module, name: str, draft: _Draft) -> None:
+    begins = not (draft.steps or draft.held or draft.flat)
+    _require(begins, module, name, "comes after other layers or in a branch")
+    before, (channels, height, width) = draft.preprocessing, draft.size
+    _require(in_order(before, module), module, name, "comes after another layer that prepares pictures")
+    draft.preprocessing = joined(before, module)
+    fits = not draft.preprocessing.deskew or (channels == 1 and max(height, width) <= LARGEST)
+    _require(fits, module, name, f"takes pictures of one channel and at most {LARGEST} x {LARGEST}")
+    draft.sizes = [replace(draft.preprocessing, crop=draft.preprocessing.crop - before.crop).size(draft.size)]
+    _require(min(draft.size) > 0, module, name, f"leaves nothing of {height} x {width}")
+
+
 def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: _Draft) -> None:
     _require(module.running_mean is not None, module, name, "keeps no running statistics")
     assert module.running_mean is not None and module.running_var is not None
@@ -298,4 +317,5 @@ _LOWERED: dict[type[nn.Module], Callable[[Any, str, _Draft], None]] = {
     nn.Flatten: _flatten,
     nn.LogSoftmax: _log_softmax,
 }
+_LOWERED |= dict.fromkeys(LAYERS, _prepare)
 _LOWERED |= dict.fromkeys((nn.Identity, nn.Dropout, nn.Dropout2d), lambda *_: None)  # outside training, nothing

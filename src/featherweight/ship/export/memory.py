@@ -9,6 +9,7 @@ stage whose windows share no rows, such as a 2 x 2 pool or a linear layer on a m
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,7 @@ WORTHWHILE = 64
 """Bytes of RAM that streaming must save in a stage: its code takes about as much flash."""
 SMALLEST_PROCESSOR = "cortex-m0plus"
 KERNELS = Path(__file__).parent / "kernels.json"
+DESKEWING = Path(__file__).parent / "deskewing.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Memory:
     """Bytes of all places together."""
     sums: int
     """How many sums of 32 bits are kept between rows."""
+    prepared: int
+    """Bytes of the picture once it is deskewed; 0 where it is not."""
     weights: int
     scaling: int
     """Bytes of biases and multipliers."""
@@ -54,8 +58,8 @@ class Memory:
 
     @property
     def arena(self) -> int:
-        """Bytes of rows and sums: all static RAM of the program."""
-        return self.rows + 4 * self.sums
+        """Bytes of rows, sums and a deskewed picture: all static RAM of the program."""
+        return self.rows + 4 * self.sums + self.prepared
 
     @property
     def flash(self) -> int:
@@ -64,7 +68,7 @@ class Memory:
 
     @property
     def ram(self) -> int:
-        """Bytes of rows, sums and stack, without the picture."""
+        """Bytes of rows, sums, a deskewed picture and stack, without the picture that is read."""
         return self.arena + self.stack
 
 
@@ -75,6 +79,14 @@ def kernels() -> dict[str, Any]:
     For each processor: the bytes of code and of stack by variant, and the cycles of each operation of the program.
     """
     found: dict[str, Any] = json.loads(KERNELS.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def deskewing(processor: str) -> dict[str, float]:
+    """What deskewing adds on this processor, as `benchmarks/deskewing.py` measured it: bytes of `code` and of `stack`,
+    and `cycles` for each multiply-add."""
+    found: dict[str, float] = json.loads(DESKEWING.read_text(encoding="utf-8"))[processor]
     return found
 
 
@@ -97,7 +109,8 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
             arena += rings[tensor] * rows[tensor]
     variant = variant_of([stage.step for stage in network.stages], streams, network.bits)
     measured = kernels()["processors"][processor]
-    name = name_of(variant)
+    name, deskews = name_of(variant), network.preprocessing.deskew
+    more = deskewing(processor) if deskews else {"code": 0, "stack": 0}
     places.append(0)
     numbers = sum(stage.multipliers.size for stage in network.stages)
     return Memory(
@@ -106,13 +119,17 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         streams=streams,
         rows=arena,
         sums=sums,
+        prepared=math.prod(network.sizes[0]) if deskews else 0,
         weights=-(-network.bits * sum(stage.weights.size for stage in network.stages) // 8),
         scaling=(bias_bits(network.bits) // 8 + 2) * numbers,
         tables=256 * sum(stage.step.kind in CURVES for stage in network.stages)
         + tensors_of(network, places, rings).bytes
         + layers_of(network, streams).bytes,
-        code=measured["code"][name],
-        stack=measured["stack"][name] + 4 * tallest(network, streams) + progress_bytes(variant) * len(network.sizes),
+        code=measured["code"][name] + int(more["code"]),
+        stack=measured["stack"][name]
+        + int(more["stack"])
+        + 4 * tallest(network, streams)
+        + progress_bytes(variant) * len(network.sizes),
     )
 
 
@@ -253,7 +270,9 @@ def report(network: FixedPoint, memory: Memory) -> list[str]:
         lines.append(f"{name:<24}  {stage.step.kind:<12}  {size:<14}  {kept:9}  {kept * width * channels:6}")
     return [
         *lines,
-        f"RAM: {memory.ram:,} bytes = rows {memory.rows:,} + sums {4 * memory.sums:,} + stack about {memory.stack:,};"
+        f"RAM: {memory.ram:,} bytes = rows {memory.rows:,} + sums {4 * memory.sums:,}"
+        + f" + deskewed picture {memory.prepared:,}" * (memory.prepared > 0)
+        + f" + stack about {memory.stack:,};"
         " the picture is the caller's",
         f"flash: {memory.flash:,} bytes = weights {memory.weights:,} + biases and multipliers {memory.scaling:,}"
         f" + tables {memory.tables:,} + code about {memory.code:,}",

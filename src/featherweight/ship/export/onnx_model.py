@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from featherweight.errors import UsageError
 from featherweight.ship.export.lowering import Lowered, Step
+from featherweight.ship.export.onnx_deskew import onnx_deskewed
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
@@ -149,6 +150,12 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
     std = 255 * np.array(source.std, np.float32).reshape(1, -1, 1, 1)
     now = node("Sub", [now, constant("mean of pixels", mean)], "centred")
     now = node("Div", [now, constant("deviation of pixels", std)], "normalised")
+    if lowered.preprocessing.deskew:
+        now = onnx_deskewed(now, source.shape, node, constant)
+    if crop := lowered.preprocessing.crop:
+        ends = {"starts": crop, "ends": -crop}
+        parts = [constant(f"crop {end}", np.array([at, at], np.int64)) for end, at in ends.items()]
+        now = node("Slice", [now, *parts, constant("crop axes", np.array([2, 3], np.int64))], "cropped")
     names = [now]
     for index, step in enumerate(lowered.steps):
         label = f"{step.name or 'network'} {step.kind} {index}"

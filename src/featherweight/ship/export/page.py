@@ -3,12 +3,14 @@
 import base64
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
 from featherweight.errors import UsageError
+from featherweight.experiments.preprocessing import Preprocessing
 from featherweight.ship.export.lowering import Lowered, Step
 from featherweight.ship.export.source import Source
 from featherweight.ship.export.templates import FOLDER, rendered
@@ -79,7 +81,8 @@ def _plain(lowered: Lowered) -> dict[str, Any]:
             place += step.weight.numel() + outputs
         steps.append(plain)
     packed = np.concatenate(numbers).astype("<f4").tobytes()
-    return {"steps": steps, "numbers": base64.b64encode(packed).decode("ascii")}
+    done = {"preprocessing": asdict(lowered.preprocessing)} if lowered.preprocessing else {}
+    return {**done, "steps": steps, "numbers": base64.b64encode(packed).decode("ascii")}
 
 
 def steps_of(text: str, lowered: Lowered) -> Lowered:
@@ -100,4 +103,5 @@ def steps_of(text: str, lowered: Lowered) -> Lowered:
             weight = numbers[made["weight"] : made["bias"]].reshape(made["outputs"], -1, *settings["kernel"])
         settings |= {name: made[name] for name in ("groups", "other", "source") if name in made}
         steps.append(Step(kind=made["kind"], name="", weight=weight, bias=bias, **settings))
-    return Lowered(steps=tuple(steps), sizes=lowered.sizes, log_output=lowered.log_output)
+    done = Preprocessing(**plain.get("preprocessing", {}))
+    return Lowered(steps=tuple(steps), sizes=lowered.sizes, log_output=lowered.log_output, preprocessing=done)

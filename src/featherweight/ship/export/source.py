@@ -10,6 +10,7 @@ from torch import nn
 from featherweight.data.sets import SETS
 from featherweight.experiments.recipe import Recipe
 from featherweight.files import __version__
+from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.training.runs.trained import TrainedModel
 
 
@@ -41,7 +42,7 @@ class Source:
         """One sentence for headers and pages."""
         return (
             f"{self.experiment}, seed {self.seed}: {self.parameters:,} parameters, {self.accuracy:.2f} % of"
-            f" {self.tested} right"
+            f" {self.tested} right{''.join(f', {word}' for word in preprocessing_of(self.network).words)}"
         )
 
     def about(self) -> dict[str, Any]:
@@ -56,6 +57,7 @@ class Source:
             "shape": list(self.shape),
             "mean": list(self.mean),
             "std": list(self.std),
+            **({"preprocessing": words} if (words := preprocessing_of(self.network).words) else {}),
             "featherweight": self.version,
         }
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from featherweight.experiments.preprocessing import Preprocessing
 from featherweight.ship.steps import CURVES, Step, from_file
 
 Floats = NDArray[np.float32]
@@ -74,12 +75,40 @@ def _network(folder: Path) -> Scorer:
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
         images = pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)  # -> [N C H W]
-        made: list[Floats] = [((images / np.float32(255) - mean) / std).astype(np.float32)]
+        normalised = ((images / np.float32(255) - mean) / std).astype(np.float32)
+        made: list[Floats] = [_prepared(normalised, found.preprocessing)]
         for step in found.steps:
             made.append(carry_out(step, made[step.source], made))
         return made[-1].reshape(len(pictures), -1)
 
     return scores
+
+
+def _prepared(images: Floats, by: Preprocessing) -> Floats:
+    """Normalised pictures [N C H W] as the first weight gets them."""
+    images = _deskewed(images) if by.deskew else images
+    height, width = images.shape[2:]
+    return images[:, :, by.crop : height - by.crop, by.crop : width - by.crop]
+
+
+def _deskewed(images: Floats) -> Floats:
+    """Pictures [N 1 H W] without their slant, as `networks.preprocessing.deskewed` defines it."""
+    height, width = images.shape[2:]
+    rows, columns = (np.arange(n, dtype=np.float32) for n in (height, width))
+    lowest = images.min((2, 3), keepdims=True)  # [N 1 1 1]
+    ink = images - lowest
+    mass, moment = ink.sum(3, keepdims=True), (ink * (columns - np.float32((width - 1) / 2))).sum(3, keepdims=True)
+    total, tiny = mass.sum(2, keepdims=True), np.float32(1e-12)
+    rows = rows[:, None]
+    down = rows - (mass * rows).sum(2, keepdims=True) / np.maximum(total, tiny)  # [N 1 H 1]
+    variance = np.maximum((mass * down * down).sum(2, keepdims=True), np.maximum(total / 16, tiny))
+    slant = np.clip((moment * down).sum(2, keepdims=True) / variance, -1, 1)
+    place = columns + slant * down  # [N 1 H W]
+    left = np.floor(place)
+    padded = np.pad(ink, ((0, 0), (0, 0), (0, 0), (1, 1)))
+    near = [np.take_along_axis(padded, np.clip(left + n, 0, width + 1).astype(np.int64), 3) for n in (1, 2)]
+    found: Floats = lowest + near[0] + (place - left) * (near[1] - near[0])
+    return found
 
 
 def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> Floats:

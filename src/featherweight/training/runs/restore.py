@@ -19,6 +19,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.files import printable
 from featherweight.networks.architecture import describe, from_json, make, to_json
+from featherweight.networks.preprocessing import preprocessing_of
 
 SOURCE = "experiment.py"
 """In a run's folder: the experiment's file as it was, for people to read. Nothing here runs it."""
@@ -27,11 +28,13 @@ SOURCE = "experiment.py"
 def architecture_of(network: nn.Module) -> dict[str, Any]:
     """What a record keeps of a network that has just been made: its layers as data and a digest of its first weights.
 
-    Of a network that cannot be told as data, what cannot.
+    Of a network that cannot be told as data, what cannot. If its first layers prepare pictures, also that, in words.
     """
     whole, foreign = describe(network)
     told = {"foreign": foreign} if whole is None else {"layers": to_json(whole)}
-    return told | {"first_weights": weights_digest(network)}
+    words = preprocessing_of(network).words
+    named = {"preprocessing": words} if words else {}
+    return told | named | {"first_weights": weights_digest(network)}
 
 
 def weights_digest(network: nn.Module) -> str:

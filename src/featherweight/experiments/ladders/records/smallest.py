@@ -4,9 +4,9 @@ Target: fewer than 3,500 parameters, and 99.40 % in each of the last five epochs
 Why: a network that passes once may have been lucky; one that passes on nine seeds of ten is small enough for the
 rule, not for the seed.
 
-Result: 99.52 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.05, worst 99.45).
-Worst of any last 5 epochs 99.44; 10 of 10 within budget. Training images as they are: 99.76 %. Best epoch, which
-decides nothing: 99.58 on average. Not yet confirmed on fresh seeds.
+Result: 99.55 % of the test set at the last epoch, on average over 20 seeds (standard deviation 0.04, worst 99.49).
+Worst of any last 5 epochs 99.44; 20 of 20 within budget. Training images as they are: 99.76 %. Best epoch, which
+decides nothing: 99.57 on average. Confirmed on seeds 10 to 29, which are fresh.
 
 Analysis: It holds 99.40 % on every seed (borne out). Depthwise-separable convolutions were as accurate with a third of
 the weights (opinion). Padding costs no weights, and what sees more places of a larger map averages over more (opinion).

@@ -93,10 +93,39 @@ function pooled(step, from, value, join) {
   return to;
 }
 
+/* One channel without the slant of its ink: rows shift by covariance over variance, and are interpolated. */
+function deskewed(from) {
+  const { h, w, v } = from, lowest = v.reduce((a, b) => Math.min(a, b)), mass = new Float64Array(h), moment = new Float64Array(h);
+  v.forEach((value, at) => {
+    const y = Math.floor(at / w), ink = value - lowest;
+    mass[y] += ink;
+    moment[y] += ink * ((at % w) - (w - 1) / 2);
+  });
+  const sum = (act) => mass.reduce((all, ink, y) => all + act(ink, y), 0), all = sum((ink) => ink);
+  const centre = sum((ink, y) => ink * y) / Math.max(all, 1e-12);
+  const covariance = sum((_, y) => moment[y] * (y - centre)), variance = sum((ink, y) => ink * (y - centre) ** 2);
+  const slant = Math.min(Math.max(-1, covariance / Math.max(variance, all / 16, 1e-12)), 1);
+  const to = tensor(1, h, w), pixel = (y, x) => (x >= 0 && x < w ? v[y * w + x] : lowest);
+  to.v.forEach((_, at) => {
+    const y = Math.floor(at / w), place = (at % w) + slant * (y - centre), left = Math.floor(place);
+    to.v[at] = pixel(y, left) + (place - left) * (pixel(y, left + 1) - pixel(y, left));
+  });
+  return to;
+}
+
+/* What the first weight gets of one channel: deskewed where it is to be, then `crop` pixels are cut off each side. */
+function prepared(whole, { deskew = false, crop = 0 }) {
+  const from = deskew ? deskewed(whole) : whole;
+  const to = tensor(1, from.h - 2 * crop, from.w - 2 * crop);
+  to.v.forEach((_, at) => { to.v[at] = from.v[(Math.floor(at / to.w) + crop) * from.w + (at % to.w) + crop]; });
+  return to;
+}
+
 /* What the network holds of each class: 784 bytes, 0 background to 255 ink -> probabilities. */
 function probabilities(picture) {
-  const made = [tensor(1, 28, 28)];
-  made[0].v = Float64Array.from(picture, (value) => (value / 255 - network.mean) / network.std);
+  const whole = tensor(1, 28, 28);
+  whole.v = Float64Array.from(picture, (value) => (value / 255 - network.mean) / network.std);
+  const made = [prepared(whole, network.preprocessing ?? {})];
   for (const step of network.steps) made.push(carryOut[step.kind](step, made[step.source ?? made.length - 1], made));
   const scores = made[made.length - 1].v, most = Math.max(...scores);
   const powers = Array.from(scores, (score) => Math.exp(score - most));
