@@ -1,11 +1,18 @@
 """Digits drawn from strokes: reproducible by place, normalised as MNIST's, and of the digit they claim."""
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from featherweight.data.strokes import HABITS, coverage, drawn_strokes, habit_of
+import toy
+from featherweight.data import load
+from featherweight.data.strokes import HABITS, coverage, drawn_strokes, habit_of, with_strokes
+from featherweight.errors import UsageError
+from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
+from featherweight.training.runs.prepare import prepare, record_of
 
 
 def test_a_picture_follows_from_seed_purpose_and_place_alone() -> None:
@@ -63,3 +70,25 @@ def test_each_habit_has_the_stroke_that_it_is_named_after() -> None:
     holes = {name: np.mean([enclosed(picture) for picture in pictures.numpy()]) for name, pictures in named.items()}
     assert holes["slashed 0"] > 1.5 and holes["closed 4"] > 0.9 and holes["looped 2"] > 0.7
     assert max(holes[name] for name in ("flagged 1", "serif 1", "crossed 7", "open 4")) < 0.05
+
+
+def test_drawn_digits_follow_the_training_images_and_change_nothing_else() -> None:
+    data = load("digits", holdout=137)
+    more = with_strokes(data, 20)
+    drawn = drawn_strokes(20, seed=0, purpose="train")
+    assert torch.equal(more.train.images, torch.cat([data.train.images, drawn.images]))
+    assert more.train.labels[-20:].tolist() == drawn.labels.tolist()
+    assert torch.equal(more.test.images, data.test.images) and (more.mean, more.std) == (data.mean, data.std)
+    assert with_strokes(data, 0) is data
+    with pytest.raises(UsageError, match=r"Drawn digits join pictures of 1 x 28 x 28 of the classes 0 to 9; bars has"):
+        with_strokes(toy.data(), 20)
+
+
+def test_a_recipe_s_strokes_are_trained_on() -> None:
+    recipe = find("reader").recipe
+    assert recipe.strokes == 1500 and Recipe.from_json(recipe.to_json()) == recipe
+    assert "strokes" not in Recipe().to_json()
+    run = prepare(find("reader"), load("digits", holdout=137), threads=1)
+    assert len(run.data.train) == 1300 + 1500 and record_of(run).data["train"] == 2800
+    with pytest.raises(UsageError, match="strokes must be from 0 to 10,000; given 10001"):
+        Recipe(strokes=10_001)

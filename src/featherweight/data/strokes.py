@@ -7,12 +7,16 @@ turns, slants and stretches the result, and chooses a pen.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from featherweight.data.dataset import Data
+from featherweight.data.sets import TEN
 from featherweight.data.split import Split
+from featherweight.errors import UsageError
 
 Floats = NDArray[np.float32]
 Chain = Sequence[tuple[float, float]]
@@ -119,6 +123,24 @@ def drawn_strokes(count: int, *, seed: int, purpose: str) -> Split:
             part = places[start : start + BATCH]
             images[part, 0] = _pictures(strokes, _draws(part, strokes, seed, purpose))
     return Split(images=torch.from_numpy(images), labels=torch.from_numpy(labels))
+
+
+def with_strokes(data: Data, count: int) -> Data:
+    """The data with the first `count` drawn digits after its training images; what is tested and normalised stays.
+
+    The drawings are the same for every run. Raises UsageError unless the pictures are ten digits, grey, 28 x 28.
+    """
+    if not count:
+        return data
+    shape = tuple(data.train.images.shape[1:])
+    if shape != (1, SIDE, SIDE) or data.classes != TEN:
+        raise UsageError(
+            f"Drawn digits join pictures of 1 x {SIDE} x {SIDE} of the classes 0 to 9; {data.name} has"
+            f" {' x '.join(map(str, shape))} of {len(data.classes)} classes. Set the recipe's strokes to 0."
+        )
+    drawn = drawn_strokes(count, seed=0, purpose="train")
+    images = torch.cat([data.train.images, drawn.images])
+    return replace(data, train=Split(images=images, labels=torch.cat([data.train.labels, drawn.labels])))
 
 
 def _draws(places: NDArray[np.int64], strokes: Sequence[_Stroke], seed: int, purpose: str) -> Floats:
