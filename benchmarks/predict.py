@@ -1,10 +1,11 @@
 """How many pictures are read correctly, by kind: pictures made from digits of MNIST and from styles of writing.
 
-`python -m benchmarks.predict calibrate` fits the temperature on pictures of training digits and writes it beside the
-weights. `made` reads pictures of test digits and writes results/predict/made.json; `hard` reads harder ones and
-`around` those with other things around the digits, writing hard.json and around.json. `develop` and `develop-around`
-serve to make choices: they use the same kinds with other seeds and the other half of the test digits, so that nothing
-is chosen on the committed sets. `mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and writes
+`python -m benchmarks.predict calibrate` fits the temperature of `reader` on pictures of training digits and writes it
+beside the weights. `made` reads pictures of test digits and writes results/predict/made.json; `hard` reads harder ones
+and `around` those with other things around the digits, writing hard.json and around.json. `habits` lets `f3` and
+`reader` read drawings in ways of writing that MNIST lacks. `develop`, `develop-around` and `develop-habits` serve to
+make choices: they use the same kinds with other seeds and the other half of the test digits, so that nothing is chosen
+on the committed sets. `mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and writes
 results/predict/mnist.json; `page` updates docs/predict.md. All of them take MNIST from FEATHERWEIGHT_DATA.
 """
 
@@ -24,6 +25,7 @@ from scipy.optimize import minimize_scalar
 
 from benchmarks.wild.around import AROUND
 from benchmarks.wild.drawings import HARD
+from benchmarks.wild.habits import HABITS, drawing
 from benchmarks.wild.hands import Writer
 from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
@@ -32,14 +34,16 @@ from featherweight.files import write_text
 from featherweight.prove.marks import with_part_between
 from featherweight.ship.predict import predict
 from featherweight.ship.predict.answers import Answer
-from featherweight.ship.predict.network import WEIGHTS, shipped, temperature
+from featherweight.ship.predict.network import READER, WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
 _BY = "written by `python -m benchmarks.predict page`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
-PER_KIND = {"calibrate": 14, "made": 32, "hard": 8, "develop": 24, "around": 8, "develop-around": 16}
-SEEDS = {"calibrate": 101, "made": 202, "hard": 303, "develop": 7, "around": 404, "develop-around": 8}
+PER_KIND = {"calibrate": 14, "made": 32, "hard": 8, "develop": 24, "around": 8, "develop-around": 16,
+            "habits": 100, "develop-habits": 100}  # fmt: skip
+SEEDS = {"calibrate": 101, "made": 202, "hard": 303, "develop": 7, "around": 404, "develop-around": 8,
+         "habits": 505, "develop-habits": 9}  # fmt: skip
 WRITTEN = {"hard": HARD, "develop": HARD, "around": AROUND, "develop-around": AROUND}
 """The kinds of pictures in the sets that also contain whole numbers."""
 BINS = 15
@@ -75,14 +79,16 @@ def written_pictures(
             yield kind, text, image
 
 
-def answered(made: Sequence[tuple[str, int | str, Image.Image]]) -> tuple[list[Answer], float]:
-    """The answers for the pictures, saved as PNG files, and the seconds per picture."""
+def answered(
+    made: Sequence[tuple[str, int | str, Image.Image]], experiment: str = READER
+) -> tuple[list[Answer], float]:
+    """The answers of this experiment's weights for the pictures, saved as PNG files, and the seconds per picture."""
     with tempfile.TemporaryDirectory() as folder:
         names = [f"{folder}/{place:05d}.png" for place in range(len(made))]
         for name, (_, _, image) in zip(names, made, strict=True):
             image.save(name)
         started = time.perf_counter()
-        answers = predict(names)
+        answers = predict(names, run=experiment)
         return answers, (time.perf_counter() - started) / len(made)
 
 
@@ -171,6 +177,20 @@ def measure_written(what: str) -> dict[str, Any]:
             "seconds_a_picture": round(seconds, 3), "seed": SEEDS[what]}  # fmt: skip
 
 
+def measure_habits(what: str) -> dict[str, Any]:
+    """Correct answers of `f3` and of `reader` by habit."""
+    made = [
+        (habit, *drawing(habit, np.random.default_rng([SEEDS[what], number, place])))
+        for number, habit in enumerate(HABITS)
+        for place in range(PER_KIND[what])
+    ]
+    kinds: dict[str, dict[str, int]] = {habit: {"pictures": PER_KIND[what]} for habit in HABITS}
+    for experiment in ("f3", READER):
+        for answer, (habit, digit, _) in zip(answered(made, experiment)[0], made, strict=True):
+            kinds[habit][experiment] = kinds[habit].get(experiment, 0) + right(answer, digit)
+    return {"kinds": kinds, "seed": SEEDS[what]}
+
+
 def measure_mnist() -> dict[str, Any]:
     """Every fifth test digit as a PNG file of 28 x 28: correct as files, and correct by the network on the arrays."""
     test = load("mnist").test
@@ -200,6 +220,7 @@ def table(results: Path = RESULTS) -> str:
     lines.append(f"| all | {made['pictures']} | **{all_of:.1f} %** | | |")
     lines += _written_rows("hard", "harder pictures", results)
     lines += _written_rows("around", "pictures with other things around", results)
+    lines += _habit_rows(results)
     direct = 100 * mnist["right_from_arrays"] / mnist["pictures"]
     read = 100 * mnist["right"] / mnist["pictures"]
     return "\n".join(lines) + (
@@ -219,6 +240,22 @@ def _written_rows(what: str, title: str, results: Path) -> list[str]:
     return [*lines, f"| all | {record['pictures']} | **{100 * record['right'] / record['pictures']:.1f} %** |"]
 
 
+def _habit_rows(results: Path) -> list[str]:
+    """The table of habits, both networks side by side."""
+    kinds = json.loads((results / "habits.json").read_text())["kinds"]
+    lines = [
+        "",
+        "| ways of writing, drawn anew | number | right with `f3` | right with `reader` |",
+        "|---|--:|--:|--:|",
+    ]
+    total = {key: sum(row[key] for row in kinds.values()) for key in ("pictures", "f3", READER)}
+    for habit, row in [*kinds.items(), ("all", total)]:
+        about = (HABITS[habit][1].__doc__ or "").rstrip(".") if habit in HABITS else habit
+        shares = [f"{100 * row[name] / row['pictures']:.1f} %" for name in ("f3", READER)]
+        lines.append(f"| {about} | {row['pictures']} | {shares[0]} | {shares[1]} |")
+    return lines
+
+
 def write_page(page: Path = PAGE) -> None:
     """Update the tables in docs/predict.md."""
     write_text(page, with_part_between(page.read_text(encoding="utf-8"), MARKS, table(), page))
@@ -226,16 +263,18 @@ def write_page(page: Path = PAGE) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["calibrate", "made", *WRITTEN, "mnist", "page"])
+    parser.add_argument("what", choices=["calibrate", "made", *WRITTEN, "habits", "develop-habits", "mnist", "page"])
     what = parser.parse_args().what
     if what == "page":
         write_page()
         return
     measures = {"calibrate": calibrate, "made": measure_made, "mnist": measure_mnist}
-    found = measures[what]() if what in measures else measure_written(what)
+    others = measure_habits if what.endswith("habits") else measure_written
+    found = measures[what]() if what in measures else others(what)
     path = WEIGHTS / "calibration.json" if what == "calibrate" else RESULTS / f"{what}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    kept = json.loads(path.read_text()) | {READER: found} if what == "calibrate" else found
+    path.write_text(json.dumps(kept, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
 

@@ -123,14 +123,16 @@ def test_the_bars_and_budgets_of_the_records() -> None:
         "fastest": {"seeds": 10, "confirming": 20, "mean": 99.42, "seconds": 15, "threads": 2},
         "leanest": {"seeds": 10, "confirming": 20, "passed": 8},
         "leanest-deskewed-cropped": {"seeds": 10, "confirming": 20, "passed": 8},
+        "reader": {"seeds": 10, "confirming": 20, "mean": 99.5},
         "relaxed": {"seeds": 10, "confirming": 20, "mean": 99.62},
         "smallest": {"seeds": 10, "confirming": 20, "passed": 9},
         "smallest-deskewed": {"seeds": 10, "confirming": 20, "passed": 9},
     }
     limits = {one.id: (one.budget.parameters, one.budget.macs, one.budget.seconds) for one in contenders()}
     assert limits == {"f3": (8000, None, None), "fastest": (8000, None, 15), "leanest": (8000, 250_000, None),
-                      "leanest-deskewed-cropped": (8000, 100_000, None), "relaxed": (20_000, None, None),
-                      "smallest": (3500, None, None), "smallest-deskewed": (2000, None, None)}  # fmt: skip
+                      "leanest-deskewed-cropped": (8000, 100_000, None), "reader": (8000, None, None),
+                      "relaxed": (20_000, None, None), "smallest": (3500, None, None),
+                      "smallest-deskewed": (2000, None, None)}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------- multiply-adds, seconds

@@ -40,6 +40,14 @@ def test_what_is_not_decided_is_called_so() -> None:
     assert compare(BETTER, level).sentence().startswith("Undecided: c3 is above c2 by 0.010 points (95 % interval -")
 
 
+def test_drawn_digits_of_a_recipe_do_not_make_another_data_set() -> None:
+    more = MNIST | {"train": MNIST["train"] + 1500}
+    drawn = [record("reader", [99.0] * 14 + [last], seed, data=more) for seed, last in enumerate((99.5, 99.4, 99.5))]
+    assert compare(BETTER, drawn).seeds == (0, 1, 2)
+    with pytest.raises(UsageError, match="Only runs on the same data"):
+        compare(BETTER, [replace(one, data=MNIST) for one in drawn])
+
+
 @pytest.mark.parametrize(
     ("runs", "sentence"),
     [

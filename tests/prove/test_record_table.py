@@ -20,7 +20,7 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.record import read_record
 
 ROOT = Path(__file__).parents[2]
-RECORDS = ("f3", "fastest", "leanest", "leanest-deskewed-cropped", "relaxed", "smallest", "smallest-deskewed")
+RECORDS = ("f3", "fastest", "leanest", "leanest-deskewed-cropped", "reader", "relaxed", "smallest", "smallest-deskewed")
 HEADINGS = ["record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
             "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",
             "test-set evaluations", "bar"]  # fmt: skip

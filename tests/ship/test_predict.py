@@ -10,6 +10,7 @@ import pytest
 import torch
 from benchmarks.predict import MARKS, PAGE, answered, calibration_error, fitted, pictures, right, table
 from benchmarks.wild.glyphs import drawn, from_style, thinned
+from benchmarks.wild.habits import HABITS, drawing
 from benchmarks.wild.media import KINDS
 from benchmarks.wild.styles import STYLES
 from PIL import Image, ImageDraw
@@ -26,7 +27,7 @@ from featherweight.networks.layers import Residual
 from featherweight.ship.export.lowering import lower
 from featherweight.ship.predict import predict
 from featherweight.ship.predict.mnist_like import as_it_is
-from featherweight.ship.predict.network import WEIGHTS, carry_out, probabilities, shipped
+from featherweight.ship.predict.network import WEIGHTS, carry_out, probabilities, shipped, temperature
 from featherweight.ship.predict.strokes import pen_width, stroke_width
 from featherweight.ship.steps import from_file, to_bytes
 from featherweight.training.runs.pretrained import load_pretrained
@@ -149,13 +150,13 @@ def test_where_there_is_no_digit_none_is_guessed(kind: str, tmp_path: Path) -> N
 
 
 def test_the_shipped_runs_are_the_recorded_ones_and_run_as_in_pytorch() -> None:
-    folders = sorted(WEIGHTS.glob("f3-seed*"))
-    assert [folder.name for folder in folders] == ["f3-seed0", "f3-seed1", "f3-seed2"]
+    folders = sorted(WEIGHTS.glob("reader-seed*"))
+    assert [folder.name for folder in folders] == ["reader-seed0", "reader-seed1", "reader-seed2"]
     images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
     scores = []
     for folder in folders:
         trained = load_trained(folder)
-        kept = read_record(ROOT / "results" / "f3" / f"{folder.name.removeprefix('f3-')}.json")
+        kept = read_record(ROOT / "results" / "reader" / f"{folder.name.removeprefix('reader-')}.json")
         assert [row.test_loss for row in trained.record.rows] == [row.test_loss for row in kept.rows]
         with torch.no_grad():
             scores.append(trained.network(normalise(torch.from_numpy(images)[:, None], trained.mean, trained.std)))
@@ -252,8 +253,25 @@ def test_temperature_and_calibration_error_by_hand() -> None:
 
 
 def test_the_temperature_was_fitted_on_training_digits() -> None:
-    about = json.loads((WEIGHTS / "calibration.json").read_text())
-    assert about["digits"] == "training" and about["fitted_on"] > 200 and 0.5 < about["temperature"] < 5
+    every = json.loads((WEIGHTS / "calibration.json").read_text())
+    assert set(every) == {"f3", "reader"}
+    for name, about in every.items():
+        assert about["digits"] == "training" and about["fitted_on"] > 200
+        assert 0.5 < about["temperature"] == temperature(name) < 5
+    assert temperature("smallest") == 1
+
+
+def test_the_reader_reads_flagged_ones(tmp_path: Path) -> None:
+    made = [("flagged 1", *drawing("flagged 1", np.random.default_rng([77, place]))) for place in range(60)]
+    good = {name: sum(right(found, 1) for found in answered(made, name)[0]) for name in ("f3", "reader")}
+    assert good["reader"] >= 52 and good["reader"] >= good["f3"] + 8, good
+
+
+def test_each_habit_is_drawn_by_its_digit_alone() -> None:
+    for habit, (digit, _) in HABITS.items():
+        found, image = drawing(habit, np.random.default_rng(5))
+        ink = np.asarray(image.convert("L")) < 128
+        assert found == digit and image.size == (280, 280) and 100 < ink.sum() < 20_000
 
 
 def test_the_command_line_answers_all_and_names_what_is_wrong(tmp_path: Path) -> None:

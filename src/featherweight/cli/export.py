@@ -7,8 +7,6 @@ import typer
 
 from featherweight.cli.options import RUN_HELP, DataDir, ExperimentFile, Json, app, print_json, say
 
-FLAGSHIP = "f3"
-
 
 @app.command()
 def export(
@@ -37,7 +35,7 @@ def export(
 
 @app.command()
 def draw(
-    run: Annotated[str, typer.Option("--run", help=RUN_HELP)] = FLAGSHIP,
+    run: Annotated[str, typer.Option("--run", help=RUN_HELP)] = "reader",
     out: Annotated[Path | None, typer.Option(help="File for the page; a temporary one by default.")] = None,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
     experiment: ExperimentFile = None,

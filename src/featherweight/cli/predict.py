@@ -22,9 +22,7 @@ def predict(
     ],
     run: Annotated[
         str | None,
-        typer.Option(
-            help="The folder of a finished run, or the name of a network that comes with the package; f3 by default."
-        ),
+        typer.Option(help="The folder of a finished run, or the name of a network of the package; reader by default."),
     ] = None,
     show: Annotated[
         Path | None, typer.Option(help="Folder in which to save what the network saw of each picture.")

@@ -42,7 +42,7 @@ class Evidence:
     """Finished runs of its parent rung, one per seed; empty if there are none."""
 
     def __post_init__(self) -> None:
-        data = {(*map(run.data.get, ("name", "train", "test", "holdout")),) for run in self.records + self.parent}
+        data = {run.data_set[:4] for run in self.records + self.parent}
         _require(len(data) < 2, f"Claims compare runs on the same data; given {sorted(data)}.")
         for runs in filter(None, (self.records, self.parent)):
             # Compared as JSON, in which the tuples of a new record and the lists of one read back are equal.

@@ -188,6 +188,9 @@ class Recipe:
     """Weights of convolutions and linear layers are rounded to so many bits, 8, 4 or 2, in training and in what is
     saved, with a scale for each output channel, and the C program packs them; 0 (the default) trains float weights,
     which C rounds to 8 bits afterwards."""
+    strokes: int = 0
+    """Digits drawn from strokes, in ways of writing that MNIST lacks, that join the training images: 0 to 10,000, for
+    sets of ten grey digits of 28 x 28 (`data.strokes`)."""
 
     def __post_init__(self) -> None:
         names = get_args(Optimizer)
@@ -206,6 +209,7 @@ class Recipe:
         require(
             bits in (0, 2, 4, 8), f"A recipe's weight_bits must be 8, 4 or 2, or 0 for float weights; given {bits}."
         )
+        require(0 <= self.strokes <= 10_000, f"A recipe's strokes must be from 0 to 10,000; given {self.strokes}.")
         both = self.distil is not None and self.augment.mixup > 0
         require(not both, "A recipe learns from blended labels (augment.mixup) or from a teacher (distil), not both.")
 
@@ -239,8 +243,9 @@ class Recipe:
         for name in ("distil", "hard"):  # left out as in older records, so that equal recipes stay equal
             if values[name] is None:
                 del values[name]
-        if not self.weight_bits:
-            del values["weight_bits"]
+        for name in ("weight_bits", "strokes"):
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod

@@ -96,6 +96,14 @@ class Record:
         return judge(Budget(**self.budget), self.parameters, tests, self.train_seconds, self.macs, tested)
 
     @property
+    def data_set(self) -> tuple[Any, ...]:
+        """What must be equal where runs are compared: the set's name, how many images each half has, how many are held
+        out, and how. Drawn digits that the recipe adds to the training images do not count."""
+        about = self.data
+        train = about.get("train", 0) - self.recipe.get("strokes", 0)
+        return about.get("name", ""), train, *(about.get(part, "") for part in ("test", "holdout", "held_out"))
+
+    @property
     def clauses(self) -> list[Clause]:
         """The budget clause by clause: what is allowed, what was measured, and whether the clause holds."""
         budget, tests = Budget(**self.budget), [row.test_accuracy for row in self.rows]

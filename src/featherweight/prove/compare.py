@@ -59,8 +59,7 @@ def compare(first: Sequence[Record], second: Sequence[Record], names: tuple[str,
     sides = [{record.seed: record for record in records} for records in (first, second)]
     own = _only_one(first), _only_one(second)
     names = own if own[0] != own[1] or names is None else names
-    parts = ("name", "train", "test", "holdout", "held_out")
-    data = {tuple(record.data.get(part, "") for part in parts) for record in [*first, *second]}
+    data = {record.data_set for record in [*first, *second]}
     if len(data) > 1:
         told = "; ".join(
             f"{name}: {train:,} to train, {test:,} to judge{f', held out {how}' * bool(how)}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from featherweight.errors import FileError, UsageError
 from featherweight.ship.predict.answers import Answer, Digit, answer
-from featherweight.ship.predict.network import shipped, shipped_experiments, temperature
+from featherweight.ship.predict.network import READER, shipped, shipped_experiments, temperature
 from featherweight.ship.predict.reading import Picture, files, read
 
 __all__ = ["Answer", "Digit", "Picture", "predict", "predict_each"]
@@ -29,10 +29,11 @@ TEN = tuple("0123456789")
 def predict(names: Iterable[str], run: Path | str | None = None, *, experiment: Path | None = None) -> list[Answer]:
     """The digits in these pictures: one answer per file, with an error in it if the file cannot be read.
 
-    `names` are picture files, folders of pictures and glob patterns. Without `run`, the network is `f3`, whose weights
-    come with the package; otherwise `run` is the folder of a finished run, or the name of another experiment whose
-    weights come with the package (its probabilities are not calibrated). Networks of the package need neither data nor
-    PyTorch. `experiment` is as in `load_trained`. Raises UsageError or FileError if `run` has no usable weights.
+    `names` are picture files, folders of pictures and glob patterns. Without `run`, the network is `reader`, whose
+    weights come with the package; otherwise `run` is the folder of a finished run, or the name of another experiment
+    whose weights come with the package (of those, only the probabilities of `f3` are calibrated). Networks of the
+    package need neither data nor PyTorch. `experiment` is as in `load_trained`. Raises UsageError or FileError if `run`
+    has no usable weights.
     """
     return [found for found, _ in predict_each(names, run, experiment=experiment)]
 
@@ -54,8 +55,8 @@ def predict_each(
         yield reader(picture, file), picture
 
 
-def _by_shipped(experiment: str = "f3") -> Reader:
-    scorer, warmth = shipped(experiment), temperature() if experiment == "f3" else 1.0
+def _by_shipped(experiment: str = READER) -> Reader:
+    scorer, warmth = shipped(experiment), temperature(experiment)
     return lambda picture, file: answer(picture, file, scorer, warmth, TEN)
 
 

@@ -1,7 +1,7 @@
 """The networks that come with the package, run by numpy alone: importing PyTorch would take longer than all the rest.
 
-`weights/` holds finished runs, byte for byte, the folded steps of each, and the temperature that calibrates the
-probabilities of `f3`.
+`weights/` holds finished runs, byte for byte, the folded steps of each, and the temperatures that calibrate the
+probabilities of those that read pictures.
 """
 
 import json
@@ -20,11 +20,13 @@ Floats = NDArray[np.float32]
 Scorer = Callable[[NDArray[np.uint8]], Floats]
 """Pictures uint8 [N 28 28] (or [N H W 3]) -> scores [N classes], before softmax."""
 
+READER = "reader"
+"""The experiment whose runs read pictures unless others are asked for."""
 WEIGHTS = Path(__file__).parent.parent.parent / "training" / "runs" / "weights"
 
 
 @lru_cache
-def shipped(experiment: str = "f3") -> Scorer:
+def shipped(experiment: str = READER) -> Scorer:
     """A function that gives the mean of the scores of this experiment's shipped runs.
 
     >>> shipped("smallest")(np.zeros((2, 28, 28), dtype=np.uint8)).shape
@@ -44,15 +46,16 @@ def shipped_experiments() -> set[str]:
     """Names of the experiments that come with the package.
 
     >>> sorted(shipped_experiments())
-    ['f3', 'leanest', 'smallest']
+    ['f3', 'leanest', 'reader', 'smallest']
     """
     return {path.parent.name.partition("-seed")[0] for path in WEIGHTS.glob("*/steps.safetensors")}
 
 
-@lru_cache(maxsize=1)
-def temperature() -> float:
-    """The number by which scores are divided before softmax (Guo et al., 2017)."""
-    return float(json.loads((WEIGHTS / "calibration.json").read_text(encoding="utf-8"))["temperature"])
+@lru_cache
+def temperature(experiment: str = READER) -> float:
+    """The number by which its scores are divided before softmax (Guo et al., 2017); 1 if none was fitted."""
+    fitted = json.loads((WEIGHTS / "calibration.json").read_text(encoding="utf-8"))
+    return float(fitted[experiment]["temperature"]) if experiment in fitted else 1.0
 
 
 def probabilities(scores: Floats, temperature: float) -> Floats:

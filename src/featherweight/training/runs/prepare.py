@@ -10,6 +10,7 @@ from torch import nn
 
 from featherweight import engine as engines
 from featherweight.data import Data
+from featherweight.data.strokes import with_strokes
 from featherweight.engine import Engine
 from featherweight.experiments.experiment import Experiment, check_network, fingerprint
 from featherweight.experiments.record import Record
@@ -63,6 +64,7 @@ def prepare(
     Raises BudgetError if the run exceeds its budget, and UsageError if the network does not fit the data or the teacher
     is missing.
     """
+    data = with_strokes(data, experiment.recipe.strokes)
     where = environment.device_for(device)
     threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
     _, channels, height, width = data.train.images.shape
