@@ -35,7 +35,7 @@ from featherweight.experiments.record import percent
 from featherweight.experiments.statistics import paired
 from featherweight.files import write_text
 from featherweight.training.distillation import answering
-from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
+from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.crews import Crew, On, opened, require_place, results
 from featherweight.training.runs.environment import cores
@@ -124,7 +124,7 @@ def _trained(trial: Trial, data: Data, seed: int) -> State:
         state.optimizer = trial.optimizer(state)
     engine, evaluator = (
         _engine(state.network, recipe, recipe.batch, data),
-        _engine(state.ema_network, recipe, EVALUATION_BATCH, data),
+        _engine(state.ema_network, recipe, 1, data),
     )
     heard = [_engine(network, recipe, recipe.batch, data) for network in teachers]
     teacher = answering(heard, recipe.distil) if recipe.distil else None
@@ -137,7 +137,7 @@ def run(name: str, trial: Trial, seed: int, whole: Data | None = None) -> dict[s
     """Train a trial with one seed; return its figures on the held-out images and on its training images."""
     data = without_sixth(seed % SIXTHS, trial.data, whole)
     state = _trained(trial, data, seed)
-    evaluator = _engine(state.ema_network, trial.recipe, EVALUATION_BATCH, data)
+    evaluator = _engine(state.ema_network, trial.recipe, 1, data)
     accuracies, loss = [row.test_accuracy for row in state.rows], state.rows[-1].test_loss
     if trial.after:
         trial.after(state.ema_network, data)

@@ -14,7 +14,6 @@ from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.experiments.recipe import SCHEDULES, Augment, MultiStep, Recipe, Step
 from featherweight.experiments.recipe import Schedule as AnySchedule
-from featherweight.training.evaluation import EVALUATION_BATCH
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, save_state
 from featherweight.training.state import State, draw_seed, initial_state
@@ -92,7 +91,7 @@ def _engines(state: State, recipe: Recipe, engine: str) -> tuple[Engine, Engine]
         return engines.build(engine, module, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=batch)
 
     trainer = bound(state.network, recipe.batch)
-    return trainer, trainer if state.averaged is None else bound(state.ema_network, EVALUATION_BATCH)
+    return trainer, trainer if state.averaged is None else bound(state.ema_network, 1)
 
 
 def _all_of(state: State) -> list[Any]:

@@ -1,8 +1,8 @@
 """Networks and recipes for CIFAR-10: candidates for its records, and single habits of MNIST on the ladder's third step.
 
 A network is written as `14-r12-r24/-r48/`: a whole convolution first, `r` for a residual block, `s` for a separable
-convolution (with a sum where it keeps its width, unless `!` forbids that), `/` for a stride of 2 and "P" for a pool.
-All end in the average of each channel and a linear layer.
+convolution (with a sum where it keeps its width, unless `!` forbids that), `e` after it for squeeze-and-excitation, `/`
+for a stride of 2 and "P" for a pool. All end in the average of each channel and a linear layer.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,14 @@ from benchmarks.sixths import Trial
 from featherweight import (
     Augment,
     HardExamples,
+    MultiStep,
     OneCycle,
     Recipe,
     Residual,
     conv_norm_relu,
     residual_norm_relu,
     separable_norm_relu,
+    squeeze_excite,
 )  # fmt: skip
 
 FLIPS = Augment(pad_px=2, border="reflect", flip=0.5)
@@ -41,7 +43,7 @@ def made(widths: str) -> Callable[[], nn.Sequential]:
             if part == "P":
                 layers.append(nn.Sequential(nn.MaxPool2d(2)))
                 continue
-            width = int(part.strip("rs/"))
+            width = int(part.strip("rse/"))
             layers.append(_block(part, before, width, summed="!" not in widths))
             before = width
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 10))
@@ -53,6 +55,8 @@ def _block(part: str, before: int, width: int, *, summed: bool) -> nn.Sequential
     if part.startswith("r"):
         return residual_norm_relu(before, width, stride=2 if part.endswith("/") else 1)
     block = separable_norm_relu(before, width, padding=1)
+    if part.endswith("e"):
+        block.append(squeeze_excite(width, width // 8))
     return Residual(block) if summed and before == width else block
 
 
@@ -70,7 +74,12 @@ MCU = "16-s24-P-s48-s48-P-s64-s64-s64"
 
 LONG = {"weight_decay": 5e-4, "epochs": 20, "plain_epochs": 2, "average": 0.999}
 
+FALL = LONG | {"schedule": MultiStep(warmup_epochs=1, at_epochs=(9, 13, 16), factor=0.2)}
+GATED = "32-s48-s48-P-s68-s68e-s68e-P-s84-s84e-s84e"
+
 TRIALS = {
+    "cifar-20-fall": _of(f"{CIFAR}, 20 epochs, decay 5e-4, rate in four stairs", CIFAR, "cifar", **FALL),
+    "cifar-20-fall-gated": _of(f"{GATED}, 20 epochs, decay 5e-4, rate in four stairs", GATED, "cifar", **FALL),
     "cifar-20": _of(f"{CIFAR}, 20 epochs, decay 5e-4", CIFAR, "cifar", **LONG),
     "cifar-20-lighter": _of(f"{CIFAR}, 20 epochs, decay 2e-4", CIFAR, "cifar", **LONG | {"weight_decay": 2e-4}),
     "cifar-20-cutout": _of(

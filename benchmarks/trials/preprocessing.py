@@ -1,7 +1,7 @@
 """Networks that read cropped or deskewed pictures, beside the same without, on six sixths each.
 
 Pictures are deskewed after they have been augmented, as the first layer of the network does it. Networks are written as
-in `separable`; recipes are those of `smallest`, `f3` and `fastest`, and "turned" is that of `smallest` with pictures
+in `separable`; recipes are those of `smallest` and `fastest`, and "turned" is that of `smallest` with pictures
 that are changed more.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from torch import nn
 
 from benchmarks.sixths import SIXTHS, Trial, itself
-from benchmarks.trials.separable import F3, SMALLEST, Block, halved, network, separable, whole
+from benchmarks.trials.separable import SMALLEST, Block, halved, network, separable, whole
 from featherweight import Crop, Deskew, Recipe, find
 
 SEVEN = "10-P-13p-13p-13p-13-13-14"
@@ -85,8 +85,4 @@ TRIALS = {
         "10-P-s12p-s12p-s13p-s13-s13-s13, deskewed", "smallest", SMALLEST, "10-P-12p-12p-13p-13-13-13", deskewed
     ),
     "smallest-seven-13": _trial("10-P-s13p-s13p-s13p-s13-s13-s14", "smallest", SMALLEST, SEVEN, list),
-    "smallest-eight-12-deskewed": _trial(
-        "8-P-s12p-s12p-s12p-s12-s12-s12, deskewed", "smallest", SMALLEST, "8-P-12p-12p-12p-12-12-12", deskewed
-    ),
-    "f3-26-to-30": _trial("16-P-s26p-s26p-s26p-s26p-s26-s26-s30", "f3", F3, "16-P-26p-26p-26p-26p-26-26-30", list),
 }

@@ -116,18 +116,21 @@ def test_a_bar_that_nobody_could_clear_is_refused() -> None:
         Bar(passed=11)
 
 
-def test_the_bars_and_budgets_of_the_five_records() -> None:
+def test_the_bars_and_budgets_of_the_records() -> None:
     bars = {one.id: one.bar.to_json() for one in contenders() if one.bar}
     assert bars == {
         "f3": {"seeds": 10, "confirming": 20, "mean": 99.58, "worst_of_last": 99.45, "passed": 10},
         "fastest": {"seeds": 10, "confirming": 20, "mean": 99.42, "seconds": 15, "threads": 2},
         "leanest": {"seeds": 10, "confirming": 20, "passed": 8},
+        "leanest-deskewed-cropped": {"seeds": 10, "confirming": 20, "passed": 8},
         "relaxed": {"seeds": 10, "confirming": 20, "mean": 99.62},
         "smallest": {"seeds": 10, "confirming": 20, "passed": 9},
+        "smallest-deskewed": {"seeds": 10, "confirming": 20, "passed": 9},
     }
     limits = {one.id: (one.budget.parameters, one.budget.macs, one.budget.seconds) for one in contenders()}
     assert limits == {"f3": (8000, None, None), "fastest": (8000, None, 15), "leanest": (8000, 250_000, None),
-                      "relaxed": (20_000, None, None), "smallest": (3500, None, None)}  # fmt: skip
+                      "leanest-deskewed-cropped": (8000, 100_000, None), "relaxed": (20_000, None, None),
+                      "smallest": (3500, None, None), "smallest-deskewed": (2000, None, None)}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------- multiply-adds, seconds

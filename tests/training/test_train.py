@@ -11,10 +11,12 @@ from torch.nn import functional as F
 
 import toy
 from featherweight.data.augment import normalise
+from featherweight.engine import native
 from featherweight.errors import TrainingError
 from featherweight.experiments.recipe import Augment, Constant, Recipe
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
+from featherweight.training.runs.prepare import prepare
 from featherweight.training.state import State, draw_seed, flatten_parameters, initial_state
 from featherweight.training.step import steps_in_epoch
 
@@ -199,3 +201,14 @@ def test_progress_is_yielded_after_every_step_and_every_evaluation() -> None:
     first = [(0, 1, 0), (0, 2, 0), (0, 3, 0), (0, 4, 0), (1, 0, 1)]
     assert places == [*first, *((epoch + 1, step, rows + 1) for epoch, step, rows in first)]
     assert list(islice(fit(state, toy.data(), PLAIN, 0, *toy.engines_of(state, PLAIN)), 1)) == []
+
+
+@pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
+def test_evaluating_averaged_weights_takes_no_memory_of_a_batch() -> None:
+    experiment = toy.experiment(Recipe(batch=16, average=0.9))
+    run = prepare(experiment, toy.data(), threads=1, engine="native")
+    bound = run.evaluator.scores.__self__  # type: ignore[attr-defined]
+    scores = run.evaluator.scores(torch.rand(1000, 1, 11, 13))
+    trained = native.Bound(toy.network(), experiment.recipe, shape=(1, 11, 13), batch=16, threads=1)
+    # One lane group, as the step's plan of 16 images has where lanes are 16; that of 1,000 images would have 63.
+    assert scores.shape == (1000, 4) and bound.planned.bytes() <= trained.plan(16).bytes()

@@ -1,8 +1,14 @@
 """Options that change an experiment's recipe or budget for one training, the same for every verb that trains."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from typing import Annotated, Any
 
 import typer
+
+Changed = tuple[tuple[str, Any], ...]
+"""Settings by dotted name."""
 
 Target = Annotated[
     float | None, typer.Option("--target", help="Test accuracy to reach, in percent, instead of the budget's.")
@@ -28,6 +34,31 @@ Settings = Annotated[
 ]
 
 
+OPTIONS = {"target": Target, "held": Held, "max_params": MaxParams, "epochs": Epochs, "lr": Rate, "batch": Batch,
+           "settings": Settings}  # fmt: skip
+
+
+def changing(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with these options in the place of its parameter `changed`; `epochs` stays its own if it has one."""
+    signature = inspect.signature(verb)
+    options = {name: option for name, option in OPTIONS.items() if name not in signature.parameters}
+    parameters: list[inspect.Parameter] = []
+    for one in signature.parameters.values():
+        if one.name == "changed":
+            parameters += [one.replace(name=name, annotation=option, default=None) for name, option in options.items()]
+        else:
+            parameters.append(one)
+
+    @wraps(verb)
+    def command(**given: Any) -> None:
+        changed = overrides(**{name: given.pop(name) for name in options})
+        verb(**given, changed=changed)
+
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    return command
+
+
 def overrides(
     *,
     target: float | None,
@@ -37,7 +68,7 @@ def overrides(
     batch: int | None,
     settings: list[str] | None,
     epochs: int | None = None,
-) -> tuple[tuple[str, Any], ...]:
+) -> Changed:
     """The settings that these options change, by dotted name; those given with --set take precedence."""
     named = {
         "budget.accuracy": target,

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from featherweight.cli.options import DataDir, DataName, Gpus, Json, OnPlace, app, place, print_json, say
-from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
+from featherweight.cli.overrides import Changed, changing
 
 
 @app.command()
+@changing
 def prove(
     experiment: Annotated[
         str, typer.Argument(help="A record such as smallest, or the file of an experiment that sets a bar.")
@@ -21,13 +22,7 @@ def prove(
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Run the fresh seeds of a bar that is cleared, once, to confirm it.")
     ] = False,
-    target: Target = None,
-    held: Held = None,
-    max_params: MaxParams = None,
-    epochs: Epochs = None,
-    lr: Rate = None,
-    batch: Batch = None,
-    settings: Settings = None,
+    changed: Changed = (),
     data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
@@ -51,10 +46,6 @@ def prove(
     from featherweight.cli.streams import fitted
     from featherweight.cli.tables import print_table, seeds_table
     from featherweight.prove.protocol import prove as carry_through
-
-    changed = overrides(
-        target=target, held=held, max_params=max_params, epochs=epochs, lr=lr, batch=batch, settings=settings
-    )
 
     def tell(line: str) -> None:
         to = sys.stderr if as_json else sys.stdout

@@ -19,7 +19,7 @@ from featherweight.cli.options import (
     image_size,
     place,
 )
-from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
+from featherweight.cli.overrides import Changed, Epochs, changing
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@changing
 def train(
     experiment: Annotated[
         str | None, typer.Argument(help="An id such as f3, or the path of an experiment's file; f3 by default.")
@@ -36,12 +37,7 @@ def train(
         int | None, typer.Option(help="Train seeds 0 to N-1 side by side, except those finished in --out.", min=1)
     ] = None,
     epochs: Epochs = None,
-    target: Target = None,
-    held: Held = None,
-    max_params: MaxParams = None,
-    lr: Rate = None,
-    batch: Batch = None,
-    settings: Settings = None,
+    changed: Changed = (),
     data: DataName = "auto",
     data_dir: DataDir = None,
     size: ImageSize = None,
@@ -71,7 +67,6 @@ def train(
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
     where = place(on, gpus)
-    changed = overrides(target=target, held=held, max_params=max_params, lr=lr, batch=batch, settings=settings)
     as_started = (experiment, seed, seeds, epochs, data, size, grey, holdout, engine, out, changed, to)
     if resume is not None and as_started != (
         None,
@@ -126,18 +121,13 @@ def train(
 
 
 @app.command()
+@changing
 def ladder(
     letter: Annotated[
         str | None, typer.Argument(help="The ladder, such as f. Leave it out, with --write, to train nothing.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
-    target: Target = None,
-    held: Held = None,
-    max_params: MaxParams = None,
-    epochs: Epochs = None,
-    lr: Rate = None,
-    batch: Batch = None,
-    settings: Settings = None,
+    changed: Changed = (),
     data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
@@ -155,9 +145,6 @@ def ladder(
     where = place(on, gpus)
     from featherweight.cli.console import run_ladder, write_up
 
-    changed = overrides(
-        target=target, held=held, max_params=max_params, epochs=epochs, lr=lr, batch=batch, settings=settings
-    )
     if changed and write:
         raise UsageError("--write keeps records of rungs as they are; leave out the changed settings, or --write.")
     if letter is None and not write:

@@ -124,12 +124,7 @@ def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
 
 
 def draw(
-    settings: Augment,
-    count: int,
-    height: int,
-    width: int,
-    generator: torch.Generator,
-    device: torch.device | str,
+    settings: Augment, count: int, height: int, width: int, generator: torch.Generator, device: torch.device | str
 ) -> Warp:
     """One draw of the geometric changes for each of `count` images; colours are drawn separately.
 
@@ -204,12 +199,7 @@ def _spoil_(images: Tensor, settings: Augment, factor: Tensor, generator: torch.
 
 
 def _displacement(
-    settings: Augment,
-    count: int,
-    height: int,
-    width: int,
-    generator: torch.Generator,
-    device: torch.device | str,
+    settings: Augment, count: int, height: int, width: int, generator: torch.Generator, device: torch.device | str
 ) -> Tensor:
     """A smooth random field [count 2 H W] in half sides; its standard deviation is elastic_px at every pixel."""
     place = torch.device(device)

@@ -54,8 +54,8 @@ def build(
 
     `kind` is `native` (CPU kernels; UsageError if they cannot execute the network), `torch` (any device), or `auto`:
     native if possible, otherwise torch with the reason in `Engine.note`. The recipe gives the loss, label smoothing,
-    how targets that come with a batch count, and the batch size unless `batch` is given; memory is planned for that
-    many images.
+    how targets that come with a batch count, and the batch size unless `batch` is given; memory is planned for a step
+    with that many images. Scores need no more of it for more images, so 1 is enough where nothing is trained.
     `threads` (1 or more) are CPU threads; PyTorch's own operators use as many with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))

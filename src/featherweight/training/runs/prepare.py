@@ -15,7 +15,6 @@ from featherweight.experiments.experiment import Experiment, check_network, fing
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.training import distillation
-from featherweight.training.evaluation import EVALUATION_BATCH
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import architecture_of
 from featherweight.training.runs.trained import load_trained
@@ -88,7 +87,7 @@ def prepare(
         data=data.to(where),
         state=state,
         engine=trainer,
-        evaluator=trainer if state.averaged is None else build(state.ema_network, batch=EVALUATION_BATCH),
+        evaluator=trainer if state.averaged is None else build(state.ema_network, batch=1),
         teacher=distillation.answering(heard, recipe.distil) if recipe.distil else None,
         taught_by=tuple(taught_by),
         parameters=parameters,

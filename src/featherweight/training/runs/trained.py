@@ -16,7 +16,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.files import parse_json, write_bytes
-from featherweight.training.evaluation import EVALUATION_BATCH, evaluate
+from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import network_of
 from featherweight.training.runs.tensors import open_packed, pack, take
@@ -134,7 +134,7 @@ def evaluator_of(trained: TrainedModel, source: Data, device: torch.device, thre
         shape=trained.shape,
         device=device,
         threads=threads,
-        batch=EVALUATION_BATCH,
+        batch=1,
     )
 
 
