@@ -49,13 +49,17 @@ def trained_in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return tasks
 
 
-def source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A source tree in the current folder, and MNIST that holds one digit and notes when its test set is asked for."""
-    shutil.copytree(ROOT / "src/featherweight/experiments/ladders", tmp_path / "src/featherweight/experiments/ladders")
-    (tmp_path / "docs").mkdir()
+def bare_tree(root: Path) -> Path:
+    """`root`, made a source tree with the rungs' files, the README and the page on exports, and without records."""
+    shutil.copytree(ROOT / "src/featherweight/experiments/ladders", root / "src/featherweight/experiments/ladders")
+    (root / "docs").mkdir()
     for name in ("README.md", "docs/export.md"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path)
+        shutil.copy(ROOT / name, root / name)
+    return root
+
+
+def without_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, the protocol finds an MNIST that holds one digit and must not be asked for its test set."""
     import torch
 
     split = Split(images=torch.zeros(59_999, 1, 1, 1, dtype=torch.uint8), labels=torch.zeros(59_999).long())
@@ -66,7 +70,6 @@ def source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                     mean=(0.1,), std=(0.3,), digests={})  # fmt: skip
 
     monkeypatch.setattr(protocol, "load", load)
-    return tmp_path
 
 
 class Trainer:

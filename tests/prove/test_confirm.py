@@ -18,7 +18,7 @@ from featherweight.prove.ledger import Attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.parallel import Task
 from made import record
-from proving import OWN, ROOT, Trainer, source_tree, trained_in_process
+from proving import OWN, ROOT, Trainer, trained_in_process
 
 MINE = OWN.replace("seeds=2, mean=30", "seeds=2, confirming=3, mean=30")
 FRESH = range(10, 30)
@@ -27,16 +27,6 @@ FRESH = range(10, 30)
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return trained_in_process(monkeypatch)
-
-
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return source_tree(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def trainer(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    return Trainer(tree, monkeypatch)
 
 
 def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") -> protocol.Proof:

@@ -24,7 +24,7 @@ from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
 from featherweight.training.runs.parallel import Task
 from made import record
-from proving import OWN, Trainer, source_tree, trained_in_process
+from proving import OWN, Trainer, trained_in_process
 
 ROOT = Path(__file__).parents[2]
 # ------------------------------------------------------------------------------------------- the verb, for real
@@ -121,16 +121,6 @@ def test_an_experiment_without_a_bar_has_nothing_to_prove(run: Run) -> None:
 
 
 # ------------------------------------------------------------------------------------------- in a source tree
-
-
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return source_tree(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def trainer(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    return Trainer(tree, monkeypatch)
 
 
 def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree: Path, trainer: Trainer) -> None:

@@ -1,7 +1,6 @@
 """What is committed is what the records say; and how it is written."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -21,6 +20,7 @@ from featherweight.prove.front_pictures import front_of, fronts_digest
 from featherweight.prove.ladder_pages import NOT_RUN
 from featherweight.prove.pictures import digest
 from made import record
+from proving import bare_tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,22 +135,12 @@ def test_sentences_of_an_analysis() -> None:
 # ------------------------------------------------------------------------------------------- writing
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A source tree with the rungs' files, the README and the page on exports, and no records."""
-    for part in ("src/featherweight/experiments/ladders",):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    shutil.copy(ROOT / "README.md", tmp_path)
-    (tmp_path / "docs").mkdir()
-    shutil.copy(ROOT / "docs" / "export.md", tmp_path / "docs")
-    return tmp_path
-
-
 def keep(tree: Path, id: str, last: float, seed: int = 0) -> None:
     publish.keep_record(record(id, [99.0] * (find(id).recipe.epochs - 1) + [last], seed), tree)
 
 
-def test_write_brings_everything_up_to_date_once(tree: Path) -> None:
+def test_write_brings_everything_up_to_date_once(tmp_path: Path) -> None:
+    tree = bare_tree(tmp_path)
     publish.write(tree)
     assert "cortex-m4" not in (tree / "docs/export.md").read_text()  # there is no record of it
     assert publish.write(tree) == []

@@ -162,7 +162,7 @@ def events_with_a_death(two: Two, given: list[Task]) -> Iterator[Event]:
 
 def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_path: Path) -> None:
     """The last test: it leaves the cluster with another second node."""
-    file = long_file(tmp_path, epochs=100)
+    file = long_file(tmp_path, epochs=50)
     events = list(events_with_a_death(two, tasks(file, tmp_path / "far", seeds=4)))
     assert [one for one in events if isinstance(one, Failed)] == []
     spreads = [one for one in events if isinstance(one, Spread)]
@@ -170,7 +170,7 @@ def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_pat
     assert {name.split()[-1] for one in spreads for name, many in one.running.items() if many} >= {"127.0.0.3"}
     for seed in range(4):
         rows = [one.row.epoch for one in events if isinstance(one, Progress) and one.row and one.label[-1] == str(seed)]
-        assert rows == list(range(1, 101)), "nothing is told twice"
+        assert rows == list(range(1, 51)), "nothing is told twice"
     same_as_local(file, tmp_path / "far", tmp_path / "near")
 
 

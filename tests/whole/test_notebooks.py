@@ -21,6 +21,15 @@ FOLDER = ROOT / "notebooks"
 STEPS = ("step_1", "step_2", "step_3")
 TRAINED = ("quick_start", *STEPS)
 NAMES = (*TRAINED, "ladder", "ladder_e", "own_pictures")
+SETTING = "FEATHERWEIGHT_NOTEBOOK_"
+EXECUTED = {
+    **{name: (name, {"EPOCHS": "1", "DATA": "digits"}) for name in TRAINED},
+    "ladder b": ("ladder", {"LADDER": "b", "RESULTS": str(ROOT / "results")}),
+    "ladder f": ("ladder", {"LADDER": "f", "RESULTS": str(ROOT / "results")}),
+    "ladder_e": ("ladder_e", {"EPOCHS": "1"}),
+    "own_pictures": ("own_pictures", {"PICTURES": "mine", "EPOCHS": "2"}),
+}
+"""What is run: the folder, the notebook, and its settings in the environment."""
 
 
 def _make() -> Any:
@@ -100,38 +109,67 @@ def test_outputs_hold_no_error_no_warning_and_no_path(name: str) -> None:
     assert not re.search(r"/(?:home|root|work|tmp|Users|usr|content)/|[A-Z]:\\", _text(name))
 
 
-def _in_one_kernel(notebooks: dict[str, Any], folder: Path) -> dict[str, list[Any]]:
+Executed = tuple[Path, dict[str, list[Any]]]
+"""The folder of all, and the outputs of each."""
+
+
+def _begin(folder: Path, settings: dict[str, str]) -> Any:
+    """A cell that forgets every name and setting of the notebook before."""
+    named = {SETTING + name: value for name, value in settings.items()}
+    lines = (
+        "%reset -f",
+        "import os",
+        f"for name in [name for name in os.environ if name.startswith({SETTING!r})]: del os.environ[name]",
+        f"os.environ |= {named!r}; os.chdir({str(folder)!r})",
+        "%reset -f",
+    )
+    return nbformat.v4.new_code_cell("\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Executed:
     """The outputs of each notebook, run top to bottom in a folder of its own; all in one kernel, since one takes
-    seconds to start. Before each, every name is forgotten."""
-    first, cells = next(iter(notebooks.values())), []
-    for name, notebook in notebooks.items():
-        (folder / name).mkdir()
-        begin = nbformat.v4.new_code_cell(f"%reset -f\nimport os; os.chdir({str(folder / name)!r}); del os")
-        cells += [begin, *notebook.cells]
+    seconds to start."""
+    pytest.importorskip("nbclient", reason="pip install '.[test]'")
+    pytest.importorskip("ipykernel", reason="pip install '.[test]'")
+    made, place = _make(), tmp_path_factory.mktemp("notebooks")
+    notebooks = {name: made.built(source, made.notebooks()[source]) for name, (source, _) in EXECUTED.items()}
+    cells = []
+    for name, (_, settings) in EXECUTED.items():
+        (place / name).mkdir()
+        cells += [_begin(place / name, settings), *notebooks[name].cells]
+    _four_classes(place / "own_pictures" / "mine")
     for at, cell in enumerate(cells):
         cell.id = f"cell-{at}"
-    _make().executed(nbformat.v4.new_notebook(cells=cells, metadata=first.metadata), folder)
-    return {
+    made.executed(nbformat.v4.new_notebook(cells=cells, metadata=notebooks["quick_start"].metadata), place)
+    return place, {
         name: [output for cell in notebook.cells for output in cell.get("outputs", [])]
         for name, notebook in notebooks.items()
     }
 
 
-def test_the_notebooks_run_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _four_classes(folder: Path) -> None:
+    """Pictures of one's own."""
+    draws = np.random.default_rng(7)
+    for at, name in enumerate(("ant", "bee", "cat", "dog")):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = draws.integers(0, 60, (17, 19), dtype=np.uint8)
+            pixels[:, 4 * at : 4 * at + 4] += 180
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_notebooks_run_top_to_bottom(name: str, executed: Executed) -> None:
     """One epoch of the embedded digits, in empty folders."""
-    pytest.importorskip("nbclient", reason="pip install '.[test]'")
-    pytest.importorskip("ipykernel", reason="pip install '.[test]'")
-    made = _make()
-    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "1")
-    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_DATA", "digits")
-    done = _in_one_kernel({name: made.built(name, made.notebooks()[name]) for name in TRAINED}, tmp_path)
-    for name, outputs in done.items():
-        assert len(outputs) > 8 and not [one for one in outputs if one.get("name") == "stderr"], name
-        shown = "\n".join(str(one.get("data", {}).get("text/plain", "")) for one in outputs)
-        assert shown.count("[██") == 0 and "FAILED on digits (360 test images): only 1 epoch," in shown, name
-        rung = "f3" if name == "quick_start" else f"f{name[-1]}"
-        assert [path.name[:2] for path in (tmp_path / name / "runs").iterdir()] == [rung]
-        assert sum("image/png" in one.get("data", {}) for one in outputs) >= 5, name
+    place, done = executed
+    outputs = done[name]
+    assert len(outputs) > 8 and not [one for one in outputs if one.get("name") == "stderr"]
+    shown = "\n".join(str(one.get("data", {}).get("text/plain", "")) for one in outputs)
+    assert shown.count("[██") == 0 and "FAILED on digits (360 test images): only 1 epoch," in shown
+    rung = "f3" if name == "quick_start" else f"f{name[-1]}"
+    assert [path.name[:2] for path in (place / name / "runs").iterdir()] == [rung]
+    assert sum("image/png" in one.get("data", {}) for one in outputs) >= 5
 
 
 def test_the_first_cell_installs_only_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,15 +218,9 @@ def test_a_badge_stands_where_there_is_an_address_and_no_bare_name_is_installed(
 
 
 @pytest.mark.parametrize(("letter", "rungs"), [("b", 6), ("f", 3)])
-def test_any_ladder_can_be_walked_from_its_records(
-    letter: str, rungs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("nbclient", reason="pip install '.[test]'")
-    made = _make()
-    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_LADDER", letter)
-    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_RESULTS", str(ROOT / "results"))
-    done = made.executed(made.built("ladder", made.notebooks()["ladder"]), tmp_path)
-    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+def test_any_ladder_can_be_walked_from_its_records(letter: str, rungs: int, executed: Executed) -> None:
+    place, done = executed
+    outputs = done[f"ladder {letter}"]
     shown = "\n".join(str(one.get("data", {}).get("text/markdown", "")) for one in outputs)
     assert shown.count("\n\nTarget: ") == rungs and shown.count("Changed from ") == rungs - 1
     for number in range(1, rungs + 1):
@@ -196,39 +228,26 @@ def test_any_ladder_can_be_walked_from_its_records(
         last = sum(record.verdict.last for record in records) / len(records)
         assert re.search(rf"\| {letter}{number} \| .* \| {last:.2f} ± ", shown)
     assert sum("image/png" in one.get("data", {}) for one in outputs) == 2 * rungs
-    assert list(tmp_path.iterdir()) == []  # nothing was trained
+    assert list((place / f"ladder {letter}").iterdir()) == []  # nothing was trained
 
 
-def test_the_three_steps_of_ladder_e_run_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("nbclient", reason="pip install '.[test]'")
-    made = _make()
-    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "1")
-    done = made.executed(made.built("ladder_e", made.notebooks()["ladder_e"]), tmp_path)
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["e1-seed0", "e2-seed0", "e3-seed0"]
-    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+def test_the_three_steps_of_ladder_e_run_top_to_bottom(executed: Executed) -> None:
+    place, done = executed
+    assert sorted(path.name for path in (place / "ladder_e/runs").iterdir()) == ["e1-seed0", "e2-seed0", "e3-seed0"]
+    outputs = done["ladder_e"]
     assert not [one for one in outputs if one.get("name") == "stderr"]
     shown = "\n".join(str(one.get("data", {}).get("text/markdown", "")) for one in outputs)
     assert shown.count("**Target.**") == 3 and shown.count("**Result on record.**") == 3
 
 
-def test_own_pictures_become_a_c_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_pictures_become_a_c_program(executed: Executed) -> None:
     """Four classes of a folder of one's own; and the committed outputs are those of a run that met its budget."""
-    pytest.importorskip("nbclient", reason="pip install '.[test]'")
-    made, draws = _make(), np.random.default_rng(7)
-    for at, name in enumerate(("ant", "bee", "cat", "dog")):
-        (tmp_path / "mine" / name).mkdir(parents=True)
-        for number in range(12):
-            pixels = draws.integers(0, 60, (17, 19), dtype=np.uint8)
-            pixels[:, 4 * at : 4 * at + 4] += 180
-            Image.fromarray(pixels).save(tmp_path / "mine" / name / f"{number}.png")
-    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_PICTURES", str(tmp_path / "mine"))
-    monkeypatch.setenv("FEATHERWEIGHT_NOTEBOOK_EPOCHS", "2")
-    done = made.executed(made.built("own_pictures", made.notebooks()["own_pictures"]), tmp_path)
-    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+    place, done = executed
+    outputs = done["own_pictures"]
     assert not [one for one in outputs if one.output_type == "error"]
     said = "".join(one.get("text", "") for one in outputs)
     assert "4 classes, 40 training images, 8 test images" in said and "| the folder says ant" in said
-    assert len(list((tmp_path / "runs" / "exports").rglob("*.c"))) >= 2
+    assert len(list((place / "own_pictures" / "runs" / "exports").rglob("*.c"))) >= 2
     kept = _text("own_pictures")
     assert "10 classes" in kept and "the last epoch is at 95.00 % or more" in kept
     assert "compiled here, the program gives the same scores" in kept and "different answers" in kept

@@ -1,5 +1,6 @@
 """The settings of random augmentation, which `data.augment` applies. Needs no torch."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -18,6 +19,12 @@ def require(holds: bool, sentence: str) -> None:
     """Raise UsageError with the sentence unless it holds."""
     if not holds:
         raise UsageError(sentence)
+
+
+def require_known(what: str, given: str, allowed: Collection[str], of: str = "") -> None:
+    """Raise UsageError unless the name is one of the allowed; only then is the closest of them looked for."""
+    if given not in allowed:
+        raise UsageError(f"Unknown {what} {given!r}{of}; {nearest(given, allowed)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +104,7 @@ class Augment:
         for name in ("pad_px", "cutout_px"):
             value = getattr(self, name)
             require(value == int(value), f"Augment.{name} must be a whole number of pixels; given {value}.")
-        borders = get_args(Border)
-        require(self.border in borders, f"Unknown border {self.border!r}; {nearest(self.border, borders)}")
+        require_known("border", self.border, get_args(Border))
 
     @property
     def warps(self) -> bool:

@@ -197,8 +197,14 @@ def find(name: str) -> Experiment:
     known = _files()
     if name not in known:
         raise UsageError(f"Unknown experiment {name!r}; {nearest(name, known)} A path to a .py file works too.")
-    module = importlib.import_module(f"featherweight.experiments.ladders.{known[name].parent.name}.{name}")
-    return _of(module, known[name])
+    return _packaged(name)
+
+
+@cache
+def _packaged(id: str) -> Experiment:
+    """An experiment of the package; a page of a ladder asks for the same one many times."""
+    path = _files()[id]
+    return _of(importlib.import_module(f"featherweight.experiments.ladders.{path.parent.name}.{id}"), path)
 
 
 def _from_file(path: Path) -> Experiment:

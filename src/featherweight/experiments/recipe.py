@@ -6,9 +6,8 @@ Plain frozen data; what the settings do is implemented in `data.augment` and `tr
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from featherweight.errors import nearest
 from featherweight.experiments.augmentation import Augment as Augment
-from featherweight.experiments.augmentation import require
+from featherweight.experiments.augmentation import require, require_known
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Loss = Literal["cross_entropy", "nll"]
@@ -193,9 +192,8 @@ class Recipe:
     sets of ten grey digits of 28 x 28 (`data.strokes`)."""
 
     def __post_init__(self) -> None:
-        names = get_args(Optimizer)
-        require(self.optimizer in names, f"Unknown optimizer {self.optimizer!r}; {nearest(self.optimizer, names)}")
-        require(self.loss in get_args(Loss), f"Unknown loss {self.loss!r}; {nearest(self.loss, get_args(Loss))}")
+        require_known("optimizer", self.optimizer, get_args(Optimizer))
+        require_known("loss", self.loss, get_args(Loss))
         require(self.epochs >= 1, f"A recipe's epochs must be 1 or more; given {self.epochs}.")
         require(self.batch >= 1, f"A recipe's batch must be 1 or more; given {self.batch}.")
         require(self.lr > 0, f"A recipe's lr must be above 0; given {self.lr}.")
@@ -251,12 +249,12 @@ class Recipe:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Recipe":
         """The recipe that `to_json` wrote; UsageError names an unknown field or kind."""
-        known = {f.name for f in fields(cls)}
+        known = sorted(f.name for f in fields(cls))
         for name in values:
-            require(name in known, f"Unknown field {name!r} of a recipe; {nearest(name, sorted(known))}")
+            require_known("field", name, known, " of a recipe")
         settings = dict(values["schedule"])
         kind = settings.pop("kind")
-        require(kind in SCHEDULES, f"Unknown schedule {kind!r}; {nearest(kind, SCHEDULES)}")
+        require_known("schedule", kind, SCHEDULES)
         if "at_epochs" in settings:
             settings["at_epochs"] = tuple(settings["at_epochs"])
         distil = dict(values.get("distil") or {})

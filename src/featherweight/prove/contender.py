@@ -10,10 +10,11 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment, contenders
 from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
-from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.networks.anatomy import Anatomy
 from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.prove import table_notes
 from featherweight.prove.confirming import NOT_CONFIRMED, clearing
+from featherweight.prove.facts import anatomy_of, preprocessing_words
 from featherweight.prove.ledger import Attempt, evaluations_of, read_ledger
 from featherweight.training.runs.folders import find_runs
 
@@ -63,7 +64,7 @@ class Contender:
     @property
     def preprocessing(self) -> str:
         """What its network does to a picture before its first weight, in words; empty if nothing."""
-        return ", ".join(preprocessing_of(self.experiment.build()).words)
+        return ", ".join(preprocessing_words(self.experiment))
 
     @property
     def standing(self) -> str:
@@ -118,7 +119,7 @@ def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
         gathered.append(
             Contender(
                 experiment=experiment,
-                anatomy=dissect(experiment.build(), experiment.shape),
+                anatomy=anatomy_of(experiment),
                 records=records,
                 cleared_by=tuple(found.get(clearing(experiment.id), ())),
                 held_out=tuple(record for _, record in find_runs([folder], "seed*.json")),

@@ -11,10 +11,9 @@ from featherweight.experiments.experiment import Experiment, contenders, find
 from featherweight.experiments.findings import Found
 from featherweight.experiments.statistics import mean_interval
 from featherweight.explain.figures.fronts import Point, pareto_fronts
-from featherweight.networks.anatomy import dissect
 from featherweight.prove.contender import anchors
+from featherweight.prove.facts import anatomy_of, deployed_of
 from featherweight.prove.pictures import drawn_anew
-from featherweight.ship.export.estimate import deployed
 
 AXES = {"mnist": (98.95, 99.75), "fashion-mnist": (88.5, 94.5), "cifar10": (78.0, 91.0)}
 """The lowest and the highest accuracy on the axis of each set, in percent."""
@@ -35,7 +34,7 @@ def points(found: Found) -> list[Point]:
     for id, records in found.items():
         experiment, last = find(id), [record.verdict.last for record in records]
         low, high = mean_interval(last) if len(last) > 1 else (None, None)
-        anatomy = dissect(experiment.build(), experiment.shape)
+        anatomy = anatomy_of(experiment)
         seconds = fmean(record.train_seconds for record in records)
         told.append(
             Point(name=id, accuracy=fmean(last), low=low, high=high, parameters=anatomy.parameters,
@@ -47,7 +46,7 @@ def points(found: Found) -> list[Point]:
 def _flash(experiment: Experiment) -> int | None:
     """Bytes of flash of its program in 8-bit C; None for a network that C does not support."""
     try:
-        return deployed(experiment.build().eval(), experiment.shape).flash
+        return deployed_of(experiment).flash
     except UsageError:
         return None
 

@@ -6,13 +6,13 @@ from importlib import import_module
 from statistics import fmean
 
 from featherweight.experiments.budget import Budget, Verdict, judge
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, rungs
 from featherweight.experiments.findings import NOT_RUN, Found, findings, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import worded
 from featherweight.prove import looks, rung_answers, rung_sections
 from featherweight.prove.confirming import confirmation
+from featherweight.prove.facts import anatomy_of, changes_between
 from featherweight.prove.ledger import Attempt
 from featherweight.prove.rung_answers import Answered
 
@@ -127,7 +127,7 @@ def table(rungs: Sequence[Experiment], found: Found, link: str = "") -> str:
     lines = [f"| {_line(COLUMNS)} |", "|---|---|" + "--:|" * (COLUMNS.count("|") - 1)]
     for rung in rungs:
         head = f"[`{rung.id}`]({link.format(letter=ladder_of(rung.id))}#{rung.id})"
-        cells = [head, rung.title, f"{_parameters(rung):,}", str(rung.recipe.epochs), _percent(rung.claimed)]
+        cells = [head, rung.title, f"{anatomy_of(rung).parameters:,}", str(rung.recipe.epochs), _percent(rung.claimed)]
         lines.append("| " + " | ".join(cells + _measured(rung, found.get(rung.id, ()))) + " |")
     return "\n".join(lines)
 
@@ -148,10 +148,6 @@ def _line(text: str) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _parameters(rung: Experiment) -> int:
-    return sum(p.numel() for p in rung.build().parameters())
 
 
 def overview(letters: Sequence[str], found: Found) -> str:
@@ -218,7 +214,7 @@ def _section(
         if label in text:
             yield from (f"**{shown}.** {text[label][0].upper()}{text[label][1:]}", "")
     if rung.parent:
-        changes = differences(rung, find(rung.parent))
+        changes = changes_between(rung, find(rung.parent))
         yield from (f"**Changed from `{rung.parent}`**, computed from network and recipe:", "")
         yield from (f"* {change}" for change in changes or ["nothing"])
         yield ""

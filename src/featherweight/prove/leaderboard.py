@@ -12,9 +12,9 @@ from featherweight.experiments.rules import RULES, TITLES, worded
 from featherweight.prove import ladder_pages, looks, record_results, table_notes
 from featherweight.prove.confirming import compared
 from featherweight.prove.contender import NOT_PROVED, Anchor, Contender, anchors
+from featherweight.prove.facts import deployed_of
 from featherweight.prove.ledger import Attempt, settings
 from featherweight.prove.record_results import ABSENT, interval_text, markdown
-from featherweight.ship.export.estimate import deployed
 from featherweight.training.tta import TTA_SHIFTS
 
 PROTOCOL = """
@@ -226,7 +226,7 @@ def _network(one: Contender) -> Iterator[str]:
     ]
     yield from markdown(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
     yield ""
-    chip = deployed(one.experiment.build().eval(), one.experiment.shape)
+    chip = deployed_of(one.experiment)
     yield f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs an image, {anatomy.buffers:,} numbers in buffers."
     flash, ram = (f"{size / 1000:.1f} kB" for size in (chip.flash, chip.ram))
     yield f"As planned, the program in 8-bit C takes {flash} of flash and {ram} of RAM, code and stack included."

@@ -16,6 +16,7 @@ from featherweight.experiments.claims import Decision, Evidence, Predicate, stan
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect
+from featherweight.prove.facts import anatomy_of
 
 ALIKE = 0.05
 """Two networks are of about the same size if their numbers of parameters differ by at most this fraction."""
@@ -130,7 +131,7 @@ def pools_at(fields: list[int], id: str) -> Predicate:
     """The max pools come where the units have these receptive fields, in pixels."""
 
     def decide(on: Evidence) -> Decision:
-        rows = dissect(find(id).build()).rows
+        rows = anatomy_of(find(id)).rows
         found = [before.field for before, row in pairwise(rows) if row.kind.startswith("MaxPool")]
         return found == fields, f"pools at fields {' and '.join(map(str, found))}"
 
@@ -141,7 +142,7 @@ def same_fields(narrow: str, wide: str) -> Predicate:
     """Two networks of different widths have the same receptive field at every layer."""
 
     def decide(on: Evidence) -> Decision:
-        anatomies = [dissect(find(id).build()) for id in (wide, narrow)]
+        anatomies = [anatomy_of(find(id)) for id in (wide, narrow)]
         fields = [[row.field for row in one.rows] for one in anatomies]
         told = ", ".join(f"`{id}` {one.parameters:,}" for id, one in zip((wide, narrow), anatomies, strict=True))
         return fields[0] == fields[1], f"parameters: {told}; field at the end {fields[0][-1]} and {fields[1][-1]}"
@@ -168,7 +169,7 @@ def averages_for_free(id: str) -> Predicate:
     """The layer that averages the last map has no parameters."""
 
     def decide(on: Evidence) -> Decision:
-        pools = [row for row in dissect(find(id).build()).rows if "AvgPool" in row.kind]
+        pools = [row for row in anatomy_of(find(id)).rows if "AvgPool" in row.kind]
         return bool(pools) and all(
             row.parameters == 0 for row in pools
         ), f"averaging layers: {len(pools)}, 0 parameters"
@@ -180,7 +181,7 @@ def readout_shrinks(id: str) -> Predicate:
     """An average and a 1 x 1 layer would need fewer parameters than the layers that now read off the last map."""
 
     def decide(on: Evidence) -> Decision:
-        rows = dissect(find(id).build()).rows
+        rows = anatomy_of(find(id)).rows
         last_pool = max(at for at, row in enumerate(rows) if row.kind.startswith("MaxPool"))
         now, channels = sum(row.parameters for row in rows[last_pool + 1 :]), rows[last_pool].output[0]
         then, whole = 10 * channels, on.records[0].parameters

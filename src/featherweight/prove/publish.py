@@ -16,13 +16,12 @@ from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import RULES
 from featherweight.files import write_bytes, write_text
-from featherweight.networks.anatomy import dissect
-from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
 from featherweight.prove.confirming import FOLDER, alike, confirmation, confirmed, confirming_of, quoted
 from featherweight.prove.contender import gather
 from featherweight.prove.export_tables import with_figures
+from featherweight.prove.facts import anatomy_of, preprocessing_words
 from featherweight.prove.fits_table import guide_tables
 from featherweight.prove.front_pictures import draw_fronts, front_of
 from featherweight.prove.ledger import read_ledger
@@ -160,12 +159,11 @@ def index_entry(experiment: Experiment, found: Found) -> dict[str, Any]:
     records = found.get(experiment.id, ())
     summary = summarise(records) if records else None
     standing = ladder_pages.standing(records, ladder_pages.rule_of(experiment)) if records else None
-    network = experiment.build()
-    words = preprocessing_of(network).words
+    words = list(preprocessing_words(experiment))
     return {
         "id": experiment.id,
         "title": experiment.title,
-        "parameters": dissect(network, experiment.shape).parameters,
+        "parameters": anatomy_of(experiment).parameters,
         "epochs": experiment.recipe.epochs,
         "claimed": experiment.claimed,
         "measured": round(summary.mean, 4) if summary else None,

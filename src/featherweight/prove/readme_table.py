@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from featherweight.experiments.record import Record, summarise
 from featherweight.prove.contender import NOT_PROVED, Contender
+from featherweight.prove.facts import deployed_of
 from featherweight.prove.table_notes import ABSENT
-from featherweight.ship.export.estimate import deployed
 
 HEADINGS = (
     "record", "test accuracy %, mean of the seeds", "worst seed %", "parameters", "flash, kB", "RAM, kB",
@@ -28,7 +28,7 @@ def readme_table(gathered: Sequence[Contender], link: str) -> str:
 
 
 def _row(one: Contender, link: str) -> list[str]:
-    memory = deployed(one.experiment.build().eval(), one.experiment.shape)
+    memory = deployed_of(one.experiment)
     name = ", ".join(filter(None, (f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})", one.preprocessing)))
     sizes = [f"{one.anatomy.parameters:,}", f"{memory.flash / 1000:.1f}", f"{memory.ram / 1000:.1f}"]
     if not one.records:

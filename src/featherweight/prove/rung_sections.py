@@ -10,7 +10,8 @@ from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
 from featherweight.experiments.rules import worded
-from featherweight.networks.anatomy import Row, dissect
+from featherweight.networks.anatomy import Row
+from featherweight.prove.facts import anatomy_of
 from featherweight.prove.statements import answers
 
 SEEDS_SHOWN = 5
@@ -51,7 +52,7 @@ def published_log(id: str) -> Mapping[str, Sequence[float]]:
 def layers(rung: Experiment) -> Iterator[str]:
     """The table of layers: one line for each convolution, pool or linear layer and the layers that follow it."""
     fields: Sequence[int] = published(rung.id).get("fields", ())
-    anatomy = dissect(rung.build(), rung.shape)
+    anatomy = anatomy_of(rung)
     heads = [
         "layer",
         "followed by",
