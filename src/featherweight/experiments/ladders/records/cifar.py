@@ -5,7 +5,11 @@ epochs.
 Why: MLPerf Tiny asks 85 % of a network of 78,000 parameters, once. Public runs of exercises like this one reach 85.5 %
 with 132,000 parameters in 80 epochs, and 87.0 % with 126,000 in 49.
 
-Analysis: It holds 85.00 % on every seed. It beats the ladder's last step.
+Result: 88.55 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.14, worst 88.44). Worst
+of any last 5 epochs 86.60; 5 of 5 within budget. Training images as they are: 92.34 %. Best epoch, which decides
+nothing: 88.55 on average. Not yet confirmed on fresh seeds.
+
+Analysis: It holds 85.00 % on every seed (borne out). It beats the ladder's last step (borne out).
 """
 
 from torch import nn
