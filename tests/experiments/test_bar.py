@@ -120,6 +120,7 @@ def test_the_bars_and_budgets_of_the_records() -> None:
     bars = {one.id: one.bar.to_json() for one in contenders() if one.bar}
     assert bars == {
         "f3": {"seeds": 10, "confirming": 20, "mean": 99.58, "worst_of_last": 99.45, "passed": 10},
+        "f4": {"seeds": 10, "confirming": 20, "mean": 99.6, "worst_of_last": 99.45, "passed": 10},
         "fastest": {"seeds": 10, "confirming": 20, "mean": 99.42, "seconds": 15, "threads": 2},
         "leanest": {"seeds": 10, "confirming": 20, "passed": 8},
         "leanest-deskewed-cropped": {"seeds": 10, "confirming": 20, "passed": 8},
@@ -129,7 +130,8 @@ def test_the_bars_and_budgets_of_the_records() -> None:
         "smallest-deskewed": {"seeds": 10, "confirming": 20, "passed": 9},
     }
     limits = {one.id: (one.budget.parameters, one.budget.macs, one.budget.seconds) for one in contenders()}
-    assert limits == {"f3": (8000, None, None), "fastest": (8000, None, 15), "leanest": (8000, 250_000, None),
+    assert limits == {"f3": (8000, None, None), "f4": (8000, None, None), "fastest": (8000, None, 15),
+                      "leanest": (8000, 250_000, None),
                       "leanest-deskewed-cropped": (8000, 100_000, None), "reader": (8000, None, None),
                       "relaxed": (20_000, None, None), "smallest": (3500, None, None),
                       "smallest-deskewed": (2000, None, None)}  # fmt: skip

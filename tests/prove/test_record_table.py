@@ -20,7 +20,19 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.record import read_record
 
 ROOT = Path(__file__).parents[2]
-RECORDS = ("f3", "fastest", "leanest", "leanest-deskewed-cropped", "reader", "relaxed", "smallest", "smallest-deskewed")
+RECORDS = (
+    "f3",
+    "f4",
+    "fastest",
+    "leanest",
+    "leanest-deskewed-cropped",
+    "reader",
+    "relaxed",
+    "smallest",
+    "smallest-deskewed",
+)
+MISSED = {"leanest-deskewed-cropped": "2 of 10", "smallest-deskewed": "6 of 10"}
+"""Those whose bar, of 8 and 9 seeds within budget, was not cleared."""
 HEADINGS = ["record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
             "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",
             "test-set evaluations", "bar"]  # fmt: skip
@@ -59,6 +71,9 @@ def standing(id: str) -> str:
     fresh = [read_record(path) for path in (ROOT / "results" / "confirm" / id).glob("seed*.json")]
     assert bar is not None
     held = not bar.unconfirmed(fresh)
+    if id in MISSED:
+        assert row_of(id)[11] == MISSED[id] and not fresh
+        return "**not cleared**"
     return ("confirmed" if held else "**not confirmed**") if fresh else "cleared, not yet confirmed on fresh seeds"
 
 
@@ -79,8 +94,8 @@ def test_the_table_has_these_columns_and_no_row_that_is_not_counted() -> None:
     shown = [row[0] for row in found[2:]]
     assert [re.match(r"\[`([\w-]+)`\]", name)[1] for name in shown if name.startswith("[")] == list(RECORDS)  # type: ignore[index]
     rest = [name for name in shown if not name.startswith("[")]
-    assert sum(name == "the same, with test-time augmentation" for name in rest) == 5
-    assert sum(name.startswith("*") for name in rest) == 8 and len(shown) == 18
+    assert sum(name == "the same, with test-time augmentation" for name in rest) == 8
+    assert sum(name.startswith("*") for name in rest) == 8 and len(shown) == 24
 
 
 @pytest.mark.parametrize("id", RECORDS)
@@ -92,7 +107,8 @@ def test_sizes_are_pytorch_s_own_counts(id: str) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 1, 28, 28))
     assert counter.get_total_flops() % 2 == 0
-    assert row[3] == f"{counter.get_total_flops() // 2:,}"
+    upright = 4 * 28 * 28 + 4 * 28 if "deskewed" in id else 0  # which is no layer that the counter knows
+    assert row[3] == f"{counter.get_total_flops() // 2 + upright:,}"
 
 
 @pytest.mark.parametrize("id", RECORDS)
@@ -144,7 +160,7 @@ def test_readings_in_five_places_are_the_records_own() -> None:
         assert int(row[3].replace(",", "")) == 5 * int(row_of(id)[3].replace(",", ""))
         assert row[13] == "decides nothing"
         seen += 1
-    assert seen == 5
+    assert seen == 8
 
 
 @pytest.mark.parametrize("id", RECORDS)
@@ -184,7 +200,7 @@ def test_the_numbers_left_after_folding_are_those_of_a_network_that_is_folded() 
         elif not isinstance(layer, nn.BatchNorm2d):
             folded += sum(p.numel() for p in layer.parameters())
     whole = sum(value.numel() for value in network.state_dict().values())
-    assert f"`f3` has {whole:,} numbers with its buffers while it trains, and {folded:,} once" in notes()
+    assert f"`f3` and `reader` have {whole:,} numbers with buffers in training, and {folded:,} once" in notes()
     assert folded < 8_000 <= whole
 
 

@@ -1,6 +1,7 @@
 """The notes under the table of results, which explain its columns; every figure is computed."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -145,11 +146,16 @@ def _below(records: Sequence[Any], docs: str) -> str:
 
 
 def _folded(records: Sequence[Any]) -> str:
-    limit, told = Budget().parameters, []
+    limit, numbers = Budget().parameters, defaultdict(list)
     for one in records:
         whole, left = one.anatomy.parameters + one.anatomy.buffers, deployed_numbers(one.experiment.build())
         if left < limit <= whole:
-            told.append(f"`{one.experiment.id}` has {whole:,} numbers with its buffers while it trains, and {left:,}")
-    if not told:
+            numbers[whole, left].append(f"`{one.experiment.id}`")
+    if not numbers:
         return ""
+    told = [
+        f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} {whole:,} numbers with buffers in training, and"
+        f" {left:,}"
+        for (whole, left), names in numbers.items()
+    ]
     return f"{'; '.join(told)} once batch norm is folded into the convolutions for use: fewer than {limit:,}."
