@@ -5,8 +5,12 @@ Why: the step before holds the rule, but its recipe is spent, so only the networ
 convolution takes a fifth of the weights of a whole one, which pays for nearly twice the channels; and padding, which
 costs no weights, keeps the map at 13 x 13 for four of them. On six held-out sixths that gains 0.07 points.
 
-Analysis: 99.45 % is held for the last five epochs on every seed. It beats the step before. More channels on larger maps
-cost twice the multiply-adds.
+Result: 99.63 % of the test set at the last epoch, on average over 10 seeds (standard deviation 0.04, worst 99.58).
+Worst of any last 5 epochs 99.57; 10 of 10 within budget. Training images as they are: 99.88 %. Best epoch, which
+decides nothing: 99.67 on average. Not yet confirmed on fresh seeds.
+
+Analysis: 99.45 % is held for the last five epochs on every seed (borne out). It beats the step before (borne out). More
+channels on larger maps cost twice the multiply-adds (opinion).
 """
 
 from torch import nn
