@@ -173,7 +173,7 @@ def contenders(data: str = "mnist") -> list[Experiment]:
     """The experiments on a set that compete to be records: all those with a bar.
 
     >>> [experiment.id for experiment in contenders()]
-    ['f3', 'fastest', 'leanest', 'relaxed', 'smallest']
+    ['f3', 'f4', 'fastest', 'leanest', 'leanest-deskewed-cropped', 'reader', 'relaxed', 'smallest', 'smallest-deskewed']
     """
     return [experiment for experiment in map(find, ids()) if experiment.bar and experiment.data == data]
 
