@@ -135,7 +135,7 @@ def test_list_shows_both_verdicts(run: Run) -> None:
     heads = next(line for line in out.splitlines() if "what changed" in line)
     assert {"claimed", "measured", "budget", "rule"} <= set(heads.split())
     assert (
-        len([line for line in out.splitlines() if line.strip()[:1] in "abcdef" and line.strip()[1:2].isdigit()]) == 26
+        len([line for line in out.splitlines() if line.strip()[:1] in "abcdef" and line.strip()[1:2].isdigit()]) == 27
     )
     listed = json.loads(run("list", "--json")[1])["experiments"]
     assert [entry["claimed"] for entry in listed if entry["id"] in ("a10", "c3", "f3")] == [99.6, 99.43, None]
