@@ -59,26 +59,42 @@ def in_single_precision(reference: nn.Module) -> nn.Module:
     return single
 
 
+def trained(network: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
 def check(number: int) -> None:
     """Loss, hits, gradients, statistics and scores of one random network on the native engine, against float64."""
-    network, shape, logs = random_network(number)
     draw = random.Random(number)
     images, smoothing = draw.choice((2, 3, 5, 16, 17, 20, 33)), draw.choice((0.0, 0.1))
+    compare(number, *random_network(number), images, smoothing, threads=draw.choice((1, 2)))
+
+
+def compare(
+    number: object,
+    network: nn.Module,
+    shape: tuple[int, int, int],
+    logs: bool,
+    images: int,
+    smoothing: float,
+    threads: int,
+) -> None:
+    seed = number if isinstance(number, int) else 0
     recipe = Recipe(loss="nll" if logs else "cross_entropy", label_smoothing=smoothing)
     x, labels = torch.rand(images, *shape), torch.randint(0, 2, (images,))
-    reference = with_masks(network, shape, images, seed=number)
+    reference = with_masks(network, shape, images, seed=seed)
     single = in_single_precision(reference)
-    engine = bound(network, shape, recipe=recipe, threads=draw.choice((1, 2)))
+    engine = bound(network, shape, recipe=recipe, threads=threads)
     network.train()
-    mean, correct = engine.step(x, labels, number)
+    mean, correct = engine.step(x, labels, seed)
     output = reference.train()(x.double())
     expected = loss_of(output, labels, recipe)
     expected.backward()
     loss_of(single.train()(x), labels, recipe).backward()
     assert abs(mean.item() - expected.item()) < 1e-5 * max(1, expected.item()), number
     assert correct.item() == (output.argmax(1) == labels).sum().item(), number
-    whole = torch.cat([p.grad.flatten() for p in reference.parameters()]).norm().item()
-    for got, wanted, rounded in zip(network.parameters(), reference.parameters(), single.parameters(), strict=True):
+    whole = torch.cat([p.grad.flatten() for p in trained(reference)]).norm().item()
+    for got, wanted, rounded in zip(trained(network), trained(reference), trained(single), strict=True):
         # A gradient far below the network's is a difference of larger terms: there 1e-6 of the network's. Where even
         # that is asked too much, PyTorch in single precision is off as well.
         scale = max(wanted.grad.norm().item(), 0.1 * whole)
@@ -106,6 +122,62 @@ def test_random_networks_have_every_layer():
 def test_many_random_networks_match_double_precision():
     for number in range(NETWORKS, 6 * NETWORKS):
         check(number)
+
+
+def depthwise(channels: int, pad: int = 1, bias: bool = False) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, padding=pad, groups=channels, bias=bias)
+
+
+def normed(channels: int, act: nn.Module | None = None) -> list[nn.Module]:
+    return [nn.BatchNorm2d(channels), act or nn.ReLU()]
+
+
+def frozen(layers: list[nn.Module]) -> list[nn.Module]:
+    for layer in layers:
+        layer.requires_grad_(False)
+    return layers
+
+
+DEPTHWISE = {
+    "blocks": lambda: [nn.Conv2d(1, 5, 3), *normed(5), depthwise(5), nn.Conv2d(5, 6, 1), *normed(6), depthwise(6, 0),
+                       nn.Conv2d(6, 7, 1), *normed(7)],
+    "one after another": lambda: [nn.Conv2d(1, 5, 3), *normed(5), depthwise(5), depthwise(5, 2), depthwise(5, 0),
+                                  nn.Conv2d(5, 7, 3), *normed(7)],
+    "with biases": lambda: [nn.Conv2d(1, 5, 3), *normed(5, nn.SiLU()), depthwise(5, bias=True), nn.Conv2d(5, 7, 1)],
+    "norm after it": lambda: [nn.Conv2d(1, 5, 3), *normed(5), depthwise(5), *normed(5), depthwise(5),
+                             nn.Conv2d(5, 7, 1)],
+    "dropout before it": lambda: [nn.Conv2d(1, 5, 3), *normed(5), nn.Dropout(0.2), depthwise(5), nn.Conv2d(5, 7, 1)],
+    "pool before it": lambda: [nn.Conv2d(1, 5, 3), *normed(5), nn.MaxPool2d(2), depthwise(5), nn.Conv2d(5, 7, 1)],
+    "PReLU before it": lambda: [nn.Conv2d(1, 5, 3), *normed(5, nn.PReLU()), depthwise(5), nn.Conv2d(5, 7, 1)],
+    "read twice": lambda: [nn.Conv2d(1, 7, 3), *normed(7), Residual(depthwise(7), nn.Conv2d(7, 7, 1), *normed(7)),
+                           depthwise(7), nn.Conv2d(7, 7, 1)],
+    "frozen before it": lambda: [*frozen([nn.Conv2d(1, 5, 3)]), *normed(5), depthwise(5), nn.Conv2d(5, 7, 1)],
+    "norm frozen too": lambda: [*frozen([nn.Conv2d(1, 5, 3), *normed(5)]), depthwise(5), nn.Conv2d(5, 7, 1)],
+    "as many outputs as one channel": lambda: [nn.Conv2d(1, 1, 3), *normed(1), depthwise(1), nn.Conv2d(1, 7, 1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("name", DEPTHWISE)
+def test_depthwise_convolutions_wherever_they_stand(name, threads):
+    torch.manual_seed(0)
+    network = nn.Sequential(*DEPTHWISE[name](), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 3))
+    compare(name, network, (1, 12, 11), logs=False, images=85, smoothing=0.0, threads=threads)
+
+
+def test_what_a_depthwise_convolution_reads_and_gives_takes_no_memory_for_every_image():
+    def memory(blocks: int, images: int) -> int:
+        layers = [layer for _ in range(blocks) for layer in (depthwise(8), nn.Conv2d(8, 8, 1), *normed(8))]
+        network = nn.Sequential(
+            nn.Conv2d(1, 8, 1), *normed(8), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
+        )
+        return native.Plan(lower(network, (1, 12, 12)), Recipe(), batch=images, threads=1).bytes()
+
+    more_images = [memory(blocks, 1600) - memory(blocks, 800) for blocks in (4, 6)]
+    lane_groups, plane = 800 // native.library().featherweight_lanes(), (12 + 2) * (12 + 2) + 1
+    each = (more_images[1] - more_images[0]) / 2 / lane_groups / (native.library().featherweight_lanes() * 4)
+    # Of a block, only the output of its 1x1 convolution, and weight gradients and sums by lane group.
+    assert each < 8 * plane + 60
 
 
 def gradients_and_state(threads: int, images: int) -> list[Tensor]:

@@ -167,6 +167,11 @@ struct Convolution {
 
     size_t room() const { return winograd ? winograd_room(inputs, width) : 0; }
 
+    // The same for one channel of a depthwise convolution: `in` and `out` are that channel.
+    void run_channel(int c, View in, View out, const float* bias) const {
+        depthwise(in, out, weights.data() + 9 * c, runs, pad, bias ? bias + c : nullptr, false);
+    }
+
     // out = this convolution of `in` (+ bias, or + out); `in` has a border of `pad`, `scratch` `room()` vectors.
     void run(View in, View out, const float* bias, bool add, V* scratch) const {
         if (winograd) return winograd_convolution(in, out, winograd_weights, blocks, pad, bias, add, scratch);

@@ -108,6 +108,7 @@ struct View {
     int c, h, w;
     size_t pitch, plane;  // vectors from row to row, from channel to channel
     V* row(int channel, int y) const { return origin + ptrdiff_t(plane) * channel + ptrdiff_t(pitch) * y; }
+    View channel(int c) const { return {row(c, 0), 1, h, w, pitch, plane}; }
 };
 
 // [slots][c][h + 2 border][w + 2 border] vectors; the border stays zero, so a padded convolution needs no cases.
@@ -119,9 +120,8 @@ struct Grid {
     // the pixels: the last tile of a row may read one past its end.
     size_t plane() const { return (pitch() * (size_t(h) + 2 * border) + 1) | 1; }
     size_t size() const { return plane() * c; }
-    View at(int slot) const {
-        return {block.data + slot * size() + border * pitch() + border, c, h, w, pitch(), plane()};
-    }
+    View over(V* memory) const { return {memory + border * pitch() + border, c, h, w, pitch(), plane()}; }
+    View at(int slot) const { return over(block.data + slot * size()); }
 };
 
 // The key of one layer's masks in one step (splitmix64 of seed and layer).

@@ -65,6 +65,7 @@ struct State {
     Block<I> where;                         // [slot][c][h][w] of a max pool
     size_t where_size = 0;
     Grid dilated;                           // [thread], of a strided convolution's gradient
+    Grid plane;                             // [thread], one channel of what a depthwise convolution reads
 };
 
 using Task = std::function<void(int slot, int group, int thread)>;
@@ -94,13 +95,20 @@ private:
         Serial after;
     };
 
-    // planning: plan.hpp's second half, forward.hpp and backward.hpp
+    // planning: plan.hpp's second half, separable.hpp and sweeps.hpp
     void lay_out(const Size* sizes, int tensors);
     void share_gradients();
     void add_forward(int node, bool training);
     void add_backward(int node);
+    void convolve(int node, int slot, int thread);
     void convolution_back(int node, bool add);
+    int plan_back(int node);
+    void depthwise_back(int node);
     void norm_act_pool_back(int node, bool add);
+    bool is_depthwise(const Node& n) const;
+    bool feeds_depthwise(int node) const;
+    bool reads_plane(int node) const { return node > 0 && feeds_depthwise(node - 1) && nodes[node - 1].out == nodes[node].in; }
+    View activated(int node, int channel, int slot, int thread);
     void close(Serial after) {
         stages.back().after = std::move(after);
         stages.emplace_back();
@@ -110,7 +118,11 @@ private:
     }
 
     View value(int tensor, int slot) const { return values[tensor]->at(slot); }
-    View gradient(int tensor, int slot, int thread) const { return gradients[tensor]->at(local[tensor] ? thread : slot); }
+    View value(int tensor, int slot, int thread) const { return values[tensor]->at(fleeting[tensor] ? thread : slot); }
+    View gradient(int tensor, int slot, int thread) const {
+        if (brief[tensor]) return gradients[tensor]->over(passed_on.data + slot * brief_size);
+        return gradients[tensor]->at(local[tensor] ? thread : slot);
+    }
     Dropout dropout(const Node& n, int group, uint64_t seed) const;
     bool first_gradient(int tensor);
     V* vectors(int thread) { return reinterpret_cast<V*>(scratch[thread].data); }
@@ -123,6 +135,7 @@ private:
     void plain_affine(int node);
     float act_weight(const Node& n, int c) const { return n.act_weight < 0 ? 0 : call.value(n.act_weight)[n.shared ? 0 : c]; }
     void norm_gradients(int node);
+    void keep_sums(int node, int group, const Sums* sums);
     void keep_act_sums(int node, int group, const Sums* sums);
     void reduce_weights(int part, int parts);
 
@@ -134,6 +147,10 @@ private:
     std::vector<int> consumers;
     std::vector<bool> needs, written;
     std::vector<bool> local;  // gradients that one sweep writes and the next reads: one for each thread stays in its cache
+    std::vector<bool> fleeting;  // values that are computed again on the way back: one for each thread
+    std::vector<bool> brief;  // gradients that only the sweep after the next barrier reads: all of them share one memory
+    Block<V> passed_on;  // [slot][brief_size]
+    size_t brief_size = 0;
     std::vector<Stage> stages;
     std::vector<Sweep> evaluation;
     double multiplied = 0;
@@ -217,9 +234,22 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
         room = std::max({room, size_t(in.c + LANES) * LANES, size_t(std::max(1, int(n.kernel))) * in.w * LANES, size_t(out.c) * 3 * LANES,
                          size_t(in.c) * 3 * LANES});
     }
-    for (auto& grid : values) grid->block.take(grid->size() * slots);
+    fleeting.assign(tensors, false);
+    for (size_t i = 0; i + 1 < nodes.size(); i++) {
+        const Node& n = nodes[i];
+        fleeting[n.out] = is_depthwise(n) && !fleeting[n.in] && consumers[n.out] == 1 && nodes[i + 1].kind == CONVOLUTION &&
+                          nodes[i + 1].in == n.out;
+        if (!feeds_depthwise(int(i))) continue;
+        Grid& plane = states[i]->plane;
+        plane.c = 1, plane.h = sizes[n.out].h, plane.w = sizes[n.out].w, plane.border = nodes[i + 1].pad;
+        plane.block.take(plane.size() * workers.size());
+        values[n.out]->c = 0;  // has no memory of its own
+    }
+    for (int t = 0; t < tensors; t++) values[t]->block.take(values[t]->size() * (fleeting[t] ? workers.size() : slots));
+    passed_on.take(brief_size * slots);
     for (int t = 0; t < tensors; t++)
-        if (needs[t] && !gradients[t]->block.data) gradients[t]->block.take(gradients[t]->size() * (local[t] ? workers.size() : slots));
+        if (needs[t] && !brief[t] && !gradients[t]->block.data)
+            gradients[t]->block.take(gradients[t]->size() * (local[t] ? workers.size() : slots));
 }
 
 // A norm or a convolution after a convolution gives its gradient straight to it. Elsewhere norm-act-pool rewrites its gradient in place, where
@@ -236,6 +266,13 @@ inline void Plan::share_gradients() {
         gradients[n.in]->border = std::max(gradients[n.in]->border, gradients[n.out]->border);
         for (size_t t = 0; t < gradients.size(); t++)
             if (gradients[t] == gradients[n.out] && int(t) != n.in) gradients[t] = gradients[n.in];
+    }
+    brief.assign(gradients.size(), false);
+    for (size_t i = 0; i + 1 < nodes.size(); i++) {
+        const Node& n = nodes[i];
+        if (n.kind != NORM_ACT_POOL || !n.norm || !local[n.in] || consumers[n.out] != 1 || nodes[i + 1].in != n.out) continue;
+        brief[n.out] = gradients[n.out].use_count() == 1;
+        if (brief[n.out]) brief_size = std::max(brief_size, gradients[n.out]->size());
     }
 }
 
@@ -316,7 +353,7 @@ inline double Plan::convolutions() {
 }
 
 inline size_t Plan::bytes() const {
-    size_t total = 0;
+    size_t total = passed_on.count * sizeof(V);
     for (const auto& grid : values) total += grid->block.count * sizeof(V);
     for (size_t t = 0; t < gradients.size(); t++) {
         bool seen = false;
@@ -324,7 +361,8 @@ inline size_t Plan::bytes() const {
         if (!seen) total += gradients[t]->block.count * sizeof(V);
     }
     for (const auto& s : states)
-        total += (s->weights.count + s->biases.count) * sizeof(float) + s->where.count * sizeof(I) + s->dilated.block.count * sizeof(V);
+        total += (s->weights.count + s->biases.count) * sizeof(float) + s->where.count * sizeof(I) +
+                 (s->dilated.block.count + s->plane.block.count) * sizeof(V);
     return total;
 }
 

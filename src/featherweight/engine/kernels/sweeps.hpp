@@ -1,6 +1,6 @@
 // Which sweeps a node adds to a step, forward and backward, and what happens between two of them.
 #pragma once
-#include "plan.hpp"
+#include "separable.hpp"
 
 namespace {
 
@@ -17,9 +17,7 @@ inline void Plan::add_forward(int index, bool training) {
                                                           out.w);
                 need(s.forward->room());
             }
-            sweep(training, [this, &n, &s](int slot, int, int thread) {
-                s.forward->run(value(n.in, slot), value(n.out, slot), call.value(n.bias), false, vectors(thread));
-            }, true);
+            sweep(training, [this, index](int slot, int, int thread) { convolve(index, slot, thread); }, true);
             if (training) multiplied += s.forward->products(out.h);
             break;
         case NORM_ACT_POOL:
@@ -36,6 +34,7 @@ inline void Plan::add_forward(int index, bool training) {
                 s.where_size = size_t(out.c) * out.h * out.w;
                 s.where.take(s.where_size * slots);
             }
+            if (feeds_depthwise(index)) break;
             sweep(training, [this, &n, &s, training](int slot, int group, int thread) {
                 const Dropout drop = training ? dropout(n, group, call.seed) : Dropout{};
                 norm_act_pool(value(n.in, slot), value(n.out, slot), n.norm || n.act_weight >= 0 ? s.affine.data() : nullptr, n.act, drop,
@@ -91,6 +90,10 @@ inline void Plan::convolution_back(int index, bool add) {
     const Node& n = nodes[index];
     State& s = *states[index];
     const Size in = sizes[n.in], out = sizes[n.out];
+    if (fleeting[n.in]) {
+        sweep(true, [this, index](int slot, int, int thread) { convolve(index - 1, slot, thread); }, true);
+        multiplied += states[index - 1]->forward->products(sizes[n.in].h);
+    }
     s.linear = in.h * in.w == 1 && n.kernel == 1 && n.groups == 1;
     s.weight_count = size_t(out.c) * (in.c / n.groups) * n.kernel * n.kernel;
     s.weight_pitch = s.linear ? size_t(in.c + LANES - 1) / LANES * LANES : s.weight_count / out.c;
@@ -102,8 +105,9 @@ inline void Plan::convolution_back(int index, bool add) {
     }
     const bool pointwise = n.kernel == 1 && n.stride == 1 && n.pad == 0 && n.groups == 1;
     if (pointwise) need(PointwiseGradient::room(in.c, out.c));
+    if (reads_plane(index)) return depthwise_back(index);
     sweep(true, [this, &n, &s, pointwise](int slot, int group, int thread) {
-        const View x = value(n.in, slot), g = gradient(n.out, slot, thread);
+        const View x = value(n.in, slot, thread), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
         else if (pointwise) PointwiseGradient(x, g).run(x, g, to, vectors(thread));
@@ -113,9 +117,7 @@ inline void Plan::convolution_back(int index, bool add) {
     }, true);
     multiplied += s.winograd ? s.winograd->products(out.h) : double(s.weight_count) * out.h * out.w;
     if (!needs[n.in]) return;
-    const int reach = n.dilation * (n.kernel - 1);  // from the first tap of a kernel to its last
-    const int back_pad = n.stride == 1 ? reach - n.pad : 0;
-    s.back = std::make_unique<Convolution>(n.groups, out.c / n.groups, in.c / n.groups, n.kernel, 1, back_pad, n.dilation, in.w);
+    const int reach = plan_back(index);
     need(s.back->room());
     if (n.stride > 1) {
         s.dilated.c = out.c, s.dilated.h = in.h + reach, s.dilated.w = in.w + reach;
@@ -134,6 +136,15 @@ inline void Plan::convolution_back(int index, bool add) {
         s.back->run(g, gradient(n.in, slot, thread), nullptr, add, vectors(thread));
     }, true);
     multiplied += s.back->products(in.h);
+}
+
+// The convolution that leads from the gradient of node `index`'s output to that of its input; the reach of its kernel.
+inline int Plan::plan_back(int index) {
+    const Node& n = nodes[index];
+    const int reach = n.dilation * (n.kernel - 1), pad = n.stride == 1 ? reach - n.pad : 0;  // from the first tap to the last
+    states[index]->back = std::make_unique<Convolution>(n.groups, sizes[n.out].c / n.groups, sizes[n.in].c / n.groups, n.kernel, 1, pad,
+                                                        n.dilation, sizes[n.in].w);
+    return reach;
 }
 
 inline void Plan::norm_act_pool_back(int index, bool add) {
@@ -157,16 +168,16 @@ inline void Plan::norm_act_pool_back(int index, bool add) {
     }
     const int channels = sizes[n.in].c;
     s.sums.resize(size_t(slots) * channels);
-    sweep(true, [this, &n, &s, index, pooled, channels](int slot, int group, int thread) {
-        const View g = gradient(n.out, slot, thread), y = value(n.out, slot), x = value(n.in, slot);
-        const Dropout drop = dropout(n, group, call.seed);
-        Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
-        if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
-        else norm_act_back(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
-        for (int c = 0; c < channels; c++)
-            s.sums[size_t(group) * channels + c] = {sum_of_lanes(sums[c].gradient), sum_of_lanes(sums[c].product)};
-        if (n.act_weight >= 0) keep_act_sums(index, group, sums);
-    });
+    if (!feeds_depthwise(index))
+        sweep(true, [this, &n, &s, index, pooled](int slot, int group, int thread) {
+            const View g = gradient(n.out, slot, thread), y = value(n.out, slot), x = value(n.in, slot);
+            const Dropout drop = dropout(n, group, call.seed);
+            Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
+            if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
+            else norm_act_back(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
+            keep_sums(index, group, sums);
+            if (n.act_weight >= 0) keep_act_sums(index, group, sums);
+        });
     s.lines.resize(channels);
     close([this, index] { norm_gradients(index); });
     if (!needs[n.in]) return;
@@ -177,6 +188,12 @@ inline void Plan::norm_act_pool_back(int index, bool add) {
                                          n.kernel, s.where.data + slot * s.where_size, add);
         else backward_norm(g, x, to, s.lines.data(), mask, add);
     });
+}
+
+inline void Plan::keep_sums(int index, int group, const Sums* sums) {
+    const int channels = sizes[nodes[index].in].c;
+    for (int c = 0; c < channels; c++)
+        states[index]->sums[size_t(group) * channels + c] = {sum_of_lanes(sums[c].gradient), sum_of_lanes(sums[c].product)};
 }
 
 inline void Plan::keep_act_sums(int index, int group, const Sums* sums) {
