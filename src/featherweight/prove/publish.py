@@ -201,8 +201,6 @@ def generated(root: Path) -> dict[Path, str]:
     readme = root / "README.md"
     gathered = gather(found, root)
     ledger = read_ledger(root / "results" / "touches.json")
-    table = readme_table(gathered, "docs/records/{id}.md")
-    texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     sets = [data for data in RULES if contenders(data)]
     for data in sets:
         on_it = gathered if data == "mnist" else gather(found, root, data)
@@ -210,6 +208,8 @@ def generated(root: Path) -> dict[Path, str]:
         overview = leaderboard.overview(on_it, front_of(data), data, others)
         texts[root / "docs" / "records" / f"{page}.md"] = overview
         gathered = gathered if data == "mnist" else [*gathered, *on_it]
+    table = readme_table([one for one in gathered if one.records], "docs/records/{id}.md")
+    texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     for one in gathered:
         page = leaderboard.page(one, found, ledger)
         texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.rules import TITLES
 from featherweight.prove.contender import NOT_PROVED, Contender
 from featherweight.prove.facts import deployed_of
 from featherweight.prove.table_notes import ABSENT
@@ -12,7 +13,7 @@ HEADINGS = (
     "training, s", "bar",
 )  # fmt: skip
 LEGEND = (
-    "Accuracy at the last epoch, over the fresh seeds that confirm a record; while it is not yet confirmed, over those"
+    "Accuracy at the last epoch, of MNIST unless another set is named, over the fresh seeds that confirm a record; while it is not yet confirmed, over those"
     " that cleared its bar; flash and RAM as planned for the 8-bit C program, code and stack included; seconds on"
     " {processor}, one thread per run unless marked *. [More about each record](docs/records/README.md) and how it was"
     " established."
@@ -20,7 +21,10 @@ LEGEND = (
 
 
 def readme_table(gathered: Sequence[Contender], link: str) -> str:
-    """One row per record and an explanation of the columns, as Markdown; `link` contains `{id}` for the record's id."""
+    """One row per record and an explanation of the columns, as Markdown; `link` contains `{id}` for the record's id.
+
+    Rows of other sets than MNIST name their set.
+    """
     lines = [f"| {' | '.join(HEADINGS)} |", "|---|" + "--:|" * (len(HEADINGS) - 1)]
     lines += [f"| {' | '.join(_row(one, link))} |" for one in gathered]
     processors = {str(run.environment.get("processor", "unknown")) for one in gathered for run in one.records}
@@ -29,7 +33,10 @@ def readme_table(gathered: Sequence[Contender], link: str) -> str:
 
 def _row(one: Contender, link: str) -> list[str]:
     memory = deployed_of(one.experiment)
-    name = ", ".join(filter(None, (f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})", one.preprocessing)))
+    data = one.experiment.data
+    named = "" if data == "mnist" else TITLES[data]
+    link = f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})"
+    name = ", ".join(filter(None, (link, named, one.preprocessing)))
     sizes = [f"{one.anatomy.parameters:,}", f"{memory.flash / 1000:.1f}", f"{memory.ram / 1000:.1f}"]
     if not one.records:
         return [name, NOT_PROVED, ABSENT, *sizes, ABSENT, ABSENT]
