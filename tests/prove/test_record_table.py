@@ -241,3 +241,12 @@ def test_the_short_table_says_the_same(id: str) -> None:
     last = [accuracies(run)[-1] for run in quoted(id)]
     assert row[1:4] == [f"{math.fsum(last) / len(last):.3f}", f"{min(last):.2f}", row_of(id)[1]]
     assert row[-1] == standing(id) and len(row) == 8
+
+
+@pytest.mark.parametrize(("id", "data"), [("cifar", "CIFAR-10"), ("cifar-mcu", "CIFAR-10"), ("fashion", "Fashion-MNIST")])
+def test_the_short_table_names_other_sets(id: str, data: str) -> None:
+    line = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| [`{id}`]"))
+    row = [cell.strip() for cell in line.strip("|").split("|")]
+    last = [accuracies(run)[-1] for run in quoted(id)]
+    assert row[0].endswith(f", {data}")
+    assert row[1:3] == [f"{math.fsum(last) / len(last):.3f}", f"{min(last):.2f}"]
