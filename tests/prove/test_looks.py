@@ -14,7 +14,7 @@ from made import record
 
 ROOT = Path(__file__).parents[2]
 LEDGER = ROOT / "results" / "touches.json"
-KEPT, DIGEST = 82, "2d3f71d09f11d263"
+KEPT, DIGEST = 86, "687823ab722e0872"
 """How many lines the ledger had when it was last read by a person, and their digest: lines are added and never
 changed. After adding one, read it and put both up to date."""
 
