@@ -12,6 +12,7 @@ from benchmarks.engine import PAGE, RESULT, page
 from featherweight import engine
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
+from featherweight.networks.anatomy import dissect
 from featherweight.training import bench
 from featherweight.training.bench import peers, timed
 
@@ -44,7 +45,7 @@ def test_peers_get_the_same_layers():
 def test_a_peer_learns(make, needs, network):
     if needs not in peers.installed():
         pytest.skip(f"{needs} is not installed; pip install tensorflow jax")
-    step = make(peers.layers_of(bench.NETWORKS[network]()), 28)
+    step = make(peers.layers_of(bench.NETWORKS[network]()), (1, 28, 28))
     labels = numpy.arange(32, dtype=numpy.int32) % 10
     images = numpy.zeros((32, 28, 28, 1), numpy.float32)
     images[numpy.arange(32), labels, :, 0] = 3.0
@@ -112,7 +113,7 @@ def test_any_experiment_is_timed_in_turns(monkeypatch):
     """With a clock that every step moves on: 0.01 s a native step, 0.05 s an eager one."""
     clock = [0.0]
 
-    def steps(kind, network, recipe, threads):
+    def steps(kind, network, recipe, threads, shape):
         while True:
             clock[0] += {bench.NATIVE: 0.01, bench.EAGER: 0.05}[kind]
             yield
@@ -145,3 +146,15 @@ def test_a_peer_without_a_counterpart_is_left_out_with_the_reason(monkeypatch):
     (skipped,) = timed.timings([strided], engines=[peers.JAX], threads=[1], seconds=1)
     assert (skipped.network, skipped.engine) == ("c3", peers.JAX) and "Conv2d(1, 10" in skipped.why
     assert timed.lines([], [skipped])[1] == f"c3 on JAX: {skipped.why}"
+
+
+def test_a_network_for_colour_is_timed_on_pictures_of_its_own_set():
+    """h1 reads CIFAR-10: 3 x 32 x 32."""
+    if bench.NATIVE not in bench.available():
+        pytest.skip("the native kernels are not built here")
+    shapes = [(data.train.images.shape[1:], data.mean) for data in (bench._pixels(20, find("h1").shape),)]
+    assert shapes == [((3, 32, 32), (0.5, 0.5, 0.5))]
+    run = timed._run(find("h1"), bench.NATIVE, 1)
+    assert run.macs == dissect(find("h1").build(), (3, 32, 32)).macs
+    for _ in range(2):
+        next(run.steps)

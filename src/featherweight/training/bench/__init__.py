@@ -84,7 +84,7 @@ def measure(
         tell(f"{name}: an epoch")
         runs = {(kind, n): training_steps(kind, network(), RECIPE, n) for kind in available() for n in threads}
         for peer in peers.installed():
-            runs |= {(peer, n): peers.steps(peer, network(), n, BATCH, SHAPE[-1]) for n in threads}
+            runs |= {(peer, n): peers.steps(peer, network(), n, BATCH, SHAPE) for n in threads}
         timings += _in_turn(name, runs, steps, BATCH, SHAPE[-1])
     return {
         "environment": describe(CPU, max(threads)) | {"peers": peers.versions()},
@@ -103,38 +103,49 @@ def available() -> tuple[str, ...]:
 
 
 def _engine(
-    kind: str, network: nn.Module, recipe: Recipe, batch: int, side: int, threads: int, device: torch.device
+    kind: str,
+    network: nn.Module,
+    recipe: Recipe,
+    batch: int,
+    shape: tuple[int, int, int],
+    threads: int,
+    device: torch.device,
 ) -> engines.Engine:
     if kind == "torch.compile":
         network = cast(nn.Module, torch.compile(network))
     return engines.build(
-        "native" if kind == "native" else "torch", network, recipe, shape=(1, side, side), device=device,
+        "native" if kind == "native" else "torch", network, recipe, shape=shape, device=device,
         threads=threads, batch=batch,
     )  # fmt: skip
 
 
-def _pixels(images: int) -> Data:
-    """A data set of this many random images."""
+def _pixels(images: int, shape: tuple[int, int, int]) -> Data:
+    """A data set of this many random images of `shape`, C H W."""
     draws = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (images, *SHAPE), generator=draws, dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (images, *shape), generator=draws, dtype=torch.uint8)
     split = Split(images=pixels, labels=torch.randint(0, 10, (images,), generator=draws))
     classes = tuple("0123456789")
     return Data(
         name="noise", classes=classes, train=split, test=split.take(torch.arange(10)), holdout=0,
-        mean=(0.5,), std=(0.29,), digests={},
+        mean=(0.5,) * shape[0], std=(0.29,) * shape[0], digests={},
     )  # fmt: skip
 
 
 def training_steps(
-    kind: str, network: nn.Module, recipe: Recipe, threads: int, device: torch.device = CPU
+    kind: str,
+    network: nn.Module,
+    recipe: Recipe,
+    threads: int,
+    device: torch.device = CPU,
+    shape: tuple[int, int, int] = SHAPE,
 ) -> Iterator[object]:
-    """The training loop with one of KINDS, on made images of SHAPE; each `next` runs one complete step."""
+    """The training loop with one of KINDS, on made images of `shape`; each `next` runs one complete step."""
     state = initial_state(network, recipe, device, IMAGES)
-    bound = _engine(kind, state.network, recipe, recipe.batch, SHAPE[-1], threads, device)
+    bound = _engine(kind, state.network, recipe, recipe.batch, shape, threads, device)
     evaluator = bound
     if state.averaged is not None:
-        evaluator = _engine(kind, state.ema_network, recipe, recipe.batch, SHAPE[-1], threads, device)
-    data = _pixels(IMAGES)
+        evaluator = _engine(kind, state.ema_network, recipe, recipe.batch, shape, threads, device)
+    data = _pixels(IMAGES, shape)
     if device.type != "cpu":
         data = data.to(device)
     return fit(state, data, recipe, 0, bound, evaluator)
@@ -191,7 +202,7 @@ def _scaling(tell: Callable[[str], None]) -> Iterator[Timing]:
 
 
 def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[object]:
-    bound = _engine(kind, network, RECIPE, batch, side, 1, CPU)
+    bound = _engine(kind, network, RECIPE, batch, (1, side, side), 1, CPU)
     images, labels = torch.rand(batch, 1, side, side), torch.arange(batch) % 10
     while True:
         yield bound.step(images, labels, 0)

@@ -75,11 +75,11 @@ def _square(module: nn.Conv2d) -> bool:
     return module.kernel_size == (size, size) and module.padding in ((0, 0), (size // 2, size // 2))
 
 
-def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) -> Iterator[float]:
-    """Yield the loss of one training step per `next`, executed by the peer in its own process."""
+def steps(peer: str, network: nn.Module, threads: int, batch: int, shape: tuple[int, int, int]) -> Iterator[float]:
+    """Yield the loss of one training step on images of `shape`, C H W, per `next`, by the peer in its own process."""
     here, there = multiprocessing.Pipe()
     spawn = multiprocessing.get_context("spawn")
-    work = (peer, layers_of(network), threads, batch, side, there)
+    work = (peer, layers_of(network), threads, batch, shape, there)
     process = spawn.Process(target=_serve, args=work, daemon=True)
     with safe_path():
         process.start()
@@ -96,13 +96,14 @@ def steps(peer: str, network: nn.Module, threads: int, batch: int, side: int) ->
         process.join()
 
 
-def _serve(peer: str, layers: list[Layer], threads: int, batch: int, side: int, pipe: Any) -> None:
+def _serve(peer: str, layers: list[Layer], threads: int, batch: int, shape: tuple[int, int, int], pipe: Any) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    step = {KERAS: keras_step, JAX: jax_step}[peer](layers, side)
+    step = {KERAS: keras_step, JAX: jax_step}[peer](layers, shape)
     draws = np.random.default_rng(0)
-    images = draws.normal(size=(8 * batch, side, side, 1)).astype(np.float32)
+    channels, height, width = shape
+    images = draws.normal(size=(8 * batch, height, width, channels)).astype(np.float32)
     labels = draws.integers(0, 10, 8 * batch).astype(np.int32)
     for number in range(1_000_000):
         try:
@@ -113,8 +114,8 @@ def _serve(peer: str, layers: list[Layer], threads: int, batch: int, side: int, 
         pipe.send(step(images[at : at + batch], labels[at : at + batch]))
 
 
-def keras_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
-    """A function of images [N H W 1] and labels [N] that takes one training step with Keras's own optimiser and moving
+def keras_step(layers: list[Layer], shape: tuple[int, int, int]) -> Callable[[Any, Any], float]:
+    """A function of images [N H W C] and labels [N] that takes one training step with Keras's own optimiser and moving
     average and returns the loss."""
     import keras
 
@@ -133,8 +134,9 @@ def keras_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
         "average": lambda: keras.layers.GlobalAveragePooling2D(keepdims=True),
         "linear": lambda i, o: keras.layers.Dense(o),
     }
+    channels, height, width = shape
     stack = [made[kind](*numbers) for kind, *numbers in layers]
-    network = keras.Sequential([keras.Input((side, side, 1)), *stack, keras.layers.Flatten()])
+    network = keras.Sequential([keras.Input((height, width, channels)), *stack, keras.layers.Flatten()])
     network.compile(
         keras.optimizers.SGD(
             RATE, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY, use_ema=True, ema_momentum=AVERAGE
@@ -145,8 +147,8 @@ def keras_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
     return lambda images, labels: float(network.train_on_batch(images, labels)[0])
 
 
-def jax_step(layers: list[Layer], side: int) -> Callable[[Any, Any], float]:
-    """A function of images [N H W 1] and labels [N] that takes one compiled training step, with Nesterov momentum and a
+def jax_step(layers: list[Layer], shape: tuple[int, int, int]) -> Callable[[Any, Any], float]:
+    """A function of images [N H W C] and labels [N] that takes one compiled training step, with Nesterov momentum and a
     moving average, and returns the loss."""
     import jax
     from jax import numpy as jnp

@@ -92,8 +92,8 @@ def timings(
 
     All runs take turns in short stretches, so that whatever else the machine does meets them alike, until `seconds`
     (above 0) are over; each gets three stretches at least, and one that is not counted. Steps are the training loop's,
-    with the experiment's own recipe, on 60,000 made images of 1 x 28 x 28. Peers do plain stacks alone, and no
-    augmentation. UsageError for an engine that is not there.
+    with the experiment's own recipe, on 60,000 made images of the size of its own set's. Peers do plain stacks alone,
+    and no augmentation. UsageError for an engine that is not there.
     """
     for kind in engines:
         if kind not in kinds():
@@ -130,14 +130,14 @@ def timings(
 
 
 def _run(experiment: Experiment, kind: str, threads: int) -> _Run:
-    network, batch = experiment.build(bench.SHAPE[0]), experiment.recipe.batch
-    macs = dissect(network, bench.SHAPE).macs
+    network, batch, shape = experiment.build(), experiment.recipe.batch, experiment.shape
+    macs = dissect(network, shape).macs
     if kind in peers.installed():
         peers.layers_of(network)  # refuses what has no counterpart, before a process is started
-        steps: Iterator[object] = peers.steps(kind, network, threads, batch, bench.SHAPE[-1])
+        steps: Iterator[object] = peers.steps(kind, network, threads, batch, shape)
     else:
         recipe = replace(experiment.recipe, epochs=max(experiment.recipe.epochs, 1000))
-        steps = bench.training_steps(kind, network, recipe, threads)
+        steps = bench.training_steps(kind, network, recipe, threads, shape=shape)
     return _Run(network=experiment.id, kind=kind, threads=threads, batch=batch, macs=macs, steps=steps)
 
 
