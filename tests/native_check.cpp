@@ -35,7 +35,8 @@ int main(int, char** arguments) {
             gradients.push_back(counts ? nullptr : filled<float>(count, 0));
         }
         char error[200];
-        void* plan = featherweight_plan(program.data(), nodes, sizes.data(), tensors, batch, threads, 1, 0.1, 0.5, 2, 0, error);
+        void* plan = featherweight_plan(program.data(), nodes, sizes.data(), tensors, batch, threads, 1, 0.1, 0.5, 2, 0, featherweight_bf16(),
+                                       error);
         const Size in = sizes[0], out = sizes[program.back().out];
         for (int count : {batch, 2, batch - 1}) {
             float* images = filled<float>(size_t(count) * in.c * in.h * in.w, 0.2f);

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from featherweight.engine import native
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Program
 from featherweight.networks.layers import Sum, squeeze_excite
@@ -48,8 +49,15 @@ def every_kernel() -> list[str]:
     return found
 
 
+LANES_8 = ["-DFW_LANES=8"]
+LANES_16 = ["-DFW_LANES=16", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma"]
+BF16 = pytest.mark.skipif(not native.multiplies_bf16(), reason="the CPU has no products of bfloat16")
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
-def test_no_memory_error_and_no_undefined_behaviour(tmp_path):
+@pytest.mark.parametrize("lanes", [LANES_8, pytest.param(LANES_16, marks=[pytest.mark.slow, BF16])])
+def test_no_memory_error_and_no_undefined_behaviour(lanes, tmp_path):
+    """With 16 lanes, products of 1x1 convolutions are in bfloat16."""
     programs = every_kernel()
     assert len(programs) == 32
     for seed in range(PROGRAMS):
@@ -58,7 +66,7 @@ def test_no_memory_error_and_no_undefined_behaviour(tmp_path):
     (tmp_path / "programs.txt").write_text("\n".join(programs))
     # Not optimised: every access is checked as it is written, and the compiler takes a third of the time.
     flags = ["-std=c++17", "-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wno-psabi"]
-    flags += ["-DFW_LANES=8", "-DFW_REGISTERS=32", "-pthread", "-o", str(tmp_path / "check")]
+    flags += [*lanes, "-DFW_REGISTERS=32", "-pthread", "-o", str(tmp_path / "check")]
     subprocess.run(["g++", *flags, str(HERE / "native_check.cpp")], check=True, capture_output=True)
     ran = subprocess.run([tmp_path / "check", tmp_path / "programs.txt"], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]

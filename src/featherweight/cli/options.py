@@ -9,7 +9,7 @@ import typer
 import typer.core
 
 from featherweight.cli.streams import fitted
-from featherweight.errors import UsageError
+from featherweight.errors import UsageError, nearest
 from featherweight.files import printable
 
 if TYPE_CHECKING:
@@ -113,6 +113,23 @@ def place(address: str, gpus: float = 0.0, threads: int | None = None, alike: bo
     if on.here and gpus:
         raise UsageError("--gpus is for --on ray; on this machine, --device cuda takes the GPU.")
     return on
+
+
+def engine_with(precision: str, engine: str) -> str:
+    """The engine whose 1x1 convolutions multiply with this precision; UsageError if there is none.
+
+    >>> engine_with("bf16", "auto")
+    'native_bf16'
+    """
+    if precision not in ("float32", "bf16"):
+        raise UsageError(f"Unknown precision {precision!r}; {nearest(precision, ('float32', 'bf16'))}")
+    if precision == "float32":
+        return engine
+    if engine == "torch":
+        raise UsageError(
+            "Only the native engine multiplies in bfloat16: leave out --engine torch, or --precision bf16."
+        )
+    return "native_bf16"
 
 
 def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":

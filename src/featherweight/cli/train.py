@@ -16,6 +16,7 @@ from featherweight.cli.options import (
     Json,
     OnPlace,
     app,
+    engine_with,
     image_size,
     place,
 )
@@ -48,6 +49,10 @@ def train(
     ] = 0,
     device: Device = "auto",
     engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="float32, or bf16: products of 1x1 convolutions in bfloat16, native engine alone."),
+    ] = "float32",
     threads: Annotated[
         int | None,
         typer.Option(help="Threads per run; by default one, or all cores for a single native run.", min=1),
@@ -64,6 +69,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an experiment under its budget and report whether it was met. Exit status 0 if it was, 1 if not."""
+    engine = engine_with(precision, engine)
     if seed is not None and seeds is not None:
         raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
     where = place(on, gpus)

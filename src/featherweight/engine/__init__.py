@@ -13,13 +13,14 @@ from torch import nn
 from featherweight.data.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
+from featherweight.engine.native import multiplies_bf16
 from featherweight.engine.torch_engine import Scores, Step
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.recipe import Recipe
 
-__all__ = ["Convolutions", "Engine", "build", "convolutions", "peak"]
+__all__ = ["Convolutions", "Engine", "build", "convolutions", "multiplies_bf16", "peak"]
 
-Kind = Literal["auto", "native", "torch"]
+Kind = Literal["auto", "native", "native_bf16", "torch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Engine:
     """One network bound to one way of executing it."""
 
     name: str
-    """`torch` or `native`."""
+    """`torch`, `native` or `native_bf16`."""
     step: Step
     """(images [N C H W] float, labels [N] int64, seed of the step's dropout[, target probabilities [N classes] float])
     -> (mean loss, number correct), both scalars on the device. Runs forward and backward in training mode. Gradients
@@ -52,11 +53,13 @@ def build(
 ) -> Engine:
     """The engine that executes `network` on batches of images of `shape` (C, H, W), with the recipe's loss.
 
-    `kind` is `native` (CPU kernels; UsageError if they cannot execute the network), `torch` (any device), or `auto`:
-    native if possible, otherwise torch with the reason in `Engine.note`. The recipe gives the loss, label smoothing,
-    how targets that come with a batch count, and the batch size unless `batch` is given; memory is planned for a step
-    with that many images. Scores need no more of it for more images, so 1 is enough where nothing is trained.
-    `threads` (1 or more) are CPU threads; PyTorch's own operators use as many with `torch`, and one with `native`.
+    `kind` is `native` (CPU kernels; UsageError if they cannot execute the network), `native_bf16` (the same with the
+    products of 1x1 convolutions in bfloat16, in steps but not in scores; UsageError where the CPU has none), `torch`
+    (any device), or `auto`: native if possible, otherwise torch with the reason in `Engine.note`. The recipe gives the
+    loss, label smoothing, how targets that come with a batch count, and the batch size unless `batch` is given; memory
+    is planned for a step with that many images. Scores need no more of it for more images, so 1 is enough where nothing
+    is trained. `threads` (1 or more) are CPU threads; PyTorch's own operators use as many with `torch`, and one with
+    `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> engine = build("torch", network, Recipe(loss="nll", batch=5), shape=(1, 2, 2), device=torch.device("cpu"))
@@ -68,11 +71,15 @@ def build(
     if threads < 1:
         raise UsageError(f"An engine runs on 1 thread or more; given {threads}.")
     note = "" if kind == "torch" else native.why_not(network, shape=shape, device=device)
-    if kind == "native" and note:
+    if kind.startswith("native") and note:
         raise UsageError(f"{note} Use --engine auto or torch.")
+    if kind == "native_bf16" and not multiplies_bf16():
+        raise UsageError("This CPU does not multiply bfloat16 numbers (AVX512-BF16). Use --precision float32.")
     if kind != "torch" and not note:
         torch.set_num_threads(1)  # the operations left to PyTorch are too small to share
-        bound = native.Bound(network, recipe, shape=shape, batch=batch or recipe.batch, threads=threads)
-        return Engine(name="native", step=bound.step, scores=bound.scores, sampler=bound.sampler)
+        bf16 = kind == "native_bf16"
+        bound = native.Bound(network, recipe, shape=shape, batch=batch or recipe.batch, threads=threads, bf16=bf16)
+        exact = native.Bound(network, recipe, shape=shape, batch=1, threads=threads) if bf16 else bound
+        return Engine(name=kind if bf16 else "native", step=bound.step, scores=exact.scores, sampler=bound.sampler)
     step, scores = torch_engine.bind(network, recipe, device=device, threads=threads)
     return Engine(name="torch", step=step, scores=scores, note=note)

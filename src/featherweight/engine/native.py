@@ -34,7 +34,7 @@ def library() -> ctypes.CDLL | None:
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
     pointer, whole, count = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
     signatures = {
-        "plan": (pointer, [*2 * [pointer, whole], *3 * [whole], *3 * [ctypes.c_double], whole, ctypes.c_char_p]),
+        "plan": (pointer, [*2 * [pointer, whole], *3 * [whole], *3 * [ctypes.c_double], *2 * [whole], ctypes.c_char_p]),
         "free": (None, [pointer]),
         "bytes": (ctypes.c_size_t, [pointer]),
         "step": (whole, [*4 * [pointer], whole, ctypes.c_uint64, *4 * [pointer]]),
@@ -44,6 +44,7 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
         "mask": (None, [pointer, whole, whole, ctypes.c_uint64, pointer]),
         "peak": (ctypes.c_double, [whole, ctypes.c_double]),
         "lanes": (whole, []),
+        "bf16": (whole, []),
         "convolutions": (ctypes.c_double, [pointer]),
         "products": (ctypes.c_double, [pointer]),
     }  # fmt: skip
@@ -56,7 +57,7 @@ def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
 class Plan:
     """A program bound to memory and threads; freed with its last reference."""
 
-    def __init__(self, program: Program, recipe: Recipe, *, batch: int, threads: int) -> None:
+    def __init__(self, program: Program, recipe: Recipe, *, batch: int, threads: int, bf16: bool = False) -> None:
         kernels = library()
         assert kernels is not None, "callers ask `library` first"
         nodes = (Node * len(program.nodes))()
@@ -79,6 +80,7 @@ class Plan:
             share,
             temperature,
             program.log_output,
+            bf16,
             error,
         )
         if not handle:
@@ -102,6 +104,12 @@ def _free(kernels: ctypes.CDLL, handle: int, process: int) -> None:
         kernels.featherweight_free(handle)
 
 
+def multiplies_bf16() -> bool:
+    """Whether the kernels were built with products in bfloat16, and this CPU has them."""
+    kernels = library()
+    return kernels is not None and bool(kernels.featherweight_bf16())
+
+
 def why_not(network: nn.Module, *, shape: tuple[int, int, int], device: torch.device) -> str:
     """Why the native engine cannot execute `network`, in one sentence; empty if it can."""
     if device.type != "cpu":
@@ -121,16 +129,24 @@ def why_not(network: nn.Module, *, shape: tuple[int, int, int], device: torch.de
 class Bound:
     """A network on the native engine: `step`, `scores` and `sampler` of an Engine.
 
-    `why_not` must be empty for the network. Memory is planned at the first call and kept for later ones.
+    `why_not` must be empty for the network, and `multiplies_bf16` true if `bf16` is. Memory is planned at the first
+    call and kept for later ones.
     """
 
     def __init__(
-        self, network: nn.Module, recipe: Recipe, *, shape: tuple[int, int, int], batch: int, threads: int
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        *,
+        shape: tuple[int, int, int],
+        batch: int,
+        threads: int,
+        bf16: bool = False,
     ) -> None:
         self.program = lower(network, shape)
         self.addresses = _Addresses(self.program.values)
         self.shape, self.batch = shape, batch
-        self.new_plan = partial(Plan, self.program, recipe, threads=threads)
+        self.new_plan = partial(Plan, self.program, recipe, threads=threads, bf16=bf16)
         self.planned: Plan | None = None
 
     def plan(self, images: int) -> Plan:

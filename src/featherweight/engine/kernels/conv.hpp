@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "bf16.hpp"
 #include "depthwise.hpp"
 #include "lanes.hpp"
 #include "winograd.hpp"
@@ -95,6 +96,8 @@ inline std::vector<int> pieces(int total, int most) {
     return sizes;
 }
 
+inline bool is_pointwise(int groups, int kernel, int stride, int pad) { return groups == 1 && kernel == 1 && stride == 1 && pad == 0; }
+
 // One convolution bound to its shapes: which tile works where, and its weights in the tiles' order.
 struct Convolution {
     int groups, inputs, outputs;  // channels of one group
@@ -102,28 +105,33 @@ struct Convolution {
     std::vector<int> blocks;
     std::vector<std::vector<ConvTile>> tiles;  // [block][run]
     std::vector<float> weights;                // [group][block][c][ky][kx][output of the block]
-    const bool winograd, single;  // `single`: depthwise.hpp has it
+    const bool winograd, single, halves;  // `single`: depthwise.hpp has it; `halves`: bf16.hpp
     std::vector<int> runs;
     WinogradWeights winograd_weights;
     std::vector<float> taps;  // of one block, on their way to `winograd_weights`
+    PairsConvolution pairs;
 
-    Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int dilation, int width)
+    // `bf16`: with products in bfloat16 where the kernel is one pixel.
+    Convolution(int groups, int inputs, int outputs, int kernel, int stride, int pad, int dilation, int width, bool bf16)
         : groups(groups), inputs(inputs), outputs(outputs), kernel(kernel), stride(stride), pad(pad), dilation(dilation), width(width),
           blocks(pieces(outputs, MOST_OUTPUTS)), weights(size_t(groups) * outputs * inputs * kernel * kernel),
           winograd(groups == 1 && dilation == 1 && winograd_pays(inputs, outputs, kernel, stride, width)),
           single(inputs == 1 && outputs == 1 && groups > 1 && kernel == 3 && stride == 1 && dilation == 1),
+          halves(bf16 && has_bf16() && is_pointwise(groups, kernel, stride, pad) && width > 1),
           runs(pieces(width, single ? DEPTHWISE_PIXELS : most_pixels(blocks[0]))),
           winograd_weights(winograd ? inputs : 0, winograd ? outputs : 0) {
         for (int b : blocks) {
             tiles.emplace_back();
-            if (single) continue;
+            if (single || halves) continue;
             for (int r : runs) tiles.back().push_back(conv_tile_for(kernel, stride, dilation, b, r));
         }
+        if (halves) pairs = PairsConvolution(inputs, blocks, pieces(width, PAIRS_PIXELS), width);
     }
 
     // From PyTorch's [outputs][inputs][ky][kx].
     void pack(const float* w) {
         if (winograd) return pack_winograd(w, false);
+        if (halves) return pairs.pack(w, inputs, 1, inputs);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int o0 = 0, b = 0, g = 0; g < groups * int(blocks.size()); g++, o0 += blocks[b], b = (b + 1) % int(blocks.size()))
@@ -135,6 +143,7 @@ struct Convolution {
     // For the way back: inputs and outputs change places and the kernel is turned by 180 degrees.
     void pack_back(const float* w) {
         if (winograd) return pack_winograd(w, true);
+        if (halves) return pairs.pack(w, inputs, outputs, 1);
         float* to = weights.data();
         const int taps = kernel * kernel;
         for (int g = 0; g < groups; g++)
@@ -165,7 +174,7 @@ struct Convolution {
         return all_rows * groups * outputs * inputs;
     }
 
-    size_t room() const { return winograd ? winograd_room(inputs, width) : 0; }
+    size_t room() const { return winograd ? winograd_room(inputs, width) : halves ? pairs.room() : 0; }
 
     // The same for one channel of a depthwise convolution: `in` and `out` are that channel.
     void run_channel(int c, View in, View out, const float* bias) const {
@@ -176,6 +185,7 @@ struct Convolution {
     void run(View in, View out, const float* bias, bool add, V* scratch) const {
         if (winograd) return winograd_convolution(in, out, winograd_weights, blocks, pad, bias, add, scratch);
         if (single) return depthwise(in, out, weights.data(), runs, pad, bias, add);
+        if (halves) return pairs.run(in, out, bias, add, scratch);
         for (int g = 0; g < groups; g++)
             for (int y = 0; y < out.h; y++) {
                 int top = y * stride - pad;

@@ -13,13 +13,16 @@
 
 EXPORT int featherweight_lanes() { return LANES; }
 
+// Whether this build and this CPU multiply numbers of bfloat16.
+EXPORT int featherweight_bf16() { return has_bf16(); }
+
 // A plan, or null with the reason in `error` (200 bytes).
 EXPORT void* featherweight_plan(const Node* nodes, int count, const Size* sizes, int tensors, int batch, int threads,
                                 int normalised, double smoothing, double taught, double temperature, int log_output,
-                                char* error) {
+                                int bf16, char* error) {
     try {
         const Loss loss{normalised != 0, smoothing, taught, temperature};
-        return new Plan(nodes, count, sizes, tensors, batch, threads, loss, log_output != 0);
+        return new Plan(nodes, count, sizes, tensors, batch, threads, loss, log_output != 0, bf16 != 0);
     } catch (const std::exception& e) {
         std::snprintf(error, 200, "%s", e.what());
         return nullptr;

@@ -77,7 +77,7 @@ using Serial = std::function<void()>;
 
 class Plan {
 public:
-    Plan(const Node* first, int count, const Size* sizes, int tensors, int batch, int threads, Loss loss, bool log_output);
+    Plan(const Node* first, int count, const Size* sizes, int tensors, int batch, int threads, Loss loss, bool log_output, bool bf16);
     Score step(const Call& call);
     void scores(const Call& call);
     void sample(const Warp& warp) { sampler.run(warp, workers); }
@@ -159,16 +159,16 @@ private:
     size_t room = 0;
     int slots;
     Loss loss;
-    bool log_output;
+    bool log_output, bf16;
     ThreadPool workers;
     Sampler sampler;
     Call call;
 };
 
 inline Plan::Plan(const Node* first, int count, const Size* shapes, int tensors, int batch, int threads, Loss loss,
-                  bool log_output)
+                  bool log_output, bool bf16)
     : nodes(first, first + count), slots(std::max((batch + LANES - 1) / LANES, threads)), loss(loss),
-      log_output(log_output), workers(threads), sampler(shapes[0].c, shapes[0].h, shapes[0].w, threads) {
+      log_output(log_output), bf16(bf16), workers(threads), sampler(shapes[0].c, shapes[0].h, shapes[0].w, threads) {
     for (int i = 0; i < count; i++) states.push_back(std::make_unique<State>());
     lay_out(shapes, tensors);
     partial.resize(slots);

@@ -14,7 +14,7 @@ inline void Plan::add_forward(int index, bool training) {
         case CONVOLUTION:
             if (training) {
                 s.forward = std::make_unique<Convolution>(n.groups, in.c / n.groups, out.c / n.groups, n.kernel, n.stride, n.pad, n.dilation,
-                                                          out.w);
+                                                          out.w, bf16);
                 need(s.forward->room());
             }
             sweep(training, [this, index](int slot, int, int thread) { convolve(index, slot, thread); }, true);
@@ -103,13 +103,17 @@ inline void Plan::convolution_back(int index, bool add) {
         auto winograd = std::make_unique<WinogradGradient>(in.c, out.c, out.h, out.w);
         if (winograd->pays()) need(winograd->room()), s.winograd = std::move(winograd);
     }
-    const bool pointwise = n.kernel == 1 && n.stride == 1 && n.pad == 0 && n.groups == 1;
+    const bool pointwise = is_pointwise(n.groups, n.kernel, n.stride, n.pad);
     if (pointwise) need(PointwiseGradient::room(in.c, out.c));
+    const bool halves = pointwise && !s.linear && s.forward->halves;
+    const PairsGradient pairs(in.c, out.c, out.h, out.w);
+    if (halves) need(pairs.room());
     if (reads_plane(index)) return depthwise_back(index);
-    sweep(true, [this, &n, &s, pointwise](int slot, int group, int thread) {
+    sweep(true, [this, &n, &s, pointwise, halves, pairs](int slot, int group, int thread) {
         const View x = value(n.in, slot, thread), g = gradient(n.out, slot, thread);
         float* to = s.weights.data + group * s.weight_pitch * g.c;
         if (s.linear) linear_gradient(x, g, s.weight_pitch, scratch[thread].data, to);
+        else if (halves) pairs.run(x, g, to, vectors(thread));
         else if (pointwise) PointwiseGradient(x, g).run(x, g, to, vectors(thread));
         else if (s.winograd) s.winograd->run(x, g, n.pad, to, vectors(thread));
         else weight_gradient(x, g, n.groups, n.kernel, n.stride, n.pad, n.dilation, to);
@@ -143,7 +147,7 @@ inline int Plan::plan_back(int index) {
     const Node& n = nodes[index];
     const int reach = n.dilation * (n.kernel - 1), pad = n.stride == 1 ? reach - n.pad : 0;  // from the first tap to the last
     states[index]->back = std::make_unique<Convolution>(n.groups, sizes[n.out].c / n.groups, sizes[n.in].c / n.groups, n.kernel, 1, pad,
-                                                        n.dilation, sizes[n.in].w);
+                                                        n.dilation, sizes[n.in].w, bf16);
     return reach;
 }
 

@@ -62,7 +62,7 @@ def command(record: Record) -> str:
     if about["holdout"]:
         words += ["--holdout", str(about["holdout"])]
     words += ["--engine", record.engine]
-    if record.engine != "native":
+    if not record.engine.startswith("native"):
         words += ["--threads", str(record.environment["threads"])]
     for name, value in changed.items():
         words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]

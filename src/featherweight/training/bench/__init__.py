@@ -27,7 +27,7 @@ from featherweight.training.state import initial_state
 IMAGES, BATCH, SHAPE = 60_000, 128, (1, 28, 28)
 STRETCHES = 8
 """Turns that each engine takes; the median counts."""
-NATIVE, EAGER, COMPILED = KINDS = ("native", "eager PyTorch", "torch.compile")
+NATIVE, EAGER, COMPILED, BF16 = KINDS = ("native", "eager PyTorch", "torch.compile", "native_bf16")
 CPU = torch.device("cpu")
 RECIPE = Recipe(
     epochs=1000,
@@ -98,8 +98,9 @@ def measure(
 
 
 def available() -> tuple[str, ...]:
-    """The engines of this package that run here: all of KINDS where the native kernels were built."""
-    return KINDS if engines.peak(1, 0.01) else KINDS[1:]
+    """Those of KINDS that run here: the native ones need kernels that were built, and the last a CPU with bfloat16."""
+    here = {NATIVE: engines.peak(1, 0.01) > 0, BF16: engines.multiplies_bf16()}
+    return tuple(kind for kind in KINDS if here.get(kind, True))
 
 
 def _engine(
@@ -114,7 +115,7 @@ def _engine(
     if kind == "torch.compile":
         network = cast(nn.Module, torch.compile(network))
     return engines.build(
-        "native" if kind == "native" else "torch", network, recipe, shape=shape, device=device,
+        kind if kind in (NATIVE, BF16) else "torch", network, recipe, shape=shape, device=device,
         threads=threads, batch=batch,
     )  # fmt: skip
 
@@ -159,7 +160,7 @@ def _in_turn(
     times: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
     for stretch in range(STRETCHES + 1):
         for key, run in runs.items():
-            torch.set_num_threads(1 if key[0] == "native" else key[1])
+            torch.set_num_threads(1 if key[0] in (NATIVE, BF16) else key[1])
             started = time.perf_counter()
             for _ in range(each):
                 next(run)

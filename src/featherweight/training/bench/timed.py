@@ -73,7 +73,7 @@ class _Run:
         return f"{self.network}, {self.kind}, {self.threads} thread{'s' * (self.threads > 1)}"
 
     def stretch(self) -> float:
-        torch.set_num_threads(1 if self.kind == "native" else self.threads)
+        torch.set_num_threads(1 if self.kind in (bench.NATIVE, bench.BF16) else self.threads)
         started = time.perf_counter()
         for _ in range(self.each):
             next(self.steps)
