@@ -41,7 +41,7 @@ experiment = fw.Experiment(
     data="cifar10",
     network=network,
     recipe=fw.Recipe(
-        epochs=12,
+        epochs=24,
         batch=64,
         lr=0.2,
         weight_decay=5e-4,
@@ -50,8 +50,8 @@ experiment = fw.Experiment(
         plain_epochs=2,
         average=0.999,
     ),
-    budget=fw.Budget(parameters=78_000, epochs=12, accuracy=88.0, held=1, seconds=1800),
-    rule=fw.Budget(parameters=78_000, epochs=12, accuracy=88.0, held=1, seconds=1800),
+    budget=fw.Budget(parameters=78_000, epochs=24, accuracy=88.0, held=1, seconds=1800),
+    rule=fw.Budget(parameters=78_000, epochs=24, accuracy=88.0, held=1, seconds=1800),
     bar=fw.Bar(seeds=5, mean=88.0, threads=2),
     claims=(
         fw.Claim("88.00 % is reached at the last epoch on every seed.", fw.holds(88.0, last=1)),
