@@ -123,18 +123,20 @@ def test_the_bars_and_budgets_of_the_records() -> None:
         "f4": {"seeds": 10, "confirming": 20, "mean": 99.6, "worst_of_last": 99.45, "passed": 10},
         "fastest": {"seeds": 10, "confirming": 20, "mean": 99.42, "seconds": 15, "threads": 2},
         "leanest": {"seeds": 10, "confirming": 20, "passed": 8},
+        "leanest-150k": {"seeds": 10, "confirming": 20, "passed": 8},
         "leanest-deskewed-cropped": {"seeds": 10, "confirming": 20, "passed": 8},
         "reader": {"seeds": 10, "confirming": 20, "mean": 99.5},
         "relaxed": {"seeds": 10, "confirming": 20, "mean": 99.62},
         "smallest": {"seeds": 10, "confirming": 20, "passed": 9},
+        "smallest-2200": {"seeds": 10, "confirming": 20, "passed": 9},
         "smallest-deskewed": {"seeds": 10, "confirming": 20, "passed": 9},
     }
     limits = {one.id: (one.budget.parameters, one.budget.macs, one.budget.seconds) for one in contenders()}
     assert limits == {"f3": (8000, None, None), "f4": (8000, None, None), "fastest": (8000, None, 15),
-                      "leanest": (8000, 250_000, None),
+                      "leanest": (8000, 250_000, None), "leanest-150k": (8000, 150_000, None),
                       "leanest-deskewed-cropped": (8000, 100_000, None), "reader": (8000, None, None),
                       "relaxed": (20_000, None, None), "smallest": (3500, None, None),
-                      "smallest-deskewed": (2000, None, None)}  # fmt: skip
+                      "smallest-2200": (2200, None, None), "smallest-deskewed": (2000, None, None)}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------- multiply-adds, seconds
