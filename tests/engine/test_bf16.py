@@ -1,12 +1,14 @@
 """Products in bfloat16: against float64 with the same operands rounded; on any number of threads; refusals."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import featherweight as fw
 from featherweight.cli.options import engine_with
 from featherweight.engine import build, native
 from featherweight.errors import UsageError
@@ -126,6 +128,26 @@ def test_bits_do_not_depend_on_threads_and_scores_are_not_rounded() -> None:
         for kind in ("native", "native_bf16")
     ]
     assert torch.equal(both[0], both[1])
+
+
+@bf16
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    settings = {"recipe.epochs": 2, "budget.accuracy": 10.0, "budget.held": 1}
+    whole = fw.train("smallest", "digits", settings=settings, out=tmp_path / "a", threads=2, engine="native_bf16")
+
+    def stop(row: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fw.train(
+            "smallest", "digits", settings=settings, out=tmp_path / "b", threads=1, engine="native_bf16", on_epoch=stop
+        )
+    run = fw.resume(tmp_path / "b" / "smallest-seed0")
+    assert (run.state.epoch, run.record.engine, whole.record.engine) == (1, "native_bf16", "native_bf16")
+    for _ in fw.steps(run):
+        pass
+    both = zip(whole.trained.network.parameters(), run.state.ema_network.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in both)
 
 
 def test_a_cpu_without_them_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
