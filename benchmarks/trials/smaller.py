@@ -43,13 +43,6 @@ TRIALS = {
         recipe=HARDER,
         seeds=SIXTHS,
     ),
-    "leanest-40-elastic": Trial(
-        title="9-s14-s18-s26-s34-s40, the first of stride 2, hard images ten times as often, elastic changes of 0.6 px",
-        record="leanest",
-        network=network("9-14-18-26-34-40", separable, halved(3)),
-        recipe=replace(HARDER, augment=replace(HARDER.augment, elastic_px=0.6)),
-        seeds=SIXTHS,
-    ),
     "smallest-three-padded": Trial(
         title="13-P-s13p-s13p-s13p-s13-s13-s13, six sixths",
         record="smallest",
@@ -64,10 +57,10 @@ TRIALS = {
         recipe=SMALLEST,
         seeds=SIXTHS,
     ),
-    "smallest-four-padded-silu": Trial(
-        title="13-P-s13p-s13p-s13p-s13p-s13-s13, SiLU in place of ReLU",
+    "smallest-three-padded-silu": Trial(
+        title="13-P-s13p-s13p-s13p-s13-s13-s13, SiLU in place of ReLU",
         record="smallest",
-        network=network("13-P-13p-13p-13p-13p-13-13", smooth_separable, smooth),
+        network=network("13-P-13p-13p-13p-13-13-13", smooth_separable, smooth),
         recipe=SMALLEST,
         seeds=SIXTHS,
     ),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from benchmarks import sixths
 from benchmarks.sixths import held_out_sixth
-from benchmarks.trials import cifar, fashion, ideas, preprocessing, separable, wider
+from benchmarks.trials import cifar, fashion, ideas, preprocessing, separable, smaller, wider
 from torch import nn
 
 from featherweight import data as datasets
@@ -94,6 +94,7 @@ def test_what_is_said_of_the_gentle_images_is_what_their_records_say() -> None:
         ("CIFAR-10", "cifar", len(cifar.TRIALS)),
         ("Cropped and deskewed pictures", "preprocessing", 13),
         ("A wider separable network", "wider", 2),
+        ("Smaller separable networks", "smaller", len(smaller.TRIALS)),
     ],
 )
 def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, count: int) -> None:
@@ -115,7 +116,13 @@ def test_the_figures_of_sixths_are_those_of_the_trials(section: str, file: str, 
 
 @pytest.mark.parametrize(
     ("file", "trials"),
-    [("separable", separable.TRIALS), ("ideas", ideas.TRIALS), ("fashion", fashion.TRIALS), ("wider", wider.TRIALS)],
+    [
+        ("separable", separable.TRIALS),
+        ("ideas", ideas.TRIALS),
+        ("fashion", fashion.TRIALS),
+        ("wider", wider.TRIALS),
+        ("smaller", smaller.TRIALS),
+    ],
 )
 def test_the_trials_are_those_that_their_file_defines(file: str, trials: dict[str, sixths.Trial]) -> None:
     found = json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
