@@ -19,6 +19,7 @@ from exported import (
     CURVED_SHAPE,
     IN_STEPS_SHAPE,
     MNIST,
+    NARROW_SHAPE,
     ODD_SHAPE,
     STREAMING_SHAPE,
     branched,
@@ -27,6 +28,7 @@ from exported import (
     lively,
     lowered,
     mapped,
+    narrow,
     noise,
     odd,
     pooled_last,
@@ -48,6 +50,8 @@ from featherweight.ship.steps import Curve
 from featherweight.training.runs.pretrained import load_pretrained
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
+DSP = ["-D__ARM_FEATURE_DSP", "-I", str(Path(__file__).parents[1] / "dsp")]
+"""The code for Arm's DSP extension, whose instructions are written in C there."""
 SANITIZED = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
@@ -192,9 +196,10 @@ def test_without_a_picture_there_is_no_scale() -> None:
         (streaming(), STREAMING_SHAPE, 5),
         (mapped(), (1, 24, 20), 6),
         (curved(), CURVED_SHAPE, 4),
+        (narrow(), NARROW_SHAPE, 5),
     ],
 )
-@pytest.mark.parametrize("macro", [[], ["-DODD_FAST"]])
+@pytest.mark.parametrize("macro", [[], ["-DODD_FAST"], ["-DODD_FAST", *DSP]], ids=["small", "fast", "dsp"])
 def test_unusual_networks_give_the_same_bytes_in_c_under_sanitizers(
     network: nn.Module, shape: tuple[int, int, int], classes: int, macro: list[str], compiler: str, tmp_path: Path
 ) -> None:
@@ -208,7 +213,7 @@ def test_unusual_networks_give_the_same_bytes_in_c_under_sanitizers(
     assert (found == expected).all() and len(np.unique(expected)) > 30
 
 
-@pytest.mark.parametrize("macro", [[], ["-DF3_FAST"]])
+@pytest.mark.parametrize("macro", [[], ["-DF3_FAST"], ["-DF3_FAST", *DSP]], ids=["small", "fast", "dsp"])
 def test_the_flagship_gives_the_same_bytes_in_c_under_sanitizers(
     macro: list[str], compiler: str, flagship: Source, digits: Data, tmp_path: Path
 ) -> None:
