@@ -174,7 +174,7 @@ def narrow() -> nn.Module:
             nn.Conv2d(5, 5, 3, padding=1, groups=5), nn.ReLU(), nn.Conv2d(5, 7, 1),
             nn.Conv2d(7, 7, (3, 1), stride=(2, 1), groups=7), nn.Conv2d(7, 6, (2, 3)),
             nn.Conv2d(6, 6, 2, groups=6, dilation=(1, 2)), nn.MaxPool2d(2), nn.Conv2d(6, 1, 1),
-            nn.Conv2d(1, 4, (1, 2)), nn.Flatten(), nn.Linear(8, 5),
+            nn.Conv2d(1, 3, (1, 2)), nn.Flatten(), nn.Linear(6, 5),
         )
     )  # fmt: skip
 
