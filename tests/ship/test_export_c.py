@@ -386,12 +386,14 @@ def test_on_a_cortex_m_it_fits_and_answers_as_here(cpu: str, flagship: Source, d
     assert abs(memory.flash / sizes["flash"] - 1) < 0.02
     assert abs(memory.ram / (sizes["ram"] + found["stack"]) - 1) < 0.05
     assert 470_580 < found["instructions"] < 20_000_000  # one multiplication each at least
-    # The faster code: the same scores, with no more RAM than the copy of 3 x 3 x 14 pixels beside.
+    # The faster code: the same scores, with no more RAM than a copy of 3 x 3 x 14 pixels beside; with the DSP extension
+    # two places' pixels of 16 bits, 44 rather than 42 of them in each of three rows, and two rows of 3 x 8 at the edges.
     faster = replace(program, macros=("F3_FAST",))
     again, more = cortex_m.emulated(faster, cpu, pictures.numpy()), cortex_m.sizes(faster, cpu)
     assert (again["scores"] == found["scores"]).all()
-    assert more["ram"] <= sizes["ram"] + 3 * 3 * 14 + 3 and more["flash"] < sizes["flash"] + 1600
-    assert again["instructions"] < found["instructions"] * (0.6 if cpu == "cortex-m4" else 0.8)
+    buffers, code, part = (2 * 2 * 3 * 44 + 2 * 3 * 8, 2800, 0.4) if cpu == "cortex-m4" else (3 * 3 * 14, 1600, 0.6)
+    assert more["ram"] <= sizes["ram"] + buffers + 3 and more["flash"] < sizes["flash"] + code
+    assert again["instructions"] < found["instructions"] * part
 
 
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr")
