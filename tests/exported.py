@@ -165,6 +165,23 @@ def curved() -> nn.Module:
 CURVED_SHAPE = (1, 19, 17)
 
 
+def narrow() -> nn.Module:
+    """One to seven channels, and rows of an odd number of places: hardly a length is a multiple of four, or of two."""
+    torch.manual_seed(15)
+    return lively(
+        nn.Sequential(
+            conv_norm_relu(1, 3, padding=1), conv_norm_relu(3, 5), nn.MaxPool2d(3, 2, padding=1),
+            nn.Conv2d(5, 5, 3, padding=1, groups=5), nn.ReLU(), nn.Conv2d(5, 7, 1),
+            nn.Conv2d(7, 7, (3, 1), stride=(2, 1), groups=7), nn.Conv2d(7, 6, (2, 3)),
+            nn.Conv2d(6, 6, 2, groups=6, dilation=(1, 2)), nn.MaxPool2d(2), nn.Conv2d(6, 1, 1),
+            nn.Conv2d(1, 3, (1, 2)), nn.Flatten(), nn.Linear(6, 5),
+        )
+    )  # fmt: skip
+
+
+NARROW_SHAPE = (1, 23, 21)
+
+
 def source(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str = "odd") -> Source:
     """A network that nobody trained, ready for export."""
     channels = shape[0]

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from featherweight.files import c_string, in_c_comment
+from featherweight.ship.export.faster import edge, pairs, window
 from featherweight.ship.export.fixed_point import FixedPoint, Integers, Stage, bias_bits
-from featherweight.ship.export.memory import Memory, planned, report, tallest, window
+from featherweight.ship.export.memory import Memory, planned, report, tallest
 from featherweight.ship.export.page import DIGITS
 from featherweight.ship.export.preprocessing import FLATTEST_BITS
 from featherweight.ship.export.source import Source
@@ -64,6 +65,8 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "sums": memory.sums,
         "streams": any(stream is not None for stream in memory.streams),
         "window": window(network, memory.streams),
+        "pairs": pairs(network, memory.streams),
+        "edge": edge(network),
         "tallest": tallest(network, memory.streams),
         "kinds": {stage.step.kind for stage in network.stages},
         "weights": _numbers(packed(np.concatenate(weights), network.bits)),

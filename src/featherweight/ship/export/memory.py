@@ -140,17 +140,6 @@ def tallest(network: FixedPoint, streams: Sequence[int | None]) -> int:
     )
 
 
-def window(network: FixedPoint, streams: Sequence[int | None]) -> int:
-    """Bytes of the faster code's copy of the pixels under a kernel, where that has several rows or edges."""
-    found = 0
-    for index, (stage, stream) in enumerate(zip(network.stages, streams, strict=True)):
-        step, channels = stage.step, network.sizes[stage.step.reads(index)[0]][0]
-        rows = step.kernel[0] if stream is None else 1
-        if step.kind == "convolution" and (rows > 1 or any(step.pad) or step.dilation != (1, 1)):
-            found = max(found, rows * step.kernel[1] * channels)
-    return found
-
-
 def _streams(network: FixedPoint) -> tuple[tuple[int | None, ...], int]:
     """`Memory.streams`, and how many sums are kept in all.
 
