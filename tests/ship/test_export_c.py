@@ -387,7 +387,7 @@ def test_on_a_cortex_m_it_fits_and_answers_as_here(cpu: str, flagship: Source, d
     assert abs(memory.ram / (sizes["ram"] + found["stack"]) - 1) < 0.05
     assert 470_580 < found["instructions"] < 20_000_000  # one multiplication each at least
     # The faster code: the same scores, with no more RAM than a copy of 3 x 3 x 14 pixels beside; with the DSP extension
-    # two places' pixels of 16 bits, 44 rather than 42 in each of three rows, and two rows of 3 x 8 at the edges.
+    # two places' pixels of 16 bits, 44 rather than 42 of them in each of three rows, and two of 3 x 8 at the edges.
     faster = replace(program, macros=("F3_FAST",))
     again, more = cortex_m.emulated(faster, cpu, pictures.numpy()), cortex_m.sizes(faster, cpu)
     assert (again["scores"] == found["scores"]).all()
