@@ -109,7 +109,7 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
     The names of the columns come first; then each ladder, the records and the own experiments (`mine`) under a
     heading; then what the columns mean.
     """
-    wide = max(len(entry["id"]) for entry in [*kept, *mine] if len(entry["id"]) <= 12)
+    wide = max(len(entry["id"]) for entry in [*kept, *mine] if len(entry["id"]) <= 10)
     told = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
     for group in dict.fromkeys(map(group_of, kept)):
         members = [entry for entry in kept if group_of(entry) == group]

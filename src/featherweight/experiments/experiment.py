@@ -172,8 +172,8 @@ def rungs(letter: str) -> list[Experiment]:
 def contenders(data: str = "mnist") -> list[Experiment]:
     """The experiments on a set that compete to be records: all those with a bar.
 
-    >>> [experiment.id for experiment in contenders()]
-    ['f3', 'f4', 'fastest', 'leanest', 'leanest-deskewed-cropped', 'reader', 'relaxed', 'smallest', 'smallest-deskewed']
+    >>> [experiment.id for experiment in contenders()][:5]
+    ['f3', 'f4', 'fastest', 'leanest', 'leanest-150k']
     """
     return [experiment for experiment in map(find, ids()) if experiment.bar and experiment.data == data]
 
