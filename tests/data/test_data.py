@@ -223,7 +223,7 @@ def test_a_folder_of_anybody_s_idx_files(alone: Path, tmp_path: Path) -> None:
         assert said in refusal(DataError, str(root))
     labels.write_bytes(idx_bytes(small_labels(TEST)))
     (root / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(small_images(TEST)[:, :5]))
-    assert "have another size than the training images" in refusal(DataError, str(root))
+    assert "differ in size from the training images" in refusal(DataError, str(root))
     (root / "train-images-idx3-ubyte").write_bytes(idx_bytes(torch.zeros(0, SIDE, SIDE, dtype=torch.uint8)))
     assert "its images are 0 x 7 x 7" in refusal(DataError, str(root))
 

@@ -213,7 +213,7 @@ def test_two_engines_among_the_records_are_refused_before_any_is_trained(tree: P
     other = tree / "runs" / "smallest-seed7"
     other.mkdir(parents=True)
     write_record(trainer.record(Task(experiment="smallest", seed=7), engine="torch"), other / "record.json")
-    with pytest.raises(UsageError, match="Seeds 7 of smallest ran on another engine than this machine's native"):
+    with pytest.raises(UsageError, match="Seeds 7 of smallest ran on a different engine from this machine's native"):
         protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [task.holdout for task in trainer.tasks] == [5000] * 3
 

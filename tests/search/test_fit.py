@@ -80,7 +80,7 @@ def test_every_change_stays_buildable_and_is_read_back():
     ],
 )  # fmt: skip
 def test_genes_of_a_stranger_are_refused(values):
-    with pytest.raises(FileError, match="begin in a new folder"):
+    with pytest.raises(FileError, match="start in a new folder"):
         Genes.from_json(Genes().to_json() | values)
 
 
@@ -365,7 +365,7 @@ def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, 
     assert len(search.file.read_text().splitlines()) == 1
     for line in ('"text"', '{"trial": 0}', json.dumps({**json.loads(search.file.read_text()), "fold": 99})):
         search.file.write_text(f"{line}\n{line}\n")
-        with pytest.raises(FileError, match="begin in a new folder"):
+        with pytest.raises(FileError, match="start in a new folder"):
             search_on(folder, tmp_path)
 
 

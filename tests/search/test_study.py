@@ -365,7 +365,7 @@ def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
     assert said in " ".join(text.split())
     records = [read_record(root / "results" / "heldout" / "leanest" / f"seed{seed}.json") for seed in range(3)]
     held = sum(record.verdict.last for record in records) / 3
-    assert f"which reaches {held:.2f} % of the same digits" in " ".join(text.split())
+    assert f"which reaches {held:.2f} % on the same digits" in " ".join(text.split())
 
 
 def test_a_trial_learns_from_the_teacher_that_its_recipe_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

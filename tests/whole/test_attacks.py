@@ -112,19 +112,19 @@ def wrong_records() -> list[tuple[tuple[Any, ...], Any, str]]:
         (("data", "shape"), [1, 10**6, 10**6], "height is 1,000,000, where 1 to 1,024"),
         (("data", "shape"), [0, 28, 28], "channels is 0, where 1 to 256"),
         (("data", "shape"), [5_000_000, 28, 28], "channels is 5,000,000"),
-        (("data", "std"), ["x"], "data.std is 'x', which is no number"),
+        (("data", "std"), ["x"], "data.std is 'x', which is not a number"),
         (("data", "std"), [0.0], "data.std is 0.0"),
-        (("data", "classes"), [1, 2], "a class's name is 1, which is no text"),
-        (("data", "classes"), 1e308, "data.classes is 1e+308, which is no list"),
-        (("data", "classes"), -1, "data.classes is -1, which is no list"),
-        (("data", "classes"), float("nan"), "NaN is no number"),
+        (("data", "classes"), [1, 2], "a class's name is 1, which is not text"),
+        (("data", "classes"), 1e308, "data.classes is 1e+308, which is not a list"),
+        (("data", "classes"), -1, "data.classes is -1, which is not a list"),
+        (("data", "classes"), float("nan"), "NaN is not a number"),
         (("data", "classes"), ["\ud800"], "surrogates not allowed"),
-        (("budget", "held"), 2.5, "budget.held is 2.5, which is no whole number"),
+        (("budget", "held"), 2.5, "budget.held is 2.5, which is not a whole number"),
         (("recipe", "batch"), 10**400, "is too large a number"),
-        (("seed",), True, "seed is True, which is no whole number"),
+        (("seed",), True, "seed is True, which is not a whole number"),
         (("engine",), "*/ evil", "an engine's name is one word"),
         (("epochs", 0, "test_accuracy"), 100.5, "where 0 to 100 are allowed"),
-        (("environment", "more"), [[]], "environment.more is [[]], which is no number"),
+        (("environment", "more"), [[]], "environment.more is [[]], which is not a number"),
     ]
 
 
@@ -272,7 +272,7 @@ def test_a_missing_driver_is_named() -> None:
 def test_a_data_base_that_goes_away_in_the_middle_is_one_sentence(tmp_path: Path) -> None:
     from sqlalchemy.exc import OperationalError
 
-    gone = pytest.raises(UsageError, match=r"(?s)cannot be reached any more .*the same command goes on")
+    gone = pytest.raises(UsageError, match=r"(?s)cannot be reached any more .*the same command continues")
     with gone, storage.under_way("sqlite:///study.db"):
         raise OperationalError("select", {}, Exception("server closed the connection"))
     with pytest.raises(ZeroDivisionError), storage.under_way("sqlite:///study.db"):
