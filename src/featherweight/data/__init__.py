@@ -47,9 +47,10 @@ def load(
     contains one subfolder of images per class, or four IDX files under MNIST's names; the name of an existing folder
     and any path with a separator are taken for folders.
 
-    `holdout` training images are held out for choices: the same share of each class, consecutive from a position given
-    by `seed`. They replace the test set, whose files are then not opened. `seed` also draws the test pictures of a
-    folder that has no `test`. `progress` is called during downloads (by default, the display in `files.downloads_display`).
+    `holdout` training images are held out for choices: the same share of each class, consecutive from a position
+    given by `seed`. They replace the test set, whose files are then not opened. `seed` also draws the test pictures
+    of a folder that has no `test`. `progress` is called during downloads (by default, the display in
+    `files.downloads_display`).
 
     `size` is the (height, width) of a folder's pictures, or "own" for the size that they all have; without it they keep
     their size if all have the same one of up to 64 x 64, and are resized to 28 x 28 otherwise. With `grey`, colours
