@@ -176,7 +176,7 @@ def test_too_few_images_and_data_with_a_held_out_part_are_refused():
     data = Data.from_arrays(np.zeros((12, 8, 8), np.uint8), [0, 1] * 6, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
     with pytest.raises(UsageError, match="12 training images; a search needs 20 or more"):
         views.views_of(data, seed=0)
-    with pytest.raises(UsageError, match="held out"):
+    with pytest.raises(UsageError, match="held-out"):
         views.views_of(load("digits", holdout=100), seed=0)
     with pytest.raises(UsageError, match="digits has its own"):
         views.views_of("digits", seed=0, size=(10, 10))

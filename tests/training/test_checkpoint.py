@@ -184,7 +184,7 @@ def test_what_fails_to_be_written_leaves_everything_as_it_was(tmp_path: Path, mo
         ({"counts": {"lr": "0.1"}}, "lr is '0.1'"),
         ({"counts": {"epoch_seconds": None}}, "epoch_seconds is None"),
         ({"rows": [{"epoch": 1}]}, "missing 6 required"),
-        ({"rows": 7}, "something else"),
+        ({"rows": 7}, "malformed"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(

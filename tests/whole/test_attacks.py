@@ -138,7 +138,7 @@ def test_a_field_that_no_run_writes_is_refused(path: tuple[Any, ...], value: Any
 
 def test_json_from_outside_has_limits() -> None:
     for text, says in {"[" * 17 + "]" * 17: "deep", "[" * 9000: "lists", "1e999": "too large", '{"a":1,"a":2}': "twice",
-                       f'"{"a" * 20_000}"': "20,000 characters", "[Infinity]": "no number"}.items():  # fmt: skip
+                       f'"{"a" * 20_000}"': "20,000 characters", "[Infinity]": "not a number"}.items():  # fmt: skip
         with pytest.raises(ValueError, match=says):
             files.parse_json(text)
     assert files.parse_json("[" * 16 + "]" * 16) and files.parse_json(str(1 << 62)) == 1 << 62
