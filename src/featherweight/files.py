@@ -189,7 +189,7 @@ def parse_json(text: str | bytes, *, longest: int = LONGEST_TEXT) -> Any:
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _integer(text: str) -> int:

@@ -112,7 +112,7 @@ def test_changed_settings_reach_every_rung_and_leave_its_own_runs_alone(
     ("words", "sentence"),
     [
         (["ladder"], "Name a ladder, such as f. It may be left out only"),
-        (["ladder", "--write"], "is no source tree of featherweight"),
+        (["ladder", "--write"], "is not a featherweight source tree"),
         (["ladder", "q"], "Unknown ladder 'q'"),
         (["ladder", "d", "--write", "--lr", "0.2"], "leave out the changed settings, or --write"),
         (["ladder", "d", "--set", "recipe.spin=1"], "Unknown setting 'recipe.spin'"),
@@ -126,7 +126,7 @@ def test_wrong_use(run: Run, words: list[str], sentence: str) -> None:
 def test_only_mnist_is_kept(run: Run, tmp_path: Path) -> None:
     (tmp_path / "src" / "featherweight" / "experiments" / "ladders").mkdir(parents=True)
     status, _, err = run("ladder", "d", "--write", "--data", "digits")
-    assert status == 2 and "--write keeps records on mnist alone; leave out --data digits, or --write." in err
+    assert status == 2 and "--write keeps records on mnist only; leave out --data digits, or --write." in err
 
 
 def test_list_shows_both_verdicts(run: Run) -> None:

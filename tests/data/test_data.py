@@ -223,7 +223,7 @@ def test_a_folder_of_anybody_s_idx_files(alone: Path, tmp_path: Path) -> None:
         assert said in refusal(DataError, str(root))
     labels.write_bytes(idx_bytes(small_labels(TEST)))
     (root / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(small_images(TEST)[:, :5]))
-    assert "have another size than the training images" in refusal(DataError, str(root))
+    assert "differ in size from the training images" in refusal(DataError, str(root))
     (root / "train-images-idx3-ubyte").write_bytes(idx_bytes(torch.zeros(0, SIDE, SIDE, dtype=torch.uint8)))
     assert "its images are 0 x 7 x 7" in refusal(DataError, str(root))
 
@@ -253,7 +253,7 @@ def test_wrong_use_is_answered_with_the_nearest_choice(alone: Path, tmp_path: Pa
     assert said == f"The data folder {tmp_path / 'nowhere'} does not exist; name one that does, or leave it out."
     assert refusal(UsageError, "digits", holdout=-1) == "A holdout is 0 or more images; given -1."
     said = refusal(UsageError, "digits", holdout=1437)
-    assert said.endswith("and digits has 1,437 training images; give a number from 0 to 1,436.")
+    assert said.endswith("but digits has 1,437 training images; give a number from 0 to 1,436.")
     assert refusal(UsageError, "x\x1b[2J").isprintable()
 
 

@@ -103,7 +103,7 @@ WRONG = {
     "it answers with something else instead of the file": answering(200, b"PNG" * 99),
     "is not the IDX file it should be": answering(200, gzip.compress(b"nonsense" * 99)),
     "does not match its digest": answering(200, gzip.compress(idx_bytes(small_images(TRAIN, seed=99)))),
-    "it announces 999,999 bytes, and the file cannot have more than 5,224": answering(200, Content_Length="999999"),
+    "it announces 999,999 bytes, but the file cannot have more than 5,224": answering(200, Content_Length="999999"),
     "it sends more than the 5,224 bytes that the file can have": longer,
     "which is not HTTPS": answering(302, Location="http://example.org/x.gz"),
     "it answered 301": answering(301, Location="file:///etc/passwd"),  # which urllib itself does not follow
@@ -145,7 +145,7 @@ def test_every_mirror_is_named_with_its_reason(near: Mirror, tmp_path: Path) -> 
     known = small_set(near.address, "https://no.such.host.invalid/", "https://127.0.0.1:1/")
     said = refusal(known, tmp_path)
     assert "127.0.0.1: it answered 404; no.such.host.invalid: " in said and "127.0.0.1: Connection refused" in said
-    assert said.endswith("Try again with a network, or name a folder that holds its files.")
+    assert said.endswith("Try again when you are online, or name a folder that holds its files.")
 
 
 def test_an_unpacked_answer_is_taken_too(near: Mirror, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_train_and_test_folders_are_the_halves(tmp_path: Path) -> None:
 def test_a_class_that_only_the_test_half_has_is_refused(tmp_path: Path) -> None:
     make(tmp_path / "train", {"a": 1, "b": 1})
     make(tmp_path / "test", {"a": 1, "c": 1})
-    assert refusal(tmp_path, UsageError).endswith("has a class c, and train has none; both need the same.")
+    assert refusal(tmp_path, UsageError).endswith("has a class c, which train lacks; both need the same.")
 
 
 def test_with_a_holdout_the_test_pictures_are_not_opened(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_format_that_is_not_allowed_is_refused_whatever_its_name(tmp_path: Pat
     make(tmp_path, {"a": 6, "b": 6}, lambda label, number: Image.new("RGB", (9, 9)), ".tga")
     for path in tmp_path.rglob("*.tga"):
         path.rename(path.with_suffix(".png"))
-    assert "(is no picture that can be read: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM)" in refusal(
+    assert "(is not a readable picture: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM)" in refusal(
         tmp_path, DataError
     )
 
@@ -274,7 +274,9 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     for number, (link, target) in enumerate((("a/link.png", "a/000.png"), ("c", "a"))):
         root = make(tmp_path / f"inside{number}", {"a": 3, "b": 3})
         (root / link).symlink_to(outside / target)
-        assert refusal(root, DataError) == f"{root / link} is a link out of the folder of images; put a copy there."
+        assert (
+            refusal(root, DataError) == f"{root / link} is a link out of the folder of images; replace it with a copy."
+        )
     root = make(tmp_path / "within", {"a": 3, "b": 3})
     (root / "b" / "link.png").symlink_to(root / "b" / "000.png")
     assert len(load(str(root)).train) + len(load(str(root)).test) == 7
@@ -304,7 +306,7 @@ def test_names_cannot_write_on_the_terminal(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_no_data_set(tmp_path: Path) -> None:
-    needed = "a folder of images has one a class, two or more, and may have them in train and in test."
+    needed = "a folder of images has one per class, at least two, and may have them in train and in test."
     assert refusal(tmp_path, UsageError) == f"{tmp_path} has 0 sub-folders; {needed}"
     make(tmp_path, {"a": 3})
     assert refusal(tmp_path, UsageError) == f"{tmp_path} has 1 sub-folder; {needed}"
@@ -375,12 +377,12 @@ def test_pictures_have_the_size_that_is_asked_for_and_a_squash_is_told(tmp_path:
     assert asked.train.images.shape[1:] == (1, 24, 32) and asked.summary()["size"] == [24, 32]
     assert "size" not in squashed.summary()
     Image.new("L", (100, 96)).save(tmp_path / "train" / "elm" / "0.png")
-    with pytest.raises(UsageError, match=r"have 2 sizes \(96 x 100, 96 x 128\), none of them their own; give one"):
+    with pytest.raises(UsageError, match=r"have 2 different sizes \(96 x 100, 96 x 128\); give one"):
         load(str(tmp_path), size="own")
     Image.new("L", (300, 96)).save(tmp_path / "train" / "elm" / "0.png")
-    with pytest.raises(DataError, match="300 x 96 pixels, and up to 256 a side are kept; give a size"):
+    with pytest.raises(DataError, match="300 x 96 pixels, but at most 256 a side are kept; give a size"):
         load(str(tmp_path), size="own")
-    with pytest.raises(UsageError, match="A size is for folders of pictures; digits has its own"):
+    with pytest.raises(UsageError, match="A size can only be given for folders of pictures; digits has its own"):
         load("digits", size=(28, 28))
 
 

@@ -253,7 +253,7 @@ def test_pictures_that_are_not_its_own_are_refused(small: Path, tmp_path: Path) 
         Image.new("RGB", size).save(tmp_path / "sheets" / "train-cat.webp", lossless=True)
         assert f"it is {size[0]} x {size[1]} pixels" in refusal(tmp_path / "sheets")
     (tmp_path / "sheets" / "train-cat.webp").write_bytes(b"RIFFnothing")
-    assert "is no sheet of pictures of 32 x 32, 100 in a row" in refusal(tmp_path / "sheets")
+    assert "is not a sheet of pictures of 32 x 32, 100 in a row" in refusal(tmp_path / "sheets")
 
 
 def test_the_table_of_cifar10_is_the_published_one() -> None:
@@ -323,8 +323,8 @@ def test_usps_is_read_from_its_text(small_text: Path) -> None:
     [
         (LINES[:4], "has 4 lines, and 5 are expected"),
         ([*LINES[:4], "1 7:0"], "LIBSVM text it should be (place 7 of 6)"),
-        ([*LINES[:4], "1 1:2"], "pixels that are not from black to full brightness"),
-        ([*LINES[:4], "1 1:nan"], "pixels that are not from black to full brightness"),
+        ([*LINES[:4], "1 1:2"], "pixels outside the range from black to full brightness"),
+        ([*LINES[:4], "1 1:nan"], "pixels outside the range from black to full brightness"),
         ([*LINES[:4], "x 1:0"], "LIBSVM text it should be (invalid literal"),
         ([*LINES[:4], "11 1:0"], "labels from 0 to 10; they should be from 0 to 9"),
     ],
@@ -365,7 +365,7 @@ def test_usps_in_hdf5(alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         file["test/target"] = labels[:2006]
     assert "test, has target of (2006,), and (2007,) are expected" in refusal(tmp_path, "usps")
     (tmp_path / "usps.h5").write_bytes(b"nothing")
-    assert "is not the file of USPS that it should be" in refusal(tmp_path, "usps")
+    assert "is not the USPS file that it should be" in refusal(tmp_path, "usps")
 
 
 def test_without_what_reads_hdf5_the_install_command_is_said(

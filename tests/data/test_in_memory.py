@@ -67,12 +67,12 @@ def test_labels_are_numbers_or_names() -> None:
         (GREY, LABELS[:59], {}, "There are 60 training images and 59 labels"),
         (GREY, np.zeros(60, int), {}, "has 1 class; there must be two classes or more"),
         (GREY, LABELS, {"classes": ["a", "b", "c", "d"]}, "has 4 classes and no training image of d"),
-        (GREY, LABELS, {"classes": ["a", "b"]}, "labels are from 0 to 2, and there are 2 classes; labels count from 0"),
+        (GREY, LABELS, {"classes": ["a", "b"]}, "labels are from 0 to 2, but there are 2 classes; labels count from 0"),
         (GREY, LABELS / 2, {}, r"labels are float64 of the shape \(60,\)"),
         (GREY, np.eye(3)[LABELS], {}, r"of the shape \(60, 3\); give one whole number or name for each image"),
         (GREY, LABELS, {"test": (GREY[:, :9], LABELS)}, "are 1 x 11 x 13 and test images 1 x 9 x 13; both need one"),
-        (GREY, list("ab") * 30, {"classes": ["a", "c"]}, "label 'b' is none of the classes a, c"),
-        (GREY, LABELS, {"holdout": 50}, "A holdout of 50 was asked for, and arrays has 50 training images"),
+        (GREY, list("ab") * 30, {"classes": ["a", "c"]}, "label 'b' is not one of the classes a, c"),
+        (GREY, LABELS, {"holdout": 50}, "A holdout of 50 was requested, but arrays has 50 training images"),
         (np.zeros((9, 3, 5, 3)), LABELS[:9], {}, "cannot be told from the sides; give channels="),
         ([GREY[0], GREY[0, :5]], [0, 1], {}, r"cannot become one array.*size=\(height, width\)"),
     ],
@@ -113,7 +113,7 @@ def test_a_dataset_of_pairs_with_tensors() -> None:
 def test_a_dataset_of_many_sizes_and_colours_is_brought_to_one() -> None:
     pairs: list[Any] = [(GREY[at], "dark") for at in range(6)]
     pairs += [(Image.new("RGBA", (20 + at, 30), (255, 0, 0, 255)), "red") for at in range(6)]
-    with pytest.raises(fw.FeatherweightError, match=r"have 7 sizes \(11 x 13, 30 x 20, 30 x 21\); give size="):
+    with pytest.raises(fw.FeatherweightError, match=r"7 different sizes \(11 x 13, 30 x 20, 30 x 21\); give size="):
         fw.Data.from_dataset(pairs)
     data = fw.Data.from_dataset(pairs, test=pairs, size=(11, 13))
     assert torch.equal(data.train.images[:6, 2], torch.from_numpy(GREY[:6]))

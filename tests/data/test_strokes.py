@@ -80,7 +80,7 @@ def test_drawn_digits_follow_the_training_images_and_change_nothing_else() -> No
     assert more.train.labels[-20:].tolist() == drawn.labels.tolist()
     assert torch.equal(more.test.images, data.test.images) and (more.mean, more.std) == (data.mean, data.std)
     assert with_strokes(data, 0) is data
-    with pytest.raises(UsageError, match=r"Drawn digits join pictures of 1 x 28 x 28 of the classes 0 to 9; bars has"):
+    with pytest.raises(UsageError, match=r"can only join pictures of 1 x 28 x 28 of the classes 0 to 9; bars has"):
         with_strokes(toy.data(), 20)
 
 

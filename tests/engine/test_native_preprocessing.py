@@ -53,7 +53,7 @@ def test_pictures_are_prepared_as_in_torch(first: tuple[nn.Module, ...], shape: 
         ([fw.Crop(4), *END], r"Layer 0 \(Crop\) leaves nothing of 8 x 8"),
         (
             [fw.Sum(nn.Sequential(fw.Crop(1), nn.Conv2d(2, 2, 1)), nn.Conv2d(2, 2, 3)), *END],
-            "prepared and others whole",
+            "preprocessed pictures and others the originals",
         ),
     ],
 )

@@ -93,7 +93,7 @@ def test_steps_refuse_what_does_not_fit():
         bound.step(images[:, :2], labels, 0)
     with pytest.raises(UsageError, match=r"given torch.float64"):
         bound.scores(images.double())
-    with pytest.raises(UsageError, match="needs two values of a channel or more; 1 image"):
+    with pytest.raises(UsageError, match="needs at least two values per channel; 1 image"):
         bound.step(images[:1], labels[:1], 0)
     assert torch.isfinite(bound.step(images, labels, 0)[0])
 

@@ -322,9 +322,9 @@ def test_where_the_page_goes(short_runs: list[Path], tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(("words", "status", "says"), [
     (["nothing"], 2, "There is no run at"), (["."], 2, "There is no run at"), (["damaged"], 4, "cannot be read"),
-    (["good", "--out", "."], 2, "is a folder"), (["good", "--out", "damaged/record.json/x.html"], 2, "cannot be made"),
-    (["good", "--figures", "damaged/record.json"], 2, "of --figures cannot be made"),
-    (["good", "--data-out", "damaged/record.json"], 2, "of --data-out cannot be made"),
+    (["good", "--out", "."], 2, "is a folder"), (["good", "--out", "damaged/record.json/x.html"], 2, "be created"),
+    (["good", "--figures", "damaged/record.json"], 2, "of --figures cannot be created"),
+    (["good", "--data-out", "damaged/record.json"], 2, "of --data-out cannot be created"),
 ])  # fmt: skip
 def test_what_is_no_run_or_no_place_is_a_sentence(
     words: list[str], status: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -83,7 +83,7 @@ def test_a_bar_for_programs_in_c_is_measured_by_the_protocol(run: Run, tmp_path:
 
 def test_a_program_whose_run_is_gone_cannot_be_measured(tmp_path: Path) -> None:
     data = load("digits")
-    with pytest.raises(UsageError, match="The run of f3, seed 0, is not in .*, so that its program cannot be measured"):
+    with pytest.raises(UsageError, match="The run of f3, seed 0, is not in .*, so its program cannot be measured"):
         measured_in_c([record("f3", [99.5] * 15)], [tmp_path], data, print)
     kept = record("f3", [99.5] * 15, c_accuracy=99.4)
     assert measured_in_c([kept], [tmp_path], data, print) == [kept]
@@ -213,7 +213,7 @@ def test_two_engines_among_the_records_are_refused_before_any_is_trained(tree: P
     other = tree / "runs" / "smallest-seed7"
     other.mkdir(parents=True)
     write_record(trainer.record(Task(experiment="smallest", seed=7), engine="torch"), other / "record.json")
-    with pytest.raises(UsageError, match="Seeds 7 of smallest ran on another engine than this machine's native"):
+    with pytest.raises(UsageError, match="Seeds 7 of smallest ran on a different engine from this machine's native"):
         protocol.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [task.holdout for task in trainer.tasks] == [5000] * 3
 

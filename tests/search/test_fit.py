@@ -80,7 +80,7 @@ def test_every_change_stays_buildable_and_is_read_back():
     ],
 )  # fmt: skip
 def test_genes_of_a_stranger_are_refused(values):
-    with pytest.raises(FileError, match="begin in a new folder"):
+    with pytest.raises(FileError, match="start in a new folder"):
         Genes.from_json(Genes().to_json() | values)
 
 
@@ -176,7 +176,7 @@ def test_too_few_images_and_data_with_a_held_out_part_are_refused():
     data = Data.from_arrays(np.zeros((12, 8, 8), np.uint8), [0, 1] * 6, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
     with pytest.raises(UsageError, match="12 training images; a search needs 20 or more"):
         views.views_of(data, seed=0)
-    with pytest.raises(UsageError, match="held out"):
+    with pytest.raises(UsageError, match="held-out"):
         views.views_of(load("digits", holdout=100), seed=0)
     with pytest.raises(UsageError, match="digits has its own"):
         views.views_of("digits", seed=0, size=(10, 10))
@@ -365,7 +365,7 @@ def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, 
     assert len(search.file.read_text().splitlines()) == 1
     for line in ('"text"', '{"trial": 0}', json.dumps({**json.loads(search.file.read_text()), "fold": 99})):
         search.file.write_text(f"{line}\n{line}\n")
-        with pytest.raises(FileError, match="begin in a new folder"):
+        with pytest.raises(FileError, match="start in a new folder"):
             search_on(folder, tmp_path)
 
 

@@ -20,7 +20,7 @@ FOREIGN = nn.Sequential(fw.conv_norm_relu(1, 5), nn.Softplus(), nn.AdaptiveAvgPo
 
 def test_a_layer_without_a_step_in_c_is_named_and_the_network_is_left_as_it_was() -> None:
     before = {name: value.clone() for name, value in FOREIGN.state_dict().items()}
-    with pytest.raises(UsageError, match=r"cannot go to C, which was asked for: layer 1 \(Softplus\) is of a kind"):
+    with pytest.raises(UsageError, match=r"cannot be exported to C as requested: layer 1 \(Softplus\) is of a kind"):
         beforehand.require_c(FOREIGN, (1, 11, 13))
     assert all((value == before[name]).all() for name, value in FOREIGN.state_dict().items()) and FOREIGN.training
     memory = beforehand.require_c(toy.network(), (1, 11, 13))

@@ -100,7 +100,7 @@ def test_what_c_cannot_take_is_said_before_anything_is_trained() -> None:
 
 def test_a_wrong_number_of_classes_and_an_unknown_processor_are_refused() -> None:
     network = lively(nn.Sequential(nn.Conv2d(1, 4, 3), *ENDS))
-    with pytest.raises(UsageError, match="gives 4 scores a picture, not the 7"):
+    with pytest.raises(UsageError, match="gives 4 scores per picture, not the 7"):
         deployed(network, (1, 9, 9), 7)
     with pytest.raises(UsageError, match="Unknown processor 'cortex-m1'"):
         deployed(network, (1, 9, 9), processor="cortex-m1")

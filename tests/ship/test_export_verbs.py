@@ -148,7 +148,7 @@ def test_pictures_at_hand_are_the_run_s_or_those_that_fit(alone: Path) -> None:
     pictures, called = calibration_of(data, 100)
     assert len(pictures) == 100 and called == "100 of the 1,437 training images of digits"
     other = type(trained.record)(**{**vars(trained.record), "data": {**trained.record.data, "shape": [3, 28, 28]}})
-    with pytest.raises(UsageError, match=r"there are none: mnist is not on this machine; .* --data-dir"):
+    with pytest.raises(UsageError, match=r"none were found: mnist is not on this machine; .* --data-dir"):
         pictures_at_hand(other)
 
 

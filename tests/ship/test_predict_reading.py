@@ -101,12 +101,12 @@ def bad(kind: str, folder: Path) -> Path:
 
 SENTENCES = {
     "empty": "is empty: it has 0 bytes",
-    "text": "is no picture that can be read: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM",
+    "text": "is not a readable picture: it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM",
     "truncated": "could not be read: ",
     "bomb": f"has 10,000 x 10,000 pixels, more than the {PIXELS:,} that are read",
     "pipe": "is not a file",
     "missing": "does not exist",
-    "eps": "is no picture that can be read",
+    "eps": "is not a readable picture",
 }
 
 

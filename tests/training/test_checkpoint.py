@@ -180,11 +180,11 @@ def test_what_fails_to_be_written_leaves_everything_as_it_was(tmp_path: Path, mo
         ({"counts": {"step": True}}, "step is True"),
         ({"counts": {"step": 1.5}}, "step is 1.5"),
         ({"counts": {"seen": 0}}, "it has seen 0 images in 1 steps"),
-        ({"counts": {"lr": float("nan")}}, "NaN is no number"),
+        ({"counts": {"lr": float("nan")}}, "NaN is not a number"),
         ({"counts": {"lr": "0.1"}}, "lr is '0.1'"),
         ({"counts": {"epoch_seconds": None}}, "epoch_seconds is None"),
         ({"rows": [{"epoch": 1}]}, "missing 6 required"),
-        ({"rows": 7}, "something else"),
+        ({"rows": 7}, "malformed"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(

@@ -84,7 +84,7 @@ def test_networks_of_foreign_modules_and_functions_are_trained_too(tmp_path: Pat
     assert model.evaluate(toy.data())["correct"] == round(model.record.rows[-1].test_accuracy * 23 / 100)
     made = fw.train(toy.network, toy.data(), settings={"recipe.epochs": 1}, out=tmp_path, threads=1)
     assert made.record.experiment == "network"
-    with pytest.raises(fw.FeatherweightError, match="An experiment, a network or a function that makes one is"):
+    with pytest.raises(fw.FeatherweightError, match="train takes an experiment, a network or a function"):
         fw.train(3, toy.data())  # type: ignore[arg-type]
 
 

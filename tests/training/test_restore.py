@@ -99,17 +99,17 @@ def test_layers_that_are_not_those_of_the_fingerprint_are_refused(home: Path) ->
         layers[2] = ["nn.ReLU", [], {}]
 
     change(folder, other)
-    with pytest.raises(FileError, match="are not those of its fingerprint"):
+    with pytest.raises(FileError, match="do not match its fingerprint"):
         fw.load(folder)
     change(folder, lambda record: record["architecture"].update(layers=["os.system", ["true"], {}]))
-    with pytest.raises(FileError, match="make no network: Unknown layer 'os.system'"):
+    with pytest.raises(FileError, match="do not form a network: Unknown layer 'os.system'"):
         fw.load(folder)
 
 
 def test_foreign_modules_need_their_file_by_name(home: Path) -> None:
     file = written(home, layer="Swish()", extra=SWISH)
     folder = finished(fw.find(str(file)), home / "runs")
-    with pytest.raises(UsageError, match=r"own.py cannot be had .*: layer 2 \(Swish\) is not kept as data. Name the"):
+    with pytest.raises(UsageError, match=r"own.py cannot be rebuilt .*: layer 2 \(Swish\) is not kept as data. Name"):
         fw.load(folder)
     model = fw.load(folder, experiment=file)
     assert model.evaluate()["test_accuracy"] == model.record.rows[-1].test_accuracy
@@ -125,7 +125,7 @@ def test_old_records_find_the_package_s_experiments(home: Path) -> None:
     assert restore.experiment_of(record).claims == fw.find("f3").claims
     with pytest.raises(UsageError, match="f3 is no longer the one that was trained"):
         restore.network_of(replace(record, network="0" * 16))
-    with pytest.raises(UsageError, match="cannot be had from its run: its record does not hold it"):
+    with pytest.raises(UsageError, match="cannot be rebuilt from its run: its record does not hold it"):
         restore.network_of(replace(record, experiment="/home/somebody/own.py"))
 
 

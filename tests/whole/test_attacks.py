@@ -112,19 +112,19 @@ def wrong_records() -> list[tuple[tuple[Any, ...], Any, str]]:
         (("data", "shape"), [1, 10**6, 10**6], "height is 1,000,000, where 1 to 1,024"),
         (("data", "shape"), [0, 28, 28], "channels is 0, where 1 to 256"),
         (("data", "shape"), [5_000_000, 28, 28], "channels is 5,000,000"),
-        (("data", "std"), ["x"], "data.std is 'x', which is no number"),
+        (("data", "std"), ["x"], "data.std is 'x', which is not a number"),
         (("data", "std"), [0.0], "data.std is 0.0"),
-        (("data", "classes"), [1, 2], "a class's name is 1, which is no text"),
-        (("data", "classes"), 1e308, "data.classes is 1e+308, which is no list"),
-        (("data", "classes"), -1, "data.classes is -1, which is no list"),
-        (("data", "classes"), float("nan"), "NaN is no number"),
+        (("data", "classes"), [1, 2], "a class's name is 1, which is not text"),
+        (("data", "classes"), 1e308, "data.classes is 1e+308, which is not a list"),
+        (("data", "classes"), -1, "data.classes is -1, which is not a list"),
+        (("data", "classes"), float("nan"), "NaN is not a number"),
         (("data", "classes"), ["\ud800"], "surrogates not allowed"),
-        (("budget", "held"), 2.5, "budget.held is 2.5, which is no whole number"),
+        (("budget", "held"), 2.5, "budget.held is 2.5, which is not a whole number"),
         (("recipe", "batch"), 10**400, "is too large a number"),
-        (("seed",), True, "seed is True, which is no whole number"),
+        (("seed",), True, "seed is True, which is not a whole number"),
         (("engine",), "*/ evil", "an engine's name is one word"),
         (("epochs", 0, "test_accuracy"), 100.5, "where 0 to 100 are allowed"),
-        (("environment", "more"), [[]], "environment.more is [[]], which is no number"),
+        (("environment", "more"), [[]], "environment.more is [[]], which is not a number"),
     ]
 
 
@@ -138,7 +138,7 @@ def test_a_field_that_no_run_writes_is_refused(path: tuple[Any, ...], value: Any
 
 def test_json_from_outside_has_limits() -> None:
     for text, says in {"[" * 17 + "]" * 17: "deep", "[" * 9000: "lists", "1e999": "too large", '{"a":1,"a":2}': "twice",
-                       f'"{"a" * 20_000}"': "20,000 characters", "[Infinity]": "no number"}.items():  # fmt: skip
+                       f'"{"a" * 20_000}"': "20,000 characters", "[Infinity]": "not a number"}.items():  # fmt: skip
         with pytest.raises(ValueError, match=says):
             files.parse_json(text)
     assert files.parse_json("[" * 16 + "]" * 16) and files.parse_json(str(1 << 62)) == 1 << 62
@@ -272,7 +272,7 @@ def test_a_missing_driver_is_named() -> None:
 def test_a_data_base_that_goes_away_in_the_middle_is_one_sentence(tmp_path: Path) -> None:
     from sqlalchemy.exc import OperationalError
 
-    gone = pytest.raises(UsageError, match=r"(?s)cannot be reached any more .*the same command goes on")
+    gone = pytest.raises(UsageError, match=r"(?s)cannot be reached any more .*the same command continues")
     with gone, storage.under_way("sqlite:///study.db"):
         raise OperationalError("select", {}, Exception("server closed the connection"))
     with pytest.raises(ZeroDivisionError), storage.under_way("sqlite:///study.db"):

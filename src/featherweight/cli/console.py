@@ -148,7 +148,7 @@ def run_ladder(
     own = ladder[0].data
     data = own if data == "auto" else named(data)
     if write and data != own:
-        raise UsageError(f"--write keeps records on {own} alone; leave out --data {data}, or --write.")
+        raise UsageError(f"--write keeps records on {own} only; leave out --data {data}, or --write.")
     source = _source(data, data_dir)
     folders = [out, *([root / "results"] if root else [])]
     have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}

@@ -15,28 +15,28 @@ def fit(
     data: Annotated[
         str,
         typer.Argument(
-            help="A folder of pictures with one sub-folder a class, or a data set by name (mnist, cifar10)."
+            help="A folder of pictures with one subfolder per class, or the name of a data set (mnist, cifar10)."
         ),
     ],
     accuracy: Annotated[
         float | None,
         typer.Option(
-            "--accuracy", "--target", help="Percent to be reached at the least cost; without it, as much as possible."
+            "--accuracy", "--target", help="Accuracy in percent to reach at the least cost; without it, the highest."
         ),
     ] = None,
-    flash: Annotated[str | None, typer.Option(metavar="BYTES", help="Most flash in all: 32k, 1M, 20000.")] = None,
-    ram: Annotated[str | None, typer.Option(metavar="BYTES", help="Most RAM, without the picture: 8k.")] = None,
-    macs: Annotated[int | None, typer.Option(help="Most multiply-adds for one picture.", min=1)] = None,
+    flash: Annotated[str | None, typer.Option(metavar="BYTES", help="Limit on total flash: 32k, 1M, 20000.")] = None,
+    ram: Annotated[str | None, typer.Option(metavar="BYTES", help="Limit on RAM, without the picture: 8k.")] = None,
+    macs: Annotated[int | None, typer.Option(help="Limit on multiply-adds per picture.", min=1)] = None,
     parameters: Annotated[
-        int | None, typer.Option("--max-params", "--parameters", help="Most trainable parameters.", min=1)
+        int | None, typer.Option("--max-params", "--parameters", help="Limit on trainable parameters.", min=1)
     ] = None,
-    cycles: Annotated[int | None, typer.Option(help="Most cycles of a Cortex-M4 for one picture.", min=1)] = None,
+    cycles: Annotated[int | None, typer.Option(help="Limit on Cortex-M4 cycles per picture.", min=1)] = None,
     minimize: Annotated[
-        str, typer.Option("--minimise", "--minimize", help="flash, ram, macs, parameters or cycles.")
+        str, typer.Option("--minimise", "--minimize", help="What to minimise: flash, ram, macs, parameters or cycles.")
     ] = "flash",
-    minutes: Annotated[float, typer.Option(help="For everything, from reading to the report.")] = 30.0,
-    seed: Annotated[int, typer.Option(help="Of what is proposed and held out.", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="The folder to hand over; fits/NAME by default.")] = None,
+    minutes: Annotated[float, typer.Option(help="Time limit for everything, including the report.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seed of the proposals and of the held-out images.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="The folder for the results; fits/NAME by default.")] = None,
     size: ImageSize = None,
     data_dir: DataDir = None,
     on: OnPlace = "local",

@@ -72,7 +72,7 @@ def _write(search: Search, found: list[Entry], best: Path | None, picture: Path 
 def introduction(search: Search) -> list[str]:
     """The lines printed before the first trial."""
     space, data, job = search.space, search.data, search.job
-    what = f"{space.name}: {space.limits()}; networks over that are not trained"
+    what = f"{space.name}: {space.limits()}; networks over these limits are not trained"
     how = (
         f"judged on {data.holdout:,} of {data.holdout + len(data.train):,} training images of {data.name}, held out;"
         " the test set is not read"
@@ -108,7 +108,7 @@ def _print(search: Search, found: list[Entry]) -> None:
     print_table(table(found[:BEST]))
     print("\nThe Pareto front of accuracy, parameters, MACs and seconds:")
     print_table(table(on_pareto_front(found)))
-    end = f"\nPercent of {search.data.holdout:,} held-out images, which chose the best: expect a little less elsewhere."
+    end = f"\nPercent of {search.data.holdout:,} held-out images, which chose the best: expect slightly less elsewhere."
     print(fitted(end, sys.stdout))
 
 

@@ -28,7 +28,7 @@ def list_(
     data: Annotated[
         str, typer.Option("--data", help="The data set whose experiments are listed; mnist by default.")
     ] = "",
-    ladder: Annotated[str, typer.Option(help="List one ladder alone, by its letter, or `records`.")] = "",
+    ladder: Annotated[str, typer.Option(help="List a single ladder, by its letter, or `records`.")] = "",
     as_json: Json = False,
 ) -> None:
     """List the experiments on a data set: parameters, epochs, claimed and measured accuracy, verdict."""

@@ -95,11 +95,11 @@ OnPlace = Annotated[
     typer.Option(
         "--on",
         metavar="local|ray|ray://HOST:PORT",
-        help="Where to train: this machine's processes, or a Ray cluster; ray is that of RAY_ADDRESS, or one here.",
+        help="Where to train: on this machine, or on a Ray cluster; ray means that of RAY_ADDRESS, or one here.",
     ),
 ]
 Gpus = Annotated[
-    float, typer.Option("--gpus", help="GPUs of a cluster that each task takes; 0.25 puts four on one.", min=0)
+    float, typer.Option("--gpus", help="GPUs that each task takes on a cluster; 0.25 puts four tasks on one.", min=0)
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
@@ -111,7 +111,7 @@ def place(address: str, gpus: float = 0.0, threads: int | None = None, alike: bo
     require_place(address)
     on = On(address=address, gpus=gpus, threads=threads or 1, alike=alike)
     if on.here and gpus:
-        raise UsageError("--gpus is for --on ray; on this machine, --device cuda takes the GPU.")
+        raise UsageError("--gpus needs --on ray; on this machine, use --device cuda.")
     return on
 
 

@@ -17,10 +17,10 @@ def prove(
         str, typer.Argument(help="A record such as smallest, or the file of an experiment that sets a bar.")
     ],
     seeds: Annotated[
-        int | None, typer.Option(help="How many seeds; only the number that the bar asks for is taken.", min=1)
+        int | None, typer.Option(help="Number of seeds; must be the number that the bar requires.", min=1)
     ] = None,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="Run the fresh seeds of a bar that is cleared, once, to confirm it.")
+        bool, typer.Option("--confirm", help="Once the bar is cleared, run its fresh seeds, once only, to confirm it.")
     ] = False,
     changed: Changed = (),
     data: DataName = "auto",
@@ -29,17 +29,17 @@ def prove(
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
     mixed: Annotated[
-        bool, typer.Option("--mixed", help="On a cluster, take results of different processors together.")
+        bool, typer.Option("--mixed", help="On a cluster, allow results from different processors to be combined.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Test a record by the rules: held-out evidence, an entry in the ledger, every seed. Exit status 0 if it holds.
 
-    Once its bar is cleared, --confirm runs the seeds that follow (10 to 29 after 0 to 9); the record's figures are then
-    theirs. These runs are made once: the same command resumes them, and never trains one again.
+    Once its bar is cleared, --confirm runs the next seeds (10 to 29 after 0 to 9), and the record then quotes their
+    figures. Each of these seeds is trained only once: the same command resumes stopped runs, and repeats none.
 
-    With changed settings it is another experiment: its runs and its ledger go into a folder of their own, and nothing
-    of it is kept as a record.
+    With changed settings it is a different experiment: its runs and its ledger go into a separate folder, and none of
+    it is kept as a record.
     """
     where = place(on, gpus, alike=not mixed)
     from featherweight.cli.console import train_shown

@@ -19,7 +19,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE.html",
-            help="File for the page; by default report.html in the run's folder, or, for several runs, in this one.",
+            help="File for the page; by default report.html in the run's folder, or, for several, in the current one.",
         ),
     ] = None,
     figures: Annotated[

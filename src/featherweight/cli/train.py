@@ -60,7 +60,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Resume the run in this folder.")] = None,
     to: Annotated[
-        str | None, typer.Option(help="Refuse, before training, a network that cannot be exported to this: c.")
+        str | None, typer.Option(help="Before training, refuse a network that cannot be exported to this form: c.")
     ] = None,
     track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard, mlflow or wandb.")] = None,
     file: ExperimentFile = None,
@@ -93,7 +93,7 @@ def train(
             " --on, --experiment and --json may be given with it."
         )
     if file is not None and resume is None:
-        raise UsageError("--experiment is for runs continued with --resume; to start one, give the file alone.")
+        raise UsageError("--experiment is for runs continued with --resume; to start a new run, give only the file.")
     from featherweight.cli.console import require_trainable_for, train_one, train_several
     from featherweight.explain.track import require_tracker
     from featherweight.training.runs.parallel import Task
@@ -146,7 +146,7 @@ def ladder(
 ) -> None:
     """Train a ladder's rungs in order, resuming stopped runs, and write its page: targets, changes, results.
 
-    With changed settings, which apply to every rung, runs and page go into a folder of their own.
+    Changed settings apply to every rung; their runs and page go into a separate folder.
     """
     where = place(on, gpus)
     from featherweight.cli.console import run_ladder, write_up
@@ -155,7 +155,7 @@ def ladder(
         raise UsageError("--write keeps records of rungs as they are; leave out the changed settings, or --write.")
     if letter is None and not write:
         raise UsageError(
-            "Name a ladder, such as f. It may be left out only with --write, to rewrite what quotes records."
+            "Name a ladder, such as f. It may be left out only with --write, to rewrite the files that quote records."
         )
     if letter is None:
         raise typer.Exit(write_up())

@@ -43,13 +43,14 @@ def load(
     """The data set of this name, or in this folder, ready for training.
 
     `auto` is MNIST from `directory`, from the folder named by FEATHERWEIGHT_DATA, from the user's cache or downloaded;
-    if none of these works, it is the embedded digits, and `note` says so. Any other name never falls back. A folder
-    contains one sub-folder of images per class, or four IDX files under MNIST's names; the name of an existing folder
+    if none of these works, it is the embedded digits, and `note` says so. No other name has a fallback. A folder
+    contains one subfolder of images per class, or four IDX files under MNIST's names; the name of an existing folder
     and any path with a separator are taken for folders.
 
-    `holdout` training images are held out for choices: the same share of each class, in a row from a position given by
-    `seed`. They replace the test set, whose files are then not opened. `seed` also draws the test pictures of a folder
-    that has no `test`. `progress` is called during downloads (by default, the display in `files.downloads_display`).
+    `holdout` training images are held out for choices: the same share of each class, consecutive from a position
+    given by `seed`. They replace the test set, whose files are then not opened. `seed` also draws the test pictures
+    of a folder that has no `test`. `progress` is called during downloads (by default, the display in
+    `files.downloads_display`).
 
     `size` is the (height, width) of a folder's pictures, or "own" for the size that they all have; without it they keep
     their size if all have the same one of up to 64 x 64, and are resized to 28 x 28 otherwise. With `grey`, colours
@@ -93,7 +94,7 @@ def _whole(
     from featherweight.data.download import UnavailableError
 
     if size is not None and (name in NAMES or name == IN_MEMORY):
-        raise UsageError(f"A size is for folders of pictures; {name} has its own.")
+        raise UsageError(f"A size can only be given for folders of pictures; {name} has its own.")
     if name == "digits":
         return digits.load()
     if name == IN_MEMORY:

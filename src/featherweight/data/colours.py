@@ -56,7 +56,7 @@ def mean_grey(images: Tensor) -> Tensor:
     """The mean grey [N] of images, uint8 [N C H W], with one or three channels; UsageError for other numbers."""
     channels = images.shape[1]
     if channels not in CHANNELS:
-        raise UsageError(f"Colours can be changed of images with 1 or 3 channels; these have {channels}.")
+        raise UsageError(f"Colours can only be changed in images with 1 or 3 channels; these have {channels}.")
     means = images.to(torch.float32).mean((2, 3))  # [N C]
     return means[:, 0] if channels == 1 else means @ torch.tensor(LUMA, device=images.device)
 

@@ -96,9 +96,9 @@ class Data:
     ) -> "Data":
         """The data set of anything that has a length and gives (image, label), or dictionaries with both, by index.
 
-        Datasets of PyTorch and Hugging Face do so; images may be Pillow images, arrays or tensors. `size` is (height,
+        PyTorch and Hugging Face datasets work; images may be Pillow images, arrays or tensors. `size` is (height,
         width), to which all are resized; without it they must all have one size. The rest is as in `from_arrays`.
-        A mapping of both halves, `{"train": ..., "test": ...}`, may be given instead of `train`.
+        A mapping of both parts, `{"train": ..., "test": ...}`, may be given instead of `train`.
 
         >>> import numpy as np
         >>> rows = [(np.full((11, 13), 5 * n, dtype=np.uint8), "even" if n % 2 else "odd") for n in range(36)]
@@ -164,7 +164,7 @@ def ready(whole: Whole, holdout: int, seed: int) -> Data:
     train, test = whole.train, whole.test
     if not 0 <= holdout < len(train):
         raise UsageError(
-            f"A holdout of {holdout:,} was asked for, and {whole.name} has {len(train):,} training images;"
+            f"A holdout of {holdout:,} was requested, but {whole.name} has {len(train):,} training images;"
             f" give a number from 0 to {len(train) - 1:,}."
         )
     if holdout:

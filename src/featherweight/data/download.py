@@ -124,7 +124,7 @@ def _fetch_one(
         return
     raise UnavailableError(
         f"{name} could not be downloaded: {_listed(reasons)}."
-        " Try again with a network, or name a folder that holds its files."
+        " Try again when you are online, or name a folder that holds its files."
     )
 
 
@@ -168,7 +168,7 @@ def _receive(response: Any, part: Path, before: int, limit: int, progress: Progr
     length = response.headers.get("Content-Length") or ""
     total = start + int(length) if length.isascii() and length.isdigit() and len(length) < 16 else None
     if (total or 0) > limit:
-        raise RefusedError(f"it announces {total:,} bytes, and the file cannot have more than {limit:,}")
+        raise RefusedError(f"it announces {total:,} bytes, but the file cannot have more than {limit:,}")
     done = start
     with part.open("r+b" if start else "wb") as file:
         file.seek(start)

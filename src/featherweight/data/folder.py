@@ -134,7 +134,7 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
     for name in _classes(root / judged, root):
         if name not in classes:
             raise UsageError(
-                f"{printable(root / judged)} has a class {printable(name)}, and train has none; both need the same."
+                f"{printable(root / judged)} has a class {printable(name)}, which train lacks; both need the same."
             )
     unused = ", ".join(printable(name) for name in sorted(names - {"train", judged}))
     note = f"Of {printable(root)} only train and {judged} are used, not {unused}." if unused else ""
@@ -170,8 +170,8 @@ def _classes(folder: Path, root: Path) -> tuple[str, ...]:
     names = tuple(child.name for child in _folders(folder, root))
     if len(names) < 2:
         raise UsageError(
-            f"{printable(folder)} has {len(names)} sub-folder{'s' * (len(names) != 1)}; a folder of images has one a"
-            " class, two or more, and may have them in train and in test."
+            f"{printable(folder)} has {len(names)} sub-folder{'s' * (len(names) != 1)}; a folder of images has one"
+            " per class, at least two, and may have them in train and in test."
         )
     return names
 
@@ -186,7 +186,7 @@ def _children(folder: Path, root: Path) -> list[Path]:
         children = [child for child in folder.iterdir() if not child.name.startswith(".")]
         for child in children:
             if child.is_symlink() and not child.resolve().is_relative_to(root.resolve()):
-                raise DataError(f"{printable(child)} is a link out of the folder of images; put a copy there.")
+                raise DataError(f"{printable(child)} is a link out of the folder of images; replace it with a copy.")
     except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         raise DataError(f"{printable(folder)} could not be read: {printable(str(error))}.") from error
     return sorted(children, key=lambda child: child.name)
@@ -249,7 +249,7 @@ def _brought_to(read_pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]
     elif max(image.size) > (OWN_SIDE if size == "own" else KEPT_SIDE):
         if size == "own":
             raise PictureError(
-                f"{image.width} x {image.height} pixels, and up to {OWN_SIDE} a side are kept; give a size"
+                f"{image.width} x {image.height} pixels, but at most {OWN_SIDE} a side are kept; give a size"
             )
         # Whatever the sizes of the others, this one does not keep its size.
         image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
@@ -263,7 +263,7 @@ def _common(pictures: Sequence[NDArray[np.uint8]], size: Size, grey: bool = Fals
     sizes = {picture.shape[:2] for picture in pictures}
     if size == "own" and len(sizes) > 1:
         some = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:3])
-        raise UsageError(f"The pictures have {len(sizes)} sizes ({some}), none of them their own; give one, as 32x32.")
+        raise UsageError(f"The pictures have {len(sizes)} different sizes ({some}); give one, such as 32x32.")
     height, width = sizes.pop() if len(sizes) == 1 else (SIDE, SIDE)
     return height, width, 3 if not grey and any(picture.ndim == 3 for picture in pictures) else 1
 

@@ -92,7 +92,7 @@ def _sparse(content: bytes, file: File, name: str) -> Labelled:
             raise DataError(f"{name} is truncated, or unpacks to more than {TEXT_BYTES:,} bytes.")
         lines = text.splitlines()
         if len(lines) != count:
-            raise DataError(f"{name} has {len(lines):,} lines, and {count:,} are expected, one a picture.")
+            raise DataError(f"{name} has {len(lines):,} lines, and {count:,} are expected, one per picture.")
         values = np.zeros((count, size), dtype=np.float64)
         labels = [_line(line, row) for line, row in zip(lines, values, strict=True)]
     except (OSError, ValueError, IndexError) as problem:
@@ -120,7 +120,7 @@ def in_bytes(shares: NDArray[np.float64], name: str) -> NDArray[np.uint8]:
     [0, 26, 47, 255]
     """
     if not ((shares >= -1e-6) & (shares <= 1 + 1e-6)).all():
-        raise DataError(f"{name} has pixels that are not from black to full brightness.")
+        raise DataError(f"{name} has pixels outside the range from black to full brightness.")
     steps = np.rint(shares * STEPS).astype(np.int64)
     return ((2 * 255 * steps + STEPS) // (2 * STEPS)).astype(np.uint8)
 

@@ -122,7 +122,7 @@ def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tu
         known = list(map(str, names)) if names is not None else sorted({str(label) for label in labels})
         unknown = sorted({str(label) for label in labels} - set(known))
         if unknown:
-            raise UsageError(f"The label {unknown[0]!r} is none of the classes {', '.join(known)}.")
+            raise UsageError(f"The label {unknown[0]!r} is not one of the classes {', '.join(known)}.")
         place = {name: at for at, name in enumerate(known)}
         return torch.tensor([place[str(label)] for label in labels], dtype=torch.int64), tuple(known)
     if names is None:
@@ -136,7 +136,7 @@ def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tu
             return torch.from_numpy(np.searchsorted(values, numbers).astype(np.int64)), tuple(names)
     if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(names)):
         raise UsageError(
-            f"The labels are from {numbers.min()} to {numbers.max()}, and there are {len(names)} classes; labels count"
+            f"The labels are from {numbers.min()} to {numbers.max()}, but there are {len(names)} classes; labels count"
             " from 0."
         )
     return torch.from_numpy(numbers), tuple(map(str, names))
@@ -158,7 +158,7 @@ def listed(dataset: Any, size: tuple[int, int] | None) -> tuple[Pair, tuple[str,
     if len(shapes) > 1:
         some = ", ".join(f"{h} x {w}" for h, w in sorted(shapes)[:3])
         raise UsageError(
-            f"The images have {len(shapes)} sizes ({some}); give size=(height, width) to resize them to one."
+            f"The images have {len(shapes)} different sizes ({some}); give size=(height, width) to resize them to one."
         )
     return (np.stack(list(_alike(pictures))), labels), _names(dataset)
 

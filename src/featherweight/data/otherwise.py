@@ -106,7 +106,7 @@ def _tiles(path: Path) -> Tensor:
             pixels: NDArray[np.uint8] = np.asarray(sheet.convert("RGB"))
     except Exception as problem:  # decoders may raise anything for malformed input
         raise DataError(
-            f"{printable(path)} is no sheet of pictures of {SIDE} x {SIDE}, {ACROSS} in a row: {problem}."
+            f"{printable(path)} is not a sheet of pictures of {SIDE} x {SIDE}, {ACROSS} in a row: {problem}."
         ) from problem
     tiles = pixels.reshape(height // SIDE, SIDE, ACROSS, SIDE, 3).transpose(0, 2, 4, 1, 3)
     return torch.from_numpy(np.ascontiguousarray(tiles).reshape(-1, 3, SIDE, SIDE))
@@ -148,7 +148,7 @@ def _hdf5(place: Path, known: Named, with_test: bool) -> Whole | None:
             for half, files in zip(HALVES[: 1 + with_test], (known.train, known.test), strict=False):
                 splits.append(_group(opened[half], files[0], f"{printable(path)}, {half},"))
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as problem:
-        raise DataError(f"{printable(path)} is not the file of USPS that it should be ({problem}).") from problem
+        raise DataError(f"{printable(path)} is not the USPS file that it should be ({problem}).") from problem
     digests = {half: digest(split) for half, split in zip(HALVES, splits, strict=False)}
     return _whole(known, splits, digests)
 

@@ -76,7 +76,7 @@ def read(path: Path) -> Picture:
     except (ContainerError, UnidentifiedImageError) as error:
         known = isinstance(error, ContainerError)
         reason = str(error) if known else f"it is none of {', '.join(FORMATS)}"
-        raise PictureError(f"is no picture that can be read: {reason}") from error
+        raise PictureError(f"is not a readable picture: {reason}") from error
     except MemoryError as error:
         raise PictureError("does not fit into memory") from error
     except Exception as error:  # decoders may raise anything for malformed input

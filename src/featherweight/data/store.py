@@ -139,7 +139,7 @@ def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, P
         digests |= found
         name = printable(paths[half[-1].name])
         if split.images.shape[1:] != splits[0].images.shape[1:]:
-            raise DataError(f"The images that {name} belongs to have another size than the training images.")
+            raise DataError(f"The images that {name} belongs to differ in size from the training images.")
         # In the user's own files, the training labels show which classes there are.
         classes = classes or tuple(str(label) for label in range(int(splits[0].labels.max()) + 1))
         _check(split.labels, known, half, classes, name)

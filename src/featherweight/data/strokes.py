@@ -135,7 +135,7 @@ def with_strokes(data: Data, count: int) -> Data:
     shape = tuple(data.train.images.shape[1:])
     if shape != (1, SIDE, SIDE) or data.classes != TEN:
         raise UsageError(
-            f"Drawn digits join pictures of 1 x {SIDE} x {SIDE} of the classes 0 to 9; {data.name} has"
+            f"Drawn digits can only join pictures of 1 x {SIDE} x {SIDE} of the classes 0 to 9; {data.name} has"
             f" {' x '.join(map(str, shape))} of {len(data.classes)} classes. Set the recipe's strokes to 0."
         )
     drawn = drawn_strokes(count, seed=0, purpose="train")

@@ -36,7 +36,7 @@ def _require_prepared(draft: Draft) -> None:
     """Where pictures are cropped as they are read, nothing has them whole."""
     prepares = bool(draft.nodes) and draft.nodes[0]["kind"] == PREPARE
     if prepares and any(0 in (node["in"], node.get("other")) for node in draft.nodes[1:]):
-        raise UsageError("Some layers get the pictures prepared and others whole; there is no native kernel for this.")
+        raise UsageError("Some layers get preprocessed pictures and others the originals; this has no native kernel.")
 
 
 def _lower(module: nn.Module, name: str, draft: Draft) -> None:

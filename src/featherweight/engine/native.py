@@ -191,8 +191,8 @@ class Bound:
         """`augment.sample` for images of the network's shape, on the same threads."""
         if images.shape[1:] != self.shape or images.dtype != torch.uint8 or images.device.type != "cpu":
             raise UsageError(
-                f"The network was built for images [N {_sizes(self.shape)}], uint8 on the CPU before they are"
-                f" changed; given {images.dtype} [{_sizes(images.shape)}] on {images.device}."
+                f"The network was built for images [N {_sizes(self.shape)}], uint8 on the CPU, before"
+                f" augmentation; given {images.dtype} [{_sizes(images.shape)}] on {images.device}."
             )
         images, chosen = images.contiguous(), chosen.contiguous()
         count = len(chosen)
@@ -237,7 +237,7 @@ def _require_several(program: Program, images: int) -> None:
         _, h, w = program.sizes[node["in"]]
         if node.get("norm") and images * h * w < 2:
             raise UsageError(
-                f"Batch norm needs two values of a channel or more; {images} image(s) of {h} x {w} give too few."
+                f"Batch norm needs at least two values per channel; {images} image(s) of {h} x {w} give too few."
             )
 
 

@@ -18,8 +18,8 @@ Asked = tuple[str, str, bool]
 class Bar:
     """What the runs of an experiment must reach together to be a record; a field of None sets no requirement.
 
-    Without any, the seeds must have run, whatever they reach. A bar may be cleared by luck; whether it was, the seeds
-    after those tell, which are run once (`unconfirmed`).
+    Without any requirement, it is enough that the seeds have run. A bar may be cleared by luck; the seeds after those,
+    which are run once, show whether it was (`unconfirmed`).
 
     >>> Bar(mean=99.58, passed=10).sentence()
     'over seeds 0 to 9: 99.58 % or more in the mean of the last epochs; 10 of 10 seeds within budget'
@@ -74,8 +74,8 @@ class Bar:
     def unconfirmed(self, records: Sequence[Record]) -> list[str]:
         """Each requirement that finished runs of the `fresh` seeds do not confirm, with the value they reach.
 
-        A mean is confirmed if its 95 % interval over these seeds reaches what is asked for; of the seeds, the same
-        share must be within budget, rounded up; every other requirement is as it was.
+        A mean is confirmed if its 95 % interval over these seeds reaches the required mean; the same share of the
+        seeds, rounded up, must be within budget; every other requirement is unchanged.
         """
         return _missed(self.fresh, records, lambda runs: self.clauses(runs, confirming=True))
 
@@ -86,7 +86,7 @@ class Bar:
     def clauses(self, records: Sequence[Record], *, confirming: bool = False) -> list[Clause]:
         """Each requirement with what the records (one per seed) reach; without records, read `allowed` alone.
 
-        With `confirming`, what is asked of the seeds that confirm it.
+        With `confirming`, the requirements are those for the confirming seeds.
         """
         summary = summarise(records) if records else None
         worst, passed = (summary.worst_of_last, summary.passed) if summary else (0.0, 0)

@@ -47,7 +47,7 @@ class Budget:
     """Maximum wall time of training in seconds, first step to last weights, without evaluation. None: no limit."""
     flash: int | None = None
     """Maximum bytes of code, weights and tables of the 8-bit C program on a Cortex-M0+, as the export plans them. This,
-    `ram` and `cycles` are checked before training, and a network that cannot become C is refused. None: no limit."""
+    `ram` and `cycles` are checked before training, and a network that cannot go to C is refused. None: no limit."""
     ram: int | None = None
     """Maximum bytes of RAM of the same program, stack included, without the picture. None: no limit."""
     cycles: int | None = None
@@ -78,7 +78,7 @@ class Budget:
         return ", ".join([*limits, f"at least {self.accuracy:.2f} % {span}"])
 
     def on_chip(self) -> dict[str, int]:
-        """The limits that are set of what a microcontroller has, by name.
+        """The limits that are set on a microcontroller's resources, by name.
 
         >>> Budget(ram=8192).on_chip()
         {'ram': 8192}

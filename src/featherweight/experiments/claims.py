@@ -104,7 +104,7 @@ def check(claim: Claim, evidence: Evidence) -> Finding:
 
 
 def no(predicate: Predicate) -> Predicate:
-    """The negation of a predicate: borne out where it is not, and vice versa; undecided where it is.
+    """The negation of a predicate: borne out where that is not, and vice versa; undecided where that is.
 
     >>> no(reaches(99.4)).rule
     'Not so: for every seed, the best epoch is at 99.40 % or above in test accuracy. Undecided if seeds differ.'

@@ -20,8 +20,8 @@ def differences(rung: Experiment | Record, parent: Experiment | Record) -> list[
 
     Either side is an experiment or the record of a run, such as `fw.load("runs/f3-seed0").record`. Normalisation
     layers that merely follow a changed width are left out. A record's network is compared by its fingerprint alone.
-    The budget is compared between experiments or runs of one name: it tells what was changed for a run, whereas two
-    rungs of a ladder each have a budget of their own.
+    The budget is compared between experiments or runs of one name: it shows what was changed for a run, whereas the
+    rungs of a ladder each have their own budget.
 
     >>> from featherweight.experiments.experiment import find
     >>> differences(find("a5"), find("a4"))

@@ -58,16 +58,16 @@ class Experiment:
 
     @property
     def judged_by(self) -> Budget:
-        """What it is judged by beside others: its own rule, or that of its set."""
+        """The rule by which it is compared with others: its own, or that of its data set."""
         return self.rule or RULES.get(self.data, self.budget)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of its own set's pictures; of a set that has no rule, MNIST's."""
+        """Channels, height and width of its own set's pictures, or of MNIST's if that set has no rule."""
         return SHAPES.get(self.data, SHAPES["mnist"])
 
     def data_named(self, name: str) -> str:
-        """The set meant by `name`: with `auto` its own, which for MNIST stays `auto` with all that this tries."""
+        """The set meant by `name`: for `auto`, its own set; for MNIST, it stays `auto`, with its fallbacks."""
         return self.data if name == "auto" and self.data != "mnist" else name
 
     @property

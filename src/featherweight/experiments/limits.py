@@ -26,7 +26,7 @@ _HIGHEST = 1 << 40
 def text(value: Any, name: str, longest: int = 255) -> None:
     """Raise TypeError or ValueError unless this is a text of at most so many characters."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r:.60}, which is no text")
+        raise TypeError(f"{name} is {value!r:.60}, which is not text")
     if len(value) > longest:
         raise ValueError(f"{name} has {len(value):,} characters, where at most {longest:,} are read")
 
@@ -34,7 +34,7 @@ def text(value: Any, name: str, longest: int = 255) -> None:
 def whole(value: Any, name: str, low: int = 0, high: int = COUNT[1]) -> None:
     """Raise TypeError or ValueError unless this is a whole number in the range."""
     if type(value) is not int:
-        raise TypeError(f"{name} is {value!r:.60}, which is no whole number")
+        raise TypeError(f"{name} is {value!r:.60}, which is not a whole number")
     if not low <= value <= high:
         raise ValueError(f"{name} is {value:,}, where {low:,} to {high:,} are allowed")
 
@@ -42,7 +42,7 @@ def whole(value: Any, name: str, low: int = 0, high: int = COUNT[1]) -> None:
 def number(value: Any, name: str, low: float, high: float) -> None:
     """Raise TypeError or ValueError unless this is a finite number in the range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is {value!r:.60}, which is no number")
+        raise TypeError(f"{name} is {value!r:.60}, which is not a number")
     if not math.isfinite(value) or not low <= value <= high:
         raise ValueError(f"{name} is {value}, where {low:g} to {high:g} are allowed")
 
@@ -50,7 +50,7 @@ def number(value: Any, name: str, low: float, high: float) -> None:
 def listed(value: Any, name: str, low: int, high: int) -> Sequence[Any]:
     """The list; TypeError or ValueError unless it is one of so many entries."""
     if not isinstance(value, list | tuple):
-        raise TypeError(f"{name} is {value!r:.60}, which is no list")
+        raise TypeError(f"{name} is {value!r:.60}, which is not a list")
     if not low <= len(value) <= high:
         raise ValueError(f"{name} has {len(value):,} entries, where {low:,} to {high:,} are allowed")
     return value
@@ -86,7 +86,7 @@ def require_data(about: Mapping[str, Any]) -> None:
 def require_plain(values: Any, name: str) -> None:
     """Raise TypeError or ValueError unless this is a short table of texts, numbers, yes and no."""
     if not isinstance(values, dict):
-        raise TypeError(f"{name} is {values!r:.60}, which is no table")
+        raise TypeError(f"{name} is {values!r:.60}, which is not a table")
     if len(values) > 100:
         raise ValueError(f"{name} has {len(values):,} entries, where 100 are allowed")
     for key, value in values.items():
@@ -105,7 +105,7 @@ def require_kinds(value: Any, name: str) -> None:
     >>> from featherweight.experiments.budget import Budget
     >>> require_kinds(Budget(held=2.5), "budget")
     Traceback (most recent call last):
-    TypeError: budget.held is 2.5, which is no whole number
+    TypeError: budget.held is 2.5, which is not a whole number
     """
     for field in fields(value):
         inner, called, kind = getattr(value, field.name), f"{name}.{field.name}", str(field.type)

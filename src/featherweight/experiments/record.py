@@ -97,8 +97,8 @@ class Record:
 
     @property
     def data_set(self) -> tuple[Any, ...]:
-        """What must be equal where runs are compared: the set's name, how many images each half has, how many are held
-        out, and how. Drawn digits that the recipe adds to the training images do not count."""
+        """What must be equal to compare runs: the set's name, the numbers of training and test images, how many are
+        held out, and how. Drawn digits that the recipe adds to the training images do not count."""
         about = self.data
         train = about.get("train", 0) - self.recipe.get("strokes", 0)
         return about.get("name", ""), train, *(about.get(part, "") for part in ("test", "holdout", "held_out"))

@@ -50,10 +50,10 @@ def separable_norm_relu(
 
 def residual_norm_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     """He et al.'s block ("Deep Residual Learning for Image Recognition", 2016): two padded 3 x 3 convolutions, each
-    with its norm and a ReLU between, plus what they take, then ReLU.
+    with batch norm and a ReLU between them, plus the block's input, then ReLU.
 
-    Where width or `stride`, which is the first convolution's, changes the shape, what they take goes through a 1 x 1
-    convolution of that stride and a norm; elsewhere it is added as it is. Takes [N inputs H W], gives
+    If the width or `stride`, which is the first convolution's, changes the shape, the input goes through a 1 x 1
+    convolution of that stride and batch norm; otherwise it is added unchanged. Maps [N inputs H W] to
     [N outputs ceil(H / stride), likewise W].
 
     >>> sum(p.numel() for p in residual_norm_relu(3, 5, stride=2).parameters()), 3 * 45 + 5 * 45 + 15 + 3 * 10
@@ -82,7 +82,7 @@ class Residual(nn.Sequential):
 
 
 class Sum(nn.Sequential):
-    """The sum of what each of its layers makes of the same input; their shapes must agree.
+    """The sum of its layers' outputs for the same input; their shapes must agree.
 
     With a shortcut that changes the shape, this is He et al.'s residual block with projection (2016):
 
@@ -93,7 +93,7 @@ class Sum(nn.Sequential):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        """[N C H W] -> what the layers give."""
+        """[N C H W] -> the shape that the layers return."""
         first, *others = self
         total: Tensor = first(images)
         for layer in others:
@@ -102,7 +102,7 @@ class Sum(nn.Sequential):
 
 
 class Gated(nn.Sequential):
-    """The input times what its layers make of it: a factor for each channel, [N C 1 1], or for each pixel."""
+    """The input times the output of its layers: a factor for each channel, [N C 1 1], or for each pixel."""
 
     def forward(self, images: Tensor) -> Tensor:
         """[N C H W] -> [N C H W]."""
@@ -111,7 +111,7 @@ class Gated(nn.Sequential):
 
 
 def squeeze_excite(channels: int, between: int) -> Gated:
-    """Each channel times a factor between 0 and 1 that follows from the means of all (Hu et al., 2018).
+    """Each channel times a factor between 0 and 1, computed from the means of all channels (Hu et al., 2018).
 
     The means of `channels` are squeezed to `between` numbers; both steps have biases.
 

@@ -16,7 +16,7 @@ from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 
 
 class Crop(nn.Module):
-    """Cuts `pixels` off each side: what lies there tells no classes apart, and costs multiply-adds.
+    """Cuts `pixels` off each side: the margins do not help to tell classes apart, and cost multiply-adds.
 
     UsageError if `pixels` is less than 1.
 
@@ -40,7 +40,7 @@ class Crop(nn.Module):
 
 
 class Deskew(nn.Module):
-    """Shears each picture, row by row, so that the slant of its ink is gone: people lean differently when they write.
+    """Shears each picture, row by row, to remove the slant of its ink, which differs between writers.
 
     LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998, deslant digits by their moments too,
     before training. As a layer, it acts after a training picture has been augmented. Pictures have one channel.

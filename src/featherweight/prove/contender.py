@@ -101,7 +101,7 @@ def require_own_name(experiment: Experiment) -> None:
     missing = [how for how in (word.split()[0] for word in words) if how not in experiment.id]
     if missing:
         raise UsageError(
-            f"{experiment.id} reads pictures that are {' and '.join(words)}, which makes it a record of its own, beside"
+            f"{experiment.id} reads pictures that are {' and '.join(words)}, which makes it a separate record, beside"
             f" the one without; give it a name that says so, such as {experiment.id}-{'-'.join(missing)}."
         )
 

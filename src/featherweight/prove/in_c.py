@@ -30,7 +30,7 @@ def _with(record: Record, folders: Sequence[Path], data: Data, tell: Callable[[s
     if run is None:
         places = ", ".join(map(str, folders))
         raise UsageError(
-            f"The run of {record.experiment}, seed {record.seed}, is not in {places}, so that its program cannot be"
+            f"The run of {record.experiment}, seed {record.seed}, is not in {places}, so its program cannot be"
             " measured; name the folder of its runs with --out."
         )
     with tempfile.TemporaryDirectory(prefix="featherweight-") as folder:

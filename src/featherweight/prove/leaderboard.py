@@ -28,10 +28,10 @@ seeds: it covers the variation between seeds, not that of the 10,000 test digits
 makes an accuracy of 99.5 % uncertain by 0.07 points. Two networks are compared by the paired test of `featherweight
 compare`.
 
-A bar that is cleared by the second candidate, a little above it, is partly luck. So once it is cleared, `featherweight
+A bar that the second candidate clears by a narrow margin is partly luck. So once it is cleared, `featherweight
 prove NAME --confirm` runs seeds 10 to 29, which had no part in any choice, once, and commits all twenty. From then on,
 every text quotes **their** mean, interval and passes. The bar holds when the upper end of their interval reaches the
-mean that is asked for, when the same share of them is within budget, and when they meet every other requirement. A
+required mean, when the same share of them is within budget, and when they meet every other requirement. A
 record that is *not yet confirmed on fresh seeds* quotes seeds 0 to 9.
 
 Somebody else's network is judged by the same program: [how to submit one](submit.md).
@@ -45,13 +45,13 @@ SEEDS_LEGEND = """
 """
 
 CONFIRMED_BY = """
-    **Confirmed by.** Seeds {first} to {last}, run once after that. The interval of a mean must reach what is asked for,
+    **Confirmed by.** Seeds {first} to {last}, run once after that. The interval of a mean must reach the required mean,
     and the same share of the seeds must be within budget.
 """
 
 PREPROCESSED = (
     "This uses no labels, belongs to the network wherever it runs, and its operations are counted in the MACs. It is a"
-    " record of its own, beside the one without."
+    " separate record, beside the one without."
 )
 
 AS_ON_MNIST = """

@@ -66,7 +66,7 @@ def full_runs(
     others = [record.seed for record in have if record.engine != like.engine]
     if others:
         raise UsageError(
-            f"Seeds {', '.join(map(str, others))} of {experiment.id} ran on another engine than this machine's"
+            f"Seeds {', '.join(map(str, others))} of {experiment.id} ran on a different engine from this machine's"
             f" {like.engine}; remove their runs, or prove it where they ran."
         )
     tasks = [Task(**vars(one) | {"threads": threads}) for one in _missing(experiment, task, seeds, have, source)]
@@ -104,7 +104,7 @@ def require_one_processor(records: Sequence[Record]) -> None:
         kinds.setdefault(kind, []).append(record.seed)
     if len(kinds) > 1:
         which = "; ".join(f"seeds {', '.join(map(str, sorted(set(seeds))))} on {kind}" for kind, seeds in kinds.items())
-        raise UsageError(f"The runs are of different processors: {which}. With --mixed, they are taken together.")
+        raise UsageError(f"The runs come from different processors: {which}. Pass --mixed to combine them.")
 
 
 def _threads(experiment: Experiment) -> int | None:
@@ -134,7 +134,7 @@ def _trained(tasks: Sequence[Task], trainer: Trainer) -> list[Record]:
     if failed:
         worst = max(failed, key=lambda one: (one.exit_status in STOPPED, one.exit_status))
         raise StoppedError(
-            f"{len(failed)} of {len(tasks)} runs did not finish; the same command resumes them where they are.",
+            f"{len(failed)} of {len(tasks)} runs did not finish; the same command resumes them.",
             worst.exit_status,
         )
     return [one.record for one in done]

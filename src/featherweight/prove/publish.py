@@ -47,7 +47,7 @@ def source_tree() -> Path:
     """The path of the checkout in the current folder; UsageError if there is none."""
     here = Path.cwd()
     if not in_source_tree():
-        raise UsageError(f"{here} is no source tree of featherweight; --write works in the root of a checkout.")
+        raise UsageError(f"{here} is not a featherweight source tree; --write works in the root of a checkout.")
     return here
 
 

@@ -13,8 +13,8 @@ HEADINGS = (
     "training, s", "bar",
 )  # fmt: skip
 LEGEND = (
-    "Accuracy at the last epoch, of MNIST unless another set is named, over the fresh seeds that confirm a record;"
-    " while it is not yet confirmed, over those that cleared its bar; flash and RAM as planned for the 8-bit C program,"
+    "Accuracy at the last epoch, on MNIST unless another set is named, over the fresh seeds that confirm a record, or,"
+    " if it is not yet confirmed, over those that cleared its bar; flash and RAM as planned for the 8-bit C program,"
     " code and stack included; seconds on {processor}, one thread per run unless marked *. [More about each"
     " record](docs/records/README.md) and how it was established."
 )

@@ -65,7 +65,7 @@ def _require_plain(value: Any) -> None:
         names = [*value.make.split("."), *(name for name, _ in value.settings)]
         for name in names:
             if not _is_name(name):
-                raise UsageError(f"A proposal has {name[:60]!r} where a name of Python is expected; it is not written.")
+                raise UsageError(f"A proposal has {name[:60]!r} where a Python name is expected; it is not written.")
         for inner in (*value.given, *(inner for _, inner in value.settings)):
             _require_plain(inner)
     elif isinstance(value, tuple):

@@ -20,7 +20,7 @@ def write_start(path: Path, base: Experiment, data: Data | None) -> None:
     """Write the file; UsageError where there is one already, or where the base's network is not a list of layers."""
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(
-            f"An experiment is a .py file whose name could be a variable's, such as my.py; given {path.name}."
+            f"An experiment is a .py file whose name is a valid variable name, such as my.py; given {path.name}."
         )
     if path.exists():
         raise UsageError(f"{path} exists; name a new file.")

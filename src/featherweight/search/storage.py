@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIRST_TRIES = 5
 """Attempts to open an empty database: if several workers open it at once, only one of them creates its tables."""
 DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "mysqlclient"}
-"""What a data base's URL needs besides, as `pip` calls it; SQLite comes with Python."""
+"""What a database URL needs in addition, as `pip` calls it; SQLite comes with Python."""
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def under_way(storage: str) -> Iterator[None]:
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UsageError(
             f"The storage {shown(storage)} cannot be reached any more ({_without_secrets(first, storage)}). What has"
-            " finished is kept in it; once it is back, the same command goes on."
+            " finished is kept in it; once it is back, the same command continues."
         ) from None
 
 

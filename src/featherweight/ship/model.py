@@ -28,7 +28,7 @@ BATCH = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What the network says of one picture."""
+    """The network's answer for one picture."""
 
     name: str
     """The likeliest class; for several digits in a row, all of them; empty if the picture shows none."""
@@ -93,10 +93,10 @@ class Model:
     def predict(self, pictures: Any) -> Any:
         """What is in a picture, or a list of that for several.
 
-        A picture is a file's path, one of Pillow's, or an array or tensor, [H W], [H W C] or [C H W], of bytes or
+        A picture is a file's path, a Pillow image, or an array or tensor, [H W], [H W C] or [C H W], of bytes or
         fractions from 0 to 1; several are a list, a folder, a pattern, or an array with one more dimension. Other sizes
         and colours are converted to those of training. Networks for handwritten digits look for the digits in files and
-        in Pillow's pictures, as `featherweight predict` does. Raises UsageError or FileError for anything else.
+        in Pillow images, as `featherweight predict` does. Raises UsageError or FileError for anything else.
         """
         match pictures:
             case str() | Path():
@@ -187,8 +187,8 @@ def _told(answer: Answer, classes: Sequence[str]) -> Prediction:
 def load(run: "str | Path", *, experiment: "str | Path | None" = None) -> Model:
     """The model of a finished run: its folder, or the name of one that comes with the package.
 
-    Nothing in the folder is run. Only a network of modules that a run does not hold as data needs the file of its
-    `experiment`, which is run. Raises UsageError where there is no such run, FileError where it is damaged.
+    Nothing in the folder is executed. Only a network with modules that are not stored as data needs the file of its
+    `experiment`, which is executed. Raises UsageError if there is no such run, FileError if it is damaged.
 
     >>> load("f3")
     <Model f3, seed 0: 7,864 parameters, images of 1 x 28 x 28, 10 classes of mnist>

@@ -102,8 +102,8 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     Without a shape, they are those of the experiment's own set; for a network, 1 x 28 x 28.
 
     The network is left as it was. Flash and RAM are those of the C program in 8 bits, planned without pictures: their
-    sizes follow from the layers alone, but for what rounding a range may change. Raises UsageError for what cannot be
-    measured.
+    sizes follow from the layers alone, except for what the rounding of a range may change. Raises UsageError for a
+    network that cannot be measured.
 
     >>> from featherweight.networks.layers import conv_norm_relu
     >>> print(summary(nn.Sequential(conv_norm_relu(1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), (1, 9, 11)))

@@ -56,7 +56,7 @@ def train(
     progress. The run's folder is `model.folder`, under `out`; Ctrl-C leaves a run there that can be resumed. With
     `to="c"`, and under a budget that limits flash or RAM, a network that cannot be exported to C is refused before
     anything is trained. `on="ray"`, or a cluster's address such as "ray://head:10001", trains the seeds side by side
-    on a Ray cluster; the runs' folders are here all the same.
+    on a Ray cluster; the run folders are still written on this machine.
 
     Raises BudgetError before the first step if the network is over the budget, and UsageError for arguments that do not
     fit together.
@@ -144,7 +144,7 @@ def _experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe 
 def _of_network(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
     """A bare network, or what makes one, as an experiment."""
     if not callable(network):
-        raise UsageError(f"An experiment, a network or a function that makes one is trained; given {network!r:.60}.")
+        raise UsageError(f"train takes an experiment, a network or a function that makes one; given {network!r:.60}.")
     fresh = _again(network) if isinstance(network, nn.Module) else network
     name = getattr(network, "__name__", type(network).__name__)
     bare = Experiment(network=fresh, recipe=recipe or Recipe(), id=name.strip("<>").lower(), title=name)

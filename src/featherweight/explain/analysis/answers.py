@@ -67,7 +67,7 @@ def answers_of(trained: TrainedModel, data: Data) -> Answers:
 def pooled(several: Sequence[Answers]) -> Answers:
     """The answers of several runs combined into one; UsageError if their classes differ."""
     if not several or any(one.classes != several[0].classes for one in several):
-        raise UsageError("Only answers of runs that tell the same classes apart can be pooled; name such runs.")
+        raise UsageError("Only answers from runs with the same classes can be pooled; name such runs.")
     return Answers(
         probabilities=np.concatenate([one.probabilities for one in several]),
         labels=np.concatenate([one.labels for one in several]),

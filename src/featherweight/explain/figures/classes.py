@@ -36,7 +36,7 @@ FEWEST = 10
 
 def _required(several: Sequence[Answers]) -> Answers:
     if not several:
-        raise UsageError("This figure needs the answers of a run or more; give what `answers_of` makes.")
+        raise UsageError("This figure needs the answers of at least one run; give what `answers_of` returns.")
     return pooled(several)
 
 

@@ -21,7 +21,7 @@ def folder_made(path: Path, option: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise UsageError(
-            f"The folder {path} of {option} cannot be made ({problem.strerror}); name another."
+            f"The folder {path} of {option} cannot be created ({problem.strerror}); name another."
         ) from problem
     return path
 

@@ -220,7 +220,7 @@ def _network(record: Record, file: Path | None) -> tuple[Experiment | None, Anat
         channels, height, width = (int(side) for side in record.data["shape"])
         return experiment, dissect(network_of(record, file), (channels, height, width)), ""
     except (UsageError, FileError) as problem:
-        return None, None, f"{_plain(problem)} The network cannot be had, {left_out}"
+        return None, None, f"{_plain(problem)} The network is not available, {left_out}"
     except (KeyError, ValueError, TypeError):
         return None, None, f"The record does not say what images it is of, {left_out}"
 
@@ -251,7 +251,7 @@ def _load(record: Record, data_dir: Path | None) -> Data | str:
     try:
         data = data_of(record, data_dir)
     except FeatherweightError as problem:
-        return f"The images cannot be had, {left_out} {_plain(problem)}"
+        return f"The images are not available, {left_out} {_plain(problem)}"
     digests = record.data.get("digests")
     if digests is not None and dict(data.digests) != digests:
         return f"The images of {_plain(record.data['source'])} are not those of the run any more, {left_out}"

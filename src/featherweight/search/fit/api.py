@@ -13,7 +13,7 @@ from featherweight.ship.model import Model, load
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Fitted:
-    """What a search handed over."""
+    """The result of a search."""
 
     folder: Path
     """With the model card, the page, the exports, the experiment file and the runs."""
@@ -27,7 +27,7 @@ class Fitted:
 
     @property
     def model(self) -> Model:
-        """The network that was exported, to be called, asked for classes and evaluated."""
+        """The exported network, as a model that predicts and evaluates."""
         return load(self.folder / self.values["runs"][0]["folder"])
 
     def __repr__(self) -> str:
@@ -53,14 +53,14 @@ def fit(
 ) -> Fitted:
     """The smallest network found that meets a target, trained, proved in 8-bit C and written to a folder.
 
-    `data` is a folder of pictures with one sub-folder a class, a set's name, or data in memory. With `accuracy`, in
+    `data` is a folder of pictures with one subfolder per class, a set's name, or data in memory. With `accuracy`, in
     percent of the test images, the candidate with the least of `minimize` (flash, ram, macs, parameters or cycles) that
-    reaches it on held-out images is taken; without it, the most accurate within the limits. `flash` and `ram` are
-    bytes, as numbers or as "32k"; `minutes` are for everything. `out` is the folder, `fits/NAME` by default; the same
-    call on it goes on with a search that was stopped. `size` is the (height, width) that a folder's pictures are
-    brought to, chosen by the search otherwise. `on_news` is told of every step.
+    reaches it on held-out images is chosen; without it, the most accurate within the limits. `flash` and `ram` are
+    bytes, as numbers or as "32k"; `minutes` cover everything. `out` is the folder, `fits/NAME` by default; the same
+    call with the same folder continues a stopped search. `size` is the (height, width) that a folder's pictures are
+    resized to; by default the search chooses it. `on_news` is called with every step.
 
-    Raises UsageError or DataError for what cannot be searched on, BudgetError if no network is within the limits.
+    Raises UsageError or DataError for data that cannot be used, BudgetError if no network is within the limits.
 
     ```python
     found = fw.fit("pictures", accuracy=95, flash="32k", ram="8k", minutes=30)

@@ -113,9 +113,9 @@ class Genes:
                 and all(0 <= value <= 90 for _, value in genes.changes) and 0 <= genes.side < 100
             )  # fmt: skip
         except (TypeError, ValueError, KeyError) as problem:
-            raise FileError(f"A candidate cannot be read ({problem}); begin in a new folder.") from problem
+            raise FileError(f"A candidate cannot be read ({problem}); start in a new folder.") from problem
         if not fine:
-            raise FileError("A candidate has values that no search proposes; begin in a new folder.")
+            raise FileError("A candidate has values that no search proposes; start in a new folder.")
         return genes
 
 

@@ -27,9 +27,9 @@ def noted(file: Path) -> Iterator[dict[str, Any]]:
             if number == len(lines) - 1:
                 write_text(file, "".join(f"{one}\n" for one in lines[:-1]))
                 return
-            raise FileError(f"Line {number + 1} of {file} cannot be read; begin in a new folder.") from None
+            raise FileError(f"Line {number + 1} of {file} cannot be read; start in a new folder.") from None
         if not isinstance(values, dict):
-            raise FileError(f"Line {number + 1} of {file} is no candidate; begin in a new folder.")
+            raise FileError(f"Line {number + 1} of {file} is not a candidate; start in a new folder.")
         yield values
 
 
@@ -49,16 +49,16 @@ def recall(search: Search, values: dict[str, Any]) -> None:
         )  # fmt: skip
         search.spent = max(search.spent, float(values["at"]))
     except (KeyError, TypeError, ValueError) as problem:
-        raise FileError(f"{search.file} is not a search's ({problem}); begin in a new folder.") from problem
+        raise FileError(f"{search.file} is not the file of a search ({problem}); start in a new folder.") from problem
     trials = search.population.trials
     if genes.side >= len(search.views.sizes):
-        raise FileError(f"{search.file} is of other pictures; begin in a new folder.")
+        raise FileError(f"{search.file} belongs to other pictures; start in a new folder.")
     known = next((one for one in trials if one.genes == genes), None)
     if known is None:
         shape = search.shape(genes)
         cost = price(genes, shape, search.classes)
         if cost is None:
-            raise FileError(f"{search.file} is of other pictures; begin in a new folder.")
+            raise FileError(f"{search.file} belongs to other pictures; start in a new folder.")
         racing = values.get("racing") is True
         known = Trial(number=len(trials), genes=genes, price=cost, shape=shape, racing=racing)
         search.population.new(genes)

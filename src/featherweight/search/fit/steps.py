@@ -62,7 +62,7 @@ class Asked:
         if self.minimize not in LIMITED:
             raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
         if not 60 * self.minutes >= LEAST_SECONDS:
-            raise UsageError(f"A search takes {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
+            raise UsageError(f"A search needs {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
         yield from conduct.carry_out(search, count, stopped, asked.on)
     trial = search.population.best()
     if trial is None:
-        raise UsageError("No candidate was trained to an end in the time given; allow more minutes.")
+        raise UsageError("No candidate finished training in the given time; allow more minutes.")
     yield Step(text=f"Chosen: candidate {trial.number}, {trial.accuracy():.2f} % of held-out images.")
     left = max(search.finish / 2, seconds - shipping - (time.monotonic() - begun))
     if stopped():
@@ -188,7 +188,7 @@ def _same_folder(out: Path, asked: Asked, views: Views, aim: Aim) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise FileError(f"{printable(out)} cannot be made a folder ({problem.strerror}); name another.") from problem
+        raise FileError(f"{printable(out)} cannot be created ({problem.strerror}); name another.") from problem
     write_text(path, json.dumps(wanted, indent=1) + "\n")
 
 

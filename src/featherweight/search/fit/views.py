@@ -87,7 +87,7 @@ def views_of(
     groups: Tensor | None = None
     if isinstance(data, Data):
         if data.holdout:
-            raise UsageError("Data with a part held out were given; give them whole, the search holds out its own.")
+            raise UsageError("The data already have held-out images; give them whole, as the search holds out its own.")
         name, source, classes, labels, note = data.name, data.source or IN_MEMORY, data.classes, data.train.labels, ""
         sizes: tuple[View, ...] = (View(size=None, images=data.train.images),)
     elif _is_folder(data):
@@ -99,7 +99,7 @@ def views_of(
         sizes = tuple(View(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
     else:
         if size:
-            raise UsageError(f"A size is for folders of pictures; {data} has its own.")
+            raise UsageError(f"A size can only be given for folders of pictures; {data} has its own.")
         held = load(data, directory=directory, holdout=FEWEST)
         name, source, classes, note = held.name, held.source, held.classes, held.note
         images = torch.cat([held.train.images, held.test.images])

@@ -110,8 +110,8 @@ class Crew:
                     self._lost.append(work)
                     continue
                 raise TrainingError(
-                    f"A process that trained candidate {work.trial} has ended by itself; was there enough memory? The"
-                    " same command goes on."
+                    f"The process training candidate {work.trial} ended unexpectedly; was there enough memory? The"
+                    " same command continues the search."
                 )
 
     def close(self) -> None:

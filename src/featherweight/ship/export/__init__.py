@@ -112,7 +112,7 @@ def _written(out: Path, texts: Mapping[str, str | bytes]) -> tuple[Path, ...]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            raise FileError(f"{path.parent} cannot be made a folder ({problem.strerror}); name another.") from problem
+            raise FileError(f"{path.parent} cannot be created ({problem.strerror}); name another.") from problem
         write_bytes(path, content if isinstance(content, bytes) else content.encode("utf-8"))
         files.append(path)
     return tuple(files)

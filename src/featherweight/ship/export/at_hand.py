@@ -31,7 +31,7 @@ def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
     same = list(embedded.train.images.shape[1:]) == list(about["shape"]) and list(embedded.classes) == about["classes"]
     if not same:
         raise UsageError(
-            f"An export is checked on pictures of the kind it was trained on, and there are none: {missing}; put the"
+            f"An export is checked on pictures of the kind it was trained on, but none were found: {missing}; put the"
             " data where it was, or name its folder with --data-dir."
         )
     return replace(embedded, note=f"{missing}; the digits embedded in the package stand in for it.")

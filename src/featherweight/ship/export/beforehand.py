@@ -61,4 +61,4 @@ def require_c(network: nn.Module, shape: Size) -> Memory:
         return planned(outline(lower(copy.deepcopy(network).eval().cpu(), shape)))
     except UsageError as problem:
         said = str(problem)
-        raise UsageError(f"This network cannot go to C, which was asked for: {said[0].lower()}{said[1:]}") from problem
+        raise UsageError(f"This network cannot be exported to C as requested: {said[0].lower()}{said[1:]}") from problem

@@ -55,7 +55,7 @@ def deployed(
         raise UsageError(f"Unknown processor {processor!r}; {nearest(processor, PROCESSORS)}")
     lowered = lower(network, shape, bits)
     if classes is not None and lowered.classes != classes:
-        raise UsageError(f"The network gives {lowered.classes} scores a picture, not the {classes} that are asked for.")
+        raise UsageError(f"The network gives {lowered.classes} scores per picture, not the {classes} required.")
     integers = outline(lowered)
     memory = planned(integers, processor)
     work = operations(integers, memory)

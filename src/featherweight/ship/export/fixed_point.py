@@ -299,7 +299,7 @@ def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDA
     highest = np.maximum(bias + reach.astype(np.int64), 0) >> before
     fits = 0 <= after < 32 and multipliers.max() <= 65535 and int((highest * multipliers).max()) < 2**32
     if not fits or np.abs(bias).max() >= 2**30:
-        raise UsageError(f"Layer {step.name} has numbers too large or too small for 8 bits; it cannot become C.")
+        raise UsageError(f"Layer {step.name} has numbers too large or too small for 8 bits; it cannot go to C.")
     return Stage(step=step, pad_value=pad_value, top=top, weights=weights, bias=bias, multipliers=multipliers,
                  before=before, after=after, lift=lift)  # fmt: skip
 

@@ -68,7 +68,7 @@ def require_recorded(source: Source, record: Record, data: Data) -> None:
     if abs(right - recorded) > max(1, total // 2000):
         raise ExportError(
             f"The network gets {right:,} of {total:,} test images of {data.name} right, but its record says"
-            f" {recorded:,}; the weights are not those of the record, so nothing is exported. Train the run anew."
+            f" {recorded:,}; the weights are not those of the record, so nothing is exported. Train the run again."
         )
 
 
@@ -116,7 +116,7 @@ def _close(ours: NDArray[Any], theirs: NDArray[Any], test: Split, who: str) -> d
     if figures["largest_difference"] >= 1e-4 or figures["different_answers"]:
         raise ExportError(
             f"Over {figures['pictures']:,} pictures, {who} differ by up to {figures['largest_difference']:.2g}"
-            f" from the network's, {figures['different_answers']} of them in the class; this is a fault of ours."
+            f" from the network's, {figures['different_answers']} of them in the class; this is a bug in featherweight."
         )
     return figures
 

@@ -151,9 +151,9 @@ def require_in_range(network: FixedPoint, tensors: Table, layers: Table) -> None
                 most = known[name]
                 if most is not None and not 0 <= value <= most:
                     raise UsageError(
-                        f"{called} has {name} {value:,}, and C's field holds 0 to {most:,}; it cannot become C."
+                        f"{called} has {name} {value:,}, and C's field holds 0 to {most:,}; it cannot be exported to C."
                         " Make the layer or its input smaller."
                     )
         sizes = (side["channels"] * side["width"] * side["ring"] for side in (made, read))
         if max(stage.weights.size, *sizes) > _INT:
-            raise UsageError(f"{called} has more numbers than an int in C can count; it cannot become C.")
+            raise UsageError(f"{called} has more numbers than an int in C can count; it cannot be exported to C.")

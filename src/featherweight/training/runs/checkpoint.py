@@ -111,7 +111,7 @@ def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
     packed = open_packed(path, _KEY)
     about = parse_json(packed.about[_KEY])
     if not isinstance(about, dict) or not isinstance(about["counts"], dict) or not isinstance(about["rows"], list):
-        raise TypeError("what it says of its counts is something else")
+        raise TypeError("its counts or rows are malformed")
     require_same(about["identity"], identity, path.parent)
     counts, rows = {name: about["counts"][name] for name in _COUNTS}, [Row(**row) for row in about["rows"]]
     _require_possible(counts, rows)

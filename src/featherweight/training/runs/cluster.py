@@ -167,7 +167,7 @@ class Cluster:
             for reply in ready:
                 heard += self._heard(asked[reply])
         except (self._ray.exceptions.RaySystemError, ConnectionError) as problem:
-            raise ClusterError(f"The cluster is gone ({problem}); once it is back, the same command goes on.") from None
+            raise ClusterError(f"The cluster is gone ({problem}); once it is back, the same command resumes.") from None
         return heard
 
     def _heard(self, worker: _Worker) -> list[Said | Ended]:
@@ -214,7 +214,7 @@ class Cluster:
         elif kind != first:
             unlike = f"{node} has another processor, {kind[0]} with {kind[1]}, than {first[0]} with {first[1]}"
             if self._on.alike and not self._ended:
-                raise UsageError(f"{unlike}; with --mixed, results of both are taken together.")
+                raise UsageError(f"{unlike}; pass --mixed to combine results of both.")
             worker.refused = self._on.alike
             self._tell(f"{unlike}; " + ("it gets no work" if self._on.alike else "last bits may differ there") + ".")
 

@@ -50,7 +50,7 @@ def connect(address: str) -> Any:
         where = os.environ.get("RAY_ADDRESS", address) if address == RAY else address
         raise UsageError(
             f"No cluster answers at {where} ({type(problem).__name__}: {first:.200}). Start one with `ray start"
-            " --head`, of the same Ray and Python as here, or leave --on out."
+            " --head`, with the same versions of Ray and Python as here, or leave --on out."
         ) from problem
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, term)  # Ray's own would end this process at once

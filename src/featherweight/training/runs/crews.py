@@ -44,7 +44,7 @@ def require_place(address: str) -> None:
     if address == LOCAL:
         return
     if address != RAY and not address.startswith("ray://"):
-        raise UsageError(f"Works are carried out on local, ray, or ray://HOST:PORT; given {address!r:.60}.")
+        raise UsageError(f"The place to train is local, ray or ray://HOST:PORT; given {address!r:.60}.")
     from featherweight.training.runs.connection import require_ray
 
     require_ray(address)

@@ -60,17 +60,17 @@ def network_of(record: Record, file: "Path | Experiment | None" = None) -> nn.Mo
         if known is None:
             why = f"{told['foreign']} is not kept as data" if "foreign" in told else "its record does not hold it"
             raise UsageError(
-                f"The network of {_called(record)} cannot be had from its run: {why}. Name the experiment's file with"
-                " --experiment FILE (in Python, experiment=FILE), which is run for it."
+                f"The network of {_called(record)} cannot be rebuilt from its run: {why}. Name the experiment's file"
+                " with --experiment FILE (in Python, experiment=FILE), which is then executed."
             )
         shape, classes = record.data["shape"], record.data["classes"]
         network = known.build(channels=shape[0], classes=len(classes))
     if fingerprint(network) != record.network:
         if "layers" in told:
-            raise FileError(f"The layers in the record of {_called(record)} are not those of its fingerprint.")
+            raise FileError(f"The layers in the record of {_called(record)} do not match its fingerprint.")
         raise UsageError(
             f"The network of {file if isinstance(file, Path) else _called(record)} is no longer the one that was"
-            " trained; its layers have changed since. Bring back the experiment as it was, and name it with"
+            " trained; its layers have changed since. Restore the original experiment, and name it with"
             " --experiment FILE."
         )
     return network
@@ -109,7 +109,7 @@ def _built(record: Record, layers: Any) -> nn.Module:
     try:
         return make(from_json(layers))
     except (UsageError, TypeError, ValueError, RuntimeError, AssertionError) as problem:
-        raise FileError(f"The layers in the record of {_called(record)} make no network: {problem}") from problem
+        raise FileError(f"The layers in the record of {_called(record)} do not form a network: {problem}") from problem
 
 
 def _called(record: Record) -> str:

@@ -144,8 +144,8 @@ def resume(
         run.record = replace(run.record, rows=tuple(run.state.rows), train_seconds=run.state.train_seconds)
     elif (record.architecture or {}).get("first_weights") not in (None, weights_digest(run.state.network)):
         raise UsageError(
-            f"{folder} holds no state, and the first weights of {run.experiment.id} are not those that its layers draw"
-            " by themselves; begin anew with the experiment's file."
+            f"{folder} holds no state, and the initial weights of {run.experiment.id} are not those that its layers"
+            " draw by themselves; start again from the experiment's file."
         )
     elif record.rows:
         run.note = f"{folder} holds no state; the run starts over and will give the same result."
