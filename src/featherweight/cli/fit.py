@@ -51,7 +51,7 @@ def fit(
 
     given = image_size(size)
     if given == "own":
-        raise UsageError("--size takes HEIGHTxWIDTH here; without it, pictures keep the size that they all have.")
+        raise UsageError("--size takes HEIGHTxWIDTH here; leave it out to have the search try several sizes.")
     limits = Limits(
         flash=size_of(flash, "--flash"), ram=size_of(ram, "--ram"), macs=macs, parameters=parameters, cycles=cycles
     )
