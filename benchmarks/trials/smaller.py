@@ -1,12 +1,13 @@
-"""Two thirds of the parameters of `smallest`, half the multiply-adds of `leanest`, on six sixths."""
+"""Two thirds of the parameters of `smallest`, three fifths of the multiply-adds of `leanest`, on six sixths."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from torch import nn
 
 from benchmarks.sixths import SIXTHS, Trial
 from benchmarks.trials.separable import SMALLEST, halved, network, separable, smooth
-from featherweight import HardExamples
+from featherweight import HardExamples, Recipe
 
 
 def smooth_separable(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
@@ -20,48 +21,37 @@ def smooth_halved(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
 
 
 HARDER = replace(SMALLEST, hard=HardExamples(factor=10))
+LEAN = "9-s14-s18-s26-s34-s40, the first of stride 2, hard images ten times as often"
+SMALL = "13-P-s13p-s13p-s13p-s13-s13-s13"
+
+
+def _trial(title: str, record: str, recipe: Recipe, made: Callable[[], nn.Sequential]) -> Trial:
+    return Trial(title=title, record=record, network=made, recipe=recipe, seeds=SIXTHS)
+
+
+def _leanest(title: str, widths: str) -> Trial:
+    return _trial(title, "leanest", HARDER, network(widths, separable, halved(3)))
+
 
 TRIALS = {
-    "leanest-36": Trial(
-        title="8-s12-s16-s24-s32-s36, the first of stride 2, hard images ten times as often, six sixths",
-        record="leanest",
-        network=network("8-12-16-24-32-36", separable, halved(3)),
-        recipe=HARDER,
-        seeds=SIXTHS,
+    "leanest-36": _leanest(
+        "8-s12-s16-s24-s32-s36, the first of stride 2, hard images ten times as often, six sixths", "8-12-16-24-32-36"
     ),
-    "leanest-40": Trial(
-        title="9-s14-s18-s26-s34-s40, the first of stride 2, hard images ten times as often",
-        record="leanest",
-        network=network("9-14-18-26-34-40", separable, halved(3)),
-        recipe=HARDER,
-        seeds=SIXTHS,
+    "leanest-40": _leanest(LEAN, "9-14-18-26-34-40"),
+    "leanest-40-silu": _trial(
+        f"{LEAN}, SiLU in place of ReLU",
+        "leanest",
+        HARDER,
+        network("9-14-18-26-34-40", smooth_separable, smooth_halved),
     ),
-    "leanest-40-silu": Trial(
-        title="9-s14-s18-s26-s34-s40, the first of stride 2, hard images ten times as often, SiLU in place of ReLU",
-        record="leanest",
-        network=network("9-14-18-26-34-40", smooth_separable, smooth_halved),
-        recipe=HARDER,
-        seeds=SIXTHS,
+    "smallest-three-padded": _trial(f"{SMALL}, six sixths", "smallest", SMALLEST, network("13-P-13p-13p-13p-13-13-13")),
+    "smallest-four-padded": _trial(
+        "13-P-s13p-s13p-s13p-s13p-s13-s13", "smallest", SMALLEST, network("13-P-13p-13p-13p-13p-13-13")
     ),
-    "smallest-three-padded": Trial(
-        title="13-P-s13p-s13p-s13p-s13-s13-s13, six sixths",
-        record="smallest",
-        network=network("13-P-13p-13p-13p-13-13-13"),
-        recipe=SMALLEST,
-        seeds=SIXTHS,
-    ),
-    "smallest-four-padded": Trial(
-        title="13-P-s13p-s13p-s13p-s13p-s13-s13",
-        record="smallest",
-        network=network("13-P-13p-13p-13p-13p-13-13"),
-        recipe=SMALLEST,
-        seeds=SIXTHS,
-    ),
-    "smallest-three-padded-silu": Trial(
-        title="13-P-s13p-s13p-s13p-s13-s13-s13, SiLU in place of ReLU",
-        record="smallest",
-        network=network("13-P-13p-13p-13p-13-13-13", smooth_separable, smooth),
-        recipe=SMALLEST,
-        seeds=SIXTHS,
+    "smallest-three-padded-silu": _trial(
+        f"{SMALL}, SiLU in place of ReLU",
+        "smallest",
+        SMALLEST,
+        network("13-P-13p-13p-13p-13-13-13", smooth_separable, smooth),
     ),
 }

@@ -17,6 +17,7 @@ from featherweight import data as datasets
 from featherweight.data import Data
 from featherweight.experiments.recipe import Distil, Recipe
 from featherweight.experiments.record import read_record
+from featherweight.experiments.statistics import paired
 from featherweight.networks.anatomy import dissect
 
 ROOT = Path(__file__).parents[2]
@@ -268,3 +269,36 @@ def test_the_record_itself_is_known_among_the_trials() -> None:
     other = replace(f3, recipe=replace(f3.recipe, lr=0.3))
     assert sixths.own_of({"other": other, "own": f3, "again": f3}) == {"f3": "own"}
     assert sixths.own_of({"other": other}) == {}
+
+
+def test_what_is_said_of_smaller_networks_is_what_their_trials_and_records_say() -> None:
+    rows = [
+        row
+        for file in ("smaller", "preprocessing")
+        for row in json.loads((ROOT / "results" / "trials" / f"{file}.json").read_text())
+    ]
+
+    def told(one: str, other: str) -> tuple[str, str, str]:
+        pair = ([row["last"] for row in rows if row["trial"] == trial] for trial in (one, other))
+        found = paired(*pair)
+        return f"{found.difference:.3f}", f"{found.low:.3f}", f"{found.high:.3f}"
+
+    text = " ".join((ROOT / "docs" / "log.md").read_text().split())
+    by, low, high = told("leanest-40", "leanest-36")
+    assert f"It beats the first by {by} points (95 % interval {low} to {high})" in text
+    by, low, high = told("leanest-40", "leanest-itself")
+    assert f"not told apart from `leanest` itself ({by} more, {low} to {high})" in text
+    by, low, high = told("leanest-40-silu", "leanest-40")
+    assert f"SiLU changes nothing for it ({by}, {low} to {high})" in text
+    by, low, high = told("smallest-four-padded", "smallest-three-padded")
+    assert f"neither a fourth padded block ({by}, {low} to {high})" in text
+    by, low, high = told("smallest-three-padded-silu", "smallest-three-padded")
+    assert f"nor SiLU ({by}, {low} to {high}) is better" in text
+
+    def passed(folder: str, seeds: range) -> int:
+        return sum(read_record(ROOT / "results" / folder / f"seed{seed}.json").verdict.passed for seed in seeds)
+
+    held = passed("leanest-150k", range(10)), passed("confirm/leanest-150k", range(10, 30))
+    assert "{} of ten seeds hold the rule, and of the twenty fresh ones {}, where 16".format(*held) in text
+    held = passed("smallest-2200", range(10)), passed("confirm/smallest-2200", range(10, 30))
+    assert "Of its ten seeds {} hold the rule, and of the twenty fresh ones {}, where 18".format(*held) in text
