@@ -2,6 +2,8 @@
 
 import copy
 import random
+from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from featherweight.engine import build, native
 from featherweight.engine.lowering import lower
 from featherweight.engine.torch_engine import loss_of
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks.layers import Gated, Residual, Sum
+from featherweight.networks.layers import Gated, Residual, Sum, squeeze_excite
 from random_networks import ACTIVATIONS, Masked, random_network
 
 CPU = torch.device("cpu")
@@ -132,6 +134,10 @@ def normed(channels: int, act: nn.Module | None = None) -> list[nn.Module]:
     return [nn.BatchNorm2d(channels), act or nn.ReLU()]
 
 
+def average(channels: int) -> list[nn.Module]:
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3)]
+
+
 def frozen(layers: list[nn.Module]) -> list[nn.Module]:
     for layer in layers:
         layer.requires_grad_(False)
@@ -161,23 +167,66 @@ DEPTHWISE = {
 @pytest.mark.parametrize("name", DEPTHWISE)
 def test_depthwise_convolutions_wherever_they_stand(name, threads):
     torch.manual_seed(0)
-    network = nn.Sequential(*DEPTHWISE[name](), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 3))
+    network = nn.Sequential(*DEPTHWISE[name](), *average(7))
     compare(name, network, (1, 12, 11), logs=False, images=85, smoothing=0.0, threads=threads)
+
+
+def memory_of_a_block(memory: Callable[[int, int], int]) -> float:
+    """Vectors that a block takes for a lane group more, from the bytes for a number of blocks and of images."""
+    more_images = [memory(blocks, 1600) - memory(blocks, 800) for blocks in (4, 6)]
+    lanes = native.library().featherweight_lanes()
+    return (more_images[1] - more_images[0]) / 2 / (800 // lanes) / (lanes * 4)
 
 
 def test_what_a_depthwise_convolution_reads_and_gives_takes_no_memory_for_every_image():
     def memory(blocks: int, images: int) -> int:
         layers = [layer for _ in range(blocks) for layer in (depthwise(8), nn.Conv2d(8, 8, 1), *normed(8))]
-        network = nn.Sequential(
-            nn.Conv2d(1, 8, 1), *normed(8), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
-        )
+        network = nn.Sequential(nn.Conv2d(1, 8, 1), *normed(8), *layers, *average(8))
         return native.Plan(lower(network, (1, 12, 12)), Recipe(), batch=images, threads=1).bytes()
 
-    more_images = [memory(blocks, 1600) - memory(blocks, 800) for blocks in (4, 6)]
-    lane_groups, plane = 800 // native.library().featherweight_lanes(), (12 + 2) * (12 + 2) + 1
-    each = (more_images[1] - more_images[0]) / 2 / lane_groups / (native.library().featherweight_lanes() * 4)
     # Of a block, only the output of its 1x1 convolution, and weight gradients and sums by lane group.
-    assert each < 8 * plane + 60
+    assert memory_of_a_block(memory) < 8 * ((12 + 2) * (12 + 2) + 1) + 60
+
+
+def padded(*channels: int, act: nn.Module | None = None) -> nn.Sequential:
+    """Convolutions from one of these numbers of channels to the next, each with norm and activation."""
+    return nn.Sequential(
+        *(layer for i, o in pairwise(channels) for layer in (nn.Conv2d(i, o, 3, padding=1), *normed(o, act)))
+    )
+
+
+RESIDUAL = {
+    "blocks": lambda: [Residual(padded(6, 6)), Residual(padded(6, 5, 6)), nn.MaxPool2d(2), Residual(padded(6, 6))],
+    "of the picture": lambda: [Residual(padded(2, 2)), Residual(padded(2, 2)), nn.Conv2d(2, 6, 3)],
+    "one in another": lambda: [Residual(Residual(padded(6, 6))), Residual(Residual(padded(6, 6)), padded(6, 6))],
+    "three terms": lambda: [Sum(padded(6, 6), nn.Conv2d(6, 6, 1), padded(6, 6)), Sum(padded(6, 6), nn.Identity())],
+    "two norms": lambda: [Sum(padded(6, 6), padded(6, 6)), depthwise(6)],
+    "norms before": lambda: [Residual(*normed(6), depthwise(6)), Residual(*normed(6)), nn.ReLU()],
+    "no activation": lambda: [Residual(depthwise(6), nn.BatchNorm2d(6)), nn.ReLU(), Residual(padded(6, 6))],
+    "other activations": lambda: [Residual(padded(6, 6, act=act)) for act in (nn.SiLU(), nn.PReLU(), nn.Hardswish())],
+    "dropout": lambda: [Residual(padded(6, 6), nn.Dropout(0.3)), Residual(padded(6, 6, act=nn.SiLU()), nn.Dropout2d())],
+    "gated": lambda: [Residual(padded(6, 6), squeeze_excite(6, 2)), Residual(padded(6, 6)), squeeze_excite(6, 2)],
+    "frozen": lambda: [*frozen([Residual(padded(6, 6))]), Residual(padded(6, 6))],
+}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_residual_sums_wherever_they_stand(name, threads):
+    torch.manual_seed(0)
+    start = [] if name == "of the picture" else [*frozen([nn.Conv2d(2, 6, 3)])] if name == "frozen" else [padded(2, 6)]
+    network = nn.Sequential(*start, *RESIDUAL[name](), *average(6))
+    compare(name, network, (2, 9, 8), logs=False, images=85, smoothing=0.0, threads=threads)
+
+
+def test_a_residual_sum_takes_memory_for_two_tensors_of_every_image():
+    def memory(blocks: int, images: int) -> int:
+        layers = [Residual(nn.Conv2d(8, 8, 1), *normed(8)) for _ in range(blocks)]
+        network = nn.Sequential(nn.Conv2d(1, 8, 1), *normed(8), *layers, *average(8))
+        return native.Plan(lower(network, (1, 12, 12)), Recipe(), batch=images, threads=1).bytes()
+
+    # What the convolution gives and what is added to; a quarter of a tensor more for the rest.
+    assert memory_of_a_block(memory) < 2.25 * 8 * (12 * 12 + 1)
 
 
 def gradients_and_state(threads: int, images: int) -> list[Tensor]:

@@ -159,4 +159,16 @@ inline void norm_act_pool(View in, View out, const Affine* norm, int act, const 
     }
 }
 
+// norm + activation + dropout, and `other` added.
+inline void norm_act_sum(View in, View other, View out, const Affine* norm, int act, const Dropout& drop) {
+    const ActivateRow activate = activate_row_for(act, drop.kind);
+    for (int c = 0; c < in.c; c++)
+        for (int y = 0; y < in.h; y++) {
+            const V* more = other.row(c, y);
+            V* to = out.row(c, y);
+            activate(in.row(c, y), in.w, norm[c], drop, drop.channel(c), drop.row(c, y), to);
+            for (int i = 0; i < in.w; i++) to[i] += more[i];
+        }
+}
+
 }  // namespace

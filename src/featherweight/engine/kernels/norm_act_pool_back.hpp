@@ -91,16 +91,21 @@ inline bool tiles_exactly(View in, View out, Pool pool) {
     return pool.stride == pool.kernel && out.h * pool.stride == in.h && out.w * pool.stride == in.w;
 }
 
-// Backward of `norm_act_pool` up to the norm; `sums` gets one entry a channel where there is one.
+// Backward of `norm_act_pool` up to the norm; `sums` gets one entry a channel where there is one. An output without
+// memory is computed again, a row at a time, in `row_of_out`.
 inline void norm_act_back(View gradient, View out, View in, View to, const Affine* norm, int act, const Dropout& drop, bool add,
-                          Sums* sums) {
+                          Sums* sums, V* row_of_out = nullptr) {
     const GradientRow row = gradient_row_for(act, drop.kind);
+    const ActivateRow activate = activate_row_for(act, drop.kind);
     for (int c = 0; c < in.c; c++) {
         const Affine a = norm ? norm[c] : Affine{};
         const V factor = drop.kind == ELEMENTS ? all(drop.scale) : drop.channel(c);
         Sums s;
-        for (int y = 0; y < out.h; y++)
-            row(gradient.row(c, y), out.row(c, y), in.row(c, y), in.w, a, drop, factor, drop.row(c, y), to.row(c, y), add, s);
+        for (int y = 0; y < in.h; y++) {
+            const V* seen = row_of_out ? row_of_out : out.row(c, y);
+            if (row_of_out) activate(in.row(c, y), in.w, a, drop, drop.channel(c), drop.row(c, y), row_of_out);
+            row(gradient.row(c, y), seen, in.row(c, y), in.w, a, drop, factor, drop.row(c, y), to.row(c, y), add, s);
+        }
         if (sums) sums[c] = s;
     }
 }

@@ -95,7 +95,7 @@ private:
         Serial after;
     };
 
-    // planning: plan.hpp's second half, separable.hpp and sweeps.hpp
+    // planning: plan.hpp's second half, residual.hpp, separable.hpp and sweeps.hpp
     void lay_out(const Size* sizes, int tensors);
     void share_gradients();
     void add_forward(int node, bool training);
@@ -108,6 +108,10 @@ private:
     bool is_depthwise(const Node& n) const;
     bool feeds_depthwise(int node) const;
     bool reads_plane(int node) const { return node > 0 && feeds_depthwise(node - 1) && nodes[node - 1].out == nodes[node].in; }
+    bool feeds_sum(int node) const;
+    bool passes_on(int sum) const;
+    void share_sums();
+    void add_sum(int node, bool training);
     View activated(int node, int channel, int slot, int thread);
     void close(Serial after) {
         stages.back().after = std::move(after);
@@ -239,6 +243,7 @@ inline void Plan::lay_out(const Size* shapes, int tensors) {
         const Node& n = nodes[i];
         fleeting[n.out] = is_depthwise(n) && !fleeting[n.in] && consumers[n.out] == 1 && nodes[i + 1].kind == CONVOLUTION &&
                           nodes[i + 1].in == n.out;
+        if (feeds_sum(int(i))) values[n.out]->c = 0;  // added as it is computed
         if (!feeds_depthwise(int(i))) continue;
         Grid& plane = states[i]->plane;
         plane.c = 1, plane.h = sizes[n.out].h, plane.w = sizes[n.out].w, plane.border = nodes[i + 1].pad;
@@ -267,6 +272,7 @@ inline void Plan::share_gradients() {
         for (size_t t = 0; t < gradients.size(); t++)
             if (gradients[t] == gradients[n.out] && int(t) != n.in) gradients[t] = gradients[n.in];
     }
+    share_sums();
     brief.assign(gradients.size(), false);
     for (size_t i = 0; i + 1 < nodes.size(); i++) {
         const Node& n = nodes[i];

@@ -1,5 +1,6 @@
 // Which sweeps a node adds to a step, forward and backward, and what happens between two of them.
 #pragma once
+#include "residual.hpp"
 #include "separable.hpp"
 
 namespace {
@@ -35,6 +36,10 @@ inline void Plan::add_forward(int index, bool training) {
                 s.where.take(s.where_size * slots);
             }
             if (feeds_depthwise(index)) break;
+            if (feeds_sum(index)) {
+                add_sum(index, training);
+                break;
+            }
             sweep(training, [this, &n, &s, training](int slot, int group, int thread) {
                 const Dropout drop = training ? dropout(n, group, call.seed) : Dropout{};
                 norm_act_pool(value(n.in, slot), value(n.out, slot), n.norm || n.act_weight >= 0 ? s.affine.data() : nullptr, n.act, drop,
@@ -48,6 +53,8 @@ inline void Plan::add_forward(int index, bool training) {
             sweep(training, [this, &n](int slot, int, int) { scale(value(n.other, slot), value(n.in, slot), value(n.out, slot)); });
             break;
         case ADD:
+            if (feeds_sum(index - 1)) break;
+            [[fallthrough]];
         case COPY:
             sweep(training, [this, &n](int slot, int, int) {
                 copy(value(n.in, slot), value(n.out, slot), false);
@@ -60,7 +67,8 @@ inline void Plan::add_forward(int index, bool training) {
 inline void Plan::add_backward(int index) {
     const Node& n = nodes[index];
     if (!needs[n.out]) return;
-    if (n.kind == ADD && needs[n.other]) {
+    if (n.kind == ADD && gradients[n.other] == gradients[n.out]) written[n.other] = true;
+    if (n.kind == ADD && needs[n.other] && gradients[n.other] != gradients[n.out]) {
         const bool add = !first_gradient(n.other);
         sweep(true, [this, &n, add](int slot, int, int thread) { copy(gradient(n.out, slot, thread), gradient(n.other, slot, thread), add); });
     }
@@ -71,6 +79,7 @@ inline void Plan::add_backward(int index) {
         });
     }
     const bool add = needs[n.in] && !first_gradient(n.in);
+    if (n.kind == ADD && feeds_sum(index - 1)) return;
     if (n.kind == CONVOLUTION) convolution_back(index, add);
     if (n.kind == NORM_ACT_POOL) norm_act_pool_back(index, add);
     if (!needs[n.in]) return;
@@ -172,12 +181,17 @@ inline void Plan::norm_act_pool_back(int index, bool add) {
     }
     const int channels = sizes[n.in].c;
     s.sums.resize(size_t(slots) * channels);
+    const bool summed = feeds_sum(index);
+    if (summed) need(3 * size_t(channels) + sizes[n.in].w);
     if (!feeds_depthwise(index))
-        sweep(true, [this, &n, &s, index, pooled](int slot, int group, int thread) {
+        sweep(true, [this, &n, &s, index, pooled, summed, channels](int slot, int group, int thread) {
             const View g = gradient(n.out, slot, thread), y = value(n.out, slot), x = value(n.in, slot);
             const Dropout drop = dropout(n, group, call.seed);
             Sums* sums = reinterpret_cast<Sums*>(vectors(thread));
-            if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
+            if (summed)
+                norm_act_back(gradient(nodes[index + 1].out, slot, thread), y, x, g, s.affine.data(), n.act, drop, false, sums,
+                              vectors(thread) + 3 * channels);
+            else if (pooled) backward_pooled_sums(g, y, x, s.affine.data(), n.act, drop, n.kernel, s.where.data + slot * s.where_size, sums);
             else norm_act_back(g, y, x, g, s.affine.data(), n.act, drop, false, sums);
             keep_sums(index, group, sums);
             if (n.act_weight >= 0) keep_act_sums(index, group, sums);
