@@ -1,6 +1,7 @@
 """The native engine: fused C++ kernels on the CPU, called through ctypes. kernels/README.md explains them."""
 
 import ctypes
+import math
 import os
 import weakref
 from collections.abc import Sequence
@@ -146,6 +147,8 @@ class Bound:
         self.program = lower(network, shape)
         self.addresses = _Addresses(self.program.values)
         self.shape, self.batch = shape, batch
+        normed = [self.program.sizes[node["in"]][1:] for node in self.program.nodes if node.get("norm")]
+        self.smallest_normed = min(normed, key=math.prod, default=(1, 2))
         self.new_plan = partial(Plan, self.program, recipe, threads=threads, bf16=bf16)
         self.planned: Plan | None = None
 
@@ -164,7 +167,7 @@ class Bound:
         """
         images, labels = self._checked(images), labels.contiguous()
         taught = None if taught is None else self._require_answers(taught, len(images))
-        _require_several(self.program, len(images))
+        _require_several(self.smallest_normed, len(images))
         plan = self.plan(len(images))
         values, gradients = self.addresses.now()
         mean, correct = torch.empty(()), torch.empty((), dtype=torch.int64)
@@ -232,13 +235,12 @@ def _sizes(shape: Sequence[int]) -> str:
     return " ".join(map(str, shape))
 
 
-def _require_several(program: Program, images: int) -> None:
-    for node in program.nodes:
-        _, h, w = program.sizes[node["in"]]
-        if node.get("norm") and images * h * w < 2:
-            raise UsageError(
-                f"Batch norm needs at least two values per channel; {images} image(s) of {h} x {w} give too few."
-            )
+def _require_several(normed: tuple[int, int], images: int) -> None:
+    h, w = normed
+    if images * h * w < 2:
+        raise UsageError(
+            f"Batch norm needs at least two values per channel; {images} image(s) of {h} x {w} give too few."
+        )
 
 
 class _Addresses:

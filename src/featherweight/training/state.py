@@ -72,13 +72,16 @@ Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 
 
 def _eager(kind: type[Kind]) -> type[Kind]:
-    """The optimiser without the wrappers that import PyTorch's compiler, which takes a second of every process.
+    """The optimiser without the wrappers that import PyTorch's compiler, which takes a second of every process, and
+    without the one for profilers and hooks, which is a third of a small network's optimiser step.
 
     They guard against being compiled, as nothing is here; the arithmetic is in the methods that they wrap.
     """
     guarded = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     inner = {name: unwrap(getattr(kind, name)) for name in guarded}
-    made: type[Kind] = type(kind.__name__, (kind,), inner | {"step": torch.no_grad()(unwrap(kind.step))})
+    step = torch.no_grad()(unwrap(kind.step))
+    step.hooked = True  # PyTorch's mark of a step that already has that wrapper
+    made: type[Kind] = type(kind.__name__, (kind,), inner | {"step": step})
     return made
 
 
