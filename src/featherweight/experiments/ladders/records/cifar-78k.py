@@ -5,7 +5,12 @@ training on two threads.
 Why: 78,000 parameters is the size of the ResNet8 by which MLPerf Tiny compares chips; its submissions reach 85.5 to
 87.5 %.
 
-Analysis: 88.00 % is reached at the last epoch on every seed. It beats the record under 50,000 parameters.
+Result: 88.92 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.19, worst 88.76). Worst
+of any last 1 epochs 88.76; 5 of 5 within budget. Training images as they are: 93.33 %. Best epoch, which decides
+nothing: 88.92 on average. Not yet confirmed on fresh seeds.
+
+Analysis: 88.00 % is reached at the last epoch on every seed (borne out). It beats the record under 50,000 parameters
+(borne out).
 """
 
 from torch import nn
