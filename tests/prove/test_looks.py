@@ -14,7 +14,7 @@ from made import record
 
 ROOT = Path(__file__).parents[2]
 LEDGER = ROOT / "results" / "touches.json"
-KEPT, DIGEST = 94, "a35379e340c1e33a"
+KEPT, DIGEST = 95, "5fe072d2a9843e12"
 """How many lines the ledger had when it was last read by a person, and their digest: lines are added and never
 changed. After adding one, read it and put both up to date."""
 
