@@ -9,6 +9,7 @@ import pytest
 import torch
 from benchmarks.engine import PAGE, RESULT, page
 
+import featherweight as fw
 from featherweight import engine
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
@@ -18,8 +19,8 @@ from featherweight.training.bench import peers, timed
 
 
 def test_networks_have_the_published_counts():
-    counts = {name: sum(p.numel() for p in make().parameters()) for name, make in bench.NETWORKS.items()}
-    assert counts == {"f3": 7864, "smallest": 3352, "relaxed": 18_510, "leanest": 6983, "c3": 6136}
+    counts = {name: sum(p.numel() for p in one.build().parameters()) for name, one in bench.NETWORKS.items()}
+    assert counts == {"f3": 7864, "smallest": 3352, "relaxed": 18_510, "leanest": 6983, "c3": 6136, "cifar-78k": 77_226}
     assert sum(p.numel() for p in bench.wider(1).parameters()) == 7570
     # The stack's kernels grow with the square of the width but for the first, which sees one channel: 72 of them.
     assert bench.wider(2)[0][0].weight.numel() == 2 * 72
@@ -27,28 +28,33 @@ def test_networks_have_the_published_counts():
 
 
 def test_peers_get_the_same_layers():
-    found = peers.layers_of(bench.NETWORKS["c3"]())
+    found = peers.layers_of(bench.NETWORKS["c3"].build())
     convolutions = [layer[1:4] for layer in found if layer[0] == "conv"]
     assert convolutions == [
         (1, 8, 3), (8, 16, 3), (16, 8, 1), (8, 8, 3), (8, 12, 3), (12, 12, 3), (12, 16, 3), (16, 10, 1),
     ]  # fmt: skip
     assert [layer[0] for layer in found].count("dropout") == 6
     assert ("maximum", 2) in found and found[-2:] == [("average",), ("conv", 16, 10, 1, False, 0, 1)]
-    depthwise = [layer for layer in peers.layers_of(bench.NETWORKS["smallest"]()) if layer[0] == "conv"][1]
+    depthwise = [layer for layer in peers.layers_of(bench.NETWORKS["smallest"].build()) if layer[0] == "conv"][1]
     assert depthwise == ("conv", 12, 12, 3, False, 1, 12)
-    with pytest.raises(UsageError, match="no counterpart for Sigmoid"):
-        peers.layers_of(torch.nn.Sequential(torch.nn.Sigmoid()))
+    summed = [layer[0] for layer in peers.layers_of(bench.NETWORKS["cifar-78k"].build())]
+    block = ["fork", "conv", "conv", "norm", "relu", "sum"]
+    assert summed[7:14] == [*block, "maximum"] and summed.count("fork") == summed.count("sum") == 6
+    for other in (torch.nn.Sigmoid(), fw.squeeze_excite(8, 2)):
+        with pytest.raises(UsageError, match=f"no counterpart for {type(other).__name__}"):
+            peers.layers_of(torch.nn.Sequential(other))
 
 
 @pytest.mark.parametrize("make, needs", [(peers.keras_step, peers.KERAS), (peers.jax_step, peers.JAX)])
-@pytest.mark.parametrize("network", ["c3", "smallest"])
+@pytest.mark.parametrize("network", ["c3", "smallest", "cifar-78k"])
 def test_a_peer_learns(make, needs, network):
     if needs not in peers.installed():
         pytest.skip(f"{needs} is not installed; pip install tensorflow jax")
-    step = make(peers.layers_of(bench.NETWORKS[network]()), (1, 28, 28))
+    step = make(peers.layers_of(bench.NETWORKS[network].build()), bench.NETWORKS[network].shape)
     labels = numpy.arange(32, dtype=numpy.int32) % 10
-    images = numpy.zeros((32, 28, 28, 1), numpy.float32)
-    images[numpy.arange(32), labels, :, 0] = 3.0
+    channels, height, width = bench.NETWORKS[network].shape
+    images = numpy.zeros((32, height, width, channels), numpy.float32)
+    images[numpy.arange(32), labels] = 3.0
     losses = [step(images, labels) for _ in range(40)]
     assert losses[0] == pytest.approx(2.4, abs=0.5)  # log 10 and what random weights add
     assert losses[-1] < 0.7 * losses[0]  # Keras tells the mean of all so far

@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from featherweight.errors import UsageError
+from featherweight.networks.layers import Residual
 from featherweight.training.runs.signals import safe_path
 
 KERAS, JAX = "Keras, TensorFlow", "JAX"
@@ -37,36 +38,47 @@ def versions() -> dict[str, str]:
 
 
 def layers_of(network: nn.Module) -> list[Layer]:
-    """The layers of a plain stack as a list; UsageError for a layer without a counterpart here.
+    """The layers of a plain or residual stack as a list; UsageError for a layer without a counterpart here.
+
+    What stands between "fork" and "sum" is added to its own input.
 
     >>> layers_of(nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.Flatten()))
     [('conv', 1, 8, 3, False, 0, 1), ('relu',)]
     """
-    found: list[Layer] = []
-    for module in network.modules():
-        match module:
-            case nn.Sequential() | nn.Flatten():
-                pass
-            case nn.Conv2d(stride=(1, 1), groups=groups) if groups in (1, module.in_channels) and _square(module):
-                found.append(
-                    ("conv", module.in_channels, module.out_channels, module.kernel_size[0], module.bias is not None,
-                     module.padding[0], groups)
-                )  # fmt: skip
-            case nn.BatchNorm2d():
-                found.append(("norm", module.num_features))
-            case nn.ReLU():
-                found.append(("relu",))
-            case nn.Dropout():
-                found.append(("dropout", module.p))
-            case nn.MaxPool2d(kernel_size=int(size), stride=stride) if stride == size:
-                found.append(("maximum", size))
-            case nn.AvgPool2d() | nn.AdaptiveAvgPool2d():  # the benchmarked networks average down to one pixel
-                found.append(("average",))
-            case nn.Linear():
-                found.append(("linear", module.in_features, module.out_features))
-            case _:
-                raise UsageError(f"The peers have no counterpart for {module}; only plain stacks can be compared.")
-    return found
+    return list(_layers(network))
+
+
+def _layers(module: nn.Module) -> Iterator[Layer]:
+    match module:
+        case Residual():
+            yield ("fork",)
+            for inner in module:
+                yield from _layers(inner)
+            yield ("sum",)
+        case nn.Flatten():
+            pass
+        case nn.Conv2d(stride=(1, 1), groups=groups) if groups in (1, module.in_channels) and _square(module):
+            size, bias = module.kernel_size[0], module.bias is not None
+            yield ("conv", module.in_channels, module.out_channels, size, bias, module.padding[0], groups)
+        case nn.BatchNorm2d():
+            yield ("norm", module.num_features)
+        case nn.ReLU():
+            yield ("relu",)
+        case nn.Dropout():
+            yield ("dropout", module.p)
+        case nn.MaxPool2d(kernel_size=int(size), stride=stride) if stride == size:
+            yield ("maximum", size)
+        case nn.AvgPool2d() | nn.AdaptiveAvgPool2d():  # the benchmarked networks average down to one pixel
+            yield ("average",)
+        case nn.Linear():
+            yield ("linear", module.in_features, module.out_features)
+        case _ if type(module) is nn.Sequential:
+            for inner in module:
+                yield from _layers(inner)
+        case _:
+            raise UsageError(
+                f"The peers have no counterpart for {module}; only plain and residual stacks can be compared."
+            )
 
 
 def _square(module: nn.Conv2d) -> bool:
@@ -135,8 +147,14 @@ def keras_step(layers: list[Layer], shape: tuple[int, int, int]) -> Callable[[An
         "linear": lambda i, o: keras.layers.Dense(o),
     }
     channels, height, width = shape
-    stack = [made[kind](*numbers) for kind, *numbers in layers]
-    network = keras.Sequential([keras.Input((height, width, channels)), *stack, keras.layers.Flatten()])
+    images = x = keras.Input((height, width, channels))
+    forks = []
+    for kind, *numbers in layers:
+        if kind == "fork":
+            forks.append(x)
+        else:
+            x = keras.layers.Add()([forks.pop(), x]) if kind == "sum" else made[kind](*numbers)(x)
+    network = keras.Model(images, keras.layers.Flatten()(x))
     network.compile(
         keras.optimizers.SGD(
             RATE, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY, use_ema=True, ema_momentum=AVERAGE
@@ -206,7 +224,7 @@ def _jax_scores(layers: list[Layer], values: list[dict[str, Any]], x: Any, key: 
     import jax
     from jax import numpy as jnp
 
-    statistics = []
+    statistics, forks = [], []
     for (kind, *numbers), own in zip(layers, values, strict=True):
         if kind == "conv":
             order = ("NHWC", "HWIO", "NHWC")
@@ -229,6 +247,10 @@ def _jax_scores(layers: list[Layer], values: list[dict[str, Any]], x: Any, key: 
             x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, size, size, "VALID")
         elif kind == "average":
             x = x.mean((1, 2), keepdims=True)
+        elif kind == "fork":
+            forks.append(x)
+        elif kind == "sum":
+            x = x + forks.pop()
         else:
             x = x @ own["matrix"] + own["bias"]
     return x[:, 0, 0, :], statistics
