@@ -1,5 +1,6 @@
 """Learning from a teacher: the loss against arithmetic, both engines alike, and only teachers that may teach."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,29 @@ def test_a_teacher_that_saw_other_images_may_not_teach(home: Path) -> None:
     assert len(teacher.runs_of(LESSON, toy.data().summary(), home)) == 2
     with pytest.raises(UsageError, match="the same images of bars"):  # as many, but others, held out from the student
         teacher.runs_of(LESSON, toy.data().summary() | {"held_out": "together"}, home)
+
+
+def test_with_images_held_out_the_run_of_their_seed_teaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each seed holds out others, so no run of another seed may teach, whatever seeds the recipe names."""
+    about = {seed: toy.data().summary() | {"holdout": 5, "seed": seed} for seed in (0, 1, 2)}
+    for seed in (0, 1):
+        _finish(runs.new_run(toy.experiment(), toy.data(), seed=seed, out=tmp_path, engine="torch", threads=1))
+        path = tmp_path / f"bars-seed{seed}" / "record.json"
+        kept = json.loads(path.read_text())
+        path.write_text(json.dumps(kept | {"data": about[seed]}))
+    for seed in (0, 1):
+        assert teacher.runs_of(LESSON, about[seed], tmp_path) == [tmp_path / f"bars-seed{seed}"]
+    with pytest.raises(UsageError, match="train bars --seed 2 "):
+        teacher.runs_of(LESSON, about[2], tmp_path)
+    with pytest.raises(UsageError, match="train bars --seed 0 "):  # of seed 0, but without the images that seed 1 has
+        teacher.runs_of(LESSON, about[0], _moved(tmp_path / "bars-seed0", about[1]))
+
+
+def _moved(folder: Path, data: dict[str, Any]) -> Path:
+    """The place of a run, after its record was changed to these data."""
+    path = folder / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": data}))
+    return folder.parent
 
 
 @pytest.mark.parametrize("wrong", [{"seeds": ()}, {"share": 1.1}, {"temperature": 0.5}])

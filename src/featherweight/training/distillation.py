@@ -23,11 +23,12 @@ from featherweight.training.step import Teacher
 def runs_of(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
     """The teacher's run folders, one per seed, from `place` or else from the package.
 
-    `data` is the summary of the student's data. Raises UsageError with the command that trains the teacher if a run is
-    missing.
+    `data` is the summary of the student's data. With images held out, which its seed decides, the one teacher is the
+    run of that seed, since only that one has never seen them. Raises UsageError with the command that trains the
+    teacher if a run is missing.
     """
     found = []
-    for seed in distil.seeds:
+    for seed in (data["seed"],) if data["holdout"] else distil.seeds:
         name = f"{distil.teacher}-seed{seed}"
         folders = [*sorted(place.glob(name)), *sorted(place.glob(f"{name}-*")), FOLDER / name]
         fitting = [folder for folder in folders if _has_learned(folder, distil.teacher, seed, data)]
