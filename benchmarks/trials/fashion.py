@@ -99,7 +99,7 @@ TEACHER = Trial(
 def _taught(title: str, made: Callable[[], nn.Module], temperature: float = 2, **changed: object) -> Trial:
     """With 0.9 of the loss from the teacher."""
     distil = Distil(teacher=TEACHER.record, share=0.9, temperature=temperature)
-    recipe = replace(PLAIN, augment=FLIPPED, distil=distil, **changed)  # type: ignore[arg-type]
+    recipe = replace(FLIPS, distil=distil, **changed)  # type: ignore[arg-type]
     return replace(_tried(title, made, recipe), teachers=(TEACHER,))
 
 
@@ -114,7 +114,7 @@ WHOLE = Augment(pad_px=1, flip=0.5)
 
 TRIALS = {
     "f3": _tried("8-P-9p-10-12-13-14-15, recipe of `f3`", F3_NETWORK, F3),
-    "f3-flips": _tried("8-P-9p-10-12-13-14-15, flips", F3_NETWORK, replace(PLAIN, augment=FLIPPED)),
+    "f3-flips": _tried("8-P-9p-10-12-13-14-15, flips", F3_NETWORK, FLIPS),
     "separable": _of("20-P-s30p-s30p-s30p-s30-s32-s36", FIRST),
     "separable-flips": _of("20-P-s30p-s30p-s30p-s30-s32-s36, flips", FIRST, augment=FLIPPED),
     "later-flips": _of("18p-s24p-P-s34p-s34p-P-s42p-s42p, flips: **chosen**", LATER, augment=FLIPPED),

@@ -117,21 +117,21 @@ HEADING = "trial  held out      flash        RAM       MACs  blocks     pictures
 @contextmanager
 def _shown(to: IO[str], asked: Asked) -> Iterator[Callable[[News], None]]:
     """Yields a function that shows news: lines, with a live bar under them on a terminal."""
+    headed = False
+
+    def lines(news: News) -> list[str]:
+        nonlocal headed
+        found = _lines(news)
+        if isinstance(news, Look) and found and not headed:
+            headed = True
+            return [HEADING, *found]
+        return found
+
     if not to.isatty():
 
         def plain(news: News) -> None:
             for line in lines(news):
                 print(line, file=to, flush=True)
-
-        headed = False
-
-        def lines(news: News) -> list[str]:
-            nonlocal headed
-            found = _lines(news)
-            if isinstance(news, Look) and found and not headed:
-                headed = True
-                return [HEADING, *found]
-            return found
 
         yield plain
         return
@@ -144,15 +144,9 @@ def _shown(to: IO[str], asked: Asked) -> Iterator[Callable[[News], None]]:
     columns = (BarColumn(bar_width=16), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[figures]}"))
     with Bars(*columns, console=Console(file=to), transient=True) as bars:
         bar = bars.add_task("", total=total, left="", figures="")
-        headed = False
 
         def live(news: News) -> None:
-            nonlocal headed
-            found = _lines(news)
-            if isinstance(news, Look) and found and not headed:
-                headed = True
-                found = [HEADING, *found]
-            for line in found:
+            for line in lines(news):
                 bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
             passed = time.monotonic() - begun
             left = max(0.0, total - passed)

@@ -112,7 +112,8 @@ class Distil:
     teacher: str
     """The experiment whose finished runs teach; they must be trained beforehand, on exactly the same images."""
     seeds: tuple[int, ...] = (0,)
-    """The seeds of those runs; the targets are the mean of their probabilities."""
+    """The seeds of those runs; the targets are the mean of their probabilities. With images held out, which a run's
+    seed decides, the run of the student's own seed teaches instead, since it has seen none of them."""
     share: float = 0.5
     """The teacher's share of the loss; 0 to 1."""
     temperature: float = 1.0
