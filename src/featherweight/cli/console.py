@@ -24,10 +24,10 @@ from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import named
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
-from featherweight.explain.track import tracking
+from featherweight.export.preflight import require_form
 from featherweight.prove import publish
 from featherweight.prove.looks import note_rungs
-from featherweight.ship.export.beforehand import require_form
+from featherweight.report.trackers import tracking
 from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.fanout import HERE, train_all

@@ -62,8 +62,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the layers of an experiment or a run: output, parameters, MACs, receptive field, jump; exports, budget."""
+    from featherweight.api.summary import summary
     from featherweight.cli.shown import subject
-    from featherweight.ship.summary import summary
 
     found, network, shape, note = subject(experiment, file, data, directory=data_dir, size=image_size(size), grey=grey)
     told = summary(network, shape)

@@ -21,7 +21,9 @@ from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.rules import RULES, SHAPES
 
-LADDERS = Path(__file__).parent / "ladders"
+PACKAGED = Path(__file__).parent
+"""The folder of the experiments in the package."""
+LADDERS = PACKAGED / "ladders"
 RECORDS = "records"
 """The folder of named experiments, which form no ladder."""
 
@@ -73,7 +75,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """The name by which `find` finds it: its id, or the path of its file if it is not part of the package."""
-        packaged = self.file is None or self.file.is_relative_to(LADDERS.resolve())
+        packaged = self.file is None or self.file.is_relative_to(PACKAGED.resolve())
         return self.id if packaged else str(self.file)
 
     def build(self, channels: int | None = None, classes: int = 10) -> nn.Module:
@@ -135,7 +137,8 @@ def _files() -> Mapping[str, Path]:
         letters = path.stem.rstrip("0123456789")
         return path.parent.name == RECORDS, letters, int(re.sub(r"\D", "", path.stem) or 0)
 
-    files = [path for path in LADDERS.glob("*/*.py") if path.stem != "__init__"]
+    files = [*LADDERS.glob("*/*.py"), *(PACKAGED / RECORDS).glob("*.py")]
+    files = [path for path in files if path.stem != "__init__"]
     return {path.stem: path for path in sorted(files, key=place)}
 
 
@@ -155,6 +158,15 @@ def ladder_of(id: str) -> str:
     ('a', 'records')
     """
     return _files()[id].parent.name
+
+
+def place_of(id: str) -> Path:
+    """Where an experiment's file lies under the package's folder of experiments.
+
+    >>> place_of("a10").as_posix()
+    'ladders/a/a10.py'
+    """
+    return _files()[id].relative_to(PACKAGED)
 
 
 def letters() -> list[str]:
@@ -204,7 +216,8 @@ def find(name: str) -> Experiment:
 def _packaged(id: str) -> Experiment:
     """An experiment of the package; a page of a ladder asks for the same one many times."""
     path = _files()[id]
-    return _of(importlib.import_module(f"featherweight.experiments.ladders.{path.parent.name}.{id}"), path)
+    room = ".".join(path.relative_to(PACKAGED).parts[:-1])
+    return _of(importlib.import_module(f"featherweight.experiments.{room}.{id}"), path)
 
 
 def _from_file(path: Path) -> Experiment:
