@@ -17,7 +17,7 @@ from benchmarks.device import PROCESSORS, written
 from featherweight import Deskew
 from featherweight.experiments.preprocessing import deskewing_macs
 from featherweight.export.memory import DESKEWING
-from featherweight.files import write_text
+from featherweight.io import write_text
 
 SHAPE = (1, 28, 28)
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from featherweight.export import export
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.finish import RESULT, sentence
 from featherweight.training.runs.pretrained import load_any

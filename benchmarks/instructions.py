@@ -23,7 +23,7 @@ from featherweight.export import c_source, integers, source_of
 from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import lower
 from featherweight.export.source import Source
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.training.runs.pretrained import load_pretrained, names
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "instructions.json"

@@ -26,7 +26,7 @@ import torch
 
 from featherweight.errors import FeatherweightError, TrainingError
 from featherweight.export.estimate import deployed
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.networks.architecture import build
 from featherweight.report.figures.style import SERIES, blank, drawn, svg
 from featherweight.search.fit import conduct, finalist, prior

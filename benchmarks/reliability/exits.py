@@ -24,6 +24,7 @@ from torch import nn
 
 from benchmarks.reliability.task import warmed
 from featherweight.errors import FeatherweightError
+from featherweight.escape import c_string, markdown, printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
@@ -32,7 +33,6 @@ from featherweight.export import page as drawing_page
 from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import lower
 from featherweight.export.source import Source
-from featherweight.files import c_string, markdown, printable
 from featherweight.report.page import page, read_story, sections
 from featherweight.report.page.blocks import Column, Table
 from featherweight.report.page.page_files import _csv

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from featherweight._version import __version__ as __version__
     from featherweight.api.fit import Fitted as Fitted
     from featherweight.api.fit import fit as fit
     from featherweight.api.model import Model as Model
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
     from featherweight.experiments.record import Row as Row
     from featherweight.experiments.record import read_record as read_record
     from featherweight.experiments.record import summarise as summarise
-    from featherweight.files import __version__ as __version__
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.architecture import layer as layer
@@ -124,7 +124,7 @@ _RENAMED = {"load_data": ("data", "load"), "steps": ("training.runs.run", "train
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 
 __all__ = sorted([*_HOME_OF, *_MODULES])
-_HOME_OF["__version__"] = ("files", "__version__")
+_HOME_OF["__version__"] = ("_version", "__version__")
 
 
 def __getattr__(name: str) -> Any:

@@ -45,7 +45,7 @@ def draw(
     import webbrowser
 
     from featherweight.export import page_of
-    from featherweight.files import write_text
+    from featherweight.io import write_text
     from featherweight.training.runs.pretrained import load_any
 
     text = page_of(load_any(run, experiment=experiment))

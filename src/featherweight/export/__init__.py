@@ -22,7 +22,7 @@ from featherweight.export.memory import planned, report
 from featherweight.export.onnx_model import model_bytes, require_onnx, traced_bytes
 from featherweight.export.proof import ExportError
 from featherweight.export.source import Source, source_of
-from featherweight.files import write_bytes, write_text
+from featherweight.io import write_bytes, write_text
 from featherweight.networks import steps
 from featherweight.training.runs.trained import TrainedModel
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from featherweight.escape import c_string, in_c_comment
 from featherweight.export.fast_path import edge, pairs, window
 from featherweight.export.fixed_point import FixedPoint, Integers, Stage, bias_bits
 from featherweight.export.memory import Memory, planned, report, tallest
@@ -14,7 +15,6 @@ from featherweight.export.preprocessing import FLATTEST_BITS
 from featherweight.export.source import Source
 from featherweight.export.tables import dilated, layers_of, require_in_range, tensors_of
 from featherweight.export.templates import rendered
-from featherweight.files import c_string, in_c_comment
 from featherweight.networks.steps import CURVES
 
 

@@ -1,12 +1,12 @@
 """A model card beside every export (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
 
 from featherweight.errors import FeatherweightError
+from featherweight.escape import markdown
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.export.estimate import deployed
 from featherweight.export.source import Source
-from featherweight.files import markdown
 
 
 def card(source: Source, record: Record) -> str:

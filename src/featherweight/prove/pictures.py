@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.record import Record
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.prove import rung_curves
 from featherweight.report import figures
 from featherweight.report.figures.style import svg

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import UsageError
-from featherweight.files import csv_cell, write_bytes, write_text
+from featherweight.escape import csv_cell
+from featherweight.io import write_bytes, write_text
 from featherweight.report import figures
 from featherweight.report.figures.tiles import sheet_of
 from featherweight.report.page.blocks import Card, Headline, Picture, Section, Table, Tiles, blocks_of

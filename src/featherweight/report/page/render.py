@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from featherweight.files import __version__
+from featherweight._version import __version__
 from featherweight.report import figures
 from featherweight.report.figures.style import COLOURS
 from featherweight.report.page.blocks import Card, Headline, Picture, Section, Table, Tiles, Verdict, shown

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.report.trackers.facts import Log, judged, quantities, settings_of
 
 if TYPE_CHECKING:

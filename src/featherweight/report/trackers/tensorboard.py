@@ -5,9 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featherweight.escape import markdown
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.files import markdown
 from featherweight.report.trackers.facts import Log, Value, judged, quantities, settings_of
 
 if TYPE_CHECKING:

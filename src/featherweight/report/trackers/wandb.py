@@ -17,7 +17,7 @@ from PIL import Image
 
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.report.figures.style import png
 from featherweight.report.trackers.facts import Log, judged, quantities, settings_of
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featherweight.files import markdown, write_text
+from featherweight.escape import markdown
+from featherweight.io import write_text
 from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, drawn, svg
 from featherweight.report.page import page, read_story, sections
 from featherweight.report.page.blocks import Column, Picture, Section, Table

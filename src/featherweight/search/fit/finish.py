@@ -14,7 +14,7 @@ from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.export import Exported, export
 from featherweight.export.onnx_model import require_onnx
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes
