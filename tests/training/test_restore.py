@@ -16,7 +16,7 @@ from torch import nn
 import featherweight as fw
 import toy
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import fingerprint
+from featherweight.networks.checks import fingerprint
 from featherweight.ship.export import ExportError
 from featherweight.training.runs import restore
 from featherweight.training.runs import run as runs

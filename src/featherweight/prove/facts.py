@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import Experiment
 from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.networks.difference import differences
 from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.ship.export.estimate import Deployed, deployed
 

@@ -4,9 +4,9 @@ from itertools import pairwise
 from statistics import fmean
 
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.difference import layer_changes, recipe_changes
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
+from featherweight.experiments.settings import recipe_changes
 from featherweight.experiments.verdicts import seeds_sentence, verdict_sentence
 from featherweight.explain import figures
 from featherweight.explain.figures.scales import STRETCHED
@@ -15,6 +15,7 @@ from featherweight.explain.report.content import Block, Column, Picture, Section
 from featherweight.explain.report.headline import headline
 from featherweight.explain.report.story import Group, Story
 from featherweight.explain.report.tables import budget_table, differences_table, epochs_table, runs_table, spread_table
+from featherweight.networks.difference import layer_changes
 
 
 def _unfinished(record: Record) -> str:
