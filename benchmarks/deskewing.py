@@ -16,7 +16,7 @@ from benchmarks import cortex_m, timing
 from benchmarks.device import PROCESSORS, written
 from featherweight import Deskew
 from featherweight.experiments.preprocessing import deskewing_macs
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.ship.export.memory import DESKEWING
 
 SHAPE = (1, 28, 28)

@@ -19,7 +19,7 @@ from benchmarks import cortex_m
 from featherweight import data as datasets
 from featherweight import dissect
 from featherweight.experiments.experiment import find
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.ship.export import c_source, integers, source_of
 from featherweight.ship.export.fixed_point import quantise
 from featherweight.ship.export.lowering import lower

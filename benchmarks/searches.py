@@ -26,7 +26,7 @@ import torch
 
 from featherweight.errors import FeatherweightError, TrainingError
 from featherweight.explain.figures.style import SERIES, blank, drawn, svg
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.networks.architecture import build
 from featherweight.search.fit import conduct, finalist, prior
 from featherweight.search.fit.changes import drawn as drawn_genes

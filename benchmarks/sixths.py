@@ -33,7 +33,7 @@ from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.experiments.statistics import paired
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.networks.checks import fingerprint
 from featherweight.training.distillation import answering
 from featherweight.training.evaluation import evaluate

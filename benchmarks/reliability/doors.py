@@ -23,7 +23,7 @@ from featherweight.data.idx import read as read_idx
 from featherweight.errors import DataError, FeatherweightError, FileError
 from featherweight.experiments.record import read_record
 from featherweight.explain.report import page, read_story, sections
-from featherweight.files import parse_json
+from featherweight.io import parse_json
 from featherweight.ship.export import c_source
 from featherweight.ship.export.fixed_point import quantise
 from featherweight.ship.export.lowering import lower

@@ -24,13 +24,13 @@ from torch import nn
 
 from benchmarks.reliability.task import warmed
 from featherweight.errors import FeatherweightError
+from featherweight.escape import c_string, markdown, printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.explain.report import page, read_story, sections
 from featherweight.explain.report.content import Column, Table
 from featherweight.explain.report.export import _csv
-from featherweight.files import c_string, markdown, printable
 from featherweight.search.outcome import Entry
 from featherweight.search.source import source as python_source
 from featherweight.search.space import Proposal, Space, stack

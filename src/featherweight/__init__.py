@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from featherweight._version import __version__ as __version__
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
     from featherweight.data import load as _load_data
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from featherweight.explain import analysis as analysis
     from featherweight.explain import figures as figures
     from featherweight.explain import notebook as notebook
-    from featherweight.files import __version__ as __version__
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.architecture import layer as layer
@@ -124,7 +124,7 @@ _RENAMED = {"load_data": ("data", "load"), "steps": ("training.runs.run", "train
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 
 __all__ = sorted([*_HOME_OF, *_MODULES])
-_HOME_OF["__version__"] = ("files", "__version__")
+_HOME_OF["__version__"] = ("_version", "__version__")
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from benchmarks.reliability import exits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featherweight.files import c_string, csv_cell, in_c_comment, in_docstring, markdown, printable, python_string
+from featherweight.escape import c_string, csv_cell, in_c_comment, in_docstring, markdown, printable, python_string
 
 PIECES = st.sampled_from(
     (*exits.NASTY, "*", "/", "\\", "?", '"', "'", "\n", "\r", "`", "|", "<", ">", "&", "=", "{", "}")

@@ -14,8 +14,8 @@ import pytest
 from commands import Run
 from featherweight.data import load, store
 from featherweight.errors import UsageError
+from featherweight.escape import printable
 from featherweight.experiments.experiment import find
-from featherweight.files import printable
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import stop_signals, terminable

@@ -44,7 +44,7 @@ def draw(
     import tempfile
     import webbrowser
 
-    from featherweight.files import write_text
+    from featherweight.io import write_text
     from featherweight.ship.export import page_of
     from featherweight.training.runs.pretrained import load_any
 

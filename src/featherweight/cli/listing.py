@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
+from featherweight.escape import printable
 from featherweight.experiments.preprocessing import told as told_of
 from featherweight.experiments.record import Record, read_record
 from featherweight.experiments.rules import RULES
-from featherweight.files import printable
 
 WIDTH = 80
 """Columns of the widest line."""

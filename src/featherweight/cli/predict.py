@@ -57,7 +57,7 @@ def _print(answers: "list[Answer]") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from featherweight.files import printable
+    from featherweight.escape import printable
 
     table = Table(box=None, header_style="bold")
     table.add_column("picture", overflow="fold")

@@ -40,7 +40,7 @@ def report(
     from featherweight.cli.live import busy
     from featherweight.explain.report import page, read_story, sections, write_data, write_figures
     from featherweight.explain.report.export import folder_made
-    from featherweight.files import write_text
+    from featherweight.io import write_text
     from featherweight.training.runs.pretrained import folder_of
 
     with busy("analysing and drawing"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from featherweight.experiments.record import Record
 from featherweight.explain import figures
 from featherweight.explain.figures.style import svg
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.prove import rung_curves
 
 if TYPE_CHECKING:

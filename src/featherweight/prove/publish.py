@@ -15,7 +15,7 @@ from featherweight.experiments.experiment import Experiment, contenders, find, i
 from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import RULES
-from featherweight.files import write_bytes, write_text
+from featherweight.io import write_bytes, write_text
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
 from featherweight.prove.confirming import FOLDER, alike, confirmation, confirmed, confirming_of, quoted

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import UsageError
+from featherweight.escape import csv_cell
 from featherweight.explain import figures
 from featherweight.explain.figures.tiles import sheet_of
 from featherweight.explain.report.content import Card, Headline, Picture, Section, Table, Tiles, blocks_of
 from featherweight.explain.report.story import Story
-from featherweight.files import csv_cell, write_bytes, write_text
+from featherweight.io import write_bytes, write_text
 
 
 def folder_made(path: Path, option: str) -> Path:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from featherweight._version import __version__
 from featherweight.explain import figures
 from featherweight.explain.figures.style import COLOURS
 from featherweight.explain.report.content import Card, Headline, Picture, Section, Table, Tiles, Verdict, shown
 from featherweight.explain.report.pixels import pictured
 from featherweight.explain.report.story import Story
-from featherweight.files import __version__
 
 HERE = Path(__file__).parent
 

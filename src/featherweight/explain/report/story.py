@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from featherweight.data import Data
 from featherweight.data.augment import normalise
 from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.escape import printable
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, read_record
 from featherweight.explain.analysis import Answers, answers_of
-from featherweight.files import printable
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.ship.export.estimate import Deployed, deployed
 from featherweight.training.runs.restore import experiment_of, network_of

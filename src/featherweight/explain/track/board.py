@@ -5,10 +5,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featherweight.escape import markdown
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.explain.track.facts import Log, Value, judged, quantities, settings_of
-from featherweight.files import markdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.explain.track.facts import Log, judged, quantities, settings_of
-from featherweight.files import write_text
+from featherweight.io import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

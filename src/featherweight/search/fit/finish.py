@@ -12,7 +12,7 @@ from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes

@@ -13,7 +13,7 @@ from typing import Any
 
 from featherweight.data import Data, Split
 from featherweight.errors import FileError, UsageError, nearest
-from featherweight.files import write_bytes, write_text
+from featherweight.io import write_bytes, write_text
 from featherweight.ship import steps
 from featherweight.ship.export import c_source, page, proof
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from featherweight.files import c_string, in_c_comment
+from featherweight.escape import c_string, in_c_comment
 from featherweight.ship.export.faster import edge, pairs, window
 from featherweight.ship.export.fixed_point import FixedPoint, Integers, Stage, bias_bits
 from featherweight.ship.export.memory import Memory, planned, report, tallest

@@ -1,10 +1,10 @@
 """A model card beside every export (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
 
 from featherweight.errors import FeatherweightError
+from featherweight.escape import markdown
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.files import markdown
 from featherweight.ship.export.estimate import deployed
 from featherweight.ship.export.source import Source
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from featherweight._version import __version__
 from featherweight.data.sets import SETS
 from featherweight.experiments.recipe import Recipe
-from featherweight.files import __version__
 from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.training.runs.trained import TrainedModel
 

@@ -8,7 +8,7 @@ from featherweight.data.pictures import PIXELS, SIDE, SUFFIXES, WEBP_PIXELS, Pic
 from featherweight.data.pictures import of_image as of_image
 from featherweight.data.pictures import read as decoded
 from featherweight.errors import FeatherweightError, FileError, UsageError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 __all__ = ["PIXELS", "SIDE", "SUFFIXES", "WEBP_PIXELS", "Picture", "files", "read"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from featherweight.errors import FileError
-from featherweight.files import printable
+from featherweight.escape import printable
 from featherweight.ship.predict.answers import Answer
 from featherweight.ship.predict.reading import Picture
 

@@ -20,7 +20,7 @@ from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import LADDERS, Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.files import remove_parts, write_bytes
+from featherweight.io import remove_parts, write_bytes
 from featherweight.training import distillation
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.checkpoint import before, remove_states

@@ -15,7 +15,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
-from featherweight.files import flush_names, locked, make_folders
+from featherweight.io import flush_names, locked, make_folders
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs.checkpoint import before
 

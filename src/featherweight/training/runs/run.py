@@ -27,7 +27,7 @@ from featherweight.engine import Engine
 from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
-from featherweight.files import remove_parts, write_bytes, write_text
+from featherweight.io import remove_parts, write_bytes, write_text
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
