@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from featherweight.experiments.claims import stalls as stalls
     from featherweight.experiments.claims import too_many_parameters as too_many_parameters
     from featherweight.experiments.claims import underfits as underfits
-    from featherweight.experiments.difference import differences as differences
     from featherweight.experiments.experiment import Experiment as Experiment
     from featherweight.experiments.experiment import find as find
     from featherweight.experiments.recipe import Augment as Augment
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.architecture import layer as layer
+    from featherweight.networks.difference import differences as differences
     from featherweight.networks.layers import Gated as Gated
     from featherweight.networks.layers import Residual as Residual
     from featherweight.networks.layers import Sum as Sum
@@ -100,12 +100,12 @@ _HOMES = {
     "experiments.budget": "Budget Verdict judge",
     "experiments.claims": "Claim beats_parent converges_faster fluctuates holds lowers_train_accuracy needs_capacity no"
     " opinion overfits overfits_less reaches stalls too_many_parameters underfits",
-    "experiments.difference": "differences",
     "experiments.experiment": "Experiment find",
     "experiments.recipe": "Augment Constant Cosine Distil HardExamples Linear MultiStep OneCycle Plateau Recipe Step",
     "experiments.record": "Record Row read_record summarise",
     "networks.anatomy": "Anatomy dissect",
     "networks.architecture": "layer",
+    "networks.difference": "differences",
     "networks.layers": "Gated Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu squeeze_excite",
     "networks.preprocessing": "Crop Deskew",
     "api.fit": "Fitted fit",

@@ -82,8 +82,9 @@ def run_folder(where: Path, network: str) -> Path:
         'experiment = Experiment(id="mine", title="mine", network=network, recipe=Recipe(epochs=1, lr=0.1),'
         " budget=Budget(parameters=9000))\n"
     )
-    from featherweight.experiments.experiment import find, fingerprint
+    from featherweight.experiments.experiment import find
     from featherweight.experiments.record import write_record
+    from featherweight.networks.checks import fingerprint
     from featherweight.training.runs.restore import architecture_of
 
     experiment: Experiment = find(str(file))

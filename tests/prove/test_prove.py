@@ -13,10 +13,10 @@ import pytest
 from commands import Run
 from featherweight.data import load
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
+from featherweight.networks.difference import differences
 from featherweight.prove import contender, proof_runs, protocol, publish
 from featherweight.prove.in_c import measured_in_c
 from featherweight.prove.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest

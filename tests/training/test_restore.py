@@ -16,8 +16,8 @@ from torch import nn
 import featherweight as fw
 import toy
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import fingerprint
 from featherweight.export import ExportError
+from featherweight.networks.checks import fingerprint
 from featherweight.training.runs import restore
 from featherweight.training.runs import run as runs
 from featherweight.training.runs import trained as trained_runs

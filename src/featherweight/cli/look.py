@@ -20,7 +20,7 @@ from featherweight.cli.options import (
     print_json,
     say,
 )
-from featherweight.experiments.rules import named
+from featherweight.data.sets import canonical
 
 
 @app.command("list")
@@ -34,7 +34,7 @@ def list_(
     """List the experiments on a data set: parameters, epochs, claimed and measured accuracy, verdict."""
     from featherweight.cli import listing
 
-    kept = listing.chosen(listing.entries(), named(data), ladder)
+    kept = listing.chosen(listing.entries(), canonical(data), ladder)
     if as_json:
         names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
         more = [{"confirmed": one.get("confirmed"), "preprocessing": one.get("preprocessing", [])} for one in kept]

@@ -1,6 +1,5 @@
 """Experiments, and how to find one: by id, by a record's name, or by a file's path."""
 
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -10,9 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.bar import Bar
@@ -20,6 +17,9 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.rules import RULES, SHAPES
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PACKAGED = Path(__file__).parent
 """The folder of the experiments in the package."""
@@ -32,7 +32,7 @@ RECORDS = "records"
 class Experiment:
     """One network, one recipe, one budget, and the text about them. An experiment file defines `experiment`."""
 
-    network: Callable[..., nn.Module]
+    network: "Callable[..., nn.Module]"
     """Called without arguments, returns a new network for the pictures and classes of its own set: 1 x 28 x 28 and 10
     for MNIST. If it accepts the arguments `channels` and `classes`, it works with other data too."""
     recipe: Recipe
@@ -78,7 +78,7 @@ class Experiment:
         packaged = self.file is None or self.file.is_relative_to(PACKAGED.resolve())
         return self.id if packaged else str(self.file)
 
-    def build(self, channels: int | None = None, classes: int = 10) -> nn.Module:
+    def build(self, channels: int | None = None, classes: int = 10) -> "nn.Module":
         """A new network for this many input channels (by default its own set's) and classes; UsageError if it cannot be
         built for them."""
         home = self.shape[0]
@@ -96,37 +96,6 @@ class Experiment:
             return self.network(**sizes)
         except Exception as problem:  # a user's file may raise anything
             raise UsageError(f"The network of {self.id} failed with {type(problem).__name__}: {problem}") from problem
-
-
-def check_network(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str) -> None:
-    """Raise UsageError unless the network has parameters and turns [N *shape] into [N classes]."""
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"The network function of {name} returns {network!r}; it must return an nn.Module.")
-    if not any(p.requires_grad for p in network.parameters()):
-        raise UsageError(f"The network of {name} has no parameters to train; give it a layer that has some.")
-    training = network.training
-    try:
-        with torch.no_grad():
-            output = network.eval()(torch.zeros(2, *shape))
-    except Exception as problem:
-        size = " x ".join(map(str, shape))
-        raise UsageError(f"The network of {name} cannot take images of {size}: {problem}") from problem
-    finally:
-        network.train(training)
-    if output.shape != (2, classes):
-        raise UsageError(
-            f"For 2 images, the network of {name} returns shape {tuple(output.shape)}; the data needs (2, {classes})."
-        )
-
-
-def fingerprint(network: nn.Module) -> str:
-    """A digest of the layers and their settings, by which records and checkpoints identify their network.
-
-    >>> fingerprint(nn.Sequential(nn.ReLU())) == fingerprint(nn.Sequential(nn.SiLU()))
-    False
-    """
-    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
-    return hashlib.sha256(f"{network!r}{shapes}".encode()).hexdigest()[:16]
 
 
 @cache

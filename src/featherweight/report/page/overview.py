@@ -4,10 +4,11 @@ from itertools import pairwise
 from statistics import fmean
 
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.difference import layer_changes, recipe_changes
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
+from featherweight.experiments.settings import recipe_changes
 from featherweight.experiments.verdicts import seeds_sentence, verdict_sentence
+from featherweight.networks.difference import layer_changes
 from featherweight.report import figures
 from featherweight.report.figures.scales import STRETCHED
 from featherweight.report.page.blocks import Block, Column, Picture, Section, Table, Verdict

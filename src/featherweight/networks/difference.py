@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from difflib import SequenceMatcher
 from typing import Any
 
 from torch import nn
 
-from featherweight.experiments.augmentation import LATER
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.experiment import Experiment, fingerprint
-from featherweight.experiments.recipe import SCHEDULES, Recipe
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
+from featherweight.experiments.settings import budget_changes, recipe_changes
+from featherweight.networks.checks import fingerprint
 
 
 def differences(rung: Experiment | Record, parent: Experiment | Record) -> list[str]:
@@ -58,21 +58,6 @@ def _fingerprint(side: Experiment | Record, data: dict[str, Any]) -> str:
     if isinstance(side, Record):
         return side.network
     return fingerprint(side.build(channels=data["shape"][0], classes=len(data["classes"])))
-
-
-def budget_changes(budget: Budget, before: Budget) -> list[str]:
-    """One phrase per limit or target that changed.
-
-    >>> budget_changes(Budget(accuracy=99, macs=9_000), Budget())
-    ['`budget.accuracy` 99.4 → 99', '`budget.macs` None → 9000']
-    """
-    now, was = asdict(budget), asdict(before)
-    return [f"`budget.{name}` {_plain(was[name])} → {_plain(now[name])}" for name in now if now[name] != was[name]]
-
-
-def _plain(value: Any) -> Any:
-    """30, whether it was given as 30 or 30.0."""
-    return f"{value:g}" if isinstance(value, float) else value
 
 
 def layer_changes(network: nn.Module, before: nn.Module) -> list[str]:
@@ -128,39 +113,3 @@ def _layers(network: nn.Module) -> Iterator[tuple[str, str]]:
                     yield kind, f"to {module.output_size}"
                 case _:
                     yield kind, module.extra_repr()
-
-
-def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
-    """One phrase per recipe field whose value changed.
-
-    >>> from featherweight.experiments.recipe import Augment, HardExamples, Step
-    >>> recipe_changes(Recipe(lr=0.3, augment=Augment(crop=0.1), schedule=Step(every_epochs=5)), Recipe())
-    ['`lr` 0.1 → 0.3', '`schedule` constant → step (every_epochs 5, factor 0.1)', '`augment.crop` 0.0 → 0.1']
-    >>> recipe_changes(Recipe(hard=HardExamples(factor=5)), Recipe())
-    ['`hard` None → factor 5, loss 0.1']
-    """
-    found = []
-    now, was = recipe.to_json(), before.to_json()
-    for name in [*now, *(name for name in was if name not in now)]:
-        if name == "augment":
-            news, olds = LATER | now[name], LATER | was[name]
-            parts = [part for part in asdict(recipe.augment) if news[part] != olds[part]]
-            found += [f"`augment.{part}` {olds[part]} → {news[part]}" for part in parts]
-        elif now.get(name) != was.get(name):
-            told = _schedule if name == "schedule" else _setting
-            old, new = (told(side.get(name)) for side in (was, now))
-            found.append(f"`{name}` {old} → {new}")
-    return found
-
-
-def _setting(value: Any) -> Any:
-    """The value itself; a dictionary as one line of text."""
-    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
-
-
-def _schedule(values: Any) -> str:
-    """The schedule's kind, with the settings that are specific to it or not at their defaults."""
-    inherited = SCHEDULES["constant"]()
-    own = {name: value for name, value in values.items() if name != "kind"}
-    said = [f"{name} {value}" for name, value in own.items() if getattr(inherited, name, None) != value]
-    return f"{values['kind']} ({', '.join(said)})" if said else str(values["kind"])
