@@ -27,9 +27,9 @@ from featherweight.data import download, folder, pictures, web
 from featherweight.data.containers import MOST_SCANS, essential
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record, read_record
+from featherweight.export.lowering import lower
+from featherweight.reading.reading import read
 from featherweight.search import storage
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.predict.reading import read
 from featherweight.training.runs.folders import new_folder
 from featherweight.training.runs.restore import network_of
 

@@ -9,7 +9,7 @@ import typer
 from featherweight.cli.options import ExperimentFile, Json, app, print_json
 
 if TYPE_CHECKING:
-    from featherweight.ship.predict import Answer
+    from featherweight.reading import Answer
 
 
 @app.command()
@@ -35,8 +35,8 @@ def predict(
     A network for handwritten digits reads a single digit, or a line of them such as a postcode; any other takes each
     picture as one image.
     """
-    from featherweight.ship.predict import predict_each
-    from featherweight.ship.predict.seen import save_seen
+    from featherweight.reading import predict_each
+    from featherweight.reading.seen import save_seen
 
     answers = []
     for answer, picture in predict_each(pictures, run, experiment=experiment):

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from featherweight.data.progress import Progress, downloads_display
-from featherweight.data.sets import OWN, SETS
+from featherweight.data.sets import ALIASES, OWN, SETS, canonical
 from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
-from featherweight.experiments.rules import ALIASES, named
 
 if TYPE_CHECKING:
     from featherweight.data.dataset import Data as Data
@@ -71,7 +70,7 @@ def load(
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     if holdout < 0:
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
-    name = named(name)
+    name = canonical(name)
     with downloads_display.get()() as watcher:
         whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
     if grey:
