@@ -14,12 +14,14 @@ from featherweight.data.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
 from featherweight.engine.native import multiplies_bf16
-from featherweight.engine.threads import require_threads
+from featherweight.engine.threads import processors, require_threads
 from featherweight.engine.torch_engine import Scores, Step
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.recipe import Recipe
 
-__all__ = ["Convolutions", "Engine", "build", "convolutions", "multiplies_bf16", "peak"]
+__all__ = [
+    "Convolutions", "Engine", "build", "convolutions", "multiplies_bf16", "peak", "processors", "require_threads"
+]  # fmt: skip
 
 Kind = Literal["auto", "native", "native_bf16", "torch"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from featherweight.data import Data, load
-from featherweight.engine.threads import require_threads
+from featherweight.engine import require_threads
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose
 from featherweight.search.storage import under_way

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from featherweight.engine.threads import processors
+from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 
 LOCAL, RAY = "local", "ray"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from featherweight.engine.threads import processors
+from featherweight.engine import processors
 from featherweight.errors import UsageError, nearest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from featherweight.errors import UsageError
-from featherweight.files import parse_json
+from featherweight.io import parse_json
 
 LARGEST = 1 << 30
 """Maximum size of a file in bytes; a larger one is refused."""
