@@ -11,6 +11,7 @@ from torch import nn
 
 from featherweight.api.model import Model
 from featherweight.data import Data, load
+from featherweight.engine import require_threads
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find
@@ -59,7 +60,7 @@ def train(
     on a Ray cluster; the run folders are still written on this machine.
 
     Raises BudgetError before the first step if the network is over the budget, and UsageError for arguments that do not
-    fit together.
+    fit together, or more `threads` than this process may use processors.
 
     >>> import tempfile
     >>> model = train("f1", "digits", settings={"recipe.epochs": 1}, out=tempfile.mkdtemp(), threads=1)
@@ -73,6 +74,8 @@ def train(
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
     require_place(on)
+    if threads is not None and (on == LOCAL or threads < 1):
+        require_threads(threads)
     if on != LOCAL:
         numbers = [seeds] if isinstance(seeds, int) else list(seeds)
         tasks = [

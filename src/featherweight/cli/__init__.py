@@ -4,6 +4,7 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 """
 
 import sys
+from errno import EAGAIN
 
 # Each of these adds its verbs to the app.
 from featherweight.cli import (  # noqa: F401
@@ -56,7 +57,13 @@ def _status_of_app() -> int:
     except KeyboardInterrupt:
         safe_output.tell("Stopped.")
         return 130
+    except RuntimeError as problem:
+        if "start new thread" not in str(problem):
+            raise
+        return safe_output.refused("a thread")
     except OSError as problem:
+        if problem.errno == EAGAIN and problem.filename is None:
+            return safe_output.refused("a process")
         if problem.errno not in safe_output.UNWRITABLE or problem.filename is not None:
             raise
         return safe_output.unwritable(problem)

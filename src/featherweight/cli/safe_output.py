@@ -84,6 +84,12 @@ def unwritable(problem: OSError) -> int:
     return 4
 
 
+def refused(what: str) -> int:
+    """Report that the system has started no further thread or process; returns the exit status, 1."""
+    tell(f"Error: The system refuses {what} that is needed; end other programs, and try again.")
+    return 1
+
+
 def silence() -> None:
     """Discard what is still to be written, so that the program can exit without an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

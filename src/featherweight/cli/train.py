@@ -91,9 +91,12 @@ def train(
     _require_together(ctx)
     where = place(on, gpus)
     from featherweight.cli.console import require_trainable_for, train_one, train_several
+    from featherweight.engine import require_threads
     from featherweight.report.trackers import require_tracker
     from featherweight.training.runs.parallel import Task
 
+    if threads is not None and where.here:
+        require_threads(threads)
     if track is not None:
         require_tracker(track)
     task = partial(
