@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -168,6 +169,19 @@ def remove_parts(folder: Path) -> None:
     with suppress(OSError):
         for part in folder.glob(".*.part"):
             _remove(part)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a regular file of up to `most` bytes; FileError for anything else, without waiting for a pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            content = file.read(most + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+    except OSError as problem:
+        raise FileError(f"{printable(path)} cannot be read ({problem.strerror}).") from problem
+    if content is None or len(content) > most:
+        raise FileError(f"{printable(path)} must be a regular file of up to {most:,} bytes; it is not.")
+    return content
 
 
 def parse_json(text: str | bytes, *, longest: int = LONGEST_TEXT) -> Any:
