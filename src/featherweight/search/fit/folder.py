@@ -11,8 +11,9 @@ from typing import Any
 from featherweight.data import Data, load
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.escape import printable
 from featherweight.experiments.record import read_record
-from featherweight.files import flush_names, locked, make_folders, printable, write_text
+from featherweight.io import flush_names, locked, make_folders, write_text
 from featherweight.search.fit.halving import Aim
 from featherweight.search.fit.notes import RESULT, Question, read_question, read_result
 from featherweight.search.fit.views import SPLIT_SEED, Views

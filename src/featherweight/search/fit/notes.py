@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from featherweight.errors import FileError
-from featherweight.files import parse_json, printable, read_regular, write_bytes
+from featherweight.escape import printable
+from featherweight.io import parse_json, read_regular, write_bytes
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import SHARES, Trial
 from featherweight.search.fit.price import price

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.data import Data
+from featherweight.engine import require_threads
 from featherweight.errors import UsageError, nearest
-from featherweight.files import printable
+from featherweight.escape import printable
 from featherweight.search.fit import card, conduct, finalist, finish, folder
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
@@ -59,6 +60,8 @@ class Asked:
             raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
         if self.minimize not in LIMITED:
             raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
+        if self.cores is not None and self.on.here:
+            require_threads(self.cores)
         if not 60 * self.minutes >= LEAST_SECONDS:
             raise UsageError(f"A search needs {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
 

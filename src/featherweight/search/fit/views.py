@@ -19,11 +19,10 @@ from featherweight.data import NAMES, Data, load
 from featherweight.data.colours import without_colours
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.data.folder import load_sizes, sample, test_digest
-from featherweight.data.sets import OWN
+from featherweight.data.sets import OWN, canonical
 from featherweight.data.split import Split, digest, held_out_together, mean_and_std
 from featherweight.data.store import expanded, find
 from featherweight.errors import UsageError
-from featherweight.experiments.rules import named
 
 SMALL = 2000
 """Training images below which every choice is judged by cross-validation instead of on one part held out."""
@@ -150,7 +149,7 @@ def _digest(sizes: Sequence[View], labels: Tensor) -> str:
 
 def _test_files(name: str) -> str:
     """SHA-256 of the test files of a folder of MNIST's kind; a set with a name has published digests."""
-    if named(name) in NAMES:
+    if canonical(name) in NAMES:
         return "published"
     state = hashlib.sha256()
     for path in find(expanded(name), OWN, list(OWN.test)).values():
@@ -160,7 +159,7 @@ def _test_files(name: str) -> str:
 
 def _is_folder(name: str) -> bool:
     """Whether the name means a folder of pictures, and not a set by name or files of MNIST's kind."""
-    if named(name) in NAMES:
+    if canonical(name) in NAMES:
         return False
     path = expanded(name)
     return path.is_dir() and not find(path, OWN, list(OWN.train))
