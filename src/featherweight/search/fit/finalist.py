@@ -160,7 +160,7 @@ def train(
     rate: float | None = None
     for again in (False, True):
         epochs, seeds = plan(search, trial, left, cores, rate)
-        if runs.exists():
+        if runs.exists():  # of the first attempt, which proved too slow
             shutil.rmtree(runs)
         recipe = write_experiment(file, search, trial, epochs)
         tasks = [
