@@ -15,8 +15,9 @@ from benchmarks import shapes
 from PIL import Image
 
 from featherweight.api.train import train
-from featherweight.data import Data, load
+from featherweight.data import load
 from featherweight.data.colours import without_colours
+from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build

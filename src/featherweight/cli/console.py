@@ -19,6 +19,7 @@ from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
 from featherweight.data.sets import canonical
+from featherweight.data.store import expanded
 from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.override import changes, overridden
@@ -185,7 +186,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load(data, directory=data_dir).source
-    return canonical(data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
+    return canonical(data) if data in datasets.NAMES else str(expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from pathlib import Path
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import FeatherweightError
 from featherweight.escape import in_docstring
 from featherweight.experiments.budget import Budget

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
