@@ -42,7 +42,7 @@ def test_unusual_networks_answer_as_they_do_in_torch(
     for count in (1, 11):  # the batch is free
         found = answers(model, pictures[:count].numpy())
         assert found.shape == (count, classes) and np.allclose(found.sum(1), 1, atol=1e-5)
-        assert np.abs(found - proof.probabilities(of, pictures[:count])).max() < 1e-5
+        assert np.abs(found - proof.network_probabilities(of, pictures[:count])).max() < 1e-5
 
 
 @MNIST
