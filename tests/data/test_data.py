@@ -11,7 +11,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from data_files import SIDE, TEST, TRAIN, contents, idx_bytes, mirror, small_images, small_labels, small_set, write_set
-from featherweight.data import NAMES, Data, digits, load, store, web
+from featherweight.data import NAMES, digits, load, store, web
+from featherweight.data.dataset import Data
 from featherweight.data.digits import in_mnist_manner
 from featherweight.data.download import UnavailableError
 from featherweight.data.sets import SETS, File, Named

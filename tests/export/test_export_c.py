@@ -37,7 +37,7 @@ from exported import (
     streaming,
 )
 from featherweight import data as datasets
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.export import c_source, execute, integers
 from featherweight.export.calibration_data import calibration_of

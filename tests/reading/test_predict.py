@@ -20,8 +20,9 @@ from typer.testing import CliRunner
 from commands import Run
 from featherweight import data as datasets
 from featherweight.cli.options import app
-from featherweight.data import Split, UnavailableError
 from featherweight.data.augment import normalise
+from featherweight.data.download import UnavailableError
+from featherweight.data.split import Split
 from featherweight.experiments.record import read_record
 from featherweight.export.lowering import lower
 from featherweight.networks.layers import Residual

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import toy
-from featherweight.data import Data
 from featherweight.data.augment import normalise
+from featherweight.data.dataset import Data
 from featherweight.engine import build
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import OneCycle, Recipe

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from featherweight.api.summary import Summary, summary
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.data.in_memory import as_bytes
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record
@@ -21,7 +21,7 @@ from featherweight.reading.answers import Answer
 from featherweight.reading.of_run import Reader
 from featherweight.reading.reading import Picture, files, of_image, read
 from featherweight.training.runs.pretrained import load_any
-from featherweight.training.runs.trained import TrainedModel, evaluate_run
+from featherweight.training.runs.trained import TrainedModel, data_of, evaluate_run
 
 BATCH = 256
 
@@ -64,6 +64,10 @@ class Model:
         """Channels, height and width of its images."""
         return self.trained.shape
 
+    def data(self, directory: "str | Path | None" = None) -> Data:
+        """The data of its training, loaded again, from files in `directory` if it is given."""
+        return data_of(self.record, None if directory is None else Path(directory))
+
     def __repr__(self) -> str:
         size, record = " x ".join(map(str, self.shape)), self.record
         return (
@@ -91,7 +95,7 @@ class Model:
     @overload
     def predict(self, pictures: Any) -> Any: ...
     def predict(self, pictures: Any) -> Any:
-        """What is in a picture, or a list of that for several.
+        """What is in a picture, or a list of that for several: `name`, `confidence`, and `probabilities` by name.
 
         A picture is a file's path, a Pillow image, or an array or tensor, [H W], [H W C] or [C H W], of bytes or
         fractions from 0 to 1; several are a list, a folder, a pattern, or an array with one more dimension. Other sizes

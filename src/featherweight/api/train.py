@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from featherweight.api.model import Model
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.budget import Budget

@@ -3,6 +3,10 @@ one rename.
 
 Mirrors are not trusted: an answer that is too long, is a web page, leads away from HTTPS or does not match the data
 set's table is refused with a reason, and the next mirror is asked.
+
+pooch, the usual library for this, checks digests, but reads an answer to its end however long it is, follows redirects
+to plain HTTP, begins again where a connection broke off, has one address per file, and waits for a name as long as the
+system's resolver does.
 """
 
 import math

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.export import c_source, page, proof
 from featherweight.export.calibration_data import calibration_of, pictures_at_hand

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.record import Record, percent
 from featherweight.export import execute, integers

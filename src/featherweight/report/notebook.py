@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.findings import findings, parts
 from featherweight.experiments.record import Record

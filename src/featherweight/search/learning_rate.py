@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from featherweight import engine as engines
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
@@ -101,6 +101,10 @@ class Sweep:
             "diverged": self.diverged,
             "rows": [asdict(point) for point in self.points],
         }
+
+    def figure(self, recipe_lr: float | None = None) -> "Figure":
+        """The losses by rate as a matplotlib figure, with the rates that the rule uses, and `recipe_lr` if given."""
+        return rate_curve(self, recipe_lr)
 
 
 def find_lr(

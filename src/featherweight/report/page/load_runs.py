@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featherweight.data import Data
 from featherweight.data.augment import normalise
+from featherweight.data.dataset import Data
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.experiment import Experiment
