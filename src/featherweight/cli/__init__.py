@@ -8,6 +8,7 @@ from errno import EAGAIN
 
 # Each of these adds its verbs to the app.
 from featherweight.cli import (  # noqa: F401
+    doctor,
     export,
     find_lr,
     fit,

@@ -16,7 +16,7 @@ from featherweight.escape import printable
 
 if TYPE_CHECKING:
     from featherweight.data.dataset import Data
-    from featherweight.data.split import Whole
+    from featherweight.data.split import RawDataset
 
 NAMES = ("auto", *SETS, *ALIASES, "digits")
 """The names that `load` knows; anything else is a folder."""
@@ -80,7 +80,7 @@ def _whole(
     with_test: bool,
     size: "tuple[int, int] | Literal['own'] | None",
     grey: bool,
-) -> "Whole":
+) -> "RawDataset":
     from featherweight.data import digits, store
     from featherweight.data.dataset import IN_MEMORY
     from featherweight.data.download import UnavailableError
@@ -103,7 +103,7 @@ def _whole(
 
 def _from_folder(
     name: str, seed: int, *, with_test: bool, size: "tuple[int, int] | Literal['own'] | None", grey: bool
-) -> "Whole":
+) -> "RawDataset":
     from featherweight.data import folder, store
 
     path = store.expanded(name)
