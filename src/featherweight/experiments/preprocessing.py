@@ -59,7 +59,7 @@ NOTHING = Preprocessing()
 """Pictures as they are."""
 
 
-def told(architecture: dict[str, Any] | None) -> list[str]:
+def preprocessing_words(architecture: dict[str, Any] | None) -> list[str]:
     """The words of the preprocessing that a record's `architecture` names; empty if it names none.
 
     >>> told({"preprocessing": ["cropped by 1 px"]}), told(None)
