@@ -26,7 +26,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, drawn, legend_above, plot, png, svg
+from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, in_house_style, legend_above, plot, png, svg
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.state import draw_seed, initial_state
 from featherweight.training.step import Teacher, train_batch
@@ -247,7 +247,7 @@ def table(sweep: Sweep, lines: int = 20) -> str:
     return "\n".join([f"{'rate':>10} {'loss':>8} {'smoothed':>9}", *body])
 
 
-@drawn
+@in_house_style
 def rate_curve(sweep: Sweep, recipe_lr: float | None = None) -> "Figure":
     """A figure of the losses by rate, raw and smoothed, with the rates that the rule uses; losses start at zero.
 
