@@ -113,9 +113,9 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
     told = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
     for group in dict.fromkeys(map(group_of, kept)):
         members = [entry for entry in kept if group_of(entry) == group]
-        told += _group(_heading(group), members, wide)
+        told += _group_lines(_heading(group), members, wide)
     if mine:
-        told += _group("Your own, in this folder: files that define an experiment.", mine, wide)
+        told += _group_lines("Your own, in this folder: files that define an experiment.", mine, wide)
     return [*told, ("", False), *((line, False) for line in _explained(kept))]
 
 
@@ -127,12 +127,12 @@ def _heading(group: str) -> str:
     return said if group == RECORDS else f"Ladder {group.upper()}: {said}"
 
 
-def _group(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
+def _group_lines(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
     told = [("", False), *((line, True) for line in textwrap.wrap(heading, WIDTH))]
-    return told + [(line, False) for entry in members for line in _row(entry, wide)]
+    return told + [(line, False) for entry in members for line in _entry_lines(entry, wide)]
 
 
-def _row(entry: Entry, wide: int) -> list[str]:
+def _entry_lines(entry: Entry, wide: int) -> list[str]:
     """An experiment's figures, and beside them what changed, in as many lines as its words need."""
     count = "-" if entry["parameters"] is None else f"{entry['parameters']:,}"
     accuracies = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
