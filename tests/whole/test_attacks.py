@@ -58,7 +58,7 @@ def test_a_bomb_stays_within_the_bounds(name: str, tmp_path: Path) -> None:
 
 def as_trained_on(path: Path) -> NDArray[np.uint8]:
     """A picture of a folder as it is kept for training."""
-    _, ((pixels,),), _ = folder._decoded(folder._Pictures(paths=[path], labels=[0]), path.parent, [None])
+    _, ((pixels,),), _ = folder._decoded_pictures(folder._Pictures(paths=[path], labels=[0]), path.parent, [None])
     return pixels
 
 
