@@ -8,9 +8,9 @@ one, and "no more than before" is a test of non-inferiority: the difference and 
 no(fluctuates()) means that the accuracy of no seed fluctuates.
 
 Accuracies are percentages and epochs count from 1. Train accuracies are measured during training (augmented images,
-dropout on) unless called clean. Over- and underfitting are judged by the clean one, which is known of the final weights;
-of earlier epochs there is only the other, which augmentation and dropout lower. The standard error of a test accuracy is that of sampling the test images; all seeds
-share these images, so more seeds do not reduce it.
+dropout on) unless called clean. Over- and underfitting are judged by the clean one, which is known of the final
+weights; of earlier epochs there is only the other, which augmentation and dropout lower. The standard error of a test
+accuracy is that of sampling the test images; all seeds share these images, so more seeds do not reduce it.
 """
 
 import json
@@ -136,8 +136,8 @@ def overfits(from_epoch: int | None = None) -> Predicate:
 def underfits() -> Predicate:
     """Clean train accuracy below test accuracy at the last epoch.
 
-    The published analyses call it underfitting when the accuracy during training is below; augmentation and dropout make
-    it so whatever the network has learned.
+    The published analyses call it underfitting when the accuracy during training is below; augmentation and dropout
+    make it so whatever the network has learned.
     """
     return _gap("below", -1, None)
 
@@ -188,8 +188,8 @@ def stalls(after_epoch: int) -> Predicate:
         words = f"best up to epoch {after_epoch} {before:.2f} %, after it {after:.2f} %; {means[-1][3]}"
         return _at_most(after - before, means[-1][2], MARGIN), words
 
-    rule = f"The best mean test accuracy after epoch {after_epoch} is above the best up to it by less than {MARGIN} points,"
-    rule += " the standard error included. Refuted if above by more than the standard error; undecided between these."
+    rule = f"The best mean test accuracy after epoch {after_epoch} is above the best up to it by less than {MARGIN}"
+    rule += " points, the standard error included. Refuted if above by more than the standard error; undecided between these."
     return Predicate(rule=rule, decide=decide, epochs=_epoch(after_epoch) + 1)
 
 
@@ -199,7 +199,7 @@ def beats_parent() -> Predicate:
 
 
 def no_worse_than_parent(margin: float = MARGIN) -> Predicate:
-    """Test accuracy at the last epoch below the parent's by less than a margin in points, over seeds (non-inferiority)."""
+    """Test accuracy at the last epoch below the parent's by less than a margin in points (non-inferiority)."""
 
     def decide(evidence: Evidence) -> Decision:
         compared = _difference(evidence, "last test accuracy in %", lambda run, _: run.rows[-1].test_accuracy)
@@ -324,7 +324,7 @@ def _against_parent(what: str, where: str, measure: Callable[[Record, int], floa
 def _difference(
     evidence: Evidence, what: str, measure: Callable[[Record, int], float]
 ) -> tuple[float, float, str] | str:
-    """Rung minus parent with half of its interval, and both in words; a sentence alone where there are too few seeds."""
+    """Rung minus parent with half of its interval, and in words; a sentence alone where there are too few seeds."""
     both = (evidence.records, evidence.parent)
     seeds = f"seeds: {len(both[0])}, parent {len(both[1])}"
     if min(map(len, both)) < 2:
@@ -345,7 +345,7 @@ def _beyond(difference: float, error: float) -> bool | None:
 
 
 def _at_most(difference: float, error: float, margin: float) -> bool | None:
-    """Whether something is larger by no more than a margin: yes if its error stays below the margin as well, no if it is
+    """Whether something is larger by less than a margin: yes if its error is within the margin as well, no if it is
     larger beyond its error."""
     difference = round(difference, 9)
     return True if difference + error < margin else False if difference > error else None

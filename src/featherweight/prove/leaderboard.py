@@ -45,8 +45,8 @@ SEEDS_LEGEND = """
 """
 
 CONFIRMED_BY = """
-    **Confirmed by.** Seeds {first} to {last}, run once after that. The lower end of the interval of a mean must reach the required mean,
-    and the same share of the seeds must be within budget.
+    **Confirmed by.** Seeds {first} to {last}, run once after that. The lower end of the interval of a
+    mean must reach the required mean, and the same share of the seeds must be within budget.
 """
 
 PREPROCESSED = (
