@@ -14,6 +14,7 @@ from featherweight.data.augment import normalise
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
 from featherweight.export.estimate import Deployed, deployed
 from featherweight.networks.anatomy import Anatomy, dissect
@@ -206,8 +207,8 @@ def _chip(record: Record, file: Path | None) -> tuple[Deployed, Deployed] | str:
     channels, height, width = (int(side) for side in record.data["shape"])
     network = network_of(record, file).eval()
     try:
-        smallest = deployed(network, (channels, height, width))
-        return smallest, deployed(network, (channels, height, width), processor="cortex-m4")
+        shape, bits = (channels, height, width), Recipe.from_json(record.recipe).bits_in_c
+        return deployed(network, shape, bits=bits), deployed(network, shape, processor="cortex-m4", bits=bits)
     except FeatherweightError as problem:
         return _plain(problem)
 

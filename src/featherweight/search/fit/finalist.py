@@ -19,7 +19,7 @@ from featherweight.io import write_text
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work
-from featherweight.search.fit.state import FEWEST_EPOCHS, Search
+from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search
 from featherweight.search.source import code, function
 from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
@@ -31,8 +31,8 @@ RUNS = "runs"
 MOST_SEEDS = 5
 SLOWER = 1.1
 """How much longer the last training may take than the trials said."""
-STARTING = 6.0
-"""Seconds that a process takes before its first step."""
+OVERRUN = 2.0
+"""By what factor the time may be exceeded before the last training gets fewer than `LEAST_EPOCHS`."""
 TOLD = 0.06
 """The share of the time after which the training's own rate is known well enough to plan with."""
 LATE = 1.03
@@ -46,7 +46,8 @@ def file_name(search: Search) -> str:
 
 
 def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | None = None) -> tuple[int, int]:
-    """Epochs of each run and how many seeds, so that all of them end within `left` seconds.
+    """Epochs of each run and how many seeds, so that all of them end within `left` seconds; a little later where these
+    are too few for `LEAST_EPOCHS`.
 
     `rate` is in units of `training_work` a second; without it, the candidate's rate in the search is expected.
     """
@@ -54,7 +55,8 @@ def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | No
     rate = rate or search.rate_of(trial)
     each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels), rate)
     wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape, rate))
-    epochs = max(1, min(round(wanted), int(left / each)))
+    fitting, least = int(left / each), min(LEAST_EPOCHS, int(OVERRUN * left / each))
+    epochs = max(1, min(round(wanted), max(fitting, least)))
     rounds = max(1, int(left / (epochs * each)))
     return epochs, min(MOST_SEEDS, rounds * cores)
 
@@ -170,7 +172,7 @@ def train(
             )
             for seed in range(seeds)
         ]  # fmt: skip
-        watch = _Watch(left=left)
+        watch = _Watch(left=left if epochs > LEAST_EPOCHS else OVERRUN * left)
         if data is None:
             events = train_all(tasks, on)
         else:
