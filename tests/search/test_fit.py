@@ -15,8 +15,9 @@ from benchmarks import shapes
 from PIL import Image
 
 from featherweight.api.train import train
-from featherweight.data import Data, load
+from featherweight.data import load
 from featherweight.data.colours import without_colours
+from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build
@@ -377,19 +378,30 @@ def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_pat
     one.shape = (3, 24, 24)
     each = 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6  # seconds an epoch: 53.3 s
     assert search.epoch_seconds(one.price, one.shape, 50) == pytest.approx(each)
-    assert finalist.plan(search, one, 6 + 22.5 * 1.1 * each, cores=2) == (22, 2)
-    assert finalist.plan(search, one, 6 + 22.5 * 0.55 * each, cores=2, rate=2e6) == (22, 2)
-    # Fewer than 20 only where these would take twice the time.
-    assert finalist.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2) == (20, 2)
-    assert finalist.plan(search, one, 6 + 9.6 * 1.1 * each, cores=2) == (19, 2)
+    assert finalist.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2) == (10, 2)
+    assert finalist.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2, rate=2e6) == (10, 2)
     timed = Work(trial=0, genes=one.genes, epochs=4.0, fold=0)
     images = 50 - int(search.views.folds[0].sum())
     one.told = {0: [Told(work=timed, done=1.0, seconds=4 * images / 50 * each / 2, correct=1, judged=2, loss=0.5)]}
     assert search.rate_of(one) == pytest.approx(2e6)  # it was twice as fast as others
-    assert finalist.plan(search, one, 6 + 22.5 * 0.55 * each, cores=2) == (22, 2)
+    assert finalist.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2) == (10, 2)
     one.told = {}
     search.rates[:] = [1e12]
     assert finalist.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 25 times the root of 60,000 / 50 would be 866
+
+
+def test_the_last_training_has_what_is_kept_for_it_however_late_it_begins(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path)
+    search.rates[:] = [1e6]
+    one = trial(search.population, {}, replace(CHEAP, macs=10_000))
+    one.shape = (3, 24, 24)
+    each = 1.1 * 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6
+    search.finish = 22.5 * each
+    assert finalist.plan(search, one, 0.0, cores=1) == (22, 1)
+    search.finish = 15.0 * each
+    assert finalist.plan(search, one, 0.0, cores=1) == (20, 1)  # within twice the time
+    search.finish = 9.6 * each
+    assert finalist.plan(search, one, 0.0, cores=1) == (19, 1)
 
 
 class Clock:

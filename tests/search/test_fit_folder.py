@@ -15,7 +15,7 @@ from benchmarks import shapes
 from torch import nn
 
 import featherweight as fw
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import read_record
 from featherweight.search.fit import conduct, folder, notes

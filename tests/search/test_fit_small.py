@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import TrainingError, UsageError
 from featherweight.search.fit import conduct, doubts, prior, steps, workers
 from featherweight.search.fit.genes import Genes, batch_for, recipe_of

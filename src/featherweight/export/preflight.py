@@ -4,7 +4,7 @@ import copy
 
 from torch import nn
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment

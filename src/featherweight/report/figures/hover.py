@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 _SAID: "WeakKeyDictionary[Figure, list[tuple[Axes, Box, str]]]" = WeakKeyDictionary()
 
 
-def points(axes: "Axes", x: Sequence[float], y: Sequence[float], texts: Sequence[str]) -> None:
+def hover_points(axes: "Axes", x: Sequence[float], y: Sequence[float], texts: Sequence[str]) -> None:
     """Show each text where its value, in the units of the axes, is drawn."""
     boxes(axes, [(a, b, a, b) for a, b in zip(x, y, strict=True)], texts)
 

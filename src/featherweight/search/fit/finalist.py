@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from pathlib import Path
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import FeatherweightError
 from featherweight.escape import in_docstring
 from featherweight.experiments.budget import Budget
@@ -46,8 +46,10 @@ def file_name(search: Search) -> str:
 
 
 def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | None = None) -> tuple[int, int]:
-    """Epochs of each run and how many seeds, so that all of them end within `left` seconds; a little later where these
-    are too few for `LEAST_EPOCHS`.
+    """Epochs of each run and how many seeds, so that all of them end within `left` seconds.
+
+    It is never fewer epochs than the seconds that were kept for this allow, and, within `OVERRUN` times these, never
+    fewer than `LEAST_EPOCHS`: the time may be exceeded a little, the network may not be half trained.
 
     `rate` is in units of `training_work` a second; without it, the candidate's rate in the search is expected.
     """
@@ -55,8 +57,8 @@ def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | No
     rate = rate or search.rate_of(trial)
     each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels), rate)
     wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape, rate))
-    fitting, least = int(left / each), min(LEAST_EPOCHS, int(OVERRUN * left / each))
-    epochs = max(1, min(round(wanted), max(fitting, least)))
+    kept = max(int(search.finish / each), min(LEAST_EPOCHS, int(OVERRUN * search.finish / each)))
+    epochs = max(1, min(round(wanted), max(int(left / each), kept)))
     rounds = max(1, int(left / (epochs * each)))
     return epochs, min(MOST_SEEDS, rounds * cores)
 
@@ -172,7 +174,8 @@ def train(
             )
             for seed in range(seeds)
         ]  # fmt: skip
-        watch = _Watch(left=left if epochs > LEAST_EPOCHS else OVERRUN * left)
+        most = search.finish if epochs > LEAST_EPOCHS else OVERRUN * search.finish
+        watch = _Watch(left=max(left, most + STARTING))
         if data is None:
             events = train_all(tasks, on)
         else:
@@ -207,7 +210,8 @@ def _watched(
                 continue
             if kept:
                 break
-            if work and watch.passed() > TOLD * watch.left:
+            # Beginning again takes a while itself.
+            if work and watch.passed() > TOLD * watch.left and end > LATE * watch.left + STARTING:
                 return work * speed
     if failed is not None:
         problem = FeatherweightError(f"{failed.label}: {failed.sentence}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval

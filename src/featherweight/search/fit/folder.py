@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from featherweight.data import Data, load
-from featherweight.data.dataset import IN_MEMORY
+from featherweight.data import load
+from featherweight.data.dataset import IN_MEMORY, Data
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record

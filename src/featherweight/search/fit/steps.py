@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
 from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
