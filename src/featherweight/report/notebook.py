@@ -87,5 +87,5 @@ def story(record: Record) -> str:
     lines += [f"**Result of this run.** {verdict_sentence(record)}", ""]
     lines += [f"**Result on record.** {text['Result']}", "", f"**Analysis on record.** {text['Analysis']}", ""]
     lines += ["| sentence | this run alone says | figures |", "|---|---|---|"]
-    told = findings(rung, {rung.id: [record]})
-    return "\n".join(lines + [f"| {claim.says} | {outcome} | {figures} |" for claim, outcome, figures in told])
+    rows = findings(rung, {rung.id: [record]})
+    return "\n".join(lines + [f"| {claim.says} | {outcome} | {figures} |" for claim, outcome, figures in rows])

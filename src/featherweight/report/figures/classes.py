@@ -57,10 +57,10 @@ def class_errors(*answers: Answers) -> "Figure":
         values = [getattr(rows[at], name) for at in kept]
         places = [place + aside for place in range(len(kept))]
         axes.barh(places, [0 if v is None else 100 - v for v in values], height=0.36, color=color, label=label)
-        said = [f"{rows[at].name}: {name} {'none' if v is None else f'{v:.2f} %'}"
+        texts = [f"{rows[at].name}: {name} {'none' if v is None else f'{v:.2f} %'}"
                 for at, v in zip(kept, values, strict=True)]  # fmt: skip
         widths = [0 if v is None else 100 - v for v in values]
-        hover.boxes(axes, [(0, p - 0.18, w, p + 0.18) for p, w in zip(places, widths, strict=True)], said)
+        hover.boxes(axes, [(0, p - 0.18, w, p + 0.18) for p, w in zip(places, widths, strict=True)], texts)
         if len(each) > 1:
             dots = [
                 (100 - getattr(run[at], name), place)

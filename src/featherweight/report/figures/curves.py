@@ -88,7 +88,7 @@ def _pairs(axes: "Axes", records: Sequence[Record], quantity: str, form: str) ->
     counts = [len(record.rows) for record in records]
     marked = max(counts) <= MOST_MARKED and sum(counts) <= MOST_POINTS
     training = "training, augmented" if _augments(records) else "training"
-    told: set[str] = set()
+    labelled: set[str] = set()
     for record in records:
         number = names.index(record.experiment)
         color = TEST if alone else SERIES[number % len(SERIES)]
@@ -96,16 +96,17 @@ def _pairs(axes: "Axes", records: Sequence[Record], quantity: str, form: str) ->
         train, test = [[getattr(row, f"{part}_{quantity}") for row in record.rows] for part in ("train", "test")]
         label = "test" if alone else f"{_legend_name(record.experiment)}, test"
         dot, square = ("o", "s") if marked else ("", "")
-        axes.plot(
-            passed, test, marker=dot, markersize=3, label="_" * (label in told) + label, **_line_style(number, color)
-        )
-        axes.plot(passed, train, color=TRAIN if alone else color, linewidth=1, linestyle=(0, (1, 1.5)), marker=square,
-                  markersize=2, label="_" * bool(told) + (training if alone else f"{training}, dotted"))  # fmt: skip
-        told.add(label)
+        line = _line_style(number, color)
+        axes.plot(passed, test, marker=dot, markersize=3, label="_" * (label in labelled) + label, **line)
+        beside = training if alone else f"{training}, dotted"
+        shade, dots = TRAIN if alone else color, (0, (1, 1.5))
+        axes.plot(passed, train, color=shade, linewidth=1, linestyle=dots, marker=square, markersize=2,
+                  label="_" * bool(labelled) + beside)  # fmt: skip
+        labelled.add(label)
         who = "" if len(records) == 1 else f"{_legend_name(record.experiment)} seed {record.seed}, "
         for part, values in (("training", train), ("test", test)):
-            said = [f"{who}epoch {at}: {part} {value:{form}}" for at, value in zip(passed, values, strict=True)]
-            hover.hover_points(axes, passed, values, [one + " %" * (quantity == "accuracy") for one in said])
+            texts = [f"{who}epoch {at}: {part} {value:{form}}" for at, value in zip(passed, values, strict=True)]
+            hover.hover_points(axes, passed, values, [one + " %" * (quantity == "accuracy") for one in texts])
 
 
 @in_house_style

@@ -167,7 +167,7 @@ def _duration(value: float) -> str:
 def _run_name(run: LoadedRun) -> str:
     """What names the run to another command: its experiment if it comes with the package, else its folder.
 
-    Of a folder given by its whole path, only the last two parts are told.
+    Of a folder given by its whole path, only the last two parts are given.
     """
     if PACKAGE in run.path.resolve().parents:
         return run.record.experiment

@@ -3,7 +3,7 @@
 from statistics import fmean
 
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.preprocessing import told
+from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.report.page.blocks import Headline, Tile
@@ -62,7 +62,7 @@ def _verdict_figure(group: Group, done: list[Record]) -> Tile:
 
 def _parameters(record: Record) -> Tile:
     limit = Budget(**record.budget).parameters
-    detail = "; ".join([f"budget: fewer than {limit:,}", *told(record.architecture)])
+    detail = "; ".join([f"budget: fewer than {limit:,}", *preprocessing_words(record.architecture)])
     return Tile(label="Parameters", value=f"{record.parameters:,}", detail=detail)
 
 

@@ -129,8 +129,8 @@ def _sample_images(story: Story, group: Group) -> Section:
     lines = []
     for at in places:
         truth, chosen = names[answers.labels[at]], names[answers.chosen[at]]
-        said = (truth,) if truth == chosen else (truth, f"→ {chosen}")
-        lines.append((*said, share(float(answers.confidence[at]))))
+        words = (truth,) if truth == chosen else (truth, f"→ {chosen}")
+        lines.append((*words, share(float(answers.confidence[at]))))
     title = f"{len(places)} images, evenly spaced over the test set, with the answers of {run.name}"
     tiles = _image_tiles(f"samples-{group.key}", title, group, places, lines, zoom=True)
     blocks: list[Block] = [tiles, *_evidence(group, run.trained, answers)]
@@ -141,7 +141,7 @@ def _sample_images(story: Story, group: Group) -> Section:
 
 
 def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Block]:
-    """What speaks for one class rather than another: of each class, the image that is told right by the least."""
+    """What speaks for one class rather than another: of each class, the image that is right by the narrowest margin."""
     labels, probabilities = answers.labels, answers.probabilities
     present = sorted(set(labels.tolist()))
     chosen = [present[at] for at in evenly(len(present), MOST_CLASSES)]

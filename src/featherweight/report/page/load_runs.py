@@ -175,30 +175,30 @@ def _sameness(record: Record) -> str:
 
 
 def _load_group(
-    number: int, told: list[LoadedRun], data_dir: Path | None, loaded: dict[str, Data | str], file: Path | None
+    number: int, runs: list[LoadedRun], data_dir: Path | None, loaded: dict[str, Data | str], file: Path | None
 ) -> Group:
-    record, missing = told[0].record, []
+    record, missing = runs[0].record, []
     name = short_name(record.experiment)
     experiment, anatomy, why = _load_network(record, file)
     if why:
         missing.append(why)
     else:
-        told = [_with_weights(run, file) for run in told]
-        without = [run.name for run in told if run.trained is None]
+        runs = [_with_weights(run, file) for run in runs]
+        without = [run.name for run in runs if run.trained is None]
         if without:
-            which = f"Of {', '.join(without)} there are no weights" if len(told) > 1 else "There are no weights"
+            which = f"Of {', '.join(without)} there are no weights" if len(runs) > 1 else "There are no weights"
             missing.append(f"{which}, so what needs them is left out: answers, mistakes, kernels, evidence.")
     data = None
-    if any(run.trained for run in told):
+    if any(run.trained for run in runs):
         found = _load_data(record, data_dir, loaded)
         if isinstance(found, str):
             missing.append(found)
         else:
             data = replace(found, classes=tuple(record.data["classes"]))
-            told = [_with_answers(run, data) for run in told]
+            runs = [_with_answers(run, data) for run in runs]
     letters = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name.lower())
     return Group(
-        key=f"{number}-{letters}", name=name, runs=tuple(told), experiment=experiment, anatomy=anatomy, data=data,
+        key=f"{number}-{letters}", name=name, runs=tuple(runs), experiment=experiment, anatomy=anatomy, data=data,
         missing=tuple(missing), chip=None if anatomy is None else _deployment(record, file),
     )  # fmt: skip
 
