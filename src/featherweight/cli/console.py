@@ -22,8 +22,8 @@ from featherweight.data.sets import canonical
 from featherweight.data.store import expanded
 from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import find, rungs
-from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.settings import changes, overridden
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.export.preflight import require_form
 from featherweight.prove import publish

@@ -25,8 +25,8 @@ from featherweight.data.sets import canonical
 from featherweight.errors import UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, write_record
+from featherweight.experiments.settings import changes, overridden
 from featherweight.prove import publish
 from featherweight.prove.confirming import FOLDER
 from featherweight.prove.contender import require_own_name
