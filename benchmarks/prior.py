@@ -26,7 +26,7 @@ from featherweight.search.fit.price import price
 from featherweight.search.fit.state import epochs_for
 from featherweight.search.fit.views import Views, save, views_of
 from featherweight.search.fit.workers import Crew, Work
-from featherweight.training.runs.environment import cores
+from featherweight.training.runs.environment import processors
 
 FILE = Path(__file__).parents[1] / "results" / "search" / "prior.json"
 LIMITS = (6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 48_000, 64_000)
@@ -96,7 +96,7 @@ def judged(networks: Sequence[Genes], views: Views, preset: str) -> tuple[list[i
     errors = [1.0] * len(networks)
     with TemporaryDirectory() as name:
         save(views, Path(name))
-        crew = Crew(cores(), Path(name), views.classes)
+        crew = Crew(processors(), Path(name), views.classes)
         try:
             while works or crew.underway:
                 while works and (member := crew.idle()) is not None:

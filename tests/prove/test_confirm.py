@@ -16,7 +16,7 @@ from featherweight.experiments.record import read_record, write_record
 from featherweight.prove import confirming, proof_runs, protocol, publish
 from featherweight.prove.ledger import Attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.parallel import Task
+from featherweight.training.runs.task import Task
 from made import record
 from proving import OWN, ROOT, Trainer, trained_in_process
 

@@ -134,10 +134,10 @@ def bench(
     from featherweight.cli.live import waiting
     from featherweight.experiments.experiment import find
     from featherweight.training.bench import COMPILED, CPU, peers, timed
-    from featherweight.training.runs.environment import cores, describe
+    from featherweight.training.runs.environment import describe, processors
 
     experiments = [find(name) for name in names or ("f3", "c3")]
-    counts = sorted({1, threads or min(2, cores())})
+    counts = sorted({1, threads or min(2, processors())})
     kinds = engine or [kind for kind in timed.kinds() if kind != COMPILED]
     rows: list[timed.Timed] = []
     skipped: list[timed.Skipped] = []

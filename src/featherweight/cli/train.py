@@ -24,7 +24,7 @@ from featherweight.cli.overrides import Changed, Epochs, changing
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
-    from featherweight.training.runs.parallel import Task
+    from featherweight.training.runs.task import Task
 
 
 @app.command()
@@ -96,7 +96,7 @@ def train(
         raise UsageError("--experiment is for runs continued with --resume; to start a new run, give only the file.")
     from featherweight.cli.console import require_trainable_for, train_one, train_several
     from featherweight.explain.track import require_tracker
-    from featherweight.training.runs.parallel import Task
+    from featherweight.training.runs.task import Task
 
     if track is not None:
         require_tracker(track)

@@ -25,7 +25,7 @@ from featherweight.search.study import (
     trials_of,
 )
 from featherweight.search.worker import ExhaustedError, Worker, experiment_of, none_within, work, worker_id
-from featherweight.training.runs.environment import cores, device_for
+from featherweight.training.runs.environment import device_for, processors
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.runs.signals import safe_path, stop_signals
 from featherweight.training.state import draw_seed
@@ -115,7 +115,7 @@ def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
     BudgetError if the space has no proposal within budget.
     """
     job, study = search.job, search.study
-    many = workers or (cores() if device_for(job.device).type == "cpu" else 1)
+    many = workers or (processors() if device_for(job.device).type == "cpu" else 1)
     crew = _Crew(search=search, context=multiprocessing.get_context("spawn"))
     known: set[int] = set()
     silent = _Silence()

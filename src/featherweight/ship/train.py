@@ -17,16 +17,17 @@ from featherweight.experiments.override import overridden
 from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
 from featherweight.networks.architecture import describe, make
+from featherweight.parallel.messages import LOCAL, Backend
+from featherweight.parallel.pool import require_backend
+from featherweight.parallel.scheduler import train_all
 from featherweight.ship.export.beforehand import require_form
 from featherweight.ship.model import Model
-from featherweight.training.runs.crews import LOCAL, On, require_place
 from featherweight.training.runs.display import live
 from featherweight.training.runs.events import Done, Event, Failed, Progress
-from featherweight.training.runs.fanout import train_all
 from featherweight.training.runs.fitted import fitted
-from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.prepare import RUNS
 from featherweight.training.runs.run import Run, new_run
+from featherweight.training.runs.task import Task, run_task
 from featherweight.training.runs.trained import load_trained
 
 
@@ -72,14 +73,14 @@ def train(
         experiment, _ = fitted(experiment, source)
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
-    require_place(on)
+    require_backend(on)
     if on != LOCAL:
         numbers = [seeds] if isinstance(seeds, int) else list(seeds)
         tasks = [
             Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
             for seed in numbers
         ]
-        there = _trained_there(tasks, On(address=on), experiment, source, on_epoch)
+        there = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
         return there[0] if isinstance(seeds, int) else there
     models = []
     for seed in [seeds] if isinstance(seeds, int) else seeds:
@@ -92,7 +93,7 @@ def train(
 
 def _trained(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
     show = _shown(run)
-    for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
+    for event in run_task(Task(experiment=run.experiment.name, seed=run.record.seed), run):
         show(event)
         if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
             on_epoch(event.row)
@@ -100,7 +101,7 @@ def _trained(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
 
 
 def _trained_there(
-    tasks: Sequence[Task], on: On, experiment: Experiment, data: Data, on_epoch: Callable[[Row], object] | None
+    tasks: Sequence[Task], on: Backend, experiment: Experiment, data: Data, on_epoch: Callable[[Row], object] | None
 ) -> list[Model]:
     """The models of tasks that a cluster carries out, in their order; raises the first failure once all have ended."""
     done: dict[str, Path] = {}

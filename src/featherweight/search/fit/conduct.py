@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from featherweight.errors import BudgetError
+from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search.fit import prior
 from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
@@ -18,8 +19,6 @@ from featherweight.search.fit.price import price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
-from featherweight.training.runs.crews import On
-from featherweight.training.runs.fanout import HERE
 
 LEAST_EPOCHS = 6
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
@@ -68,7 +67,9 @@ def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, c
     return search
 
 
-def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: On = HERE) -> Iterator[Look]:
+def carry_out(
+    search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
+) -> Iterator[Look]:
     """Search until the time is over or nothing else fits into it, or until `stopped`, a look a few times a second.
 
     Raises BudgetError if no candidate is within the limits.

@@ -16,14 +16,14 @@ from featherweight.data import Data
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.files import parse_json, printable, write_text
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.pool import capacity
 from featherweight.search.fit import card, conduct, finalist, finish
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
 from featherweight.search.fit.price import LIMITED, Limits
 from featherweight.search.fit.views import Views, views_of
-from featherweight.training.runs.crews import On, seats
 from featherweight.training.runs.events import Event
-from featherweight.training.runs.fanout import HERE
 
 ASKED = "asked.json"
 LEAST_SECONDS = 20.0
@@ -51,7 +51,7 @@ class Asked:
     size: tuple[int, int] | None = None
     data_dir: Path | None = None
     cores: int | None = None
-    on: On = HERE
+    on: Backend = THIS_MACHINE
     """Where candidates and the chosen network are trained."""
     command: str = ""
     """By which the same is asked for again."""
@@ -116,7 +116,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     Raises UsageError or DataError for what cannot be searched on, BudgetError if nothing is within the limits.
     """
     begun = time.monotonic()
-    seconds, count = 60 * asked.minutes, asked.cores or seats(asked.on)
+    seconds, count = 60 * asked.minutes, asked.cores or capacity(asked.on)
     shipping = SHIPPING[0] + SHIPPING[1] * seconds
     views = views_of(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir)
     limits = asked.limits

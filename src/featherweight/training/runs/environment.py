@@ -1,6 +1,7 @@
 """The environment of a run: its device, its threads, and everything else that its exact bits and speed depend on."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from functools import cache
@@ -11,7 +12,6 @@ from typing import Any
 import torch
 
 from featherweight.errors import UsageError, nearest
-from featherweight.training.runs.crews import processors
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -29,9 +29,9 @@ def device_for(name: str) -> torch.device:
     return torch.device(name)
 
 
-def cores() -> int:
+def processors() -> int:
     """The number of processors that this process may use."""
-    return processors()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(device: torch.device, threads: int) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def prepare(
     """
     data = with_strokes(data, experiment.recipe.strokes)
     where = environment.device_for(device)
-    threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
+    threads = threads or (environment.processors() if engine != "torch" and where.type == "cpu" else 1)
     _, channels, height, width = data.train.images.shape
     shape = (channels, height, width)
     torch.manual_seed(draw_seed(seed, "weights"))

@@ -102,7 +102,7 @@ def evaluate_run(
     else:
         source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     where = environment.device_for(device)
-    evaluator = evaluator_of(trained, source, where, threads=environment.cores())
+    evaluator = evaluator_of(trained, source, where, threads=environment.processors())
     test = source.to(where).test
     loss, correct = evaluate(evaluator, test, trained.mean, trained.std)
     return {
