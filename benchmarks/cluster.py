@@ -21,15 +21,16 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+from featherweight.engine import processors
 from featherweight.experiments.experiment import rungs
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.parallel.messages import Backend
 from featherweight.parallel.pool import run_works
 from featherweight.parallel.ray_pool import SPARE, RayPool
 from featherweight.parallel.ray_worker import RayWorker, place, sleep
 from featherweight.parallel.scheduler import train_all
 from featherweight.prove.marks import with_part_between
-from featherweight.training.runs.environment import processor, processors
+from featherweight.training.runs.environment import processor
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.task import Task
 

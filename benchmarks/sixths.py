@@ -28,19 +28,19 @@ from featherweight import data as datasets
 from featherweight import dissect
 from featherweight.data import Data
 from featherweight.data.split import mean_and_std
-from featherweight.engine import Engine, build
-from featherweight.experiments.experiment import find, fingerprint, ids
+from featherweight.engine import Engine, build, processors
+from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.experiments.statistics import paired
-from featherweight.files import write_text
+from featherweight.io import write_text
+from featherweight.networks.checks import fingerprint
 from featherweight.parallel.messages import Backend, Pool
 from featherweight.parallel.pool import open_pool, require_backend, run_works
 from featherweight.parallel.transfer import Packed, pack, unpack
 from featherweight.training.distillation import answering
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
-from featherweight.training.runs.environment import processors
 from featherweight.training.state import State, draw_seed, initial_state
 
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ from commands import Run
 from featherweight.data.sets import SETS
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES, SHAPES, TITLES
+from featherweight.networks.difference import differences
 from featherweight.prove import contender
 from featherweight.training.runs.task import Task, check
 

@@ -14,11 +14,11 @@ from featherweight.experiments.experiment import find, ids, ladder_of
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.experiments.rules import RULES
-from featherweight.explain import figures
 from featherweight.prove import publish, rung_curves
 from featherweight.prove.front_pictures import front_of, fronts_digest
 from featherweight.prove.ladder_pages import NOT_RUN
 from featherweight.prove.pictures import digest
+from featherweight.report import figures
 from made import record
 from proving import bare_tree
 

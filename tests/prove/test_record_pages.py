@@ -9,11 +9,11 @@ import featherweight as fw
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.statistics import best_by_cost
-from featherweight.explain.figures.fronts import Point, pareto_fronts
+from featherweight.export.estimate import deployed
 from featherweight.prove import contender, ladder_pages, leaderboard
 from featherweight.prove.ledger import Attempt, note_attempt
 from featherweight.prove.readme_table import readme_table
-from featherweight.ship.export.estimate import deployed
+from featherweight.report.figures.fronts import Point, pareto_fronts
 from made import MNIST, record
 
 TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, train_seconds=60.0) for seed in range(10)]

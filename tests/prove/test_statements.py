@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from featherweight.experiments.experiment import find, fingerprint, rungs
+from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
 from featherweight.networks.anatomy import dissect
+from featherweight.networks.checks import fingerprint
 from featherweight.prove import ladder_pages, measures, rung_curves, rung_sections, statements
 from made import record
 

@@ -4,6 +4,7 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 """
 
 import sys
+from errno import EAGAIN
 
 # Each of these adds its verbs to the app.
 from featherweight.cli import (  # noqa: F401
@@ -21,8 +22,8 @@ from featherweight.cli import (  # noqa: F401
     train,
 )
 from featherweight.cli.options import app
+from featherweight.data.progress import downloads_display
 from featherweight.errors import FeatherweightError, InterruptedRunError
-from featherweight.files import downloads_display
 from featherweight.training.runs.signals import terminable
 
 
@@ -56,7 +57,13 @@ def _status_of_app() -> int:
     except KeyboardInterrupt:
         streams.tell("Stopped.")
         return 130
+    except RuntimeError as problem:
+        if "start new thread" not in str(problem):
+            raise
+        return streams.refused("a thread")
     except OSError as problem:
+        if problem.errno == EAGAIN and problem.filename is None:
+            return streams.refused("a process")
         if problem.errno not in streams.UNWRITABLE or problem.filename is not None:
             raise
         return streams.unwritable(problem)

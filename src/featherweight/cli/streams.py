@@ -8,7 +8,7 @@ import sys
 import textwrap
 from typing import IO
 
-from featherweight.files import printable
+from featherweight.escape import printable
 
 PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "·": "-", "≤": "<=", "≥": ">=", "°": " deg"}
 """Replacements for characters that cannot be printed; any other is escaped as its number."""
@@ -82,6 +82,12 @@ def unwritable(problem: OSError) -> int:
     silence()
     tell(f"Error: Standard output cannot be written ({problem.strerror}); send it elsewhere.")
     return 4
+
+
+def refused(what: str) -> int:
+    """Report that the system has started no further thread or process; returns the exit status, 1."""
+    tell(f"Error: The system refuses {what} that is needed; end other programs, and try again.")
+    return 1
 
 
 def silence() -> None:

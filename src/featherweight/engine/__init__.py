@@ -14,11 +14,14 @@ from featherweight.data.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
 from featherweight.engine.native import multiplies_bf16
+from featherweight.engine.threads import processors, require_threads
 from featherweight.engine.torch_engine import Scores, Step
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.recipe import Recipe
 
-__all__ = ["Convolutions", "Engine", "build", "convolutions", "multiplies_bf16", "peak"]
+__all__ = [
+    "Convolutions", "Engine", "build", "convolutions", "multiplies_bf16", "peak", "processors", "require_threads"
+]  # fmt: skip
 
 Kind = Literal["auto", "native", "native_bf16", "torch"]
 
@@ -58,8 +61,8 @@ def build(
     (any device), or `auto`: native if possible, otherwise torch with the reason in `Engine.note`. The recipe gives the
     loss, label smoothing, how targets that come with a batch count, and the batch size unless `batch` is given; memory
     is planned for a step with that many images. Scores need no more of it for more images, so 1 is enough where nothing
-    is trained. `threads` (1 or more) are CPU threads; PyTorch's own operators use as many with `torch`, and one with
-    `native`.
+    is trained. `threads` are CPU threads, no more than there are processors (UsageError); PyTorch's own operators use
+    as many with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> engine = build("torch", network, Recipe(loss="nll", batch=5), shape=(1, 2, 2), device=torch.device("cpu"))
@@ -68,8 +71,7 @@ def build(
     """
     if kind not in get_args(Kind):
         raise UsageError(f"Unknown engine {kind!r}; {nearest(kind, get_args(Kind))}")
-    if threads < 1:
-        raise UsageError(f"An engine runs on 1 thread or more; given {threads}.")
+    require_threads(threads)
     note = "" if kind == "torch" else native.why_not(network, shape=shape, device=device)
     if kind.startswith("native") and note:
         raise UsageError(f"{note} Use --engine auto or torch.")

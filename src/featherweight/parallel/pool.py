@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.parallel.messages import LOCAL, RAY, Backend, Finished, Message, Pool, Work
-from featherweight.training.runs.environment import processors
 
 POLL_SECONDS = 0.2
 """Longest time between two looks at what a pool's owner has to decide, such as whether a signal came."""

@@ -17,10 +17,10 @@ from typing import Any
 
 from featherweight.data import Data
 from featherweight.errors import InterruptedRunError, UsageError
-from featherweight.experiments.experiment import LADDERS, Experiment, find, names_file
+from featherweight.experiments.experiment import PACKAGED, Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.files import remove_parts, write_bytes
+from featherweight.io import remove_parts, write_bytes
 from featherweight.parallel.messages import Backend, Finished, Pool, Work
 from featherweight.parallel.transfer import Files, Packed, files_of, pack, put, unpack
 from featherweight.training import distillation
@@ -214,7 +214,7 @@ class RemoteCoordinator:
         state.folder = new_folder(task.out, event.folder.name)
         state.lock.enter_context(exclusive(state.folder))
         file = self._ready[0].file if self._ready else find(task.experiment).file
-        if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
+        if file is not None and not file.is_relative_to(PACKAGED.resolve()) and file.is_file():
             write_bytes(state.folder / SOURCE, file.read_bytes())
         write_record(event.record, state.folder / RECORD)
 
@@ -252,5 +252,5 @@ def _as_sent(experiment: Experiment | None) -> Experiment | None:
     from featherweight.parallel.ray_connect import by_value
 
     by_value(experiment.network)
-    packaged = experiment.file is not None and experiment.file.is_relative_to(LADDERS.resolve())
+    packaged = experiment.file is not None and experiment.file.is_relative_to(PACKAGED.resolve())
     return replace(experiment, file=None) if packaged else experiment

@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from featherweight.data import Data
+from featherweight.engine import processors
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment
 from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Pool, Work
 from featherweight.parallel.pool import MOST_LOSSES, feed, open_pool
 from featherweight.parallel.remote import MEMORY, RemoteCoordinator
-from featherweight.training.runs.environment import device_for, processors
+from featherweight.training.runs.environment import device_for
 from featherweight.training.runs.events import Event, Failed, Note, Spread
 from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.task import Task, open_run, run_task

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment, contenders
+from featherweight.experiments.experiment import PACKAGED, RECORDS, Experiment, contenders
 from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import Anatomy
@@ -89,7 +89,7 @@ def anchors(data: str = "mnist") -> list[Anchor]:
     ([7496, 6128, 19972], [89.0, 92.5, 93.4])
     """
     name = "anchors.json" if data == "mnist" else f"anchors-{data}.json"
-    return [Anchor(**line) for line in json.loads((LADDERS / RECORDS / name).read_text(encoding="utf-8"))]
+    return [Anchor(**line) for line in json.loads((PACKAGED / RECORDS / name).read_text(encoding="utf-8"))]
 
 
 def require_own_name(experiment: Experiment) -> None:

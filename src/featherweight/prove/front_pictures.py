@@ -10,10 +10,10 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find
 from featherweight.experiments.findings import Found
 from featherweight.experiments.statistics import mean_interval
-from featherweight.explain.figures.fronts import Point, pareto_fronts
 from featherweight.prove.contender import anchors
 from featherweight.prove.facts import anatomy_of, deployed_of
 from featherweight.prove.pictures import drawn_anew
+from featherweight.report.figures.fronts import Point, pareto_fronts
 
 AXES = {"mnist": (98.95, 99.75), "fashion-mnist": (88.5, 94.5), "cifar10": (78.0, 91.0)}
 """The lowest and the highest accuracy on the axis of each set, in percent."""

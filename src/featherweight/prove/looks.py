@@ -7,10 +7,11 @@ from statistics import fmean
 
 import torch
 
-from featherweight.experiments.experiment import Experiment, fingerprint
+from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import Found
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
+from featherweight.networks.checks import fingerprint
 from featherweight.prove.ledger import Attempt, note_attempt, recipe_digest
 from featherweight.training.runs.environment import describe
 

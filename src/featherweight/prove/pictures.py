@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.record import Record
-from featherweight.explain import figures
-from featherweight.explain.figures.style import svg
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.prove import rung_curves
+from featherweight.report import figures
+from featherweight.report.figures.style import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 from featherweight.prove.compare import require_alike
-from featherweight.training.runs.environment import processors
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import finished_runs, unfinished_run
 from featherweight.training.runs.signals import STOPPED

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.data import load
+from featherweight.data.sets import canonical
 from featherweight.errors import UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, write_record
-from featherweight.experiments.rules import named
 from featherweight.prove import publish
 from featherweight.prove.confirming import FOLDER
 from featherweight.prove.contender import require_own_name
@@ -163,7 +163,7 @@ def _planned(
     if changed:
         out = changed_folder(out, experiment.id, changed)
         tell(f"changed: {', '.join(changed)}; everything goes to {out}, and nothing is kept as a record of {plain.id}")
-    data = named(experiment.data if data == "auto" else data)
+    data = canonical(experiment.data if data == "auto" else data)
     root = publish.source_tree() if _keeps(experiment, data) and not changed else None
     if root:
         _require_renewed(experiment.id, experiment.bar.seeds, root)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
+from featherweight.experiments.experiment import Experiment, contenders, find, ids, letters, place_of, rungs
 from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise, write_record
 from featherweight.experiments.rules import RULES
-from featherweight.files import write_bytes, write_text
+from featherweight.export import steps_of
+from featherweight.io import write_bytes, write_text
 from featherweight.prove import ladder_pages, leaderboard
 from featherweight.prove.api_page import api_page
 from featherweight.prove.confirming import FOLDER, alike, confirmation, confirmed, confirming_of, quoted
@@ -30,7 +31,6 @@ from featherweight.prove.pictures import draw, draw_rung
 from featherweight.prove.readme_table import readme_table
 from featherweight.prove.small import SMALL, SOURCES, write_small
 from featherweight.prove.statement_page import statement_page
-from featherweight.ship.export import steps_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 
@@ -184,7 +184,7 @@ def generated(root: Path) -> dict[Path, str]:
     found: Found = {**trials_of(root), **quoted(own, fresh_of(root, own))}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
-        path = sources / ladder_of(rung.id) / f"{rung.id}.py"
+        path = sources.parent / place_of(rung.id)
         texts[path] = path.read_text(encoding="utf-8")
         if found[rung.id]:
             texts[path] = with_part(texts[path], "Result", _result(rung, found))
@@ -226,7 +226,9 @@ def generated(root: Path) -> dict[Path, str]:
 
 def folded(root: Path) -> dict[Path, bytes]:
     """The steps of every network that comes with the package, which `predict` reads, by path."""
-    runs = sorted((root / "src" / "featherweight" / "training" / "runs" / "weights").glob("*/weights.safetensors"))
+    runs = sorted(
+        (root / "src" / "featherweight" / "experiments" / "records" / "weights").glob("*/weights.safetensors")
+    )
     return {run.with_name("steps.safetensors"): steps_of(load_trained(run.parent)) for run in runs}
 
 

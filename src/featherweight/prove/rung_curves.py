@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.record import Record
-from featherweight.explain.figures.scales import epochs as label_epochs
-from featherweight.explain.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above
 from featherweight.prove.rung_sections import published_log
+from featherweight.report.figures.scales import epochs as label_epochs
+from featherweight.report.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from featherweight.experiments.experiment import LADDERS, ids
 from featherweight.experiments.record import Record
-from featherweight.files import write_bytes
+from featherweight.io import write_bytes
 from featherweight.training.runs.folders import find_runs
 
 SOURCES = Path("src", "featherweight", "experiments", "ladders")

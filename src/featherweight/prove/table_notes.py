@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.experiment import LADDERS, RECORDS, Experiment
+from featherweight.experiments.experiment import PACKAGED, RECORDS, Experiment
 from featherweight.experiments.record import Record
 from featherweight.experiments.rules import worded
 
@@ -79,7 +79,7 @@ def held_out_mean(records: Sequence[Record]) -> float:
 
 def scope() -> str:
     """A paragraph on where the public runs come from."""
-    found = json.loads((LADDERS / RECORDS / "scope.json").read_text(encoding="utf-8"))
+    found = json.loads((PACKAGED / RECORDS / "scope.json").read_text(encoding="utf-8"))
     return (
         f"*Best public* is the best of {found['runs']} runs under 8,000 parameters and within 15 epochs that"
         f" {found['from_repositories']} of {found['repositories']} public repositories of this course and its kin have"

@@ -14,8 +14,10 @@ from typing import Any
 
 from featherweight.data import Data
 from featherweight.data.dataset import IN_MEMORY
+from featherweight.engine import require_threads
 from featherweight.errors import FileError, UsageError, nearest
-from featherweight.files import parse_json, printable, write_text
+from featherweight.escape import printable
+from featherweight.io import parse_json, write_text
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.pool import capacity
 from featherweight.search.fit import card, conduct, finalist, finish
@@ -61,6 +63,8 @@ class Asked:
             raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
         if self.minimize not in LIMITED:
             raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
+        if self.cores is not None and self.on.local:
+            require_threads(self.cores)
         if not 60 * self.minutes >= LEAST_SECONDS:
             raise UsageError(f"A search needs {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
 

@@ -18,12 +18,13 @@ from torch import nn
 
 from featherweight import engine as engines
 from featherweight.data import Data, Split
+from featherweight.engine import processors
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.networks.layers import conv_norm_relu
 from featherweight.training.bench import peers
 from featherweight.training.loop import fit
-from featherweight.training.runs.environment import describe, processors
+from featherweight.training.runs.environment import describe
 from featherweight.training.state import initial_state
 
 IMAGES, BATCH, SHAPE = 60_000, 128, (1, 28, 28)

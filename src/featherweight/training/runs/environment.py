@@ -1,7 +1,6 @@
 """The environment of a run: its device, its threads, and everything else that its exact bits and speed depend on."""
 
 import hashlib
-import os
 import platform
 import subprocess
 from functools import cache
@@ -27,11 +26,6 @@ def device_for(name: str) -> torch.device:
         has = ", ".join(kind for kind, here in available.items() if here)
         raise UsageError(f"This machine has no {name} device that PyTorch can use; it has {has}.")
     return torch.device(name)
-
-
-def processors() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(device: torch.device, threads: int) -> dict[str, Any]:

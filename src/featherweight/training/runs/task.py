@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,10 +49,8 @@ def check(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
     data = data_of(task)
     experiment, notes = resolve(task, data)
-    threads = task.threads or 1
-    run = runs.draft_run(
-        prepare(experiment, data, engine=task.engine, device=task.device, threads=threads, teachers=task.out)
-    )
+    prepared = prepare(experiment, data, engine=task.engine, device=task.device, threads=1, teachers=task.out)
+    run = runs.draft_run(replace(prepared, threads=task.threads or 1))  # a node may have more processors than this one
     run.notes = notes
     return run
 

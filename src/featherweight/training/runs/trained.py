@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from featherweight.data import Data, load
-from featherweight.engine import Engine, build
+from featherweight.engine import Engine, build, processors
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.files import parse_json, write_bytes
+from featherweight.io import parse_json, write_bytes
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import network_of
@@ -102,7 +102,7 @@ def evaluate_run(
     else:
         source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     where = environment.device_for(device)
-    evaluator = evaluator_of(trained, source, where, threads=environment.processors())
+    evaluator = evaluator_of(trained, source, where, threads=processors())
     test = source.to(where).test
     loss, correct = evaluate(evaluator, test, trained.mean, trained.std)
     return {
