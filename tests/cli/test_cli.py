@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import featherweight as fw
+from braked import braked
 from commands import OWN, Run
 
 
@@ -182,9 +182,12 @@ SENTENCES = [
     (["train", "--data", "digits", "--holdout", "1437"], 2, "give a number from 0 to 1,436"),
     (["train", "--data", "digits", "--seed", "1", "--seeds", "2"], 2, "give only one of them"),
     (["train", "--resume", "runs/none"], 2, "There is no run at runs/none"),
-    (["train", "--resume", "runs/none", "--seed", "1"], 2, "--experiment and --json may be given with it"),
-    (["train", "f3", "--resume", "runs/none"], 2, "--experiment and --json may be given with it"),
-    (["train", "--resume", "runs/none", "--holdout", "9"], 2, "--experiment and --json may be given with it"),
+    (["train", "--resume", "runs/none", "--seed", "1"], 2, "so leave out --seed;"),
+    (["train", "f3", "--resume", "runs/none"], 2, "so leave out experiment;"),
+    (["train", "--resume", "runs/none", "--lr", "1", "--holdout", "0"], 2, "so leave out --holdout, --lr; only"),
+    (["train", "--resume", "runs/none", "--precision", "bf16"], 2, "so leave out --precision;"),
+    (["train", "--resume", "runs/none", "--threads", "2", "--device", "cpu"], 2, "There is no run at runs/none"),
+    (["train", "f3", "--experiment", "own.py"], 2, "to start a new run, give only the file"),
     (["train", "--sed", "1"], 2, "No such option: --sed"),
     (["train", "--epochs", "0"], 2, "greater than or equal to 1"),
     (["trian"], 2, "Did you mean 'train'?"),
@@ -303,7 +306,9 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
     never_stopped: tuple[list[dict[str, float]], dict[str, bytes]],
     number: int,
 ) -> None:
-    toy_file.write_text(LONGER)
+    brake = tmp_path / "brake"
+    brake.touch()
+    toy_file.write_text(braked(LONGER, brake, seconds=0.01))
     words = [sys.executable, "-m", "featherweight", "train", toy_file, "--data", "digits", "--engine", "torch"]
     process = subprocess.Popen(
         [*map(str, words), "--threads", "1"], cwd=tmp_path, env=os.environ | {"PYTHONUNBUFFERED": "1"},
@@ -312,9 +317,9 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
     assert process.stdout is not None
     while " 2/20 " not in process.stdout.readline():
         assert process.poll() is None
-    time.sleep(0.1)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
+    brake.unlink()
     assert process.returncode == 128 + number
     assert "resume it with: featherweight train --resume runs/own-seed0" in err
     folder = tmp_path / "runs" / "own-seed0"

@@ -20,7 +20,7 @@ import torch
 from data_files import SIDE, TEST, TRAIN, Mirror, contents, idx_bytes, mirror, small_images, small_set
 from featherweight.data import archives, download, store, web
 from featherweight.data.download import UnavailableError, UnwritableError, fetch
-from featherweight.data.sets import SETS, File, Named
+from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.io import locked
 
 IMAGES = "/train-images-idx3-ubyte.gz"
@@ -39,7 +39,7 @@ def second(near: Mirror) -> Iterator[Mirror]:
         yield state
 
 
-def files_of(known: Named) -> list[File]:
+def files_of(known: DatasetSpec) -> list[File]:
     return [*known.train, *known.test]
 
 
@@ -50,7 +50,7 @@ def assert_whole(folder: Path) -> None:
         assert gzip.decompress((folder / f"{name}.gz").read_bytes()) == content
 
 
-def refusal(known: Named, folder: Path, kind: type[Exception] = UnavailableError) -> str:
+def refusal(known: DatasetSpec, folder: Path, kind: type[Exception] = UnavailableError) -> str:
     with pytest.raises(kind) as caught:
         fetch(known, files_of(known), folder)
     return str(caught.value)
@@ -94,7 +94,7 @@ def longer(request: BaseHTTPRequestHandler) -> None:
 
 
 def silent(request: BaseHTTPRequestHandler) -> None:
-    time.sleep(1)
+    time.sleep(30)
 
 
 WRONG = {
@@ -118,7 +118,7 @@ WRONG = {
 def test_a_mirror_that_is_wrong_is_passed_over_and_its_reason_told(
     near: Mirror, second: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    monkeypatch.setattr(download, "ANSWER_S", 0.3)
+    monkeypatch.setattr(download, "ANSWER_S", 1.0 if "not answer" in reason else 60.0)
     near.odd[IMAGES] = WRONG[reason]
     assert TRAIN * SIDE * SIDE + TRAIN * SIDE * SIDE // 1000 + 4096 == 5_224
     said = refusal(small_set(near.address), tmp_path / "alone")
@@ -261,7 +261,7 @@ def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys, time\nfrom featherweight.io import locked\n"
         "held = locked(pathlib.Path(sys.argv[1]))\n"
-        "held.__enter__(); print('held', flush=True); time.sleep(60)"
+        "held.__enter__(); print('held', flush=True); time.sleep(600)"
     )
     path = tmp_path / "lock"
     holder = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE)
@@ -277,7 +277,7 @@ def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
     assert not got.wait(0.3)
     holder.kill()
     holder.communicate()
-    waiting.join(10)
+    waiting.join(300)
     assert got.is_set() and not path.exists()
 
 
@@ -336,7 +336,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def archived(address: str) -> Named:
+def archived(address: str) -> DatasetSpec:
     return replace(small_set(f"{address}all.zip"), archive="gzip/", archive_bytes=100_000, transposed=True)
 
 

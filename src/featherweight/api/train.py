@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from featherweight.api.model import Model
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.budget import Budget
@@ -69,7 +70,7 @@ def train(
     (1, 'digits')
     """
     source = data if isinstance(data, Data) else load(str(data))
-    experiment = _experiment(network, source, budget, recipe)
+    experiment = _as_experiment(network, source, budget, recipe)
     if budget is None:
         experiment, _ = fitted(experiment, source)
     experiment = overridden(experiment, settings or {})
@@ -90,12 +91,12 @@ def train(
         run = new_run(
             experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
         )  # fmt: skip
-        models.append(_trained(run, on_epoch))
+        models.append(_train_to_end(run, on_epoch))
     return models[0] if isinstance(seeds, int) else models
 
 
-def _trained(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
-    show = _shown(run)
+def _train_to_end(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
+    show = _event_display(run)
     for event in run_task(Task(experiment=run.experiment.name, seed=run.record.seed), run):
         show(event)
         if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
@@ -127,7 +128,7 @@ def _trained_there(
     ]
 
 
-def _shown(run: Run) -> Callable[[Event], object]:
+def _event_display(run: Run) -> Callable[[Event], object]:
     """What shows events in a notebook; elsewhere nothing does."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None or not hasattr(shell, "kernel"):
@@ -135,7 +136,7 @@ def _shown(run: Run) -> Callable[[Event], object]:
     return live(run)
 
 
-def _experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
+def _as_experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
     if isinstance(network, str | Path):
         network = find(str(network))
     if not isinstance(network, Experiment):

@@ -4,6 +4,7 @@ Only files inside the folder are read, with the same decoder as for predictions,
 of a file in training and afterwards.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from featherweight.data.idx import LARGEST
 from featherweight.data.pictures import SUFFIXES, PictureError, read
-from featherweight.data.split import Split, Whole, digest, held_out, held_out_groups
+from featherweight.data.split import RawDataset, Split, digest, held_out, held_out_groups
 from featherweight.errors import DataError, UsageError
 from featherweight.escape import printable
 
@@ -49,7 +50,7 @@ class _Pictures:
         return _Pictures(paths=[self.paths[at] for at in chosen], labels=[self.labels[at] for at in chosen])
 
 
-def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> Whole:
+def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> RawDataset:
     """The data set in this folder; without `with_test` the test pictures are not opened.
 
     If there are folders `train` and `test`, each with the class folders, these are the halves; otherwise one picture in
@@ -65,41 +66,54 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     links that lead out of the folder.
     """
     classes, train, test, note = _halves(root, seed)
-    train, (pixels,), spoilt = _decoded(train, root, [size])
+    train, (pixels,), spoilt = _decoded_pictures(train, root, [size])
     height, width, channels = _common(pixels, size, grey)
     notes = [note, spoilt, _brought(train.paths, root, size, (height, width))]
-    whole = _split(pixels, train.labels, height, width, channels)
+    whole = _split_folder(pixels, train.labels, height, width, channels)
     digests = {"train": digest(whole)}
     tested = None
     if with_test:
-        test, (pixels,), spoilt = _decoded(test, root, [size])
-        tested = _split(pixels, test.labels, height, width, channels)
+        test, (pixels,), spoilt = _decoded_pictures(test, root, [size])
+        tested = _split_folder(pixels, test.labels, height, width, channels)
         digests["test"] = digest(tested)
         notes.append(spoilt)
     note = " ".join(line for line in notes if line)
     shown_names = tuple(printable(name) for name in classes)
     name = printable(root.resolve().name)
-    return Whole(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
+    return RawDataset(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
 
 
-def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> list[Whole]:
+def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> list[RawDataset]:
     """The training half of the data set in this folder, once for each (height, width), as `load` would give it.
 
     Every picture is read only once. The test half is not opened.
     """
     classes, train, _, note = _halves(root, seed)
-    train, decoded, spoilt = _decoded(train, root, sizes)
+    train, decoded, spoilt = _decoded_pictures(train, root, sizes)
     note = " ".join(line for line in (note, spoilt) if line)
     groups = groups_of(train.paths, train.labels)
     found = []
     for size, pixels in zip(sizes, decoded, strict=True):
-        whole = _split(pixels, train.labels, *_common(pixels, size))
+        whole = _split_folder(pixels, train.labels, *_common(pixels, size))
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
         name = printable(root.resolve().name)
-        one = Whole(name=name, classes=names, train=whole, test=None, digests=digests, note=note, groups=groups)
+        one = RawDataset(name=name, classes=names, train=whole, test=None, digests=digests, note=note, groups=groups)
         found.append(one)
     return found
+
+
+def test_digest(root: Path, *, seed: int) -> str:
+    """SHA-256 over the files and labels of the test half of the data set in this folder, none of them decoded."""
+    _, _, test, _ = _halves(root, seed)
+    state = hashlib.sha256()
+    for path, label in zip(test.paths, test.labels, strict=True):
+        try:
+            content = path.read_bytes() if path.is_file() else b""  # reading a pipe would wait for ever
+        except OSError:
+            content = b""  # `load` will say that it cannot be read
+        state.update(f"{label} {len(content)} ".encode() + content)
+    return state.hexdigest()
 
 
 def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
@@ -120,14 +134,14 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
     judged = next((name for name in TESTS if name in names), "")
     if "train" not in names or not judged:
         classes = _classes(root, root)
-        everything = _listed(root, root, classes)
+        everything = _collected(root, root, classes)
         count = max(1, round(len(everything.paths) / SHARE))
         labels, groups = torch.tensor(everything.labels), groups_of(everything.paths, everything.labels)
         if groups is None:
             drawn = held_out(labels, count, seed)
             return classes, everything.take(~drawn), everything.take(drawn), ""
         drawn = held_out_groups(labels, groups, count, seed)
-        together = everything.paths[0].stem[: _counted(everything.paths[0])]
+        together = everything.paths[0].stem[: _counted_pictures(everything.paths[0])]
         note = f"Pictures that belong together by their names, as {printable(together)}... do, are not divided."
         return classes, everything.take(~drawn), everything.take(drawn), note
     classes = _classes(root / "train", root)
@@ -138,7 +152,12 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
             )
     unused = ", ".join(printable(name) for name in sorted(names - {"train", judged}))
     note = f"Of {printable(root)} only train and {judged} are used, not {unused}." if unused else ""
-    return classes, _listed(root / "train", root, classes), _listed(root / judged, root, classes), note
+    return (
+        classes,
+        _collected(root / "train", root, classes),
+        _collected(root / judged, root, classes),
+        note,
+    )
 
 
 def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
@@ -148,7 +167,7 @@ def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
     in a number after a separator, and every class has at least twice as many groups as the test share needs, of two or
     more pictures on average: otherwise the number merely counts the pictures.
     """
-    cuts = [_counted(path) for path in paths]
+    cuts = [_counted_pictures(path) for path in paths]
     if not all(cuts):
         return None
     keys = [(label, path.stem[:cut]) for label, path, cut in zip(labels, paths, cuts, strict=True)]
@@ -160,7 +179,7 @@ def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
     return torch.tensor([numbers[key] for key in keys])
 
 
-def _counted(path: Path) -> int:
+def _counted_pictures(path: Path) -> int:
     """The number of characters before a name's last number and its separator; 0 if it does not end with these."""
     found = re.fullmatch(r"(.+)[-_. ]\d+", path.stem)
     return len(found[1]) if found else 0
@@ -192,7 +211,7 @@ def _children(folder: Path, root: Path) -> list[Path]:
     return sorted(children, key=lambda child: child.name)
 
 
-def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
+def _collected(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
     """The pictures in the class folders, by class and name; UsageError for a class folder without pictures."""
     paths: list[Path] = []
     labels: list[int] = []
@@ -210,7 +229,7 @@ def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
     return _Pictures(paths=paths, labels=labels)
 
 
-def _decoded(
+def _decoded_pictures(
     listed: _Pictures, root: Path, sizes: Sequence[Size]
 ) -> tuple[_Pictures, list[list[NDArray[np.uint8]]], str]:
     """The pictures that can be read; for each size, each of them as uint8 [H W] if grey or [H W 3] if not; and a
@@ -282,7 +301,7 @@ def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int])
     )
 
 
-def _split(
+def _split_folder(
     pictures: Sequence[NDArray[np.uint8]], labels: Sequence[int], height: int, width: int, channels: int
 ) -> Split:
     """The pictures in one size, with these channels."""

@@ -13,16 +13,22 @@ from torch import nn
 from featherweight.data.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
-from featherweight.engine.native import multiplies_bf16
+from featherweight.engine.native import instructions, multiplies_bf16
 from featherweight.engine.threads import processors, require_threads
 from featherweight.engine.torch_engine import Scores, Step
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.recipe import Recipe
 
 __all__ = [
-    "Convolutions", "Engine", "build", "convolutions", "multiplies_bf16", "peak", "processors", "require_threads"
+    "Convolutions", "Engine", "build", "convolutions", "instructions", "multiplies_bf16", "peak", "processors",
+    "require_threads",
 ]  # fmt: skip
 
+SLOWER = (
+    "PyTorch trains instead, about 7 times slower (an epoch of f3 on one thread takes 9.9 s, not 1.4; of smallest"
+    " 18.2 s, not 1.9); install g++ or another C++ compiler and then featherweight again, or a wheel with kernels."
+)
+"""Measured with `featherweight bench f3 smallest --threads 1` on an AMD EPYC with AVX-512."""
 Kind = Literal["auto", "native", "native_bf16", "torch"]
 
 
@@ -83,5 +89,7 @@ def build(
         bound = native.Bound(network, recipe, shape=shape, batch=batch or recipe.batch, threads=threads, bf16=bf16)
         exact = native.Bound(network, recipe, shape=shape, batch=1, threads=threads) if bf16 else bound
         return Engine(name=kind if bf16 else "native", step=bound.step, scores=exact.scores, sampler=bound.sampler)
+    if kind == "auto" and device.type == "cpu" and not instructions():
+        note = f"{note} {SLOWER}"
     step, scores = torch_engine.bind(network, recipe, device=device, threads=threads)
     return Engine(name="torch", step=step, scores=scores, note=note)

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
 from featherweight.engine import processors, require_threads
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose

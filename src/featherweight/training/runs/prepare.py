@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from featherweight import engine as engines
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.data.strokes import with_strokes
 from featherweight.engine import Engine, processors, require_threads
 from featherweight.experiments.experiment import Experiment

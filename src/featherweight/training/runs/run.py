@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.engine import Engine, processors
 from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import PACKAGED, Experiment

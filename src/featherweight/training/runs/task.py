@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.experiments.override import changes, overridden
 from featherweight.training.runs import run as runs

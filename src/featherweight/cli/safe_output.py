@@ -41,11 +41,11 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
     return "".join(parts), problem.end
 
 
-def fitted(text: str, to: IO[str]) -> str:
+def wrap(text: str, to: IO[str]) -> str:
     """A text as it is printed to a stream: on a terminal with lines broken between words, elsewhere as it is.
 
     >>> import io
-    >>> fitted("a line as long as one likes " * 9, io.StringIO()).count("\\n")
+    >>> wrap("a line as long as one likes " * 9, io.StringIO()).count("\\n")
     0
     """
     if not to.isatty():
@@ -59,7 +59,7 @@ def fitted(text: str, to: IO[str]) -> str:
 def tell(sentence: str) -> None:
     """Print a sentence on standard error, if it is open."""
     try:
-        print(fitted(printable(sentence, lines=True), sys.stderr), file=sys.stderr, flush=True)
+        print(wrap(printable(sentence, lines=True), sys.stderr), file=sys.stderr, flush=True)
     except OSError:
         silence()
 

@@ -63,9 +63,11 @@ def show(
 ) -> None:
     """Show the layers of an experiment or a run: output, parameters, MACs, receptive field, jump; exports, budget."""
     from featherweight.api.summary import summary
-    from featherweight.cli.shown import subject
+    from featherweight.cli.resolve_subject import resolve_subject
 
-    found, network, shape, note = subject(experiment, file, data, directory=data_dir, size=image_size(size), grey=grey)
+    found, network, shape, note = resolve_subject(
+        experiment, file, data, directory=data_dir, size=image_size(size), grey=grey
+    )
     told = summary(network, shape)
     anatomy = told.anatomy
     if as_json:
