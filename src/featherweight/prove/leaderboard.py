@@ -30,7 +30,7 @@ compare`.
 
 A bar that the second candidate clears by a narrow margin is partly luck. So once it is cleared, `featherweight
 prove NAME --confirm` runs seeds 10 to 29, which had no part in any choice, once, and commits all twenty. From then on,
-every text quotes **their** mean, interval and passes. The bar holds when the upper end of their interval reaches the
+every text quotes **their** mean, interval and passes. The bar holds when the lower end of their interval reaches the
 required mean, when the same share of them is within budget, and when they meet every other requirement. A
 record that is *not yet confirmed on fresh seeds* quotes seeds 0 to 9.
 
@@ -45,8 +45,8 @@ SEEDS_LEGEND = """
 """
 
 CONFIRMED_BY = """
-    **Confirmed by.** Seeds {first} to {last}, run once after that. The interval of a mean must reach the required mean,
-    and the same share of the seeds must be within budget.
+    **Confirmed by.** Seeds {first} to {last}, run once after that. The lower end of the interval of a
+    mean must reach the required mean, and the same share of the seeds must be within budget.
 """
 
 PREPROCESSED = (
