@@ -23,7 +23,7 @@ from typing import Any
 
 from featherweight.experiments.experiment import rungs
 from featherweight.files import write_text
-from featherweight.prove.marks import with_part_between
+from docs.build.inject import with_part_between
 from featherweight.training.runs.cluster import SPARE, Cluster
 from featherweight.training.runs.crews import On, processors, results
 from featherweight.training.runs.environment import processor

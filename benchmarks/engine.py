@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.files import write_text
-from featherweight.prove.marks import with_part_between
+from docs.build.inject import with_part_between
 from featherweight.training.bench import measure, table
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from featherweight.data import load
 from featherweight.experiments.experiment import find
 from featherweight.files import write_text
-from featherweight.prove.marks import with_part_between
+from docs.build.inject import with_part_between
 from featherweight.search.learning_rate import sweep_of
 
 ROOT = Path(__file__).parent.parent

@@ -31,7 +31,7 @@ from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import Split, load
 from featherweight.files import write_text
-from featherweight.prove.marks import with_part_between
+from docs.build.inject import with_part_between
 from featherweight.ship.predict import predict
 from featherweight.ship.predict.answers import Answer
 from featherweight.ship.predict.network import READER, WEIGHTS, shipped, temperature

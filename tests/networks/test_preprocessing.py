@@ -14,8 +14,8 @@ from featherweight.experiments.experiment import contenders, find
 from featherweight.experiments.preprocessing import Preprocessing, told
 from featherweight.experiments.verdicts import run_json, verdict_sentence
 from featherweight.networks.preprocessing import preprocessing_of
-from featherweight.prove.contender import require_own_name
-from featherweight.prove.publish import index_entry
+from docs.build.candidate_record import require_own_name
+from docs.build.publish import index_entry
 from featherweight.training.runs.restore import architecture_of
 from made import record
 

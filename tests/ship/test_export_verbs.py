@@ -14,7 +14,7 @@ from torch import nn
 from commands import Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
-from featherweight.prove.export_tables import MARKS, with_figures
+from docs.build.export_tables import MARKS, with_figures
 from featherweight.ship.export.at_hand import calibration_of, pictures_at_hand
 from featherweight.training.runs.pretrained import FOLDER, load_any, load_pretrained
 from featherweight.training.runs.trained import save_weights

@@ -25,8 +25,8 @@ from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import named
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.explain.track import tracking
-from featherweight.prove import publish
-from featherweight.prove.looks import note_rungs
+from docs.build import publish
+from featherweight.protocol.test_evaluations import note_rungs
 from featherweight.ship.export.beforehand import require_form
 from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Failed
