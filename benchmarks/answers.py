@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import featherweight as fw
-from featherweight.files import write_text
+from featherweight.io import write_text
 
 ROOT = Path(__file__).parent.parent
 

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from featherweight.experiments.experiment import rungs
-from featherweight.files import write_text
+from featherweight.io import write_text
 from docs.build.inject import with_part_between
 from featherweight.training.runs.cluster import SPARE, Cluster
 from featherweight.training.runs.crews import On, processors, results

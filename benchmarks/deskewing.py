@@ -1,4 +1,4 @@
-"""What deskewing adds to the C program on Cortex-M: `python -m benchmarks.deskewing` writes ship/export/deskewing.json.
+"""What deskewing adds to the C program on Cortex-M: `python -m benchmarks.deskewing` writes export/deskewing.json.
 
 A network is compiled with and without it, for the same pictures; the differences are its bytes of code and stack, and
 its cycles for each of its multiply-adds, as `benchmarks.timing` counts them. Needs what `benchmarks.cortex_m` needs.
@@ -16,8 +16,8 @@ from benchmarks import cortex_m, timing
 from benchmarks.device import PROCESSORS, written
 from featherweight import Deskew
 from featherweight.experiments.preprocessing import deskewing_macs
-from featherweight.files import write_text
-from featherweight.ship.export.memory import DESKEWING
+from featherweight.export.memory import DESKEWING
+from featherweight.io import write_text
 
 SHAPE = (1, 28, 28)
 

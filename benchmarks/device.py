@@ -1,7 +1,7 @@
 """How near the estimates of flash, RAM and cycles are: `python -m benchmarks.device` tells, `--write` saves it.
 
 `--measure` measures code, stack and cycles of every combination of the C program's parts anew, and writes the package's
-table of them, `ship/export/kernels.json`; do so after a change to the C program. Needs the Arm compiler and QEMU.
+table of them, `export/kernels.json`; do so after a change to the C program. Needs the Arm compiler and QEMU.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks import cortex_m, timing
+from featherweight.export import c_source
+from featherweight.export.estimate import PROCESSORS, deployed, operations
+from featherweight.export.fixed_point import FixedPoint, outline, quantise
+from featherweight.export.lowering import lower
+from featherweight.export.memory import KERNELS, kernels, planned, tallest
+from featherweight.export.source import Source
+from featherweight.export.variant import Variant, all_variants, name_of, progress_bytes, variant_of
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
-from featherweight.ship.export import c_source
-from featherweight.ship.export.estimate import PROCESSORS, deployed, operations
-from featherweight.ship.export.fixed_point import FixedPoint, outline, quantise
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.export.memory import KERNELS, kernels, planned, tallest
-from featherweight.ship.export.source import Source
-from featherweight.ship.export.variant import Variant, all_variants, name_of, progress_bytes, variant_of
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "estimate.json"
 NETWORKS, EMULATED, TRACED = 200, 40, 24

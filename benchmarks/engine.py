@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from featherweight.files import write_text
+from featherweight.io import write_text
 from docs.build.inject import with_part_between
 from featherweight.training.bench import measure, table
 

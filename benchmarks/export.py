@@ -22,7 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks import cortex_m
 from featherweight import data as datasets
-from featherweight.ship.export import export, proof, source_of
+from featherweight.export import export, proof, source_of
 from featherweight.training.runs import environment
 from featherweight.training.runs.pretrained import load_any
 from featherweight.training.runs.trained import TrainedModel

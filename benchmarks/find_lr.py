@@ -8,7 +8,7 @@ from pathlib import Path
 
 from featherweight.data import load
 from featherweight.experiments.experiment import find
-from featherweight.files import write_text
+from featherweight.io import write_text
 from docs.build.inject import with_part_between
 from featherweight.search.learning_rate import sweep_of
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from featherweight.files import write_text
+from featherweight.export import export
+from featherweight.io import write_text
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.finish import RESULT, sentence
-from featherweight.ship.export import export
 from featherweight.training.runs.pretrained import load_any
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ from featherweight.data import Data, Split, load
 from featherweight.experiments.experiment import contenders
 from featherweight.experiments.recipe import HardExamples
 from featherweight.experiments.record import read_record
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.training.runs.run import new_run, train
 
 loop: Any = import_module("featherweight.training.loop")

@@ -19,11 +19,11 @@ from benchmarks import cortex_m
 from featherweight import data as datasets
 from featherweight import dissect
 from featherweight.experiments.experiment import find
-from featherweight.files import write_text
-from featherweight.ship.export import c_source, integers, source_of
-from featherweight.ship.export.fixed_point import quantise
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.export.source import Source
+from featherweight.export import c_source, integers, source_of
+from featherweight.export.fixed_point import quantise
+from featherweight.export.lowering import lower
+from featherweight.export.source import Source
+from featherweight.io import write_text
 from featherweight.training.runs.pretrained import load_pretrained, names
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "instructions.json"

@@ -30,11 +30,11 @@ from benchmarks.wild.hands import Writer
 from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import Split, load
-from featherweight.files import write_text
+from featherweight.io import write_text
 from docs.build.inject import with_part_between
-from featherweight.ship.predict import predict
-from featherweight.ship.predict.answers import Answer
-from featherweight.ship.predict.network import READER, WEIGHTS, shipped, temperature
+from featherweight.reading import predict
+from featherweight.reading.answers import Answer
+from featherweight.reading.network import READER, WEIGHTS, shipped, temperature
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"

@@ -17,7 +17,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.search.fit import prior
 from featherweight.search.fit.conduct import shallow_enough
 from featherweight.search.fit.genes import Genes

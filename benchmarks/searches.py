@@ -25,9 +25,10 @@ import optuna
 import torch
 
 from featherweight.errors import FeatherweightError, TrainingError
-from featherweight.explain.figures.style import SERIES, blank, drawn, svg
-from featherweight.files import write_text
+from featherweight.export.estimate import deployed
+from featherweight.io import write_text
 from featherweight.networks.architecture import build
+from featherweight.report.figures.style import SERIES, blank, drawn, svg
 from featherweight.search.fit import conduct, finalist, prior
 from featherweight.search.fit.changes import drawn as drawn_genes
 from featherweight.search.fit.genes import PRESETS, Genes
@@ -39,7 +40,6 @@ from featherweight.search.fit.workers import NO_LIMIT, Work, carry_out
 from featherweight.search.space import propose
 from featherweight.search.spaces.accurate import space
 from featherweight.search.worker import experiment_of
-from featherweight.ship.export.estimate import deployed
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import prepare

@@ -29,11 +29,12 @@ from featherweight import dissect
 from featherweight.data import Data
 from featherweight.data.split import mean_and_std
 from featherweight.engine import Engine, build
-from featherweight.experiments.experiment import find, fingerprint, ids
+from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.experiments.statistics import paired
-from featherweight.files import write_text
+from featherweight.io import write_text
+from featherweight.networks.checks import fingerprint
 from featherweight.training.distillation import answering
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit

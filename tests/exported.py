@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from featherweight.export.lowering import Lowered, lower
+from featherweight.export.source import Source
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
-from featherweight.ship.export.lowering import Lowered, lower
-from featherweight.ship.export.source import Source
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -25,7 +25,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 """Words after `python`, which begin with `-m` and a module or with `-c` and a program, to how the command ended."""
 MOST_BYTES = 65_536
 """Of a message to the process that forks."""
-AHEAD = ("torch._dynamo", "featherweight.cli", "featherweight.cli.console", "featherweight.ship.predict", "PIL.Image")
+AHEAD = ("torch._dynamo", "featherweight.cli", "featherweight.cli.console", "featherweight.reading", "PIL.Image")
 """What it imports: PyTorch with the part that it loads when it first trains, and what most verbs need."""
 
 

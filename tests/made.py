@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from featherweight.experiments.experiment import find, fingerprint
+from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, Row
+from featherweight.networks.checks import fingerprint
 
 MNIST = {"name": "mnist", "source": "mnist", "seed": 0, "train": 60_000, "test": 10_000, "holdout": 0,
          "shape": [1, 28, 28], "classes": list("0123456789")}  # fmt: skip

@@ -51,7 +51,7 @@ def trained_in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 
 def bare_tree(root: Path) -> Path:
     """`root`, made a source tree with the rungs' files, the README and the page on exports, and without records."""
-    shutil.copytree(ROOT / "src/featherweight/experiments/ladders", root / "src/featherweight/experiments/ladders")
+    shutil.copytree(ROOT / "src/featherweight/experiments", root / "src/featherweight/experiments")
     (root / "docs").mkdir()
     for name in ("README.md", "docs/export.md"):
         shutil.copy(ROOT / name, root / name)

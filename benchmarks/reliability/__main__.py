@@ -23,7 +23,7 @@ from benchmarks.reliability import (
     steps,
 )
 from benchmarks.reliability.task import apart, machine
-from featherweight.files import write_text
+from featherweight.io import write_text
 
 ENGINES = ("native", "torch")
 TRIALS: dict[str, Callable[[], list[dict[str, Any]]]] = {

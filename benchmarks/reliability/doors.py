@@ -22,12 +22,12 @@ from featherweight.data import download, pictures, web
 from featherweight.data.idx import read as read_idx
 from featherweight.errors import DataError, FeatherweightError, FileError
 from featherweight.experiments.record import read_record
-from featherweight.explain.report import page, read_story, sections
-from featherweight.files import parse_json
-from featherweight.ship.export import c_source
-from featherweight.ship.export.fixed_point import quantise
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.export.source import Source
+from featherweight.export import c_source
+from featherweight.export.fixed_point import quantise
+from featherweight.export.lowering import lower
+from featherweight.export.source import Source
+from featherweight.io import parse_json
+from featherweight.report.page import page, read_story, sections
 from featherweight.training.runs.checkpoint import load_state, save_state
 from featherweight.training.runs.tensors import pack
 from featherweight.training.runs.trained import load_trained

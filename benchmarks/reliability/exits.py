@@ -24,21 +24,21 @@ from torch import nn
 
 from benchmarks.reliability.task import warmed
 from featherweight.errors import FeatherweightError
+from featherweight.escape import c_string, markdown, printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.explain.report import page, read_story, sections
-from featherweight.explain.report.content import Column, Table
-from featherweight.explain.report.export import _csv
-from featherweight.files import c_string, markdown, printable
+from featherweight.export import c_source
+from featherweight.export import page as drawing_page
+from featherweight.export.fixed_point import quantise
+from featherweight.export.lowering import lower
+from featherweight.export.source import Source
+from featherweight.report.page import page, read_story, sections
+from featherweight.report.page.blocks import Column, Table
+from featherweight.report.page.page_files import _csv
 from featherweight.search.outcome import Entry
 from featherweight.search.source import source as python_source
 from featherweight.search.space import Proposal, Space, stack
-from featherweight.ship.export import c_source
-from featherweight.ship.export import page as drawing_page
-from featherweight.ship.export.fixed_point import quantise
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.export.source import Source
 
 HARMLESS = "word"
 NASTY = (

@@ -136,7 +136,7 @@ def _weights(count: int) -> dict[str, Any]:
 def _records(count: int) -> dict[str, Any]:
     """Committed records, and pages of those that are read: one in fifty, since a page takes its time."""
     from featherweight.experiments.record import read_record
-    from featherweight.explain.report import page, read_story, sections
+    from featherweight.report.page import page, read_story, sections
 
     whole = (ROOT / "results" / "f3" / "seed0.json").read_bytes()
     with TemporaryDirectory(dir=FAST) as name:

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featherweight.errors import UsageError
+from docs.build.network_stats import anatomy_of, preprocessing_words
+
 from featherweight.experiments.experiment import Experiment, contenders
 from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import Anatomy
-from featherweight.networks.preprocessing import preprocessing_of
-from docs.build import table_notes
-from featherweight.protocol.replication import NOT_CONFIRMED, clearing
-from docs.build.network_stats import anatomy_of, preprocessing_words
 from featherweight.protocol.ledger import Attempt, evaluations_of, read_ledger
+from featherweight.protocol.replication import NOT_CONFIRMED, clearing
 from featherweight.training.runs.folders import find_runs
 
+DRAWS = Path("results", "bench", "hard_draws.json")
+"""The counts of `python -m benchmarks.hard_draws`, in a source tree."""
 NOT_PROVED = "not yet proven"
 
 
@@ -47,7 +47,7 @@ class Anchor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
+class Candidate:
     """An experiment with a bar, and everything known about it."""
 
     experiment: Experiment
@@ -89,21 +89,21 @@ def anchors(data: str = "mnist") -> list[Anchor]:
     ([7496, 6128, 19972], [89.0, 92.5, 93.4])
     """
     name = "anchors.json" if data == "mnist" else f"anchors-{data}.json"
-    return [Anchor(**line) for line in json.loads((HERE / name).read_text(encoding="utf-8"))]
+    return [Anchor(**line) for line in json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))]
 
 
-def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
+def gather(found: Found, root: Path, data: str = "mnist") -> list[Candidate]:
     """Every experiment with a bar on a data set, with its committed records and evidence in a source tree.
 
     `found` holds the runs that are quoted, as `confirming.quoted` gives them.
     """
     ledger: list[Attempt] = read_ledger(root / "results" / "touches.json")
-    draws = table_notes.counted_draws(root)
+    draws = counted_draws(root)
     gathered = []
     for experiment in contenders(data):
         records, folder = tuple(found.get(experiment.id, ())), root / "results" / "heldout" / experiment.id
         gathered.append(
-            Contender(
+            Candidate(
                 experiment=experiment,
                 anatomy=anatomy_of(experiment),
                 records=records,
@@ -114,3 +114,9 @@ def gather(found: Found, root: Path, data: str = "mnist") -> list[Contender]:
             )
         )
     return gathered
+
+
+def counted_draws(root: Path) -> dict[str, Any]:
+    """The counts of each record's sampler; empty if there are none."""
+    path = root / DRAWS
+    return {one["experiment"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}

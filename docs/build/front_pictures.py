@@ -6,14 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from docs.build.candidate_record import anchors
+from docs.build.fronts import Point, pareto_fronts
+from docs.build.network_stats import anatomy_of, deployed_of
+from docs.build.pictures import drawn_anew
+
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find
 from featherweight.experiments.findings import Found
 from featherweight.experiments.statistics import mean_interval
-from docs.build.fronts import Point, pareto_fronts
-from docs.build.candidate_record import anchors
-from docs.build.network_stats import anatomy_of, deployed_of
-from docs.build.pictures import drawn_anew
 
 AXES = {"mnist": (98.95, 99.75), "fashion-mnist": (88.5, 94.5), "cifar10": (78.0, 91.0)}
 """The lowest and the highest accuracy on the axis of each set, in percent."""

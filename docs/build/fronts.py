@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.statistics import best_by_cost
-from featherweight.explain.figures.style import INK, QUIET, RULE, TARGET, TEST, blank, drawn
+from featherweight.report.figures.style import INK, QUIET, RULE, TARGET, TEST, blank, drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,32 +4,31 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from docs.build.network_stats import anatomy_of
 from docs.build.published import published, published_log
+from docs.build.rendering import rendered
 from docs.build.statements import OPEN, Answer, answers
+
 from featherweight.experiments.budget import Budget, Verdict, judge
+from featherweight.experiments.claims import Claim
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, rungs
 from featherweight.experiments.findings import NOT_RUN, Found, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import worded
-from featherweight.explain.ladder import RungView, environment, rung_view
-from featherweight.explain.ladder.page import own_claims
-from featherweight.explain.ladder.tables import ABSENT, TextTable, percent
 from featherweight.protocol.ledger import Attempt
 from featherweight.protocol.replication import confirmation
 from featherweight.protocol.test_evaluations import attempts_table
+from featherweight.report.ladder import RungView, rung_view
+from featherweight.report.ladder.tables import ABSENT, TextTable, percent
 
-TEMPLATES = Path(__file__).with_name("templates")
 Answered = Mapping[str, Mapping[str, Any]]
 """The results of `python -m benchmarks.answers` by rung: `seed`, `classes` with images and right ones, `mistakes`."""
 NEAR = 0.15
 """A measured accuracy up to this many points below a claimed one counts as reproducing it: two standard errors on the
 test set at 99.4 %, rounded down."""
-NOTE = "*Written by `featherweight ladder --write` from the records in `results/`; every figure follows from them.*"
 WHOLE_RUN = ("one_cycle", "cosine", "linear")
 """Schedules whose learning rates depend on the total number of epochs."""
 REPORTS = ("d1", "f3")
@@ -110,6 +109,11 @@ def reproduced(claimed: float, measured: float) -> bool:
 
 def _verdict(rule: Budget, record: Record, epochs: int | None = None) -> Verdict:
     return judge(rule, record.parameters, [row.test_accuracy for row in record.rows[:epochs]])
+
+
+def _ours(claim: Claim) -> bool:
+    """Whether a claim is our own, and not its source's."""
+    return claim.says.startswith("Ours: ")
 
 
 def one_line(text: str) -> str:
@@ -254,14 +258,10 @@ def ladder_page(
         views.append(view)
         extra[rung.id] = more
     rule = ladder[-1].judged_by
-    return _rendered("ladder_page.md.j2", title=f"Ladder {letter.upper()}", subject=subject(letter), views=views,
-                     extra=extra, summary=summary_table(ladder, found), rules=list(numbers), picture=picture, changed=(),
-                     legend=f"{one_line(worded(LEGEND, ladder[-1].data))} {rule.sentence()}.",
+    return rendered("ladder_page.md.j2", title=f"Ladder {letter.upper()}", subject=subject(letter), views=views,
+                     extra=extra, summary=summary_table(ladder, found), rules=list(numbers), picture=picture,
+                     changed=(), legend=f"{one_line(worded(LEGEND, ladder[-1].data))} {rule.sentence()}.",
                      runs=[record for view in views for record in view.records])  # fmt: skip
-
-
-def _rendered(template: str, **context: Any) -> str:
-    return environment(TEMPLATES).get_template(template).render(note=NOTE, **context).rstrip() + "\n"
 
 
 def _section(
@@ -276,7 +276,7 @@ def _section(
         numbers,
         anatomy=anatomy_of(rung),
         attempts=attempts_table(rung.id, ledger, found),
-        claims=own_claims if stated else lambda claim: True,
+        claims=_ours if stated else lambda claim: True,
     )
     best = rung_figures(records, rung.judged_by).best if records else 0.0
     more = {
@@ -303,7 +303,7 @@ def overview(letters: Sequence[str], found: Found) -> str:
         if rung.id in ran and not reproduced(rung.claimed or 0.0, ran[rung.id])
     ]
     legend = f"{one_line(LEGEND)} {Budget().sentence()} ({exceptions()})."
-    return _rendered("ladders.md.j2", ladders=[(letter, subject(letter)) for letter in letters], legend=legend,
+    return rendered("ladders.md.j2", ladders=[(letter, subject(letter)) for letter in letters], legend=legend,
                      summary=summary_table(claimed, found, "{letter}.md"), claimed=len(claimed), ran=len(ran),
                      met=len(ran) - len(short), short=short)  # fmt: skip
 
@@ -327,5 +327,5 @@ def statement_page(found: Found) -> str:
             for id, of_it in stated.items() for one in of_it]  # fmt: skip
     headings = ("rung", "part", "the source states", "answer", "figures")
     silent = [f"`{id}`" for id, of_it in stated.items() if not of_it and find(id).claimed is not None]
-    return _rendered("statements.md.j2", total=len(every), counts=counts(every), silent=silent,
+    return rendered("statements.md.j2", total=len(every), counts=counts(every), silent=silent,
                      statements=TextTable(headings=headings, align="lllll", rows=tuple(rows)))  # fmt: skip

@@ -2,11 +2,11 @@
 
 from functools import cache
 
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import Experiment
+from featherweight.export.estimate import Deployed, deployed
 from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.networks.difference import differences
 from featherweight.networks.preprocessing import preprocessing_of
-from featherweight.ship.export.estimate import Deployed, deployed
 
 
 @cache

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featherweight.experiments.record import Record
-from featherweight.explain import figures
-from featherweight.explain.figures.style import svg
-from featherweight.files import write_text
 from docs.build import rung_curves
+
+from featherweight.experiments.record import Record
+from featherweight.io import write_text
+from featherweight.report import figures
+from featherweight.report.figures.style import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

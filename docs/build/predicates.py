@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from docs.build.network_stats import anatomy_of
 from torch import nn
 
 from featherweight.experiments import claims
@@ -16,7 +17,6 @@ from featherweight.experiments.claims import Decision, Evidence, Predicate, stan
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect
-from docs.build.network_stats import anatomy_of
 
 ALIKE = 0.05
 """Two networks are of about the same size if their numbers of parameters differ by at most this fraction."""

@@ -11,29 +11,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from docs.build import ladders, records
+from docs.build.api_page import api_page
+from docs.build.candidate_record import gather
+from docs.build.committed import answers_of, fresh_of, measured, quoted_of, trials_of
+from docs.build.export_tables import with_figures
+from docs.build.fits_table import guide_tables
+from docs.build.front_pictures import draw_fronts, front_of
+from docs.build.inject import with_part_between
+from docs.build.network_stats import anatomy_of, preprocessing_words
+from docs.build.pictures import draw, draw_rung
+
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import Experiment, contenders, find, ids, ladder_of, letters, rungs
+from featherweight.experiments.experiment import Experiment, contenders, find, ids, letters, place_of, rungs
 from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import RULES
-from featherweight.files import write_bytes, write_text
-from docs.build import ladder_pages, leaderboard
-from docs.build.api_page import api_page
-from featherweight.protocol.replication import confirmation, confirmed, quoted
-from featherweight.protocol.committed import records_of
-from docs.build.committed import answers_of, fresh_of, measured, quoted_of, trials_of
-from docs.build.candidate_record import gather
-from docs.build.export_tables import with_figures
-from docs.build.network_stats import anatomy_of, preprocessing_words
-from docs.build.fits_table import guide_tables
-from docs.build.front_pictures import draw_fronts, front_of
-from featherweight.protocol.ledger import read_ledger
-from docs.build.inject import with_part_between
-from docs.build.pictures import draw, draw_rung
-from docs.build.readme_table import readme_table
+from featherweight.export import steps_of
+from featherweight.io import write_bytes, write_text
 from featherweight.protocol.bundled_records import SMALL, SOURCES
-from docs.build.statement_page import statement_page
-from featherweight.ship.export import steps_of
+from featherweight.protocol.committed import records_of
+from featherweight.protocol.ledger import read_ledger
+from featherweight.protocol.replication import confirmation, confirmed, quoted
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 
@@ -100,7 +99,7 @@ def index_entry(experiment: Experiment, found: Found) -> dict[str, Any]:
     """The values of one line of `featherweight list`; of a record, whether fresh seeds have confirmed it, or null."""
     records = found.get(experiment.id, ())
     summary = summarise(records) if records else None
-    standing = ladder_pages.standing(records, ladder_pages.rule_of(experiment)) if records else None
+    standing = ladders.rung_figures(records, experiment.judged_by) if records else None
     words = list(preprocessing_words(experiment))
     return {
         "id": experiment.id,
@@ -126,7 +125,7 @@ def generated(root: Path) -> dict[Path, str]:
     found: Found = {**trials_of(root), **quoted(own, fresh_of(root, own))}
     texts: dict[Path, str] = {}
     for rung in map(find, ids()):
-        path = sources / ladder_of(rung.id) / f"{rung.id}.py"
+        path = sources.parent / place_of(rung.id)
         texts[path] = path.read_text(encoding="utf-8")
         if found[rung.id]:
             texts[path] = with_part(texts[path], "Result", _result(rung, found))
@@ -147,28 +146,30 @@ def generated(root: Path) -> dict[Path, str]:
     for data in sets:
         on_it = gathered if data == "mnist" else gather(found, root, data)
         others, page = [name for name in sets if name != data], "README" if data == "mnist" else data
-        overview = leaderboard.overview(on_it, front_of(data), data, others)
+        overview = records.overview(on_it, front_of(data), data, others)
         texts[root / "docs" / "records" / f"{page}.md"] = overview
         gathered = gathered if data == "mnist" else [*gathered, *on_it]
-    table = readme_table([one for one in gathered if one.records], "docs/records/{id}.md")
+    table = records.readme_table([one for one in gathered if one.records], "docs/records/{id}.md")
     texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     for one in gathered:
-        page = leaderboard.page(one, found, ledger)
+        page = records.page(one, found, ledger)
         texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
     for letter in letters():
-        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladder_pages.ladder_page(
+        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladders.ladder_page(
             letter, found, f"{letter}.svg", ledger, answers_of(root)
         )
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
-    texts[root / "docs" / "ladders" / "statements.md"] = statement_page(found)
-    texts[root / "docs" / "ladders" / "README.md"] = ladder_pages.overview(letters(), found)
+    texts[root / "docs" / "ladders" / "statements.md"] = ladders.statement_page(found)
+    texts[root / "docs" / "ladders" / "README.md"] = ladders.overview(letters(), found)
     return texts
 
 
 def folded(root: Path) -> dict[Path, bytes]:
     """The steps of every network that comes with the package, which `predict` reads, by path."""
-    runs = sorted((root / "src" / "featherweight" / "training" / "runs" / "weights").glob("*/weights.safetensors"))
+    runs = sorted(
+        (root / "src" / "featherweight" / "experiments" / "records" / "weights").glob("*/weights.safetensors")
+    )
     return {run.with_name("steps.safetensors"): steps_of(load_trained(run.parent)) for run in runs}
 
 

@@ -5,10 +5,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from featherweight.experiments.record import Record
-from featherweight.explain.figures.scales import epochs as label_epochs
-from featherweight.explain.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above
 from docs.build.published import published_log
+
+from featherweight.experiments.record import Record
+from featherweight.report.figures.scales import epochs as label_epochs
+from featherweight.report.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,11 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from docs.build.predicates import OF_RECORDS
+
 from featherweight.errors import UsageError
 from featherweight.experiments.claims import Evidence, Predicate, no
 from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.findings import NOT_RUN, Found
-from docs.build.predicates import OF_RECORDS
 
 STATEMENTS = Path(__file__).with_name("statements.json")
 OPEN = "not decidable here"

@@ -34,8 +34,8 @@ def place(path: PurePosixPath) -> PurePosixPath:
 
     >>> [str(place(PurePosixPath(path))) for path in ("README.md", "docs/records/README.md", "CHANGELOG.md")]
     ['index.md', 'records/index.md', 'project/changelog.md']
-    >>> [str(place(PurePosixPath(path))) for path in ("docs/f3.svg", "results/f3", "src/featherweight/files.py")]
-    ['f3.svg', 'source/results/f3/index.md', 'source/src/featherweight/files.py.md']
+    >>> [str(place(PurePosixPath(path))) for path in ("docs/f3.svg", "results/f3", "src/featherweight/errors.py")]
+    ['f3.svg', 'source/results/f3/index.md', 'source/src/featherweight/errors.py.md']
     """
     if str(path) == "README.md":
         return PurePosixPath("index.md")

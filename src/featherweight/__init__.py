@@ -12,6 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from featherweight._version import __version__ as __version__
+    from featherweight.api.fit import Fitted as Fitted
+    from featherweight.api.fit import fit as fit
+    from featherweight.api.model import Model as Model
+    from featherweight.api.model import Prediction as Prediction
+    from featherweight.api.model import load as load
+    from featherweight.api.summary import summary as summary
+    from featherweight.api.train import train as train
     from featherweight.data import Data as Data
     from featherweight.data import Split as Split
     from featherweight.data import load as _load_data
@@ -35,7 +43,6 @@ if TYPE_CHECKING:
     from featherweight.experiments.claims import stalls as stalls
     from featherweight.experiments.claims import too_many_parameters as too_many_parameters
     from featherweight.experiments.claims import underfits as underfits
-    from featherweight.experiments.difference import differences as differences
     from featherweight.experiments.experiment import Experiment as Experiment
     from featherweight.experiments.experiment import find as find
     from featherweight.experiments.recipe import Augment as Augment
@@ -53,13 +60,10 @@ if TYPE_CHECKING:
     from featherweight.experiments.record import Row as Row
     from featherweight.experiments.record import read_record as read_record
     from featherweight.experiments.record import summarise as summarise
-    from featherweight.explain import analysis as analysis
-    from featherweight.explain import figures as figures
-    from featherweight.explain import notebook as notebook
-    from featherweight.files import __version__ as __version__
     from featherweight.networks.anatomy import Anatomy as Anatomy
     from featherweight.networks.anatomy import dissect as dissect
     from featherweight.networks.architecture import layer as layer
+    from featherweight.networks.difference import differences as differences
     from featherweight.networks.layers import Gated as Gated
     from featherweight.networks.layers import Residual as Residual
     from featherweight.networks.layers import Sum as Sum
@@ -69,19 +73,15 @@ if TYPE_CHECKING:
     from featherweight.networks.layers import squeeze_excite as squeeze_excite
     from featherweight.networks.preprocessing import Crop as Crop
     from featherweight.networks.preprocessing import Deskew as Deskew
-    from featherweight.search.fit.api import Fitted as Fitted
-    from featherweight.search.fit.api import fit as fit
+    from featherweight.report import analysis as analysis
+    from featherweight.report import figures as figures
+    from featherweight.report import notebook as notebook
     from featherweight.search.learning_rate import find_lr as find_lr
     from featherweight.search.learning_rate import rate_curve as rate_curve
     from featherweight.search.space import Proposal as Proposal
     from featherweight.search.space import Space as Space
     from featherweight.search.space import rounded as rounded
     from featherweight.search.space import stack as stack
-    from featherweight.ship.model import Model as Model
-    from featherweight.ship.model import Prediction as Prediction
-    from featherweight.ship.model import load as load
-    from featherweight.ship.summary import summary as summary
-    from featherweight.ship.train import train as train
     from featherweight.training.runs.run import new_run as new_run
     from featherweight.training.runs.run import resume as resume
     from featherweight.training.runs.run import train as _steps
@@ -93,38 +93,38 @@ if TYPE_CHECKING:
     steps = _steps
 
 _HOMES = {
-    "ship.train": "train",
+    "api.train": "train",
     "data": "Data Split",
     "errors": "FeatherweightError",
     "experiments.bar": "Bar",
     "experiments.budget": "Budget Verdict judge",
     "experiments.claims": "Claim beats_parent converges_faster fluctuates holds lowers_train_accuracy needs_capacity no"
     " opinion overfits overfits_less reaches stalls too_many_parameters underfits",
-    "experiments.difference": "differences",
     "experiments.experiment": "Experiment find",
     "experiments.recipe": "Augment Constant Cosine Distil HardExamples Linear MultiStep OneCycle Plateau Recipe Step",
     "experiments.record": "Record Row read_record summarise",
     "networks.anatomy": "Anatomy dissect",
     "networks.architecture": "layer",
+    "networks.difference": "differences",
     "networks.layers": "Gated Residual Sum conv_norm_relu residual_norm_relu separable_norm_relu squeeze_excite",
     "networks.preprocessing": "Crop Deskew",
-    "search.fit.api": "Fitted fit",
+    "api.fit": "Fitted fit",
     "search.learning_rate": "find_lr rate_curve",
     "search.space": "Proposal Space rounded stack",
-    "ship.model": "Model Prediction load",
-    "ship.summary": "summary",
+    "api.model": "Model Prediction load",
+    "api.summary": "summary",
     "training.runs.run": "new_run resume",
     "training.runs.trained": "TrainedModel data_of load_trained",
 }
 """Where each public name lives. A module may move, and nobody's file breaks."""
-_MODULES = {"analysis": "explain.analysis", "figures": "explain.figures", "notebook": "explain.notebook"}
+_MODULES = {"analysis": "report.analysis", "figures": "report.figures", "notebook": "report.notebook"}
 """Modules whose functions are used by their module's name, as `fw.figures.accuracy`."""
 _RENAMED = {"load_data": ("data", "load"), "steps": ("training.runs.run", "train")}
 """Public names that say more than the module's own, which is read beside the module's."""
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names.split()} | _RENAMED
 
 __all__ = sorted([*_HOME_OF, *_MODULES])
-_HOME_OF["__version__"] = ("files", "__version__")
+_HOME_OF["__version__"] = ("_version", "__version__")
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ import torch
 from data_files import idx_bytes
 from featherweight.data.idx import BYTES, INTEGERS, read
 from featherweight.errors import DataError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 IMAGES = (torch.arange(5 * 3 * 7) * 37 % 256).to(torch.uint8).reshape(5, 3, 7)
 

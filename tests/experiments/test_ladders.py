@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from featherweight import engine as engines
 from featherweight.cli import app
-from featherweight.experiments.difference import differences, layer_changes
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, letters, rungs
 from featherweight.experiments.recipe import Plateau
+from featherweight.export.estimate import deployed
 from featherweight.networks.anatomy import dissect
-from featherweight.ship.export.estimate import deployed
+from featherweight.networks.difference import differences, layer_changes
 from featherweight.training.state import draw_seed, initial_state
 from source_text import network_call
 

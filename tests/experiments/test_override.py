@@ -7,8 +7,8 @@ import pytest
 
 import featherweight as fw
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import fingerprint
 from featherweight.experiments.override import changes, overridden, parsed
+from featherweight.networks.checks import fingerprint
 from made import record
 
 

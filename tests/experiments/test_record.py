@@ -10,7 +10,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, Row, percent, read_record, summarise, write_record
-from featherweight.files import write_text
+from featherweight.io import write_text
 
 
 def record(seed: int = 0, accuracies: tuple[float, ...] = (99.4, 99.5)) -> Record:

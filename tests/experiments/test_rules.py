@@ -11,7 +11,6 @@ from commands import Run
 from featherweight.data.sets import SETS
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES, SHAPES, TITLES
 from docs.build import candidate_record

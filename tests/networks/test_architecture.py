@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import find, fingerprint, ids
+from featherweight.experiments.experiment import find, ids
 from featherweight.networks.allowed import ARGUMENTS, CONTAINERS, MOST_WEIGHTS, weights
 from featherweight.networks.architecture import Layer, describe, from_json, layer, make, to_json
+from featherweight.networks.checks import fingerprint
 from featherweight.networks.layers import (
     Residual,
     Sum,

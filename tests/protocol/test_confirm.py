@@ -124,7 +124,7 @@ def test_the_figures_of_fresh_seeds_are_the_record_s_in_every_text(tree: Path, t
     assert row == "| [`smallest`](docs/records/smallest.md) | 99.448 | 99.40 | 3,352 | 6.4 | 4.6 | 7 | confirmed |"
     board = (tree / "docs/records/README.md").read_text()
     assert "| 99.448 ± 0.030 | 99.434 to 99.461 | 99.460 | 99.40 | 20 of 20 | 2 | confirmed |" in board
-    source = " ".join((tree / "src/featherweight/experiments/ladders/records/smallest.py").read_text().split())
+    source = " ".join((tree / "src/featherweight/experiments/records/smallest.py").read_text().split())
     assert "Result: 99.45 % of the test set at the last epoch, on average over 20 seeds" in source
     assert "99.45 on average. Confirmed on seeds 10 to 29, which are fresh. Analysis:" in source
     index = json.loads((tree / publish.SOURCES / "index.json").read_text())

@@ -13,7 +13,6 @@ import pytest
 from commands import Run
 from featherweight.data import load
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
@@ -141,7 +140,7 @@ def test_a_record_is_committed_with_its_evidence_and_every_text_is_written(tree:
     standing = "cleared, not yet confirmed on fresh seeds"
     assert row == f"| [`smallest`](docs/records/smallest.md) | 99.495 | 99.45 | 3,352 | 6.4 | 4.6 | 7 | {standing} |"
     assert "smallest" in (tree / "docs/records/fronts.svg").read_text()
-    source = (tree / "src/featherweight/experiments/ladders/records/smallest.py").read_text()
+    source = (tree / "src/featherweight/experiments/records/smallest.py").read_text()
     assert f"Result: {fmean(99.45 + 0.01 * seed for seed in range(10)):.2f} % of the test set" in source
     assert publish.write(tree) == []
 

@@ -14,7 +14,7 @@ from featherweight.experiments.experiment import find, ids, ladder_of
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.experiments.rules import RULES
-from featherweight.explain import figures
+from featherweight.report import figures
 from docs.build import publish, rung_curves
 from docs.build.front_pictures import front_of, fronts_digest
 from docs.build.ladder_pages import NOT_RUN

@@ -13,7 +13,7 @@ from docs.build.fronts import Point, pareto_fronts
 from docs.build import candidate_record, ladder_pages, leaderboard
 from featherweight.protocol.ledger import Attempt, note_attempt
 from docs.build.readme_table import readme_table
-from featherweight.ship.export.estimate import deployed
+from featherweight.export.estimate import deployed
 from made import MNIST, record
 
 TEN = [record("f3", [99.40] * 10 + [99.47] * 4 + [99.56 + 0.01 * seed], seed, train_seconds=60.0) for seed in range(10)]

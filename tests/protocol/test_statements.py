@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featherweight.experiments.experiment import find, fingerprint, rungs
+from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
 from featherweight.networks.anatomy import dissect

@@ -14,6 +14,7 @@ import torch
 from benchmarks import shapes
 from PIL import Image
 
+from featherweight.api.train import train
 from featherweight.data import Data, load
 from featherweight.data.colours import without_colours
 from featherweight.errors import BudgetError, FileError, UsageError
@@ -26,7 +27,6 @@ from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, T
 from featherweight.search.fit.price import Limits, Price, price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.workers import Told, Work
-from featherweight.ship.train import train
 from featherweight.training.runs.events import Done, Progress, Started
 
 CHEAP = Price(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)

@@ -17,11 +17,12 @@ from sqlalchemy.exc import OperationalError
 
 from featherweight.data import load
 from featherweight.errors import BudgetError, DataError, FileError, TrainingError, UsageError
-from featherweight.experiments.experiment import find, fingerprint
+from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
 from featherweight.networks.architecture import build, layer
+from featherweight.networks.checks import fingerprint
 from featherweight.search import crew, storage, study, worker
 from featherweight.search.outcome import Entry, entries, on_pareto_front
 from featherweight.search.picture import pareto

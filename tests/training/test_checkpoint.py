@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import toy
-from featherweight import files
+from featherweight import io
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.recipe import Augment, Cosine, HardExamples, Plateau, Recipe, Step
 from featherweight.training.loop import fit
@@ -148,7 +148,7 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypat
         Path, "replace", lambda self, to: (order.append(f"{self.name} to {Path(to).name}"), rename(self, to))[1]
     )
     (tmp_path / "x").write_bytes(b"old")
-    files.write_bytes(tmp_path / "x", b"new", keep=tmp_path / "y")
+    io.write_bytes(tmp_path / "x", b"new", keep=tmp_path / "y")
     part = f".x.{os.getpid()}.part"
     assert order == [f"flush {part}", "x to y", f"{part} to x", f"flush {tmp_path.name}"]
     assert ((tmp_path / "x").read_bytes(), (tmp_path / "y").read_bytes()) == (b"new", b"old")

@@ -16,8 +16,8 @@ from torch import nn
 import featherweight as fw
 import toy
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import fingerprint
-from featherweight.ship.export import ExportError
+from featherweight.export import ExportError
+from featherweight.networks.checks import fingerprint
 from featherweight.training.runs import restore
 from featherweight.training.runs import run as runs
 from featherweight.training.runs import trained as trained_runs
@@ -158,7 +158,7 @@ def test_a_run_without_a_state_begins_anew_only_where_its_layers_draw_its_weight
 
 
 def test_an_export_of_other_weights_than_the_record_s_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from featherweight.ship import export as module
+    from featherweight import export as module
 
     monkeypatch.setattr(module, "pictures_at_hand", lambda record, directory: toy.data())
     folder = finished(toy.experiment(), home / "runs")

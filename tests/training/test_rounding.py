@@ -14,11 +14,11 @@ from featherweight.data.augment import normalise
 from featherweight.engine import build
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import OneCycle, Recipe
-from featherweight.ship.export import c_source, integers
-from featherweight.ship.export.fixed_point import levels, quantise
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.export.proof import compiled_scores
-from featherweight.ship.export.source import Source
+from featherweight.export import c_source, integers
+from featherweight.export.fixed_point import levels, quantise
+from featherweight.export.lowering import lower
+from featherweight.export.proof import compiled_scores
+from featherweight.export.source import Source
 from featherweight.training.loop import fit
 from featherweight.training.rounding import rounding_of
 from featherweight.training.runs.prepare import prepare

@@ -18,9 +18,10 @@ from featherweight import data as datasets
 from featherweight.data import Data
 from featherweight.engine import native
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import Experiment, find, fingerprint
+from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.override import overridden
 from featherweight.experiments.record import read_record
+from featherweight.networks.checks import fingerprint
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.folders import finished_runs, new_folder
 

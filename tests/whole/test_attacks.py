@@ -22,14 +22,14 @@ from PIL import Image
 from torch import nn
 
 from commands import Run
-from featherweight import files
+from featherweight import io
 from featherweight.data import download, folder, pictures, web
 from featherweight.data.containers import MOST_SCANS, essential
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record, read_record
+from featherweight.export.lowering import lower
+from featherweight.reading.reading import read
 from featherweight.search import storage
-from featherweight.ship.export.lowering import lower
-from featherweight.ship.predict.reading import read
 from featherweight.training.runs.folders import new_folder
 from featherweight.training.runs.restore import network_of
 
@@ -140,8 +140,8 @@ def test_json_from_outside_has_limits() -> None:
     for text, says in {"[" * 17 + "]" * 17: "deep", "[" * 9000: "lists", "1e999": "too large", '{"a":1,"a":2}': "twice",
                        f'"{"a" * 20_000}"': "20,000 characters", "[Infinity]": "not a number"}.items():  # fmt: skip
         with pytest.raises(ValueError, match=says):
-            files.parse_json(text)
-    assert files.parse_json("[" * 16 + "]" * 16) and files.parse_json(str(1 << 62)) == 1 << 62
+            io.parse_json(text)
+    assert io.parse_json("[" * 16 + "]" * 16) and io.parse_json(str(1 << 62)) == 1 << 62
 
 
 @pytest.mark.parametrize("value", [1e308, 10**400, float("inf"), [], "x", None])
@@ -286,8 +286,8 @@ def test_an_error_in_the_clean_up_of_a_write_hides_nothing(tmp_path: Path, monke
     monkeypatch.setattr(Path, "replace", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(FileError, match=r"could not be written \(Read-only file system\)"):
-        files.write_text(tmp_path / "a", "b")
-    files.remove_parts(tmp_path)
+        io.write_text(tmp_path / "a", "b")
+    io.remove_parts(tmp_path)
     from featherweight.training.runs.checkpoint import remove_states
 
     remove_states(tmp_path / "state.safetensors")
@@ -295,7 +295,7 @@ def test_an_error_in_the_clean_up_of_a_write_hides_nothing(tmp_path: Path, monke
 
 def test_parents_of_a_run_folder_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
-    for module in ("featherweight.files", "featherweight.training.runs.folders"):
+    for module in ("featherweight.io", "featherweight.training.runs.folders"):
         monkeypatch.setattr(f"{module}.flush_names", flushed.append)
     assert new_folder(tmp_path / "a" / "b", "run").is_dir()
     assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]

@@ -9,7 +9,7 @@ from benchmarks.reliability import exits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featherweight.files import c_string, csv_cell, in_c_comment, in_docstring, markdown, printable, python_string
+from featherweight.escape import c_string, csv_cell, in_c_comment, in_docstring, markdown, printable, python_string
 
 PIECES = st.sampled_from(
     (*exits.NASTY, "*", "/", "\\", "?", '"', "'", "\n", "\r", "`", "|", "<", ">", "&", "=", "{", "}")
@@ -63,9 +63,9 @@ def test_nothing_gets_out_of_a_report(text: str) -> None:
 
 def test_what_was_seen_to_get_out_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each check, with its escape left out, tells that something got out."""
-    from featherweight.explain.report import export
+    from featherweight.export import c_source
+    from featherweight.report.page import page_files as export
     from featherweight.search import source
-    from featherweight.ship.export import c_source
 
     monkeypatch.setattr(c_source, "in_c_comment", str)
     monkeypatch.setattr(source, "in_docstring", str)

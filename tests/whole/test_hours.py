@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featherweight.files import __version__
+from featherweight._version import __version__
 from forks import forks
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ import pytest
 from commands import Run
 from featherweight.data import load, store
 from featherweight.errors import UsageError
+from featherweight.escape import printable
 from featherweight.experiments.experiment import find
-from featherweight.files import printable
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import stop_signals, terminable
@@ -132,7 +132,7 @@ def test_training_and_drawing_need_nothing_from_around(around: object, toy_file:
     assert callable(around)
     program = (
         "import sys; from pathlib import Path; from featherweight import cli, read_record\n"
-        "from featherweight.explain import figures\n"
+        "from featherweight.report import figures\n"
         f"sys.argv = ['featherweight', *{[str(word) for word in ('train', toy_file, '--epochs', 1, *TRAIN)]!r}]\n"
         "try: cli.main()\nexcept SystemExit as end: assert end.code == 0, end.code\n"
         "print('<svg' in figures.svg(figures.accuracy(read_record(Path('runs/own-seed0')))))"

@@ -21,8 +21,8 @@ from featherweight.cli import (  # noqa: F401
     train,
 )
 from featherweight.cli.options import app
+from featherweight.data.progress import downloads_display
 from featherweight.errors import FeatherweightError, InterruptedRunError
-from featherweight.files import downloads_display
 from featherweight.training.runs.signals import terminable
 
 

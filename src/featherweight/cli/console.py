@@ -12,22 +12,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from docs.build import publish
+
 from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.live_cluster import spread_shown
 from featherweight.cli.streams import fitted
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
+from featherweight.data.sets import canonical
 from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.rules import named
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
-from featherweight.explain.track import tracking
-from docs.build import publish
+from featherweight.export.preflight import require_form
 from featherweight.protocol.test_evaluations import note_rungs
-from featherweight.ship.export.beforehand import require_form
+from featherweight.report.trackers import tracking
 from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.fanout import HERE, train_all
@@ -146,7 +147,7 @@ def run_ladder(
         print(fitted(f"changed: {', '.join(told)}; runs and page go to {out}", sys.stdout))
     root = publish.source_tree() if write else None
     own = ladder[0].data
-    data = own if data == "auto" else named(data)
+    data = own if data == "auto" else canonical(data)
     if write and data != own:
         raise UsageError(f"--write keeps records on {own} only; leave out --data {data}, or --write.")
     source = _source(data, data_dir)
@@ -185,7 +186,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load(data, directory=data_dir).source
-    return named(data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
+    return canonical(data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:

@@ -19,7 +19,7 @@ def export(
 ) -> None:
     """Export a network as an ONNX file, C for a microcontroller, or a page to draw on, and check that it agrees."""
     from featherweight.cli.live import busy
-    from featherweight.ship.export import export as write
+    from featherweight.export import export as write
     from featherweight.training.runs.pretrained import load_any
 
     with busy(f"exporting {run} and checking the export"):
@@ -44,8 +44,8 @@ def draw(
     import tempfile
     import webbrowser
 
-    from featherweight.files import write_text
-    from featherweight.ship.export import page_of
+    from featherweight.export import page_of
+    from featherweight.io import write_text
     from featherweight.training.runs.pretrained import load_any
 
     text = page_of(load_any(run, experiment=experiment))

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
+from featherweight.escape import printable
 from featherweight.experiments.preprocessing import told as told_of
 from featherweight.experiments.record import Record, read_record
 from featherweight.experiments.rules import RULES
-from featherweight.files import printable
 
 WIDTH = 80
 """Columns of the widest line."""
@@ -122,7 +122,8 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
 @cache
 def _heading(group: str) -> str:
     # The first line of each ladder's package says what it is; importing one imports no experiment.
-    said = (import_module(f"featherweight.experiments.ladders.{group}").__doc__ or "").strip()
+    room = group if group == RECORDS else f"ladders.{group}"
+    said = (import_module(f"featherweight.experiments.{room}").__doc__ or "").strip()
     return said if group == RECORDS else f"Ladder {group.upper()}: {said}"
 
 

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import PurePath
 from typing import IO, TYPE_CHECKING
 
+from featherweight.escape import printable
 from featherweight.experiments.record import Row
-from featherweight.files import printable
 from featherweight.training.runs.events import Done, Event, Failed, Note, Progress
 
 if TYPE_CHECKING:

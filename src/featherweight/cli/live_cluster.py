@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from featherweight.cli.live import lines_of, note_lines
-from featherweight.files import printable
+from featherweight.escape import printable
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Spread
 
 MOST_MACHINES = 20

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from featherweight.cli.streams import fitted
+from featherweight.escape import printable
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.files import printable
 from featherweight.search.fit.card import CARD, PAGE
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.finish import EXPORTS

@@ -20,7 +20,7 @@ from featherweight.cli.options import (
     print_json,
     say,
 )
-from featherweight.experiments.rules import named
+from featherweight.data.sets import canonical
 
 
 @app.command("list")
@@ -34,7 +34,7 @@ def list_(
     """List the experiments on a data set: parameters, epochs, claimed and measured accuracy, verdict."""
     from featherweight.cli import listing
 
-    kept = listing.chosen(listing.entries(), named(data), ladder)
+    kept = listing.chosen(listing.entries(), canonical(data), ladder)
     if as_json:
         names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
         more = [{"confirmed": one.get("confirmed"), "preprocessing": one.get("preprocessing", [])} for one in kept]
@@ -62,8 +62,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the layers of an experiment or a run: output, parameters, MACs, receptive field, jump; exports, budget."""
+    from featherweight.api.summary import summary
     from featherweight.cli.shown import subject
-    from featherweight.ship.summary import summary
 
     found, network, shape, note = subject(experiment, file, data, directory=data_dir, size=image_size(size), grey=grey)
     told = summary(network, shape)

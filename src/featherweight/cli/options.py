@@ -10,7 +10,7 @@ import typer.core
 
 from featherweight.cli.streams import fitted
 from featherweight.errors import UsageError, nearest
-from featherweight.files import printable
+from featherweight.escape import printable
 
 if TYPE_CHECKING:
     from featherweight.training.runs.crews import On
@@ -45,7 +45,7 @@ RUN_HELP = "The folder of a finished run, or the name of a network that comes wi
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from featherweight.files import __version__
+        from featherweight._version import __version__
 
         print(f"featherweight {__version__}")
         raise typer.Exit

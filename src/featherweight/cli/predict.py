@@ -9,7 +9,7 @@ import typer
 from featherweight.cli.options import ExperimentFile, Json, app, print_json
 
 if TYPE_CHECKING:
-    from featherweight.ship.predict import Answer
+    from featherweight.reading import Answer
 
 
 @app.command()
@@ -35,8 +35,8 @@ def predict(
     A network for handwritten digits reads a single digit, or a line of them such as a postcode; any other takes each
     picture as one image.
     """
-    from featherweight.ship.predict import predict_each
-    from featherweight.ship.predict.seen import save_seen
+    from featherweight.reading import predict_each
+    from featherweight.reading.seen import save_seen
 
     answers = []
     for answer, picture in predict_each(pictures, run, experiment=experiment):
@@ -57,7 +57,7 @@ def _print(answers: "list[Answer]") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from featherweight.files import printable
+    from featherweight.escape import printable
 
     table = Table(box=None, header_style="bold")
     table.add_column("picture", overflow="fold")

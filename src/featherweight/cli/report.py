@@ -38,9 +38,9 @@ def report(
     if page_path.is_dir():
         raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
     from featherweight.cli.live import busy
-    from featherweight.explain.report import page, read_story, sections, write_data, write_figures
-    from featherweight.explain.report.export import folder_made
-    from featherweight.files import write_text
+    from featherweight.io import write_text
+    from featherweight.report.page import page, read_story, sections, write_data, write_figures
+    from featherweight.report.page.page_files import folder_made
     from featherweight.training.runs.pretrained import folder_of
 
     with busy("analysing and drawing"):

@@ -7,9 +7,9 @@ from typing import Any
 from torch import nn
 
 from featherweight.errors import UsageError
-from featherweight.experiments.difference import differences
 from featherweight.experiments.experiment import Experiment, find, ids, names_file
 from featherweight.experiments.record import Record, read_record
+from featherweight.networks.difference import differences
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.restore import experiment_of, network_of
 

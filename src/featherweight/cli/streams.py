@@ -8,7 +8,7 @@ import sys
 import textwrap
 from typing import IO
 
-from featherweight.files import printable
+from featherweight.escape import printable
 
 PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "·": "-", "≤": "<=", "≥": ">=", "°": " deg"}
 """Replacements for characters that cannot be printed; any other is escaped as its number."""

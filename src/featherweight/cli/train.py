@@ -95,7 +95,7 @@ def train(
     if file is not None and resume is None:
         raise UsageError("--experiment is for runs continued with --resume; to start a new run, give only the file.")
     from featherweight.cli.console import require_trainable_for, train_one, train_several
-    from featherweight.explain.track import require_tracker
+    from featherweight.report.trackers import require_tracker
     from featherweight.training.runs.parallel import Task
 
     if track is not None:

@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from featherweight.data.sets import OWN, SETS
+from featherweight.data.progress import Progress, downloads_display
+from featherweight.data.sets import ALIASES, OWN, SETS, canonical
 from featherweight.errors import UsageError, nearest
-from featherweight.experiments.rules import ALIASES, named
-from featherweight.files import Progress, downloads_display, printable
+from featherweight.escape import printable
 
 if TYPE_CHECKING:
     from featherweight.data.dataset import Data as Data
@@ -50,7 +50,7 @@ def load(
     `holdout` training images are held out for choices: the same share of each class, consecutive from a position
     given by `seed`. They replace the test set, whose files are then not opened. `seed` also draws the test pictures
     of a folder that has no `test`. `progress` is called during downloads (by default, the display in
-    `files.downloads_display`).
+    `progress.downloads_display`).
 
     `size` is the (height, width) of a folder's pictures, or "own" for the size that they all have; without it they keep
     their size if all have the same one of up to 64 x 64, and are resized to 28 x 28 otherwise. With `grey`, colours
@@ -70,7 +70,7 @@ def load(
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     if holdout < 0:
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
-    name = named(name)
+    name = canonical(name)
     with downloads_display.get()() as watcher:
         whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
     if grey:

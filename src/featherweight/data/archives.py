@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from featherweight.data.sets import File, Named
 from featherweight.errors import DataError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 CHUNK = 1 << 18
 

@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 
 from featherweight.data import archives, forms, idx
 from featherweight.data.archives import settle
+from featherweight.data.progress import Progress
 from featherweight.data.sets import File, Named
 from featherweight.data.web import BrokenOffError, NetworkError, RefusedError, SilentError, answer, read_some
 from featherweight.errors import DataError
-from featherweight.files import Progress, locked, printable
+from featherweight.escape import printable
+from featherweight.io import locked
 
 Check = Callable[[Path], None]
 """Raises DataError if the contents of a file are wrong."""

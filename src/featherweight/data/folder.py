@@ -20,7 +20,7 @@ from featherweight.data.idx import LARGEST
 from featherweight.data.pictures import SUFFIXES, PictureError, read
 from featherweight.data.split import Split, Whole, digest, held_out, held_out_groups
 from featherweight.errors import DataError, UsageError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 SIDE = 28
 """The side, in pixels, to which pictures are resized unless they all have one size up to `KEPT_SIDE`."""

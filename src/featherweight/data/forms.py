@@ -17,7 +17,7 @@ from torch import Tensor
 
 from featherweight.data.sets import File, Named
 from featherweight.errors import DataError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 TEXT_BYTES = 1 << 26
 """The most bytes of text that are unpacked; USPS's training set has about 22 MB."""

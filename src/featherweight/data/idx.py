@@ -18,7 +18,7 @@ from torch import Tensor
 
 from featherweight.data.sets import BYTES, INTEGERS
 from featherweight.errors import DataError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 TYPES: dict[int, np.dtype[Any]] = {BYTES: np.dtype("u1"), INTEGERS: np.dtype(">i4")}  # IDX is big-endian
 LARGEST = 1 << 30

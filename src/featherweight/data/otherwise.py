@@ -16,7 +16,7 @@ from featherweight.data.archives import member_of_tar, require_published
 from featherweight.data.sets import File, Named
 from featherweight.data.split import Split, Whole, digest
 from featherweight.errors import DataError, UsageError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 SIDE = 32
 ACROSS = 100

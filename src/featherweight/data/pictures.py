@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from featherweight.data.containers import MOST_SCANS, Container, ContainerError, essential
-from featherweight.files import printable
+from featherweight.escape import printable
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """The decoders of Pillow that may be used, whatever the name of a file."""

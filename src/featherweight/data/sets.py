@@ -208,3 +208,15 @@ SETS = {
 
 OWN = Named(name="own", title="", classes=(), train=_ANY[0], test=_ANY[1])
 """The user's own four IDX files under MNIST's names, with any number and size of images."""
+
+ALIASES = {"fashion": "fashion-mnist"}
+"""Other names of sets."""
+
+
+def canonical(name: str) -> str:
+    """A set's own name, where this is another one of it.
+
+    >>> canonical("fashion"), canonical("mnist")
+    ('fashion-mnist', 'mnist')
+    """
+    return ALIASES.get(name, name)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from featherweight.data import forms, idx, otherwise
 from featherweight.data.download import UnavailableError, UnwritableError, fetch, spelled
+from featherweight.data.progress import Progress
 from featherweight.data.sets import SETS, File, Named
 from featherweight.data.split import Split, Whole
 from featherweight.errors import DataError
-from featherweight.files import Progress, printable
+from featherweight.escape import printable
 
 VARIABLE = "FEATHERWEIGHT_DATA"
 """The environment variable for a folder with a data set's files, or with one folder per data set."""

@@ -17,7 +17,7 @@ from urllib.request import (
     Request,
 )
 
-from featherweight.files import printable
+from featherweight.escape import printable
 
 SILENCE_S = 15.0
 """A server that sends nothing for this many seconds, in the middle of an answer, is given up."""

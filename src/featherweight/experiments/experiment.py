@@ -1,6 +1,5 @@
 """Experiments, and how to find one: by id, by a record's name, or by a file's path."""
 
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -10,9 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.bar import Bar
@@ -21,7 +18,12 @@ from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.rules import RULES, SHAPES
 
-LADDERS = Path(__file__).parent / "ladders"
+if TYPE_CHECKING:
+    from torch import nn
+
+PACKAGED = Path(__file__).parent
+"""The folder of the experiments in the package."""
+LADDERS = PACKAGED / "ladders"
 RECORDS = "records"
 """The folder of named experiments, which form no ladder."""
 
@@ -30,7 +32,7 @@ RECORDS = "records"
 class Experiment:
     """One network, one recipe, one budget, and the text about them. An experiment file defines `experiment`."""
 
-    network: Callable[..., nn.Module]
+    network: "Callable[..., nn.Module]"
     """Called without arguments, returns a new network for the pictures and classes of its own set: 1 x 28 x 28 and 10
     for MNIST. If it accepts the arguments `channels` and `classes`, it works with other data too."""
     recipe: Recipe
@@ -73,10 +75,10 @@ class Experiment:
     @property
     def name(self) -> str:
         """The name by which `find` finds it: its id, or the path of its file if it is not part of the package."""
-        packaged = self.file is None or self.file.is_relative_to(LADDERS.resolve())
+        packaged = self.file is None or self.file.is_relative_to(PACKAGED.resolve())
         return self.id if packaged else str(self.file)
 
-    def build(self, channels: int | None = None, classes: int = 10) -> nn.Module:
+    def build(self, channels: int | None = None, classes: int = 10) -> "nn.Module":
         """A new network for this many input channels (by default its own set's) and classes; UsageError if it cannot be
         built for them."""
         home = self.shape[0]
@@ -96,37 +98,6 @@ class Experiment:
             raise UsageError(f"The network of {self.id} failed with {type(problem).__name__}: {problem}") from problem
 
 
-def check_network(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str) -> None:
-    """Raise UsageError unless the network has parameters and turns [N *shape] into [N classes]."""
-    if not isinstance(network, nn.Module):
-        raise UsageError(f"The network function of {name} returns {network!r}; it must return an nn.Module.")
-    if not any(p.requires_grad for p in network.parameters()):
-        raise UsageError(f"The network of {name} has no parameters to train; give it a layer that has some.")
-    training = network.training
-    try:
-        with torch.no_grad():
-            output = network.eval()(torch.zeros(2, *shape))
-    except Exception as problem:
-        size = " x ".join(map(str, shape))
-        raise UsageError(f"The network of {name} cannot take images of {size}: {problem}") from problem
-    finally:
-        network.train(training)
-    if output.shape != (2, classes):
-        raise UsageError(
-            f"For 2 images, the network of {name} returns shape {tuple(output.shape)}; the data needs (2, {classes})."
-        )
-
-
-def fingerprint(network: nn.Module) -> str:
-    """A digest of the layers and their settings, by which records and checkpoints identify their network.
-
-    >>> fingerprint(nn.Sequential(nn.ReLU())) == fingerprint(nn.Sequential(nn.SiLU()))
-    False
-    """
-    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
-    return hashlib.sha256(f"{network!r}{shapes}".encode()).hexdigest()[:16]
-
-
 @cache
 def _files() -> Mapping[str, Path]:
     """The file of every experiment in the package by id: the ladders in order of their rungs, then the records."""
@@ -135,7 +106,8 @@ def _files() -> Mapping[str, Path]:
         letters = path.stem.rstrip("0123456789")
         return path.parent.name == RECORDS, letters, int(re.sub(r"\D", "", path.stem) or 0)
 
-    files = [path for path in LADDERS.glob("*/*.py") if path.stem != "__init__"]
+    files = [*LADDERS.glob("*/*.py"), *(PACKAGED / RECORDS).glob("*.py")]
+    files = [path for path in files if path.stem != "__init__"]
     return {path.stem: path for path in sorted(files, key=place)}
 
 
@@ -155,6 +127,15 @@ def ladder_of(id: str) -> str:
     ('a', 'records')
     """
     return _files()[id].parent.name
+
+
+def place_of(id: str) -> Path:
+    """Where an experiment's file lies under the package's folder of experiments.
+
+    >>> place_of("a10").as_posix()
+    'ladders/a/a10.py'
+    """
+    return _files()[id].relative_to(PACKAGED)
 
 
 def letters() -> list[str]:
@@ -204,7 +185,8 @@ def find(name: str) -> Experiment:
 def _packaged(id: str) -> Experiment:
     """An experiment of the package; a page of a ladder asks for the same one many times."""
     path = _files()[id]
-    return _of(importlib.import_module(f"featherweight.experiments.ladders.{path.parent.name}.{id}"), path)
+    room = ".".join(path.relative_to(PACKAGED).parts[:-1])
+    return _of(importlib.import_module(f"featherweight.experiments.{room}.{id}"), path)
 
 
 def _from_file(path: Path) -> Experiment:

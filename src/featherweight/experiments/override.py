@@ -6,9 +6,9 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from featherweight.errors import UsageError, nearest
-from featherweight.experiments.difference import budget_changes, recipe_changes
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import SCHEDULES, Augment, Distil, HardExamples, Recipe
+from featherweight.experiments.settings import budget_changes, recipe_changes
 
 _OPTIONAL = ("distil", "hard")
 """Parts of a recipe that are not there unless asked for."""

@@ -15,7 +15,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments import limits
 from featherweight.experiments.budget import Budget, Clause, Verdict, judge
 from featherweight.experiments.recipe import Recipe
-from featherweight.files import parse_json, write_text
+from featherweight.io import parse_json, write_text
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""

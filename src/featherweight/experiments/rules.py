@@ -1,5 +1,5 @@
 """The data sets that the package's experiments are about: the shape of their pictures, what experiments on each are
-compared by, and shorter names. Needs no torch."""
+compared by, and their titles. Needs no torch."""
 
 from featherweight.experiments.budget import Budget
 
@@ -17,18 +17,6 @@ SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32,
 
 TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 """The sets' names as people write them."""
-
-ALIASES = {"fashion": "fashion-mnist"}
-"""Other names of sets."""
-
-
-def named(name: str) -> str:
-    """A set's own name, where this is another one of it.
-
-    >>> named("fashion"), named("mnist")
-    ('fashion-mnist', 'mnist')
-    """
-    return ALIASES.get(name, name)
 
 
 def worded(text: str, data: str) -> str:

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import fingerprint
 from featherweight.networks.allowed import (
     ARGUMENTS,
     CONTAINERS,
@@ -24,6 +23,7 @@ from featherweight.networks.allowed import (
     maker,
     weights,
 )
+from featherweight.networks.checks import fingerprint
 
 MOST_LAYERS = 1 << 12
 DEEPEST = 16

@@ -8,7 +8,7 @@ from pathlib import Path
 from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
-from featherweight.ship.export import export
+from featherweight.export import export
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.trained import load_trained
 

@@ -15,7 +15,7 @@ from typing import Any
 from featherweight.errors import FileError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.settings import flatten
-from featherweight.files import locked, write_text
+from featherweight.io import locked, write_text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.data import load
+from featherweight.data.sets import canonical
 from featherweight.errors import UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, write_record
-from featherweight.experiments.rules import named
 from featherweight.networks.preprocessing import preprocessing_of
-from featherweight.protocol.replication import FOLDER
 from featherweight.protocol.c_accuracy import measured_in_c
 from featherweight.protocol.committed import drop_unlike, in_source_tree, keep_record, records_of, source_tree
 from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
@@ -42,6 +41,7 @@ from featherweight.protocol.proof_runs import (
     require_comparable,
     require_one_processor,
 )
+from featherweight.protocol.replication import FOLDER
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs
 from featherweight.training.runs.parallel import Task, check
@@ -163,7 +163,7 @@ def _planned(
     if changed:
         out = changed_folder(out, experiment.id, changed)
         tell(f"changed: {', '.join(changed)}; everything goes to {out}, and nothing is kept as a record of {plain.id}")
-    data = named(experiment.data if data == "auto" else data)
+    data = canonical(experiment.data if data == "auto" else data)
     root = source_tree() if _keeps(experiment, data) and not changed else None
     if root:
         _require_renewed(experiment.id, experiment.bar.seeds, root)

@@ -7,12 +7,13 @@ from statistics import fmean
 
 import torch
 
-from featherweight.experiments.experiment import Experiment, fingerprint
+from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import Found
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.explain.ladder.tables import TextTable
+from featherweight.networks.checks import fingerprint
 from featherweight.protocol.ledger import Attempt, note_attempt, recipe_digest
+from featherweight.report.ladder.tables import TextTable
 from featherweight.training.runs.environment import describe
 
 Key = tuple[str, str, str, str]

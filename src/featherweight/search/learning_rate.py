@@ -25,8 +25,8 @@ from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
-from featherweight.explain.figures.style import SERIES, TARGET, TEST, TRAIN, drawn, legend_above, plot, png, svg
-from featherweight.files import write_bytes
+from featherweight.io import write_bytes
+from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, drawn, legend_above, plot, png, svg
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.state import draw_seed, initial_state
 from featherweight.training.step import Teacher, train_batch

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.statistics import best_by_cost
-from featherweight.explain.figures.style import QUIET, TARGET, TEST, blank, drawn, legend_above, png, svg
-from featherweight.files import write_bytes
+from featherweight.io import write_bytes
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, drawn, legend_above, png, svg
 from featherweight.search.outcome import Entry
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Any
 
 from featherweight.data import Data
 from featherweight.errors import UsageError
-from featherweight.files import in_docstring, python_string, write_text
+from featherweight.escape import in_docstring, python_string
+from featherweight.io import write_text
 from featherweight.networks.allowed import DATA_SIZES, OWN
 from featherweight.networks.anatomy import Row, dissect
 from featherweight.networks.architecture import Layer, build

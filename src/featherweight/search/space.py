@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.experiment import check_network, module_of
+from featherweight.experiments.experiment import module_of
 from featherweight.experiments.recipe import Recipe
 from featherweight.networks.anatomy import dissect
 from featherweight.networks.architecture import Layer, Value, build, from_json, layer, to_json
+from featherweight.networks.checks import check_network
 
 if TYPE_CHECKING:
     import optuna

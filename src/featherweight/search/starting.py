@@ -7,7 +7,7 @@ from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.rules import TITLES
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.networks.architecture import Layer, describe
 from featherweight.search.source import code, function
 from featherweight.training.runs.fitted import fitted

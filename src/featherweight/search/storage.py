@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from featherweight.errors import FeatherweightError, FileError, UsageError
-from featherweight.files import printable
+from featherweight.escape import printable
 
 if TYPE_CHECKING:
     import optuna

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featherweight.explain.figures.style import QUIET, TARGET, TEST, blank, drawn, svg
-from featherweight.explain.report import page, read_story, sections
-from featherweight.explain.report.content import Column, Picture, Section, Table
-from featherweight.files import markdown, write_text
+from featherweight.escape import markdown
+from featherweight.io import write_text
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, drawn, svg
+from featherweight.report.page import page, read_story, sections
+from featherweight.report.page.blocks import Column, Picture, Section, Table
 from featherweight.search.fit.finalist import aim_words, file_name, options
 from featherweight.search.fit.finish import EXPORTS, Finished
 from featherweight.search.fit.price import kilobytes, shown

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from featherweight.data import Data
 from featherweight.errors import FeatherweightError
+from featherweight.escape import in_docstring
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
-from featherweight.files import in_docstring, write_text
+from featherweight.io import write_text
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work

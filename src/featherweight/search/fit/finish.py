@@ -12,13 +12,13 @@ from featherweight.data import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.files import write_text
+from featherweight.export import Exported, export
+from featherweight.export.onnx_model import require_onnx
+from featherweight.io import write_text
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes
 from featherweight.search.fit.state import Search
-from featherweight.ship.export import Exported, export
-from featherweight.ship.export.onnx_model import require_onnx
 from featherweight.training.runs.trained import load_trained
 
 EXPORTS, RESULT = "export", "fit.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FileError
-from featherweight.files import write_text
+from featherweight.io import write_text
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import SHARES, Trial
 from featherweight.search.fit.price import price

@@ -4,9 +4,9 @@ import math
 from dataclasses import asdict, dataclass
 
 from featherweight.errors import FeatherweightError, UsageError
+from featherweight.export.estimate import deployed
 from featherweight.networks.architecture import build
 from featherweight.search.fit.genes import Genes, layers_of
-from featherweight.ship.export.estimate import deployed
 
 LIMITED = ("flash", "ram", "macs", "parameters", "cycles")
 """What a limit can be set to."""

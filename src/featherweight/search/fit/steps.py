@@ -15,7 +15,8 @@ from typing import Any
 from featherweight.data import Data
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.errors import FileError, UsageError, nearest
-from featherweight.files import parse_json, printable, write_text
+from featherweight.escape import printable
+from featherweight.io import parse_json, write_text
 from featherweight.search.fit import card, conduct, finalist, finish
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim

@@ -19,11 +19,10 @@ from featherweight.data import NAMES, Data, load
 from featherweight.data.colours import without_colours
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.data.folder import load_sizes, sample
-from featherweight.data.sets import OWN
+from featherweight.data.sets import OWN, canonical
 from featherweight.data.split import Split, held_out_together, mean_and_std
 from featherweight.data.store import expanded, find
 from featherweight.errors import UsageError
-from featherweight.experiments.rules import named
 
 SMALL = 2000
 """Training images below which every choice is judged by cross-validation instead of on one part held out."""
@@ -135,7 +134,7 @@ def _firsts(keys: Sequence[object]) -> Tensor:
 
 def _is_folder(name: str) -> bool:
     """Whether the name means a folder of pictures, and not a set by name or files of MNIST's kind."""
-    if named(name) in NAMES:
+    if canonical(name) in NAMES:
         return False
     path = expanded(name)
     return path.is_dir() and not find(path, OWN, list(OWN.train))

@@ -17,7 +17,7 @@ from torch import Tensor
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
 from featherweight.experiments.settings import flatten
-from featherweight.files import parse_json, write_bytes
+from featherweight.io import parse_json, write_bytes
 from featherweight.training.runs.tensors import open_packed, pack, take, whole
 from featherweight.training.state import State
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from featherweight.data import Data
 from featherweight.errors import InterruptedRunError, UsageError
-from featherweight.experiments.experiment import LADDERS, Experiment, find, names_file
+from featherweight.experiments.experiment import PACKAGED, Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.files import remove_parts, write_bytes
+from featherweight.io import remove_parts, write_bytes
 from featherweight.training import distillation
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.checkpoint import before, remove_states
@@ -212,7 +212,7 @@ class Desk:
         kept.folder = new_folder(task.out, event.folder.name)
         kept.lock.enter_context(exclusive(kept.folder))
         file = self._ready[0].file if self._ready else find(task.experiment).file
-        if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
+        if file is not None and not file.is_relative_to(PACKAGED.resolve()) and file.is_file():
             write_bytes(kept.folder / SOURCE, file.read_bytes())
         write_record(event.record, kept.folder / RECORD)
 
@@ -248,5 +248,5 @@ def _as_sent(experiment: Experiment | None) -> Experiment | None:
     from featherweight.training.runs.connection import by_value
 
     by_value(experiment.network)
-    packaged = experiment.file is not None and experiment.file.is_relative_to(LADDERS.resolve())
+    packaged = experiment.file is not None and experiment.file.is_relative_to(PACKAGED.resolve())
     return replace(experiment, file=None) if packaged else experiment

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from featherweight.data import Data
-from featherweight.experiments.experiment import LADDERS, Experiment
+from featherweight.experiments.experiment import PACKAGED, Experiment
 from featherweight.networks.anatomy import dissect
 
 CLASSES = 10
@@ -19,7 +19,7 @@ def fitted(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
     """
     channels, height, width = map(int, data.train.images.shape[1:])
     classes = len(data.classes)
-    packaged = experiment.file is not None and experiment.file.is_relative_to(LADDERS.resolve())
+    packaged = experiment.file is not None and experiment.file.is_relative_to(PACKAGED.resolve())
     if not packaged or (channels, classes) == (experiment.shape[0], CLASSES):
         return experiment, ""
     here = dissect(experiment.build(channels, classes), (channels, height, width))

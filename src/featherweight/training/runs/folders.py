@@ -12,10 +12,11 @@ from featherweight.data import NAMES, Data
 from featherweight.data.dataset import IN_MEMORY
 from featherweight.data.split import HELD_OUT
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments.experiment import Experiment, fingerprint
+from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
-from featherweight.files import flush_names, locked, make_folders
+from featherweight.io import flush_names, locked, make_folders
+from featherweight.networks.checks import fingerprint
 from featherweight.training.runs.checkpoint import before
 
 

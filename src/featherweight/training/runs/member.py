@@ -20,7 +20,7 @@ def here() -> dict[str, Any]:
     """What decides whether results of this machine can be told from those of another."""
     import torch
 
-    from featherweight.files import __version__
+    from featherweight._version import __version__
     from featherweight.training.runs.environment import processor, source_digest
 
     return {

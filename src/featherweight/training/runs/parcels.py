@@ -12,7 +12,7 @@ import torch
 
 from featherweight.data import Data, Split
 from featherweight.errors import DataError, FileError
-from featherweight.files import flush_names, write_bytes
+from featherweight.io import flush_names, write_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

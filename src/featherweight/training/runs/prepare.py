@@ -12,9 +12,10 @@ from featherweight import engine as engines
 from featherweight.data import Data
 from featherweight.data.strokes import with_strokes
 from featherweight.engine import Engine
-from featherweight.experiments.experiment import Experiment, check_network, fingerprint
+from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect, parameters_by_layer
+from featherweight.networks.checks import check_network, fingerprint
 from featherweight.training import distillation
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import architecture_of

@@ -1,14 +1,15 @@
 """Pretrained networks that come with the package, usable without training anything.
 
-They are unmodified folders of finished runs, under `weights/`.
+They are unmodified folders of finished runs, under `experiments/records/weights/`.
 """
 
 from pathlib import Path
 
 from featherweight.errors import UsageError, nearest
+from featherweight.experiments.experiment import PACKAGED, RECORDS
 from featherweight.training.runs.trained import TrainedModel, load_trained
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = PACKAGED / RECORDS / "weights"
 SEED = "-seed0"
 """The seed used for an experiment named without one; fixed beforehand, not chosen by accuracy."""
 

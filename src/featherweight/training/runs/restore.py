@@ -13,12 +13,13 @@ from typing import Any
 from torch import nn
 
 from featherweight.errors import FileError, UsageError
+from featherweight.escape import printable
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.experiment import Experiment, find, fingerprint, ids, names_file
+from featherweight.experiments.experiment import Experiment, find, ids, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.files import printable
 from featherweight.networks.architecture import describe, from_json, make, to_json
+from featherweight.networks.checks import fingerprint
 from featherweight.networks.preprocessing import preprocessing_of
 
 SOURCE = "experiment.py"

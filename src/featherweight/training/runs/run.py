@@ -25,9 +25,9 @@ from torch import Tensor
 from featherweight.data import Data
 from featherweight.engine import Engine
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import LADDERS, Experiment
+from featherweight.experiments.experiment import PACKAGED, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
-from featherweight.files import remove_parts, write_bytes, write_text
+from featherweight.io import remove_parts, write_bytes, write_text
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
@@ -99,7 +99,7 @@ def new_run(
     run = draft_run(prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out))
     run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     file = experiment.file
-    if file is not None and not file.is_relative_to(LADDERS.resolve()) and file.is_file():
+    if file is not None and not file.is_relative_to(PACKAGED.resolve()) and file.is_file():
         write_bytes(run.folder / SOURCE, file.read_bytes())
     write_record(run.record, run.folder / "record.json")  # the last: what has a record can be resumed
     return run

@@ -1,13 +1,12 @@
 """Tensor files that are validated before use: safetensors with a digest, read within size limits.
 
-The layout is that of safetensors (eight bytes of length, a JSON header, the values), so every reader of that format
-can read these files. In addition, the header's metadata holds the SHA-256 of the whole file. Nothing is parsed before
-the digest is verified, and nothing is allocated before the declared sizes are checked against file and network.
+In addition to what safetensors prescribes, the header's metadata holds the SHA-256 of the whole file. Nothing is parsed
+before the digest is verified, and no values are read before the declared names, shapes and types are those expected.
+The library reads the files; it does not write them, since the order of its metadata differs from one run to the next.
 """
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,36 +14,28 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
 from torch import Tensor
 
 from featherweight.errors import UsageError
-from featherweight.files import parse_json
+from featherweight.escape import printable
 
 LARGEST = 1 << 30
 """Maximum size of a file in bytes; a larger one is refused."""
 LARGEST_HEADER = 1 << 21
 """Maximum size of the header's JSON in bytes. A hundred layers take about 10,000 and the row of an epoch takes 200;
 hostile JSON can need twenty times its length in memory."""
-MOST_TENSORS = 4096
 CHUNK = 1 << 20
-TYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
-    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+_NAMES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
+    torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
-"""The safetensors value types that may be read, by their names in that format."""
-_NAMES = {kind: name for name, kind in TYPES.items()}
+"""Of the value types that are written, in that format."""
 _DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One tensor as declared in a header."""
-
-    kind: torch.dtype
-    shape: tuple[int, ...]
-    start: int
-    """Offset of its values among all values, in bytes."""
-    end: int
+Declared = dict[str, tuple[str, list[int]]]
+"""The type and shape of each tensor, by its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +45,7 @@ class Packed:
     path: Path
     about: dict[str, str]
     """The texts packed with the tensors, by name."""
-    entries: dict[str, Entry]
-    values_at: int
-    """Offset in the file at which the values begin, in bytes."""
+    declared: Declared
 
 
 def pack(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
@@ -80,10 +69,10 @@ def pack(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
         at = place[1]
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    if len(text) > LARGEST_HEADER or len(ordered) > MOST_TENSORS:
+    if len(text) > LARGEST_HEADER:
         raise UsageError(
-            f"{len(ordered):,} tensors and a header of {len(text):,} bytes are more than a file may hold; the limits"
-            f" are {MOST_TENSORS:,} tensors and {LARGEST_HEADER:,} bytes. Use fewer epochs or layers."
+            f"{len(ordered):,} tensors and a header of {len(text):,} bytes are more than a file may hold; the limit"
+            f" is {LARGEST_HEADER:,} bytes. Use fewer epochs or layers."
         )
     content = b"".join([len(text).to_bytes(8, "little"), text, *values])
     found = _DIGEST.search(content)
@@ -111,12 +100,18 @@ def open_packed(path: Path, key: str) -> Packed:
         marked = _DIGEST.findall(header)
         if len(marked) == 1 and _sum(file, _blank(start + header)) != marked[0].decode():
             raise ValueError("its bytes do not match its digest, so it has changed since it was written")
-    about, entries = _parsed(header, length - 8 - size)
+    try:
+        with safe_open(path, framework="pt") as opened:
+            about = opened.metadata() or {}
+            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118, not a mapping
+            declared = {name: (one.get_dtype(), one.get_shape()) for name, one in slices.items()}
+    except SafetensorError as problem:
+        raise ValueError(f"it is not a file of tensors: {printable(str(problem))[:200]}") from problem
     if len(marked) != 1 and set(about) != {key}:
         raise ValueError("it has no digest")
     if key not in about:
         raise ValueError(f"its metadata has no {key!r}")
-    return Packed(path=path, about=about, entries=entries, values_at=8 + size)
+    return Packed(path=path, about=about, declared=declared)
 
 
 def whole(path: Path) -> bool:
@@ -139,32 +134,34 @@ def take(packed: Packed, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     No values are read before names, shapes and types have been checked. Raises OSError, or ValueError whose message is
     a clause giving the reason.
     """
-    missing, extra = sorted(expected.keys() - packed.entries.keys()), sorted(packed.entries.keys() - expected.keys())
-    if missing or extra:
-        clauses = [f"{words} {_named(names)}" for words, names in (("lacks", missing), ("also holds", extra)) if names]
-        raise ValueError(f"it {' and '.join(clauses)}")
-    for name, tensor in expected.items():
-        entry = packed.entries[name]
-        if (entry.kind, entry.shape) != (tensor.dtype, tuple(tensor.shape)):
-            was, wanted = f"{_NAMES[entry.kind]} {list(entry.shape)}", f"{_NAMES[tensor.dtype]} {list(tensor.shape)}"
-            raise ValueError(f"its {name} is {was}, where {wanted} is expected")
-    with packed.path.open("rb") as file:
-        file.seek(packed.values_at)
-        values = bytearray(file.read(max((entry.end for entry in packed.entries.values()), default=0)))
-    tensors = {name: _tensor(values, entry) for name, entry in packed.entries.items()}
+    wanted = _declared(expected)
+    _require_same(packed.declared, wanted)
+    try:
+        # From bytes: tensors that are a window on the file would end the process if it were cut off meanwhile.
+        tensors = load(packed.path.read_bytes())
+    except SafetensorError as problem:
+        raise ValueError("it changed while it was being read") from problem
+    _require_same(_declared(tensors), wanted)
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"its {name} holds values that are infinite or NaN")
     return tensors
 
 
-def _tensor(values: bytearray, entry: Entry) -> Tensor:
-    count = math.prod(entry.shape)
-    if count == 0:
-        return torch.empty(entry.shape, dtype=entry.kind)
-    if len(values) < entry.end:
-        raise ValueError("it was truncated while it was being read")
-    return torch.frombuffer(values, dtype=entry.kind, count=count, offset=entry.start).reshape(entry.shape).clone()
+def _declared(tensors: Mapping[str, Tensor]) -> Declared:
+    return {name: (_NAMES[tensor.dtype], list(tensor.shape)) for name, tensor in tensors.items()}
+
+
+def _require_same(found: Declared, wanted: Declared) -> None:
+    """Raise ValueError, naming what differs, unless both declare the same tensors."""
+    missing, extra = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or extra:
+        clauses = [f"{words} {_named(names)}" for words, names in (("lacks", missing), ("also holds", extra)) if names]
+        raise ValueError(f"it {' and '.join(clauses)}")
+    for name, (kind, shape) in wanted.items():
+        if found[name] != (kind, shape):
+            stated = " ".join(map(str, found[name]))  # of a hostile file, a shape of a million sizes
+            raise ValueError(f"its {name} is {stated:.60}, where {kind} {shape} is expected")
 
 
 def _named(names: list[str]) -> str:
@@ -187,44 +184,3 @@ def _sum(file: BinaryIO, start: bytes) -> str:
     while piece := file.read(CHUNK):
         state.update(piece)
     return state.hexdigest()
-
-
-def _parsed(header: bytes, size: int) -> tuple[dict[str, str], dict[str, Entry]]:
-    """The texts and tensors that a header declares for `size` bytes of values; ValueError if it is invalid."""
-    declared = header.count(b'"data_offsets"')  # counted before they are parsed into a list
-    if declared > MOST_TENSORS:
-        raise ValueError(f"it declares {declared:,} tensors, where at most {MOST_TENSORS:,} are allowed")
-    try:
-        fields = parse_json(header, longest=LARGEST_HEADER)
-    except ValueError as problem:
-        raise ValueError("its header is not valid JSON") from problem
-    if not isinstance(fields, dict):
-        raise ValueError("its header is not an object of tensors by name")
-    about = fields.pop("__metadata__", {})
-    if not isinstance(about, dict) or not all(isinstance(text, str) for text in about.values()):
-        raise ValueError("its header's metadata is not an object of texts by name")
-    entries = {name: _entry(name, field) for name, field in fields.items()}
-    at = 0
-    for name, entry in sorted(entries.items(), key=lambda one: (one[1].start, one[1].end)):
-        if entry.start != at:
-            how = "overlap those of another" if entry.start < at else "leave a gap before them"
-            raise ValueError(f"the values of {_named([name])} {how}")
-        at = entry.end
-    if at != size:
-        raise ValueError(f"its header declares {at:,} bytes of values, but there are {size:,}")
-    return about, entries
-
-
-def _entry(name: str, field: Any) -> Entry:
-    """A tensor's entry in the header, fully validated."""
-    if not isinstance(field, dict) or set(field) != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"{_named([name])} is not declared as a tensor")
-    kind, shape, place = TYPES.get(str(field["dtype"])), field["shape"], field["data_offsets"]
-    if kind is None:
-        raise ValueError(f"{_named([name])} has an unsupported type; supported are: {', '.join(TYPES)}")
-    for numbers in (shape, place):
-        if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n <= LARGEST for n in numbers):
-            raise ValueError(f"{_named([name])} has sizes or offsets that are not whole numbers from 0 to {LARGEST:,}")
-    if len(shape) > 8 or len(place) != 2 or place[1] - place[0] != math.prod(shape) * kind.itemsize:
-        raise ValueError(f"the values of {_named([name])} do not have the number of bytes that its shape needs")
-    return Entry(kind=kind, shape=tuple(shape), start=place[0], end=place[1])

@@ -1,0 +1,90 @@
+"""The same from Python, in one call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featherweight.api.model import Model, load
+from featherweight.data import Data
+from featherweight.search.fit.price import Limits
+from featherweight.search.fit.steps import Asked, News, Outcome, carry_out, size_of
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Fitted:
+    """The result of a search."""
+
+    folder: Path
+    """With the model card, the page, the exports, the experiment file and the runs."""
+    values: dict[str, Any]
+    """What `fit.json` holds: what was asked for, candidates, costs, accuracies, the front."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the 8-bit C program meets the target and every limit."""
+        return bool(self.values["met"])
+
+    @property
+    def model(self) -> Model:
+        """The exported network, as a model that predicts and evaluates."""
+        return load(self.folder / self.values["runs"][0]["folder"])
+
+    def __repr__(self) -> str:
+        return f"<Fitted {self.folder}: {self.values['sentence']}>"
+
+
+def fit(
+    data: "str | Path | Data",
+    *,
+    accuracy: float | None = None,
+    flash: "str | int | None" = None,
+    ram: "str | int | None" = None,
+    macs: int | None = None,
+    parameters: int | None = None,
+    cycles: int | None = None,
+    minimize: str = "flash",
+    minutes: float = 30.0,
+    seed: int = 0,
+    out: "str | Path | None" = None,
+    size: tuple[int, int] | None = None,
+    data_dir: "str | Path | None" = None,
+    on_news: Callable[[News], object] | None = None,
+) -> Fitted:
+    """The smallest network found that meets a target, trained, proved in 8-bit C and written to a folder.
+
+    `data` is a folder of pictures with one subfolder per class, a set's name, or data in memory. With `accuracy`, in
+    percent of the test images, the candidate with the least of `minimize` (flash, ram, macs, parameters or cycles) that
+    reaches it on held-out images is chosen; without it, the most accurate within the limits. `flash` and `ram` are
+    bytes, as numbers or as "32k"; `minutes` cover everything. `out` is the folder, `fits/NAME` by default; the same
+    call with the same folder continues a stopped search. `size` is the (height, width) that a folder's pictures are
+    resized to; by default the search chooses it. `on_news` is called with every step.
+
+    Raises UsageError or DataError for data that cannot be used, BudgetError if no network is within the limits.
+
+    ```python
+    found = fw.fit("pictures", accuracy=95, flash="32k", ram="8k", minutes=30)
+    found.met, found.model.predict("one.png")
+    ```
+    """
+    asked = Asked(
+        data=data if isinstance(data, Data) else str(data),
+        accuracy=accuracy,
+        limits=Limits(
+            flash=size_of(flash, "flash"), ram=size_of(ram, "ram"), macs=macs, parameters=parameters, cycles=cycles
+        ),
+        minimize=minimize,
+        minutes=minutes,
+        seed=seed,
+        out=None if out is None else Path(out),
+        size=size,
+        data_dir=None if data_dir is None else Path(data_dir),
+        command="fw.fit(...) with what `asked` of fit.json holds",
+    )
+    outcome: Outcome | None = None
+    for news in carry_out(asked):
+        outcome = news if isinstance(news, Outcome) else outcome
+        if on_news is not None:
+            on_news(news)
+    assert outcome is not None
+    return Fitted(folder=outcome.folder, values=outcome.values)

@@ -1,0 +1,172 @@
+"""Training in one call from Python: an experiment or a bare network, data, a budget, and a model comes back."""
+
+import copy
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from featherweight.api.model import Model
+from featherweight.data import Data, load
+from featherweight.errors import FeatherweightError, UsageError
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.override import overridden
+from featherweight.experiments.recipe import OneCycle, Recipe
+from featherweight.experiments.record import Row
+from featherweight.export.preflight import require_form
+from featherweight.networks.architecture import describe, make
+from featherweight.training.runs.crews import LOCAL, On, require_place
+from featherweight.training.runs.display import live
+from featherweight.training.runs.events import Done, Event, Failed, Progress
+from featherweight.training.runs.fanout import train_all
+from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.parallel import Task, carry_through
+from featherweight.training.runs.prepare import RUNS
+from featherweight.training.runs.run import Run, new_run
+from featherweight.training.runs.trained import load_trained
+
+
+def train(
+    network: "Experiment | nn.Module | Callable[..., nn.Module] | str",
+    data: "Data | str | Path" = "auto",
+    *,
+    budget: Budget | None = None,
+    recipe: Recipe | None = None,
+    seeds: int | Sequence[int] = 0,
+    on_epoch: Callable[[Row], object] | None = None,
+    out: "str | Path" = RUNS,
+    settings: dict[str, Any] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    to: str | None = None,
+    on: str = LOCAL,
+) -> Any:
+    """The trained model; for several `seeds`, trained one after another, a list of models in that order.
+
+    `network` is an experiment, its id or file, a bare module, or a function that makes one. A module is not changed: a
+    copy of its layers is trained, with initial weights drawn from the seed. `budget` and `recipe` replace the
+    experiment's own. By default a bare network has no limit but its own size, and trains with SGD and one cycle of the
+    rate over 15 epochs, or as many as the budget allows. `settings` change single fields by name, such as
+    {"recipe.lr": 0.05}. `on_epoch` is called with the row of each epoch when it ends. In a notebook a bar shows the
+    progress. The run's folder is `model.folder`, under `out`; Ctrl-C leaves a run there that can be resumed. With
+    `to="c"`, and under a budget that limits flash or RAM, a network that cannot be exported to C is refused before
+    anything is trained. `on="ray"`, or a cluster's address such as "ray://head:10001", trains the seeds side by side
+    on a Ray cluster; the run folders are still written on this machine.
+
+    Raises BudgetError before the first step if the network is over the budget, and UsageError for arguments that do not
+    fit together.
+
+    >>> import tempfile
+    >>> model = train("f1", "digits", settings={"recipe.epochs": 1}, out=tempfile.mkdtemp(), threads=1)
+    >>> len(model.record.rows), model.record.data["name"]
+    (1, 'digits')
+    """
+    source = data if isinstance(data, Data) else load(str(data))
+    experiment = _experiment(network, source, budget, recipe)
+    if budget is None:
+        experiment, _ = fitted(experiment, source)
+    experiment = overridden(experiment, settings or {})
+    require_form(experiment, source, to)
+    require_place(on)
+    if on != LOCAL:
+        numbers = [seeds] if isinstance(seeds, int) else list(seeds)
+        tasks = [
+            Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
+            for seed in numbers
+        ]
+        there = _trained_there(tasks, On(address=on), experiment, source, on_epoch)
+        return there[0] if isinstance(seeds, int) else there
+    models = []
+    for seed in [seeds] if isinstance(seeds, int) else seeds:
+        run = new_run(
+            experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
+        )  # fmt: skip
+        models.append(_trained(run, on_epoch))
+    return models[0] if isinstance(seeds, int) else models
+
+
+def _trained(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
+    show = _shown(run)
+    for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
+        show(event)
+        if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
+            on_epoch(event.row)
+    return Model(trained=load_trained(run.folder, made=copy.deepcopy(run.state.ema_network)), folder=run.folder)
+
+
+def _trained_there(
+    tasks: Sequence[Task], on: On, experiment: Experiment, data: Data, on_epoch: Callable[[Row], object] | None
+) -> list[Model]:
+    """The models of tasks that a cluster carries out, in their order; raises the first failure once all have ended."""
+    done: dict[str, Path] = {}
+    failed: list[Failed] = []
+    for event in train_all(tasks, on, (experiment, data)):
+        if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
+            on_epoch(event.row)
+        if isinstance(event, Done):
+            done[event.label] = event.folder
+        elif isinstance(event, Failed):
+            failed.append(event)
+    if failed:
+        problem = FeatherweightError(f"{failed[0].label}: {failed[0].sentence}")
+        problem.exit_status = failed[0].exit_status
+        raise problem
+    _, channels, _, _ = data.train.images.shape
+    return [
+        Model(trained=load_trained(folder, made=experiment.build(int(channels), len(data.classes))), folder=folder)
+        for folder in (done[task.label] for task in tasks)
+    ]
+
+
+def _shown(run: Run) -> Callable[[Event], object]:
+    """What shows events in a notebook; elsewhere nothing does."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return lambda event: None
+    return live(run)
+
+
+def _experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
+    if isinstance(network, str | Path):
+        network = find(str(network))
+    if not isinstance(network, Experiment):
+        network = _of_network(network, data, budget, recipe)
+    given = {name: value for name, value in (("budget", budget), ("recipe", recipe)) if value is not None}
+    changed: Experiment = replace(network, **given)
+    return changed
+
+
+def _of_network(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
+    """A bare network, or what makes one, as an experiment."""
+    if not callable(network):
+        raise UsageError(f"train takes an experiment, a network or a function that makes one; given {network!r:.60}.")
+    fresh = _again(network) if isinstance(network, nn.Module) else network
+    name = getattr(network, "__name__", type(network).__name__)
+    bare = Experiment(network=fresh, recipe=recipe or Recipe(), id=name.strip("<>").lower(), title=name)
+    built = bare.build(channels=int(data.train.images.shape[1]), classes=len(data.classes))
+    size = sum(parameter.numel() for parameter in built.parameters())
+    allowed = budget or Budget(parameters=size + 1, accuracy=0, held=1)
+    ends_in_log = isinstance([*built.modules()][-1], nn.LogSoftmax)
+    usual = Recipe(epochs=min(15, allowed.epochs), schedule=OneCycle(), loss="nll" if ends_in_log else "cross_entropy")
+    return replace(bare, recipe=recipe or usual, budget=allowed)
+
+
+def _again(network: nn.Module) -> Callable[..., nn.Module]:
+    """What makes the network anew, its weights drawn again."""
+    layers, _ = describe(network)
+
+    def fresh(channels: int = 1, classes: int = 10) -> nn.Module:
+        if layers is not None:
+            return make(layers)
+        drawn = copy.deepcopy(network).cpu()
+        for module in drawn.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+        return drawn
+
+    return fresh

@@ -1,0 +1,69 @@
+"""A model card beside every export (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
+
+from featherweight.errors import FeatherweightError
+from featherweight.escape import markdown
+from featherweight.experiments.record import Record
+from featherweight.experiments.statistics import accuracy_interval
+from featherweight.experiments.verdicts import verdict_sentence
+from featherweight.export.estimate import deployed
+from featherweight.export.source import Source
+
+
+def card(source: Source, record: Record) -> str:
+    """The card as Markdown; the same for every form of the same network."""
+    data, classes = record.data, ", ".join(markdown(name) for name in source.classes)
+    low, high = accuracy_interval(round(source.accuracy * data["test"] / 100), data["test"])
+    channels, height, width = source.shape
+    held_out = "held-out" if data["holdout"] else "test"
+    digests = sorted(data.get("digests", {}).items())
+    rows = [
+        ("Accuracy", f"{source.accuracy:.2f} % of {markdown(source.tested)} (95 % interval {low:.2f} to {high:.2f})"),
+        ("Verdict of this run", markdown(verdict_sentence(record))),
+        ("Parameters", f"{source.parameters:,}"),
+        *_on_a_chip(source),
+        ("Trained on", f"{data['train']:,} images of {markdown(str(data['name']))}, seed {source.seed}"),
+        ("Data's SHA-256", "; ".join(f"{markdown(name)} `{value}`" for name, value in digests)),
+        ("Written by", f"featherweight {markdown(source.version)}"),
+    ]
+    table = "".join(f"| {name} | {value} |\n" for name, value in rows)
+    return f"""# Model card: {markdown(source.experiment)}
+
+| | |
+|---|---|
+{table}
+## What it is for
+
+It tells {len(source.classes)} classes apart in pictures of {channels} x {height} x {width} (channels, height, width): {classes}. It
+always names one of them, also for pictures that show none; a low probability is the only sign of that. Pictures that
+look unlike the training images (another camera, light or background) are read less surely than the {held_out} images.
+
+## How pictures enter
+
+Bytes of 0 to 255, (byte / 255 - mean) / std for each channel, with mean {_listed(source.mean)} and std {_listed(source.std)}.
+The C program, the ONNX file and the page do this themselves.
+
+## How to have it again
+
+`featherweight train EXPERIMENT --seed {source.seed}` gives the same bits on a like processor; the run's record names the data by
+digest, the versions, the processor's instructions and the recipe.
+"""  # noqa: E501 - the card's lines are longer than the code's
+
+
+def _on_a_chip(source: Source) -> list[tuple[str, str]]:
+    """What its C program takes, where it can become one."""
+    try:
+        smallest, faster = (
+            deployed(source.network, source.shape, processor=name, bits=source.bits)
+            for name in ("cortex-m0plus", "cortex-m4")
+        )
+    except FeatherweightError:
+        return []
+    return [
+        ("Multiply-adds of one picture", f"{smallest.macs:,}"),
+        ("C, estimated", f"{smallest.flash:,} bytes of flash, {smallest.ram:,} of RAM without the picture (Cortex-M0+);"
+                         f" {faster.cycles:,} cycles (Cortex-M4)"),
+    ]  # fmt: skip
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)

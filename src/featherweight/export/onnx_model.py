@@ -1,0 +1,199 @@
+"""One ONNX file: raw pictures in, probabilities out, normalisation inside. The same network gives the same bytes."""
+
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from featherweight.errors import UsageError
+from featherweight.export.lowering import Lowered, Step
+from featherweight.export.onnx_deskew import onnx_deskewed
+
+if TYPE_CHECKING:
+    from onnx import NodeProto, TensorProto
+
+    from featherweight.export.source import Source
+
+OPSET, IR = 26, 13
+"""The newest operator set that ONNX Runtime 1.31 supports officially, and the file format that came with it."""
+INPUT, OUTPUT = "pictures", "probabilities"
+
+_INSTALL = "pip install --upgrade onnx onnxruntime onnxscript"
+
+
+def require_onnx() -> None:
+    """Raise UsageError with the install command if the packages for ONNX are missing or too old."""
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as problem:
+        raise UsageError(
+            f"ONNX needs packages that are not installed ({problem}); get them with: {_INSTALL}"
+        ) from problem
+    if onnx.defs.onnx_opset_version() < OPSET:
+        raise UsageError(
+            f"onnx {onnx.__version__} does not know operator set {OPSET}; get a newer one with: {_INSTALL}"
+        )
+
+
+def model_bytes(source: "Source", lowered: Lowered) -> bytes:
+    """The bytes of the whole file, checked by onnx.checker with full shape inference.
+
+    Input `pictures`: uint8, [N 28 28] for one channel and 28 x 28, else [N C H W]; N is free. Output `probabilities`:
+    float32 [N classes], in the order of the metadata's `classes`. Raises UsageError if the packages are missing.
+    """
+    require_onnx()
+    import onnx
+    from onnx import TensorProto, checker, helper
+
+    channels, height, width = source.shape
+    plain = source.shape == (1, 28, 28)
+    picture: list[str | int | None] = ["N", height, width] if plain else ["N", channels, height, width]
+    nodes, constants = _nodes(source, lowered, plain)
+    graph = helper.make_graph(
+        nodes,
+        source.name,
+        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, picture, "Raw pixels, 0 background to 255 ink.")],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", lowered.classes], "Of each class; sum 1.")],
+        constants,
+        doc_string=source.sentence(),
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+        producer_name="featherweight",
+        producer_version=source.version,
+        doc_string=source.sentence(),
+    )
+    helper.set_model_props(model, {key: _plain(value) for key, value in source.about().items()})
+    checker.check_model(model, full_check=True)
+    assert isinstance(model, onnx.ModelProto)
+    written: bytes = model.SerializeToString(deterministic=True)
+    return written
+
+
+def traced_bytes(source: "Source") -> bytes:
+    """The same for a network with layers that cannot be lowered, traced by PyTorch's exporter.
+
+    Input and output are as in `model_bytes`. Raises UsageError with PyTorch's reason if it cannot export it either.
+    """
+    require_onnx()
+    from onnx import checker, helper, load_model_from_string
+
+    network = _Whole(source).eval()
+    pictures = torch.zeros(2, *(source.shape if source.shape != (1, 28, 28) else source.shape[1:]), dtype=torch.uint8)
+    batch = torch.export.Dim("N", min=1)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            traced = torch.onnx.export(
+                network, (pictures,), input_names=[INPUT], output_names=[OUTPUT], dynamic_shapes=({0: batch},),
+                dynamo=True, verbose=False, optimize=True,
+            )  # fmt: skip
+        assert traced is not None
+        model = traced.model_proto
+    except Exception as problem:  # whatever tracing somebody's network may raise
+        reason = (str(problem).splitlines() or [type(problem).__name__])[0]
+        raise UsageError(f"Neither featherweight nor PyTorch can export this network: {reason:.200}") from problem
+    model.doc_string = source.sentence()
+    helper.set_model_props(model, {key: _plain(value) for key, value in source.about().items()})
+    written: bytes = model.SerializeToString(deterministic=True)
+    checker.check_model(load_model_from_string(written), full_check=True)
+    return written
+
+
+class _Whole(nn.Module):
+    """Raw pictures to probabilities: normalisation, the network and softmax in one module."""
+
+    def __init__(self, source: "Source") -> None:
+        super().__init__()
+        self.network, self.plain = source.network, source.shape == (1, 28, 28)
+        self.mean, self.std = (torch.tensor(of).reshape(1, -1, 1, 1) for of in (source.mean, source.std))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """uint8 [N C H W], or [N 28 28], -> [N classes]."""
+        images = pictures[:, None] if self.plain else pictures
+        scores: Tensor = self.network((images.float() / 255 - self.mean) / self.std)
+        return scores.softmax(1)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeProto], list[TensorProto]]":
+    """The graph's nodes and the numbers they use."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants: list[TensorProto] = []
+    nodes: list[NodeProto] = []
+
+    def constant(name: str, values: Any) -> str:
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def node(kind: str, inputs: Sequence[str], output: str, **settings: Any) -> str:
+        nodes.append(helper.make_node(kind, list(inputs), [output], name=f"{output} ({kind})", **settings))
+        return output
+
+    now = node("Cast", [INPUT], "pixels", to=TensorProto.FLOAT)
+    if plain:
+        now = node("Unsqueeze", [now, constant("channel axis", np.array([1], np.int64))], "one channel")
+    mean = 255 * np.array(source.mean, np.float32).reshape(1, -1, 1, 1)
+    std = 255 * np.array(source.std, np.float32).reshape(1, -1, 1, 1)
+    now = node("Sub", [now, constant("mean of pixels", mean)], "centred")
+    now = node("Div", [now, constant("deviation of pixels", std)], "normalised")
+    if lowered.preprocessing.deskew:
+        now = onnx_deskewed(now, source.shape, node, constant)
+    if crop := lowered.preprocessing.crop:
+        ends = {"starts": crop, "ends": -crop}
+        parts = [constant(f"crop {end}", np.array([at, at], np.int64)) for end, at in ends.items()]
+        now = node("Slice", [now, *parts, constant("crop axes", np.array([2, 3], np.int64))], "cropped")
+    names = [now]
+    for index, step in enumerate(lowered.steps):
+        label = f"{step.name or 'network'} {step.kind} {index}"
+        inputs = [names[step.source]]
+        if step.kind == "convolution":
+            assert step.weight is not None and step.bias is not None
+            inputs.append(constant(f"{label} weight", step.weight.numpy()))
+            inputs.append(constant(f"{label} bias", step.bias.numpy()))
+        elif step.kind == "add":
+            inputs.append(names[step.other])
+        elif step.kind == "clip":
+            inputs += [
+                constant(f"{label} {end}", np.array(bound, np.float32))
+                for end, bound in zip(("least", "greatest"), step.bounds, strict=True)
+            ]
+        elif step.kind == "silu":
+            inputs.append(node("Sigmoid", inputs, f"{label} share"))
+        names.append(node(_OPERATORS[step.kind], inputs, label, **_settings(step)))
+    flat = node("Flatten", [names[-1]], "scores", axis=1)
+    node("Softmax", [flat], OUTPUT, axis=1)
+    return nodes, constants
+
+
+_OPERATORS = {"convolution": "Conv", "relu": "Relu", "max": "MaxPool", "average": "AveragePool", "add": "Add",
+              "clip": "Clip", "sigmoid": "Sigmoid", "hard sigmoid": "HardSigmoid", "silu": "Mul",
+              "hard swish": "HardSwish", "tanh": "Tanh"}  # fmt: skip
+
+
+def _settings(step: Step) -> dict[str, Any]:
+    if step.kind == "hard sigmoid":
+        return {"alpha": 1 / 6}
+    if step.kind not in ("convolution", "max", "average"):
+        return {}
+    settings: dict[str, Any] = {"kernel_shape": step.kernel, "strides": step.stride, "pads": step.pad}
+    if step.kind == "convolution":
+        settings["group"] = step.groups
+        if step.dilation != (1, 1):
+            settings["dilations"] = step.dilation
+    if step.kind == "average":
+        settings["count_include_pad"] = 1
+    return settings

@@ -1,0 +1,107 @@
+"""One HTML file that reads digits while they are drawn; it works from disk, without a network connection."""
+
+import base64
+import json
+import re
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from featherweight.errors import UsageError
+from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.export.lowering import Lowered, Step
+from featherweight.export.source import Source
+from featherweight.export.templates import FOLDER, rendered
+
+_PAIRS = ("kernel", "stride", "pad", "dilation", "bounds")
+DIGITS = tuple("0123456789")
+
+
+def require_digits(source: Source) -> None:
+    """Raise UsageError unless the network reads digits of 28 x 28, since the page normalises drawings to that size."""
+    if source.shape != (1, 28, 28) or source.classes != DIGITS:
+        size = " x ".join(map(str, source.shape))
+        raise UsageError(
+            f"People draw digits on a page, so it needs a network for 1 x 28 x 28 and 0 to 9; this one is for {size}"
+            f" and {len(source.classes)} classes. Use --to onnx or --to c."
+        )
+
+
+def page(source: Source, lowered: Lowered) -> str:
+    """The HTML of the whole file; the same network gives the same text."""
+    require_digits(source)
+    return rendered(
+        "page.html.j2",
+        {
+            "version": source.version,
+            "style": _part("page.css"),
+            "script": _part("page.js"),
+            "classes": source.classes,
+            "parameters": f"{source.parameters:,}",
+            "experiment": source.experiment,
+            "seed": source.seed,
+            "accuracy": f"{source.accuracy:.2f}",
+            "tested": source.tested,
+            "network": {
+                "classes": list(source.classes), "mean": source.mean[0], "std": source.std[0], **_plain(lowered),
+            },
+        },
+    )  # fmt: skip
+
+
+def _part(name: str) -> Any:
+    from markupsafe import Markup  # comes with jinja2
+
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _plain(lowered: Lowered) -> dict[str, Any]:
+    """The steps as JSON values, with all their numbers in one text: little-endian float32 in base64."""
+    steps: list[dict[str, Any]] = []
+    numbers: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+    place = 0
+    for step in lowered.steps:
+        plain: dict[str, Any] = {"kind": step.kind}
+        if step.source >= 0:
+            plain["source"] = step.source
+        if step.kind == "add":
+            plain["other"] = step.other
+        elif step.kind == "clip":
+            plain["bounds"] = step.bounds
+        elif step.kind in ("convolution", "max", "average"):
+            plain |= {"kernel": step.kernel, "stride": step.stride, "pad": step.pad}
+        if step.weight is not None and step.bias is not None:
+            numbers += [step.weight.numpy().ravel(), step.bias.numpy()]
+            outputs = len(step.bias)
+            if step.dilation != (1, 1):
+                plain["dilation"] = step.dilation
+            plain |= {"outputs": outputs, "groups": step.groups, "weight": place, "bias": place + step.weight.numel()}
+            place += step.weight.numel() + outputs
+        steps.append(plain)
+    packed = np.concatenate(numbers).astype("<f4").tobytes()
+    done = {"preprocessing": asdict(lowered.preprocessing)} if lowered.preprocessing else {}
+    return {**done, "steps": steps, "numbers": base64.b64encode(packed).decode("ascii")}
+
+
+def steps_of(text: str, lowered: Lowered) -> Lowered:
+    """The steps read back from a written page; sizes and names are those of `lowered`.
+
+    The check uses these, so that it also finds errors in writing.
+    """
+    found = re.search(r'<script type="application/json" id="network">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    plain = json.loads(found[1])
+    numbers = torch.from_numpy(np.frombuffer(base64.b64decode(plain["numbers"]), "<f4").copy())
+    steps = []
+    for made in plain["steps"]:
+        settings: dict[str, Any] = {name: tuple(made[name]) for name in _PAIRS if name in made}
+        weight = bias = None
+        if made["kind"] == "convolution":
+            bias = numbers[made["bias"] : made["bias"] + made["outputs"]]
+            weight = numbers[made["weight"] : made["bias"]].reshape(made["outputs"], -1, *settings["kernel"])
+        settings |= {name: made[name] for name in ("groups", "other", "source") if name in made}
+        steps.append(Step(kind=made["kind"], name="", weight=weight, bias=bias, **settings))
+    done = Preprocessing(**plain.get("preprocessing", {}))
+    return Lowered(steps=tuple(steps), sizes=lowered.sizes, log_output=lowered.log_output, preprocessing=done)

@@ -1,0 +1,94 @@
+"""The source of an export: a finished network, with everything an exported file says about itself."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from featherweight._version import __version__
+from featherweight.data.sets import SETS
+from featherweight.experiments.recipe import Recipe
+from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.training.runs.trained import TrainedModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A finished network in evaluation mode on the CPU, and the facts about it."""
+
+    name: str
+    """The name of its files: letters, digits and underscores, beginning with a letter."""
+    network: nn.Module
+    shape: tuple[int, int, int]
+    """(C, H, W) of a picture."""
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    """One per channel, as is `mean`, for pixels of 0 to 1; a byte p enters as (p / 255 - mean) / std."""
+    experiment: str
+    seed: int
+    parameters: int
+    accuracy: float
+    """Percent of the test images classified correctly at the last epoch, from the run's record."""
+    tested: str
+    """A phrase that describes those test images."""
+    version: str = __version__
+    bits: int = 8
+    """Of a weight in C."""
+
+    def sentence(self) -> str:
+        """One sentence for headers and pages."""
+        return (
+            f"{self.experiment}, seed {self.seed}: {self.parameters:,} parameters, {self.accuracy:.2f} % of"
+            f" {self.tested} right{''.join(f', {word}' for word in preprocessing_of(self.network).words)}"
+        )
+
+    def about(self) -> dict[str, Any]:
+        """The metadata of an exported file: plain values under fixed names."""
+        return {
+            "experiment": self.experiment,
+            "seed": self.seed,
+            "parameters": self.parameters,
+            "test_accuracy": self.accuracy,
+            "tested": self.tested,
+            "classes": list(self.classes),
+            "shape": list(self.shape),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            **({"preprocessing": words} if (words := preprocessing_of(self.network).words) else {}),
+            "featherweight": self.version,
+        }
+
+
+def source_of(trained: TrainedModel) -> Source:
+    """A finished run's network, ready for export."""
+    record, data = trained.record, trained.record.data
+    experiment = Path(record.experiment).stem
+    title = SETS[data["name"]].title if data["name"] in SETS else data["name"]
+    held_out = "held-out" if data["holdout"] else "test"
+    return Source(
+        name=identifier(experiment),
+        network=trained.network,
+        shape=trained.shape,
+        classes=trained.classes,
+        mean=trained.mean,
+        std=trained.std,
+        experiment=experiment,
+        seed=record.seed,
+        parameters=record.parameters,
+        accuracy=record.verdict.last,
+        tested=f"{data['test']:,} {held_out} images of {title}",
+        bits=Recipe.from_json(record.recipe).bits_in_c,
+    )
+
+
+def identifier(name: str) -> str:
+    """A name that C, file systems and the Arduino IDE accept.
+
+    >>> identifier("f3"), identifier("My net (2)"), identifier("3rd")
+    ('f3', 'my_net_2', 'net_3rd')
+    """
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return plain if plain[:1].isalpha() else f"net_{plain}".rstrip("_")

@@ -1,0 +1,156 @@
+"""What crosses the border of the package: files written atomically, locks, and JSON read within limits."""
+
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from featherweight.errors import FileError
+
+DEEPEST = 16
+"""Lists within lists that JSON from outside may have; what is written here has 5."""
+LARGEST_INTEGER = 1 << 62
+LONGEST_TEXT = 1 << 14
+"""Characters of one text in it; a path has at most 4,096."""
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on this file, waiting as long as somebody else holds it.
+
+    Without `wait`, raises BlockingIOError if somebody else holds it.
+
+    The file is created, with its folder if necessary, and removed afterwards. Raises OSError if it cannot be created
+    or locked.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=-1 if wait else 0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as problem:
+        raise BlockingIOError(f"{path} is locked by another process") from problem
+    try:
+        yield
+    finally:
+        # Removed while still locked: a process that waits for the removed file notices and creates a new one.
+        if os.name == "posix":
+            _remove(path)  # a folder that cannot be written any more keeps an empty file, which nobody holds
+        lock.release()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically: to a temporary file beside it, flushed to disk, then renamed over the old one."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes, keep: Path | None = None) -> None:
+    """Like `write_text`, for bytes. If `keep` is given, the old file is moved there once the new one is complete."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
+        part.replace(path)
+        flush_names(path.parent)
+    except OSError as problem:
+        _remove(part)
+        raise FileError(
+            f"{path} could not be written ({problem.strerror}); its previous content is unchanged. Free some space, or"
+            " choose a folder that you can write to."
+        ) from problem
+    except BaseException:
+        _remove(part)
+        raise
+
+
+def _remove(path: Path) -> None:
+    """Take away a file that is of no use, where that can be done; no error of this may hide the one that led here."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and what is missing above it, and put their names on the disk; nothing where it is there."""
+    for one in reversed([above for above in (folder, *folder.parents) if not above.is_dir()]):
+        one.mkdir(exist_ok=True)
+        flush_names(one.parent)
+
+
+def flush_names(folder: Path) -> None:
+    """Put a folder's names on the disk, without which a rename may not outlive a power cut."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:  # the file system does not support it
+            raise
+    finally:
+        os.close(handle)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process had begun to write into this folder; for whoever alone writes there."""
+    with suppress(OSError):
+        for part in folder.glob(".*.part"):
+            _remove(part)
+
+
+def parse_json(text: str | bytes, *, longest: int = LONGEST_TEXT) -> Any:
+    """The values in JSON from outside; ValueError where they are not what anybody here would have written.
+
+    Refused beside what is no JSON: numbers that are infinite, not numbers or beyond 2^62, lists more than 16 deep, a
+    name that comes twice, texts of more than `longest` characters or with halves of surrogate pairs, which no file and
+    no terminal takes.
+
+    >>> parse_json('{"a": [1, 2.5, null]}')
+    {'a': [1, 2.5, None]}
+    """
+    try:
+        values = json.loads(text, parse_constant=_no_number, parse_int=_integer, object_pairs_hook=_once)
+    except RecursionError as problem:
+        raise ValueError("it has lists within lists without end") from problem
+    _require_plain(values, DEEPEST, longest)
+    return values
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is not a number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or abs(int(text)) > LARGEST_INTEGER:
+        raise ValueError(f"{text[:20]}... is too large a number" if len(text) > 20 else f"{text} is too large a number")
+    return int(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
+
+
+def _require_plain(value: Any, deep: int, longest: int) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is too large")
+    if isinstance(value, str):
+        if len(value) > longest:
+            raise ValueError(f"a text has {len(value):,} characters, and at most {longest:,} are read")
+        value.encode("utf-8")  # UnicodeEncodeError, a ValueError, for halves of surrogate pairs
+    elif isinstance(value, list | dict):
+        if not deep:
+            raise ValueError(f"it has lists within lists, more than {DEEPEST} deep")
+        for name, inner in value.items() if isinstance(value, dict) else ((None, each) for each in value):
+            _require_plain(name, 0, longest)
+            _require_plain(inner, deep - 1, longest)

@@ -1,0 +1,210 @@
+"""The best of several readings of a picture, and the network's answers for the digits in it."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featherweight.reading.binarize import LARGE, Ink, readings
+from featherweight.reading.mnist_like import as_it_is
+from featherweight.reading.network import Scorer, probabilities
+from featherweight.reading.reading import Picture
+from featherweight.reading.segments import Segment, segments
+from featherweight.reading.split_digits import Part, apart
+from featherweight.reading.strokes import in_mnist_manner
+from featherweight.reading.views import views
+
+CLEAR = 0.9
+"""A reading with at least this score is accepted without trying the others."""
+LEAST = 0.2
+"""A reading with less than this score shows no digit."""
+BORDER = 0.35
+"""Anything that covers more of the picture's edges is unlikely to be a digit."""
+PALE = 0.75
+"""Digits are at least this dark, relative to the darkest ink in the picture; remains of ruled lines are paler."""
+SMALL = 0.1
+"""A digit smaller than this fraction of a large picture is read again from a close-up."""
+MOST = 40
+"""The most digits that one picture may have."""
+CROWD = 12
+"""If there are more pieces than this, each is taken for one digit: looking for two in each would take too long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digit:
+    """One digit of a picture."""
+
+    name: str
+    """The name of its class."""
+    confidence: float
+    """The calibrated probability of that class."""
+    probabilities: tuple[float, ...]
+    box: tuple[int, int, int, int]
+    """Left, top, right and bottom in the upright picture's pixels; the last two are one past the end."""
+    seen: NDArray[np.uint8]
+    """What the network was given: [28 28], or [H W 3]."""
+    classes: tuple[str, ...] = ()
+    """The names of the classes, in the order of the probabilities."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON; a class whose name is a number becomes that number."""
+        return {"digit": plain(self.name), "confidence": self.confidence, "box": list(self.box)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was found in one picture."""
+
+    file: str
+    digits: tuple[Digit, ...] = ()
+    """In reading order: lines from top to bottom, each from left to right."""
+    error: str | None = None
+    """Why there is no answer, in a sentence."""
+    status: int = 0
+    """The exit status of that error."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON; digit, confidence and probabilities are None unless there is exactly one digit."""
+        one = self.digits[0] if len(self.digits) == 1 else None
+        return {
+            "file": self.file,
+            "digit": plain(one.name) if one else None,
+            "confidence": one.confidence if one else None,
+            "probabilities": list(one.probabilities) if one else None,
+            "digits": [digit.to_json() for digit in self.digits],
+            "error": self.error,
+        }
+
+
+def plain(name: str) -> int | str:
+    """The name of a class as it appears in JSON: an integer if it consists of digits, otherwise the name itself.
+
+    >>> plain("7"), plain("shoe")
+    (7, 'shoe')
+    """
+    return int(name) if name.isdecimal() and name.isascii() else name
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """One reading's digits, scored."""
+
+    score: float
+    places: list[tuple[int, int, int, int]]
+    seen: list[NDArray[np.uint8]]
+    chances: NDArray[np.float32]
+    inks: list[NDArray[np.float32]]
+    """The ink of each digit; empty if the picture was used unchanged."""
+
+
+def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, classes: tuple[str, ...]) -> Answer:
+    """The digits in a picture, as read by a network trained on MNIST-like images; no digits if none are found.
+
+    `scorer` maps uint8 [N 28 28] to scores [N classes], and `temperature` divides them before softmax.
+    """
+    best = _best(picture.pixels, scorer, temperature)
+    if best is not None:
+        best = _settled(_near(picture.pixels, best, scorer, temperature), scorer, temperature)
+    if best is None or best.score < LEAST:
+        return Answer(file=file)
+    factor = picture.size[0] / picture.pixels.shape[1]
+    digits = []
+    for (left, top, right, bottom), seen, row in zip(best.places, best.seen, best.chances, strict=True):
+        box = (int(left * factor), int(top * factor), round(right * factor), round(bottom * factor))
+        digits.append(digit_of(row, classes, box, seen))
+    return Answer(file=file, digits=tuple(digits))
+
+
+def digit_of(
+    chances: NDArray[np.float32], classes: tuple[str, ...], box: tuple[int, int, int, int], seen: NDArray[np.uint8]
+) -> Digit:
+    """A digit of the most probable class, given the probabilities of all classes, [classes]."""
+    first = int(chances.argmax())
+    shares = tuple(float(chance) for chance in chances)
+    name = classes[first]
+    return Digit(name=name, confidence=shares[first], probabilities=shares, box=box, seen=seen, classes=classes)
+
+
+def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature: float) -> _Reading:
+    """The same digits from a close-up, if they are so small that shrinking the picture has lost their detail."""
+    boxes = np.array(far.places)
+    size = int((boxes[:, 2:] - boxes[:, :2]).max())
+    if not SMALL * max(pixels.shape) > size or max(pixels.shape) <= LARGE:
+        return far
+    left, top = np.maximum(boxes[:, :2].min(0) - 2 * size, 0)
+    right, bottom = boxes[:, 2:].max(0) + 2 * size
+    near = _best(pixels[top:bottom, left:right], scorer, temperature)
+    if near is None or len(near.places) != len(far.places) or near.score < LEAST:
+        return far
+    places = [(a + int(left), b + int(top), c + int(left), d + int(top)) for a, b, c, d in near.places]
+    return replace(near, places=places)
+
+
+def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
+    """The reading with touching digits separated, and each digit answered from several views of it."""
+    if not reading.inks:
+        return reading
+
+    def sure(inks: list[NDArray[np.float32]]) -> NDArray[np.float64]:
+        chances = probabilities(scorer(np.stack([in_mnist_manner(ink) for ink in inks])), temperature)
+        return np.asarray(chances.max(1), dtype=np.float64)
+
+    crowded = len(reading.inks) > CROWD
+    places, inks = [], []
+    for (left, top, right, bottom), ink in zip(reading.places, reading.inks, strict=True):
+        down, across = (bottom - top) / ink.shape[0], (right - left) / ink.shape[1]
+        for part in [Part(ink=ink, top=0, left=0)] if crowded else apart(ink, sure):
+            x, y = left + part.left * across, top + part.top * down
+            height, width = part.ink.shape
+            places.append((int(x), int(y), round(x + width * across), round(y + height * down)))
+            inks.append(part.ink)
+    several = [views(ink) for ink in inks]
+    scores = scorer(np.concatenate(several)).reshape(len(inks), len(several[0]), -1).mean(1)
+    seen = [first for first, *_ in several]
+    return replace(reading, places=places, inks=inks, seen=seen, chances=probabilities(scores, temperature))
+
+
+def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
+    """The reading with the highest score, or the first clear one; None if nothing is found at all."""
+    given = as_it_is(pixels)
+    if given is not None:
+        chances = probabilities(scorer(given[None]), temperature)
+        return _Reading(score=1.0, places=[_extent(given)], seen=[given], chances=chances, inks=[])
+    best: _Reading | None = None
+    for ink in readings(pixels):
+        found = segments(ink)
+        if not found or len(found) > MOST:
+            continue
+        seen = [in_mnist_manner(segment.ink) for segment in found]
+        chances = probabilities(scorer(np.stack(seen)), temperature)
+        score = _score(ink, found, chances)
+        if best is None or score > best.score:
+            places = [_place(segment, ink.scale) for segment in found]
+            inks = [segment.ink for segment in found]
+            best = _Reading(score=score, places=places, seen=seen, chances=chances, inks=inks)
+        if score >= CLEAR:
+            break
+    return best
+
+
+def _score(ink: Ink, found: list[Segment], chances: NDArray[np.float32]) -> float:
+    """How plausible a reading is, 0 to 1."""
+    edges, border = max(segment.edges for segment in found), sum(segment.border for segment in found)
+    trust = ink.trust * (1.0 if max(segment.strength for segment in found) > PALE else 0.75)
+    faded = 0.5 if ink.drawn and border < 2 * BORDER else 0.15
+    trust *= (1.0 if border < (BORDER if ink.drawn else BORDER / 3) else faded) * (1.0 if ink.drawn else 0.85**edges)
+    share = 0.3 + 0.7 * min(1.0, sum(segment.mass for segment in found))
+    several: float = 0.95 ** (len(found) - 1)
+    return float(chances.max(1).mean()) * trust * share * several
+
+
+def _place(segment: Segment, scale: float) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom in pixels of the original picture."""
+    left, top = int(segment.left / scale), int(segment.top / scale)
+    return left, top, max(left + 1, round(segment.right / scale)), max(top + 1, round(segment.bottom / scale))
+
+
+def _extent(image: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    rows, columns = (np.flatnonzero((image > 32).any(axis)) for axis in (1, 0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,56 @@
+"""Picture files that people name: finds them in folders and by patterns, and reads them with the common decoder."""
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from featherweight.data.pictures import PIXELS, SIDE, SUFFIXES, WEBP_PIXELS, Picture, PictureError
+from featherweight.data.pictures import of_image as of_image
+from featherweight.data.pictures import read as decoded
+from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.escape import printable
+
+__all__ = ["PIXELS", "SIDE", "SUFFIXES", "WEBP_PIXELS", "Picture", "files", "read"]
+
+
+def files(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
+    """Every file that these files, folders and patterns name, in order, each with an error if there is no such file.
+
+    A folder stands for its pictures, by the endings of their names, sorted; folders within it are not searched.
+    """
+    found: list[tuple[str, FeatherweightError | None]] = []
+    for name in names:
+        path = Path(name)
+        try:
+            if path.is_dir():
+                inside = sorted(child for child in path.iterdir() if child.suffix.lower() in SUFFIXES)
+                inside = [child for child in inside if not child.name.startswith(".")]
+                found += [(str(child), None) for child in inside]
+                if not inside:
+                    problem = (
+                        f"The folder {printable(name)} holds no picture ({', '.join(SUFFIXES)}); name one that does."
+                    )
+                    found.append((name, UsageError(problem)))
+                continue
+            matches = [] if path.exists() or not glob.has_magic(name) else sorted(glob.glob(name))  # noqa: PTH207 -- of a whole pattern, absolute or not
+        except (OSError, ValueError) as error:
+            found.append((name, FileError(f"{printable(name)} could not be read: {_reason(error)}.")))
+            continue
+        found += [(match, None) for match in matches] if matches else [(name, None)]
+    return found
+
+
+def read(path: str) -> Picture:
+    """The picture in a file; UsageError if there is no such file, FileError if it holds no readable picture."""
+    try:
+        if not Path(path).is_file():  # opening a pipe would wait forever
+            missing = "is not a file" if Path(path).exists() else "does not exist"
+            raise UsageError(f"{printable(path)} {missing}; name a picture, or a folder of pictures.")
+        return decoded(Path(path))
+    except PictureError as error:
+        raise FileError(f"{printable(path)} {error}.") from error
+
+
+def _reason(error: Exception) -> str:
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return printable(words.strip().rstrip("."))[:120] or type(error).__name__

@@ -1,1 +1,0 @@
-"""Networks that leave the notebook: exports to ONNX, C and a page, and reading pictures."""
