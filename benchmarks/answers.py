@@ -35,11 +35,11 @@ def found_in(answers: Any) -> dict[str, Any]:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    trained = fw.load_trained(folder)
+    trained = fw.load(folder).trained
     record = trained.record
     kept = fw.read_record(ROOT / "results" / record.experiment / f"seed{record.seed}.json")
     assert [row.test_accuracy for row in record.rows] == [row.test_accuracy for row in kept.rows], "another run"
-    data = fw.load("mnist")
+    data = fw.load_data("mnist")
     answers = fw.analysis.answers_of(trained, data)
     about = {"experiment": record.experiment, "seed": record.seed, **found_in(answers)}
     write_text(ROOT / "results" / "answers" / f"{record.experiment}.json", json.dumps(about, indent=1) + "\n")

@@ -27,7 +27,7 @@ from featherweight.export import c_source
 from featherweight.export.estimate import PROCESSORS, deployed, operations
 from featherweight.export.fixed_point import FixedPoint, outline, quantise
 from featherweight.export.lowering import lower
-from featherweight.export.memory import KERNELS, kernels, planned, tallest
+from featherweight.export.memory import KERNELS, measured_kernels, planned, tallest
 from featherweight.export.source import Source
 from featherweight.export.variant import Variant, all_variants, name_of, progress_bytes, variant_of
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
@@ -128,7 +128,7 @@ def written(
                     accuracy=0.0, tested="no images")  # fmt: skip
     with torch.no_grad():
         fixed = quantise(lower(network, shape, bits), noise(4, shape), source.mean, source.std)
-    for name, text in c_source.files(source, fixed, "noise").items():
+    for name, text in c_source.source_files(source, fixed, "noise").items():
         (where / name).parent.mkdir(parents=True, exist_ok=True)
         (where / name).write_text(text)
     return fixed, cortex_m.Program(where, "net")
@@ -176,7 +176,7 @@ def measure() -> dict[str, Any]:
 
 def _keep(about: dict[str, Any]) -> None:
     KERNELS.write_text(json.dumps(about, indent=1) + "\n")
-    kernels.cache_clear()
+    measured_kernels.cache_clear()
 
 
 def _parts(variant: Variant, cpu: str) -> tuple[int, int]:
@@ -255,7 +255,11 @@ def _not_negative(table: NDArray[np.float64], wanted: NDArray[np.float64]) -> ND
 
 def compared() -> dict[str, Any]:
     """The estimates against the compiler over random networks, on the smallest processor and the other."""
-    about: dict[str, Any] = {"compiler": kernels()["compiler"], "emulator": kernels()["emulator"], "networks": NETWORKS}
+    about: dict[str, Any] = {
+        "compiler": measured_kernels()["compiler"],
+        "emulator": measured_kernels()["emulator"],
+        "networks": NETWORKS,
+    }
     for cpu in PROCESSORS:
         flash, ram, cycles, times = [], [], [], []
         for seed in range(NETWORKS):

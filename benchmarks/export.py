@@ -80,7 +80,7 @@ def _in_browser(file: Path, trained: TrainedModel) -> dict[str, Any]:
         ))  # fmt: skip
         times = _times(tab)
         browser.close()
-    expected = proof.probabilities(source_of(trained), pictures)
+    expected = proof.network_probabilities(source_of(trained), pictures)
     return {
         "pictures": len(pictures),
         "largest_difference": float(np.abs(found - expected).max()),

@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from featherweight.data import Data, Split, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.experiments.experiment import contenders
 from featherweight.experiments.recipe import HardExamples
 from featherweight.experiments.record import read_record

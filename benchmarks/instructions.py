@@ -59,10 +59,10 @@ def measured(name: str) -> dict[str, Any]:
     of = source(name)
     given = pictures(of.shape)
     fixed = quantise(lower(of.network, of.shape), given, of.mean, of.std)
-    expected = integers.scores(fixed, given[:READ])
+    expected = integers.integer_scores(fixed, given[:READ])
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for path, text in c_source.files(of, fixed, "pictures").items():
+        for path, text in c_source.source_files(of, fixed, "pictures").items():
             (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
             write_text(Path(scratch) / path, text)
         for cpu in cortex_m.BOARDS:

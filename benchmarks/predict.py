@@ -29,7 +29,8 @@ from benchmarks.wild.habits import HABITS, drawing
 from benchmarks.wild.hands import Writer
 from benchmarks.wild.hard import Kind
 from benchmarks.wild.media import KINDS, Hand
-from featherweight.data import Split, load
+from featherweight.data import load
+from featherweight.data.split import Split
 from featherweight.io import write_text
 from docs.build.inject import with_part_between
 from featherweight.reading import predict

@@ -28,9 +28,9 @@ from featherweight.errors import FeatherweightError, TrainingError
 from featherweight.export.estimate import deployed
 from featherweight.io import write_text
 from featherweight.networks.architecture import build
-from featherweight.report.figures.style import SERIES, blank, drawn, svg
+from featherweight.report.figures.style import SERIES, blank, in_house_style, svg
 from featherweight.search.fit import conduct, finalist, prior
-from featherweight.search.fit.changes import drawn as drawn_genes
+from featherweight.search.fit.changes import in_house_style as drawn_genes
 from featherweight.search.fit.genes import PRESETS, Genes
 from featherweight.search.fit.halving import Aim, Population, Trial
 from featherweight.search.fit.price import Limits, Price
@@ -202,7 +202,7 @@ def in_time(curve: Curve, minutes: float) -> Curve:
     return [(seconds, accuracy) for seconds, accuracy in curve if seconds <= 60 * minutes]
 
 
-@drawn
+@in_house_style
 def figure_of(kept: dict[str, Any]) -> "Figure":
     """One panel a set: the best held-out accuracy over minutes."""
     figure = blank(2.9, 9.2)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from featherweight import data as datasets
 from featherweight import dissect
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.data.split import mean_and_std
 from featherweight.engine import Engine, build
 from featherweight.experiments.experiment import find, ids

@@ -108,7 +108,7 @@ RATE = """\
 notebook.picture(figures.learning_rate(record), alt="The learning rate by epoch")"""
 
 ANSWERS = """\
-answers = analysis.answers_of(fw.load_trained(run.folder), data)
+answers = analysis.answers_of(fw.load(run.folder).trained, data)
 
 print(notebook.class_table(analysis.class_rows(answers)))
 notebook.picture(figures.class_errors(answers), alt="Errors by class")"""
@@ -208,7 +208,7 @@ QUICK_DATA = (
 )
 
 SAMPLES = """\
-answers = analysis.answers_of(fw.load_trained(run.folder), data)
+answers = analysis.answers_of(fw.load(run.folder).trained, data)
 drawing = figures.samples(answers, data.test.images.numpy())
 notebook.picture(drawing, alt="Test images with label, answer and confidence")"""
 
@@ -404,7 +404,7 @@ model.summary()"""
 
 OWN_ANSWERS = """\
 print(model.record.verdict.reason)
-answers = analysis.answers_of(fw.load_trained(model.folder), data)
+answers = analysis.answers_of(fw.load(model.folder).trained, data)
 print(notebook.class_table(analysis.class_rows(answers)))
 display(notebook.picture(figures.confusion_matrix(answers), alt="Confusion matrix: labels by predicted class"))"""
 

@@ -78,3 +78,27 @@ def long_file(folder: Path, epochs: int) -> Path:
     path = folder / "long.py"
     path.write_text(LONG.replace("EPOCHS", str(epochs)))
     return path
+
+
+BRAKE = """
+import time
+from pathlib import Path
+
+class Brake(nn.Module):
+    def forward(self, images):
+        if self.training and Path(BRAKE).exists():
+            time.sleep(0.05)
+        return images
+
+"""
+
+
+def braked_file(folder: Path, epochs: int) -> tuple[Path, Path]:
+    """The same with an epoch of more than a second for as long as the second file exists, so that a test can be sure to
+    meet the run under way; both give the same bits."""
+    brake = folder / "brake"
+    brake.touch()
+    path = long_file(folder, epochs)
+    text = path.read_text().replace("nn.MaxPool2d(4),", "nn.MaxPool2d(4), Brake(),")
+    path.write_text(text.replace("def network", BRAKE.replace("BRAKE)", f"{str(brake)!r})") + "def network"))
+    return path, brake

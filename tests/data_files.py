@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featherweight.data.sets import File, Named
+from featherweight.data.sets import DatasetSpec, File
 
 TRAIN, TEST, SIDE = 23, 11, 7
 """Images of the small set; primes, so that no two dimensions can be exchanged unnoticed."""
@@ -45,7 +45,7 @@ def contents() -> dict[str, bytes]:
     }
 
 
-def small_set(*mirrors: str, name: str = "mnist", title: str = "MNIST") -> Named:
+def small_set(*mirrors: str, name: str = "mnist", title: str = "MNIST") -> DatasetSpec:
     """A named set of those files, with their digests."""
 
     def file(name: str, shape: tuple[int, ...]) -> File:
@@ -55,7 +55,7 @@ def small_set(*mirrors: str, name: str = "mnist", title: str = "MNIST") -> Named
         (file(f"{half}-images-idx3-ubyte", (count, SIDE, SIDE)), file(f"{half}-labels-idx1-ubyte", (count,)))
         for half, count in (("train", TRAIN), ("t10k", TEST))
     ]
-    return Named(name=name, title=title, train=halves[0], test=halves[1], mirrors=mirrors)
+    return DatasetSpec(name=name, title=title, train=halves[0], test=halves[1], mirrors=mirrors)
 
 
 def write_set(folder: Path, *, packed: bool = True, only: str = "") -> Path:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
 from featherweight.protocol import prove

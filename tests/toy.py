@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.engine import Engine, build
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment

@@ -347,7 +347,7 @@ def networks() -> Iterator[Case]:
         whole = quantise(
             lower(network, shape), torch.randint(0, 256, (2, *shape), dtype=torch.uint8), about.mean, about.std
         )
-        c_source.files(about, whole, "")
+        c_source.source_files(about, whole, "")
 
     def ended(*layers: nn.Module) -> nn.Module:
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -71,7 +71,7 @@ def _quantised() -> tuple[Source, Any]:
 def _c_texts(text: str) -> dict[str, str]:
     about, network = _quantised()
     about = replace(about, experiment=text, tested=text, classes=(text, f"{text}{text}", "c"), version=text)
-    return c_source.files(about, network, text)
+    return c_source.source_files(about, network, text)
 
 
 def c_program(text: str) -> str:
@@ -225,7 +225,7 @@ def drawing(text: str) -> str:
     network = nn.Sequential(nn.AvgPool2d(28), nn.Flatten(), nn.Linear(1, 10)).eval()
     about = replace(_quantised()[0], network=network, shape=(1, 28, 28), classes=tuple("0123456789"))
     lowered = lower(network, about.shape)
-    pages = [drawing_page.page(replace(about, experiment=word, tested=word, version=word), lowered)
+    pages = [drawing_page.page_html(replace(about, experiment=word, tested=word, version=word), lowered)
              for word in (text, HARMLESS)]  # fmt: skip
     return "" if _structure(pages[0]).tags == _structure(pages[1]).tags else "the page has other tags"
 

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.reliability.task import FAST, warmed
 from featherweight import engine as engines
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.engine import Engine
 from featherweight.experiments.recipe import SCHEDULES, Augment, MultiStep, Recipe, Step
 from featherweight.experiments.recipe import Schedule as AnySchedule

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 import featherweight
-from featherweight.data import Data, digits, load
+from featherweight.data import digits, load
+from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.record import read_record
 from featherweight.training.runs import checkpoint, environment

@@ -4,13 +4,8 @@ The page of public names shows them, and a test runs every example of that page.
 """
 
 EXAMPLES = {
-    "Anatomy": """
->>> anatomy = fw.dissect(fw.find("f3").build(), (1, 28, 28))
->>> anatomy.parameters, anatomy.macs, anatomy.field
-(7864, 470580, 32)
-""",
     "Claim": """
->>> claim = fw.Claim("It overfits from epoch 5 on.", fw.overfits(from_epoch=5))
+>>> claim = fw.Claim("It overfits from epoch 5 on.", fw.claims.overfits(from_epoch=5))
 >>> claim.by.epochs
 5
 """,
@@ -76,11 +71,6 @@ torch.Size([5, 10])
 >>> fw.Plateau(patience_epochs=2).quantity
 'train_loss'
 """,
-    "Prediction": """
->>> answer = fw.load("f3").predict(fw.load_data("digits").test.images[0])
->>> answer.name, answer.confidence > 0.9, len(answer.probabilities)
-('1', True, 10)
-""",
     "Proposal": """
 >>> proposal = fw.Proposal(network=fw.stack([8, 12]), recipe=fw.Recipe(epochs=5))
 >>> len(proposal.network)
@@ -97,10 +87,6 @@ torch.Size([5, 10])
 >>> fw.Residual(nn.Conv2d(4, 4, 3, padding=1))(torch.zeros(2, 4, 8, 8)).shape
 torch.Size([2, 4, 8, 8])
 """,
-    "Row": """
->>> fw.load("f3").record.rows[0].test_accuracy
-98.86
-""",
     "Space": """
 >>> def propose(trial):
 ...     width = trial.suggest_int("width", 6, 12)
@@ -108,23 +94,9 @@ torch.Size([2, 4, 8, 8])
 >>> fw.Space(name="narrow", propose=propose, budget=fw.Budget(parameters=2000)).budget.parameters
 2000
 """,
-    "Split": """
->>> digits = fw.load_data("digits")
->>> digits.test.images.shape, digits.test.images.dtype, len(digits.train)
-(torch.Size([360, 1, 28, 28]), torch.uint8, 1437)
-""",
     "Step": """
 >>> fw.Recipe(lr=0.1, schedule=fw.Step(every_epochs=5)).schedule.factor
 0.1
-""",
-    "TrainedModel": """
->>> trained = fw.load("f3").trained
->>> trained.shape, trained.classes[:3]
-((1, 28, 28), ('0', '1', '2'))
-""",
-    "Verdict": """
->>> fw.judge(fw.Budget(held=1), 7999, [99.5], tested=10_000).interval
-(99.34147426838683, 99.62050989291617)
 """,
     "analysis": """
 >>> digits = fw.load_data("digits")
@@ -132,19 +104,11 @@ torch.Size([2, 4, 8, 8])
 >>> len(fw.analysis.mistakes(answers)) < 20
 True
 """,
-    "beats_parent": """
->>> fw.beats_parent().rule.split(" by ")[0]
-"Mean last test accuracy in % is above the parent's"
-""",
-    "converges_faster": """
->>> fw.converges_faster(99).rule.split(" by ")[0]
-"Mean number of epochs to 99.00 % is below the parent's"
-""",
-    "data_of": """
->>> import tempfile
->>> model = fw.train("f1", "digits", settings={"recipe.epochs": 1}, out=tempfile.mkdtemp(), threads=1)
->>> fw.data_of(model.record)
-<Data digits: 1,437 training and 360 test images of 1 x 28 x 28, 10 classes>
+    "claims": """
+>>> fw.claims.overfits(from_epoch=5).rule.split(" by ")[0]
+'At every epoch from 5 on, mean train accuracy is above mean test accuracy'
+>>> fw.claims.opinion("Batch norm is what it needs.").by is None
+True
 """,
     "figures": """
 >>> figure = fw.figures.accuracy(fw.load("f3").record)
@@ -161,28 +125,6 @@ True
 >>> 0.001 < sweep.suggestion < 1
 True
 """,
-    "fluctuates": """
->>> fw.fluctuates().epochs
-6
-""",
-    "holds": """
->>> fw.holds(99.4, last=5).epochs
-5
-""",
-    "load_trained": """
->>> import tempfile
->>> model = fw.train("f1", "digits", settings={"recipe.epochs": 1}, out=tempfile.mkdtemp(), threads=1)
->>> fw.load_trained(model.folder).shape
-(1, 28, 28)
-""",
-    "lowers_train_accuracy": """
->>> fw.lowers_train_accuracy().rule.split(" by ")[0]
-"Mean last train accuracy in % is below the parent's"
-""",
-    "needs_capacity": """
->>> fw.needs_capacity().rule.split(" by ")[0]
-'Mean clean train accuracy is below 99.40 %'
-""",
     "new_run": """
 >>> import tempfile
 >>> from pathlib import Path
@@ -193,27 +135,6 @@ True
     "notebook": """
 >>> [name for name in ("live", "train", "class_table", "findings") if hasattr(fw.notebook, name)]
 ['live', 'train', 'class_table', 'findings']
-""",
-    "opinion": """
->>> fw.opinion("Batch norm is what it needs.").by is None
-True
-""",
-    "overfits": """
->>> fw.overfits(from_epoch=5).rule.split(" by ")[0]
-'At every epoch from 5 on, mean train accuracy is above mean test accuracy'
-""",
-    "overfits_less": """
->>> fw.overfits_less().rule.split(" by ")[0]
-"Mean last train minus test accuracy in points is below the parent's"
-""",
-    "rate_curve": """
->>> sweep = fw.find_lr(fw.find("f3").build(), fw.find("f3").recipe, fw.load_data("digits"), steps=60)
->>> fw.rate_curve(sweep, recipe_lr=0.2).axes[0].get_xscale()
-'log'
-""",
-    "reaches": """
->>> fw.reaches(99).rule.split(" by ")[0]
-'For every seed, the best epoch is at 99.00 % or above in test accuracy. Undecided if seeds differ.'
 """,
     "read_record": """
 >>> import tempfile
@@ -238,10 +159,6 @@ True
 >>> run.record.finished, len(run.record.rows)
 (True, 2)
 """,
-    "stalls": """
->>> fw.stalls(after_epoch=9).rule.split(". ")[0]
-'The best mean test accuracy after epoch 9 is not above the best up to it'
-""",
     "steps": """
 >>> import tempfile
 >>> from pathlib import Path
@@ -254,13 +171,5 @@ True
 >>> summary = fw.summarise([fw.load(f"f3-seed{seed}").record for seed in range(3)])
 >>> summary.runs, round(summary.mean, 2), summary.worst
 (3, 99.54, 99.49)
-""",
-    "too_many_parameters": """
->>> fw.too_many_parameters(8000).rule.split(" by ")[0]
-'The network has 8,000 parameters or more.'
-""",
-    "underfits": """
->>> fw.underfits().rule.split(" by ")[0]
-'At the last epoch, mean train accuracy is below mean test accuracy'
 """,
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featherweight.experiments.statistics import best_by_cost
-from featherweight.report.figures.style import INK, QUIET, RULE, TARGET, TEST, blank, drawn
+from featherweight.report.figures.style import INK, QUIET, RULE, TARGET, TEST, blank, in_house_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ class Point:
     seconds: float | None = None
 
 
-@drawn
+@in_house_style
 def pareto_fronts(
     points: Sequence[Point], anchors: Sequence[Point], named: Sequence[str], axis: tuple[float, float] = AXIS
 ) -> "Figure":

@@ -9,7 +9,7 @@ from docs.build.published import published_log
 
 from featherweight.experiments.record import Record
 from featherweight.report.figures.scales import epochs as label_epochs
-from featherweight.report.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, drawn, legend_above
+from featherweight.report.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, in_house_style, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ HIGHEST_LOSS = 0.15
 """Nats at which the axis of losses ends, for the same reason."""
 
 
-@drawn
+@in_house_style
 def rung_curves(records: Sequence[Record]) -> "Figure":
     """Accuracy in percent and loss in nats by epoch: one line per seed, and the source's own if it has a log."""
     figure = blank(3.4, 8.4)

@@ -1,7 +1,7 @@
 """The exceptions of the package and the exit status that each one sets.
 
 ```
-FeatherweightError            1   base class, never raised itself
+FeatherweightError            1   base class; itself where the system refuses what is needed
 ├── UsageError                2   unknown name, bad option, bad experiment or recipe
 │   └── BudgetError           2   a network over its budget, refused before the first step
 ├── DataError                 3   data is unavailable, or does not match its digest

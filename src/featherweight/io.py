@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -104,6 +105,19 @@ def remove_parts(folder: Path) -> None:
     with suppress(OSError):
         for part in folder.glob(".*.part"):
             _remove(part)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The content of a regular file of up to `most` bytes; FileError for anything else, without waiting for a pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            content = file.read(most + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+    except OSError as problem:
+        raise FileError(f"{path} cannot be read ({problem.strerror}).") from problem
+    if content is None or len(content) > most:
+        raise FileError(f"{path} must be a regular file of up to {most:,} bytes; it is not.")
+    return content
 
 
 def parse_json(text: str | bytes, *, longest: int = LONGEST_TEXT) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from featherweight.cli.streams import fitted
+from featherweight.cli.safe_output import wrap
 
 make = pytest.importorskip("docs.pictures.make", reason="needs a terminal of POSIX", exc_type=ImportError)
 RUN = [sys.executable, "-m", "featherweight"]
@@ -28,12 +28,12 @@ def written(columns: int, folder: Path, *words: object) -> list[str]:
 @pytest.mark.parametrize("columns", [30, 40, 80, SENTENCE.index(" %")])
 def test_a_sentence_is_broken_between_words_and_keeps_them_all(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    lines = fitted(SENTENCE, Terminal()).split("\n")
+    lines = wrap(SENTENCE, Terminal()).split("\n")
     assert max(map(len, lines)) <= columns and len(lines) > 1
     assert " ".join(line.strip() for line in lines) == SENTENCE
     assert not any(line.strip().startswith("%") for line in lines)
-    assert fitted(SENTENCE, io.StringIO()) == SENTENCE
-    assert fitted("a table\n  of  two", Terminal()) == "a table\n  of  two"
+    assert wrap(SENTENCE, io.StringIO()) == SENTENCE
+    assert wrap("a table\n  of  two", Terminal()) == "a table\n  of  two"
 
 
 def test_a_training_at_80_columns(toy_file: Path, tmp_path: Path) -> None:

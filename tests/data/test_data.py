@@ -11,10 +11,11 @@ import torch
 from sklearn.datasets import load_digits
 
 from data_files import SIDE, TEST, TRAIN, contents, idx_bytes, mirror, small_images, small_labels, small_set, write_set
-from featherweight.data import NAMES, Data, digits, load, store, web
+from featherweight.data import NAMES, digits, load, store, web
+from featherweight.data.dataset import Data
 from featherweight.data.digits import in_mnist_manner
 from featherweight.data.download import UnavailableError
-from featherweight.data.sets import SETS, File, Named
+from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.data.split import Split, held_out, held_out_together, mean_and_std
 from featherweight.errors import DataError, FeatherweightError, UsageError
 
@@ -158,7 +159,7 @@ def test_a_set_s_files_are_not_taken_for_another_s(
     assert load("kmnist", directory=tmp_path).name == "kmnist"
 
 
-def without_digests(known: Named) -> Named:
+def without_digests(known: DatasetSpec) -> DatasetSpec:
     def bare(half: tuple[File, ...]) -> tuple[File, ...]:
         return tuple(replace(file, sha256="") for file in half)
 

@@ -20,7 +20,7 @@ import torch
 from data_files import SIDE, TEST, TRAIN, Mirror, contents, idx_bytes, mirror, small_images, small_set
 from featherweight.data import archives, download, store, web
 from featherweight.data.download import UnavailableError, UnwritableError, fetch
-from featherweight.data.sets import SETS, File, Named
+from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.io import locked
 
 IMAGES = "/train-images-idx3-ubyte.gz"
@@ -39,7 +39,7 @@ def second(near: Mirror) -> Iterator[Mirror]:
         yield state
 
 
-def files_of(known: Named) -> list[File]:
+def files_of(known: DatasetSpec) -> list[File]:
     return [*known.train, *known.test]
 
 
@@ -50,7 +50,7 @@ def assert_whole(folder: Path) -> None:
         assert gzip.decompress((folder / f"{name}.gz").read_bytes()) == content
 
 
-def refusal(known: Named, folder: Path, kind: type[Exception] = UnavailableError) -> str:
+def refusal(known: DatasetSpec, folder: Path, kind: type[Exception] = UnavailableError) -> str:
     with pytest.raises(kind) as caught:
         fetch(known, files_of(known), folder)
     return str(caught.value)
@@ -336,7 +336,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def archived(address: str) -> Named:
+def archived(address: str) -> DatasetSpec:
     return replace(small_set(f"{address}all.zip"), archive="gzip/", archive_bytes=100_000, transposed=True)
 
 

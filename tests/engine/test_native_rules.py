@@ -79,7 +79,9 @@ def test_auto_takes_native_without_a_word():
 def test_without_kernels_auto_takes_torch(monkeypatch):
     monkeypatch.setattr(native, "library", lambda: None)
     network = ended(nn.Conv2d(3, 5, 3))
-    assert "no C++ compiler" in engine(network, "auto").note
+    note = engine(network, "auto").note
+    assert "no C++ compiler" in note and "7 times slower" in note and "g++" in note
+    assert "slower" not in engine(network, "torch").note
     with pytest.raises(UsageError, match="was not built here"):
         engine(network)
 

@@ -37,14 +37,14 @@ from exported import (
     streaming,
 )
 from featherweight import data as datasets
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.export import c_source, execute, integers
 from featherweight.export.calibration_data import calibration_of
 from featherweight.export.fixed_point import FixedPoint, Scale, _looked_up, fitting, quantise
 from featherweight.export.lowering import Step
-from featherweight.export.memory import planned, rehearsal, report
-from featherweight.export.proof import compiled_scores, normalised, probabilities
+from featherweight.export.memory import memory_report, planned, rehearsal
+from featherweight.export.proof import compiled_scores, network_probabilities, normalise_pictures
 from featherweight.export.source import Source, source_of
 from featherweight.networks.steps import Curve
 from featherweight.training.runs.pretrained import load_pretrained
@@ -73,7 +73,7 @@ def made(of: Source, pictures: Tensor) -> FixedPoint:
 
 
 def written(of: Source, network: FixedPoint, where: Path) -> Path:
-    for name, text in c_source.files(of, network, "noise").items():
+    for name, text in c_source.source_files(of, network, "noise").items():
         (where / name).parent.mkdir(parents=True, exist_ok=True)
         (where / name).write_text(text)
     return where
@@ -112,7 +112,7 @@ def test_a_stage_computes_what_its_description_says_by_hand() -> None:
         total = int(bias) + sum(int(weight) * value for weight, value in zip(kernel.ravel(), hidden, strict=True))
         scores.append(min(65535, ((total >> last.before) * int(multiplier)) >> last.after) - 32768)
     assert any(hidden)
-    assert integers.scores(fixed, torch.tensor(picture, dtype=torch.uint8)[None, None]).tolist() == [scores]
+    assert integers.integer_scores(fixed, torch.tensor(picture, dtype=torch.uint8)[None, None]).tolist() == [scores]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_eight_bits_stay_near_the_float_network(
     pictures = noise(300, shape)
     fixed = made(of, pictures[:200])
     with torch.no_grad():
-        floats = execute.scores(lowered(of), normalised(of, pictures)).numpy()
-    error = np.abs(integers.scores(fixed, pictures) / 2**fixed.score_bits - floats).mean()
+        floats = execute.scores(lowered(of), normalise_pictures(of, pictures)).numpy()
+    error = np.abs(integers.integer_scores(fixed, pictures) / 2**fixed.score_bits - floats).mean()
     assert error < within * floats.std()
 
 
@@ -209,7 +209,7 @@ def test_unusual_networks_give_the_same_bytes_in_c_under_sanitizers(
     folder = written(of, fixed, tmp_path)
     assert "#ifdef ODD_FAST" in (folder / "odd.c").read_text()
     found = compiled_scores(compiler, [*STRICT, *SANITIZED, *macro], folder, of, pictures)
-    expected = integers.scores(fixed, pictures)
+    expected = integers.integer_scores(fixed, pictures)
     assert (found == expected).all() and len(np.unique(expected)) > 30
 
 
@@ -221,7 +221,7 @@ def test_the_flagship_gives_the_same_bytes_in_c_under_sanitizers(
     folder = written(flagship, fixed, tmp_path)
     pictures = torch.cat([digits.test.images, noise(40, (1, 28, 28))])
     found = compiled_scores(compiler, [*STRICT, *SANITIZED, *macro], folder, flagship, pictures)
-    assert (found == integers.scores(fixed, pictures)).all()
+    assert (found == integers.integer_scores(fixed, pictures)).all()
 
 
 @MNIST
@@ -231,24 +231,24 @@ def test_all_test_digits_give_the_same_bytes_and_hardly_a_worse_accuracy(
 ) -> None:
     pictures, _ = calibration_of(mnist)
     fixed = made(flagship, pictures)
-    expected = integers.scores(fixed, mnist.test.images)
+    expected = integers.integer_scores(fixed, mnist.test.images)
     found = compiled_scores("cc", ["-O3"], written(flagship, fixed, tmp_path), flagship, mnist.test.images)
     assert found.shape == (10_000, 10) and (found == expected).all()
     labels = mnist.test.labels.numpy()
-    floats = probabilities(flagship, mnist.test.images).argmax(1)
+    floats = network_probabilities(flagship, mnist.test.images).argmax(1)
     assert 100 * ((floats == labels).mean() - (expected.argmax(1) == labels).mean()) <= 0.05
 
 
 def test_the_same_network_gives_the_same_files(flagship: Source, digits: Data) -> None:
     first, second = (
-        c_source.files(flagship, made(flagship, digits.train.images[::16]), "digits") for _ in ("once", "again")
+        c_source.source_files(flagship, made(flagship, digits.train.images[::16]), "digits") for _ in ("once", "again")
     )
     assert first == second
     assert sorted(first) == ["example/main.c", "f3.c", "f3.h", "f3.ino"]
 
 
 def test_only_whole_numbers_and_no_library_are_in_the_program(flagship: Source, digits: Data) -> None:
-    text = c_source.files(flagship, made(flagship, digits.train.images[::16]), "digits")["f3.c"]
+    text = c_source.source_files(flagship, made(flagship, digits.train.images[::16]), "digits")["f3.c"]
     included = [line.split(" /*")[0] for line in text.splitlines() if line.startswith("#include")]
     assert included == ['#include "f3.h"', "#include <arm_acle.h>"]  # the second is the compiler's own, for Arm alone
     assert not {"float", "double", "malloc"} & set(text.replace("(", " ").split())
@@ -269,7 +269,7 @@ def test_no_name_of_a_class_breaks_out_of_the_program(name: str, tmp_path: Path)
 def test_only_networks_for_digits_prepare_drawings(flagship: Source, digits: Data) -> None:
     fixed = made(flagship, digits.train.images[::16])
     clothes = replace(flagship, classes=tuple(f"piece {number}" for number in range(10)))
-    texts = [c_source.files(source, fixed, "digits") for source in (flagship, clothes)]
+    texts = [c_source.source_files(source, fixed, "digits") for source in (flagship, clothes)]
     told = [["f3_normalise" in one["f3.h"], "0 is paper" in one["f3.h"]] for one in texts]
     assert told == [[True, True], [False, False]] and "piece 7" in texts[1]["f3.c"]
 
@@ -366,7 +366,7 @@ def test_the_flagship_s_memory_is_what_its_layers_add_up_to(flagship: Source, di
     assert memory.weights == 9 * (8 + 8 * 9 + 9 * 10 + 10 * 12 + 12 * 13 + 13 * 14 + 14 * 15) + 15 * 10
     assert memory.scaling == 6 * (8 + 9 + 10 + 12 + 13 + 14 + 15 + 1 + 10)
     assert memory.flash <= 16_000 and memory.ram <= 8_000
-    assert f"RAM: {memory.ram:,} bytes" in "\n".join(report(fixed, memory))
+    assert f"RAM: {memory.ram:,} bytes" in "\n".join(memory_report(fixed, memory))
 
 
 @pytest.mark.skipif(bool(cortex_m.MISSING), reason=cortex_m.HOW_TO_GET)
@@ -377,7 +377,7 @@ def test_on_a_cortex_m_it_fits_and_answers_as_here(cpu: str, flagship: Source, d
     program = cortex_m.Program(written(flagship, fixed, tmp_path), "f3")
     pictures = digits.test.images[:3]
     found = cortex_m.emulated(program, cpu, pictures.numpy())
-    assert (found["scores"] == integers.scores(fixed, pictures)).all()
+    assert (found["scores"] == integers.integer_scores(fixed, pictures)).all()
     sizes = cortex_m.sizes(program, cpu)
     assert sizes["flash"] + sizes["normalise"] <= 16_000
     assert sizes["ram"] + found["stack"] <= 8_000

@@ -12,8 +12,8 @@ from featherweight.errors import UsageError
 from featherweight.export.estimate import deployed, operations, refusal
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
-from featherweight.export.memory import kernels, planned
-from featherweight.export.tables import layers_of, tensors_of
+from featherweight.export.memory import measured_kernels, planned
+from featherweight.export.tables import layer_table, tensors_of
 from featherweight.export.variant import all_variants, name_of
 
 ENDS = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -32,7 +32,7 @@ def test_flash_and_ram_are_within_five_percent_of_the_compiler_s(seed: int) -> N
 
 def test_every_combination_of_parts_has_been_measured() -> None:
     names = {name_of(variant) for variant in all_variants()}
-    for figures in kernels()["processors"].values():
+    for figures in measured_kernels()["processors"].values():
         assert set(figures["code"]) == set(figures["stack"]) == names
         assert min(figures["code"].values()) > 500 and min(figures["stack"].values()) > 100
         assert figures["cycles"]["multiplications"] > 1
@@ -42,7 +42,7 @@ def test_tables_take_the_narrowest_types_that_hold_their_numbers() -> None:
     small = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), *ENDS).eval()
     integers = outline(lower(small, (1, 28, 28)))
     memory = planned(integers)
-    layers, tensors = layers_of(integers, memory.streams), tensors_of(integers, memory.places, memory.rings)
+    layers, tensors = layer_table(integers, memory.streams), tensors_of(integers, memory.places, memory.rings)
     # Two convolutions and an average, whose weights begin at 0, 72 and 72 + 288: two bytes, and 15 fields of one.
     assert {field.name: field.size for field in layers.fields if field.size > 1} == {"weights": 2}
     assert [row[0] for row in layers.rows] == [0, 72, 360] and layers.bytes == 3 * (2 + 15 + 1)

@@ -16,7 +16,7 @@ from featherweight.export.lowering import lower
 from featherweight.export.memory import planned
 from featherweight.networks.layers import Residual, Sum
 from featherweight.networks.steps import from_file, to_bytes
-from featherweight.reading.network import carry_out
+from featherweight.reading.network import apply_step
 from featherweight.training.runs.pretrained import load_pretrained
 
 
@@ -59,7 +59,7 @@ def test_numpy_carries_the_steps_out_as_pytorch_does_after_a_file(
     pictures = torch.randn(5, *shape, generator=torch.Generator().manual_seed(3))
     made = [pictures.numpy()]
     for step in from_file(tmp_path / "steps").steps:
-        made.append(carry_out(step, made[step.source], made))
+        made.append(apply_step(step, made[step.source], made))
     assert made[-1].dtype == np.float32
     assert np.abs(made[-1].reshape(5, -1) - scores(lowered, pictures).numpy()).max() < 1e-5
 

@@ -18,12 +18,12 @@ from exported import CHROMIUM, DRAWN, Stroke, lively, lowered, noise, odd, sourc
 from featherweight import data as datasets
 from featherweight.errors import UsageError
 from featherweight.export import page_of
-from featherweight.export.page import page, require_digits, steps_of
-from featherweight.export.proof import probabilities
+from featherweight.export.page import page_html, require_digits, steps_in_page
+from featherweight.export.proof import network_probabilities
 from featherweight.export.source import Source, source_of
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu
 from featherweight.networks.preprocessing import Crop, Deskew
-from featherweight.reading.normalise import normalise
+from featherweight.reading.normalise import centre_digit
 from featherweight.training.runs.pretrained import load_pretrained
 
 HERE = Path(__file__).parents[1]
@@ -152,7 +152,7 @@ def test_the_small_picture_is_what_the_network_was_given(opened: Page) -> None:
     )
     assert shown == given and max(given) == 255
     shares = [float(share.strip("> %")) for share in opened.locator(".share").all_inner_texts()]
-    expected = probabilities(
+    expected = network_probabilities(
         source_of(load_pretrained("f3")), torch.tensor(given, dtype=torch.uint8).reshape(1, 1, 28, 28)
     )
     assert np.abs(np.array(shares) / 100 - expected[0]).max() < 1e-3
@@ -177,7 +177,7 @@ def answered(tab: Page, pictures: Tensor) -> np.ndarray:
 @in_browser
 def test_its_arithmetic_is_the_network_s_on_a_thousand_digits(opened: Page) -> None:
     pictures = datasets.load("digits").train.images[:1000]
-    found, expected = answered(opened, pictures), probabilities(source_of(load_pretrained("f3")), pictures)
+    found, expected = answered(opened, pictures), network_probabilities(source_of(load_pretrained("f3")), pictures)
     assert found.shape == (1000, 10) and np.abs(found - expected).max() < 1e-4
     assert (found.argmax(1) == expected.argmax(1)).all()
 
@@ -201,11 +201,11 @@ def test_every_kind_of_layer_is_carried_out_as_in_torch(browser: Browser, tmp_pa
     )  # fmt: skip
     of = of_digits(network)
     file = tmp_path / "odd.html"
-    file.write_text(page(of, lowered(of)))
+    file.write_text(page_html(of, lowered(of)))
     tab = browser.new_page()
     tab.goto(file.as_uri())
     pictures = noise(20, (1, 28, 28))
-    assert np.abs(answered(tab, pictures) - probabilities(of, pictures)).max() < 1e-6
+    assert np.abs(answered(tab, pictures) - network_probabilities(of, pictures)).max() < 1e-6
     tab.close()
 
 
@@ -215,14 +215,14 @@ def test_pictures_are_prepared_as_in_torch(browser: Browser, tmp_path: Path) -> 
     layers = conv_norm_relu(1, 5, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 10)
     of = of_digits(lively(nn.Sequential(Deskew(), Crop(1), *layers)))
     file = tmp_path / "upright.html"
-    file.write_text(page(of, lowered(of)))
+    file.write_text(page_html(of, lowered(of)))
     tab = browser.new_page()
     tab.goto(file.as_uri())
     pictures = torch.cat([datasets.load("digits").train.images[:50], noise(10, (1, 28, 28))])
-    expected = probabilities(of, pictures)
+    expected = network_probabilities(of, pictures)
     assert np.abs(answered(tab, pictures) - expected).max() < 1e-6
     of.network[0] = nn.Identity()
-    assert np.abs(probabilities(of, pictures) - expected).max() > 1e-3  # it does something
+    assert np.abs(network_probabilities(of, pictures) - expected).max() > 1e-3  # it does something
     tab.close()
 
 
@@ -241,14 +241,14 @@ def test_a_drawing_is_prepared_as_everywhere_else(opened: Page) -> None:
     ink, picture = (
         np.array([list(bytes.fromhex(row)) for row in expected[part]], np.uint8) for part in ("ink", "picture")
     )
-    assert (normalise(ink) == picture).all() and picture.shape == (28, 28)
+    assert (centre_digit(ink) == picture).all() and picture.shape == (28, 28)
     assert prepared(opened, ink) == picture.ravel().tolist()
     assert prepared(opened, np.zeros((5, 7), np.uint8)) is None
     draws = np.random.default_rng(3)
     for _ in range(60):
         size = draws.integers(1, 70, 2)
         ink = draws.integers(0, 256, size, dtype=np.uint8) * (draws.random(size) < draws.random()).astype(np.uint8)
-        assert (prepared(opened, ink) or [0] * 784) == normalise(ink).ravel().tolist()
+        assert (prepared(opened, ink) or [0] * 784) == centre_digit(ink).ravel().tolist()
 
 
 # ------------------------------------------------------------------------------------------- use
@@ -350,7 +350,7 @@ def test_the_file_is_small_whole_and_says_what_it_is(file: Path) -> None:
 def test_the_weights_are_read_back_from_the_file_bit_for_bit() -> None:
     torch.manual_seed(5)
     of = of_digits(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval())
-    [step] = steps_of(page(of, lowered(of)), lowered(of)).steps
+    [step] = steps_in_page(page_html(of, lowered(of)), lowered(of)).steps
     assert step.weight is not None and step.bias is not None
     assert torch.equal(step.weight.flatten(1), of.network[1].weight.detach())
     assert torch.equal(step.bias, of.network[1].bias.detach())

@@ -18,12 +18,12 @@ from featherweight.export.fixed_point import FixedPoint, quantise
 from featherweight.export.lowering import lower
 from featherweight.export.memory import deskewing
 from featherweight.export.onnx_model import model_bytes
-from featherweight.export.page import page, steps_of
-from featherweight.export.preprocessing import in_bytes
-from featherweight.export.proof import compiled_scores, normalised, probabilities
+from featherweight.export.page import page_html, steps_in_page
+from featherweight.export.preprocessing import preprocess_bytes
+from featherweight.export.proof import compiled_scores, network_probabilities, normalise_pictures
 from featherweight.export.source import Source
 from featherweight.networks.steps import to_bytes
-from featherweight.reading.network import _network
+from featherweight.reading.network import _folded_network
 
 SHAPE = (1, 28, 28)
 OPTIONS = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-g", "-fsanitize=address,undefined",
@@ -71,14 +71,14 @@ def test_steps_onnx_page_and_numpy_answer_as_the_network(first: tuple[nn.Module,
 
     of, pictures = of_digits(after(*first)), leaning(24, SHAPE)
     steps = lowered(of)
-    expected = probabilities(of, pictures)
-    assert np.abs(execute.scores(steps, normalised(of, pictures)).softmax(1).numpy() - expected).max() < 1e-6
+    expected = network_probabilities(of, pictures)
+    assert np.abs(execute.scores(steps, normalise_pictures(of, pictures)).softmax(1).numpy() - expected).max() < 1e-6
     session = onnxruntime.InferenceSession(model_bytes(of, steps), providers=["CPUExecutionProvider"])
     assert np.abs(session.run(None, {"pictures": pictures[:, 0].numpy()})[0] - expected).max() < 1e-5
-    read = steps_of(page(of, steps), steps)
+    read = steps_in_page(page_html(of, steps), steps)
     assert read.preprocessing == steps.preprocessing and read.preprocessing
     (tmp_path / "steps.safetensors").write_bytes(to_bytes(steps.steps, of.mean, of.std, steps.preprocessing))
-    scores = torch.from_numpy(_network(tmp_path)(pictures[:, 0].numpy()))
+    scores = torch.from_numpy(_folded_network(tmp_path)(pictures[:, 0].numpy()))
     assert np.abs(scores.softmax(1).numpy() - expected).max() < 1e-5
 
 
@@ -90,9 +90,9 @@ def test_c_gives_the_bytes_of_the_integers(
 ) -> None:
     of, pictures = of_digits(after(*first), shape), leaning(60, shape)
     network = made(of, pictures)
-    expected = integers.scores(network, pictures)
+    expected = integers.integer_scores(network, pictures)
     assert len(np.unique(expected, axis=0)) > 30
-    for name, text in c_source.files(of, network, "noise").items():
+    for name, text in c_source.source_files(of, network, "noise").items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert (compiled_scores(COMPILER, OPTIONS, tmp_path, of, pictures) == expected).all()
@@ -102,17 +102,20 @@ def test_a_crop_in_c_is_the_network_on_smaller_pictures() -> None:
     whole, inside = of_digits(after(fw.Crop(2))), of_digits(after(), (1, 24, 24))
     pictures = noise(30, SHAPE)
     within = pictures[:, :, 2:26, 2:26]
-    assert (integers.scores(made(whole, pictures), pictures) == integers.scores(made(inside, within), within)).all()
+    assert (
+        integers.integer_scores(made(whole, pictures), pictures)
+        == integers.integer_scores(made(inside, within), within)
+    ).all()
     cost, without = deployed(whole.network, SHAPE), deployed(inside.network, (1, 24, 24))
     assert (cost.flash, cost.ram, cost.macs) == (without.flash, without.ram, without.macs) and cost.picture == 784
 
 
 def test_without_preprocessing_nothing_of_it_is_written() -> None:
     of = of_digits(after())
-    texts = c_source.files(of, made(of, noise(9, SHAPE)), "noise")
+    texts = c_source.source_files(of, made(of, noise(9, SHAPE)), "noise")
     assert (
         "cut off each side" not in texts["prepared.c"]
-        and "preprocessing" not in page(of, lowered(of)).split("numbers")[0]
+        and "preprocessing" not in page_html(of, lowered(of)).split("numbers")[0]
     )
     assert b"preprocessing" not in to_bytes(lowered(of).steps, of.mean, of.std)
 
@@ -140,25 +143,25 @@ def test_deskewing_is_for_pictures_of_one_channel_that_64_bits_can_sum() -> None
 
 def test_whole_numbers_deskew_as_the_network_does() -> None:
     pictures = leaning(200, SHAPE)
-    ours = in_bytes(pictures, Preprocessing(deskew=True)).float()
+    ours = preprocess_bytes(pictures, Preprocessing(deskew=True)).float()
     # Half a unit of the last place is lost in each pixel, and about as much again in slant, centre and shift, each of
     # which moves a row by less than 1/256 pixel: of 255, less than 2.
     assert (ours - fw.Deskew()(pictures.float())).abs().max() < 2.5
     assert (ours - pictures).abs().amax((1, 2, 3))[100:].min() > 20
     # The largest there are, at both ends: 64 x 64 of 255 below a diagonal.
     large = (torch.arange(64)[:, None] > torch.arange(64)).to(torch.uint8)[None, None] * 255
-    assert (in_bytes(large, Preprocessing(deskew=True)) - fw.Deskew()(large.float())).abs().max() < 2.5
+    assert (preprocess_bytes(large, Preprocessing(deskew=True)) - fw.Deskew()(large.float())).abs().max() < 2.5
 
 
 def test_a_slant_is_taken_out_by_hand() -> None:
     """One pixel of ink a row, at columns 3, 2 and 1 from the top: covariance -2/3, variance 2/3, so a slant of -1."""
     picture = torch.zeros(1, 1, 3, 5, dtype=torch.uint8)
     picture[0, 0, [0, 1, 2], [3, 2, 1]] = 200
-    assert in_bytes(picture, Preprocessing(deskew=True))[0, 0].tolist() == [[0, 0, 200, 0, 0]] * 3
+    assert preprocess_bytes(picture, Preprocessing(deskew=True))[0, 0].tolist() == [[0, 0, 200, 0, 0]] * 3
     # Half a pixel a row: columns 2 and 3 share the first row and 1 and 2 the last, so half of each comes to 2 and a
     # quarter of all to either side.
     picture[0, 0, [0, 2]] = torch.tensor([[0, 0, 100, 100, 0], [0, 100, 100, 0, 0]], dtype=torch.uint8)
-    assert in_bytes(picture, Preprocessing(deskew=True))[0, 0].tolist() == [
+    assert preprocess_bytes(picture, Preprocessing(deskew=True))[0, 0].tolist() == [
         [0, 50, 100, 50, 0], [0, 0, 200, 0, 0], [0, 50, 100, 50, 0]
     ]  # fmt: skip
 

@@ -6,7 +6,7 @@ import torch
 
 from featherweight.errors import UsageError
 from featherweight.export import integers
-from featherweight.export.fixed_point import TOP, WIDE_TOP, Stage, _scaled
+from featherweight.export.fixed_point import TOP, WIDE_TOP, Stage, _scaled_stage
 from featherweight.export.lowering import Step
 
 STEP = Step(kind="convolution", name="layer 7")
@@ -14,13 +14,13 @@ STEP = Step(kind="convolution", name="layer 7")
 
 def stage(offset: float, ratio: float, reach: int, top: int = WIDE_TOP) -> Stage:
     weights = np.zeros((1, 1, 1, 1), np.int64)
-    return _scaled(STEP, 0, top, weights, np.array([offset]), np.array([ratio]), np.array([reach]))
+    return _scaled_stage(STEP, 0, top, weights, np.array([offset]), np.array([ratio]), np.array([reach]))
 
 
 def mean_error(made: Stage, ratio: float, reach: int) -> float:
     """Of all sums from 0 to `reach`, evenly spaced: what the stage gives less what it should."""
     sums = torch.arange(0, reach, max(1, reach // 100_003), dtype=torch.float64)
-    found = integers._scaled(sums + float(made.bias[0]), made.before, int(made.multipliers[0]), made)
+    found = integers._rescale(sums + float(made.bias[0]), made.before, int(made.multipliers[0]), made)
     return float((found - ratio * sums).mean())
 
 
@@ -44,7 +44,7 @@ def test_the_first_shift_is_made_up_for() -> None:
 def test_results_stop_at_the_top_and_at_zero() -> None:
     made = stage(0.0, 0.5, 1020, TOP)
     sums = torch.tensor([-900.0, 0.0, 511.0, 1020.0], dtype=torch.float64)
-    assert integers._scaled(sums, made.before, int(made.multipliers[0]), made).tolist() == [0, 0, 255, 255]
+    assert integers._rescale(sums, made.before, int(made.multipliers[0]), made).tolist() == [0, 0, 255, 255]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import featherweight as fw
 from featherweight.cli import listing
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import contenders, find
-from featherweight.experiments.preprocessing import Preprocessing, told
+from featherweight.experiments.preprocessing import Preprocessing, preprocessing_words
 from featherweight.experiments.verdicts import run_json, verdict_sentence
 from featherweight.networks.preprocessing import preprocessing_of
 from docs.build.candidate_record import require_own_name
@@ -85,7 +85,10 @@ def test_a_record_says_what_its_network_does_to_pictures() -> None:
     assert preprocessing_of(cropped()) == Preprocessing(crop=2)
     kept = record("f3", [99.0] * 15)
     plain, saying = verdict_sentence(kept), replace(kept, architecture=architecture_of(cropped()))
-    assert told(saying.architecture) == ["cropped by 2 px"] and told(architecture_of(nn.Sequential(*HEAD))) == []
+    assert (
+        preprocessing_words(saying.architecture) == ["cropped by 2 px"]
+        and preprocessing_words(architecture_of(nn.Sequential(*HEAD))) == []
+    )
     assert "cropped" not in plain and "(10,000 test images, cropped by 2 px): " in verdict_sentence(saying)
     assert run_json(saying, Path("run"))["preprocessing"] == ["cropped by 2 px"]
     assert "preprocessing" not in run_json(kept, Path("run"))

@@ -20,15 +20,16 @@ from typer.testing import CliRunner
 from commands import Run
 from featherweight import data as datasets
 from featherweight.cli.options import app
-from featherweight.data import Split, UnavailableError
 from featherweight.data.augment import normalise
+from featherweight.data.download import UnavailableError
+from featherweight.data.split import Split
 from featherweight.experiments.record import read_record
 from featherweight.export.lowering import lower
 from featherweight.networks.layers import Residual
 from featherweight.networks.steps import from_file, to_bytes
 from featherweight.reading import predict
 from featherweight.reading.mnist_like import as_it_is
-from featherweight.reading.network import WEIGHTS, carry_out, probabilities, shipped, temperature
+from featherweight.reading.network import WEIGHTS, apply_step, probabilities, shipped, temperature
 from featherweight.reading.strokes import pen_width, stroke_width
 from featherweight.training.runs.pretrained import load_pretrained
 from featherweight.training.runs.trained import load_trained
@@ -191,7 +192,7 @@ def test_steps_in_numpy_are_what_pytorch_makes_of_the_network(operation: nn.Modu
     assert (found.mean, found.std, len(found.steps)) == ((0.25,), (0.5,), len(lowered))
     made = [pictures.numpy()]
     for step in found.steps:
-        made.append(carry_out(step, made[-1], made))
+        made.append(apply_step(step, made[-1], made))
     assert made[-1].shape == (5, 3, 1, 1)
     assert np.abs(made[-1][:, :, 0, 0] - expected).max() < 1e-5
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from featherweight.reading.normalise import normalise
+from featherweight.reading.normalise import centre_digit
 
 
 def by_the_rules(ink: list[list[int]]) -> list[list[int]]:
@@ -43,31 +43,31 @@ def by_the_rules(ink: list[list[int]]) -> list[list[int]]:
 @settings(max_examples=20, deadline=None)
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 23), st.integers(1, 23))))
 def test_every_byte_follows_from_the_rules(ink: np.ndarray) -> None:
-    assert normalise(ink).tolist() == by_the_rules(ink.tolist())
+    assert centre_digit(ink).tolist() == by_the_rules(ink.tolist())
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (1, 1), (7, 3)])
 def test_without_ink_all_is_paper(shape: tuple[int, int]) -> None:
-    assert normalise(np.zeros(shape, dtype=np.uint8)).sum() == 0
+    assert centre_digit(np.zeros(shape, dtype=np.uint8)).sum() == 0
 
 
 def test_a_digit_in_mnist_s_manner_comes_out_as_it_went_in() -> None:
     digit = np.zeros((28, 28), dtype=np.uint8)
     digit[5:25, 14:16] = 255
     digit[5:25, 13] = 130
-    assert (normalise(digit) == digit).all()
+    assert (centre_digit(digit) == digit).all()
 
 
 def test_size_and_place_do_not_matter() -> None:
     small = np.zeros((40, 40), dtype=np.uint8)
     small[3:23, 5:12] = np.arange(1, 141, dtype=np.uint8).reshape(20, 7) + 100
     large = np.kron(small, np.ones((11, 11), dtype=np.uint8))
-    assert (normalise(small) == normalise(np.pad(large, ((0, 500), (300, 0))))).all()
+    assert (centre_digit(small) == centre_digit(np.pad(large, ((0, 500), (300, 0))))).all()
 
 
 def test_large_ink_is_exact() -> None:
     """A sum of 4,000 x 4,000 full pixels is beyond 32 bits."""
-    digit = normalise(np.full((4000, 4000), 255, dtype=np.uint8))
+    digit = centre_digit(np.full((4000, 4000), 255, dtype=np.uint8))
     assert digit[5:25, 5:25].min() == 255 and digit.sum() == 400 * 255
 
 
@@ -75,6 +75,6 @@ def test_what_is_fainter_than_an_eighth_is_left_out() -> None:
     ink = np.zeros((30, 30), dtype=np.uint8)
     ink[5:25, 10:15] = 240
     ink[5:25, 20] = 29
-    assert normalise(ink).tolist() == normalise(ink[:, :16]).tolist()
+    assert centre_digit(ink).tolist() == centre_digit(ink[:, :16]).tolist()
     ink[5:25, 20] = 30
-    assert normalise(ink).tolist() != normalise(ink[:, :16]).tolist()
+    assert centre_digit(ink).tolist() != centre_digit(ink[:, :16]).tolist()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featherweight.errors import FileError, UsageError
-from featherweight.reading.reading import PIXELS, SIDE, WEBP_PIXELS, files, read
+from featherweight.reading.reading import PIXELS, SIDE, WEBP_PIXELS, expand_paths, read_picture
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -36,23 +36,23 @@ def half() -> np.ndarray:
 def test_formats_without_loss_are_read_as_they_are(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"half.{suffix}"
     Image.fromarray(half()).save(path, **({"lossless": True} if suffix == "webp" else {}))
-    picture = read(str(path))
+    picture = read_picture(str(path))
     assert (picture.pixels == half()).all() and picture.size == (23, 17)
 
 
 def test_jpegs_cmyk_and_sixteen_bits_are_brought_to_rgb(tmp_path: Path) -> None:
     Image.fromarray(half()).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
-    assert np.abs(read(str(tmp_path / "cmyk.jpg")).pixels.astype(int) - half()).mean() < 6
+    assert np.abs(read_picture(str(tmp_path / "cmyk.jpg")).pixels.astype(int) - half()).mean() < 6
     deep = (half()[..., 0].astype(np.uint16) * 257) // 2
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    assert sorted(np.unique(read(str(tmp_path / "deep.png")).pixels)) == [0, 127]
+    assert sorted(np.unique(read_picture(str(tmp_path / "deep.png")).pixels)) == [0, 127]
 
 
 def test_turned_pictures_are_put_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: shown a quarter clockwise
     Image.fromarray(half()).save(tmp_path / "turned.png", exif=exif)
-    picture = read(str(tmp_path / "turned.png"))
+    picture = read_picture(str(tmp_path / "turned.png"))
     assert picture.size == (17, 23) and (picture.pixels == np.rot90(half(), -1)).all()
 
 
@@ -60,21 +60,21 @@ def test_transparent_ink_is_shown_on_what_it_stands_out_of(tmp_path: Path) -> No
     alpha = np.zeros((20, 20, 4), dtype=np.uint8)
     alpha[5:15, 9:11, 3] = 255
     Image.fromarray(alpha).save(tmp_path / "black.png")
-    assert read(str(tmp_path / "black.png")).pixels[0, 0].tolist() == [255] * 3
+    assert read_picture(str(tmp_path / "black.png")).pixels[0, 0].tolist() == [255] * 3
     alpha[..., :3] = 255
     Image.fromarray(alpha).save(tmp_path / "white.png")
-    assert read(str(tmp_path / "white.png")).pixels[0, 0].tolist() == [0] * 3
+    assert read_picture(str(tmp_path / "white.png")).pixels[0, 0].tolist() == [0] * 3
 
 
 def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
     frames = [Image.fromarray(half()), Image.new("RGB", (23, 17), "red")]
     frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
-    assert (read(str(tmp_path / "two.gif")).pixels == half()).all()
+    assert (read_picture(str(tmp_path / "two.gif")).pixels == half()).all()
 
 
 def test_large_pictures_are_made_small_and_keep_their_size_in_mind(tmp_path: Path) -> None:
     Image.new("L", (4000, 3000), 200).save(tmp_path / "large.jpg")
-    picture = read(str(tmp_path / "large.jpg"))
+    picture = read_picture(str(tmp_path / "large.jpg"))
     assert picture.size == (4000, 3000) and max(picture.pixels.shape) <= SIDE
     assert np.abs(picture.pixels.astype(int) - 200).max() <= 1
 
@@ -114,14 +114,14 @@ SENTENCES = {
 def test_a_bad_file_is_one_sentence(kind: str, tmp_path: Path) -> None:
     path = bad(kind, tmp_path)
     with pytest.raises((FileError, UsageError)) as caught:
-        read(str(path))
+        read_picture(str(path))
     sentence = str(caught.value)
     assert SENTENCES[kind] in sentence and str(path) in sentence and sentence.endswith(".") and "\n" not in sentence
 
 
 def test_control_characters_of_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a\\x1b\[2Jb") as caught:
-        read(str(tmp_path / "a\x1b[2Jb\n.png"))
+        read_picture(str(tmp_path / "a\x1b[2Jb\n.png"))
     assert str(caught.value).isprintable()
 
 
@@ -129,7 +129,7 @@ def test_folders_and_patterns_are_opened(tmp_path: Path) -> None:
     for name in ("b.PNG", "a.jpg", "notes.txt", ".hidden.png"):
         (tmp_path / name).touch()
     (tmp_path / "none").mkdir()
-    found = files([str(tmp_path), str(tmp_path / "*.txt"), str(tmp_path / "none"), "gone.png"])
+    found = expand_paths([str(tmp_path), str(tmp_path / "*.txt"), str(tmp_path / "none"), "gone.png"])
     assert [(Path(name).name, error is None) for name, error in found] == [
         ("a.jpg", True), ("b.PNG", True), ("notes.txt", True), ("none", False), ("gone.png", True),
     ]  # fmt: skip

@@ -222,7 +222,7 @@ def luminance(colour: str) -> float:
 
 
 def test_colours_reach_the_contrast_that_text_needs_on_both_grounds() -> None:
-    sheet = (Path(figures.__file__).parent.parent / "report" / "page.css").read_text(encoding="utf-8")
+    sheet = (Path(figures.__file__).parent.parent / "page" / "page.css").read_text(encoding="utf-8")
     for place, card in enumerate(("#ffffff", "#1a2128")):
         assert f"--card: {card}" in sheet
         for name, values in COLOURS.items():

@@ -10,7 +10,8 @@ from sklearn.metrics import precision_score, recall_score
 
 import made
 import toy
-from featherweight.data import Split, load
+from featherweight.data import load
+from featherweight.data.split import Split
 from featherweight.errors import UsageError
 from featherweight.report import analysis as insight
 from featherweight.report import notebook

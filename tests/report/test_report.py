@@ -20,7 +20,7 @@ from featherweight.export.estimate import deployed
 from featherweight.networks.anatomy import dissect
 from featherweight.report.analysis import mistakes
 from featherweight.report.page import page, read_story, sections
-from featherweight.report.page.blocks import Card, Headline, Picture, Table, Tiles, blocks_of
+from featherweight.report.page.blocks import Card, FigureBlock, Headline, Table, Tiles, blocks_of
 from featherweight.report.page.cards import command
 from featherweight.report.page.tables import blocks_table
 from made import record
@@ -59,7 +59,7 @@ def names(paths: list[Path], kind: type) -> list[str]:
 def test_a_finished_run_has_every_picture_and_every_mistake(short_runs: list[Path]) -> None:
     story = read_story(short_runs[:1])
     parts = sections(story)
-    assert [one.name for one in blocks_of(parts, Picture)] == EVERY
+    assert [one.name for one in blocks_of(parts, FigureBlock)] == EVERY
     assert story.missing == []
     (group,) = story.groups
     wrong = mistakes(group.answers[0])
@@ -76,7 +76,7 @@ def test_a_finished_run_has_every_picture_and_every_mistake(short_runs: list[Pat
 def test_several_seeds_are_overlaid_compared_and_pooled(short_runs: list[Path]) -> None:
     story = read_story(short_runs)
     parts = sections(story)
-    assert sorted(one.name for one in blocks_of(parts, Picture)) == sorted([*EVERY, "spread"])
+    assert sorted(one.name for one in blocks_of(parts, FigureBlock)) == sorted([*EVERY, "spread"])
     tables = {one.name: one for one in blocks_of(parts, Table)}
     differing = {str(row[0]): row[1:] for row in tables["differences"].rows}
     assert differing["seed"] == (0, 1)
@@ -208,7 +208,7 @@ def test_records_alone_give_curves_verdict_and_layers(tmp_path: Path) -> None:
     runs = kept(tmp_path, *(record("f3", [99.5] * 15, seed) for seed in (0, 1)), record("f1", [99.0] * 15))
     story = read_story(runs)
     assert [(group.name, len(group.runs)) for group in story.groups] == [("f3", 2), ("f1", 1)]
-    assert names(runs, Picture) == ["accuracy", "spread", "loss", "learning-rate"]
+    assert names(runs, FigureBlock) == ["accuracy", "spread", "loss", "learning-rate"]
     assert {"layers-1-f3", "layers-2-f1"} <= set(names(runs, Table))
     html = text_of(runs)
     assert "f3: 2 of 2 seeds passed" in html and "f1: on mnist" in html
@@ -220,7 +220,7 @@ def test_records_alone_give_curves_verdict_and_layers(tmp_path: Path) -> None:
 def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
     runs = kept(tmp_path, record("f3", [98.0] * 3, finished=False), record("f3", [], 1, finished=False))
     assert "3 of 15 epochs are done, so there is no verdict yet." in text_of(runs[:1])
-    assert names(runs[1:], Picture) == []
+    assert names(runs[1:], FigureBlock) == []
     both = text_of(runs)
     assert both.count("so there is no verdict yet") == 2 and ">passed</strong>" not in both
 
@@ -233,7 +233,7 @@ def test_weights_without_their_data_give_kernels_and_a_sentence(short_runs: list
         ({**known.data, "digests": {"train": "other"}}, "are not those of the run any more"),
     ):
         write_record(replace(known, data=data), tmp_path / "run" / "record.json")
-        assert names([tmp_path / "run"], Picture) == ["accuracy", "loss", "learning-rate", "kernels-1-f3"]
+        assert names([tmp_path / "run"], FigureBlock) == ["accuracy", "loss", "learning-rate", "kernels-1-f3"]
         assert says in text_of([tmp_path / "run"])
 
 
@@ -242,7 +242,7 @@ def test_an_experiment_that_is_gone_or_has_changed_leaves_a_sentence(tmp_path: P
     changed = record("f3", [99.0] * 15, network="0" * 16)
     sentences = ("its record does not hold it", "is no longer the one")
     for run, says in zip(kept(tmp_path, gone, changed), sentences, strict=True):
-        assert names([run], Picture) == ["accuracy", "loss", "learning-rate"]
+        assert names([run], FigureBlock) == ["accuracy", "loss", "learning-rate"]
         assert says in text_of([run]) and "so its layer table" in text_of([run])
 
 

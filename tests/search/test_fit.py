@@ -15,8 +15,9 @@ from benchmarks import shapes
 from PIL import Image
 
 from featherweight.api.train import train
-from featherweight.data import Data, load
+from featherweight.data import load
 from featherweight.data.colours import without_colours
+from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build
@@ -354,14 +355,15 @@ def test_candidates_are_made_narrower_until_they_fit_and_refused_where_none_does
 def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, tmp_path: Path):
     search = search_on(folder, tmp_path)
     work = conduct._next(search, 0.0)
-    told = Told(work=work, done=1.0, seconds=2.0, correct=8, judged=10, loss=0.5)
+    held = int(search.views.folds[0].sum())
+    told = Told(work=work, done=1.0, seconds=2.0, correct=8, judged=held, loss=0.5)
     assert conduct._noted_result(search, told, 12.5).number == 0
     with search.file.open("a") as file:
         file.write('{"trial": 1, "ge')  # the disk was full
     again = search_on(folder, tmp_path)
     assert again.spent == 12.5 and len(again.population.trials) == 1
     assert again.population.trials[0].genes == search.population.trials[0].genes
-    assert again.population.trials[0].counts(0) == (8, 10) and not again.population.new(work.genes)
+    assert again.population.trials[0].counts(0) == (8, held) and not again.population.new(work.genes)
     assert len(search.file.read_text().splitlines()) == 1
     for line in ('"text"', '{"trial": 0}', json.dumps({**json.loads(search.file.read_text()), "fold": 99})):
         search.file.write_text(f"{line}\n{line}\n")
@@ -465,19 +467,6 @@ def test_the_answer_says_what_was_found_or_what_was_in_the_way():
 def test_what_is_asked_for_is_checked(wrong, said):
     with pytest.raises(UsageError, match=said):
         steps.Asked(data="digits", **wrong)
-
-
-def test_a_folder_keeps_one_question(folder: Path, tmp_path: Path):
-    found, out = views.views_of(str(folder), seed=0), tmp_path / "out"
-    asked = steps.Asked(data=str(folder))
-    steps._same_folder(out, asked, found, Aim(target=90.0))
-    steps._same_folder(out, asked, found, Aim(target=90.0))
-    with pytest.raises(UsageError, match=r"differs in aim\); name another folder with --out"):
-        steps._same_folder(out, asked, found, Aim(target=91.0))
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "letter.txt").write_text("mine")
-    with pytest.raises(UsageError, match="holds other files"):
-        steps._same_folder(tmp_path / "other", asked, found, Aim())
 
 
 def test_the_first_candidates_are_one_network_with_every_augmentation_then_others():

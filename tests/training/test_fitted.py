@@ -10,6 +10,7 @@ from torch import nn
 import featherweight as fw
 import toy
 from featherweight.experiments.budget import Budget
+from featherweight.experiments.record import Row
 from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.folders import folder_name
 
@@ -46,7 +47,7 @@ def test_data_of_the_user_s_own_are_in_the_run_s_name() -> None:
 def test_a_bare_network_and_a_budget_are_enough(tmp_path: Path) -> None:
     network = toy.network()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    rows: list[fw.Row] = []
+    rows: list[Row] = []
     model = fw.train(
         network, toy.data(), budget=Budget(parameters=500, epochs=3, accuracy=30, held=1), recipe=toy.RECIPE,
         on_epoch=rows.append, out=tmp_path, threads=1, engine="torch",

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from featherweight.data import Data
 from featherweight.data.augment import normalise
+from featherweight.data.dataset import Data
 from featherweight.data.mixup import blend, blended_targets
 from featherweight.engine import build
 from featherweight.errors import UsageError

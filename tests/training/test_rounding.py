@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import toy
-from featherweight.data import Data
 from featherweight.data.augment import normalise
+from featherweight.data.dataset import Data
 from featherweight.engine import build
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import OneCycle, Recipe
@@ -123,12 +123,12 @@ def test_c_computes_with_the_trained_weights_byte_for_byte(bits: int, offset: fl
         rows = weight.flatten(1)
         whole = (rows / rows.abs().amax(1, keepdim=True) * levels(bits)).round().abs().to(torch.int64)
         assert np.array_equal(np.abs(kernel.reshape(len(kernel), -1)), whole.numpy())
-    for name, text in c_source.files(source, fixed, "noise").items():
+    for name, text in c_source.source_files(source, fixed, "noise").items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     options = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
     found = compiled_scores(compiler, options, tmp_path, source, pictures)
-    assert np.array_equal(found, integers.scores(fixed, pictures))
+    assert np.array_equal(found, integers.integer_scores(fixed, pictures))
 
 
 def test_only_these_bits_are_known() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import toy
 from commands import Run
 from featherweight import data as datasets
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.engine import native
 from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import Experiment, find

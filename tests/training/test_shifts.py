@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import toy
-from featherweight.data import Split
+from featherweight.data.split import Split
 from featherweight.engine import Engine
 from featherweight.errors import FileError
 from featherweight.experiments.record import Record

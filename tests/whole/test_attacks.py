@@ -28,7 +28,7 @@ from featherweight.data.containers import MOST_SCANS, essential
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record, read_record
 from featherweight.export.lowering import lower
-from featherweight.reading.reading import read
+from featherweight.reading.reading import read_picture
 from featherweight.search import storage
 from featherweight.training.runs.folders import new_folder
 from featherweight.training.runs.restore import network_of
@@ -77,7 +77,7 @@ def test_training_and_predict_see_the_same_pixels(tmp_path: Path) -> None:
         image.save(tmp_path / f"{name}.png")
         trained = as_trained_on(tmp_path / f"{name}.png")
         whole = trained if trained.ndim == 3 else np.repeat(trained[..., None], 3, 2)
-        assert (whole == read(str(tmp_path / f"{name}.png")).pixels).all(), name
+        assert (whole == read_picture(str(tmp_path / f"{name}.png")).pixels).all(), name
     assert as_trained_on(tmp_path / "clear.png").min() == 0  # ink on paper, and not a blank sheet
     deep = np.asarray(Image.open(tmp_path / "deep.png")).astype(np.float64)
     expected = np.floor(np.float32(deep) / np.float32(65535) * 255 + 0.5)

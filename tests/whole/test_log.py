@@ -14,7 +14,7 @@ from benchmarks.trials import cifar, fashion, ideas, preprocessing, separable, s
 from torch import nn
 
 from featherweight import data as datasets
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.experiments.recipe import Distil, Recipe
 from featherweight.experiments.record import read_record
 from featherweight.experiments.statistics import paired

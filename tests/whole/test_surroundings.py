@@ -76,7 +76,7 @@ def test_names_cannot_write_on_the_terminal_and_lines_stay(run: Run) -> None:
 
 
 def test_every_sign_we_print_has_a_plain_one(tmp_path: Path) -> None:
-    program = "from featherweight.cli import streams; streams.make_safe(); print('99 ± 1 × 2 – 数 \\udc80')"
+    program = "from featherweight.cli import safe_output; safe_output.make_safe(); print('99 ± 1 × 2 – 数 \\udc80')"
     for encoding in ("ascii", "utf-8"):
         done = subprocess.run(
             [sys.executable, "-c", program], env=os.environ | {"PYTHONIOENCODING": encoding}, stdout=subprocess.PIPE,

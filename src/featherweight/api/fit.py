@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.api.model import Model, load
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.search.fit.price import Limits
 from featherweight.search.fit.steps import Asked, News, Outcome, carry_out, size_of
 

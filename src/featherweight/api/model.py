@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featherweight.api.summary import Summary, summary
-from featherweight.data import Data
+from featherweight.api.summary import NetworkSummary, summary
+from featherweight.data.dataset import Data
 from featherweight.data.in_memory import as_bytes
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record
 from featherweight.export import Exported, export
 from featherweight.reading.answers import Answer
 from featherweight.reading.of_run import Reader
-from featherweight.reading.reading import Picture, files, of_image, read
+from featherweight.reading.reading import Picture, expand_paths, of_image, read_picture
 from featherweight.training.runs.pretrained import load_any
-from featherweight.training.runs.trained import TrainedModel, evaluate_run
+from featherweight.training.runs.trained import TrainedModel, data_of, evaluate_run
 
 BATCH = 256
 
@@ -64,6 +64,10 @@ class Model:
         """Channels, height and width of its images."""
         return self.trained.shape
 
+    def data(self, directory: "str | Path | None" = None) -> Data:
+        """The data of its training, loaded again, from files in `directory` if it is given."""
+        return data_of(self.record, None if directory is None else Path(directory))
+
     def __repr__(self) -> str:
         size, record = " x ".join(map(str, self.shape)), self.record
         return (
@@ -91,7 +95,7 @@ class Model:
     @overload
     def predict(self, pictures: Any) -> Any: ...
     def predict(self, pictures: Any) -> Any:
-        """What is in a picture, or a list of that for several.
+        """What is in a picture, or a list of that for several: `name`, `confidence`, and `probabilities` by name.
 
         A picture is a file's path, a Pillow image, or an array or tensor, [H W], [H W C] or [C H W], of bytes or
         fractions from 0 to 1; several are a list, a folder, a pattern, or an array with one more dimension. Other sizes
@@ -100,7 +104,7 @@ class Model:
         """
         match pictures:
             case str() | Path():
-                found = files([str(pictures)])
+                found = expand_paths([str(pictures)])
                 several = Path(pictures).is_dir() or len(found) > 1
                 answers = [self._of_file(name, problem) for name, problem in found]
                 return answers if several else answers[0]
@@ -126,17 +130,17 @@ class Model:
         """
         return export(self.trained, form, Path(out), data_dir=data_dir, data=data)
 
-    def summary(self) -> Summary:
+    def summary(self) -> NetworkSummary:
         """Its layers, parameters, multiply-adds and fields, and what it can be exported to."""
         return summary(self.trained.network, self.shape)
 
     def _of_file(self, name: str, problem: Exception | None) -> Prediction:
         if problem is not None:
             raise problem
-        return self._of_picture(read(name), name)
+        return self._of_picture(read_picture(name), name)
 
     def _of_picture(self, picture: Picture, name: str) -> Prediction:
-        return _told(Reader(self.trained)(picture, name), self.classes)
+        return _as_prediction(Reader(self.trained)(picture, name), self.classes)
 
     def _batch(self, array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
         """uint8 [N C H W] in the network's size, and whether it was one picture alone."""
@@ -148,7 +152,7 @@ class Model:
             )
         pixels = as_bytes(array, "pixels")
         pictures = [pixels] if alone else list(pixels)
-        return np.stack([_fitted(picture, self.shape) for picture in pictures]), alone
+        return np.stack([_fit_to_shape(picture, self.shape) for picture in pictures]), alone
 
     def _of_batch(self, batch: NDArray[np.uint8]) -> list[Prediction]:
         with torch.no_grad():
@@ -162,7 +166,7 @@ class Model:
         return found
 
 
-def _fitted(picture: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def _fit_to_shape(picture: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """One picture, [H W], [H W C] or [C H W], as uint8 [C H W] of the network's."""
     if picture.ndim == 3 and picture.shape[0] in (1, 3) and picture.shape[2] not in (1, 3):
         picture = picture.transpose(1, 2, 0)
@@ -175,7 +179,7 @@ def _fitted(picture: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[
     return fitted[None] if channels == 1 else fitted.transpose(2, 0, 1)
 
 
-def _told(answer: Answer, classes: Sequence[str]) -> Prediction:
+def _as_prediction(answer: Answer, classes: Sequence[str]) -> Prediction:
     if answer.error:
         raise FileError(answer.error)
     name = "".join(digit.name for digit in answer.digits)

@@ -40,7 +40,7 @@ class Form:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Summary:
+class NetworkSummary:
     """What a network consists of and what it can be exported to; prints as a table."""
 
     anatomy: Anatomy
@@ -52,7 +52,7 @@ class Summary:
         anatomy = self.anatomy
         table = [_HEADER, *self._lines("", anatomy.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [_aligned(line, widths) for line in table]
+        lines = [_pad_columns(line, widths) for line in table]
         rule = "─" * max(map(len, lines))
         totals = f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs, {anatomy.buffers:,} numbers in buffers."
         return "\n".join(
@@ -73,7 +73,7 @@ class Summary:
             indent = " " * INDENT * depth
             if path not in self.kinds:
                 start = len(inside) + 1 if inside else 0
-                found += [_cells(indent + row.name[start:], row) for row in within]
+                found += [_row_cells(indent + row.name[start:], row) for row in within]
                 continue
             last, parameters, macs = within[-1], sum(row.parameters for row in within), sum(row.macs for row in within)
             found.append((f"{indent}{name}", self.kinds[path], "", f"{parameters:,}", f"{macs:,}", "", ""))
@@ -82,7 +82,7 @@ class Summary:
         return found
 
 
-def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
+def _pad_columns(line: tuple[str, ...], widths: list[int]) -> str:
     """Words to the left, figures to the right."""
     cells = [cell.ljust(wide) for cell, wide in zip(line[:3], widths, strict=False)]
     return "  ".join([*cells, *(cell.rjust(wide) for cell, wide in zip(line[3:], widths[3:], strict=True))]).rstrip()
@@ -91,12 +91,12 @@ def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
 _HEADER = ("layer", "kind", "output", "parameters", "MACs", "field", "jump")
 
 
-def _cells(name: str, row: Row) -> tuple[str, ...]:
+def _row_cells(name: str, row: Row) -> tuple[str, ...]:
     sides = [str(side) if isinstance(side, int) else "x".join(map(str, side)) for side in (row.field, row.jump)]
     return name, row.kind, "x".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", *sides
 
 
-def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int] | None = None) -> Summary:
+def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int] | None = None) -> NetworkSummary:
     """The summary of a network, an experiment or the experiment of that name, on images of `shape` (C H W).
 
     Without a shape, they are those of the experiment's own set; for a network, 1 x 28 x 28.
@@ -130,7 +130,7 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     shape = shape or SHAPES["mnist"]
     anatomy = dissect(network, shape)
     kinds = {name: type(module).__name__ for name, module in network.named_modules() if name and any(module.children())}
-    return Summary(anatomy=anatomy, kinds=kinds, forms=tuple(_forms(network, shape)))
+    return NetworkSummary(anatomy=anatomy, kinds=kinds, forms=tuple(_forms(network, shape)))
 
 
 def _forms(network: nn.Module, shape: tuple[int, int, int]) -> list[Form]:

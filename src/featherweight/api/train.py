@@ -10,7 +10,9 @@ from typing import Any
 from torch import nn
 
 from featherweight.api.model import Model
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
+from featherweight.engine import require_threads
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find
@@ -59,7 +61,7 @@ def train(
     on a Ray cluster; the run folders are still written on this machine.
 
     Raises BudgetError before the first step if the network is over the budget, and UsageError for arguments that do not
-    fit together.
+    fit together, or more `threads` than this process may use processors.
 
     >>> import tempfile
     >>> model = train("f1", "digits", settings={"recipe.epochs": 1}, out=tempfile.mkdtemp(), threads=1)
@@ -67,12 +69,14 @@ def train(
     (1, 'digits')
     """
     source = data if isinstance(data, Data) else load(str(data))
-    experiment = _experiment(network, source, budget, recipe)
+    experiment = _as_experiment(network, source, budget, recipe)
     if budget is None:
         experiment, _ = fitted(experiment, source)
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
     require_place(on)
+    if threads is not None and (on == LOCAL or threads < 1):
+        require_threads(threads)
     if on != LOCAL:
         numbers = [seeds] if isinstance(seeds, int) else list(seeds)
         tasks = [
@@ -86,12 +90,12 @@ def train(
         run = new_run(
             experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
         )  # fmt: skip
-        models.append(_trained(run, on_epoch))
+        models.append(_train_to_end(run, on_epoch))
     return models[0] if isinstance(seeds, int) else models
 
 
-def _trained(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
-    show = _shown(run)
+def _train_to_end(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
+    show = _event_display(run)
     for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
         show(event)
         if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
@@ -123,7 +127,7 @@ def _trained_there(
     ]
 
 
-def _shown(run: Run) -> Callable[[Event], object]:
+def _event_display(run: Run) -> Callable[[Event], object]:
     """What shows events in a notebook; elsewhere nothing does."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is None or not hasattr(shell, "kernel"):
@@ -131,7 +135,7 @@ def _shown(run: Run) -> Callable[[Event], object]:
     return live(run)
 
 
-def _experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
+def _as_experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
     if isinstance(network, str | Path):
         network = find(str(network))
     if not isinstance(network, Experiment):

@@ -4,20 +4,22 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 """
 
 import sys
+from errno import EAGAIN
 
 # Each of these adds its verbs to the app.
 from featherweight.cli import (  # noqa: F401
+    doctor,
     export,
     find_lr,
     fit,
+    info,
     live,
-    look,
     new,
     predict,
     prove,
     report,
+    safe_output,
     search,
-    streams,
     train,
 )
 from featherweight.cli.options import app
@@ -28,13 +30,13 @@ from featherweight.training.runs.signals import terminable
 
 def main() -> None:
     """Run the command line; every error of the package is one sentence and its exit status."""
-    streams.make_safe()
+    safe_output.make_safe()
     downloads_display.set(live.downloads)
     with terminable() as terminated:
         status = _status_of_app()
     if status == 130 and terminated:
         status = 143
-    sys.exit(streams.flush() or status)
+    sys.exit(safe_output.flush() or status)
 
 
 def _status_of_app() -> int:
@@ -42,24 +44,30 @@ def _status_of_app() -> int:
     try:
         app()
     except InterruptedRunError as problem:  # which somebody asked for
-        streams.tell(str(problem))
+        safe_output.tell(str(problem))
         return problem.exit_status
     except FeatherweightError as problem:
-        streams.tell(f"Error: {problem}")
+        safe_output.tell(f"Error: {problem}")
         return problem.exit_status
     except SystemExit as end:
         if _because_of_a_closed_pipe(end):
-            return streams.CLOSED
+            return safe_output.CLOSED
         if end.code == 130:
-            streams.tell("Stopped.")
+            safe_output.tell("Stopped.")
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
-        streams.tell("Stopped.")
+        safe_output.tell("Stopped.")
         return 130
-    except OSError as problem:
-        if problem.errno not in streams.UNWRITABLE or problem.filename is not None:
+    except RuntimeError as problem:
+        if "start new thread" not in str(problem):
             raise
-        return streams.unwritable(problem)
+        return safe_output.refused("a thread")
+    except OSError as problem:
+        if problem.errno == EAGAIN and problem.filename is None:
+            return safe_output.refused("a process")
+        if problem.errno not in safe_output.UNWRITABLE or problem.filename is not None:
+            raise
+        return safe_output.unwritable(problem)
     return 0
 
 

@@ -17,10 +17,11 @@ from docs.build import publish
 from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.live_cluster import spread_shown
-from featherweight.cli.streams import fitted
+from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.data import load
 from featherweight.data.sets import canonical
+from featherweight.data.store import expanded
 from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.override import changes, overridden
@@ -53,7 +54,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None, on: On = HERE
     run = open_run(task)
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
-            print(fitted(line, to), file=to, flush=True)
+            print(wrap(line, to), file=to, flush=True)
         with shown(to, labels=False) as show, tracking(track, task.data_dir) as log:
             for event in carry_through(task, run):
                 show(event)
@@ -81,7 +82,7 @@ def _said_of(record: Record, folder: Path, as_json: bool) -> int:
         print(json.dumps(run_json(record, folder), allow_nan=False))
     else:
         print_table(verdict_table(record))
-        print(fitted(verdict_sentence(record), sys.stdout))
+        print(wrap(verdict_sentence(record), sys.stdout))
         print(f"Next: featherweight report {shlex.quote(str(folder))}")
     return 0 if record.verdict.passed else 1
 
@@ -103,7 +104,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     told = [f"seed {seed} is finished in {folder}; its record is used" for seed, (folder, _) in kept.items()]
     to = sys.stderr if as_json else sys.stdout
     for line in [*like.introduction(), *told]:
-        print(fitted(line, to), file=to, flush=True)
+        print(wrap(line, to), file=to, flush=True)
     done, failed = train_shown(rest, as_json, track, on) if rest else ([], [])
     done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
     done.sort(key=lambda one: one.record.seed)
@@ -144,7 +145,7 @@ def run_ladder(
     told = list(dict.fromkeys(change for pair in zip(ladder, plain, strict=True) for change in changes(*pair)))
     if told:
         out = changed_folder(out, f"ladder-{letter}", told)
-        print(fitted(f"changed: {', '.join(told)}; runs and page go to {out}", sys.stdout))
+        print(wrap(f"changed: {', '.join(told)}; runs and page go to {out}", sys.stdout))
     root = publish.source_tree() if write else None
     own = ladder[0].data
     data = own if data == "auto" else canonical(data)
@@ -172,7 +173,7 @@ def run_ladder(
     for rung in ladder:
         have[rung.id].sort(key=lambda record: record.seed)
         if have[rung.id]:
-            print(fitted(f"\n{rung.id}: {rung.title}", sys.stdout))
+            print(wrap(f"\n{rung.id}: {rung.title}", sys.stdout))
             _print_seeds(have[rung.id])
     print(f"\nwrote {publish.write_page(letter, have, out, told)}")
     if root:
@@ -186,7 +187,7 @@ def _source(data: str, data_dir: Path | None) -> str:
     """What records call the data of this name."""
     if data == "auto":
         return load(data, directory=data_dir).source
-    return canonical(data) if data in datasets.NAMES else str(datasets.expanded(data).resolve())
+    return canonical(data) if data in datasets.NAMES else str(expanded(data).resolve())
 
 
 def write_up(root: Path | None = None) -> int:
@@ -218,4 +219,4 @@ def train_shown(
 
 def _print_seeds(records: Sequence[Record], started: int = 0) -> None:
     print_table(seeds_table(records))
-    print(fitted(seeds_sentence(records, started or len(records)), sys.stdout))
+    print(wrap(seeds_sentence(records, started or len(records)), sys.stdout))

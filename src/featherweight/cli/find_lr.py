@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Json, app, print_json, say
+from featherweight.cli.options import DataDir, DataName, Device, EngineName, Json, app, print_json, say
 
 
 @app.command("find-lr")
@@ -18,14 +18,14 @@ def find_lr(
         int, typer.Option(help="Seed of the initial weights, the order of images and augmentation.", min=0)
     ] = 0,
     device: Device = "auto",
-    engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
+    engine: EngineName = "auto",
     steps: Annotated[int, typer.Option(help="Steps in the sweep, from a rate of 0.00001 to 10; at least 50.")] = 400,
     out: Annotated[Path | None, typer.Option(help="Draw the curve into this .svg or .png file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Suggest a peak learning rate from one short sweep over rates. The weights trained on the way are discarded."""
     from featherweight.cli.live import busy
-    from featherweight.cli.streams import fitted
+    from featherweight.cli.safe_output import wrap
     from featherweight.data import load
     from featherweight.experiments.experiment import find
     from featherweight.search.learning_rate import draw, rate_curve, require_picture, sweep_of, table
@@ -38,7 +38,7 @@ def find_lr(
         sweep, introduction = sweep_of(found, images, seed=seed, device=device, engine=engine, steps=steps)
     for line in introduction:
         to = sys.stderr if as_json else sys.stdout
-        print(fitted(line, to), file=to)
+        print(wrap(line, to), file=to)
     if out is not None:
         draw(rate_curve(sweep, found.recipe.lr), out)
     if as_json:

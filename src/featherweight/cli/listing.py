@@ -12,7 +12,7 @@ from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.escape import printable
-from featherweight.experiments.preprocessing import told as told_of
+from featherweight.experiments.preprocessing import preprocessing_words as told_of
 from featherweight.experiments.record import Record, read_record
 from featherweight.experiments.rules import RULES
 
@@ -110,13 +110,13 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
     heading; then what the columns mean.
     """
     wide = max(len(entry["id"]) for entry in [*kept, *mine] if len(entry["id"]) <= 10)
-    told = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
+    preprocessing_words = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
     for group in dict.fromkeys(map(group_of, kept)):
         members = [entry for entry in kept if group_of(entry) == group]
-        told += _group(_heading(group), members, wide)
+        preprocessing_words += _group(_heading(group), members, wide)
     if mine:
-        told += _group("Your own, in this folder: files that define an experiment.", mine, wide)
-    return [*told, ("", False), *((line, False) for line in _explained(kept))]
+        preprocessing_words += _group("Your own, in this folder: files that define an experiment.", mine, wide)
+    return [*preprocessing_words, ("", False), *((line, False) for line in _explained(kept))]
 
 
 @cache
@@ -128,8 +128,8 @@ def _heading(group: str) -> str:
 
 
 def _group(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
-    told = [("", False), *((line, True) for line in textwrap.wrap(heading, WIDTH))]
-    return told + [(line, False) for entry in members for line in _row(entry, wide)]
+    preprocessing_words = [("", False), *((line, True) for line in textwrap.wrap(heading, WIDTH))]
+    return preprocessing_words + [(line, False) for entry in members for line in _row(entry, wide)]
 
 
 def _row(entry: Entry, wide: int) -> list[str]:
@@ -139,8 +139,8 @@ def _row(entry: Entry, wide: int) -> list[str]:
     verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
     cells = (count, "-" if entry["epochs"] is None else str(entry["epochs"]), *accuracies, *verdicts)
     figures = " ".join(f"{cell:>{len(name)}}" for cell, name in zip(cells, HEADINGS, strict=True))
-    told = ", ".join([entry["title"], *entry.get("preprocessing", ())])
-    first, *rest = textwrap.wrap(told, WIDTH - wide - len(figures) - 2)
+    preprocessing_words = ", ".join([entry["title"], *entry.get("preprocessing", ())])
+    first, *rest = textwrap.wrap(preprocessing_words, WIDTH - wide - len(figures) - 2)
     blank = " " * (wide + len(figures) + 2)
     above = [] if len(entry["id"]) <= wide else textwrap.wrap(entry["id"], WIDTH)  # a long name has lines of its own
     return [*above, f"{'' if above else entry['id']:<{wide}} {figures} {first}", *(blank + line for line in rest)]

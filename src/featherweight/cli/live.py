@@ -17,6 +17,7 @@ from featherweight.training.runs.events import Done, Event, Failed, Note, Progre
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as RichProgress
 
 TELL_SECONDS = 5.0
 """Without a terminal, the seconds between two lines of progress within an epoch."""
@@ -117,11 +118,10 @@ def waiting(to: IO[str]) -> Iterator[Callable[[str, float], None]]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-    from rich.progress import Progress as Bars
 
     console = Console(file=to)
     bar = [BarColumn(bar_width=20)] if console.width >= NARROW else []
-    with Bars(*bar, TaskProgressColumn(), TextColumn("{task.description}"), console=console, transient=True) as bars:
+    with _bars()(*bar, TaskProgressColumn(), TextColumn("{task.description}"), console=console, transient=True) as bars:
         task = bars.add_task("", total=1.0)
         yield lambda label, share: bars.update(task, description=label, completed=share)
 
@@ -132,11 +132,10 @@ def busy(what: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.progress import Progress as Bars
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Bars(*columns, console=_errors(), transient=True) as bars:
+    with _bars()(*columns, console=_errors(), transient=True) as bars:
         bars.add_task(what, total=None)
         yield
 
@@ -149,6 +148,22 @@ def _errors() -> "Console":
     return Console(stderr=True)
 
 
+@cache
+def _bars() -> "type[RichProgress]":
+    from rich.progress import Progress as RichProgress
+
+    class Bars(RichProgress):
+        """Bars that are drawn at the end of each epoch alone if the system refuses the thread that draws them."""
+
+        def start(self) -> None:
+            try:
+                super().start()
+            except RuntimeError:
+                self.live.auto_refresh = False
+
+    return Bars
+
+
 @contextmanager
 def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
     """Yields a function that shows a download's progress on standard error: (file, bytes so far, bytes in total)."""
@@ -156,11 +171,10 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
         yield _said_once()
         return
     from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     known: dict[str, TaskID] = {}
-    with Bars(*columns, TimeRemainingColumn(), console=_errors()) as bars:
+    with _bars()(*columns, TimeRemainingColumn(), console=_errors()) as bars:
 
         def show(file: str, done: int, total: int | None) -> None:
             if file not in known:
@@ -232,11 +246,10 @@ def _live(to: IO[str], labels: bool, runs: int) -> Iterator[Callable[[Event], No
     """A bar for each run's current epoch, and one for all runs together, each with the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
 
     console = Console(file=to)
     narrow = console.width < NARROW
-    bars = Bars(
+    bars = _bars()(
         TextColumn("{task.description}"),
         *([] if narrow else [BarColumn(bar_width=10 if labels else 16)]),
         TextColumn("{task.fields[figures]}"),

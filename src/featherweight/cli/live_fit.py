@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from featherweight.cli.streams import fitted
+from featherweight.cli.safe_output import wrap
 from featherweight.escape import printable
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.search.fit.card import CARD, PAGE
@@ -38,7 +38,7 @@ def run(asked: Asked, as_json: bool) -> int:
     if as_json:
         print(json.dumps(document(outcome), allow_nan=False))
     else:
-        print(fitted(answer(outcome), sys.stdout))
+        print(wrap(answer(outcome), sys.stdout))
     return 0 if outcome.met else NOT_MET
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from featherweight.cli.streams import fitted
+from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
 from featherweight.search import far
@@ -34,7 +34,7 @@ def run(
             check(path)
     to = sys.stderr if as_json else sys.stdout
     for line in introduction(search):
-        print(fitted(line, to), file=to, flush=True)
+        print(wrap(line, to), file=to, flush=True)
     stopped: FeatherweightError | None = None
     try:
         with _shown(to, search.job.trials) as show:
@@ -98,7 +98,7 @@ def counts_sentence(now: Standing) -> str:
 
 def _print(search: Search, found: list[Entry]) -> None:
     now = standing(search.study)
-    print(fitted(f"\n{counts_sentence(now)}.", sys.stdout))
+    print(wrap(f"\n{counts_sentence(now)}.", sys.stdout))
     if now.ended < search.job.trials and not now.running:
         print(f"{now.ended} of {search.job.trials} trials; all other proposals were over budget or tried before.")
     if not found:
@@ -109,7 +109,7 @@ def _print(search: Search, found: list[Entry]) -> None:
     print("\nThe Pareto front of accuracy, parameters, MACs and seconds:")
     print_table(table(on_pareto_front(found)))
     end = f"\nPercent of {search.data.holdout:,} held-out images, which chose the best: expect slightly less elsewhere."
-    print(fitted(end, sys.stdout))
+    print(wrap(end, sys.stdout))
 
 
 def document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 import typer.core
 
-from featherweight.cli.streams import fitted
+from featherweight.cli.safe_output import wrap
 from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "list", "show", "new", "fit", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search",
-    "predict", "draw", "export", "bench",
+    "predict", "draw", "export", "bench", "doctor",
 )  # fmt: skip
 """The order in which --help lists the verbs: looking, training, then using the result."""
 
@@ -102,6 +102,14 @@ Gpus = Annotated[
     float, typer.Option("--gpus", help="GPUs that each task takes on a cluster; 0.25 puts four tasks on one.", min=0)
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+EngineName = Annotated[str, typer.Option("--engine", help="auto, native or torch.")]
+RunsFolder = Annotated[Path, typer.Option("--out", help="Folder for run folders.")]
+
+
+def given(ctx: typer.Context) -> set[str]:
+    """The names of the parameters that stand on the command line, whatever their values."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def place(address: str, gpus: float = 0.0, threads: int | None = None, alike: bool = False) -> "On":
@@ -148,7 +156,7 @@ def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":
 
 def say(line: str) -> None:
     """Print a line for people, with control characters (file names may hold some) made harmless to a terminal."""
-    print(fitted(printable(line, lines=True), sys.stdout))
+    print(wrap(printable(line, lines=True), sys.stdout))
 
 
 def print_json(document: Any) -> None:

@@ -1,8 +1,5 @@
 """Options that change an experiment's recipe or budget for one training, the same for every verb that trains."""
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
 from typing import Annotated, Any
 
 import typer
@@ -33,54 +30,26 @@ Settings = Annotated[
     ),
 ]
 
-
-OPTIONS = {"target": Target, "held": Held, "max_params": MaxParams, "epochs": Epochs, "lr": Rate, "batch": Batch,
-           "settings": Settings}  # fmt: skip
-
-
-def changing(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb with these options in the place of its parameter `changed`; `epochs` stays its own if it has one."""
-    signature = inspect.signature(verb)
-    options = {name: option for name, option in OPTIONS.items() if name not in signature.parameters}
-    parameters: list[inspect.Parameter] = []
-    for one in signature.parameters.values():
-        if one.name == "changed":
-            parameters += [one.replace(name=name, annotation=option, default=None) for name, option in options.items()]
-        else:
-            parameters.append(one)
-
-    @wraps(verb)
-    def command(**given: Any) -> None:
-        changed = overrides(**{name: given.pop(name) for name in options})
-        verb(**given, changed=changed)
-
-    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in parameters}
-    return command
+FIELDS = {
+    "target": "budget.accuracy",
+    "held": "budget.held",
+    "max_params": "budget.parameters",
+    "epochs": "recipe.epochs",
+    "lr": "recipe.lr",
+    "batch": "recipe.batch",
+}
+"""The setting behind each of these options; a verb that declares one of them need not mention it again."""
 
 
-def overrides(
-    *,
-    target: float | None,
-    held: int | None,
-    max_params: int | None,
-    lr: float | None,
-    batch: int | None,
-    settings: list[str] | None,
-    epochs: int | None = None,
-) -> Changed:
-    """The settings that these options change, by dotted name; those given with --set take precedence."""
-    named = {
-        "budget.accuracy": target,
-        "budget.held": held,
-        "budget.parameters": max_params,
-        "recipe.epochs": epochs,
-        "recipe.lr": lr,
-        "recipe.batch": batch,
-    }
-    found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-    if settings:
+def overrides(ctx: typer.Context, *, own: tuple[str, ...] = ()) -> Changed:
+    """The settings that a verb's options change, by dotted name; those given with --set take precedence.
+
+    The verb reads the options of the names in `own` itself.
+    """
+    given = {field: ctx.params[name] for name, field in FIELDS.items() if name in ctx.params and name not in own}
+    found: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if ctx.params["settings"]:
         from featherweight.experiments.override import parsed
 
-        found |= parsed(settings)
+        found |= parsed(ctx.params["settings"])
     return tuple(found.items())

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Gpus, Json, OnPlace, app, place, print_json, say
-from featherweight.cli.overrides import Changed, changing
+from featherweight.cli.options import DataDir, DataName, Gpus, Json, OnPlace, RunsFolder, app, place, print_json, say
+from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 
 
 @app.command()
-@changing
 def prove(
+    ctx: typer.Context,
     experiment: Annotated[
         str, typer.Argument(help="A record such as smallest, or the file of an experiment that sets a bar.")
     ],
@@ -22,10 +22,16 @@ def prove(
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Once the bar is cleared, run its fresh seeds, once only, to confirm it.")
     ] = False,
-    changed: Changed = (),
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
-    out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
+    out: RunsFolder = Path("runs"),
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
     mixed: Annotated[
@@ -43,13 +49,13 @@ def prove(
     """
     where = place(on, gpus, alike=not mixed)
     from featherweight.cli.console import train_shown
-    from featherweight.cli.streams import fitted
+    from featherweight.cli.safe_output import wrap
     from featherweight.cli.tables import print_table, seeds_table
     from featherweight.protocol.prove import prove as carry_through
 
     def tell(line: str) -> None:
         to = sys.stderr if as_json else sys.stdout
-        print(fitted(line, to), file=to, flush=True)
+        print(wrap(line, to), file=to, flush=True)
 
     proof = carry_through(
         experiment,
@@ -60,7 +66,7 @@ def prove(
         out=out,
         trainer=lambda tasks: train_shown(tasks, as_json, on=where),
         tell=tell,
-        settings=changed,
+        settings=overrides(ctx),
         alike=not where.here and not mixed,
     )
     if as_json:

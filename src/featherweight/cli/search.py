@@ -5,47 +5,52 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, Gpus, Json, OnPlace, app, place
+from featherweight.cli.options import DataDir, DataName, Device, EngineName, Gpus, Json, OnPlace, app, place
+
+SpaceName = Annotated[
+    str, typer.Argument(help="smallest, leanest, fastest, accurate, or the path of a .py file that defines `space`.")
+]
+Trials = Annotated[
+    int, typer.Option(help="Trials in total; a study that already has some continues up to this number.", min=0)
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes of one thread each; by default one per core, or one on a GPU.", min=1)
+]
+Holdout = Annotated[
+    int, typer.Option(help="Judge on N held-out training images, at least 1,000; the test set is not used.")
+]
+SeedsPerTrial = Annotated[
+    int, typer.Option(help="Train each trial with seeds 0 to N-1 unless it is stopped early.", min=1)
+]
+StudyFolder = Annotated[Path, typer.Option(help="Folder for the study, which is kept in search/NAME.journal there.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|URL", help="Keep the study here instead, so that several machines can share it."),
+]
+BestFile = Annotated[Path | None, typer.Option(metavar="FILE.py", help="Write the best trial as an experiment file.")]
+PictureFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.svg", help="Plot accuracy against parameters, MACs and seconds; .png works too."),
+]
 
 
 @app.command()
 def search(
-    space: Annotated[
-        str,
-        typer.Argument(help="smallest, leanest, fastest, accurate, or the path of a .py file that defines `space`."),
-    ],
-    trials: Annotated[
-        int, typer.Option(help="Trials in total; a study that already has some continues up to this number.", min=0)
-    ] = 50,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes of one thread each; by default one per core, or one on a GPU.", min=1)
-    ] = None,
-    holdout: Annotated[
-        int, typer.Option(help="Judge on N held-out training images, at least 1,000; the test set is not used.")
-    ] = 5000,
-    seeds: Annotated[
-        int, typer.Option(help="Train each trial with seeds 0 to N-1 unless it is stopped early.", min=1)
-    ] = 1,
+    space: SpaceName,
+    trials: Trials = 50,
+    workers: Workers = None,
+    holdout: Holdout = 5000,
+    seeds: SeedsPerTrial = 1,
     seed: Annotated[int, typer.Option(help="Seed of the proposals.", min=0)] = 0,
     data: DataName = "auto",
     data_dir: DataDir = None,
     device: Device = "auto",
-    engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder for the study, which is kept in search/NAME.journal there.")] = Path(
-        "runs"
-    ),
+    engine: EngineName = "auto",
+    out: StudyFolder = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the study; the space's by default.")] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|URL", help="Keep the study here instead, so that several machines can share it."),
-    ] = None,
-    write_best: Annotated[
-        Path | None, typer.Option(metavar="FILE.py", help="Write the best trial as an experiment file.")
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.svg", help="Plot accuracy against parameters, MACs and seconds; .png works too."),
-    ] = None,
+    storage: Storage = None,
+    write_best: BestFile = None,
+    picture: PictureFile = None,
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
     as_json: Json = False,

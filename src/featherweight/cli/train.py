@@ -1,7 +1,8 @@
 """The verbs that train: train, ladder."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,60 +10,77 @@ from featherweight.cli.options import (
     DataDir,
     DataName,
     Device,
+    EngineName,
     ExperimentFile,
     Gpus,
     Grey,
     ImageSize,
     Json,
     OnPlace,
+    RunsFolder,
     app,
     engine_with,
+    given,
     image_size,
     place,
 )
-from featherweight.cli.overrides import Changed, Epochs, changing
+from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 from featherweight.errors import UsageError
 
-if TYPE_CHECKING:
-    from featherweight.training.runs.parallel import Task
+Name = Annotated[
+    str | None, typer.Argument(help="An id such as f3, or the path of an experiment's file; f3 by default.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of every random draw; 0 by default.", min=0)]
+Seeds = Annotated[
+    int | None, typer.Option(help="Train seeds 0 to N-1 side by side, except those finished in --out.", min=1)
+]
+Holdout = Annotated[
+    int,
+    typer.Option(help="Judge on N held-out training images, drawn with seed 0; the test set is not used.", min=0),
+]
+Precision = Annotated[
+    str, typer.Option(help="float32, or bf16: products of 1x1 convolutions in bfloat16, native engine alone.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Threads per run; by default one, or all cores for a single native run.", min=1),
+]
+Resume = Annotated[Path | None, typer.Option(help="Resume the run in this folder.")]
+Form = Annotated[
+    str | None, typer.Option(help="Before training, refuse a network that cannot be exported to this form: c.")
+]
+Tracker = Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard, mlflow or wandb.")]
+
+WITH_RESUME = {"resume", "data_dir", "device", "threads", "track", "on", "gpus", "file", "as_json"}
+"""The parameters that may differ from when the run was started."""
 
 
 @app.command()
-@changing
 def train(
-    experiment: Annotated[
-        str | None, typer.Argument(help="An id such as f3, or the path of an experiment's file; f3 by default.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random draw; 0 by default.", min=0)] = None,
-    seeds: Annotated[
-        int | None, typer.Option(help="Train seeds 0 to N-1 side by side, except those finished in --out.", min=1)
-    ] = None,
+    ctx: typer.Context,
+    experiment: Name = None,
+    seed: Seed = None,
+    seeds: Seeds = None,
     epochs: Epochs = None,
-    changed: Changed = (),
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
     size: ImageSize = None,
     grey: Grey = False,
-    holdout: Annotated[
-        int,
-        typer.Option(help="Judge on N held-out training images, drawn with seed 0; the test set is not used.", min=0),
-    ] = 0,
+    holdout: Holdout = 0,
     device: Device = "auto",
-    engine: Annotated[str, typer.Option(help="auto, native or torch.")] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(help="float32, or bf16: products of 1x1 convolutions in bfloat16, native engine alone."),
-    ] = "float32",
-    threads: Annotated[
-        int | None,
-        typer.Option(help="Threads per run; by default one, or all cores for a single native run.", min=1),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for run folders.")] = Path("runs"),
-    resume: Annotated[Path | None, typer.Option(help="Resume the run in this folder.")] = None,
-    to: Annotated[
-        str | None, typer.Option(help="Before training, refuse a network that cannot be exported to this form: c.")
-    ] = None,
-    track: Annotated[str | None, typer.Option(help="Log to a tracker as well: tensorboard, mlflow or wandb.")] = None,
+    engine: EngineName = "auto",
+    precision: Precision = "float32",
+    threads: Threads = None,
+    out: RunsFolder = Path("runs"),
+    resume: Resume = None,
+    to: Form = None,
+    track: Tracker = None,
     file: ExperimentFile = None,
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
@@ -70,70 +88,58 @@ def train(
 ) -> None:
     """Train an experiment under its budget and report whether it was met. Exit status 0 if it was, 1 if not."""
     engine = engine_with(precision, engine)
-    if seed is not None and seeds is not None:
-        raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
+    _require_together(ctx)
     where = place(on, gpus)
-    as_started = (experiment, seed, seeds, epochs, data, size, grey, holdout, engine, out, changed, to)
-    if resume is not None and as_started != (
-        None,
-        None,
-        None,
-        None,
-        "auto",
-        None,
-        False,
-        0,
-        "auto",
-        Path("runs"),
-        (),
-        None,
-    ):
-        raise UsageError(
-            "--resume continues a run as it was started; only --data-dir, --device, --threads, --track,"
-            " --on, --experiment and --json may be given with it."
-        )
-    if file is not None and resume is None:
-        raise UsageError("--experiment is for runs continued with --resume; to start a new run, give only the file.")
     from featherweight.cli.console import require_trainable_for, train_one, train_several
+    from featherweight.engine import require_threads
     from featherweight.report.trackers import require_tracker
     from featherweight.training.runs.parallel import Task
 
+    if threads is not None and where.here:
+        require_threads(threads)
     if track is not None:
         require_tracker(track)
-
-    def task(number: int) -> "Task":
-        return Task(
-            experiment=str(file) if file else experiment or "f3",
-            seed=number,
-            out=out,
-            data=data,
-            data_dir=data_dir,
-            size=image_size(size),
-            grey=grey,
-            holdout=holdout,
-            epochs=epochs,
-            engine=engine,
-            device=device,
-            threads=threads,
-            resume=resume,
-            settings=changed,
-        )
-
+    task = partial(
+        Task, experiment=str(file) if file else experiment or "f3", out=out, data=data, data_dir=data_dir,
+        size=image_size(size), grey=grey, holdout=holdout, epochs=epochs, engine=engine, device=device,
+        threads=threads, resume=resume, settings=overrides(ctx, own=("epochs",)),
+    )  # fmt: skip
     if resume is None:
-        require_trainable_for(task(0), to)
+        require_trainable_for(task(seed=0), to)
     if seeds is None:
-        raise typer.Exit(train_one(task(seed or 0), as_json, track, where))
-    raise typer.Exit(train_several([task(number) for number in range(seeds)], as_json, track, where))
+        raise typer.Exit(train_one(task(seed=seed or 0), as_json, track, where))
+    raise typer.Exit(train_several([task(seed=number) for number in range(seeds)], as_json, track, where))
+
+
+def _require_together(ctx: typer.Context) -> None:
+    """Raise UsageError if options were given that contradict each other."""
+    present = given(ctx)
+    if {"seed", "seeds"} <= present:
+        raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
+    if "resume" in present and (fixed := present - WITH_RESUME):
+        words = sorted(one.opts[0] for one in ctx.command.params if one.name in fixed)
+        raise UsageError(
+            f"--resume continues a run as it was started, so leave out {', '.join(words)}; only --data-dir, --device,"
+            " --threads, --track, --on, --experiment and --json may be given with it."
+        )
+    if "file" in present and "resume" not in present:
+        raise UsageError("--experiment is for runs continued with --resume; to start a new run, give only the file.")
 
 
 @app.command()
-@changing
 def ladder(
+    ctx: typer.Context,
     letter: Annotated[
         str | None, typer.Argument(help="The ladder, such as f. Leave it out, with --write, to train nothing.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
-    changed: Changed = (),
+    target: Target = None,
+    held: Held = None,
+    max_params: MaxParams = None,
+    epochs: Epochs = None,
+    lr: Rate = None,
+    batch: Batch = None,
+    settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
@@ -148,7 +154,7 @@ def ladder(
 
     Changed settings apply to every rung; their runs and page go into a separate folder.
     """
-    where = place(on, gpus)
+    where, changed = place(on, gpus), overrides(ctx)
     from featherweight.cli.console import run_ladder, write_up
 
     if changed and write:

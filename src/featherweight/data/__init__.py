@@ -6,9 +6,8 @@ decodes pictures, which needs no PyTorch.
 
 import os
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from featherweight.data.progress import Progress, downloads_display
 from featherweight.data.sets import ALIASES, OWN, SETS, canonical
@@ -16,15 +15,8 @@ from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
 
 if TYPE_CHECKING:
-    from featherweight.data.dataset import Data as Data
-    from featherweight.data.download import UnavailableError as UnavailableError
-    from featherweight.data.split import Split as Split
-    from featherweight.data.split import Whole
-    from featherweight.data.store import expanded as expanded
-
-_HOMES = {"UnavailableError": "download", "Data": "dataset", "Split": "split", "expanded": "store"}
-
-__all__ = ["NAMES", "Data", "Progress", "Split", "UnavailableError", "expanded", "load"]
+    from featherweight.data.dataset import Data
+    from featherweight.data.split import RawDataset
 
 NAMES = ("auto", *SETS, *ALIASES, "digits")
 """The names that `load` knows; anything else is a folder."""
@@ -88,7 +80,7 @@ def _whole(
     with_test: bool,
     size: "tuple[int, int] | Literal['own'] | None",
     grey: bool,
-) -> "Whole":
+) -> "RawDataset":
     from featherweight.data import digits, store
     from featherweight.data.dataset import IN_MEMORY
     from featherweight.data.download import UnavailableError
@@ -111,7 +103,7 @@ def _whole(
 
 def _from_folder(
     name: str, seed: int, *, with_test: bool, size: "tuple[int, int] | Literal['own'] | None", grey: bool
-) -> "Whole":
+) -> "RawDataset":
     from featherweight.data import folder, store
 
     path = store.expanded(name)
@@ -127,9 +119,3 @@ def _from_folder(
     if paths:
         return replace(store.read(OWN, halves, paths), name=printable(path.resolve().name))
     return folder.load(path, with_test=with_test, seed=seed, size=size, grey=grey)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"featherweight.data has no {name!r}")
-    return getattr(import_module(f"featherweight.data.{_HOMES[name]}"), name)

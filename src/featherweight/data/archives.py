@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from featherweight.data.sets import File, Named
+from featherweight.data.sets import DatasetSpec, File
 from featherweight.errors import DataError
 from featherweight.escape import printable
 
@@ -19,7 +19,7 @@ Place = Callable[[File], tuple[Path, int, Callable[[Path], None]]]
 """The path of a file, the bytes it may have at most, and a check that raises DataError if its contents are wrong."""
 
 
-def take_out(archive: Path, known: Named, files: Sequence[File], place: Place) -> None:
+def take_out(archive: Path, known: DatasetSpec, files: Sequence[File], place: Place) -> None:
     """Extract these files from a set's archive to their places; DataError if it is not the right archive."""
     require_published(archive, known)
     kind = "ZIP" if known.archive_name.endswith(".zip") else "tar"
@@ -37,7 +37,7 @@ def take_out(archive: Path, known: Named, files: Sequence[File], place: Place) -
         raise DataError(f"{archive.name} is not the {kind} archive it should be ({error}).") from error
 
 
-def require_published(path: Path, known: Named) -> None:
+def require_published(path: Path, known: DatasetSpec) -> None:
     """Raise DataError unless the file has the size and the digests of the set's archive, if its digest is known.
 
     MD5 is what the publisher of CIFAR-10 gives; SHA-256 is what decides, since files with a given MD5 can be made.
@@ -63,7 +63,7 @@ def require_published(path: Path, known: Named) -> None:
             )
 
 
-def _from_zip(path: Path, known: Named, files: Sequence[File], place: Place) -> None:
+def _from_zip(path: Path, known: DatasetSpec, files: Sequence[File], place: Place) -> None:
     with zipfile.ZipFile(path) as archive:
         for file in files:
             member = f"{known.archive}{file.published}"
@@ -71,13 +71,13 @@ def _from_zip(path: Path, known: Named, files: Sequence[File], place: Place) -> 
                 _write(source, member, *place(file))  # type: ignore[arg-type]
 
 
-def _from_tar(path: Path, known: Named, files: Sequence[File], place: Place) -> None:
+def _from_tar(path: Path, known: DatasetSpec, files: Sequence[File], place: Place) -> None:
     with tarfile.open(path, "r:gz") as archive:
         for file in files:
             _write(member_of_tar(archive, known, file), f"{known.archive}{file.published}", *place(file))
 
 
-def member_of_tar(archive: tarfile.TarFile, known: Named, file: File) -> BinaryIO:
+def member_of_tar(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> BinaryIO:
     """One of a set's files in its open tar archive, for reading; KeyError if it is missing or not a plain file."""
     member = f"{known.archive}{file.published}"
     source = archive.extractfile(member)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from featherweight.data.in_memory import listed, whole_of
-from featherweight.data.split import HELD_OUT, Split, Whole, held_out_together, mean_and_std
+from featherweight.data.split import HELD_OUT, RawDataset, Split, held_out_together, mean_and_std
 from featherweight.errors import UsageError
 
 IN_MEMORY = "memory"
@@ -158,7 +158,7 @@ class Data:
         }
 
 
-def ready(whole: Whole, holdout: int, seed: int) -> Data:
+def ready(whole: RawDataset, holdout: int, seed: int) -> Data:
     """The data set with `holdout` training images held out, from a position given by the seed, or with its test set."""
     mean, std = mean_and_std(whole.train.images)
     train, test = whole.train, whole.test

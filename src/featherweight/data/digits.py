@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from featherweight.data.split import Split, Whole, digest, held_out
+from featherweight.data.split import RawDataset, Split, digest, held_out
 
 SIDE, BOX = 28, 20
 """The sides of MNIST's images and of the box its digits were scaled to fit, in pixels."""
@@ -21,7 +21,7 @@ TEST = 360
 """The number of test digits: a fifth of the 1,797, with the same share of each digit; the draw never changes."""
 
 
-def load() -> Whole:
+def load() -> RawDataset:
     """1,437 training and 360 test digits, uint8 [N 1 28 28], always the same."""
     scans, labels = _scans()
     images = in_mnist_manner(torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16)
@@ -29,7 +29,7 @@ def load() -> Whole:
     drawn = held_out(everything.labels, TEST, seed=0)
     train, test = everything.take(~drawn), everything.take(drawn)
     digests = {"train": digest(train), "test": digest(test)}
-    return Whole(name="digits", classes=tuple("0123456789"), train=train, test=test, digests=digests)
+    return RawDataset(name="digits", classes=tuple("0123456789"), train=train, test=test, digests=digests)
 
 
 def _scans() -> tuple[NDArray[Any], NDArray[Any]]:

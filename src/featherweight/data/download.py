@@ -3,6 +3,10 @@ one rename.
 
 Mirrors are not trusted: an answer that is too long, is a web page, leads away from HTTPS or does not match the data
 set's table is refused with a reason, and the next mirror is asked.
+
+pooch, the usual library for this, checks digests, but reads an answer to its end however long it is, follows redirects
+to plain HTTP, begins again where a connection broke off, has one address per file, and waits for a name as long as the
+system's resolver does.
 """
 
 import math
@@ -14,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from featherweight.data import archives, forms, idx
+from featherweight.data import archives, formats, idx
 from featherweight.data.archives import settle
 from featherweight.data.progress import Progress
-from featherweight.data.sets import File, Named
+from featherweight.data.sets import DatasetSpec, File
 from featherweight.data.web import BrokenOffError, NetworkError, RefusedError, SilentError, answer, read_some
 from featherweight.errors import DataError
 from featherweight.escape import printable
@@ -45,7 +49,7 @@ class UnwritableError(UnavailableError):
     """The folder for a download cannot be written."""
 
 
-def fetch(known: Named, files: Sequence[File], folder: Path, progress: Progress | None = None) -> None:
+def fetch(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Progress | None = None) -> None:
     """Make sure that every file is in `folder`; those already there, under any of their spellings, are not touched.
 
     Only one process at a time downloads to a folder; the others wait and then find the files. Raises
@@ -79,7 +83,7 @@ def _place(folder: Path, file: File) -> Path:
 def _limit(file: File) -> int:
     """The most bytes that the packed file can have: its unpacked size and DEFLATE's overhead."""
     if file.form != "idx":
-        return forms.bytes_of(file) if file.form == "rows" else forms.TEXT_BYTES
+        return formats.bytes_of(file) if file.form == "rows" else formats.TEXT_BYTES
     size = idx.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
     return size + size // 1000 + 4096  # 5 bytes for each block of up to 64 KiB, and headers
 
@@ -87,14 +91,14 @@ def _limit(file: File) -> int:
 def _check_of(file: File) -> Check:
     def check(path: Path) -> None:
         if file.form != "idx":
-            forms.read(path, file)
+            formats.read(path, file)
             return
         idx.read(path, shape=file.shape, kind=file.kind, sha256=file.sha256)
 
     return check
 
 
-def _fetch_archive(known: Named, files: Sequence[File], folder: Path, progress: Progress | None) -> None:
+def _fetch_archive(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Progress | None) -> None:
     """Download the archive, extract the requested files, and delete it."""
 
     def unpack(path: Path) -> None:

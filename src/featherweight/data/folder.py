@@ -4,6 +4,7 @@ Only files inside the folder are read, with the same decoder as for predictions,
 of a file in training and afterwards.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from featherweight.data.idx import LARGEST
 from featherweight.data.pictures import SUFFIXES, PictureError, read
-from featherweight.data.split import Split, Whole, digest, held_out, held_out_groups
+from featherweight.data.split import RawDataset, Split, digest, held_out, held_out_groups
 from featherweight.errors import DataError, UsageError
 from featherweight.escape import printable
 
@@ -49,7 +50,7 @@ class _Pictures:
         return _Pictures(paths=[self.paths[at] for at in chosen], labels=[self.labels[at] for at in chosen])
 
 
-def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> Whole:
+def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> RawDataset:
     """The data set in this folder; without `with_test` the test pictures are not opened.
 
     If there are folders `train` and `test`, each with the class folders, these are the halves; otherwise one picture in
@@ -79,10 +80,10 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     note = " ".join(line for line in notes if line)
     shown_names = tuple(printable(name) for name in classes)
     name = printable(root.resolve().name)
-    return Whole(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
+    return RawDataset(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
 
 
-def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> list[Whole]:
+def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> list[RawDataset]:
     """The training half of the data set in this folder, once for each (height, width), as `load` would give it.
 
     Every picture is read only once. The test half is not opened.
@@ -97,9 +98,22 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
         name = printable(root.resolve().name)
-        one = Whole(name=name, classes=names, train=whole, test=None, digests=digests, note=note, groups=groups)
+        one = RawDataset(name=name, classes=names, train=whole, test=None, digests=digests, note=note, groups=groups)
         found.append(one)
     return found
+
+
+def test_digest(root: Path, *, seed: int) -> str:
+    """SHA-256 over the files and labels of the test half of the data set in this folder, none of them decoded."""
+    _, _, test, _ = _halves(root, seed)
+    state = hashlib.sha256()
+    for path, label in zip(test.paths, test.labels, strict=True):
+        try:
+            content = path.read_bytes() if path.is_file() else b""  # reading a pipe would wait for ever
+        except OSError:
+            content = b""  # `load` will say that it cannot be read
+        state.update(f"{label} {len(content)} ".encode() + content)
+    return state.hexdigest()
 
 
 def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:

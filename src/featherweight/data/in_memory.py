@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featherweight.data.split import Split, Whole, digest, held_out
+from featherweight.data.split import RawDataset, Split, digest, held_out
 from featherweight.errors import UsageError
 
 SHARE = 6
@@ -20,7 +20,7 @@ Pair = tuple[Any, Any]
 
 def whole_of(
     train: Pair, test: Pair | None, classes: Sequence[str] | None, name: str, seed: int, channels: Channels
-) -> Whole:
+) -> RawDataset:
     """The data set of these (images, labels); its test images are drawn by `seed` if none are given."""
     _, numbers = _numbered(train[1], classes)
     names = tuple(map(str, classes)) if classes is not None else numbers
@@ -42,7 +42,7 @@ def whole_of(
             + "; there must be two classes or more, each with training images."
         )
     digests = {"train": digest(first), "test": digest(second)}
-    return Whole(name=name, classes=names, train=first, test=second, digests=digests)
+    return RawDataset(name=name, classes=names, train=first, test=second, digests=digests)
 
 
 def _split(pair: Pair, names: tuple[str, ...], channels: Channels, which: str) -> Split:

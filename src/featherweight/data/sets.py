@@ -49,7 +49,7 @@ class File:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class DatasetSpec:
     """A data set and the files that it is published as."""
 
     name: str
@@ -75,7 +75,7 @@ class Named:
     archive_sha256: str = ""
     """The digest of the archive that decides; empty if unknown."""
     pictures_sha256: tuple[str, ...] = ()
-    """`forms.order_free` of the training and the test pictures, which identifies them in any form."""
+    """`formats.order_free` of the training and the test pictures, which identifies them in any form."""
     folders: tuple[str, ...] = ()
     """Other names of folders in which people keep it."""
     transposed: bool = False
@@ -137,7 +137,7 @@ _ANY = _four(None, None, side=None)
 SETS = {
     known.name: known
     for known in (
-        Named(
+        DatasetSpec(
             name="mnist", title="MNIST", train=_MNIST[0], test=_MNIST[1],
             mirrors=(
                 "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -145,7 +145,7 @@ SETS = {
                 "https://raw.githubusercontent.com/fgnt/mnist/master/",
             ),
         ),
-        Named(
+        DatasetSpec(
             name="fashion-mnist", title="FashionMNIST", train=_FASHION[0], test=_FASHION[1],
             per_class=(6_000, 1_000),
             classes=(
@@ -157,19 +157,19 @@ SETS = {
                 "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
             ),
         ),
-        Named(
+        DatasetSpec(
             name="kmnist", title="KMNIST", train=_BALANCED[0], test=_BALANCED[1], per_class=(6_000, 1_000),
             classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
             mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         ),
-        Named(
+        DatasetSpec(
             name="qmnist", title="QMNIST", train=_QMNIST[0], test=_QMNIST[1],
             mirrors=(
                 "https://raw.githubusercontent.com/facebookresearch/qmnist/master/",
                 "https://github.com/facebookresearch/qmnist/raw/master/",
             ),
         ),
-        Named(
+        DatasetSpec(
             name="emnist-digits", title="EMNIST", train=_EMNIST[0], test=_EMNIST[1],
             per_class=(24_000, 4_000),
             mirrors=(
@@ -178,7 +178,7 @@ SETS = {
             ),
             archive="gzip/", archive_bytes=700_000_000, transposed=True,
         ),
-        Named(
+        DatasetSpec(
             name="cifar10", title="CIFAR10", train=_CIFAR[:5], test=_CIFAR[5:], per_class=(5_000, 1_000),
             classes=(
                 "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -195,7 +195,7 @@ SETS = {
                 "cifar-10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin", "cifar-10/cifar-10-batches-bin",
             ),
         ),
-        Named(
+        DatasetSpec(
             name="usps", title="USPS", train=_USPS[:1], test=_USPS[1:],
             per_class=(
                 (1194, 1005, 731, 658, 652, 556, 664, 645, 542, 644),
@@ -206,7 +206,7 @@ SETS = {
     )
 }  # fmt: skip
 
-OWN = Named(name="own", title="", classes=(), train=_ANY[0], test=_ANY[1])
+OWN = DatasetSpec(name="own", title="", classes=(), train=_ANY[0], test=_ANY[1])
 """The user's own four IDX files under MNIST's names, with any number and size of images."""
 
 ALIASES = {"fashion": "fashion-mnist"}

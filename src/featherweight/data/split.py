@@ -48,7 +48,7 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whole:
+class RawDataset:
     """A data set from its source, before anything is held out; the fields are as in `Data`."""
 
     name: str

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from featherweight.data import forms, idx, otherwise
+from featherweight.data import alt_formats, formats, idx
 from featherweight.data.download import UnavailableError, UnwritableError, fetch, spelled
 from featherweight.data.progress import Progress
-from featherweight.data.sets import SETS, File, Named
-from featherweight.data.split import Split, Whole
+from featherweight.data.sets import SETS, DatasetSpec, File
+from featherweight.data.split import RawDataset, Split
 from featherweight.errors import DataError
 from featherweight.escape import printable
 
@@ -22,7 +22,7 @@ VARIABLE = "FEATHERWEIGHT_DATA"
 """The environment variable for a folder with a data set's files, or with one folder per data set."""
 
 
-def load(known: Named, directory: Path | None, progress: Progress | None, *, with_test: bool) -> Whole:
+def load(known: DatasetSpec, directory: Path | None, progress: Progress | None, *, with_test: bool) -> RawDataset:
     """A named set; without `with_test`, the files of its test set are neither opened nor downloaded.
 
     Looks in `directory`, the folder named by FEATHERWEIGHT_DATA and the user's cache, then downloads: to
@@ -36,7 +36,7 @@ def load(known: Named, directory: Path | None, progress: Progress | None, *, wit
         paths = find(root, known, files)
         if paths:
             return read(known, halves, paths)
-        whole = otherwise.find(root, known, with_test=with_test)
+        whole = alt_formats.find(root, known, with_test=with_test)
         if whole:
             for half, split in zip((known.train, known.test), (whole.train, whole.test), strict=True):
                 if split:
@@ -59,13 +59,13 @@ def load(known: Named, directory: Path | None, progress: Progress | None, *, wit
     return replace(whole, note=f"{known.name} was downloaded for this run alone, since {refused}.")
 
 
-def is_here(known: Named, directory: Path | None) -> bool:
+def is_here(known: DatasetSpec, directory: Path | None) -> bool:
     """Whether one of the folders has the set, in any form; files are not read completely."""
     files = [*known.train, *known.test]
-    return any(find(root, known, files) or otherwise.is_here(root, known) for root in places(directory))
+    return any(find(root, known, files) or alt_formats.is_here(root, known) for root in places(directory))
 
 
-def _fetched(known: Named, halves: list[tuple[File, ...]], root: Path, progress: Progress | None) -> Whole:
+def _fetched(known: DatasetSpec, halves: list[tuple[File, ...]], root: Path, progress: Progress | None) -> RawDataset:
     files = [file for half in halves for file in half]
     fetch(known, files, root / known.name, progress)
     paths = find(root, known, files)
@@ -101,7 +101,7 @@ def cache() -> Path | None:
     return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "featherweight"
 
 
-def find(root: Path, known: Named, files: list[File]) -> dict[str, Path]:
+def find(root: Path, known: DatasetSpec, files: list[File]) -> dict[str, Path]:
     """The path of each of `files` in one folder of `root`, by name; {} unless all of them exist.
 
     `root` may contain a folder with the set's name, torchvision's layout (`MNIST/raw`), or the files themselves.
@@ -115,7 +115,7 @@ def find(root: Path, known: Named, files: list[File]) -> dict[str, Path]:
     return {}
 
 
-def _foreign(known: Named, files: list[File], found: Mapping[str, Path]) -> bool:
+def _foreign(known: DatasetSpec, files: list[File], found: Mapping[str, Path]) -> bool:
     """Whether the digest of their labels shows that the files belong to another set."""
     if files[0].form != "idx":
         return False
@@ -129,7 +129,7 @@ def _foreign(known: Named, files: list[File], found: Mapping[str, Path]) -> bool
         return False  # reading them completely will show what is wrong
 
 
-def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, Path]) -> Whole:
+def read(known: DatasetSpec, halves: Sequence[tuple[File, ...]], paths: Mapping[str, Path]) -> RawDataset:
     """The set from the files of these halves, training first; `paths` are by file name. DataError if they are wrong."""
     splits: list[Split] = []
     digests: dict[str, str] = {}
@@ -145,8 +145,8 @@ def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, P
         classes = classes or tuple(str(label) for label in range(int(splits[0].labels.max()) + 1))
         _check(split.labels, known, half, classes, name)
         part = "train" if half is known.train else "test"
-        forms.require_pictures(known, part, split.images, split.labels, paths[half[-1].name].parent)
-    return Whole(
+        formats.require_pictures(known, part, split.images, split.labels, paths[half[-1].name].parent)
+    return RawDataset(
         name=known.name,
         classes=classes,
         train=splits[0],
@@ -155,10 +155,10 @@ def read(known: Named, halves: Sequence[tuple[File, ...]], paths: Mapping[str, P
     )
 
 
-def _half(known: Named, half: tuple[File, ...], paths: Mapping[str, Path]) -> tuple[Split, dict[str, str]]:
+def _half(known: DatasetSpec, half: tuple[File, ...], paths: Mapping[str, Path]) -> tuple[Split, dict[str, str]]:
     """One half of a set, and the digests of its files by name."""
     if half[0].form != "idx":
-        parts = [forms.read(paths[file.name], file) for file in half]
+        parts = [formats.read(paths[file.name], file) for file in half]
         whole = Split(
             images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts])
         )
@@ -168,7 +168,7 @@ def _half(known: Named, half: tuple[File, ...], paths: Mapping[str, Path]) -> tu
     return _split(known, images.values, labels.values, printable(paths[half[1].name])), digests
 
 
-def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
+def _split(known: DatasetSpec, images: Tensor, labels: Tensor, name: str) -> Split:
     """Images [N H W] and labels [N] or [N 8] as a `Split`."""
     if len(labels) != len(images) or not images.numel():
         raise DataError(
@@ -182,7 +182,7 @@ def _split(known: Named, images: Tensor, labels: Tensor, name: str) -> Split:
     return Split(images=pixels, labels=classes.long())
 
 
-def _check(labels: Tensor, known: Named, half: tuple[File, ...], classes: Sequence[str], name: str) -> None:
+def _check(labels: Tensor, known: DatasetSpec, half: tuple[File, ...], classes: Sequence[str], name: str) -> None:
     """Raise DataError unless every label is a class, and each class has as many images as in the set's table."""
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):

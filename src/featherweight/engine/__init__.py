@@ -13,13 +13,22 @@ from torch import nn
 from featherweight.data.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
-from featherweight.engine.native import multiplies_bf16
+from featherweight.engine.native import instructions, multiplies_bf16
+from featherweight.engine.threads import processors, require_threads
 from featherweight.engine.torch_engine import Scores, Step
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.recipe import Recipe
 
-__all__ = ["Convolutions", "Engine", "build", "convolutions", "multiplies_bf16", "peak"]
+__all__ = [
+    "Convolutions", "Engine", "build", "convolutions", "instructions", "multiplies_bf16", "peak", "processors",
+    "require_threads",
+]  # fmt: skip
 
+SLOWER = (
+    "PyTorch trains instead, about 7 times slower (an epoch of f3 on one thread takes 9.9 s, not 1.4; of smallest"
+    " 18.2 s, not 1.9); install g++ or another C++ compiler and then featherweight again, or a wheel with kernels."
+)
+"""Measured with `featherweight bench f3 smallest --threads 1` on an AMD EPYC with AVX-512."""
 Kind = Literal["auto", "native", "native_bf16", "torch"]
 
 
@@ -58,8 +67,8 @@ def build(
     (any device), or `auto`: native if possible, otherwise torch with the reason in `Engine.note`. The recipe gives the
     loss, label smoothing, how targets that come with a batch count, and the batch size unless `batch` is given; memory
     is planned for a step with that many images. Scores need no more of it for more images, so 1 is enough where nothing
-    is trained. `threads` (1 or more) are CPU threads; PyTorch's own operators use as many with `torch`, and one with
-    `native`.
+    is trained. `threads` are CPU threads, no more than there are processors (UsageError); PyTorch's own operators use
+    as many with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> engine = build("torch", network, Recipe(loss="nll", batch=5), shape=(1, 2, 2), device=torch.device("cpu"))
@@ -68,8 +77,7 @@ def build(
     """
     if kind not in get_args(Kind):
         raise UsageError(f"Unknown engine {kind!r}; {nearest(kind, get_args(Kind))}")
-    if threads < 1:
-        raise UsageError(f"An engine runs on 1 thread or more; given {threads}.")
+    require_threads(threads)
     note = "" if kind == "torch" else native.why_not(network, shape=shape, device=device)
     if kind.startswith("native") and note:
         raise UsageError(f"{note} Use --engine auto or torch.")
@@ -81,5 +89,7 @@ def build(
         bound = native.Bound(network, recipe, shape=shape, batch=batch or recipe.batch, threads=threads, bf16=bf16)
         exact = native.Bound(network, recipe, shape=shape, batch=1, threads=threads) if bf16 else bound
         return Engine(name=kind if bf16 else "native", step=bound.step, scores=exact.scores, sampler=bound.sampler)
+    if kind == "auto" and device.type == "cpu" and not instructions():
+        note = f"{note} {SLOWER}"
     step, scores = torch_engine.bind(network, recipe, device=device, threads=threads)
     return Engine(name="torch", step=step, scores=scores, note=note)

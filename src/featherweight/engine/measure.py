@@ -9,6 +9,8 @@ from torch import nn
 from featherweight.engine import native
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import CONVOLUTION, PREPARE, Program
+from featherweight.engine.threads import require_threads
+from featherweight.errors import FeatherweightError
 from featherweight.experiments.recipe import Recipe
 
 
@@ -26,8 +28,14 @@ class Convolutions:
 
 def peak(threads: int, seconds: float = 0.3) -> float:
     """Multiply-adds per second (each counted once) of `threads` threads that do nothing else; 0 without kernels."""
+    require_threads(threads)
     kernels = native.library()
-    return 0.0 if kernels is None else float(kernels.featherweight_peak(threads, seconds)) * 1e9 / 2
+    if kernels is None:
+        return 0.0
+    rate = float(kernels.featherweight_peak(threads, seconds))
+    if rate < 0:
+        raise FeatherweightError(f"The system refuses to start {threads} threads; give fewer, or end other programs.")
+    return rate * 1e9 / 2
 
 
 def convolutions(

@@ -16,7 +16,7 @@ from featherweight.data.augment import Warp
 from featherweight.data.homographies import HORIZON
 from featherweight.engine.lowering import lower
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
-from featherweight.errors import UsageError
+from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Recipe
 
 # What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
@@ -26,10 +26,21 @@ BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
 @cache
 def library() -> ctypes.CDLL | None:
     """The kernels for this CPU, or None if none were built."""
+    path = _built()
+    return None if path is None else _declared(ctypes.CDLL(str(path)))
+
+
+def _built() -> Path | None:
+    """The file of the best kernels that were built and that this CPU may run."""
     names = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("base",))
     found = (path for name in names for path in sorted(Path(__file__).parent.glob(f"_native_{name}.*so")))
-    path = next(found, None)
-    return None if path is None else _declared(ctypes.CDLL(str(path)))
+    return next(found, None)
+
+
+def instructions() -> str:
+    """The instruction set of the kernels for this CPU: avx512, avx2 or base; empty if none were built."""
+    path = _built() if library() else None
+    return path.name.split(".")[0].removeprefix("_native_") if path else ""
 
 
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
@@ -85,7 +96,7 @@ class Plan:
             error,
         )
         if not handle:
-            raise UsageError(f"No room for a batch of {batch} in the native engine: {error.value.decode()}.")
+            raise _refusal(error.value.decode(), batch)
         self.kernels, self.handle, self.batch, self.process = kernels, handle, batch, os.getpid()
         weakref.finalize(self, _free, kernels, handle, self.process)
 
@@ -98,6 +109,13 @@ class Plan:
         mask = torch.empty(images, *program.sizes[program.nodes[node]["in"]])
         self.kernels.featherweight_mask(self.handle, node, images, seed, mask.data_ptr())
         return mask
+
+
+def _refusal(reason: str, batch: int) -> FeatherweightError:
+    """The error that says why there is no plan."""
+    if not reason:
+        return UsageError(f"No room for a batch of {batch} in the native engine; give a smaller one.")
+    return FeatherweightError(f"The native engine cannot start: {reason}. Give fewer threads, or end other programs.")
 
 
 def _free(kernels: ctypes.CDLL, handle: int, process: int) -> None:

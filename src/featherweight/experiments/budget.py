@@ -102,11 +102,11 @@ class Budget:
         ]  # fmt: skip
         if self.macs is not None:
             fewer = f"fewer than {self.macs:,}"
-            said = "MACs that nobody counted" if macs is None else f"{macs:,} MACs an image"
+            macs_words = "MACs that nobody counted" if macs is None else f"{macs:,} MACs an image"
             clauses.insert(1, Clause(
                 name="MACs an image", allowed=fewer, measured="not counted" if macs is None else f"{macs:,}",
                 holds=macs is not None and macs < self.macs,
-                limit=f"{fewer} MACs an image", fault=f"{said}, where {fewer} are allowed",
+                limit=f"{fewer} MACs an image", fault=f"{macs_words}, where {fewer} are allowed",
             ))  # fmt: skip
         if self.seconds is not None:
             most = f"at most {self.seconds:g} s"

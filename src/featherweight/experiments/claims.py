@@ -251,7 +251,9 @@ def _gap(where: str, sign: int, from_epoch: int | None) -> Predicate:
 def _of_each_seed(rule: str, ask: Callable[[list[float], int], tuple[bool, str]], epochs: int) -> Predicate:
     def decide(evidence: Evidence) -> Decision:
         found = [ask([row.test_accuracy for row in run.rows], run.data["test"]) for run in evidence.records]
-        words = "; ".join(f"seed {run.seed}: {told}" for run, (_, told) in zip(evidence.records, found, strict=True))
+        words = "; ".join(
+            f"seed {run.seed}: {figures}" for run, (_, figures) in zip(evidence.records, found, strict=True)
+        )
         return found[0][0] if len({answer for answer, _ in found}) == 1 else None, words
 
     return Predicate(rule=f"For every seed, {rule}. Undecided if seeds differ.", decide=decide, epochs=epochs)

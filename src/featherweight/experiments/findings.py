@@ -26,13 +26,13 @@ def parts(text: str) -> dict[str, str]:
 def findings(rung: Experiment, found: Found) -> list[tuple[Claim, str, str]]:
     """Each claim of a rung's analysis, with its outcome on the records and the figures that decided it."""
     records, parent = found.get(rung.id, ()), found.get(rung.parent or "", ())
-    told = []
+    rows = []
     for claim in rung.claims:
         if claim.by is None:
-            told.append((claim, "opinion", ""))
+            rows.append((claim, "opinion", ""))
         elif not records:
-            told.append((claim, NOT_RUN, ""))
+            rows.append((claim, NOT_RUN, ""))
         else:
             finding = check(claim, Evidence(records=tuple(records), parent=tuple(parent)))
-            told.append((claim, finding.outcome, finding.figures))
-    return told
+            rows.append((claim, finding.outcome, finding.figures))
+    return rows

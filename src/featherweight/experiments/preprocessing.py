@@ -59,10 +59,10 @@ NOTHING = Preprocessing()
 """Pictures as they are."""
 
 
-def told(architecture: dict[str, Any] | None) -> list[str]:
+def preprocessing_words(architecture: dict[str, Any] | None) -> list[str]:
     """The words of the preprocessing that a record's `architecture` names; empty if it names none.
 
-    >>> told({"preprocessing": ["cropped by 1 px"]}), told(None)
+    >>> preprocessing_words({"preprocessing": ["cropped by 1 px"]}), preprocessing_words(None)
     (['cropped by 1 px'], [])
     """
     found = (architecture or {}).get("preprocessing", [])

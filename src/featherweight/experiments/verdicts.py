@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.preprocessing import told
+from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.record import Record, summarise
 
 
@@ -15,7 +15,7 @@ def verdict_sentence(record: Record) -> str:
     verdict, data = record.verdict, record.data
     word = "UNDECIDED" if not verdict.decided else "PASSED" if verdict.passed else "FAILED"
     on = f"{data['holdout']:,} held-out images" if data["holdout"] else f"{data['test']:,} test images"
-    on = ", ".join([on, *told(record.architecture)])
+    on = ", ".join([on, *preprocessing_words(record.architecture)])
     last = f"Last epoch {verdict.last:.2f} %"
     if verdict.interval is not None:
         last += " (95 % interval {:.2f} to {:.2f})".format(*verdict.interval)
@@ -63,5 +63,5 @@ def run_json(record: Record, folder: Path) -> dict[str, Any]:
             "images_needed": verdict.images_needed,
         },
         "run": str(folder),
-        **({"preprocessing": words} if (words := told(record.architecture)) else {}),
+        **({"preprocessing": words} if (words := preprocessing_words(record.architecture)) else {}),
     }

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.export import c_source, page, proof
 from featherweight.export.calibration_data import calibration_of, pictures_at_hand
 from featherweight.export.card import card
 from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import Lowered, lower
-from featherweight.export.memory import planned, report
+from featherweight.export.memory import memory_report, planned
 from featherweight.export.onnx_model import model_bytes, require_onnx, traced_bytes
 from featherweight.export.proof import ExportError
 from featherweight.export.source import Source, source_of
@@ -74,7 +75,7 @@ def export(
     files, figures, lines = writer(source, lowered, data, out)
     files += _written(out, {f"{source.name}-card.md": card(source, trained.record)})
     figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"
-    about = {"form": form, **source.about(), "files": _digests(files, out), "proof": figures}
+    about = {"form": form, **source.about(), "files": _file_digests(files, out), "proof": figures}
     manifest = out / f"{source.name}-{form}.json"
     write_text(manifest, json.dumps(about, indent=1) + "\n")
     notes = [data.note] if data.note else []
@@ -85,7 +86,7 @@ def page_of(trained: TrainedModel) -> str:
     """The HTML of the page alone, as `export` writes it; UsageError if the network is not for digits of 28 x 28."""
     source = source_of(trained)
     page.require_digits(source)
-    return page.page(source, lower(source.network, source.shape))
+    return page.page_html(source, lower(source.network, source.shape))
 
 
 def steps_of(trained: TrainedModel) -> bytes:
@@ -118,7 +119,7 @@ def _written(out: Path, texts: Mapping[str, str | bytes]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _digests(files: tuple[Path, ...], out: Path) -> dict[str, Any]:
+def _file_digests(files: tuple[Path, ...], out: Path) -> dict[str, Any]:
     contents = {str(path.relative_to(out)): path.read_bytes() for path in files}
     return {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -142,13 +143,13 @@ def _onnx(source: Source, lowered: Lowered | None, data: Data, out: Path) -> Wri
 def _c(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
     pictures, called = calibration_of(data)
     network = quantise(lowered, pictures, source.mean, source.std)
-    texts = c_source.files(source, network, called)
+    texts = c_source.source_files(source, network, called)
     files = _written(out / source.name, texts)
     memory = planned(network)
     figures = proof.c_proof(out / source.name, network, source, data.test)
     figures |= {"calibration": called, "flash_estimate": memory.flash, "ram_estimate": memory.ram}
     lines = [
-        *report(network, memory),
+        *memory_report(network, memory),
         f"{network.bits} bits on {figures['pictures']:,} test images of {data.name}: {figures['accuracy']:.2f} %, where"
         f" the network has {figures['network_accuracy']:.2f} %; {figures['different_answers']} different answers",
         "compiled here, the program gives the same scores on all of them"
@@ -159,9 +160,9 @@ def _c(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
 
 
 def _page(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
-    text = page.page(source, lowered)
+    text = page.page_html(source, lowered)
     part = Split(images=data.test.images[:PAGE_PICTURES], labels=data.test.labels[:PAGE_PICTURES])
-    figures = proof.steps_proof(page.steps_of(text, lowered), source, part)
+    figures = proof.steps_proof(page.steps_in_page(text, lowered), source, part)
     size = len(text.encode("utf-8"))
     line = (
         f"{size:,} bytes; its weights on {figures['pictures']:,} test images of {data.name}: largest difference of a"

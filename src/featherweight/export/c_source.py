@@ -9,25 +9,25 @@ import numpy as np
 from featherweight.escape import c_string, in_c_comment
 from featherweight.export.fast_path import edge, pairs, window
 from featherweight.export.fixed_point import FixedPoint, Integers, Stage, bias_bits
-from featherweight.export.memory import Memory, planned, report, tallest
+from featherweight.export.memory import Memory, memory_report, planned, tallest
 from featherweight.export.page import DIGITS
 from featherweight.export.preprocessing import FLATTEST_BITS
 from featherweight.export.source import Source
-from featherweight.export.tables import dilated, layers_of, require_in_range, tensors_of
+from featherweight.export.tables import dilated, layer_table, require_in_range, tensors_of
 from featherweight.export.templates import rendered
 from featherweight.networks.steps import CURVES
 
 
-def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:
+def source_files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:
     """The texts, by their paths in the network's folder; the same network gives the same texts.
 
     `calibration` describes the pictures that the ranges of activations come from. Raises UsageError, naming the layer,
     if a number does not fit the C field that holds it.
     """
     memory = planned(network)
-    tensors, layers = tensors_of(network, memory.places, memory.rings), layers_of(network, memory.streams)
+    tensors, layers = tensors_of(network, memory.places, memory.rings), layer_table(network, memory.streams)
     require_in_range(network, tensors, layers)
-    values = _values(source, network, memory, calibration) | {"tensors": tensors, "layers": layers}
+    values = _template_values(source, network, memory, calibration) | {"tensors": tensors, "layers": layers}
     return {
         f"{source.name}.h": rendered("network.h.j2", values),
         f"{source.name}.c": rendered("network.c.j2", values),
@@ -37,7 +37,7 @@ def files(source: Source, network: FixedPoint, calibration: str) -> dict[str, st
     }
 
 
-def _values(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> dict[str, Any]:
+def _template_values(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> dict[str, Any]:
     """The values that the templates refer to."""
     channels, height, width = source.shape
     weights = [kernel.weights.transpose(0, 2, 3, 1).ravel() for kernel in network.stages]
@@ -47,7 +47,7 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "sentence": in_c_comment(source.sentence()),
         "version": in_c_comment(source.version),
         "calibration": in_c_comment(calibration),
-        "report": [in_c_comment(line) for line in report(network, memory)],
+        "report": [in_c_comment(line) for line in memory_report(network, memory)],
         "channels": channels,
         "height": height,
         "crop": 0 if network.preprocessing.deskew else network.preprocessing.crop,
@@ -61,7 +61,7 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "arena": memory.arena,
         "rows": memory.rows,
         "dilated": dilated(network),
-        "tables": _numbers(np.concatenate(tables)) if (tables := _tables(network)) else "",
+        "tables": _number_lines(np.concatenate(tables)) if (tables := _tables(network)) else "",
         "sums": memory.sums,
         "streams": any(stream is not None for stream in memory.streams),
         "window": window(network, memory.streams),
@@ -69,11 +69,11 @@ def _values(source: Source, network: FixedPoint, memory: Memory, calibration: st
         "edge": edge(network),
         "tallest": tallest(network, memory.streams),
         "kinds": {stage.step.kind for stage in network.stages},
-        "weights": _numbers(packed(np.concatenate(weights), network.bits)),
+        "weights": _number_lines(packed(np.concatenate(weights), network.bits)),
         "bits": network.bits,
-        "biases": _numbers(np.concatenate([_biases(stage) for stage in network.stages])),
+        "biases": _number_lines(np.concatenate([_biases(stage) for stage in network.stages])),
         "bias_bits": bias_bits(network.bits),
-        "multipliers": _numbers(np.concatenate([stage.multipliers for stage in network.stages])),
+        "multipliers": _number_lines(np.concatenate([stage.multipliers for stage in network.stages])),
         "branches": any(stage.step.kind == "add" for stage in network.stages),
     }
 
@@ -98,10 +98,10 @@ def _tables(network: FixedPoint) -> list[Integers]:
     return [stage.table for stage in network.stages if stage.step.kind in CURVES]
 
 
-def _numbers(values: Iterable[int]) -> str:
+def _number_lines(values: Iterable[int]) -> str:
     """The numbers in lines of at most 110 characters; a single 0 if there are none, since C has no empty arrays.
 
-    >>> _numbers([1, -2])
+    >>> _number_lines([1, -2])
     '    1, -2'
     """
     text = ", ".join(str(int(value)) for value in values) or "0"

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from featherweight import data as datasets
-from featherweight.data import Data, store
+from featherweight.data import store
+from featherweight.data.dataset import Data
 from featherweight.data.sets import SETS
 from featherweight.errors import DataError, UsageError
 from featherweight.experiments.record import Record

@@ -39,7 +39,7 @@ look unlike the training images (another camera, light or background) are read l
 
 ## How pictures enter
 
-Bytes of 0 to 255, (byte / 255 - mean) / std for each channel, with mean {_listed(source.mean)} and std {_listed(source.std)}.
+Bytes of 0 to 255, (byte / 255 - mean) / std for each channel, with mean {_join_floats(source.mean)} and std {_join_floats(source.std)}.
 The C program, the ONNX file and the page do this themselves.
 
 ## How to have it again
@@ -65,5 +65,5 @@ def _on_a_chip(source: Source) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _listed(values: tuple[float, ...]) -> str:
+def _join_floats(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.4f}" for value in values)

@@ -14,8 +14,8 @@ from torch import nn
 from featherweight.errors import UsageError, nearest
 from featherweight.export.fixed_point import FixedPoint, outline
 from featherweight.export.lowering import Size, lower
-from featherweight.export.memory import SMALLEST_PROCESSOR, Memory, deskewing, kernels, planned
-from featherweight.export.tables import layers_of, require_in_range, tensors_of
+from featherweight.export.memory import SMALLEST_PROCESSOR, Memory, deskewing, measured_kernels, planned
+from featherweight.export.tables import layer_table, require_in_range, tensors_of
 from featherweight.networks.steps import CURVES
 
 PROCESSORS = (SMALLEST_PROCESSOR, "cortex-m4")
@@ -60,15 +60,14 @@ def deployed(
     memory = planned(integers, processor)
     work = operations(integers, memory)
     upright = lowered.preprocessing.macs(shape)
+    rates = measured_kernels()["processors"][processor]["cycles"]
     cycles = upright * deskewing(processor)["cycles"] if upright else 0.0
     return Deployed(
         flash=memory.flash,
         ram=memory.ram,
         picture=shape[0] * shape[1] * shape[2],
         macs=work["multiplications"] + work["unpacked"] + upright,
-        cycles=round(
-            sum(kernels()["processors"][processor]["cycles"].get(part, 0) * n for part, n in work.items()) + cycles
-        ),
+        cycles=round(sum(rates.get(part, 0) * n for part, n in work.items()) + cycles),
     )
 
 
@@ -84,7 +83,7 @@ def refusal(network: nn.Module, shape: Size) -> str | None:
         integers = outline(lower(copy.deepcopy(network).eval(), shape))
         memory = planned(integers)
         require_in_range(
-            integers, tensors_of(integers, memory.places, memory.rings), layers_of(integers, memory.streams)
+            integers, tensors_of(integers, memory.places, memory.rings), layer_table(integers, memory.streams)
         )
     except UsageError as problem:
         return str(problem)

@@ -22,7 +22,7 @@ def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
     """
     found = [prepared(pictures, lowered.preprocessing)]
     for step in lowered.steps:
-        found.append(carry_out(step, found[step.source], found))
+        found.append(run_step(step, found[step.source], found))
     return found
 
 
@@ -31,13 +31,13 @@ def scores(lowered: Lowered, pictures: Tensor) -> Tensor:
     kept: list[Tensor] = [prepared(pictures, lowered.preprocessing)]
     held = {place for index, step in enumerate(lowered.steps) for place in step.reads(index) if place != index}
     for step in lowered.steps:
-        kept.append(carry_out(step, kept[step.source], kept))
+        kept.append(run_step(step, kept[step.source], kept))
         if len(kept) - 2 not in held:
             kept[-2] = kept[-2][:0]  # 10,000 digits at once would fill memory
     return kept[-1].flatten(1)
 
 
-def carry_out(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
+def run_step(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
     """The result of one step on [N C H W]; `before` are the tensors so far, one of which a sum also reads."""
     top, left, bottom, right = step.pad
     sides = (left, right, top, bottom)

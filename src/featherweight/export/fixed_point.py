@@ -22,9 +22,9 @@ from torch import Tensor
 
 from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import NOTHING, Preprocessing
-from featherweight.export.execute import carry_out
+from featherweight.export.execute import run_step
 from featherweight.export.lowering import Lowered, Size, Step
-from featherweight.export.preprocessing import in_bytes
+from featherweight.export.preprocessing import preprocess_bytes
 from featherweight.networks.steps import CURVES
 
 Integers = NDArray[np.int64]
@@ -93,16 +93,16 @@ def quantise(lowered: Lowered, pictures: Tensor, mean: Sequence[float], std: Seq
     """
     if len(pictures) == 0:
         raise UsageError("The ranges of activations are measured on pictures; give at least one.")
-    steps, sizes = _prepared(lowered)
-    pictures = in_bytes(pictures, lowered.preprocessing)
+    steps, sizes = _fused_steps(lowered)
+    pictures = preprocess_bytes(pictures, lowered.preprocessing)
     spread = torch.tensor(std).reshape(1, -1, 1, 1)
     seen = [(pictures.float() / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / spread]
     scales = [Scale(step=1 / 255, zero=round(255 * sum(mean) / len(mean)))]
     stages: list[Stage] = []
     bits = 0
     for index, (step, after) in enumerate(steps):
-        out = carry_out(step, seen[step.source], seen)
-        seen.append(carry_out(after, out, seen) if after else out)
+        out = run_step(step, seen[step.source], seen)
+        seen.append(run_step(after, out, seen) if after else out)
         source = scales[step.source]
         if index == len(steps) - 1:
             bits = _score_bits(seen[-1])
@@ -152,7 +152,7 @@ def outline(lowered: Lowered) -> FixedPoint:
     >>> [stage.weights.size for stage in outline(lower(network.eval(), (1, 8, 8))).stages], 4 * 9, 144 * 3
     ([36, 432], 36, 432)
     """
-    steps, sizes = _prepared(lowered)
+    steps, sizes = _fused_steps(lowered)
     stages = tuple(_outlined(step) for step, _ in steps)
     return FixedPoint(stages=stages, sizes=tuple(sizes), score_bits=0, bits=lowered.bits,
                       preprocessing=lowered.preprocessing)  # fmt: skip
@@ -167,7 +167,7 @@ def _outlined(step: Step) -> Stage:
                  table=np.zeros(256 if step.kind in CURVES else 0, np.int64))  # fmt: skip
 
 
-def _prepared(lowered: Lowered) -> tuple[list[tuple[Step, Step | None]], list[Size]]:
+def _fused_steps(lowered: Lowered) -> tuple[list[tuple[Step, Step | None]], list[Size]]:
     """Steps, each with the ReLU or clip after it if nothing else reads its result; and the sizes of the tensors.
 
     A scale fitted to the results of a ReLU or clip has the same effect: it ends where they cut off. One that cannot be
@@ -241,15 +241,15 @@ def _stage(
 ) -> Stage:
     result = scales[-1]
     if step.kind == "convolution":
-        return _convolution(step, source, result, top, first, bits)
+        return _quantise_convolution(step, source, result, top, first, bits)
     if step.kind == "average":
         count = step.kernel[0] * step.kernel[1]
         ratio = np.array([source.step / result.step / count])
         bias = result.zero / ratio - count * source.zero
-        return _scaled(step, source.zero, top, np.zeros((0, 1, 1, 1), np.int64), bias, ratio, np.array([count * TOP]),
-                       bits)  # fmt: skip
+        nothing = np.zeros((0, 1, 1, 1), np.int64)
+        return _scaled_stage(step, source.zero, top, nothing, bias, ratio, np.array([count * TOP]), bits)
     if step.kind == "add":
-        return _sum(step, source, scales, top, bits)
+        return _quantise_sum(step, source, scales, top, bits)
     none = np.zeros(0, np.int64)
     table = _looked_up(step, source, result) if step.kind in CURVES else none
     return Stage(step=step, pad_value=0, top=top, weights=none.reshape(0, 1, 1, 1), bias=none, multipliers=none,
@@ -259,11 +259,11 @@ def _stage(
 def _looked_up(step: Step, source: Scale, result: Scale) -> Integers:
     """The result of an activation for each of 0 to 255, rounded and clipped."""
     numbers = source.step * (torch.arange(TOP + 1, dtype=torch.float64) - source.zero)
-    found: Integers = np.rint(carry_out(step, numbers, []).numpy() / result.step).astype(np.int64) + result.zero
+    found: Integers = np.rint(run_step(step, numbers, []).numpy() / result.step).astype(np.int64) + result.zero
     return np.clip(found, 0, TOP)
 
 
-def _convolution(step: Step, source: Scale, result: Scale, top: int,
+def _quantise_convolution(step: Step, source: Scale, result: Scale, top: int,
                  first: "tuple[Sequence[float], Sequence[float]] | None", bits: int) -> Stage:  # fmt: skip
     assert step.weight is not None and step.bias is not None
     weight, bias = step.weight.double().numpy(), step.bias.double().numpy()
@@ -283,10 +283,10 @@ def _convolution(step: Step, source: Scale, result: Scale, top: int,
     ratio = steps * source.step / result.step
     offset = bias / (steps * source.step) - (whole * zero).sum(axis=(1, 2, 3)) + result.zero / ratio
     reach = TOP * np.maximum(whole, 0).sum(axis=(1, 2, 3))
-    return _scaled(step, source.zero, top, whole.astype(np.int64), offset, ratio, reach, bits)
+    return _scaled_stage(step, source.zero, top, whole.astype(np.int64), offset, ratio, reach, bits)
 
 
-def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDArray[np.float64],
+def _scaled_stage(step: Step, pad_value: int, top: int, weights: Integers, offset: NDArray[np.float64],
             ratio: NDArray[np.float64], reach: NDArray[np.float64] | Integers, bits: int = 8) -> Stage:  # fmt: skip
     """A stage that multiplies sums plus `offset` by `ratio`; without `offset`, the sums are at most `reach`."""
     offset = offset + 0.5 / ratio  # rounds the last shift, which truncates
@@ -304,7 +304,7 @@ def _scaled(step: Step, pad_value: int, top: int, weights: Integers, offset: NDA
                  before=before, after=after, lift=lift)  # fmt: skip
 
 
-def _sum(step: Step, source: Scale, scales: Sequence[Scale], top: int, bits: int) -> Stage:
+def _quantise_sum(step: Step, source: Scale, scales: Sequence[Scale], top: int, bits: int) -> Stage:
     """first * multiplier + second * multiplier + bias, shifted right by `after` alone."""
     parts, result = (source, scales[step.other]), scales[-1]
     ratios = np.array([part.step / result.step for part in parts])

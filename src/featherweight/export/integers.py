@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from featherweight.export.fixed_point import WIDE_ZERO, FixedPoint, Stage
-from featherweight.export.preprocessing import in_bytes
+from featherweight.export.preprocessing import preprocess_bytes
 from featherweight.networks.steps import CURVES
 
 BATCH = 100
 """Pictures at a time: so few fit the processor's cache, which makes it three times as fast as a thousand would be."""
 
 
-def scores(network: FixedPoint, pictures: Tensor) -> NDArray[np.int16]:
+def integer_scores(network: FixedPoint, pictures: Tensor) -> NDArray[np.int16]:
     """The scores [N classes] of pictures, uint8 [N C H W], in units of 2^-score_bits."""
     parts = [_batch(network, part) for part in torch.split(pictures, BATCH)]
     return np.concatenate(parts).astype(np.int16)
@@ -22,7 +22,7 @@ def scores(network: FixedPoint, pictures: Tensor) -> NDArray[np.int16]:
 
 def _batch(network: FixedPoint, pictures: Tensor) -> NDArray[np.int64]:
     # Integers below 2^53 are exact in float64, which PyTorch convolves faster than integers.
-    tensors = [in_bytes(pictures, network.preprocessing).double()]
+    tensors = [preprocess_bytes(pictures, network.preprocessing).double()]
     for stage in network.stages:
         tensors.append(_carry_out(stage, tensors[stage.step.source], tensors))
     found: NDArray[np.int64] = tensors[-1].flatten(1).numpy().astype(np.int64) - WIDE_ZERO
@@ -39,16 +39,16 @@ def _carry_out(stage: Stage, images: Tensor, tensors: list[Tensor]) -> Tensor:
         return torch.from_numpy(stage.table).double()[images.long()]
     if step.kind == "add":
         first, second = (int(m) for m in stage.multipliers)
-        return _scaled(images * first + tensors[step.other] * second + float(stage.bias[0]), 0, 1, stage)
+        return _rescale(images * first + tensors[step.other] * second + float(stage.bias[0]), 0, 1, stage)
     if step.kind == "average":
         ones = torch.ones(images.shape[1], 1, *step.kernel, dtype=torch.float64)
         sums = F.conv2d(padded, ones, None, step.stride, groups=images.shape[1]) + float(stage.bias[0])
-        return _scaled(sums, stage.before, int(stage.multipliers[0]), stage)
+        return _rescale(sums, stage.before, int(stage.multipliers[0]), stage)
     weights, bias = torch.from_numpy(stage.weights).double(), torch.from_numpy(stage.bias).double()
     sums = F.conv2d(padded, weights, bias, step.stride, dilation=step.dilation, groups=step.groups)
-    return _scaled(sums, stage.before, torch.from_numpy(stage.multipliers).reshape(1, -1, 1, 1), stage)
+    return _rescale(sums, stage.before, torch.from_numpy(stage.multipliers).reshape(1, -1, 1, 1), stage)
 
 
-def _scaled(sums: Tensor, before: int, multiplier: "Tensor | int", stage: Stage) -> Tensor:
+def _rescale(sums: Tensor, before: int, multiplier: "Tensor | int", stage: Stage) -> Tensor:
     whole = (sums.clamp(min=0).long() >> before) * multiplier >> stage.after
     return whole.clamp(max=stage.top).double()

@@ -18,7 +18,7 @@ from typing import Any
 
 from featherweight.export.fixed_point import FixedPoint, Stage, bias_bits
 from featherweight.export.lowering import Step
-from featherweight.export.tables import layers_of, tensors_of
+from featherweight.export.tables import layer_table, tensors_of
 from featherweight.export.variant import name_of, progress_bytes, variant_of
 from featherweight.networks.steps import CURVES
 
@@ -73,7 +73,7 @@ class Memory:
 
 
 @cache
-def kernels() -> dict[str, Any]:
+def measured_kernels() -> dict[str, Any]:
     """Figures measured with the Arm compiler and QEMU by `benchmarks/device.py`, for every combination of parts.
 
     For each processor: the bytes of code and of stack by variant, and the cycles of each operation of the program.
@@ -95,7 +95,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
     streams, sums = _streams(network)
     order, rings = _rehearsed(network, streams)
     rows = [width * channels for channels, _, width in network.sizes]
-    shared = _shared(network, _passing(network, rings, order))
+    shared = _shared_places(network, _passing(network, rings, order))
     starts, arena = [], 0
     for number in (0, 1):
         starts.append(arena)
@@ -108,7 +108,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
             places.append(arena)
             arena += rings[tensor] * rows[tensor]
     variant = variant_of([stage.step for stage in network.stages], streams, network.bits)
-    measured = kernels()["processors"][processor]
+    measured = measured_kernels()["processors"][processor]
     name, deskews = name_of(variant), network.preprocessing.deskew
     more = deskewing(processor) if deskews else {"code": 0, "stack": 0}
     places.append(0)
@@ -124,7 +124,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         scaling=(bias_bits(network.bits) // 8 + 2) * numbers,
         tables=256 * sum(stage.step.kind in CURVES for stage in network.stages)
         + tensors_of(network, places, rings).bytes
-        + layers_of(network, streams).bytes,
+        + layer_table(network, streams).bytes,
         code=measured["code"][name] + int(more["code"]),
         stack=measured["stack"][name]
         + int(more["stack"])
@@ -236,7 +236,7 @@ def _passing(network: FixedPoint, rings: list[int], order: list[int]) -> set[int
     return found
 
 
-def _shared(network: FixedPoint, passing: set[int]) -> dict[int, int]:
+def _shared_places(network: FixedPoint, passing: set[int]) -> dict[int, int]:
     """One of two places for each of these tensors: of two successive ones, one is read while the other is written.
 
     A stage that makes each number from the one at the same position overwrites its input.
@@ -258,7 +258,7 @@ def _in_place(stage: Stage) -> bool:
     )
 
 
-def report(network: FixedPoint, memory: Memory) -> list[str]:
+def memory_report(network: FixedPoint, memory: Memory) -> list[str]:
     """Lines of text: the memory of each tensor on a microcontroller, then the totals."""
     lines = ["layer                     kind          makes (C H W)   rows kept   bytes"]
     for index, stage in enumerate(network.stages):

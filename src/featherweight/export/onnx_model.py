@@ -72,7 +72,7 @@ def model_bytes(source: "Source", lowered: Lowered) -> bytes:
         producer_version=source.version,
         doc_string=source.sentence(),
     )
-    helper.set_model_props(model, {key: _plain(value) for key, value in source.about().items()})
+    helper.set_model_props(model, {key: _as_json(value) for key, value in source.about().items()})
     checker.check_model(model, full_check=True)
     assert isinstance(model, onnx.ModelProto)
     written: bytes = model.SerializeToString(deterministic=True)
@@ -103,7 +103,7 @@ def traced_bytes(source: "Source") -> bytes:
         reason = (str(problem).splitlines() or [type(problem).__name__])[0]
         raise UsageError(f"Neither featherweight nor PyTorch can export this network: {reason:.200}") from problem
     model.doc_string = source.sentence()
-    helper.set_model_props(model, {key: _plain(value) for key, value in source.about().items()})
+    helper.set_model_props(model, {key: _as_json(value) for key, value in source.about().items()})
     written: bytes = model.SerializeToString(deterministic=True)
     checker.check_model(load_model_from_string(written), full_check=True)
     return written
@@ -124,7 +124,7 @@ class _Whole(nn.Module):
         return scores.softmax(1)
 
 
-def _plain(value: Any) -> str:
+def _as_json(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -173,7 +173,7 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
             ]
         elif step.kind == "silu":
             inputs.append(node("Sigmoid", inputs, f"{label} share"))
-        names.append(node(_OPERATORS[step.kind], inputs, label, **_settings(step)))
+        names.append(node(_OPERATORS[step.kind], inputs, label, **_node_attributes(step)))
     flat = node("Flatten", [names[-1]], "scores", axis=1)
     node("Softmax", [flat], OUTPUT, axis=1)
     return nodes, constants
@@ -184,7 +184,7 @@ _OPERATORS = {"convolution": "Conv", "relu": "Relu", "max": "MaxPool", "average"
               "hard swish": "HardSwish", "tanh": "Tanh"}  # fmt: skip
 
 
-def _settings(step: Step) -> dict[str, Any]:
+def _node_attributes(step: Step) -> dict[str, Any]:
     if step.kind == "hard sigmoid":
         return {"alpha": 1 / 6}
     if step.kind not in ("convolution", "max", "average"):

@@ -29,15 +29,15 @@ def require_digits(source: Source) -> None:
         )
 
 
-def page(source: Source, lowered: Lowered) -> str:
+def page_html(source: Source, lowered: Lowered) -> str:
     """The HTML of the whole file; the same network gives the same text."""
     require_digits(source)
     return rendered(
         "page.html.j2",
         {
             "version": source.version,
-            "style": _part("page.css"),
-            "script": _part("page.js"),
+            "style": _template_part("page.css"),
+            "script": _template_part("page.js"),
             "classes": source.classes,
             "parameters": f"{source.parameters:,}",
             "experiment": source.experiment,
@@ -45,19 +45,19 @@ def page(source: Source, lowered: Lowered) -> str:
             "accuracy": f"{source.accuracy:.2f}",
             "tested": source.tested,
             "network": {
-                "classes": list(source.classes), "mean": source.mean[0], "std": source.std[0], **_plain(lowered),
+                "classes": list(source.classes), "mean": source.mean[0], "std": source.std[0], **_steps_json(lowered),
             },
         },
     )  # fmt: skip
 
 
-def _part(name: str) -> Any:
+def _template_part(name: str) -> Any:
     from markupsafe import Markup  # comes with jinja2
 
     return Markup((FOLDER / name).read_text(encoding="utf-8"))
 
 
-def _plain(lowered: Lowered) -> dict[str, Any]:
+def _steps_json(lowered: Lowered) -> dict[str, Any]:
     """The steps as JSON values, with all their numbers in one text: little-endian float32 in base64."""
     steps: list[dict[str, Any]] = []
     numbers: list[np.ndarray[Any, np.dtype[np.float32]]] = []
@@ -85,7 +85,7 @@ def _plain(lowered: Lowered) -> dict[str, Any]:
     return {**done, "steps": steps, "numbers": base64.b64encode(packed).decode("ascii")}
 
 
-def steps_of(text: str, lowered: Lowered) -> Lowered:
+def steps_in_page(text: str, lowered: Lowered) -> Lowered:
     """The steps read back from a written page; sizes and names are those of `lowered`.
 
     The check uses these, so that it also finds errors in writing.

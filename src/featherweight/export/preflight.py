@@ -4,7 +4,7 @@ import copy
 
 from torch import nn
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
@@ -60,5 +60,7 @@ def require_c(network: nn.Module, shape: Size) -> Memory:
     try:
         return planned(outline(lower(copy.deepcopy(network).eval().cpu(), shape)))
     except UsageError as problem:
-        said = str(problem)
-        raise UsageError(f"This network cannot be exported to C as requested: {said[0].lower()}{said[1:]}") from problem
+        reason = str(problem)
+        raise UsageError(
+            f"This network cannot be exported to C as requested: {reason[0].lower()}{reason[1:]}"
+        ) from problem

@@ -19,15 +19,15 @@ FLATTEST_BITS = 4
 Integers = NDArray[np.int64]
 
 
-def in_bytes(pictures: Tensor, by: Preprocessing) -> Tensor:
+def preprocess_bytes(pictures: Tensor, by: Preprocessing) -> Tensor:
     """Pictures, uint8 [N C H W], as the first weight gets them, in bytes as well; one channel if they are deskewed."""
     if by.deskew:
-        pictures = torch.from_numpy(_deskewed(pictures[:, 0].numpy().astype(np.int64)).astype(np.uint8))[:, None]
+        pictures = torch.from_numpy(_deskew_integers(pictures[:, 0].numpy().astype(np.int64)).astype(np.uint8))[:, None]
     height, width = pictures.shape[2:]
     return pictures[:, :, by.crop : height - by.crop, by.crop : width - by.crop]
 
 
-def _deskewed(pictures: Integers) -> Integers:
+def _deskew_integers(pictures: Integers) -> Integers:
     """Pictures [N H W] without their slant."""
     width = pictures.shape[2]
     lowest = pictures.min((1, 2))[:, None, None]

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.record import Record, percent
 from featherweight.export import execute, integers
@@ -40,16 +41,16 @@ class ExportError(FeatherweightError):
     """The written files do not give the network's answers; do not use them."""
 
 
-def normalised(source: Source, pictures: Tensor) -> Tensor:
+def normalise_pictures(source: Source, pictures: Tensor) -> Tensor:
     """Pictures, uint8 [N C H W], as the float32 [N C H W] that the network takes."""
     mean, std = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (source.mean, source.std))
     return (pictures.float() / 255 - mean) / std
 
 
-def probabilities(source: Source, pictures: Tensor) -> NDArray[np.float32]:
+def network_probabilities(source: Source, pictures: Tensor) -> NDArray[np.float32]:
     """The network's own probability of each class, [N classes], for pictures, uint8 [N C H W]."""
     held: NDArray[np.float32] = _batched(
-        pictures, lambda part: source.network(normalised(source, part)).softmax(1).numpy()
+        pictures, lambda part: source.network(normalise_pictures(source, part)).softmax(1).numpy()
     )
     return held
 
@@ -63,7 +64,7 @@ def require_recorded(source: Source, record: Record, data: Data) -> None:
     if dict(data.digests) != record.data.get("digests") or data.holdout != record.data["holdout"] or not record.rows:
         return
     total = len(data.test)
-    right = int((probabilities(source, data.test.images).argmax(1) == data.test.labels.numpy()).sum())
+    right = int((network_probabilities(source, data.test.images).argmax(1) == data.test.labels.numpy()).sum())
     recorded = round(record.rows[-1].test_accuracy * total / 100)
     if abs(right - recorded) > max(1, total // 2000):
         raise ExportError(
@@ -77,7 +78,7 @@ def _batched(pictures: Tensor, answer: Callable[[Tensor], Any]) -> Any:
         return np.concatenate([answer(part) for part in torch.split(pictures, BATCH)])
 
 
-def compared(ours: NDArray[Any], theirs: NDArray[Any], test: Split) -> dict[str, Any]:
+def compare_outputs(ours: NDArray[Any], theirs: NDArray[Any], test: Split) -> dict[str, Any]:
     """Figures that compare two forms of one network on the same pictures; accuracies in percent.
 
     Both arrays are [N classes], and the class with the greatest number is the answer; `theirs` is the network's.
@@ -102,17 +103,19 @@ def onnx_proof(model: bytes, source: Source, test: Split) -> dict[str, Any]:
     plain = len(session.get_inputs()[0].shape) == 3
     given = test.images[:, 0] if plain else test.images
     ours = _batched(given, lambda part: session.run(None, {name: part.contiguous().numpy()})[0])
-    return _close(ours, probabilities(source, test.images), test, "ONNX Runtime's answers")
+    return _close(ours, network_probabilities(source, test.images), test, "ONNX Runtime's answers")
 
 
 def steps_proof(lowered: Lowered, source: Source, test: Split) -> dict[str, Any]:
     """Compare the steps with the network, as in `onnx_proof`; for forms that carry out the steps themselves."""
-    ours = _batched(test.images, lambda part: execute.scores(lowered, normalised(source, part)).softmax(1).numpy())
-    return _close(ours, probabilities(source, test.images), test, "the page's answers")
+    ours = _batched(
+        test.images, lambda part: execute.scores(lowered, normalise_pictures(source, part)).softmax(1).numpy()
+    )
+    return _close(ours, network_probabilities(source, test.images), test, "the page's answers")
 
 
 def _close(ours: NDArray[Any], theirs: NDArray[Any], test: Split, who: str) -> dict[str, Any]:
-    figures = compared(ours, theirs, test) | {"largest_difference": float(np.abs(ours - theirs).max())}
+    figures = compare_outputs(ours, theirs, test) | {"largest_difference": float(np.abs(ours - theirs).max())}
     if figures["largest_difference"] >= 1e-4 or figures["different_answers"]:
         raise ExportError(
             f"Over {figures['pictures']:,} pictures, {who} differ by up to {figures['largest_difference']:.2g}"
@@ -131,9 +134,9 @@ def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> d
     if compiler and work_of(network) * held > SLOW:  # the program is many times as fast as the integers in Python
         held = min(held, max(100, round(SLOW / work_of(network))))
     sample = torch.arange(held) * len(test) // held
-    expected = integers.scores(network, test.images[sample])
+    expected = integers.integer_scores(network, test.images[sample])
     answers = compiled_scores(compiler, [], folder, source, test.images) if compiler else expected
-    figures = compared(answers, probabilities(source, test.images), test)
+    figures = compare_outputs(answers, network_probabilities(source, test.images), test)
     figures["compiled"] = compiler is not None
     if compiler:
         same = bool((answers[sample] == expected).all())

@@ -42,7 +42,7 @@ _ABOUT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class StructField:
     """A field of C's struct."""
 
     name: str
@@ -53,10 +53,10 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class StructTable:
     """An array of structs in C."""
 
-    fields: tuple[Field, ...]
+    fields: tuple[StructField, ...]
     """The widest first, so that nothing is lost to alignment but at the end."""
     rows: tuple[tuple[Any, ...], ...]
     """A value for each field."""
@@ -65,18 +65,18 @@ class Table:
     def bytes(self) -> int:
         """The size of the array.
 
-        >>> Table(fields=(Field(name="a", type="uint16_t", size=2, about=""),
-        ...               Field(name="b", type="uint8_t", size=1, about="")), rows=((1, 2), (3, 4))).bytes
+        >>> StructTable(fields=(StructField(name="a", type="uint16_t", size=2, about=""),
+        ...               StructField(name="b", type="uint8_t", size=1, about="")), rows=((1, 2), (3, 4))).bytes
         8
         """
         widest = max(field.size for field in self.fields)
         return len(self.rows) * -(-sum(field.size for field in self.fields) // widest) * widest
 
 
-def tensors_of(network: FixedPoint, places: Sequence[int], rings: Sequence[int]) -> Table:
+def tensors_of(network: FixedPoint, places: Sequence[int], rings: Sequence[int]) -> StructTable:
     """The table of tensors; `places` and `rings` are as in `Memory`."""
     rows = zip(places, network.sizes, rings, strict=True)
-    return _table(
+    return _struct_table(
         _TENSOR,
         [
             {"place": place, "channels": channels, "height": height, "width": width, "ring": ring}
@@ -85,7 +85,7 @@ def tensors_of(network: FixedPoint, places: Sequence[int], rings: Sequence[int])
     )
 
 
-def layers_of(network: FixedPoint, streams: Sequence[int | None]) -> Table:
+def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTable:
     """The table of layers; `streams` is as in `Memory`."""
     found = []
     weights = scaling = looked_up = 0
@@ -94,14 +94,14 @@ def layers_of(network: FixedPoint, streams: Sequence[int | None]) -> Table:
         if stage.step.kind in CURVES:
             stream = looked_up
             looked_up += 1
-        row = {"weights": weights, "scaling": scaling, **_settings(stage, network.sizes[source][0], stream)}
+        row = {"weights": weights, "scaling": scaling, **_layer_settings(stage, network.sizes[source][0], stream)}
         row |= {"source": source} if _branches(network) else {}
         row |= {"lift": stage.lift} if network.bits < 8 else {}
         row |= dict(zip(("below", "beside"), stage.step.dilation, strict=True)) if dilated(network) else {}
         found.append(row)
         weights += stage.weights.size
         scaling += stage.multipliers.size
-    return _table(_LAYER, found)
+    return _struct_table(_LAYER, found)
 
 
 def _branches(network: FixedPoint) -> bool:
@@ -114,7 +114,7 @@ def dilated(network: FixedPoint) -> bool:
     return any(stage.step.dilation != (1, 1) for stage in network.stages)
 
 
-def _settings(stage: Stage, channels: int, stream: int | None) -> dict[str, Any]:
+def _layer_settings(stage: Stage, channels: int, stream: int | None) -> dict[str, Any]:
     step = stage.step
     kind, other = _KINDS[step.kind], step.other
     if stream is not None:
@@ -127,20 +127,20 @@ def _settings(stage: Stage, channels: int, stream: int | None) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _table(known: Mapping[str, int | None], rows: Sequence[dict[str, Any]]) -> Table:
+def _struct_table(known: Mapping[str, int | None], rows: Sequence[dict[str, Any]]) -> StructTable:
     fields = []
     for name in (name for name in known if name in rows[0]):
         most = 0 if known[name] is None or name in _SETTLED_LATER else max(row[name] for row in rows)
         size, _, type_ = next((one for one in _TYPES if most <= one[1]), _TYPES[-1])
-        fields.append(Field(name=name, type=type_, size=size, about=_ABOUT.get(name, "")))
+        fields.append(StructField(name=name, type=type_, size=size, about=_ABOUT.get(name, "")))
     fields.sort(key=lambda field: -field.size)
-    return Table(fields=tuple(fields), rows=tuple(tuple(row[field.name] for field in fields) for row in rows))
+    return StructTable(fields=tuple(fields), rows=tuple(tuple(row[field.name] for field in fields) for row in rows))
 
 
-def require_in_range(network: FixedPoint, tensors: Table, layers: Table) -> None:
+def require_in_range(network: FixedPoint, tensors: StructTable, layers: StructTable) -> None:
     """Raise UsageError, naming the layer, unless the C program can work with every number."""
 
-    def values(table: Table, row: int) -> dict[str, Any]:
+    def values(table: StructTable, row: int) -> dict[str, Any]:
         return {field.name: value for field, value in zip(table.fields, table.rows[row], strict=True)}
 
     for number, stage in enumerate(network.stages):

@@ -1,4 +1,4 @@
-"""The layers that a network told as data may be made of, and which values each of their arguments may have.
+"""The layers that a network written as data may be made of, and which values each of their arguments may have.
 
 They are those that `anatomy` can measure. A file from somebody else is read through this table, so nothing in it can
 name another class, run code, or ask for more memory than `MOST_WEIGHTS` allows.

@@ -172,7 +172,7 @@ def _value(value: Any, depth: int) -> Value:
 
 
 def describe(network: nn.Module) -> tuple[Layer | None, str]:
-    """The network as data, and ""; or None, and what in it cannot be told as data.
+    """The network as data, and ""; or None, and what in it cannot be written as data.
 
     `make` builds it again, equal in every layer and setting and in the names of its weights, which are drawn anew.
 
@@ -195,7 +195,7 @@ def describe(network: nn.Module) -> tuple[Layer | None, str]:
 
 
 class _ForeignError(Exception):
-    """A module that is not told as data; its text says which."""
+    """A module that is not written as data; its text says which."""
 
 
 _NAMES = {getattr(nn, make.removeprefix("nn.")): make for make in ARGUMENTS if make.startswith("nn.")}

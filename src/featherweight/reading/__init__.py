@@ -17,7 +17,7 @@ from pathlib import Path
 from featherweight.errors import FileError, UsageError
 from featherweight.reading.answers import Answer, Digit, answer
 from featherweight.reading.network import READER, shipped, shipped_experiments, temperature
-from featherweight.reading.reading import Picture, files, read
+from featherweight.reading.reading import Picture, expand_paths, read_picture
 
 __all__ = ["Answer", "Digit", "Picture", "predict", "predict_each"]
 
@@ -43,12 +43,12 @@ def predict_each(
 ) -> Iterator[tuple[Answer, Picture | None]]:
     """Like `predict`, one answer at a time, each with the decoded picture (None if it could not be read)."""
     reader = _by_shipped() if run is None else _by_run(run, experiment)
-    for file, problem in files(names):
+    for file, problem in expand_paths(names):
         if problem is not None:
             yield Answer(file=file, error=str(problem), status=problem.exit_status), None
             continue
         try:
-            picture = read(file)
+            picture = read_picture(file)
         except (FileError, UsageError) as error:
             yield Answer(file=file, error=str(error), status=error.exit_status), None
             continue

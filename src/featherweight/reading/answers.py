@@ -105,7 +105,7 @@ def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, clas
     """
     best = _best(picture.pixels, scorer, temperature)
     if best is not None:
-        best = _settled(_near(picture.pixels, best, scorer, temperature), scorer, temperature)
+        best = _settled(_close_up(picture.pixels, best, scorer, temperature), scorer, temperature)
     if best is None or best.score < LEAST:
         return Answer(file=file)
     factor = picture.size[0] / picture.pixels.shape[1]
@@ -126,7 +126,7 @@ def digit_of(
     return Digit(name=name, confidence=shares[first], probabilities=shares, box=box, seen=seen, classes=classes)
 
 
-def _near(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature: float) -> _Reading:
+def _close_up(pixels: NDArray[np.uint8], far: _Reading, scorer: Scorer, temperature: float) -> _Reading:
     """The same digits from a close-up, if they are so small that shrinking the picture has lost their detail."""
     boxes = np.array(far.places)
     size = int((boxes[:, 2:] - boxes[:, :2]).max())
@@ -170,7 +170,7 @@ def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Rea
     given = as_it_is(pixels)
     if given is not None:
         chances = probabilities(scorer(given[None]), temperature)
-        return _Reading(score=1.0, places=[_extent(given)], seen=[given], chances=chances, inks=[])
+        return _Reading(score=1.0, places=[_ink_box(given)], seen=[given], chances=chances, inks=[])
     best: _Reading | None = None
     for ink in readings(pixels):
         found = segments(ink)
@@ -180,7 +180,7 @@ def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Rea
         chances = probabilities(scorer(np.stack(seen)), temperature)
         score = _score(ink, found, chances)
         if best is None or score > best.score:
-            places = [_place(segment, ink.scale) for segment in found]
+            places = [_box_of(segment, ink.scale) for segment in found]
             inks = [segment.ink for segment in found]
             best = _Reading(score=score, places=places, seen=seen, chances=chances, inks=inks)
         if score >= CLEAR:
@@ -199,12 +199,12 @@ def _score(ink: Ink, found: list[Segment], chances: NDArray[np.float32]) -> floa
     return float(chances.max(1).mean()) * trust * share * several
 
 
-def _place(segment: Segment, scale: float) -> tuple[int, int, int, int]:
+def _box_of(segment: Segment, scale: float) -> tuple[int, int, int, int]:
     """Left, top, right and bottom in pixels of the original picture."""
     left, top = int(segment.left / scale), int(segment.top / scale)
     return left, top, max(left + 1, round(segment.right / scale)), max(top + 1, round(segment.bottom / scale))
 
 
-def _extent(image: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+def _ink_box(image: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     rows, columns = (np.flatnonzero((image > 32).any(axis)) for axis in (1, 0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -52,9 +52,9 @@ def _without_rows(contrast: Floats, floor: float, fewest: int) -> Floats:
         best[better], slopes[better] = covered[better], slope
     thickest = max(3, round(THICKEST * min(height, width)))
     lines = []
-    for first, last in _runs(best >= COVERED):
+    for first, last in _flag_runs(best >= COVERED):
         middle = first + int(np.argmax(best[first:last]))
-        if last - first <= 2 * thickest + 2 and _ends(slack, middle, slopes[middle], columns):
+        if last - first <= 2 * thickest + 2 and _reaches_both_ends(slack, middle, slopes[middle], columns):
             lines.append(middle)
     if len(lines) < fewest or (len(lines) == 1 and best[lines[0]] < ALONE):
         return contrast
@@ -64,7 +64,7 @@ def _without_rows(contrast: Floats, floor: float, fewest: int) -> Floats:
     return cleaned
 
 
-def _ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: Whole) -> bool:
+def _reaches_both_ends(marked: NDArray[np.bool_], middle: int, slope: float, columns: Whole) -> bool:
     """Whether the line also exists at both of its ends, as far as these are in the picture."""
     rows = middle + np.rint(slope * columns).astype(np.int64)
     inside = (rows >= 0) & (rows < len(marked))
@@ -89,7 +89,7 @@ def _along(places: tuple[Whole, Whole], slope: float, columns: Whole, height: in
     return share
 
 
-def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _flag_runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """The runs of consecutive flags that are set: the first index, and one past the last."""
     edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

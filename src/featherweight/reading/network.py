@@ -32,7 +32,7 @@ def shipped(experiment: str = READER) -> Scorer:
     >>> shipped("smallest")(np.zeros((2, 28, 28), dtype=np.uint8)).shape
     (2, 10)
     """
-    networks = [_network(folder) for folder in sorted(WEIGHTS.glob(f"{experiment}-seed*"))]
+    networks = [_folded_network(folder) for folder in sorted(WEIGHTS.glob(f"{experiment}-seed*"))]
     assert networks, f"no run of {experiment} in {WEIGHTS}"
 
     def scores(pictures: NDArray[np.uint8]) -> Floats:
@@ -70,7 +70,7 @@ def probabilities(scores: Floats, temperature: float) -> Floats:
     return shares
 
 
-def _network(folder: Path) -> Scorer:
+def _folded_network(folder: Path) -> Scorer:
     """The network of one run as a function, from its folded steps."""
     found = from_file(folder / "steps.safetensors")
     # [C 1 1] each
@@ -79,22 +79,22 @@ def _network(folder: Path) -> Scorer:
     def scores(pictures: NDArray[np.uint8]) -> Floats:
         images = pictures[:, None] if pictures.ndim == 3 else pictures.transpose(0, 3, 1, 2)  # -> [N C H W]
         normalised = ((images / np.float32(255) - mean) / std).astype(np.float32)
-        made: list[Floats] = [_prepared(normalised, found.preprocessing)]
+        made: list[Floats] = [_preprocess(normalised, found.preprocessing)]
         for step in found.steps:
-            made.append(carry_out(step, made[step.source], made))
+            made.append(apply_step(step, made[step.source], made))
         return made[-1].reshape(len(pictures), -1)
 
     return scores
 
 
-def _prepared(images: Floats, by: Preprocessing) -> Floats:
+def _preprocess(images: Floats, by: Preprocessing) -> Floats:
     """Normalised pictures [N C H W] as the first weight gets them."""
-    images = _deskewed(images) if by.deskew else images
+    images = _deskew(images) if by.deskew else images
     height, width = images.shape[2:]
     return images[:, :, by.crop : height - by.crop, by.crop : width - by.crop]
 
 
-def _deskewed(images: Floats) -> Floats:
+def _deskew(images: Floats) -> Floats:
     """Pictures [N 1 H W] without their slant, as `networks.preprocessing.deskewed` defines it."""
     height, width = images.shape[2:]
     rows, columns = (np.arange(n, dtype=np.float32) for n in (height, width))
@@ -114,7 +114,7 @@ def _deskewed(images: Floats) -> Floats:
     return found
 
 
-def carry_out(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
+def apply_step(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
     """The result of one step on float32 [N C H W]; `before` are the earlier tensors, one of which a sum also reads."""
     if step.kind == "relu":
         return np.maximum(images, 0)

@@ -33,7 +33,7 @@ EDGE = 8
 edges of MNIST's own digits; one of 0 would include the blur around an enlarged digit."""
 
 
-def normalise(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def centre_digit(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The digit as MNIST would show it: uint8 [h w], any size, 0 paper to 255 ink -> uint8 [28 28]. See above.
 
     Three rows of five inked pixels, the last half as dark: each becomes 4 x 4 new ones. Eight rows of 20 x 255
@@ -41,13 +41,13 @@ def normalise(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     row 9; its columns begin in 14.5 - 9.5 = 5.
 
     >>> stroke = np.array([[200] * 5, [200] * 5, [100] * 5], dtype=np.uint8)
-    >>> digit = normalise(stroke)
+    >>> digit = centre_digit(stroke)
     >>> digit[8:22, 14].tolist()
     [0, 255, 255, 255, 255, 255, 255, 255, 255, 128, 128, 128, 128, 0]
     >>> digit[9].tolist().index(255), int((digit > 0).sum())
     (5, 240)
     """
-    rows, columns = (_reach(ink, axis) for axis in (1, 0))
+    rows, columns = (_ink_extent(ink, axis) for axis in (1, 0))
     if rows is None or columns is None:
         return np.zeros((SIDE, SIDE), dtype=np.uint8)
     box = ink[rows, columns]
@@ -63,7 +63,7 @@ def normalise(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return result
 
 
-def _reach(ink: NDArray[np.uint8], across: int) -> slice | None:
+def _ink_extent(ink: NDArray[np.uint8], across: int) -> slice | None:
     """From the first to the last row (`across` 1) or column (0) of the box; None if there is no ink."""
     if not ink.size or not ink.any():
         return None

@@ -10,10 +10,10 @@ from featherweight.data.pictures import read as decoded
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
 
-__all__ = ["PIXELS", "SIDE", "SUFFIXES", "WEBP_PIXELS", "Picture", "files", "read"]
+__all__ = ["PIXELS", "SIDE", "SUFFIXES", "WEBP_PIXELS", "Picture", "expand_paths", "read_picture"]
 
 
-def files(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
+def expand_paths(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
     """Every file that these files, folders and patterns name, in order, each with an error if there is no such file.
 
     A folder stands for its pictures, by the endings of their names, sorted; folders within it are not searched.
@@ -34,13 +34,13 @@ def files(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
                 continue
             matches = [] if path.exists() or not glob.has_magic(name) else sorted(glob.glob(name))  # noqa: PTH207 -- of a whole pattern, absolute or not
         except (OSError, ValueError) as error:
-            found.append((name, FileError(f"{printable(name)} could not be read: {_reason(error)}.")))
+            found.append((name, FileError(f"{printable(name)} could not be read: {_error_reason(error)}.")))
             continue
         found += [(match, None) for match in matches] if matches else [(name, None)]
     return found
 
 
-def read(path: str) -> Picture:
+def read_picture(path: str) -> Picture:
     """The picture in a file; UsageError if there is no such file, FileError if it holds no readable picture."""
     try:
         if not Path(path).is_file():  # opening a pipe would wait forever
@@ -51,6 +51,6 @@ def read(path: str) -> Picture:
         raise FileError(f"{printable(path)} {error}.") from error
 
 
-def _reason(error: Exception) -> str:
+def _error_reason(error: Exception) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(words.strip().rstrip("."))[:120] or type(error).__name__

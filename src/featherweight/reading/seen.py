@@ -19,10 +19,10 @@ def save_seen(answer: Answer, picture: Picture, folder: Path) -> Path:
 
     Raises FileError if it cannot be written.
     """
-    sheet = drawn(answer, picture)
+    sheet = draw_answer(answer, picture)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = _free(folder, Path(answer.file).stem)
+        path = _unused_path(folder, Path(answer.file).stem)
         sheet.save(path)
     except OSError as error:
         raise FileError(
@@ -31,7 +31,7 @@ def save_seen(answer: Answer, picture: Picture, folder: Path) -> Path:
     return path
 
 
-def drawn(answer: Answer, picture: Picture) -> Image.Image:
+def draw_answer(answer: Answer, picture: Picture) -> Image.Image:
     """The original with a box around each digit; to its right, each digit as the network saw it, in reading order."""
     factor = SIDE / max(picture.size)
     size = tuple(max(1, round(side * factor)) for side in picture.size)
@@ -55,7 +55,7 @@ def drawn(answer: Answer, picture: Picture) -> Image.Image:
     return sheet
 
 
-def _free(folder: Path, stem: str) -> Path:
+def _unused_path(folder: Path, stem: str) -> Path:
     """An unused path in the folder; characters that do not belong in a file name are left out."""
     kept = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in stem)[:80] or "picture"
     number = 1

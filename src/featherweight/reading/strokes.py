@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from featherweight.reading.normalise import normalise
+from featherweight.reading.normalise import centre_digit
 
 Floats = NDArray[np.float32]
 
@@ -17,7 +17,7 @@ THIN, THICK = 0.105, 0.2
 
 def in_mnist_manner(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[np.uint8]:
     """Ink of one digit, [h w] 0 to 1 -> uint8 [28 28] with strokes of MNIST's width."""
-    return normalise(pen_width(ink, thin, thick))
+    return centre_digit(pen_width(ink, thin, thick))
 
 
 def pen_width(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from featherweight.reading.normalise import normalise
+from featherweight.reading.normalise import centre_digit
 from featherweight.reading.strokes import pen_width
 
 Floats = NDArray[np.float32]
@@ -22,7 +22,7 @@ def views(ink: Floats) -> list[Bytes]:
     Rotated and stretched views were tried too, and made answers worse.
     """
     plane = pen_width(ink)
-    return [normalise(plane), normalise(upright(plane)), normalise(pen_width(ink, *BOLD))]
+    return [centre_digit(plane), centre_digit(upright(plane)), centre_digit(pen_width(ink, *BOLD))]
 
 
 def upright(plane: Bytes) -> Bytes:

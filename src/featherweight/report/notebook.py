@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.findings import findings, parts
 from featherweight.experiments.record import Record
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.report.analysis import ClassRow
-from featherweight.report.figures.style import drawn, png, short
+from featherweight.report.figures.style import in_house_style, png, short
 from featherweight.report.figures.tiles import rgb, sheet
 from featherweight.training.runs.display import live
 from featherweight.training.runs.parallel import Task, carry_through
@@ -44,7 +44,7 @@ def picture(figure: "Figure", alt: str) -> Any:
     return Image(data=png(figure), format="png", width=SHOWN_WIDTH, alt=alt)  # type: ignore[no-untyped-call]
 
 
-@drawn
+@in_house_style
 def examples(data: Data, each: int = 4) -> "Figure":
     """The first training images of each class, in the set's order; UsageError if a class has none."""
     labels = data.train.labels.cpu().numpy()
@@ -87,5 +87,5 @@ def story(record: Record) -> str:
     lines += [f"**Result of this run.** {verdict_sentence(record)}", ""]
     lines += [f"**Result on record.** {text['Result']}", "", f"**Analysis on record.** {text['Analysis']}", ""]
     lines += ["| sentence | this run alone says | figures |", "|---|---|---|"]
-    told = findings(rung, {rung.id: [record]})
-    return "\n".join(lines + [f"| {claim.says} | {outcome} | {figures} |" for claim, outcome, figures in told])
+    rows = findings(rung, {rung.id: [record]})
+    return "\n".join(lines + [f"| {claim.says} | {outcome} | {figures} |" for claim, outcome, figures in rows])

@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
+from featherweight.engine import require_threads
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose
 from featherweight.search.storage import under_way
@@ -115,7 +117,10 @@ def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
     BudgetError if the space has no proposal within budget.
     """
     job, study = search.job, search.study
-    many = workers or (cores() if device_for(job.device).type == "cpu" else 1)
+    on_cpu = device_for(job.device).type == "cpu"
+    if workers is not None and on_cpu:
+        require_threads(workers)
+    many = workers or (cores() if on_cpu else 1)
     crew = _Crew(search=search, context=multiprocessing.get_context("spawn"))
     known: set[int] = set()
     silent = _Silence()

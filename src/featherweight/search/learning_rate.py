@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from featherweight import engine as engines
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, drawn, legend_above, plot, png, svg
+from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, in_house_style, legend_above, plot, png, svg
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.state import draw_seed, initial_state
 from featherweight.training.step import Teacher, train_batch
@@ -101,6 +101,10 @@ class Sweep:
             "diverged": self.diverged,
             "rows": [asdict(point) for point in self.points],
         }
+
+    def figure(self, recipe_lr: float | None = None) -> "Figure":
+        """The losses by rate as a matplotlib figure, with the rates that the rule uses, and `recipe_lr` if given."""
+        return rate_curve(self, recipe_lr)
 
 
 def find_lr(
@@ -243,7 +247,7 @@ def table(sweep: Sweep, lines: int = 20) -> str:
     return "\n".join([f"{'rate':>10} {'loss':>8} {'smoothed':>9}", *body])
 
 
-@drawn
+@in_house_style
 def rate_curve(sweep: Sweep, recipe_lr: float | None = None) -> "Figure":
     """A figure of the losses by rate, raw and smoothed, with the rates that the rule uses; losses start at zero.
 

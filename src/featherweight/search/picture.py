@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from featherweight.experiments.statistics import best_by_cost
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, drawn, legend_above, png, svg
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, legend_above, png, svg
 from featherweight.search.outcome import Entry
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PANELS = (("parameters", "parameters"), ("macs", "multiply-adds of one image"), ("seconds", "seconds of training"))
 
 
-@drawn
+@in_house_style
 def pareto(found: Sequence[Entry], target: float) -> "Figure":
     """Three panels with a dot per finished trial; the line is the Pareto front. `target` in percent."""
     from matplotlib.ticker import EngFormatter, MaxNLocator

@@ -5,7 +5,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.escape import in_docstring, python_string
 from featherweight.io import write_text

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.rules import TITLES

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, TrainingError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Row

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from featherweight.data import Split
 from featherweight.data.augment import normalise
+from featherweight.data.split import Split
 from featherweight.engine import Engine
 
 EVALUATION_BATCH = 1000

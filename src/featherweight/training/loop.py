@@ -13,7 +13,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.engine import Engine
 from featherweight.errors import TrainingError
 from featherweight.experiments.recipe import Recipe

@@ -7,8 +7,8 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from featherweight.data import Data
 from featherweight.data.augment import augment, normalise
+from featherweight.data.dataset import Data
 from featherweight.data.mixup import blend, blended_targets
 from featherweight.engine import Engine
 from featherweight.experiments.recipe import Recipe

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from featherweight.data import Split
+from featherweight.data.split import Split
 from featherweight.engine import Engine
 from featherweight.training.evaluation import predict
 

@@ -16,17 +16,21 @@ EXPORT int featherweight_lanes() { return LANES; }
 // Whether this build and this CPU multiply numbers of bfloat16.
 EXPORT int featherweight_bf16() { return has_bf16(); }
 
-// A plan, or null with the reason in `error` (200 bytes).
+// A plan, or null with the reason in `error` (200 bytes), which is empty where memory is short.
 EXPORT void* featherweight_plan(const Node* nodes, int count, const Size* sizes, int tensors, int batch, int threads,
                                 int normalised, double smoothing, double taught, double temperature, int log_output,
                                 int bf16, char* error) {
     try {
         const Loss loss{normalised != 0, smoothing, taught, temperature};
         return new Plan(nodes, count, sizes, tensors, batch, threads, loss, log_output != 0, bf16 != 0);
+    } catch (const std::bad_alloc&) {
+        error[0] = 0;
+    } catch (const std::length_error&) {  // more than a vector can ever hold
+        error[0] = 0;
     } catch (const std::exception& e) {
         std::snprintf(error, 200, "%s", e.what());
-        return nullptr;
     }
+    return nullptr;
 }
 
 EXPORT void featherweight_free(void* plan) { delete static_cast<Plan*>(plan); }
@@ -73,7 +77,7 @@ EXPORT void featherweight_mask(const void* plan, int node, int count, uint64_t s
 }
 
 // Multiply-adds a second, in billions of operations (two each), of `threads` threads doing nothing else.
-EXPORT double featherweight_peak(int threads, double seconds) {
+static double peak_of(int threads, double seconds) {
     using clock = std::chrono::steady_clock;
     ThreadPool workers(threads);
     std::vector<double> rates(threads), sink(threads);
@@ -93,4 +97,13 @@ EXPORT double featherweight_peak(int threads, double seconds) {
     double total = 0;
     for (double rate : rates) total += rate;
     return total;
+}
+
+// The same; negative where so many threads cannot be started.
+EXPORT double featherweight_peak(int threads, double seconds) {
+    try {
+        return peak_of(threads, seconds);
+    } catch (const std::exception&) {
+        return -1;
+    }
 }

@@ -4,6 +4,9 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 #if defined(__x86_64__)
@@ -11,6 +14,9 @@
 #endif
 
 namespace {
+
+// Callers allow no more threads than there are processors; this bounds what a caller that does not ask can do.
+constexpr int MOST_THREADS = 4096;
 
 inline void breathe() {
 #if defined(__x86_64__)
@@ -21,17 +27,22 @@ inline void breathe() {
 class ThreadPool {
 public:
     explicit ThreadPool(int threads) {
-        for (int t = 1; t < threads; t++) helpers.emplace_back([this, t] { serve(t); });
-    }
-    ~ThreadPool() {
-        {
-            std::lock_guard<std::mutex> guard(lock);
-            over = true;
-            call++;
+        if (threads < 1 || threads > MOST_THREADS)
+            throw std::invalid_argument("1 to " + std::to_string(MOST_THREADS) + " threads are possible");
+        helpers.reserve(threads - 1);
+        try {
+            for (int t = 1; t < threads; t++) helpers.emplace_back([this, t] { serve(t); });
+        } catch (const std::system_error& error) {
+            const int started = size();
+            stop();
+            throw std::runtime_error("the system started " + std::to_string(started) + " of " + std::to_string(threads) +
+                                     " threads and refused the next: " + error.code().message());
+        } catch (...) {
+            stop();
+            throw;
         }
-        wake.notify_all();
-        for (auto& helper : helpers) helper.join();
     }
+    ~ThreadPool() { stop(); }
     int size() const { return int(helpers.size()) + 1; }
 
     // work(task, thread) for every task from 0; returns when all are done.
@@ -59,6 +70,16 @@ public:
     }
 
 private:
+    void stop() {
+        {
+            std::lock_guard<std::mutex> guard(lock);
+            over = true;
+            call++;
+        }
+        wake.notify_all();
+        for (auto& helper : helpers) helper.join();
+        helpers.clear();
+    }
     void take(int thread) {
         for (int task; (task = next.fetch_add(1)) < tasks;) (*job)(task, thread);
     }

@@ -60,7 +60,7 @@ experiment = fw.Experiment(
     rule=fw.Budget(parameters=78_000, epochs=20, accuracy=88.0, held=1, seconds=1800),
     bar=fw.Bar(seeds=5, mean=88.0, threads=2),
     claims=(
-        fw.Claim("88.00 % is reached at the last epoch on every seed.", fw.holds(88.0, last=1)),
-        fw.Claim("It beats the record under 50,000 parameters.", fw.beats_parent()),
+        fw.Claim("88.00 % is reached at the last epoch on every seed.", fw.claims.holds(88.0, last=1)),
+        fw.Claim("It beats the record under 50,000 parameters.", fw.claims.beats_parent()),
     ),
 )

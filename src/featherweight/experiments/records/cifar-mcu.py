@@ -55,5 +55,5 @@ experiment = fw.Experiment(
     budget=fw.Budget(parameters=20_000, epochs=60, accuracy=83.5, held=1, flash=25_000, ram=12_000),
     rule=fw.Budget(parameters=20_000, epochs=60, accuracy=83.5, held=1, flash=25_000, ram=12_000),
     bar=fw.Bar(seeds=5, mean_in_c=83.5),
-    claims=(fw.Claim("83.50 % is reached at the last epoch on every seed.", fw.holds(83.5, last=1)),),
+    claims=(fw.Claim("83.50 % is reached at the last epoch on every seed.", fw.claims.holds(83.5, last=1)),),
 )

@@ -57,7 +57,7 @@ experiment = fw.Experiment(
     rule=fw.Budget(parameters=11_500, epochs=20, accuracy=86.5, held=1),
     bar=fw.Bar(seeds=5),
     claims=(
-        fw.Claim("It does not reach 86.50 % at the last epoch.", fw.no(fw.holds(86.5, last=1))),
-        fw.Claim("It cannot fit even the training images to 86.50 %.", fw.needs_capacity(86.5)),
+        fw.Claim("It does not reach 86.50 % at the last epoch.", fw.claims.no(fw.claims.holds(86.5, last=1))),
+        fw.Claim("It cannot fit even the training images to 86.50 %.", fw.claims.needs_capacity(86.5)),
     ),
 )

@@ -57,7 +57,7 @@ experiment = fw.Experiment(
     budget=fw.Budget(parameters=50_000, epochs=20, accuracy=85.0),
     bar=fw.Bar(seeds=5, passed=5),
     claims=(
-        fw.Claim("It holds 85.00 % on every seed.", fw.holds(85.0)),
-        fw.Claim("It beats the ladder's last step.", fw.beats_parent()),
+        fw.Claim("It holds 85.00 % on every seed.", fw.claims.holds(85.0)),
+        fw.Claim("It beats the ladder's last step.", fw.claims.beats_parent()),
     ),
 )

@@ -54,8 +54,8 @@ experiment = fw.Experiment(
     ),
     bar=fw.Bar(mean=99.6, worst_of_last=99.45, passed=10),
     claims=(
-        fw.Claim("99.45 % is held for the last five epochs on every seed.", fw.holds(99.45)),
-        fw.Claim("It beats `f3`.", fw.beats_parent()),
-        fw.opinion("More channels on larger maps cost twice the multiply-adds."),
+        fw.Claim("99.45 % is held for the last five epochs on every seed.", fw.claims.holds(99.45)),
+        fw.Claim("It beats `f3`.", fw.claims.beats_parent()),
+        fw.claims.opinion("More channels on larger maps cost twice the multiply-adds."),
     ),
 )

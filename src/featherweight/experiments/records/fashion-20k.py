@@ -55,7 +55,7 @@ experiment = fw.Experiment(
     rule=fw.Budget(parameters=20_000, epochs=20, accuracy=93.8, held=1),
     bar=fw.Bar(seeds=5, mean=93.8),
     claims=(
-        fw.Claim("93.80 % is reached at the last epoch on every seed.", fw.holds(93.8, last=1)),
-        fw.Claim("It beats the record under 8,000 parameters.", fw.beats_parent()),
+        fw.Claim("93.80 % is reached at the last epoch on every seed.", fw.claims.holds(93.8, last=1)),
+        fw.Claim("It beats the record under 8,000 parameters.", fw.claims.beats_parent()),
     ),
 )

@@ -52,7 +52,7 @@ experiment = fw.Experiment(
     budget=fw.Budget(accuracy=92.8, held=1),
     bar=fw.Bar(seeds=5, mean=92.8),
     claims=(
-        fw.Claim("92.80 % is reached at the last epoch on every seed.", fw.holds(92.8, last=1)),
-        fw.Claim("It beats the step that holds 99.40 % on MNIST.", fw.beats_parent()),
+        fw.Claim("92.80 % is reached at the last epoch on every seed.", fw.claims.holds(92.8, last=1)),
+        fw.Claim("It beats the step that holds 99.40 % on MNIST.", fw.claims.beats_parent()),
     ),
 )

@@ -54,7 +54,9 @@ experiment = fw.Experiment(
     budget=fw.Budget(held=1, seconds=15),
     bar=fw.Bar(mean=99.42, seconds=15, threads=2),
     claims=(
-        fw.Claim("It reaches 99.40 % on every seed.", fw.reaches(99.4)),
-        fw.opinion("In five epochs no network learns its writers by heart, so gentle changes to the images will do."),
+        fw.Claim("It reaches 99.40 % on every seed.", fw.claims.reaches(99.4)),
+        fw.claims.opinion(
+            "In five epochs no network learns its writers by heart, so gentle changes to the images will do."
+        ),
     ),
 )

@@ -52,8 +52,10 @@ experiment = fw.Experiment(
     budget=fw.Budget(macs=150_000),
     bar=fw.Bar(passed=8),
     claims=(
-        fw.Claim("It holds 99.40 % on every seed.", fw.holds(99.4)),
-        fw.opinion("On held-out digits it was more accurate than `leanest` with three fifths of the multiply-adds."),
-        fw.opinion("A first convolution of stride 2 costs a quarter of one of stride 1 and needs no pool."),
+        fw.Claim("It holds 99.40 % on every seed.", fw.claims.holds(99.4)),
+        fw.claims.opinion(
+            "On held-out digits it was more accurate than `leanest` with three fifths of the multiply-adds."
+        ),
+        fw.claims.opinion("A first convolution of stride 2 costs a quarter of one of stride 1 and needs no pool."),
     ),
 )

@@ -52,11 +52,11 @@ experiment = fw.Experiment(
     budget=fw.Budget(macs=250_000),
     bar=fw.Bar(passed=8),
     claims=(
-        fw.Claim("It holds 99.40 % on every seed.", fw.holds(99.4)),
-        fw.opinion(
+        fw.Claim("It holds 99.40 % on every seed.", fw.claims.holds(99.4)),
+        fw.claims.opinion(
             "Five convolutions that widen on ever smaller maps make more of the same multiply-adds than three of even"
             " width."
         ),
-        fw.opinion("Digits that are not learned yet are what the last epochs gain from."),
+        fw.claims.opinion("Digits that are not learned yet are what the last epochs gain from."),
     ),
 )

@@ -54,8 +54,8 @@ experiment = fw.Experiment(
     ),
     bar=fw.Bar(mean=99.5),
     claims=(
-        fw.Claim("99.40 % is held for the last five epochs on every seed.", fw.holds(99.4)),
-        fw.opinion(
+        fw.Claim("99.40 % is held for the last five epochs on every seed.", fw.claims.holds(99.4)),
+        fw.claims.opinion(
             "One training image in forty teaches it the flagged 1, and costs no more of MNIST than seeds differ by."
         ),
     ),

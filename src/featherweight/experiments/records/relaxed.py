@@ -55,9 +55,9 @@ experiment = fw.Experiment(
     rule=fw.Budget(parameters=20_000, epochs=19),
     bar=fw.Bar(mean=99.62),
     claims=(
-        fw.Claim("It holds 99.40 % on every seed.", fw.holds(99.4)),
-        fw.Claim("It beats f3.", fw.beats_parent()),
-        fw.opinion("Depthwise-separable convolutions leave room for twice the width."),
-        fw.opinion("Taking digits that are not learned yet more often is worth as much as the width."),
+        fw.Claim("It holds 99.40 % on every seed.", fw.claims.holds(99.4)),
+        fw.Claim("It beats f3.", fw.claims.beats_parent()),
+        fw.claims.opinion("Depthwise-separable convolutions leave room for twice the width."),
+        fw.claims.opinion("Taking digits that are not learned yet more often is worth as much as the width."),
     ),
 )

@@ -52,7 +52,7 @@ experiment = fw.Experiment(
     budget=fw.Budget(parameters=2200),
     bar=fw.Bar(passed=9),
     claims=(
-        fw.Claim("It holds 99.40 % on every seed.", fw.holds(99.4)),
-        fw.opinion("Blocks of even width waste the least on the first and the last layer."),
+        fw.Claim("It holds 99.40 % on every seed.", fw.claims.holds(99.4)),
+        fw.claims.opinion("Blocks of even width waste the least on the first and the last layer."),
     ),
 )

@@ -55,9 +55,9 @@ experiment = fw.Experiment(
     budget=fw.Budget(parameters=2000),
     bar=fw.Bar(passed=9),
     claims=(
-        fw.Claim("It holds 99.40 % on every seed.", fw.holds(99.4)),
-        fw.opinion("Deskewing saved two fifths of the weights of `smallest`."),
-        fw.opinion(
+        fw.Claim("It holds 99.40 % on every seed.", fw.claims.holds(99.4)),
+        fw.claims.opinion("Deskewing saved two fifths of the weights of `smallest`."),
+        fw.claims.opinion(
             "On held-out digits it gained 0.05 points and seven per cent of the loss with 2,081 parameters, and kept"
             " nearly all of it with these."
         ),

@@ -212,14 +212,14 @@ def _copy(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
 
 
 def check(units: Units, batch: int) -> None:
-    """Raise ValueError unless a result still holds `batch` images and its axes can be told apart."""
+    """Raise ValueError unless a result still holds `batch` images and its axes can be distinguished."""
     shape, (height, width) = units.shape, (axis.count for axis in units.axes)
     if not shape or shape[0] != batch:
         raise ValueError("it mixes the images of a batch, or reads one value from all of them")
     places = {4: tuple(shape[2:]) == (height, width), 3: shape[-1] == height * width}
     if not places.get(len(shape), len(shape) == 2 and shape[1] % math.prod((height, width)) == 0):
         given = " x ".join(map(str, shape[1:]))
-        raise ValueError(f"it gives {given}, where height {height} and width {width} cannot be told apart any more")
+        raise ValueError(f"it gives {given}, where height {height} and width {width} cannot be distinguished any more")
 
 
 _ELEMENTWISE = """

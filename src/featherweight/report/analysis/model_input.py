@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featherweight.data import Data
 from featherweight.data.augment import augment
+from featherweight.data.dataset import Data
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.training.state import draw_seed

@@ -16,7 +16,7 @@ from featherweight.report.figures.style import (
     TARGET,
     TEST,
     blank,
-    drawn,
+    in_house_style,
     legend_above,
     plot,
     short,
@@ -34,20 +34,20 @@ FEWEST = 10
 """A bin of fewer images is drawn as a hollow dot: its accuracy is mostly chance."""
 
 
-def _required(several: Sequence[Answers]) -> Answers:
+def _require_answers(several: Sequence[Answers]) -> Answers:
     if not several:
         raise UsageError("This figure needs the answers of at least one run; give what `answers_of` returns.")
     return pooled(several)
 
 
-@drawn
+@in_house_style
 def class_errors(*answers: Answers) -> "Figure":
     """For each class, what recall and precision lack to 100 %.
 
     Bars of errors can start at zero and still be seen, where bars of 99 % could not. For several runs, bars show all of
     them together and dots each one. UsageError without answers.
     """
-    rows = class_rows(_required(answers))
+    rows = class_rows(_require_answers(answers))
     each = [class_rows(one) for one in answers]
     order = sorted(range(len(rows)), key=lambda at: rows[at].right - rows[at].images)[:MOST_BARS]
     kept = sorted(order)
@@ -57,10 +57,10 @@ def class_errors(*answers: Answers) -> "Figure":
         values = [getattr(rows[at], name) for at in kept]
         places = [place + aside for place in range(len(kept))]
         axes.barh(places, [0 if v is None else 100 - v for v in values], height=0.36, color=color, label=label)
-        said = [f"{rows[at].name}: {name} {'none' if v is None else f'{v:.2f} %'}"
+        texts = [f"{rows[at].name}: {name} {'none' if v is None else f'{v:.2f} %'}"
                 for at, v in zip(kept, values, strict=True)]  # fmt: skip
         widths = [0 if v is None else 100 - v for v in values]
-        hover.boxes(axes, [(0, p - 0.18, w, p + 0.18) for p, w in zip(places, widths, strict=True)], said)
+        hover.boxes(axes, [(0, p - 0.18, w, p + 0.18) for p, w in zip(places, widths, strict=True)], texts)
         if len(each) > 1:
             dots = [
                 (100 - getattr(run[at], name), place)
@@ -79,7 +79,7 @@ def class_errors(*answers: Answers) -> "Figure":
     return figure
 
 
-@drawn
+@in_house_style
 def confusion_matrix(*answers: Answers) -> "Figure":
     """Counts of images by label (rows) and by predicted class (columns); only mistakes are shaded.
 
@@ -89,7 +89,7 @@ def confusion_matrix(*answers: Answers) -> "Figure":
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
-    whole = _required(answers)
+    whole = _require_answers(answers)
     counts = confusion(whole)
     number, names = len(counts), [short(name, 10) for name in whole.classes]
     wrong = counts.copy()
@@ -100,7 +100,7 @@ def confusion_matrix(*answers: Answers) -> "Figure":
     size = 8.5 if number <= 10 and counts.max() < 10_000 else 7
     filled = [(row, column) for row in range(number) for column in range(number) if counts[row, column]]
     for row in range(number):
-        axes.add_patch(_cell(row, row, None, True))
+        axes.add_patch(_draw_cell(row, row, None, True))
     if number <= MOST_NUMBERS:
         edges = [at - 0.5 for at in range(number + 1)]
         axes.hlines(edges, -0.5, number - 0.5, color=RULE, linewidth=0.7)
@@ -109,7 +109,7 @@ def confusion_matrix(*answers: Answers) -> "Figure":
         count, same = int(counts[row, column]), row == column
         shade = None if same else shades(0.12 + 0.75 * scale(count))
         if shade is not None:
-            axes.add_patch(_cell(row, column, shade, same))
+            axes.add_patch(_draw_cell(row, column, shade, same))
         if number <= MOST_NUMBERS:
             color = INK if shade is None else _on(shade)
             axes.text(column, row, f"{count}", ha="center", va="center", fontsize=size, color=color)
@@ -138,21 +138,21 @@ def _on(shade: tuple[float, ...]) -> str:
     return "#000000" if 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18 else "#ffffff"
 
 
-def _cell(row: int, column: int, shade: tuple[float, ...] | None, same: bool) -> "Rectangle":
+def _draw_cell(row: int, column: int, shade: tuple[float, ...] | None, same: bool) -> "Rectangle":
     from matplotlib.patches import Rectangle
 
     face = shade if shade is not None else BAND if same else "none"
     return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=face, edgecolor=RULE, linewidth=0.7)
 
 
-@drawn
+@in_house_style
 def calibration_curve(*answers: Answers) -> "Figure":
     """Accuracy against confidence in 15 bins, and the number of images in each (Guo et al., 2017).
 
     On the diagonal, confidence equals accuracy. Bins of fewer than 10 images are hollow. The expected calibration error
     is given below.
     """
-    whole = _required(answers)
+    whole = _require_answers(answers)
     found = calibration(whole)
     figure = blank(4.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -174,7 +174,7 @@ def calibration_curve(*answers: Answers) -> "Figure":
     below.grid(axis="y")
     tops = [(50 * (one.low + one.high), one.images, one) for one in filled]
     hover.boxes(below, [(x - 2.8, 0.8, x + 2.8, top) for x, top, _ in tops], [f"{n:,} images" for _, n, _ in tops])
-    hover.points(above, [100 * one.confidence for one in filled], [100 * one.accuracy for one in filled], [
+    hover.hover_points(above, [100 * one.confidence for one in filled], [100 * one.accuracy for one in filled], [
         f"confidence {100 * one.confidence:.1f} %, accuracy {100 * one.accuracy:.1f} %, {one.images:,} images"
         for one in filled
     ])  # fmt: skip

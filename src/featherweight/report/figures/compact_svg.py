@@ -33,7 +33,7 @@ def _bytes(image: "Image", **how: str | int | bool) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _smaller(content: str) -> str:
+def _smaller_png(content: str) -> str:
     """The data: URL of a PNG, given in base64, in the smallest form; what is opaque is kept without its alpha."""
     from PIL import Image
 
@@ -49,7 +49,9 @@ def slim(svg: str) -> str:
     >>> slim('<g id="a"><path id="b" d="M 1.23456 7"/></g><use href="#b"/><text>1.23456</text>')
     '<g><path id="b" d="M 1.23 7"/></g><use href="#b"/><text>1.23456</text>'
     """
-    svg = re.sub(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", lambda found: _smaller("".join(found[1].split())), svg)
+    svg = re.sub(
+        r"data:image/png;base64,([A-Za-z0-9+/=\s]+)", lambda found: _smaller_png("".join(found[1].split())), svg
+    )
     used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", svg)
     return re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), svg)

@@ -19,7 +19,7 @@ from featherweight.report.figures.style import (
     TEST,
     TRAIN,
     blank,
-    drawn,
+    in_house_style,
     legend_above,
     plot,
     short,
@@ -38,7 +38,7 @@ MOST_POINTS = 200
 """Nor of more runs than have so many epochs together."""
 
 
-def _required(records: Sequence[Record]) -> list[Record]:
+def _runs_with_rows(records: Sequence[Record]) -> list[Record]:
     kept = [record for record in records if record.rows]
     if not kept:
         raise UsageError("A curve needs a run with one finished epoch or more; train one first.")
@@ -49,12 +49,12 @@ def _experiments(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(record.experiment for record in records))
 
 
-def _name(experiment: str) -> str:
+def _legend_name(experiment: str) -> str:
     """The name for a legend: for a path, the name of the file."""
     return short(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"), 24)
 
 
-def _line(number: int, color: str) -> dict[str, Any]:
+def _line_style(number: int, color: str) -> dict[str, Any]:
     return {"color": color, "linestyle": DASHES[number % len(DASHES)], "linewidth": 1.5}
 
 
@@ -88,32 +88,35 @@ def _pairs(axes: "Axes", records: Sequence[Record], quantity: str, form: str) ->
     counts = [len(record.rows) for record in records]
     marked = max(counts) <= MOST_MARKED and sum(counts) <= MOST_POINTS
     training = "training, augmented" if _augments(records) else "training"
-    told: set[str] = set()
+    labelled: set[str] = set()
     for record in records:
         number = names.index(record.experiment)
         color = TEST if alone else SERIES[number % len(SERIES)]
         passed = [row.epoch for row in record.rows]
         train, test = [[getattr(row, f"{part}_{quantity}") for row in record.rows] for part in ("train", "test")]
-        label = "test" if alone else f"{_name(record.experiment)}, test"
+        label = "test" if alone else f"{_legend_name(record.experiment)}, test"
         dot, square = ("o", "s") if marked else ("", "")
-        axes.plot(passed, test, marker=dot, markersize=3, label="_" * (label in told) + label, **_line(number, color))
-        axes.plot(passed, train, color=TRAIN if alone else color, linewidth=1, linestyle=(0, (1, 1.5)), marker=square,
-                  markersize=2, label="_" * bool(told) + (training if alone else f"{training}, dotted"))  # fmt: skip
-        told.add(label)
-        who = "" if len(records) == 1 else f"{_name(record.experiment)} seed {record.seed}, "
+        line = _line_style(number, color)
+        axes.plot(passed, test, marker=dot, markersize=3, label="_" * (label in labelled) + label, **line)
+        beside = training if alone else f"{training}, dotted"
+        shade, dots = TRAIN if alone else color, (0, (1, 1.5))
+        axes.plot(passed, train, color=shade, linewidth=1, linestyle=dots, marker=square, markersize=2,
+                  label="_" * bool(labelled) + beside)  # fmt: skip
+        labelled.add(label)
+        who = "" if len(records) == 1 else f"{_legend_name(record.experiment)} seed {record.seed}, "
         for part, values in (("training", train), ("test", test)):
-            said = [f"{who}epoch {at}: {part} {value:{form}}" for at, value in zip(passed, values, strict=True)]
-            hover.points(axes, passed, values, [one + " %" * (quantity == "accuracy") for one in said])
+            texts = [f"{who}epoch {at}: {part} {value:{form}}" for at, value in zip(passed, values, strict=True)]
+            hover.hover_points(axes, passed, values, [one + " %" * (quantity == "accuracy") for one in texts])
 
 
-@drawn
+@in_house_style
 def accuracy(*records: Record) -> "Figure":
     """Test and training accuracy by epoch, one line per run, with the target and the judged epochs.
 
     The axis holds every value; close to 100 % it is stretched, as `scales.accuracies` says. UsageError if no run has a
     finished epoch.
     """
-    kept = _required(records)
+    kept = _runs_with_rows(records)
     figure, axes = plot(3.5)
     targets = sorted({float(record.budget["accuracy"]) for record in kept})
     for target in targets:
@@ -127,14 +130,14 @@ def accuracy(*records: Record) -> "Figure":
     return figure
 
 
-@drawn
+@in_house_style
 def ladder(*records: Record) -> "Figure":
     """A panel for each experiment, in the order of the records: test accuracy by epoch, one line per seed.
 
     Training accuracy is dotted. All panels share their axes, from 97 to 100 %, so that rungs can be compared.
     UsageError if no run has a finished epoch.
     """
-    kept = _required(records)
+    kept = _runs_with_rows(records)
     names = _experiments(kept)
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
@@ -160,10 +163,10 @@ def ladder(*records: Record) -> "Figure":
     return figure
 
 
-@drawn
+@in_house_style
 def loss(*records: Record) -> "Figure":
     """Test and training loss by epoch, one line per run, on a logarithmic axis, with the judged epochs marked."""
-    kept = _required(records)
+    kept = _runs_with_rows(records)
     figure, axes = plot(3.2)
     _pairs(axes, kept, "loss", ".4f")
     losses = [value for record in kept for row in record.rows for value in (row.train_loss, row.test_loss)]
@@ -186,13 +189,13 @@ def _rates(record: Record) -> Iterator[tuple[float, float]]:
             yield epoch + (step + 1) / steps, rate(recipe, epoch * steps + step, steps, history)
 
 
-@drawn
+@in_house_style
 def learning_rate(*records: Record) -> "Figure":
     """The learning rate over the run, step by step from the schedule; dots are recorded rates at the ends of epochs.
 
     Runs of one experiment and recipe share one line, that of the longest run.
     """
-    kept = _required(records)
+    kept = _runs_with_rows(records)
     figure, axes = plot(2.6)
     alike: dict[str, Record] = {}
     for record in sorted(kept, key=lambda record: len(record.rows)):
@@ -200,15 +203,17 @@ def learning_rate(*records: Record) -> "Figure":
     names = [record.experiment for record in alike.values()]
     for number, record in enumerate(sorted(alike.values(), key=kept.index)):
         places, rates = zip(*_rates(record), strict=True)
-        color, name = SERIES[number % len(SERIES)], _name(record.experiment)
+        color, name = SERIES[number % len(SERIES)], _legend_name(record.experiment)
         if names.count(record.experiment) > 1:
             name += f", {record.recipe['epochs']} epochs"
-        axes.plot(places, rates, label=name, **_line(number, color))
+        axes.plot(places, rates, label=name, **_line_style(number, color))
         ends = [row.epoch for row in record.rows], [row.lr for row in record.rows]
         if len(record.rows) <= MOST_MARKED:
             axes.plot(*ends, "o", markersize=3, color=color, clip_on=False)
         who = f"{name}, " if len(alike) > 1 else ""
-        hover.points(axes, *ends, [f"{who}end of epoch {at}: rate {lr:.3g}" for at, lr in zip(*ends, strict=True)])
+        hover.hover_points(
+            axes, *ends, [f"{who}end of epoch {at}: rate {lr:.3g}" for at, lr in zip(*ends, strict=True)]
+        )
     axes.set(xlabel="epochs passed", ylabel="learning rate", xlim=(0, max(len(record.rows) for record in kept)))
     axes.set_ylim(bottom=0)
     last = max(len(record.rows) for record in kept)
@@ -218,12 +223,12 @@ def learning_rate(*records: Record) -> "Figure":
     return figure
 
 
-@drawn
+@in_house_style
 def spread(*records: Record) -> "Figure":
     """One line per run: its judged epochs as rings, the last as a dot; with the target and the mean of the last."""
     from matplotlib.ticker import MaxNLocator
 
-    kept = _required(records)
+    kept = _runs_with_rows(records)
     figure, axes = plot(1.5 + 0.27 * len(kept), grid="x")
     names = _experiments(kept)
     for place, record in enumerate(kept):
@@ -235,7 +240,7 @@ def spread(*records: Record) -> "Figure":
         axes.plot(judged[:-1], [place] * (len(judged) - 1), "o", markersize=6, markerfacecolor="none", color=color,
                   label=f"{hidden}judged epoch")  # fmt: skip
         first = record.rows[-1].epoch - len(judged) + 1
-        hover.points(axes, judged, [place] * len(judged), [
+        hover.hover_points(axes, judged, [place] * len(judged), [
             f"seed {record.seed}, epoch {at}: test {value:.2f} %" for at, value in enumerate(judged, start=first)
         ])  # fmt: skip
         axes.plot(judged[-1:], [place], "o", markersize=6, color=color, label=f"{hidden}last epoch")
@@ -245,7 +250,7 @@ def spread(*records: Record) -> "Figure":
     targets = {float(record.budget["accuracy"]) for record in kept}
     for target in sorted(targets):
         axes.axvline(target, color=TARGET, linestyle=(0, (6, 2)), linewidth=1.3, label=f"target {target:.2f} %")
-    labels = [f"{_name(record.experiment)}, seed {record.seed}" for record in kept]
+    labels = [f"{_legend_name(record.experiment)}, seed {record.seed}" for record in kept]
     axes.set_yticks(range(len(kept)), labels)
     axes.set(xlabel="test accuracy, %", ylim=(len(kept) - 0.4, -0.6))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))

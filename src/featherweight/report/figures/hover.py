@@ -15,10 +15,10 @@ MOST = 400
 """A figure of more values shows so many, evenly spaced, to keep pages small."""
 
 Box = tuple[float, float, float, float]
-_SAID: "WeakKeyDictionary[Figure, list[tuple[Axes, Box, str]]]" = WeakKeyDictionary()
+_TEXTS: "WeakKeyDictionary[Figure, list[tuple[Axes, Box, str]]]" = WeakKeyDictionary()
 
 
-def points(axes: "Axes", x: Sequence[float], y: Sequence[float], texts: Sequence[str]) -> None:
+def hover_points(axes: "Axes", x: Sequence[float], y: Sequence[float], texts: Sequence[str]) -> None:
     """Show each text where its value, in the units of the axes, is drawn."""
     boxes(axes, [(a, b, a, b) for a, b in zip(x, y, strict=True)], texts)
 
@@ -27,22 +27,22 @@ def boxes(axes: "Axes", places: Sequence[Box], texts: Sequence[str]) -> None:
     """Show each text over its box, given by two opposite corners x, y, x, y in the units of the axes."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    _SAID.setdefault(figure, []).extend((axes, place, text) for place, text in zip(places, texts, strict=True))
+    _TEXTS.setdefault(figure, []).extend((axes, place, text) for place, text in zip(places, texts, strict=True))
 
 
 def texts(figure: "Figure") -> list[str]:
     """What the figure shows under the pointer, in the order in which it was given."""
-    return [text for _, _, text in _SAID.get(figure, [])]
+    return [text for _, _, text in _TEXTS.get(figure, [])]
 
 
 def overlay(figure: "Figure") -> str:
     """The SVG elements that show the values, in points from the top left; the figure must have been laid out."""
-    said = _SAID.get(figure, [])
-    if len(said) > MOST:
-        said = [said[at * len(said) // MOST] for at in range(MOST)]
+    texts = _TEXTS.get(figure, [])
+    if len(texts) > MOST:
+        texts = [texts[at * len(texts) // MOST] for at in range(MOST)]
     width, height = (72 * inches for inches in figure.get_size_inches())
     back, found = figure.transFigure.inverted(), []
-    for axes, (x0, y0, x1, y1), text in said:
+    for axes, (x0, y0, x1, y1), text in texts:
         corners = back.transform(axes.transData.transform([(x0, y0), (x1, y1)]))
         (left, right), (low, high) = sorted(width * corners[:, 0]), sorted(height * (1 - corners[:, 1]))
         title = f"<title>{escape(text)}</title>"

@@ -52,7 +52,7 @@ _SETTINGS: Any = {
 P = ParamSpec("P")
 
 
-def drawn(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
+def in_house_style(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
     """The drawing function with these settings applied while it runs; the caller's own are not changed."""
 
     @wraps(draw)
@@ -95,10 +95,10 @@ def legend_above(axes: "Axes", columns: int = 2) -> None:
     )
 
 
-def fitted(line: str, points: float, size: float) -> str:
+def shorten(line: str, points: float, size: float) -> str:
     """A line of text shortened to a width, in points, at a font size; letters are measured, since widths differ.
 
-    >>> fitted("iiiiiiiiii", 40, 8.5), fitted("WWWWWWWWWW", 40, 8.5)
+    >>> shorten("iiiiiiiiii", 40, 8.5), shorten("WWWWWWWWWW", 40, 8.5)
     ('iiiiiiiiii', 'WWW…')
     """
     from matplotlib.font_manager import FontProperties
@@ -141,12 +141,12 @@ def share(part: float) -> str:
 
 def png(figure: "Figure") -> bytes:
     """The figure as PNG on a white background."""
-    return _saved(figure, format="png", dpi=DPI, facecolor="white")
+    return _rendered(figure, format="png", dpi=DPI, facecolor="white")
 
 
 def svg(figure: "Figure") -> str:
     """The figure as a complete SVG document on a white background; the same input gives the same text."""
-    text = _saved(figure, format="svg", facecolor="white", metadata={"Date": None, "Creator": None}).decode()
+    text = _rendered(figure, format="svg", facecolor="white", metadata={"Date": None, "Creator": None}).decode()
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
@@ -158,7 +158,7 @@ def page_svg(figure: "Figure", name: str, label: str) -> str:
     `name` makes its ids unique on a page; `label` is the text for screen readers. Both are inserted unchanged, so they
     must not contain `"`, `<` or `&`: escape them first.
     """
-    text = _saved(figure, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
+    text = _rendered(figure, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
@@ -177,7 +177,7 @@ def page_svg(figure: "Figure", name: str, label: str) -> str:
     return re.sub(r"\s*\n\s*", "\n", text).strip()
 
 
-def _saved(figure: "Figure", **how: Any) -> bytes:
+def _rendered(figure: "Figure", **how: Any) -> bytes:
     import matplotlib
 
     content = BytesIO()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from featherweight.errors import UsageError
 from featherweight.report.analysis.answers import Answers, mistakes
 from featherweight.report.analysis.model_input import Seen
-from featherweight.report.figures.style import INK, RULE, WIDTH, blank, drawn, fitted, share
+from featherweight.report.figures.style import INK, RULE, WIDTH, blank, in_house_style, share, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def sheet(
         raise UsageError("There is no image to draw; this figure needs one or more.")
     count, height = len(images), images.shape[1] / images.shape[2]
     room = 72 * (WIDTH - 0.1) / columns - 3  # width in points, from one image to the next
-    captions = ["\n".join(fitted(line, room, size) for line in text.split("\n")) for text in captions]
+    captions = ["\n".join(shorten(line, room, size) for line in text.split("\n")) for text in captions]
     inch = columns * (1 + GAP) / (WIDTH - 0.1)  # units per inch
     lines = [max((text.count("\n") + 1) * (text != "") for text in captions[at : at + columns])
              for at in range(0, count, columns)]  # fmt: skip
@@ -106,7 +106,7 @@ def verdict_caption(truth: str, chosen: str, confidence: float) -> str:
     return f"{truth}\n→ {chosen}\n{share(confidence)}"
 
 
-@drawn
+@in_house_style
 def misclassified(answers: Answers, images: NDArray[Any], *, most: int = 1000) -> "Figure":
     """Every misclassified image with its label, the predicted class and the confidence.
 
@@ -121,7 +121,7 @@ def misclassified(answers: Answers, images: NDArray[Any], *, most: int = 1000) -
     return sheet(rgb(images[[one.index for one in found]]), captions, columns=6).figure
 
 
-@drawn
+@in_house_style
 def sheet_of(images: NDArray[Any], captions: Sequence[str]) -> "Figure":
     """Images, uint8 or 0 to 1 [N C H W], six in a row, each with its caption."""
     return sheet(rgb(images), captions, columns=6).figure
@@ -136,7 +136,7 @@ def evenly(total: int, count: int) -> list[int]:
     return [at * total // count for at in range(count)] if total > count else list(range(total))
 
 
-@drawn
+@in_house_style
 def samples(answers: Answers, images: NDArray[Any], count: int = 18) -> "Figure":
     """Some images of the test set, evenly spaced in its order, with label, answer if different, and confidence."""
     chosen, confidence = answers.chosen, answers.confidence
@@ -146,7 +146,7 @@ def samples(answers: Answers, images: NDArray[Any], count: int = 18) -> "Figure"
     return sheet(rgb(images[places]), captions, columns=6).figure
 
 
-@drawn
+@in_house_style
 def seen(images: Seen) -> "Figure":
     """Training images in pairs: on the left the original, on the right as the network saw it."""
     pairs = np.stack([images.plain, images.changed], axis=1)  # [N 2 C H W]

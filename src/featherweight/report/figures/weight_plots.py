@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from featherweight.errors import UsageError
 from featherweight.report.analysis.attribution import Evidence
 from featherweight.report.analysis.fields import Field
-from featherweight.report.figures.style import INK, drawn
+from featherweight.report.figures.style import INK, in_house_style
 from featherweight.report.figures.tiles import evenly, head, rgb, sheet
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def shown_fields(fields: Sequence[Field]) -> list[Field]:
     return [fields[at] for at in evenly(len(fields) - 1, MOST_FIELDS - 1)] + [fields[-1]]
 
 
-@drawn
+@in_house_style
 def receptive_fields(fields: Sequence[Field], image: NDArray[Any]) -> "Figure":
     """The field of the unit in the middle, layer by layer: pairs of what it can depend on and what it does depend on.
 
@@ -44,7 +44,7 @@ def receptive_fields(fields: Sequence[Field], image: NDArray[Any]) -> "Figure":
     for field in kept:
         pictures += [picture * 0.75, shades(field.heat)[..., :3]]
         wide = f"{field.height} px" if field.height == field.width else f"{field.height} x {field.width} px"
-        captions += [f"{field.kind}\n{wide}", f"{_reach(field)}"]
+        captions += [f"{field.kind}\n{wide}", f"{_reach_text(field)}"]
     made = sheet(np.stack(pictures), captions, columns=4, head=0.24)
     for place, (left, top) in enumerate(made.places):
         field = kept[place // 2]
@@ -68,11 +68,11 @@ def reach(field: Field) -> float:
     return float(np.sqrt(1 + int(np.searchsorted(np.cumsum(heat), 0.9 * total))))
 
 
-def _reach(field: Field) -> str:
+def _reach_text(field: Field) -> str:
     return f"90 % within\n{reach(field):.1f} px"
 
 
-@drawn
+@in_house_style
 def kernels(weights: NDArray[np.float64]) -> "Figure":
     """The first layer's kernels [O I height width]: red responds to bright pixels, blue to dark ones; white is zero.
 
@@ -92,7 +92,7 @@ def kernels(weights: NDArray[np.float64]) -> "Figure":
     return made.figure
 
 
-@drawn
+@in_house_style
 def class_evidence(found: Evidence, images: NDArray[Any], names: Sequence[str]) -> "Figure":
     """Each image, its caption under it, with the evidence for its class in orange: the stronger, the more.
 

@@ -48,7 +48,7 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class FigureBlock:
     """A figure with its texts."""
 
     name: str
@@ -79,7 +79,7 @@ class Tiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class VerdictBlock:
     """The first thing to read: one word and its sentence."""
 
     word: str
@@ -120,7 +120,7 @@ class Card:
     note: str = ""
 
 
-Block = str | Verdict | Headline | Card | Table | Picture | Tiles
+Block = str | VerdictBlock | Headline | Card | Table | FigureBlock | Tiles
 """A plain string is a paragraph; text between backticks is code."""
 
 
@@ -138,10 +138,10 @@ def blocks_of(sections: Sequence[Section], kind: type[Any]) -> list[Any]:
     return [block for section in sections for block in section.blocks if isinstance(block, kind)]
 
 
-def shown(value: Cell, form: str = "") -> str:
+def format_cell(value: Cell, form: str = "") -> str:
     """A value of a table as text for the page; None is shown as a dash.
 
-    >>> shown(1234567, ",d"), shown(None), shown(True), shown(99.5, ".2f")
+    >>> format_cell(1234567, ",d"), format_cell(None), format_cell(True), format_cell(99.5, ".2f")
     ('1,234,567', '–', 'yes', '99.50')
     """
     if value is None or value == "":

@@ -13,7 +13,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import flatten
 from featherweight.report.page.blocks import Card, Column, Table
-from featherweight.report.page.load_runs import Group, Told, short_name
+from featherweight.report.page.load_runs import Group, LoadedRun, short_name
 from featherweight.training.runs.restore import SOURCE
 
 PACKAGE = Path(__file__).parents[2]
@@ -21,13 +21,13 @@ CLOCK = 64_000_000
 """Hertz of a common Cortex-M4, for an idea of the time that its cycles take."""
 
 
-def _settings(recipe: Recipe, budget: dict[str, Any]) -> dict[str, Any]:
+def _recipe_settings(recipe: Recipe, budget: dict[str, Any]) -> dict[str, Any]:
     """Every setting by the dotted name that `--set` takes."""
     whole = recipe.to_json() | {"augment": asdict(recipe.augment)}
     return flatten({"recipe": whole, "budget": budget})
 
 
-def overrides(record: Record) -> dict[str, Any]:
+def changed_settings(record: Record) -> dict[str, Any]:
     """The settings in which the run differs from its experiment in the package, by dotted name; empty for others.
 
     A setting that the run does not have, such as another schedule's, is left out.
@@ -35,8 +35,8 @@ def overrides(record: Record) -> dict[str, Any]:
     if record.experiment not in ids():
         return {}
     experiment = find(record.experiment)
-    ours = _settings(Recipe.from_json(record.recipe), record.budget)
-    its = _settings(experiment.recipe, experiment.budget.to_json())
+    ours = _recipe_settings(Recipe.from_json(record.recipe), record.budget)
+    its = _recipe_settings(experiment.recipe, experiment.budget.to_json())
     found = {name: value for name, value in ours.items() if name not in its or its[name] != value}
     gone = {".".join(name.split(".")[:2]) for name in its if name not in ours and name.startswith("recipe.")}
     kept = {".".join(name.split(".")[:2]) for name in ours}
@@ -50,7 +50,7 @@ def command(record: Record) -> str:
     about, known = record.data, record.experiment in ids()
     words = ["featherweight", "train", record.experiment if known else f"{short_name(record.experiment)}.py"]
     words += ["--seed", str(record.seed)]
-    changed = overrides(record)
+    changed = changed_settings(record)
     if not known or "recipe.epochs" in changed:
         words += ["--epochs", str(record.recipe["epochs"])]
         changed.pop("recipe.epochs", None)
@@ -72,7 +72,7 @@ def command(record: Record) -> str:
 def own_settings(record: Record) -> dict[str, Any]:
     """The recipe's fields that differ from the defaults, by name, in the recipe's order."""
     recipe = Recipe.from_json(record.recipe)
-    ours, usual = _settings(recipe, {}), _settings(Recipe(), {})
+    ours, usual = _recipe_settings(recipe, {}), _recipe_settings(Recipe(), {})
     schedule = type(recipe.schedule)
     assumed = {field.name: field.default for field in fields(schedule) if field.default is not MISSING}
     usual |= {f"recipe.schedule.{name}": value for name, value in assumed.items()}
@@ -80,7 +80,7 @@ def own_settings(record: Record) -> dict[str, Any]:
     return {name.removeprefix("recipe."): value for name, value in found.items()}
 
 
-def recipe_card(run: Told) -> Card:
+def recipe_card(run: LoadedRun) -> Card:
     """From which the run can be repeated: its command, what its recipe sets, data, commit and machine."""
     record, about = run.record, run.record.data
     settings = ", ".join(
@@ -135,12 +135,12 @@ def kilobytes(count: float) -> str:
     return f"{count / 1000:,.1f} kB"
 
 
-def deploy_card(group: Group, run: Told) -> Card | None:
+def deploy_card(group: Group, run: LoadedRun) -> Card | None:
     """What the network needs on a microcontroller, and the command that exports it; None if it is not available."""
     if group.chip is None:
         return None
     has_weights = run.trained is not None
-    export = f"featherweight export {shlex.quote(_shown(run))} --to c" if has_weights else ""
+    export = f"featherweight export {shlex.quote(_run_name(run))} --to c" if has_weights else ""
     if isinstance(group.chip, str):
         return Card(name="deploy", title="Put it on a chip", command="", rows=(), note=group.chip)
     smallest, faster = group.chip
@@ -148,7 +148,7 @@ def deploy_card(group: Group, run: Told) -> Card | None:
         ("flash", f"{kilobytes(smallest.flash)}: code, weights and tables"),
         ("RAM", f"{kilobytes(smallest.ram)}, and {kilobytes(smallest.picture)} for the picture"),
         ("multiplications", f"{smallest.macs:,} a picture"),
-        ("time", f"{faster.cycles / 1e6:,.1f} million cycles of a Cortex-M4, {_seconds(faster.cycles / CLOCK)} at"
+        ("time", f"{faster.cycles / 1e6:,.1f} million cycles of a Cortex-M4, {_duration(faster.cycles / CLOCK)} at"
                  f" {CLOCK // 1_000_000} MHz"),
     )  # fmt: skip
     note = "Estimated for the 8-bit C program, flash and RAM on a Cortex-M0+. `--to onnx` and `--to page` work as well."
@@ -157,14 +157,14 @@ def deploy_card(group: Group, run: Told) -> Card | None:
     return Card(name="deploy", title="Put it on a chip", command=export, rows=rows, note=note)
 
 
-def _seconds(value: float) -> str:
+def _duration(value: float) -> str:
     return f"{value:,.1f} s" if value >= 1 else f"{1000 * value:,.0f} ms"
 
 
-def _shown(run: Told) -> str:
+def _run_name(run: LoadedRun) -> str:
     """What names the run to another command: its experiment if it comes with the package, else its folder.
 
-    Of a folder given by its whole path, only the last two parts are told.
+    Of a folder given by its whole path, only the last two parts are given.
     """
     if PACKAGE in run.path.resolve().parents:
         return run.record.experiment

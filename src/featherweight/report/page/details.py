@@ -13,8 +13,8 @@ from featherweight.report.analysis import (
 )
 from featherweight.report.figures.tiles import evenly
 from featherweight.report.figures.weight_plots import reach, shown_fields
-from featherweight.report.page.blocks import Block, Picture, Section
-from featherweight.report.page.load_runs import Group, Story, normalised, of_group
+from featherweight.report.page.blocks import Block, FigureBlock, Section
+from featherweight.report.page.load_runs import Group, Story, normalised_images, of_group
 from featherweight.report.page.tables import (
     blocks_table,
     calibration_table,
@@ -42,7 +42,7 @@ def network(story: Story, group: Group) -> Section | None:
             blocks.append("The network has no convolution, so there are no kernels to show.")
         else:
             outputs, inputs, height, width = weights.shape
-            picture = Picture(
+            picture = FigureBlock(
                 name=f"kernels-{group.key}",
                 title="Kernels of the first convolution",
                 about="What the first layer looks for: it responds where the red is bright and the blue is dark."
@@ -61,7 +61,7 @@ def network(story: Story, group: Group) -> Section | None:
 def _fields(group: Group, trained: TrainedModel) -> list[Block]:
     """The picture of the growing field."""
     images = group.test_images[evenly(len(group.test_images), AVERAGED)]
-    found = fields(trained.network, normalised(trained, images))
+    found = fields(trained.network, normalised_images(trained, images))
     if not found:
         return ["No layer of the network gives a map, so there is no receptive field to picture."]
     some = len(shown_fields(found))
@@ -73,7 +73,7 @@ def _fields(group: Group, trained: TrainedModel) -> list[Block]:
     ).strip()
     sides = ", ".join(f"{field.kind} {field.height} px ({reach(field):.1f})" for field in found)
     return [
-        Picture(
+        FigureBlock(
             name=f"fields-{group.key}",
             title="The receptive field, layer by layer",
             about=about,
@@ -108,14 +108,14 @@ def classes(story: Story, group: Group) -> Section | None:
     blocks: tuple[Block, ...] = (
         about,
         classes_table(whole, key),
-        Picture(
+        FigureBlock(
             name=f"classes-{key}",
             title="Errors by class",
             about="How far each class's recall and precision are from 100 %; a short bar is good.",
             alt=f"Bars of errors by class; the lowest recall is that of {worst.name}, {worst.recall or 0:.2f} %.",
             figure=figures.class_errors(*several),
         ),
-        Picture(
+        FigureBlock(
             name=f"confusion-{key}",
             title="Confusion matrix",
             about="A row for each label, a column for each predicted class. Only mistakes are shaded"
@@ -123,7 +123,7 @@ def classes(story: Story, group: Group) -> Section | None:
             alt=f"Confusion matrix of {len(whole):,} answers; {most if counts.max() else 'there is no mistake'}.",
             figure=figures.confusion_matrix(*several),
         ),
-        Picture(
+        FigureBlock(
             name=f"calibration-{key}",
             title="Calibration",
             about="On the dashed line, confidence equals accuracy: of the answers given with 80 % confidence, 80 % are"

@@ -3,7 +3,7 @@
 from statistics import fmean
 
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.preprocessing import told
+from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.report.page.blocks import Headline, Tile
@@ -15,9 +15,8 @@ def headline(group: Group) -> Headline:
     """Accuracy, verdict, parameters, flash and RAM, and seconds of training of an experiment's runs."""
     records = [record for record in group.records if record.rows]
     done = [record for record in records if record.finished]
-    return Headline(tiles=(
-        _accuracy(records), _verdict(group, done), _parameters(group.records[0]), _chip(group), _seconds(done)
-    ))  # fmt: skip
+    of_network = _parameters(group.records[0]), _memory_figures(group)
+    return Headline(tiles=(_accuracy(records), _verdict_figure(group, done), *of_network, _training_time(done)))
 
 
 def _accuracy(records: list[Record]) -> Tile:
@@ -39,7 +38,7 @@ def _accuracy(records: list[Record]) -> Tile:
     return Tile(label=label, value=f"{fmean(last):.2f} %", detail=detail)
 
 
-def _verdict(group: Group, done: list[Record]) -> Tile:
+def _verdict_figure(group: Group, done: list[Record]) -> Tile:
     """Passed, failed, undecided or unfinished, and by which figure."""
     target = Budget(**group.records[0].budget)
     span = "the last epoch" if target.held == 1 else f"each of the last {target.held} epochs"
@@ -63,11 +62,11 @@ def _verdict(group: Group, done: list[Record]) -> Tile:
 
 def _parameters(record: Record) -> Tile:
     limit = Budget(**record.budget).parameters
-    detail = "; ".join([f"budget: fewer than {limit:,}", *told(record.architecture)])
+    detail = "; ".join([f"budget: fewer than {limit:,}", *preprocessing_words(record.architecture)])
     return Tile(label="Parameters", value=f"{record.parameters:,}", detail=detail)
 
 
-def _chip(group: Group) -> Tile:
+def _memory_figures(group: Group) -> Tile:
     """Flash and RAM of the 8-bit C program."""
     label = "Flash and RAM"
     if group.chip is None:
@@ -79,7 +78,7 @@ def _chip(group: Group) -> Tile:
     return Tile(label=label, value=value, detail="estimated, as 8-bit C on a Cortex-M0+")
 
 
-def _seconds(done: list[Record]) -> Tile:
+def _training_time(done: list[Record]) -> Tile:
     """Of training, on the machine that the record names; of several runs the mean."""
     label = "Training"
     if not done:

@@ -11,8 +11,8 @@ from featherweight.report.analysis import Answers, Mistake, contrast, mistakes, 
 from featherweight.report.analysis.attribution import FEWEST_UNITS
 from featherweight.report.figures.style import share
 from featherweight.report.figures.tiles import evenly
-from featherweight.report.page.blocks import Block, Picture, Section, Tiles
-from featherweight.report.page.load_runs import Group, Story, Told, normalised, of_group
+from featherweight.report.page.blocks import Block, FigureBlock, Section, Tiles
+from featherweight.report.page.load_runs import Group, LoadedRun, Story, normalised_images, of_group
 from featherweight.report.page.pixels import pictured
 from featherweight.report.page.tables import mistakes_table
 from featherweight.training.runs.trained import TrainedModel
@@ -33,10 +33,10 @@ DISPUTABLE = (
 
 def images_of(story: Story, group: Group) -> list[Section]:
     """Mistakes and samples; empty if there are no answers."""
-    return [_mistakes(story, group), _samples(story, group)] if group.answered else []
+    return [_mistakes(story, group), _sample_images(story, group)] if group.answered else []
 
 
-def _part(story: Story) -> float:
+def _share_shown(story: Story) -> float:
     """The share of the misclassified images that fits on the page, 0 to 1, by the size of some of them."""
     total = 0.0
     for group in story.groups:
@@ -48,7 +48,9 @@ def _part(story: Story) -> float:
     return min(1.0, MOST_BYTES / total) if total else 1.0
 
 
-def _tiles(name: str, title: str, group: Group, places: list[int], lines: list[tuple[str, ...]], **how: Any) -> Tiles:
+def _image_tiles(
+    name: str, title: str, group: Group, places: list[int], lines: list[tuple[str, ...]], **how: Any
+) -> Tiles:
     alts = tuple(f"test image {place}" for place in places)
     return Tiles(name=name, title=title, images=group.test_images[places], captions=tuple(lines), alts=alts, **how)
 
@@ -69,9 +71,9 @@ def _mistakes(story: Story, group: Group) -> Section:
         " mistakes come first. Select an image to enlarge it."
     )
     runs = group.answered
-    part = _part(story)
+    part = _share_shown(story)
     if len(runs) > 1:
-        blocks += _shared(group, runs, part)
+        blocks += _shared_mistakes(group, runs, part)
     for place, run in enumerate(runs):
         blocks += _mistakes_of(group, run, place, part)
     if any(len(mistakes(run.answers)) for run in runs if run.answers):
@@ -80,7 +82,7 @@ def _mistakes(story: Story, group: Group) -> Section:
                    blocks=tuple(blocks))  # fmt: skip
 
 
-def _shared(group: Group, runs: list[Told], part: float) -> list[Block]:
+def _shared_mistakes(group: Group, runs: list[LoadedRun], part: float) -> list[Block]:
     """Images that every run gets wrong, and how many images are wrong in one run, in two, and so on."""
     wrong = np.stack([run.answers.chosen != run.answers.labels for run in runs if run.answers])  # [runs N]
     times = wrong.sum(axis=0)
@@ -98,10 +100,10 @@ def _shared(group: Group, runs: list[Told], part: float) -> list[Block]:
         names = answers[0].classes
         lines.append((names[answers[0].labels[place]], f"→ {', '.join(names[at] for at in chosen)}"))
     title = f"Misclassified by all {len(runs)} runs: {int((times == len(runs)).sum()):,}"
-    return [sentence, _tiles(f"mistakes-{group.key}-shared", title, group, everyone, lines, zoom=True)]
+    return [sentence, _image_tiles(f"mistakes-{group.key}-shared", title, group, everyone, lines, zoom=True)]
 
 
-def _mistakes_of(group: Group, run: Told, place: int, part: float) -> list[Block]:
+def _mistakes_of(group: Group, run: LoadedRun, place: int, part: float) -> list[Block]:
     """The tiles of one run; if there are several runs, they are folded."""
     assert run.answers is not None
     found = mistakes(run.answers)
@@ -115,10 +117,10 @@ def _mistakes_of(group: Group, run: Told, place: int, part: float) -> list[Block
     lines = [_mistake_lines(run.answers, one) for one in found[:limit]]
     name = f"mistakes-{group.key}-run{place + 1}"
     places = [one.index for one in found[:limit]]
-    return [_tiles(name, title, group, places, lines, folded=many and place > 0, zoom=True)]
+    return [_image_tiles(name, title, group, places, lines, folded=many and place > 0, zoom=True)]
 
 
-def _samples(story: Story, group: Group) -> Section:
+def _sample_images(story: Story, group: Group) -> Section:
     """Evenly spaced images with their answers, and what decides between two classes."""
     run = group.answered[0]
     assert run.answers is not None and run.trained is not None
@@ -127,10 +129,10 @@ def _samples(story: Story, group: Group) -> Section:
     lines = []
     for at in places:
         truth, chosen = names[answers.labels[at]], names[answers.chosen[at]]
-        said = (truth,) if truth == chosen else (truth, f"→ {chosen}")
-        lines.append((*said, share(float(answers.confidence[at]))))
+        words = (truth,) if truth == chosen else (truth, f"→ {chosen}")
+        lines.append((*words, share(float(answers.confidence[at]))))
     title = f"{len(places)} images, evenly spaced over the test set, with the answers of {run.name}"
-    tiles = _tiles(f"samples-{group.key}", title, group, places, lines, zoom=True)
+    tiles = _image_tiles(f"samples-{group.key}", title, group, places, lines, zoom=True)
     blocks: list[Block] = [tiles, *_evidence(group, run.trained, answers)]
     blocks += _training_images(group, run)
     return Section(
@@ -139,7 +141,7 @@ def _samples(story: Story, group: Group) -> Section:
 
 
 def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Block]:
-    """What speaks for one class rather than another: of each class, the image that is told right by the least."""
+    """What speaks for one class rather than another: of each class, the image that is right by the narrowest margin."""
     labels, probabilities = answers.labels, answers.probabilities
     present = sorted(set(labels.tolist()))
     chosen = [present[at] for at in evenly(len(present), MOST_CLASSES)]
@@ -152,7 +154,7 @@ def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Blo
         places.append(int(np.flatnonzero(labels == label)[nearest]))
         rivals.append(int(others[nearest].argmax()))
     images = group.test_images[places]
-    found = contrast(trained.network, normalised(trained, images), torch.tensor(chosen), torch.tensor(rivals))
+    found = contrast(trained.network, normalised_images(trained, images), torch.tensor(chosen), torch.tensor(rivals))
     if found is None:
         return [
             f"No layer of the network has a map of {FEWEST_UNITS} x {FEWEST_UNITS} units or more, so where in an image"
@@ -167,7 +169,7 @@ def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Blo
         f" layer `{found.layer}` ({height} x {width} units), seed {trained.record.seed}."
     )
     return [
-        Picture(
+        FigureBlock(
             name=f"evidence-{group.key}",
             title="What decides between two classes",
             about=about,
@@ -180,7 +182,7 @@ def _evidence(group: Group, trained: TrainedModel, answers: Answers) -> list[Blo
     ]  # fmt: skip
 
 
-def _training_images(group: Group, run: Told) -> list[Block]:
+def _training_images(group: Group, run: LoadedRun) -> list[Block]:
     """Images as the network saw them."""
     assert group.data is not None
     seen = seen_in_training(run.record, group.data, 12)
@@ -188,7 +190,7 @@ def _training_images(group: Group, run: Told) -> list[Block]:
         return ["The recipe has no augmentation: the network saw the training images as they are."]
     exact, anew = "distorted exactly as in that step", "distorted anew, since a GPU's draws cannot be repeated"
     drawn = exact if seen.exact else anew
-    picture = Picture(
+    picture = FigureBlock(
         name=f"seen-{group.key}",
         title="Training images as the network saw them",
         about=f"The first {len(seen.indices)} images of the first step of seed {run.record.seed}, {drawn}.",

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from featherweight.data import Data
 from featherweight.data.augment import normalise
+from featherweight.data.dataset import Data
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.experiment import Experiment
@@ -23,7 +23,7 @@ from featherweight.training.runs.trained import TrainedModel, data_of, load_trai
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class LoadedRun:
     """One run: its record, and its weights and answers if they are available."""
 
     path: Path
@@ -41,7 +41,7 @@ class Group:
     key: str
     """A lower-case key for ids and file names, unique among the groups."""
     name: str
-    runs: tuple[Told, ...]
+    runs: tuple[LoadedRun, ...]
     experiment: Experiment | None
     anatomy: Anatomy | None
     data: Data | None
@@ -56,7 +56,7 @@ class Group:
         return [run.record for run in self.runs]
 
     @property
-    def answered(self) -> list[Told]:
+    def answered(self) -> list[LoadedRun]:
         """Its runs that have answers."""
         return [run for run in self.runs if run.answers is not None]
 
@@ -85,7 +85,7 @@ class Story:
     groups: tuple[Group, ...]
 
     @property
-    def runs(self) -> list[Told]:
+    def runs(self) -> list[LoadedRun]:
         """Of all groups, in order."""
         return [run for group in self.groups for run in group.runs]
 
@@ -100,7 +100,7 @@ class Story:
         return [sentence for group in self.groups for sentence in group.missing]
 
 
-def normalised(trained: TrainedModel, images: NDArray[np.uint8]) -> torch.Tensor:
+def normalised_images(trained: TrainedModel, images: NDArray[np.uint8]) -> torch.Tensor:
     """The images, uint8 [N C H W], as the network takes them: float32 [N C H W]."""
     return normalise(torch.from_numpy(images), trained.mean, trained.std)
 
@@ -116,10 +116,10 @@ def short_name(experiment: str) -> str:
     >>> short_name("f3"), short_name("/home/me/nets/tiny.py")
     ('f3', 'tiny')
     """
-    return _plain(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"))
+    return _code_safe(experiment.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py"))
 
 
-def _plain(text: object) -> str:
+def _code_safe(text: object) -> str:
     """Text from a record or a path, made printable and without backticks, which mark code on the page."""
     return printable(str(text)).replace("`", "'")
 
@@ -135,13 +135,14 @@ def read_story(paths: Sequence[Path], *, data_dir: Path | None = None, experimen
         raise UsageError("A report needs a run; name one or more run folders.")
     records = {path: _printable(read_record(path)) for path in paths}
     names = [f"{short_name(record.experiment)} seed {record.seed}" for record in records.values()]
-    together: dict[str, list[Told]] = {}
+    together: dict[str, list[LoadedRun]] = {}
     for (path, record), name in zip(records.items(), names, strict=True):
-        whole = name if names.count(name) == 1 else f"{name} ({_plain(path)})"
-        together.setdefault(_sameness(record), []).append(Told(path=path, name=whole, record=record))
+        whole = name if names.count(name) == 1 else f"{name} ({_code_safe(path)})"
+        together.setdefault(_sameness(record), []).append(LoadedRun(path=path, name=whole, record=record))
     loaded: dict[str, Data | str] = {}
     groups = [
-        _group(number, runs, data_dir, loaded, experiment) for number, runs in enumerate(together.values(), start=1)
+        _load_group(number, runs, data_dir, loaded, experiment)
+        for number, runs in enumerate(together.values(), start=1)
     ]
     return Story(groups=tuple(_named_apart(groups)))
 
@@ -161,9 +162,9 @@ def _named_apart(groups: list[Group]) -> list[Group]:
 
 def _printable(record: Record) -> Record:
     """The record with class names that are printable in any font and file."""
-    about = {**record.data, "name": _plain(record.data["name"])}
+    about = {**record.data, "name": _code_safe(record.data["name"])}
     about["classes"] = [printable(name) for name in record.data.get("classes", [])]
-    where = {name: _plain(value) if isinstance(value, str) else value for name, value in record.environment.items()}
+    where = {name: _code_safe(value) if isinstance(value, str) else value for name, value in record.environment.items()}
     return replace(record, data=about, environment=where)
 
 
@@ -172,36 +173,36 @@ def _sameness(record: Record) -> str:
     return json.dumps([record.experiment, record.network, data], sort_keys=True)
 
 
-def _group(
-    number: int, told: list[Told], data_dir: Path | None, loaded: dict[str, Data | str], file: Path | None
+def _load_group(
+    number: int, runs: list[LoadedRun], data_dir: Path | None, loaded: dict[str, Data | str], file: Path | None
 ) -> Group:
-    record, missing = told[0].record, []
+    record, missing = runs[0].record, []
     name = short_name(record.experiment)
-    experiment, anatomy, why = _network(record, file)
+    experiment, anatomy, why = _load_network(record, file)
     if why:
         missing.append(why)
     else:
-        told = [_with_weights(run, file) for run in told]
-        without = [run.name for run in told if run.trained is None]
+        runs = [_with_weights(run, file) for run in runs]
+        without = [run.name for run in runs if run.trained is None]
         if without:
-            which = f"Of {', '.join(without)} there are no weights" if len(told) > 1 else "There are no weights"
+            which = f"Of {', '.join(without)} there are no weights" if len(runs) > 1 else "There are no weights"
             missing.append(f"{which}, so what needs them is left out: answers, mistakes, kernels, evidence.")
     data = None
-    if any(run.trained for run in told):
-        found = _data(record, data_dir, loaded)
+    if any(run.trained for run in runs):
+        found = _load_data(record, data_dir, loaded)
         if isinstance(found, str):
             missing.append(found)
         else:
             data = replace(found, classes=tuple(record.data["classes"]))
-            told = [_with_answers(run, data) for run in told]
+            runs = [_with_answers(run, data) for run in runs]
     letters = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name.lower())
     return Group(
-        key=f"{number}-{letters}", name=name, runs=tuple(told), experiment=experiment, anatomy=anatomy, data=data,
-        missing=tuple(missing), chip=None if anatomy is None else _chip(record, file),
+        key=f"{number}-{letters}", name=name, runs=tuple(runs), experiment=experiment, anatomy=anatomy, data=data,
+        missing=tuple(missing), chip=None if anatomy is None else _deployment(record, file),
     )  # fmt: skip
 
 
-def _chip(record: Record, file: Path | None) -> tuple[Deployed, Deployed] | str:
+def _deployment(record: Record, file: Path | None) -> tuple[Deployed, Deployed] | str:
     """What the network takes on two processors, or the sentence that says why it cannot become C."""
     channels, height, width = (int(side) for side in record.data["shape"])
     network = network_of(record, file).eval()
@@ -209,10 +210,10 @@ def _chip(record: Record, file: Path | None) -> tuple[Deployed, Deployed] | str:
         smallest = deployed(network, (channels, height, width))
         return smallest, deployed(network, (channels, height, width), processor="cortex-m4")
     except FeatherweightError as problem:
-        return _plain(problem)
+        return _code_safe(problem)
 
 
-def _network(record: Record, file: Path | None) -> tuple[Experiment | None, Anatomy | None, str]:
+def _load_network(record: Record, file: Path | None) -> tuple[Experiment | None, Anatomy | None, str]:
     """The experiment and the anatomy of the network, or a sentence that says why they are not available."""
     left_out = "so its layer table and what needs weights are left out."
     try:
@@ -220,24 +221,24 @@ def _network(record: Record, file: Path | None) -> tuple[Experiment | None, Anat
         channels, height, width = (int(side) for side in record.data["shape"])
         return experiment, dissect(network_of(record, file), (channels, height, width)), ""
     except (UsageError, FileError) as problem:
-        return None, None, f"{_plain(problem)} The network is not available, {left_out}"
+        return None, None, f"{_code_safe(problem)} The network is not available, {left_out}"
     except (KeyError, ValueError, TypeError):
         return None, None, f"The record does not say what images it is of, {left_out}"
 
 
-def _with_weights(run: Told, file: Path | None) -> Told:
+def _with_weights(run: LoadedRun, file: Path | None) -> LoadedRun:
     if not (run.path.is_dir() and (run.path / "weights.safetensors").is_file()):
         return run
     return replace(run, trained=load_trained(run.path, experiment=file))
 
 
-def _with_answers(run: Told, data: Data) -> Told:
+def _with_answers(run: LoadedRun, data: Data) -> LoadedRun:
     if run.trained is None:
         return run
     return replace(run, answers=answers_of(replace(run.trained, classes=data.classes), data))
 
 
-def _data(record: Record, data_dir: Path | None, loaded: dict[str, Data | str]) -> Data | str:
+def _load_data(record: Record, data_dir: Path | None, loaded: dict[str, Data | str]) -> Data | str:
     """The run's data set, or a sentence that says why it is not available."""
     about = record.data
     key = json.dumps([about["source"], about["holdout"], about["seed"], about.get("digests")])
@@ -251,8 +252,8 @@ def _load(record: Record, data_dir: Path | None) -> Data | str:
     try:
         data = data_of(record, data_dir)
     except FeatherweightError as problem:
-        return f"The images are not available, {left_out} {_plain(problem)}"
+        return f"The images are not available, {left_out} {_code_safe(problem)}"
     digests = record.data.get("digests")
     if digests is not None and dict(data.digests) != digests:
-        return f"The images of {_plain(record.data['source'])} are not those of the run any more, {left_out}"
+        return f"The images of {_code_safe(record.data['source'])} are not those of the run any more, {left_out}"
     return data

@@ -11,7 +11,7 @@ from featherweight.experiments.verdicts import seeds_sentence, verdict_sentence
 from featherweight.networks.difference import layer_changes
 from featherweight.report import figures
 from featherweight.report.figures.scales import STRETCHED
-from featherweight.report.page.blocks import Block, Column, Picture, Section, Table, Verdict
+from featherweight.report.page.blocks import Block, Column, FigureBlock, Section, Table, VerdictBlock
 from featherweight.report.page.cards import deploy_card, digests_table, recipe_card
 from featherweight.report.page.headline import headline
 from featherweight.report.page.load_runs import Group, Story
@@ -34,18 +34,18 @@ def _group_verdict(group: Group, alone: bool) -> list[Block]:
     if len(group.runs) == 1 and done:
         word, sentence = verdict_sentence(done[0]).split(" ", 1)
         passed = done[0].verdict.passed if done[0].verdict.decided else None
-        blocks.append(Verdict(word=word.lower(), passed=passed, sentence=who + sentence))
+        blocks.append(VerdictBlock(word=word.lower(), passed=passed, sentence=who + sentence))
     elif done:
         passed = all(record.verdict.passed for record in done) and not open_runs
         word = "passed" if passed else "failed" if not open_runs else "unfinished"
         blocks.append(
-            Verdict(
+            VerdictBlock(
                 word=word, passed=None if open_runs else passed, sentence=who + seeds_sentence(done, len(group.runs))
             )
         )
     else:
         sentence = who + (_unfinished(group.records[0]) if len(group.runs) == 1 else "No run is finished.")
-        blocks.append(Verdict(word="unfinished", passed=None, sentence=sentence))
+        blocks.append(VerdictBlock(word="unfinished", passed=None, sentence=sentence))
     blocks += [f"{run.name}: {_unfinished(run.record)}" for run in open_runs if len(group.runs) > 1]
     name = f"`{group.name}`" + f" ({about})" * bool(about)
     blocks.append(f"{name}. Its budget: {budget.sentence()}.")
@@ -80,7 +80,7 @@ def _first_look(story: Story, group: Group) -> list[Block]:
     return [*blocks, digests] if digests else blocks
 
 
-def _ends(records: list[Record]) -> str:
+def _last_epochs_text(records: list[Record]) -> str:
     """The last epochs in words, for people who cannot see the curves."""
     last = [record.rows[-1] for record in records]
     test, train = [row.test_accuracy for row in last], [row.train_accuracy for row in last]
@@ -92,7 +92,7 @@ def _ends(records: list[Record]) -> str:
     )
 
 
-def accuracy_picture(records: list[Record]) -> Picture:
+def accuracy_picture(records: list[Record]) -> FigureBlock:
     """The curves of accuracy, with a sentence on what training accuracy is of."""
     overlaid = f", {len(records)} runs overlaid" if len(records) > 1 else ""
     best = max(max(row.test_accuracy, row.train_accuracy) for record in records for row in record.rows)
@@ -109,11 +109,12 @@ def accuracy_picture(records: list[Record]) -> Picture:
         about += f": {fmean(clean):.2f} % in the end." if clean else "."
     if any(recipe.augment and 0 < recipe.plain_epochs < recipe.epochs for recipe in recipes):
         about += " The last epochs train on the originals, hence its jump."
-    return Picture(
+    return FigureBlock(
         name="accuracy",
         title="Accuracy by epoch",
         about=about,
-        alt=f"Accuracy by epoch{overlaid}: {_ends(records)}; the target is {records[0].budget['accuracy']:.2f} %.",
+        alt=f"Accuracy by epoch{overlaid}: {_last_epochs_text(records)}; the target is"
+        f" {records[0].budget['accuracy']:.2f} %.",
         figure=figures.accuracy(*records),
     )
 
@@ -127,7 +128,7 @@ def training(story: Story) -> Section | None:
     overlaid = f", {len(records)} runs overlaid" if len(records) > 1 else ""
     rates = ", ".join(dict.fromkeys(f"{record.rows[-1].lr:.3g}" for record in records))
     pictures = (
-        Picture(
+        FigureBlock(
             name="loss",
             title="Loss by epoch",
             about="Mean cross-entropy of an image, in nats.",
@@ -135,7 +136,7 @@ def training(story: Story) -> Section | None:
             f" {min(record.rows[-1].test_loss for record in records):.4f} at best.",
             figure=figures.loss(*records),
         ),
-        Picture(
+        FigureBlock(
             name="learning-rate",
             title="Learning rate",
             about="The line is the schedule, step by step; dots mark the end of each epoch.",
@@ -172,7 +173,7 @@ def comparison(story: Story) -> Section | None:
         blocks += [table] if table else []
     if records:
         finals = [record.rows[-1].test_accuracy for record in records]
-        spread = Picture(
+        spread = FigureBlock(
             name="spread",
             title="Spread over the runs",
             about="A line for each run: rings are the judged epochs, and the dot is the last one, which is the result.",
@@ -194,12 +195,12 @@ def made_with(story: Story) -> Section:
         Column(name=name, heading=name.replace("_", " ")) for name in names
     ))  # fmt: skip
     rows = tuple(
-        (run.name, run.record.engine, *(_plain(run.record.environment.get(name)) for name in names))
+        (run.name, run.record.engine, *(_text_or_none(run.record.environment.get(name)) for name in names))
         for run in story.runs
     )
     table = Table(name="environment", caption="Where the runs were trained", columns=columns, rows=rows, stacked=True)
     return Section(id="made-with", title="Where it was made", blocks=(table,))
 
 
-def _plain(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return None if value is None else str(value)

@@ -12,7 +12,7 @@ from featherweight.escape import csv_cell
 from featherweight.io import write_bytes, write_text
 from featherweight.report import figures
 from featherweight.report.figures.tiles import sheet_of
-from featherweight.report.page.blocks import Card, Headline, Picture, Section, Table, Tiles, blocks_of
+from featherweight.report.page.blocks import Card, FigureBlock, Headline, Section, Table, Tiles, blocks_of
 from featherweight.report.page.load_runs import Story
 
 
@@ -30,7 +30,7 @@ def folder_made(path: Path, option: str) -> Path:
 def write_figures(sections: Sequence[Section], folder: Path) -> list[Path]:
     """Write every figure of the page as NAME.png and NAME.svg, tiles as a sheet; returns the paths of the files."""
     folder_made(folder, "--figures")
-    drawn = [(one.name, one.figure) for one in blocks_of(sections, Picture)]
+    drawn = [(one.name, one.figure) for one in blocks_of(sections, FigureBlock)]
     drawn += [(one.name, sheet_of(one.images, ["\n".join(lines) for lines in one.captions]))
               for one in blocks_of(sections, Tiles)]  # fmt: skip
     written = []
@@ -56,11 +56,11 @@ def write_data(story: Story, sections: Sequence[Section], folder: Path) -> list[
     for table in blocks_of(sections, Table):
         write_text(folder / f"{table.name}.csv", _csv(table))
         written.append(folder / f"{table.name}.csv")
-    write_text(folder / "report.json", json.dumps(document(story, sections), ensure_ascii=False) + "\n")
+    write_text(folder / "report.json", json.dumps(page_document(story, sections), ensure_ascii=False) + "\n")
     return [*written, folder / "report.json"]
 
 
-def document(story: Story, sections: Sequence[Section]) -> dict[str, Any]:
+def page_document(story: Story, sections: Sequence[Section]) -> dict[str, Any]:
     """Everything on the page, as plain values."""
     return {
         "format": 1,
@@ -85,7 +85,7 @@ def document(story: Story, sections: Sequence[Section]) -> dict[str, Any]:
         },
         "figures": {
             one.name: {"title": one.title, "about": one.about, "alt": one.alt, "data": one.data}
-            for one in blocks_of(sections, Picture)
+            for one in blocks_of(sections, FigureBlock)
         },
         "images": {
             one.name: {"title": one.title, "captions": [list(lines) for lines in one.captions], "alts": list(one.alts)}

@@ -7,7 +7,16 @@ from pathlib import Path
 from featherweight._version import __version__
 from featherweight.report import figures
 from featherweight.report.figures.style import COLOURS
-from featherweight.report.page.blocks import Card, Headline, Picture, Section, Table, Tiles, Verdict, shown
+from featherweight.report.page.blocks import (
+    Card,
+    FigureBlock,
+    Headline,
+    Section,
+    Table,
+    Tiles,
+    VerdictBlock,
+    format_cell,
+)
 from featherweight.report.page.load_runs import Story
 from featherweight.report.page.pixels import pictured
 
@@ -28,7 +37,7 @@ def page(story: Story, sections: Sequence[Section]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 
-    def drawing(picture: Picture) -> Markup:
+    def drawing(picture: FigureBlock) -> Markup:
         label = str(escape(picture.alt))
         return Markup(figures.page_svg(picture.figure, picture.name, label))  # matplotlib escapes what it draws
 
@@ -42,14 +51,14 @@ def page(story: Story, sections: Sequence[Section]) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"drawing": drawing, "coded": coded, "pictured": pictured, "cell": shown}
+    environment.filters |= {"drawing": drawing, "coded": coded, "pictured": pictured, "cell": format_cell}
     environment.tests |= {
         "table": lambda block: isinstance(block, Table),
-        "picture": lambda block: isinstance(block, Picture),
+        "picture": lambda block: isinstance(block, FigureBlock),
         "tiles": lambda block: isinstance(block, Tiles),
         "headline": lambda block: isinstance(block, Headline),
         "card": lambda block: isinstance(block, Card),
-        "verdict": lambda block: isinstance(block, Verdict),
+        "verdict": lambda block: isinstance(block, VerdictBlock),
     }
     html = environment.get_template("page.html.j2").render(
         title=title_of(story),

@@ -14,7 +14,7 @@ from featherweight.experiments.settings import flatten
 from featherweight.networks.anatomy import Anatomy, Row
 from featherweight.report.analysis import Answers, calibration, class_rows, confusion, mistakes
 from featherweight.report.page.blocks import Cell, Column, Table
-from featherweight.report.page.load_runs import Group, Story, Told
+from featherweight.report.page.load_runs import Group, LoadedRun, Story
 
 
 def budget_table(record: Record) -> Table:
@@ -31,7 +31,7 @@ def budget_table(record: Record) -> Table:
     return Table(name="budget", caption="The budget, clause by clause", columns=columns, rows=tuple(rows))
 
 
-def runs_table(runs: Sequence[Told]) -> Table:
+def runs_table(runs: Sequence[LoadedRun]) -> Table:
     """One line per run: its costs and its accuracies."""
     rows = []
     for run in runs:
@@ -88,7 +88,7 @@ def spread_table(groups: Sequence[Group]) -> Table | None:
     return Table(name="spread", caption=caption, columns=columns, rows=tuple(rows), stacked=True) if rows else None
 
 
-def epochs_table(runs: Sequence[Told]) -> Table:
+def epochs_table(runs: Sequence[LoadedRun]) -> Table:
     """Every epoch of every run, from the records."""
     names = tuple(asdict(runs[0].record.rows[0])) if runs[0].record.rows else tuple(Epoch.__dataclass_fields__)
     forms = {"epoch": "d", "lr": ".4g", "train_loss": ".4f", "test_loss": ".4f", "seconds": ".1f"}
@@ -119,7 +119,7 @@ def differences_table(story: Story) -> Table:
         }
         settings = {name: getattr(record, name) for name in ("experiment", "seed", "parameters", "engine")}
         parts = {name: getattr(record, name) for name in ("budget", "recipe", "data", "environment")}
-        named = {name: _cell(value) for name, value in flatten(settings | parts).items()}
+        named = {name: _setting_text(value) for name, value in flatten(settings | parts).items()}
         recipe = {name: value for name, value in named.items() if name.startswith("recipe.")}
         flat.append(recipe | {name: named[name] for name in settings} | results | named)
     names = list(dict.fromkeys(name for one in flat for name in one))
@@ -132,7 +132,7 @@ def differences_table(story: Story) -> Table:
     return Table(name="differences", caption=caption, columns=columns, rows=rows)
 
 
-def _cell(value: Any) -> Cell:
+def _setting_text(value: Any) -> Cell:
     """A single setting unchanged; several as text."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
 
@@ -154,7 +154,7 @@ def blocks_table(anatomy: Anatomy, key: str) -> Table:
         made_of = ", ".join(f"{count} × {kind}" if count > 1 else kind for kind, count in kinds.items())
         name = first if first == last else f"{first} – {last}"
         found.append((name, made_of, " x ".join(map(str, rows[-1].output)), sum(row.parameters for row in rows),
-                      sum(row.macs for row in rows), str(_sides(rows[-1].field))))  # fmt: skip
+                      sum(row.macs for row in rows), str(_extent_text(rows[-1].field))))  # fmt: skip
     caption = f"{anatomy.parameters:,} parameters, {anatomy.macs:,} multiply-adds an image, in blocks"
     return Table(name=f"blocks-{key}", caption=caption, columns=columns, rows=tuple(found), stacked=True)
 
@@ -184,7 +184,7 @@ def blocks(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
     return [tuple(block) for block in found]
 
 
-def _sides(extent: int | tuple[int, int]) -> Cell:
+def _extent_text(extent: int | tuple[int, int]) -> Cell:
     return extent if isinstance(extent, int) else " x ".join(map(str, extent))
 
 
@@ -201,8 +201,8 @@ def layers_table(anatomy: Anatomy, key: str) -> Table:
     )
 
     rows = tuple(
-        (row.name, row.kind, " x ".join(map(str, row.output)), row.parameters, row.macs, _sides(row.field),
-         _sides(row.jump)) for row in anatomy.rows
+        (row.name, row.kind, " x ".join(map(str, row.output)), row.parameters, row.macs, _extent_text(row.field),
+         _extent_text(row.jump)) for row in anatomy.rows
     )  # fmt: skip
     caption = f"Layer by layer: all {len(rows)}"
     return Table(name=f"layers-{key}", caption=caption, columns=columns, rows=rows, folded=True)
@@ -251,7 +251,7 @@ def calibration_table(answers: Answers, key: str) -> Table:
     return Table(name=f"calibration-{key}", caption=caption, columns=columns, rows=rows, folded=True)
 
 
-def mistakes_table(runs: Sequence[Told], key: str) -> Table:
+def mistakes_table(runs: Sequence[LoadedRun], key: str) -> Table:
     """Every misclassified image of every run, the most confident mistake first."""
     columns = (
         Column(name="run", heading="run"),

@@ -66,7 +66,7 @@ def quantities(row: Row) -> dict[str, float]:
     return {name: value for name, value in asdict(row).items() if name != "epoch"}
 
 
-def judged(record: Record) -> dict[str, float]:
+def verdict_figures(record: Record) -> dict[str, float]:
     """The figures of the verdict: 1 for passed or 0, and accuracies in percent."""
     verdict = record.verdict
     return {f"verdict/{name}": float(getattr(verdict, name)) for name in ("passed", "last", "worst_of_last", "best")}

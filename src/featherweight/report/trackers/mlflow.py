@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.io import write_text
-from featherweight.report.trackers.facts import Log, judged, quantities, settings_of
+from featherweight.report.trackers.facts import Log, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def open_log(folder: Path, record: Record) -> Log:
         figures_at(quantities(row), row.epoch)
 
     def verdict(record: Record, figures: Mapping[str, "Figure"]) -> None:
-        figures_at(judged(record), len(record.rows))
+        figures_at(verdict_figures(record), len(record.rows))
         client.set_tag(run, "verdict", verdict_sentence(record))
         for name, figure in figures.items():
             client.log_figure(run, figure, f"{name}.png")
@@ -74,14 +74,14 @@ def _known_run(client: Any, folder: Path) -> str | None:
 
 
 def _new_run(client: Any, folder: Path, record: Record, store: Path) -> str:
-    run = str(client.create_run(_experiment(client, record.experiment, store), run_name=folder.name).info.run_id)
+    run = str(client.create_run(_experiment_id(client, record.experiment, store), run_name=folder.name).info.run_id)
     write_text(folder / "mlflow-run", run + "\n")
     make = import_module("mlflow.entities").Param
     client.log_batch(run, params=[make(name, str(value)) for name, value in settings_of(record).items()])
     return run
 
 
-def _experiment(client: Any, name: str, store: Path) -> str:
+def _experiment_id(client: Any, name: str, store: Path) -> str:
     """The id of MLflow's experiment of this name; a new one keeps its figures beside the database if that is ours."""
     found = client.get_experiment_by_name(name)
     if found is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.escape import markdown
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.report.trackers.facts import Log, Value, judged, quantities, settings_of
+from featherweight.report.trackers.facts import Log, Value, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def open_log(folder: Path, record: Record) -> Log:
 
     def verdict(record: Record, figures: Mapping[str, "Figure"]) -> None:
         epoch = len(record.rows)
-        for name, value in judged(record).items():
+        for name, value in verdict_figures(record).items():
             writer.add_scalar(name, value, epoch)
         writer.add_text("verdict", verdict_sentence(record), epoch)
         for name, figure in figures.items():

@@ -19,7 +19,7 @@ from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.io import write_text
 from featherweight.report.figures.style import png
-from featherweight.report.trackers.facts import Log, judged, quantities, settings_of
+from featherweight.report.trackers.facts import Log, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ def open_log(folder: Path, record: Record) -> Log:
 
     def verdict(record: Record, figures: Mapping[str, "Figure"]) -> None:
         pictures = {name: wandb.Image(Image.open(BytesIO(png(figure)))) for name, figure in figures.items()}
-        run.log(judged(record) | pictures, step=len(record.rows))
+        run.log(verdict_figures(record) | pictures, step=len(record.rows))
         run.summary["verdict"] = verdict_sentence(record)
 
     return Log(row=row, verdict=verdict, close=lambda finished: run.finish(exit_code=0 if finished else 1))

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.escape import markdown
 from featherweight.io import write_text
-from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, drawn, svg
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, svg
 from featherweight.report.page import page, read_story, sections
-from featherweight.report.page.blocks import Column, Picture, Section, Table
+from featherweight.report.page.blocks import Column, FigureBlock, Section, Table
 from featherweight.search.fit.finalist import aim_words, file_name, options
 from featherweight.search.fit.finish import EXPORTS, Finished
 from featherweight.search.fit.price import kilobytes, shown
@@ -21,7 +21,7 @@ TRAINED = ("a ninth", "a third", "all")
 """Of a finished network's training, rung by rung."""
 
 
-@drawn
+@in_house_style
 def front_figure(search: Search, values: dict[str, Any]) -> "Figure":
     """Held-out accuracy of every candidate against what was to be small, with the front and the target."""
     from matplotlib.ticker import EngFormatter
@@ -78,7 +78,7 @@ def _section(search: Search, values: dict[str, Any], figure: "Figure") -> Sectio
         ),
     )  # fmt: skip
     answer = values["sentence"][0].upper() + values["sentence"][1:] + "."
-    picture = Picture(
+    picture = FigureBlock(
         name="front", title=f"Candidates by accuracy and {by}", about=about,
         alt=f"Held-out accuracy against {by} of {values['search']['candidates']} candidates", figure=figure,
     )  # fmt: skip

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from featherweight.errors import BudgetError
+from featherweight.errors import BudgetError, FeatherweightError, TrainingError, UsageError
 from featherweight.search.fit import prior
 from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import DRAWS, Aim, Population, Trial
-from featherweight.search.fit.notes import forget_unfinished, noted, recall
+from featherweight.search.fit.notes import forget_unfinished, line_of, noted, recall
 from featherweight.search.fit.price import price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, save
@@ -29,6 +29,8 @@ RACE = 0.25
 """The most of the search's time that is spent on comparing augmentations."""
 CHEAPER = (0.5, 0.95)
 """Shares of the cost of a candidate that meets the target: a new one may cost at most one drawn from between them."""
+MOST_FAILED = 12
+"""Candidates that may fail before any has a result; after that the search ends."""
 TRIALS = "trials.jsonl"
 LOOK_SECONDS = 0.25
 
@@ -61,8 +63,8 @@ def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, c
         views=views, aim=aim, population=population, seconds=SEARCH * seconds, finish=FINISH * seconds,
         file=folder / TRIALS,
     )  # fmt: skip
-    for values in noted(search.file):
-        recall(search, values)
+    for number, training in noted(search.file):
+        recall(search, number, training)
     for trial in population.trials:
         forget_unfinished(trial)
     return search
@@ -96,6 +98,8 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
                     if told.correct is not None or told.failed:
                         ended = _noted_result(search, told, search.spent + time.monotonic() - begun)
                 best = search.population.best()
+                if best is None and sum(bool(one.failed) for one in search.population.trials) >= MOST_FAILED:
+                    raise nothing_found(search)
                 yield Look(
                     trials=tuple(search.population.trials),
                     underway=tuple((work, done.get(work.trial, 0.0)) for work in crew.underway),
@@ -104,6 +108,17 @@ def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: 
                 )  # fmt: skip
         finally:
             crew.close()
+
+
+def nothing_found(search: Search) -> FeatherweightError:
+    """Why no candidate has a result: the first one's own words where all have failed."""
+    failed = [one for one in search.population.trials if one.failed]
+    if not failed:
+        return UsageError("No candidate finished training in the given time; allow more minutes.")
+    return TrainingError(
+        f"None of the {len(failed)} candidates that were begun could be trained. The first, candidate"
+        f" {failed[0].number}: {failed[0].failed}"
+    )
 
 
 def _next(search: Search, passed: float) -> Work | None:
@@ -206,23 +221,19 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
 def _noted_result(search: Search, told: Told, passed: float) -> Trial | None:
     """Note what a training came to; the candidate, if it has finished a rung by that."""
     trial = search.population.trials[told.work.trial]
-    rung = _heard(trial, told)
+    rung = _heard(search, trial, told)
     if not told.failed:
         search.rates.append(search.work_done(told, trial) / max(told.seconds, 1e-3))
-    line = {
-        "trial": trial.number, "genes": trial.genes.to_json(), "rung": rung, "epochs": told.work.epochs,
-        "fold": told.work.fold, "share": told.work.share, "correct": told.correct, "judged": told.judged,
-        "loss": told.loss, "seconds": told.seconds, "failed": told.failed,
-        "racing": trial.racing, "at": round(passed, 3),
-    }  # fmt: skip
     with search.file.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(json.dumps(line_of(trial, rung, told, passed)) + "\n")
     return trial if trial.rung == rung or trial.failed else None
 
 
-def _heard(trial: Trial, told: Told) -> int:
-    """Add what was told to the rung that it belongs to; the rung."""
+def _heard(search: Search, trial: Trial, told: Told) -> int:
+    """Add what was told to the rung that it belongs to; the rung. Of a candidate that fails nothing more is trained."""
     rung = next(rung for rung, works in trial.planned.items() if told.work in works)
     trial.told.setdefault(rung, []).append(told)
-    trial.failed = trial.failed or told.failed
+    if told.failed and not trial.failed:
+        trial.failed = told.failed
+        search.waiting = [work for work in search.waiting if work.trial != trial.number]
     return rung

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from pathlib import Path
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import FeatherweightError
 from featherweight.escape import in_docstring
 from featherweight.experiments.budget import Budget
@@ -160,7 +160,7 @@ def train(
     rate: float | None = None
     for again in (False, True):
         epochs, seeds = plan(search, trial, left, cores, rate)
-        if runs.exists():
+        if runs.exists():  # of the first attempt, which proved too slow
             shutil.rmtree(runs)
         recipe = write_experiment(file, search, trial, epochs)
         tasks = [

@@ -2,13 +2,12 @@
 
 import json
 import math
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
@@ -17,11 +16,12 @@ from featherweight.export.onnx_model import require_onnx
 from featherweight.io import write_text
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.halving import Trial
+from featherweight.search.fit.notes import RESULT as RESULT
 from featherweight.search.fit.price import kilobytes
 from featherweight.search.fit.state import Search
 from featherweight.training.runs.trained import load_trained
 
-EXPORTS, RESULT = "export", "fit.json"
+EXPORTS = "export"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,6 @@ def ship(trial: Trial, out: Path, *, directory: Path | None, data: Data | None =
     folders = sorted((out / RUNS).iterdir(), key=lambda folder: int(folder.name.rpartition("seed")[2]))
     first = load_trained(folders[0])
     place = out / EXPORTS
-    if place.exists():
-        shutil.rmtree(place)
     exported = {"c": export(first, "c", place, data_dir=directory, data=data)}
     notes = []
     try:

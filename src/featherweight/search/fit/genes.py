@@ -7,14 +7,19 @@ and everything between them.
 """
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta
 
 from featherweight.errors import FileError
 from featherweight.experiments.recipe import Augment, HardExamples, OneCycle, Recipe
 from featherweight.networks.architecture import Layer, layer
 
-BLOCKS = ("plain", "separable", "residual")
+Block = Literal["plain", "separable", "residual"]
+BLOCKS: tuple[Block, ...] = get_args(Block)
+Bits = Literal[8, 4, 2]
 WIDEST, DEEPEST, MOST_STAGES = 256, 8, 4
 
 MOVES: dict[str, tuple[float, ...]] = {
@@ -44,41 +49,58 @@ PRESETS: dict[str, dict[str, float]] = {
 time for a few only, the first are tried."""
 
 
+Channels = Annotated[int, Meta(ge=1, le=WIDEST)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Genes:
-    """A network and how it is trained, for pictures of any size and number of classes."""
+    """A network and how it is trained, for pictures of any size and number of classes.
 
-    side: int = 0
+    The ranges hold what any search proposes and are checked where a candidate is read from a file.
+    """
+
+    side: Annotated[int, Meta(ge=0, lt=100)] = 0
     """Position in the list of sizes that the pictures may be brought to."""
     grey: bool = False
-    block: str = "plain"
+    block: Block = "plain"
     """One of BLOCKS: what stages are made of; the stem is always a plain convolution."""
-    stem: int = 8
+    stem: Channels = 8
     """Channels."""
-    kernel: int = 3
+    kernel: Annotated[int, Meta(ge=1, le=7)] = 3
     """Of the stem, in pixels."""
-    stem_stride: int = 1
+    stem_stride: Annotated[int, Meta(ge=1, le=4)] = 1
     stem_pool: bool = True
     """Whether a max pool of 2 follows the stem."""
-    widths: tuple[int, ...] = (12,)
+    widths: Annotated[tuple[Channels, ...], Meta(min_length=1, max_length=MOST_STAGES)] = (12,)
     """Channels of each stage."""
-    depths: tuple[int, ...] = (4,)
+    depths: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=DEEPEST)], ...], Meta(min_length=1, max_length=MOST_STAGES)
+    ] = (4,)
     """Blocks of each stage."""
     strided: bool = False
     """Whether a stage begins with a stride of 2 in place of a max pool of 2 before it."""
-    shrink: int = 0
+    shrink: Annotated[int, Meta(ge=0, le=DEEPEST)] = 0
     """How many of the last stage's convolutions have no border, so that the map shrinks by 2 with each."""
     preset: str = "shifts"
     changes: tuple[tuple[str, float], ...] = ()
     """What differs from the preset, by name of MOVES."""
-    batch: int = 64
-    lr: float = 0.1
-    decay: float = 5e-4
-    hard: float = 1.0
+    batch: Annotated[int, Meta(ge=2, le=512)] = 64
+    lr: Annotated[float, Meta(ge=1e-3, le=1)] = 0.1
+    decay: Annotated[float, Meta(ge=0, le=0.01)] = 5e-4
+    hard: Annotated[float, Meta(ge=1, le=100)] = 1.0
     """How many times as often the hardest images are taken; 1 takes all alike."""
-    smoothing: float = 0.0
-    bits: int = 8
+    smoothing: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
+    bits: Bits = 8
     """Of a weight in C, 8, 4 or 2; trained so below 8."""
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ValueError(f"there is no augmentation {self.preset!r:.40}")
+        for name, value in self.changes:
+            if name not in MOVES or not 0 <= value <= max(MOVES[name]):
+                raise ValueError(f"there is no augmentation {name!r:.40} of {value}")
+        if len(self.widths) != len(self.depths) or self.shrink > self.depths[-1]:
+            raise ValueError("the stages do not fit together")
 
     def moves(self) -> dict[str, float]:
         """The strength of each kind of augmentation that is on."""
@@ -91,32 +113,11 @@ class Genes:
 
     @classmethod
     def from_json(cls, values: Any) -> "Genes":
-        """The genes that `to_json` wrote; FileError for anything else, or for sizes that no search proposes."""
+        """The genes that `to_json` wrote; FileError for anything else, or for values that no search proposes."""
         try:
-            known = {field.name for field in fields(cls)}
-            given = dict(values)
-            genes = cls(**{
-                name: value for name, value in given.items() if name in known
-            } | {
-                "widths": tuple(int(width) for width in given["widths"]),
-                "depths": tuple(int(depth) for depth in given["depths"]),
-                "changes": tuple((str(name), float(value)) for name, value in given["changes"]),
-            })  # fmt: skip
-            numbers = (genes.stem, genes.kernel, genes.stem_stride, genes.batch, *genes.widths)
-            fine = (
-                genes.block in BLOCKS and genes.preset in PRESETS and {name for name, _ in genes.changes} <= set(MOVES)
-                and all(isinstance(number, int) and 1 <= number <= 2 * WIDEST for number in numbers)
-                and 1 <= len(genes.widths) == len(genes.depths) <= MOST_STAGES
-                and all(1 <= depth <= DEEPEST for depth in genes.depths)
-                and 0 < genes.lr < 10 and 0 <= genes.decay < 1 and 1 <= genes.hard <= 100 and 0 <= genes.smoothing < 1
-                and genes.bits in (8, 4, 2)
-                and all(0 <= value <= 90 for _, value in genes.changes) and 0 <= genes.side < 100
-            )  # fmt: skip
-        except (TypeError, ValueError, KeyError) as problem:
+            return msgspec.convert(values, cls, strict=True)
+        except msgspec.ValidationError as problem:
             raise FileError(f"A candidate cannot be read ({problem}); start in a new folder.") from problem
-        if not fine:
-            raise FileError("A candidate has values that no search proposes; start in a new folder.")
-        return genes
 
 
 def layers_of(genes: Genes) -> tuple[Layer, ...]:
@@ -158,12 +159,26 @@ def _block(kind: str, before: int, width: int, stride: int, bare: bool) -> Layer
     return layer(name, before, width, **settings)
 
 
+def batch_for(batch: int, images: int) -> int:
+    """The least batch size, from this one on, with which no batch of an epoch is of one image alone.
+
+    Batch normalisation of one image on a map of 1 x 1 has nothing to take a variance of.
+
+    >>> batch_for(16, 48), batch_for(16, 49), batch_for(16, 10), batch_for(2, 7)
+    (16, 17, 16, 4)
+    """
+    while images > 1 and images % batch == 1:
+        batch += 1
+    return batch
+
+
 def recipe_of(genes: Genes, epochs: int, images: int, shape: tuple[int, int, int]) -> Recipe:
     """How a candidate is trained for so many epochs on so many images of this shape (C H W)."""
     channels, height, width = shape
     side = min(height, width)
     moves = genes.moves()
-    steps = max(1, math.ceil(images / genes.batch) * epochs)
+    batch = batch_for(genes.batch, images)
+    steps = max(1, math.ceil(images / batch) * epochs)
     picture = {name: moves.get(name, 0.0) for name in MOVES}
     colour = picture["colour"] if channels == 3 else 0.0
     augment = Augment(
@@ -185,7 +200,7 @@ def recipe_of(genes: Genes, epochs: int, images: int, shape: tuple[int, int, int
     )
     return Recipe(
         epochs=epochs,
-        batch=genes.batch,
+        batch=batch,
         lr=genes.lr,
         weight_decay=genes.decay,
         schedule=OneCycle(peak_at=0.2),

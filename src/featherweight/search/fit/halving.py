@@ -190,7 +190,7 @@ class Population:
             ]
             for rung in range(last)
         ]
-        found = {}
+        found: dict[str, tuple[float, ...]] = {}
         for block in BLOCKS:
             means = []
             for usual, known in zip(OFFSETS, pairs, strict=False):

@@ -1,72 +1,269 @@
-"""What a search notes of every training, read back for the same command to go on; it is checked as a stranger's."""
+"""What a search notes of its question, its trainings and its result, read back for the same command to go on.
 
-import json
+All of it is checked as a stranger's: a regular file within a size, JSON within limits, types and ranges.
+"""
+
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
 
 from featherweight.errors import FileError
-from featherweight.io import write_text
+from featherweight.escape import printable
+from featherweight.io import parse_json, read_regular, write_bytes
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import SHARES, Trial
 from featherweight.search.fit.price import price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.workers import Told, Work
 
+RESULT = "fit.json"
+ANEW = "start in a new folder"
+LARGEST, LARGEST_TRIALS = 4 << 20, 64 << 20
+"""Bytes of a note, and of all trainings together."""
 
-def noted(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of an earlier search; one that was cut off at the end is passed over."""
-    if not file.exists():
-        return
-    lines = file.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
-        try:
-            values = json.loads(line)
-        except ValueError:
-            if number == len(lines) - 1:
-                write_text(file, "".join(f"{one}\n" for one in lines[:-1]))
-                return
-            raise FileError(f"Line {number + 1} of {file} cannot be read; start in a new folder.") from None
-        if not isinstance(values, dict):
-            raise FileError(f"Line {number + 1} of {file} is not a candidate; start in a new folder.")
-        yield values
+Kind = TypeVar("Kind")
+Count = Annotated[int, Meta(ge=0, le=1 << 40)]
+Positive = Annotated[int, Meta(ge=1, le=1 << 40)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Interval = tuple[Percent, Percent]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Text = Annotated[str, Meta(max_length=1 << 14)]
+Cost = Literal["flash", "ram", "macs", "parameters", "cycles"]
+Within = Annotated[str, Meta(pattern=r"^runs/[^/\\]*[^/\\.][^/\\]*$", max_length=300)]
+"""A folder of a run, within that of the search."""
 
 
-def recall(search: Search, values: dict[str, Any]) -> None:
-    """Take up what a line says of an earlier search."""
+class LimitsNote(msgspec.Struct, frozen=True, kw_only=True):
+    """The most that a network may cost, as noted."""
+
+    flash: Positive | None = None
+    ram: Positive | None = None
+    macs: Positive | None = None
+    parameters: Positive | None = None
+    cycles: Positive | None = None
+
+
+class AimNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked for, as noted."""
+
+    target: Annotated[float, Meta(gt=0, lt=100)] | None
+    minimize: Cost
+    limits: LimitsNote
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What `asked.json` holds."""
+
+    source: Text
+    images: Count
+    classes: Annotated[tuple[Text, ...], Meta(min_length=2)]
+    sizes: Annotated[tuple[tuple[Positive, Positive, Positive], ...], Meta(min_length=1)]
+    aim: AimNote
+    seed: Count
+    pictures: dict[Text, Text] | None = None
+    """Digests; None where a version up to 0.2 wrote it."""
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `trials.jsonl`."""
+
+    trial: Count
+    genes: Genes
+    rung: Annotated[int, Meta(ge=0, lt=len(SHARES))]
+    epochs: Annotated[int, Meta(ge=1, le=100_000)]
+    fold: Count
+    share: Annotated[float, Meta(gt=0, le=1)]
+    correct: Count | None
+    judged: Count
+    loss: float
+    seconds: Seconds
+    failed: Text
+    at: Seconds
+    racing: bool = False
+
+
+class AskedNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a result says was asked for."""
+
+    accuracy: Annotated[float, Meta(gt=0, lt=100)] | None
+    minimize: Cost
+    limits: LimitsNote
+
+
+class DataNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a result says of its data."""
+
+    name: Text
+    classes: Annotated[tuple[Text, ...], Meta(min_length=2)]
+    train: Positive
+    test: Positive
+    shape: tuple[Positive, Positive, Positive]
+
+
+class SearchNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a result says of its search."""
+
+    seconds: Seconds
+    candidates: Count
+    trainings: Count
+    held_out: Count
+    parts: Positive
+
+
+class ChosenNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a result says of the chosen candidate."""
+
+    candidate: Count
+    genes: Genes
+    held_out_accuracy: Percent
+    held_out_images: Positive
+    held_out_interval: Interval
+
+
+class CostNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network costs."""
+
+    flash: Count
+    ram: Count
+    macs: Count
+    parameters: Count
+    cycles: Count
+
+
+class FrontNote(CostNote, frozen=True, kw_only=True):
+    """A candidate of the front."""
+
+    candidate: Count
+    accuracy: Percent
+    rung: Annotated[int, Meta(ge=0, lt=len(SHARES))]
+
+
+class RunNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of the final training."""
+
+    folder: Within
+    seed: Count
+    test_accuracy: Percent
+
+
+class ProgramNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What the C program reaches."""
+
+    accuracy: Percent
+    interval: Interval
+    images: Positive
+    float_accuracy: Percent
+    proved: bool
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What `fit.json` holds."""
+
+    command: Text
+    asked: AskedNote
+    data: DataNote
+    search: SearchNote
+    chosen: ChosenNote
+    cost: CostNote
+    runs: Annotated[tuple[RunNote, ...], Meta(min_length=1)]
+    mean: Percent
+    worst: Percent
+    c: ProgramNote
+    met: bool
+    binding: tuple[Cost, ...]
+    front: tuple[FrontNote, ...]
+    sentence: Text
+
+
+def _values(content: bytes, where: str) -> Any:
     try:
-        number, rung = int(values["trial"]), int(values["rung"])
-        correct = None if values["correct"] is None else int(values["correct"])
-        genes = Genes.from_json(values["genes"])
-        fold = int(values["fold"])
-        if not 0 <= rung < len(SHARES) or not 0 <= fold < len(search.views.folds):
-            raise ValueError(f"rung {rung}, fold {fold}")
-        told = Told(
-            work=Work(trial=number, genes=genes, epochs=int(values["epochs"]), fold=fold, share=float(values["share"])),
-            done=1.0, seconds=float(values["seconds"]), correct=correct, judged=int(values["judged"]),
-            loss=float(values["loss"]), failed=str(values["failed"]),
-        )  # fmt: skip
-        search.spent = max(search.spent, float(values["at"]))
-    except (KeyError, TypeError, ValueError) as problem:
-        raise FileError(f"{search.file} is not the file of a search ({problem}); start in a new folder.") from problem
+        return parse_json(content.decode("utf-8"))
+    except ValueError as problem:
+        raise FileError(f"{where} cannot be read ({printable(str(problem)):.200}); {ANEW}.") from problem
+
+
+def _checked(values: Any, kind: type[Kind], where: str) -> Kind:
+    try:
+        return msgspec.convert(values, kind, strict=True)
+    except (msgspec.ValidationError, FileError) as problem:
+        text = printable(str(problem))
+        raise FileError(f"{where} is not what a search notes ({text:.300}); {ANEW}.") from problem
+
+
+def read_question(path: Path) -> Question:
+    """What was asked for in this file; FileError where it is not a search's."""
+    return _checked(_values(read_regular(path, LARGEST), printable(path)), Question, printable(path))
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The figures of a finished search, as plain values; FileError where they are not a search's."""
+    path = folder / RESULT
+    values: dict[str, Any] = _values(read_regular(path, LARGEST), printable(path))
+    _checked(values, Result, printable(path))
+    return values
+
+
+def noted(file: Path) -> Iterator[tuple[int, Training]]:
+    """The trainings of an earlier search with the numbers of their lines; one that was cut off at the end is passed
+    over."""
+    if not (file.exists() or file.is_symlink()):
+        return
+    content = read_regular(file, LARGEST_TRIALS)
+    *lines, rest = content.split(b"\n")
+    found = []
+    for number, line in enumerate(lines, 1):
+        where = f"Line {number} of {printable(file)}"
+        found.append((number, _checked(_values(line, where), Training, where)))
+    if rest:  # its writer was killed in the middle of it
+        write_bytes(file, content[: len(content) - len(rest)])
+    yield from found
+
+
+def recall(search: Search, number: int, noted: Training) -> None:
+    """Take up what a line says of an earlier search."""
+    where = f"Line {number} of {printable(search.file)}"
+    genes, views = noted.genes, search.views
+    if genes.side >= len(views.sizes) or noted.fold >= len(views.folds):
+        raise FileError(f"{where} belongs to other pictures; {ANEW}.")
+    if not noted.failed:
+        held = int(views.folds[noted.fold].sum())
+        if noted.correct is None or not noted.correct <= noted.judged == held:
+            raise FileError(f"{where} counts {noted.correct} of {noted.judged} held-out images, of {held}; {ANEW}.")
+    search.spent = max(search.spent, noted.at)
     trials = search.population.trials
-    if genes.side >= len(search.views.sizes):
-        raise FileError(f"{search.file} belongs to other pictures; start in a new folder.")
     known = next((one for one in trials if one.genes == genes), None)
     if known is None:
         shape = search.shape(genes)
         cost = price(genes, shape, search.classes)
         if cost is None:
-            raise FileError(f"{search.file} belongs to other pictures; start in a new folder.")
-        racing = values.get("racing") is True
-        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape, racing=racing)
+            raise FileError(f"{where} belongs to other pictures; {ANEW}.")
+        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape, racing=noted.racing)
         search.population.new(genes)
         trials.append(known)
-    work = replace(told.work, trial=known.number)
-    known.planned.setdefault(rung, []).append(work)
-    known.told.setdefault(rung, []).append(replace(told, work=work))
-    known.failed = known.failed or told.failed
+    if any(told.work.fold == noted.fold for told in known.told.get(noted.rung, ())):
+        raise FileError(f"{where} repeats an earlier one; {ANEW}.")
+    work = Work(trial=known.number, genes=genes, epochs=noted.epochs, fold=noted.fold, share=noted.share)
+    told = Told(
+        work=work, done=1.0, seconds=noted.seconds, correct=noted.correct, judged=noted.judged, loss=noted.loss,
+        failed=noted.failed,
+    )  # fmt: skip
+    known.planned.setdefault(noted.rung, []).append(work)
+    known.told.setdefault(noted.rung, []).append(told)
+    known.failed = known.failed or noted.failed
+
+
+def line_of(trial: Trial, rung: int, told: Told, at: float) -> dict[str, Any]:
+    """What is noted of a training, `at` so many seconds of the search."""
+    work = told.work
+    return {
+        "trial": trial.number, "genes": trial.genes.to_json(), "rung": rung, "epochs": work.epochs,
+        "fold": work.fold, "share": work.share, "correct": told.correct, "judged": told.judged,
+        "loss": told.loss, "seconds": told.seconds, "failed": told.failed, "racing": trial.racing,
+        "at": round(at, 3),
+    }  # fmt: skip
 
 
 def forget_unfinished(trial: Trial) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from featherweight.search.fit.genes import PRESETS, Genes
+from featherweight.search.fit.genes import PRESETS, Bits, Genes
 
 FILE = Path(__file__).with_name("prior.json")
 
@@ -21,7 +21,7 @@ def sources() -> tuple[str, ...]:
     return tuple(str(one["from"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
 
 
-def first(coloured: bool, small: bool, bits: int = 8) -> tuple[list[Genes], list[Genes]]:
+def first(coloured: bool, small: bool, bits: Bits = 8) -> tuple[list[Genes], list[Genes]]:
     """One network with every augmentation in turn, which shows what suits the pictures; and every other network, with
     weights of so many bits.
 

@@ -3,30 +3,28 @@
 A generator tells each step; whoever shows it knows nothing of how it is done.
 """
 
-import json
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from featherweight.data import Data
-from featherweight.data.dataset import IN_MEMORY
-from featherweight.errors import FileError, UsageError, nearest
+from featherweight.data.dataset import Data
+from featherweight.engine import require_threads
+from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
-from featherweight.io import parse_json, write_text
-from featherweight.search.fit import card, conduct, finalist, finish
+from featherweight.search.fit import card, conduct, finalist, finish, folder
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
+from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.price import LIMITED, Limits
 from featherweight.search.fit.views import Views, views_of
 from featherweight.training.runs.crews import On, seats
 from featherweight.training.runs.events import Event
 from featherweight.training.runs.fanout import HERE
 
-ASKED = "asked.json"
 LEAST_SECONDS = 20.0
 SHIPPING = (18.0, 0.03)
 """What is kept for exports, proofs and the page: seconds, and a share of the whole time."""
@@ -62,6 +60,8 @@ class Asked:
             raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
         if self.minimize not in LIMITED:
             raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
+        if self.cores is not None and self.on.here:
+            require_threads(self.cores)
         if not 60 * self.minutes >= LEAST_SECONDS:
             raise UsageError(f"A search needs {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
 
@@ -114,28 +114,35 @@ def size_of(text: "str | int | None", name: str = "a size") -> int | None:
 def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iterator[News]:
     """Carry it all out. When `stopped`, the search ends and the best so far is finished within the usual time.
 
-    Raises UsageError or DataError for what cannot be searched on, BudgetError if nothing is within the limits.
+    Raises UsageError or DataError for what cannot be searched on, or for a folder in which another process searches;
+    FileError for notes that are no search's; BudgetError if nothing is within the limits.
     """
     begun = time.monotonic()
+    views = views_of(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir)
+    out = asked.out or Path("fits") / re.sub(r"[^\w.-]+", "-", views.name)
+    with folder.exclusive(out):
+        yield from _carried_out(asked, views, out, begun, stopped)
+
+
+def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: Callable[[], bool]) -> Iterator[News]:
+    """All that comes after the pictures were read, in a folder that is this process's own."""
     seconds, count = 60 * asked.minutes, asked.cores or seats(asked.on)
     shipping = SHIPPING[0] + SHIPPING[1] * seconds
-    views = views_of(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir)
     limits = asked.limits
     if asked.accuracy is None and limits == Limits():
         limits = USUAL
         yield Step(text=f"No target and no limit was given: {limits.words()} are assumed.")
-    out = asked.out or Path("fits") / re.sub(r"[^\w.-]+", "-", views.name)
     aim = Aim(target=asked.accuracy, minimize=asked.minimize, limits=limits)
-    _same_folder(out, asked, views, aim)
+    folder.require_same(out, views, aim, asked.seed, asked.data, asked.data_dir)
+    folder.install(out)
     for line in looked_at(views):
         yield Step(text=line)
     coloured = views.sizes[0].shape[0] == 3
     training = max(0.3 * seconds, seconds - shipping - (time.monotonic() - begun))
     search = conduct.opened(views, aim, out, seed=asked.seed, seconds=training, coloured=coloured)
-    done_before = out / finish.RESULT
-    if done_before.exists() and search.spent >= FINISHED * search.seconds:
+    if (out / finish.RESULT).exists() and search.spent >= FINISHED * search.seconds:
+        values = read_result(out)
         yield Step(text=f"{printable(out)} is finished; more --minutes go on with its search.")
-        values = parse_json(done_before.read_text(encoding="utf-8"))
         yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
         return
     if search.population.trials:
@@ -145,7 +152,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
         yield from conduct.carry_out(search, count, stopped, asked.on)
     trial = search.population.best()
     if trial is None:
-        raise UsageError("No candidate finished training in the given time; allow more minutes.")
+        raise conduct.nothing_found(search)
     yield Step(text=f"Chosen: candidate {trial.number}, {trial.accuracy():.2f} % of held-out images.")
     left = max(search.finish / 2, seconds - shipping - (time.monotonic() - begun))
     if stopped():
@@ -153,44 +160,20 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
     memory = asked.data if isinstance(asked.data, Data) else None
     if memory is not None and trial.genes.grey:
         memory = finalist.grey(memory)
+    staged = folder.stage(out)
     yield from finalist.train(
-        search, trial, out, data=memory, left=left, cores=count, directory=asked.data_dir, on=asked.on
+        search, trial, staged, data=memory, left=left, cores=count, directory=asked.data_dir, on=asked.on
     )
     yield Step(text="Exporting, proving and reporting.")
-    done = finish.ship(trial, out, directory=asked.data_dir, data=memory)
+    done = finish.ship(trial, staged, directory=asked.data_dir, data=memory)
     for note in done.notes:
         yield Step(text=note)
-    values = finish.result(search, done, out, time.monotonic() - begun, asked.command)
-    card.write_page(search, done, values, out, asked.data_dir)
-    card.write_card(search, done, values, out)
-    finish.save_result(values, out)
+    values = finish.result(search, done, staged, time.monotonic() - begun, asked.command)
+    card.write_page(search, done, values, staged, asked.data_dir)
+    card.write_card(search, done, values, staged)
+    finish.save_result(values, staged)
+    folder.install(out)
     yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
-
-
-def _same_folder(out: Path, asked: Asked, views: Views, aim: Aim) -> None:
-    """Make the folder, or take it up where the same was asked for before; UsageError where something else was."""
-    wanted = json.loads(json.dumps({
-        "source": views.source if views.source != IN_MEMORY else views.name, "images": len(views.labels),
-        "classes": views.classes, "sizes": [view.shape for view in views.sizes], "aim": asdict(aim),
-        "seed": asked.seed,
-    }))  # fmt: skip
-    path = out / ASKED
-    if path.exists():
-        known = parse_json(path.read_text(encoding="utf-8"))
-        if known != wanted:
-            differing = [name for name in wanted if not isinstance(known, dict) or known.get(name) != wanted[name]]
-            raise UsageError(
-                f"{printable(out)} holds another search (it differs in {', '.join(differing)}); name another folder"
-                " with --out."
-            )
-        return
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{printable(out)} holds other files; name another folder with --out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise FileError(f"{printable(out)} cannot be created ({problem.strerror}); name another.") from problem
-    write_text(path, json.dumps(wanted, indent=1) + "\n")
 
 
 def looked_at(views: Views) -> list[str]:

@@ -5,7 +5,7 @@ Test pictures are never among them.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featherweight.data import NAMES, Data, load
+from featherweight.data import NAMES, load
 from featherweight.data.colours import without_colours
-from featherweight.data.dataset import IN_MEMORY
-from featherweight.data.folder import load_sizes, sample
+from featherweight.data.dataset import IN_MEMORY, Data
+from featherweight.data.folder import load_sizes, sample, test_digest
 from featherweight.data.sets import OWN, canonical
-from featherweight.data.split import Split, held_out_together, mean_and_std
+from featherweight.data.split import Split, digest, held_out_together, mean_and_std
 from featherweight.data.store import expanded, find
 from featherweight.errors import UsageError
 
@@ -31,6 +31,9 @@ SHARE = 6
 """One training image in so many is held out for choices, of large sets."""
 FEWEST = 20
 """Training images below which no search is begun."""
+SPLIT_SEED = 0
+"""By which a folder's test pictures are drawn where it has none of its own: as `load` draws them for the last training,
+whatever the seed of the search."""
 SIDES = (24, 32, 48)
 """Pixels: what pictures of varied size may be brought to, the shorter side; 64 where all of them are larger."""
 
@@ -65,6 +68,8 @@ class Views:
     folds: tuple[Tensor, ...]
     """bool [N] each, true where an image is held out: one, or `FOLDS` parts of a small set and as many again drawn
     otherwise."""
+    digests: Mapping[str, str]
+    """SHA-256 of the training images, in all sizes and with their labels, and of the test images."""
     twins: int = 0
     """Training images that are equal to an earlier one in every pixel."""
     note: str = ""
@@ -88,11 +93,13 @@ def views_of(
         if data.holdout:
             raise UsageError("The data already have held-out images; give them whole, as the search holds out its own.")
         name, source, classes, labels, note = data.name, data.source or IN_MEMORY, data.classes, data.train.labels, ""
+        tested = digest(data.test)
         sizes: tuple[View, ...] = (View(size=None, images=data.train.images),)
     elif _is_folder(data):
         root = expanded(data)
-        asked = [size] if size else sizes_for(sample(root, seed=seed))
-        wholes = load_sizes(root, seed=seed, sizes=asked)
+        asked = [size] if size else sizes_for(sample(root, seed=SPLIT_SEED))
+        wholes = load_sizes(root, seed=SPLIT_SEED, sizes=asked)
+        tested = test_digest(root, seed=SPLIT_SEED)
         name, source, classes, note = wholes[0].name, str(root.resolve()), wholes[0].classes, wholes[0].note
         labels, groups = wholes[0].train.labels, wholes[0].groups
         sizes = tuple(View(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
@@ -101,6 +108,7 @@ def views_of(
             raise UsageError(f"A size can only be given for folders of pictures; {data} has its own.")
         held = load(data, directory=directory, holdout=FEWEST)
         name, source, classes, note = held.name, held.source, held.classes, held.note
+        tested = _test_files(data)
         images = torch.cat([held.train.images, held.test.images])
         labels = torch.cat([held.train.labels, held.test.labels])
         sizes = (View(size=None, images=images),)
@@ -113,6 +121,7 @@ def views_of(
     folds = tuple(fold[firsts] for fold in folds)  # equal images are held out together
     return Views(
         name=name, source=source, classes=classes, labels=labels, sizes=sizes, folds=folds,
+        digests={"train": _digest(sizes, labels), "test": tested},
         twins=int((firsts != torch.arange(len(firsts))).sum()), note=note,
     )  # fmt: skip
 
@@ -130,6 +139,22 @@ def _firsts(keys: Sequence[object]) -> Tensor:
     """int64 [N]: the position of the first of these keys that is equal to each."""
     seen: dict[object, int] = {}
     return torch.tensor([seen.setdefault(key, at) for at, key in enumerate(keys)])
+
+
+def _digest(sizes: Sequence[View], labels: Tensor) -> str:
+    """SHA-256 of the images in each size, with their labels."""
+    each = [digest(Split(images=view.images, labels=labels)) for view in sizes]
+    return each[0] if len(each) == 1 else hashlib.sha256(" ".join(each).encode()).hexdigest()
+
+
+def _test_files(name: str) -> str:
+    """SHA-256 of the test files of a folder of MNIST's kind; a set with a name has published digests."""
+    if canonical(name) in NAMES:
+        return "published"
+    state = hashlib.sha256()
+    for path in find(expanded(name), OWN, list(OWN.test)).values():
+        state.update(path.read_bytes())
+    return state.hexdigest()
 
 
 def _is_folder(name: str) -> bool:

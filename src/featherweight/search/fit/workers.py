@@ -1,6 +1,8 @@
 """Processes that train candidates, one each on one core, and tell how it goes; whoever stops them loses nothing."""
 
+import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,7 +13,7 @@ from typing import Any
 
 import torch
 
-from featherweight.errors import TrainingError
+from featherweight.errors import FeatherweightError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.networks.architecture import build
@@ -19,12 +21,14 @@ from featherweight.search.fit.genes import Genes, layers_of, recipe_of
 from featherweight.search.fit.views import part
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
-from featherweight.training.runs.crews import On, Said, opened
+from featherweight.training.runs.crews import MOST_LOSSES, On, Said, opened
 from featherweight.training.runs.fanout import HERE, WAIT_SECONDS
 from featherweight.training.runs.parcels import Files, files_of, put
 from featherweight.training.runs.prepare import prepare
 
 TELL_SECONDS = 0.5
+LONGEST = 500
+"""Characters of the words in which a candidate's failure is noted."""
 NO_LIMIT = Budget(parameters=1 << 26, epochs=100_000, accuracy=0, held=1)
 
 
@@ -72,6 +76,7 @@ class Crew:
         self._classes = classes
         self._busy: dict[int, Work] = {}
         self._lost: list[Work] = []
+        self._losses: Counter[int] = Counter()
 
     @property
     def underway(self) -> list[Work]:
@@ -98,7 +103,10 @@ class Crew:
         self._crew.give(member, serve, work, self._views, self._classes)
 
     def news(self, seconds: float) -> Iterator[Told]:
-        """What the busy members say within so many seconds. In a cluster, work lost with its machine is done again."""
+        """What the busy members say within so many seconds; work whose process has ended is work that failed.
+
+        In a cluster, work lost with its machine is done again, a few times.
+        """
         for news in self._crew.news(seconds):
             if isinstance(news, Said):
                 if news.what.correct is not None or news.what.failed:
@@ -106,13 +114,11 @@ class Crew:
                 yield news.what
             elif news.number in self._busy:
                 work = self._busy.pop(news.number)
-                if news.lost and not isinstance(self._views, Path):
+                self._losses[work.trial] += news.lost
+                if news.lost and not isinstance(self._views, Path) and self._losses[work.trial] <= MOST_LOSSES:
                     self._lost.append(work)
-                    continue
-                raise TrainingError(
-                    f"The process training candidate {work.trial} ended unexpectedly; was there enough memory? The"
-                    " same command continues the search."
-                )
+                else:
+                    yield Told(work=work, done=1.0, seconds=0.0, failed=news.sentence or "it ended without a result.")
 
     def close(self) -> None:
         """Stop all members; what they were at is lost."""
@@ -163,11 +169,19 @@ def carry_out(work: Work, folder: Path, classes: tuple[str, ...]) -> Iterator[To
             if time.monotonic() - told > TELL_SECONDS:
                 told = time.monotonic()
                 yield tell(done=(state.epoch * each + state.step) / steps, seconds=told - started)
-    except TrainingError as problem:
-        yield tell(done=1.0, seconds=time.monotonic() - started, failed=str(problem))
+        loss, correct = evaluate(run.evaluator, data.test, run.data.mean, run.data.std)
+    except Exception as problem:  # whatever it is, the other candidates go on
+        yield tell(done=1.0, seconds=time.monotonic() - started, failed=_words(problem))
         return
-    except MemoryError as problem:
-        yield tell(done=1.0, seconds=time.monotonic() - started, failed=f"not enough memory: {problem}")
-        return
-    loss, correct = evaluate(run.evaluator, data.test, run.data.mean, run.data.std)
-    yield tell(done=1.0, seconds=time.monotonic() - started, correct=correct, judged=len(data.test), loss=loss)
+    if math.isfinite(loss):
+        yield tell(done=1.0, seconds=time.monotonic() - started, correct=correct, judged=len(data.test), loss=loss)
+    else:
+        yield tell(done=1.0, seconds=time.monotonic() - started, failed="its loss on held-out images is not a number.")
+
+
+def _words(problem: Exception) -> str:
+    """Why a candidate failed, in a line."""
+    if isinstance(problem, MemoryError):
+        return f"not enough memory: {problem}"
+    line = next(iter(str(problem).splitlines()), "")
+    return line[:LONGEST] if isinstance(problem, FeatherweightError) else f"{type(problem).__name__}: {line}"[:LONGEST]

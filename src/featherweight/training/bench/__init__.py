@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from featherweight import engine as engines
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.networks.layers import conv_norm_relu

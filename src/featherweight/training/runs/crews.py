@@ -5,12 +5,12 @@ sent back. It is called with the keyword `stopped`, a function that says whether
 that this package spreads over processes goes through a crew.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 
 LOCAL, RAY = "local", "ray"
@@ -125,11 +125,6 @@ def opened(on: On, count: int | None = None) -> Iterator[Crew]:
         yield crew
     finally:
         crew.close()
-
-
-def processors() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def seats(on: On) -> int:

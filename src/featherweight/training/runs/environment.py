@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from featherweight.engine import processors
 from featherweight.errors import UsageError, nearest
-from featherweight.training.runs.crews import processors
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any, Protocol
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment
 from featherweight.training.runs.crews import MOST_LOSSES, Crew, Ended, On, Said, Work, opened

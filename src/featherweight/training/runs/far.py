@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import PACKAGED, Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import PACKAGED, Experiment
 from featherweight.networks.anatomy import dissect
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from featherweight.data import NAMES, Data
-from featherweight.data.dataset import IN_MEMORY
+from featherweight.data import NAMES
+from featherweight.data.dataset import IN_MEMORY, Data
 from featherweight.data.split import HELD_OUT
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment

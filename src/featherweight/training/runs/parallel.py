@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.experiments.override import changes, overridden
 from featherweight.training.runs import run as runs
@@ -49,10 +50,8 @@ def check(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
     data = data_of(task)
     experiment, notes = asked(task, data)
-    threads = task.threads or 1
-    run = runs.draft_run(
-        prepare(experiment, data, engine=task.engine, device=task.device, threads=threads, teachers=task.out)
-    )
+    prepared = prepare(experiment, data, engine=task.engine, device=task.device, threads=1, teachers=task.out)
+    run = runs.draft_run(replace(prepared, threads=task.threads or 1))  # a node may have more processors than this one
     run.notes = notes
     return run
 

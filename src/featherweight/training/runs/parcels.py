@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from featherweight.data import Data, Split
+from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.errors import DataError, FileError
 from featherweight.io import flush_names, write_bytes
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from featherweight import engine as engines
-from featherweight.data import Data
+from featherweight.data.dataset import Data
 from featherweight.data.strokes import with_strokes
-from featherweight.engine import Engine
+from featherweight.engine import Engine, require_threads
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect, parameters_by_layer
@@ -62,12 +62,14 @@ def prepare(
 ) -> Prepared:
     """A training run before its first step; the recipe's teacher, if any, is sought in `teachers` and in the package.
 
-    Raises BudgetError if the run exceeds its budget, and UsageError if the network does not fit the data or the teacher
-    is missing.
+    Raises BudgetError if the run exceeds its budget, and UsageError if the network does not fit the data, the teacher
+    is missing, or there are fewer processors than threads.
     """
     data = with_strokes(data, experiment.recipe.strokes)
     where = environment.device_for(device)
-    threads = threads or (environment.cores() if engine != "torch" and where.type == "cpu" else 1)
+    if threads is None:
+        threads = environment.cores() if engine != "torch" and where.type == "cpu" else 1
+    require_threads(threads)
     _, channels, height, width = data.train.images.shape
     shape = (channels, height, width)
     torch.manual_seed(draw_seed(seed, "weights"))

@@ -20,10 +20,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from featherweight.data import Data
-from featherweight.engine import Engine
+from featherweight.data.dataset import Data
+from featherweight.engine import Engine, processors
 from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import PACKAGED, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
@@ -42,6 +43,10 @@ from featherweight.training.tta import evaluate_shifted
 
 SAVE_SECONDS = 30.0
 """Maximum time between two saves of the exact state, which is also saved after every epoch."""
+
+
+MOST_A_PROCESSOR = 16
+"""Maximum number of PyTorch's threads that take turns on a processor when a run of a larger machine is resumed."""
 
 
 @dataclass(kw_only=True)
@@ -117,8 +122,9 @@ def resume(
     """The run in this folder at the step where it stopped, by default with the same kind of device and threads.
 
     `data` is needed if the run was started with data in memory, the file of the `experiment` if its network is not
-    stored as data. Raises UsageError if the run is finished or, naming what has changed, if its settings have changed
-    since; FileError if no complete state is left.
+    stored as data. Where there are fewer processors than the run had threads, the native engine, whose bits do not
+    depend on them, uses as many as there are; PyTorch's threads take turns. Raises UsageError if the run is finished
+    or, naming what has changed, if its settings have changed since; FileError if no complete state is left.
     """
     found = states(folder)
     record = read_record(folder)
@@ -132,10 +138,12 @@ def resume(
         seed=record.seed,
         engine=record.engine,
         device=device or record.environment["device_type"],
-        threads=threads or record.environment["threads"],
+        threads=min(record.environment["threads"], processors()) if threads is None else threads,
         teachers=folder.parent,
     )
+    prepared, fewer = _with_threads_of(record, prepared) if threads is None else (prepared, "")
     run = draft_run(prepared)
+    run.notes = (fewer,) * bool(fewer)
     require_same(identity(record), identity(run.record), folder)
     run.folder, run.found = folder, found
     if found:
@@ -150,6 +158,23 @@ def resume(
     elif record.rows:
         run.note = f"{folder} holds no state; the run starts over and will give the same result."
     return run
+
+
+def _with_threads_of(record: Record, prepared: Prepared) -> tuple[Prepared, str]:
+    """The run with the record's number of threads if its bits depend on that, and a note if processors are fewer."""
+    had, have = record.environment["threads"], prepared.threads
+    if had == have:
+        return prepared, ""
+    lack = f"The run had {had} threads, and this process may use {have} processor{'s' * (have > 1)}"
+    if record.engine != "torch":
+        return prepared, f"{lack}; it goes on with {have}, which changes no bit."
+    if had > MOST_A_PROCESSOR * have:
+        raise UsageError(
+            f"{lack}. PyTorch's bits depend on the number of threads, and a processor takes {MOST_A_PROCESSOR} at most;"
+            " resume it where there are more processors."
+        )
+    torch.set_num_threads(had)
+    return replace(prepared, threads=had), f"{lack}; they take turns, since PyTorch's bits depend on their number."
 
 
 def _require_reached(run: Run) -> None:

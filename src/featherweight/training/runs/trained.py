@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from featherweight.data import Data, load
+from featherweight.data import load
+from featherweight.data.dataset import Data
 from featherweight.engine import Engine, build
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe

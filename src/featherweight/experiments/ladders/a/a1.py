@@ -45,10 +45,10 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False),
     budget=fw.Budget(parameters=400_000, epochs=20),
     claims=(
-        fw.Claim("It has too many parameters.", fw.too_many_parameters()),
-        fw.Claim("It overfits.", fw.overfits()),
-        fw.Claim("Ours: capacity alone reaches 99.40 % at some epoch.", fw.reaches()),
-        fw.Claim("Ours: nothing is gained after epoch 10.", fw.stalls(after_epoch=10)),
+        fw.Claim("It has too many parameters.", fw.claims.too_many_parameters()),
+        fw.Claim("It overfits.", fw.claims.overfits()),
+        fw.Claim("Ours: capacity alone reaches 99.40 % at some epoch.", fw.claims.reaches()),
+        fw.Claim("Ours: nothing is gained after epoch 10.", fw.claims.stalls(after_epoch=10)),
     ),
     claimed=99.41,
 )

@@ -56,10 +56,14 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(parameters=20_000, epochs=20),
     claims=(
-        fw.Claim("Ours: it is over the limit of 8,000 parameters that its source sets.", fw.too_many_parameters()),
-        fw.Claim("Ours: 99.40 % is held for the last five epochs.", fw.holds()),
-        fw.Claim("Ours: it beats the smaller network of the rung before.", fw.beats_parent()),
-        fw.Claim("Ours: nothing is gained after epoch 15, where the rate falls to 0.0001.", fw.stalls(after_epoch=15)),
+        fw.Claim(
+            "Ours: it is over the limit of 8,000 parameters that its source sets.", fw.claims.too_many_parameters()
+        ),
+        fw.Claim("Ours: 99.40 % is held for the last five epochs.", fw.claims.holds()),
+        fw.Claim("Ours: it beats the smaller network of the rung before.", fw.claims.beats_parent()),
+        fw.Claim(
+            "Ours: nothing is gained after epoch 15, where the rate falls to 0.0001.", fw.claims.stalls(after_epoch=15)
+        ),
     ),
     claimed=99.6,
 )

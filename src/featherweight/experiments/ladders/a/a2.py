@@ -44,9 +44,9 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False),
     budget=fw.Budget(parameters=30_000, epochs=20),
     claims=(
-        fw.Claim("It overfits.", fw.overfits()),
-        fw.Claim("Ours: it is still too large for the rule.", fw.too_many_parameters()),
-        fw.Claim("Ours: it overfits less than the skeleton.", fw.overfits_less()),
+        fw.Claim("It overfits.", fw.claims.overfits()),
+        fw.Claim("Ours: it is still too large for the rule.", fw.claims.too_many_parameters()),
+        fw.Claim("Ours: it overfits less than the skeleton.", fw.claims.overfits_less()),
     ),
     claimed=99.23,
 )

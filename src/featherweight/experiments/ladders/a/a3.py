@@ -43,9 +43,9 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False),
     budget=fw.Budget(epochs=20),
     claims=(
-        fw.Claim("It overfits.", fw.overfits()),
-        fw.Claim("Ours: it falls short of 99.40 %.", fw.no(fw.reaches())),
-        fw.Claim("Ours: nothing is gained after epoch 13.", fw.stalls(after_epoch=13)),
+        fw.Claim("It overfits.", fw.claims.overfits()),
+        fw.Claim("Ours: it falls short of 99.40 %.", fw.claims.no(fw.claims.reaches())),
+        fw.Claim("Ours: nothing is gained after epoch 13.", fw.claims.stalls(after_epoch=13)),
     ),
     claimed=98.97,
 )

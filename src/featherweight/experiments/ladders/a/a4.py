@@ -43,9 +43,9 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False),
     budget=fw.Budget(epochs=20),
     claims=(
-        fw.Claim("It still overfits.", fw.overfits()),
-        fw.Claim("Ours: it beats the network without norms.", fw.beats_parent()),
-        fw.Claim("Ours: it is at 98.90 % in fewer epochs than that.", fw.converges_faster(98.9)),
+        fw.Claim("It still overfits.", fw.claims.overfits()),
+        fw.Claim("Ours: it beats the network without norms.", fw.claims.beats_parent()),
+        fw.Claim("Ours: it is at 98.90 % in fewer epochs than that.", fw.claims.converges_faster(98.9)),
     ),
     claimed=99.21,
 )

@@ -43,10 +43,10 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False),
     budget=fw.Budget(epochs=20),
     claims=(
-        fw.Claim("It underfits.", fw.underfits()),
-        fw.Claim("The regularisation is the reason.", fw.lowers_train_accuracy()),
-        fw.Claim("Capacity is now the limit.", fw.needs_capacity()),
-        fw.Claim("Ours: it beats the network without dropout.", fw.beats_parent()),
+        fw.Claim("It underfits.", fw.claims.underfits()),
+        fw.Claim("The regularisation is the reason.", fw.claims.lowers_train_accuracy()),
+        fw.Claim("Capacity is now the limit.", fw.claims.needs_capacity()),
+        fw.Claim("Ours: it beats the network without dropout.", fw.claims.beats_parent()),
     ),
     claimed=99.3,
 )

@@ -45,9 +45,9 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False),
     budget=fw.Budget(epochs=20),
     claims=(
-        fw.Claim("It does not overfit.", fw.no(fw.overfits())),
-        fw.Claim("It needs more capacity.", fw.needs_capacity()),
-        fw.Claim("Ours: it loses nothing against the big kernel.", fw.beats_parent()),
+        fw.Claim("It does not overfit.", fw.claims.no(fw.claims.overfits())),
+        fw.Claim("It needs more capacity.", fw.claims.needs_capacity()),
+        fw.Claim("Ours: it loses nothing against the big kernel.", fw.claims.beats_parent()),
     ),
     claimed=99.28,
 )

@@ -44,8 +44,8 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False),
     budget=fw.Budget(epochs=20),
     claims=(
-        fw.Claim("It underfits.", fw.underfits()),
-        fw.Claim("Ours: it beats the network without the layer.", fw.beats_parent()),
+        fw.Claim("It underfits.", fw.claims.underfits()),
+        fw.Claim("Ours: it beats the network without the layer.", fw.claims.beats_parent()),
     ),
     claimed=99.36,
 )

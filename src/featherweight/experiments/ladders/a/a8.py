@@ -45,9 +45,9 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(epochs=20, batch=64, lr=0.01, nesterov=False, augment=fw.Augment(rotate_deg=10)),
     budget=fw.Budget(epochs=20),
     claims=(
-        fw.opinion("Training is hard enough now."),
-        fw.opinion("The number of epochs must come down."),
-        fw.Claim("Ours: nothing is gained after epoch 15, so it can.", fw.stalls(after_epoch=15)),
+        fw.claims.opinion("Training is hard enough now."),
+        fw.claims.opinion("The number of epochs must come down."),
+        fw.Claim("Ours: nothing is gained after epoch 15, so it can.", fw.claims.stalls(after_epoch=15)),
     ),
     claimed=99.34,
 )

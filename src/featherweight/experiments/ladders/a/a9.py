@@ -48,10 +48,10 @@ experiment = fw.Experiment(
         batch=64, nesterov=False, schedule=fw.Plateau(quantity="test_accuracy"), augment=fw.Augment(rotate_deg=10)
     ),
     claims=(
-        fw.Claim("The learning rate sets how many epochs it takes.", fw.converges_faster(99.3)),
-        fw.opinion("So does the batch size."),
-        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.holds(last=3)),
-        fw.Claim("Ours: it beats the constant rate.", fw.beats_parent()),
+        fw.Claim("The learning rate sets how many epochs it takes.", fw.claims.converges_faster(99.3)),
+        fw.claims.opinion("So does the batch size."),
+        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.claims.holds(last=3)),
+        fw.Claim("Ours: it beats the constant rate.", fw.claims.beats_parent()),
     ),
     claimed=99.41,
 )

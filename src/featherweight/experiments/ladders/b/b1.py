@@ -48,9 +48,9 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(batch=64, lr=0.01, nesterov=False, loss="nll"),
     budget=fw.Budget(parameters=200_000),
     claims=(
-        fw.Claim("It overfits.", fw.overfits()),
-        fw.Claim("There is no gain after epoch 10.", fw.stalls(after_epoch=10)),
-        fw.Claim("Ours: it has far too many parameters.", fw.too_many_parameters()),
+        fw.Claim("It overfits.", fw.claims.overfits()),
+        fw.Claim("There is no gain after epoch 10.", fw.claims.stalls(after_epoch=10)),
+        fw.Claim("Ours: it has far too many parameters.", fw.claims.too_many_parameters()),
     ),
     claimed=98.34,
 )

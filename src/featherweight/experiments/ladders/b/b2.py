@@ -45,9 +45,9 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(batch=64, lr=0.01, nesterov=False, loss="nll"),
     claims=(
-        fw.Claim("It overfits less.", fw.overfits_less()),
-        fw.Claim("Accuracy has not gone up.", fw.no(fw.beats_parent())),
-        fw.Claim("Ours: it falls short of 99.40 %.", fw.no(fw.reaches())),
+        fw.Claim("It overfits less.", fw.claims.overfits_less()),
+        fw.Claim("Accuracy has not gone up.", fw.claims.no(fw.claims.beats_parent())),
+        fw.Claim("Ours: it falls short of 99.40 %.", fw.claims.no(fw.claims.reaches())),
     ),
     claimed=98.9,
 )

@@ -46,9 +46,9 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(batch=64, lr=0.01, nesterov=False, loss="nll"),
     claims=(
-        fw.Claim("Test accuracy fluctuates.", fw.fluctuates()),
-        fw.Claim("Ours: it beats the network without norms.", fw.beats_parent()),
-        fw.Claim("Ours: it is at 98.90 % in fewer epochs.", fw.converges_faster(98.9)),
+        fw.Claim("Test accuracy fluctuates.", fw.claims.fluctuates()),
+        fw.Claim("Ours: it beats the network without norms.", fw.claims.beats_parent()),
+        fw.Claim("Ours: it is at 98.90 % in fewer epochs.", fw.claims.converges_faster(98.9)),
     ),
     claimed=99.24,
 )

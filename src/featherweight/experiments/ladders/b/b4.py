@@ -47,9 +47,9 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(batch=64, lr=0.01, nesterov=False, loss="nll"),
     claims=(
-        fw.Claim("Test accuracy is stable.", fw.no(fw.fluctuates())),
-        fw.Claim("It does not overfit.", fw.no(fw.overfits())),
-        fw.Claim("Ours: it overfits less than without dropout.", fw.overfits_less()),
+        fw.Claim("Test accuracy is stable.", fw.claims.no(fw.claims.fluctuates())),
+        fw.Claim("It does not overfit.", fw.claims.no(fw.claims.overfits())),
+        fw.Claim("Ours: it overfits less than without dropout.", fw.claims.overfits_less()),
     ),
     claimed=99.26,
 )

@@ -48,9 +48,9 @@ experiment = fw.Experiment(
         batch=64, lr=0.01, nesterov=False, augment=fw.Augment(rotate_deg=7, shift_px=1.5, scale=0.05), loss="nll"
     ),
     claims=(
-        fw.Claim("Training accuracy goes down.", fw.lowers_train_accuracy()),
-        fw.Claim("Test accuracy goes up.", fw.beats_parent()),
-        fw.Claim("Ours: it reaches 99.40 % at some epoch.", fw.reaches()),
+        fw.Claim("Training accuracy goes down.", fw.claims.lowers_train_accuracy()),
+        fw.Claim("Test accuracy goes up.", fw.claims.beats_parent()),
+        fw.Claim("Ours: it reaches 99.40 % at some epoch.", fw.claims.reaches()),
     ),
     claimed=99.53,
 )

@@ -55,9 +55,9 @@ experiment = fw.Experiment(
         loss="nll",
     ),
     claims=(
-        fw.Claim("Test accuracy is stable.", fw.no(fw.fluctuates())),
-        fw.Claim("99.40 % is held for the last two epochs.", fw.holds(last=2)),
-        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.holds(last=3)),
+        fw.Claim("Test accuracy is stable.", fw.claims.no(fw.claims.fluctuates())),
+        fw.Claim("99.40 % is held for the last two epochs.", fw.claims.holds(last=2)),
+        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.claims.holds(last=3)),
     ),
     claimed=99.44,
 )

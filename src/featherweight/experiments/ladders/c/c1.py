@@ -45,10 +45,10 @@ experiment = fw.Experiment(
     recipe=fw.Recipe(lr=0.02, nesterov=False),
     budget=fw.Budget(parameters=100_000),
     claims=(
-        fw.opinion("It needs batch norm."),
-        fw.opinion("It needs global average pooling."),
-        fw.Claim("It overfits after five to six epochs.", fw.overfits(from_epoch=7)),
-        fw.Claim("Ours: it is too large for the rule.", fw.too_many_parameters()),
+        fw.claims.opinion("It needs batch norm."),
+        fw.claims.opinion("It needs global average pooling."),
+        fw.Claim("It overfits after five to six epochs.", fw.claims.overfits(from_epoch=7)),
+        fw.Claim("Ours: it is too large for the rule.", fw.claims.too_many_parameters()),
     ),
     claimed=98.8,
 )

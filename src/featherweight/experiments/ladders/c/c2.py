@@ -46,10 +46,10 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(lr=0.05, nesterov=False),
     claims=(
-        fw.Claim("It is over 99 % from epoch 11 on (10, counted from 0).", fw.holds(99, from_epoch=11)),
-        fw.Claim("It falls short of 99.40 %.", fw.no(fw.reaches())),
-        fw.opinion("It needs augmentation and a schedule of the rate."),
-        fw.Claim("Ours: it beats the rung before.", fw.beats_parent()),
+        fw.Claim("It is over 99 % from epoch 11 on (10, counted from 0).", fw.claims.holds(99, from_epoch=11)),
+        fw.Claim("It falls short of 99.40 %.", fw.claims.no(fw.claims.reaches())),
+        fw.claims.opinion("It needs augmentation and a schedule of the rate."),
+        fw.Claim("Ours: it beats the rung before.", fw.claims.beats_parent()),
     ),
     claimed=99.32,
 )

@@ -48,11 +48,11 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(nesterov=False, schedule=fw.Step(every_epochs=6), augment=fw.Augment(rotate_deg=7, shift_px=1.5)),
     claims=(
-        fw.Claim("99.40 % is held for the last five epochs, as in the published log.", fw.holds()),
-        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.holds(last=3)),
-        fw.Claim("Ours: training stays below the test.", fw.underfits()),
-        fw.Claim("Ours: it beats the rung before.", fw.beats_parent()),
-        fw.Claim("Ours: it is stable.", fw.no(fw.fluctuates())),
+        fw.Claim("99.40 % is held for the last five epochs, as in the published log.", fw.claims.holds()),
+        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.claims.holds(last=3)),
+        fw.Claim("Ours: training stays below the test.", fw.claims.underfits()),
+        fw.Claim("Ours: it beats the rung before.", fw.claims.beats_parent()),
+        fw.Claim("Ours: it is stable.", fw.claims.no(fw.claims.fluctuates())),
     ),
     claimed=99.43,
 )

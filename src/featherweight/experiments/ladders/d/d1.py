@@ -59,13 +59,14 @@ experiment = fw.Experiment(
     budget=fw.Budget(parameters=20_000, epochs=20),
     rule=fw.Budget(parameters=20_000, epochs=19),
     claims=(
-        fw.Claim("Ours: 99.40 % is held for the last five epochs.", fw.holds()),
+        fw.Claim("Ours: 99.40 % is held for the last five epochs.", fw.claims.holds()),
         fw.Claim(
-            "Ours: 99.40 % is held from epoch 15 to the end, which the first 19 epochs share.", fw.holds(from_epoch=15)
+            "Ours: 99.40 % is held from epoch 15 to the end, which the first 19 epochs share.",
+            fw.claims.holds(from_epoch=15),
         ),
-        fw.Claim("Ours: it does not overfit.", fw.no(fw.overfits())),
-        fw.Claim("Ours: it is stable.", fw.no(fw.fluctuates())),
-        fw.Claim("Ours: nothing is gained after epoch 15.", fw.stalls(after_epoch=15)),
+        fw.Claim("Ours: it does not overfit.", fw.claims.no(fw.claims.overfits())),
+        fw.Claim("Ours: it is stable.", fw.claims.no(fw.claims.fluctuates())),
+        fw.Claim("Ours: nothing is gained after epoch 15.", fw.claims.stalls(after_epoch=15)),
     ),
     claimed=99.52,
 )

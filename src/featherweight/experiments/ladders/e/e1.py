@@ -43,9 +43,9 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(lr=0.05, nesterov=False, loss="nll"),
     claims=(
-        fw.Claim("Training is above the test from epoch 5 on.", fw.overfits(from_epoch=5)),
-        fw.opinion("It cannot reach 99.40 % without regularisation."),
-        fw.Claim("Ours: nothing is gained after epoch 13.", fw.stalls(after_epoch=13)),
+        fw.Claim("Training is above the test from epoch 5 on.", fw.claims.overfits(from_epoch=5)),
+        fw.claims.opinion("It cannot reach 99.40 % without regularisation."),
+        fw.Claim("Ours: nothing is gained after epoch 13.", fw.claims.stalls(after_epoch=13)),
     ),
     claimed=99.31,
 )

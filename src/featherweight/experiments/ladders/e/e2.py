@@ -47,10 +47,10 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(lr=0.05, nesterov=False, loss="nll"),
     claims=(
-        fw.Claim("It does not overfit.", fw.no(fw.overfits())),
-        fw.opinion("Augmentation comes next."),
-        fw.Claim("Ours: the gap is smaller than in the rung before.", fw.overfits_less()),
-        fw.Claim("Ours: it falls short of 99.40 %.", fw.no(fw.reaches())),
+        fw.Claim("It does not overfit.", fw.claims.no(fw.claims.overfits())),
+        fw.claims.opinion("Augmentation comes next."),
+        fw.Claim("Ours: the gap is smaller than in the rung before.", fw.claims.overfits_less()),
+        fw.Claim("Ours: it falls short of 99.40 %.", fw.claims.no(fw.claims.reaches())),
     ),
     claimed=99.26,
 )

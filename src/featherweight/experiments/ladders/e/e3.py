@@ -53,9 +53,9 @@ experiment = fw.Experiment(
         loss="nll",
     ),
     claims=(
-        fw.Claim("It underfits.", fw.underfits()),
-        fw.Claim("Test accuracy is above the rung before.", fw.beats_parent()),
-        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.holds(last=3)),
+        fw.Claim("It underfits.", fw.claims.underfits()),
+        fw.Claim("Test accuracy is above the rung before.", fw.claims.beats_parent()),
+        fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.claims.holds(last=3)),
     ),
     claimed=99.45,
 )

@@ -38,9 +38,9 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(lr=0.05, nesterov=False),
     claims=(
-        fw.Claim("It reaches 99.00 %.", fw.reaches(99.0)),
-        fw.Claim("It overfits from epoch 10 on.", fw.overfits(from_epoch=10)),
-        fw.Claim("It never reaches 99.40 %.", fw.no(fw.reaches(99.4))),
-        fw.opinion("It needs regularisation, and a cheaper way to read the map off."),
+        fw.Claim("It reaches 99.00 %.", fw.claims.reaches(99.0)),
+        fw.Claim("It overfits from epoch 10 on.", fw.claims.overfits(from_epoch=10)),
+        fw.Claim("It never reaches 99.40 %.", fw.claims.no(fw.claims.reaches(99.4))),
+        fw.claims.opinion("It needs regularisation, and a cheaper way to read the map off."),
     ),
 )

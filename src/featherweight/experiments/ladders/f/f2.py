@@ -45,10 +45,10 @@ experiment = fw.Experiment(
     network=network,
     recipe=fw.Recipe(lr=0.05, nesterov=False),
     claims=(
-        fw.Claim("It reaches 99.20 %.", fw.reaches(99.2)),
-        fw.Claim("It overfits less.", fw.overfits_less()),
-        fw.Claim("It does not hold 99.40 % for five epochs.", fw.no(fw.holds(99.4))),
-        fw.opinion("Beside the step before it gains little yet, within the spread of the seeds."),
-        fw.opinion("What is left to gain is in the images and in the learning rate."),
+        fw.Claim("It reaches 99.20 %.", fw.claims.reaches(99.2)),
+        fw.Claim("It overfits less.", fw.claims.overfits_less()),
+        fw.Claim("It does not hold 99.40 % for five epochs.", fw.claims.no(fw.claims.holds(99.4))),
+        fw.claims.opinion("Beside the step before it gains little yet, within the spread of the seeds."),
+        fw.claims.opinion("What is left to gain is in the images and in the learning rate."),
     ),
 )

@@ -55,11 +55,11 @@ experiment = fw.Experiment(
     ),
     bar=fw.Bar(mean=99.58, worst_of_last=99.45, passed=10),
     claims=(
-        fw.Claim("99.40 % is held for the last five epochs on every seed.", fw.holds(99.4)),
-        fw.Claim("It beats the step before.", fw.beats_parent()),
-        fw.Claim("It does not fluctuate.", fw.no(fw.fluctuates())),
-        fw.opinion("The average of the weights is what steadies it."),
-        fw.opinion("Dropout has gone: harder images do its work."),
-        fw.opinion("Taking digits that are not learned yet more often lifts the worst of the last epochs most."),
+        fw.Claim("99.40 % is held for the last five epochs on every seed.", fw.claims.holds(99.4)),
+        fw.Claim("It beats the step before.", fw.claims.beats_parent()),
+        fw.Claim("It does not fluctuate.", fw.claims.no(fw.claims.fluctuates())),
+        fw.claims.opinion("The average of the weights is what steadies it."),
+        fw.claims.opinion("Dropout has gone: harder images do its work."),
+        fw.claims.opinion("Taking digits that are not learned yet more often lifts the worst of the last epochs most."),
     ),
 )

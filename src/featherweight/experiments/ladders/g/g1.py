@@ -53,10 +53,12 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(accuracy=92.8, held=1),
     claims=(
-        fw.Claim("It never reaches 92.80 %.", fw.no(fw.reaches(92.8))),
-        fw.opinion(
+        fw.Claim("It never reaches 92.80 %.", fw.claims.no(fw.claims.reaches(92.8))),
+        fw.claims.opinion(
             "It knows the images that it learns from hardly better than the test's: it is too small, not badly taught."
         ),
-        fw.opinion("Clothes differ in texture and cut, which so few wide kernels on a small map cannot tell apart."),
+        fw.claims.opinion(
+            "Clothes differ in texture and cut, which so few wide kernels on a small map cannot tell apart."
+        ),
     ),
 )

@@ -53,7 +53,7 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(accuracy=92.8, held=1),
     claims=(
-        fw.Claim("It beats the step before.", fw.beats_parent()),
-        fw.opinion("Width and a look at full size are what was missing, not training."),
+        fw.Claim("It beats the step before.", fw.claims.beats_parent()),
+        fw.claims.opinion("Width and a look at full size are what was missing, not training."),
     ),
 )

@@ -54,9 +54,9 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(accuracy=92.8, held=1),
     claims=(
-        fw.Claim("It does not beat the step before.", fw.no(fw.beats_parent())),
-        fw.Claim("92.80 % is never reached.", fw.no(fw.reaches(92.8))),
-        fw.opinion(
+        fw.Claim("It does not beat the step before.", fw.claims.no(fw.claims.beats_parent())),
+        fw.Claim("92.80 % is never reached.", fw.claims.no(fw.claims.reaches(92.8))),
+        fw.claims.opinion(
             "Rotation, elastic changes and hard examples can go, then, and nothing is lost; but at this size the"
             " network decides, and no augmentation makes up for it."
         ),

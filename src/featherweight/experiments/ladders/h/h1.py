@@ -53,9 +53,9 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(parameters=50_000, epochs=8, accuracy=80.0, held=1),
     claims=(
-        fw.Claim("It never reaches 80.00 %.", fw.no(fw.reaches(80.0))),
-        fw.Claim("It cannot fit even the training images to 80.00 %.", fw.needs_capacity(80.0)),
-        fw.opinion(
+        fw.Claim("It never reaches 80.00 %.", fw.claims.no(fw.claims.reaches(80.0))),
+        fw.Claim("It cannot fit even the training images to 80.00 %.", fw.claims.needs_capacity(80.0)),
+        fw.claims.opinion(
             "A map that is halved once, at the first layer, leaves no room for the width that photographs need."
         ),
     ),

@@ -51,9 +51,9 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(parameters=50_000, epochs=8, accuracy=80.0, held=1),
     claims=(
-        fw.Claim("It beats the step before.", fw.beats_parent()),
-        fw.Claim("It underfits.", fw.underfits()),
-        fw.opinion(
+        fw.Claim("It beats the step before.", fw.claims.beats_parent()),
+        fw.Claim("It underfits.", fw.claims.underfits()),
+        fw.claims.opinion(
             "It still learns from pictures that are turned and bent as nobody photographs them, and so never sees"
             " the test's kind."
         ),

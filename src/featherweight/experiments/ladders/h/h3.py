@@ -50,8 +50,10 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(parameters=50_000, epochs=8, accuracy=80.0, held=1),
     claims=(
-        fw.Claim("It beats the step before.", fw.beats_parent()),
-        fw.Claim("80.00 % is reached at the last epoch on every seed.", fw.holds(80.0, last=1)),
-        fw.opinion("Averaging, the one-cycle rate and a last epoch on pictures as they are carry over from MNIST."),
+        fw.Claim("It beats the step before.", fw.claims.beats_parent()),
+        fw.Claim("80.00 % is reached at the last epoch on every seed.", fw.claims.holds(80.0, last=1)),
+        fw.claims.opinion(
+            "Averaging, the one-cycle rate and a last epoch on pictures as they are carry over from MNIST."
+        ),
     ),
 )

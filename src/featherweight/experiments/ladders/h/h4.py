@@ -51,9 +51,9 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(parameters=50_000, epochs=8, accuracy=82.0, held=1),
     claims=(
-        fw.Claim("It lowers the training accuracy.", fw.lowers_train_accuracy()),
-        fw.Claim("It does not beat the step before.", fw.no(fw.beats_parent())),
-        fw.opinion(
+        fw.Claim("It lowers the training accuracy.", fw.claims.lowers_train_accuracy()),
+        fw.Claim("It does not beat the step before.", fw.claims.no(fw.claims.beats_parent())),
+        fw.claims.opinion(
             "So small a network has not memorised its pictures after eight epochs, so that showing it more kinds of"
             " them costs more than it brings."
         ),

@@ -55,8 +55,8 @@ experiment = fw.Experiment(
     ),
     budget=fw.Budget(parameters=50_000, epochs=8, accuracy=82.0, held=1),
     claims=(
-        fw.Claim("It beats the step with flips alone.", fw.beats_parent()),
-        fw.Claim("82.00 % is reached at the last epoch on every seed.", fw.holds(82.0, last=1)),
-        fw.opinion("Width is worth more than whole convolutions, on photographs as on clothes."),
+        fw.Claim("It beats the step with flips alone.", fw.claims.beats_parent()),
+        fw.Claim("82.00 % is reached at the last epoch on every seed.", fw.claims.holds(82.0, last=1)),
+        fw.claims.opinion("Width is worth more than whole convolutions, on photographs as on clothes."),
     ),
 )

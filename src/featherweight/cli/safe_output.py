@@ -41,11 +41,11 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
     return "".join(parts), problem.end
 
 
-def fitted(text: str, to: IO[str]) -> str:
+def wrap(text: str, to: IO[str]) -> str:
     """A text as it is printed to a stream: on a terminal with lines broken between words, elsewhere as it is.
 
     >>> import io
-    >>> fitted("a line as long as one likes " * 9, io.StringIO()).count("\\n")
+    >>> wrap("a line as long as one likes " * 9, io.StringIO()).count("\\n")
     0
     """
     if not to.isatty():
@@ -59,7 +59,7 @@ def fitted(text: str, to: IO[str]) -> str:
 def tell(sentence: str) -> None:
     """Print a sentence on standard error, if it is open."""
     try:
-        print(fitted(printable(sentence, lines=True), sys.stderr), file=sys.stderr, flush=True)
+        print(wrap(printable(sentence, lines=True), sys.stderr), file=sys.stderr, flush=True)
     except OSError:
         silence()
 
@@ -82,6 +82,12 @@ def unwritable(problem: OSError) -> int:
     silence()
     tell(f"Error: Standard output cannot be written ({problem.strerror}); send it elsewhere.")
     return 4
+
+
+def refused(what: str) -> int:
+    """Report that the system has started no further thread or process; returns the exit status, 1."""
+    tell(f"Error: The system refuses {what} that is needed; end other programs, and try again.")
+    return 1
 
 
 def silence() -> None:

@@ -16,7 +16,7 @@ from featherweight.training.runs.restore import experiment_of, network_of
 Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
 
 
-def subject(name: str, file: Path | None, data: str, **how: Any) -> Subject:
+def resolve_subject(name: str, file: Path | None, data: str, **how: Any) -> Subject:
     """The experiment, its network, the shape of its images (C H W), and a note on its budget, which may be
     empty. `data` is loaded, if it is given, with `how` as keyword arguments of `load`."""
     if (Path(name) / "record.json").is_file():

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featherweight.data.sets import File, Named
+from featherweight.data.sets import DatasetSpec, File
 from featherweight.errors import DataError
 from featherweight.escape import printable
 
@@ -138,7 +138,7 @@ def order_free(images: Tensor, labels: Tensor) -> str:
     return f"{total:064x}"
 
 
-def require_pictures(known: Named, half: str, images: Tensor, labels: Tensor, place: Path) -> None:
+def require_pictures(known: DatasetSpec, half: str, images: Tensor, labels: Tensor, place: Path) -> None:
     """Raise DataError unless these are the pictures of the set's half, `train` or `test`, in any order.
 
     Sets whose pictures have no known digest are not checked. `place` is the folder that the message names.

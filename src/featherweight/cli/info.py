@@ -63,9 +63,11 @@ def show(
 ) -> None:
     """Show the layers of an experiment or a run: output, parameters, MACs, receptive field, jump; exports, budget."""
     from featherweight.api.summary import summary
-    from featherweight.cli.shown import subject
+    from featherweight.cli.resolve_subject import resolve_subject
 
-    found, network, shape, note = subject(experiment, file, data, directory=data_dir, size=image_size(size), grey=grey)
+    found, network, shape, note = resolve_subject(
+        experiment, file, data, directory=data_dir, size=image_size(size), grey=grey
+    )
     told = summary(network, shape)
     anatomy = told.anatomy
     if as_json:
@@ -132,10 +134,13 @@ def bench(
     from dataclasses import asdict
 
     from featherweight.cli.live import waiting
+    from featherweight.engine import require_threads
     from featherweight.experiments.experiment import find
     from featherweight.training.bench import COMPILED, CPU, peers, timed
     from featherweight.training.runs.environment import cores, describe
 
+    if threads is not None:
+        require_threads(threads)
     experiments = [find(name) for name in names or ("f3", "c3")]
     counts = sorted({1, threads or min(2, cores())})
     kinds = engine or [kind for kind in timed.kinds() if kind != COMPILED]

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from data_files import Mirror, mirror
 from featherweight.data import load, store, web
-from featherweight.data.forms import order_free
-from featherweight.data.sets import SETS, File, Named
+from featherweight.data.formats import order_free
+from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.errors import DataError, UsageError
 
 COUNT = 300
@@ -61,7 +61,7 @@ def archive(contents: dict[str, bytes], add: Callable[[tarfile.TarFile], None] |
     return gzip.compress(packed.getvalue(), mtime=0)  # the same bytes at any time
 
 
-def small_cifar(packed: bytes = b"", *mirrors: str) -> Named:
+def small_cifar(packed: bytes = b"", *mirrors: str) -> DatasetSpec:
     files = [("data_batch_1.bin", 130), ("data_batch_2.bin", 170), ("test_batch.bin", COUNT)]
     made = tuple(File(name=name, shape=(count, 3, 32, 32), form="rows") for name, count in files)
     return replace(
@@ -277,7 +277,7 @@ def test_the_real_cifar10() -> None:
 # ---- USPS ----
 
 
-def small_usps() -> Named:
+def small_usps() -> DatasetSpec:
     files = [
         File(name=name, shape=(count, 1, 2, 3), form="sparse") for name, count in (("usps.bz2", 5), ("usps.t.bz2", 4))
     ]

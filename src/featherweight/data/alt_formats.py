@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from featherweight.data import folder, forms
+from featherweight.data import folder, formats
 from featherweight.data.archives import member_of_tar, require_published
-from featherweight.data.sets import File, Named
-from featherweight.data.split import Split, Whole, digest
+from featherweight.data.sets import DatasetSpec, File
+from featherweight.data.split import RawDataset, Split, digest
 from featherweight.errors import DataError, UsageError
 from featherweight.escape import printable
 
@@ -24,7 +24,7 @@ ACROSS = 100
 HALVES = ("train", "test")
 
 
-def find(root: Path, known: Named, *, with_test: bool) -> Whole | None:
+def find(root: Path, known: DatasetSpec, *, with_test: bool) -> RawDataset | None:
     """The set in another form, from one of its folders in `root`; None if there is none.
 
     Raises DataError for files that exist but are wrong.
@@ -37,7 +37,7 @@ def find(root: Path, known: Named, *, with_test: bool) -> Whole | None:
     return None
 
 
-def is_here(root: Path, known: Named) -> bool:
+def is_here(root: Path, known: DatasetSpec) -> bool:
     """Whether one of the set's folders in `root` has one of these forms; nothing is read."""
     if known.name == "usps":
         return any((place / "usps.h5").is_file() for place in known.places(root))
@@ -49,7 +49,7 @@ def is_here(root: Path, known: Named) -> bool:
     return any((place / sign).exists() for place in known.places(root) for sign in signs)
 
 
-def _archive(place: Path, known: Named, with_test: bool) -> Whole | None:
+def _archive(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None:
     """The set in its published archive."""
     path = place / known.archive_name
     if not path.is_file():
@@ -61,7 +61,7 @@ def _archive(place: Path, known: Named, with_test: bool) -> Whole | None:
         with tarfile.open(path, "r:gz") as archive:
             require_published(path, known)
             for half in halves:
-                parts = [forms.rows(_member(archive, known, file), file, file.name) for file in half]
+                parts = [formats.rows(_member(archive, known, file), file, file.name) for file in half]
                 splits.append(_joined(parts))
                 digests |= {file.name: part.digest for file, part in zip(half, parts, strict=True)}
     except (tarfile.TarError, KeyError, EOFError, OSError) as problem:
@@ -69,20 +69,20 @@ def _archive(place: Path, known: Named, with_test: bool) -> Whole | None:
     return _whole(known, splits, digests)
 
 
-def _member(archive: tarfile.TarFile, known: Named, file: File) -> bytes:
-    return member_of_tar(archive, known, file).read(forms.bytes_of(file) + 1)
+def _member(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> bytes:
+    return member_of_tar(archive, known, file).read(formats.bytes_of(file) + 1)
 
 
-def _joined(parts: Sequence[forms.Labelled]) -> Split:
+def _joined(parts: Sequence[formats.Labelled]) -> Split:
     return Split(images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts]))
 
 
-def _whole(known: Named, splits: Sequence[Split], digests: dict[str, str]) -> Whole:
+def _whole(known: DatasetSpec, splits: Sequence[Split], digests: dict[str, str]) -> RawDataset:
     test = splits[1] if len(splits) > 1 else None
-    return Whole(name=known.name, classes=known.classes, train=splits[0], test=test, digests=digests)
+    return RawDataset(name=known.name, classes=known.classes, train=splits[0], test=test, digests=digests)
 
 
-def _sheets(place: Path, known: Named, with_test: bool) -> Whole | None:
+def _sheets(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None:
     """The set as lossless sheets, one per class and half, such as `train-CLASS.webp`; a hundred pictures in a row."""
     halves = HALVES[: 1 + with_test]
     paths = {half: [place / f"{half}-{name}.webp" for name in known.classes] for half in halves}
@@ -112,7 +112,7 @@ def _tiles(path: Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(tiles).reshape(-1, 3, SIDE, SIDE))
 
 
-def _folders(place: Path, known: Named, with_test: bool) -> Whole | None:
+def _folders(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None:
     """The set as folders `train` and `test`, each with a folder of pictures for every class."""
     if not all((place / half / name).is_dir() for half in HALVES for name in known.classes):
         return None
@@ -123,15 +123,15 @@ def _folders(place: Path, known: Named, with_test: bool) -> Whole | None:
     return _checked(known, [whole.train, whole.test] if whole.test is not None else [whole.train], place)
 
 
-def _checked(known: Named, splits: Sequence[Split], place: Path) -> Whole:
+def _checked(known: DatasetSpec, splits: Sequence[Split], place: Path) -> RawDataset:
     """The set, if these are its pictures, in any order; DataError otherwise."""
     for half, split in zip(HALVES, splits, strict=False):
-        forms.require_pictures(known, half, split.images, split.labels, place)
+        formats.require_pictures(known, half, split.images, split.labels, place)
     digests = {half: digest(split) for half, split in zip(HALVES, splits, strict=False)}
     return _whole(known, splits, digests)
 
 
-def _hdf5(place: Path, known: Named, with_test: bool) -> Whole | None:
+def _hdf5(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None:
     """`usps.h5`: groups `train` and `test`, each with `data` [N 256] from 0 to 1 and `target` [N]."""
     path = place / "usps.h5"
     if not path.is_file():
@@ -160,11 +160,11 @@ def _group(group: Mapping[str, Any], file: File, name: str) -> Split:
     for part, size in wanted.items():
         if tuple(group[part].shape) != size:
             raise DataError(f"{name} has {part} of {tuple(group[part].shape)}, and {size} are expected.")
-    images = forms.in_bytes(np.asarray(group["data"][:], dtype=np.float64), name).reshape(shape)
+    images = formats.in_bytes(np.asarray(group["data"][:], dtype=np.float64), name).reshape(shape)
     return Split(images=torch.from_numpy(images), labels=torch.from_numpy(group["target"][:].astype(np.int64)))
 
 
-_FORMS: dict[str, Sequence[Callable[[Path, Named, bool], Whole | None]]] = {
+_FORMS: dict[str, Sequence[Callable[[Path, DatasetSpec, bool], RawDataset | None]]] = {
     "cifar10": (_sheets, _folders, _archive),
     "usps": (_hdf5,),
 }
