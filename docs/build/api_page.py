@@ -14,7 +14,7 @@ INNER = re.compile(r"^>>> (?:from|import) featherweight\.\S+ import (.+)\n", re.
 def api_page(fw: ModuleType) -> str:
     """All public names of `import featherweight as fw`, in alphabetical order, as Markdown; `fw` is that module."""
     parts = [
-        "# Public names\n\nWritten from the docstrings by `featherweight ladder --write`. All of these are found in"
+        "# Public names\n\nWritten from the docstrings by `python -m docs.build`. All of these are found in"
         " `import featherweight as fw`. Examples also begin with `import torch`, `from torch import nn` and"
         " `from featherweight import *`.\n"
     ]

@@ -8,11 +8,11 @@ from typing import Any
 from docs.build.candidate_record import anchors
 from docs.build.inject import with_part_between
 
-_BY = "figures of exports, written by `featherweight ladder --write`"
+_BY = "figures of exports, written by `python -m docs.build`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
-_SIZES_BY = "deployed sizes, written by `featherweight ladder --write`"
+_SIZES_BY = "deployed sizes, written by `python -m docs.build`"
 SIZES_MARKS = (f"<!-- begin: {_SIZES_BY} -->", f"<!-- end: {_SIZES_BY} -->")
-_SPEED_BY = "instructions, written by `featherweight ladder --write`"
+_SPEED_BY = "instructions, written by `python -m docs.build`"
 SPEED_MARKS = (f"<!-- begin: {_SPEED_BY} -->", f"<!-- end: {_SPEED_BY} -->")
 CHIP, LEVEL = "cortex-m0plus", "-Os"
 """For which deployed sizes are given."""

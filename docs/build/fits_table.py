@@ -7,13 +7,13 @@ from typing import Any
 
 FITS = Path("results", "fit")
 MARKS = (
-    "<!-- begin: table of searches, written by `featherweight ladder --write` -->",
-    "<!-- end: table of searches, written by `featherweight ladder --write` -->",
+    "<!-- begin: table of searches, written by `python -m docs.build` -->",
+    "<!-- end: table of searches, written by `python -m docs.build` -->",
 )
 WAYS = Path("results", "search", "ways.json")
 WAYS_MARKS = (
-    "<!-- begin: table of ways, written by `featherweight ladder --write` -->",
-    "<!-- end: table of ways, written by `featherweight ladder --write` -->",
+    "<!-- begin: table of ways, written by `python -m docs.build` -->",
+    "<!-- end: table of ways, written by `python -m docs.build` -->",
 )
 WORDS = {"fit": "`fit`", "random": "at random, each trained in full", "before": "stacks, TPE and median pruning"}
 """The ways of `benchmarks/searches.py`."""

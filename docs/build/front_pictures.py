@@ -9,7 +9,7 @@ from statistics import fmean
 from docs.build.candidate_record import anchors
 from docs.build.fronts import Point, pareto_fronts
 from docs.build.network_stats import anatomy_of, deployed_of
-from docs.build.pictures import drawn_anew
+from docs.build.pictures import Drawing
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find
@@ -67,9 +67,11 @@ def fronts_digest(found: Found, data: str = "mnist") -> str:
     return hashlib.sha256(json.dumps([*drawn_from, AXES[data]]).encode()).hexdigest()
 
 
-def draw_fronts(path: Path, found: Found, data: str = "mnist") -> bool:
-    """Draw a set's accuracies against costs, unless the picture is up to date; returns whether it was drawn."""
+def fronts_drawing(path: Path, found: Found, data: str = "mnist") -> Drawing:
+    """A set's accuracies against costs."""
     names = [experiment.id for experiment in contenders(data)]
-    return drawn_anew(
-        path, fronts_digest(found, data), lambda: pareto_fronts(points(found), rings(data), names, AXES[data])
+    return Drawing(
+        path=path,
+        about=fronts_digest(found, data),
+        draw=lambda: pareto_fronts(points(found), rings(data), names, AXES[data]),
     )

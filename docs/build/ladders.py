@@ -258,10 +258,20 @@ def ladder_page(
         views.append(view)
         extra[rung.id] = more
     rule = ladder[-1].judged_by
-    return rendered("ladder_page.md.j2", title=f"Ladder {letter.upper()}", subject=subject(letter), views=views,
-                     extra=extra, summary=summary_table(ladder, found), rules=list(numbers), picture=picture,
-                     changed=(), legend=f"{one_line(worded(LEGEND, ladder[-1].data))} {rule.sentence()}.",
-                     runs=[record for view in views for record in view.records])  # fmt: skip
+    return rendered(
+        "ladder_page.md.j2",
+        title=f"Ladder {letter.upper()}",
+        subject=subject(letter),
+        views=views,
+        extra=extra,
+        summary=summary_table(ladder, found),
+        legend=f"{one_line(worded(LEGEND, ladder[-1].data))} {rule.sentence()}.",
+        rules=list(numbers),
+        picture=picture,
+        pictures={rung.id: f"{rung.id}.svg" for rung in ladder},
+        changed=(),
+        runs=[record for view in views for record in view.records],
+    )
 
 
 def _section(

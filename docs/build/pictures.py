@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,29 +18,41 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_rung(path: Path, records: Sequence[Record]) -> bool:
-    """Draw the curves of one rung, unless the picture at `path` is up to date; returns whether it was drawn."""
-    return drawn_anew(path, rung_curves.digest(records), lambda: rung_curves.rung_curves(records))
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A picture that is drawn from figures.
 
-
-def draw(path: Path, records: Sequence[Record]) -> bool:
-    """Draw the curves of an experiment or a ladder unless the picture is up to date; returns whether it was drawn.
-
-    The bytes of a picture depend on the release of matplotlib; its contents depend only on the records.
+    Its bytes depend on the release of matplotlib; its contents depend only on the figures, whose digest it holds.
     """
+
+    path: Path
+    about: str
+    """The digest of its figures."""
+    draw: Callable[[], "Figure"]
+
+    def is_current(self) -> bool:
+        """Whether the picture is there and of these figures."""
+        return self.path.exists() and self.about in self.path.read_text(encoding="utf-8")
+
+    def write(self) -> None:
+        """Draw it, with its digest."""
+        write_text(self.path, svg(self.draw()).replace("</svg>", f"<!-- {self.about} -->\n</svg>"))
+
+
+def rung_drawing(path: Path, records: Sequence[Record]) -> Drawing:
+    """The curves of one rung."""
+    return Drawing(path=path, about=rung_curves.digest(records), draw=lambda: rung_curves.rung_curves(records))
+
+
+def ladder_drawing(path: Path, records: Sequence[Record]) -> Drawing:
+    """The curves of an experiment or a ladder."""
     alone = len({record.experiment for record in records}) == 1
-    return drawn_anew(path, digest(records), lambda: (figures.accuracy if alone else figures.ladder)(*records))
+    return Drawing(
+        path=path, about=digest(records), draw=lambda: (figures.accuracy if alone else figures.ladder)(*records)
+    )
 
 
 def digest(records: Sequence[Record]) -> str:
     """The digest of the figures that a picture is drawn from."""
     rows = [[(row.epoch, row.test_accuracy, row.train_accuracy) for row in record.rows] for record in records]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def drawn_anew(path: Path, about: str, draw: Callable[[], "Figure"]) -> bool:
-    """Draw the picture and add `about` to it, unless the existing one has it; returns whether it was drawn."""
-    if path.exists() and about in path.read_text(encoding="utf-8"):
-        return False
-    write_text(path, svg(draw()).replace("</svg>", f"<!-- {about} -->\n</svg>"))
-    return True

@@ -6,8 +6,8 @@ No figure from a record is ever typed by hand. `write` updates all places in a s
 import gzip
 import json
 import sys
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,16 @@ from docs.build import ladders, records
 from docs.build.api_page import api_page
 from docs.build.candidate_record import gather
 from docs.build.committed import answers_of, fresh_of, measured, quoted_of, trials_of
+from docs.build.docstrings import analysis_sentences, result_text, with_part
 from docs.build.export_tables import with_figures
 from docs.build.fits_table import guide_tables
-from docs.build.front_pictures import draw_fronts, front_of
+from docs.build.front_pictures import front_of, fronts_drawing
 from docs.build.inject import with_part_between
 from docs.build.network_stats import anatomy_of, preprocessing_words
-from docs.build.pictures import draw, draw_rung
+from docs.build.pictures import ladder_drawing, rung_drawing
 
-from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, contenders, find, ids, letters, place_of, rungs
-from featherweight.experiments.findings import Found, findings
+from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import RULES
 from featherweight.export import steps_of
@@ -32,67 +32,12 @@ from featherweight.io import write_bytes, write_text
 from featherweight.protocol.bundled_records import SMALL, SOURCES
 from featherweight.protocol.committed import records_of
 from featherweight.protocol.ledger import read_ledger
-from featherweight.protocol.replication import confirmation, confirmed, quoted
+from featherweight.protocol.replication import confirmed, quoted
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 
-_BY = "table of results, written by `featherweight ladder --write`"
+_BY = "table of results, written by `python -m docs.build`"
 _TABLE = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
-
-
-def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
-    """The text under Result in a rung's docstring.
-
-    It is about the last epoch over all seeds; the best epoch is given only for comparison.
-    """
-    summary = summarise(records)
-    held, runs = records[0].budget["held"], f"{summary.runs} seeds" if summary.runs > 1 else "1 seed"
-    clean = [record.clean_train_accuracy for record in records if record.clean_train_accuracy is not None]
-    best = sum(record.verdict.best for record in records) / len(records)
-    claimed = f", where {rung.claimed:.2f} is claimed" if rung.claimed is not None else ""
-    return (
-        f"{summary.mean:.2f} % of the test set at the last epoch, on average over {runs} (standard deviation"
-        f" {summary.standard_deviation:.2f}, worst {summary.worst:.2f}). Worst of any last {held} epochs"
-        f" {summary.worst_of_last:.2f}; {summary.passed} of {summary.runs} within budget. Training images as they are:"
-        f" {sum(clean) / len(clean):.2f} %. Best epoch, which decides nothing: {best:.2f} on average{claimed}."
-    )
-
-
-def _result(rung: Experiment, found: Found) -> str:
-    return f"{result_sentences(rung, found[rung.id])} {confirmation(rung, found)}".rstrip()
-
-
-def analysis_sentences(rung: Experiment, found: Found) -> str:
-    """The text under Analysis in a rung's docstring: its claims, each with the answer of the records."""
-    told = findings(rung, found)
-    if not found.get(rung.id):
-        return " ".join(claim.says for claim, _, _ in told)
-    return " ".join(f"{claim.says.removesuffix('.')} ({outcome})." for claim, outcome, _ in told)
-
-
-def with_part(source: str, label: str, sentences: str) -> str:
-    """The rung's file with this paragraph of its docstring replaced; a new one goes last, a Result before an Analysis.
-
-    >>> print(with_part('\"\"\"Title.\\n\\nTarget: t\\nWhy: w\\n\\nAnalysis: a\\n\"\"\"\\n', "Result", "99 %."))
-    \"\"\"Title.
-    <BLANKLINE>
-    Target: t
-    Why: w
-    <BLANKLINE>
-    Result: 99 %.
-    <BLANKLINE>
-    Analysis: a
-    \"\"\"
-    <BLANKLINE>
-    """
-    docstring, end, rest = source.partition('\n"""\n')
-    if not end:
-        raise UsageError("A rung's file begins with a docstring of several lines, in which its results are written.")
-    kept = [part for part in docstring.split("\n\n") if not part.startswith(f"{label}: ")]
-    later = [part for part in kept if part.startswith("Analysis: ")]
-    at = kept.index(later[0]) if later else len(kept)
-    kept.insert(at, textwrap.fill(f"{label}: {sentences}", 120, break_long_words=False, break_on_hyphens=False))
-    return "\n\n".join(kept) + end + rest
 
 
 def index_entry(experiment: Experiment, found: Found) -> dict[str, Any]:
@@ -128,7 +73,7 @@ def generated(root: Path) -> dict[Path, str]:
         path = sources.parent / place_of(rung.id)
         texts[path] = path.read_text(encoding="utf-8")
         if found[rung.id]:
-            texts[path] = with_part(texts[path], "Result", _result(rung, found))
+            texts[path] = with_part(texts[path], "Result", result_text(rung, found))
         if rung.claims:
             texts[path] = with_part(texts[path], "Analysis", analysis_sentences(rung, found))
     entries = [index_entry(rung, found) for rung in map(find, ids())]
@@ -196,34 +141,35 @@ def bundled(root: Path) -> str:
     return json.dumps(found, separators=(",", ":")) + "\n"
 
 
-def write_bundled(root: Path) -> bool:
-    """Write the file in a checkout unless it is up to date; returns whether it was written."""
-    path = root / SOURCES / SMALL.name
-    text = bundled(root)
-    if path.exists() and gzip.decompress(path.read_bytes()).decode() == text:
-        return False
-    write_bytes(path, gzip.compress(text.encode(), compresslevel=9, mtime=0))
-    return True
+def bundle_bytes(text: str) -> bytes:
+    """The contents as the package has them: compressed, the same bytes whenever it is made."""
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def outdated(root: Path) -> dict[Path, Callable[[], object]]:
+    """Every output that is not what the records say, by path, with what writes it."""
+    found: dict[Path, Callable[[], object]] = {}
+    for path, text in generated(root).items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            found[path] = partial(write_text, path, text)
+    for path, content in folded(root).items():
+        if not path.exists() or path.read_bytes() != content:
+            found[path] = partial(write_bytes, path, content)
+    path, text = root / SOURCES / SMALL.name, bundled(root)
+    if not path.exists() or gzip.decompress(path.read_bytes()).decode() != text:
+        found[path] = partial(write_bytes, path, bundle_bytes(text))
+    drawings = [ladder_drawing(path, records) for path, records in pictures(root).items()]
+    drawings += [rung_drawing(path, records) for path, records in rung_pictures(root).items()]
+    for data in [data for data in RULES if contenders(data)]:
+        drawings.append(fronts_drawing(root / "docs" / "records" / front_of(data), measured(root, data), data))
+    return found | {one.path: one.write for one in drawings if not one.is_current()}
 
 
 def write(root: Path) -> list[Path]:
-    """Update every file that quotes a record; returns the files that changed."""
+    """Update every output; returns the files that changed."""
     for folder in ("ladders", "records"):
         (root / "docs" / folder).mkdir(parents=True, exist_ok=True)
-    changed = []
-    for path, text in generated(root).items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_text(path, text)
-            changed.append(path)
-    for path, content in folded(root).items():
-        if not path.exists() or path.read_bytes() != content:
-            write_bytes(path, content)
-            changed.append(path)
-    if write_bundled(root):
-        changed.append(root / SOURCES / SMALL.name)
-    changed += [path for path, records in pictures(root).items() if draw(path, records)]
-    changed += [path for path, records in rung_pictures(root).items() if draw_rung(path, records)]
-    for data in [data for data in RULES if contenders(data)]:
-        picture, found = root / "docs" / "records" / front_of(data), measured(root, data)
-        changed += [picture] if draw_fronts(picture, found, data) else []
-    return changed
+    found = outdated(root)
+    for make in found.values():
+        make()
+    return list(found)

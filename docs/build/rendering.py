@@ -6,7 +6,7 @@ from typing import Any
 from featherweight.report.ladder import environment
 
 TEMPLATES = Path(__file__).with_name("templates")
-NOTE = "*Written by `featherweight ladder --write` from the records in `results/`; every figure follows from them.*"
+NOTE = "*Written by `python -m docs.build` from the records in `results/`; every figure follows from them.*"
 
 
 def rendered(template: str, **context: Any) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from docs.build import candidate_record
 from torch import nn
 
 from commands import Run
@@ -13,7 +14,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES, SHAPES, TITLES
-from docs.build import candidate_record
+from featherweight.networks.difference import differences
 from featherweight.training.runs.parallel import Task, check
 
 ON_DIGITS = """
@@ -67,7 +68,9 @@ def test_every_set_with_experiments_has_a_rule_and_its_own_contenders() -> None:
     for data in sets:
         known = {one.id for one in contenders(data)}
         assert {anchor.beside for anchor in candidate_record.anchors(data)} <= known
-    assert {anchor.beside for anchor in candidate_record.anchors("cifar10")} == {one.id for one in contenders("cifar10")}
+    assert {anchor.beside for anchor in candidate_record.anchors("cifar10")} == {
+        one.id for one in contenders("cifar10")
+    }
 
 
 def test_the_shapes_are_those_of_the_sets_files() -> None:

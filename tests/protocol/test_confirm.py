@@ -7,14 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from docs.build import committed as quoted_records
+from docs.build import publish
 
 from commands import Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import contenders
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.protocol import replication, proof_runs, prove
-from docs.build import publish
+from featherweight.experiments.rules import RULES
+from featherweight.protocol import committed, proof_runs, replication
+from featherweight.protocol import prove as protocol
+from featherweight.protocol.bundled_records import SOURCES
 from featherweight.protocol.ledger import Attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.parallel import Task
@@ -30,8 +34,8 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return trained_in_process(monkeypatch)
 
 
-def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") -> prove.Proof:
-    return prove.prove(name, confirm=confirm, trainer=trainer.train, tell=lambda line: None)
+def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") -> protocol.Proof:
+    return protocol.prove(name, confirm=confirm, trainer=trainer.train, tell=lambda line: None)
 
 
 # ------------------------------------------------------------------------------------------- the verb, for real
@@ -112,25 +116,11 @@ def test_the_figures_of_fresh_seeds_are_the_record_s_in_every_text(tree: Path, t
     kept = sorted((tree / "results/confirm/smallest").iterdir())
     assert [(path.name, read_record(path).seed) for path in kept] == [(f"seed{seed}.json", seed) for seed in FRESH]
 
-    page = (tree / "docs/records/smallest.md").read_text()
-    result, cleared = page.split("## The seeds that cleared the bar")
-    # Mean 99.4475, deviation 0.005 x √35 = 0.0296, and 2.093 x 0.0296 / √20 = 0.0138 on either side.
-    told = "Mean 99.448 %, standard deviation 0.030, 95 % interval of the mean 99.434 to 99.461; 20 of 20"
-    assert told in result and "**Confirmed** on fresh seeds: all that is asked for." in result
-    assert all(f"| {seed} | {99.40 + 0.005 * (seed - 10):.2f} |" in result for seed in FRESH)
-    assert "| 0 | 99.45 |" not in result and "| 0 | 99.45 |" in cleared and "Mean 99.495 %" in cleared
-    assert "| 20 | 20 | 99.448 |" in cleared and "fresh seeds, to confirm |" in cleared  # of the attempts
-    row = next(line for line in (tree / "README.md").read_text().splitlines() if "records/smallest.md" in line)
-    assert row == "| [`smallest`](docs/records/smallest.md) | 99.448 | 99.40 | 3,352 | 6.4 | 4.6 | 7 | confirmed |"
-    board = (tree / "docs/records/README.md").read_text()
-    assert "| 99.448 ± 0.030 | 99.434 to 99.461 | 99.460 | 99.40 | 20 of 20 | 2 | confirmed |" in board
-    source = " ".join((tree / "src/featherweight/experiments/records/smallest.py").read_text().split())
-    assert "Result: 99.45 % of the test set at the last epoch, on average over 20 seeds" in source
-    assert "99.45 on average. Confirmed on seeds 10 to 29, which are fresh. Analysis:" in source
-    index = json.loads((tree / publish.SOURCES / "index.json").read_text())
+    publish.write(tree)
+    index = json.loads((tree / SOURCES / "index.json").read_text())
     [entry] = [one for one in index if one["id"] == "smallest"]
     assert (entry["measured"], entry["seeds"], entry["confirmed"], entry["passed"]) == (99.4475, 20, True, True)
-    assert [len(runs) for runs in publish.measured(tree).values()] == [20]
+    assert [len(runs) for runs in quoted_records.measured(tree).values()] == [20]
     assert publish.write(tree) == []
 
 
@@ -141,9 +131,6 @@ def test_what_fresh_seeds_do_not_confirm_is_said(tree: Path, trainer: Trainer) -
     proof = prove(trainer, confirm=True)
     assert proof.unconfirmed == ["asked are 18 of 20 seeds within budget, reached 17"] and not proof.holds
     assert proof.lines()[-1] == "NOT CONFIRMED: smallest, on seeds 10 to 29" and not proof.to_json()["confirmed"]
-    assert "| **not confirmed** |" in (tree / "README.md").read_text()
-    page = (tree / "docs/records/smallest.md").read_text()
-    assert "**Not confirmed:** asked are 18 of 20 seeds within budget, reached 17." in page
     assert not prove(trainer).holds and len(trainer.tasks) == 33
 
 
@@ -155,8 +142,8 @@ def test_the_ledger_is_written_before_and_a_stopped_confirmation_goes_on(tree: P
         assert [one.seeds for one in read_ledger(ledger)] == [tuple(range(10)), tuple(FRESH)]
         return trainer.train(tasks)
 
-    with pytest.raises(prove.StoppedError, match="1 of 20 runs did not finish"):
-        prove.prove("smallest", confirm=True, trainer=train, tell=lambda line: None)
+    with pytest.raises(protocol.StoppedError, match="1 of 20 runs did not finish"):
+        protocol.prove("smallest", confirm=True, trainer=train, tell=lambda line: None)
     assert not (tree / "results/confirm").exists() and prove(trainer).fresh == ()
     trainer.stop_at, trainer.tasks = -1, []
     assert prove(trainer, confirm=True).holds and [task.seed for task in trainer.tasks] == [17]
@@ -170,7 +157,7 @@ def test_one_that_was_stopped_before_its_first_run_goes_on_too(tree: Path, train
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prove.prove("smallest", confirm=True, trainer=interrupted, tell=lambda line: None)
+        protocol.prove("smallest", confirm=True, trainer=interrupted, tell=lambda line: None)
     assert prove(trainer, confirm=True).test_evaluations == 2
 
 
@@ -226,8 +213,8 @@ def test_fresh_seeds_of_another_recipe_are_dropped(tree: Path, trainer: Trainer)
     for seed in FRESH:
         one = trainer.record(Task(experiment="smallest", seed=seed))
         write_record(replace(one, recipe=one.recipe | {"lr": 0.3}), folder / f"seed{seed}.json")
-    publish.keep_record(trainer.record(Task(experiment="smallest")), tree)
-    assert publish.quoted_of("smallest", tree)[0].seed == 0  # they are not of what is here
+    committed.keep_record(trainer.record(Task(experiment="smallest")), tree)
+    assert quoted_records.quoted_of("smallest", tree)[0].seed == 0  # they are not of what is here
     prove(trainer)
     assert list(folder.iterdir()) == []
 
@@ -257,13 +244,15 @@ def test_networks_are_compared_on_the_same_kind_of_seeds() -> None:
     assert only_one["smallest"] == fresh["smallest"] and only_one["f3"] == first["f3"]
     assert replication.compared(only_one, "smallest", "f3").test.difference == pytest.approx(0.1)
     fresh["f3"] = [record("f3", [99.5 + 0.01 * seed], seed) for seed in range(10, 13)]
-    assert replication.compared(replication.quoted(first, fresh), "smallest", "f3").test.difference == pytest.approx(-0.2)
+    assert replication.compared(replication.quoted(first, fresh), "smallest", "f3").test.difference == pytest.approx(
+        -0.2
+    )
 
 
 def test_every_cleared_record_can_be_confirmed() -> None:
     ledger, seen = read_ledger(ROOT / "results/touches.json"), 0
     for one in contenders():
-        kept = publish.records_of(one.id, ROOT)
+        kept = committed.records_of(one.id, ROOT)
         if one.bar is None or one.bar.shortfalls(kept):
             continue
         digest = recipe_digest(Recipe.from_json(kept[0].recipe))
@@ -276,7 +265,10 @@ def test_every_cleared_record_can_be_confirmed() -> None:
 
 def test_committed_fresh_seeds_are_all_there_and_of_the_experiment_as_it_is() -> None:
     for folder in sorted((ROOT / "results/confirm").glob("*")):
-        [one] = [one for data in publish.RULES for one in contenders(data) if one.id == folder.name]
+        [one] = [one for data in RULES for one in contenders(data) if one.id == folder.name]
         assert one.bar is not None
-        assert len(publish.fresh_of(ROOT, {one.id: publish.records_of(one.id, ROOT)})[one.id]) == one.bar.confirming
+        assert (
+            len(quoted_records.fresh_of(ROOT, {one.id: committed.records_of(one.id, ROOT)})[one.id])
+            == one.bar.confirming
+        )
         assert len(list(folder.iterdir())) == one.bar.confirming

@@ -8,6 +8,9 @@ from featherweight.protocol.bundled_records import SOURCES
 from featherweight.protocol.replication import FOLDER, alike
 from featherweight.training.runs.folders import find_runs
 
+RESULTS = Path("results")
+"""Where a checkout keeps its records."""
+
 
 def in_source_tree() -> bool:
     """Whether the current folder is a checkout, to which records can be committed."""
@@ -24,7 +27,7 @@ def source_tree() -> Path:
 
 def records_of(id: str, root: Path) -> list[Record]:
     """The committed records of an experiment, seed by seed."""
-    found = find_runs([root / "results" / id], "seed*.json")
+    found = find_runs([root / RESULTS / id], "seed*.json")
     return sorted((record for _, record in found), key=lambda record: record.seed)
 
 
@@ -33,13 +36,13 @@ def keep_record(record: Record, root: Path, *, confirming: bool = False) -> None
 
     With `confirming`, to those of fresh seeds.
     """
-    folder = root / "results" / (FOLDER if confirming else "") / record.experiment
+    folder = root / RESULTS / (FOLDER if confirming else "") / record.experiment
     folder.mkdir(parents=True, exist_ok=True)
     write_record(record, folder / f"seed{record.seed}.json")
 
 
 def drop_unlike(record: Record, root: Path) -> None:
     """Remove the committed records of fresh seeds that are not of this record's network and recipe any more."""
-    for path, kept in find_runs([root / "results" / FOLDER / record.experiment], "seed*.json"):
+    for path, kept in find_runs([root / RESULTS / FOLDER / record.experiment], "seed*.json"):
         if not alike(kept, record):
             path.unlink()

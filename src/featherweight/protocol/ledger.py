@@ -17,6 +17,9 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.settings import flatten
 from featherweight.io import locked, write_text
 
+LEDGER = "touches.json"
+"""The name of its file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:

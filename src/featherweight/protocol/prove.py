@@ -30,7 +30,7 @@ from featherweight.experiments.record import Record, write_record
 from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.protocol.c_accuracy import measured_in_c
 from featherweight.protocol.committed import drop_unlike, in_source_tree, keep_record, records_of, source_tree
-from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
+from featherweight.protocol.ledger import LEDGER, Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.protocol.proof import Proof
 from featherweight.protocol.proof_runs import (
     StoppedError,
@@ -74,7 +74,7 @@ class _Plan:
 
     @property
     def ledger(self) -> Path:
-        return self.kept / "touches.json"
+        return self.kept / LEDGER
 
     @property
     def places(self) -> list[Path]:

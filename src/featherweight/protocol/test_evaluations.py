@@ -5,16 +5,12 @@ from datetime import date
 from pathlib import Path
 from statistics import fmean
 
-import torch
-
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import Found
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.networks.checks import fingerprint
 from featherweight.protocol.ledger import Attempt, note_attempt, recipe_digest
 from featherweight.report.ladder.tables import TextTable
-from featherweight.training.runs.environment import describe
 
 Key = tuple[str, str, str, str]
 HEADINGS = ("date", "source", "network", "seeds begun", "finished", "last epoch %, mean", "worst of last 5 %",
@@ -71,20 +67,27 @@ def _result(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def note_rungs(path: Path, seeds: Mapping[str, Iterable[int]], rungs: Sequence[Experiment], begun: set[str]) -> None:
-    """Note in the ledger at `path` that these seeds of these rungs are about to be trained and tested.
+def note_rungs(
+    path: Path,
+    seeds: Mapping[str, Iterable[int]],
+    rungs: Sequence[Experiment],
+    likes: Mapping[str, Record],
+    begun: set[str],
+) -> None:
+    """Note in the ledger at `path` that these seeds of these rungs, by id, are about to be trained and tested.
 
-    `begun` names the rungs with a stopped run that is resumed.
+    `likes` has what a run of each leaves before its first epoch; `begun` names the rungs with a stopped run that is
+    resumed.
     """
-    commit = describe(torch.device("cpu"), 1)["commit"]
     for rung in rungs:
         if of_it := tuple(seeds.get(rung.id, ())):
+            like = likes[rung.id]
             attempt = Attempt(
-                experiment=rung.id,
-                network=fingerprint(rung.build()),
-                recipe=recipe_digest(rung.recipe),
+                experiment=rung.name,
+                network=like.network,
+                recipe=recipe_digest(Recipe.from_json(like.recipe)),
                 seeds=of_it,
-                commit=commit,
+                commit=like.environment.get("commit"),
                 date=date.today().isoformat(),
             )
             note_attempt(path, attempt, begun=rung.id in begun)

@@ -66,8 +66,8 @@ def rung_view(
     """The view of one rung.
 
     The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1.
-    `anatomy` is that of its network for the pictures that it was trained on, if these are not those of its own set; `claims` says
-    which ones to show.
+    `anatomy` is that of its network for the pictures that it was trained on, if these are not those of its own set;
+    `claims` says which ones to show.
     """
     records = found.get(rung.id, ())
     anatomy = anatomy or dissect(rung.build(), rung.shape)
@@ -144,14 +144,15 @@ def markdown_page(
     views: Sequence[RungView],
     rules: Mapping[str, int],
     *,
-    picture: str,
+    name: str,
     changed: Sequence[str] = (),
 ) -> str:
-    """The page as Markdown; `picture` is the path of the ladder's curves, beside which each rung's are `ID.svg`.
+    """The page as Markdown; `name` is its file's, beside which the curves are `NAME.svg` and each rung's `NAME-ID.svg`.
 
     `changed` are the settings in which these runs differ from the rungs as their files have them.
     """
-    context = _context(title, subject, views, rules, picture=picture, changed=changed)
+    context = _context(title, subject, views, rules, picture=f"{name}.svg", changed=changed)
+    context["pictures"] = {view.experiment.id: f"{name}-{view.experiment.id}.svg" for view in views}
     return environment().get_template("ladder.md.j2").render(context).rstrip() + "\n"
 
 

@@ -1,16 +1,15 @@
 """What the sources state: every sentence answered, each answer by what isolates it."""
 
-import json
-import math
 from pathlib import Path
 
 import pytest
+from docs.build import predicates, statements
+from docs.build.published import published_log
 
 from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
-from featherweight.networks.anatomy import dissect
-from docs.build import ladder_pages, predicates, rung_curves, rung_sections, statements
+from featherweight.networks.checks import fingerprint
 from made import record
 
 ROOT = Path(__file__).parents[2]
@@ -31,32 +30,6 @@ def test_no_statement_of_a_source_is_missing() -> None:
         if (of := statements.statements(id))
     }
     assert counts == STATED and sum(map(sum, counts.values())) == 104
-
-
-def test_every_statement_is_on_its_page_with_an_answer() -> None:
-    for letter in "abcde":
-        page = ladder_pages.ladder_page(letter, {}, "")
-        for rung in rungs(letter):
-            section = page.split(f'<a id="{rung.id}"></a>')[1].split("\n## ")[0]
-            rows = [line.split(" | ") for line in section.splitlines() if line.startswith(tuple(
-                f"| {part} | " for part in statements.PARTS))]  # fmt: skip
-            assert len(rows) == sum(STATED.get(rung.id, (0, 0)))
-            for row, one in zip(rows, statements.statements(rung.id), strict=True):
-                assert row[1].startswith(one.says)
-                answer = "not run yet (" if one.by else "not decidable here"
-                assert row[2].startswith(answer), row
-
-
-def test_all_statements_are_on_one_page_and_counted() -> None:
-    page = (ROOT / "docs" / "ladders" / "statements.md").read_text()
-    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| [`")]
-    assert len(rows) == 104
-    answered = [row[3] for row in rows]
-    assert set(answered) <= {"borne out", "not borne out", "undecided", "not decidable here"}
-    told = next(line for line in page.splitlines() if line.startswith("104 statements: "))
-    for outcome in set(answered):
-        assert f"{answered.count(outcome)} {outcome}" in told.removesuffix(".").split(": ")[1].split(", ")
-    assert "For `a10`, the source gives figures but states nothing." in page
 
 
 def test_a_statement_is_decided_or_says_why_not() -> None:
@@ -144,78 +117,14 @@ def test_each_measure_says_no_where_it_should() -> None:
 # ------------------------------------------------------------------------------------------- what sources print
 
 
-def test_what_is_said_against_a_source_s_own_figures_is_in_its_log() -> None:
-    c2, c3 = (rung_sections.published_log(id)["test"] for id in ("c2", "c3"))
-    assert (c2[9], sorted(c2[10:])[:2]) == (98.97, [99.08, 99.09])
-    assert (c3[7], c3[8]) == (99.37, 99.41)
-    trains = {id: rung_sections.published(id)["train"] for id in ("b5", "b6")}
-    assert trains == {"b5": 98.69, "b6": 98.85} and (find("b5").claimed, find("b6").claimed) == (99.53, 99.44)
-    assert (find("b1").claimed, find("b2").claimed) == (98.34, 98.9)
-
-
 def test_five_logs_are_printed_each_as_long_as_its_recipe() -> None:
     logs = {id: log for letter in "abcdef" for id in (rung.id for rung in rungs(letter))
-            if (log := rung_sections.published_log(id))}  # fmt: skip
+            if (log := published_log(id))}  # fmt: skip
     assert list(logs) == ["a10", "c1", "c2", "c3", "d1"]
     for id, log in logs.items():
         assert {len(values) for values in log.values()} == {find(id).recipe.epochs}
         assert max(log["test"]) == find(id).claimed
     assert {id for id, log in logs.items() if "lr" in log} == {"a10", "d1"}
-
-
-def test_a_log_stands_beside_the_published_one() -> None:
-    three = [record("c3", [98.0] * 14 + [99.0 + 0.1 * seed], seed) for seed in range(3)]
-    lines = list(rung_sections.log(find("c3"), three))
-    assert lines[0] == "<details><summary>Log: 15 epochs of 3 seeds, beside the published log</summary>"
-    last = [cell.strip() for cell in lines[-3].strip("|").split("|")]
-    assert last == ["15", "0.1", "98.60", "99.40", "0.0190", *["98.00"] * 3, "99.00", "99.10", "99.20", *["0.1000"] * 6]
-    many = [record("f3", [98.0] * 14 + [99.0 + 0.1 * seed], seed) for seed in range(6)]
-    last = [cell.strip() for cell in list(rung_sections.log(find("f3"), many))[-3].strip("|").split("|")]
-    assert last == ["15", "0.1", "98.00", "99.25", "99.00", "99.50", "0.1000", "0.1000"]
-
-
-def test_the_layer_table_has_every_parameter_and_marks_the_wrong_field() -> None:
-    for letter in "abcdef":
-        for rung in rungs(letter):
-            rows = [line.strip("|").split("|") for line in rung_sections.layers(rung) if line.startswith("| ")][1:]
-            counted = sum(int(row[3].replace(",", "")) for row in rows)
-            assert counted == dissect(rung.build()).parameters
-    b1 = list(rung_sections.layers(find("b1")))
-    assert [line.split("|")[8].strip() for line in b1 if line.startswith("| ")] == [
-        "field in the source", "3", "5", "6", "10", "14", "16", "24", "**32: wrong**", "", "",
-    ]  # fmt: skip
-    assert "| Conv2d 3x3 | Dropout, ReLU, BatchNorm2d | 9 x 28 x 28 | 99 |" in "\n".join(
-        rung_sections.layers(find("b4"))
-    )
-
-
-def test_curves_show_accuracy_and_loss_and_the_source_s_where_it_prints_them() -> None:
-    two = [record("c3", [99.0] * 15, seed) for seed in (0, 1)]
-    accuracy, loss = rung_curves.rung_curves(two).axes
-    # Training and test of two seeds, the source's two and the target; of its losses it prints the test's alone.
-    assert (len(accuracy.lines), len(loss.lines)) == (2 * 2 + 2 + 1, 2 * 2 + 1)
-    assert list(loss.lines[-1].get_ydata())[-1] == 0.019  # type: ignore[arg-type]
-    plain = rung_curves.rung_curves([record("e3", [99.0] * 15)]).axes
-    assert [len(axes.lines) for axes in plain] == [3, 2]
-    assert rung_curves.digest(two) != rung_curves.digest(two[:1])
-
-
-def test_the_log_of_e3_s_parts_is_that_of_their_records() -> None:
-    text = (ROOT / "docs" / "log.md").read_text().split("## Taking `e3` apart")[1].split("\n## ")[0]
-    rows = [line.strip("|").split("|")[1:] for line in text.splitlines() if line.startswith("| ")][1:]
-    last = {}
-    for folder, row in zip(("e2", "trials/e3_plain", "trials/e3_constant", "trials/e3_slow", "e3"), rows, strict=True):
-        runs = [json.loads(path.read_text())["epochs"] for path in (ROOT / "results" / folder).glob("seed*.json")]
-        tests = [[epoch["test_accuracy"] for epoch in run] for run in runs]
-        last[folder] = math.fsum(test[-1] for test in tests) / len(runs)
-        means = [
-            math.fsum(run[-1]["train_accuracy"] for run in runs) / len(runs),
-            last[folder],
-            math.fsum(map(max, tests)) / len(runs),
-            math.fsum(min(test[-5:]) for test in tests) / len(runs),
-        ]
-        assert [cell.strip() for cell in row] == [str(len(runs)), *(f"{mean:.2f}" for mean in means)]
-    assert last["trials/e3_constant"] < last["trials/e3_plain"] < last["e3"]
 
 
 @pytest.mark.parametrize(

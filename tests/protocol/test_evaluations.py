@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from docs.build import committed as quoted_records
+
 from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.record import Record
-from featherweight.protocol import test_evaluations
-from docs.build import leaderboard, publish
+from featherweight.protocol import committed, test_evaluations
 from featherweight.protocol.ledger import Attempt, read_ledger, recipe_digest
 from made import record
 
@@ -20,11 +21,11 @@ KEPT, DIGEST = 95, "5fe072d2a9843e12"
 changed. After adding one, read it and put both up to date."""
 
 
-def committed() -> dict[str, Sequence[Record]]:
+def kept() -> dict[str, Sequence[Record]]:
     """Records of all that was scored on the test set, by their folder."""
-    own = {id: publish.records_of(id, ROOT) for id in ids()}
-    fresh = {f"confirm/{id}": runs for id, runs in publish.fresh_of(ROOT, own).items()}
-    return {**publish.trials_of(ROOT), **own, **fresh}
+    own = {id: committed.records_of(id, ROOT) for id in ids()}
+    fresh = {f"confirm/{id}": runs for id, runs in quoted_records.fresh_of(ROOT, own).items()}
+    return {**quoted_records.trials_of(ROOT), **own, **fresh}
 
 
 def keys(found: dict[str, Sequence[Record]]) -> list[tuple[int, test_evaluations.Key]]:
@@ -46,14 +47,14 @@ def faults(ledger: Sequence[Attempt], records: list[tuple[int, test_evaluations.
 
 
 def test_every_record_has_its_line_and_every_line_its_record() -> None:
-    found = committed()
+    found = kept()
     assert sum(map(len, found.values())) > 190
     assert all(one.data["holdout"] == 0 for runs in found.values() for one in runs)
     assert faults(read_ledger(LEDGER), keys(found)) == []
 
 
 def test_a_line_that_is_changed_or_taken_away_is_noticed() -> None:
-    ledger, records = read_ledger(LEDGER), keys(committed())
+    ledger, records = read_ledger(LEDGER), keys(kept())
     noticed = 0
     for place, attempt in enumerate(ledger):
         if "notebook" in attempt.note or "trained again" in attempt.note:
@@ -85,37 +86,26 @@ def test_every_notebook_that_trains_on_mnist_is_counted() -> None:
             assert any(f"{note.split(' % at')[0].split()[-1]} %" in text for note in told)
 
 
-# ------------------------------------------------------------------------------------------- pages
-
-
 def test_attempts_have_their_results_stopped_ones_too() -> None:
     attempt = Attempt(experiment="c3", network="n", recipe="r", seeds=(0, 1, 2), commit="abc", date="2026-01-02")
     runs = [record("c3", [99.0] * 10 + [99.5, 99.1, 99.5, 99.5, last], seed, train_seconds=60.0 + seed,
                    environment={"commit": "abc+", "threads": 1}) for seed, last in ((0, 99.2), (1, 99.6))]  # fmt: skip
     attempt = replace(attempt, network=runs[0].network, recipe=recipe_digest(find("c3").recipe))
     later = replace(attempt, commit="def", date="2026-01-01", note="given up")
-    lines = list(test_evaluations.table("c3", [attempt, later, replace(attempt, experiment="c2")], {"c3_first": runs}))
-    assert len(lines) == 4
-    assert lines[2].split(" | ")[4:] == ["–", "–", "–", "–", "–", "given up |"]
+    ledger = [attempt, later, replace(attempt, experiment="c2")]
+    shown = test_evaluations.attempts_table("c3", ledger, {"c3_first": runs})
+    assert shown is not None and len(shown.rows) == 2 and len(shown.align) == len(shown.headings) == 10
+    assert shown.rows[0][4:] == ("–", "–", "–", "–", "–", "given up")
     # (99.2 + 99.6) / 2, the lowest of the last five, and none of two within a budget of 99.40 % in each.
-    assert lines[3].split(" | ")[3:9] == ["3", "2", "99.400", "99.10", "0 of 2", "60.0 to 61.0"]
-
-
-def test_the_first_attempts_are_shown_beside_the_records() -> None:
-    pages = {id: (ROOT / "docs" / "records" / f"{id}.md").read_text() for id in ("f3", "fastest")}
-    assert "| 10 | 6 | 99.573 | 99.50 | 6 of 6 |" in pages["f3"] and "stopped after six seeds" in pages["f3"]
-    assert "| 99.445 | 98.92 | 3 of 10 | 12.9 to 22.5 |" in pages["fastest"]
-    for letter, id in (("c", "c3"), ("e", "e3"), ("d", "d1")):
-        section = (ROOT / "docs" / "ladders" / f"{letter}.md").read_text().split(f'<a id="{id}"></a>')[1]
-        assert section.split("\n## ")[0].count("counted from the log") >= 2
-    assert "are not counted" in leaderboard.overview([], "x")
+    assert shown.rows[1][3:9] == ("3", "2", "99.400", "99.10", "0 of 2", "60.0 to 61.0")
 
 
 def test_a_ladder_that_is_kept_writes_its_lines_before_it_trains(tmp_path: Path) -> None:
     path = tmp_path / "touches.json"
     rungs = [find("c2"), find("c3")]
-    test_evaluations.note_rungs(path, {"c2": [], "c3": [1, 2]}, rungs, begun=set())
-    test_evaluations.note_rungs(path, {"c3": [1, 2]}, rungs, begun={"c3"})
+    likes = {rung.id: record(rung.id, [], environment={"commit": "abc", "threads": 1}) for rung in rungs}
+    test_evaluations.note_rungs(path, {"c2": [], "c3": [1, 2]}, rungs, likes, begun=set())
+    test_evaluations.note_rungs(path, {"c3": [1, 2]}, rungs, likes, begun={"c3"})
     (attempt,) = read_ledger(path)
     one = record("c3", [99.0] * 15, 2, environment={"commit": attempt.commit, "threads": 1})
     assert (
