@@ -307,7 +307,7 @@ def mirrors() -> Iterator[Case]:
         yield name, lambda folder, pieces=pieces: _fetched(folder, pieces)
 
 
-def _fetched(folder: Path, pieces: list[bytes | float]) -> None:
+def _fetched(folder: Path, pieces: list[bytes | float], silence_s: float = 1.0) -> None:
     """Download one file from a server that sends these pieces, with pauses of so many seconds between them."""
     server = socket.create_server(("127.0.0.1", 0))
 
@@ -324,7 +324,7 @@ def _fetched(folder: Path, pieces: list[bytes | float]) -> None:
 
     threading.Thread(target=serve, daemon=True).start()
     web.PLAIN_HTTP = frozenset({"127.0.0.1"})
-    web.SILENCE_S, download.PACE_S = 1.0, 2.0
+    web.SILENCE_S, download.PACE_S = silence_s, 2.0
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         os.environ.pop(name, None)
     address = f"http://127.0.0.1:{server.getsockname()[1]}/file.gz"

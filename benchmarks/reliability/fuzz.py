@@ -31,7 +31,7 @@ TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(5)}
 
 def _read_tensors(path: Path) -> None:
     try:
-        tensors.take(tensors.open_packed(path, "note"), TENSORS)
+        tensors.read_tensors(tensors.open_packed(path, "note"), TENSORS)
     except ValueError as problem:  # what its callers turn into a FileError
         raise FeatherweightError(str(problem)) from problem
 

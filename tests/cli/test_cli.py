@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import featherweight as fw
+from braked import braked
 from commands import OWN, Run
 
 
@@ -306,7 +306,9 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
     never_stopped: tuple[list[dict[str, float]], dict[str, bytes]],
     number: int,
 ) -> None:
-    toy_file.write_text(LONGER)
+    brake = tmp_path / "brake"
+    brake.touch()
+    toy_file.write_text(braked(LONGER, brake, seconds=0.01))
     words = [sys.executable, "-m", "featherweight", "train", toy_file, "--data", "digits", "--engine", "torch"]
     process = subprocess.Popen(
         [*map(str, words), "--threads", "1"], cwd=tmp_path, env=os.environ | {"PYTHONUNBUFFERED": "1"},
@@ -315,9 +317,9 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
     assert process.stdout is not None
     while " 2/20 " not in process.stdout.readline():
         assert process.poll() is None
-    time.sleep(0.1)
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
+    brake.unlink()
     assert process.returncode == 128 + number
     assert "resume it with: featherweight train --resume runs/own-seed0" in err
     folder = tmp_path / "runs" / "own-seed0"

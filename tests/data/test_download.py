@@ -94,7 +94,7 @@ def longer(request: BaseHTTPRequestHandler) -> None:
 
 
 def silent(request: BaseHTTPRequestHandler) -> None:
-    time.sleep(1)
+    time.sleep(30)
 
 
 WRONG = {
@@ -118,7 +118,7 @@ WRONG = {
 def test_a_mirror_that_is_wrong_is_passed_over_and_its_reason_told(
     near: Mirror, second: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    monkeypatch.setattr(download, "ANSWER_S", 0.3)
+    monkeypatch.setattr(download, "ANSWER_S", 1.0 if "not answer" in reason else 60.0)
     near.odd[IMAGES] = WRONG[reason]
     assert TRAIN * SIDE * SIDE + TRAIN * SIDE * SIDE // 1000 + 4096 == 5_224
     said = refusal(small_set(near.address), tmp_path / "alone")
@@ -261,7 +261,7 @@ def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys, time\nfrom featherweight.io import locked\n"
         "held = locked(pathlib.Path(sys.argv[1]))\n"
-        "held.__enter__(); print('held', flush=True); time.sleep(60)"
+        "held.__enter__(); print('held', flush=True); time.sleep(600)"
     )
     path = tmp_path / "lock"
     holder = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE)
@@ -277,7 +277,7 @@ def test_a_lock_is_given_back_when_its_holder_is_killed(tmp_path: Path) -> None:
     assert not got.wait(0.3)
     holder.kill()
     holder.communicate()
-    waiting.join(10)
+    waiting.join(300)
     assert got.is_set() and not path.exists()
 
 

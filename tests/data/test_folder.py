@@ -142,7 +142,7 @@ def test_each_format_is_read(tmp_path: Path, suffix: str) -> None:
 
 def decoded(path: Path) -> NDArray[np.uint8]:
     """One picture as it is kept in its own size."""
-    _, ((pixels,),), _ = folder._decoded(folder._Pictures(paths=[path], labels=[0]), path.parent, [None])
+    _, ((pixels,),), _ = folder._decoded_pictures(folder._Pictures(paths=[path], labels=[0]), path.parent, [None])
     return pixels
 
 

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 from torch import nn
 
-import featherweight as fw
 from exported import BRANCHED_SHAPE, MNIST, ODD_SHAPE, branched, lowered, noise, odd, pooled_last, relu_last, source
 from featherweight import data as datasets
+from featherweight.data.split import Split
 from featherweight.errors import UsageError
 from featherweight.export import onnx_model, proof
 from featherweight.export.onnx_model import model_bytes
@@ -90,7 +90,7 @@ def test_an_old_onnx_is_refused_with_the_command_that_renews_it(monkeypatch: pyt
 
 def test_a_file_that_answers_otherwise_is_not_handed_over() -> None:
     of = source(pooled_last(), (1, 9, 12), 3)
-    test = fw.Split(images=noise(5, (1, 9, 12)), labels=datasets.load("digits").test.labels[:5])
+    test = Split(images=noise(5, (1, 9, 12)), labels=datasets.load("digits").test.labels[:5])
     moved = source(nn.Sequential(of.network, nn.LogSoftmax(1)), (1, 9, 12), 3)
     assert proof.steps_proof(lowered(of), moved, test)["different_answers"] == 0
     shifted = source(nn.Sequential(of.network, nn.Softmax(1)), (1, 9, 12), 3)

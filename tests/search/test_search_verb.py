@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from braked import braked
 from commands import Run
 from featherweight.experiments.experiment import find
 from featherweight.networks.anatomy import dissect
@@ -45,7 +46,7 @@ def _kept(folder: Path) -> Any:
     ).study
 
 
-def _when(folder: Path, holds: Any, seconds: float = 120) -> None:
+def _when(folder: Path, holds: Any, seconds: float = 600) -> None:
     """Wait until the journal's text is as it should be."""
     until, path = time.monotonic() + seconds, folder / "shared.journal"
     while not (path.exists() and holds(path.read_text())):
@@ -54,7 +55,10 @@ def _when(folder: Path, holds: Any, seconds: float = 120) -> None:
 
 
 def test_two_machines_share_a_study_and_a_killed_worker_s_place_is_given_to_another(tmp_path: Path) -> None:
-    space_file(tmp_path, ("epochs=3", "epochs=5"))
+    brake = tmp_path / "brake"
+    brake.touch()
+    space = space_file(tmp_path, ("epochs=3", "epochs=5"))
+    space.write_text(braked(space.read_text(), brake, seconds=0.5))
     data_folder(tmp_path)
     one, two = _begun(tmp_path, "--trials", 10, "--workers", 1, "--json"), None
     try:
@@ -63,10 +67,11 @@ def test_two_machines_share_a_study_and_a_killed_worker_s_place_is_given_to_anot
         name = next(line for line in (tmp_path / "shared.journal").read_text().splitlines() if '"worker"' in line)
         killed = json.loads(name)["user_attr"]["worker"]
         assert killed.split(":")[1] not in (str(one.pid), str(two.pid))
-        os.kill(int(killed.split(":")[1]), signal.SIGKILL)
+        os.kill(int(killed.split(":")[1]), signal.SIGKILL)  # in the middle of its first trial, which takes seconds
+        brake.unlink()
         documents = []
         for process in (one, two):
-            out, err = process.communicate(timeout=240)
+            out, err = process.communicate(timeout=600)
             assert process.returncode == 0, err
             documents.append(json.loads(out))
     finally:
@@ -91,7 +96,7 @@ def test_a_stopped_search_says_so_and_goes_on(number: int, status: int, tmp_path
     process = _begun(tmp_path, "--trials", 500, "--workers", 1)
     _when(tmp_path, lambda text: '"result"' in text)
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == status, err
     assert "Stopped; the same command continues the study." in err and "Traceback" not in err
     now = standing(_kept(tmp_path))

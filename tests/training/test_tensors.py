@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from featherweight.errors import UsageError
-from featherweight.training.runs.tensors import LARGEST_HEADER, open_packed, pack, take, whole
+from featherweight.training.runs.tensors import LARGEST_HEADER, is_intact, open_packed, pack, read_tensors
 
 TENSORS = {
     "bias": torch.tensor([1.5, -2.0, 0.25]),
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path, expected: dict[str, Tensor] = TENSORS) -> dict[str, Tensor]:
-    return take(open_packed(path, "note"), expected)
+    return read_tensors(open_packed(path, "note"), expected)
 
 
 def test_what_was_packed_is_read_bit_for_bit(path: Path) -> None:
@@ -66,7 +66,7 @@ def test_every_flipped_bit_and_every_shorter_length_is_refused(path: Path) -> No
             path.write_bytes(content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :])
             with pytest.raises(ValueError):
                 open_packed(path, "note")
-            assert not whole(path)
+            assert not is_intact(path)
         path.write_bytes(content[:at])
         with pytest.raises(ValueError):
             open_packed(path, "note")
@@ -162,7 +162,7 @@ def test_a_file_that_changes_between_its_check_and_its_reading_is_refused(path: 
     for other in (content[:-1], pack(TENSORS | {"bias": torch.ones(4)}, {"note": "ours"})):
         path.write_bytes(other)
         with pytest.raises(ValueError):
-            take(opened, TENSORS)
+            read_tensors(opened, TENSORS)
 
 
 def test_a_hundred_thousand_entries_and_a_gigabyte_cost_nothing(tmp_path: Path) -> None:

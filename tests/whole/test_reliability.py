@@ -10,7 +10,7 @@ from benchmarks.reliability import crowd, damage, full_disk, fuzz, hostile, kill
 from benchmarks.reliability.mutate import flipped, mutated, signed
 from benchmarks.reliability.task import apart
 
-from featherweight.training.runs.tensors import pack, whole
+from featherweight.training.runs.tensors import is_intact, pack
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,9 +71,9 @@ def test_mutations_change_and_signing_makes_good(tmp_path: Path) -> None:
     assert sum(a != b for a, b in zip(content, flipped(content, draws), strict=True)) == 1
     assert len({mutated(content, draws) for _ in range(50)}) > 40
     (tmp_path / "x").write_bytes(content[:-1] + b"\1")
-    assert not whole(tmp_path / "x")
+    assert not is_intact(tmp_path / "x")
     (tmp_path / "x").write_bytes(signed(content[:-1] + b"\1"))
-    assert whole(tmp_path / "x")
+    assert is_intact(tmp_path / "x")
 
 
 # ------------------------------------------------------------------------------------------- what is committed

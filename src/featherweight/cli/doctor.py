@@ -29,7 +29,7 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _rows(found):
+    for name, value in _table_rows(found):
         table.add_row(name, value)
     Console().print(table, markup=False)
     for missing in found["missing"]:
@@ -78,7 +78,7 @@ def examine(data_dir: Path | None = None) -> dict[str, Any]:
     }
 
 
-def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+def _table_rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """The table for people."""
     return [
         ("featherweight", f"{found['featherweight']}, Python {found['python']}, PyTorch {found['torch']}"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.escape import printable
-from featherweight.experiments.preprocessing import preprocessing_words as told_of
+from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.record import Record, read_record
 from featherweight.experiments.rules import RULES
 
@@ -90,7 +90,7 @@ def _is_experiment(path: Path) -> bool:
 
 def _own(path: Path, record: Record | None) -> Entry:
     entry: Entry = {"id": printable(path.name), "claimed": None, "rule": None}
-    entry["preprocessing"] = told_of(record.architecture) if record else []
+    entry["preprocessing"] = preprocessing_words(record.architecture) if record else []
     if record is None:
         return entry | dict.fromkeys(("parameters", "epochs", "measured", "passed")) | {"title": "not trained yet"}
     verdict = record.verdict
@@ -110,13 +110,13 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
     heading; then what the columns mean.
     """
     wide = max(len(entry["id"]) for entry in [*kept, *mine] if len(entry["id"]) <= 10)
-    preprocessing_words = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
+    shown = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
     for group in dict.fromkeys(map(group_of, kept)):
         members = [entry for entry in kept if group_of(entry) == group]
-        preprocessing_words += _group(_heading(group), members, wide)
+        shown += _group_lines(_heading(group), members, wide)
     if mine:
-        preprocessing_words += _group("Your own, in this folder: files that define an experiment.", mine, wide)
-    return [*preprocessing_words, ("", False), *((line, False) for line in _explained(kept))]
+        shown += _group_lines("Your own, in this folder: files that define an experiment.", mine, wide)
+    return [*shown, ("", False), *((line, False) for line in _explained(kept))]
 
 
 @cache
@@ -127,20 +127,20 @@ def _heading(group: str) -> str:
     return said if group == RECORDS else f"Ladder {group.upper()}: {said}"
 
 
-def _group(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
-    preprocessing_words = [("", False), *((line, True) for line in textwrap.wrap(heading, WIDTH))]
-    return preprocessing_words + [(line, False) for entry in members for line in _row(entry, wide)]
+def _group_lines(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
+    shown = [("", False), *((line, True) for line in textwrap.wrap(heading, WIDTH))]
+    return shown + [(line, False) for entry in members for line in _entry_lines(entry, wide)]
 
 
-def _row(entry: Entry, wide: int) -> list[str]:
+def _entry_lines(entry: Entry, wide: int) -> list[str]:
     """An experiment's figures, and beside them what changed, in as many lines as its words need."""
     count = "-" if entry["parameters"] is None else f"{entry['parameters']:,}"
     accuracies = ("-" if entry[name] is None else f"{entry[name]:.2f}" for name in ("claimed", "measured"))
     verdicts = ({True: "yes", False: "no", None: "-"}[entry[name]] for name in ("passed", "rule"))
     cells = (count, "-" if entry["epochs"] is None else str(entry["epochs"]), *accuracies, *verdicts)
     figures = " ".join(f"{cell:>{len(name)}}" for cell, name in zip(cells, HEADINGS, strict=True))
-    preprocessing_words = ", ".join([entry["title"], *entry.get("preprocessing", ())])
-    first, *rest = textwrap.wrap(preprocessing_words, WIDTH - wide - len(figures) - 2)
+    words = ", ".join([entry["title"], *entry.get("preprocessing", ())])
+    first, *rest = textwrap.wrap(words, WIDTH - wide - len(figures) - 2)
     blank = " " * (wide + len(figures) + 2)
     above = [] if len(entry["id"]) <= wide else textwrap.wrap(entry["id"], WIDTH)  # a long name has lines of its own
     return [*above, f"{'' if above else entry['id']:<{wide}} {figures} {first}", *(blank + line for line in rest)]

@@ -47,12 +47,12 @@ def predict(
     if as_json:
         print_json({"pictures": [answer.to_json() for answer in answers]})
     else:
-        _print(answers)
+        _print_answers(answers)
     if wrong := [answer.status for answer in answers if answer.error]:
         sys.exit(max(wrong))
 
 
-def _print(answers: "list[Answer]") -> None:
+def _print_answers(answers: "list[Answer]") -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -66,7 +66,7 @@ def _print(answers: "list[Answer]") -> None:
     table.add_column("next likeliest", min_width=14)
     for answer in answers:
         if not answer.error:
-            table.add_row(escape(printable(answer.file)), *(escape(cell) for cell in _cells(answer)))
+            table.add_row(escape(printable(answer.file)), *(escape(cell) for cell in _answer_cells(answer)))
     if table.row_count:
         Console().print(table)
     for answer in answers:
@@ -74,19 +74,19 @@ def _print(answers: "list[Answer]") -> None:
             print(f"Error: {answer.error}", file=sys.stderr)
 
 
-def _cells(answer: "Answer") -> tuple[str, str, str]:
+def _answer_cells(answer: "Answer") -> tuple[str, str, str]:
     """The digits read, their confidence (of several digits, the lowest), and the next likeliest answer."""
     if not answer.digits:
         return "-", "", "no digit found"
     if len(answer.digits) > 1:
         least = min(answer.digits, key=lambda digit: digit.confidence)
-        return "".join(digit.name for digit in answer.digits), _percent(least.confidence), "of the least certain"
+        return "".join(digit.name for digit in answer.digits), _share(least.confidence), "of the least certain"
     [digit] = answer.digits
     second = sorted(digit.probabilities)[-2] if len(digit.probabilities) > 1 else 0.0
     others: list[Any] = [place for place, share in enumerate(digit.probabilities) if share == second]
     name = digit.classes[others[-1]] if digit.classes else str(others[-1])
-    return digit.name, _percent(digit.confidence), f"{name}: {_percent(second)}"
+    return digit.name, _share(digit.confidence), f"{name}: {_share(second)}"
 
 
-def _percent(share: float) -> str:
+def _share(share: float) -> str:
     return f"{100 * share:.1f} %"

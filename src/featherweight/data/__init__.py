@@ -64,14 +64,14 @@ def load(
         raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
     name = canonical(name)
     with downloads_display.get()() as watcher:
-        whole = _whole(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
+        whole = _raw_named(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
     if grey:
         whole = replace(whole, train=whole.train.in_grey(), test=whole.test.in_grey() if whole.test else None)
     source = whole.name if name in NAMES else str(expanded(name).resolve())
     return replace(ready(whole, holdout, seed), source=source, seed=seed, size=size, grey=grey)
 
 
-def _whole(
+def _raw_named(
     name: str,
     directory: Path | None,
     seed: int,

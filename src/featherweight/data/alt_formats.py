@@ -66,7 +66,7 @@ def _archive(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | N
                 digests |= {file.name: part.digest for file, part in zip(half, parts, strict=True)}
     except (tarfile.TarError, KeyError, EOFError, OSError) as problem:
         raise DataError(f"{printable(path)} is not the archive it should be ({problem}).") from problem
-    return _whole(known, splits, digests)
+    return _raw_dataset(known, splits, digests)
 
 
 def _member(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> bytes:
@@ -77,7 +77,7 @@ def _joined(parts: Sequence[formats.Labelled]) -> Split:
     return Split(images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts]))
 
 
-def _whole(known: DatasetSpec, splits: Sequence[Split], digests: dict[str, str]) -> RawDataset:
+def _raw_dataset(known: DatasetSpec, splits: Sequence[Split], digests: dict[str, str]) -> RawDataset:
     test = splits[1] if len(splits) > 1 else None
     return RawDataset(name=known.name, classes=known.classes, train=splits[0], test=test, digests=digests)
 
@@ -93,7 +93,7 @@ def _sheets(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | No
         tiles = [_tiles(path) for path in paths[half]]
         labels = torch.arange(len(tiles)).repeat_interleave(torch.tensor([len(one) for one in tiles]))
         splits.append(Split(images=torch.cat(tiles), labels=labels))
-    return _checked(known, splits, place)
+    return _checked_pictures(known, splits, place)
 
 
 def _tiles(path: Path) -> Tensor:
@@ -112,7 +112,7 @@ def _tiles(path: Path) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(tiles).reshape(-1, 3, SIDE, SIDE))
 
 
-def _folders(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None:
+def _class_folders(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None:
     """The set as folders `train` and `test`, each with a folder of pictures for every class."""
     if not all((place / half / name).is_dir() for half in HALVES for name in known.classes):
         return None
@@ -120,15 +120,15 @@ def _folders(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | N
         whole = folder.load(place, with_test=with_test, seed=0)
     except UsageError as problem:
         raise DataError(str(problem)) from problem
-    return _checked(known, [whole.train, whole.test] if whole.test is not None else [whole.train], place)
+    return _checked_pictures(known, [whole.train, whole.test] if whole.test is not None else [whole.train], place)
 
 
-def _checked(known: DatasetSpec, splits: Sequence[Split], place: Path) -> RawDataset:
+def _checked_pictures(known: DatasetSpec, splits: Sequence[Split], place: Path) -> RawDataset:
     """The set, if these are its pictures, in any order; DataError otherwise."""
     for half, split in zip(HALVES, splits, strict=False):
         formats.require_pictures(known, half, split.images, split.labels, place)
     digests = {half: digest(split) for half, split in zip(HALVES, splits, strict=False)}
-    return _whole(known, splits, digests)
+    return _raw_dataset(known, splits, digests)
 
 
 def _hdf5(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None:
@@ -146,14 +146,14 @@ def _hdf5(place: Path, known: DatasetSpec, with_test: bool) -> RawDataset | None
     try:
         with h5py.File(path, "r") as opened:
             for half, files in zip(HALVES[: 1 + with_test], (known.train, known.test), strict=False):
-                splits.append(_group(opened[half], files[0], f"{printable(path)}, {half},"))
+                splits.append(_hdf5_group(opened[half], files[0], f"{printable(path)}, {half},"))
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as problem:
         raise DataError(f"{printable(path)} is not the USPS file that it should be ({problem}).") from problem
     digests = {half: digest(split) for half, split in zip(HALVES, splits, strict=False)}
-    return _whole(known, splits, digests)
+    return _raw_dataset(known, splits, digests)
 
 
-def _group(group: Mapping[str, Any], file: File, name: str) -> Split:
+def _hdf5_group(group: Mapping[str, Any], file: File, name: str) -> Split:
     """One half of the set; its shape is checked before any value is read."""
     shape = tuple(size or 0 for size in file.shape)
     wanted = {"data": (shape[0], SIDE * SIDE // 4), "target": shape[:1]}
@@ -165,6 +165,6 @@ def _group(group: Mapping[str, Any], file: File, name: str) -> Split:
 
 
 _FORMS: dict[str, Sequence[Callable[[Path, DatasetSpec, bool], RawDataset | None]]] = {
-    "cifar10": (_sheets, _folders, _archive),
+    "cifar10": (_sheets, _class_folders, _archive),
     "usps": (_hdf5,),
 }

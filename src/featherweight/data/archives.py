@@ -68,13 +68,13 @@ def _from_zip(path: Path, known: DatasetSpec, files: Sequence[File], place: Plac
         for file in files:
             member = f"{known.archive}{file.published}"
             with archive.open(member) as source:
-                _write(source, member, *place(file))  # type: ignore[arg-type]
+                _write_member(source, member, *place(file))  # type: ignore[arg-type]
 
 
 def _from_tar(path: Path, known: DatasetSpec, files: Sequence[File], place: Place) -> None:
     with tarfile.open(path, "r:gz") as archive:
         for file in files:
-            _write(member_of_tar(archive, known, file), f"{known.archive}{file.published}", *place(file))
+            _write_member(member_of_tar(archive, known, file), f"{known.archive}{file.published}", *place(file))
 
 
 def member_of_tar(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> BinaryIO:
@@ -86,7 +86,7 @@ def member_of_tar(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> B
     return source  # type: ignore[return-value]
 
 
-def _write(source: BinaryIO, member: str, target: Path, limit: int, check: Callable[[Path], None]) -> None:
+def _write_member(source: BinaryIO, member: str, target: Path, limit: int, check: Callable[[Path], None]) -> None:
     """Write one member of an archive to its place, complete and checked."""
     part = target.with_name(target.name + ".part")
     with part.open("wb") as file:

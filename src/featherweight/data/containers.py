@@ -43,7 +43,7 @@ def essential(content: bytes) -> Container:
     raise ContainerError("it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM")
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def _demand(holds: bool, otherwise: str) -> None:
     if not holds:
         raise ContainerError(otherwise)
 
@@ -56,7 +56,7 @@ def _png(content: bytes) -> Container:
         length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
         end = at + 12 + length
         if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
-            _require(kind != b"IHDR" or length == 13, "its header is not that of a PNG")
+            _demand(kind != b"IHDR" or length == 13, "its header is not that of a PNG")
             kept.append(content[at:end])
         elif kind == b"eXIf" and length <= EXIF_BYTES:
             orientation = _orientation(content[at + 8 : end - 4])
@@ -80,7 +80,7 @@ def _jpeg(content: bytes) -> Container:
         kind, at = content[fill.end()], fill.end() + 1
         if kind == 0xDA:
             scans = content.count(b"\xff\xda", at) + 1
-            _require(scans <= MOST_SCANS, f"it has {scans:,} scans, and at most {MOST_SCANS} are read")
+            _demand(scans <= MOST_SCANS, f"it has {scans:,} scans, and at most {MOST_SCANS} are read")
             kept.append(b"\xff\xda" + content[at:])
             break
         if kind in (0x01, *range(0xD0, 0xD8)):  # these have no length
@@ -98,7 +98,7 @@ def _jpeg(content: bytes) -> Container:
 
 
 def _gif(content: bytes) -> Container:
-    _require(len(content) >= 13, "it ends within its header")
+    _demand(len(content) >= 13, "it ends within its header")
     at = 13 + _table(content[10])
     kept, control = [content[:at]], b""
     for _ in range(MOST_PARTS):
@@ -137,16 +137,16 @@ def _after_blocks(content: bytes, at: int) -> int:
 
 
 def _bmp(content: bytes) -> Container:
-    _require(len(content) >= 26, "it ends within its header")
+    _demand(len(content) >= 26, "it ends within its header")
     if int.from_bytes(content[14:18], "little") >= 40 and int.from_bytes(content[30:34], "little") in (1, 2):
         width, height = struct.unpack("<ii", content[18:26])
         # Pillow unpacks these byte by byte.
-        _require(abs(width * height) <= 1 << 20, "it is run-length coded and has more than 1,048,576 pixels")
+        _demand(abs(width * height) <= 1 << 20, "it is run-length coded and has more than 1,048,576 pixels")
     return Container(format="BMP", content=content)
 
 
 def _webp(content: bytes) -> Container:
-    _require(content[8:12] == b"WEBP", "it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM")
+    _demand(content[8:12] == b"WEBP", "it is none of PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM")
     kept, orientation, at = [], 1, 12
     for _ in range(MOST_PARTS):
         if at + 8 > len(content):
@@ -186,13 +186,13 @@ def _tiff(content: bytes) -> Container:
         if tag not in _KEPT_TAGS or kind not in _SIZES:
             continue
         taken += _SIZES[kind] * count
-        _require(taken <= MOST_TAG_BYTES, f"its tags take more than {MOST_TAG_BYTES:,} bytes")
+        _demand(taken <= MOST_TAG_BYTES, f"its tags take more than {MOST_TAG_BYTES:,} bytes")
         values = _numbers(content, order, kind, count, raw)
         if tag in (279, 325):
-            _require(sum(values) <= 2 * len(content), "its strips take more bytes than the file has")
+            _demand(sum(values) <= 2 * len(content), "its strips take more bytes than the file has")
         if tag in (277, 322, 323):
             most = 8 if tag == 277 else 1 << 13
-            _require(max(values, default=0) <= most, f"its tag {tag} is {max(values, default=0):,}, above {most:,}")
+            _demand(max(values, default=0) <= most, f"its tag {tag} is {max(values, default=0):,}, above {most:,}")
         kept.append(raw)
     at = len(content) + len(content) % 2
     table = struct.pack(f"{order}H", len(kept)) + b"".join(kept) + bytes(4)

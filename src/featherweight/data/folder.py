@@ -66,15 +66,15 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     links that lead out of the folder.
     """
     classes, train, test, note = _halves(root, seed)
-    train, (pixels,), spoilt = _decoded(train, root, [size])
+    train, (pixels,), spoilt = _decoded_pictures(train, root, [size])
     height, width, channels = _common(pixels, size, grey)
     notes = [note, spoilt, _brought(train.paths, root, size, (height, width))]
-    whole = _split(pixels, train.labels, height, width, channels)
+    whole = _split_folder(pixels, train.labels, height, width, channels)
     digests = {"train": digest(whole)}
     tested = None
     if with_test:
-        test, (pixels,), spoilt = _decoded(test, root, [size])
-        tested = _split(pixels, test.labels, height, width, channels)
+        test, (pixels,), spoilt = _decoded_pictures(test, root, [size])
+        tested = _split_folder(pixels, test.labels, height, width, channels)
         digests["test"] = digest(tested)
         notes.append(spoilt)
     note = " ".join(line for line in notes if line)
@@ -89,12 +89,12 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
     Every picture is read only once. The test half is not opened.
     """
     classes, train, _, note = _halves(root, seed)
-    train, decoded, spoilt = _decoded(train, root, sizes)
+    train, decoded, spoilt = _decoded_pictures(train, root, sizes)
     note = " ".join(line for line in (note, spoilt) if line)
     groups = groups_of(train.paths, train.labels)
     found = []
     for size, pixels in zip(sizes, decoded, strict=True):
-        whole = _split(pixels, train.labels, *_common(pixels, size))
+        whole = _split_folder(pixels, train.labels, *_common(pixels, size))
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
         name = printable(root.resolve().name)
@@ -134,14 +134,14 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
     judged = next((name for name in TESTS if name in names), "")
     if "train" not in names or not judged:
         classes = _classes(root, root)
-        everything = _listed(root, root, classes)
+        everything = _collected(root, root, classes)
         count = max(1, round(len(everything.paths) / SHARE))
         labels, groups = torch.tensor(everything.labels), groups_of(everything.paths, everything.labels)
         if groups is None:
             drawn = held_out(labels, count, seed)
             return classes, everything.take(~drawn), everything.take(drawn), ""
         drawn = held_out_groups(labels, groups, count, seed)
-        together = everything.paths[0].stem[: _counted(everything.paths[0])]
+        together = everything.paths[0].stem[: _counted_pictures(everything.paths[0])]
         note = f"Pictures that belong together by their names, as {printable(together)}... do, are not divided."
         return classes, everything.take(~drawn), everything.take(drawn), note
     classes = _classes(root / "train", root)
@@ -152,7 +152,12 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
             )
     unused = ", ".join(printable(name) for name in sorted(names - {"train", judged}))
     note = f"Of {printable(root)} only train and {judged} are used, not {unused}." if unused else ""
-    return classes, _listed(root / "train", root, classes), _listed(root / judged, root, classes), note
+    return (
+        classes,
+        _collected(root / "train", root, classes),
+        _collected(root / judged, root, classes),
+        note,
+    )
 
 
 def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
@@ -162,7 +167,7 @@ def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
     in a number after a separator, and every class has at least twice as many groups as the test share needs, of two or
     more pictures on average: otherwise the number merely counts the pictures.
     """
-    cuts = [_counted(path) for path in paths]
+    cuts = [_counted_pictures(path) for path in paths]
     if not all(cuts):
         return None
     keys = [(label, path.stem[:cut]) for label, path, cut in zip(labels, paths, cuts, strict=True)]
@@ -174,7 +179,7 @@ def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
     return torch.tensor([numbers[key] for key in keys])
 
 
-def _counted(path: Path) -> int:
+def _counted_pictures(path: Path) -> int:
     """The number of characters before a name's last number and its separator; 0 if it does not end with these."""
     found = re.fullmatch(r"(.+)[-_. ]\d+", path.stem)
     return len(found[1]) if found else 0
@@ -206,7 +211,7 @@ def _children(folder: Path, root: Path) -> list[Path]:
     return sorted(children, key=lambda child: child.name)
 
 
-def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
+def _collected(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
     """The pictures in the class folders, by class and name; UsageError for a class folder without pictures."""
     paths: list[Path] = []
     labels: list[int] = []
@@ -224,7 +229,7 @@ def _listed(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
     return _Pictures(paths=paths, labels=labels)
 
 
-def _decoded(
+def _decoded_pictures(
     listed: _Pictures, root: Path, sizes: Sequence[Size]
 ) -> tuple[_Pictures, list[list[NDArray[np.uint8]]], str]:
     """The pictures that can be read; for each size, each of them as uint8 [H W] if grey or [H W 3] if not; and a
@@ -296,7 +301,7 @@ def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int])
     )
 
 
-def _split(
+def _split_folder(
     pictures: Sequence[NDArray[np.uint8]], labels: Sequence[int], height: int, width: int, channels: int
 ) -> Split:
     """The pictures in one size, with these channels."""

@@ -94,7 +94,7 @@ def _sparse(content: bytes, file: File, name: str) -> Labelled:
         if len(lines) != count:
             raise DataError(f"{name} has {len(lines):,} lines, and {count:,} are expected, one per picture.")
         values = np.zeros((count, size), dtype=np.float64)
-        labels = [_line(line, row) for line, row in zip(lines, values, strict=True)]
+        labels = [_text_line(line, row) for line, row in zip(lines, values, strict=True)]
     except (OSError, ValueError, IndexError) as problem:
         raise DataError(f"{name} is not the bzip2-packed LIBSVM text it should be ({problem}).") from problem
     images = in_bytes((values + 1) / 2, name).reshape(count, *shape)
@@ -102,7 +102,7 @@ def _sparse(content: bytes, file: File, name: str) -> Labelled:
     return Labelled(images=torch.from_numpy(images), labels=torch.tensor(labels) - 1, digest=digest)
 
 
-def _line(line: str, row: NDArray[np.float64]) -> int:
+def _text_line(line: str, row: NDArray[np.float64]) -> int:
     """The class at the beginning of a line; its values are written to the row."""
     label, *entries = line.split()
     for entry in entries:

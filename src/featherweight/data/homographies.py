@@ -58,7 +58,7 @@ def perspective_maps(inward: Tensor, height: int, width: int) -> Tensor:
     >>> (point[:2] / point[2]).round(decimals=3).tolist()
     [-10.0, -10.0]
     """
-    corners, axes = _square(inward.device)
+    corners, axes = _from_square(inward.device)
     moved = corners * (1 - inward)
     # Let a, b, c, d be the moved corners as (x, y, 1), and [abc] twice the area of a triangle. Then
     # [bcd] a - [acd] b + [abd] c - [abc] d = 0. The square's own corners fulfil a - b + c - d = 0, so the
@@ -84,7 +84,7 @@ def sampling_grid(maps: Tensor, height: int, width: int, *, projective: bool) ->
     """
     rows = 3 if projective else 2
     scaled = maps[:, :rows] / half_sides(height, width, maps.device)[:rows]
-    points = (scaled.reshape(-1, 3) @ _pixels(height, width, maps.device)).view(-1, rows, height, width)
+    points = (scaled.reshape(-1, 3) @ _pixel_corners(height, width, maps.device)).view(-1, rows, height, width)
     if not projective:
         return points
     # The bound keeps points beyond the horizon finite, but far outside the image, where they are black.
@@ -101,7 +101,7 @@ def _matrices(a: Tensor, b: Tensor, c: Tensor, d: Tensor, e: Tensor, f: Tensor) 
 
 
 @lru_cache(maxsize=16)
-def _pixels(height: int, width: int, device: torch.device) -> Tensor:
+def _pixel_corners(height: int, width: int, device: torch.device) -> Tensor:
     """The centres of all pixels as columns (x, y, 1), in pixels from the middle of the image: [3 H*W]."""
     down = torch.arange(height, device=device) - (height - 1) / 2
     right = torch.arange(width, device=device) - (width - 1) / 2
@@ -116,7 +116,7 @@ def half_sides(height: int, width: int, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def _square(device: torch.device) -> tuple[Tensor, Tensor]:
+def _from_square(device: torch.device) -> tuple[Tensor, Tensor]:
     """The square from -1 to 1: its corners, clockwise from the top left, [4 2 1]; its axes x, y and 1,
     doubled, as sums of corners (x, y, 1), [3 4]."""
     corners = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=device)

@@ -165,10 +165,10 @@ def _half(known: DatasetSpec, half: tuple[File, ...], paths: Mapping[str, Path])
         return whole, {file.name: part.digest for file, part in zip(half, parts, strict=True)}
     images, labels = (idx.read(paths[file.name], shape=file.shape, kind=file.kind, sha256=file.sha256) for file in half)
     digests = {half[0].name: images.digest, half[1].name: labels.digest}
-    return _split(known, images.values, labels.values, printable(paths[half[1].name])), digests
+    return _paired(known, images.values, labels.values, printable(paths[half[1].name])), digests
 
 
-def _split(known: DatasetSpec, images: Tensor, labels: Tensor, name: str) -> Split:
+def _paired(known: DatasetSpec, images: Tensor, labels: Tensor, name: str) -> Split:
     """Images [N H W] and labels [N] or [N 8] as a `Split`."""
     if len(labels) != len(images) or not images.numel():
         raise DataError(

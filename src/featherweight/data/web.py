@@ -57,7 +57,7 @@ def answer(address: str, start: int, patience_s: float) -> Any:
     request = Request(address, headers=headers | ({"Range": f"bytes={start}-"} if start else {}))
     box: queue.SimpleQueue[Any] = queue.SimpleQueue()
     # In a thread, since neither resolving a name nor trying all of its addresses respects a timeout.
-    threading.Thread(target=lambda: box.put(_opened(request)), daemon=True).start()
+    threading.Thread(target=lambda: box.put(_response_or_reason(request)), daemon=True).start()
     try:
         outcome = box.get(timeout=patience_s)
     except queue.Empty:
@@ -75,7 +75,7 @@ def read_some(response: Any, most: int) -> bytes:
         raise NetworkError(error) from error
 
 
-def _opened(request: Request) -> Any:
+def _response_or_reason(request: Request) -> Any:
     """The response, or the exception that explains why there is none."""
     opener = OpenerDirector()  # without the usual handlers for files and FTP
     for handler in (

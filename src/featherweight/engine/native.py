@@ -26,11 +26,11 @@ BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}
 @cache
 def library() -> ctypes.CDLL | None:
     """The kernels for this CPU, or None if none were built."""
-    path = _built()
+    path = _kernel_file()
     return None if path is None else _declared(ctypes.CDLL(str(path)))
 
 
-def _built() -> Path | None:
+def _kernel_file() -> Path | None:
     """The file of the best kernels that were built and that this CPU may run."""
     names = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("base",))
     found = (path for name in names for path in sorted(Path(__file__).parent.glob(f"_native_{name}.*so")))
@@ -39,7 +39,7 @@ def _built() -> Path | None:
 
 def instructions() -> str:
     """The instruction set of the kernels for this CPU: avx512, avx2 or base; empty if none were built."""
-    path = _built() if library() else None
+    path = _kernel_file() if library() else None
     return path.name.split(".")[0].removeprefix("_native_") if path else ""
 
 

@@ -18,7 +18,7 @@ from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
 from featherweight.experiments.settings import flatten
 from featherweight.io import parse_json, write_bytes
-from featherweight.training.runs.tensors import open_packed, pack, take, whole
+from featherweight.training.runs.tensors import is_intact, open_packed, pack, read_tensors
 from featherweight.training.state import State
 
 _COUNTS: dict[str, type] = {
@@ -76,7 +76,7 @@ def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
         )
     counts = {name: getattr(state, name) for name in _COUNTS}
     about = {"identity": identity, "counts": counts, "rows": [asdict(row) for row in state.rows]}
-    write_bytes(path, pack(tensors, {_KEY: json.dumps(about)}), keep=before(path) if whole(path) else None)
+    write_bytes(path, pack(tensors, {_KEY: json.dumps(about)}), keep=before(path) if is_intact(path) else None)
 
 
 def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
@@ -117,7 +117,7 @@ def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
     _require_possible(counts, rows)
     stepped = counts["epoch"] > 0 or counts["step"] > 0
     targets = _tensors(state)
-    tensors = take(packed, targets | (_slots_after_a_step(state.optimizer) if stepped else {}))
+    tensors = read_tensors(packed, targets | (_slots_after_a_step(state.optimizer) if stepped else {}))
     slots: dict[int, dict[str, Tensor]] = {}
     for name in sorted(tensors.keys() - targets.keys()):
         _, index, slot = name.split(".", 2)

@@ -39,7 +39,7 @@ Declared = dict[str, tuple[str, list[int]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packed:
+class TensorFile:
     """A file with a valid digest and header, whose values have not been read yet."""
 
     path: Path
@@ -80,7 +80,7 @@ def pack(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
     return content[: found.start(1)] + hashlib.sha256(content).hexdigest().encode() + content[found.end(1) :]
 
 
-def open_packed(path: Path, key: str) -> Packed:
+def open_packed(path: Path, key: str) -> TensorFile:
     """The header of a file whose digest has been verified; a text named `key` must be stored with the tensors.
 
     Files older than the digest, which hold this text and nothing else besides the tensors, are also read. Raises
@@ -98,7 +98,7 @@ def open_packed(path: Path, key: str) -> Packed:
             raise ValueError(f"a header of {size:,} bytes is declared in a file of {length:,}")
         header = file.read(size)
         marked = _DIGEST.findall(header)
-        if len(marked) == 1 and _sum(file, _blank(start + header)) != marked[0].decode():
+        if len(marked) == 1 and _digest_of(file, _blank(start + header)) != marked[0].decode():
             raise ValueError("its bytes do not match its digest, so it has changed since it was written")
     try:
         with safe_open(path, framework="pt") as opened:
@@ -111,10 +111,10 @@ def open_packed(path: Path, key: str) -> Packed:
         raise ValueError("it has no digest")
     if key not in about:
         raise ValueError(f"its metadata has no {key!r}")
-    return Packed(path=path, about=about, declared=declared)
+    return TensorFile(path=path, about=about, declared=declared)
 
 
-def whole(path: Path) -> bool:
+def is_intact(path: Path) -> bool:
     """Whether the file exists and matches its digest."""
     try:
         if not path.is_file():  # opening a pipe would wait for ever
@@ -123,40 +123,40 @@ def whole(path: Path) -> bool:
             start = file.read(8)
             start += file.read(min(LARGEST_HEADER, int.from_bytes(start, "little")))
             marked = _DIGEST.findall(start)
-            return len(marked) == 1 and _sum(file, _blank(start)) == marked[0].decode()
+            return len(marked) == 1 and _digest_of(file, _blank(start)) == marked[0].decode()
     except OSError:
         return False
 
 
-def take(packed: Packed, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def read_tensors(packed: TensorFile, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors, which must have the expected names, shapes and types and hold only finite numbers.
 
     No values are read before names, shapes and types have been checked. Raises OSError, or ValueError whose message is
     a clause giving the reason.
     """
-    wanted = _declared(expected)
-    _require_same(packed.declared, wanted)
+    wanted = _types_and_shapes(expected)
+    _require_expected(packed.declared, wanted)
     try:
         # From bytes: tensors that are a window on the file would end the process if it were cut off meanwhile.
         tensors = load(packed.path.read_bytes())
     except SafetensorError as problem:
         raise ValueError("it changed while it was being read") from problem
-    _require_same(_declared(tensors), wanted)
+    _require_expected(_types_and_shapes(tensors), wanted)
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"its {name} holds values that are infinite or NaN")
     return tensors
 
 
-def _declared(tensors: Mapping[str, Tensor]) -> Declared:
+def _types_and_shapes(tensors: Mapping[str, Tensor]) -> Declared:
     return {name: (_NAMES[tensor.dtype], list(tensor.shape)) for name, tensor in tensors.items()}
 
 
-def _require_same(found: Declared, wanted: Declared) -> None:
+def _require_expected(found: Declared, wanted: Declared) -> None:
     """Raise ValueError, naming what differs, unless both declare the same tensors."""
     missing, extra = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or extra:
-        clauses = [f"{words} {_named(names)}" for words, names in (("lacks", missing), ("also holds", extra)) if names]
+        clauses = [f"{words} {_quoted(names)}" for words, names in (("lacks", missing), ("also holds", extra)) if names]
         raise ValueError(f"it {' and '.join(clauses)}")
     for name, (kind, shape) in wanted.items():
         if found[name] != (kind, shape):
@@ -164,10 +164,10 @@ def _require_same(found: Declared, wanted: Declared) -> None:
             raise ValueError(f"its {name} is {stated:.60}, where {kind} {shape} is expected")
 
 
-def _named(names: list[str]) -> str:
+def _quoted(names: list[str]) -> str:
     """Names for use in messages: control characters escaped, at most three listed.
 
-    >>> _named(["a", "b\\x1b"])
+    >>> _quoted(["a", "b\\x1b"])
     "'a', 'b\\\\x1b'"
     """
     return ", ".join(repr(name[:60]) for name in names[:3]) + (f" and {len(names) - 3:,} more" * (len(names) > 3))
@@ -178,7 +178,7 @@ def _blank(start: bytes) -> bytes:
     return _DIGEST.sub(b'"sha256":"' + b"0" * 64 + b'"', start, count=1)
 
 
-def _sum(file: BinaryIO, start: bytes) -> str:
+def _digest_of(file: BinaryIO, start: bytes) -> str:
     """SHA-256 of these bytes followed by the rest of the file, which is read in chunks."""
     state = hashlib.sha256(start)
     while piece := file.read(CHUNK):

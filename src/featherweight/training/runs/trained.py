@@ -20,7 +20,7 @@ from featherweight.io import parse_json, write_bytes
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import network_of
-from featherweight.training.runs.tensors import open_packed, pack, take
+from featherweight.training.runs.tensors import open_packed, pack, read_tensors
 
 _KEY = "featherweight"
 
@@ -61,7 +61,7 @@ def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Modul
         _require_fitting(about, record)
         shape = (int(about["shape"][0]), int(about["shape"][1]), int(about["shape"][2]))
         network = made.cpu() if made is not None else network_of(record, experiment)
-        network.load_state_dict(take(packed, network.state_dict()))
+        network.load_state_dict(read_tensors(packed, network.state_dict()))
         return TrainedModel(
             network=network.eval(),
             shape=shape,
