@@ -1,1 +1,1 @@
-"""Whether a result holds: the protocol, its ledger, comparisons, and the public pages."""
+"""Whether a result holds: ladders and proofs, the ledger of test-set evaluations, comparisons."""
