@@ -25,6 +25,7 @@ from featherweight.search.fit.notes import read_question, read_result
 from featherweight.search.fit.price import Limits
 from featherweight.search.fit.views import Views, views_of
 from featherweight.search.fit.workers import Told, Work
+from featherweight.training.runs.folders import run_of
 
 ROOT = Path(__file__).parents[2]
 USUAL = Limits(flash=64 * 1024, ram=32 * 1024)
@@ -147,7 +148,8 @@ def test_a_folder_without_digests_goes_on_where_its_runs_vouch_for_the_pictures(
     begin(tmp_path / "a", arrays())
     assert read_question(tmp_path / "a" / folder.ASKED).pictures == views_of(arrays(), seed=0).digests
     (run,) = (tmp_path / "a" / "runs").iterdir()
-    assert read_record(run).finished and fw.load(run).predict(np.zeros((1, 9, 9), np.uint8))
+    assert run_of(tmp_path / "a") == run
+    assert read_record(run).finished and fw.load(tmp_path / "a").predict(np.zeros((1, 9, 9), np.uint8))
     finished(tmp_path / "b", arrays())
     (tmp_path / "b" / "fit.json").unlink()
     with pytest.raises(UsageError, match="cannot go on.*name another folder with --out"):
@@ -203,9 +205,9 @@ def test_whoever_is_killed_while_a_result_takes_its_place_leaves_one_whole(tmp_p
             for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (shutil, "rmtree")):
                 patch.setattr(owner, name, counted(getattr(owner, name)))
             folder.install(out)
-        assert (folder.result_in(out) / "runs" / "a-seed0" / "record.json").read_text() == "new"
+        assert (run_of(out) / "record.json").read_text() == "new"
         folder.install(out)
-        assert parts(out) == {"new"} and folder.result_in(out) == out
+        assert parts(out) == {"new"} and run_of(out) == out / "runs" / "a-seed0"
         if left[0] >= 0:
             break
     assert step == 10  # a folder for what is replaced, five parts, two folders out of the way, two removed
@@ -216,7 +218,7 @@ def test_a_result_that_is_not_whole_leaves_the_old_one(tmp_path: Path):
     made(folder.stage(tmp_path), "new")
     (tmp_path / folder.STAGE / "fit.json").unlink()
     folder.install(tmp_path)
-    assert parts(tmp_path) == {"old"} and folder.result_in(tmp_path) == tmp_path
+    assert parts(tmp_path) == {"old"}
 
 
 GENES = Genes().to_json()

@@ -1,5 +1,6 @@
 """The same from Python, in one call."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
+from featherweight.search.fit.doubts import doubt_lines
 from featherweight.search.fit.price import Limits
 from featherweight.search.fit.steps import Asked, News, Outcome, carry_out, size_of
 
@@ -22,7 +24,7 @@ class Fitted:
 
     @property
     def met(self) -> bool:
-        """Whether the 8-bit C program meets the target and every limit."""
+        """Whether the C program meets the target and every limit."""
         return bool(self.values["met"])
 
     @property
@@ -60,6 +62,9 @@ def fit(
     call with the same folder continues a stopped search. `size` is the (height, width) that a folder's pictures are
     resized to; by default the search chooses it. `on_news` is called with every step.
 
+    A UserWarning says where the result should not be used as it is: no better than the commonest class, or below what
+    held-out images promised; `warning` of fit.json has the same words.
+
     Raises UsageError or DataError for data that cannot be used, BudgetError if no network is within the limits.
 
     ```python
@@ -87,4 +92,6 @@ def fit(
         if on_news is not None:
             on_news(news)
     assert outcome is not None
+    if outcome.doubtful:
+        warnings.warn(" ".join(doubt_lines(outcome.values)), UserWarning, stacklevel=2)
     return Fitted(folder=outcome.folder, values=outcome.values)

@@ -12,6 +12,7 @@ from featherweight.escape import printable
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.search.fit.card import CARD, PAGE
 from featherweight.search.fit.conduct import Look
+from featherweight.search.fit.doubts import doubt_lines
 from featherweight.search.fit.finish import EXPORTS
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import kilobytes
@@ -24,7 +25,8 @@ RUNGS = ("1/9", "1/3", "all")
 
 
 def run(asked: Asked, as_json: bool) -> int:
-    """Carry it out and print what it found; 0 if target and limits are met, 1 if not, a signal's status if stopped.
+    """Carry it out and print what it found; 0 if all that was asked for is met without a warning, 1 if not, a signal's
+    status if stopped.
 
     The first Ctrl-C ends the search, and the best network so far is finished; a second one stops that too.
     """
@@ -39,7 +41,7 @@ def run(asked: Asked, as_json: bool) -> int:
         print(json.dumps(document(outcome), allow_nan=False))
     else:
         print(wrap(answer(outcome), sys.stdout))
-    return 0 if outcome.met else NOT_MET
+    return 0 if outcome.met and not outcome.doubtful else NOT_MET
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
@@ -67,6 +69,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "run": str(out / values["runs"][0]["folder"]),
         "files": {name: str(path) if path.exists() else None for name, path in files.items()},
         "sentence": values["sentence"],
+        "warning": values.get("warning"),
         "details": values,
     }
 
@@ -86,6 +89,7 @@ def answer(outcome: Outcome) -> str:
     low, high = found["interval"]
     return "\n".join([
         "",
+        *map(printable, doubt_lines(values)),
         printable(first),
         f"{_kind(values)}: {found['accuracy']:.2f} % of {found['images']:,} test images ({low:.2f} to {high:.2f});"
         f" before quantisation {found['float_accuracy']:.2f} %.",
@@ -186,4 +190,4 @@ def _lines(news: News) -> list[str]:
 def _kind(values: dict[str, Any]) -> str:
     """What the figures of C are of."""
     bits = values["chosen"]["genes"].get("bits", 8)
-    return "8-bit C" if bits == 8 else f"8-bit C with weights of {bits} bits"
+    return "8-bit C" if bits == 8 else f"C with {bits}-bit weights"

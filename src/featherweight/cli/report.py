@@ -33,15 +33,16 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a page on one run or several: verdict, curves, network, classes, every mistake. Nothing is trained."""
+    from featherweight.training.runs.pretrained import folder_of
+
     alone = len(runs) == 1 and Path(runs[0]).is_dir()
-    page_path = out or (Path(runs[0]) / "report.html" if alone else Path("report.html"))
+    page_path = out or (folder_of(runs[0]) / "report.html" if alone else Path("report.html"))
     if page_path.is_dir():
         raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
     from featherweight.cli.live import busy
     from featherweight.io import write_text
     from featherweight.report.page import page, read_story, sections, write_data, write_figures
     from featherweight.report.page.page_files import folder_made
-    from featherweight.training.runs.pretrained import folder_of
 
     with busy("analysing and drawing"):
         story = read_story([folder_of(run) for run in runs], data_dir=data_dir, experiment=experiment)

@@ -11,6 +11,7 @@ from featherweight.experiments.experiment import Experiment, find, ids, names_fi
 from featherweight.experiments.record import Record, read_record
 from featherweight.networks.difference import differences
 from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.restore import experiment_of, network_of
 
 Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
@@ -19,10 +20,10 @@ Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
 def resolve_subject(name: str, file: Path | None, data: str, **how: Any) -> Subject:
     """The experiment, its network, the shape of its images (C H W), and a note on its budget, which may be
     empty. `data` is loaded, if it is given, with `how` as keyword arguments of `load`."""
-    if (Path(name) / "record.json").is_file():
+    if (run_of(Path(name)) / "record.json").is_file():
         if data:
             raise UsageError("A run has its own data; leave out --data, or name the experiment instead of the run.")
-        record = read_record(Path(name))
+        record = read_record(run_of(Path(name)))
         channels, height, width = map(int, record.data["shape"])
         found = replace(experiment_of(record, file), title=f"seed {record.seed} on {record.data['name']}")
         return found, network_of(record, file), (channels, height, width), _changed(record)

@@ -238,7 +238,8 @@ def judge(
     elif missed := sum(not clause.holds for clause in targets):
         of = "the last epoch is" if budget.held == 1 else f"{missed} of the last {budget.held} epochs are"
         fault = f"{of} below {budget.accuracy:.2f} % (worst {worst:.2f} %)"
-    reason = fault or f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
+    met = f"{span} is at {budget.accuracy:.2f} % or more (worst {worst:.2f} %)"
+    reason = fault or (met if budget.accuracy else "no accuracy is asked for")
     verdict = Verdict(passed=not fault, last=accuracies[-1], worst_of_last=worst, best=max(accuracies), reason=reason)
     if not tested:
         return verdict

@@ -151,9 +151,12 @@ def deploy_card(group: Group, run: LoadedRun) -> Card | None:
         ("time", f"{faster.cycles / 1e6:,.1f} million cycles of a Cortex-M4, {_duration(faster.cycles / CLOCK)} at"
                  f" {CLOCK // 1_000_000} MHz"),
     )  # fmt: skip
-    note = "Estimated for the 8-bit C program, flash and RAM on a Cortex-M0+. `--to onnx` and `--to page` work as well."
-    if not has_weights:
-        note = "Estimated for the 8-bit C program, flash and RAM on a Cortex-M0+. An export needs the run's weights."
+    bits, data = Recipe.from_json(run.record.recipe).bits_in_c, run.record.data
+    program = "the 8-bit C program" if bits == 8 else f"the C program with {bits}-bit weights"
+    drawn = list(data["shape"]) == [1, 28, 28] and list(data["classes"]) == [str(digit) for digit in range(10)]
+    others = "`--to onnx` and `--to page` work as well." if drawn else "`--to onnx` works as well."
+    others = others if has_weights else "An export needs the run's weights."
+    note = f"Estimated for {program}, flash and RAM on a Cortex-M0+. {others}"
     return Card(name="deploy", title="Put it on a chip", command=export, rows=rows, note=note)
 
 

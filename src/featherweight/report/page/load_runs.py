@@ -14,6 +14,7 @@ from featherweight.data.dataset import Data
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
 from featherweight.export.estimate import Deployed, deployed
 from featherweight.networks.anatomy import Anatomy, dissect
@@ -207,8 +208,8 @@ def _deployment(record: Record, file: Path | None) -> tuple[Deployed, Deployed] 
     channels, height, width = (int(side) for side in record.data["shape"])
     network = network_of(record, file).eval()
     try:
-        smallest = deployed(network, (channels, height, width))
-        return smallest, deployed(network, (channels, height, width), processor="cortex-m4")
+        shape, bits = (channels, height, width), Recipe.from_json(record.recipe).bits_in_c
+        return deployed(network, shape, bits=bits), deployed(network, shape, processor="cortex-m4", bits=bits)
     except FeatherweightError as problem:
         return _code_safe(problem)
 

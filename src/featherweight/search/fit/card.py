@@ -8,6 +8,7 @@ from featherweight.io import write_text
 from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, svg
 from featherweight.report.page import page, read_story, sections
 from featherweight.report.page.blocks import Column, FigureBlock, Section, Table
+from featherweight.search.fit.doubts import doubt_lines
 from featherweight.search.fit.finalist import aim_words, file_name, options
 from featherweight.search.fit.finish import EXPORTS, Finished
 from featherweight.search.fit.price import kilobytes, shown
@@ -77,7 +78,7 @@ def _section(search: Search, values: dict[str, Any], figure: "Figure") -> Sectio
             for one in values["front"]
         ),
     )  # fmt: skip
-    answer = values["sentence"][0].upper() + values["sentence"][1:] + "."
+    answer = " ".join([*doubt_lines(values), values["sentence"][0].upper() + values["sentence"][1:] + "."])
     picture = FigureBlock(
         name="front", title=f"Candidates by accuracy and {by}", about=about,
         alt=f"Held-out accuracy against {by} of {values['search']['candidates']} candidates", figure=figure,
@@ -100,16 +101,22 @@ def card(search: Search, finished: Finished, values: dict[str, Any]) -> str:
                            ("macs", "Multiply-adds of one picture"), ("parameters", "Parameters as trained"))
     )  # fmt: skip
     bits = chosen["genes"].get("bits", 8)
-    packed = "" if bits == 8 else f", weights of {bits} bits"
+    kind = "8-bit C" if bits == 8 else f"C with {bits}-bit weights"
+    size = search.views.sizes[finished.trial.genes.side].size
+    brought = (
+        f" Every picture is brought to {height} x {width} with Pillow's bilinear filter (`Image.resize`), whatever its"
+        " proportions: do the same on the device."
+    ) if size else ""  # fmt: skip
+    doubts = "".join(f"**{markdown(line)}**\n\n" for line in doubt_lines(values))
     same = "byte for byte what the integers give" if found["proved"] else "not compiled, for want of a C compiler"
     return f"""# Model card
 
-{values["sentence"][0].upper() + values["sentence"][1:]}.
+{doubts}{values["sentence"][0].upper() + values["sentence"][1:]}.
 
 | | |
 |---|---|
 | Asked | {markdown(aim_words(search))} |
-| Accuracy in 8-bit C{packed} | {found["accuracy"]:.2f} % of {found["images"]:,} test images (95 % interval {low:.2f} to {high:.2f}) |
+| Accuracy in {kind} | {found["accuracy"]:.2f} % of {found["images"]:,} test images (95 % interval {low:.2f} to {high:.2f}) |
 | The same network in floating point | {found["float_accuracy"]:.2f} % |
 | Over {seeds} seed{"s" * (seeds != 1)} | mean {values["mean"]:.2f} %, worst {values["worst"]:.2f} %; seed 0 is the one exported |
 | Held-out accuracy, by which it was chosen | {chosen["held_out_accuracy"]:.2f} % of {chosen["held_out_images"]:,} (interval {held_low:.2f} to {held_high:.2f}) |
@@ -119,7 +126,7 @@ def card(search: Search, finished: Finished, values: dict[str, Any]) -> str:
 
 Telling {len(data["classes"])} classes apart in pictures of {channels} x {height} x {width} (channels, height, width): {classes}. It always
 names one of them, also for pictures that show none; a low probability is the only sign of that. Pictures that look
-unlike the training set's (another camera, light or background) are read less surely than the figures above say.
+unlike the training set's (another camera, light or background) are read less surely than the figures above say.{brought}
 
 ## Data
 

@@ -14,17 +14,15 @@ from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
 from featherweight.search.fit.halving import DRAWS, Aim, Population, Trial
 from featherweight.search.fit.notes import forget_unfinished, line_of, noted, recall
-from featherweight.search.fit.price import price
-from featherweight.search.fit.state import Search
+from featherweight.search.fit.price import price, training_work
+from featherweight.search.fit.state import GUESS, LEAST_EPOCHS, STARTING, Search, epochs_for
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
 from featherweight.training.runs.crews import On
 from featherweight.training.runs.fanout import HERE
 
-LEAST_EPOCHS = 6
-"""Of a finished network: a candidate so slow that it would get fewer is made narrower."""
-SEARCH, FINISH = 0.6, 0.4
-"""Shares of the time for the search and for training what it found."""
+FINISH = 0.4
+"""The share of the time that is kept for training what the search found."""
 RACE = 0.25
 """The most of the search's time that is spent on comparing augmentations."""
 CHEAPER = (0.5, 0.95)
@@ -51,8 +49,14 @@ class Look:
     """The candidate that has just finished a rung."""
 
 
-def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool) -> Search:
-    """A search in this folder, with what an earlier one has noted there; FileError where the notes are no search's."""
+def opened(
+    views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool, finish: float | None = None
+) -> Search:
+    """A search in this folder, with what an earlier one has noted there; FileError where the notes are no search's.
+
+    Of the `seconds`, `finish` are kept for training what it finds.
+    """
+    finish = FINISH * seconds if finish is None else finish
     # Where flash is short or to be small, four bits a weight buy twice the weights.
     dear = aim.limits.flash is not None or (aim.target is not None and aim.minimize == "flash")
     race, others = prior.first(coloured, small=len(views.folds) > 1, bits=4 if dear else 8)
@@ -60,7 +64,7 @@ def opened(views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, c
         aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others
     )
     search = Search(
-        views=views, aim=aim, population=population, seconds=SEARCH * seconds, finish=FINISH * seconds,
+        views=views, aim=aim, population=population, seconds=seconds - finish, finish=finish,
         file=folder / TRIALS,
     )  # fmt: skip
     for number, training in noted(search.file):
@@ -143,8 +147,39 @@ def _next(search: Search, passed: float) -> Work | None:
         if proposed is not None and passed > 0.9 * search.seconds:
             break  # what is proposed now takes too long
     if not population.trials:
-        raise BudgetError(f"No network of this family is within the limits ({search.aim.limits.words()}); allow more.")
+        raise BudgetError(
+            f"No network of this family is within the limits ({search.aim.limits.words()}) and can be trained for"
+            f" {LEAST_EPOCHS} epochs in {search.finish:.0f} seconds; allow more of either."
+        )
     return None
+
+
+def outlook(search: Search, cores: int) -> str:
+    """What the time allows, in a sentence; UsageError where no network could be trained in it to its end."""
+    images = len(search.views.labels)
+    least = min(search.views.sizes, key=lambda view: math.prod(view.shape))
+    seconds = STARTING + LEAST_EPOCHS * images * training_work(0, least.shape) / GUESS
+    if seconds > search.finish:
+        raise UsageError(
+            f"{images:,} images of {' x '.join(map(str, least.shape))} cannot be trained on for {LEAST_EPOCHS} epochs"
+            f" in the {search.finish:.0f} seconds that are kept for it; {_ask_for(seconds)}."
+        )
+    genes = prior.networks()[0]
+    shape = search.shape(genes)
+    fitting = shallow_enough(genes, shape, search.classes)
+    cost = None if fitting is None else price(fitting, shape, search.classes)
+    if cost is None:
+        return f"{images:,} training images"
+    whole = epochs_for(images) * search.epoch_seconds(cost, shape, images, GUESS)
+    count = max(1, int(search.seconds * cores / whole))
+    text = f"in this time, the search can carry out about {count:,} training{'s' * (count > 1)} at full length"
+    needed = STARTING + LEAST_EPOCHS * search.epoch_seconds(cost, shape, images, GUESS)
+    return text if needed <= search.finish else f"{text}; for {LEAST_EPOCHS} epochs at the end {_ask_for(needed)}"
+
+
+def _ask_for(finish: float) -> str:
+    """What to type for so many seconds of the last training."""
+    return f"ask for --minutes {math.ceil(finish / FINISH / 30) / 2:g} or more"
 
 
 def _planned(search: Search, trial: Trial, rung: int, left: float) -> Work | None:

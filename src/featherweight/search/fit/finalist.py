@@ -19,7 +19,7 @@ from featherweight.io import write_text
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work
-from featherweight.search.fit.state import FEWEST_EPOCHS, Search
+from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search
 from featherweight.search.source import code, function
 from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
@@ -31,8 +31,8 @@ RUNS = "runs"
 MOST_SEEDS = 5
 SLOWER = 1.1
 """How much longer the last training may take than the trials said."""
-STARTING = 6.0
-"""Seconds that a process takes before its first step."""
+OVERRUN = 2.0
+"""By what factor the time may be exceeded before the last training gets fewer than `LEAST_EPOCHS`."""
 TOLD = 0.06
 """The share of the time after which the training's own rate is known well enough to plan with."""
 LATE = 1.03
@@ -48,13 +48,17 @@ def file_name(search: Search) -> str:
 def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | None = None) -> tuple[int, int]:
     """Epochs of each run and how many seeds, so that all of them end within `left` seconds.
 
+    It is never fewer epochs than the seconds that were kept for this allow, and, within `OVERRUN` times these, never
+    fewer than `LEAST_EPOCHS`: the time may be exceeded a little, the network may not be half trained.
+
     `rate` is in units of `training_work` a second; without it, the candidate's rate in the search is expected.
     """
     left -= STARTING
     rate = rate or search.rate_of(trial)
     each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels), rate)
     wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape, rate))
-    epochs = max(1, min(round(wanted), int(left / each)))
+    kept = max(int(search.finish / each), min(LEAST_EPOCHS, int(OVERRUN * search.finish / each)))
+    epochs = max(1, min(round(wanted), max(int(left / each), kept)))
     rounds = max(1, int(left / (epochs * each)))
     return epochs, min(MOST_SEEDS, rounds * cores)
 
@@ -170,7 +174,8 @@ def train(
             )
             for seed in range(seeds)
         ]  # fmt: skip
-        watch = _Watch(left=left)
+        most = search.finish if epochs > LEAST_EPOCHS else OVERRUN * search.finish
+        watch = _Watch(left=max(left, most + STARTING))
         if data is None:
             events = train_all(tasks, on)
         else:
@@ -205,7 +210,8 @@ def _watched(
                 continue
             if kept:
                 break
-            if work and watch.passed() > TOLD * watch.left:
+            # Beginning again takes a while itself.
+            if work and watch.passed() > TOLD * watch.left and end > LATE * watch.left + STARTING:
                 return work * speed
     if failed is not None:
         problem = FeatherweightError(f"{failed.label}: {failed.sentence}")

@@ -7,18 +7,22 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
+
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.export import Exported, export
+from featherweight.export.calibration_data import pictures_at_hand
 from featherweight.export.onnx_model import require_onnx
 from featherweight.io import write_text
+from featherweight.search.fit.doubts import doubt
 from featherweight.search.fit.finalist import RUNS
 from featherweight.search.fit.halving import Trial
-from featherweight.search.fit.notes import RESULT as RESULT
 from featherweight.search.fit.price import kilobytes
-from featherweight.search.fit.state import Search
+from featherweight.search.fit.state import Search, epochs_for
+from featherweight.training.runs.folders import RESULT as RESULT
 from featherweight.training.runs.trained import load_trained
 
 EXPORTS = "export"
@@ -32,6 +36,8 @@ class Finished:
     folders: tuple[Path, ...]
     records: tuple[Record, ...]
     exported: dict[str, Exported]
+    usual: float
+    """Percent of the test images that are of their commonest class."""
     notes: tuple[str, ...] = ()
     """What could not be written, a sentence each."""
 
@@ -52,6 +58,7 @@ def ship(trial: Trial, out: Path, *, directory: Path | None, data: Data | None =
     folders = sorted((out / RUNS).iterdir(), key=lambda folder: int(folder.name.rpartition("seed")[2]))
     first = load_trained(folders[0])
     place = out / EXPORTS
+    data = data or pictures_at_hand(first.record, directory)
     exported = {"c": export(first, "c", place, data_dir=directory, data=data)}
     notes = []
     try:
@@ -60,7 +67,10 @@ def ship(trial: Trial, out: Path, *, directory: Path | None, data: Data | None =
     except UsageError as problem:
         notes.append(str(problem))
     records = tuple(load_trained(folder).record for folder in folders)
-    return Finished(trial=trial, folders=tuple(folders), records=records, exported=exported, notes=tuple(notes))
+    usual = 100 * int(torch.bincount(data.test.labels).max()) / len(data.test)
+    return Finished(
+        trial=trial, folders=tuple(folders), records=records, exported=exported, usual=usual, notes=tuple(notes)
+    )
 
 
 def result(search: Search, finished: Finished, out: Path, seconds: float, command: str) -> dict[str, Any]:
@@ -105,7 +115,9 @@ def result(search: Search, finished: Finished, out: Path, seconds: float, comman
         "binding": binding(search, trial),
         "front": front(search),
     }  # fmt: skip
-    return values | {"sentence": sentence(values)}
+    wanted = epochs_for(len(search.views.labels))
+    epochs = int(finished.records[0].recipe["epochs"])
+    return values | {"sentence": sentence(values), "warning": doubt(values, finished.usual, epochs, wanted)}
 
 
 def binding(search: Search, trial: Trial) -> list[str]:
@@ -133,7 +145,8 @@ def sentence(values: dict[str, Any]) -> str:
     """The answer.
 
     >>> values = {"asked": {"accuracy": 95.0, "minimize": "flash", "limits": {}}, "met": True, "binding": [],
-    ...           "cost": {"flash": 4100, "ram": 1900}, "c": {"accuracy": 95.8, "interval": [94.9, 96.5]}}
+    ...           "cost": {"flash": 4100, "ram": 1900}, "c": {"accuracy": 95.8, "interval": [94.9, 96.5]},
+    ...           "chosen": {"held_out_accuracy": 95.2}}
     >>> sentence(values)
     'smallest found that meets 95 %: 4.1 kB flash, 1.9 kB RAM, 95.8 % (94.9-96.5)'
     """
@@ -147,7 +160,9 @@ def sentence(values: dict[str, Any]) -> str:
         return f"most accurate found within the limits: {figures}"
     if values["met"]:
         least = {"flash": "smallest"}.get(values["asked"]["minimize"], f"least {values['asked']['minimize']}")
-        return f"{least} found that meets {target:g} %: {figures}"
+        held = values["chosen"]["held_out_accuracy"]
+        only = f"; of held-out images it gets only {held:.1f} %" if held < target else ""
+        return f"{least} found that meets {target:g} %{' on the test images' * bool(only)}: {figures}{only}"
     names = {"flash": "flash", "ram": "RAM", "macs": "MACs", "parameters": "parameters", "cycles": "cycles"}
     limit = ", ".join(names[name] for name in values["binding"])
     why = f"what binds is the limit of {limit}" if limit else "no limit binds: more minutes or more pictures may help"

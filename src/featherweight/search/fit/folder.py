@@ -15,12 +15,13 @@ from featherweight.escape import printable
 from featherweight.experiments.record import read_record
 from featherweight.io import flush_names, locked, make_folders, write_text
 from featherweight.search.fit.halving import Aim
-from featherweight.search.fit.notes import RESULT, Question, read_question, read_result
+from featherweight.search.fit.notes import Question, read_question, read_result
 from featherweight.search.fit.views import SPLIT_SEED, Views
+from featherweight.training.runs.folders import RESULT, STAGE
 
 ASKED, LOCK = "asked.json", ".lock"
-STAGE, REPLACED = "next", "replaced"
-"""Where a result is made, and where the one before is put while the new one takes its place; both within the folder."""
+REPLACED = "replaced"
+"""Where the result before is put while the one that was made in the `STAGE` takes its place."""
 ELSEWHERE = "name another folder with --out"
 
 
@@ -146,9 +147,3 @@ def _clear(out: Path) -> None:
             place.unlink()
         elif place.exists():
             shutil.rmtree(place)
-
-
-def result_in(folder: Path) -> Path:
-    """Where a finished search's runs are: in the folder, or staged, where a process was killed on the way."""
-    staged = folder / STAGE
-    return staged if (staged / RESULT).exists() and (staged / "runs").exists() else folder

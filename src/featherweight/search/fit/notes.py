@@ -18,8 +18,8 @@ from featherweight.search.fit.halving import SHARES, Trial
 from featherweight.search.fit.price import price
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.workers import Told, Work
+from featherweight.training.runs.folders import RESULT
 
-RESULT = "fit.json"
 ANEW = "start in a new folder"
 LARGEST, LARGEST_TRIALS = 4 << 20, 64 << 20
 """Bytes of a note, and of all trainings together."""
@@ -159,6 +159,14 @@ class ProgramNote(msgspec.Struct, frozen=True, kw_only=True):
     proved: bool
 
 
+class WarningNote(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a result should not be used as it is."""
+
+    headline: Text
+    cause: Text
+    advice: Text
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What `fit.json` holds."""
 
@@ -176,6 +184,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     binding: tuple[Cost, ...]
     front: tuple[FrontNote, ...]
     sentence: Text
+    warning: WarningNote | None = None
 
 
 def _values(content: bytes, where: str) -> Any:

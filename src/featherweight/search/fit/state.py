@@ -13,6 +13,10 @@ from featherweight.search.fit.workers import Told, Work
 
 USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
 FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
+LEAST_EPOCHS = 20
+"""Of a finished network: a candidate so slow that it would get fewer is made narrower."""
+STARTING = 6.0
+"""Seconds that a process takes before its first step."""
 GUESS = 30e9
 """Units of `training_work` that a core carries out in a second, before any candidate was timed."""
 

@@ -26,8 +26,10 @@ from featherweight.training.runs.events import Event
 from featherweight.training.runs.fanout import HERE
 
 LEAST_SECONDS = 20.0
-SHIPPING = (18.0, 0.03)
-"""What is kept for exports, proofs and the page: seconds, and a share of the whole time."""
+SHIPPING, SHIPPING_MOST = (18.0, 0.03), 0.2
+"""What is kept for exports, proofs and the page: seconds and a share of the whole time, within another share of it."""
+SEARCH_LEAST = 0.15
+"""The share of the time that the search has however long the pictures took to read."""
 FINISHED = 0.9
 """The share of a search's time after which the same command does not go on with it."""
 USUAL = Limits(flash=64 * 1024, ram=32 * 1024)
@@ -56,6 +58,11 @@ class Asked:
     """By which the same is asked for again."""
 
     def __post_init__(self) -> None:
+        if self.accuracy is not None and 0 < self.accuracy <= 1:
+            raise UsageError(
+                f"An accuracy is a percentage, and {self.accuracy:g} means {self.accuracy:g} %; did you mean"
+                f" {100 * self.accuracy:g}?"
+            )
         if self.accuracy is not None and not 0 < self.accuracy < 100:
             raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
         if self.minimize not in LIMITED:
@@ -87,6 +94,11 @@ class Outcome:
     def met(self) -> bool:
         """Whether the C program meets the target and the limits."""
         return bool(self.values["met"])
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a warning stands in front of the result."""
+        return bool(self.values.get("warning"))
 
     @property
     def sentence(self) -> str:
@@ -127,7 +139,8 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
 def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: Callable[[], bool]) -> Iterator[News]:
     """All that comes after the pictures were read, in a folder that is this process's own."""
     seconds, count = 60 * asked.minutes, asked.cores or seats(asked.on)
-    shipping = SHIPPING[0] + SHIPPING[1] * seconds
+    shipping = min(SHIPPING[0] + SHIPPING[1] * seconds, SHIPPING_MOST * seconds)
+    last = conduct.FINISH * seconds
     limits = asked.limits
     if asked.accuracy is None and limits == Limits():
         limits = USUAL
@@ -138,13 +151,14 @@ def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: C
     for line in looked_at(views):
         yield Step(text=line)
     coloured = views.sizes[0].shape[0] == 3
-    training = max(0.3 * seconds, seconds - shipping - (time.monotonic() - begun))
-    search = conduct.opened(views, aim, out, seed=asked.seed, seconds=training, coloured=coloured)
+    training = max(SEARCH_LEAST * seconds + last, seconds - shipping - (time.monotonic() - begun))
+    search = conduct.opened(views, aim, out, seed=asked.seed, seconds=training, coloured=coloured, finish=last)
     if (out / finish.RESULT).exists() and search.spent >= FINISHED * search.seconds:
         values = read_result(out)
         yield Step(text=f"{printable(out)} is finished; more --minutes go on with its search.")
         yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
         return
+    yield Step(text=conduct.outlook(search, count))
     if search.population.trials:
         yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
     begun -= search.spent
@@ -154,7 +168,7 @@ def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: C
     if trial is None:
         raise conduct.nothing_found(search)
     yield Step(text=f"Chosen: candidate {trial.number}, {trial.accuracy():.2f} % of held-out images.")
-    left = max(search.finish / 2, seconds - shipping - (time.monotonic() - begun))
+    left = max(search.finish, seconds - shipping - (time.monotonic() - begun))
     if stopped():
         left = min(left, search.finish)
     memory = asked.data if isinstance(asked.data, Data) else None

@@ -19,6 +19,24 @@ from featherweight.io import flush_names, locked, make_folders
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs.checkpoint import before
 
+RESULT, STAGE = "fit.json", "next"
+"""What the folder of a finished search holds, and where within it the next result is made."""
+
+
+def run_of(folder: Path) -> Path:
+    """The folder of a run: the same, or, of a finished search, that of the run that was exported.
+
+    A search that was killed while its result took its place has its runs either in that place or in the stage.
+    """
+    if (folder / "record.json").exists():
+        return folder
+    whole = (folder / STAGE / RESULT).exists()
+    if not (whole or (folder / RESULT).exists()):
+        return folder
+    staged = whole and (folder / STAGE / "runs").exists()
+    runs = (folder / STAGE if staged else folder) / "runs"
+    return next(iter(sorted(runs.glob("*-seed0"))), folder)
+
 
 def new_folder(out: Path, name: str) -> Path:
     """A new folder with this name, numbered if the name is taken; creating it claims it, so many may start at once."""

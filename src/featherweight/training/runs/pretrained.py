@@ -7,6 +7,7 @@ from pathlib import Path
 
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.experiment import PACKAGED, RECORDS
+from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.trained import TrainedModel, load_trained
 
 FOLDER = PACKAGED / RECORDS / "weights"
@@ -41,17 +42,18 @@ def _packaged(name: str) -> Path:
 
 
 def folder_of(run: str) -> Path:
-    """The path that is named, or that of the network of the package that has this name."""
-    return _packaged(run) if run in names() and not Path(run).exists() else Path(run)
+    """The path that is named, of a finished search that of its exported run; or that of the network of the package."""
+    return _packaged(run) if run in names() and not Path(run).exists() else run_of(Path(run))
 
 
 def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
-    """The network in a run's folder, or the pretrained one with this name; UsageError if there is neither.
+    """The network in the folder of a run or of a finished search, or the pretrained one with this name; UsageError if
+    there is neither.
 
     `experiment` is as in `load_trained`.
     """
     if Path(run).is_dir() or "/" in run or "\\" in run:
-        return load_trained(Path(run), experiment=experiment)
+        return load_trained(run_of(Path(run)), experiment=experiment)
     if run in names():
         return load_pretrained(run)
     raise UsageError(f"There is no run folder {run!r} and no such network in the package; {nearest(run, names())}")

@@ -1,0 +1,67 @@
+"""What stands in front of a result that should not be used as it is: why, and what to type."""
+
+from typing import Any
+
+from featherweight.search.fit.state import LEAST_EPOCHS
+
+FEW = 20
+"""Training images of a class below which a network may well fail for want of pictures."""
+
+
+def doubt(values: dict[str, Any], usual: float, epochs: int, wanted: int) -> dict[str, str] | None:
+    """The headline, its probable cause and what to do; None for a result that is what held-out images promised.
+
+    There is one where the program is no better than answering the commonest class of the test images, `usual` percent
+    of them, each time; or where its accuracy lies below the interval that held-out images gave, by more than chance.
+    `epochs` is how long the last training was, `wanted` what suits so many images.
+
+    >>> values = {"c": {"accuracy": 91.4, "interval": [89.0, 93.0]}, "data": {"train": 900, "classes": ["a", "b"]},
+    ...           "chosen": {"held_out_accuracy": 99.7, "held_out_interval": [99.0, 99.9]}}
+    >>> doubt(values, 91.4, 1, 60)["headline"]
+    'The network is no better than naming the commonest class each time: 91.4 % of the test images, for 91.4 %'
+    >>> doubt(values, 50.0, 60, 60)["cause"][:58]
+    'the test images are probably of other sources than those t'
+    >>> doubt(values | {"chosen": {"held_out_accuracy": 92, "held_out_interval": [89, 94]}}, 50.0, 60, 60) is None
+    True
+    """
+    found, chosen = values["c"], values["chosen"]
+    accuracy, low = found["accuracy"], chosen["held_out_interval"][0]
+    if accuracy <= usual:
+        headline = (
+            "The network is no better than naming the commonest class each time:"
+            f" {accuracy:.1f} % of the test images, for {usual:.1f} %"
+        )
+    elif accuracy < low and found["interval"][1] < chosen["held_out_accuracy"]:
+        headline = (
+            f"The network reaches {accuracy:.1f} % of the test images, where held-out images promised"
+            f" {chosen['held_out_accuracy']:.1f} % ({low:.1f} to {chosen['held_out_interval'][1]:.1f})"
+        )
+    else:
+        return None
+    cause, advice = _cause(values, accuracy <= usual, epochs, wanted)
+    return {"headline": headline, "cause": cause, "advice": advice}
+
+
+def _cause(values: dict[str, Any], constant: bool, epochs: int, wanted: int) -> tuple[str, str]:
+    each = values["data"]["train"] / len(values["data"]["classes"])
+    if epochs < min(LEAST_EPOCHS, wanted):
+        return f"the last training was cut short, at {epochs} of {wanted} epochs", "ask for more --minutes"
+    if each < FEW:
+        return f"there are few pictures, {each:.0f} a class for training", "add pictures, 50 a class or more"
+    if constant and values["chosen"]["held_out_accuracy"] <= values["c"]["accuracy"] + 5:
+        return (
+            "no network within the limits and the time has learned to tell the classes apart",
+            "ask for more --minutes or wider limits, and look whether the labels are right",
+        )
+    return (
+        "the test images are probably of other sources than those trained on (other people, cameras or days)",
+        "put pictures of every source into training, and expect the lower figure elsewhere",
+    )
+
+
+def doubt_lines(values: dict[str, Any]) -> list[str]:
+    """The headline as people read it, with the cause and the advice; [] where there is none."""
+    found = values.get("warning")
+    if not found:
+        return []
+    return [f"{found['headline']}.", f"The probable cause: {found['cause']}; {found['advice']}."]

@@ -1,0 +1,175 @@
+"""Folders of few pictures, whatever their size: every candidate is trained, and what cannot be is said beforehand."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from featherweight.data.dataset import Data
+from featherweight.errors import TrainingError, UsageError
+from featherweight.search.fit import conduct, doubts, prior, steps, workers
+from featherweight.search.fit.genes import Genes, batch_for, recipe_of
+from featherweight.search.fit.halving import Aim
+from featherweight.search.fit.views import save, views_of
+from featherweight.search.fit.workers import Told, Work
+from featherweight.training.runs.crews import Ended
+
+MODES = ("L", "RGB", "RGBA", "P", "1", "LA")
+
+
+def write(root: Path, classes: int, each: int, side: int, mode: str) -> Path:
+    """A folder of striped pictures, turned by class."""
+    draws = np.random.default_rng(side)
+    y, x = np.mgrid[:side, :side]
+    for label in range(classes):
+        (root / f"class{label}").mkdir(parents=True)
+        angle = np.pi * label / classes
+        for number in range(each):
+            waves = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 1.2 + draws.uniform(0, 6))
+            pixels = np.clip(127 + 100 * waves + draws.normal(0, 15, (side, side)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).convert(mode).save(root / f"class{label}" / f"{number:03}.png")
+    return root
+
+
+def trained(place: Path, found: Any, genes: Genes, fold: int) -> Told:
+    save(found, place)
+    shape = found.sizes[0].shape
+    fitting = conduct.shallow_enough(genes, (1 if genes.grey else shape[0], *shape[1:]), len(found.classes))
+    *_, told = workers.carry_out(Work(trial=0, genes=fitting, epochs=1, fold=fold), place, found.classes)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("classes", "each", "side"),
+    [(3, 8, 12), (3, 9, 13), (2, 13, 14), (3, 19, 15), (3, 16, 16), (5, 6, 17), (10, 5, 20), (3, 21, 24), (2, 12, 4),
+     (2, 12, 5), (30, 2, 8)],
+)  # fmt: skip
+def test_candidates_are_trained_on_every_fold_of_a_small_folder(tmp_path: Path, classes: int, each: int, side: int):
+    mode = MODES[(side + each) % len(MODES)]
+    found = views_of(str(write(tmp_path / "pictures", classes, each, side, mode)), seed=0)
+    race, others = prior.first(found.sizes[0].shape[0] == 3, small=True)
+    (tmp_path / "views").mkdir()
+    for number, fold in enumerate(range(len(found.folds))):
+        told = trained(tmp_path / "views", found, ([*race, *others])[number % (len(race) + len(others))], fold)
+        assert told.failed == "" and told.judged == int(found.folds[fold].sum()) > 0
+        assert 0 <= told.correct <= told.judged and told.loss > 0
+
+
+def test_no_batch_is_of_one_image_and_other_batches_stay():
+    for images in range(2, 200):
+        for batch in (2, 16, 17, 64):
+            found = batch_for(batch, images)
+            assert images % found != 1 and batch <= found <= max(batch, images)
+            assert found == batch or images % batch == 1
+    assert recipe_of(Genes(batch=16), 5, 49, (1, 8, 8)).batch == 17
+    assert recipe_of(Genes(batch=16), 5, 48, (1, 8, 8)).batch == 16
+
+
+def arrays(count: int = 40) -> Data:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 9, 9), dtype=np.uint8)
+    return Data.from_arrays(pixels, np.arange(count) % 2, test=(pixels[:6], np.arange(6) % 2))
+
+
+def test_a_candidate_that_fails_says_why_and_the_others_go_on(tmp_path: Path):
+    found = views_of(arrays(), seed=0)
+    save(found, tmp_path)
+    work = Work(trial=3, genes=replace(Genes(), shrink=4, depths=(4,), kernel=7), epochs=1)
+    *_, told = workers.carry_out(work, tmp_path, found.classes)
+    assert told.correct is None and "9 x 9" in told.failed and told.work is work
+
+
+class Silent:
+    """A crew one of whose members ends without a result."""
+
+    def __init__(self, *ended: Ended) -> None:
+        self.ended, self.given = list(ended), []
+
+    def want(self, works: int) -> None: ...
+
+    def free(self) -> int:
+        return 1
+
+    def give(self, number: int, *given: Any) -> None:
+        self.given.append(number)
+
+    def news(self, seconds: float) -> list[Ended]:
+        return [self.ended.pop(0)] if self.ended else []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_process_that_ends_is_a_failed_trial_in_its_own_words(tmp_path: Path, lost: bool):
+    crew = workers.Crew(1, tmp_path, ("a", "b"))
+    crew.close()
+    crew._crew = Silent(Ended(number=1, sentence="its process ended with status -9 and said nothing.", lost=lost))
+    work = Work(trial=5, genes=Genes(), epochs=1)
+    crew.give(crew.idle(), work)
+    (told,) = crew.news(0.0)
+    assert told.work == work and told.correct is None and "status -9" in told.failed and crew.underway == []
+
+
+def test_where_every_candidate_fails_the_first_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = steps.Asked(data=arrays(), minutes=0.5, out=tmp_path / "out", cores=1)
+    real = workers.Crew
+
+    class Failing(real):
+        def idle(self) -> int | None:
+            return None if self._busy else 1
+
+        def give(self, member: int, work: Work) -> None:
+            self.failing = [Told(work=work, done=1.0, seconds=0.0, failed=f"{work.trial} is bad luck")]
+            self._busy[member] = work
+
+        def news(self, seconds: float):
+            self._busy.clear()
+            yield from self.failing
+
+    monkeypatch.setattr(conduct, "Crew", Failing)
+    with pytest.raises(TrainingError, match="0 is bad luck") as problem:
+        list(steps.carry_out(asked))
+    assert "memory" not in str(problem.value) and "12 candidates" in str(problem.value)
+
+
+def test_time_that_is_too_short_is_refused_beforehand_with_what_to_ask_for(tmp_path: Path):
+    data = Data.from_arrays(np.zeros((3000, 100, 100), np.uint8), np.arange(3000) % 3)
+    search = conduct.opened(views_of(data, seed=0), Aim(), tmp_path, seed=0, seconds=60, coloured=False)
+    # 2,500 images: 20 epochs of 600 units for each of 10,000 pixels at 30e9 a second are 10 s, and 6 s to begin with.
+    search.finish = 15.9
+    with pytest.raises(UsageError, match="2,500 images of 1 x 100 x 100 .* 20 epochs .* ask for --minutes 1 or more"):
+        conduct.outlook(search, 1)
+    search.finish = 16.1
+    assert "training" in conduct.outlook(search, 1) and "ask for --minutes" in conduct.outlook(search, 1)
+    search.finish, search.seconds = 600, 6000
+    short = conduct.outlook(search, 1)
+    assert "ask for" not in short and "at full length" in short
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    values = {
+        "c": {"accuracy": 81.0, "interval": [79.0, 83.0]}, "data": {"train": 1000, "classes": ["a", "b"]},
+        "chosen": {"held_out_accuracy": 99.4, "held_out_interval": [98.5, 99.8]},
+    }  # fmt: skip
+    return values | changes
+
+
+def test_a_result_below_its_promise_or_a_constant_has_a_headline():
+    below = doubts.doubt(result(), 50.0, 60, 60)
+    assert "81.0 %" in below["headline"] and "98.5 to 99.8" in below["headline"] and "other sources" in below["cause"]
+    assert "cut short, at 3 of 60" in doubts.doubt(result(), 50.0, 3, 60)["cause"]
+    assert "few pictures, 6 a class" in doubts.doubt(result(data={"train": 12, "classes": "ab"}), 50.0, 60, 60)["cause"]
+    constant = doubts.doubt(result(), 81.0, 1, 60)
+    assert "commonest class" in constant["headline"] and "minutes" in constant["advice"]
+    # 8 of 10 test images are within the chance of 99 %: nothing is said.
+    assert doubts.doubt(result(c={"accuracy": 98.6, "interval": [97.0, 99.5]}), 50.0, 60, 60) is None
+    assert doubts.doubt(result(c={"accuracy": 80.0, "interval": [49.0, 99.5]}), 50.0, 60, 60) is None
+    assert doubts.doubt_lines({"warning": below})[0] == f"{below['headline']}."
+    assert doubts.doubt_lines({}) == []
+
+
+def test_torch_says_why_one_image_is_too_few():
+    """What the choice of the batch avoids is there to be avoided."""
+    with pytest.raises(ValueError, match="more than 1 value"):
+        torch.nn.BatchNorm2d(3).train()(torch.zeros(1, 3, 1, 1))
