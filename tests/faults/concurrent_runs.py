@@ -14,11 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability.task import LEFT, TINY, forked, told, warmed
 from featherweight import cli
 from featherweight.data import sets, web
 from featherweight.data.split import Split
 from featherweight.experiments.record import read_record
+
+from .harness import LEFT, TINY, forked, told, warmed
 
 
 def trial(count: int) -> dict[str, Any]:

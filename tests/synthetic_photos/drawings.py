@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from benchmarks.wild import hard
-from benchmarks.wild.hands import Pen, Rng, Writer
-from benchmarks.wild.hard import Kind, Made, drawn_or_taken, written
-from benchmarks.wild.media import as_image, between, inked, plain_colours
+from . import hard
+from .hands import Pen, Rng, Writer
+from .hard import Kind, Made, drawn_or_taken, written
+from .media import as_image, between, inked, plain_colours
 
 BLUE = np.array([25, 30, 90.0])
 """A ball pen's ink."""

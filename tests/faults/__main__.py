@@ -1,4 +1,4 @@
-"""Every trial and its figures: `python -m benchmarks.reliability`; `--write` keeps them under results/reliability.
+"""Every trial and its figures: `python -m tests.faults`; `--write` keeps them under results/reliability.
 
 Names of trials after it run those alone; `--page` only writes docs/reliability.md anew from the records.
 """
@@ -9,34 +9,37 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.reliability import (
-    attacks,
-    commands,
-    crowd,
-    damage,
-    full_disk,
-    fuzz,
-    hostile,
-    kills,
-    page,
-    saving,
-    steps,
-)
-from benchmarks.reliability.task import apart, machine
 from featherweight.io import write_text
+
+from . import (
+    concurrent_runs,
+    corrupt_files,
+    coverage_fuzz,
+    crafted_inputs,
+    full_disk,
+    killed_commands,
+    mutated_files,
+    page,
+    random_kills,
+    resume_every_step,
+    save_timing,
+)
+from .harness import apart, machine
 
 ENGINES = ("native", "torch")
 TRIALS: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    "kills": lambda: [kills.trial(100, engine) for engine in ENGINES] + [kills.trial(40, "native", place=None)],
-    "steps": lambda: [steps.trial(engine) for engine in ENGINES],
-    "damage": lambda: damage.trial(flips=1000, truncations=200),
+    "kills": lambda: (
+        [random_kills.trial(100, engine) for engine in ENGINES] + [random_kills.trial(40, "native", place=None)]
+    ),
+    "steps": lambda: [resume_every_step.trial(engine) for engine in ENGINES],
+    "damage": lambda: corrupt_files.trial(flips=1000, truncations=200),
     "full_disk": lambda: [full_disk.trial(levels=20)],
-    "hostile": lambda: hostile.trial(idx=10_000, pictures=2000, weights=2000, records=4000, states=4000),
-    "attacks": attacks.trial,
-    "commands": lambda: [commands.trial(25, engine) for engine in ENGINES] + commands.several(5),
-    "crowd": lambda: [apart(lambda: crowd.trial(24))],
-    "saving": lambda: [saving.trial()],
-    "fuzz": lambda: [fuzz.trial(reader, seconds=20) for reader in fuzz.READERS],
+    "hostile": lambda: mutated_files.trial(idx=10_000, pictures=2000, weights=2000, records=4000, states=4000),
+    "attacks": crafted_inputs.trial,
+    "commands": lambda: [killed_commands.trial(25, engine) for engine in ENGINES] + killed_commands.several(5),
+    "crowd": lambda: [apart(lambda: concurrent_runs.trial(24))],
+    "saving": lambda: [save_timing.trial()],
+    "fuzz": lambda: [coverage_fuzz.trial(reader, seconds=20) for reader in coverage_fuzz.READERS],
 }
 
 

@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmarks.reliability.task import PACKAGES, ROOT, TINY, warmed
 from featherweight.data import download, pictures, web
 from featherweight.data.idx import read as read_idx
 from featherweight.errors import DataError, FeatherweightError, FileError
@@ -31,6 +30,8 @@ from featherweight.report.page import page, read_story, sections
 from featherweight.training.runs.checkpoint import load_state, save_state
 from featherweight.training.runs.tensors import pack
 from featherweight.training.runs.trained import load_trained
+
+from .harness import PACKAGES, ROOT, TINY, warmed
 
 Case = tuple[str, Callable[[Path], Any]]
 WRONG: tuple[Any, ...] = (

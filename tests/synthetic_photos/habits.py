@@ -10,9 +10,9 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from benchmarks.wild.glyphs import Floats, Glyph, varied
-from benchmarks.wild.hands import Pen, Rng, penned
-from benchmarks.wild.media import as_image
+from .glyphs import Floats, Glyph, varied
+from .hands import Pen, Rng, penned
+from .media import as_image
 
 Path = Sequence[tuple[float, float]]
 SIDE = 280

@@ -1,5 +1,6 @@
 """Mutated data, pictures and weights: only the project's own errors, at once, and no growth in memory."""
 
+import bz2
 import gzip
 import io
 import random
@@ -14,20 +15,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.reliability.mutate import mutated, signed
-from benchmarks.reliability.task import FAST, ROOT, apart, memory_mb, train, warmed
 from featherweight.data import folder as pictures_of
-from featherweight.data import idx
+from featherweight.data import formats, idx, sets
 from featherweight.errors import FeatherweightError
 from featherweight.training.runs.trained import load_trained
 
+from .harness import FAST, ROOT, apart, memory_mb, train, warmed
+from .mutations import mutated, signed
 
-def trial(idx: int, pictures: int, weights: int, records: int = 0, states: int = 0) -> list[dict[str, Any]]:
-    """For each kind of file: read, refused, anything else, the slowest in ms of processor time, and MB of growth."""
+
+def trial(**counts: int) -> list[dict[str, Any]]:
+    """For each kind of file: read, refused, anything else, the slowest in ms of processor time, and MB of growth.
+
+    `counts` gives the number of mutations of each kind, of idx, pictures, weights, records, states and texts.
+    """
     warmed()
-    rows = [apart(lambda: _idx(idx)), apart(lambda: _pictures(pictures)), apart(lambda: _weights(weights))]
-    rows += [apart(lambda: _records(records))] if records else []
-    return rows + ([apart(lambda: _states(states))] if states else [])
+    return [apart(lambda kind=kind, count=count: KINDS[kind](count)) for kind, count in counts.items()]  # type: ignore[misc]
 
 
 def _tried(kind: str, count: int, make: Callable[[random.Random], None], read: Callable[[], Any]) -> dict[str, Any]:
@@ -177,3 +180,24 @@ def _states(count: int) -> dict[str, Any]:
             path.write_bytes(signed(damaged) if draws.random() < 0.5 else damaged)
 
         return _tried("states", count, make, lambda: load_state(state, {"seed": 0}, path))
+
+
+def _texts(count: int) -> dict[str, Any]:
+    """USPS's text, half of them packed after they were changed."""
+    file = sets.File(name="usps.bz2", shape=(3, 1, 3, 4), form="sparse")
+    values = " ".join(f"{at}:{at / 13:.3f}" for at in range(1, 13))
+    text = "".join(f"{label} {values}\n" for label in (1, 2, 3)).encode()
+    with TemporaryDirectory(dir=FAST) as name:
+        path = Path(name) / file.name
+
+        def make(draws: random.Random) -> None:
+            path.write_bytes(
+                bz2.compress(mutated(text, draws)) if draws.random() < 0.5 else mutated(bz2.compress(text), draws)
+            )
+
+        return _tried("texts", count, make, lambda: formats.read(path, file))
+
+
+KINDS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "idx": _idx, "pictures": _pictures, "weights": _weights, "records": _records, "states": _states, "texts": _texts
+}  # fmt: skip

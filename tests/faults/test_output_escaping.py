@@ -5,14 +5,14 @@ import io
 import tokenize
 
 import pytest
-from benchmarks.reliability import exits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from faults import output_escaping
 from featherweight.escape import c_string, csv_cell, in_c_comment, in_docstring, markdown, printable, python_string
 
 PIECES = st.sampled_from(
-    (*exits.NASTY, "*", "/", "\\", "?", '"', "'", "\n", "\r", "`", "|", "<", ">", "&", "=", "{", "}")
+    (*output_escaping.NASTY, "*", "/", "\\", "?", '"', "'", "\n", "\r", "`", "|", "<", ">", "&", "=", "{", "}")
 )
 TEXTS = st.one_of(st.lists(PIECES, max_size=5).map("".join), st.text(max_size=40)).map(lambda text: text[:255])
 QUICK = settings(max_examples=200, deadline=None)
@@ -40,25 +40,29 @@ def test_a_string_of_python_is_its_text(text: str) -> None:
 @QUICK
 @given(TEXTS)
 def test_terminals_tables_and_markdown_get_no_more_than_a_text(text: str) -> None:
-    assert printable(text).isprintable() and exits.csv_table(text) == "" and exits.markdown_table(text) == ""
+    assert (
+        printable(text).isprintable()
+        and output_escaping.csv_table(text) == ""
+        and output_escaping.markdown_table(text) == ""
+    )
 
 
 @SLOW
 @given(st.lists(TEXTS, min_size=20, max_size=40))
 def test_strings_of_c_are_compiled_to_their_bytes(texts: list[str]) -> None:
-    assert exits.c_names(texts) == ""
+    assert output_escaping.c_names(texts) == ""
 
 
 @SLOW
 @given(TEXTS)
 @pytest.mark.parametrize("exit", ["C", "Python", "a study's proposal", "drawing page"])
 def test_nothing_gets_out_of_a_file(exit: str, text: str) -> None:
-    assert exits.EXITS[exit](text) == ""
+    assert output_escaping.EXITS[exit](text) == ""
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '`rm -rf` " onload="x', "$\\bad$ ]]> \x1b[2J"])
 def test_nothing_gets_out_of_a_report(text: str) -> None:
-    assert exits.report_page(text) == ""
+    assert output_escaping.report_page(text) == ""
 
 
 def test_what_was_seen_to_get_out_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,11 +74,12 @@ def test_what_was_seen_to_get_out_would_be_found(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(c_source, "in_c_comment", str)
     monkeypatch.setattr(source, "in_docstring", str)
     monkeypatch.setattr(export, "csv_cell", lambda cell: cell)
-    monkeypatch.setattr(exits, "markdown", str)
-    assert exits.c_program("*/ int evil = 1; /*") == "tiny.h has other code"
-    assert exits.python_file('"""\nimport os\n"""') == "the file has other code"
+    monkeypatch.setattr(output_escaping, "markdown", str)
+    assert output_escaping.c_program("*/ int evil = 1; /*") == "tiny.h has other code"
+    assert output_escaping.python_file('"""\nimport os\n"""') == "the file has other code"
     assert (
-        exits.csv_table("=1+1") == "a cell is a formula" and exits.markdown_table("<b>") == "the table has other parts"
+        output_escaping.csv_table("=1+1") == "a cell is a formula"
+        and output_escaping.markdown_table("<b>") == "the table has other parts"
     )
 
 

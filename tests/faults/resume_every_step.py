@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from benchmarks.reliability.task import FAST, warmed
 from featherweight import engine as engines
 from featherweight.data.dataset import Data
 from featherweight.engine import Engine
@@ -17,6 +16,8 @@ from featherweight.experiments.recipe import Schedule as AnySchedule
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, save_state
 from featherweight.training.state import State, draw_seed, initial_state
+
+from .harness import FAST, warmed
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 AVERAGES = (0.0, 0.9)

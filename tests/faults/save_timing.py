@@ -6,10 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability.task import warmed
 from featherweight.experiments.experiment import find
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.checkpoint import save_state
+
+from .harness import warmed
 
 SAVES = 60
 

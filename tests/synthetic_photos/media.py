@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks.wild.glyphs import Floats, Glyph, drawn, enlarged, from_image, from_style, varied
+from .glyphs import Floats, Glyph, drawn, enlarged, from_image, from_style, varied
 
 Rng = np.random.Generator
 

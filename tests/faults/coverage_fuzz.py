@@ -1,11 +1,12 @@
 """Readers fuzzed by coverage: inputs that reach new lines are kept and mutated further.
 
-`python -m benchmarks.reliability.fuzz [READER] [--seconds N]` goes on for as long as one likes. It needs no fuzzing
+`python -m tests.faults.coverage_fuzz [READER] [--seconds N]` goes on for as long as one likes. It needs no fuzzing
 engine: lines are traced by Python's own hook, of the readers' modules alone.
 """
 
 import argparse
 import json
+import math
 import random
 import sys
 import time
@@ -17,14 +18,15 @@ from typing import Any
 
 import torch
 
-from benchmarks.reliability import doors
-from benchmarks.reliability.hostile import idx_files, picture_files
-from benchmarks.reliability.mutate import mutated, signed
-from benchmarks.reliability.task import FAST
 from featherweight.data import containers, idx
 from featherweight.errors import FeatherweightError
 from featherweight.experiments import record
 from featherweight.training.runs import tensors
+
+from . import input_fuzz
+from .harness import FAST
+from .mutated_files import idx_files, picture_files
+from .mutations import mutated, signed
 
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(5)}
 
@@ -37,7 +39,7 @@ def _read_tensors(path: Path) -> None:
 
 
 def _read_picture(path: Path) -> None:
-    doors.read_picture(path)
+    input_fuzz.read_picture(path)
 
 
 READERS: dict[str, tuple[Callable[[Path], Any], Callable[[], list[bytes]], Any]] = {
@@ -54,8 +56,11 @@ def _record() -> bytes:
     return committed[0].read_bytes()
 
 
-def trial(name: str, seconds: float, seed: int = 0) -> dict[str, Any]:
-    """How many inputs were tried, kept since they reached new lines, and ended in an error not the project's."""
+def trial(name: str, *, seconds: float = math.inf, inputs: float = math.inf, seed: int = 0) -> dict[str, Any]:
+    """How many inputs were tried, kept since they reached new lines, and ended in an error not the project's.
+
+    Ends after so many seconds or inputs; one of them is given.
+    """
     read, seeds, module = READERS[name]
     draws, corpus = random.Random(seed), seeds()
     reached: set[int] = set()
@@ -63,8 +68,8 @@ def trial(name: str, seconds: float, seed: int = 0) -> dict[str, Any]:
     file = str(module.__file__)
     with TemporaryDirectory(dir=FAST) as folder_name:
         path = Path(folder_name) / "input.png"
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        begun = time.monotonic()
+        while time.monotonic() < begun + seconds and tried < inputs:
             content = corpus[tried] if tried < len(seeds()) else mutated(draws.choice(corpus), draws)
             content = signed(content) if name == "tensors" and draws.random() < 0.8 else content
             path.write_bytes(content)
@@ -75,8 +80,8 @@ def trial(name: str, seconds: float, seed: int = 0) -> dict[str, Any]:
                 corpus.append(content)
                 kept += 1
             reached |= lines
-    return {"reader": name, "seconds": round(seconds), "inputs": tried, "kept": kept, "lines": len(reached),
-            "other errors": other}  # fmt: skip
+    return {"reader": name, "seconds": round(time.monotonic() - begun), "inputs": tried, "kept": kept,
+            "lines": len(reached), "other errors": other}  # fmt: skip
 
 
 def _traced(read: Callable[[], Any], file: str) -> tuple[set[int], bool]:
@@ -111,7 +116,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     for name in given.reader or READERS:
-        print(json.dumps(trial(name, given.seconds, given.seed)), flush=True)
+        print(json.dumps(trial(name, seconds=given.seconds, seed=given.seed)), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks.wild.glyphs import Floats, Glyph, from_style, varied
-from benchmarks.wild.hands import Pen, Rng, Writer, penned
-from benchmarks.wild.hard import Made, any_pen, camera_shape, ink_colour, paper, placed, taken, written
-from benchmarks.wild.media import as_image, between, inked, jpeg, lit, plain_colours, rulings
+from .glyphs import Floats, Glyph, from_style, varied
+from .hands import Pen, Rng, Writer, penned
+from .hard import Made, any_pen, camera_shape, ink_colour, paper, placed, taken, written
+from .media import as_image, between, inked, jpeg, lit, plain_colours, rulings
 
 Sheet = tuple[str, Floats, Floats]
 """What is written, its ink [h w] 0 to 1, and the paper [h w 3] it is to be put on."""

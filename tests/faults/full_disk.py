@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability.task import LEFT, apart, go_on, outcome, train, warmed
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.training.runs import run as runs
+
+from .harness import LEFT, apart, go_on, outcome, train, warmed
 
 PAGE = 4096
 """Bytes; a disk in memory has so many or a multiple."""

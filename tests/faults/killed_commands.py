@@ -16,10 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability.task import LEFT, PACKAGES, TINY, outcome
 from featherweight.experiments.record import read_record
 
-KILLER = Path(__file__).with_name("killer.c")
+from .harness import LEFT, PACKAGES, TINY, outcome
+from .preload import library
+
 PATIENCE_S = 240.0
 
 
@@ -27,26 +28,20 @@ def trial(kills: int, engine: str) -> dict[str, Any]:
     """So many kills of `featherweight train` at calls spread over all that it makes; how many ended identical."""
     with TemporaryDirectory(prefix="commands-") as name:
         root = Path(name)
-        library = _library(root)
+        killing = library("kill_at_call", root)
         counted = root / "calls"
-        _train(root / "whole", engine, library, FW_COUNT=str(counted))
+        _train(root / "whole", engine, killing, FW_COUNT=str(counted))
         whole = outcome(root / "whole" / "tiny-seed0")
         places = _places(counted.read_text().split(), kills)
         found: Counter[str] = Counter(kills=0, identical=0)
         for at, (kind, number) in enumerate(places):
             out = root / f"run{at}"
-            status = _train(out, engine, library, FW_KILL=f"{kind} {number}")
+            status = _train(out, engine, killing, FW_KILL=f"{kind} {number}")
             found["kills"] += status == -signal.SIGKILL
             found[f"at {kind}"] += status == -signal.SIGKILL
             found["identical"] += status == -signal.SIGKILL and _taken_up(out, engine, whole)
             shutil.rmtree(out)
     return {"engine": engine, **found}
-
-
-def _library(folder: Path) -> Path:
-    path = folder / "killer.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", str(path), str(KILLER), "-ldl"], check=True)
-    return path
 
 
 def _places(calls: list[str], count: int) -> list[tuple[str, int]]:
@@ -73,10 +68,10 @@ def _surroundings(**more: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(PACKAGES), "OMP_NUM_THREADS": "1"} | more
 
 
-def _train(out: Path, engine: str, library: Path, **more: str) -> int:
+def _train(out: Path, engine: str, killing: Path, **more: str) -> int:
     """The command's exit status; minus the signal's number where it was killed."""
     words = _words(out, str(TINY), "--data", "digits", "--engine", engine, "--threads", "1")
-    surroundings = _surroundings(LD_PRELOAD=str(library), FW_FOLDER=str(out), **more)
+    surroundings = _surroundings(LD_PRELOAD=str(killing), FW_FOLDER=str(out), **more)
     return subprocess.run(words, env=surroundings, capture_output=True, check=False, timeout=PATIENCE_S).returncode
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from benchmarks.wild.styles import STYLES, Stroke
+from .styles import STYLES, Stroke
 
 Floats = NDArray[np.float64]
 SCALE = 6

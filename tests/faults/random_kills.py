@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability.task import FAST, LEFT, forked, go_on, outcome, told, train, warmed
 from featherweight.errors import UsageError
+
+from .harness import FAST, LEFT, forked, go_on, outcome, told, train, warmed
 
 
 def trial(kills: int, engine: str, seed: int = 0, place: str | None = FAST) -> dict[str, Any]:

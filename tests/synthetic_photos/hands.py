@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from benchmarks.wild.glyphs import Floats, Glyph, from_image, from_style, varied
+from .glyphs import Floats, Glyph, from_image, from_style, varied
 
 Rng = np.random.Generator
 

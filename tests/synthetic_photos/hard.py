@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks.wild.glyphs import Floats
-from benchmarks.wild.hands import Pen, Rng, Writer, row
-from benchmarks.wild.media import INKS, as_image, between, inked, jpeg, lit, plain_colours, rulings
+from .glyphs import Floats
+from .hands import Pen, Rng, Writer, row
+from .media import INKS, as_image, between, inked, jpeg, lit, plain_colours, rulings
 
 Made = tuple[str, Image.Image]
 Kind = Callable[[Writer, Rng], Made]

@@ -1,4 +1,4 @@
-"""The trials of benchmarks/reliability in a shorter form, the page that quotes them, and what must not be used."""
+"""The trials of tests/faults in a shorter form, the page that quotes them, and what must not be used."""
 
 import ast
 import json
@@ -6,10 +6,19 @@ import random
 from pathlib import Path
 
 import pytest
-from benchmarks.reliability import crowd, damage, full_disk, fuzz, hostile, kills, page, steps
-from benchmarks.reliability.mutate import flipped, mutated, signed
-from benchmarks.reliability.task import apart
 
+from faults import (
+    concurrent_runs,
+    corrupt_files,
+    coverage_fuzz,
+    full_disk,
+    mutated_files,
+    page,
+    random_kills,
+    resume_every_step,
+)
+from faults.harness import apart
+from faults.mutations import flipped, mutated, signed
 from featherweight.training.runs.tensors import is_intact, pack
 
 ROOT = Path(__file__).parents[2]
@@ -17,19 +26,19 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("engine", ["native", "torch"])
 def test_killed_runs_end_as_if_never_killed(engine: str) -> None:
-    found = kills.trial(4, engine, seed=1)
+    found = random_kills.trial(4, engine, seed=1)
     assert (found["kills"], found["identical"]) == (4, 4)
 
 
 @pytest.mark.parametrize("engine", ["native", "torch"])
 def test_every_step_can_be_left(engine: str) -> None:
-    assert len(list(steps.recipes())) == 3 * 7 * 2 * 2
-    found = steps.trial(engine, every=23)
+    assert len(list(resume_every_step.recipes())) == 3 * 7 * 2 * 2
+    found = resume_every_step.trial(engine, every=23)
     assert (found["recipes"], found["places"], found["identical"]) == (4, 40, 40)
 
 
 def test_nothing_damaged_is_loaded() -> None:
-    state, weights, fallen_back = damage.trial(flips=60, truncations=20)
+    state, weights, fallen_back = corrupt_files.trial(flips=60, truncations=20)
     for row in (state, weights):
         assert (row["refused"], row["loaded"]) == (80, 0)
     assert fallen_back["one before used"] == 40
@@ -43,24 +52,28 @@ def test_a_full_disk_leaves_a_state_that_loads() -> None:
     assert found["identical in the end"] == 3
 
 
-def test_hostile_files_raise_the_project_s_own_errors_alone() -> None:
-    rows = hostile.trial(idx=400, pictures=60, weights=100)
-    assert [row["files"] for row in rows] == ["IDX", "pictures", "weights"]
-    for row, tried in zip(rows, (400, 60, 100), strict=True):
-        assert row["read"] + row["refused"] == tried and row["other errors"] == 0
-        assert row["refused"] > tried / 4 and row["growth_mb"] < 50
+@pytest.mark.parametrize("times", [1, pytest.param(40, marks=pytest.mark.slow)])
+def test_mutated_files_raise_the_project_s_own_errors_alone(times: int) -> None:
+    """500 of them, or 20,000, always the same."""
+    counts = {"idx": 150, "pictures": 60, "weights": 90, "records": 60, "states": 60, "texts": 80}
+    assert sum(counts.values()) == 500 and counts.keys() == mutated_files.KINDS.keys()
+    rows = mutated_files.trial(**{kind: times * count for kind, count in counts.items()})
+    assert [row["files"].lower() for row in rows] == list(counts)
+    for row in rows:
+        assert row["read"] + row["refused"] == row["tried"] and row["other errors"] == 0, row
+        assert row["refused"] > row["tried"] / 4 and row["growth_mb"] < (100 if row["files"] == "records" else 50), row
 
 
 def test_runs_that_start_at_once_share_one_download_and_no_folder() -> None:
-    found = apart(lambda: crowd.trial(3))
+    found = apart(lambda: concurrent_runs.trial(3))
     assert found == {"started": 3, "ended well": 3, "whole records": 3, "folders": 3, "files": 4, "requests": 4,
                      "other files in the cache": 0}  # fmt: skip
 
 
-@pytest.mark.parametrize("reader", fuzz.READERS)
+@pytest.mark.parametrize("reader", coverage_fuzz.READERS)
 def test_fuzzed_readers_raise_the_project_s_own_errors_alone(reader: str) -> None:
-    found = fuzz.trial(reader, seconds=0.5, seed=3)
-    assert found["inputs"] > 5 and found["lines"] > 10 and found["other errors"] == 0
+    found = coverage_fuzz.trial(reader, inputs=20, seed=3)
+    assert found["inputs"] == 20 and found["lines"] > 10 and found["other errors"] == 0
 
 
 def test_mutations_change_and_signing_makes_good(tmp_path: Path) -> None:
@@ -104,7 +117,7 @@ def test_the_committed_figures_are_what_is_promised() -> None:
     for row in found.get("commands", []):
         whole = (row["kills"], row["identical"]) == (25, 25) if "engine" in row else row["left"] == row["ended"] == 5
         assert whole, row
-    assert [row["other errors"] for row in found["fuzz"]] == [0] * len(fuzz.READERS)
+    assert [row["other errors"] for row in found["fuzz"]] == [0] * len(coverage_fuzz.READERS)
     assert (found["crowd"][0]["whole records"], found["crowd"][0]["requests"]) == (24, 4)
 
 

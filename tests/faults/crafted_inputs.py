@@ -16,9 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.reliability import bombs, doors, exits
-from benchmarks.reliability.task import FAST, warmed
 from featherweight.errors import FeatherweightError
+
+from . import decompression_bombs, input_fuzz, output_escaping
+from .harness import FAST, warmed
 
 MEMORY_MB = 400
 SECONDS = 5.0
@@ -37,9 +38,9 @@ def trial() -> list[dict[str, Any]]:
 
 
 def _pictures() -> Iterator[tuple[str, Attack]]:
-    for name, make in bombs.BOMBS.items():
-        yield name, lambda folder, make=make: doors.read_picture(_file(folder / "picture.png", make()))  # type: ignore[misc]
-    yield "png: ancillary chunk of 1.5 GB", lambda folder: doors.read_picture(_sparse(folder / "picture.png"))
+    for name, make in decompression_bombs.BOMBS.items():
+        yield name, lambda folder, make=make: input_fuzz.read_picture(_file(folder / "picture.png", make()))  # type: ignore[misc]
+    yield "png: ancillary chunk of 1.5 GB", lambda folder: input_fuzz.read_picture(_sparse(folder / "picture.png"))
 
 
 def _file(path: Path, content: bytes) -> Path:
@@ -48,15 +49,15 @@ def _file(path: Path, content: bytes) -> Path:
 
 
 def _sparse(path: Path) -> Path:
-    bombs.sparse(path)
+    decompression_bombs.sparse(path)
     return path
 
 
 def _exits() -> Iterator[tuple[str, Attack]]:
-    for exit_name, leaves in exits.EXITS.items():
-        for text in exits.NASTY:
+    for exit_name, leaves in output_escaping.EXITS.items():
+        for text in output_escaping.NASTY:
             yield f"{exit_name}: {text[:30]!r}", lambda folder, leaves=leaves, text=text: _got_out(leaves(text), folder)  # type: ignore[misc]
-    yield "C: strings", lambda folder: _got_out(exits.c_names(list(exits.NASTY)), folder)
+    yield "C: strings", lambda folder: _got_out(output_escaping.c_names(list(output_escaping.NASTY)), folder)
 
 
 def _got_out(what: str, folder: Path) -> None:
@@ -68,14 +69,14 @@ def _got_out(what: str, folder: Path) -> None:
 DOORS: dict[str, Callable[[], Iterator[tuple[str, Attack]]]] = {
     "pictures: bombs in each format": _pictures,
     "texts of records, names and studies at every exit": _exits,
-    "records: every field with every kind of wrong value": doors.records,
-    "states and weights, signed, with what no run says": doors.states,
-    "run folders that name a Python file, with each verb": doors.foreign_runs,
-    "pipes, devices, folders and links in place of files": doors.odd_files,
-    "studies with proposals that are none": doors.studies,
-    "mirrors that mislead, drip or stop": doors.mirrors,
-    "networks that C's fields cannot hold": doors.networks,
-    "modules in the current folder": doors.current_folder,
+    "records: every field with every kind of wrong value": input_fuzz.records,
+    "states and weights, signed, with what no run says": input_fuzz.states,
+    "run folders that name a Python file, with each verb": input_fuzz.foreign_runs,
+    "pipes, devices, folders and links in place of files": input_fuzz.odd_files,
+    "studies with proposals that are none": input_fuzz.studies,
+    "mirrors that mislead, drip or stop": input_fuzz.mirrors,
+    "networks that C's fields cannot hold": input_fuzz.networks,
+    "modules in the current folder": input_fuzz.current_folder,
 }
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.reliability.mutate import flipped
-from benchmarks.reliability.task import FAST, warmed
 from featherweight.errors import FileError
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.checkpoint import before, load_state, save_state
 from featherweight.training.runs.trained import load_trained
 from featherweight.training.state import State, initial_state
+
+from .harness import FAST, warmed
+from .mutations import flipped
 
 
 def trial(flips: int, truncations: int) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from docs.build.inject import with_part_between
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "reliability"
 PAGE = ROOT / "docs" / "reliability.md"
-_BY = "figures, written by `python -m benchmarks.reliability --write`"
+_BY = "figures, written by `python -m tests.faults --write`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 
 

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.reliability.task import warmed
 from featherweight.errors import FeatherweightError
 from featherweight.escape import c_string, markdown, printable
 from featherweight.experiments.budget import Budget
@@ -39,6 +38,8 @@ from featherweight.report.page.page_files import _csv
 from featherweight.search.outcome import Entry
 from featherweight.search.source import source as python_source
 from featherweight.search.space import Proposal, Space, stack
+
+from .harness import warmed
 
 HARMLESS = "word"
 NASTY = (

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from benchmarks.wild import sheets
-from benchmarks.wild.glyphs import Floats
-from benchmarks.wild.hands import Pen, Rng, Writer, row
-from benchmarks.wild.hard import (
+from . import sheets
+from .glyphs import Floats
+from .hands import Pen, Rng, Writer, row
+from .hard import (
     Kind,
     Made,
     any_pen,
@@ -23,7 +23,7 @@ from benchmarks.wild.hard import (
     taken,
     written,
 )
-from benchmarks.wild.media import INKS, as_image, between, inked, jpeg, rulings
+from .media import INKS, as_image, between, inked, jpeg, rulings
 
 Sides = tuple[float, float, float, float]
 """Of top, bottom, left and right."""
