@@ -21,6 +21,8 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+from docs.build.inject import with_part_between
+
 from featherweight.engine import processors
 from featherweight.experiments.experiment import rungs
 from featherweight.io import write_text
@@ -29,7 +31,6 @@ from featherweight.parallel.pool import run_works
 from featherweight.parallel.ray_pool import SPARE, RayPool
 from featherweight.parallel.ray_worker import RayWorker, place, sleep
 from featherweight.parallel.scheduler import train_all
-from featherweight.prove.marks import with_part_between
 from featherweight.training.runs.environment import processor
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.task import Task

@@ -21,7 +21,7 @@ FLOORS = [
     {"reading"},
     {"export"},
     {"report"},
-    {"search", "prove"},
+    {"search", "protocol"},
     {"api"},
     {"cli", "__init__"},
     {"__main__"},
