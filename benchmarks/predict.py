@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from docs.build.inject import with_part_between
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import minimize_scalar
@@ -32,7 +33,6 @@ from tests.synthetic_photos.media import KINDS, Hand
 from featherweight.data import load
 from featherweight.data.split import Split
 from featherweight.io import write_text
-from featherweight.prove.marks import with_part_between
 from featherweight.reading import predict
 from featherweight.reading.answers import Answer
 from featherweight.reading.network import READER, WEIGHTS, shipped, temperature

@@ -193,7 +193,7 @@ SENTENCES = [
     (["trian"], 2, "Did you mean 'train'?"),
     (["evaluate", "runs/none"], 2, "There is no run at runs/none"),
     (["ladder", "q"], 2, "Unknown ladder 'q'; "),
-    (["ladder", "f", "--write"], 2, "is not a featherweight source tree"),
+    (["ladder", "f", "--write"], 2, "python -m docs.build"),
 ]
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from featherweight.prove.marks import with_part_between
+from docs.build.inject import with_part_between
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "reliability"
