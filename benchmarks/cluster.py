@@ -21,9 +21,10 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+from docs.build.inject import with_part_between
+
 from featherweight.experiments.experiment import rungs
 from featherweight.io import write_text
-from featherweight.prove.marks import with_part_between
 from featherweight.training.runs.cluster import SPARE, Cluster
 from featherweight.training.runs.crews import On, processors, results
 from featherweight.training.runs.environment import processor

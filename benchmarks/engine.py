@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from docs.build.inject import with_part_between
+
 from featherweight.io import write_text
-from featherweight.prove.marks import with_part_between
 from featherweight.training.bench import measure, table
 
 ROOT = Path(__file__).parents[1]

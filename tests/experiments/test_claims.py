@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -26,6 +27,7 @@ from featherweight.experiments.claims import (
     lowers_train_accuracy,
     needs_capacity,
     no,
+    no_worse_than_parent,
     opinion,
     overfits,
     overfits_less,
@@ -46,7 +48,8 @@ C3_TRAIN = (86.49, 96.90, 97.59, 97.77, 97.86, 98.08, 98.38, 98.43, 98.53, 98.55
 
 
 def run(test: Sequence[float], train: Sequence[float] | float = 98.0, seed: int = 0, **changed: Any) -> Record:
-    """A finished run with these accuracies, one an epoch; a single train accuracy serves for all epochs."""
+    """A finished run with these accuracies, one an epoch; a single train accuracy serves for all epochs, and the
+    last one for clean images as well."""
     trains = [train] * len(test) if isinstance(train, float) else train
     rows = tuple(
         Row(epoch=n, lr=0.1, train_loss=0.1, train_accuracy=a, test_loss=0.1, test_accuracy=b, seconds=1.0)
@@ -63,7 +66,7 @@ def run(test: Sequence[float], train: Sequence[float] | float = 98.0, seed: int 
         data={"name": "mnist", "train": 60_000, "test": 10_000, "holdout": 0},
         environment={},
         rows=rows,
-        clean_train_accuracy=99.0,
+        clean_train_accuracy=trains[-1] if trains else None,
         finished=True,
     )
     return replace(made, **changed)
@@ -123,7 +126,7 @@ def test_welch_beyond_the_table_is_no_narrower_than_the_truth() -> None:
 @pytest.mark.parametrize(
     ("gap", "expected"),
     # The standard error at 99 % of 10,000 is 0.0995 points.
-    [(0.10, YES), (0.09, OPEN), (0.0, NO), (-0.5, NO)],
+    [(0.10, YES), (0.09, OPEN), (0.0, OPEN), (-0.09, OPEN), (-0.5, NO)],
 )
 def test_overfits_at_the_last_epoch(gap: float, expected: str) -> None:
     record = run([99.0, 99.0], [99.9, 99.0 + gap])
@@ -132,12 +135,20 @@ def test_overfits_at_the_last_epoch(gap: float, expected: str) -> None:
     assert outcome(no(overfits()), record) == opposite
 
 
+def test_fitting_is_judged_by_clean_images_whatever_training_measured() -> None:
+    """Dropout and augmentation put training at 97 % where the same weights have 99.5 % of the same images."""
+    record = run([99.0], 97.0, clean_train_accuracy=99.5)
+    assert outcome(overfits(), record) == YES and outcome(underfits(), record) == NO
+    assert outcome(no(underfits()), record) == YES
+
+
 def test_overfits_from_an_epoch_on_asks_every_epoch_from_it() -> None:
     test = [99.0, 99.0, 99.0, 99.0]
     assert outcome(overfits(from_epoch=3), run(test, [98.0, 98.0, 99.2, 99.3])) == YES
-    assert outcome(overfits(from_epoch=2), run(test, [98.0, 98.0, 99.2, 99.3])) == NO
+    # What training measures is lowered by augmentation and dropout: it cannot refute.
+    assert outcome(overfits(from_epoch=2), run(test, [98.0, 98.0, 99.2, 99.3])) == OPEN
     assert outcome(overfits(from_epoch=2), run(test, [98.0, 99.05, 99.2, 99.3])) == OPEN
-    assert outcome(overfits(from_epoch=2), run(test, [98.0, 99.05, 98.9, 99.3])) == NO
+    assert outcome(overfits(from_epoch=2), run(test, [98.0, 99.2, 99.2, 98.8])) == NO
 
 
 def test_overfits_is_asked_of_means_over_seeds() -> None:
@@ -147,22 +158,26 @@ def test_overfits_is_asked_of_means_over_seeds() -> None:
     assert outcome(overfits(), first, run([99.0], 98.74, seed=1)) == OPEN
 
 
-def test_overfits_quotes_the_epoch_that_decides() -> None:
-    finding = overfits(from_epoch=2)(Evidence(records=(run([99.0] * 3, [98.0, 99.15, 99.5]),)))
-    assert finding.figures == "epoch 2: train 99.15 %, test 99.00 %, standard error 0.099 points (seeds: 1)"
+def test_overfits_quotes_the_epoch_that_leaves_it_open() -> None:
+    finding = overfits(from_epoch=2)(Evidence(records=(run([99.0] * 3, [98.0, 99.05, 99.5]),)))
+    assert finding.figures == (
+        "clean train 99.50 %; epoch 3: train 99.50 %, test 99.00 %, standard error 0.099 points (seeds: 1);"
+        " epoch 2: train 99.05 %, test 99.00 %, standard error 0.099 points (seeds: 1)"
+    )
 
 
-def test_the_epoch_that_decides_has_the_fewest_errors_not_the_least_gap() -> None:
-    # A gap of 0.25 at 90 %, where the error is 0.3, is less than a gap of 0.12 at 99 %, where it is 0.0995.
+def test_each_epoch_has_its_own_error() -> None:
+    # A gap of 0.25 at 90 %, where the error is 0.3; a gap of 0.12 at 99 %, where it is 0.0995.
     assert outcome(overfits(from_epoch=1), run([90.0, 99.0], [90.25, 99.12])) == OPEN
+    assert outcome(overfits(from_epoch=1), run([90.0, 99.0], [90.35, 99.12])) == YES
 
 
-def test_overfits_with_a_test_of_100_percent_has_no_error() -> None:
+def test_a_test_of_100_percent_has_no_error() -> None:
     assert outcome(overfits(), run([100.0], 100.0)) == NO
-    assert outcome(overfits(from_epoch=1), run([100.0, 99.0], [99.99, 99.5])) == NO
+    assert outcome(underfits(), run([100.0], 99.99)) == YES
 
 
-@pytest.mark.parametrize(("gap", "expected"), [(0.10, YES), (0.09, OPEN), (0.0, NO), (-0.5, NO)])
+@pytest.mark.parametrize(("gap", "expected"), [(0.10, YES), (0.09, OPEN), (0.0, OPEN), (-0.5, NO)])
 def test_underfits_is_train_below_test(gap: float, expected: str) -> None:
     assert outcome(underfits(), run([98.0, 99.0], [98.0, 99.0 - gap])) == expected
 
@@ -172,24 +187,24 @@ def test_equal_means_are_no_difference_whatever_their_last_bits() -> None:
     tests = (99.09, 99.1, 99.02)
     trains = (99.01, 99.08, 99.12)
     records = [run([a], b, seed) for seed, (a, b) in enumerate(zip(tests, trains, strict=True))]
-    assert outcome(overfits(), *records) == NO
-    assert outcome(underfits(), *records) == NO
-    parent = tuple(replace(one, experiment="x1") for one in runs(*tests))
-    assert outcome(beats_parent(), *runs(*trains), parent=parent) == NO
+    assert outcome(overfits(), *records) == OPEN
+    assert outcome(underfits(), *records) == OPEN
+    parent = tuple(replace(one, experiment="x1") for one in runs(99.2, 99.2, 99.2))
+    same = [run([a], seed=seed) for seed, a in enumerate((99.2, 99.2, 99.2))]
+    assert outcome(beats_parent(), *same, parent=parent) == NO  # there is no spread that could hide anything
 
 
 @pytest.mark.parametrize(
     ("clean", "test", "expected"),
-    # Of 60,000 the error at 99.3 % is 0.034, so that 99.38 and 99.40 are too near to 99.40 to say; of 10,000, 0.083.
+    # Of 60,000 the error at 99.3 % is 0.034, so that 99.38 and 99.40 are too near to 99.40 to say.
     [
         (99.30, 99.40, YES),
         (99.35, 99.40, YES),
-        (99.30, 99.25, OPEN),
-        (99.30, 99.20, NO),
+        (99.30, 99.20, YES),
         (99.38, 99.45, OPEN),
-        (99.40, 99.45, NO),
+        (99.40, 99.45, OPEN),
         (99.80, 99.90, NO),
-        (99.38, 99.20, NO),
+        (99.44, 99.20, NO),
     ],
 )
 def test_needs_capacity(clean: float, test: float, expected: str) -> None:
@@ -223,7 +238,7 @@ def test_holds_is_asked_of_every_seed() -> None:
     good, bad = [99.0, 99.4, 99.5], [99.5, 99.5, 99.39]
     assert outcome(holds(99.4, last=2), run(good), run(good, seed=1)) == YES
     assert outcome(holds(99.4, last=2), run(bad), run(bad, seed=1)) == NO
-    assert outcome(holds(99.4, last=2), run(good), run(bad, seed=1)) == OPEN
+    assert outcome(holds(99.4, last=2), run(good), run(bad, seed=1)) == NO  # one counter-example refutes
     assert outcome(holds(99.4, last=3), run(good)) == NO
     assert outcome(holds(99.4, last=4), run(good)) == OPEN  # there are but three
 
@@ -240,10 +255,11 @@ def test_reaches_and_falls_short() -> None:
     over, under = run([99.4, 99.0]), run([99.39, 99.0], seed=1)
     assert outcome(reaches(99.4), over) == YES
     assert outcome(reaches(99.4), under) == NO
-    assert outcome(reaches(99.4), over, under) == OPEN
+    assert outcome(reaches(99.4), over, under) == NO
     assert outcome(no(reaches(99.4)), over) == NO
     assert outcome(no(reaches(99.4)), under) == YES
-    assert outcome(no(reaches(99.4)), over, under) == OPEN
+    assert outcome(no(reaches(99.4)), over, under) == NO  # nor does none reach it
+    assert outcome(no(no(reaches(99.4))), over) == YES
     finding = reaches()(Evidence(records=(over,)))
     assert finding.figures == "seed 0: best epoch 99.40 %, last epoch 99.00 %"
 
@@ -253,7 +269,8 @@ def test_fluctuates() -> None:
     wild, calm = run([10.0, 98.9, 99.1, 99.1]), run([10.0, 98.91, 99.1, 99.1], seed=1)
     assert outcome(fluctuates(last=2), wild) == YES
     assert outcome(fluctuates(last=2), calm) == NO
-    assert outcome(fluctuates(last=2), wild, calm) == OPEN
+    assert outcome(fluctuates(last=2), wild, calm) == NO
+    assert outcome(no(fluctuates(last=2)), wild, calm) == NO
     assert outcome(fluctuates(last=3), calm) == YES  # the leap from 10.0 counts
     assert outcome(fluctuates(last=4), calm) == OPEN  # four changes need five epochs
     assert outcome(no(fluctuates()), run(C3, C3_TRAIN)) == YES
@@ -267,8 +284,8 @@ def test_fluctuates_down_as_much_as_up() -> None:
 
 @pytest.mark.parametrize(
     ("after", "expected"),
-    # Best up to epoch 2 is 99.0; the error at the end is 0.0995 or a little less.
-    [(98.9, YES), (99.0, YES), (99.05, OPEN), (99.2, NO)],
+    # Best up to epoch 2 is 99.0; the error at the end, at 98.9 %, is 0.1043, and what is no gain is below 0.1 with it.
+    [(98.9, YES), (98.99, YES), (99.0, OPEN), (99.1, OPEN), (99.2, NO)],
 )
 def test_stalls(after: float, expected: str) -> None:
     assert outcome(stalls(after_epoch=2), run([99.0, 98.5, after, 98.9])) == expected
@@ -289,7 +306,7 @@ def test_stalls_is_of_means_over_seeds() -> None:
 def test_beats_its_parent_beyond_the_spread() -> None:
     # Spreads of 0.1 over three and three: half the interval is 2.776 * sqrt(2 * 0.01 / 3) = 0.2267.
     ours = (99.3, 99.4, 99.5)
-    for lift, expected in ((0.30, YES), (0.23, YES), (0.22, OPEN), (0.01, OPEN), (0.0, NO), (-0.3, NO)):
+    for lift, expected in ((0.30, YES), (0.23, YES), (0.22, OPEN), (0.0, OPEN), (-0.22, OPEN), (-0.3, NO)):
         parent = runs(*(a - lift for a in ours), experiment="x1")
         assert outcome(beats_parent(), *runs(*ours), parent=parent) == expected, lift
         opposite = {YES: NO, NO: YES, OPEN: OPEN}[expected]
@@ -308,7 +325,34 @@ def test_the_last_epoch_is_what_is_compared() -> None:
     assert outcome(beats_parent(), *ours, parent=parent) == NO
 
 
-AGAINST_PARENT = [beats_parent(), lowers_train_accuracy(), overfits_less(), converges_faster(99.0)]
+def test_no_worse_than_its_parent_by_a_margin() -> None:
+    # Spreads of 0.01 over three and three: half the interval is 2.776 * sqrt(2 * 0.0001 / 3) = 0.0227.
+    ours = (99.39, 99.40, 99.41)
+    for lost, expected in ((-0.2, YES), (0.0, YES), (0.07, YES), (0.08, NO), (0.12, NO)):
+        parent = runs(*(a + lost for a in ours), experiment="x1")
+        assert outcome(no_worse_than_parent(), *runs(*ours), parent=parent) == expected, lost
+    wide = (99.3, 99.4, 99.5)  # half the interval is 0.2267: equal means do not show that nothing is lost
+    assert outcome(no_worse_than_parent(), *runs(*wide), parent=runs(*wide, experiment="x1")) == OPEN
+    assert outcome(no_worse_than_parent(0.25), *runs(*wide), parent=runs(*wide, experiment="x1")) == YES
+
+
+def test_ladders_in_which_nothing_differs_are_rarely_borne_out() -> None:
+    """Three seeds each from one distribution, a thousand times: a two-sided 95 % interval errs upwards in 2.5 %."""
+    draws = random.Random(5)
+    borne = 0
+    for _ in range(1000):
+        ours, theirs = ([draws.gauss(99.4, 0.05) for _ in range(3)] for _ in range(2))
+        borne += outcome(beats_parent(), *runs(*ours), parent=runs(*theirs, experiment="x1")) == YES
+    assert 0 < borne < 50
+
+
+AGAINST_PARENT = [
+    beats_parent(),
+    no_worse_than_parent(),
+    lowers_train_accuracy(),
+    overfits_less(),
+    converges_faster(99.0),
+]
 
 
 @pytest.mark.parametrize("predicate", AGAINST_PARENT, ids=lambda predicate: predicate.rule[:30])
@@ -324,7 +368,7 @@ def test_one_seed_or_no_parent_decides_nothing(predicate: Predicate) -> None:
 def test_lowers_train_accuracy() -> None:
     # Two and two with spreads of sqrt(0.5) * 0.1: half the interval is 4.303 * sqrt(2 * 0.005 / 2) = 0.304.
     parent = tuple(run([99.0], train, seed, experiment="x1") for seed, train in enumerate((99.0, 99.1)))
-    for drop, expected in ((0.31, YES), (0.30, OPEN), (0.0, NO), (-0.4, NO)):
+    for drop, expected in ((0.31, YES), (0.30, OPEN), (0.0, OPEN), (-0.4, NO)):
         ours = [run([99.0], train - drop, seed) for seed, train in enumerate((99.0, 99.1))]
         assert outcome(lowers_train_accuracy(), *ours, parent=parent) == expected, drop
 
@@ -332,7 +376,7 @@ def test_lowers_train_accuracy() -> None:
 def test_overfits_less_than_its_parent() -> None:
     # The parent's gaps are 0.5 and 0.6; test accuracies differ so that train alone would mislead.
     parent = tuple(run([98.0], 98.0 + gap, seed, experiment="x1") for seed, gap in enumerate((0.5, 0.6)))
-    for gaps, expected in (((0.1, 0.2), YES), ((0.3, 0.4), OPEN), ((0.5, 0.6), NO), ((0.9, 1.0), NO)):
+    for gaps, expected in (((0.1, 0.2), YES), ((0.3, 0.4), OPEN), ((0.5, 0.6), OPEN), ((0.9, 1.0), NO)):
         ours = [run([99.0], 99.0 + gap, seed) for seed, gap in enumerate(gaps)]
         assert outcome(overfits_less(), *ours, parent=parent) == expected, gaps
 
@@ -345,7 +389,7 @@ def rising(at: int, seed: int, epochs: int = 20, **changed: Any) -> Record:
 def test_converges_faster() -> None:
     # Half the interval of 9, 10 against 13, 14 (or the like) is 4.303 * sqrt(0.5 / 2 + 0.5 / 2) = 3.04 epochs.
     parent = tuple(rising(at, seed, experiment="x1") for seed, at in enumerate((13, 14)))
-    for ours, expected in (((9, 10), YES), ((10, 11), OPEN), ((13, 14), NO), ((16, 17), NO)):
+    for ours, expected in (((9, 10), YES), ((10, 11), OPEN), ((13, 14), OPEN), ((17, 18), NO)):
         records = [rising(at, seed) for seed, at in enumerate(ours)]
         assert outcome(converges_faster(99.0), *records, parent=parent) == expected, ours
 
@@ -376,7 +420,7 @@ def test_too_many_parameters() -> None:
 def test_claims_are_checked() -> None:
     evidence = Evidence(records=runs(99.0, train=99.5))
     assert check(Claim("Overfits.", overfits()), evidence) == overfits()(evidence)
-    assert check(Claim("Overfits.", overfits()), evidence).outcome == YES
+    assert check(Claim("Overfits.", overfits()), evidence).outcome == YES  # 99.5 of training images, 99.0 of the test
     finding = check(opinion("Needs batch norm."), evidence)
     assert (finding.outcome, finding.figures) == (OPEN, "an opinion; no record decides it")
     assert opinion("Needs batch norm.") == Claim("Needs batch norm.", None)
@@ -398,11 +442,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {"stalls": {"after_epoch": 10}, "converge
 
 def test_every_predicate_states_its_rule_and_is_undecided_without_runs() -> None:
     made = {name: function(**ARGUMENTS.get(name, {})) for name, function in predicates().items()}
-    assert len(made) == 12
-    assert len({predicate.rule for predicate in made.values()}) == 12
+    assert len(made) == 13
+    assert len({predicate.rule for predicate in made.values()}) == 13
     for name, predicate in made.items():
         assert predicate.rule[0].isupper() and predicate.rule.endswith("."), name
-        assert ("Undecided if" in predicate.rule) == (name != "too_many_parameters"), name
+        of_seeds = name in ("holds", "reaches", "fluctuates")
+        assert ("One other seed refutes it." in predicate.rule) == of_seeds, name
+        assert ("ndecided" in predicate.rule) == (name != "too_many_parameters" and not of_seeds), name
         for asked in (predicate, no(predicate)):
             assert asked(Evidence(records=())).outcome == OPEN, name
         assert no(predicate).rule == f"Not so: {predicate.rule[0].lower()}{predicate.rule[1:]}"
@@ -411,6 +457,7 @@ def test_every_predicate_states_its_rule_and_is_undecided_without_runs() -> None
 
 def test_rules_name_their_arguments() -> None:
     assert "every epoch from 5 on" in overfits(from_epoch=5).rule
+    assert "less than 0.2 points" in no_worse_than_parent(0.2).rule
     assert "after epoch 10" in stalls(after_epoch=10).rule
     assert "the last 3 epochs is at 99.25 %" in holds(99.25, last=3).rule
     assert "epoch from 7 on is at 99.00 %" in holds(99, from_epoch=7).rule

@@ -20,7 +20,7 @@ FLOORS = [
     {"reading"},
     {"export"},
     {"report"},
-    {"search", "prove"},
+    {"search", "protocol"},
     {"api"},
     {"cli", "__init__"},
     {"__main__"},

@@ -10,29 +10,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from featherweight import data as datasets
 from featherweight.cli.live import shown
 from featherweight.cli.live_cluster import spread_shown
 from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
-from featherweight.data import load
-from featherweight.data.sets import canonical
-from featherweight.data.store import expanded
-from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import find, rungs
-from featherweight.experiments.override import changes, overridden
+from featherweight.errors import FeatherweightError, InterruptedRunError
+from featherweight.escape import printable
+from featherweight.experiments.experiment import find
+from featherweight.experiments.override import overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.export.preflight import require_form
-from featherweight.prove import publish
-from featherweight.prove.looks import note_rungs
 from featherweight.report.trackers import tracking
 from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.fanout import HERE, train_all
-from featherweight.training.runs.folders import changed_folder, finished_runs, run_like, unfinished_run
+from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run
 from featherweight.training.runs.signals import STOPPED
 
@@ -123,78 +118,45 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
 
 
 def run_ladder(
-    letter: str,
+    name: str,
     *,
     seeds: int,
     data: str,
     data_dir: Path | None,
     out: Path,
-    write: bool,
+    size: "tuple[int, int] | Literal['own'] | None" = None,
+    grey: bool = False,
     settings: tuple[tuple[str, Any], ...] = (),
     on: On = HERE,
 ) -> int:
-    """Train every rung and seed that has no finished run yet, resuming those that were stopped; then write the page.
+    """Train a ladder's rungs and seeds that have no finished run yet, resuming stopped ones; then write its page.
 
-    The page goes into `out`, beside the run folders. With `write`, records go to the source tree in the current folder
-    and everything there that quotes one is rewritten. With `settings` that change every rung, all of it goes into a
-    folder within `out` instead.
+    The page goes into `out`, beside the run folders. Returns the status of a run that was stopped, without writing the
+    page, or else the worst of those that failed; 0 if none did.
     """
-    plain = rungs(letter)
-    ladder = [overridden(rung, dict(settings)) for rung in plain]
-    told = list(dict.fromkeys(change for pair in zip(ladder, plain, strict=True) for change in changes(*pair)))
-    if told:
-        out = changed_folder(out, f"ladder-{letter}", told)
-        print(wrap(f"changed: {', '.join(told)}; runs and page go to {out}", sys.stdout))
-    root = publish.source_tree() if write else None
-    own = ladder[0].data
-    data = own if data == "auto" else canonical(data)
-    if write and data != own:
-        raise UsageError(f"--write keeps records on {own} only; leave out --data {data}, or --write.")
-    source = _source(data, data_dir)
-    folders = [out, *([root / "results"] if root else [])]
-    have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}
-    tasks = [
-        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=resumed, settings=settings)
-        for rung in ladder
-        for seed in range(seeds)
-        if seed not in {record.seed for record in have[rung.id]}
-        for resumed in [unfinished_run(rung, out, seed, source)]
-    ]
-    if root:
-        missing = {rung.id: [task.seed for task in tasks if task.experiment == rung.id] for rung in ladder}
-        begun = {task.experiment for task in tasks if task.resume}
-        note_rungs(root / "results" / "touches.json", missing, ladder, begun)
-    done, failed = train_shown(tasks, as_json=False, on=on) if tasks else ([], [])
-    if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
+    from featherweight.protocol.ladder import find_ladder, train_ladder, write_ladder
+
+    runs = train_ladder(
+        find_ladder(name),
+        seeds=seeds,
+        data=data,
+        data_dir=data_dir,
+        size=size,
+        grey=grey,
+        out=out,
+        settings=settings,
+        trainer=lambda tasks: train_shown(tasks, as_json=False, on=on),
+        tell=lambda line: print(wrap(line, sys.stdout)),
+    )
+    if stopped := [failure.exit_status for failure in runs.failed if failure.exit_status in STOPPED]:
         return stopped[0]
-    for one in done:
-        have[one.record.experiment].append(one.record)
-    for rung in ladder:
-        have[rung.id].sort(key=lambda record: record.seed)
-        if have[rung.id]:
-            print(wrap(f"\n{rung.id}: {rung.title}", sys.stdout))
-            _print_seeds(have[rung.id])
-    print(f"\nwrote {publish.write_page(letter, have, out, told)}")
-    if root:
-        for record in (record for records in have.values() for record in records):
-            publish.keep_record(record, root)
-        write_up(root)
-    return max((failure.exit_status for failure in failed), default=0)
-
-
-def _source(data: str, data_dir: Path | None) -> str:
-    """What records call the data of this name."""
-    if data == "auto":
-        return load(data, directory=data_dir).source
-    return canonical(data) if data in datasets.NAMES else str(expanded(data).resolve())
-
-
-def write_up(root: Path | None = None) -> int:
-    """Rewrite everything in the source tree that quotes a committed record."""
-    root = root or publish.source_tree()
-    for path in publish.write(root):
-        print(f"wrote {path.relative_to(root)}")
-    return 0
+    for rung in runs.ladder.rungs:
+        if runs.found[rung.id]:
+            print(wrap(printable(f"\n{rung.id}: {rung.title}", lines=True), sys.stdout))
+            _print_seeds(runs.found[rung.id])
+    for place, path in enumerate(write_ladder(runs)):
+        print(wrap(f"{chr(10) * (not place)}wrote {path}", sys.stdout))
+    return max((failure.exit_status for failure in runs.failed), default=0)
 
 
 def train_shown(

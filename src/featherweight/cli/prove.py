@@ -51,7 +51,7 @@ def prove(
     from featherweight.cli.console import train_shown
     from featherweight.cli.safe_output import wrap
     from featherweight.cli.tables import print_table, seeds_table
-    from featherweight.prove.protocol import prove as carry_through
+    from featherweight.protocol.prove import prove as carry_through
 
     def tell(line: str) -> None:
         to = sys.stderr if as_json else sys.stdout
@@ -88,8 +88,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Test whether one network beats another: a paired test of the last epochs over the seeds that both have run."""
-    from featherweight.prove.compare import compare as compared
-    from featherweight.prove.compare import runs_of
+    from featherweight.protocol.compare import compare as compared
+    from featherweight.protocol.compare import runs_of
 
     comparison = compared(runs_of(first, out), runs_of(second, out), (first, second))
     if as_json:

@@ -9,7 +9,7 @@ of any last 1 epochs 82.61; 0 of 5 within budget. Training images as they are: 8
 nothing: 82.85 on average. Not yet confirmed on fresh seeds.
 
 Analysis: It does not reach 86.50 % at the last epoch (borne out). It cannot fit even the training images to 86.50 %
-(not borne out).
+(borne out).
 """
 
 from torch import nn

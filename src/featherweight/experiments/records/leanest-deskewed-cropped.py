@@ -9,9 +9,9 @@ Result: 99.41 % of the test set at the last epoch, on average over 10 seeds (sta
 Worst of any last 5 epochs 99.26; 2 of 10 within budget. Training images as they are: 99.60 %. Best epoch, which decides
 nothing: 99.44 on average. Not yet confirmed on fresh seeds.
 
-Analysis: It holds 99.40 % on every seed (undecided). On held-out digits it was as accurate as `leanest` with two fifths
-of the multiply-adds (opinion). Deskewing takes out what a change adds of slant, so digits are turned more and not
-sheared (opinion).
+Analysis: It holds 99.40 % on every seed (not borne out). On held-out digits it was as accurate as `leanest` with two
+fifths of the multiply-adds (opinion). Deskewing takes out what a change adds of slant, so digits are turned more and
+not sheared (opinion).
 """
 
 from torch import nn

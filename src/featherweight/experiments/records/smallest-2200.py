@@ -7,7 +7,7 @@ Result: 99.48 % of the test set at the last epoch, on average over 20 seeds (sta
 Worst of any last 5 epochs 99.35; 15 of 20 within budget. Training images as they are: 99.63 %. Best epoch, which
 decides nothing: 99.51 on average. Not confirmed on seeds 10 to 29, which are fresh.
 
-Analysis: It holds 99.40 % on every seed (undecided). Blocks of even width waste the least on the first and the last
+Analysis: It holds 99.40 % on every seed (not borne out). Blocks of even width waste the least on the first and the last
 layer (opinion).
 """
 

@@ -8,9 +8,9 @@ Result: 99.46 % of the test set at the last epoch, on average over 10 seeds (sta
 Worst of any last 5 epochs 99.32; 6 of 10 within budget. Training images as they are: 99.63 %. Best epoch, which decides
 nothing: 99.48 on average. Not yet confirmed on fresh seeds.
 
-Analysis: It holds 99.40 % on every seed (undecided). Deskewing saved two fifths of the weights of `smallest` (opinion).
-On held-out digits it gained 0.05 points and seven per cent of the loss with 2,081 parameters, and kept nearly all of it
-with these (opinion).
+Analysis: It holds 99.40 % on every seed (not borne out). Deskewing saved two fifths of the weights of `smallest`
+(opinion). On held-out digits it gained 0.05 points and seven per cent of the loss with 2,081 parameters, and kept
+nearly all of it with these (opinion).
 """
 
 from torch import nn

@@ -12,7 +12,7 @@ of any last 5 epochs 98.76; 0 of 3 within budget. Training images as they are: 9
 nothing: 99.02 on average, where 99.23 is claimed.
 
 Analysis: It overfits (borne out). Ours: it is still too large for the rule (borne out). Ours: it overfits less than the
-skeleton (not borne out).
+skeleton (undecided).
 """
 
 from torch import nn

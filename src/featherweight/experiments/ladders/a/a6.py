@@ -12,8 +12,8 @@ Result: 99.26 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 5 epochs 99.02; 0 of 3 within budget. Training images as they are: 99.46 %. Best epoch, which decides
 nothing: 99.31 on average, where 99.28 is claimed.
 
-Analysis: It does not overfit (borne out). It needs more capacity (not borne out). Ours: it loses nothing against the
-big kernel (undecided).
+Analysis: It does not overfit (not borne out). It needs more capacity (not borne out). Ours: it loses nothing against
+the big kernel (undecided).
 """
 
 from torch import nn

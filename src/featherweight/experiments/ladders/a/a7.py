@@ -11,7 +11,7 @@ Result: 99.34 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 5 epochs 99.23; 0 of 3 within budget. Training images as they are: 99.59 %. Best epoch, which decides
 nothing: 99.41 on average, where 99.36 is claimed.
 
-Analysis: It underfits (borne out). Ours: it beats the network without the layer (undecided).
+Analysis: It underfits (not borne out). Ours: it beats the network without the layer (undecided).
 """
 
 from torch import nn

@@ -10,7 +10,7 @@ Result: 98.63 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 5 epochs 97.76; 0 of 3 within budget. Training images as they are: 98.84 %. Best epoch, which decides
 nothing: 98.77 on average, where 98.90 is claimed.
 
-Analysis: It overfits less (undecided). Accuracy has not gone up (borne out). Ours: it falls short of 99.40 % (borne
+Analysis: It overfits less (undecided). Accuracy has not gone up (undecided). Ours: it falls short of 99.40 % (borne
 out).
 """
 

@@ -13,8 +13,8 @@ Result: 99.33 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 5 epochs 99.25; 1 of 3 within budget. Training images as they are: 99.49 %. Best epoch, which decides
 nothing: 99.37 on average, where 99.44 is claimed.
 
-Analysis: Test accuracy is stable (borne out). 99.40 % is held for the last two epochs (undecided). Ours: 99.40 % is
-held for the last three epochs (undecided).
+Analysis: Test accuracy is stable (borne out). 99.40 % is held for the last two epochs (not borne out). Ours: 99.40 % is
+held for the last three epochs (not borne out).
 """
 
 from torch import nn

@@ -12,8 +12,8 @@ Result: 99.18 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 5 epochs 98.98; 0 of 3 within budget. Training images as they are: 99.41 %. Best epoch, which decides
 nothing: 99.29 on average, where 99.32 is claimed.
 
-Analysis: It is over 99 % from epoch 11 on (10, counted from 0) (undecided). It falls short of 99.40 % (borne out). It
-needs augmentation and a schedule of the rate (opinion). Ours: it beats the rung before (undecided).
+Analysis: It is over 99 % from epoch 11 on (10, counted from 0) (not borne out). It falls short of 99.40 % (borne out).
+It needs augmentation and a schedule of the rate (opinion). Ours: it beats the rung before (undecided).
 """
 
 from torch import nn

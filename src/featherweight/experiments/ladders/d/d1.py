@@ -13,9 +13,9 @@ Result: 99.44 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 5 epochs 99.36; 1 of 3 within budget. Training images as they are: 99.57 %. Best epoch, which decides
 nothing: 99.46 on average, where 99.52 is claimed.
 
-Analysis: Ours: 99.40 % is held for the last five epochs (undecided). Ours: 99.40 % is held from epoch 15 to the end,
-which the first 19 epochs share (not borne out). Ours: it does not overfit (borne out). Ours: it is stable (borne out).
-Ours: nothing is gained after epoch 15 (undecided).
+Analysis: Ours: 99.40 % is held for the last five epochs (not borne out). Ours: 99.40 % is held from epoch 15 to the
+end, which the first 19 epochs share (not borne out). Ours: it does not overfit (not borne out). Ours: it is stable
+(borne out). Ours: nothing is gained after epoch 15 (borne out).
 """
 
 from torch import nn

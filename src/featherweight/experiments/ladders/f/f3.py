@@ -4,6 +4,8 @@ Target: 99.40 % or more in each of the last five epochs, on every seed.
 Why: the rule asks for five epochs in a row, and a result that needs a lucky seed is none. The step before no longer
 overfits, so harder training images are what it can still learn from; the rate and the average take out the noise that
 makes single epochs fall below the target; and of 15 epochs, none is to be spent on digits that are learned already.
+Its bar was 99.58 % on average, which the lower end of the interval over fresh seeds (99.565) does not reach; so it is
+now 99.56 %.
 
 Result: 99.58 % of the test set at the last epoch, on average over 20 seeds (standard deviation 0.04, worst 99.51).
 Worst of any last 5 epochs 99.50; 20 of 20 within budget. Training images as they are: 99.80 %. Best epoch, which
@@ -53,7 +55,7 @@ experiment = fw.Experiment(
         plain_epochs=2,
         average=0.998,
     ),
-    bar=fw.Bar(mean=99.58, worst_of_last=99.45, passed=10),
+    bar=fw.Bar(mean=99.56, worst_of_last=99.45, passed=10),
     claims=(
         fw.Claim("99.40 % is held for the last five epochs on every seed.", fw.claims.holds(99.4)),
         fw.Claim("It beats the step before.", fw.claims.beats_parent()),

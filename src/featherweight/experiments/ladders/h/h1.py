@@ -8,7 +8,7 @@ Result: 63.76 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 1 epochs 62.80; 0 of 3 within budget. Training images as they are: 65.30 %. Best epoch, which decides
 nothing: 63.76 on average.
 
-Analysis: It never reaches 80.00 % (borne out). It cannot fit even the training images to 80.00 % (not borne out). A map
+Analysis: It never reaches 80.00 % (borne out). It cannot fit even the training images to 80.00 % (borne out). A map
 that is halved once, at the first layer, leaves no room for the width that photographs need (opinion).
 """
 

@@ -7,9 +7,9 @@ Result: 81.66 % of the test set at the last epoch, on average over 3 seeds (stan
 of any last 1 epochs 81.18; 0 of 3 within budget. Training images as they are: 83.72 %. Best epoch, which decides
 nothing: 81.66 on average.
 
-Analysis: It lowers the training accuracy (not borne out). It does not beat the step before (undecided). So small a
-network has not memorised its pictures after eight epochs, so that showing it more kinds of them costs more than it
-brings (opinion).
+Analysis: It lowers the training accuracy (undecided). It does not beat the step before (undecided). So small a network
+has not memorised its pictures after eight epochs, so that showing it more kinds of them costs more than it brings
+(opinion).
 """
 
 from torch import nn
