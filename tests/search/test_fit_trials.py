@@ -14,38 +14,23 @@ import pytest
 from safetensors.torch import load_file
 
 import featherweight as fw
-from featherweight.data.dataset import Data
+from brief_search import asked, short
 from featherweight.errors import UsageError
 from featherweight.search.fit import by_trials, conduct, state, steps
 from featherweight.search.fit.halving import Aim
-from featherweight.search.fit.price import Limits
 from featherweight.search.fit.views import views_of
 from featherweight.search.fit.workers import Told, Work
 
 SCRIPT = """
 import sys
 from pathlib import Path
-from test_fit_trials import asked, short
+from brief_search import asked, short
 from featherweight.search.fit import steps
 if __name__ == "__main__":
     short()
     for news in steps.carry_out(asked(Path(sys.argv[1]))):
         pass
 """
-
-
-def short() -> None:
-    """Trainings of a few epochs."""
-    state.FEWEST_EPOCHS, state.MOST_EPOCHS, state.LEAST_EPOCHS = 2, 3, 1
-    conduct.LEAST_EPOCHS = 1
-
-
-def asked(out: Path, trials: int = 6, cores: int = 2) -> steps.Asked:
-    draws = np.random.default_rng(0)
-    pixels = draws.integers(0, 256, (60, 9, 9), dtype=np.uint8)
-    pixels[::2, :5] //= 3  # so that there is something to be learned
-    data = Data.from_arrays(pixels, np.arange(60) % 2, test=(pixels[:20], np.arange(20) % 2))
-    return steps.Asked(data=data, limits=Limits(flash=9000), trials=trials, out=out, cores=cores, command="test")
 
 
 @pytest.fixture
@@ -84,7 +69,7 @@ def test_a_search_that_is_killed_ends_as_one_that_is_not(tmp_path: Path):
     # Killed.
     script = tmp_path / "go.py"
     script.write_text(SCRIPT)
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     process = subprocess.Popen(
         [sys.executable, script, tmp_path / "stopped"], env=os.environ | {"PYTHONPATH": path}, start_new_session=True
     )

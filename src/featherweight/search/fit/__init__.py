@@ -18,7 +18,6 @@ finish.py    exported, proved, and what became of it
 doubts.py    what stands in front of a result that should not be used as it is
 card.py      the model card and the page
 steps.py     all of this in order
-api.py       the same from Python
 ```
 """
 
