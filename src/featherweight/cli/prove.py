@@ -67,7 +67,7 @@ def prove(
         trainer=lambda tasks: train_shown(tasks, as_json, on=where),
         tell=tell,
         settings=overrides(ctx),
-        alike=not where.here and not mixed,
+        alike=not where.local and not mixed,
     )
     if as_json:
         print_json(proof.to_json())

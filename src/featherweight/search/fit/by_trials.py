@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search.fit.conduct import (
     LOOK_SECONDS,
     MOST_FAILED,
@@ -26,8 +27,6 @@ from featherweight.search.fit.notes import noted, require_fitting, told_of
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import save
 from featherweight.search.fit.workers import Crew, Told, Work
-from featherweight.training.runs.crews import On
-from featherweight.training.runs.fanout import HERE
 
 TOGETHER = 4
 """Decisions that are taken before any of their trainings has a result."""
@@ -38,7 +37,7 @@ Known = dict[tuple[object, ...], Told]
 
 
 def carry_out(
-    search: Search, count: int, cores: int, stopped: Callable[[], bool] = lambda: False, on: On = HERE
+    search: Search, count: int, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
 ) -> Iterator[Look]:
     """Search until so many candidates were begun and the best of them trained to the end, or until `stopped`.
 

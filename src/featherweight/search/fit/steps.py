@@ -16,6 +16,8 @@ from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
 from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.pool import capacity
 from featherweight.search.fit import by_trials, card, conduct, finalist, finish, folder
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
@@ -23,9 +25,7 @@ from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.price import LIMITED, Limits
 from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, views_of
-from featherweight.training.runs.crews import On, seats
 from featherweight.training.runs.events import Event
-from featherweight.training.runs.fanout import HERE
 
 LEAST_SECONDS = 20.0
 SHIPPING, SHIPPING_MOST = (18.0, 0.03), 0.2
@@ -57,7 +57,7 @@ class Asked:
     size: tuple[int, int] | None = None
     data_dir: Path | None = None
     cores: int | None = None
-    on: On = HERE
+    on: Backend = THIS_MACHINE
     """Where candidates and the chosen network are trained."""
     command: str = ""
     """By which the same is asked for again."""
@@ -72,7 +72,7 @@ class Asked:
             raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
         if self.minimize not in LIMITED:
             raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
-        if self.cores is not None and self.on.here:
+        if self.cores is not None and self.on.local:
             require_threads(self.cores)
         if self.trials is not None and not 1 <= self.trials <= MOST_TRIALS:
             raise UsageError(f"A search tries 1 to {MOST_TRIALS:,} candidates; given {self.trials}.")
@@ -82,7 +82,7 @@ class Asked:
     @property
     def processes(self) -> int:
         """How many trainings there are at once."""
-        return self.cores or seats(self.on)
+        return self.cores or capacity(self.on)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,12 +19,13 @@ from torch import nn
 from featherweight import engine as engines
 from featherweight.data.dataset import Data
 from featherweight.data.split import Split
+from featherweight.engine import processors
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.networks.layers import conv_norm_relu
 from featherweight.training.bench import peers
 from featherweight.training.loop import fit
-from featherweight.training.runs.environment import cores, describe
+from featherweight.training.runs.environment import describe
 from featherweight.training.state import initial_state
 
 IMAGES, BATCH, SHAPE = 60_000, 128, (1, 28, 28)
@@ -81,7 +82,7 @@ def measure(
     An epoch has 469 steps; fewer take less time and give a less certain figure. `tell` is called with a line about each
     measurement as it starts.
     """
-    threads = sorted({1, min(2, cores())})
+    threads = sorted({1, min(2, processors())})
     timings: list[Timing] = []
     for name, experiment in NETWORKS.items():
         tell(f"{name}: an epoch")
