@@ -22,7 +22,6 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.override import overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
-from featherweight.export.preflight import require_form
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.scheduler import train_all
 from featherweight.report.trackers import tracking
@@ -36,6 +35,8 @@ def require_trainable_for(task: Task, to: str | None) -> None:
     """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
     network cannot be exported to it."""
     if to is not None or overridden(find(task.experiment), dict(task.settings)).budget.on_chip():
+        from featherweight.export.preflight import require_form
+
         data = data_of(task)
         require_form(resolve(task, data)[0], data, to)
 
