@@ -26,7 +26,7 @@ from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.io import write_text
 from featherweight.networks.layers import conv_norm_relu
 from featherweight.training.bench import BF16, CPU, EAGER, IMAGES, NATIVE, SHAPE, available, engine_of, training_steps
-from featherweight.training.runs.environment import cores, describe
+from featherweight.training.runs.environment import describe
 
 ROOT = Path(__file__).parents[1]
 RESULT, PAGE = ROOT / "results" / "bench" / "engine.json", ROOT / "docs" / "speed.md"
@@ -84,7 +84,7 @@ def measure(
     An epoch has 469 steps; fewer take less time and give a less certain figure. `tell` is called with a line about each
     measurement as it starts.
     """
-    threads = sorted({1, min(2, cores())})
+    threads = sorted({1, min(2, engines.processors())})
     timings: list[Timing] = []
     for name, experiment in NETWORKS.items():
         tell(f"{name}: an epoch")

@@ -14,7 +14,7 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
 from featherweight.protocol import prove
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.parallel import Task, carry_through, open_run
+from featherweight.training.runs.task import Task, open_run, run_task
 from made import MNIST, record
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +41,7 @@ def trained_in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         done: list[Done] = []
         for task in some:
             tasks.append(task)
-            *_, last = carry_through(task, open_run(replace(task, threads=task.threads or 1)))
+            *_, last = run_task(task, open_run(replace(task, threads=task.threads or 1)))
             assert isinstance(last, Done)
             done.append(last)
         return done, []

@@ -19,7 +19,7 @@ from featherweight.experiments.record import read_record, write_record
 from featherweight.training.runs import folders as run_folders
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.parallel import Task, carry_through, open_run
+from featherweight.training.runs.task import Task, open_run, run_task
 from made import MNIST, record
 
 FINISHED = [record("c3", [99.0] * 15, seed) for seed in (0, 1)]
@@ -92,7 +92,7 @@ def test_changed_settings_reach_every_rung_and_leave_its_own_runs_alone(
     def train_shown(tasks: Sequence[Task], as_json: bool, on: object) -> tuple[list[Done], list[Failed]]:
         done = []
         for task in tasks:
-            *_, last = carry_through(task, open_run(replace(task, threads=1)))
+            *_, last = run_task(task, open_run(replace(task, threads=1)))
             assert isinstance(last, Done)
             done.append(last)
         return done, []

@@ -15,7 +15,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES, SHAPES, TITLES
 from featherweight.networks.difference import differences
-from featherweight.training.runs.parallel import Task, check
+from featherweight.training.runs.task import Task, check
 
 ON_DIGITS = """
 from torch import nn

@@ -21,7 +21,7 @@ from featherweight.protocol import prove as protocol
 from featherweight.protocol.bundled_records import SOURCES
 from featherweight.protocol.ledger import Attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.parallel import Task
+from featherweight.training.runs.task import Task
 from made import record
 from proving import OWN, ROOT, Trainer, trained_in_process
 

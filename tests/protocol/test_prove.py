@@ -23,7 +23,7 @@ from featherweight.protocol.c_accuracy import measured_in_c
 from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
-from featherweight.training.runs.parallel import Task
+from featherweight.training.runs.task import Task
 from made import record
 from proving import OWN, Trainer, trained_in_process
 

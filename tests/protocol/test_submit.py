@@ -9,7 +9,7 @@ import pytest
 from commands import Run
 from featherweight.experiments.experiment import find
 from featherweight.networks.anatomy import dissect
-from featherweight.training.runs.parallel import Task
+from featherweight.training.runs.task import Task
 from proving import ROOT, trained_in_process
 
 PAGE = (ROOT / "docs" / "records" / "submit.md").read_text()

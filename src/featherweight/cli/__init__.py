@@ -5,14 +5,13 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 
 import sys
 from collections.abc import Sequence
-from errno import EAGAIN
 from importlib import import_module
 from typing import Any
 
 from featherweight.cli import live, safe_output
 from featherweight.cli.options import app as _app
 from featherweight.data.progress import downloads_display
-from featherweight.errors import FeatherweightError, InterruptedRunError
+from featherweight.errors import FeatherweightError, FileError, InterruptedRunError, shortage
 from featherweight.training.runs.signals import terminable
 
 VERBS = {
@@ -70,16 +69,15 @@ def _status_of_app() -> int:
     except KeyboardInterrupt:
         safe_output.tell("Stopped.")
         return 130
-    except RuntimeError as problem:
-        if "start new thread" not in str(problem):
-            raise
-        return safe_output.refused("a thread")
-    except OSError as problem:
-        if problem.errno == EAGAIN and problem.filename is None:
-            return safe_output.refused("a process")
-        if problem.errno not in safe_output.UNWRITABLE or problem.filename is not None:
-            raise
-        return safe_output.unwritable(problem)
+    except (MemoryError, RuntimeError, ImportError, OSError) as problem:
+        if lacking := shortage(problem):
+            return safe_output.refused(lacking)
+        if isinstance(problem, OSError) and problem.filename is None and problem.errno in safe_output.UNWRITABLE:
+            return safe_output.unwritable(problem)
+        if isinstance(problem, OSError) and problem.filename is not None and problem.errno in safe_output.CLOSED_PLACES:
+            safe_output.tell(f"Error: {problem.filename} cannot be used ({problem.strerror}); choose another place.")
+            return FileError.exit_status
+        raise
     return 0
 
 

@@ -22,12 +22,12 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.override import overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
-from featherweight.training.runs.crews import On
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.scheduler import train_all
 from featherweight.training.runs.events import Done, Event, Failed
-from featherweight.training.runs.fanout import HERE, train_all
 from featherweight.training.runs.folders import run_like
-from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run
 from featherweight.training.runs.signals import STOPPED
+from featherweight.training.runs.task import Task, check, data_of, open_run, resolve, run_task
 
 
 def require_trainable_for(task: Task, to: str | None) -> None:
@@ -37,20 +37,20 @@ def require_trainable_for(task: Task, to: str | None) -> None:
         from featherweight.export.preflight import require_form
 
         data = data_of(task)
-        require_form(asked(task, data)[0], data, to)
+        require_form(resolve(task, data)[0], data, to)
 
 
-def train_one(task: Task, as_json: bool, track: str | None = None, on: On = HERE) -> int:
+def train_one(task: Task, as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE) -> int:
     """Train in this process or on a cluster, logging to the tracker `track`; returns 0 if the budget is met, else 1."""
     to = sys.stderr if as_json else sys.stdout
-    if not on.here:
+    if not on.local:
         return _train_one_there(task, as_json, track, on)
     run = open_run(task)
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
             print(wrap(line, to), file=to, flush=True)
         with shown(to, labels=False) as show, _logged(track, task.data_dir) as log:
-            for event in carry_through(task, run):
+            for event in run_task(task, run):
                 show(event)
                 log(event)
     except BrokenPipeError as problem:  # the reader has gone; the state has been saved
@@ -58,7 +58,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None, on: On = HERE
     return _said_of(run.record, run.folder, as_json)
 
 
-def _train_one_there(task: Task, as_json: bool, track: str | None, on: On) -> int:
+def _train_one_there(task: Task, as_json: bool, track: str | None, on: Backend) -> int:
     if not task.resume:
         for line in check(task).introduction():
             print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
@@ -81,7 +81,7 @@ def _said_of(record: Record, folder: Path, as_json: bool) -> int:
     return 0 if record.verdict.passed else 1
 
 
-def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None, on: On = HERE) -> int:
+def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE) -> int:
     """Train the missing seeds side by side: finished runs in the tasks' folder are kept, stopped ones are resumed.
 
     New epochs are logged to the tracker `track`. Returns 0 when every run passed, 1 when one did not, and the error's
@@ -127,7 +127,7 @@ def run_ladder(
     size: "tuple[int, int] | Literal['own'] | None" = None,
     grey: bool = False,
     settings: tuple[tuple[str, Any], ...] = (),
-    on: On = HERE,
+    on: Backend = THIS_MACHINE,
 ) -> int:
     """Train a ladder's rungs and seeds that have no finished run yet, resuming stopped ones; then write its page.
 
@@ -160,7 +160,7 @@ def run_ladder(
 
 
 def train_shown(
-    tasks: Sequence[Task], as_json: bool, track: str | None = None, on: On = HERE
+    tasks: Sequence[Task], as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE
 ) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show their progress; returns those that finished and those that failed."""
     done: list[Done] = []
@@ -177,8 +177,8 @@ def train_shown(
     return done, failed
 
 
-def _several_shown(to: TextIO, runs: int, on: On) -> AbstractContextManager[Callable[[Event], None]]:
-    if on.here:
+def _several_shown(to: TextIO, runs: int, on: Backend) -> AbstractContextManager[Callable[[Event], None]]:
+    if on.local:
         return shown(to, labels=True, runs=runs)
     from featherweight.cli.live_cluster import spread_shown
 

@@ -134,15 +134,15 @@ def bench(
     from dataclasses import asdict
 
     from featherweight.cli.live import waiting
-    from featherweight.engine import require_threads
+    from featherweight.engine import processors, require_threads
     from featherweight.experiments.experiment import find
     from featherweight.training import bench as timing
-    from featherweight.training.runs.environment import cores, describe
+    from featherweight.training.runs.environment import describe
 
     if threads is not None:
         require_threads(threads)
     experiments = [find(name) for name in names or ("f3", "c3")]
-    counts = sorted({1, threads or min(2, cores())})
+    counts = sorted({1, threads or min(2, processors())})
     kinds = engine or [kind for kind in timing.available() if kind != timing.COMPILED]
     rows: list[timing.Timed] = []
     skipped: list[timing.Skipped] = []

@@ -92,9 +92,9 @@ def train(
     where = place(on, gpus)
     from featherweight.cli.console import require_trainable_for, train_one, train_several
     from featherweight.engine import require_threads
-    from featherweight.training.runs.parallel import Task
+    from featherweight.training.runs.task import Task
 
-    if threads is not None and where.here:
+    if threads is not None and where.local:
         require_threads(threads)
     if track is not None:
         from featherweight.report.trackers import require_tracker

@@ -24,7 +24,7 @@ from featherweight.report.figures.style import svg
 from featherweight.report.ladder import RungView, html_page, markdown_page, rung_view
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs, unfinished_run
-from featherweight.training.runs.parallel import Task, check
+from featherweight.training.runs.task import Task, check
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 from featherweight.protocol.compare import require_alike
-from featherweight.training.runs.environment import cores
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import finished_runs, unfinished_run
-from featherweight.training.runs.parallel import Task
 from featherweight.training.runs.signals import STOPPED
+from featherweight.training.runs.task import Task
 
 Trainer = Callable[[Sequence[Task]], tuple[list[Done], list[Failed]]]
 """Trains tasks; returns those that finished and those that did not."""
@@ -111,7 +111,7 @@ def _threads(experiment: Experiment) -> int | None:
     """The number of threads of each run if seconds are limited; None if they are not."""
     bar = experiment.bar
     timed = experiment.budget.seconds is not None or (bar is not None and bar.seconds is not None)
-    return min(cores(), (bar and bar.threads) or cores()) if timed else None
+    return min(processors(), (bar and bar.threads) or processors()) if timed else None
 
 
 def _missing(

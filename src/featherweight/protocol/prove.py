@@ -44,7 +44,7 @@ from featherweight.protocol.proof_runs import (
 from featherweight.protocol.replication import FOLDER
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs
-from featherweight.training.runs.parallel import Task, check
+from featherweight.training.runs.task import Task, check
 
 __all__ = ["Proof", "StoppedError", "prove"]
 

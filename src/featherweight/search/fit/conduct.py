@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from featherweight.errors import BudgetError, FeatherweightError, TrainingError, UsageError
+from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search.fit import prior
 from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
@@ -18,8 +19,6 @@ from featherweight.search.fit.price import price, training_work
 from featherweight.search.fit.state import GUESS, LEAST_EPOCHS, STARTING, Search, epochs_for
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
-from featherweight.training.runs.crews import On
-from featherweight.training.runs.fanout import HERE
 
 FINISH = 0.4
 """The share of the time that is kept for training what the search found."""
@@ -74,7 +73,9 @@ def opened(
     return search
 
 
-def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: On = HERE) -> Iterator[Look]:
+def carry_out(
+    search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
+) -> Iterator[Look]:
     """Search until the time is over or nothing else fits into it, or until `stopped`, a look a few times a second.
 
     Raises BudgetError if no candidate is within the limits.

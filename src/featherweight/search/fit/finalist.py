@@ -16,16 +16,16 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_text
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.scheduler import train_all
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work
 from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search
 from featherweight.search.source import code, function
-from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
-from featherweight.training.runs.fanout import HERE, train_all
-from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.run import new_run
+from featherweight.training.runs.task import Task, run_task
 
 RUNS = "runs"
 MOST_SEEDS = 5
@@ -151,7 +151,7 @@ def train(
     left: float,
     cores: int,
     directory: Path | None,
-    on: On = HERE,
+    on: Backend = THIS_MACHINE,
 ) -> Iterator[Event]:
     """Train the candidate on all training images with several seeds, yielding what happens; finished runs are kept.
 
@@ -170,7 +170,7 @@ def train(
         tasks = [
             Task(
                 experiment=str(file), seed=seed, out=runs, data=search.views.source, data_dir=directory, size=view.size,
-                grey=trial.genes.grey, threads=cores if data is not None and on.here else 1,
+                grey=trial.genes.grey, threads=cores if data is not None and on.local else 1,
             )
             for seed in range(seeds)
         ]  # fmt: skip
@@ -179,7 +179,7 @@ def train(
         if data is None:
             events = train_all(tasks, on)
         else:
-            events = _in_this_process(tasks, data) if on.here else train_all(tasks, on, (find(str(file)), data))
+            events = _in_this_process(tasks, data) if on.local else train_all(tasks, on, (find(str(file)), data))
         rate = yield from _watched(events, watch, runs, 0.0 if again else _work(search, trial, recipe))
         if not rate:
             return
@@ -225,7 +225,7 @@ def _watched(
 def _in_this_process(tasks: Sequence[Task], data: Data) -> Generator[Event, None, None]:
     for task in tasks:
         run = new_run(find(task.experiment), data, seed=task.seed, out=task.out, threads=task.threads)
-        with closing(carry_through(task, run)) as events:
+        with closing(run_task(task, run)) as events:
             yield from events
 
 

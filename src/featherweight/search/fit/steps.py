@@ -15,15 +15,15 @@ from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
 from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.pool import capacity
 from featherweight.search.fit import card, conduct, finalist, finish, folder
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
 from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.price import LIMITED, Limits
 from featherweight.search.fit.views import Views, views_of
-from featherweight.training.runs.crews import On, seats
 from featherweight.training.runs.events import Event
-from featherweight.training.runs.fanout import HERE
 
 LEAST_SECONDS = 20.0
 SHIPPING, SHIPPING_MOST = (18.0, 0.03), 0.2
@@ -52,7 +52,7 @@ class Asked:
     size: tuple[int, int] | None = None
     data_dir: Path | None = None
     cores: int | None = None
-    on: On = HERE
+    on: Backend = THIS_MACHINE
     """Where candidates and the chosen network are trained."""
     command: str = ""
     """By which the same is asked for again."""
@@ -67,7 +67,7 @@ class Asked:
             raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
         if self.minimize not in LIMITED:
             raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
-        if self.cores is not None and self.on.here:
+        if self.cores is not None and self.on.local:
             require_threads(self.cores)
         if not 60 * self.minutes >= LEAST_SECONDS:
             raise UsageError(f"A search needs {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
@@ -138,7 +138,7 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
 
 def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: Callable[[], bool]) -> Iterator[News]:
     """All that comes after the pictures were read, in a folder that is this process's own."""
-    seconds, count = 60 * asked.minutes, asked.cores or seats(asked.on)
+    seconds, count = 60 * asked.minutes, asked.cores or capacity(asked.on)
     shipping = min(SHIPPING[0] + SHIPPING[1] * seconds, SHIPPING_MOST * seconds)
     last = conduct.FINISH * seconds
     limits = asked.limits

@@ -10,14 +10,14 @@ from contextlib import closing
 from typing import Any
 
 from featherweight.errors import FeatherweightError
-from featherweight.training.runs.crews import Work
+from featherweight.parallel.messages import Work
 
 LISTEN_SECONDS = 20.0
 """How long a question for news is left open when there are none."""
 
 
-def here() -> dict[str, Any]:
-    """What decides whether results of this machine can be told from those of another."""
+def facts() -> dict[str, Any]:
+    """What decides whether results of this machine can be compared with those of another."""
     import torch
 
     from featherweight._version import __version__
@@ -38,7 +38,7 @@ def place() -> dict[str, Any]:
     return {}
 
 
-class Member:
+class RayWorker:
     """A worker. Ray calls its methods in threads of their own, so that it can be asked to stop while it listens."""
 
     def __init__(self, number: int) -> None:
@@ -54,13 +54,13 @@ class Member:
         address = ray.util.get_node_ip_address()
         return f"{socket.gethostname()} {address}", about()
 
-    def give(self, work: Work, *given: Any) -> list[tuple[bool, Any]]:
+    def submit(self, work: Work, *given: Any) -> list[tuple[bool, Any]]:
         """Begin a work, and listen to it."""
         self._stopped.clear()
-        threading.Thread(target=self._carry_out, args=(work, given), daemon=True).start()
-        return self.news()
+        threading.Thread(target=self._run, args=(work, given), daemon=True).start()
+        return self.poll()
 
-    def news(self) -> list[tuple[bool, Any]]:
+    def poll(self) -> list[tuple[bool, Any]]:
         """What was said since the last time, as soon as there is something; in the end, whether an error ended it."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._said), timeout=LISTEN_SECONDS)
@@ -71,21 +71,21 @@ class Member:
         """Ask the work to end early."""
         self._stopped.set()
 
-    def _carry_out(self, work: Work, given: tuple[Any, ...]) -> None:
+    def _run(self, work: Work, given: tuple[Any, ...]) -> None:
         said: Iterator[Any]
         try:
             with closing(work(*given, stopped=self._stopped.is_set)) as said:  # type: ignore[type-var]
                 for what in said:
-                    self._tell(False, what)
-            self._tell(True, ("", 0))
+                    self._add(False, what)
+            self._add(True, ("", 0))
         except FeatherweightError as problem:
-            self._tell(True, (str(problem), problem.exit_status))
+            self._add(True, (str(problem), problem.exit_status))
         except BaseException as problem:
             where = traceback.format_exc().strip().splitlines()
             at = next((line.strip() for line in reversed(where) if line.lstrip().startswith("File ")), "")
-            self._tell(True, (f"{type(problem).__name__}: {problem} ({at})", 1))
+            self._add(True, (f"{type(problem).__name__}: {problem} ({at})", 1))
 
-    def _tell(self, last: bool, what: Any) -> None:
+    def _add(self, last: bool, what: Any) -> None:
         with self._changed:
             self._said.append((last, what))
             self._changed.notify()

@@ -1,4 +1,4 @@
-"""A crew of processes of this machine, each with a pipe of its own; those that are free take works."""
+"""A pool of processes of this machine, each with a pipe of its own; those that are free take works."""
 
 import multiprocessing
 import os
@@ -12,14 +12,14 @@ from multiprocessing.connection import wait
 from typing import Any, NoReturn
 
 from featherweight.errors import FeatherweightError
-from featherweight.training.runs.crews import Ended, Said, Standing, Work
+from featherweight.parallel.messages import Counts, Finished, Message, Work
 from featherweight.training.runs.signals import safe_path, terminable
 
 HERE = "this machine"
 
 
 @dataclass(kw_only=True)
-class _Member:
+class _Worker:
     """A process, our end of its pipe, and the number of the work that it is at."""
 
     process: Any
@@ -27,7 +27,7 @@ class _Member:
     number: int | None = None
 
 
-class Processes:
+class LocalPool:
     """So many processes at most, started when there is something to do.
 
     Each has a pipe whose other end no other process holds: one that is killed in the middle of a word silences nobody
@@ -37,91 +37,91 @@ class Processes:
     def __init__(self, count: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._count = count
-        self._members: list[_Member] = []
+        self._workers: list[_Worker] = []
         self._ended = 0
         self._stopping = False
         self.notes: list[str] = []
 
-    def want(self, works: int) -> None:
+    def scale(self, works: int) -> None:
         """Start as many processes as there are works for, within the limit."""
-        while len(self._members) < min(self._count, works) and not self._stopping:
+        while len(self._workers) < min(self._count, works) and not self._stopping:
             ours, theirs = self._context.Pipe()
             process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
             with safe_path():
                 process.start()
             theirs.close()
-            self._members.append(_Member(process=process, pipe=ours))
+            self._workers.append(_Worker(process=process, pipe=ours))
 
     def free(self) -> int:
         """How many works could be begun now."""
-        return sum(member.number is None for member in self._members)
+        return sum(worker.number is None for worker in self._workers)
 
-    def give(self, number: int, work: Work, *given: Any) -> None:
+    def submit(self, number: int, work: Work, *given: Any) -> None:
         """Have a work carried out by a process that is free."""
-        member = next(one for one in self._members if one.number is None)
-        member.number = number
+        worker = next(one for one in self._workers if one.number is None)
+        worker.number = number
         with suppress(OSError):  # it has just ended, which `news` will find
-            member.pipe.send((work, given))
+            worker.pipe.send((work, given))
 
-    def news(self, seconds: float) -> Sequence[Said | Ended]:
+    def poll(self, seconds: float) -> Sequence[Message | Finished]:
         """What works have to say; a process that ends without a last word was ended from outside."""
-        busy = {member.pipe: member for member in self._members if member.number is not None}
+        busy = {worker.pipe: worker for worker in self._workers if worker.number is not None}
         ready: Any = wait(list(busy), timeout=seconds) if busy else ()
-        heard: list[Said | Ended] = []
+        found: list[Message | Finished] = []
         for pipe in ready:
-            member = busy[pipe]
-            assert member.number is not None
+            worker = busy[pipe]
+            assert worker.number is not None
             try:
                 last, what = pipe.recv()
             except (EOFError, OSError):
-                heard.append(self._gone(member))
+                found.append(self._gone(worker))
                 continue
             if last:
                 sentence, status = what
-                heard.append(Ended(number=member.number, sentence=sentence, status=status))
-                member.number = None
+                found.append(Finished(number=worker.number, sentence=sentence, status=status))
+                worker.number = None
                 self._ended += 1
             else:
-                heard.append(Said(number=member.number, what=what))
-        return heard
+                found.append(Message(number=worker.number, value=what))
+        return found
 
-    def _gone(self, member: _Member) -> Ended:
-        self._members.remove(member)
-        member.pipe.close()
-        member.process.join()
+    def _gone(self, worker: _Worker) -> Finished:
+        self._workers.remove(worker)
+        worker.pipe.close()
+        worker.process.join()
         self._ended += 1
-        status = member.process.exitcode
-        assert member.number is not None
-        return Ended(
-            number=member.number, sentence=f"its process ended with status {status} and said nothing.",
+        status = worker.process.exitcode
+        assert worker.number is not None
+        return Finished(
+            number=worker.number, sentence=f"worker exited with status {status} without a result.",
             status=128 - status if status < 0 else 1, lost=True,
         )  # fmt: skip
 
-    def share(self, value: Any) -> Any:
+    def put(self, value: Any) -> Any:
         """The value itself."""
         return value
 
     def stop(self, number: int | None = None) -> None:
         """Ask a work, or all, to end early, by the signal that `kill` sends."""
         self._stopping = self._stopping or number is None
-        for member in self._members:
-            if number is None or member.number == number:
-                member.process.terminate()
+        for worker in self._workers:
+            if number is None or worker.number == number:
+                worker.process.terminate()
 
-    def standing(self) -> Standing:
+    def counts(self) -> Counts:
         """What is going on: all of it here."""
-        return Standing(running={HERE: len(self._members) - self.free()}, ended={HERE: self._ended})
+        return Counts(running={HERE: len(self._workers) - self.free()}, ended={HERE: self._ended})
 
     def close(self) -> None:
-        """Stop all processes; whoever still has something to tell is told that nobody listens."""
-        for member in self._members:
-            member.process.terminate()
-        for member in self._members:
+        """Stop all processes; a worker that still has something to send finds nobody listening."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
             with suppress(OSError):
-                member.pipe.close()
-        for member in self._members:
-            member.process.join()
-        self._members = []
+                worker.pipe.close()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
 
 
 def _serve(pipe: Any) -> NoReturn:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from featherweight.errors import UsageError
-from featherweight.training.runs.crews import RAY
+from featherweight.parallel.messages import RAY
 from featherweight.training.runs.signals import safe_path
 
 

@@ -1,4 +1,4 @@
-"""A crew of Ray's workers, on one machine or many: who joins gets work, and what a lost one was at is told.
+"""A pool of Ray's workers, on one machine or many: who joins gets work, and what a lost one was at is reported.
 
 A worker is an actor that asks for what a work needs; more of them are asked for than there is room, so that a machine
 that joins is given work, and a cluster that grows by demand does. Each has one question open, which it answers when its
@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.training.runs.connection import connect
-from featherweight.training.runs.crews import Ended, On, Said, Standing, Work
-from featherweight.training.runs.member import Member, here
+from featherweight.parallel.messages import Backend, Counts, Finished, Message, Work
+from featherweight.parallel.ray_connect import connect
+from featherweight.parallel.ray_worker import RayWorker, facts
 
 NODES_SECONDS = 2.0
 """Time between looks at which machines there are."""
 SPARE = 2
 """Workers that are asked for beyond what the machines have room for."""
 ROOM_SECONDS = 45.0
-"""How long no worker may have started before that is told."""
+"""How long no worker may have started before that is reported."""
 FAILURES = 3
 """Workers that may fail to start, one after another, before there is something wrong with the machines."""
 SAME = ("featherweight", "source", "torch")
@@ -57,14 +57,14 @@ class _Worker:
 
 
 SPARE_SECONDS = 5.0
-"""How long workers are kept for a next crew: their start costs seconds, and others wait for their processors."""
+"""How long workers are kept for a next pool: their start costs seconds, and others wait for their processors."""
 _spare: list[tuple[Any, _Worker]] = []
-"""Workers that a crew has left behind, each with what it was started with."""
+"""Workers that a pool has left behind, each with what it was started with."""
 _sparing = threading.Lock()
 
 
 def _release() -> None:
-    """Give up the workers that no crew has taken."""
+    """Give up the workers that no pool has taken."""
     import ray
 
     with _sparing:
@@ -74,28 +74,28 @@ def _release() -> None:
         _spare.clear()
 
 
-class Cluster:
+class RayPool:
     """Ray's workers."""
 
-    def __init__(self, on: On, about: Any = here) -> None:
-        self._ray = connect(on.address)
-        self._on, self._about, self._mine = on, about, about()
-        self._actor = self._ray.remote(Member).options(
-            num_cpus=on.threads, num_gpus=on.gpus, memory=on.memory, max_concurrency=4, max_restarts=0,
+    def __init__(self, backend: Backend, about: Any = facts) -> None:
+        self._ray = connect(backend.address)
+        self._backend, self._about, self._mine = backend, about, about()
+        self._actor = self._ray.remote(RayWorker).options(
+            num_cpus=backend.threads, num_gpus=backend.gpus, memory=backend.memory, max_concurrency=4, max_restarts=0,
             scheduling_strategy="SPREAD",
         )  # fmt: skip
         self._workers: list[_Worker] = []
         context = self._ray.get_runtime_context()
-        self._kind = (on.threads, on.gpus, on.memory, about, context.get_job_id(), context.get_node_id())
+        self._kind = (backend.threads, backend.gpus, backend.memory, about, context.get_job_id(), context.get_node_id())
         self._works = self._made = self._failed = 0
         self._ended: Counter[str] = Counter()
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
         self._first: dict[str, Any] = {}
         self._looked, self._room = 0.0, 1
         self._since = time.monotonic()
         self.notes: list[str] = []
 
-    def want(self, works: int) -> None:
+    def scale(self, works: int) -> None:
         """Ask for as many workers as there are works, or as there is room for and a few more; dismiss the others."""
         self._works = works
         if time.monotonic() - self._looked > NODES_SECONDS:
@@ -113,10 +113,10 @@ class Cluster:
             self._since = time.monotonic()
         elif time.monotonic() - self._since > ROOM_SECONDS:
             self._since = time.monotonic()
-            self._tell(f"No worker has started yet; a task takes {self._needs()}, and waits until a machine has that.")
+            self._note(f"No worker has started yet; a task takes {self._needs()}, and waits until a machine has that.")
 
     def _take_spare(self, wanted: int) -> None:
-        """Take over workers of the crew before; those that were started for something else are dismissed."""
+        """Take over workers of the pool before; those that were started for something else are dismissed."""
         with _sparing:
             left = _spare.copy()
             _spare.clear()
@@ -128,9 +128,9 @@ class Cluster:
                 self._welcome(worker, worker.node, worker.facts)
 
     def _needs(self) -> str:
-        gpus = f" and {self._on.gpus:g} GPU" if self._on.gpus else ""
-        memory = f" and {self._on.memory / 1e9:.1f} GB" if self._on.memory else ""
-        return f"{self._on.threads} processor{'s' * (self._on.threads > 1)}{gpus}{memory}"
+        gpus = f" and {self._backend.gpus:g} GPU" if self._backend.gpus else ""
+        memory = f" and {self._backend.memory / 1e9:.1f} GB" if self._backend.memory else ""
+        return f"{self._backend.threads} processor{'s' * (self._backend.threads > 1)}{gpus}{memory}"
 
     def _room_for(self) -> int:
         """How many workers all machines together could hold if nobody else used them."""
@@ -138,22 +138,22 @@ class Cluster:
         for node in self._ray.nodes():
             if node["Alive"]:
                 has = node["Resources"]
-                fits = int(has.get("CPU", 0) // self._on.threads)
-                room += min(fits, int(has.get("GPU", 0) // self._on.gpus)) if self._on.gpus else fits
+                fits = int(has.get("CPU", 0) // self._backend.threads)
+                room += min(fits, int(has.get("GPU", 0) // self._backend.gpus)) if self._backend.gpus else fits
         return room
 
     def free(self) -> int:
         """How many works could be begun now."""
         return sum(worker.free for worker in self._workers)
 
-    def give(self, number: int, work: Work, *given: Any) -> None:
+    def submit(self, number: int, work: Work, *given: Any) -> None:
         """Have a work carried out by a worker that is free, on the machine where least is under way."""
-        busy = self.standing().running
+        busy = self.counts().running
         worker = min((one for one in self._workers if one.free), key=lambda one: busy.get(one.node, 0))
         worker.number = number
-        worker.reply = worker.actor.give.remote(work, *given)
+        worker.reply = worker.actor.submit.remote(work, *given)
 
-    def news(self, seconds: float) -> Sequence[Said | Ended]:
+    def poll(self, seconds: float) -> Sequence[Message | Finished]:
         """What works have to say."""
         asked = {worker.reply: worker for worker in self._workers if worker.reply is not None}
         if not asked:
@@ -163,14 +163,14 @@ class Cluster:
             ready, _ = self._ray.wait([*asked], num_returns=1, timeout=seconds)
             if ready and len(asked) > 1:
                 ready, _ = self._ray.wait([*asked], num_returns=len(asked), timeout=0)
-            heard: list[Said | Ended] = []
+            found: list[Message | Finished] = []
             for reply in ready:
-                heard += self._heard(asked[reply])
+                found += self._received(asked[reply])
         except (self._ray.exceptions.RaySystemError, ConnectionError) as problem:
             raise ClusterError(f"The cluster is gone ({problem}); once it is back, the same command resumes.") from None
-        return heard
+        return found
 
-    def _heard(self, worker: _Worker) -> list[Said | Ended]:
+    def _received(self, worker: _Worker) -> list[Message | Finished]:
         """What one worker has answered; the next question is put to it."""
         number, errors = worker.number, self._ray.exceptions
         try:
@@ -184,18 +184,18 @@ class Cluster:
             self._welcome(worker, *answer)
             return []
         assert number is not None
-        heard: list[Said | Ended] = []
+        found: list[Message | Finished] = []
         for last, what in answer:
             if last:
                 sentence, status = what
-                heard.append(Ended(number=number, sentence=sentence, status=status))
+                found.append(Finished(number=number, sentence=sentence, status=status))
                 worker.number = None
                 self._ended[worker.node] += 1
             else:
-                heard.append(Said(number=number, what=what))
+                found.append(Message(number=number, value=what))
         if worker.number is not None:
-            worker.reply = worker.actor.news.remote()
-        return heard
+            worker.reply = worker.actor.poll.remote()
+        return found
 
     def _welcome(self, worker: _Worker, node: str, facts: dict[str, Any]) -> None:
         """Take in a worker that has said hello, unless its machine is not as it must be."""
@@ -207,23 +207,24 @@ class Cluster:
         first = (self._first.get("processor"), self._first.get("instructions"))
         if other:
             worker.refused = True
-            told = f"{node} gets no work: it has {', '.join(other)}. Install the same there."
-            self._tell(told)
+            refusal = f"{node} is excluded: it has {', '.join(other)}. Install the same there."
+            self._note(refusal)
             if all(one.refused for one in self._workers if one.node) and self._everywhere():
-                raise UsageError(told)
+                raise UsageError(refusal)
         elif kind != first:
             unlike = f"{node} has another processor, {kind[0]} with {kind[1]}, than {first[0]} with {first[1]}"
-            if self._on.alike and not self._ended:
+            if self._backend.alike and not self._ended:
                 raise UsageError(f"{unlike}; pass --mixed to combine results of both.")
-            worker.refused = self._on.alike
-            self._tell(f"{unlike}; " + ("it gets no work" if self._on.alike else "last bits may differ there") + ".")
+            worker.refused = self._backend.alike
+            so = "it is excluded" if self._backend.alike else "results may not be bit-identical there"
+            self._note(f"{unlike}; {so}.")
 
     def _everywhere(self) -> bool:
         """Whether there is no machine that has not answered yet."""
         alive = sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in self._ray.nodes())
         return len({worker.node for worker in self._workers if worker.node}) >= int(alive)
 
-    def _lost(self, worker: _Worker, problem: Exception) -> list[Said | Ended]:
+    def _lost(self, worker: _Worker, problem: Exception) -> list[Message | Finished]:
         """A worker is gone, most often with its machine."""
         self._workers.remove(worker)
         first = str(problem).strip().splitlines()[0]
@@ -231,12 +232,12 @@ class Cluster:
             self._not_started(first)
         if worker.number is None:
             return []
-        self._tell(f"A worker on {worker.node} was lost; its task goes on elsewhere.", again=True)
+        self._note(f"A worker on {worker.node} was lost; its task goes on elsewhere.", again=True)
         sentence = f"its worker on {worker.node} was lost ({first:.200})"
-        return [Ended(number=worker.number, sentence=sentence, status=1, lost=True)]
+        return [Finished(number=worker.number, sentence=sentence, status=1, lost=True)]
 
-    def _unable(self, worker: _Worker, problem: Exception) -> list[Said | Ended]:
-        """A worker could not do what it was told, before the work itself began."""
+    def _unable(self, worker: _Worker, problem: Exception) -> list[Message | Finished]:
+        """A worker could not do what it was asked to, before the work itself began."""
         cause = getattr(problem, "cause", None) or problem
         sentence = f"{type(cause).__name__}: {str(cause).strip().splitlines()[-1]:.300}"
         if not worker.node:
@@ -244,25 +245,25 @@ class Cluster:
             self._not_started(sentence)
             return []
         assert worker.number is not None
-        ended = Ended(number=worker.number, sentence=sentence, status=1)
+        ended = Finished(number=worker.number, sentence=sentence, status=1)
         worker.number = worker.reply = None
         return [ended]
 
     def _not_started(self, why: str) -> None:
         self._failed += 1
-        self._tell(f"A worker could not start: {why}")
+        self._note(f"A worker could not start: {why}")
         if self._failed >= FAILURES and not any(worker.node for worker in self._workers):
             raise ClusterError(
                 f"No worker could start ({why:.300}); every machine of the cluster needs Ray and this package"
                 " (pip install '.[cluster]' in its folder)."
             )
 
-    def _tell(self, sentence: str, again: bool = False) -> None:
-        if again or sentence not in self._told:
-            self._told.add(sentence)
+    def _note(self, sentence: str, again: bool = False) -> None:
+        if again or sentence not in self._noted:
+            self._noted.add(sentence)
             self.notes.append(sentence)
 
-    def share(self, value: Any) -> Any:
+    def put(self, value: Any) -> Any:
         """The value's place in Ray's object store, from where each machine takes it once."""
         return self._ray.put(value)
 
@@ -272,11 +273,11 @@ class Cluster:
             if worker.number is not None and number in (None, worker.number):
                 worker.actor.stop.remote()
 
-    def standing(self) -> Standing:
+    def counts(self) -> Counts:
         """What is going on where."""
         running = Counter({worker.node: 0 for worker in self._workers if worker.node and not worker.refused})
         running.update(worker.node for worker in self._workers if worker.number is not None)
-        return Standing(running=dict(running), ended=dict(self._ended))
+        return Counts(running=dict(running), ended=dict(self._ended))
 
     def _dismiss(self, worker: _Worker) -> None:
         self._workers.remove(worker)

@@ -49,7 +49,7 @@ class Task:
 def check(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
     data = data_of(task)
-    experiment, notes = asked(task, data)
+    experiment, notes = resolve(task, data)
     prepared = prepare(experiment, data, engine=task.engine, device=task.device, threads=1, teachers=task.out)
     run = runs.draft_run(replace(prepared, threads=task.threads or 1))  # a node may have more processors than this one
     run.notes = notes
@@ -62,7 +62,7 @@ def data_of(task: Task) -> Data:
     return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size, grey=task.grey)
 
 
-def asked(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:
+def resolve(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:
     """The experiment that a task is to train, with its settings and a budget that fits the data; and what was changed,
     a sentence each."""
     named = find(task.experiment)
@@ -86,7 +86,7 @@ def open_run(task: Task) -> runs.Run:
             experiment=Path(task.experiment) if names_file(task.experiment) else None,
         )
     data = data_of(task)
-    experiment, notes = asked(task, data)
+    experiment, notes = resolve(task, data)
     run = runs.new_run(
         experiment,
         data,
@@ -100,7 +100,7 @@ def open_run(task: Task) -> runs.Run:
     return run
 
 
-def carry_through(task: Task, run: runs.Run, every: float = SHOW_SECONDS) -> Generator[Event, None, None]:
+def run_task(task: Task, run: runs.Run, every: float = SHOW_SECONDS) -> Generator[Event, None, None]:
     """Train the run to the end, yielding its start, its progress (each epoch, and `every` few seconds), and its end."""
     steps = steps_in_epoch(run.data, run.experiment.recipe)
     shown = 0.0
