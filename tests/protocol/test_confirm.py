@@ -194,7 +194,7 @@ def test_a_bar_cleared_without_an_entry_in_the_ledger_is_not_confirmed(tree: Pat
 def test_seconds_are_confirmed_one_run_at_a_time_and_never_again(
     tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof_runs, "cores", lambda: 16)
+    monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     prove(trainer, name="fastest")
     trainer.batches = []
     prove(trainer, confirm=True, name="fastest")

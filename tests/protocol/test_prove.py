@@ -189,7 +189,7 @@ def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(
 def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
     tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof_runs, "cores", lambda: 16)
+    monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     # Seed 3 has been trained beside others, on one thread: its time means nothing.
     alone = tree / "runs" / "fastest-seed3"
     alone.mkdir(parents=True)
@@ -224,7 +224,7 @@ def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Pa
 
 
 def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof_runs, "cores", lambda: 16)
+    monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     place = {"torch": "2.13.0", "threads": 2, "device_type": "cpu", "commit": "abc", "processor": "another"}
     elsewhere = tree / "runs" / "fastest-seed3"
     elsewhere.mkdir(parents=True)

@@ -23,7 +23,6 @@ from featherweight.experiments.override import overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.parallel.messages import THIS_MACHINE, Backend
-from featherweight.parallel.scheduler import train_all
 from featherweight.training.runs.events import Done, Event, Failed
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import STOPPED
@@ -163,6 +162,8 @@ def train_shown(
     tasks: Sequence[Task], as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE
 ) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show their progress; returns those that finished and those that failed."""
+    from featherweight.parallel.scheduler import train_all
+
     done: list[Done] = []
     failed: list[Failed] = []
     to = sys.stderr if as_json else sys.stdout
