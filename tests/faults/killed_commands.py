@@ -28,7 +28,7 @@ def trial(kills: int, engine: str) -> dict[str, Any]:
     """So many kills of `featherweight train` at calls spread over all that it makes; how many ended identical."""
     with TemporaryDirectory(prefix="commands-") as name:
         root = Path(name)
-        killing = library("kill_at_call", root)
+        killing = library("failing_calls", root)
         counted = root / "calls"
         _train(root / "whole", engine, killing, FW_COUNT=str(counted))
         whole = outcome(root / "whole" / "tiny-seed0")
