@@ -106,7 +106,7 @@ class Trainer:
         done, failed = [], []
         self.batches.append(len(tasks))
         for task in tasks:
-            assert (self.tree / "results/touches.json").exists() is (task.holdout == 0)
+            assert (self.tree / "results/test_evaluations.jsonl").exists() is (task.holdout == 0)
             self.tasks.append(task)
             if task.seed == self.stop_at and not task.holdout:
                 failed.append(Failed(label=task.label, sentence="Stopped.", exit_status=130))

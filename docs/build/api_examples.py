@@ -106,7 +106,7 @@ True
 """,
     "claims": """
 >>> fw.claims.overfits(from_epoch=5).rule.split(" by ")[0]
-'At every epoch from 5 on, mean train accuracy is above mean test accuracy'
+'Mean clean train accuracy is above mean test accuracy'
 >>> fw.claims.opinion("Batch norm is what it needs.").by is None
 True
 """,

@@ -97,7 +97,7 @@ def gather(found: Found, root: Path, data: str = "mnist") -> list[Candidate]:
 
     `found` holds the runs that are quoted, as `confirming.quoted` gives them.
     """
-    ledger: list[Attempt] = read_ledger(root / "results" / "touches.json")
+    ledger: list[Attempt] = read_ledger(root / "results" / "test_evaluations.jsonl")
     draws = counted_draws(root)
     gathered = []
     for experiment in contenders(data):

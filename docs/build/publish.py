@@ -86,7 +86,7 @@ def generated(root: Path) -> dict[Path, str]:
             texts[guide] = with_part_between(texts[guide], marks, table, guide.name)
     readme = root / "README.md"
     gathered = gather(found, root)
-    ledger = read_ledger(root / "results" / "touches.json")
+    ledger = read_ledger(root / "results" / "test_evaluations.jsonl")
     sets = [data for data in RULES if contenders(data)]
     for data in sets:
         on_it = gathered if data == "mnist" else gather(found, root, data)

@@ -1,5 +1,6 @@
 """The command line as its users see it: documents, sentences and exit statuses."""
 
+import importlib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from safetensors.numpy import load_file
 import featherweight as fw
 from braked import braked
 from commands import OWN, Run
+from featherweight.cli import VERBS
+from featherweight.cli.options import ORDER
 
 
 def test_list_gives_a_document_with_the_promised_keys(run: Run) -> None:
@@ -332,3 +335,13 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
         del row["seconds"]
     assert epochs == whole
     assert _weights(folder) == never_stopped[1]
+
+
+def test_every_verb_is_found_in_the_module_that_adds_it() -> None:
+    """Only that module is imported for it, so a verb that is listed wrongly would be unknown."""
+    listed = [verb for verbs in VERBS.values() for verb in verbs.split()]
+    assert sorted(listed) == sorted(ORDER)
+    for module, verbs in VERBS.items():
+        source = Path(str(importlib.import_module(f"featherweight.cli.{module}").__file__)).read_text()
+        assert source.count("@app.command(") == len(verbs.split()), module
+        assert all(f"def {verb}" in source or f'command("{verb}")' in source for verb in verbs.split())

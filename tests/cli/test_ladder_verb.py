@@ -69,7 +69,7 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
     assert status == 0
     assert " 1/20 " not in said and "20/20 " in said
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "d-d1.svg", "d.html", "d.md", "d.svg", "d1-seed0", "touches.json",
+        "d-d1.svg", "d.html", "d.md", "d.svg", "d1-seed0", "test_evaluations.jsonl",
     ]  # fmt: skip
     ended = read_record(tmp_path / "d1-seed0")
     assert ended.finished and len(ended.rows) == 20

@@ -42,7 +42,7 @@ def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") ->
 
 
 def test_a_bar_is_confirmed_after_it_is_cleared_and_once(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
-    path, ledger = tmp_path / "own.py", tmp_path / "runs" / "touches.json"
+    path, ledger = tmp_path / "own.py", tmp_path / "runs" / "test_evaluations.jsonl"
     path.write_text(MINE)
     words = ("prove", path, "--data", "digits")
     status, _, err = run(*words, "--confirm")
@@ -79,7 +79,7 @@ def test_what_is_not_cleared_is_not_confirmed(run: Run, tmp_path: Path, in_proce
     assert status == 2 and len(in_process) == 5
     assert "own has no cleared bar to confirm: asked are 100.00 % or more in the mean of the last epochs" in err
     assert f"Run `featherweight prove {path}` first; once its bar is cleared, --confirm runs seeds 2 to 4." in err
-    assert len(read_ledger(tmp_path / "runs" / "touches.json")) == 1
+    assert len(read_ledger(tmp_path / "runs" / "test_evaluations.jsonl")) == 1
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -136,7 +136,7 @@ def test_what_fresh_seeds_do_not_confirm_is_said(tree: Path, trainer: Trainer) -
 
 def test_the_ledger_is_written_before_and_a_stopped_confirmation_goes_on(tree: Path, trainer: Trainer) -> None:
     prove(trainer)
-    ledger, trainer.stop_at = tree / "results/touches.json", 17
+    ledger, trainer.stop_at = tree / "results/test_evaluations.jsonl", 17
 
     def train(tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
         assert [one.seeds for one in read_ledger(ledger)] == [tuple(range(10)), tuple(FRESH)]
@@ -171,7 +171,7 @@ def test_runs_that_are_gone_are_not_made_again(tree: Path, trainer: Trainer) -> 
     trainer.tasks = []
     with pytest.raises(UsageError, match="Seeds 10 to 29 of smallest were begun on .* They run once only: bring these"):
         prove(trainer, confirm=True)
-    assert trainer.tasks == [] and len(read_ledger(tree / "results/touches.json")) == 2
+    assert trainer.tasks == [] and len(read_ledger(tree / "results/test_evaluations.jsonl")) == 2
 
 
 def test_runs_by_hand_confirm_nothing(tree: Path, trainer: Trainer) -> None:
@@ -185,8 +185,8 @@ def test_runs_by_hand_confirm_nothing(tree: Path, trainer: Trainer) -> None:
 
 def test_a_bar_cleared_without_an_entry_in_the_ledger_is_not_confirmed(tree: Path, trainer: Trainer) -> None:
     prove(trainer)
-    (tree / "results/touches.json").write_text("[]")
-    with pytest.raises(UsageError, match=r"touches\.json has no entry of that attempt\. Run `featherweight prove"):
+    (tree / "results/test_evaluations.jsonl").write_text("[]")
+    with pytest.raises(UsageError, match="has no entry of that attempt"):
         prove(trainer, confirm=True)
     assert len(trainer.tasks) == 13
 
@@ -194,7 +194,7 @@ def test_a_bar_cleared_without_an_entry_in_the_ledger_is_not_confirmed(tree: Pat
 def test_seconds_are_confirmed_one_run_at_a_time_and_never_again(
     tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof_runs, "cores", lambda: 16)
+    monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     prove(trainer, name="fastest")
     trainer.batches = []
     prove(trainer, confirm=True, name="fastest")
@@ -228,7 +228,7 @@ def test_with_changed_settings_it_is_confirmed_in_a_folder_of_its_own(
     assert run(*words, "--confirm")[0] == 0
     [folder] = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("own-changed-") and len(list((folder / "confirm/own").iterdir())) == 3
-    assert [one.note for one in read_ledger(folder / "touches.json")] == [
+    assert [one.note for one in read_ledger(folder / "test_evaluations.jsonl")] == [
         "changed: `lr` 0.05 → 0.06", "fresh seeds, to confirm; changed: `lr` 0.05 → 0.06"
     ]  # fmt: skip
 
@@ -250,7 +250,7 @@ def test_networks_are_compared_on_the_same_kind_of_seeds() -> None:
 
 
 def test_every_cleared_record_can_be_confirmed() -> None:
-    ledger, seen = read_ledger(ROOT / "results/touches.json"), 0
+    ledger, seen = read_ledger(ROOT / "results/test_evaluations.jsonl"), 0
     for one in contenders():
         kept = committed.records_of(one.id, ROOT)
         if one.bar is None or one.bar.shortfalls(kept):

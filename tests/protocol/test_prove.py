@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -49,7 +49,7 @@ def test_a_proof_from_held_out_evidence_to_exit_status(run: Run, tmp_path: Path,
     # Student's 12.706 at one degree of freedom, times half the difference.
     assert told["interval"][1] - told["mean"] == pytest.approx(12.706 * abs(last[0] - last[1]) / 2, rel=1e-4)
     assert all("run" not in one and one["seconds"] > 0 for one in told["runs"])
-    ledger = read_ledger(tmp_path / "runs" / "touches.json")
+    ledger = read_ledger(tmp_path / "runs" / "test_evaluations.jsonl")
     assert [(one.experiment, one.seeds) for one in ledger] == [(str(path), (0, 1))]
 
     path.write_text(OWN.replace("mean=30", "mean=100"))
@@ -105,7 +105,7 @@ def test_changed_settings_are_proved_in_a_folder_of_their_own(run: Run, tmp_path
     ended = read_record(folder / "own-seed0")
     assert (ended.recipe["lr"], ended.budget["accuracy"]) == (0.06, 20)
     assert differences(ended, find(str(path))) == changed
-    [attempt] = read_ledger(folder / "touches.json")
+    [attempt] = read_ledger(folder / "test_evaluations.jsonl")
     assert attempt.note == f"changed: {', '.join(changed)}" and attempt.seeds == (0, 1)
 
     run(*words)
@@ -157,7 +157,7 @@ def test_with_changed_settings_nothing_is_committed(
     own = changed_folder(Path("runs"), "smallest", proof.changed)
     assert set(folders) == {own, own / "heldout"}
     now = sorted(path for path in tree.rglob("*") if path.is_file())
-    assert {path for path in now if path not in kept} == {tree / own / "touches.json"}
+    assert {path for path in now if path not in kept} == {tree / own / "test_evaluations.jsonl"}
 
 
 def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer: Trainer) -> None:
@@ -172,10 +172,10 @@ def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(
     with pytest.raises(prove.StoppedError, match="1 of 10 runs did not finish") as stopped:
         prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert stopped.value.exit_status == 130
-    assert len(read_ledger(tree / "results/touches.json")) == 1 and not (tree / "results/smallest").exists()
+    assert len(read_ledger(tree / "results/test_evaluations.jsonl")) == 1 and not (tree / "results/smallest").exists()
     trainer.stop_at, trainer.tasks = -1, []
-    (tree / "results/touches.json").rename(tree / "kept.json")
-    shutil.copy(tree / "kept.json", tree / "results/touches.json")
+    (tree / "results/test_evaluations.jsonl").rename(tree / "kept.json")
+    shutil.copy(tree / "kept.json", tree / "results/test_evaluations.jsonl")
     assert prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 1
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, 4)]
 
@@ -189,7 +189,7 @@ def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(
 def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
     tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof_runs, "cores", lambda: 16)
+    monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     # Seed 3 has been trained beside others, on one thread: its time means nothing.
     alone = tree / "runs" / "fastest-seed3"
     alone.mkdir(parents=True)
@@ -220,11 +220,11 @@ def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Pa
     with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 differ in engine \(native and torch\)"):
         prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(5000, 0), (5000, 2)]
-    assert not (tree / "results/touches.json").exists() and not (tree / "results/heldout").exists()
+    assert not (tree / "results/test_evaluations.jsonl").exists() and not (tree / "results/heldout").exists()
 
 
 def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof_runs, "cores", lambda: 16)
+    monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     place = {"torch": "2.13.0", "threads": 2, "device_type": "cpu", "commit": "abc", "processor": "another"}
     elsewhere = tree / "runs" / "fastest-seed3"
     elsewhere.mkdir(parents=True)
@@ -236,7 +236,7 @@ def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, mo
         prove.prove("fastest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert not (tree / "results/fastest").exists()
     # Where seconds do not count, the machine does not matter.
-    (tree / "results/touches.json").unlink()
+    (tree / "results/test_evaluations.jsonl").unlink()
     elsewhere = tree / "runs" / "smallest-seed3"
     elsewhere.mkdir(parents=True)
     place |= {"threads": 1}
@@ -259,7 +259,7 @@ def test_committed_seeds_that_would_stay_as_they_are_are_refused(tree: Path, tra
     committed.keep_record(trainer.record(Task(experiment="smallest", seed=11)), tree)
     with pytest.raises(UsageError, match="results/smallest holds seeds 11, which 10 seeds would leave as they are"):
         prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
-    assert trainer.tasks == [] and not (tree / "results/touches.json").exists()
+    assert trainer.tasks == [] and not (tree / "results/test_evaluations.jsonl").exists()
 
 
 # ------------------------------------------------------------------------------------------- the ledger
@@ -269,7 +269,7 @@ ATTEMPT = Attempt(experiment="x", network="n", recipe="r", seeds=(0, 1), commit=
 
 
 def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
-    path = tmp_path / "touches.json"
+    path = tmp_path / "test_evaluations.jsonl"
     assert (
         read_ledger(path) == []
         and evaluations_of([], "x", committed=True) == 1
@@ -284,20 +284,52 @@ def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
     assert evaluations_of(read_ledger(path), "x", committed=True) == 4
     assert note_attempt(path, again, begun=False)  # the same seeds, but nothing of them is left to be resumed
     assert evaluations_of(read_ledger(path), "x", committed=True) == 5
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["touches.json"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["test_evaluations.jsonl"]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"experiment": "x"}]', '{"seeds": 1}'])
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"experiment": "x"}]', '{"seeds": 1}', "[]\n[]", "7"])
 def test_a_damaged_ledger_is_not_written_over(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "touches.json"
+    path = tmp_path / "test_evaluations.jsonl"
     path.write_text(text)
     with pytest.raises(FileError, match="cannot be read as a ledger of test-set evaluations"):
         note_attempt(path, ATTEMPT, begun=True)
     assert path.read_text() == text
 
 
+def test_a_chain_that_is_broken_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "test_evaluations.jsonl"
+    others = [replace(ATTEMPT, experiment=name) for name in "xyz"]
+    for one in others:
+        note_attempt(path, one, begun=False)
+    lines = path.read_text().splitlines(keepends=True)
+    for changed, where in (
+        ([lines[0].replace("abc", "abd"), *lines[1:]], 2),  # changed
+        ([lines[0], lines[2]], 2),  # left out
+        ([lines[1], lines[2]], 1),
+        ([lines[0], lines[0].replace('"x"', '"w"'), *lines[1:]], 2),  # put in
+        ([lines[1], lines[0], lines[2]], 1),
+    ):
+        path.write_text("".join(changed))
+        with pytest.raises(FileError, match=f"chain is broken at line {where},"):
+            note_attempt(path, ATTEMPT, begun=True)
+        assert path.read_text() == "".join(changed)
+    path.write_text("".join(lines))
+    assert read_ledger(path) == others
+
+
+def test_a_ledger_of_an_earlier_version_is_read_and_goes_on_as_a_chain(tmp_path: Path) -> None:
+    earlier, path = tmp_path / "touches.json", tmp_path / "test_evaluations.jsonl"
+    earlier.write_text(json.dumps([asdict(ATTEMPT), asdict(replace(ATTEMPT, experiment="y"))]))
+    assert [one.experiment for one in read_ledger(path)] == ["x", "y"]
+    assert not note_attempt(path, ATTEMPT, begun=True) and not path.exists()
+    assert note_attempt(path, replace(ATTEMPT, experiment="z"), begun=False)
+    assert [one.experiment for one in read_ledger(path)] == ["x", "y", "z"] and not earlier.exists()
+    earlier.write_text(json.dumps([asdict(replace(ATTEMPT, experiment="late"))]))  # by that version, later
+    assert [one.experiment for one in read_ledger(path)] == ["x", "y", "z", "late"]
+
+
 def test_the_committed_ledger_knows_the_flagship_s_looks_at_the_test_set() -> None:
-    ledger = read_ledger(ROOT / "results/touches.json")
+    ledger = read_ledger(ROOT / "results/test_evaluations.jsonl")
     from_log = {
         id: sum(one.experiment == id and "from the log" in one.note for one in ledger) for id in ("f1", "f2", "f3")
     }

@@ -53,11 +53,11 @@ def test_every_command_on_the_page_does_what_it_says(run: Run, tmp_path: Path, i
         said[command] = out
     runs = tmp_path / "runs"
     named = re.findall(r"^  (\S+)", PAGE.split("runs/\n")[1].split("```")[0], re.MULTILINE)
-    assert named == ["touches.json", "heldout/", "their-seed0/", "confirm/their/"]
+    assert named == ["test_evaluations.jsonl", "heldout/", "their-seed0/", "confirm/their/"]
     assert all((runs / name).exists() for name in named)
     assert sorted(path.name for path in (runs / "confirm/their").iterdir()) == ["their-seed2", "their-seed3"]
     kinds = {path.suffix for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")}
-    assert kinds == {".py", ".json", ".csv", ".safetensors"}
+    assert kinds == {".py", ".json", ".jsonl", ".csv", ".safetensors"}
 
     told = json.loads(said["featherweight prove their.py --confirm --json --out again"])
     assert told["confirmed"] is True and told["touches"] == 2 and told["held_out"]["seeds"] == 3

@@ -177,6 +177,22 @@ def test_the_package_imports_nothing_heavy_until_asked() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_training_loads_neither_reports_nor_exports_nor_other_verbs(tmp_path: Path) -> None:
+    """And no more than about a hundred of the package's modules."""
+    program = (
+        "import sys\nfrom featherweight.cli import main\n"
+        f"sys.argv[1:] = 'train f3 --data digits --epochs 1 --threads 1 --out {tmp_path}'.split()\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(*(name for name in sys.modules if name.startswith('featherweight')), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = done.stderr.split()
+    rooms = {name.split(".")[1] for name in loaded if "." in name}
+    assert "featherweight.training.loop" in loaded and len(loaded) <= 105
+    assert rooms & {"report", "export", "protocol", "search", "reading", "api"} == set()
+    assert {"featherweight.cli.fit", "featherweight.cli.prove"} & set(loaded) == set()
+
+
 def test_the_tests_lie_in_the_rooms_of_the_package() -> None:
     rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     files = sorted((ROOT / "tests").rglob("test_*.py"))

@@ -7,13 +7,13 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from featherweight.cli.live import shown
-from featherweight.cli.live_cluster import spread_shown
 from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.errors import FeatherweightError, InterruptedRunError
@@ -22,11 +22,8 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.override import overridden
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
-from featherweight.export.preflight import require_form
 from featherweight.parallel.messages import THIS_MACHINE, Backend
-from featherweight.parallel.scheduler import train_all
-from featherweight.report.trackers import tracking
-from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.events import Done, Event, Failed
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import STOPPED
 from featherweight.training.runs.task import Task, check, data_of, open_run, resolve, run_task
@@ -36,6 +33,8 @@ def require_trainable_for(task: Task, to: str | None) -> None:
     """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
     network cannot be exported to it."""
     if to is not None or overridden(find(task.experiment), dict(task.settings)).budget.on_chip():
+        from featherweight.export.preflight import require_form
+
         data = data_of(task)
         require_form(resolve(task, data)[0], data, to)
 
@@ -49,7 +48,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None, on: Backend =
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
             print(wrap(line, to), file=to, flush=True)
-        with shown(to, labels=False) as show, tracking(track, task.data_dir) as log:
+        with shown(to, labels=False) as show, _logged(track, task.data_dir) as log:
             for event in run_task(task, run):
                 show(event)
                 log(event)
@@ -163,11 +162,12 @@ def train_shown(
     tasks: Sequence[Task], as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE
 ) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show their progress; returns those that finished and those that failed."""
+    from featherweight.parallel.scheduler import train_all
+
     done: list[Done] = []
     failed: list[Failed] = []
     to = sys.stderr if as_json else sys.stdout
-    several = shown(to, labels=True, runs=len(tasks)) if on.local else spread_shown(to, runs=len(tasks))
-    with several as show, tracking(track, tasks[0].data_dir) as log:
+    with _several_shown(to, len(tasks), on) as show, _logged(track, tasks[0].data_dir) as log:
         for event in train_all(tasks, on):
             show(event)
             log(event)
@@ -176,6 +176,23 @@ def train_shown(
             elif isinstance(event, Failed):
                 failed.append(event)
     return done, failed
+
+
+def _several_shown(to: TextIO, runs: int, on: Backend) -> AbstractContextManager[Callable[[Event], None]]:
+    if on.local:
+        return shown(to, labels=True, runs=runs)
+    from featherweight.cli.live_cluster import spread_shown
+
+    return spread_shown(to, runs=runs)
+
+
+def _logged(track: str | None, data_dir: Path | None) -> AbstractContextManager[Callable[[Event], None]]:
+    """A context with a function that logs events in this tracker; None logs nothing."""
+    if track is None:
+        return nullcontext(lambda event: None)
+    from featherweight.report.trackers import tracking
+
+    return tracking(track, data_dir)
 
 
 def _print_seeds(records: Sequence[Record], started: int = 0) -> None:

@@ -51,13 +51,13 @@ def prove(
     from featherweight.cli.console import train_shown
     from featherweight.cli.safe_output import wrap
     from featherweight.cli.tables import print_table, seeds_table
-    from featherweight.protocol.prove import prove as carry_through
+    from featherweight.protocol.prove import prove as run_protocol
 
     def tell(line: str) -> None:
         to = sys.stderr if as_json else sys.stdout
         print(wrap(line, to), file=to, flush=True)
 
-    proof = carry_through(
+    proof = run_protocol(
         experiment,
         seeds=seeds,
         confirm=confirm,

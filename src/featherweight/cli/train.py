@@ -92,12 +92,13 @@ def train(
     where = place(on, gpus)
     from featherweight.cli.console import require_trainable_for, train_one, train_several
     from featherweight.engine import require_threads
-    from featherweight.report.trackers import require_tracker
     from featherweight.training.runs.task import Task
 
     if threads is not None and where.local:
         require_threads(threads)
     if track is not None:
+        from featherweight.report.trackers import require_tracker
+
         require_tracker(track)
     task = partial(
         Task, experiment=str(file) if file else experiment or "f3", out=out, data=data, data_dir=data_dir,

@@ -3,6 +3,9 @@
 A line is written **before** the test set is read, so that an abandoned attempt counts as much as a published one. The
 same network, recipe and seeds are one attempt, however often it is stopped and resumed; starting again from scratch is
 another attempt.
+
+The ledger is a file of JSON lines, each with the digest of the line before it as `previous`. So none can be changed,
+left out or put in between without breaking the chain, which is refused; lines cut off at its end leave no trace in it.
 """
 
 import hashlib
@@ -17,8 +20,10 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.settings import flatten
 from featherweight.io import locked, write_text
 
-LEDGER = "touches.json"
+LEDGER = "test_evaluations.jsonl"
 """The name of its file."""
+EARLIER = "touches.json"
+"""The name of an earlier version's: one JSON list, without digests. It is read, and continued as a chain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +74,52 @@ def settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def read_ledger(path: Path) -> list[Attempt]:
-    """All attempts, oldest first; none if there is no ledger yet. FileError if the file is not a ledger."""
-    if not path.exists():
-        return []
+    """All attempts, oldest first; none if there is no ledger yet.
+
+    FileError if the file is not a ledger, or if its chain is broken, with the line at which it is.
+    """
+    earlier = path.with_name(EARLIER)
+    found = _read(path) if path.exists() else []
+    return found + [one for one in (_read(earlier) if earlier.exists() else []) if one not in found]
+
+
+def _read(path: Path) -> list[Attempt]:
     try:
-        lines = json.loads(path.read_text(encoding="utf-8"))
-        return [Attempt(**line | {"seeds": tuple(line["seeds"])}) for line in lines]
-    except (OSError, ValueError, TypeError, KeyError) as problem:
+        text = path.read_text(encoding="utf-8")
+        if text.startswith("["):  # as an earlier version wrote it
+            return [_attempt(values) for values in json.loads(text)]
+        lines = text.splitlines()
+        chained = [json.loads(line) for line in lines]
+        digests = ["", *map(line_digest, lines)]
+        for number, values in enumerate(chained, start=1):
+            if values.pop("previous") != digests[number - 1]:
+                raise FileError(
+                    f"{path} is no longer the ledger that was written: its chain is broken at line {number}, which has"
+                    " another digest of the line before. A line was changed, left out or put in; restore the file."
+                )
+        return [_attempt(values) for values in chained]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
         raise FileError(
             f"{path} cannot be read as a ledger of test-set evaluations ({problem!r}); restore it."
         ) from problem
+
+
+def _attempt(values: dict[str, Any]) -> Attempt:
+    return Attempt(**values | {"seeds": tuple(values["seeds"])})
+
+
+def line_digest(line: str) -> str:
+    """The digest by which the next line knows this one."""
+    return hashlib.sha256(line.encode()).hexdigest()[:32]
+
+
+def chain(attempts: Sequence[Attempt]) -> str:
+    """The text of a ledger with these attempts."""
+    text, previous = "", ""
+    for attempt in attempts:
+        line = json.dumps(asdict(attempt) | {"previous": previous}, ensure_ascii=False)
+        text, previous = f"{text}{line}\n", line_digest(line)
+    return text
 
 
 def note_attempt(path: Path, attempt: Attempt, *, begun: bool) -> bool:
@@ -90,8 +131,8 @@ def note_attempt(path: Path, attempt: Attempt, *, begun: bool) -> bool:
         attempts = read_ledger(path)
         if begun and any(attempt.same_attempt(one) for one in attempts):
             return False
-        lines = ",\n".join(" " + json.dumps(asdict(one), ensure_ascii=False) for one in [*attempts, attempt])
-        write_text(path, f"[\n{lines}\n]\n")
+        write_text(path, chain([*attempts, attempt]))
+        path.with_name(EARLIER).unlink(missing_ok=True)  # whose lines are now all in the chain
         return True
 
 

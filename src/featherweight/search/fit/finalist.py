@@ -1,5 +1,6 @@
 """The chosen candidate trained on all training images, with the seeds and epochs that the time left allows."""
 
+import math
 import re
 import shutil
 import time
@@ -21,14 +22,15 @@ from featherweight.parallel.scheduler import train_all
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work
-from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search
+from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search, epochs_for
 from featherweight.search.source import code, function
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 from featherweight.training.runs.run import new_run
 from featherweight.training.runs.task import Task, run_task
 
 RUNS = "runs"
-MOST_SEEDS = 5
+MOST_SEEDS, UNTIMED_SEEDS = 5, 2
+"""Runs of the last training at most, and where there is no limit of time."""
 SLOWER = 1.1
 """How much longer the last training may take than the trials said."""
 OVERRUN = 2.0
@@ -53,6 +55,8 @@ def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | No
 
     `rate` is in units of `training_work` a second; without it, the candidate's rate in the search is expected.
     """
+    if search.finish == math.inf:
+        return epochs_for(len(search.views.labels)), UNTIMED_SEEDS
     left -= STARTING
     rate = rate or search.rate_of(trial)
     each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels), rate)
