@@ -21,16 +21,19 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+from docs.build.inject import with_part_between
+
+from featherweight.engine import processors
 from featherweight.experiments.experiment import rungs
 from featherweight.io import write_text
-from featherweight.prove.marks import with_part_between
-from featherweight.training.runs.cluster import SPARE, Cluster
-from featherweight.training.runs.crews import On, processors, results
+from featherweight.parallel.messages import Backend
+from featherweight.parallel.pool import run_works
+from featherweight.parallel.ray_pool import SPARE, RayPool
+from featherweight.parallel.ray_worker import RayWorker, place, sleep
+from featherweight.parallel.scheduler import train_all
 from featherweight.training.runs.environment import processor
 from featherweight.training.runs.events import Failed
-from featherweight.training.runs.fanout import train_all
-from featherweight.training.runs.member import Member, place, sleep
-from featherweight.training.runs.parallel import Task
+from featherweight.training.runs.task import Task
 
 ROOT = Path(__file__).parents[1]
 PAGE, FIGURES = ROOT / "docs" / "cluster.md", ROOT / "results" / "cluster" / "overhead.json"
@@ -47,7 +50,7 @@ class Host:
     """A process that is several workers."""
 
     def __init__(self, number: int) -> None:
-        self._members = [Member(number + slot) for slot in range(SHARED)]
+        self._members = [RayWorker(number + slot) for slot in range(SHARED)]
 
     def call(self, slot: int, method: str, *given: Any) -> Any:
         return getattr(self._members[slot], method)(*given)
@@ -64,7 +67,7 @@ class _Method:
 
 
 class _Hosts:
-    """What a crew takes for Ray's class of workers: it starts a process for every eighth of them."""
+    """What a pool takes for Ray's class of workers: it starts a process for every eighth of them."""
 
     def __init__(self) -> None:
         import ray
@@ -76,7 +79,7 @@ class _Hosts:
         if number % SHARED == 0:
             self._actors.append(self._class.remote(number))
         actor, slot = self._actors[-1], number % SHARED
-        return SimpleNamespace(**{name: _Method(actor, slot, name) for name in ("hello", "give", "news", "stop")})
+        return SimpleNamespace(**{name: _Method(actor, slot, name) for name in ("hello", "submit", "poll", "stop")})
 
 
 def _resident(status: Path = Path("/proc/self/status")) -> float:
@@ -100,24 +103,24 @@ def _workers_memory() -> float:
 
 def overhead(workers: int, seconds: float, tasks: int, address: str = "ray") -> dict[str, Any]:
     """The figures of so many sleeping tasks, once all workers are there."""
-    crew = Cluster(On(address=address), about=place)
+    pool = RayPool(Backend(address=address), about=place)
     if workers > FEW:
-        crew._actor, crew._room_for = _Hosts(), lambda: workers - SPARE  # type: ignore[method-assign]
+        pool._actor, pool._room_for = _Hosts(), lambda: workers - SPARE  # type: ignore[method-assign]
     try:
-        crew.want(workers)
+        pool.scale(workers)
         until = time.monotonic() + 600
-        while crew.free() < workers and time.monotonic() < until:
-            crew.news(0.2)
-            crew.want(workers)
-        there = crew.free()
-        held = crew.want
-        crew.want = lambda works: held(there)  # type: ignore[method-assign]
+        while pool.free() < workers and time.monotonic() < until:
+            pool.poll(0.2)
+            pool.scale(workers)
+        there = pool.free()
+        held = pool.scale
+        pool.scale = lambda works: held(there)  # type: ignore[method-assign]
         memory = _workers_memory()
         begun, used = time.monotonic(), time.process_time()
-        done = len(list(results(crew, [(sleep, seconds)] * tasks)))
+        done = len(list(run_works(pool, [(sleep, seconds)] * tasks)))
         wall, used = time.monotonic() - begun, time.process_time() - used
     finally:
-        crew.close()
+        pool.close()
     assert done == tasks
     rounds = tasks / there
     return {
@@ -199,7 +202,7 @@ def compare(letter: str, seeds: int, epochs: int, data: str) -> dict[str, Any]:
         for seed in range(seeds)
     ]
 
-    def timed(on: On) -> float:
+    def timed(on: Backend) -> float:
         with TemporaryDirectory() as name:
             begun = time.monotonic()
             events = list(train_all([replace(task, out=Path(name)) for task in given], on))
@@ -211,7 +214,7 @@ def compare(letter: str, seeds: int, epochs: int, data: str) -> dict[str, Any]:
     try:
         nodes.add_node(node_ip_address="127.0.0.2", **node)
         ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
-        far, near = timed(On(address="ray")), timed(On())
+        far, near = timed(Backend(address="ray")), timed(Backend())
     finally:
         ray.shutdown()
         nodes.shutdown()

@@ -6,10 +6,11 @@ python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json a
 import json
 from pathlib import Path
 
+from docs.build.inject import with_part_between
+
 from featherweight.data import load
 from featherweight.experiments.experiment import find
 from featherweight.io import write_text
-from featherweight.prove.marks import with_part_between
 from featherweight.search.learning_rate import sweep_of
 
 ROOT = Path(__file__).parent.parent

@@ -19,20 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from docs.build.inject import with_part_between
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import minimize_scalar
+from tests.synthetic_photos.around import AROUND
+from tests.synthetic_photos.drawings import HARD
+from tests.synthetic_photos.habits import HABITS, drawing
+from tests.synthetic_photos.hands import Writer
+from tests.synthetic_photos.hard import Kind
+from tests.synthetic_photos.media import KINDS, Hand
 
-from benchmarks.wild.around import AROUND
-from benchmarks.wild.drawings import HARD
-from benchmarks.wild.habits import HABITS, drawing
-from benchmarks.wild.hands import Writer
-from benchmarks.wild.hard import Kind
-from benchmarks.wild.media import KINDS, Hand
 from featherweight.data import load
 from featherweight.data.split import Split
 from featherweight.io import write_text
-from featherweight.prove.marks import with_part_between
 from featherweight.reading import predict
 from featherweight.reading.answers import Answer
 from featherweight.reading.network import READER, WEIGHTS, shipped, temperature

@@ -17,6 +17,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from featherweight.engine import processors
 from featherweight.io import write_text
 from featherweight.search.fit import prior
 from featherweight.search.fit.conduct import shallow_enough
@@ -26,7 +27,6 @@ from featherweight.search.fit.price import price
 from featherweight.search.fit.state import epochs_for
 from featherweight.search.fit.views import Views, save, views_of
 from featherweight.search.fit.workers import Crew, Work
-from featherweight.training.runs.environment import cores
 
 FILE = Path(__file__).parents[1] / "results" / "search" / "prior.json"
 LIMITS = (6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 48_000, 64_000)
@@ -96,7 +96,7 @@ def judged(networks: Sequence[Genes], views: Views, preset: str) -> tuple[list[i
     errors = [1.0] * len(networks)
     with TemporaryDirectory() as name:
         save(views, Path(name))
-        crew = Crew(cores(), Path(name), views.classes)
+        crew = Crew(processors(), Path(name), views.classes)
         try:
             while works or crew.underway:
                 while works and (member := crew.idle()) is not None:

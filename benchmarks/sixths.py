@@ -28,19 +28,19 @@ from featherweight import data as datasets
 from featherweight import dissect
 from featherweight.data.dataset import Data
 from featherweight.data.split import mean_and_std
-from featherweight.engine import Engine, build
+from featherweight.engine import Engine, build, processors
 from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
 from featherweight.experiments.statistics import paired
 from featherweight.io import write_text
 from featherweight.networks.checks import fingerprint
+from featherweight.parallel.messages import Backend, Pool
+from featherweight.parallel.pool import open_pool, require_backend, run_works
+from featherweight.parallel.transfer import Packed, pack, unpack
 from featherweight.training.distillation import answering
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
-from featherweight.training.runs.crews import Crew, On, opened, require_place, results
-from featherweight.training.runs.environment import cores
-from featherweight.training.runs.parcels import Packed, pack, unpack
 from featherweight.training.state import State, draw_seed, initial_state
 
 ROOT = Path(__file__).parents[1]
@@ -172,14 +172,16 @@ def _run_there(trial: Trial, name: str, seed: int, packed: Packed, *, stopped: A
     yield run(name, trial, seed, unpack(packed))
 
 
-def _works(path: Path, trials: dict[str, Trial], missing: Sequence[tuple[str, int]], crew: Crew, on: On) -> list[Any]:
-    """The works of a crew; a cluster is sent the trials themselves, with their code, and the data once."""
-    if on.here:
+def _works(
+    path: Path, trials: dict[str, Trial], missing: Sequence[tuple[str, int]], pool: Pool, on: Backend
+) -> list[Any]:
+    """The works of a pool; a cluster is sent the trials themselves, with their code, and the data once."""
+    if on.local:
         return [(_run_here, path, *one) for one in missing]
-    from featherweight.training.runs.connection import by_value
+    from featherweight.parallel.ray_connect import by_value
 
     by_value(run, *(part for trial in trials.values() for part in (trial.network, trial.optimizer, trial.after)))
-    data = {name: crew.share(pack(_whole(name))) for name in {trials[name].data for name, _ in missing}}
+    data = {name: pool.put(pack(_whole(name))) for name in {trials[name].data for name, _ in missing}}
     return [(_run_there, trials[name], name, seed, data[trials[name].data]) for name, seed in missing]
 
 
@@ -248,15 +250,15 @@ def main() -> None:
     """Train what is missing in parallel, writing each figure as it arrives; print the table and the differences."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--processes", type=int, default=cores(), help="how many are trained side by side")
+    parser.add_argument("--processes", type=int, default=processors(), help="how many are trained side by side")
     parser.add_argument("--on", default="local", help="local, ray or ray://HOST:PORT")
     given = parser.parse_args()
-    require_place(given.on)
-    path, on = given.file, On(address=given.on)
+    require_backend(given.on)
+    path, on = given.file, Backend(address=given.on)
     trials, target = trials_of(path), ROOT / "results" / "trials" / f"{path.stem}.json"
     rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.exists() else []
-    with opened(on, given.processes) as crew:
-        for _, row in results(crew, _works(path, trials, _missing(trials, rows), crew, on)):
+    with open_pool(on, given.processes) as pool:
+        for _, row in run_works(pool, _works(path, trials, _missing(trials, rows), pool, on)):
             rows.append(row)
             _write(target, rows, list(trials))
             print(json.dumps(rows[-1]), flush=True)

@@ -37,7 +37,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 FIRST = (
     "test_cluster.py", "test_export_page.py", "test_hours.py", "test_notebooks.py", "test_surroundings.py",
-    "test_search_verb.py", "test_site.py", "test_attacks.py", "test_predict.py", "test_report_page.py", "test_fit.py",
+    "test_search_verb.py", "test_site.py", "test_crafted_inputs.py", "test_predict.py", "test_report_page.py",
+    "test_fit.py", "test_environments.py",
     "test_lint.py", "test_confirm.py", "test_peers.py", "test_export_c.py", "test_reliability.py", "test_terminal.py",
     "test_cli.py", "test_native_sanitizers.py", "test_prove.py", "test_publish.py", "test_report.py", "test_native.py",
 )  # fmt: skip

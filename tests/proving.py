@@ -12,9 +12,9 @@ from featherweight.data.dataset import Data
 from featherweight.data.split import Split
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
-from featherweight.prove import protocol
+from featherweight.protocol import prove
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.parallel import Task, carry_through, open_run
+from featherweight.training.runs.task import Task, open_run, run_task
 from made import MNIST, record
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +41,7 @@ def trained_in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         done: list[Done] = []
         for task in some:
             tasks.append(task)
-            *_, last = carry_through(task, open_run(replace(task, threads=task.threads or 1)))
+            *_, last = run_task(task, open_run(replace(task, threads=task.threads or 1)))
             assert isinstance(last, Done)
             done.append(last)
         return done, []
@@ -70,7 +70,7 @@ def without_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
         return Data(name="mnist", source="mnist", classes=tuple("0123456789"), train=split, test=split, holdout=holdout,
                     mean=(0.1,), std=(0.3,), digests={})  # fmt: skip
 
-    monkeypatch.setattr(protocol, "load", load)
+    monkeypatch.setattr(prove, "load", load)
 
 
 class Trainer:
@@ -80,7 +80,7 @@ class Trainer:
         self.tree, self.tasks, self.stop_at, self.engine = tree, [], -1, "native"
         self.last: Callable[[int], float] = lambda seed: 99.45 + 0.01 * seed
         self.batches: list[int] = []
-        monkeypatch.setattr(protocol, "check", lambda task: self.like(task))
+        monkeypatch.setattr(prove, "check", lambda task: self.like(task))
 
     tasks: list[Task]
 
@@ -106,7 +106,7 @@ class Trainer:
         done, failed = [], []
         self.batches.append(len(tasks))
         for task in tasks:
-            assert (self.tree / "results/touches.json").exists() is (task.holdout == 0)
+            assert (self.tree / "results/test_evaluations.jsonl").exists() is (task.holdout == 0)
             self.tasks.append(task)
             if task.seed == self.stop_at and not task.holdout:
                 failed.append(Failed(label=task.label, sentence="Stopped.", exit_status=130))

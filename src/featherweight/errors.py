@@ -13,6 +13,7 @@ FeatherweightError            1   base class; itself where the system refuses wh
 Every message is one or two sentences: what was given and where, what is allowed, what to do.
 """
 
+import errno
 import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -71,3 +72,24 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     close = get_close_matches(given.lower(), names, n=1, cutoff=0.5)
     everything = ", ".join(names)
     return f"did you mean {close[0]}? There are: {everything}." if close else f"there are: {everything}."
+
+
+_NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment")
+"""What PyTorch and the loader of libraries say where there is none."""
+
+
+def shortage(problem: BaseException) -> str:
+    """What the system has refused, if that is what an error says: `memory`, `a thread` or `a process`; else empty.
+
+    >>> shortage(MemoryError()), shortage(RuntimeError("can't start new thread")), shortage(ValueError("out of memory"))
+    ('memory', 'a thread', '')
+    """
+    text = str(problem)
+    number = problem.errno if isinstance(problem, OSError) and problem.filename is None else 0
+    loading = isinstance(problem, RuntimeError | ImportError)
+    if isinstance(problem, MemoryError) or number == errno.ENOMEM or (loading and any(no in text for no in _NO_MEMORY)):
+        return "memory"
+    if isinstance(problem, RuntimeError) and "start new thread" in text:
+        return "a thread"
+    # A stream that would have to wait gives the same number, with the characters that it did take.
+    return "a process" if number == errno.EAGAIN and not hasattr(problem, "characters_written") else ""

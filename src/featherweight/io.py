@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -84,6 +85,41 @@ def make_folders(folder: Path) -> None:
     for one in reversed([above for above in (folder, *folder.parents) if not above.is_dir()]):
         one.mkdir(exist_ok=True)
         flush_names(one.parent)
+
+
+@contextmanager
+def staged(out: Path, name: str) -> Iterator[Path]:
+    """A folder for files that belong together: they take their places in `out` once the block has ended well.
+
+    A folder among them takes the place of the one before it, so that no file of two versions lies in it. If the block
+    fails, or its process is killed, what was in `out` before stays as it was. One process at a time; others wait.
+    Raises FileError if `out` cannot be written to.
+    """
+    stage, before = out / f".{name}.new", out / f".{name}.old"
+    try:
+        with locked(out / f".{name}.lock"):
+            _discard(stage, before)
+            stage.mkdir()
+            try:
+                yield stage
+                before.mkdir()
+                for part in sorted(stage.iterdir()):
+                    if (out / part.name).is_dir():
+                        (out / part.name).rename(before / part.name)
+                    part.replace(out / part.name)
+                flush_names(out)
+            finally:
+                _discard(stage, before)
+    except OSError as problem:
+        raise FileError(f"{out} cannot be written to ({problem.strerror}); name another.") from problem
+
+
+def _discard(*folders: Path) -> None:
+    for folder in folders:
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
 
 
 def flush_names(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The command line as its users see it: documents, sentences and exit statuses."""
 
+import importlib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from safetensors.numpy import load_file
 import featherweight as fw
 from braked import braked
 from commands import OWN, Run
+from featherweight.cli import VERBS
+from featherweight.cli.options import ORDER
 
 
 def test_list_gives_a_document_with_the_promised_keys(run: Run) -> None:
@@ -164,7 +167,7 @@ def test_over_budget_is_refused_before_the_first_step(run: Run, toy_file: Path, 
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence(run: Run, toy_file: Path, tmp_path: Path) -> None:
-    toy_file.write_text(toy_file.read_text().replace("lr=0.05", "lr=1e38"))
+    toy_file.write_text(toy_file.read_text().replace("lr=0.05", "lr=1e12, weight_decay=1.0"))
     status, _, err = run("train", toy_file, "--data", "digits")
     assert status == 1 and "The training loss became" in err and "lower the recipe's lr" in err
     assert not (tmp_path / "runs" / "own-seed0" / "weights.safetensors").exists()
@@ -186,14 +189,14 @@ SENTENCES = [
     (["train", "f3", "--resume", "runs/none"], 2, "so leave out experiment;"),
     (["train", "--resume", "runs/none", "--lr", "1", "--holdout", "0"], 2, "so leave out --holdout, --lr; only"),
     (["train", "--resume", "runs/none", "--precision", "bf16"], 2, "so leave out --precision;"),
-    (["train", "--resume", "runs/none", "--threads", "2", "--device", "cpu"], 2, "There is no run at runs/none"),
+    (["train", "--resume", "runs/none", "--threads", "1", "--device", "cpu"], 2, "There is no run at runs/none"),
     (["train", "f3", "--experiment", "own.py"], 2, "to start a new run, give only the file"),
     (["train", "--sed", "1"], 2, "No such option: --sed"),
     (["train", "--epochs", "0"], 2, "greater than or equal to 1"),
     (["trian"], 2, "Did you mean 'train'?"),
     (["evaluate", "runs/none"], 2, "There is no run at runs/none"),
     (["ladder", "q"], 2, "Unknown ladder 'q'; "),
-    (["ladder", "f", "--write"], 2, "is not a featherweight source tree"),
+    (["ladder", "f", "--write"], 2, "python -m docs.build"),
 ]
 
 
@@ -332,3 +335,13 @@ def test_a_stopped_run_is_saved_and_ends_as_one_never_stopped(
         del row["seconds"]
     assert epochs == whole
     assert _weights(folder) == never_stopped[1]
+
+
+def test_every_verb_is_found_in_the_module_that_adds_it() -> None:
+    """Only that module is imported for it, so a verb that is listed wrongly would be unknown."""
+    listed = [verb for verbs in VERBS.values() for verb in verbs.split()]
+    assert sorted(listed) == sorted(ORDER)
+    for module, verbs in VERBS.items():
+        source = Path(str(importlib.import_module(f"featherweight.cli.{module}").__file__)).read_text()
+        assert source.count("@app.command(") == len(verbs.split()), module
+        assert all(f"def {verb}" in source or f'command("{verb}")' in source for verb in verbs.split())

@@ -19,7 +19,7 @@ from featherweight.experiments.record import read_record, write_record
 from featherweight.training.runs import folders as run_folders
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.parallel import Task, carry_through, open_run
+from featherweight.training.runs.task import Task, open_run, run_task
 from made import MNIST, record
 
 FINISHED = [record("c3", [99.0] * 15, seed) for seed in (0, 1)]
@@ -64,11 +64,13 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
             break
     assert not read_record(tmp_path / "d1-seed0").finished
 
-    status = run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path, write=False)
+    status = run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path)
     said = capsys.readouterr().out
     assert status == 0
     assert " 1/20 " not in said and "20/20 " in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.md", "d.svg", "d1-seed0", "d1.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "d-d1.svg", "d.html", "d.md", "d.svg", "d1-seed0", "test_evaluations.jsonl",
+    ]  # fmt: skip
     ended = read_record(tmp_path / "d1-seed0")
     assert ended.finished and len(ended.rows) == 20
 
@@ -79,7 +81,7 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
 
     page = (tmp_path / "d.md").read_text()
     assert f"| 0 | {ended.verdict.best:.2f} | {ended.verdict.last:.2f} |" in page
-    assert run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path, write=False) == 0
+    assert run_ladder("d", seeds=1, data="digits", data_dir=None, out=tmp_path) == 0
     assert "20/20 " not in capsys.readouterr().out
     assert (tmp_path / "d.md").read_text() == page
 
@@ -90,7 +92,7 @@ def test_changed_settings_reach_every_rung_and_leave_its_own_runs_alone(
     def train_shown(tasks: Sequence[Task], as_json: bool, on: object) -> tuple[list[Done], list[Failed]]:
         done = []
         for task in tasks:
-            *_, last = carry_through(task, open_run(replace(task, threads=1)))
+            *_, last = run_task(task, open_run(replace(task, threads=1)))
             assert isinstance(last, Done)
             done.append(last)
         return done, []
@@ -111,22 +113,15 @@ def test_changed_settings_reach_every_rung_and_leave_its_own_runs_alone(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["ladder"], "Name a ladder, such as f. It may be left out only"),
-        (["ladder", "--write"], "is not a featherweight source tree"),
+        (["ladder"], "Missing argument"),
+        (["ladder", "d", "--write"], "python -m docs.build"),
         (["ladder", "q"], "Unknown ladder 'q'"),
-        (["ladder", "d", "--write", "--lr", "0.2"], "leave out the changed settings, or --write"),
         (["ladder", "d", "--set", "recipe.spin=1"], "Unknown setting 'recipe.spin'"),
     ],
 )
 def test_wrong_use(run: Run, words: list[str], sentence: str) -> None:
     status, out, err = run(*words)
     assert (status, out) == (2, "") and sentence in err
-
-
-def test_only_mnist_is_kept(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "src" / "featherweight" / "experiments" / "ladders").mkdir(parents=True)
-    status, _, err = run("ladder", "d", "--write", "--data", "digits")
-    assert status == 2 and "--write keeps records on mnist only; leave out --data digits, or --write." in err
 
 
 def test_list_shows_both_verdicts(run: Run) -> None:

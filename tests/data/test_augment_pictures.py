@@ -15,7 +15,7 @@ from featherweight.data.augment import augment, draw
 from featherweight.data.colours import colour_maps, coloured, mean_grey
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, Recipe
-from featherweight.prove.ledger import recipe_digest
+from featherweight.protocol.ledger import recipe_digest
 
 Pixels = np.ndarray[Any, Any]
 

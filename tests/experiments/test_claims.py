@@ -48,8 +48,8 @@ C3_TRAIN = (86.49, 96.90, 97.59, 97.77, 97.86, 98.08, 98.38, 98.43, 98.53, 98.55
 
 
 def run(test: Sequence[float], train: Sequence[float] | float = 98.0, seed: int = 0, **changed: Any) -> Record:
-    """A finished run with these accuracies, one an epoch; a single train accuracy serves for all epochs, and the last one
-    for clean images as well."""
+    """A finished run with these accuracies, one an epoch; a single train accuracy serves for all epochs, and the
+    last one for clean images as well."""
     trains = [train] * len(test) if isinstance(train, float) else train
     rows = tuple(
         Row(epoch=n, lr=0.1, train_loss=0.1, train_accuracy=a, test_loss=0.1, test_accuracy=b, seconds=1.0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from docs.build import candidate_record
 from torch import nn
 
 from commands import Run
@@ -14,8 +15,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES, SHAPES, TITLES
 from featherweight.networks.difference import differences
-from featherweight.prove import contender
-from featherweight.training.runs.parallel import Task, check
+from featherweight.training.runs.task import Task, check
 
 ON_DIGITS = """
 from torch import nn
@@ -67,8 +67,10 @@ def test_every_set_with_experiments_has_a_rule_and_its_own_contenders() -> None:
     assert [one.id for one in contenders("cifar10")] == ["cifar", "cifar-78k", "cifar-mcu", "cifar-tiny"]
     for data in sets:
         known = {one.id for one in contenders(data)}
-        assert {anchor.beside for anchor in contender.anchors(data)} <= known
-    assert {anchor.beside for anchor in contender.anchors("cifar10")} == {one.id for one in contenders("cifar10")}
+        assert {anchor.beside for anchor in candidate_record.anchors(data)} <= known
+    assert {anchor.beside for anchor in candidate_record.anchors("cifar10")} == {
+        one.id for one in contenders("cifar10")
+    }
 
 
 def test_the_shapes_are_those_of_the_sets_files() -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.build.export_tables import MARKS, with_figures
 from torch import nn
 
 from commands import Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.export.calibration_data import calibration_of, pictures_at_hand
-from featherweight.prove.export_tables import MARKS, with_figures
 from featherweight.training.runs.pretrained import FOLDER, load_any, load_pretrained
 from featherweight.training.runs.trained import save_weights
 from made import record

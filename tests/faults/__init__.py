@@ -1,0 +1,1 @@
+"""What the program says of killed runs, damaged files and hostile input, tried: `python -m tests.faults`."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from docs.build.publish import index_entry
 from torch import nn
 
 import featherweight as fw
@@ -14,8 +15,7 @@ from featherweight.experiments.experiment import contenders, find
 from featherweight.experiments.preprocessing import Preprocessing, preprocessing_words
 from featherweight.experiments.verdicts import run_json, verdict_sentence
 from featherweight.networks.preprocessing import preprocessing_of
-from featherweight.prove.contender import require_own_name
-from featherweight.prove.publish import index_entry
+from featherweight.protocol.prove import require_own_name
 from featherweight.training.runs.restore import architecture_of
 from made import record
 

@@ -9,10 +9,6 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.predict import MARKS, PAGE, answered, calibration_error, fitted, pictures, right, table
-from benchmarks.wild.glyphs import drawn, from_style, thinned
-from benchmarks.wild.habits import HABITS, drawing
-from benchmarks.wild.media import KINDS
-from benchmarks.wild.styles import STYLES
 from PIL import Image, ImageDraw
 from torch import nn
 from typer.testing import CliRunner
@@ -33,6 +29,10 @@ from featherweight.reading.network import WEIGHTS, apply_step, probabilities, sh
 from featherweight.reading.strokes import pen_width, stroke_width
 from featherweight.training.runs.pretrained import load_pretrained
 from featherweight.training.runs.trained import load_trained
+from synthetic_photos.glyphs import drawn, from_style, thinned
+from synthetic_photos.habits import HABITS, drawing
+from synthetic_photos.media import KINDS
+from synthetic_photos.styles import STYLES
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +61,7 @@ def read_one(image: Image.Image, folder: Path, name: str = "picture.png"):  # ty
 
 @pytest.mark.parametrize("per_kind", [6, pytest.param(16, marks=pytest.mark.slow)])
 def test_more_than_97_percent_of_made_pictures_are_read(digits: Split, per_kind: int) -> None:
-    """Pictures of 16 kinds: drawings, scans, photos with shadows and rulings; see benchmarks/wild/media.py."""
+    """Pictures of 16 kinds: drawings, scans, photos with shadows and rulings; see tests/synthetic_photos/media.py."""
     made = list(pictures(digits, sorted(KINDS), per_kind, seed=3, largest=320))
     assert len(made) == 16 * per_kind and len({kind for kind, _, _ in made}) == 16
     answers, _ = answered(made)

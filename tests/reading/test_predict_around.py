@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 from benchmarks.predict import PER_KIND, RESULTS, SEEDS, WRITTEN
-from benchmarks.wild.around import AROUND, depths, laid, outlined, rooms
-from benchmarks.wild.drawings import HARD
-from benchmarks.wild.hands import Writer
-from benchmarks.wild.hard import LARGEST
-from benchmarks.wild.media import KINDS
 from PIL import Image
 from scipy import ndimage
 
 from featherweight.reading.median import median3
+from synthetic_photos.around import AROUND, depths, laid, outlined, rooms
+from synthetic_photos.drawings import HARD
+from synthetic_photos.hands import Writer
+from synthetic_photos.hard import LARGEST
+from synthetic_photos.media import KINDS
 
 WRITER = Writer(images=np.eye(28, dtype=np.uint8)[None] * 255, labels=np.ones(1, int))
 

@@ -4,9 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.wild.drawings import HARD
-from benchmarks.wild.glyphs import drawn, from_style
-from benchmarks.wild.hands import Writer, beside
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -17,6 +14,9 @@ from featherweight.reading.otsu import parting
 from featherweight.reading.paper_region import sheet_alone
 from featherweight.reading.split_digits import apart
 from featherweight.reading.views import upright, views
+from synthetic_photos.drawings import HARD
+from synthetic_photos.glyphs import drawn, from_style
+from synthetic_photos.hands import Writer, beside
 
 
 def ink_of(digit: int, height: int = 120, pen: float = 8) -> np.ndarray:

@@ -17,15 +17,15 @@ from featherweight.report import analysis as insight
 from featherweight.report import notebook
 from featherweight.training.runs import display
 from featherweight.training.runs.events import Done, Event, Progress
-from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.run import new_run
+from featherweight.training.runs.task import Task, run_task
 
 
 def test_the_bar_grows_and_every_epoch_leaves_one_line(tmp_path: Path) -> None:
     run = new_run(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
     drawn: list[str] = []
     show = display.shower(["hello"], drawn.append)
-    events: list[Event] = list(carry_through(Task(experiment="bars"), run))
+    events: list[Event] = list(run_task(Task(experiment="bars"), run))
     for event in events:
         show(event)
     assert len(drawn) == sum(isinstance(event, Progress | Done) for event in events)

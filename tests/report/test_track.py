@@ -14,7 +14,7 @@ from featherweight.experiments.record import Record, read_record
 from featherweight.report import trackers as track
 from featherweight.report.trackers import tracking
 from featherweight.training.runs.events import Event, Progress
-from featherweight.training.runs.parallel import Task, carry_through, open_run
+from featherweight.training.runs.task import Task, open_run, run_task
 
 FIGURES = {
     "accuracy", "loss", "learning_rate", "class_errors", "confusion_matrix", "calibration_curve", "misclassified"
@@ -77,7 +77,7 @@ def _stopped_in_the_second_epoch(kind: str, toy_file: Path, out: Path) -> Path:
     task = Task(experiment=str(toy_file), out=out, data="digits", engine="torch", threads=1)
     begun = open_run(task)
     with tracking(kind) as log:
-        events: Iterator[Event] = carry_through(task, begun)
+        events: Iterator[Event] = run_task(task, begun)
         for event in events:
             log(event)
             if isinstance(event, Progress) and event.row is not None:
@@ -102,7 +102,7 @@ def test_epochs_from_before_a_run_was_tracked_are_logged_too(run: Run, toy_file:
     pytest.importorskip("tensorboard", reason="pip install '.[track]'")
     task = Task(experiment=str(toy_file), out=tmp_path, data="digits", engine="torch", threads=1)
     begun = open_run(task)
-    events = carry_through(task, begun)
+    events = run_task(task, begun)
     while not begun.state.rows:
         next(events)
     events.close()  # type: ignore[attr-defined]

@@ -11,12 +11,12 @@ from PIL import Image
 
 from featherweight.data.dataset import Data
 from featherweight.errors import TrainingError, UsageError
+from featherweight.parallel.messages import Finished
 from featherweight.search.fit import conduct, doubts, prior, steps, workers
 from featherweight.search.fit.genes import Genes, batch_for, recipe_of
 from featherweight.search.fit.halving import Aim
 from featherweight.search.fit.views import save, views_of
 from featherweight.search.fit.workers import Told, Work
-from featherweight.training.runs.crews import Ended
 
 MODES = ("L", "RGB", "RGBA", "P", "1", "LA")
 
@@ -85,18 +85,18 @@ def test_a_candidate_that_fails_says_why_and_the_others_go_on(tmp_path: Path):
 class Silent:
     """A crew one of whose members ends without a result."""
 
-    def __init__(self, *ended: Ended) -> None:
+    def __init__(self, *ended: Finished) -> None:
         self.ended, self.given = list(ended), []
 
-    def want(self, works: int) -> None: ...
+    def scale(self, works: int) -> None: ...
 
     def free(self) -> int:
         return 1
 
-    def give(self, number: int, *given: Any) -> None:
+    def submit(self, number: int, *given: Any) -> None:
         self.given.append(number)
 
-    def news(self, seconds: float) -> list[Ended]:
+    def poll(self, seconds: float) -> list[Finished]:
         return [self.ended.pop(0)] if self.ended else []
 
 
@@ -104,7 +104,7 @@ class Silent:
 def test_a_process_that_ends_is_a_failed_trial_in_its_own_words(tmp_path: Path, lost: bool):
     crew = workers.Crew(1, tmp_path, ("a", "b"))
     crew.close()
-    crew._crew = Silent(Ended(number=1, sentence="its process ended with status -9 and said nothing.", lost=lost))
+    crew._pool = Silent(Finished(number=1, sentence="worker exited with status -9 without a result.", lost=lost))
     work = Work(trial=5, genes=Genes(), epochs=1)
     crew.give(crew.idle(), work)
     (told,) = crew.news(0.0)

@@ -262,9 +262,10 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(home: Path, monkeypatch: 
 
 @pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
 def test_a_stopped_run_of_the_native_engine_goes_on_with_any_number_of_threads_bit_for_bit(
-    run: Run, tmp_path: Path
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within an epoch, then gone on with one thread or two, it ends as a run that was never stopped."""
+    monkeypatch.setattr("featherweight.engine.threads.processors", lambda: 2)
     experiment = overridden(find("f2"), {"recipe.epochs": 2, "recipe.average": 0.9, "recipe.batch": 96})
     digits = datasets.load("digits")
 

@@ -12,7 +12,6 @@ from featherweight.data.split import Split
 from featherweight.engine import Engine
 from featherweight.errors import FileError
 from featherweight.experiments.record import Record
-from featherweight.prove import contender, leaderboard
 from featherweight.training.runs import run as runs
 from featherweight.training.tta import evaluate_shifted, translate
 from made import record
@@ -79,17 +78,3 @@ def test_records_from_before_have_none_and_are_written_as_they_were() -> None:
     assert Record.from_json(new.to_json(), "here") == new
     with pytest.raises(FileError, match="shifted_accuracy is 'high'"):
         Record.from_json(new.to_json() | {"shifted_accuracy": "high"}, "here")
-
-
-def test_it_is_a_row_of_its_own_when_every_seed_has_it(tmp_path: Path) -> None:
-    ten = [record("f3", [99.5] * 15, seed, shifted_accuracy=99.55 + 0.01 * seed) for seed in range(10)]
-    macs = next(one for one in contender.gather({}, tmp_path) if one.experiment.id == "f3").anatomy.macs
-    table = leaderboard.table(contender.gather({"f3": ten}, tmp_path), "{id}.md")
-    rows = [line for line in table.splitlines() if "test-time augmentation" in line and line.startswith("| the same")]
-    assert len(rows) == 1
-    cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
-    # Mean of 99.55 to 99.64, deviation 0.0303, half of the interval 2.262 x 0.0303 / sqrt(10) = 0.0217.
-    assert cells[3] == f"{5 * macs:,}" and cells[7:9] == ["99.595 ± 0.030", "99.573 to 99.617"]
-    assert "the same, with test-time" not in leaderboard.table(
-        contender.gather({"f3": [*ten[:9], record("f3", [99.5] * 15, 9)]}, tmp_path), "{id}.md"
-    )

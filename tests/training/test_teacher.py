@@ -73,7 +73,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(runs, "data_of", lambda record, directory: toy.data())
     student = replace(toy.experiment(replace(toy.RECIPE, epochs=2, distil=LESSON)), id="student")
     experiments = {"bars": toy.experiment(), "student": student}
-    monkeypatch.setattr("featherweight.training.runs.parallel.find", experiments.__getitem__)
+    monkeypatch.setattr("featherweight.training.runs.task.find", experiments.__getitem__)
     for seed in (0, 1):
         _finish(runs.new_run(experiments["bars"], toy.data(), seed=seed, out=tmp_path, engine="torch", threads=1))
     return tmp_path

@@ -17,12 +17,12 @@ from benchmarks import cluster as costs
 import searched
 from clusters import Two, braked_file, long_file
 from commands import Run
-from featherweight.training.runs.crews import On
+from featherweight.parallel.messages import Backend
+from featherweight.parallel.scheduler import train_all
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Spread, Started
-from featherweight.training.runs.fanout import train_all
-from featherweight.training.runs.parallel import Task, carry_through, open_run
+from featherweight.training.runs.task import Task, open_run, run_task
 
-RAY = On(address="ray")
+RAY = Backend(address="ray")
 
 
 def tasks(file: Path, out: Path, seeds: int = 2) -> list[Task]:
@@ -56,7 +56,7 @@ def left(folder: Path) -> dict[str, Any]:
 
 def same_as_local(file: Path, out: Path, here: Path, seeds: int = 2) -> None:
     for task in tasks(file, here, seeds):
-        *_, last = carry_through(task, open_run(replace(task, threads=1)))
+        *_, last = run_task(task, open_run(replace(task, threads=1)))
         assert isinstance(last, Done)
         found = left(out / last.folder.name)
         assert found == left(last.folder)
@@ -183,7 +183,7 @@ def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_pat
 def test_without_ray_one_sentence_says_how_to_get_it(
     words: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featherweight.training.runs.connection.find_spec", lambda name: None)
+    monkeypatch.setattr("featherweight.parallel.ray_connect.find_spec", lambda name: None)
     status, _, said = run(*words, "--on", "ray")
     assert status == 2 and "pip install --upgrade 'ray[client]'" in said and said.count("\n") == 1
     status, _, said = run(*words, "--on", "elsewhere")

@@ -4,13 +4,15 @@ import doctest
 import importlib
 import pkgutil
 
+import docs.build
 import pytest
 
 import featherweight
 
 MODULES = sorted(
     info.name
-    for info in pkgutil.walk_packages(featherweight.__path__, "featherweight.")
+    for package in (featherweight, docs.build)
+    for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if not info.name.rpartition(".")[2].startswith("_")  # `__main__` and the compiled kernels hold none
 )
 

@@ -47,6 +47,7 @@ def fit(
     cycles: int | None = None,
     minimize: str = "flash",
     minutes: float = 30.0,
+    trials: int | None = None,
     seed: int = 0,
     out: "str | Path | None" = None,
     size: tuple[int, int] | None = None,
@@ -58,9 +59,11 @@ def fit(
     `data` is a folder of pictures with one subfolder per class, a set's name, or data in memory. With `accuracy`, in
     percent of the test images, the candidate with the least of `minimize` (flash, ram, macs, parameters or cycles) that
     reaches it on held-out images is chosen; without it, the most accurate within the limits. `flash` and `ram` are
-    bytes, as numbers or as "32k"; `minutes` cover everything. `out` is the folder, `fits/NAME` by default; the same
-    call with the same folder continues a stopped search. `size` is the (height, width) that a folder's pictures are
-    resized to; by default the search chooses it. `on_news` is called with every step.
+    bytes, as numbers or as "32k"; `minutes` cover everything; with `trials`, so many candidates are tried instead, the
+    same ones on any machine, and a search that was killed ends with the same network as one that was not. `out` is the
+    folder, `fits/NAME` by default; the same call with the same folder continues a stopped search. `size` is the
+    (height, width) that a folder's pictures are resized to; by default the search chooses it. `on_news` is called
+    with every step.
 
     A UserWarning says where the result should not be used as it is: no better than the commonest class, or below what
     held-out images promised; `warning` of fit.json has the same words.
@@ -80,6 +83,7 @@ def fit(
         ),
         minimize=minimize,
         minutes=minutes,
+        trials=trials,
         seed=seed,
         out=None if out is None else Path(out),
         size=size,

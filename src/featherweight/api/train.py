@@ -21,14 +21,15 @@ from featherweight.experiments.record import Row
 from featherweight.experiments.settings import overridden
 from featherweight.export.preflight import require_form
 from featherweight.networks.architecture import describe, make
-from featherweight.training.runs.crews import LOCAL, On, require_place
+from featherweight.parallel.messages import LOCAL, Backend
+from featherweight.parallel.pool import require_backend
+from featherweight.parallel.scheduler import train_all
 from featherweight.training.runs.display import live
 from featherweight.training.runs.events import Done, Event, Failed, Progress
-from featherweight.training.runs.fanout import train_all
 from featherweight.training.runs.fitted import fitted
-from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.prepare import RUNS
 from featherweight.training.runs.run import Run, new_run
+from featherweight.training.runs.task import Task, run_task
 from featherweight.training.runs.trained import load_trained
 
 
@@ -74,7 +75,7 @@ def train(
         experiment, _ = fitted(experiment, source)
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
-    require_place(on)
+    require_backend(on)
     if threads is not None and (on == LOCAL or threads < 1):
         require_threads(threads)
     if on != LOCAL:
@@ -83,7 +84,7 @@ def train(
             Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
             for seed in numbers
         ]
-        there = _trained_there(tasks, On(address=on), experiment, source, on_epoch)
+        there = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
         return there[0] if isinstance(seeds, int) else there
     models = []
     for seed in [seeds] if isinstance(seeds, int) else seeds:
@@ -96,7 +97,7 @@ def train(
 
 def _train_to_end(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
     show = _event_display(run)
-    for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
+    for event in run_task(Task(experiment=run.experiment.name, seed=run.record.seed), run):
         show(event)
         if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
             on_epoch(event.row)
@@ -104,7 +105,7 @@ def _train_to_end(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
 
 
 def _trained_there(
-    tasks: Sequence[Task], on: On, experiment: Experiment, data: Data, on_epoch: Callable[[Row], object] | None
+    tasks: Sequence[Task], on: Backend, experiment: Experiment, data: Data, on_epoch: Callable[[Row], object] | None
 ) -> list[Model]:
     """The models of tasks that a cluster carries out, in their order; raises the first failure once all have ended."""
     done: dict[str, Path] = {}

@@ -4,32 +4,43 @@ Nothing heavy is imported until a verb needs it, so `--help` and `list` answer a
 """
 
 import sys
-from errno import EAGAIN
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
-# Each of these adds its verbs to the app.
-from featherweight.cli import (  # noqa: F401
-    doctor,
-    export,
-    find_lr,
-    fit,
-    info,
-    live,
-    new,
-    predict,
-    prove,
-    report,
-    safe_output,
-    search,
-    train,
-)
-from featherweight.cli.options import app
+from featherweight.cli import live, safe_output
+from featherweight.cli.options import app as _app
 from featherweight.data.progress import downloads_display
-from featherweight.errors import FeatherweightError, InterruptedRunError
+from featherweight.errors import FeatherweightError, FileError, InterruptedRunError, shortage
 from featherweight.training.runs.signals import terminable
+
+VERBS = {
+    "doctor": "doctor", "export": "export draw", "find_lr": "find-lr", "fit": "fit", "info": "list show evaluate bench",
+    "new": "new", "predict": "predict", "prove": "prove compare", "report": "report", "search": "search",
+    "train": "train ladder",
+}  # fmt: skip
+"""The verbs of each module, which adds them to the app when it is imported."""
+
+
+def import_verbs(words: Sequence[str]) -> None:
+    """Import the module of the verb that these words begin with, or all of them if they name none."""
+    verb = next((word for word in words if not word.startswith("-")), "")
+    of_it = [module for module, verbs in VERBS.items() if verb in verbs.split()]
+    for module in of_it or VERBS:
+        import_module(f"featherweight.cli.{module}")
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, with every verb."""
+    if name != "app":
+        raise AttributeError(f"featherweight.cli has no {name!r}")
+    import_verbs(())
+    return _app
 
 
 def main() -> None:
     """Run the command line; every error of the package is one sentence and its exit status."""
+    import_verbs(sys.argv[1:])
     safe_output.make_safe()
     downloads_display.set(live.downloads)
     with terminable() as terminated:
@@ -42,7 +53,7 @@ def main() -> None:
 def _status_of_app() -> int:
     """Run the verb that was asked for; its exit status, after printing its error if there was one."""
     try:
-        app()
+        _app()
     except InterruptedRunError as problem:  # which somebody asked for
         safe_output.tell(str(problem))
         return problem.exit_status
@@ -58,16 +69,15 @@ def _status_of_app() -> int:
     except KeyboardInterrupt:
         safe_output.tell("Stopped.")
         return 130
-    except RuntimeError as problem:
-        if "start new thread" not in str(problem):
-            raise
-        return safe_output.refused("a thread")
-    except OSError as problem:
-        if problem.errno == EAGAIN and problem.filename is None:
-            return safe_output.refused("a process")
-        if problem.errno not in safe_output.UNWRITABLE or problem.filename is not None:
-            raise
-        return safe_output.unwritable(problem)
+    except (MemoryError, RuntimeError, ImportError, OSError) as problem:
+        if lacking := shortage(problem):
+            return safe_output.refused(lacking)
+        if isinstance(problem, OSError) and problem.filename is None and problem.errno in safe_output.UNWRITABLE:
+            return safe_output.unwritable(problem)
+        if isinstance(problem, OSError) and problem.filename is not None and problem.errno in safe_output.CLOSED_PLACES:
+            safe_output.tell(f"Error: {problem.filename} cannot be used ({problem.strerror}); choose another place.")
+            return FileError.exit_status
+        raise
     return 0
 
 

@@ -7,55 +7,49 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TextIO
 
-from featherweight import data as datasets
 from featherweight.cli.live import shown
-from featherweight.cli.live_cluster import spread_shown
 from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
-from featherweight.data import load
-from featherweight.data.sets import canonical
-from featherweight.data.store import expanded
-from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import find, rungs
+from featherweight.errors import FeatherweightError, InterruptedRunError
+from featherweight.escape import printable
+from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.settings import changes, overridden
+from featherweight.experiments.settings import overridden
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
-from featherweight.export.preflight import require_form
-from featherweight.prove import publish
-from featherweight.prove.looks import note_rungs
-from featherweight.report.trackers import tracking
-from featherweight.training.runs.crews import On
-from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.fanout import HERE, train_all
-from featherweight.training.runs.folders import changed_folder, finished_runs, run_like, unfinished_run
-from featherweight.training.runs.parallel import Task, asked, carry_through, check, data_of, open_run
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.training.runs.events import Done, Event, Failed
+from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import STOPPED
+from featherweight.training.runs.task import Task, check, data_of, open_run, resolve, run_task
 
 
 def require_trainable_for(task: Task, to: str | None) -> None:
     """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
     network cannot be exported to it."""
     if to is not None or overridden(find(task.experiment), dict(task.settings)).budget.on_chip():
+        from featherweight.export.preflight import require_form
+
         data = data_of(task)
-        require_form(asked(task, data)[0], data, to)
+        require_form(resolve(task, data)[0], data, to)
 
 
-def train_one(task: Task, as_json: bool, track: str | None = None, on: On = HERE) -> int:
+def train_one(task: Task, as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE) -> int:
     """Train in this process or on a cluster, logging to the tracker `track`; returns 0 if the budget is met, else 1."""
     to = sys.stderr if as_json else sys.stdout
-    if not on.here:
+    if not on.local:
         return _train_one_there(task, as_json, track, on)
     run = open_run(task)
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
             print(wrap(line, to), file=to, flush=True)
-        with shown(to, labels=False) as show, tracking(track, task.data_dir) as log:
-            for event in carry_through(task, run):
+        with shown(to, labels=False) as show, _logged(track, task.data_dir) as log:
+            for event in run_task(task, run):
                 show(event)
                 log(event)
     except BrokenPipeError as problem:  # the reader has gone; the state has been saved
@@ -63,7 +57,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None, on: On = HERE
     return _said_of(run.record, run.folder, as_json)
 
 
-def _train_one_there(task: Task, as_json: bool, track: str | None, on: On) -> int:
+def _train_one_there(task: Task, as_json: bool, track: str | None, on: Backend) -> int:
     if not task.resume:
         for line in check(task).introduction():
             print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
@@ -86,7 +80,7 @@ def _said_of(record: Record, folder: Path, as_json: bool) -> int:
     return 0 if record.verdict.passed else 1
 
 
-def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None, on: On = HERE) -> int:
+def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE) -> int:
     """Train the missing seeds side by side: finished runs in the tasks' folder are kept, stopped ones are resumed.
 
     New epochs are logged to the tracker `track`. Returns 0 when every run passed, 1 when one did not, and the error's
@@ -123,89 +117,57 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
 
 
 def run_ladder(
-    letter: str,
+    name: str,
     *,
     seeds: int,
     data: str,
     data_dir: Path | None,
     out: Path,
-    write: bool,
+    size: "tuple[int, int] | Literal['own'] | None" = None,
+    grey: bool = False,
     settings: tuple[tuple[str, Any], ...] = (),
-    on: On = HERE,
+    on: Backend = THIS_MACHINE,
 ) -> int:
-    """Train every rung and seed that has no finished run yet, resuming those that were stopped; then write the page.
+    """Train a ladder's rungs and seeds that have no finished run yet, resuming stopped ones; then write its page.
 
-    The page goes into `out`, beside the run folders. With `write`, records go to the source tree in the current folder
-    and everything there that quotes one is rewritten. With `settings` that change every rung, all of it goes into a
-    folder within `out` instead.
+    The page goes into `out`, beside the run folders. Returns the status of a run that was stopped, without writing the
+    page, or else the worst of those that failed; 0 if none did.
     """
-    plain = rungs(letter)
-    ladder = [overridden(rung, dict(settings)) for rung in plain]
-    told = list(dict.fromkeys(change for pair in zip(ladder, plain, strict=True) for change in changes(*pair)))
-    if told:
-        out = changed_folder(out, f"ladder-{letter}", told)
-        print(wrap(f"changed: {', '.join(told)}; runs and page go to {out}", sys.stdout))
-    root = publish.source_tree() if write else None
-    own = ladder[0].data
-    data = own if data == "auto" else canonical(data)
-    if write and data != own:
-        raise UsageError(f"--write keeps records on {own} only; leave out --data {data}, or --write.")
-    source = _source(data, data_dir)
-    folders = [out, *([root / "results"] if root else [])]
-    have = {rung.id: finished_runs(rung, folders, range(seeds), source) for rung in ladder}
-    tasks = [
-        Task(experiment=rung.id, seed=seed, out=out, data=data, data_dir=data_dir, resume=resumed, settings=settings)
-        for rung in ladder
-        for seed in range(seeds)
-        if seed not in {record.seed for record in have[rung.id]}
-        for resumed in [unfinished_run(rung, out, seed, source)]
-    ]
-    if root:
-        missing = {rung.id: [task.seed for task in tasks if task.experiment == rung.id] for rung in ladder}
-        begun = {task.experiment for task in tasks if task.resume}
-        note_rungs(root / "results" / "touches.json", missing, ladder, begun)
-    done, failed = train_shown(tasks, as_json=False, on=on) if tasks else ([], [])
-    if stopped := [failure.exit_status for failure in failed if failure.exit_status in STOPPED]:
+    from featherweight.protocol.ladder import find_ladder, train_ladder, write_ladder
+
+    runs = train_ladder(
+        find_ladder(name),
+        seeds=seeds,
+        data=data,
+        data_dir=data_dir,
+        size=size,
+        grey=grey,
+        out=out,
+        settings=settings,
+        trainer=lambda tasks: train_shown(tasks, as_json=False, on=on),
+        tell=lambda line: print(wrap(line, sys.stdout)),
+    )
+    if stopped := [failure.exit_status for failure in runs.failed if failure.exit_status in STOPPED]:
         return stopped[0]
-    for one in done:
-        have[one.record.experiment].append(one.record)
-    for rung in ladder:
-        have[rung.id].sort(key=lambda record: record.seed)
-        if have[rung.id]:
-            print(wrap(f"\n{rung.id}: {rung.title}", sys.stdout))
-            _print_seeds(have[rung.id])
-    print(f"\nwrote {publish.write_page(letter, have, out, told)}")
-    if root:
-        for record in (record for records in have.values() for record in records):
-            publish.keep_record(record, root)
-        write_up(root)
-    return max((failure.exit_status for failure in failed), default=0)
-
-
-def _source(data: str, data_dir: Path | None) -> str:
-    """What records call the data of this name."""
-    if data == "auto":
-        return load(data, directory=data_dir).source
-    return canonical(data) if data in datasets.NAMES else str(expanded(data).resolve())
-
-
-def write_up(root: Path | None = None) -> int:
-    """Rewrite everything in the source tree that quotes a committed record."""
-    root = root or publish.source_tree()
-    for path in publish.write(root):
-        print(f"wrote {path.relative_to(root)}")
-    return 0
+    for rung in runs.ladder.rungs:
+        if runs.found[rung.id]:
+            print(wrap(printable(f"\n{rung.id}: {rung.title}", lines=True), sys.stdout))
+            _print_seeds(runs.found[rung.id])
+    for place, path in enumerate(write_ladder(runs)):
+        print(wrap(f"{chr(10) * (not place)}wrote {path}", sys.stdout))
+    return max((failure.exit_status for failure in runs.failed), default=0)
 
 
 def train_shown(
-    tasks: Sequence[Task], as_json: bool, track: str | None = None, on: On = HERE
+    tasks: Sequence[Task], as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE
 ) -> tuple[list[Done], list[Failed]]:
     """Train the tasks and show their progress; returns those that finished and those that failed."""
+    from featherweight.parallel.scheduler import train_all
+
     done: list[Done] = []
     failed: list[Failed] = []
     to = sys.stderr if as_json else sys.stdout
-    several = shown(to, labels=True, runs=len(tasks)) if on.here else spread_shown(to, runs=len(tasks))
-    with several as show, tracking(track, tasks[0].data_dir) as log:
+    with _several_shown(to, len(tasks), on) as show, _logged(track, tasks[0].data_dir) as log:
         for event in train_all(tasks, on):
             show(event)
             log(event)
@@ -214,6 +176,23 @@ def train_shown(
             elif isinstance(event, Failed):
                 failed.append(event)
     return done, failed
+
+
+def _several_shown(to: TextIO, runs: int, on: Backend) -> AbstractContextManager[Callable[[Event], None]]:
+    if on.local:
+        return shown(to, labels=True, runs=runs)
+    from featherweight.cli.live_cluster import spread_shown
+
+    return spread_shown(to, runs=runs)
+
+
+def _logged(track: str | None, data_dir: Path | None) -> AbstractContextManager[Callable[[Event], None]]:
+    """A context with a function that logs events in this tracker; None logs nothing."""
+    if track is None:
+        return nullcontext(lambda event: None)
+    from featherweight.report.trackers import tracking
+
+    return tracking(track, data_dir)
 
 
 def _print_seeds(records: Sequence[Record], started: int = 0) -> None:

@@ -35,6 +35,10 @@ def fit(
         str, typer.Option("--minimise", "--minimize", help="What to minimise: flash, ram, macs, parameters or cycles.")
     ] = "flash",
     minutes: Annotated[float, typer.Option(help="Time limit for everything, including the report.")] = 30.0,
+    trials: Annotated[
+        int | None,
+        typer.Option(help="How many candidates to try, in place of a time limit: the same ones on any machine.", min=1),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the proposals and of the held-out images.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="The folder for the results; fits/NAME by default.")] = None,
     size: ImageSize = None,
@@ -57,7 +61,7 @@ def fit(
     )
     words = shlex.join(["featherweight", *sys.argv[1:]]) if Path(sys.argv[0]).name != "pytest" else ""
     asked = Asked(
-        data=data, accuracy=accuracy, limits=limits, minimize=minimize, minutes=minutes, seed=seed, out=out, size=given,
-        data_dir=data_dir, command=words, on=where,
+        data=data, accuracy=accuracy, limits=limits, minimize=minimize, minutes=minutes, trials=trials, seed=seed,
+        out=out, size=given, data_dir=data_dir, command=words, on=where,
     )  # fmt: skip
     raise typer.Exit(run(asked, as_json))

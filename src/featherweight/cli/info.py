@@ -121,7 +121,7 @@ def bench(
     ] = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(help="An engine or peer; may be given several times. All but torch.compile by default."),
+        typer.Option(help="An engine; may be given several times. All but torch.compile by default."),
     ] = None,
     threads: Annotated[
         int | None,
@@ -134,27 +134,27 @@ def bench(
     from dataclasses import asdict
 
     from featherweight.cli.live import waiting
-    from featherweight.engine import require_threads
+    from featherweight.engine import processors, require_threads
     from featherweight.experiments.experiment import find
-    from featherweight.training.bench import COMPILED, CPU, peers, timed
-    from featherweight.training.runs.environment import cores, describe
+    from featherweight.training import bench as timing
+    from featherweight.training.runs.environment import describe
 
     if threads is not None:
         require_threads(threads)
     experiments = [find(name) for name in names or ("f3", "c3")]
-    counts = sorted({1, threads or min(2, cores())})
-    kinds = engine or [kind for kind in timed.kinds() if kind != COMPILED]
-    rows: list[timed.Timed] = []
-    skipped: list[timed.Skipped] = []
+    counts = sorted({1, threads or min(2, processors())})
+    kinds = engine or [kind for kind in timing.available() if kind != timing.COMPILED]
+    rows: list[timing.Timed] = []
+    skipped: list[timing.Skipped] = []
     with waiting(sys.stderr) as show:
-        for event in timed.timings(experiments, engines=kinds, threads=counts, seconds=seconds):
-            if isinstance(event, timed.Underway):
+        for event in timing.timings(experiments, kinds=kinds, threads=counts, seconds=seconds):
+            if isinstance(event, timing.Underway):
                 show(event.label, event.share)
-            elif isinstance(event, timed.Skipped):
+            elif isinstance(event, timing.Skipped):
                 skipped.append(event)
             else:
                 rows.append(event)
-    environment = describe(CPU, max(counts)) | {"peers": peers.versions()}
+    environment = describe(timing.CPU, max(counts)) | {"peers": {}}
     if as_json:
         print_json(
             {
@@ -164,6 +164,5 @@ def bench(
             }
         )
         return
-    versions = {"torch": environment["torch"], **peers.versions()}
-    say(f"{environment['processor']}; {', '.join(f'{name} {version}' for name, version in versions.items())}")
-    print("\n".join(timed.lines(rows, skipped)))
+    say(f"{environment['processor']}; torch {environment['torch']}")
+    print("\n".join(timing.lines(rows, skipped)))

@@ -143,19 +143,24 @@ def _shown(to: IO[str], asked: Asked) -> Iterator[Callable[[News], None]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    begun = time.monotonic()
+    begun, begun_trials = time.monotonic(), 0
     total = 60 * asked.minutes
     columns = (BarColumn(bar_width=16), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[figures]}"))
     with Bars(*columns, console=Console(file=to), transient=True) as bars:
         bar = bars.add_task("", total=total, left="", figures="")
 
         def live(news: News) -> None:
+            nonlocal begun_trials
             for line in lines(news):
                 bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
             passed = time.monotonic() - begun
             left = max(0.0, total - passed)
-            bars.update(bar, completed=min(total, passed), left=f"{int(left // 60)}:{int(left % 60):02} left",
-                        figures=_figures(news))  # fmt: skip
+            clock = f"{int(left // 60)}:{int(left % 60):02} left"
+            if asked.trials:
+                begun_trials = len(news.trials) if isinstance(news, Look) else begun_trials
+                clock = f"{begun_trials} of {asked.trials} candidates"
+            share = begun_trials / asked.trials * total if asked.trials else passed
+            bars.update(bar, completed=min(total, share), left=clock, figures=_figures(news))
 
         yield live
 

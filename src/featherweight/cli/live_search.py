@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
+from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search import far
 from featherweight.search.crew import Look, Search, carry_out
 from featherweight.search.learning_rate import require_picture
@@ -18,15 +19,18 @@ from featherweight.search.picture import draw
 from featherweight.search.source import require_writable, write_experiment
 from featherweight.search.storage import shown
 from featherweight.search.study import Standing, end_of, standing
-from featherweight.training.runs.crews import On
-from featherweight.training.runs.fanout import HERE
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
 def run(
-    search: Search, workers: int | None, best: Path | None, picture: Path | None, as_json: bool, on: On = HERE
+    search: Search,
+    workers: int | None,
+    best: Path | None,
+    picture: Path | None,
+    as_json: bool,
+    on: Backend = THIS_MACHINE,
 ) -> int:
     """Run the search and print what it found; returns the exit status, a signal's where one stopped it."""
     for path, check in ((best, require_writable), (picture, require_picture)):
@@ -38,7 +42,7 @@ def run(
     stopped: FeatherweightError | None = None
     try:
         with _shown(to, search.job.trials) as show:
-            for look in carry_out(search, workers) if on.here else far.carry_out(search, on, workers):
+            for look in carry_out(search, workers) if on.local else far.carry_out(search, on, workers):
                 show(look)
     except FeatherweightError as problem:
         if problem.exit_status < 128:

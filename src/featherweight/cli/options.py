@@ -13,7 +13,7 @@ from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
 
 if TYPE_CHECKING:
-    from featherweight.training.runs.crews import On
+    from featherweight.parallel.messages import Backend
 
 ORDER = (
     "list", "show", "new", "fit", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search",
@@ -112,13 +112,14 @@ def given(ctx: typer.Context) -> set[str]:
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
-def place(address: str, gpus: float = 0.0, threads: int | None = None, alike: bool = False) -> "On":
+def place(address: str, gpus: float = 0.0, threads: int | None = None, alike: bool = False) -> "Backend":
     """Where works are carried out, as these options say; UsageError, before anything begins, if that cannot be."""
-    from featherweight.training.runs.crews import On, require_place
+    from featherweight.parallel.messages import Backend
+    from featherweight.parallel.pool import require_backend
 
-    require_place(address)
-    on = On(address=address, gpus=gpus, threads=threads or 1, alike=alike)
-    if on.here and gpus:
+    require_backend(address)
+    on = Backend(address=address, gpus=gpus, threads=threads or 1, alike=alike)
+    if on.local and gpus:
         raise UsageError("--gpus needs --on ray; on this machine, use --device cuda.")
     return on
 

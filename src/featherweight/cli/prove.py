@@ -51,13 +51,13 @@ def prove(
     from featherweight.cli.console import train_shown
     from featherweight.cli.safe_output import wrap
     from featherweight.cli.tables import print_table, seeds_table
-    from featherweight.prove.protocol import prove as carry_through
+    from featherweight.protocol.prove import prove as run_protocol
 
     def tell(line: str) -> None:
         to = sys.stderr if as_json else sys.stdout
         print(wrap(line, to), file=to, flush=True)
 
-    proof = carry_through(
+    proof = run_protocol(
         experiment,
         seeds=seeds,
         confirm=confirm,
@@ -67,7 +67,7 @@ def prove(
         trainer=lambda tasks: train_shown(tasks, as_json, on=where),
         tell=tell,
         settings=overrides(ctx),
-        alike=not where.here and not mixed,
+        alike=not where.local and not mixed,
     )
     if as_json:
         print_json(proof.to_json())
@@ -88,8 +88,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Test whether one network beats another: a paired test of the last epochs over the seeds that both have run."""
-    from featherweight.prove.compare import compare as compared
-    from featherweight.prove.compare import runs_of
+    from featherweight.protocol.compare import compare as compared
+    from featherweight.protocol.compare import runs_of
 
     comparison = compared(runs_of(first, out), runs_of(second, out), (first, second))
     if as_json:

@@ -14,6 +14,8 @@ PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->
 """Replacements for characters that cannot be printed; any other is escaped as its number."""
 UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EIO)
 """Errors of a stream that cannot be written, apart from a closed pipe."""
+CLOSED_PLACES = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""Errors of a file or folder that are those of the place that the user chose for it."""
 CLOSED = 128 + 13
 """The exit status after writing to a closed pipe, as a shell reports it (SIGPIPE)."""
 
@@ -85,8 +87,9 @@ def unwritable(problem: OSError) -> int:
 
 
 def refused(what: str) -> int:
-    """Report that the system has started no further thread or process; returns the exit status, 1."""
-    tell(f"Error: The system refuses {what} that is needed; end other programs, and try again.")
+    """Report that the system has refused memory, a thread or a process; returns the exit status, 1."""
+    less = ", or make the batch smaller" * (what == "memory")
+    tell(f"Error: The system refuses {what} that is needed; end other programs{less}, and try again.")
     return 1
 
 

@@ -92,12 +92,13 @@ def train(
     where = place(on, gpus)
     from featherweight.cli.console import require_trainable_for, train_one, train_several
     from featherweight.engine import require_threads
-    from featherweight.report.trackers import require_tracker
-    from featherweight.training.runs.parallel import Task
+    from featherweight.training.runs.task import Task
 
-    if threads is not None and where.here:
+    if threads is not None and where.local:
         require_threads(threads)
     if track is not None:
+        from featherweight.report.trackers import require_tracker
+
         require_tracker(track)
     task = partial(
         Task, experiment=str(file) if file else experiment or "f3", out=out, data=data, data_dir=data_dir,
@@ -129,9 +130,9 @@ def _require_together(ctx: typer.Context) -> None:
 @app.command()
 def ladder(
     ctx: typer.Context,
-    letter: Annotated[
-        str | None, typer.Argument(help="The ladder, such as f. Leave it out, with --write, to train nothing.")
-    ] = None,
+    name: Annotated[
+        str, typer.Argument(metavar="LADDER", help="A ladder of the package, such as f, or a folder of experiments.")
+    ],
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
     target: Target = None,
     held: Held = None,
@@ -142,29 +143,26 @@ def ladder(
     settings: Settings = None,
     data: DataName = "auto",
     data_dir: DataDir = None,
+    size: ImageSize = None,
+    grey: Grey = False,
     out: Annotated[Path, typer.Option(help="Folder for run folders and the ladder's page.")] = Path("runs"),
-    write: Annotated[
-        bool,
-        typer.Option("--write", help="In a source checkout: keep the records and rewrite every file that quotes one."),
-    ] = False,
+    write: Annotated[bool, typer.Option("--write", hidden=True)] = False,
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
 ) -> None:
     """Train a ladder's rungs in order, resuming stopped runs, and write its page: targets, changes, results.
 
-    Changed settings apply to every rung; their runs and page go into a separate folder.
+    A ladder is a folder with one experiment file a rung, of which each names its parent; see `new --ladder`. What has
+    been trained with this network, recipe and data is not trained again. Changed settings apply to every rung; their
+    runs and page go into a separate folder.
     """
+    if write:
+        raise UsageError("--write is now `python -m docs.build [LADDER]`, in the root of a checkout.")
     where, changed = place(on, gpus), overrides(ctx)
-    from featherweight.cli.console import run_ladder, write_up
+    from featherweight.cli.console import run_ladder
 
-    if changed and write:
-        raise UsageError("--write keeps records of rungs as they are; leave out the changed settings, or --write.")
-    if letter is None and not write:
-        raise UsageError(
-            "Name a ladder, such as f. It may be left out only with --write, to rewrite the files that quote records."
-        )
-    if letter is None:
-        raise typer.Exit(write_up())
-    raise typer.Exit(
-        run_ladder(letter, seeds=seeds, data=data, data_dir=data_dir, out=out, write=write, settings=changed, on=where)
-    )
+    status = run_ladder(
+        name, seeds=seeds, data=data, data_dir=data_dir, size=image_size(size), grey=grey, out=out, settings=changed,
+        on=where,
+    )  # fmt: skip
+    raise typer.Exit(status)

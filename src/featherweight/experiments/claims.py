@@ -189,7 +189,7 @@ def stalls(after_epoch: int) -> Predicate:
         return _at_most(after - before, means[-1][2], MARGIN), words
 
     rule = f"The best mean test accuracy after epoch {after_epoch} is above the best up to it by less than {MARGIN}"
-    rule += " points, the standard error included. Refuted if above by more than the standard error; undecided between these."
+    rule += " points, the standard error included. Refuted if above by more than the standard error; undecided between."
     return Predicate(rule=rule, decide=decide, epochs=_epoch(after_epoch) + 1)
 
 

@@ -23,7 +23,7 @@ from featherweight.export.memory import memory_report, planned
 from featherweight.export.onnx_model import model_bytes, require_onnx, traced_bytes
 from featherweight.export.proof import ExportError
 from featherweight.export.source import Source, source_of
-from featherweight.io import write_bytes, write_text
+from featherweight.io import staged, write_bytes, write_text
 from featherweight.networks import steps
 from featherweight.training.runs.trained import TrainedModel
 
@@ -57,8 +57,8 @@ def export(
 
     A model card, NAME-card.md, lies beside them. Raises UsageError for an unknown form, a layer that has no exported
     form or a missing package; FileError if the folder cannot be written to; and ExportError if the files do not give
-    the network's answers (do not use them then), or, before anything is written, if the network is not as accurate on
-    the run's own test images as its record says.
+    the network's answers, or if the network is not as accurate on the run's own test images as its record says. Unless
+    all is well, `out` stays as it was.
     """
     if form not in FORMS:
         raise UsageError(f"Unknown form {form!r}; {nearest(form, FORMS)}")
@@ -72,14 +72,16 @@ def export(
     proof.require_recorded(source, trained.record, data)
     writer: Callable[..., Written] = {"onnx": _onnx, "c": _c, "page": _page}[form]
     assert lowered is not None or form == "onnx"
-    files, figures, lines = writer(source, lowered, data, out)
-    files += _written(out, {f"{source.name}-card.md": card(source, trained.record)})
-    figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"
-    about = {"form": form, **source.about(), "files": _file_digests(files, out), "proof": figures}
-    manifest = out / f"{source.name}-{form}.json"
-    write_text(manifest, json.dumps(about, indent=1) + "\n")
+    manifest = f"{source.name}-{form}.json"
+    with staged(out, f"{source.name}-{form}") as stage:
+        files, figures, lines = writer(source, lowered, data, stage)
+        files += _written(stage, {f"{source.name}-card.md": card(source, trained.record)})
+        figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"
+        about = {"form": form, **source.about(), "files": _file_digests(files, stage), "proof": figures}
+        write_text(stage / manifest, json.dumps(about, indent=1) + "\n")
+        files = tuple(out / file.relative_to(stage) for file in files)
     notes = [data.note] if data.note else []
-    return Exported(files=files, manifest=manifest, about=about, lines=(*notes, *lines))
+    return Exported(files=files, manifest=out / manifest, about=about, lines=(*notes, *lines))
 
 
 def page_of(trained: TrainedModel) -> str:

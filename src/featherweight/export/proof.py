@@ -38,7 +38,7 @@ def work_of(network: FixedPoint) -> int:
 
 
 class ExportError(FeatherweightError):
-    """The written files do not give the network's answers; do not use them."""
+    """The exported files do not give the network's answers; none of them is kept."""
 
 
 def normalise_pictures(source: Source, pictures: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> d
         figures["same_bytes"] = same
         figures |= {"compared_bytes_on": held} if held < len(test) else {}
         if not same:
-            raise ExportError(f"The program in {folder} and the integers it is made from differ; do not use it.")
+            raise ExportError("The C program and the integers it is made from give different scores; it was not kept.")
     return figures
 
 

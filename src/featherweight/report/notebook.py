@@ -18,9 +18,9 @@ from featherweight.report.analysis import ClassRow
 from featherweight.report.figures.style import in_house_style, png, short
 from featherweight.report.figures.tiles import rgb, sheet
 from featherweight.training.runs.display import live
-from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.restore import experiment_of
 from featherweight.training.runs.run import Run
+from featherweight.training.runs.task import Task, run_task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ SHOWN_WIDTH = 480
 def train(run: Run) -> Record:
     """Train the run to its end and return its record; shows a bar that is redrawn in place and a line per epoch."""
     show = live(run)
-    for event in carry_through(Task(experiment=run.experiment.name, seed=run.record.seed), run):
+    for event in run_task(Task(experiment=run.experiment.name, seed=run.record.seed), run):
         show(event)
     return run.record
 

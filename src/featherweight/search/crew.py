@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from featherweight.data import load
 from featherweight.data.dataset import Data
-from featherweight.engine import require_threads
+from featherweight.engine import processors, require_threads
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.search.space import Space, cost, excess, find_space, propose
 from featherweight.search.storage import under_way
@@ -27,7 +27,7 @@ from featherweight.search.study import (
     trials_of,
 )
 from featherweight.search.worker import ExhaustedError, Worker, experiment_of, none_within, work, worker_id
-from featherweight.training.runs.environment import cores, device_for
+from featherweight.training.runs.environment import device_for
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.runs.signals import safe_path, stop_signals
 from featherweight.training.state import draw_seed
@@ -120,7 +120,7 @@ def carry_out(search: Search, workers: int | None = None) -> Iterator[Look]:
     on_cpu = device_for(job.device).type == "cpu"
     if workers is not None and on_cpu:
         require_threads(workers)
-    many = workers or (cores() if on_cpu else 1)
+    many = workers or (processors() if on_cpu else 1)
     crew = _Crew(search=search, context=multiprocessing.get_context("spawn"))
     known: set[int] = set()
     silent = _Silence()

@@ -16,6 +16,10 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Row
 from featherweight.networks.architecture import build
+from featherweight.parallel.messages import Backend, Finished, Message, Pool
+from featherweight.parallel.pool import open_pool
+from featherweight.parallel.remote import MEMORY
+from featherweight.parallel.transfer import Packed, pack, unpack
 from featherweight.search.crew import LOOK_SECONDS, Look, Search, StoppedSearchError, draws, look
 from featherweight.search.space import Proposal
 from featherweight.search.storage import under_way
@@ -32,9 +36,6 @@ from featherweight.search.worker import (
     worker_id,
 )
 from featherweight.training.loop import fit
-from featherweight.training.runs.crews import Crew, Ended, On, Said, opened
-from featherweight.training.runs.far import MEMORY
-from featherweight.training.runs.parcels import Packed, pack, unpack
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.runs.signals import stop_signals
 
@@ -68,7 +69,7 @@ class _Trial:
     """Whether the study has been told its end, and what is still heard of it is of no use."""
 
 
-def carry_out(search: Search, on: On, workers: int | None = None) -> Iterator[Look]:
+def carry_out(search: Search, on: Backend, workers: int | None = None) -> Iterator[Look]:
     """Search on a cluster until the job's number of trials has ended, yielding snapshots of the study.
 
     At most `workers` trials run at once. Ends and errors are as of a search on this machine.
@@ -79,7 +80,7 @@ def carry_out(search: Search, on: On, workers: int | None = None) -> Iterator[Lo
     known: set[int] = set()
     with ExitStack() as stack:
         stack.enter_context(under_way(job.storage))
-        crew = stack.enter_context(opened(replace(on, memory=on.memory or MEMORY)))
+        crew = stack.enter_context(open_pool(replace(on, memory=on.memory or MEMORY)))
         stopped = stack.enter_context(stop_signals())
         worker = Worker(
             job=job, space=search.space, data=search.data, study=study, leave=lambda: bool(stopped),
@@ -93,7 +94,7 @@ def carry_out(search: Search, on: On, workers: int | None = None) -> Iterator[Lo
                 if now.ended >= job.trials or stopped or (state.exhausted and not state.running):
                     break
                 state.fill(job.trials - now.ended)
-                for news in crew.news(LOOK_SECONDS):
+                for news in crew.poll(LOOK_SECONDS):
                     state.hear(news)
         finally:
             state.give_up()
@@ -107,16 +108,16 @@ def carry_out(search: Search, on: On, workers: int | None = None) -> Iterator[Lo
 class _Driver:
     """The one who asks and tells."""
 
-    def __init__(self, worker: Worker, crew: Crew, most: int | None) -> None:
+    def __init__(self, worker: Worker, crew: Pool, most: int | None) -> None:
         self._worker, self._crew, self._most = worker, crew, most
-        self._data = crew.share(pack(worker.data))
+        self._data = crew.put(pack(worker.data))
         self.running: dict[int, _Trial] = {}
         self.exhausted = False
 
     def fill(self, left: int) -> None:
         """Begin trials while somebody is free, as many as are left to train."""
         many = min(left, self._most or left)
-        self._crew.want(many)
+        self._crew.scale(many)
         underway = sum(not one.over for one in self.running.values())
         while self._crew.free() and underway < many and not self.exhausted:
             try:
@@ -131,16 +132,16 @@ class _Driver:
             underway += 1
             job = self._worker.job
             given = (proposal, self._worker.space.budget, job.seeds, job.engine, job.device)
-            self._crew.give(trial.number, try_out, *given, self._data)
+            self._crew.submit(trial.number, try_out, *given, self._data)
 
-    def hear(self, news: Said | Ended) -> None:
+    def hear(self, news: Message | Finished) -> None:
         """Take a report into the study, and stop what most trials were better than."""
         one = self.running[news.number]
-        if isinstance(news, Ended):
+        if isinstance(news, Finished):
             del self.running[news.number]
             if not one.over:
                 self._ended(one, news)
-        elif not one.over and self._told(one, news.what):
+        elif not one.over and self._told(one, news.value):
             one.over = True
             end(self._worker, one.trial, "early")
             self._crew.stop(news.number)
@@ -171,7 +172,7 @@ class _Driver:
             self._crew.stop(one.trial.number)
             return False
 
-    def _ended(self, one: _Trial, news: Ended) -> None:
+    def _ended(self, one: _Trial, news: Finished) -> None:
         whole = len(one.rows) == self._worker.job.seeds and all(len(rows) == one.epochs for rows in one.rows.values())
         if news.sentence or not whole or one.last is None:
             end(self._worker, one.trial, "lost")

@@ -64,7 +64,7 @@ def page(story: Story, sections: Sequence[Section]) -> str:
         title=title_of(story),
         sections=sections,
         contents=_contents(story, sections),
-        style=Markup(_style()),
+        style=Markup(style()),
         version=__version__,
     )
     return re.sub(r"\n\s*\n+", "\n", html)
@@ -86,7 +86,7 @@ def _contents(story: Story, sections: Sequence[Section]) -> list[tuple[str, str]
     return found
 
 
-def _style() -> str:
+def style() -> str:
     """The style sheet, with the colours of the figures in its two themes."""
     sheet = (HERE / "page.css").read_text(encoding="utf-8")
     for place, marker in enumerate(("/* colours on light ground */", "/* colours on dark ground */")):

@@ -10,12 +10,14 @@ halving.py   which candidate is trained next, and for how long
 workers.py   the processes that train
 state.py     what a search has found, and how long trainings take by that
 conduct.py   the search itself, within its time
+by_trials.py the same with a number of candidates as its limit
+folder.py    whose pictures its folder is about, one writer at a time, a result that is whole
 notes.py     what it notes, and how it goes on from that
 finalist.py  the chosen one trained on everything, in time
 finish.py    exported, proved, and what became of it
+doubts.py    what stands in front of a result that should not be used as it is
 card.py      the model card and the page
 steps.py     all of this in order
-api.py       the same from Python
 ```
 """
 

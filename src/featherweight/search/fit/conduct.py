@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from featherweight.errors import BudgetError, FeatherweightError, TrainingError, UsageError
+from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search.fit import prior
 from featherweight.search.fit.changes import scaled
 from featherweight.search.fit.genes import Genes
@@ -18,8 +19,6 @@ from featherweight.search.fit.price import price, training_work
 from featherweight.search.fit.state import GUESS, LEAST_EPOCHS, STARTING, Search, epochs_for
 from featherweight.search.fit.views import Views, save
 from featherweight.search.fit.workers import Crew, Told, Work
-from featherweight.training.runs.crews import On
-from featherweight.training.runs.fanout import HERE
 
 FINISH = 0.4
 """The share of the time that is kept for training what the search found."""
@@ -50,11 +49,20 @@ class Look:
 
 
 def opened(
-    views: Views, aim: Aim, folder: Path, *, seed: int, seconds: float, coloured: bool, finish: float | None = None
+    views: Views,
+    aim: Aim,
+    folder: Path,
+    *,
+    seed: int,
+    seconds: float,
+    coloured: bool,
+    finish: float | None = None,
+    recalled: bool = True,
 ) -> Search:
-    """A search in this folder, with what an earlier one has noted there; FileError where the notes are no search's.
+    """A search in this folder, with what an earlier one has noted there if that is to be `recalled`.
 
-    Of the `seconds`, `finish` are kept for training what it finds.
+    Of the `seconds`, which may be infinite, `finish` are kept for training what it finds. FileError where the notes are
+    no search's.
     """
     finish = FINISH * seconds if finish is None else finish
     # Where flash is short or to be small, four bits a weight buy twice the weights.
@@ -64,17 +72,19 @@ def opened(
         aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others
     )
     search = Search(
-        views=views, aim=aim, population=population, seconds=seconds - finish, finish=finish,
-        file=folder / TRIALS,
+        views=views, aim=aim, population=population, seconds=seconds if seconds == math.inf else seconds - finish,
+        finish=finish, file=folder / TRIALS,
     )  # fmt: skip
-    for number, training in noted(search.file):
+    for number, training in noted(search.file) if recalled else ():
         recall(search, number, training)
     for trial in population.trials:
         forget_unfinished(trial)
     return search
 
 
-def carry_out(search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: On = HERE) -> Iterator[Look]:
+def carry_out(
+    search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
+) -> Iterator[Look]:
     """Search until the time is over or nothing else fits into it, or until `stopped`, a look a few times a second.
 
     Raises BudgetError if no candidate is within the limits.
@@ -137,21 +147,28 @@ def _next(search: Search, passed: float) -> Work | None:
         short = max(search.work_seconds(work, first) for work in first.planned[0])
         population.bound_race(short, RACE * search.seconds * search.cores)
     for trial, rung in population.promotions(passed / search.seconds):
-        if (work := _planned(search, trial, rung, left)) is not None:
+        if (work := plan_rung(search, trial, rung, left)) is not None:
             return work
     for _ in range(0 if left < 0.02 * search.seconds else DRAWS):
-        proposed = _proposed(search)
-        if proposed is not None and (work := _planned(search, proposed, 0, left)) is not None:
-            population.trials.append(proposed)
+        candidate = proposed(search)
+        if candidate is not None and (work := plan_rung(search, candidate, 0, left)) is not None:
+            population.trials.append(candidate)
             return work
-        if proposed is not None and passed > 0.9 * search.seconds:
+        if candidate is not None and passed > 0.9 * search.seconds:
             break  # what is proposed now takes too long
     if not population.trials:
-        raise BudgetError(
-            f"No network of this family is within the limits ({search.aim.limits.words()}) and can be trained for"
-            f" {LEAST_EPOCHS} epochs in {search.finish:.0f} seconds; allow more of either."
-        )
+        raise nothing_fits(search)
     return None
+
+
+def nothing_fits(search: Search) -> BudgetError:
+    """That no candidate could be begun, and what to allow more of."""
+    within = f"No network of this family is within the limits ({search.aim.limits.words()})"
+    if search.finish == math.inf:
+        return BudgetError(f"{within}; allow more.")
+    return BudgetError(
+        f"{within} and can be trained for {LEAST_EPOCHS} epochs in {search.finish:.0f} seconds; allow more of either."
+    )
 
 
 def outlook(search: Search, cores: int) -> str:
@@ -182,7 +199,7 @@ def _ask_for(finish: float) -> str:
     return f"ask for --minutes {math.ceil(finish / FINISH / 30) / 2:g} or more"
 
 
-def _planned(search: Search, trial: Trial, rung: int, left: float) -> Work | None:
+def plan_rung(search: Search, trial: Trial, rung: int, left: float) -> Work | None:
     """The first training of a rung, the others put in the queue; None where they would not end in time."""
     epochs = search.epochs(trial.price, trial.shape)
     works = search.population.works(trial.number, trial.genes, rung, epochs)
@@ -194,7 +211,7 @@ def _planned(search: Search, trial: Trial, rung: int, left: float) -> Work | Non
     return first
 
 
-def _proposed(search: Search) -> Trial | None:
+def proposed(search: Search) -> Trial | None:
     """A candidate within the limits that was not tried before."""
     population, racing = search.population, search.population.race
     genes = _fitted(search, *population.proposal())
@@ -256,15 +273,20 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
 def _noted_result(search: Search, told: Told, passed: float) -> Trial | None:
     """Note what a training came to; the candidate, if it has finished a rung by that."""
     trial = search.population.trials[told.work.trial]
-    rung = _heard(search, trial, told)
+    rung = add_result(search, trial, told)
     if not told.failed:
         search.rates.append(search.work_done(told, trial) / max(told.seconds, 1e-3))
-    with search.file.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line_of(trial, rung, told, passed)) + "\n")
+    note(search, trial, rung, told, passed)
     return trial if trial.rung == rung or trial.failed else None
 
 
-def _heard(search: Search, trial: Trial, told: Told) -> int:
+def note(search: Search, trial: Trial, rung: int, told: Told, passed: float) -> None:
+    """Add a training to the notes."""
+    with search.file.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line_of(trial, rung, told, passed)) + "\n")
+
+
+def add_result(search: Search, trial: Trial, told: Told) -> int:
     """Add what was told to the rung that it belongs to; the rung. Of a candidate that fails nothing more is trained."""
     rung = next(rung for rung, works in trial.planned.items() if told.work in works)
     trial.told.setdefault(rung, []).append(told)

@@ -1,5 +1,6 @@
 """The chosen candidate trained on all training images, with the seeds and epochs that the time left allows."""
 
+import math
 import re
 import shutil
 import time
@@ -16,19 +17,20 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_text
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.scheduler import train_all
 from featherweight.search.fit.genes import layers_of, recipe_of
 from featherweight.search.fit.halving import Trial
 from featherweight.search.fit.price import training_work
-from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search
+from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search, epochs_for
 from featherweight.search.source import code, function
-from featherweight.training.runs.crews import On
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
-from featherweight.training.runs.fanout import HERE, train_all
-from featherweight.training.runs.parallel import Task, carry_through
 from featherweight.training.runs.run import new_run
+from featherweight.training.runs.task import Task, run_task
 
 RUNS = "runs"
-MOST_SEEDS = 5
+MOST_SEEDS, UNTIMED_SEEDS = 5, 2
+"""Runs of the last training at most, and where there is no limit of time."""
 SLOWER = 1.1
 """How much longer the last training may take than the trials said."""
 OVERRUN = 2.0
@@ -53,6 +55,8 @@ def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | No
 
     `rate` is in units of `training_work` a second; without it, the candidate's rate in the search is expected.
     """
+    if search.finish == math.inf:
+        return epochs_for(len(search.views.labels)), UNTIMED_SEEDS
     left -= STARTING
     rate = rate or search.rate_of(trial)
     each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels), rate)
@@ -151,7 +155,7 @@ def train(
     left: float,
     cores: int,
     directory: Path | None,
-    on: On = HERE,
+    on: Backend = THIS_MACHINE,
 ) -> Iterator[Event]:
     """Train the candidate on all training images with several seeds, yielding what happens; finished runs are kept.
 
@@ -170,7 +174,7 @@ def train(
         tasks = [
             Task(
                 experiment=str(file), seed=seed, out=runs, data=search.views.source, data_dir=directory, size=view.size,
-                grey=trial.genes.grey, threads=cores if data is not None and on.here else 1,
+                grey=trial.genes.grey, threads=cores if data is not None and on.local else 1,
             )
             for seed in range(seeds)
         ]  # fmt: skip
@@ -179,7 +183,7 @@ def train(
         if data is None:
             events = train_all(tasks, on)
         else:
-            events = _in_this_process(tasks, data) if on.here else train_all(tasks, on, (find(str(file)), data))
+            events = _in_this_process(tasks, data) if on.local else train_all(tasks, on, (find(str(file)), data))
         rate = yield from _watched(events, watch, runs, 0.0 if again else _work(search, trial, recipe))
         if not rate:
             return
@@ -225,7 +229,7 @@ def _watched(
 def _in_this_process(tasks: Sequence[Task], data: Data) -> Generator[Event, None, None]:
     for task in tasks:
         run = new_run(find(task.experiment), data, seed=task.seed, out=task.out, threads=task.threads)
-        with closing(carry_through(task, run)) as events:
+        with closing(run_task(task, run)) as events:
             yield from events
 
 

@@ -84,7 +84,8 @@ def result(search: Search, finished: Finished, out: Path, seconds: float, comman
     limits = {name: value for name, value in asdict(search.aim.limits).items() if value is not None}
     values = {
         "command": command,
-        "asked": {"accuracy": target, "minimize": search.aim.minimize, "limits": limits},
+        "asked": {"accuracy": target, "minimize": search.aim.minimize, "limits": limits,
+                  "trials": search.complete},
         "data": finished.records[0].data,
         "search": {
             "seconds": round(seconds, 1), "candidates": len(search.population.trials),

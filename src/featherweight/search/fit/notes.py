@@ -91,6 +91,7 @@ class AskedNote(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: Annotated[float, Meta(gt=0, lt=100)] | None
     minimize: Cost
     limits: LimitsNote
+    trials: Positive | None = None
 
 
 class DataNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,14 +234,8 @@ def noted(file: Path) -> Iterator[tuple[int, Training]]:
 
 def recall(search: Search, number: int, noted: Training) -> None:
     """Take up what a line says of an earlier search."""
-    where = f"Line {number} of {printable(search.file)}"
-    genes, views = noted.genes, search.views
-    if genes.side >= len(views.sizes) or noted.fold >= len(views.folds):
-        raise FileError(f"{where} belongs to other pictures; {ANEW}.")
-    if not noted.failed:
-        held = int(views.folds[noted.fold].sum())
-        if noted.correct is None or not noted.correct <= noted.judged == held:
-            raise FileError(f"{where} counts {noted.correct} of {noted.judged} held-out images, of {held}; {ANEW}.")
+    where, genes = f"Line {number} of {printable(search.file)}", noted.genes
+    require_fitting(search, where, noted)
     search.spent = max(search.spent, noted.at)
     trials = search.population.trials
     known = next((one for one in trials if one.genes == genes), None)
@@ -252,16 +247,33 @@ def recall(search: Search, number: int, noted: Training) -> None:
         known = Trial(number=len(trials), genes=genes, price=cost, shape=shape, racing=noted.racing)
         search.population.new(genes)
         trials.append(known)
-    if any(told.work.fold == noted.fold for told in known.told.get(noted.rung, ())):
+    key = noted.fold, noted.epochs
+    if any((told.work.fold, told.work.epochs) == key for told in known.told.get(noted.rung, ())):
         raise FileError(f"{where} repeats an earlier one; {ANEW}.")
-    work = Work(trial=known.number, genes=genes, epochs=noted.epochs, fold=noted.fold, share=noted.share)
-    told = Told(
+    told = told_of(known.number, noted)
+    known.planned.setdefault(noted.rung, []).append(told.work)
+    known.told.setdefault(noted.rung, []).append(told)
+    known.failed = known.failed or noted.failed
+
+
+def require_fitting(search: Search, where: str, noted: Training) -> None:
+    """Raise FileError for a training that is of other pictures, or counts held-out images that there are not."""
+    genes, views = noted.genes, search.views
+    if genes.side >= len(views.sizes) or noted.fold >= len(views.folds):
+        raise FileError(f"{where} belongs to other pictures; {ANEW}.")
+    if not noted.failed:
+        held = int(views.folds[noted.fold].sum())
+        if noted.correct is None or not noted.correct <= noted.judged == held:
+            raise FileError(f"{where} counts {noted.correct} of {noted.judged} held-out images, of {held}; {ANEW}.")
+
+
+def told_of(number: int, noted: Training) -> Told:
+    """What was told of a training of the candidate with this number."""
+    work = Work(trial=number, genes=noted.genes, epochs=noted.epochs, fold=noted.fold, share=noted.share)
+    return Told(
         work=work, done=1.0, seconds=noted.seconds, correct=noted.correct, judged=noted.judged, loss=noted.loss,
         failed=noted.failed,
     )  # fmt: skip
-    known.planned.setdefault(noted.rung, []).append(work)
-    known.told.setdefault(noted.rung, []).append(told)
-    known.failed = known.failed or noted.failed
 
 
 def line_of(trial: Trial, rung: int, told: Told, at: float) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Search:
     rates: list[float] = field(default_factory=list)
     """Units of `training_work` a second, by what was timed."""
     waiting: list[Work] = field(default_factory=list)
+    complete: int | None = None
+    """How many candidates were asked for, once all have had their turn; None before, and with a limit of time."""
 
     @property
     def classes(self) -> int:

@@ -3,6 +3,7 @@
 A generator tells each step; whoever shows it knows nothing of how it is done.
 """
 
+import math
 import re
 import time
 from collections import Counter
@@ -15,21 +16,23 @@ from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
 from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
-from featherweight.search.fit import card, conduct, finalist, finish, folder
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.pool import capacity
+from featherweight.search.fit import by_trials, card, conduct, finalist, finish, folder
 from featherweight.search.fit.conduct import Look
 from featherweight.search.fit.halving import Aim
 from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.price import LIMITED, Limits
+from featherweight.search.fit.state import Search
 from featherweight.search.fit.views import Views, views_of
-from featherweight.training.runs.crews import On, seats
 from featherweight.training.runs.events import Event
-from featherweight.training.runs.fanout import HERE
 
 LEAST_SECONDS = 20.0
 SHIPPING, SHIPPING_MOST = (18.0, 0.03), 0.2
 """What is kept for exports, proofs and the page: seconds and a share of the whole time, within another share of it."""
 SEARCH_LEAST = 0.15
 """The share of the time that the search has however long the pictures took to read."""
+MOST_TRIALS = 100_000
 FINISHED = 0.9
 """The share of a search's time after which the same command does not go on with it."""
 USUAL = Limits(flash=64 * 1024, ram=32 * 1024)
@@ -46,13 +49,15 @@ class Asked:
     limits: Limits = field(default_factory=Limits)
     minimize: str = "flash"
     minutes: float = 30.0
+    trials: int | None = None
+    """How many candidates are begun, in place of a limit of time; the same are then tried on any machine."""
     seed: int = 0
     out: Path | None = None
     """The folder that is handed over; `fits/NAME` by default."""
     size: tuple[int, int] | None = None
     data_dir: Path | None = None
     cores: int | None = None
-    on: On = HERE
+    on: Backend = THIS_MACHINE
     """Where candidates and the chosen network are trained."""
     command: str = ""
     """By which the same is asked for again."""
@@ -67,10 +72,17 @@ class Asked:
             raise UsageError(f"An accuracy is a percentage above 0 and below 100; given {self.accuracy}.")
         if self.minimize not in LIMITED:
             raise UsageError(f"Nothing called {self.minimize!r} can be minimised; {nearest(self.minimize, LIMITED)}")
-        if self.cores is not None and self.on.here:
+        if self.cores is not None and self.on.local:
             require_threads(self.cores)
+        if self.trials is not None and not 1 <= self.trials <= MOST_TRIALS:
+            raise UsageError(f"A search tries 1 to {MOST_TRIALS:,} candidates; given {self.trials}.")
         if not 60 * self.minutes >= LEAST_SECONDS:
             raise UsageError(f"A search needs {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
+
+    @property
+    def processes(self) -> int:
+        """How many trainings there are at once."""
+        return self.cores or capacity(self.on)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +150,6 @@ def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iter
 
 def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: Callable[[], bool]) -> Iterator[News]:
     """All that comes after the pictures were read, in a folder that is this process's own."""
-    seconds, count = 60 * asked.minutes, asked.cores or seats(asked.on)
-    shipping = min(SHIPPING[0] + SHIPPING[1] * seconds, SHIPPING_MOST * seconds)
-    last = conduct.FINISH * seconds
     limits = asked.limits
     if asked.accuracy is None and limits == Limits():
         limits = USUAL
@@ -150,25 +159,18 @@ def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: C
     folder.install(out)
     for line in looked_at(views):
         yield Step(text=line)
-    coloured = views.sizes[0].shape[0] == 3
-    training = max(SEARCH_LEAST * seconds + last, seconds - shipping - (time.monotonic() - begun))
-    search = conduct.opened(views, aim, out, seed=asked.seed, seconds=training, coloured=coloured, finish=last)
-    if (out / finish.RESULT).exists() and search.spent >= FINISHED * search.seconds:
-        values = read_result(out)
-        yield Step(text=f"{printable(out)} is finished; more --minutes go on with its search.")
+    search = _opened(asked, views, aim, out, time.monotonic() - begun)
+    if (out / finish.RESULT).exists() and _is_finished(search, asked, values := read_result(out)):
+        yield Step(text=f"{printable(out)} is finished; more --minutes go on with its search, or more --trials.")
         yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
         return
-    yield Step(text=conduct.outlook(search, count))
-    if search.population.trials:
-        yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
     begun -= search.spent
-    if search.spent < search.seconds:
-        yield from conduct.carry_out(search, count, stopped, asked.on)
+    yield from _search(search, asked, stopped)
     trial = search.population.best()
     if trial is None:
         raise conduct.nothing_found(search)
     yield Step(text=f"Chosen: candidate {trial.number}, {trial.accuracy():.2f} % of held-out images.")
-    left = max(search.finish, seconds - shipping - (time.monotonic() - begun))
+    left = max(search.finish, _before_shipping(60 * asked.minutes) - (time.monotonic() - begun))
     if stopped():
         left = min(left, search.finish)
     memory = asked.data if isinstance(asked.data, Data) else None
@@ -176,7 +178,7 @@ def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: C
         memory = finalist.grey(memory)
     staged = folder.stage(out)
     yield from finalist.train(
-        search, trial, staged, data=memory, left=left, cores=count, directory=asked.data_dir, on=asked.on
+        search, trial, staged, data=memory, left=left, cores=asked.processes, directory=asked.data_dir, on=asked.on
     )
     yield Step(text="Exporting, proving and reporting.")
     done = finish.ship(trial, staged, directory=asked.data_dir, data=memory)
@@ -188,6 +190,42 @@ def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: C
     finish.save_result(values, staged)
     folder.install(out)
     yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
+
+
+def _before_shipping(seconds: float) -> float:
+    """Of so many seconds, those before exports, proofs and the page."""
+    return seconds - min(SHIPPING[0] + SHIPPING[1] * seconds, SHIPPING_MOST * seconds)
+
+
+def _opened(asked: Asked, views: Views, aim: Aim, out: Path, passed: float) -> Search:
+    """The search in its folder, when so many seconds have passed."""
+    coloured, seconds = views.sizes[0].shape[0] == 3, 60 * asked.minutes
+    if asked.trials:
+        return conduct.opened(
+            views, aim, out, seed=asked.seed, seconds=math.inf, finish=math.inf, coloured=coloured, recalled=False
+        )
+    last = conduct.FINISH * seconds
+    training = max(SEARCH_LEAST * seconds + last, _before_shipping(seconds) - passed)
+    return conduct.opened(views, aim, out, seed=asked.seed, seconds=training, finish=last, coloured=coloured)
+
+
+def _is_finished(search: Search, asked: Asked, values: dict[str, Any]) -> bool:
+    """Whether the result is that of all the time, or of all the candidates, that are asked for."""
+    if asked.trials:
+        return bool(values["asked"].get("trials") == asked.trials)
+    return search.spent >= FINISHED * search.seconds
+
+
+def _search(search: Search, asked: Asked, stopped: Callable[[], bool]) -> Iterator[News]:
+    """Search within the time, or with so many candidates."""
+    if asked.trials:
+        yield from by_trials.carry_out(search, asked.trials, asked.processes, stopped, asked.on)
+        return
+    yield Step(text=conduct.outlook(search, asked.processes))
+    if search.population.trials:
+        yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
+    if search.spent < search.seconds:
+        yield from conduct.carry_out(search, asked.processes, stopped, asked.on)
 
 
 def looked_at(views: Views) -> list[str]:

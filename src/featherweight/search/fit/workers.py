@@ -17,13 +17,13 @@ from featherweight.errors import FeatherweightError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.networks.architecture import build
+from featherweight.parallel.messages import THIS_MACHINE, Backend, Message
+from featherweight.parallel.pool import MOST_LOSSES, POLL_SECONDS, open_pool
+from featherweight.parallel.transfer import Files, files_of, put
 from featherweight.search.fit.genes import Genes, layers_of, recipe_of
 from featherweight.search.fit.views import part
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
-from featherweight.training.runs.crews import MOST_LOSSES, On, Said, opened
-from featherweight.training.runs.fanout import HERE, WAIT_SECONDS
-from featherweight.training.runs.parcels import Files, files_of, put
 from featherweight.training.runs.prepare import prepare
 
 TELL_SECONDS = 0.5
@@ -66,13 +66,13 @@ class Told:
 class Crew:
     """Those who train candidates: so many processes of this machine, or the workers of a Ray cluster."""
 
-    def __init__(self, count: int, folder: Path, classes: tuple[str, ...], on: On = HERE) -> None:
+    def __init__(self, count: int, folder: Path, classes: tuple[str, ...], on: Backend = THIS_MACHINE) -> None:
         self._stack = ExitStack()
-        self._crew = self._stack.enter_context(opened(on, count))
-        self._crew.want(count)
+        self._pool = self._stack.enter_context(open_pool(on, count))
+        self._pool.scale(count)
         self._count, self._given = count, 0
         names = [path.name for path in folder.iterdir()]
-        self._views: Any = folder if on.here else self._crew.share(files_of(folder, names))
+        self._views: Any = folder if on.local else self._pool.put(files_of(folder, names))
         self._classes = classes
         self._busy: dict[int, Work] = {}
         self._lost: list[Work] = []
@@ -85,13 +85,13 @@ class Crew:
 
     def idle(self) -> int | None:
         """A number for the next work, or None where nobody is free; waits for the first member to be there."""
-        self._crew.want(self._count)
-        while not self._crew.free() and not self._busy:
-            self._crew.news(WAIT_SECONDS)
-            self._crew.want(self._count)
-        while self._lost and self._crew.free():
+        self._pool.scale(self._count)
+        while not self._pool.free() and not self._busy:
+            self._pool.poll(POLL_SECONDS)
+            self._pool.scale(self._count)
+        while self._lost and self._pool.free():
             self.give(self._number(), self._lost.pop())
-        return self._number() if self._crew.free() else None
+        return self._number() if self._pool.free() else None
 
     def _number(self) -> int:
         self._given += 1
@@ -100,18 +100,18 @@ class Crew:
     def give(self, member: int, work: Work) -> None:
         """Hand work to an idle member."""
         self._busy[member] = work
-        self._crew.give(member, serve, work, self._views, self._classes)
+        self._pool.submit(member, serve, work, self._views, self._classes)
 
     def news(self, seconds: float) -> Iterator[Told]:
         """What the busy members say within so many seconds; work whose process has ended is work that failed.
 
         In a cluster, work lost with its machine is done again, a few times.
         """
-        for news in self._crew.news(seconds):
-            if isinstance(news, Said):
-                if news.what.correct is not None or news.what.failed:
+        for news in self._pool.poll(seconds):
+            if isinstance(news, Message):
+                if news.value.correct is not None or news.value.failed:
                     self._busy.pop(news.number, None)
-                yield news.what
+                yield news.value
             elif news.number in self._busy:
                 work = self._busy.pop(news.number)
                 self._losses[work.trial] += news.lost

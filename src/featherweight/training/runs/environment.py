@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from featherweight.engine import processors
 from featherweight.errors import UsageError, nearest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -27,11 +26,6 @@ def device_for(name: str) -> torch.device:
         has = ", ".join(kind for kind, here in available.items() if here)
         raise UsageError(f"This machine has no {name} device that PyTorch can use; it has {has}.")
     return torch.device(name)
-
-
-def cores() -> int:
-    """The number of processors that this process may use."""
-    return processors()
 
 
 def describe(device: torch.device, threads: int) -> dict[str, Any]:

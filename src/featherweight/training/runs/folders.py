@@ -144,10 +144,17 @@ def finished_runs(
     return found
 
 
-def unfinished_run(experiment: Experiment, folder: Path, seed: int, source: str, holdout: int = 0) -> Path | None:
+def unfinished_run(
+    experiment: Experiment,
+    folder: Path,
+    seed: int,
+    source: str,
+    holdout: int = 0,
+    wanted: Callable[[Record], bool] = lambda record: True,
+) -> Path | None:
     """The folder of an interrupted run that `finished_runs` would count once it is finished; None if there is none."""
     for path, record in find_runs([folder], *_patterns(experiment.id, seed)):
-        if not record.finished and _is_of(record, experiment, seed, source, holdout):
+        if not record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record):
             return path
     return None
 

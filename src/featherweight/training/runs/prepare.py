@@ -11,7 +11,7 @@ from torch import nn
 from featherweight import engine as engines
 from featherweight.data.dataset import Data
 from featherweight.data.strokes import with_strokes
-from featherweight.engine import Engine, require_threads
+from featherweight.engine import Engine, processors, require_threads
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect, parameters_by_layer
@@ -68,7 +68,7 @@ def prepare(
     data = with_strokes(data, experiment.recipe.strokes)
     where = environment.device_for(device)
     if threads is None:
-        threads = environment.cores() if engine != "torch" and where.type == "cpu" else 1
+        threads = processors() if engine != "torch" and where.type == "cpu" else 1
     require_threads(threads)
     _, channels, height, width = data.train.images.shape
     shape = (channels, height, width)

@@ -11,7 +11,7 @@ from torch import nn
 
 from featherweight.data import load
 from featherweight.data.dataset import Data
-from featherweight.engine import Engine, build
+from featherweight.engine import Engine, build, processors
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
@@ -103,7 +103,7 @@ def evaluate_run(
     else:
         source = load(data, directory=data_dir) if data else data_of(trained.record, data_dir)
     where = environment.device_for(device)
-    evaluator = evaluator_of(trained, source, where, threads=environment.cores())
+    evaluator = evaluator_of(trained, source, where, threads=processors())
     test = source.to(where).test
     loss, correct = evaluate(evaluator, test, trained.mean, trained.std)
     return {

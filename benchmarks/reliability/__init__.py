@@ -1,1 +1,0 @@
-"""What the program says of killed runs, damaged files and hostile input, tried: `python -m benchmarks.reliability`."""

@@ -1,0 +1,43 @@
+"""Which committed records the documents quote, by experiment."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from featherweight.experiments.experiment import find, ids
+from featherweight.experiments.findings import Found
+from featherweight.experiments.record import Record
+from featherweight.protocol.committed import records_of
+from featherweight.protocol.replication import confirming_of, quoted
+
+
+def fresh_of(root: Path, own: Found) -> Found:
+    """The committed records of fresh seeds, by the record that they confirm."""
+    fresh = {id: confirming_of(find(id), root, records) for id, records in own.items()}
+    return {id: records for id, records in fresh.items() if records}
+
+
+def quoted_of(id: str, root: Path) -> Sequence[Record]:
+    """The committed records of an experiment whose figures are quoted: of fresh seeds where these have run."""
+    own = {id: records_of(id, root)}
+    return quoted(own, fresh_of(root, own))[id]
+
+
+def trials_of(root: Path) -> Found:
+    """The committed records of trials and of other engines, by the name of their folder."""
+    results = root / "results"
+    folders = sorted({path.parent for kind in ("trials", "engines") for path in results.glob(f"{kind}/*/seed*.json")})
+    return {folder.name: records_of(str(folder.relative_to(results)), root) for folder in folders}
+
+
+def answers_of(root: Path) -> dict[str, Any]:
+    """The answers of runs of rungs, by rung, as `python -m benchmarks.answers` wrote them."""
+    files = sorted((root / "results" / "answers").glob("*.json"))
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def measured(root: Path, data: str = "mnist") -> Found:
+    """The committed records that are quoted of every experiment on a data set that has any, by its name."""
+    found = {id: quoted_of(id, root) for id in ids() if find(id).data == data}
+    return {id: records for id, records in found.items() if records}

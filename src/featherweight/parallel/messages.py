@@ -1,0 +1,96 @@
+"""What a pool and those who use it say to each other, and where it works. Needs no torch.
+
+A work is a function that yields, with its arguments, all of which can be sent to another process. Whatever it yields is
+sent back. It is called with the keyword `stopped`, a function that says whether it was asked to end early.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+LOCAL, RAY = "local", "ray"
+
+Work = Callable[..., Iterator[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """Where works run, and what each of them needs there."""
+
+    address: str = LOCAL
+    """local, ray, or the address of a cluster such as ray://head:10001."""
+    threads: int = 1
+    """Processors that a work takes."""
+    gpus: float = 0.0
+    """GPUs that a work takes; several may share one, at 0.25 each for example."""
+    memory: int | None = None
+    """Bytes that a work may take, so that a node is not given more works than it can hold; None for no limit."""
+    alike: bool = False
+    """Whether nodes with another processor than the first are refused."""
+
+    @property
+    def local(self) -> bool:
+        """Whether it is this machine's own processes."""
+        return self.address == LOCAL
+
+
+THIS_MACHINE = Backend()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What a work has yielded."""
+
+    number: int
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A work has ended; without a sentence, as it should."""
+
+    number: int
+    sentence: str = ""
+    status: int = 0
+    """The exit status of the error that ended it."""
+    lost: bool = False
+    """Whether its process or its machine is gone, and not the work's own doing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many works are under way on each machine, and how many have ended there."""
+
+    running: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+
+
+class Pool(Protocol):
+    """Workers that run works, one at a time each."""
+
+    notes: list[str]
+    """What has happened to machines, a sentence each, for whoever empties the list."""
+
+    def scale(self, works: int) -> None:
+        """State how many works are waiting or under way: no more workers than that are needed."""
+
+    def free(self) -> int:
+        """How many works could begin now."""
+
+    def submit(self, number: int, work: Work, *given: Any) -> None:
+        """Have a free worker run a work, under a number of the caller's."""
+
+    def poll(self, seconds: float) -> Sequence[Message | Finished]:
+        """What has come from works, waiting up to so many seconds for the first of it."""
+
+    def put(self, value: Any) -> Any:
+        """What stands for the value among the arguments of works, so that it is sent to a machine only once."""
+
+    def stop(self, number: int | None = None) -> None:
+        """Ask one work, or all of them, to end early."""
+
+    def counts(self) -> Counts:
+        """What is under way where."""
+
+    def close(self) -> None:
+        """Dismiss all workers; what they were at is lost."""

@@ -1,0 +1,138 @@
+"""Opening a pool, and the one loop that feeds it: everything that this package spreads out goes through here."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from featherweight.engine import processors
+from featherweight.errors import FeatherweightError, UsageError
+from featherweight.parallel.messages import LOCAL, RAY, Backend, Finished, Message, Pool, Work
+
+POLL_SECONDS = 0.2
+"""Longest time between two looks at what a pool's owner has to decide, such as whether a signal came."""
+MOST_LOSSES = 3
+"""How often a work is begun anew because its machine was lost; it may be the work itself that ends them."""
+
+
+def require_backend(address: str) -> None:
+    """Raise UsageError unless `--on` takes this, and the package that it needs is installed."""
+    if address == LOCAL:
+        return
+    if address != RAY and not address.startswith("ray://"):
+        raise UsageError(f"The place to train is local, ray or ray://HOST:PORT; given {address!r:.60}.")
+    from featherweight.parallel.ray_connect import require_ray
+
+    require_ray(address)
+
+
+@contextmanager
+def open_pool(backend: Backend, count: int | None = None) -> Iterator[Pool]:
+    """A pool at this place; of processes of this machine, `count`, by default as many as the processors allow."""
+    pool: Pool
+    if backend.local:
+        from featherweight.parallel.local import LocalPool
+
+        pool = LocalPool(count or max(1, processors() // backend.threads))
+    else:
+        from featherweight.parallel.ray_pool import RayPool
+
+        pool = RayPool(backend)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def capacity(backend: Backend) -> int:
+    """How many works can be under way there at once, for plans that depend on it; at least 1."""
+    if backend.local:
+        return max(1, processors() // backend.threads)
+    from featherweight.parallel.ray_connect import connect
+
+    nodes = [node["Resources"].get("CPU", 0) for node in connect(backend.address).nodes() if node["Alive"]]
+    return max(1, sum(int(has // backend.threads) for has in nodes))
+
+
+class Source(Protocol):
+    """What has works to run, and makes something of what comes back."""
+
+    def waiting(self) -> int:
+        """How many works are still to begin; it may grow while others run, until there are none of either."""
+
+    def next(self) -> tuple[int, Work, tuple[Any, ...]] | None:
+        """The next work, with its number and arguments, or None where there is none just now."""
+
+    def on_message(self, message: Message) -> Iterator[Any]:
+        """What the owner of the loop is to hear of it."""
+
+    def on_finished(self, finished: Finished) -> Iterator[Any]:
+        """What the owner of the loop is to hear of it; `waiting` may count the work again."""
+
+    def on_poll(self, pool: Pool) -> Iterator[Any]:
+        """What the owner of the loop is to hear from time to time."""
+
+
+def feed(pool: Pool, source: Source, stopped: Sequence[int] = (), seconds: float = POLL_SECONDS) -> Iterator[Any]:
+    """Run the source's works, yielding what it makes of them. Once `stopped` is not empty, no work begins, and those
+    under way are asked to end."""
+    running: set[int] = set()
+    asked = False
+    while running or (source.waiting() and not stopped):
+        waiting = 0 if stopped else source.waiting()
+        pool.scale(len(running) + waiting)
+        while waiting and not stopped and pool.free() and (work := source.next()) is not None:
+            running.add(work[0])
+            pool.submit(work[0], work[1], *work[2])
+            waiting = source.waiting()
+        if stopped and not asked:
+            asked = True
+            pool.stop()
+        for news in pool.poll(seconds):
+            if isinstance(news, Message):
+                yield from source.on_message(news)
+            else:
+                running.remove(news.number)
+                yield from source.on_finished(news)
+        yield from source.on_poll(pool)
+
+
+class _Listed:
+    """A list of works, each a tuple of a function and its arguments."""
+
+    def __init__(self, works: Sequence[tuple[Any, ...]]) -> None:
+        self._works, self._waiting = works, list(range(len(works)))
+        self._lost: Counter[int] = Counter()
+
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def next(self) -> tuple[int, Work, tuple[Any, ...]]:
+        number = self._waiting.pop(0)
+        work, *given = self._works[number]
+        return number, work, tuple(given)
+
+    def on_message(self, message: Message) -> Iterator[tuple[int, Any]]:
+        yield message.number, message.value
+
+    def on_finished(self, finished: Finished) -> Iterator[tuple[int, Any]]:
+        self._lost[finished.number] += finished.lost
+        if finished.lost and self._lost[finished.number] <= MOST_LOSSES:
+            self._waiting.insert(0, finished.number)
+        elif finished.sentence:
+            problem = FeatherweightError(finished.sentence)
+            problem.exit_status = finished.status
+            raise problem
+        yield from ()
+
+    def on_poll(self, pool: Pool) -> Iterator[tuple[int, Any]]:
+        yield from ()
+
+
+def run_works(pool: Pool, works: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+    """Everything that the works yield, as it comes, each with its work's place in the list.
+
+    A work is a tuple of a function and its arguments. One whose machine is lost is begun anew, three times at most.
+    Raises the error of the first that fails.
+    """
+    yield from feed(pool, _Listed(works))

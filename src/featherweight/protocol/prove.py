@@ -1,0 +1,314 @@
+"""The protocol that establishes a record, as one command: no step depends on anyone's word.
+
+1. Held-out evidence: exactly this network and recipe, trained on all but a twelfth of the training images (5,000 of
+   MNIST's) and judged on that twelfth, over three seeds. Missing runs are trained.
+2. A line in the ledger of test-set evaluations, written before the test set is opened, unless runs of these seeds
+   exist and are resumed.
+3. Seeds 0 to N - 1 on all training images; finished runs count, and stopped ones are resumed. If seconds are limited,
+   one run at a time.
+   If the program in C counts, it is written and measured for each.
+4. In a source tree, the records are kept in `results/`, good or bad.
+5. The figures over all seeds, and whether the experiment's bar is cleared.
+
+To confirm a bar that is cleared, steps 2 to 5 are taken once more, with the seeds that follow. They run a single time:
+stopped runs are resumed, finished ones are never trained again, and from then on the record's figures are theirs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from featherweight.data import load
+from featherweight.data.sets import canonical
+from featherweight.errors import UsageError
+from featherweight.experiments.bar import Bar
+from featherweight.experiments.experiment import Experiment, find
+from featherweight.experiments.record import Record, write_record
+from featherweight.experiments.settings import changes, overridden
+from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.protocol.c_accuracy import measured_in_c
+from featherweight.protocol.committed import drop_unlike, in_source_tree, keep_record, records_of, source_tree
+from featherweight.protocol.ledger import LEDGER, Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
+from featherweight.protocol.proof import Proof
+from featherweight.protocol.proof_runs import (
+    StoppedError,
+    Trainer,
+    begun,
+    full_runs,
+    held_out_runs,
+    require_comparable,
+    require_one_processor,
+)
+from featherweight.protocol.replication import FOLDER
+from featherweight.training.runs.events import Done, Failed
+from featherweight.training.runs.folders import changed_folder, finished_runs
+from featherweight.training.runs.task import Task, check
+
+__all__ = ["Proof", "StoppedError", "prove"]
+
+HELD_OUT_PART = 12
+"""One training image in this many is held out: 5,000 of MNIST's 60,000."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What a proof is of, and where its runs are kept."""
+
+    experiment: Experiment
+    full: Task
+    """A run on all training images."""
+    held_out: Task
+    like: Record
+    """What a run leaves before its first epoch: the network, engine and data of all runs."""
+    root: Path | None
+    kept: Path
+    """The folder of the ledger and of what is committed: `results` in a source tree, otherwise that of the runs."""
+    changed: tuple[str, ...]
+
+    @property
+    def bar(self) -> Bar:
+        assert self.experiment.bar is not None
+        return self.experiment.bar
+
+    @property
+    def ledger(self) -> Path:
+        return self.kept / LEDGER
+
+    @property
+    def places(self) -> list[Path]:
+        """Where runs of the seeds that clear the bar may lie."""
+        return [self.full.out, *([self.kept] if self.root else [])]
+
+    @property
+    def fresh(self) -> Task:
+        """A run that confirms; a folder of their own keeps these apart from runs that were trained by hand."""
+        return replace(self.full, out=self.full.out / FOLDER / self.experiment.id)
+
+    @property
+    def fresh_places(self) -> list[Path]:
+        return [self.fresh.out, *([self.kept / FOLDER] if self.root else [])]
+
+    def attempt(self, seeds: range, *notes: str) -> Attempt:
+        """The line of the ledger for these seeds."""
+        told = [*notes, *([f"changed: {', '.join(self.changed)}"] if self.changed else [])]
+        return Attempt(
+            experiment=self.experiment.name,
+            network=self.like.network,
+            recipe=recipe_digest(self.experiment.recipe),
+            seeds=tuple(seeds),
+            commit=self.like.environment["commit"],
+            date=date.today().isoformat(),
+            note="; ".join(told),
+        )
+
+
+def prove(
+    name: str,
+    *,
+    seeds: int | None = None,
+    confirm: bool = False,
+    data: str = "auto",
+    data_dir: Path | None = None,
+    out: Path = Path("runs"),
+    trainer: Trainer,
+    tell: Callable[[str], None],
+    settings: tuple[tuple[str, Any], ...] = (),
+    alike: bool = False,
+) -> Proof:
+    """Carry out the protocol and return its result; `tell` gets a sentence about each step, `trainer` trains the runs.
+
+    With `confirm`, the fresh seeds are run of a bar that is cleared. `seeds` may only be the number that the bar asks
+    for; with `data` as `auto`, the experiment's own set is used. In a source tree, the evidence of an experiment of the
+    package on its own set is kept in `results/`, else in `out`. With `settings` that change it (as in `override`),
+    everything is kept in a separate folder within `out`. `alike` refuses runs of different processors, which a cluster
+    may have. Raises UsageError if the experiment has no bar, if the runs are not alike, or if there is nothing yet to
+    confirm; StoppedError if a run did not finish.
+    """
+    plan = _planned(name, seeds, data, data_dir, out, tell, settings)
+    held, runs = _clear(plan, _refusing(plan) if confirm else trainer, tell, note=not confirm)
+    fresh = _confirm(plan, runs, trainer, tell) if confirm else _confirmed_before(plan, tell)
+    if alike:
+        require_one_processor([*held, *runs, *(fresh if confirm else ())])
+    if plan.root:
+        _commit(plan.root, runs, fresh if confirm else (), tell)
+    return Proof(
+        experiment=plan.experiment,
+        held_out=tuple(held),
+        runs=tuple(runs),
+        fresh=tuple(fresh),
+        test_evaluations=evaluations_of(read_ledger(plan.ledger), plan.experiment.name, committed=True),
+        root=plan.root,
+        changed=plan.changed,
+    )
+
+
+def _planned(
+    name: str,
+    seeds: int | None,
+    data: str,
+    data_dir: Path | None,
+    out: Path,
+    tell: Callable[[str], None],
+    settings: tuple[tuple[str, Any], ...],
+) -> _Plan:
+    plain = find(name)
+    experiment = overridden(plain, dict(settings))
+    if experiment.bar is None:
+        raise UsageError(f"{experiment.id} has no bar to clear; write `bar=Bar(...)` in its Experiment(...).")
+    _require_fixed(experiment, experiment.bar, seeds)
+    require_own_name(experiment)
+    changed = tuple(changes(experiment, plain))
+    if changed:
+        out = changed_folder(out, experiment.id, changed)
+        tell(f"changed: {', '.join(changed)}; everything goes to {out}, and nothing is kept as a record of {plain.id}")
+    data = canonical(experiment.data if data == "auto" else data)
+    root = source_tree() if _keeps(experiment, data) and not changed else None
+    if root:
+        _require_renewed(experiment.id, experiment.bar.seeds, root)
+    whole = len(load(data, directory=data_dir, holdout=1).train.labels) + 1
+    full = Task(experiment=name, out=out, data=data, data_dir=data_dir, settings=settings)
+    held_out = replace(full, out=out / "heldout", holdout=whole // HELD_OUT_PART)
+    like = check(held_out).record
+    tell(f"{experiment.id}: {experiment.budget.sentence()}; asked for {experiment.bar.sentence()}")
+    kept = root / "results" if root else out
+    return _Plan(experiment=experiment, full=full, held_out=held_out, like=like, root=root, kept=kept, changed=changed)
+
+
+# ------------------------------------------------------------------------------------------- clearing
+
+
+def _clear(
+    plan: _Plan, trainer: Trainer, tell: Callable[[str], None], *, note: bool
+) -> tuple[list[Record], list[Record]]:
+    """The evidence on held-out images, and the runs that are to clear the bar; `note` enters them in the ledger."""
+    experiment, seeds = plan.experiment, range(plan.bar.seeds)
+    folders = [plan.held_out.out, plan.full.out, plan.kept / "heldout"]
+    held = held_out_runs(experiment, plan.held_out, plan.like, folders, trainer)
+    if plan.root:
+        for record in held:
+            folder = plan.kept / "heldout" / experiment.id
+            folder.mkdir(parents=True, exist_ok=True)
+            write_record(record, folder / f"seed{record.seed}.json")
+    if note:
+        _note(plan, plan.attempt(seeds), begun(experiment, plan.places, plan.like.data["source"], seeds), tell)
+    runs = full_runs(experiment, plan.full, plan.like, seeds, plan.places, trainer, tell)
+    return held, _in_c(plan, runs, plan.full.out, tell)
+
+
+def _note(plan: _Plan, attempt: Attempt, begun: bool, tell: Callable[[str], None]) -> None:
+    new = note_attempt(plan.ledger, attempt, begun=begun)
+    count = evaluations_of(read_ledger(plan.ledger), plan.experiment.name, committed=True)
+    tell(f"{'this is' if new else 'resumed:'} test-set evaluation {count}, written to {plan.ledger}")
+
+
+def _in_c(plan: _Plan, runs: list[Record], out: Path, tell: Callable[[str], None]) -> list[Record]:
+    if plan.bar.mean_in_c is None:
+        return runs
+    return measured_in_c(runs, [out], load(plan.full.data, directory=plan.full.data_dir), tell)
+
+
+# ------------------------------------------------------------------------------------------- confirming
+
+
+def _refusing(plan: _Plan) -> Trainer:
+    """In place of a trainer where every run must be there."""
+
+    def refuse(tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
+        kind, seeds = "held-out" * bool(tasks[0].holdout), ", ".join(str(task.seed) for task in tasks)
+        raise _not_cleared(plan, f"finished {kind} runs of seeds {seeds} are missing".replace("  ", " "))
+
+    return refuse
+
+
+def _not_cleared(plan: _Plan, reason: str) -> UsageError:
+    seeds = f"seeds {plan.bar.fresh[0]} to {plan.bar.fresh[-1]}"
+    return UsageError(
+        f"{plan.experiment.id} has no cleared bar to confirm: {reason}. Run `featherweight prove"
+        f" {plan.experiment.name}` first; once its bar is cleared, --confirm runs {seeds}."
+    )
+
+
+def _confirm(plan: _Plan, runs: list[Record], trainer: Trainer, tell: Callable[[str], None]) -> list[Record]:
+    """The runs of the fresh seeds, which are trained unless they are there; UsageError if the bar is not cleared."""
+    if missed := plan.bar.shortfalls(runs):
+        raise _not_cleared(plan, "; ".join(missed))
+    cleared = plan.attempt(range(plan.bar.seeds))
+    ledger, attempt = read_ledger(plan.ledger), plan.attempt(plan.bar.fresh, "fresh seeds, to confirm")
+    if not any(cleared.same_attempt(one) for one in ledger):
+        raise _not_cleared(plan, f"{plan.ledger} has no entry of that attempt")
+    task = plan.fresh
+    there = begun(plan.experiment, plan.fresh_places, plan.like.data["source"], plan.bar.fresh) or task.out.is_dir()
+    if before := [one for one in ledger if attempt.same_attempt(one) and not there]:
+        raise UsageError(
+            f"Seeds {plan.bar.fresh[0]} to {plan.bar.fresh[-1]} of {plan.experiment.id} were begun on {before[0].date},"
+            f" as {plan.ledger} says, and none of their runs is in {' or '.join(map(str, plan.fresh_places))}. They run"
+            " once only: bring these runs back, or name the folder that holds them with --out."
+        )
+    require_comparable(plan.experiment, plan.like, _finished(plan))
+    task.out.mkdir(parents=True, exist_ok=True)  # from here on they count as begun
+    _note(plan, attempt, there, tell)
+    fresh = full_runs(plan.experiment, task, plan.like, plan.bar.fresh, plan.fresh_places, trainer, tell)
+    return _in_c(plan, fresh, task.out, tell)
+
+
+def _confirmed_before(plan: _Plan, tell: Callable[[str], None]) -> list[Record]:
+    """The runs of the fresh seeds, if all of them have finished."""
+    found = _finished(plan)
+    return _in_c(plan, found, plan.fresh.out, tell) if len(found) == plan.bar.confirming else []
+
+
+def _finished(plan: _Plan) -> list[Record]:
+    return finished_runs(plan.experiment, plan.fresh_places, plan.bar.fresh, plan.like.data["source"])
+
+
+# ------------------------------------------------------------------------------------------- keeping and refusing
+
+
+def _commit(root: Path, runs: Sequence[Record], fresh: Sequence[Record], tell: Callable[[str], None]) -> None:
+    """Keep the records in the source tree, and say how the documents that quote them are made again."""
+    for record in runs:
+        keep_record(record, root)
+    drop_unlike(runs[0], root)
+    for record in fresh:
+        keep_record(record, root, confirming=True)
+    tell(f"kept in {root / 'results'}; `python -m docs.build` writes the documents that quote these records again")
+
+
+def _keeps(experiment: Experiment, data: str) -> bool:
+    """Whether results are committed: for an experiment of the package on its own set, in its source tree."""
+    return data == experiment.data and experiment.name == experiment.id and in_source_tree()
+
+
+def _require_fixed(experiment: Experiment, bar: Bar, seeds: int | None) -> None:
+    """Raise UsageError for any seeds but those of the bar: more would spend fresh ones, fewer would be a choice."""
+    if seeds not in (None, bar.seeds):
+        raise UsageError(
+            f"{experiment.id} is cleared on seeds 0 to {bar.seeds - 1} and confirmed on seeds {bar.fresh[0]} to"
+            f" {bar.fresh[-1]}, and on no others; given {seeds} seeds. Leave --seeds out."
+        )
+
+
+def _require_renewed(id: str, seeds: int, root: Path) -> None:
+    """Raise UsageError if committed records of other seeds would remain beside those of this proof."""
+    left = [record.seed for record in records_of(id, root) if record.seed >= seeds]
+    if left:
+        raise UsageError(
+            f"results/{id} holds seeds {', '.join(map(str, left))}, which {seeds} seeds would leave as they are; remove"
+            " those."
+        )
+
+
+def require_own_name(experiment: Experiment) -> None:
+    """Raise UsageError if the network prepares pictures and the experiment's name does not say so.
+
+    Such a record stands beside the one without preprocessing, which it must not replace under the same name.
+    """
+    words = preprocessing_of(experiment.build()).words
+    missing = [how for how in (word.split()[0] for word in words) if how not in experiment.id]
+    if missing:
+        raise UsageError(
+            f"{experiment.id} reads pictures that are {' and '.join(words)}, which makes it a separate record, beside"
+            f" the one without; give it a name that says so, such as {experiment.id}-{'-'.join(missing)}."
+        )

@@ -1,1 +1,0 @@
-"""Whether a result holds: the protocol, its ledger, comparisons, and the public pages."""

@@ -1,0 +1,171 @@
+"""What the page of a ladder says of each rung, and the page itself as Markdown and as HTML."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featherweight._version import __version__
+from featherweight.experiments.claims import Claim
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.findings import Found, parts
+from featherweight.experiments.record import Record
+from featherweight.experiments.rules import worded
+from featherweight.networks.anatomy import Anatomy, dissect
+from featherweight.networks.difference import differences
+from featherweight.report import figures
+from featherweight.report.ladder.tables import (
+    TextTable,
+    claims_table,
+    layer_table,
+    log_table,
+    result_table,
+    summary_table,
+)
+from featherweight.report.page.render import style
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungView:
+    """What the page says of one rung."""
+
+    experiment: Experiment
+    parts: Mapping[str, str]
+    """The paragraphs of its docstring by label, such as Target and Why."""
+    changes: Sequence[str]
+    """How it differs from its parent, one phrase each."""
+    anatomy: Anatomy
+    layers: TextTable
+    records: Sequence[Record]
+    result: TextTable | None
+    """None before it has run; the log likewise."""
+    log: TextTable | None
+    claims: TextTable | None
+    """None if its analysis makes no claims."""
+    attempts: TextTable | None = None
+    """Every evaluation on the test set, as the ledger of these counts them; None where there is no ledger."""
+
+
+def rung_view(
+    rung: Experiment,
+    found: Found,
+    parent: Experiment | None,
+    numbers: dict[str, int],
+    *,
+    anatomy: Anatomy | None = None,
+    attempts: TextTable | None = None,
+    claims: Callable[[Claim], bool] = lambda claim: True,
+) -> RungView:
+    """The view of one rung.
+
+    The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1.
+    `anatomy` is that of its network for the pictures that it was trained on, if these are not those of its own set;
+    `claims` says which ones to show.
+    """
+    records = found.get(rung.id, ())
+    anatomy = anatomy or dissect(rung.build(), rung.shape)
+    return RungView(
+        experiment=rung,
+        parts={label: f"{text[:1].upper()}{text[1:]}" for label, text in parts(rung.text).items()},
+        changes=differences(rung, parent) if parent else (),
+        anatomy=anatomy,
+        layers=layer_table(anatomy),
+        records=records,
+        result=result_table(records) if records else None,
+        log=log_table(records) if records else None,
+        claims=claims_table(rung, found, numbers, claims),
+        attempts=attempts,
+    )
+
+
+# ------------------------------------------------------------------------------------------- rendering
+
+
+def environment(*folders: Path, autoescape: bool = False) -> "Environment":
+    """Jinja as the pages use it: the templates of these folders, which may extend those of this one."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader([*folders, HERE]),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {
+        "count": "{:,}".format,
+        "percent": lambda value: "–" if value is None else f"{value:.2f}",
+        "cell": lambda text: str(text).replace("\n", " ").replace("|", "\\|"),
+        "coded": coded,
+        "worded": worded,
+    }
+    return made
+
+
+def coded(text: str) -> "Markup":
+    """A line of Markdown as HTML: code and links within the page; everything else is escaped.
+
+    >>> coded("`lr` 0.1 <b>")
+    Markup('<code>lr</code> 0.1 &lt;b&gt;')
+    >>> coded("[`f1`](#f1)")
+    Markup('<a href="#f1"><code>f1</code></a>')
+    """
+    from markupsafe import Markup, escape
+
+    if link := re.fullmatch(r"\[(.*)\]\((#[\w.-]+)\)", text):
+        return Markup('<a href="{}">{}</a>').format(link[2], coded(link[1]))
+    halves = [escape(part) for part in text.split("`")]
+    shown = [part if at % 2 == 0 else Markup("<code>{}</code>").format(part) for at, part in enumerate(halves)]
+    return Markup("").join(shown)
+
+
+def _context(
+    title: str, subject: str, views: Sequence[RungView], rules: Mapping[str, int], **more: Any
+) -> dict[str, Any]:
+    found = {view.experiment.id: view.records for view in views if view.records}
+    summary = summary_table([view.experiment for view in views], [view.anatomy for view in views], found)
+    return {
+        "title": title, "subject": subject, "views": views, "summary": summary, "rules": list(rules),
+        "runs": [record for records in found.values() for record in records], "version": __version__, **more,
+    }  # fmt: skip
+
+
+def markdown_page(
+    title: str,
+    subject: str,
+    views: Sequence[RungView],
+    rules: Mapping[str, int],
+    *,
+    name: str,
+    changed: Sequence[str] = (),
+) -> str:
+    """The page as Markdown; `name` is its file's, beside which the curves are `NAME.svg` and each rung's `NAME-ID.svg`.
+
+    `changed` are the settings in which these runs differ from the rungs as their files have them.
+    """
+    context = _context(title, subject, views, rules, picture=f"{name}.svg", changed=changed)
+    context["pictures"] = {view.experiment.id: f"{name}-{view.experiment.id}.svg" for view in views}
+    return environment().get_template("ladder.md.j2").render(context).rstrip() + "\n"
+
+
+def html_page(
+    title: str, subject: str, views: Sequence[RungView], rules: Mapping[str, int], *, changed: Sequence[str] = ()
+) -> str:
+    """The page as one HTML file that needs nothing else: styles and curves are in it, and all text is escaped."""
+    from markupsafe import Markup
+
+    def curves(records: Sequence[Record], name: str) -> Markup:
+        figure = figures.ladder(*records) if name == "ladder" else figures.accuracy(*records)
+        return Markup(figures.page_svg(figure, f"{name}-curves", f"Accuracy by epoch, {name}"))
+
+    made = environment(autoescape=True)
+    made.globals |= {"curves": curves, "style": Markup(style())}
+    return made.get_template("ladder.html.j2").render(_context(title, subject, views, rules, changed=changed))

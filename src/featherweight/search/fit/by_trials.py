@@ -1,0 +1,143 @@
+"""A search whose limit is a number of candidates and not a time: killed and continued, it ends with the same network.
+
+What is trained next depends on what is known, and on nothing else: it is decided for several trainings at once, however
+many processes there are, and only when all of these have ended. Earlier trainings are read from the notes as they are
+asked for, so a search that goes on takes the same decisions as one that was never stopped.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.search.fit.conduct import (
+    LOOK_SECONDS,
+    MOST_FAILED,
+    Look,
+    add_result,
+    note,
+    nothing_fits,
+    nothing_found,
+    plan_rung,
+    proposed,
+)
+from featherweight.search.fit.halving import DRAWS, LATE, SHARES, Trial
+from featherweight.search.fit.notes import noted, require_fitting, told_of
+from featherweight.search.fit.state import Search
+from featherweight.search.fit.views import save
+from featherweight.search.fit.workers import Crew, Told, Work
+
+TOGETHER = 4
+"""Decisions that are taken before any of their trainings has a result."""
+RACE = 3
+"""One candidate in so many is there to compare augmentations."""
+
+Known = dict[tuple[object, ...], Told]
+
+
+def carry_out(
+    search: Search, count: int, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
+) -> Iterator[Look]:
+    """Search until so many candidates were begun and the best of them trained to the end, or until `stopped`.
+
+    Raises BudgetError if no candidate is within the limits.
+    """
+    known = _known(search)
+    search.population.bound_race(1.0, count / RACE)
+    with TemporaryDirectory(prefix="featherweight-") as name:
+        save(search.views, Path(name))
+        crew = Crew(cores, Path(name), search.views.classes, on)
+        try:
+            while works := _decided(search, count):
+                results: dict[int, Told] = {
+                    at: known[key] for at, work in enumerate(works) if (key := _key(work)) in known
+                }
+                for look in _trained(search, crew, works, results):
+                    yield look
+                    if stopped():
+                        return
+                for at, work in enumerate(works):
+                    trial = search.population.trials[work.trial]
+                    if not trial.failed:
+                        rung = add_result(search, trial, results[at])
+                        yield _look(search, [], {}, trial if trial.failed or trial.rung == rung else None)
+                if search.population.best() is None and len(search.population.trials) >= min(count, MOST_FAILED):
+                    raise nothing_found(search)
+            search.complete = count
+        finally:
+            crew.close()
+
+
+def _known(search: Search) -> Known:
+    """What the notes tell, by what was trained."""
+    found = {}
+    for number, training in noted(search.file):
+        require_fitting(search, f"Line {number} of {search.file}", training)
+        told = told_of(training.trial, training)
+        found[_key(told.work)] = told
+    return found
+
+
+def _key(work: Work) -> tuple[object, ...]:
+    return work.genes, work.epochs, work.fold, work.seed, work.share
+
+
+def _decided(search: Search, count: int) -> list[Work]:
+    """The next trainings, by what is known now."""
+    found: list[Work] = []
+    for _ in range(TOGETHER):
+        work = _next(search, count)
+        if work is None:
+            break
+        found += [work, *search.waiting]
+        search.waiting = []
+    if not search.population.trials:
+        raise nothing_fits(search)
+    return found
+
+
+def _next(search: Search, count: int) -> Work | None:
+    population = search.population
+    begun = len(population.trials)
+    for trial, rung in population.promotions(LATE * min(1.0, begun / count)):
+        return plan_rung(search, trial, rung, math.inf)
+    for _ in range(DRAWS if begun < count else 0):
+        candidate = proposed(search)
+        if candidate is not None:
+            population.trials.append(candidate)
+            return plan_rung(search, candidate, 0, math.inf)
+    if any(rung not in one.told for one in population.trials if not one.failed for rung in one.planned):
+        return None  # what is under way may change who is the best
+    best = population.best()
+    if best is None or best.rung == len(SHARES) - 1:
+        return None
+    return plan_rung(search, best, best.rung + 1, math.inf)
+
+
+def _trained(search: Search, crew: Crew, works: list[Work], results: dict[int, Told]) -> Iterator[Look]:
+    """Carry out the works that have no result yet, and note each as it ends; a look a few times a second."""
+    waiting = [at for at in range(len(works)) if at not in results]
+    done: dict[int, float] = {}
+    while len(results) < len(works):
+        while waiting and (member := crew.idle()) is not None:
+            crew.give(member, works[waiting.pop(0)])
+        for told in crew.news(LOOK_SECONDS):
+            done[told.work.trial] = told.done
+            if told.correct is None and not told.failed:
+                continue
+            at = next(at for at, work in enumerate(works) if work == told.work)
+            results[at] = told
+            trial = search.population.trials[told.work.trial]
+            rung = next(rung for rung, planned in trial.planned.items() if told.work in planned)
+            note(search, trial, rung, told, search.spent)
+        yield _look(search, crew.underway, done)
+
+
+def _look(search: Search, underway: list[Work], done: dict[int, float], ended: Trial | None = None) -> Look:
+    best = search.population.best()
+    return Look(
+        trials=tuple(search.population.trials),
+        underway=tuple((work, done.get(work.trial, 0.0)) for work in underway),
+        best=best, meets=best is not None and search.population.meets(best), left=math.inf, ended=ended,
+    )  # fmt: skip

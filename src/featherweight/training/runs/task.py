@@ -1,0 +1,128 @@
+"""One run as a task: described, checked before anything is started, opened, and trained to its end with events."""
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from featherweight.data import load
+from featherweight.data.dataset import Data
+from featherweight.experiments.experiment import Experiment, find, names_file
+from featherweight.experiments.settings import changes, overridden
+from featherweight.training.runs import run as runs
+from featherweight.training.runs.events import Done, Event, Progress, Started
+from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.prepare import prepare
+from featherweight.training.step import steps_in_epoch
+
+SHOW_SECONDS = 0.2
+"""Minimum time between progress events; reading the running loss makes a GPU wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run to train, described by values that can be sent to another process."""
+
+    experiment: str
+    seed: int = 0
+    out: Path = Path("runs")
+    data: str = "auto"
+    data_dir: Path | None = None
+    size: "tuple[int, int] | Literal['own'] | None" = None
+    grey: bool = False
+    holdout: int = 0
+    epochs: int | None = None
+    engine: str = "auto"
+    device: str = "auto"
+    threads: int | None = None
+    resume: Path | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    """Dotted names of the recipe's and budget's settings that are changed, and their values."""
+
+    @property
+    def label(self) -> str:
+        """The name of the task in events."""
+        return str(self.resume) if self.resume else f"{self.experiment} seed {self.seed}"
+
+
+def check(task: Task) -> runs.Run:
+    """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
+    data = data_of(task)
+    experiment, notes = resolve(task, data)
+    prepared = prepare(experiment, data, engine=task.engine, device=task.device, threads=1, teachers=task.out)
+    run = runs.draft_run(replace(prepared, threads=task.threads or 1))  # a node may have more processors than this one
+    run.notes = notes
+    return run
+
+
+def data_of(task: Task) -> Data:
+    """The data that a task is to train on: what it names, or the experiment's own set."""
+    name = find(task.experiment).data_named(task.data)
+    return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size, grey=task.grey)
+
+
+def resolve(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment that a task is to train, with its settings and a budget that fits the data; and what was changed,
+    a sentence each."""
+    named = find(task.experiment)
+    experiment, fits = fitted(named, data)
+    settings = dict(task.settings)
+    if task.epochs is not None:
+        settings.setdefault("recipe.epochs", task.epochs)
+    changed = overridden(experiment, settings)
+    said = changes(changed, experiment)
+    return changed, tuple(line for line in (fits, f"changed: {', '.join(said)}" if said else "") if line)
+
+
+def open_run(task: Task) -> runs.Run:
+    """The run of a task, ready for its first (or next) step."""
+    if task.resume:
+        return runs.resume(
+            task.resume,
+            data_dir=task.data_dir,
+            device=None if task.device == "auto" else task.device,
+            threads=task.threads,
+            experiment=Path(task.experiment) if names_file(task.experiment) else None,
+        )
+    data = data_of(task)
+    experiment, notes = resolve(task, data)
+    run = runs.new_run(
+        experiment,
+        data,
+        seed=task.seed,
+        out=task.out,
+        engine=task.engine,
+        device=task.device,
+        threads=task.threads,
+    )
+    run.notes = notes
+    return run
+
+
+def run_task(task: Task, run: runs.Run, every: float = SHOW_SECONDS) -> Generator[Event, None, None]:
+    """Train the run to the end, yielding its start, its progress (each epoch, and `every` few seconds), and its end."""
+    steps = steps_in_epoch(run.data, run.experiment.recipe)
+    shown = 0.0
+    yield Started(label=task.label, folder=run.folder, record=run.record)
+    for state in runs.train(run):
+        epoch_done = state.step == 0
+        if not epoch_done and time.monotonic() - shown < every:
+            continue
+        shown = time.monotonic()
+        seen = max(1, state.seen)
+        yield Progress(
+            label=task.label,
+            epoch=state.epoch if epoch_done else state.epoch + 1,
+            epochs=run.experiment.recipe.epochs,
+            step=steps if epoch_done else state.step,
+            steps=steps,
+            lr=state.lr,
+            loss=state.rows[-1].train_loss if epoch_done else float(state.loss_sum) / seen,
+            accuracy=state.rows[-1].train_accuracy if epoch_done else 100 * int(state.correct) / seen,
+            seconds=state.rows[-1].seconds if epoch_done else state.epoch_seconds,
+            row=state.rows[-1] if epoch_done else None,
+            tested=len(run.data.test.labels),
+            held_out=run.data.holdout > 0,
+        )
+    yield Done(label=task.label, folder=run.folder, record=run.record)

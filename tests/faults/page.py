@@ -1,0 +1,156 @@
+"""docs/reliability.md: its table of figures, written from the committed records alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docs.build.inject import with_part_between
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results" / "reliability"
+PAGE = ROOT / "docs" / "reliability.md"
+_BY = "figures, written by `python -m tests.faults --write`"
+MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
+
+
+def text(page: str) -> str:
+    """The page with the part between its two marks rewritten."""
+    return with_part_between(page, MARKS, figures(), PAGE)
+
+
+def figures() -> str:
+    """The table: a line for each row of each record that exists."""
+    lines = ["| test | trials | outcome |", "|---|--:|---|"]
+    for name, write in WRITERS.items():
+        if (RESULTS / f"{name}.json").exists():
+            lines += [f"| {' | '.join(write(row))} |" for row in _record(name)["rows"]]
+    about = _record("hostile")
+    lines += ["", _together()]
+    lines += ["", f"On {about['system']}, {about['instructions']}, Python {about['python']}, PyTorch {about['torch']}."]
+    return "\n".join(lines)
+
+
+def _together() -> str:
+    """The totals over all hand-made and mutated inputs."""
+    mutated, made = _record("hostile")["rows"], _record("attacks")["rows"]
+    counts = {
+        what: sum(row[what] for row in made) for what in ("tried", "executed", "over bounds", "hangs", "tracebacks")
+    }
+    other = counts["tracebacks"] + sum(row["other errors"] for row in mutated)
+    return (
+        f"In all, {sum(row['tried'] for row in mutated):,} mutated and {counts['tried']:,} hand-made inputs:"
+        f" {counts['executed']} executed code, {counts['over bounds']} exceeded the bounds of memory and time,"
+        f" {counts['hangs']} hung, {other} tracebacks."
+    )
+
+
+def _record(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+Cells = tuple[str, str, str]
+
+
+def _kills(row: dict[str, Any]) -> Cells:
+    inside, twice = row.get("inside saving", 0), row.get("killed twice", 0)
+    return (
+        f"`kill -9` at a random instant, {row['engine']} engine, disk: {row['disk']}"
+        f" ({inside} inside saving, {twice} killed twice)",
+        f"{row['kills']:,}",
+        f"{row['identical']:,} resumed runs ended bit-identical, with no leftover file and no row repeated or missing",
+    )
+
+
+def _steps(row: dict[str, Any]) -> Cells:
+    return (
+        f"stopped at each step of two epochs, {row['engine']} engine: {row['recipes']} recipes with all optimisers and"
+        " schedules, with and without averaging and augmentation",
+        f"{row['places']:,}",
+        f"{row['identical']:,} bit-identical",
+    )
+
+
+def _damage(row: dict[str, Any]) -> Cells:
+    tried = row["flips"] + row["truncations"]
+    what = f"{row['flips']:,} flipped bits and {row['truncations']:,} truncations: {row['file']}"
+    if "loaded" in row:
+        return what, f"{tried:,}", f"{row['refused']:,} refused by name, {row['loaded']:,} loaded"
+    return what, f"{tried:,}", f"{row['one before used']:,} named, and the previous state used"
+
+
+def _full_disk(row: dict[str, Any]) -> Cells:
+    return (
+        f"a disk that is too small ({row['disk']})",
+        f"{row['levels']:,}",
+        f"{row['stopped with a sentence']:,} stopped with a sentence; the last good state loaded from"
+        f" {row['last good state loads']:,}, and {row['no state was written yet']:,} had no room for a first one;"
+        f" {row['identical in the end']:,} ended bit-identical when there was room",
+    )
+
+
+def _hostile(row: dict[str, Any]) -> Cells:
+    return (
+        f"mutated files: {row['files']}",
+        f"{row['tried']:,}",
+        f"{row['refused']:,} refused, {row['read']:,} read, {row['other errors']:,} other errors; slowest"
+        f" {row['slowest_ms']:.0f} ms, memory grew by {row['growth_mb']:.0f} MB",
+    )
+
+
+def _crowd(row: dict[str, Any]) -> Cells:
+    return (
+        "runs started at once with one output folder and one empty cache",
+        f"{row['started']:,}",
+        f"{row['whole records']:,} complete records; {row['requests']:,} requests for {row['files']} files of data",
+    )
+
+
+def _saving(row: dict[str, Any]) -> Cells:
+    return (
+        f"a save of f3's state, {row['bytes']:,} bytes, flushed to disk",
+        f"{row['saves']:,}",
+        f"{row['median_ms']:.0f} ms in the median, once an epoch and every 30 s",
+    )
+
+
+def _attacks(row: dict[str, Any]) -> Cells:
+    return (
+        f"made by hand: {row['door']}",
+        f"{row['tried']:,}",
+        f"{row['executed']} executed code, {row['over bounds']} over 400 MB or 5 s, {row['hangs']} hung,"
+        f" {row['tracebacks']} tracebacks; {row['refused']:,} refused, the rest read correctly; at most"
+        f" {row['most_mb']} MB and {row['longest_s']} s of processor time",
+    )
+
+
+def _commands(row: dict[str, Any]) -> Cells:
+    if "engine" in row:
+        kinds = ", ".join(
+            f"{count} {kind.removeprefix('at ')}" for kind, count in row.items() if kind.startswith("at ")
+        )
+        return (
+            f"the real command, killed before a system call ({kinds}), {row['engine']} engine",
+            f"{row['kills']:,}",
+            f"{row['identical']:,} resumed runs ended bit-identical, with no leftover file",
+        )
+    left = "all workers exited" if "parent" in row["what"] else "the command ended by itself"
+    return (
+        row["what"],
+        f"{row['tried']:,}",
+        f"{row['left']:,} times {left}; {row['ended']:,} ended with complete records",
+    )
+
+
+def _fuzz(row: dict[str, Any]) -> Cells:
+    return (
+        f"coverage-guided fuzzing of a reader for {row['seconds']} s: {row['reader']}",
+        f"{row['inputs']:,}",
+        f"{row['lines']:,} lines reached, {row['other errors']:,} errors other than the package's own",
+    )
+
+
+WRITERS = {
+    "kills": _kills, "steps": _steps, "damage": _damage, "full_disk": _full_disk, "hostile": _hostile,
+    "attacks": _attacks, "commands": _commands, "crowd": _crowd, "saving": _saving, "fuzz": _fuzz,
+}  # fmt: skip

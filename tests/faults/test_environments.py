@@ -1,0 +1,246 @@
+"""Full disks, read-only folders, little memory, one processor, no shared memory, dead workers, clocks that go back.
+
+Each command, in a process of its own, ends with a sentence and its status, and what was saved stays whole.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults import killed_commands
+from faults.harness import LEFT, TINY, outcome
+from faults.preload import COMPILER, library
+from featherweight.engine import processors
+from featherweight.experiments.record import read_record
+from featherweight.training.runs import run as runs
+from forks import Command, forks
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked")
+compiled = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+rooted = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts disks")
+TRAIN = ("train", str(TINY), "--data", "digits", "--engine", "torch", "--threads", "1")
+PREPARED = """
+import os, resource, sys
+sys.argv = ["featherweight", *sys.argv[1:]]
+{before}
+from featherweight.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def python(home: Path) -> Iterator[Command]:
+    """Runs Python in processes in which the calls of `failing_calls.c` can be made to fail."""
+    preloaded = {"LD_PRELOAD": str(library("failing_calls", home))} if COMPILER else {}
+    with forks(home, os.environ | preloaded | {"COLUMNS": "200"}) as command:
+        yield command
+
+
+def typed(python: Command, *words: object, before: str = "") -> "subprocess.CompletedProcess[str]":
+    return python("-c", PREPARED.format(before=before), *map(str, words))
+
+
+def refused(done: "subprocess.CompletedProcess[str]", *statuses: int) -> str:
+    """The sentence with which a command has ended."""
+    assert done.returncode in statuses and "Traceback" not in done.stderr, (done.returncode, done.stderr)
+    said = done.stderr[done.stderr.index("Error: ") :]
+    assert len(said) < 500
+    return said
+
+
+# ------------------------------------------------------------------------------------------- full disks
+
+
+@pytest.fixture(scope="module")
+def whole(python: Command, home: Path) -> tuple[Any, list[str]]:
+    """What a run leaves, and the calls that it makes on files of its folder."""
+    out, counted = home / "whole", home / "calls"
+    before = f"os.environ |= {{'FW_FOLDER': {str(out)!r}, 'FW_COUNT': {str(counted)!r}}}"
+    assert typed(python, *TRAIN, "--out", out, before=before).returncode == 0
+    return outcome(out / "tiny-seed0"), counted.read_text().split()
+
+
+@compiled
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_disk_that_is_full_from_any_call_on_loses_nothing(
+    every: int, python: Command, whole: tuple[Any, list[str]], tmp_path: Path
+) -> None:
+    expected, calls = whole
+    places = [(kind, number) for kind in ("write", "fsync", "rename") for number in range(1, calls.count(kind) + 1)]
+    assert len(places) > 20
+    for at, (kind, number) in enumerate(places[::every]):
+        out = tmp_path / str(at)
+        folder = out / "tiny-seed0"
+        before = f"os.environ |= {{'FW_FOLDER': {str(out)!r}, 'FW_FAIL': '{kind} {number}'}}"
+        said = refused(typed(python, *TRAIN, "--out", out, before=before), 2, 4)
+        assert "No space left on device" in said, (kind, number, said)
+        if (folder / "record.json").exists():
+            if any(folder.glob("state*")) and not read_record(folder).finished:
+                runs.resume(folder)  # what was saved last is whole
+            done = typed(python, "train", "--resume", folder)
+        else:
+            shutil.rmtree(out, ignore_errors=True)
+            done = typed(python, *TRAIN, "--out", out)
+        if "is finished" not in done.stderr:
+            assert done.returncode == 0, (kind, number, done.stderr)
+        assert outcome(folder) == expected, (kind, number)
+        assert sorted(path.name for path in folder.iterdir()) == LEFT, (kind, number)
+
+
+# ------------------------------------------------------------------------------------------- read-only folders
+
+
+@pytest.fixture(scope="module")
+def readonly(home: Path, whole: tuple[Any, list[str]]) -> Iterator[Path]:
+    """A disk that nothing can be written to, with a finished run on it."""
+    place = home / "readonly"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted")
+    try:
+        shutil.copytree(home / "whole" / "tiny-seed0", place / "tiny-seed0")
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+WRITES = [
+    (*TRAIN, "--out", "{}/runs"),
+    (*TRAIN, "--seeds", 2, "--out", "{}/runs"),
+    ("export", "{}/tiny-seed0", "--to", "c", "--out", "{}/c"),
+    ("report", "{}/tiny-seed0", "--out", "{}/page.html"),
+    ("new", "{}/mine.py"),
+    ("ladder", "f", "--data", "digits", "--out", "{}/ladder"),
+    ("search", "leanest", "--data", "digits", "--holdout", 1000, "--trials", 1, "--out", "{}/search"),
+    ("draw", "--run", "{}/tiny-seed0", "--out", "{}/page.html"),
+]
+
+
+@rooted
+@pytest.mark.parametrize("words", WRITES, ids=lambda words: words[0])
+def test_a_command_that_cannot_write_says_where(words: tuple[object, ...], python: Command, readonly: Path) -> None:
+    done = typed(python, *(str(word).replace("{}", str(readonly)) for word in words))
+    said = done.stdout + done.stderr  # where several runs are shown, their errors are too
+    assert done.returncode in (2, 4) and "Traceback" not in said, said
+    assert str(readonly) in said and "Read-only" in said
+    assert [path.name for path in readonly.iterdir()] == ["tiny-seed0"]
+
+
+@rooted
+@pytest.mark.parametrize("verb", ["evaluate", "report --out page.html", "export --to c --out c"])
+def test_a_run_on_a_read_only_disk_is_used_as_any_other(verb: str, python: Command, readonly: Path) -> None:
+    name, *options = verb.split()
+    done = typed(python, name, readonly / "tiny-seed0", *options)
+    assert done.returncode == 0, done.stderr
+
+
+# ------------------------------------------------------------------------------------------- memory
+
+LIMITED = """
+import featherweight.cli.console
+has = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) << 10
+resource.setrlimit(resource.RLIMIT_AS, (has + ({} << 20),) * 2)
+"""
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_too_little_memory_is_a_sentence_and_a_run_that_can_be_resumed(
+    engine: str, python: Command, tmp_path: Path
+) -> None:
+    ends = []
+    words = ("train", "f3", "--data", "digits", "--epochs", 1, "--target", 1, "--held", 1, "--batch", 512)
+    for megabytes in (2, 16, 48, 64, 96, 1000):
+        out = tmp_path / str(megabytes)
+        done = typed(python, *words, "--engine", engine, "--threads", 1, "--out", out, before=LIMITED.format(megabytes))
+        ends.append(done.returncode)
+        if done.returncode:
+            said = refused(done, 1, 2)
+            assert "memory" in said or "No room for a batch" in said
+        if done.returncode and (out / "f3-seed0" / "record.json").exists():
+            again = typed(python, "train", "--resume", out / "f3-seed0")
+            assert again.returncode == 0, again.stderr
+    assert ends[0] == 1 and ends[-1] == 0
+
+
+# ------------------------------------------------------------------------------------------- processors, workers
+
+
+def fresh(
+    *words: object, cwd: Path, ahead: tuple[str, ...] = (), **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    command = [*ahead, sys.executable, "-m", "featherweight", *map(str, words)]
+    return subprocess.run(
+        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None, reason="there is no taskset")
+def test_on_one_processor_runs_take_one_thread_and_turns(tmp_path: Path) -> None:
+    one = ("taskset", "-c", str(min(os.sched_getaffinity(0))))
+    words = ("train", TINY, "--data", "digits")
+    done = fresh(*words, "--json", cwd=tmp_path, ahead=one)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "runs" / "tiny-seed0" / "record.json").read_text())
+    assert record["environment"]["threads"] == 1
+    done = fresh(*words, "--seeds", 2, "--json", cwd=tmp_path, ahead=one)
+    assert done.returncode == 0 and len(json.loads(done.stdout)["runs"]) == 2, done.stderr
+    assert "1 processor" in refused(fresh(*words, "--threads", 2, cwd=tmp_path, ahead=one), 2)
+
+
+@pytest.mark.skipif(processors() < 2, reason="one processor has one worker at a time")
+def test_a_worker_that_dies_costs_neither_the_other_run_nor_what_it_had_saved() -> None:
+    found = killed_commands._children(1)
+    assert (found["tried"], found["left"], found["ended"]) == (1, 1, 1)
+
+
+@rooted
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare")
+def test_without_shared_memory_seeds_are_trained_or_a_sentence_says_why_not(tmp_path: Path) -> None:
+    """/dev/shm, where semaphores are, is there, but nothing can be written to it."""
+    script = 'mount -t tmpfs -o ro tmpfs /dev/shm || exit 77; exec "$@"'
+    ahead = ("unshare", "-m", "sh", "-c", script, "sh")
+    done = fresh("train", TINY, "--data", "digits", "--seeds", 2, "--json", cwd=tmp_path, ahead=ahead)
+    if done.returncode == 77:
+        pytest.skip("nothing can be mounted")
+    if done.returncode:
+        assert "shared memory" in refused(done, 1, 2)
+    else:
+        assert len(json.loads(done.stdout)["runs"]) == 2
+
+
+# ------------------------------------------------------------------------------------------- clocks, pipes
+
+
+@compiled
+def test_a_clock_that_goes_back_at_each_look_changes_nothing(home: Path, whole: tuple[Any, list[str]]) -> None:
+    back = {"LD_PRELOAD": str(library("clock_back", home))}
+    code = "import time; print(time.time() > time.time())"
+    assert subprocess.check_output([sys.executable, "-c", code], env=os.environ | back, text=True) == "True\n"
+    done = fresh(*TRAIN, "--out", "back", "--json", cwd=home, **back)
+    assert done.returncode == 0, done.stderr
+    assert outcome(home / "back" / "tiny-seed0") == whole[0]
+    assert all(0 < epoch["seconds"] < 600 for epoch in json.loads(done.stdout)["epochs"])
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "f3"), ("list", "--json"), ("bench", "--help")])
+@pytest.mark.parametrize("into", ["/dev/full", "closed"])
+def test_output_that_cannot_be_written_is_a_status(words: tuple[str, ...], into: str, tmp_path: Path) -> None:
+    shell = f'exec "$@" > {into}' if into != "closed" else 'exec "$@" >&-'
+    done = fresh(*words, cwd=tmp_path, ahead=("sh", "-c", shell, "sh"))
+    assert "Traceback" not in done.stderr and done.returncode == (4 if into == "/dev/full" else 0), done.stderr
+    assert (into == "closed") == (not re.search("cannot be written", done.stderr))
