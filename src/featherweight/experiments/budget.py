@@ -1,10 +1,11 @@
 """Budgets, and the verdict on a training history. Needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.schema import Count, Epochs, Percent, Positive, check, documented, plain
 from featherweight.experiments.statistics import accuracy_interval, images_to_decide
 
 
@@ -23,6 +24,7 @@ class Clause:
     """The verdict's reason if the limit is not met."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """What a run may cost and what it must reach. The defaults are the published rule of the exercise.
@@ -33,42 +35,28 @@ class Budget:
     'fewer than 8,000 parameters, fewer than 250,000 MACs an image, at most 5 epochs, at most 15 s of training'
     """
 
-    parameters: int = 8000
+    parameters: Count = 8000
     """Trainable parameters; a network must have **fewer** than this."""
-    epochs: int = 15
+    epochs: Epochs = 15
     """Maximum number of passes over the training set, counted in images seen."""
-    accuracy: float = 99.4
-    """Minimum accuracy on the whole test set, in percent, 0 to 100."""
-    held: int = 5
+    accuracy: Percent = 99.4
+    """Minimum accuracy on the whole test set, in percent."""
+    held: Epochs = 5
     """How many of the last epochs must each reach the accuracy; 1 judges the last epoch alone."""
-    macs: int | None = None
+    macs: Count | None = None
     """Multiply-adds per image, as `anatomy` counts them; a network must have **fewer**. None sets no limit."""
-    seconds: float | None = None
+    seconds: Positive | None = None
     """Maximum wall time of training in seconds, first step to last weights, without evaluation. None: no limit."""
-    flash: int | None = None
+    flash: Count | None = None
     """Maximum bytes of code, weights and tables of the 8-bit C program on a Cortex-M0+, as the export plans them. This,
     `ram` and `cycles` are checked before training, and a network that cannot go to C is refused. None: no limit."""
-    ram: int | None = None
+    ram: Count | None = None
     """Maximum bytes of RAM of the same program, stack included, without the picture. None: no limit."""
-    cycles: int | None = None
+    cycles: Count | None = None
     """Maximum cycles of a Cortex-M4 per image, as the export estimates them. None: no limit."""
 
     def __post_init__(self) -> None:
-        if self.parameters < 1 or self.epochs < 1 or self.held < 1:
-            raise UsageError(
-                f"A budget's parameters, epochs and held epochs must each be 1 or more; given {self.parameters},"
-                f" {self.epochs} and {self.held}."
-            )
-        if not (self.macs is None or self.macs >= 1) or not (self.seconds is None or self.seconds > 0):
-            raise UsageError(
-                f"A budget's MACs must be 1 or more and its seconds above 0, or None for no limit; given {self.macs}"
-                f" and {self.seconds}."
-            )
-        for name, value in self.on_chip().items():
-            if value < 1:
-                raise UsageError(f"A budget's {name} must be 1 or more, or None for no limit; given {value}.")
-        if not 0 <= self.accuracy <= 100:
-            raise UsageError(f"A budget's accuracy is a percentage from 0 to 100; given {self.accuracy}.")
+        check(self)
 
     def sentence(self) -> str:
         """The budget as a sentence."""
@@ -136,7 +124,7 @@ class Budget:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a dictionary; unset limits are left out, as in records that predate them."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return plain(self)
 
     def check_before_training(
         self,
