@@ -110,7 +110,7 @@ def _workers(parent: int) -> list[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             above = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-            if above == parent and b"spawn_main" in stat.with_name("cmdline").read_bytes():
+            if above == parent and b"popen_loky" in stat.with_name("cmdline").read_bytes():
                 found.append(int(stat.parent.name))
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import works
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.parallel.messages import THIS_MACHINE
 from featherweight.parallel.pool import MOST_LOSSES, open_pool, run_works
@@ -55,3 +56,11 @@ def test_an_error_keeps_its_sentence_and_status() -> None:
     with open_pool(THIS_MACHINE, 1) as pool, pytest.raises(FeatherweightError, match=r"Not with me\.") as problem:
         list(run_works(pool, [(refusing,), (counted, 3)]))
     assert problem.value.exit_status == 2
+
+
+def test_what_cannot_be_received_is_one_failure() -> None:
+    with open_pool(THIS_MACHINE, 1) as pool:
+        with pytest.raises(FeatherweightError, match="nowhere_to_be_found") as problem:
+            list(run_works(pool, [(counted, works.Missing())]))
+        assert problem.value.exit_status == 1
+        assert [value for _, (value, _) in run_works(pool, [(counted, 2)])] == [0, 1]

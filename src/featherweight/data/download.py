@@ -57,7 +57,7 @@ def fetch(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Pro
     """
     try:
         with locked(folder / ".download.lock"):
-            missing = [file for file in files if spelled(folder, file) is None]
+            missing = [file for file in files if file.in_folder(folder) is None]
             if known.archive and missing:
                 _fetch_archive(known, missing, folder, progress)
             for file in () if known.archive else missing:
@@ -69,11 +69,6 @@ def fetch(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Pro
         raise
     except OSError as error:  # network errors have already become reasons
         raise UnwritableError(f"{printable(folder)} cannot be written ({error.strerror or error}).") from error
-
-
-def spelled(folder: Path, file: File) -> Path | None:
-    """The path of a set's file in a folder, under any of its spellings; None if it is not there."""
-    return next((path for name in file.spellings() if (path := folder / name).is_file()), None)
 
 
 def _place(folder: Path, file: File) -> Path:

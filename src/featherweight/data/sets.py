@@ -47,6 +47,10 @@ class File:
         plain = (self.name, self.name.replace("-idx", ".idx"))
         return (*plain, *(f"{name}.gz" for name in plain))
 
+    def in_folder(self, folder: Path) -> Path | None:
+        """Its path in a folder, under any of its spellings; None if it is not there."""
+        return next((path for name in self.spellings() if (path := folder / name).is_file()), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from featherweight.data import alt_formats, formats, idx
-from featherweight.data.download import UnavailableError, UnwritableError, fetch, spelled
+from featherweight.data import formats, idx
 from featherweight.data.progress import Progress
 from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.data.split import RawDataset, Split
@@ -32,6 +31,8 @@ def load(known: DatasetSpec, directory: Path | None, progress: Progress | None, 
     """
     halves = [known.train, known.test] if with_test else [known.train]
     files = [file for half in halves for file in half]
+    from featherweight.data import alt_formats
+
     for root in places(directory):
         paths = find(root, known, files)
         if paths:
@@ -42,6 +43,8 @@ def load(known: DatasetSpec, directory: Path | None, progress: Progress | None, 
                 if split:
                     _check(split.labels, known, half, known.classes, f"{known.name} in {printable(root)}")
             return whole
+    from featherweight.data.download import UnavailableError, UnwritableError
+
     target = directory or cache()
     refused = "no folder for the user's cache is known"
     if target is not None:
@@ -61,11 +64,15 @@ def load(known: DatasetSpec, directory: Path | None, progress: Progress | None, 
 
 def is_here(known: DatasetSpec, directory: Path | None) -> bool:
     """Whether one of the folders has the set, in any form; files are not read completely."""
+    from featherweight.data import alt_formats
+
     files = [*known.train, *known.test]
     return any(find(root, known, files) or alt_formats.is_here(root, known) for root in places(directory))
 
 
 def _fetched(known: DatasetSpec, halves: list[tuple[File, ...]], root: Path, progress: Progress | None) -> RawDataset:
+    from featherweight.data.download import fetch
+
     files = [file for half in halves for file in half]
     fetch(known, files, root / known.name, progress)
     paths = find(root, known, files)
@@ -109,7 +116,7 @@ def find(root: Path, known: DatasetSpec, files: list[File]) -> dict[str, Path]:
     ignored.
     """
     for folder in known.places(root):
-        found = {file.name: path for file in files if (path := spelled(folder, file))}
+        found = {file.name: path for file in files if (path := file.in_folder(folder))}
         if len(found) == len(files) and not (known.title and _foreign(known, files, found)):
             return found
     return {}

@@ -1,21 +1,29 @@
-"""A pool of processes of this machine, each with a pipe of its own; those that are free take works."""
+"""A pool of processes of this machine, each with a pipe of its own; those that are free take works.
 
-import multiprocessing
+loky starts them: without importing the main module, so that scripts need no guard and a session of Python no file. Its
+executor is not used, since its tasks return once, cannot be stopped one by one, and are all lost when one process is.
+"""
+
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any, NoReturn
+
+from loky.backend import get_context
+from loky.backend.reduction import dumps
 
 from featherweight.errors import FeatherweightError
 from featherweight.parallel.messages import Counts, Finished, Message, Work
 from featherweight.training.runs.signals import safe_path, terminable
 
-HERE = "this machine"
+MACHINE = "this machine"
 
 
 @dataclass(kw_only=True)
@@ -30,42 +38,46 @@ class _Worker:
 class LocalPool:
     """So many processes at most, started when there is something to do.
 
-    Each has a pipe whose other end no other process holds: one that is killed in the middle of a word silences nobody
-    else, and when this process is killed, writing fails and they leave.
+    Each has a pipe whose other end no other process holds: a killed worker cannot corrupt another's pipe, and when this
+    process is killed, writing fails and they leave.
     """
 
     def __init__(self, count: int) -> None:
-        self._context = multiprocessing.get_context("spawn")
         self._count = count
         self._workers: list[_Worker] = []
         self._ended = 0
         self._stopping = False
+        self._starved = _starved()
         self.notes: list[str] = []
 
     def scale(self, works: int) -> None:
         """Start as many processes as there are works for, within the limit."""
+        self._workers = [one for one in self._workers if one.number is not None or one.process.is_alive()]
         while len(self._workers) < min(self._count, works) and not self._stopping:
-            ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+            context = get_context("loky")
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
             with safe_path():
                 process.start()
             theirs.close()
             self._workers.append(_Worker(process=process, pipe=ours))
 
     def free(self) -> int:
-        """How many works could be begun now."""
+        """How many works could begin now."""
         return sum(worker.number is None for worker in self._workers)
 
     def submit(self, number: int, work: Work, *given: Any) -> None:
-        """Have a work carried out by a process that is free."""
+        """Have a process that is free run a work. What the main module defines is sent with its code."""
         worker = next(one for one in self._workers if one.number is None)
         worker.number = number
-        with suppress(OSError):  # it has just ended, which `news` will find
-            worker.pipe.send((work, given))
+        with suppress(OSError):  # it has just ended, which `poll` will find
+            worker.pipe.send_bytes(dumps((number, work, given)))
 
     def poll(self, seconds: float) -> Sequence[Message | Finished]:
-        """What works have to say; a process that ends without a last word was ended from outside."""
+        """What has come from works; a process that ends without a result was ended from outside."""
         busy = {worker.pipe: worker for worker in self._workers if worker.number is not None}
+        if not busy:
+            time.sleep(seconds)
         ready: Any = wait(list(busy), timeout=seconds) if busy else ()
         found: list[Message | Finished] = []
         for pipe in ready:
@@ -92,25 +104,30 @@ class LocalPool:
         self._ended += 1
         status = worker.process.exitcode
         assert worker.number is not None
+        sentence = f"worker exited with status {status} without a result"
+        if status == -signal.SIGKILL and _starved() > self._starved:
+            sentence += ", while the system was ending processes for lack of memory"
         return Finished(
-            number=worker.number, sentence=f"worker exited with status {status} without a result.",
-            status=128 - status if status < 0 else 1, lost=True,
-        )  # fmt: skip
+            number=worker.number, sentence=f"{sentence}.", status=128 - status if status < 0 else 1, lost=True
+        )
 
     def put(self, value: Any) -> Any:
         """The value itself."""
         return value
 
     def stop(self, number: int | None = None) -> None:
-        """Ask a work, or all, to end early, by the signal that `kill` sends."""
+        """Ask a work to end early, or all of them, by the signal that `kill` sends."""
         self._stopping = self._stopping or number is None
         for worker in self._workers:
-            if number is None or worker.number == number:
+            if number is None:
                 worker.process.terminate()
+            elif worker.number == number:
+                with suppress(OSError):
+                    worker.pipe.send((number, None, ()))
 
     def counts(self) -> Counts:
-        """What is going on: all of it here."""
-        return Counts(running={HERE: len(self._workers) - self.free()}, ended={HERE: self._ended})
+        """What is under way: all of it here."""
+        return Counts(running={MACHINE: len(self._workers) - self.free()}, ended={MACHINE: self._ended})
 
     def close(self) -> None:
         """Stop all processes; a worker that still has something to send finds nobody listening."""
@@ -124,26 +141,41 @@ class LocalPool:
         self._workers = []
 
 
+def _starved() -> int:
+    """How many processes Linux has ended for lack of memory since it was started; 0 elsewhere."""
+    with suppress(OSError, ValueError):
+        lines = Path("/proc/vmstat").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return 0
+
+
 def _serve(pipe: Any) -> NoReturn:
-    """In a process of its own: carry out what comes through the pipe, until nobody is there any more."""
+    """In a process of its own: run what comes through the pipe, until nobody is there any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides what Ctrl-C ends
     try:
         with terminable() as stopped:
             while not stopped:
-                work, given = pipe.recv()
-                pipe.send((True, _carried_out(pipe, work, given)))
+                try:
+                    number, work, given = pipe.recv()
+                except (EOFError, OSError):
+                    raise
+                except Exception as problem:  # what was sent needs what is not to be had here
+                    pipe.send((True, (f"{type(problem).__name__}: {problem}", 1)))
+                    continue
+                if work is not None:  # else it was to stop a work that has just ended
+                    pipe.send((True, _run(pipe, number, work, given)))
     except (EOFError, OSError, KeyboardInterrupt):
         pass
     sys.stderr.flush()
     os._exit(0)  # taking PyTorch down would keep whoever stops waiting
 
 
-def _carried_out(pipe: Any, work: Work, given: tuple[Any, ...]) -> tuple[str, int]:
+def _run(pipe: Any, number: int, work: Work, given: tuple[Any, ...]) -> tuple[str, int]:
     """Send what the work yields; return the sentence and the exit status of the error that ended it, if one did."""
     try:
-        with closing(work(*given, stopped=lambda: False)) as said:  # type: ignore[type-var]
-            for what in said:
-                pipe.send((False, what))
+        with closing(work(*given, stopped=_asked_to_stop(pipe, number))) as values:  # type: ignore[type-var]
+            for value in values:
+                pipe.send_bytes(dumps((False, value)))
     except (FeatherweightError, KeyboardInterrupt) as problem:
         return str(problem) or "Stopped.", problem.exit_status if isinstance(problem, FeatherweightError) else 130
     except (BrokenPipeError, EOFError):
@@ -152,3 +184,16 @@ def _carried_out(pipe: Any, work: Work, given: tuple[Any, ...]) -> tuple[str, in
         traceback.print_exc()
         return f"{type(problem).__name__}: {problem}", 1
     return "", 0
+
+
+def _asked_to_stop(pipe: Any, number: int) -> Callable[[], bool]:
+    """Whether something has come through the pipe that asks this work to end."""
+    asked = False
+
+    def stopped() -> bool:
+        nonlocal asked
+        while not asked and pipe.poll():
+            asked = pipe.recv()[0] == number
+        return asked
+
+    return stopped

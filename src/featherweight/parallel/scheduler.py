@@ -15,7 +15,6 @@ from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment
 from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Pool, Work
 from featherweight.parallel.pool import MOST_LOSSES, feed, open_pool
-from featherweight.parallel.remote import MEMORY, RemoteCoordinator
 from featherweight.training.runs.environment import device_for
 from featherweight.training.runs.events import Event, Failed, Note, Spread
 from featherweight.training.runs.signals import stop_signals
@@ -54,6 +53,8 @@ def train_all(
     alone = on.local and device_for(tasks[0].device).type != "cpu"
     with ExitStack() as stack:
         if not on.local:
+            from featherweight.parallel.remote import MEMORY, RemoteCoordinator
+
             gpus = on.gpus or float(any(task.device == "cuda" for task in tasks))
             on = replace(on, threads=threads, gpus=gpus, memory=on.memory or MEMORY)
         pool = stack.enter_context(open_pool(on, 1 if alone else max(1, processors() // threads)))

@@ -1,10 +1,10 @@
 """Logs a run in an experiment tracker: its settings, every epoch, its verdict, its figures.
 
 ```
-facts.py      what is logged, the same for every tracker: settings, verdict, figures
-board.py      TensorBoard: event files in the run's folder
-flow.py       MLflow: a database and figures in the folder `mlruns` beside the runs
-wand.py       Weights & Biases: runs kept offline in the folder `wandb` beside the runs
+facts.py         what is logged, the same for every tracker: settings, verdict, figures
+tensorboard.py   event files in the run's folder
+mlflow.py        a database and figures in the folder `mlruns` beside the runs
+wandb.py         Weights & Biases: runs kept offline in the folder `wandb` beside the runs
 ```
 
 Trackers listen to the events that training reports anyway; the training loop does not know them. A resumed run
@@ -13,20 +13,22 @@ continues its old log, without repeating a row.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.record import Row
-from featherweight.report.trackers import mlflow as flow
-from featherweight.report.trackers import tensorboard as board
-from featherweight.report.trackers import wandb as wand
-from featherweight.report.trackers.facts import Log, figures_of
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
+
+if TYPE_CHECKING:
+    from featherweight.report.trackers.facts import Log
 
 __all__ = ["TRACKERS", "require_tracker", "tracking"]
 
-TRACKERS = {"tensorboard": board.open_log, "mlflow": flow.open_log, "wandb": wand.open_log}
+TRACKERS = ("tensorboard", "mlflow", "wandb")
+"""Their packages, each of which has a file of the same name here; it is imported only when somebody tracks."""
 
 
 def require_tracker(kind: str) -> None:
@@ -49,12 +51,15 @@ def tracking(kind: str | None, data_dir: Path | None = None) -> Iterator[Callabl
         yield lambda event: None
         return
     require_tracker(kind)
+    from featherweight.report.trackers.facts import figures_of
+
+    tracker = import_module(f"featherweight.report.trackers.{kind}")
     logs: dict[str, Log] = {}
 
     def log(event: Event) -> None:
         match event:
             case Started():
-                logs[event.label] = TRACKERS[kind](event.folder, event.record)
+                logs[event.label] = tracker.open_log(event.folder, event.record)
                 for row in event.record.rows:
                     logs[event.label].row(row)
             case Progress(row=Row() as row):
