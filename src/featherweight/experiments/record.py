@@ -50,7 +50,6 @@ LONGEST_SIDE = 1024
 MOST_CLASSES = 4096
 Side = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 Figure = Annotated[float, Meta(ge=-1e300, le=1e300)]
-NoLess = Annotated[float, Meta(ge=0, le=1e300)]
 Whole = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)]
 Plain = Annotated[
     dict[Text, Annotated[str, Meta(max_length=1000)] | bool | Whole | Figure | None], Meta(max_length=100)
@@ -105,7 +104,7 @@ class Row:
 
     epoch: Epochs
     """Counted from 1."""
-    lr: NoLess
+    lr: NotNegative
     """The learning rate of the epoch's last step."""
     train_loss: Figure
     """Measured during training: mean over the epoch's steps, on augmented images with dropout on."""
@@ -113,7 +112,7 @@ class Row:
     test_loss: Figure
     """Loss of the saved weights (the moving average, if the recipe has one) over the whole test set."""
     test_accuracy: Percent
-    seconds: NoLess
+    seconds: NotNegative
     """Wall time of the epoch, evaluation included."""
 
 
