@@ -538,7 +538,8 @@ def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Pat
     assert saved["cost"]["flash"] <= 20 * 1024 and saved["cost"]["ram"] <= 8 * 1024
     right = round(saved["c"]["accuracy"] * saved["c"]["images"] / 100)
     assert saved["c"]["images"] == 10 and saved["c"]["interval"] == list(accuracy_interval(right, 10))
-    assert [run["seed"] for run in saved["runs"]] == list(range(len(saved["runs"])))
+    seeds = [run["seed"] for run in saved["runs"]]
+    assert seeds == sorted(set(seeds)) and seeds  # one that would not end in time is given up, whichever it is
     for name in ("MODEL_CARD.md", "report.html", "front.svg", "shapes.py", "trials.jsonl", "export/shapes/shapes.c",
                  "export/shapes/shapes.ino", "export/shapes/example/main.c", "export/shapes-c.json"):  # fmt: skip
         assert (out / name).is_file(), name
