@@ -24,7 +24,7 @@ class Entry:
 
     trial: int
     value: float
-    """The figure by which trials are ranked: the mean of `worker.judged` over the seeds."""
+    """The figure by which trials are ranked: the mean of `proposals.judged` over the seeds."""
     accuracy: float
     worst: float
     loss: float
