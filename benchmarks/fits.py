@@ -12,8 +12,8 @@ from typing import Any
 
 from featherweight.export import export
 from featherweight.io import write_text
-from featherweight.search.fit.finalist import RUNS
-from featherweight.search.fit.finish import RESULT, sentence
+from featherweight.search.fit.final_training import RUNS
+from featherweight.search.fit.package_result import RESULT, sentence
 from featherweight.training.runs.pretrained import load_any
 
 ROOT = Path(__file__).parents[1]

@@ -20,13 +20,13 @@ from typing import Any
 from featherweight.engine import processors
 from featherweight.io import write_text
 from featherweight.search.fit import prior
-from featherweight.search.fit.conduct import shallow_enough
-from featherweight.search.fit.genes import Genes
-from featherweight.search.fit.halving import SHARES
-from featherweight.search.fit.price import price
+from featherweight.search.fit.asha import SHARES
+from featherweight.search.fit.candidate import Candidate
+from featherweight.search.fit.cost import cost_of
+from featherweight.search.fit.resized import ResizedData, resized_data, save
+from featherweight.search.fit.search_loop import shallow_enough
 from featherweight.search.fit.state import epochs_for
-from featherweight.search.fit.views import Views, save, views_of
-from featherweight.search.fit.workers import Crew, Work
+from featherweight.search.fit.workers import TrialPool, TrialTask
 
 FILE = Path(__file__).parents[1] / "results" / "search" / "prior.json"
 LIMITS = (6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 48_000, 64_000)
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 """A network: `from`, `genes`, and by set `flash` in bytes and `error`, a share of the held-out images."""
 
 
-def front(folder: Path) -> list[Genes]:
+def front(folder: Path) -> list[Candidate]:
     """Candidates of a search on its Pareto front of flash and accuracy, without changes to an augmentation."""
     known: dict[str, tuple[int, float]] = {}
     for line in (folder / "trials.jsonl").read_text(encoding="utf-8").splitlines():
@@ -57,8 +57,8 @@ def front(folder: Path) -> list[Genes]:
     shape, classes = _asked(folder)
     priced = []
     for text, (rung, error) in known.items():
-        genes = Genes.from_json(json.loads(text))
-        cost = price(genes, shape, classes)
+        genes = Candidate.from_json(json.loads(text))
+        cost = cost_of(genes, shape, classes)
         if cost is not None:
             # What a short training reached is worth more than the same after a long one.
             priced.append((cost.flash, math.log(error) + (-0.35, -0.12, 0.0)[rung], genes))
@@ -77,34 +77,34 @@ def _asked(folder: Path) -> tuple[tuple[int, int, int], int]:
     return tuple(asked["sizes"][0]), len(asked["classes"])
 
 
-def _bare(genes: Genes) -> Genes:
+def _bare(genes: Candidate) -> Candidate:
     return replace(genes, side=0, grey=False, preset="shifts", changes=(), batch=64)
 
 
-def judged(networks: Sequence[Genes], views: Views, preset: str) -> tuple[list[int], list[float]]:
+def judged(networks: Sequence[Candidate], views: ResizedData, preset: str) -> tuple[list[int], list[float]]:
     """The flash of each network, in bytes, and its error on the held-out part after a short training; 1 for those that
     are over every limit, which are not trained."""
     shape, classes = views.sizes[0].shape, len(views.classes)
     flash, works = [], []
     for number, genes in enumerate(networks):
         fitting = shallow_enough(genes, shape, classes)
-        cost = None if fitting is None else price(fitting, shape, classes)
+        cost = None if fitting is None else cost_of(fitting, shape, classes)
         flash.append(cost.flash if cost else TOO_MUCH)
         if fitting is not None and flash[-1] <= max(LIMITS):
             epochs = round(epochs_for(len(views.labels)) * SHARES[0])
-            works.append(Work(trial=number, genes=replace(fitting, preset=preset), epochs=epochs, share=IMAGES))
+            works.append(TrialTask(trial=number, genes=replace(fitting, preset=preset), epochs=epochs, share=IMAGES))
     errors = [1.0] * len(networks)
     with TemporaryDirectory() as name:
         save(views, Path(name))
-        crew = Crew(processors(), Path(name), views.classes)
+        crew = TrialPool(processors(), Path(name), views.classes)
         try:
             while works or crew.underway:
                 while works and (member := crew.idle()) is not None:
                     crew.give(member, works.pop(0))
-                for told in crew.news(1.0):
-                    if told.correct is not None:
-                        errors[told.work.trial] = (told.judged - told.correct + 0.5) / (told.judged + 1)
-                        print(f"{views.name}: {told.work.trial}, {told.seconds:.0f} s", flush=True)
+                for update in crew.news(1.0):
+                    if update.correct is not None:
+                        errors[update.work.trial] = (update.judged - update.correct + 0.5) / (update.judged + 1)
+                        print(f"{views.name}: {update.work.trial}, {update.seconds:.0f} s", flush=True)
         finally:
             crew.close()
     return flash, errors
@@ -135,14 +135,16 @@ def prior_of(kept: dict[str, Any]) -> list[Row]:
 
 def learned(folders: dict[str, Path], directory: Path | None) -> dict[str, Any]:
     """Everything that `results/search/prior.json` holds."""
-    pool: dict[Genes, str] = {_bare(one): source for one, source in zip(prior.networks(), prior.sources(), strict=True)}
+    pool: dict[Candidate, str] = {
+        _bare(one): source for one, source in zip(prior.networks(), prior.sources(), strict=True)
+    }
     for name, folder in folders.items():
         for genes in front(folder):
             pool.setdefault(genes, f"a search on {name}")
     networks = list(pool)
     rows: list[Row] = [{"from": pool[genes], "genes": _written(genes), "flash": {}, "error": {}} for genes in networks]
     for name, folder in folders.items():
-        views = views_of(name, seed=0, directory=directory)
+        views = resized_data(name, seed=0, directory=directory)
         best = json.loads((folder / "fit.json").read_text(encoding="utf-8"))["chosen"]["genes"]["preset"]
         for row, flash, error in zip(rows, *judged(networks, views, best), strict=True):
             row["flash"][name] = flash
@@ -158,9 +160,9 @@ def learned(folders: dict[str, Path], directory: Path | None) -> dict[str, Any]:
     return {"sets": names, "unseen": unseen, "networks": rows}
 
 
-def _written(genes: Genes) -> Row:
+def _written(genes: Candidate) -> Row:
     """What differs from the default, without what a search chooses by itself."""
-    usual, values = Genes().to_json(), genes.to_json()
+    usual, values = Candidate().to_json(), genes.to_json()
     return {
         name: value
         for name, value in values.items()

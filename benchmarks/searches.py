@@ -30,14 +30,14 @@ from featherweight.networks.architecture import build
 from featherweight.parallel.messages import THIS_MACHINE
 from featherweight.parallel.pool import open_pool, run_works
 from featherweight.report.figures.style import SERIES, blank, in_house_style, svg
-from featherweight.search.fit import conduct, finalist, prior
-from featherweight.search.fit.changes import in_house_style as drawn_genes
-from featherweight.search.fit.genes import PRESETS, Genes
-from featherweight.search.fit.halving import Aim, Population, Trial
-from featherweight.search.fit.price import Limits, Price
-from featherweight.search.fit.state import Search
-from featherweight.search.fit.views import Views, part, save, views_of
-from featherweight.search.fit.workers import NO_LIMIT, Work, carry_out
+from featherweight.search.fit import final_training, prior, search_loop
+from featherweight.search.fit.asha import Aim, Population, Trial
+from featherweight.search.fit.candidate import PRESETS, Candidate
+from featherweight.search.fit.cost import Cost, Limits
+from featherweight.search.fit.mutation import in_house_style as drawn_genes
+from featherweight.search.fit.resized import ResizedData, part, resized_data, save
+from featherweight.search.fit.state import FitState
+from featherweight.search.fit.workers import NO_LIMIT, TrialTask, train_candidate
 from featherweight.search.space import propose
 from featherweight.search.spaces.accurate import space
 from featherweight.search.worker import experiment_of
@@ -63,7 +63,7 @@ Curve = list[tuple[float, float]]
 class Random(Population):
     """Candidates drawn at random, each trained in full."""
 
-    def works(self, number: int, genes: Genes, rung: int, epochs: float) -> list[Work]:
+    def works(self, number: int, genes: Candidate, rung: int, epochs: float) -> list[TrialTask]:
         """The whole training at once."""
         return super().works(number, genes, 2, epochs)
 
@@ -71,17 +71,17 @@ class Random(Population):
         """None, since there is nothing left to do."""
         return iter(())
 
-    def proposal(self) -> tuple[Genes, float]:
+    def proposal(self) -> tuple[Candidate, float]:
         """A network and a recipe without regard to what was found."""
-        base = Genes(preset=self._draws.choice(list(PRESETS)))
+        base = Candidate(preset=self._draws.choice(list(PRESETS)))
         return drawn_genes(self._draws, self._sizes, self._coloured, base), 1.0
 
 
-def searched(views: Views, limits: Limits, seconds: float, seed: int, random: bool) -> Curve:
+def searched(views: ResizedData, limits: Limits, seconds: float, seed: int, random: bool) -> Curve:
     """The best candidate over time of a search at random, or of one as `fit` carries it out: with its share of the time
     for training the chosen candidate in full, on the same images as all others here."""
     coloured = views.sizes[0].shape[0] == 3
-    kind, race, others = Random, list[Genes](), list[Genes]()
+    kind, race, others = Random, list[Candidate](), list[Candidate]()
     if not random:
         kind, (race, others) = Population, prior.first(coloured, small=len(views.folds) > 1, bits=4)
     population = kind(
@@ -90,21 +90,21 @@ def searched(views: Views, limits: Limits, seconds: float, seed: int, random: bo
     )  # fmt: skip
     curve: Curve = []
     with TemporaryDirectory() as folder:
-        search = Search(
-            views=views, aim=population.aim, population=population, file=Path(folder) / conduct.TRIALS,
-            seconds=seconds if random else conduct.SEARCH * seconds, finish=conduct.FINISH * seconds,
+        search = FitState(
+            views=views, aim=population.aim, population=population, file=Path(folder) / search_loop.TRIALS,
+            seconds=seconds if random else search_loop.SEARCH * seconds, finish=search_loop.FINISH * seconds,
         )  # fmt: skip
         begun = time.monotonic()
-        for look in conduct.carry_out(search, 1):
+        for look in search_loop.run_search(search, 1):
             if look.ended is not None and not look.ended.failed:
                 _improve(curve, time.monotonic() - begun, look.ended.accuracy())
         best = population.best()
         if best is not None and best.rung < 2 and not random:
             save(views, Path(folder))
-            search.finish = max(1.0, (seconds - (time.monotonic() - begun)) / finalist.SLOWER)
+            search.finish = max(1.0, (seconds - (time.monotonic() - begun)) / final_training.SLOWER)
             epochs = search.epochs(best.price, best.shape, search.rate_of(best))
             (work,) = population.works(best.number, best.genes, 2, epochs)
-            *_, last = carry_out(work, Path(folder), views.classes)
+            *_, last = train_candidate(work, Path(folder), views.classes)
             _improve(curve, time.monotonic() - begun, 100 * (last.correct or 0) / last.judged)
     return curve
 
@@ -114,7 +114,7 @@ def _improve(curve: Curve, seconds: float, accuracy: float) -> None:
         curve.append((round(seconds, 1), round(accuracy, 3)))
 
 
-def before(views: Views, limits: Limits, seconds: float, seed: int) -> Curve:
+def before(views: ResizedData, limits: Limits, seconds: float, seed: int) -> Curve:
     """The best network over time of the space as it was, within the limits."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -136,7 +136,7 @@ def before(views: Views, limits: Limits, seconds: float, seed: int) -> Curve:
             except FeatherweightError:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            if limits.excess(Price(flash=cost.flash, ram=cost.ram, macs=cost.macs, parameters=0, cycles=0)):
+            if limits.excess(Cost(flash=cost.flash, ram=cost.ram, macs=cost.macs, parameters=0, cycles=0)):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
             run = prepare(experiment_of(proposal, unlimited.budget, f"trial{trial.number}"), data, seed=0, threads=1)
@@ -160,7 +160,7 @@ def before(views: Views, limits: Limits, seconds: float, seed: int) -> Curve:
     return curve
 
 
-WAYS: dict[str, Callable[[Views, Limits, float, int], Curve]] = {
+WAYS: dict[str, Callable[[ResizedData, Limits, float, int], Curve]] = {
     "fit": lambda views, limits, seconds, seed: searched(views, limits, seconds, seed, False),
     "random": lambda views, limits, seconds, seed: searched(views, limits, seconds, seed, True),
     "before": before,
@@ -169,7 +169,7 @@ WAYS: dict[str, Callable[[Views, Limits, float, int], Curve]] = {
 
 def _run(name: str, way: str, minutes: float, seed: int, directory: Path | None, *, stopped: Any) -> Iterator[Curve]:
     torch.set_num_threads(1)
-    yield WAYS[way](views_of(name, seed=0, directory=directory), ASKED[name], 60 * minutes, seed)
+    yield WAYS[way](resized_data(name, seed=0, directory=directory), ASKED[name], 60 * minutes, seed)
 
 
 def measured(

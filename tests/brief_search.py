@@ -5,19 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from featherweight.data.dataset import Data
-from featherweight.search.fit import conduct, state, steps
-from featherweight.search.fit.price import Limits
+from featherweight.search.fit import pipeline, search_loop, state
+from featherweight.search.fit.cost import Limits
 
 
 def short() -> None:
     """Trainings of a few epochs."""
     state.FEWEST_EPOCHS, state.MOST_EPOCHS, state.LEAST_EPOCHS = 2, 3, 1
-    conduct.LEAST_EPOCHS = 1
+    search_loop.LEAST_EPOCHS = 1
 
 
-def asked(out: Path, trials: int = 6, cores: int = 2) -> steps.Asked:
+def asked(out: Path, trials: int = 6, cores: int = 2) -> pipeline.FitRequest:
     draws = np.random.default_rng(0)
     pixels = draws.integers(0, 256, (60, 9, 9), dtype=np.uint8)
     pixels[::2, :5] //= 3  # so that there is something to be learned
     data = Data.from_arrays(pixels, np.arange(60) % 2, test=(pixels[:20], np.arange(20) % 2))
-    return steps.Asked(data=data, limits=Limits(flash=9000), trials=trials, out=out, cores=cores, command="test")
+    return pipeline.FitRequest(
+        data=data, limits=Limits(flash=9000), trials=trials, out=out, cores=cores, command="test"
+    )

@@ -35,8 +35,17 @@ int main(int, char** arguments) {
             gradients.push_back(counts ? nullptr : filled<float>(count, 0));
         }
         char error[200];
-        void* plan = featherweight_plan(program.data(), nodes, sizes.data(), tensors, batch, threads, 1, 0.1, 0.5, 2, 0, featherweight_bf16(),
-                                       error);
+        const int normalised = programs % 3 != 1, log_output = programs % 3 == 2;
+        auto planned = [&](int on) {
+            return featherweight_plan(program.data(), nodes, sizes.data(), tensors, batch, on, normalised, 0.1, 0.5, 2,
+                                      log_output, featherweight_bf16(), error);
+        };
+        for (int wrong : {-1, 0, MOST_THREADS + 1})
+            if (planned(wrong) || std::string(error).find("threads are possible") == std::string::npos) {
+                std::cerr << "program " << programs << ": planned on " << wrong << " threads\n";
+                return 1;
+            }
+        void* plan = planned(threads);
         const Size in = sizes[0], out = sizes[program.back().out];
         for (int count : {batch, 2, batch - 1}) {
             float* images = filled<float>(size_t(count) * in.c * in.h * in.w, 0.2f);
@@ -48,6 +57,13 @@ int main(int, char** arguments) {
                 !std::isfinite(loss)) {
                 std::cerr << "program " << programs << ": loss " << loss << "\n";
                 return 1;
+            }
+            for (int64_t wrong : {int64_t(-1), int64_t(out.c), INT64_MAX}) {
+                labels[count - 1] = wrong;
+                if (!featherweight_step(plan, images, labels, taught, count, 3, places.data(), gradients.data(), &loss, &correct)) {
+                    std::cerr << "program " << programs << ": label " << wrong << " was taken\n";
+                    return 1;
+                }
             }
             float* output = filled<float>(size_t(count) * out.c, 0);
             featherweight_scores(plan, images, count, places.data(), output);
@@ -66,6 +82,12 @@ int main(int, char** arguments) {
                     std::cerr << "program " << programs << ": nothing sampled\n";
                     return 1;
                 }
+            chosen[count - 1] = 3;
+            if (!featherweight_sample(plan, bytes, 3, chosen, count, affine, nullptr, nullptr, 1e-4f, factor, offset, nullptr,
+                                      0, nullptr, images)) {
+                std::cerr << "program " << programs << ": an image that is not there was sampled\n";
+                return 1;
+            }
             std::free(bytes), std::free(chosen), std::free(affine), std::free(after), std::free(field);
             std::free(factor), std::free(offset), std::free(mirror), std::free(colours);
             std::free(images), std::free(labels), std::free(taught), std::free(output);
@@ -77,10 +99,12 @@ int main(int, char** arguments) {
                 featherweight_mask(plan, i, batch, 3, mask);
                 std::free(mask);
             }
+        if (featherweight_convolutions(plan) < 0 || featherweight_products(plan) < 0 || featherweight_bytes(plan) == 0) return 1;
         featherweight_free(plan);
         for (void* place : places) std::free(place);
         for (float* gradient : gradients) std::free(gradient);
         programs++;
     }
+    if (featherweight_peak(2, 1e-3) <= 0 || featherweight_peak(0, 1e-3) >= 0) return 1;
     std::cout << programs << "\n";
 }

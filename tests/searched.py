@@ -67,7 +67,7 @@ class InlinePool:
     def __init__(self, count: int) -> None:
         self.count, self.notes = count, list[str]()
         self._works: dict[int, Any] = {}
-        self._stopped: set[int] = set()
+        self.asked_to_stop: set[int] = set()
 
     def scale(self, works: int) -> None: ...
 
@@ -76,7 +76,7 @@ class InlinePool:
 
     def submit(self, number: int, work: Any, *given: Any) -> None:
         assert self.free()
-        self._works[number] = work(*given, stopped=lambda: number in self._stopped)
+        self._works[number] = work(*given, stopped=lambda: number in self.asked_to_stop)
 
     def poll(self, seconds: float) -> list[Message | Finished]:
         found: list[Message | Finished] = []
@@ -92,7 +92,7 @@ class InlinePool:
         return value
 
     def stop(self, number: int | None = None) -> None:
-        self._stopped |= set(self._works) if number is None else {number}
+        self.asked_to_stop |= set(self._works) if number is None else {number}
 
     def counts(self) -> Counts:
         return Counts()

@@ -167,7 +167,7 @@ def test_over_budget_is_refused_before_the_first_step(run: Run, toy_file: Path, 
 
 
 def test_a_loss_that_is_no_number_stops_with_a_sentence(run: Run, toy_file: Path, tmp_path: Path) -> None:
-    toy_file.write_text(toy_file.read_text().replace("lr=0.05", "lr=1e38"))
+    toy_file.write_text(toy_file.read_text().replace("lr=0.05", "lr=1e12, weight_decay=1.0"))
     status, _, err = run("train", toy_file, "--data", "digits")
     assert status == 1 and "The training loss became" in err and "lower the recipe's lr" in err
     assert not (tmp_path / "runs" / "own-seed0" / "weights.safetensors").exists()

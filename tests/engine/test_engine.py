@@ -53,5 +53,5 @@ def test_dropout_follows_the_seed_alone():
 def test_wrong_names_and_threads_are_sentences():
     with pytest.raises(UsageError, match="Unknown engine 'nativ'; did you mean native"):
         torch_engine(nn.Identity(), kind="nativ")
-    with pytest.raises(UsageError, match="1 to 4 threads .* given 0"):
+    with pytest.raises(UsageError, match="1 to 8 threads .* given 0"):
         torch_engine(nn.Identity(), threads=0)

@@ -1,4 +1,4 @@
-"""The kernels under the address and undefined-behaviour sanitizers, over random programs and one of each kernel."""
+"""The kernels under sanitizers of memory, undefined behaviour and threads, over random programs and each kernel."""
 
 import shutil
 import subprocess
@@ -63,10 +63,24 @@ def test_no_memory_error_and_no_undefined_behaviour(lanes, tmp_path):
     for seed in range(PROGRAMS):
         network, shape, _ = random_network(seed)
         programs.append(written(lower(network, shape), 2 + seed % 19, 1 + seed % 3))
+    checked(programs, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", *lanes], tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
+def test_no_two_threads_touch_the_same_value(tmp_path):
+    programs = []
+    for seed in range(PROGRAMS, PROGRAMS + 12):
+        network, shape, _ = random_network(seed)
+        programs.append(written(lower(network, shape), 17 + seed % 19, 3))
+    checked(programs, ["-fsanitize=thread", *LANES_8], tmp_path)
+
+
+def checked(programs: list[str], sanitizers: list[str], tmp_path: Path) -> None:
+    """Compile the kernels with these sanitizers, run the programs, and find nothing."""
     (tmp_path / "programs.txt").write_text("\n".join(programs))
     # Not optimised: every access is checked as it is written, and the compiler takes a third of the time.
-    flags = ["-std=c++17", "-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wno-psabi"]
-    flags += [*lanes, "-DFW_REGISTERS=32", "-pthread", "-o", str(tmp_path / "check")]
+    flags = ["-std=c++17", "-O0", "-g", "-Wno-psabi", *sanitizers]
+    flags += ["-DFW_REGISTERS=32", "-pthread", "-o", str(tmp_path / "check")]
     subprocess.run(["g++", *flags, str(HERE / "native_check.cpp")], check=True, capture_output=True)
     ran = subprocess.run([tmp_path / "check", tmp_path / "programs.txt"], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]

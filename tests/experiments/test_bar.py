@@ -96,7 +96,7 @@ def test_other_seeds_than_the_fresh_ones_confirm_nothing() -> None:
     assert bar.unconfirmed(FRESH[:3]) == ["seeds 3, 4, 5, where 3 to 6 are asked for"]
     assert bar.unconfirmed(RUNS) == ["seeds 0, 1, 2, where 3 to 6 are asked for"]
     assert bar.unconfirmed([]) == ["seeds none, where 3 to 6 are asked for"]
-    with pytest.raises(UsageError, match="confirmed on two or more seeds; given 1"):
+    with pytest.raises(UsageError, match=r"Bar\.confirming .* 2 .*; given 1"):
         Bar(confirming=1)
 
 
@@ -110,9 +110,7 @@ def test_the_mean_of_programs_in_c_is_confirmed_by_its_interval_too() -> None:
 
 
 def test_a_bar_that_nobody_could_clear_is_refused() -> None:
-    with pytest.raises(
-        UsageError, match="two or more seeds, of which 0 to all must pass; given 10 seeds, of which 11 must pass"
-    ):
+    with pytest.raises(UsageError, match=r"Bar\.passed .* 0 to its 10 seeds.*; given 11"):
         Bar(passed=11)
 
 
@@ -148,7 +146,7 @@ def test_seconds_and_multiply_adds_decide_a_verdict() -> None:
     for seconds, macs, reason in (
         (15.01, 999, "15.01 s of training, where at most 15 s are allowed"),
         (1.0, 1000, "1,000 MACs an image, where fewer than 1,000 are allowed"),
-        (1.0, None, "MACs that nobody counted, where fewer than 1,000 are allowed"),
+        (1.0, None, "MACs an image not counted, where fewer than 1,000 are allowed"),
     ):
         verdict = judge(budget, 10, good, seconds, macs)
         assert (verdict.passed, verdict.reason) == (False, reason)
@@ -156,7 +154,7 @@ def test_seconds_and_multiply_adds_decide_a_verdict() -> None:
 
 @pytest.mark.parametrize("wrong", [{"macs": 0}, {"seconds": 0.0}, {"seconds": float("nan")}])
 def test_limits_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="MACs must be 1 or more and its seconds above 0"):
+    with pytest.raises(UsageError, match=rf"Budget\.{next(iter(wrong))} must be .*; given"):
         Budget(**wrong)  # type: ignore[arg-type]
 
 

@@ -49,7 +49,7 @@ def test_over_budget_is_refused_with_count_limit_and_largest_layers() -> None:
 
 @pytest.mark.parametrize("wrong", [{"parameters": 0}, {"epochs": 0}, {"held": 0}, {"accuracy": 101.0}])
 def test_a_budget_out_of_range_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="budget's"):
+    with pytest.raises(UsageError, match=rf"Budget\.{next(iter(wrong))} must be .*; given"):
         Budget(**wrong)
 
 

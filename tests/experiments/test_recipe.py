@@ -47,11 +47,11 @@ def test_a_recipe_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(UsageError, match="rotate_deg must be from 0 to 180; given 181"):
+    with pytest.raises(UsageError, match="rotate_deg must be .* from 0 to 180; given 181"):
         Augment(rotate_deg=181)
-    with pytest.raises(UsageError, match=r"Step\.every_epochs must be 1 or more"):
+    with pytest.raises(UsageError, match=r"Step\.every_epochs must be .* from 1 "):
         Step(every_epochs=0)
-    with pytest.raises(UsageError, match=r"MultiStep\.factor must be from 0 to 1"):
+    with pytest.raises(UsageError, match=r"MultiStep\.factor must be .* from 0 to 1"):
         MultiStep(at_epochs=(3,), factor=1.5)
     with pytest.raises(UsageError, match=r"Plateau\.patience_epochs"):
         Plateau(patience_epochs=-1)

@@ -110,22 +110,22 @@ def test_what_is_not_pixels_is_taken_out_and_pixels_stay(tmp_path: Path) -> None
 
 def wrong_records() -> list[tuple[tuple[Any, ...], Any, str]]:
     return [
-        (("data", "shape"), [1, 10**6, 10**6], "height is 1,000,000, where 1 to 1,024"),
-        (("data", "shape"), [0, 28, 28], "channels is 0, where 1 to 256"),
-        (("data", "shape"), [5_000_000, 28, 28], "channels is 5,000,000"),
-        (("data", "std"), ["x"], "data.std is 'x', which is not a number"),
-        (("data", "std"), [0.0], "data.std is 0.0"),
-        (("data", "classes"), [1, 2], "a class's name is 1, which is not text"),
-        (("data", "classes"), 1e308, "data.classes is 1e+308, which is not a list"),
-        (("data", "classes"), -1, "data.classes is -1, which is not a list"),
+        (("data", "shape"), [1, 10**6, 10**6], "data.shape[1] must be a whole number from 1 to 1,024; given 1000000"),
+        (("data", "shape"), [0, 28, 28], "data.shape[0] must be a whole number from 1 to 256; given 0"),
+        (("data", "shape"), [5_000_000, 28, 28], "data.shape[0] must be a whole number from 1 to 256; given 5000000"),
+        (("data", "std"), ["x"], "data.std[0] must be a number"),
+        (("data", "std"), [0.0], "data.std[0] must be a number from 1e-06 to 1; given 0.0"),
+        (("data", "classes"), [1, 2], "data.classes[0] must be text"),
+        (("data", "classes"), 1e308, "data.classes must be a list"),
+        (("data", "classes"), -1, "data.classes must be a list"),
         (("data", "classes"), float("nan"), "NaN is not a number"),
         (("data", "classes"), ["\ud800"], "surrogates not allowed"),
-        (("budget", "held"), 2.5, "budget.held is 2.5, which is not a whole number"),
+        (("budget", "held"), 2.5, "Budget.held must be a whole number"),
         (("recipe", "batch"), 10**400, "is too large a number"),
-        (("seed",), True, "seed is True, which is not a whole number"),
-        (("engine",), "*/ evil", "an engine's name is one word"),
-        (("epochs", 0, "test_accuracy"), 100.5, "where 0 to 100 are allowed"),
-        (("environment", "more"), [[]], "environment.more is [[]], which is not a number"),
+        (("seed",), True, "record.seed must be a whole number"),
+        (("engine",), "*/ evil", "record.engine must be text, one word"),
+        (("epochs", 0, "test_accuracy"), 100.5, "test_accuracy must be a number from 0 to 100"),
+        (("environment", "more"), [[]], "environment.more must be"),
     ]
 
 

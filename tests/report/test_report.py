@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from featherweight.cli import app
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.experiments.experiment import find
-from featherweight.experiments.override import overridden, parsed
 from featherweight.experiments.record import Record, read_record, write_record
+from featherweight.experiments.settings import overridden, parsed
 from featherweight.export.estimate import deployed
 from featherweight.networks.anatomy import dissect
 from featherweight.report.analysis import mistakes

@@ -21,17 +21,17 @@ from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build
-from featherweight.search.fit import conduct, finalist, finish, prior, steps, views
-from featherweight.search.fit.changes import changed, drawn, scaled
-from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes, layers_of, recipe_of
-from featherweight.search.fit.halving import OFFSETS, SHARES, Aim, Population, Trial
-from featherweight.search.fit.price import Limits, Price, price
-from featherweight.search.fit.state import Search
-from featherweight.search.fit.workers import Told, Work
+from featherweight.search.fit import final_training, package_result, pipeline, prior, resized, search_loop
+from featherweight.search.fit.asha import OFFSETS, SHARES, Aim, Population, Trial
+from featherweight.search.fit.candidate import BLOCKS, PRESETS, Candidate, candidate_layers, candidate_recipe
+from featherweight.search.fit.cost import Cost, Limits, cost_of
+from featherweight.search.fit.mutation import mutate, sample_candidate, scale_width
+from featherweight.search.fit.state import FitState
+from featherweight.search.fit.workers import TrialTask, TrialUpdate
 from featherweight.training.runs.events import Done, Progress, Started
 
-CHEAP = Price(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)
-DEAR = Price(flash=8000, ram=2000, macs=20_000, parameters=4000, cycles=180_000)
+CHEAP = Cost(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)
+DEAR = Cost(flash=8000, ram=2000, macs=20_000, parameters=4000, cycles=180_000)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_layers_follow_from_genes_and_parameters_from_layers():
-    genes = Genes(stem=8, widths=(12, 16), depths=(1, 2), block="separable", strided=True, shrink=1, stem_pool=False)
-    network = build(layers_of(genes), 3, 5)
+    genes = Candidate(
+        stem=8, widths=(12, 16), depths=(1, 2), block="separable", strided=True, shrink=1, stem_pool=False
+    )
+    network = build(candidate_layers(genes), 3, 5)
     norm = lambda width: 2 * width  # noqa: E731
     stem = 3 * 8 * 9 + norm(8)
     blocks = (8 * 9 + 8 * 12 + norm(12)) + (12 * 9 + 12 * 16 + norm(16)) + (16 * 9 + 16 * 16 + norm(16))
@@ -54,21 +56,23 @@ def test_layers_follow_from_genes_and_parameters_from_layers():
     network[-3].register_forward_hook(lambda module, given, out: maps.append(given[0].shape))
     network.eval()(torch.zeros(2, 3, 20, 20))
     assert maps == [(2, 16, 8, 8)]
-    residual = build(layers_of(Genes(stem=4, widths=(4, 6), depths=(1, 1), block="residual", strided=True)), 1, 2)
+    residual = build(
+        candidate_layers(Candidate(stem=4, widths=(4, 6), depths=(1, 1), block="residual", strided=True)), 1, 2
+    )
     first, second = 2 * (4 * 4 * 9 + norm(4)), 4 * 6 * 9 + 6 * 6 * 9 + 4 * 6 + 3 * norm(6)
     assert sum(p.numel() for p in residual.parameters()) == 4 * 9 + norm(4) + first + second + 6 * 2 + 2
 
 
 def test_every_change_stays_buildable_and_is_read_back():
     draws = random.Random(5)
-    genes = Genes()
+    genes = Candidate()
     built = 0
     for _ in range(60):
-        genes = drawn(draws, 3, True, Genes(preset="signs")) if draws.random() < 0.3 else genes
-        genes = changed(draws, genes, 3, True, list(PRESETS))
-        assert Genes.from_json(json.loads(json.dumps(genes.to_json()))) == genes
+        genes = sample_candidate(draws, 3, True, Candidate(preset="signs")) if draws.random() < 0.3 else genes
+        genes = mutate(draws, genes, 3, True, list(PRESETS))
+        assert Candidate.from_json(json.loads(json.dumps(genes.to_json()))) == genes
         assert genes.block in BLOCKS and genes.shrink <= genes.depths[-1] and 0 <= genes.side < 3
-        built += price(genes, (3, 32, 32), 4) is not None
+        built += cost_of(genes, (3, 32, 32), 4) is not None
     assert built > 50
 
 
@@ -82,16 +86,16 @@ def test_every_change_stays_buildable_and_is_read_back():
 )  # fmt: skip
 def test_genes_of_a_stranger_are_refused(values):
     with pytest.raises(FileError, match="start in a new folder"):
-        Genes.from_json(Genes().to_json() | values)
+        Candidate.from_json(Candidate().to_json() | values)
 
 
 def test_a_recipe_follows_the_pictures_and_the_epochs():
-    recipe = recipe_of(Genes(preset="photographs", batch=50, hard=3.0), 20, 1000, (3, 32, 40))
+    recipe = candidate_recipe(Candidate(preset="photographs", batch=50, hard=3.0), 20, 1000, (3, 32, 40))
     # 20 steps an epoch, 400 in all, of which an average sees 3.5 in a hundred: 14.
     assert recipe.average == pytest.approx(1 - 1 / 14, abs=1e-5)
     assert (recipe.plain_epochs, recipe.augment.flip, recipe.augment.shift_px) == (2, 0.5, 3.84)
     assert recipe.augment.border == "reflect" and recipe.augment.saturation == 0.15 and recipe.hard.factor == 3
-    grey = recipe_of(Genes(preset="photographs"), 20, 1000, (1, 32, 40))
+    grey = candidate_recipe(Candidate(preset="photographs"), 20, 1000, (1, 32, 40))
     assert grey.augment.saturation == grey.augment.hue_deg == 0 and grey.augment.border == "black"
 
 
@@ -105,15 +109,15 @@ def test_limits_name_what_is_over_and_by_how_much():
 
 
 def test_sizes_of_text_are_bytes_and_nothing_else_is_taken():
-    assert [steps.size_of(text) for text in ("32k", "32kB", "1.5 MiB", "700", 9)] == [32768, 32768, 1572864, 700, 9]
+    assert [pipeline.size_of(text) for text in ("32k", "32kB", "1.5 MiB", "700", 9)] == [32768, 32768, 1572864, 700, 9]
     for text in ("much", "-3k", "3g", ""):
         with pytest.raises(UsageError, match="is a number such as 32k"):
-            steps.size_of(text, "--flash")
+            pipeline.size_of(text, "--flash")
 
 
 def test_each_image_is_held_out_once_a_round_and_each_class_by_its_share():
     labels = torch.arange(103) % 3
-    folds = views.folds_of(labels, seed=4)
+    folds = resized.folds_of(labels, seed=4)
     assert len(folds) == 10
     for round_ in (folds[:5], folds[5:]):
         assert torch.stack(round_).sum(0).tolist() == [1] * 103
@@ -121,7 +125,7 @@ def test_each_image_is_held_out_once_a_round_and_each_class_by_its_share():
             counts = [int((fold & (labels == label)).sum()) for label in range(3)]
             assert max(counts) - min(counts) <= 1 and 19 <= sum(counts) <= 23
     assert not torch.equal(torch.stack(folds[:5]), torch.stack(folds[5:]))
-    (whole,) = views.folds_of(torch.arange(6000) % 10, seed=0)
+    (whole,) = resized.folds_of(torch.arange(6000) % 10, seed=0)
     assert int(whole.sum()) == 1000
 
 
@@ -129,7 +133,7 @@ def test_equal_images_are_held_out_together():
     images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images[50] = images[3]
     data = Data.from_arrays(images.numpy(), np.arange(60) % 2, test=(images[:4].numpy(), [0, 1, 0, 1]))
-    found = views.views_of(data, seed=0)
+    found = resized.resized_data(data, seed=0)
     assert found.twins == 1 and all(bool(fold[50]) == bool(fold[3]) for fold in found.folds)
 
 
@@ -139,14 +143,14 @@ def test_pictures_of_one_object_are_held_out_together(tmp_path: Path):
         for number in range(48):
             pixels = np.full((9, 9), 4 * number + (label == "left"), np.uint8)
             Image.fromarray(pixels).save(tmp_path / label / f"{number // 3:02}-{number % 3}.png")
-    found = views.views_of(str(tmp_path), seed=0)
+    found = resized.resized_data(str(tmp_path), seed=0)
     objects = (found.sizes[0].images[:, 0, 0, 0].to(int) // 12) * 2 + found.labels
     for fold in found.folds:
         assert fold.any() and not set(objects[fold].tolist()) & set(objects[~fold].tolist())
 
 
 def test_pictures_come_in_every_size_as_load_brings_them(folder: Path):
-    found = views.views_of(str(folder), seed=0)
+    found = resized.resized_data(str(folder), seed=0)
     assert [view.size for view in found.sizes] == [(24, 24), (32, 32), (48, 48)]
     for view in found.sizes:
         data = load(str(folder), size=view.size)
@@ -163,24 +167,24 @@ def test_colours_become_grey_as_pillow_has_them():
 
 
 def test_other_processes_are_given_the_same_pictures(folder: Path, tmp_path: Path):
-    found = views.views_of(str(folder), seed=0)
-    views.save(found, tmp_path)
-    data = views.part(tmp_path, 1, False, 2, found.classes)
+    found = resized.resized_data(str(folder), seed=0)
+    resized.save(found, tmp_path)
+    data = resized.part(tmp_path, 1, False, 2, found.classes)
     assert torch.equal(data.test.images, found.sizes[1].images[found.folds[2]])
     assert torch.equal(data.train.labels, found.labels[~found.folds[2]])
     assert data.mean == load(str(folder), size=(32, 32)).mean
-    grey = views.part(tmp_path, 1, True, 2, found.classes)
+    grey = resized.part(tmp_path, 1, True, 2, found.classes)
     assert torch.equal(grey.train.images, without_colours(data.train.images)) and len(grey.mean) == 1
 
 
 def test_too_few_images_and_data_with_a_held_out_part_are_refused():
     data = Data.from_arrays(np.zeros((12, 8, 8), np.uint8), [0, 1] * 6, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
     with pytest.raises(UsageError, match="12 training images; a search needs 20 or more"):
-        views.views_of(data, seed=0)
+        resized.resized_data(data, seed=0)
     with pytest.raises(UsageError, match="held-out"):
-        views.views_of(load("digits", holdout=100), seed=0)
+        resized.resized_data(load("digits", holdout=100), seed=0)
     with pytest.raises(UsageError, match="digits has its own"):
-        views.views_of("digits", seed=0, size=(10, 10))
+        resized.resized_data("digits", seed=0, size=(10, 10))
 
 
 def test_the_cheapest_that_meets_the_target_scores_best():
@@ -199,14 +203,14 @@ def population(aim: Aim | None = None, folds: int = 1) -> Population:
     return Population(aim=aim or Aim(), seed=0, sizes=1, coloured=False, folds=folds, race=[], prior=[])
 
 
-def trial(group: Population, wrong: dict[int, int], cost: Price = CHEAP) -> Trial:
+def trial(group: Population, wrong: dict[int, int], cost: Cost = CHEAP) -> Trial:
     """A candidate with so many of 999 images wrong on each rung, and a hundredth of that as its loss."""
     number = len(group.trials)
-    one = Trial(number=number, genes=Genes(stem=3 + number), price=cost, shape=(1, 8, 8))
+    one = Trial(number=number, genes=Candidate(stem=3 + number), price=cost, shape=(1, 8, 8))
     for rung, errors in wrong.items():
-        one.planned[rung] = [Work(trial=number, genes=one.genes, epochs=1)]
-        one.told[rung] = [
-            Told(
+        one.planned[rung] = [TrialTask(trial=number, genes=one.genes, epochs=1)]
+        one.updates[rung] = [
+            TrialUpdate(
                 work=one.planned[rung][0], done=1, seconds=1, correct=999 - errors, judged=999, loss=errors / 100
             )
         ]  # fmt: skip
@@ -251,7 +255,7 @@ def test_augmentations_are_compared_on_the_longer_rung():
 
 def test_augmentations_are_compared_within_a_share_of_the_time():
     group = Population(
-        aim=Aim(), seed=0, sizes=1, coloured=False, folds=1, race=[Genes(preset=name) for name in PRESETS], prior=[]
+        aim=Aim(), seed=0, sizes=1, coloured=False, folds=1, race=[Candidate(preset=name) for name in PRESETS], prior=[]
     )
     trial(group, {0: 9}).racing = True
     group.proposal()
@@ -282,11 +286,11 @@ def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it
     assert group.proven() == math.inf
     # 999 images: up to 95.2 wrong are allowed. 75 promise 64, 100 promise 85, and the cheaper one is finished first.
     assert next(group.promotions(0.1)) == (cheap, 2)
-    cheap.planned[2] = [Work(trial=1, genes=cheap.genes, epochs=1)]
+    cheap.planned[2] = [TrialTask(trial=1, genes=cheap.genes, epochs=1)]
     assert [one for one in group.promotions(0.1) if one[1] == 2] == []  # one at a time
-    cheap.told[2] = [Told(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 97, judged=999)]
+    cheap.updates[2] = [TrialUpdate(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 97, judged=999)]
     assert group.proven() == math.inf and (dear, 2) in list(group.promotions(0.7))  # 97 are too many
-    cheap.told[2] = [Told(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 85, judged=999)]
+    cheap.updates[2] = [TrialUpdate(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 85, judged=999)]
     assert group.proven() == CHEAP.flash and list(group.promotions(0.7)) == []  # nothing dearer is worth it
     assert population().proven() == math.inf
 
@@ -316,48 +320,50 @@ def test_a_cheap_candidate_goes_on_where_none_that_is_cheaper_is_as_good():
 
 def test_a_small_set_is_judged_on_ever_more_folds():
     group = population(folds=10)
-    epochs = [[(work.fold, work.epochs) for work in group.works(0, Genes(), rung, 30)] for rung in range(3)]
+    epochs = [[(work.fold, work.epochs) for work in group.works(0, Candidate(), rung, 30)] for rung in range(3)]
     assert epochs == [[(0, 10)], [(0, 30), (1, 30)], [(fold, 30) for fold in range(2, 10)]]
     one = trial(group, {0: 9, 1: 5})
-    one.planned[2] = [Work(trial=0, genes=one.genes, epochs=1, fold=fold) for fold in (2, 3)]
-    one.told[2] = [Told(work=work, done=1, seconds=1, correct=90, judged=100) for work in one.planned[2]]
+    one.planned[2] = [TrialTask(trial=0, genes=one.genes, epochs=1, fold=fold) for fold in (2, 3)]
+    one.updates[2] = [TrialUpdate(work=work, done=1, seconds=1, correct=90, judged=100) for work in one.planned[2]]
     assert one.counts(2) == (994 + 180, 1199)
     large = population()
-    assert [(one.epochs, one.share) for rung in range(3) for one in large.works(0, Genes(), rung, 4.5)] == [
+    assert [(one.epochs, one.share) for rung in range(3) for one in large.works(0, Candidate(), rung, 4.5)] == [
         (1, 0.5), (2, 1.0), (4, 1.0),
     ]  # fmt: skip
     assert SHARES == (1 / 9, 1 / 3, 1.0)
 
 
-def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> Search:
-    found = views.views_of(str(folder), seed=0)
+def search_on(folder: Path, out: Path, limits: Limits | None = None, target: float | None = None) -> FitState:
+    found = resized.resized_data(str(folder), seed=0)
     out.mkdir(exist_ok=True)
     aim = Aim(target=target, limits=limits or Limits())
-    return conduct.opened(found, aim, out, seed=0, seconds=60, coloured=True)
+    return search_loop.open_search(found, aim, out, seed=0, seconds=60, coloured=True)
 
 
 def test_candidates_are_made_narrower_until_they_fit_and_refused_where_none_does(folder: Path, tmp_path: Path):
     search = search_on(folder, tmp_path, Limits(flash=6000, ram=3000))
-    wide = Genes(stem=40, widths=(60, 80), depths=(2, 2), block="plain")
-    assert search.aim.limits.excess(price(wide, (3, 24, 24), 3))
-    genes = conduct._fitted(search, wide, 0.0)
-    cost = price(genes, (3, 24, 24), 3)
+    wide = Candidate(stem=40, widths=(60, 80), depths=(2, 2), block="plain")
+    assert search.aim.limits.excess(cost_of(wide, (3, 24, 24), 3))
+    genes = search_loop._narrowed(search, wide, 0.0)
+    cost = cost_of(genes, (3, 24, 24), 3)
     assert cost.flash <= 6000 and cost.ram <= 3000
-    assert price(scaled(wide, 1.2 * genes.widths[0] / 60), (3, 24, 24), 3).flash > 6000 * 0.9  # no narrower than needed
-    filled = conduct._fitted(search, Genes(stem=3, widths=(3,), depths=(2,)), 1.0)
-    assert price(filled, (3, 24, 24), 3).flash > 5000
-    deep = conduct._fitted(search, Genes(widths=(8, 8, 8, 8), depths=(1, 1, 1, 6), shrink=6), 0.0)
-    assert price(deep, (3, 24, 24), 3) is not None
+    assert (
+        cost_of(scale_width(wide, 1.2 * genes.widths[0] / 60), (3, 24, 24), 3).flash > 6000 * 0.9
+    )  # no narrower than needed
+    filled = search_loop._narrowed(search, Candidate(stem=3, widths=(3,), depths=(2,)), 1.0)
+    assert cost_of(filled, (3, 24, 24), 3).flash > 5000
+    deep = search_loop._narrowed(search, Candidate(widths=(8, 8, 8, 8), depths=(1, 1, 1, 6), shrink=6), 0.0)
+    assert cost_of(deep, (3, 24, 24), 3) is not None
     with pytest.raises(BudgetError, match="No network of this family is within the limits"):
-        conduct._next(search_on(folder, tmp_path, Limits(flash=100)), 0.0)
+        search_loop._next_task(search_on(folder, tmp_path, Limits(flash=100)), 0.0)
 
 
 def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, tmp_path: Path):
     search = search_on(folder, tmp_path)
-    work = conduct._next(search, 0.0)
+    work = search_loop._next_task(search, 0.0)
     held = int(search.views.folds[0].sum())
-    told = Told(work=work, done=1.0, seconds=2.0, correct=8, judged=held, loss=0.5)
-    assert conduct._noted_result(search, told, 12.5).number == 0
+    update = TrialUpdate(work=work, done=1.0, seconds=2.0, correct=8, judged=held, loss=0.5)
+    assert search_loop._noted_result(search, update, 12.5).number == 0
     with search.file.open("a") as file:
         file.write('{"trial": 1, "ge')  # the disk was full
     again = search_on(folder, tmp_path)
@@ -378,16 +384,21 @@ def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_pat
     one.shape = (3, 24, 24)
     each = 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6  # seconds an epoch: 53.3 s
     assert search.epoch_seconds(one.price, one.shape, 50) == pytest.approx(each)
-    assert finalist.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2) == (10, 2)
-    assert finalist.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2, rate=2e6) == (10, 2)
-    timed = Work(trial=0, genes=one.genes, epochs=4.0, fold=0)
+    assert final_training.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2) == (10, 2)
+    assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2, rate=2e6) == (10, 2)
+    timed = TrialTask(trial=0, genes=one.genes, epochs=4.0, fold=0)
     images = 50 - int(search.views.folds[0].sum())
-    one.told = {0: [Told(work=timed, done=1.0, seconds=4 * images / 50 * each / 2, correct=1, judged=2, loss=0.5)]}
+    one.updates = {
+        0: [TrialUpdate(work=timed, done=1.0, seconds=4 * images / 50 * each / 2, correct=1, judged=2, loss=0.5)]
+    }
     assert search.rate_of(one) == pytest.approx(2e6)  # it was twice as fast as others
-    assert finalist.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2) == (10, 2)
-    one.told = {}
+    assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2) == (10, 2)
+    one.updates = {}
     search.rates[:] = [1e12]
-    assert finalist.plan(search, one, 6 + 1000, cores=2) == (400, 5)  # 25 times the root of 60,000 / 50 would be 866
+    assert final_training.plan(search, one, 6 + 1000, cores=2) == (
+        400,
+        5,
+    )  # 25 times the root of 60,000 / 50 would be 866
 
 
 def test_the_last_training_has_what_is_kept_for_it_however_late_it_begins(folder: Path, tmp_path: Path):
@@ -397,19 +408,19 @@ def test_the_last_training_has_what_is_kept_for_it_however_late_it_begins(folder
     one.shape = (3, 24, 24)
     each = 1.1 * 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6
     search.finish = 22.5 * each
-    assert finalist.plan(search, one, 0.0, cores=1) == (22, 1)
+    assert final_training.plan(search, one, 0.0, cores=1) == (22, 1)
     search.finish = 15.0 * each
-    assert finalist.plan(search, one, 0.0, cores=1) == (20, 1)  # within twice the time
+    assert final_training.plan(search, one, 0.0, cores=1) == (20, 1)  # within twice the time
     search.finish = 9.6 * each
-    assert finalist.plan(search, one, 0.0, cores=1) == (19, 1)
+    assert final_training.plan(search, one, 0.0, cores=1) == (19, 1)
 
 
 class Clock:
-    """Seconds that go on only when told to."""
+    """Seconds that go on only when asked to."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        patch.setattr(finalist.time, "monotonic", lambda: self.now)
+        patch.setattr(final_training.time, "monotonic", lambda: self.now)
 
 
 def told_of(clock: Clock, runs: Path, each: list[float], epochs: int):
@@ -435,7 +446,7 @@ def told_of(clock: Clock, runs: Path, each: list[float], epochs: int):
 
 def watched(clock: Clock, runs: Path, each: list[float], left: float, work: float = 1000.0) -> tuple[float, float]:
     """The rate that was given, and the seconds that passed until then."""
-    passing = finalist._watched(told_of(clock, runs, each, 25), finalist._Watch(left=left), runs, work)
+    passing = final_training._watched(told_of(clock, runs, each, 25), final_training._Watch(left=left), runs, work)
     try:
         while True:
             next(passing)
@@ -462,16 +473,16 @@ def test_the_answer_says_what_was_found_or_what_was_in_the_way():
         "chosen": {"held_out_accuracy": 95.1},
     }  # fmt: skip
     figures = "4.1 kB flash, 1.9 kB RAM, 95.8 % (94.9-96.5)"
-    assert finish.sentence(values) == f"least ram found that meets 95 %: {figures}"
+    assert package_result.sentence(values) == f"least ram found that meets 95 %: {figures}"
     values["chosen"]["held_out_accuracy"] = 93.11
-    assert finish.sentence(values).startswith("least ram found that meets 95 % on the test images: 4.1 kB")
-    assert finish.sentence(values).endswith("; of held-out images it gets only 93.1 %")
+    assert package_result.sentence(values).startswith("least ram found that meets 95 % on the test images: 4.1 kB")
+    assert package_result.sentence(values).endswith("; of held-out images it gets only 93.1 %")
     values |= {"met": False, "binding": ["flash", "ram"]}
-    assert finish.sentence(values) == (
+    assert package_result.sentence(values) == (
         f"nothing found meets 95 %; the nearest: {figures}; what binds is the limit of flash, RAM"
     )
     values["asked"]["accuracy"] = None
-    assert finish.sentence(values) == f"most accurate found within the limits: {figures}"
+    assert package_result.sentence(values) == f"most accurate found within the limits: {figures}"
 
 
 @pytest.mark.parametrize(
@@ -484,14 +495,14 @@ def test_the_answer_says_what_was_found_or_what_was_in_the_way():
 )  # fmt: skip
 def test_what_is_asked_for_is_checked(wrong, said):
     with pytest.raises(UsageError, match=said):
-        steps.Asked(data="digits", **wrong)
+        pipeline.FitRequest(data="digits", **wrong)
 
 
 def test_the_first_candidates_are_one_network_with_every_augmentation_then_others():
     race, others = prior.first(coloured=True, small=False)
     assert [genes.preset for genes in race] == list(PRESETS)
     assert {replace(genes, preset="none") for genes in race} == {replace(race[0], preset="none")}
-    assert len(others) == len(prior.networks()) - 1 and all(price(genes, (3, 32, 32), 10) for genes in others)
+    assert len(others) == len(prior.networks()) - 1 and all(cost_of(genes, (3, 32, 32), 10) for genes in others)
     assert "photographs" not in {genes.preset for genes in prior.first(coloured=False, small=False)[0]}
     assert all(genes.batch == 16 for genes in prior.first(coloured=True, small=True)[0])
 
@@ -513,14 +524,14 @@ def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Pat
              "8k", "--minutes", "0.4", "--out", "out", "--json"]  # fmt: skip
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
     assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr
-    told, out = json.loads(done.stdout), tmp_path / "out"
+    update, out = json.loads(done.stdout), tmp_path / "out"
     saved = json.loads((out / "fit.json").read_text())
-    assert told["details"] == saved and told["files"]["c"] == "out/export/shapes" and told["files"]["card"]
-    assert (told["met"], told["accuracy_in_c"], told["trials"]) == (
+    assert update["details"] == saved and update["files"]["c"] == "out/export/shapes" and update["files"]["card"]
+    assert (update["met"], update["accuracy_in_c"], update["trials"]) == (
         saved["met"], saved["c"]["accuracy"], saved["search"]["candidates"],
     )  # fmt: skip
-    assert told["run"] == f"out/{saved['runs'][0]['folder']}" and told["classes"] == list(shapes.CLASSES)
-    assert saved["met"] is (saved["c"]["accuracy"] >= 40) and told["warning"] == saved["warning"]
+    assert update["run"] == f"out/{saved['runs'][0]['folder']}" and update["classes"] == list(shapes.CLASSES)
+    assert saved["met"] is (saved["c"]["accuracy"] >= 40) and update["warning"] == saved["warning"]
     assert done.returncode == (0 if saved["met"] and not saved["warning"] else 1)
     assert saved["cost"]["flash"] <= 20 * 1024 and saved["cost"]["ram"] <= 8 * 1024
     right = round(saved["c"]["accuracy"] * saved["c"]["images"] / 100)
@@ -549,7 +560,7 @@ def test_a_planted_experiment_file_is_written_anew_before_it_is_executed(folder:
     search = search_on(folder, tmp_path)
     one = trial(search.population, {0: 1})
     (tmp_path / "shapes.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w')")
-    events = finalist.train(search, one, tmp_path, data=None, left=0.0, cores=1, directory=None)
+    events = final_training.train_final(search, one, tmp_path, data=None, left=0.0, cores=1, directory=None)
     next(events)
     events.close()
     assert "executed" not in (tmp_path / "shapes.py").read_text() and not (tmp_path / "executed").exists()
@@ -559,5 +570,5 @@ def test_the_file_says_how_the_search_saw_the_pictures(folder: Path, tmp_path: P
     search = search_on(folder, tmp_path)
     one = trial(search.population, {0: 1})
     one.genes = replace(one.genes, side=1, grey=True)
-    finalist.write_experiment(tmp_path / "shapes.py", search, one, epochs=2)
+    final_training.write_candidate(tmp_path / "shapes.py", search, one, epochs=2)
     assert "as the search did, give `featherweight train` --size 32x32 --grey." in (tmp_path / "shapes.py").read_text()

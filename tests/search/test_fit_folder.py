@@ -18,13 +18,13 @@ import featherweight as fw
 from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import read_record
-from featherweight.search.fit import conduct, folder, notes
-from featherweight.search.fit.genes import Genes
-from featherweight.search.fit.halving import Aim
-from featherweight.search.fit.notes import read_question, read_result
-from featherweight.search.fit.price import Limits
-from featherweight.search.fit.views import Views, views_of
-from featherweight.search.fit.workers import Told, Work
+from featherweight.search.fit import folder, journal, search_loop
+from featherweight.search.fit.asha import Aim
+from featherweight.search.fit.candidate import Candidate
+from featherweight.search.fit.cost import Limits
+from featherweight.search.fit.journal import read_question, read_result
+from featherweight.search.fit.resized import ResizedData, resized_data
+from featherweight.search.fit.workers import TrialTask, TrialUpdate
 from featherweight.training.runs.folders import run_of
 
 ROOT = Path(__file__).parents[2]
@@ -38,22 +38,22 @@ def arrays(seed: int = 0, test: int = 0) -> Data:
     return Data.from_arrays(pixels, np.arange(40) % 2, test=(tested, np.arange(7) % 2))
 
 
-def begin(out: Path, data: "Data | Path", aim: Aim | None = None, seed: int = 0) -> Views:
+def begin(out: Path, data: "Data | Path", aim: Aim | None = None, seed: int = 0) -> ResizedData:
     """The folder of a search that was begun on these data; the views of them."""
     given = data if isinstance(data, Data) else str(data)
-    found = views_of(given, seed=seed)
-    with folder.exclusive(out):
-        folder.require_same(out, found, aim or Aim(limits=USUAL), seed, given, None)
+    found = resized_data(given, seed=seed)
+    with folder.lock_folder(out):
+        folder.require_same_search(out, found, aim or Aim(limits=USUAL), seed, given, None)
     return found
 
 
-def write_trial(out: Path, found: Views, **changes: Any) -> None:
+def write_trial(out: Path, found: ResizedData, **changes: Any) -> None:
     """Note one training in the folder."""
-    search = conduct.opened(found, Aim(limits=USUAL), out, seed=0, seconds=60, coloured=False)
-    work = conduct._next(search, 0.0)
+    search = search_loop.open_search(found, Aim(limits=USUAL), out, seed=0, seconds=60, coloured=False)
+    work = search_loop._next_task(search, 0.0)
     held = int(found.folds[0].sum())
-    told = Told(work=work, done=1.0, seconds=2.0, correct=held - 1, judged=held, loss=0.5)
-    conduct._noted_result(search, told, 12.5)
+    update = TrialUpdate(work=work, done=1.0, seconds=2.0, correct=held - 1, judged=held, loss=0.5)
+    search_loop._noted_result(search, update, 12.5)
     if changes:
         line = json.loads(search.file.read_text()) | changes
         search.file.write_text(json.dumps(line) + "\n")
@@ -114,8 +114,8 @@ def test_test_pictures_are_the_last_trainings_whatever_the_seed(tmp_path: Path):
     shapes.write(tmp_path / "shapes", each=14)
     last = Data.from_folder(tmp_path / "shapes")
     for seed in (0, 5):
-        assert len(views_of(str(tmp_path / "shapes"), seed=seed).labels) == len(last.train)
-        found = views_of(str(tmp_path / "shapes"), seed=seed, size=(28, 28))
+        assert len(resized_data(str(tmp_path / "shapes"), seed=seed).labels) == len(last.train)
+        found = resized_data(str(tmp_path / "shapes"), seed=seed, size=(28, 28))
         assert (found.sizes[0].images == last.train.images).all()
 
 
@@ -146,7 +146,7 @@ def test_a_folder_without_digests_goes_on_where_its_runs_vouch_for_the_pictures(
     with pytest.raises(UsageError, match="trained on others"):
         begin(tmp_path / "a", arrays(seed=1))
     begin(tmp_path / "a", arrays())
-    assert read_question(tmp_path / "a" / folder.ASKED).pictures == views_of(arrays(), seed=0).digests
+    assert read_question(tmp_path / "a" / folder.ASKED).pictures == resized_data(arrays(), seed=0).digests
     (run,) = (tmp_path / "a" / "runs").iterdir()
     assert run_of(tmp_path / "a") == run
     assert read_record(run).finished and fw.load(tmp_path / "a").predict(np.zeros((1, 9, 9), np.uint8))
@@ -160,7 +160,7 @@ def test_two_processes_cannot_search_in_one_folder(tmp_path: Path):
     shapes.write(tmp_path / "shapes", each=8)
     out = tmp_path / "out"
     words = [sys.executable, "-m", "featherweight", "fit", str(tmp_path / "shapes"), "--out", str(out)]
-    with folder.exclusive(out):
+    with folder.lock_folder(out):
         second = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert second.returncode == 2 and "Traceback" not in second.stderr
     assert "nother process" in second.stderr and "--out" in second.stderr
@@ -221,7 +221,7 @@ def test_a_result_that_is_not_whole_leaves_the_old_one(tmp_path: Path):
     assert parts(tmp_path) == {"old"}
 
 
-GENES = Genes().to_json()
+GENES = Candidate().to_json()
 DEEP = "[" * 100_000
 TRIALS: list[Any] = [
     *[{name: value} for name in ("trial", "rung", "epochs", "fold", "judged", "at", "seconds", "share")
@@ -276,17 +276,17 @@ def refused(call: Any, file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> tuple[Views, Data]:
+def pictures() -> tuple[ResizedData, Data]:
     data = arrays()
-    return views_of(data, seed=0), data
+    return resized_data(data, seed=0), data
 
 
 def test_every_tampered_training_is_refused_by_name(tmp_path: Path, pictures):
     found, _ = pictures
     write_trial(tmp_path, found)
-    file = tmp_path / conduct.TRIALS
+    file = tmp_path / search_loop.TRIALS
     good = file.read_text()
-    opened = lambda: conduct.opened(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)  # noqa: E731
+    opened = lambda: search_loop.open_search(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)  # noqa: E731
     assert len(opened().population.trials) == 1 and opened().spent == 12.5
     for change in TRIALS:
         file.write_text(json.dumps(json.loads(good) | change) + "\n")
@@ -308,7 +308,7 @@ def test_every_tampered_question_is_refused_by_name(tmp_path: Path, pictures):
     begin(tmp_path, data)
     file = tmp_path / folder.ASKED
     good = json.loads(file.read_text())
-    opened = lambda: folder.require_same(tmp_path, found, Aim(limits=USUAL), 0, data, None)  # noqa: E731
+    opened = lambda: folder.require_same_search(tmp_path, found, Aim(limits=USUAL), 0, data, None)  # noqa: E731
     opened()
     changes = [json.dumps(good | change).encode() for change in ASKED]
     changes += [json.dumps({key: value for key, value in good.items() if key != name}).encode()
@@ -330,14 +330,14 @@ def test_every_tampered_result_is_refused_by_name(tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names")
-@pytest.mark.parametrize("name", [folder.ASKED, conduct.TRIALS, "fit.json"])
+@pytest.mark.parametrize("name", [folder.ASKED, search_loop.TRIALS, "fit.json"])
 def test_what_is_no_regular_file_or_too_large_is_refused_at_once(tmp_path: Path, pictures, name: str, monkeypatch):
     found, data = pictures
     begin(tmp_path, data)
     file = tmp_path / name
     opened = {
         folder.ASKED: lambda: begin(tmp_path, data), "fit.json": lambda: read_result(tmp_path),
-        conduct.TRIALS: lambda: conduct.opened(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False),
+        search_loop.TRIALS: lambda: search_loop.open_search(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False),
     }[name]  # fmt: skip
     file.unlink(missing_ok=True)
     for make in (
@@ -349,19 +349,19 @@ def test_what_is_no_regular_file_or_too_large_is_refused_at_once(tmp_path: Path,
         make(file)
         refused(opened, file)
         file.rmdir() if file.is_dir() else file.unlink()
-    monkeypatch.setattr(notes, "LARGEST", 1000)
-    monkeypatch.setattr(notes, "LARGEST_TRIALS", 1000)
+    monkeypatch.setattr(journal, "LARGEST", 1000)
+    monkeypatch.setattr(journal, "LARGEST_TRIALS", 1000)
     file.write_bytes(b" " * 1001)
     refused(opened, file)
 
 
 def test_a_work_that_fails_is_noted_and_read_back(tmp_path: Path, pictures):
     found, _ = pictures
-    search = conduct.opened(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)
-    work = conduct._next(search, 0.0)
-    search.waiting = [Work(trial=0, genes=work.genes, epochs=1), Work(trial=1, genes=work.genes, epochs=1)]
-    told = Told(work=work, done=1.0, seconds=0.0, failed="its process ended")
-    assert conduct._noted_result(search, told, 3.0).failed == "its process ended"
+    search = search_loop.open_search(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)
+    work = search_loop._next_task(search, 0.0)
+    search.waiting = [TrialTask(trial=0, genes=work.genes, epochs=1), TrialTask(trial=1, genes=work.genes, epochs=1)]
+    update = TrialUpdate(work=work, done=1.0, seconds=0.0, failed="its process ended")
+    assert search_loop._noted_result(search, update, 3.0).failed == "its process ended"
     assert [one.trial for one in search.waiting] == [1]
-    again = conduct.opened(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)
+    again = search_loop.open_search(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)
     assert again.population.trials[0].failed == "its process ended" and again.population.best() is None

@@ -12,11 +12,11 @@ from PIL import Image
 from featherweight.data.dataset import Data
 from featherweight.errors import TrainingError, UsageError
 from featherweight.parallel.messages import Finished
-from featherweight.search.fit import conduct, doubts, prior, steps, workers
-from featherweight.search.fit.genes import Genes, batch_for, recipe_of
-from featherweight.search.fit.halving import Aim
-from featherweight.search.fit.views import save, views_of
-from featherweight.search.fit.workers import Told, Work
+from featherweight.search.fit import pipeline, prior, result_warning, search_loop, workers
+from featherweight.search.fit.asha import Aim
+from featherweight.search.fit.candidate import Candidate, batch_for, candidate_recipe
+from featherweight.search.fit.resized import resized_data, save
+from featherweight.search.fit.workers import TrialTask, TrialUpdate
 
 MODES = ("L", "RGB", "RGBA", "P", "1", "LA")
 
@@ -35,12 +35,12 @@ def write(root: Path, classes: int, each: int, side: int, mode: str) -> Path:
     return root
 
 
-def trained(place: Path, found: Any, genes: Genes, fold: int) -> Told:
+def trained(place: Path, found: Any, genes: Candidate, fold: int) -> TrialUpdate:
     save(found, place)
     shape = found.sizes[0].shape
-    fitting = conduct.shallow_enough(genes, (1 if genes.grey else shape[0], *shape[1:]), len(found.classes))
-    *_, told = workers.carry_out(Work(trial=0, genes=fitting, epochs=1, fold=fold), place, found.classes)
-    return told
+    fitting = search_loop.shallow_enough(genes, (1 if genes.grey else shape[0], *shape[1:]), len(found.classes))
+    *_, update = workers.train_candidate(TrialTask(trial=0, genes=fitting, epochs=1, fold=fold), place, found.classes)
+    return update
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def trained(place: Path, found: Any, genes: Genes, fold: int) -> Told:
 )  # fmt: skip
 def test_candidates_are_trained_on_every_fold_of_a_small_folder(tmp_path: Path, classes: int, each: int, side: int):
     mode = MODES[(side + each) % len(MODES)]
-    found = views_of(str(write(tmp_path / "pictures", classes, each, side, mode)), seed=0)
+    found = resized_data(str(write(tmp_path / "pictures", classes, each, side, mode)), seed=0)
     race, others = prior.first(found.sizes[0].shape[0] == 3, small=True)
     (tmp_path / "views").mkdir()
     for number, fold in enumerate(range(len(found.folds))):
-        told = trained(tmp_path / "views", found, ([*race, *others])[number % (len(race) + len(others))], fold)
-        assert told.failed == "" and told.judged == int(found.folds[fold].sum()) > 0
-        assert 0 <= told.correct <= told.judged and told.loss > 0
+        update = trained(tmp_path / "views", found, ([*race, *others])[number % (len(race) + len(others))], fold)
+        assert update.failed == "" and update.judged == int(found.folds[fold].sum()) > 0
+        assert 0 <= update.correct <= update.judged and update.loss > 0
 
 
 def test_no_batch_is_of_one_image_and_other_batches_stay():
@@ -65,8 +65,8 @@ def test_no_batch_is_of_one_image_and_other_batches_stay():
             found = batch_for(batch, images)
             assert images % found != 1 and batch <= found <= max(batch, images)
             assert found == batch or images % batch == 1
-    assert recipe_of(Genes(batch=16), 5, 49, (1, 8, 8)).batch == 17
-    assert recipe_of(Genes(batch=16), 5, 48, (1, 8, 8)).batch == 16
+    assert candidate_recipe(Candidate(batch=16), 5, 49, (1, 8, 8)).batch == 17
+    assert candidate_recipe(Candidate(batch=16), 5, 48, (1, 8, 8)).batch == 16
 
 
 def arrays(count: int = 40) -> Data:
@@ -75,11 +75,11 @@ def arrays(count: int = 40) -> Data:
 
 
 def test_a_candidate_that_fails_says_why_and_the_others_go_on(tmp_path: Path):
-    found = views_of(arrays(), seed=0)
+    found = resized_data(arrays(), seed=0)
     save(found, tmp_path)
-    work = Work(trial=3, genes=replace(Genes(), shrink=4, depths=(4,), kernel=7), epochs=1)
-    *_, told = workers.carry_out(work, tmp_path, found.classes)
-    assert told.correct is None and "9 x 9" in told.failed and told.work is work
+    work = TrialTask(trial=3, genes=replace(Candidate(), shrink=4, depths=(4,), kernel=7), epochs=1)
+    *_, update = workers.train_candidate(work, tmp_path, found.classes)
+    assert update.correct is None and "9 x 9" in update.failed and update.work is work
 
 
 class Silent:
@@ -102,48 +102,48 @@ class Silent:
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_process_that_ends_is_a_failed_trial_in_its_own_words(tmp_path: Path, lost: bool):
-    crew = workers.Crew(1, tmp_path, ("a", "b"))
+    crew = workers.TrialPool(1, tmp_path, ("a", "b"))
     crew.close()
     crew._pool = Silent(Finished(number=1, sentence="worker exited with status -9 without a result.", lost=lost))
-    work = Work(trial=5, genes=Genes(), epochs=1)
+    work = TrialTask(trial=5, genes=Candidate(), epochs=1)
     crew.give(crew.idle(), work)
-    (told,) = crew.news(0.0)
-    assert told.work == work and told.correct is None and "status -9" in told.failed and crew.underway == []
+    (update,) = crew.news(0.0)
+    assert update.work == work and update.correct is None and "status -9" in update.failed and crew.underway == []
 
 
 def test_where_every_candidate_fails_the_first_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    asked = steps.Asked(data=arrays(), minutes=0.5, out=tmp_path / "out", cores=1)
-    real = workers.Crew
+    asked = pipeline.FitRequest(data=arrays(), minutes=0.5, out=tmp_path / "out", cores=1)
+    real = workers.TrialPool
 
     class Failing(real):
         def idle(self) -> int | None:
             return None if self._busy else 1
 
-        def give(self, member: int, work: Work) -> None:
-            self.failing = [Told(work=work, done=1.0, seconds=0.0, failed=f"{work.trial} is bad luck")]
+        def give(self, member: int, work: TrialTask) -> None:
+            self.failing = [TrialUpdate(work=work, done=1.0, seconds=0.0, failed=f"{work.trial} is bad luck")]
             self._busy[member] = work
 
         def news(self, seconds: float):
             self._busy.clear()
             yield from self.failing
 
-    monkeypatch.setattr(conduct, "Crew", Failing)
+    monkeypatch.setattr(search_loop, "TrialPool", Failing)
     with pytest.raises(TrainingError, match="0 is bad luck") as problem:
-        list(steps.carry_out(asked))
+        list(pipeline.run_fit(asked))
     assert "memory" not in str(problem.value) and "12 candidates" in str(problem.value)
 
 
 def test_time_that_is_too_short_is_refused_beforehand_with_what_to_ask_for(tmp_path: Path):
     data = Data.from_arrays(np.zeros((3000, 100, 100), np.uint8), np.arange(3000) % 3)
-    search = conduct.opened(views_of(data, seed=0), Aim(), tmp_path, seed=0, seconds=60, coloured=False)
+    search = search_loop.open_search(resized_data(data, seed=0), Aim(), tmp_path, seed=0, seconds=60, coloured=False)
     # 2,500 images: 20 epochs of 600 units for each of 10,000 pixels at 30e9 a second are 10 s, and 6 s to begin with.
     search.finish = 15.9
     with pytest.raises(UsageError, match="2,500 images of 1 x 100 x 100 .* 20 epochs .* ask for --minutes 1 or more"):
-        conduct.outlook(search, 1)
+        search_loop.outlook(search, 1)
     search.finish = 16.1
-    assert "training" in conduct.outlook(search, 1) and "ask for --minutes" in conduct.outlook(search, 1)
+    assert "training" in search_loop.outlook(search, 1) and "ask for --minutes" in search_loop.outlook(search, 1)
     search.finish, search.seconds = 600, 6000
-    short = conduct.outlook(search, 1)
+    short = search_loop.outlook(search, 1)
     assert "ask for" not in short and "at full length" in short
 
 
@@ -156,17 +156,20 @@ def result(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_result_below_its_promise_or_a_constant_has_a_headline():
-    below = doubts.doubt(result(), 50.0, 60, 60)
+    below = result_warning.doubt(result(), 50.0, 60, 60)
     assert "81.0 %" in below["headline"] and "98.5 to 99.8" in below["headline"] and "other sources" in below["cause"]
-    assert "cut short, at 3 of 60" in doubts.doubt(result(), 50.0, 3, 60)["cause"]
-    assert "few pictures, 6 a class" in doubts.doubt(result(data={"train": 12, "classes": "ab"}), 50.0, 60, 60)["cause"]
-    constant = doubts.doubt(result(), 81.0, 1, 60)
+    assert "cut short, at 3 of 60" in result_warning.doubt(result(), 50.0, 3, 60)["cause"]
+    assert (
+        "few pictures, 6 a class"
+        in result_warning.doubt(result(data={"train": 12, "classes": "ab"}), 50.0, 60, 60)["cause"]
+    )
+    constant = result_warning.doubt(result(), 81.0, 1, 60)
     assert "commonest class" in constant["headline"] and "minutes" in constant["advice"]
     # 8 of 10 test images are within the chance of 99 %: nothing is said.
-    assert doubts.doubt(result(c={"accuracy": 98.6, "interval": [97.0, 99.5]}), 50.0, 60, 60) is None
-    assert doubts.doubt(result(c={"accuracy": 80.0, "interval": [49.0, 99.5]}), 50.0, 60, 60) is None
-    assert doubts.doubt_lines({"warning": below})[0] == f"{below['headline']}."
-    assert doubts.doubt_lines({}) == []
+    assert result_warning.doubt(result(c={"accuracy": 98.6, "interval": [97.0, 99.5]}), 50.0, 60, 60) is None
+    assert result_warning.doubt(result(c={"accuracy": 80.0, "interval": [49.0, 99.5]}), 50.0, 60, 60) is None
+    assert result_warning.doubt_lines({"warning": below})[0] == f"{below['headline']}."
+    assert result_warning.doubt_lines({}) == []
 
 
 def test_torch_says_why_one_image_is_too_few():

@@ -7,11 +7,11 @@ import pytest
 from benchmarks import prior as learning
 
 from featherweight.search.fit import prior
-from featherweight.search.fit.genes import Genes
+from featherweight.search.fit.candidate import Candidate
 
 
 def row(name, flash, error):
-    return {"from": name, "genes": Genes().to_json(), "flash": {"cats": flash}, "error": {"cats": error}}
+    return {"from": name, "genes": Candidate().to_json(), "flash": {"cats": flash}, "error": {"cats": error}}
 
 
 def test_the_worth_of_a_list_is_the_mean_over_limits_of_the_best_within():

@@ -106,13 +106,14 @@ def test_the_worse_half_is_stopped_after_the_warm_up(tmp_path: Path, monkeypatch
     monkeypatch.setattr(study, "TRAINED_FIRST", 2)
     rates = ('trial.suggest_float("lr", 0.01, 0.3, log=True)', "[0.1, 0.1, 1e-6][trial.number % 3]")
     space = space_file(tmp_path, rates, ("2, 14", "3, 8"), ("epochs=3", "epochs=5"), ("=500", "=5000"))
-    done = worked(job(tmp_path, space, trials=12))
+    done, by = driven(job(tmp_path, space, trials=12))
     stopped = [trial for trial in trials_of(done.study) if study.end_of(trial) == "early"]
     assert len(stopped) >= 3 and any(trial.number % 3 == 2 for trial in stopped)
     for trial in stopped:
         assert 30 <= max(trial.intermediate_values) < 100 and "result" not in trial.user_attrs
     assert {max(entry.intermediate_values) for entry in trials_of(done.study) if entry.value is not None} >= {100}
     assert len(entries(done.study)) == 12 - len(stopped) >= 3
+    assert by._pool.asked_to_stop == {trial.number for trial in stopped}  # type: ignore[attr-defined]
 
 
 def test_no_proposal_is_trained_twice_and_a_space_can_be_exhausted(
@@ -160,6 +161,9 @@ def test_of_two_who_propose_the_same_one_steps_back_and_the_lower_number_has_the
     third.set_user_attr("proposal", {"key": "third"})
     assert proposals._claimed(one, third, "third") == "surplus"  # two are all that is asked for
     two.study.tell(second, state=TrialState.FAIL)
+    last = made(job(tmp_path, trials=1, name="last"))
+    low, high = (last.study.ask() for _ in range(2))
+    assert [proposals._claimed(last, trial, str(trial.number)) for trial in (high, low)] == ["surplus", None]
     assert proposals._claimed(one, third, "third") is None and proposals._claimed(one, third, "same") == "repeated"
 
 

@@ -19,8 +19,8 @@ from featherweight.data.dataset import Data
 from featherweight.engine import native
 from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.override import overridden
 from featherweight.experiments.record import read_record
+from featherweight.experiments.settings import overridden
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.folders import finished_runs, new_folder

@@ -37,7 +37,7 @@ WITHOUT_TORCH = (
     "experiments.bar",
     "experiments.claims",
     "experiments.experiment",
-    "experiments.override",
+    "experiments.settings",
     "experiments.recipe",
     "experiments.record",
     "experiments.statistics",

@@ -8,9 +8,9 @@ from typing import Any
 
 from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
-from featherweight.search.fit.doubts import doubt_lines
-from featherweight.search.fit.price import Limits
-from featherweight.search.fit.steps import Asked, News, Outcome, carry_out, size_of
+from featherweight.search.fit.cost import Limits
+from featherweight.search.fit.pipeline import FitRequest, News, Outcome, run_fit, size_of
+from featherweight.search.fit.result_warning import doubt_lines
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -75,7 +75,7 @@ def fit(
     found.met, found.model.predict("one.png")
     ```
     """
-    asked = Asked(
+    asked = FitRequest(
         data=data if isinstance(data, Data) else str(data),
         accuracy=accuracy,
         limits=Limits(
@@ -91,7 +91,7 @@ def fit(
         command="fw.fit(...) with what `asked` of fit.json holds",
     )
     outcome: Outcome | None = None
-    for news in carry_out(asked):
+    for news in run_fit(asked):
         outcome = news if isinstance(news, Outcome) else outcome
         if on_news is not None:
             on_news(news)

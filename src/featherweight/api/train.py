@@ -16,9 +16,9 @@ from featherweight.engine import require_threads
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.override import overridden
 from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
+from featherweight.experiments.settings import overridden
 from featherweight.export.preflight import require_form
 from featherweight.networks.architecture import describe, make
 from featherweight.parallel.messages import LOCAL, Backend

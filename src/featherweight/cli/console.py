@@ -19,8 +19,8 @@ from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.errors import FeatherweightError, InterruptedRunError
 from featherweight.escape import printable
 from featherweight.experiments.experiment import find
-from featherweight.experiments.override import overridden
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.settings import overridden
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.training.runs.events import Done, Event, Failed

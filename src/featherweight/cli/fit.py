@@ -51,7 +51,7 @@ def fit(
     where = place(on, gpus)
     from featherweight.cli.live_fit import run
     from featherweight.errors import UsageError
-    from featherweight.search.fit import Asked, Limits, size_of
+    from featherweight.search.fit import FitRequest, Limits, size_of
 
     given = image_size(size)
     if given == "own":
@@ -60,7 +60,7 @@ def fit(
         flash=size_of(flash, "--flash"), ram=size_of(ram, "--ram"), macs=macs, parameters=parameters, cycles=cycles
     )
     words = shlex.join(["featherweight", *sys.argv[1:]]) if Path(sys.argv[0]).name != "pytest" else ""
-    asked = Asked(
+    asked = FitRequest(
         data=data, accuracy=accuracy, limits=limits, minimize=minimize, minutes=minutes, trials=trials, seed=seed,
         out=out, size=given, data_dir=data_dir, command=words, on=where,
     )  # fmt: skip

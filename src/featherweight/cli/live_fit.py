@@ -10,13 +10,13 @@ from typing import IO, Any
 from featherweight.cli.safe_output import wrap
 from featherweight.escape import printable
 from featherweight.experiments.statistics import accuracy_interval
+from featherweight.search.fit.asha import Trial
 from featherweight.search.fit.card import CARD, PAGE
-from featherweight.search.fit.conduct import Look
-from featherweight.search.fit.doubts import doubt_lines
-from featherweight.search.fit.finish import EXPORTS
-from featherweight.search.fit.halving import Trial
-from featherweight.search.fit.price import kilobytes
-from featherweight.search.fit.steps import Asked, News, Outcome, Step, carry_out
+from featherweight.search.fit.cost import kilobytes
+from featherweight.search.fit.package_result import EXPORTS
+from featherweight.search.fit.pipeline import FitRequest, News, Outcome, Stage, run_fit
+from featherweight.search.fit.result_warning import doubt_lines
+from featherweight.search.fit.search_loop import Snapshot
 from featherweight.training.runs.events import Done, Progress
 from featherweight.training.runs.signals import stop_signals
 
@@ -24,7 +24,7 @@ NOT_MET = 1
 RUNGS = ("1/9", "1/3", "all")
 
 
-def run(asked: Asked, as_json: bool) -> int:
+def run(asked: FitRequest, as_json: bool) -> int:
     """Carry it out and print what it found; 0 if all that was asked for is met without a warning, 1 if not, a signal's
     status if stopped.
 
@@ -33,7 +33,7 @@ def run(asked: Asked, as_json: bool) -> int:
     to = sys.stderr if as_json else sys.stdout
     outcome: Outcome | None = None
     with _shown(to, asked) as show, _search_stop() as stopped:
-        for news in carry_out(asked, stopped):
+        for news in run_fit(asked, stopped):
             show(news)
             outcome = news if isinstance(news, Outcome) else outcome
     assert outcome is not None
@@ -119,14 +119,14 @@ HEADING = "trial  held out      flash        RAM       MACs  blocks     pictures
 
 
 @contextmanager
-def _shown(to: IO[str], asked: Asked) -> Iterator[Callable[[News], None]]:
+def _shown(to: IO[str], asked: FitRequest) -> Iterator[Callable[[News], None]]:
     """Yields a function that shows news: lines, with a live bar under them on a terminal."""
     headed = False
 
     def lines(news: News) -> list[str]:
         nonlocal headed
         found = _lines(news)
-        if isinstance(news, Look) and found and not headed:
+        if isinstance(news, Snapshot) and found and not headed:
             headed = True
             return [HEADING, *found]
         return found
@@ -157,7 +157,7 @@ def _shown(to: IO[str], asked: Asked) -> Iterator[Callable[[News], None]]:
             left = max(0.0, total - passed)
             clock = f"{int(left // 60)}:{int(left % 60):02} left"
             if asked.trials:
-                begun_trials = len(news.trials) if isinstance(news, Look) else begun_trials
+                begun_trials = len(news.trials) if isinstance(news, Snapshot) else begun_trials
                 clock = f"{begun_trials} of {asked.trials} candidates"
             share = begun_trials / asked.trials * total if asked.trials else passed
             bars.update(bar, completed=min(total, share), left=clock, figures=_figures(news))
@@ -168,9 +168,9 @@ def _shown(to: IO[str], asked: Asked) -> Iterator[Callable[[News], None]]:
 def _figures(news: News) -> str:
     """What is under way, in half a line."""
     match news:
-        case Look(best=None):
+        case Snapshot(best=None):
             return f"{len(news.trials)} candidates"
-        case Look(best=Trial() as best):
+        case Snapshot(best=Trial() as best):
             mark = "" if news.meets else " (not yet at the target)"
             return f"best {best.accuracy():.2f} %, {kilobytes(best.price.flash)} flash{mark}"
         case Progress():
@@ -182,9 +182,9 @@ def _figures(news: News) -> str:
 def _lines(news: News) -> list[str]:
     """What stays on the screen."""
     match news:
-        case Step():
+        case Stage():
             return [printable(news.text)]
-        case Look(ended=Trial() as ended):
+        case Snapshot(ended=Trial() as ended):
             return [trial_line(ended)]
         case Done():
             return [f"{printable(news.folder.name)}: {news.record.rows[-1].test_accuracy:.2f} % of the test images"]

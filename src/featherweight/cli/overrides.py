@@ -49,7 +49,7 @@ def overrides(ctx: typer.Context, *, own: tuple[str, ...] = ()) -> Changed:
     given = {field: ctx.params[name] for name, field in FIELDS.items() if name in ctx.params and name not in own}
     found: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if ctx.params["settings"]:
-        from featherweight.experiments.override import parsed
+        from featherweight.experiments.settings import parsed
 
         found |= parsed(ctx.params["settings"])
     return tuple(found.items())

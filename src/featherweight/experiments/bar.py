@@ -1,19 +1,24 @@
 """What a record must reach over all its seeds together; `budget` states what each seed must reach. Needs no torch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Annotated, Any
 
-from featherweight.errors import UsageError
+from msgspec import Meta
+
 from featherweight.experiments.budget import Clause
 from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.schema import Count, CountOrZero, Percent, Positive, check, documented, plain, require
 from featherweight.experiments.statistics import mean_interval
 
-Asked = tuple[str, str, bool]
+Seeds = Annotated[int, Meta(ge=2, le=10_000)]
+
+Requirement = tuple[str, str, bool]
 """What a clause allows, what was measured, and whether it holds."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class Bar:
     """What the runs of an experiment must reach together to be a record; a field of None sets no requirement.
@@ -27,31 +32,27 @@ class Bar:
     'over seeds 0 to 4: the figures, whatever they are'
     """
 
-    seeds: int = 10
-    """How many seeds must have run, counted from 0; 2 or more."""
-    confirming: int = 20
-    """How many seeds after those are run once the bar is cleared, to confirm it; 2 or more."""
-    mean: float | None = None
+    seeds: Seeds = 10
+    """How many seeds must have run, counted from 0."""
+    confirming: Seeds = 20
+    """How many seeds after those are run once the bar is cleared, to confirm it."""
+    mean: Percent | None = None
     """Minimum mean over seeds of the accuracy at the last epoch, in percent."""
-    mean_in_c: float | None = None
+    mean_in_c: Percent | None = None
     """The same of the program in 8-bit C, which `prove` writes and runs on all test images for each seed."""
-    worst_of_last: float | None = None
+    worst_of_last: Percent | None = None
     """Minimum accuracy, in percent, of every seed in each of the epochs that the budget judges."""
-    passed: int | None = None
+    passed: CountOrZero | None = None
     """Minimum number of seeds that pass the experiment's own budget."""
-    seconds: float | None = None
+    seconds: Positive | None = None
     """Maximum training time of the slowest seed, in seconds of wall time as in `Budget`."""
-    threads: int | None = None
+    threads: Count | None = None
     """Maximum number of threads a run may have used; set it where seconds count."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 2 or not 0 <= (self.passed or 0) <= self.seeds:
-            raise UsageError(
-                f"A bar needs two or more seeds, of which 0 to all must pass; given {self.seeds} seeds, of which"
-                f" {self.passed} must pass."
-            )
-        if self.confirming < 2:
-            raise UsageError(f"A bar is confirmed on two or more seeds; given {self.confirming}.")
+        check(self)
+        passed, most = self.passed or 0, f"0 to its {self.seeds} seeds"
+        require(passed <= self.seeds, f"Bar.passed must be from {most}, or None; given {passed}.")
 
     @property
     def fresh(self) -> range:
@@ -82,7 +83,7 @@ class Bar:
 
     def to_json(self) -> dict[str, Any]:
         """The requirements that are set."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return plain(self)
 
     def clauses(self, records: Sequence[Record], *, confirming: bool = False) -> list[Clause]:
         """Each requirement with what the records (one per seed) reach; without records, read `allowed` alone.
@@ -93,7 +94,7 @@ class Bar:
         worst, passed = (summary.worst_of_last, summary.passed) if summary else (0.0, 0)
         slowest = max((record.train_seconds for record in records), default=0.0)
         threads = max((int(record.environment["threads"]) for record in records), default=0)
-        asked: dict[str, Asked] = {}
+        asked: dict[str, Requirement] = {}
         if self.mean is not None:
             last = [record.verdict.last for record in records]
             asked["mean"] = _mean(self.mean, last, "the mean of the last epochs", confirming)
@@ -132,7 +133,7 @@ def _missed(
     return [f"asked are {clause.allowed}, reached {clause.measured}" for clause in missed]
 
 
-def _mean(asked: float, reached: Sequence[float], what: str, confirming: bool) -> Asked:
+def _mean(asked: float, reached: Sequence[float], what: str, confirming: bool) -> Requirement:
     """The clause on a mean, or on the lower end of its interval."""
     mean = fmean(reached) if reached else 0.0
     # Accuracies are hundredths of a percent; rounding errors of their mean must not fail a run.

@@ -1,17 +1,32 @@
 """Budgets, and the verdict on a training history. Needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.schema import Count, Epochs, Percent, Positive, check, documented, plain
 from featherweight.experiments.statistics import accuracy_interval, images_to_decide
+
+
+class Limit(StrEnum):
+    """What a budget limits. A network must have fewer parameters and MACs than allowed; the others may be reached."""
+
+    PARAMETERS = "parameters"
+    MACS = "macs"
+    EPOCHS = "epochs"
+    SECONDS = "seconds"
+    ACCURACY = "accuracy"
+    HELD = "held"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clause:
     """One limit, the value measured, and whether the limit is met."""
 
+    of: Limit | None = None
+    """What it limits, if a budget says so."""
     name: str
     """As shown in tables."""
     allowed: str
@@ -23,6 +38,7 @@ class Clause:
     """The verdict's reason if the limit is not met."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """What a run may cost and what it must reach. The defaults are the published rule of the exercise.
@@ -33,42 +49,28 @@ class Budget:
     'fewer than 8,000 parameters, fewer than 250,000 MACs an image, at most 5 epochs, at most 15 s of training'
     """
 
-    parameters: int = 8000
+    parameters: Count = 8000
     """Trainable parameters; a network must have **fewer** than this."""
-    epochs: int = 15
+    epochs: Epochs = 15
     """Maximum number of passes over the training set, counted in images seen."""
-    accuracy: float = 99.4
-    """Minimum accuracy on the whole test set, in percent, 0 to 100."""
-    held: int = 5
+    accuracy: Percent = 99.4
+    """Minimum accuracy on the whole test set, in percent."""
+    held: Epochs = 5
     """How many of the last epochs must each reach the accuracy; 1 judges the last epoch alone."""
-    macs: int | None = None
+    macs: Count | None = None
     """Multiply-adds per image, as `anatomy` counts them; a network must have **fewer**. None sets no limit."""
-    seconds: float | None = None
+    seconds: Positive | None = None
     """Maximum wall time of training in seconds, first step to last weights, without evaluation. None: no limit."""
-    flash: int | None = None
+    flash: Count | None = None
     """Maximum bytes of code, weights and tables of the 8-bit C program on a Cortex-M0+, as the export plans them. This,
     `ram` and `cycles` are checked before training, and a network that cannot go to C is refused. None: no limit."""
-    ram: int | None = None
+    ram: Count | None = None
     """Maximum bytes of RAM of the same program, stack included, without the picture. None: no limit."""
-    cycles: int | None = None
+    cycles: Count | None = None
     """Maximum cycles of a Cortex-M4 per image, as the export estimates them. None: no limit."""
 
     def __post_init__(self) -> None:
-        if self.parameters < 1 or self.epochs < 1 or self.held < 1:
-            raise UsageError(
-                f"A budget's parameters, epochs and held epochs must each be 1 or more; given {self.parameters},"
-                f" {self.epochs} and {self.held}."
-            )
-        if not (self.macs is None or self.macs >= 1) or not (self.seconds is None or self.seconds > 0):
-            raise UsageError(
-                f"A budget's MACs must be 1 or more and its seconds above 0, or None for no limit; given {self.macs}"
-                f" and {self.seconds}."
-            )
-        for name, value in self.on_chip().items():
-            if value < 1:
-                raise UsageError(f"A budget's {name} must be 1 or more, or None for no limit; given {value}.")
-        if not 0 <= self.accuracy <= 100:
-            raise UsageError(f"A budget's accuracy is a percentage from 0 to 100; given {self.accuracy}.")
+        check(self)
 
     def sentence(self) -> str:
         """The budget as a sentence."""
@@ -89,32 +91,13 @@ class Budget:
     def costs(self, parameters: int, epochs: int, seconds: float = 0.0, macs: int | None = None) -> list[Clause]:
         """Each cost limit with what the run used, in the order in which a verdict checks them; unset limits are left
         out."""
-        fewer, most = f"fewer than {self.parameters:,}", f"at most {self.epochs}"
-        clauses = [
-            Clause(
-                name="parameters", allowed=fewer, measured=f"{parameters:,}", holds=parameters < self.parameters,
-                limit=f"{fewer} parameters", fault=f"{parameters:,} parameters, where {fewer} are allowed",
-            ),
-            Clause(
-                name="epochs", allowed=most, measured=f"{epochs}", holds=epochs <= self.epochs,
-                limit=f"{most} epochs", fault=f"{epochs} epochs, where {self.epochs} are allowed",
-            ),
-        ]  # fmt: skip
-        if self.macs is not None:
-            fewer = f"fewer than {self.macs:,}"
-            macs_words = "MACs that nobody counted" if macs is None else f"{macs:,} MACs an image"
-            clauses.insert(1, Clause(
-                name="MACs an image", allowed=fewer, measured="not counted" if macs is None else f"{macs:,}",
-                holds=macs is not None and macs < self.macs,
-                limit=f"{fewer} MACs an image", fault=f"{macs_words}, where {fewer} are allowed",
-            ))  # fmt: skip
-        if self.seconds is not None:
-            most = f"at most {self.seconds:g} s"
-            clauses.append(Clause(
-                name="training", allowed=most, measured=f"{seconds:.2f} s", holds=seconds <= self.seconds,
-                limit=f"{most} of training", fault=f"{seconds:.2f} s of training, where {most} are allowed",
-            ))  # fmt: skip
-        return clauses
+        used = {
+            Limit.PARAMETERS: (parameters, self.parameters),
+            Limit.MACS: (macs, self.macs),
+            Limit.EPOCHS: (epochs, self.epochs),
+            Limit.SECONDS: (seconds, self.seconds),
+        }
+        return [_cost(of, value, most) for of, (value, most) in used.items() if most is not None]
 
     def targets(self, accuracies: Sequence[float]) -> list[Clause]:
         """The target of each judged epoch with the accuracy it reached, from test accuracies (percent, one per epoch).
@@ -123,20 +106,20 @@ class Budget:
         """
         first = max(0, len(accuracies) - self.held)
         clauses = [
-            Clause(name=f"accuracy, epoch {number}", allowed=f"at least {self.accuracy:.2f} %",
+            Clause(of=Limit.ACCURACY, name=f"accuracy, epoch {number}", allowed=f"at least {self.accuracy:.2f} %",
                    measured=f"{accuracy:.2f} %", holds=accuracy >= self.accuracy)
             for number, accuracy in enumerate(accuracies[first:], start=first + 1)
         ]  # fmt: skip
         if len(accuracies) < self.held:
             clauses.append(
-                Clause(name="epochs to judge by", allowed=f"at least {self.held}",
+                Clause(of=Limit.HELD, name="epochs to judge by", allowed=f"at least {self.held}",
                        measured=f"{len(accuracies)}", holds=False)
             )  # fmt: skip
         return clauses
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a dictionary; unset limits are left out, as in records that predate them."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return plain(self)
 
     def check_before_training(
         self,
@@ -155,16 +138,39 @@ class Budget:
             ", ".join(f"{name} ({count:,})" for name, count in layers) for layers in (largest, costliest)
         )
         sentences = {
-            "parameters": "The network has {0} parameters, but its budget allows {1}; its largest layers are"
+            Limit.PARAMETERS: "The network has {0} parameters, but its budget allows {1}; its largest layers are"
             f" {biggest}. Make one of them narrower, or raise the experiment's budget.",
-            "MACs an image": "The network takes {0} MACs an image, but its budget allows {1}; its costliest layers are"
+            Limit.MACS: "The network takes {0} MACs an image, but its budget allows {1}; its costliest layers are"
             f" {dearest}. Make one narrower or pool before it, or raise the experiment's budget.",
-            "epochs": f"The recipe trains for {epochs} epochs, but the budget allows {self.epochs};"
+            Limit.EPOCHS: f"The recipe trains for {epochs} epochs, but the budget allows {self.epochs};"
             " lower the recipe's epochs, or raise the experiment's budget.",
         }
         for clause in self.costs(parameters, epochs, macs=macs):
-            if not clause.holds:
-                raise BudgetError(sentences[clause.name].format(clause.measured, clause.allowed))
+            if clause.of and not clause.holds:
+                raise BudgetError(sentences[clause.of].format(clause.measured, clause.allowed))
+
+
+_NOUNS = {
+    Limit.PARAMETERS: "parameters", Limit.MACS: "MACs an image", Limit.EPOCHS: "epochs", Limit.SECONDS: "training"
+}  # fmt: skip
+
+
+def _cost(of: Limit, value: float | None, most: float) -> Clause:
+    """The clause on a cost; a value of None was not counted, and so does not hold."""
+    noun = _NOUNS[of]
+    if of is Limit.SECONDS:
+        allowed, measured, what = f"at most {most:g} s", f"{value:.2f} s", f"of {noun}"
+    elif of is Limit.EPOCHS:
+        allowed, measured, what = f"at most {most}", f"{value}", noun
+    else:
+        allowed, measured, what = f"fewer than {most:,}", "not counted" if value is None else f"{value:,}", noun
+    fewer = of in (Limit.PARAMETERS, Limit.MACS)
+    holds = value is not None and (value < most if fewer else value <= most)
+    used = f"{noun} not counted" if value is None else f"{measured} {what}"
+    return Clause(
+        of=of, name=noun, allowed=allowed, measured=measured, holds=holds,
+        limit=f"{allowed} {what}", fault=f"{used}, where {most if of is Limit.EPOCHS else allowed} are allowed",
+    )  # fmt: skip
 
 
 _CHIP_UNITS = {"flash": "bytes of flash", "ram": "bytes of RAM", "cycles": "cycles"}

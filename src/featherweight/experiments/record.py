@@ -5,24 +5,84 @@ All accuracies are percentages of the whole set they were measured on, computed 
 """
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments import limits
 from featherweight.experiments.budget import Budget, Clause, Verdict, judge
 from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.schema import (
+    MOST_EPOCHS,
+    Count,
+    CountOrZero,
+    Epochs,
+    NotNegative,
+    Percent,
+    Seed,
+    Share,
+    Text,
+    check,
+    check_value,
+    documented,
+    from_plain,
+    kinds,
+    plain,
+    require,
+)  # fmt: skip
 from featherweight.io import parse_json, write_text
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""
-NEWER = ("macs", "shifted_accuracy", "architecture", "c_accuracy")
-"""Fields that are missing from older records, and left out of newer ones if they are None."""
 LARGEST = 1 << 24
 """Maximum size of a record file in bytes; a larger one is refused."""
+MOST_NUMBERS = 1 << 21
+"""In one image: 8 MB as floats."""
+MOST_CHANNELS = 256
+PER_CHANNEL = Meta(min_length=1, max_length=MOST_CHANNELS)
+Side = Annotated[int, Meta(ge=1, le=1024)]
+Figure = Annotated[float, Meta(ge=-1e300, le=1e300)]
+Whole = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)]
+Plain = Annotated[
+    dict[Text, Annotated[str, Meta(max_length=1000)] | bool | Whole | Figure | None], Meta(max_length=100)
+]
+"""A short table of texts, numbers, yes and no."""
+
+
+class DataFacts(TypedDict):
+    """What a record says of its data set. Sizes decide what is allocated, and texts end up in pages and programs."""
+
+    name: Text
+    source: Annotated[str, Meta(max_length=4096)]
+    train: Count
+    test: CountOrZero
+    holdout: CountOrZero
+    seed: Seed
+    shape: NotRequired[tuple[Annotated[int, Meta(ge=1, le=MOST_CHANNELS)], Side, Side]]
+    classes: NotRequired[Annotated[tuple[Text, ...], Meta(min_length=1, max_length=4096)]]
+    mean: NotRequired[Annotated[tuple[Share, ...], PER_CHANNEL]]
+    std: NotRequired[Annotated[tuple[Annotated[float, Meta(ge=1e-6, le=1)], ...], PER_CHANNEL]]
+    digests: NotRequired[Plain | None]
+
+
+class EnvironmentFacts(TypedDict):
+    """What a record must say of its machine."""
+
+    threads: Annotated[int, Meta(ge=1, le=1 << 16)]
+    torch: Text
+    device_type: Text
+
+
+class TeacherFacts(TypedDict):
+    """What a record must say of a run that it learned from."""
+
+    run: Text
+    weights: Text
 
 
 def percent(correct: int, total: int) -> float:
@@ -34,58 +94,60 @@ def percent(correct: int, total: int) -> float:
     return 100 * correct / total
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One epoch. Losses are means over images; accuracies are percentages."""
 
-    epoch: int
+    epoch: Epochs
     """Counted from 1."""
-    lr: float
+    lr: NotNegative
     """The learning rate of the epoch's last step."""
-    train_loss: float
+    train_loss: Figure
     """Measured during training: mean over the epoch's steps, on augmented images with dropout on."""
-    train_accuracy: float
-    test_loss: float
+    train_accuracy: Percent
+    test_loss: Figure
     """Loss of the saved weights (the moving average, if the recipe has one) over the whole test set."""
-    test_accuracy: float
-    seconds: float
+    test_accuracy: Percent
+    seconds: NotNegative
     """Wall time of the epoch, evaluation included."""
 
 
+@documented
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One run: what was trained, where and how, and the result of every epoch."""
 
-    experiment: str
-    seed: int
-    parameters: int
-    network: str
+    experiment: Annotated[str, Meta(max_length=4096)]
+    seed: Seed
+    parameters: CountOrZero
+    network: Text
     """Fingerprint of the network's layers and their settings."""
-    engine: str
+    engine: Annotated[str, Meta(max_length=255, pattern=r"^[^\W\d]\w*\Z", description="one word")]
     budget: dict[str, Any]
     recipe: dict[str, Any]
     data: dict[str, Any]
-    """Name, counts, held-out images and normalisation of the data set."""
+    """Text, counts, held-out images and normalisation of the data set."""
     environment: dict[str, Any]
     """Versions, processor, device, threads and commit: everything that the exact bits may depend on."""
-    teachers: tuple[dict[str, Any], ...] = ()
+    teachers: Annotated[tuple[dict[str, Any], ...], Meta(max_length=100)] = ()
     """The finished runs that this one learned from: folder, parameters, digest of the weights, training seconds."""
-    rows: tuple[Row, ...] = ()
-    clean_train_accuracy: float | None = None
+    rows: Annotated[tuple[Row, ...], Meta(max_length=MOST_EPOCHS)] = ()
+    clean_train_accuracy: Percent | None = None
     """Accuracy of the saved weights on unaugmented training images, in percent; None until the run is finished."""
-    train_seconds: float = 0.0
+    train_seconds: NotNegative = 0.0
     """Wall time from the first step to the final weights, without evaluation."""
     finished: bool = False
-    macs: int | None = None
+    macs: Annotated[int, Meta(ge=0, le=1 << 60)] | None = None
     """Multiply-adds per image; None if the budget does not limit them."""
-    shifted_accuracy: float | None = None
+    shifted_accuracy: Percent | None = None
     """Test accuracy in percent with test-time augmentation (`training.tta`); it does not affect the verdict. None until
     the run is finished, and in older records."""
 
     architecture: dict[str, Any] | None = None
     """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
     records from before."""
-    c_accuracy: float | None = None
+    c_accuracy: Percent | None = None
     """Test accuracy in percent of the program in 8-bit C; None unless a proof has measured it."""
 
     @property
@@ -110,13 +172,11 @@ class Record:
         return budget.costs(self.parameters, len(tests), self.train_seconds, self.macs) + budget.targets(tests)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields as plain values, with the verdict for human readers (it is recomputed when the record is read)."""
-        values = {"format": FORMAT, **asdict(self)}
+        """All fields as plain values, with the figures of the verdict, which is judged anew when the record is read."""
+        values = {"format": FORMAT, **plain(self), "clean_train_accuracy": self.clean_train_accuracy}
         values["epochs"] = values.pop("rows")
-        for name in NEWER:
-            if values[name] is None:
-                del values[name]
-        values["verdict"] = asdict(self.verdict) if self.rows else None
+        figures = asdict(self.verdict) if self.rows else None
+        values["verdict"] = figures and {name: value for name, value in figures.items() if name != "reason"}
         return values
 
     @classmethod
@@ -125,10 +185,8 @@ class Record:
         try:
             if values["format"] != FORMAT:
                 raise FileError(f"{where} is a record of format {values['format']}; this version reads {FORMAT}.")
-            kept = {f.name: values[f.name] for f in fields(cls) if f.name not in ("rows", "teachers", *NEWER)}
-            kept |= {name: values.get(name) for name in NEWER}
-            teachers = tuple(values.get("teachers", ()))
-            record = cls(rows=tuple(Row(**row) for row in values["epochs"]), teachers=teachers, **kept)
+            kept = {name: values[name] for name in kinds(cls) if name in values}
+            record = from_plain(cls, kept | {"rows": values["epochs"]}, "record")
             _require_readable(record)
         except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
             reason = f"it lacks {problem}" if isinstance(problem, KeyError) else str(problem).rstrip(".")
@@ -137,46 +195,30 @@ class Record:
 
 
 def _require_readable(record: Record) -> None:
-    """Raise one of the errors that `from_json` turns into a FileError unless every field is of its kind and range."""
-    limits.require_kinds(Budget(**record.budget), "budget")
-    limits.require_kinds(Recipe.from_json(record.recipe), "recipe")
-    limits.text(record.experiment, "experiment", 4096)
-    for name in ("network", "engine"):
-        limits.text(getattr(record, name), name)
-    if not record.engine.isidentifier():
-        raise ValueError(f"engine is {record.engine!r:.60}, and an engine's name is one word")
-    limits.whole(record.seed, "seed", high=1 << 62)
-    limits.whole(record.parameters, "parameters")
-    if type(record.finished) is not bool:
-        raise TypeError(f"finished is {record.finished!r:.60}")
-    limits.require_data(record.data)
-    limits.require_plain(record.environment, "environment")
-    limits.whole(record.environment["threads"], "environment.threads", 1, 1 << 16)
-    for name in ("torch", "device_type"):
-        limits.text(record.environment[name], f"environment.{name}")
-    for taught in limits.listed(record.teachers, "teachers", 0, 100):
-        limits.require_plain(taught, "a teacher")
-        limits.text(taught["run"], "a teacher's run")
-        limits.text(taught["weights"], "a teacher's weights")
-    if record.macs is not None:
-        limits.whole(record.macs, "macs", high=1 << 60)
-    for name in ("clean_train_accuracy", "shifted_accuracy", "c_accuracy"):
-        if getattr(record, name) is not None:
-            limits.number(getattr(record, name), name, *limits.PERCENT)
-    if record.architecture is not None and not isinstance(record.architecture, dict):
-        raise TypeError("the architecture is not an object")
-    limits.number(record.train_seconds, "train_seconds", *limits.SECONDS)
-    for number, row in enumerate(limits.listed(record.rows, "epochs", 0, limits.MOST_EPOCHS), start=1):
+    """Raise UsageError unless every field is such as a run of this program could have written."""
+    check(record, "record")
+    from_plain(Budget, record.budget, "budget")
+    from_plain(Recipe, record.recipe, "recipe")
+    about = record.data
+    check_value(about, DataFacts, "data")
+    told: list[tuple[str, Any, type]] = [("environment", record.environment, EnvironmentFacts)]
+    told += [(f"teachers[{at}]", teacher, TeacherFacts) for at, teacher in enumerate(record.teachers)]
+    for where, table, needed in told:
+        check_value(table, Plain, where)
+        check_value(table, needed, where)
+    numbers = math.prod(about.get("shape", ()))
+    require(numbers <= MOST_NUMBERS, f"data.shape has {numbers:,} numbers, and at most {MOST_NUMBERS:,} are read.")
+    for name in ("mean", "std"):
+        of_each = len(about[name]) == about["shape"][0] if name in about and "shape" in about else True
+        require(of_each, f"data.{name} must have a number for each channel; given {about.get(name)!r:.60}.")
+    for number, row in enumerate(record.rows, start=1):
         require_row(row, number)
 
 
 def require_row(row: Row, number: int) -> None:
-    """Raise TypeError or ValueError unless the row belongs to this epoch and its figures are possible."""
-    for name, value in asdict(row).items():
-        low, high = (-1e300 if name.endswith("loss") else 0.0), (100.0 if name.endswith("accuracy") else 1e300)
-        limits.number(value, f"{name} of epoch {number}", low, high)
-    if row.epoch != number:
-        raise ValueError(f"the row of epoch {number} is labelled epoch {row.epoch}")
+    """Raise UsageError unless the row belongs to this epoch and its figures are possible."""
+    check(row, f"epoch {number}")
+    require(row.epoch == number, f"The row of epoch {number} is labelled epoch {row.epoch}.")
 
 
 def read_record(path: Path) -> Record:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, find, ids, letters, rungs
-from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record
+from featherweight.experiments.settings import changes, overridden
 from featherweight.io import make_folders, write_text
 from featherweight.networks.anatomy import dissect
 from featherweight.protocol.ledger import LEDGER, read_ledger

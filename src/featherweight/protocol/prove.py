@@ -25,8 +25,8 @@ from featherweight.data.sets import canonical
 from featherweight.errors import UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.override import changes, overridden
 from featherweight.experiments.record import Record, write_record
+from featherweight.experiments.settings import changes, overridden
 from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.protocol.c_accuracy import measured_in_c
 from featherweight.protocol.committed import drop_unlike, in_source_tree, keep_record, records_of, source_tree

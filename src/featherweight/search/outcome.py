@@ -1,11 +1,12 @@
 """The results of a search: its finished trials and their Pareto front, as tables and plain values."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import FileError, UsageError
-from featherweight.experiments import limits
+from featherweight.experiments.record import Figure
+from featherweight.experiments.schema import CountOrZero, NotNegative, Percent, Text, check
 from featherweight.experiments.statistics import pareto_front
 from featherweight.search.space import Proposal
 from featherweight.search.study import end_of, trials_of
@@ -22,22 +23,22 @@ BEST = 5
 class Entry:
     """A finished trial. Accuracies are percentages of the held-out images, over the judged epochs of all seeds."""
 
-    trial: int
-    value: float
+    trial: CountOrZero
+    value: Figure
     """The figure by which trials are ranked: the mean of `proposals.judged` over the seeds."""
-    accuracy: float
-    worst: float
-    loss: float
-    parameters: int
-    macs: int
-    field: int
+    accuracy: Percent
+    worst: Percent
+    loss: Figure
+    parameters: CountOrZero
+    macs: CountOrZero
+    field: CountOrZero
     """Receptive field of the last convolution in pixels, the larger of height and width."""
-    epochs: int
-    seconds: float
+    epochs: CountOrZero
+    seconds: NotNegative
     """Training time per seed on the machine that ran the trial."""
-    seeds: int
-    engine: str
-    machine: str
+    seeds: CountOrZero
+    engine: Text
+    machine: Text
     proposal: Proposal
 
     def to_json(self) -> dict[str, Any]:
@@ -66,13 +67,7 @@ def _entry(trial: "optuna.trial.FrozenTrial") -> Entry:
             proposal=Proposal.from_json(what),
             **result,
         )
-        limits.require_kinds(found.proposal.recipe, "recipe")
-        for field in fields(Entry):
-            value = getattr(found, field.name)
-            if field.type is str:
-                limits.text(value, field.name)
-            elif field.name != "proposal":
-                limits.number(value, field.name, -1e15, 1e15)
+        check(found)
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
         reason = str(problem).rstrip(".") or type(problem).__name__
         raise FileError(

@@ -8,11 +8,11 @@ from featherweight.io import write_text
 from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, svg
 from featherweight.report.page import page, read_story, sections
 from featherweight.report.page.blocks import Column, FigureBlock, Section, Table
-from featherweight.search.fit.doubts import doubt_lines
-from featherweight.search.fit.finalist import aim_words, file_name, options
-from featherweight.search.fit.finish import EXPORTS, Finished
-from featherweight.search.fit.price import kilobytes, shown
-from featherweight.search.fit.state import Search
+from featherweight.search.fit.cost import format_cost, kilobytes
+from featherweight.search.fit.final_training import aim_words, file_name, options
+from featherweight.search.fit.package_result import EXPORTS, Packaged
+from featherweight.search.fit.result_warning import doubt_lines
+from featherweight.search.fit.state import FitState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ TRAINED = ("a ninth", "a third", "all")
 
 
 @in_house_style
-def front_figure(search: Search, values: dict[str, Any]) -> "Figure":
+def front_figure(search: FitState, values: dict[str, Any]) -> "Figure":
     """Held-out accuracy of every candidate against what was to be small, with the front and the target."""
     from matplotlib.ticker import EngFormatter
 
@@ -50,7 +50,7 @@ def front_figure(search: Search, values: dict[str, Any]) -> "Figure":
     return figure
 
 
-def write_page(search: Search, finished: Finished, values: dict[str, Any], out: Path, directory: Path | None) -> None:
+def write_page(search: FitState, finished: Packaged, values: dict[str, Any], out: Path, directory: Path | None) -> None:
     """Write the page of the runs, which begins with the search, and the picture of its front."""
     figure = front_figure(search, values)
     write_text(out / FRONT, svg(front_figure(search, values)))
@@ -59,7 +59,7 @@ def write_page(search: Search, finished: Finished, values: dict[str, Any], out: 
     write_text(out / PAGE, page(story, [parts[0], _section(search, values, figure), *parts[1:]]))
 
 
-def _section(search: Search, values: dict[str, Any], figure: "Figure") -> Section:
+def _section(search: FitState, values: dict[str, Any], figure: "Figure") -> Section:
     by = search.aim.minimize
     about = (
         f"Every dot is a candidate, judged on training images that it was not trained on"
@@ -86,7 +86,7 @@ def _section(search: Search, values: dict[str, Any], figure: "Figure") -> Sectio
     return Section(id="search", title="The search", blocks=(answer, picture, table))
 
 
-def card(search: Search, finished: Finished, values: dict[str, Any]) -> str:
+def fit_card(search: FitState, finished: Packaged, values: dict[str, Any]) -> str:
     """The model card as Markdown (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
     data, found, cost, chosen = values["data"], values["c"], values["cost"], values["chosen"]
     channels, height, width = data["shape"]
@@ -96,7 +96,7 @@ def card(search: Search, finished: Finished, values: dict[str, Any]) -> str:
     name, file = finished.records[0].experiment, file_name(search)
     classes = ", ".join(markdown(one) for one in data["classes"])
     cost_rows = "".join(
-        f"| {label} | {shown(key, cost[key])} |\n"
+        f"| {label} | {format_cost(key, cost[key])} |\n"
         for key, label in (("flash", "Flash, estimated"), ("ram", "RAM without the picture, estimated"),
                            ("macs", "Multiply-adds of one picture"), ("parameters", "Parameters as trained"))
     )  # fmt: skip
@@ -158,6 +158,6 @@ Network `{markdown(name.rpartition("/")[2])}`, figures of `fit.json`; flash {kil
 """  # noqa: E501 - a table's rows are lines
 
 
-def write_card(search: Search, finished: Finished, values: dict[str, Any], out: Path) -> None:
+def write_card(search: FitState, finished: Packaged, values: dict[str, Any], out: Path) -> None:
     """Write the card."""
-    write_text(out / CARD, card(search, finished, values))
+    write_text(out / CARD, fit_card(search, finished, values))

@@ -14,9 +14,9 @@ from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record
 from featherweight.io import flush_names, locked, make_folders, write_text
-from featherweight.search.fit.halving import Aim
-from featherweight.search.fit.notes import Question, read_question, read_result
-from featherweight.search.fit.views import SPLIT_SEED, Views
+from featherweight.search.fit.asha import Aim
+from featherweight.search.fit.journal import Question, read_question, read_result
+from featherweight.search.fit.resized import SPLIT_SEED, ResizedData
 from featherweight.training.runs.folders import RESULT, STAGE
 
 ASKED, LOCK = "asked.json", ".lock"
@@ -26,7 +26,7 @@ ELSEWHERE = "name another folder with --out"
 
 
 @contextmanager
-def exclusive(out: Path) -> Iterator[None]:
+def lock_folder(out: Path) -> Iterator[None]:
     """Make the folder and hold it for this process; UsageError where another one searches in it."""
     with ExitStack() as stack:
         try:
@@ -41,7 +41,9 @@ def exclusive(out: Path) -> Iterator[None]:
         yield
 
 
-def require_same(out: Path, views: Views, aim: Aim, seed: int, data: "str | Data", directory: Path | None) -> None:
+def require_same_search(
+    out: Path, views: ResizedData, aim: Aim, seed: int, data: "str | Data", directory: Path | None
+) -> None:
     """Note in the folder what is asked for, or compare it with what was asked for there before.
 
     Raises UsageError where something else was, on other pictures for example, or where the folder holds other files.
@@ -54,7 +56,7 @@ def require_same(out: Path, views: Views, aim: Aim, seed: int, data: "str | Data
     path = out / ASKED
     if path.exists() or path.is_symlink():
         known = read_question(path)
-        if found := differences(known, wanted):
+        if found := request_differences(known, wanted):
             raise UsageError(f"{printable(out)} holds another search: {found}; {ELSEWHERE}.")
         if known.pictures is not None:
             return
@@ -64,7 +66,7 @@ def require_same(out: Path, views: Views, aim: Aim, seed: int, data: "str | Data
     write_text(path, json.dumps(wanted, indent=1) + "\n")
 
 
-def differences(known: Question, wanted: dict[str, Any]) -> str:
+def request_differences(known: Question, wanted: dict[str, Any]) -> str:
     """How the question that is known differs from the one that is wanted, in words; "" where it does not."""
     found = []
     if list(known.classes) != wanted["classes"]:
@@ -117,7 +119,7 @@ def _require_verified(out: Path, data: "str | Data", directory: Path | None) -> 
 
 def stage(out: Path) -> Path:
     """An empty folder for the next result; the present one stays as it is until `install`."""
-    _clear(out)
+    _remove_leftovers(out)
     make_folders(out / STAGE)
     return out / STAGE
 
@@ -137,10 +139,10 @@ def install(out: Path) -> None:
                 place.rename(out / REPLACED / part.name)
             part.replace(place)
         flush_names(out)
-    _clear(out)
+    _remove_leftovers(out)
 
 
-def _clear(out: Path) -> None:
+def _remove_leftovers(out: Path) -> None:
     """Remove what is not the result itself."""
     for place in (out / STAGE, out / REPLACED):
         if place.is_symlink() or place.is_file():

@@ -5,15 +5,15 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from featherweight.search.fit.genes import PRESETS, Bits, Genes
+from featherweight.search.fit.candidate import PRESETS, Bits, Candidate
 
 FILE = Path(__file__).with_name("prior.json")
 
 
 @lru_cache(maxsize=1)
-def networks() -> tuple[Genes, ...]:
+def networks() -> tuple[Candidate, ...]:
     """The networks, in the order in which they are tried."""
-    return tuple(Genes.from_json(one["genes"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
+    return tuple(Candidate.from_json(one["genes"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
 
 
 def sources() -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def sources() -> tuple[str, ...]:
     return tuple(str(one["from"]) for one in json.loads(FILE.read_text(encoding="utf-8")))
 
 
-def first(coloured: bool, small: bool, bits: Bits = 8) -> tuple[list[Genes], list[Genes]]:
+def first(coloured: bool, small: bool, bits: Bits = 8) -> tuple[list[Candidate], list[Candidate]]:
     """One network with every augmentation in turn, which shows what suits the pictures; and every other network, with
     weights of so many bits.
 
@@ -32,6 +32,6 @@ def first(coloured: bool, small: bool, bits: Bits = 8) -> tuple[list[Genes], lis
     return [replace(middle, preset=preset) for preset in presets], others
 
 
-def _in_small_batches(genes: Genes) -> Genes:
+def _in_small_batches(genes: Candidate) -> Candidate:
     """A quarter of the batch at half the rate: between what keeps the mean and what keeps the noise of the steps."""
     return replace(genes, batch=16, lr=genes.lr / 2)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from featherweight.search.fit.genes import Genes
-from featherweight.search.fit.halving import Aim, Population, Trial
-from featherweight.search.fit.price import Price, training_work
-from featherweight.search.fit.views import Views
-from featherweight.search.fit.workers import Told, Work
+from featherweight.search.fit.asha import Aim, Population, Trial
+from featherweight.search.fit.candidate import Candidate
+from featherweight.search.fit.cost import Cost, training_work
+from featherweight.search.fit.resized import ResizedData
+from featherweight.search.fit.workers import TrialTask, TrialUpdate
 
 USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
 FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
@@ -31,10 +31,10 @@ def epochs_for(images: int) -> int:
 
 
 @dataclass(kw_only=True)
-class Search:
+class FitState:
     """A search's settings and what it has found so far."""
 
-    views: Views
+    views: ResizedData
     aim: Aim
     population: Population
     seconds: float
@@ -49,7 +49,7 @@ class Search:
     """Seconds of earlier searches in the same folder."""
     rates: list[float] = field(default_factory=list)
     """Units of `training_work` a second, by what was timed."""
-    waiting: list[Work] = field(default_factory=list)
+    waiting: list[TrialTask] = field(default_factory=list)
     complete: int | None = None
     """How many candidates were asked for, once all have had their turn; None before, and with a limit of time."""
 
@@ -62,36 +62,38 @@ class Search:
         """Units of work that a core does in a second, as far as that is known."""
         return median(self.rates[-40:]) if self.rates else GUESS
 
-    def shape(self, genes: Genes) -> tuple[int, int, int]:
+    def shape(self, genes: Candidate) -> tuple[int, int, int]:
         """Of the images that the genes ask for."""
         channels, height, width = self.views.sizes[genes.side].shape
         return (1 if genes.grey else channels), height, width
 
-    def work_done(self, told: Told, trial: Trial) -> float:
+    def work_done(self, update: TrialUpdate, trial: Trial) -> float:
         """Units of work that one of the candidate's trainings took."""
-        return told.work.epochs * self._images(told.work) * training_work(trial.price.macs, trial.shape)
+        return update.work.epochs * self._images(update.work) * training_work(trial.price.macs, trial.shape)
 
     def rate_of(self, trial: Trial) -> float:
         """As `rate`, by the candidate's own trainings if there are any: kinds of network differ by a factor of two."""
-        timed = [told for rung in trial.told.values() for told in rung if not told.failed and told.seconds > 0]
+        timed = [
+            update for rung in trial.updates.values() for update in rung if not update.failed and update.seconds > 0
+        ]
         if not timed:
             return self.rate()
-        return sum(self.work_done(told, trial) for told in timed) / sum(told.seconds for told in timed)
+        return sum(self.work_done(update, trial) for update in timed) / sum(update.seconds for update in timed)
 
-    def epoch_seconds(self, cost: Price, shape: tuple[int, int, int], images: int, rate: float | None = None) -> float:
+    def epoch_seconds(self, cost: Cost, shape: tuple[int, int, int], images: int, rate: float | None = None) -> float:
         """About how long an epoch of so many images takes on one core."""
         return images * training_work(cost.macs, shape) / (rate or self.rate())
 
-    def epochs(self, cost: Price, shape: tuple[int, int, int], rate: float | None = None) -> float:
+    def epochs(self, cost: Cost, shape: tuple[int, int, int], rate: float | None = None) -> float:
         """How many a finished network gets: as many as suit the number of images, if the time allows."""
         images = len(self.views.labels)
         return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images, rate))
 
-    def work_seconds(self, work: Work, trial: Trial) -> float:
+    def work_seconds(self, work: TrialTask, trial: Trial) -> float:
         """About how long a training will take on one core."""
         images = round(self._images(work))
         return work.epochs * self.epoch_seconds(trial.price, trial.shape, images, self.rate_of(trial))
 
-    def _images(self, work: Work) -> float:
+    def _images(self, work: TrialTask) -> float:
         """Training images of a work."""
         return work.share * (len(self.views.labels) - int(self.views.folds[work.fold].sum()))

@@ -20,8 +20,8 @@ from featherweight.networks.architecture import build
 from featherweight.parallel.messages import THIS_MACHINE, Backend, Message
 from featherweight.parallel.pool import MOST_LOSSES, POLL_SECONDS, open_pool
 from featherweight.parallel.transfer import Files, files_of, put
-from featherweight.search.fit.genes import Genes, layers_of, recipe_of
-from featherweight.search.fit.views import part
+from featherweight.search.fit.candidate import Candidate, candidate_layers, candidate_recipe
+from featherweight.search.fit.resized import part
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import prepare
@@ -33,11 +33,11 @@ NO_LIMIT = Budget(parameters=1 << 26, epochs=100_000, accuracy=0, held=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class TrialTask:
     """One training: a candidate, on one fold, for so many epochs."""
 
     trial: int
-    genes: Genes
+    genes: Candidate
     epochs: int
     fold: int = 0
     seed: int = 0
@@ -46,10 +46,10 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class TrialUpdate:
     """What a process has to say of its work."""
 
-    work: Work
+    work: TrialTask
     done: float
     """Of the training, 0 to 1."""
     seconds: float
@@ -63,7 +63,7 @@ class Told:
     """Why it ended without a result; empty where it did not."""
 
 
-class Crew:
+class TrialPool:
     """Those who train candidates: so many processes of this machine, or the workers of a Ray cluster."""
 
     def __init__(self, count: int, folder: Path, classes: tuple[str, ...], on: Backend = THIS_MACHINE) -> None:
@@ -74,12 +74,12 @@ class Crew:
         names = [path.name for path in folder.iterdir()]
         self._views: Any = folder if on.local else self._pool.put(files_of(folder, names))
         self._classes = classes
-        self._busy: dict[int, Work] = {}
-        self._lost: list[Work] = []
+        self._busy: dict[int, TrialTask] = {}
+        self._lost: list[TrialTask] = []
         self._losses: Counter[int] = Counter()
 
     @property
-    def underway(self) -> list[Work]:
+    def underway(self) -> list[TrialTask]:
         """The works that are being carried out, or wait because their machine was lost."""
         return [*self._busy.values(), *self._lost]
 
@@ -97,12 +97,12 @@ class Crew:
         self._given += 1
         return self._given
 
-    def give(self, member: int, work: Work) -> None:
+    def give(self, member: int, work: TrialTask) -> None:
         """Hand work to an idle member."""
         self._busy[member] = work
         self._pool.submit(member, serve, work, self._views, self._classes)
 
-    def news(self, seconds: float) -> Iterator[Told]:
+    def news(self, seconds: float) -> Iterator[TrialUpdate]:
         """What the busy members say within so many seconds; work whose process has ended is work that failed.
 
         In a cluster, work lost with its machine is done again, a few times.
@@ -118,7 +118,9 @@ class Crew:
                 if news.lost and not isinstance(self._views, Path) and self._losses[work.trial] <= MOST_LOSSES:
                     self._lost.append(work)
                 else:
-                    yield Told(work=work, done=1.0, seconds=0.0, failed=news.sentence or "it ended without a result.")
+                    yield TrialUpdate(
+                        work=work, done=1.0, seconds=0.0, failed=news.sentence or "it ended without a result."
+                    )
 
     def close(self) -> None:
         """Stop all members; what they were at is lost."""
@@ -128,7 +130,7 @@ class Crew:
 _unpacked: dict[tuple[tuple[str, str], ...], Any] = {}
 
 
-def serve(work: Work, views: "Path | Files", classes: tuple[str, ...], *, stopped: Any) -> Iterator[Told]:
+def serve(work: TrialTask, views: "Path | Files", classes: tuple[str, ...], *, stopped: Any) -> Iterator[TrialUpdate]:
     """Carry out a work, with the views in a folder, or as files that a node keeps for its process's life."""
     torch.set_num_threads(1)
     if isinstance(views, Files):
@@ -137,13 +139,13 @@ def serve(work: Work, views: "Path | Files", classes: tuple[str, ...], *, stoppe
             _unpacked[key] = TemporaryDirectory(prefix="featherweight-")
             put(views, Path(_unpacked[key].name))
         views = Path(_unpacked[key].name)
-    for told in carry_out(work, views, classes):
-        yield told
+    for update in train_candidate(work, views, classes):
+        yield update
         if stopped():
             return
 
 
-def carry_out(work: Work, folder: Path, classes: tuple[str, ...]) -> Iterator[Told]:
+def train_candidate(work: TrialTask, folder: Path, classes: tuple[str, ...]) -> Iterator[TrialUpdate]:
     """Train the candidate on its fold, telling how far it is, and at the end how many held-out images it gets right."""
     data = part(folder, work.genes.side, work.genes.grey, work.fold, classes)
     if work.share < 1:
@@ -151,14 +153,14 @@ def carry_out(work: Work, folder: Path, classes: tuple[str, ...]) -> Iterator[To
         taken = torch.randperm(len(data.train), generator=draws)[: max(1, round(work.share * len(data.train)))]
         data = replace(data, train=data.train.take(taken))
     _, channels, height, width = data.train.images.shape
-    recipe = recipe_of(work.genes, work.epochs, len(data.train), (channels, height, width))
-    layers = layers_of(work.genes)
+    recipe = candidate_recipe(work.genes, work.epochs, len(data.train), (channels, height, width))
+    layers = candidate_layers(work.genes)
     experiment = Experiment(
         id=f"trial{work.trial}", title="", network=lambda channels=1, classes=10: build(layers, channels, classes),
         recipe=recipe, budget=NO_LIMIT,
     )  # fmt: skip
-    started = told = time.monotonic()
-    tell = partial(Told, work=work)
+    started = last = time.monotonic()
+    tell = partial(TrialUpdate, work=work)
     unseen = replace(data, test=data.test.take(torch.arange(1)))  # what each epoch is judged on decides nothing here
     try:
         run = prepare(experiment, unseen, seed=work.seed, threads=1)
@@ -166,9 +168,9 @@ def carry_out(work: Work, folder: Path, classes: tuple[str, ...]) -> Iterator[To
         steps = recipe.epochs * -(-len(data.train) // recipe.batch)
         each = steps // recipe.epochs
         for state in fit(run.state, run.data, recipe, run.seed, run.engine, run.evaluator):
-            if time.monotonic() - told > TELL_SECONDS:
-                told = time.monotonic()
-                yield tell(done=(state.epoch * each + state.step) / steps, seconds=told - started)
+            if time.monotonic() - last > TELL_SECONDS:
+                last = time.monotonic()
+                yield tell(done=(state.epoch * each + state.step) / steps, seconds=last - started)
         loss, correct = evaluate(run.evaluator, data.test, run.data.mean, run.data.std)
     except Exception as problem:  # whatever it is, the other candidates go on
         yield tell(done=1.0, seconds=time.monotonic() - started, failed=_words(problem))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import Experiment, find, names_file
-from featherweight.experiments.override import changes, overridden
+from featherweight.experiments.settings import changes, overridden
 from featherweight.training.runs import run as runs
 from featherweight.training.runs.events import Done, Event, Progress, Started
 from featherweight.training.runs.fitted import fitted

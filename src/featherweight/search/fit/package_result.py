@@ -17,11 +17,11 @@ from featherweight.export import Exported, export
 from featherweight.export.calibration_data import pictures_at_hand
 from featherweight.export.onnx_model import require_onnx
 from featherweight.io import write_text
-from featherweight.search.fit.doubts import doubt
-from featherweight.search.fit.finalist import RUNS
-from featherweight.search.fit.halving import Trial
-from featherweight.search.fit.price import kilobytes
-from featherweight.search.fit.state import Search, epochs_for
+from featherweight.search.fit.asha import Trial
+from featherweight.search.fit.cost import kilobytes
+from featherweight.search.fit.final_training import RUNS
+from featherweight.search.fit.result_warning import doubt
+from featherweight.search.fit.state import FitState, epochs_for
 from featherweight.training.runs.folders import RESULT as RESULT
 from featherweight.training.runs.trained import load_trained
 
@@ -29,7 +29,7 @@ EXPORTS = "export"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class Packaged:
     """The runs of the chosen network, and what became of the first of them."""
 
     trial: Trial
@@ -53,7 +53,7 @@ class Finished:
         return found
 
 
-def ship(trial: Trial, out: Path, *, directory: Path | None, data: Data | None = None) -> Finished:
+def package(trial: Trial, out: Path, *, directory: Path | None, data: Data | None = None) -> Packaged:
     """Write the first run's network as C and, where the packages for it are installed, ONNX; and prove both."""
     folders = sorted((out / RUNS).iterdir(), key=lambda folder: int(folder.name.rpartition("seed")[2]))
     first = load_trained(folders[0])
@@ -68,12 +68,12 @@ def ship(trial: Trial, out: Path, *, directory: Path | None, data: Data | None =
         notes.append(str(problem))
     records = tuple(load_trained(folder).record for folder in folders)
     usual = 100 * int(torch.bincount(data.test.labels).max()) / len(data.test)
-    return Finished(
+    return Packaged(
         trial=trial, folders=tuple(folders), records=records, exported=exported, usual=usual, notes=tuple(notes)
     )
 
 
-def result(search: Search, finished: Finished, out: Path, seconds: float, command: str) -> dict[str, Any]:
+def result(search: FitState, finished: Packaged, out: Path, seconds: float, command: str) -> dict[str, Any]:
     """Everything about the search and what it found, as plain values."""
     trial, found, tested = finished.trial, finished.integers, int(finished.integers["pictures"])
     target = search.aim.target
@@ -89,7 +89,7 @@ def result(search: Search, finished: Finished, out: Path, seconds: float, comman
         "data": finished.records[0].data,
         "search": {
             "seconds": round(seconds, 1), "candidates": len(search.population.trials),
-            "trainings": sum(len(told) for one in search.population.trials for told in one.told.values()),
+            "trainings": sum(len(updates) for one in search.population.trials for updates in one.updates.values()),
             "held_out": search.views.judged, "parts": len(search.views.folds),
         },
         "chosen": {
@@ -113,21 +113,21 @@ def result(search: Search, finished: Finished, out: Path, seconds: float, comman
         "met": (target is None or accuracy >= target) and not search.aim.limits.excess(
             replace(trial.price, flash=costs["flash"], ram=costs["ram"])
         ),
-        "binding": binding(search, trial),
-        "front": front(search),
+        "binding": active_limits(search, trial),
+        "front": pareto_front(search),
     }  # fmt: skip
     wanted = epochs_for(len(search.views.labels))
     epochs = int(finished.records[0].recipe["epochs"])
     return values | {"sentence": sentence(values), "warning": doubt(values, finished.usual, epochs, wanted)}
 
 
-def binding(search: Search, trial: Trial) -> list[str]:
+def active_limits(search: FitState, trial: Trial) -> list[str]:
     """The limits that the candidate uses nine tenths of or more."""
     limits = {name: most for name, most in asdict(search.aim.limits).items() if most is not None}
     return [name for name, most in limits.items() if getattr(trial.price, name) >= 0.9 * most]
 
 
-def front(search: Search) -> list[dict[str, Any]]:
+def pareto_front(search: FitState) -> list[dict[str, Any]]:
     """The candidates that no other one beats in both cost and held-out accuracy, cheapest first; and their figures."""
     by = search.aim.minimize
     done = [one for one in search.population.trials if one.rung >= 0 and not one.failed]

@@ -39,7 +39,7 @@ SIDES = (24, 32, 48)
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class ResizedView:
     """The training images in one size, with their colours or without."""
 
     size: tuple[int, int] | None
@@ -55,7 +55,7 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Views:
+class ResizedData:
     """The training images in every size, their labels, and which are held out in turn."""
 
     name: str
@@ -64,7 +64,7 @@ class Views:
     classes: tuple[str, ...]
     labels: Tensor
     """int64 [N]."""
-    sizes: tuple[View, ...]
+    sizes: tuple[ResizedView, ...]
     folds: tuple[Tensor, ...]
     """bool [N] each, true where an image is held out: one, or `FOLDS` parts of a small set and as many again drawn
     otherwise."""
@@ -80,9 +80,9 @@ class Views:
         return int(sum(fold.sum() for fold in self.folds[:FOLDS]))
 
 
-def views_of(
+def resized_data(
     data: Data | str, *, seed: int, size: tuple[int, int] | None = None, directory: Path | None = None
-) -> Views:
+) -> ResizedData:
     """The views of a data set, a folder or data in memory, without its test images.
 
     Folders' pictures come in up to three sizes unless they have one of their own up to 64 x 64, or `size` is given.
@@ -94,7 +94,7 @@ def views_of(
             raise UsageError("The data already have held-out images; give them whole, as the search holds out its own.")
         name, source, classes, labels, note = data.name, data.source or IN_MEMORY, data.classes, data.train.labels, ""
         tested = digest(data.test)
-        sizes: tuple[View, ...] = (View(size=None, images=data.train.images),)
+        sizes: tuple[ResizedView, ...] = (ResizedView(size=None, images=data.train.images),)
     elif _is_folder(data):
         root = expanded(data)
         asked = [size] if size else sizes_for(sample(root, seed=SPLIT_SEED))
@@ -102,7 +102,7 @@ def views_of(
         tested = test_digest(root, seed=SPLIT_SEED)
         name, source, classes, note = wholes[0].name, str(root.resolve()), wholes[0].classes, wholes[0].note
         labels, groups = wholes[0].train.labels, wholes[0].groups
-        sizes = tuple(View(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
+        sizes = tuple(ResizedView(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
     else:
         if size:
             raise UsageError(f"A size can only be given for folders of pictures; {data} has its own.")
@@ -111,7 +111,7 @@ def views_of(
         tested = _test_files(data)
         images = torch.cat([held.train.images, held.test.images])
         labels = torch.cat([held.train.labels, held.test.labels])
-        sizes = (View(size=None, images=images),)
+        sizes = (ResizedView(size=None, images=images),)
     if len(labels) < FEWEST:
         raise UsageError(f"{name} has {len(labels)} training images; a search needs {FEWEST} or more.")
     firsts = firsts_of(sizes[-1].images)
@@ -119,9 +119,9 @@ def views_of(
     if groups is not None:
         folds = tuple(fold[_firsts(groups.tolist())] for fold in folds)
     folds = tuple(fold[firsts] for fold in folds)  # equal images are held out together
-    return Views(
+    return ResizedData(
         name=name, source=source, classes=classes, labels=labels, sizes=sizes, folds=folds,
-        digests={"train": _digest(sizes, labels), "test": tested},
+        digests={"train": _pictures_digest(sizes, labels), "test": tested},
         twins=int((firsts != torch.arange(len(firsts))).sum()), note=note,
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ def _firsts(keys: Sequence[object]) -> Tensor:
     return torch.tensor([seen.setdefault(key, at) for at, key in enumerate(keys)])
 
 
-def _digest(sizes: Sequence[View], labels: Tensor) -> str:
+def _pictures_digest(sizes: Sequence[ResizedView], labels: Tensor) -> str:
     """SHA-256 of the images in each size, with their labels."""
     each = [digest(Split(images=view.images, labels=labels)) for view in sizes]
     return each[0] if len(each) == 1 else hashlib.sha256(" ".join(each).encode()).hexdigest()
@@ -210,7 +210,7 @@ def folds_of(labels: Tensor, seed: int) -> tuple[Tensor, ...]:
     return tuple(fold for fold in found if fold.any())
 
 
-def save(views: Views, folder: Path) -> None:
+def save(views: ResizedData, folder: Path) -> None:
     """Write the images of each size, the labels and the folds into a folder, for `part` to read in other processes."""
     arrays = {"labels": views.labels, "folds": torch.stack(views.folds)}
     arrays |= {str(number): view.images for number, view in enumerate(views.sizes)}

@@ -7,7 +7,7 @@ import pytest
 
 import featherweight as fw
 from featherweight.errors import UsageError
-from featherweight.experiments.override import changes, overridden, parsed
+from featherweight.experiments.settings import changes, overridden, parsed
 from featherweight.networks.checks import fingerprint
 from made import record
 
@@ -48,11 +48,11 @@ def test_fields_of_recipe_and_budget() -> None:
         ("recipe", {}, "Unknown setting 'recipe'"),
         ("recipe.lr.x", 1, "Unknown setting 'recipe.lr.x'"),
         ("recipe.augment", 3, "recipe.augment has settings of its own, such as recipe.augment."),
-        ("recipe.lr", "fast", "recipe.lr is .* and cannot become 'fast'"),
-        ("recipe.batch", 6.5, "recipe.batch is 64 and cannot become 6.5"),
-        ("recipe.lr", -1, "A recipe's lr must be above 0; given -1"),
+        ("recipe.lr", "fast", "Recipe.lr must be a number .*given 'fast'"),
+        ("recipe.batch", 6.5, "Recipe.batch must be a whole number.*given 6.5"),
+        ("recipe.lr", -1, "Recipe.lr must be .* above 0; given -1"),
         ("recipe.schedule", "slow", "Unknown schedule 'slow'; "),
-        ("budget.accuracy", 101, "A budget's accuracy is a percentage from 0 to 100; given 101"),
+        ("budget.accuracy", 101, "Budget.accuracy must be .* from 0 to 100; given 101"),
         ("recipe.optimizer", "sdg", "Unknown optimizer 'sdg'; did you mean sgd"),
     ],
 )

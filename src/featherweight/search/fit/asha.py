@@ -12,10 +12,10 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from featherweight.search.fit.changes import changed, drawn, scaled
-from featherweight.search.fit.genes import BLOCKS, PRESETS, Genes
-from featherweight.search.fit.price import Limits, Price
-from featherweight.search.fit.workers import Told, Work
+from featherweight.search.fit.candidate import BLOCKS, PRESETS, Candidate
+from featherweight.search.fit.cost import Cost, Limits
+from featherweight.search.fit.mutation import mutate, sample_candidate, scale_width
+from featherweight.search.fit.workers import TrialTask, TrialUpdate
 
 SHARES = (1 / 9, 1 / 3, 1.0)
 """Of the epochs of a finished network, rung by rung."""
@@ -49,12 +49,12 @@ class Trial:
     """A candidate and what was found of it."""
 
     number: int
-    genes: Genes
-    price: Price
+    genes: Candidate
+    price: Cost
     shape: tuple[int, int, int]
-    planned: dict[int, list[Work]] = field(default_factory=dict)
+    planned: dict[int, list[TrialTask]] = field(default_factory=dict)
     """By rung, what it takes."""
-    told: dict[int, list[Told]] = field(default_factory=dict)
+    updates: dict[int, list[TrialUpdate]] = field(default_factory=dict)
     """By rung, what has been carried out."""
     failed: str = ""
     racing: bool = False
@@ -64,16 +64,16 @@ class Trial:
     @property
     def rung(self) -> int:
         """The last rung that is finished; -1 before the first."""
-        return max((rung for rung, works in self.planned.items() if len(self.told.get(rung, ())) == len(works)),
+        return max((rung for rung, works in self.planned.items() if len(self.updates.get(rung, ())) == len(works)),
                    default=-1)  # fmt: skip
 
     def counts(self, rung: int) -> tuple[int, int]:
         """Held-out images that were right, and all, on this rung; on the last one of a small set, with those of the
         rung before, which was trained as long."""
-        told = list(self.told.get(rung, ()))
+        updates = list(self.updates.get(rung, ()))
         if rung == len(SHARES) - 1 and len(self.planned[rung]) > 1:
-            told += self.told.get(rung - 1, ())
-        return sum(one.correct or 0 for one in told), sum(one.judged for one in told)
+            updates += self.updates.get(rung - 1, ())
+        return sum(one.correct or 0 for one in updates), sum(one.judged for one in updates)
 
     def error(self, rung: int) -> float:
         """The logarithm of the share of held-out images that were wrong, half an image added so that it is finite."""
@@ -82,8 +82,8 @@ class Trial:
 
     def loss(self, rung: int) -> float:
         """Mean loss of the held-out images on this rung."""
-        told = self.told[rung]
-        return sum(one.loss * one.judged for one in told) / max(1, sum(one.judged for one in told))
+        updates = self.updates[rung]
+        return sum(one.loss * one.judged for one in updates) / max(1, sum(one.judged for one in updates))
 
     def accuracy(self) -> float:
         """In percent of the held-out images, on the last finished rung."""
@@ -101,7 +101,7 @@ class Aim:
     """The field of `Price` that is to be small, where there is a target."""
     limits: Limits = field(default_factory=Limits)
 
-    def score(self, error: float, price: Price, judged: int) -> float:
+    def score(self, error: float, price: Cost, judged: int) -> float:
         """How good a candidate with this logarithm of its error is, higher being better.
 
         The target is held with a margin of half a standard error of as many held-out images, or a quarter of the
@@ -112,7 +112,7 @@ class Aim:
             return -error
         return -math.log(self.cost(price)) - STEEP * self.miss(error, judged)
 
-    def cost(self, price: Price) -> int:
+    def cost(self, price: Cost) -> int:
         """What is to be small where there is a target."""
         return int(getattr(price, self.minimize))
 
@@ -129,14 +129,14 @@ class Population:
 
     def __init__(
         self, *, aim: Aim, seed: int, sizes: int, coloured: bool, folds: int,
-        race: Sequence[Genes], prior: Sequence[Genes],
+        race: Sequence[Candidate], prior: Sequence[Candidate],
     ) -> None:  # fmt: skip
         self.aim = aim
         self.trials: list[Trial] = []
         self._draws = random.Random(seed)
         self._sizes, self._coloured, self._folds = sizes, coloured, folds
         self._race, self._prior = list(race), list(prior)
-        self._seen: set[Genes] = set()
+        self._seen: set[Candidate] = set()
         self.longer_race = True
         """Whether there is time to compare augmentations after a longer training too."""
 
@@ -169,14 +169,14 @@ class Population:
             default=math.inf,
         )
 
-    def works(self, number: int, genes: Genes, rung: int, epochs: float) -> list[Work]:
+    def works(self, number: int, genes: Candidate, rung: int, epochs: float) -> list[TrialTask]:
         """What a rung takes of a candidate whose finished network gets so many epochs."""
         if self._folds == 1:
             wanted = epochs * SHARES[rung]
-            return [Work(trial=number, genes=genes, epochs=max(1, round(wanted)), share=min(1.0, wanted))]
+            return [TrialTask(trial=number, genes=genes, epochs=max(1, round(wanted)), share=min(1.0, wanted))]
         folds = (range(1), range(2), range(2, self._folds))[rung]
         share = SHARES[1] if rung == 0 else 1.0
-        return [Work(trial=number, genes=genes, epochs=max(1, round(epochs * share)), fold=fold) for fold in folds]
+        return [TrialTask(trial=number, genes=genes, epochs=max(1, round(epochs * share)), fold=fold) for fold in folds]
 
     def offsets(self) -> dict[str, tuple[float, ...]]:
         """How much the logarithm of the error changes from each rung to the last, by kind of block: from those that are
@@ -186,7 +186,7 @@ class Population:
             [
                 (one.genes.block, one.error(last) - one.error(rung))
                 for one in self.trials
-                if one.rung == last and rung in one.told and not one.failed
+                if one.rung == last and rung in one.updates and not one.failed
             ]
             for rung in range(last)
         ]
@@ -239,7 +239,7 @@ class Population:
         if proven == math.inf and (early := self._early(offsets)) is not None:
             yield early, len(SHARES) - 1
         for rung in reversed(range(len(SHARES) - 1 - (passed < LAST_RUNG))):
-            there = [one for one in self.trials if rung in one.told and one.rung >= rung and not one.failed]
+            there = [one for one in self.trials if rung in one.updates and one.rung >= rung and not one.failed]
             ranked = sorted(there, reverse=True, key=lambda one: self.score(one, offsets, rung))
             count = max(1, len(ranked)) if late else len(ranked) // KEPT
             racing = [one for one in self._raced() if one not in ranked[:count]] if rung == 0 else []
@@ -295,7 +295,7 @@ class Population:
         longer = SHARES[1] / SHARES[0] * min(RACED, begun)
         self.longer_race = (begun + len(self._race) + longer) * seconds <= allowed
 
-    def proposal(self) -> tuple[Genes, float]:
+    def proposal(self) -> tuple[Candidate, float]:
         """Genes that were not tried yet, and how likely they are to be made as wide as the limits allow: first the same
         network with each augmentation, then what did well elsewhere, then changed and new ones."""
         if self._race:
@@ -304,18 +304,18 @@ class Population:
             genes = replace(self._prior.pop(0), preset=self.preset(), side=self._draws.randrange(self._sizes))
             return genes, 1.0
         ranked = self.ranked()
-        base = ranked[0].genes if ranked else Genes()
+        base = ranked[0].genes if ranked else Candidate()
         if not ranked or self._draws.random() < FRESH:
-            return drawn(self._draws, self._sizes, self._coloured, base), 0.8
+            return sample_candidate(self._draws, self._sizes, self._coloured, base), 0.8
         top = ranked[: max(4, len(ranked) // 5)]
         parent = min(self._draws.sample(range(len(top)), min(2, len(top))))  # the better of two
-        genes = changed(self._draws, top[parent].genes, self._sizes, self._coloured, list(PRESETS))
+        genes = mutate(self._draws, top[parent].genes, self._sizes, self._coloured, list(PRESETS))
         if self.aim.target is not None and self._draws.random() < 0.4:
             reached = self.score(top[parent]) > -math.log(getattr(top[parent].price, self.aim.minimize)) - 1e-9
-            genes = scaled(genes, self._draws.choice((0.8, 0.9)) if reached else self._draws.choice((1.1, 1.25)))
+            genes = scale_width(genes, self._draws.choice((0.8, 0.9)) if reached else self._draws.choice((1.1, 1.25)))
         return genes, 0.4
 
-    def new(self, genes: Genes) -> bool:
+    def new(self, genes: Candidate) -> bool:
         """Whether the genes were not asked about before."""
         if genes in self._seen:
             return False

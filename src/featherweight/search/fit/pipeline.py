@@ -18,13 +18,13 @@ from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.pool import capacity
-from featherweight.search.fit import by_trials, card, conduct, finalist, finish, folder
-from featherweight.search.fit.conduct import Look
-from featherweight.search.fit.halving import Aim
-from featherweight.search.fit.notes import read_result
-from featherweight.search.fit.price import LIMITED, Limits
-from featherweight.search.fit.state import Search
-from featherweight.search.fit.views import Views, views_of
+from featherweight.search.fit import card, final_training, folder, package_result, search_by_trials, search_loop
+from featherweight.search.fit.asha import Aim
+from featherweight.search.fit.cost import LIMITED, Limits
+from featherweight.search.fit.journal import read_result
+from featherweight.search.fit.resized import ResizedData, resized_data
+from featherweight.search.fit.search_loop import Snapshot
+from featherweight.search.fit.state import FitState
 from featherweight.training.runs.events import Event
 
 LEAST_SECONDS = 20.0
@@ -40,7 +40,7 @@ USUAL = Limits(flash=64 * 1024, ram=32 * 1024)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class FitRequest:
     """What is asked for."""
 
     data: "str | Data"
@@ -86,7 +86,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class Stage:
     """A sentence about what was found or is done next."""
 
     text: str
@@ -118,7 +118,7 @@ class Outcome:
         return str(self.values["sentence"])
 
 
-News = Step | Look | Event | Outcome
+News = Stage | Snapshot | Event | Outcome
 
 
 def size_of(text: "str | int | None", name: str = "a size") -> int | None:
@@ -135,61 +135,63 @@ def size_of(text: "str | int | None", name: str = "a size") -> int | None:
     return round(float(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2].lower()])
 
 
-def carry_out(asked: Asked, stopped: Callable[[], bool] = lambda: False) -> Iterator[News]:
+def run_fit(asked: FitRequest, stopped: Callable[[], bool] = lambda: False) -> Iterator[News]:
     """Carry it all out. When `stopped`, the search ends and the best so far is finished within the usual time.
 
     Raises UsageError or DataError for what cannot be searched on, or for a folder in which another process searches;
     FileError for notes that are no search's; BudgetError if nothing is within the limits.
     """
     begun = time.monotonic()
-    views = views_of(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir)
+    views = resized_data(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir)
     out = asked.out or Path("fits") / re.sub(r"[^\w.-]+", "-", views.name)
-    with folder.exclusive(out):
-        yield from _carried_out(asked, views, out, begun, stopped)
+    with folder.lock_folder(out):
+        yield from _run_in_folder(asked, views, out, begun, stopped)
 
 
-def _carried_out(asked: Asked, views: Views, out: Path, begun: float, stopped: Callable[[], bool]) -> Iterator[News]:
+def _run_in_folder(
+    asked: FitRequest, views: ResizedData, out: Path, begun: float, stopped: Callable[[], bool]
+) -> Iterator[News]:
     """All that comes after the pictures were read, in a folder that is this process's own."""
     limits = asked.limits
     if asked.accuracy is None and limits == Limits():
         limits = USUAL
-        yield Step(text=f"No target and no limit was given: {limits.words()} are assumed.")
+        yield Stage(text=f"No target and no limit was given: {limits.words()} are assumed.")
     aim = Aim(target=asked.accuracy, minimize=asked.minimize, limits=limits)
-    folder.require_same(out, views, aim, asked.seed, asked.data, asked.data_dir)
+    folder.require_same_search(out, views, aim, asked.seed, asked.data, asked.data_dir)
     folder.install(out)
-    for line in looked_at(views):
-        yield Step(text=line)
-    search = _opened(asked, views, aim, out, time.monotonic() - begun)
-    if (out / finish.RESULT).exists() and _is_finished(search, asked, values := read_result(out)):
-        yield Step(text=f"{printable(out)} is finished; more --minutes go on with its search, or more --trials.")
-        yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
+    for line in describe_data(views):
+        yield Stage(text=line)
+    search = _open_state(asked, views, aim, out, time.monotonic() - begun)
+    if (out / package_result.RESULT).exists() and _is_finished(search, asked, values := read_result(out)):
+        yield Stage(text=f"{printable(out)} is finished; more --minutes go on with its search, or more --trials.")
+        yield Outcome(folder=out, values=values, name=Path(final_training.file_name(search)).stem)
         return
     begun -= search.spent
-    yield from _search(search, asked, stopped)
+    yield from _run_search(search, asked, stopped)
     trial = search.population.best()
     if trial is None:
-        raise conduct.nothing_found(search)
-    yield Step(text=f"Chosen: candidate {trial.number}, {trial.accuracy():.2f} % of held-out images.")
+        raise search_loop.nothing_found(search)
+    yield Stage(text=f"Chosen: candidate {trial.number}, {trial.accuracy():.2f} % of held-out images.")
     left = max(search.finish, _before_shipping(60 * asked.minutes) - (time.monotonic() - begun))
     if stopped():
         left = min(left, search.finish)
     memory = asked.data if isinstance(asked.data, Data) else None
     if memory is not None and trial.genes.grey:
-        memory = finalist.grey(memory)
+        memory = final_training.grey(memory)
     staged = folder.stage(out)
-    yield from finalist.train(
+    yield from final_training.train_final(
         search, trial, staged, data=memory, left=left, cores=asked.processes, directory=asked.data_dir, on=asked.on
     )
-    yield Step(text="Exporting, proving and reporting.")
-    done = finish.ship(trial, staged, directory=asked.data_dir, data=memory)
+    yield Stage(text="Exporting, proving and reporting.")
+    done = package_result.package(trial, staged, directory=asked.data_dir, data=memory)
     for note in done.notes:
-        yield Step(text=note)
-    values = finish.result(search, done, staged, time.monotonic() - begun, asked.command)
+        yield Stage(text=note)
+    values = package_result.result(search, done, staged, time.monotonic() - begun, asked.command)
     card.write_page(search, done, values, staged, asked.data_dir)
     card.write_card(search, done, values, staged)
-    finish.save_result(values, staged)
+    package_result.save_result(values, staged)
     folder.install(out)
-    yield Outcome(folder=out, values=values, name=Path(finalist.file_name(search)).stem)
+    yield Outcome(folder=out, values=values, name=Path(final_training.file_name(search)).stem)
 
 
 def _before_shipping(seconds: float) -> float:
@@ -197,38 +199,38 @@ def _before_shipping(seconds: float) -> float:
     return seconds - min(SHIPPING[0] + SHIPPING[1] * seconds, SHIPPING_MOST * seconds)
 
 
-def _opened(asked: Asked, views: Views, aim: Aim, out: Path, passed: float) -> Search:
+def _open_state(asked: FitRequest, views: ResizedData, aim: Aim, out: Path, passed: float) -> FitState:
     """The search in its folder, when so many seconds have passed."""
     coloured, seconds = views.sizes[0].shape[0] == 3, 60 * asked.minutes
     if asked.trials:
-        return conduct.opened(
+        return search_loop.open_search(
             views, aim, out, seed=asked.seed, seconds=math.inf, finish=math.inf, coloured=coloured, recalled=False
         )
-    last = conduct.FINISH * seconds
+    last = search_loop.FINISH * seconds
     training = max(SEARCH_LEAST * seconds + last, _before_shipping(seconds) - passed)
-    return conduct.opened(views, aim, out, seed=asked.seed, seconds=training, finish=last, coloured=coloured)
+    return search_loop.open_search(views, aim, out, seed=asked.seed, seconds=training, finish=last, coloured=coloured)
 
 
-def _is_finished(search: Search, asked: Asked, values: dict[str, Any]) -> bool:
+def _is_finished(search: FitState, asked: FitRequest, values: dict[str, Any]) -> bool:
     """Whether the result is that of all the time, or of all the candidates, that are asked for."""
     if asked.trials:
         return bool(values["asked"].get("trials") == asked.trials)
     return search.spent >= FINISHED * search.seconds
 
 
-def _search(search: Search, asked: Asked, stopped: Callable[[], bool]) -> Iterator[News]:
+def _run_search(search: FitState, asked: FitRequest, stopped: Callable[[], bool]) -> Iterator[News]:
     """Search within the time, or with so many candidates."""
     if asked.trials:
-        yield from by_trials.carry_out(search, asked.trials, asked.processes, stopped, asked.on)
+        yield from search_by_trials.run_by_trials(search, asked.trials, asked.processes, stopped, asked.on)
         return
-    yield Step(text=conduct.outlook(search, asked.processes))
+    yield Stage(text=search_loop.outlook(search, asked.processes))
     if search.population.trials:
-        yield Step(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
+        yield Stage(text=f"{len(search.population.trials)} candidates are known from before; the search goes on.")
     if search.spent < search.seconds:
-        yield from conduct.carry_out(search, asked.processes, stopped, asked.on)
+        yield from search_loop.run_search(search, asked.processes, stopped, asked.on)
 
 
-def looked_at(views: Views) -> list[str]:
+def describe_data(views: ResizedData) -> list[str]:
     """What the pictures are, a line each: how many, of what, in which sizes, how balanced, what is held out."""
     counts = Counter(views.labels.tolist())
     shapes = ", ".join(" x ".join(map(str, view.shape)) for view in views.sizes)

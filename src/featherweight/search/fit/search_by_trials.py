@@ -11,49 +11,49 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from featherweight.parallel.messages import THIS_MACHINE, Backend
-from featherweight.search.fit.conduct import (
+from featherweight.search.fit.asha import DRAWS, LATE, SHARES, Trial
+from featherweight.search.fit.journal import read_trainings, require_fitting, update_of
+from featherweight.search.fit.resized import save
+from featherweight.search.fit.search_loop import (
     LOOK_SECONDS,
     MOST_FAILED,
-    Look,
+    Snapshot,
     add_result,
     note,
     nothing_fits,
     nothing_found,
     plan_rung,
-    proposed,
+    propose,
 )
-from featherweight.search.fit.halving import DRAWS, LATE, SHARES, Trial
-from featherweight.search.fit.notes import noted, require_fitting, told_of
-from featherweight.search.fit.state import Search
-from featherweight.search.fit.views import save
-from featherweight.search.fit.workers import Crew, Told, Work
+from featherweight.search.fit.state import FitState
+from featherweight.search.fit.workers import TrialPool, TrialTask, TrialUpdate
 
 TOGETHER = 4
 """Decisions that are taken before any of their trainings has a result."""
 RACE = 3
 """One candidate in so many is there to compare augmentations."""
 
-Known = dict[tuple[object, ...], Told]
+Known = dict[tuple[object, ...], TrialUpdate]
 
 
-def carry_out(
-    search: Search, count: int, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
-) -> Iterator[Look]:
+def run_by_trials(
+    search: FitState, count: int, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
+) -> Iterator[Snapshot]:
     """Search until so many candidates were begun and the best of them trained to the end, or until `stopped`.
 
     Raises BudgetError if no candidate is within the limits.
     """
-    known = _known(search)
+    known = _finished_tasks(search)
     search.population.bound_race(1.0, count / RACE)
     with TemporaryDirectory(prefix="featherweight-") as name:
         save(search.views, Path(name))
-        crew = Crew(cores, Path(name), search.views.classes, on)
+        pool = TrialPool(cores, Path(name), search.views.classes, on)
         try:
             while works := _decided(search, count):
-                results: dict[int, Told] = {
+                results: dict[int, TrialUpdate] = {
                     at: known[key] for at, work in enumerate(works) if (key := _key(work)) in known
                 }
-                for look in _trained(search, crew, works, results):
+                for look in _train_batch(search, pool, works, results):
                     yield look
                     if stopped():
                         return
@@ -61,33 +61,33 @@ def carry_out(
                     trial = search.population.trials[work.trial]
                     if not trial.failed:
                         rung = add_result(search, trial, results[at])
-                        yield _look(search, [], {}, trial if trial.failed or trial.rung == rung else None)
+                        yield _snapshot(search, [], {}, trial if trial.failed or trial.rung == rung else None)
                 if search.population.best() is None and len(search.population.trials) >= min(count, MOST_FAILED):
                     raise nothing_found(search)
             search.complete = count
         finally:
-            crew.close()
+            pool.close()
 
 
-def _known(search: Search) -> Known:
+def _finished_tasks(search: FitState) -> Known:
     """What the notes tell, by what was trained."""
     found = {}
-    for number, training in noted(search.file):
+    for number, training in read_trainings(search.file):
         require_fitting(search, f"Line {number} of {search.file}", training)
-        told = told_of(training.trial, training)
-        found[_key(told.work)] = told
+        update = update_of(training.trial, training)
+        found[_key(update.work)] = update
     return found
 
 
-def _key(work: Work) -> tuple[object, ...]:
+def _key(work: TrialTask) -> tuple[object, ...]:
     return work.genes, work.epochs, work.fold, work.seed, work.share
 
 
-def _decided(search: Search, count: int) -> list[Work]:
+def _decided(search: FitState, count: int) -> list[TrialTask]:
     """The next trainings, by what is known now."""
-    found: list[Work] = []
+    found: list[TrialTask] = []
     for _ in range(TOGETHER):
-        work = _next(search, count)
+        work = _next_by_count(search, count)
         if work is None:
             break
         found += [work, *search.waiting]
@@ -97,17 +97,17 @@ def _decided(search: Search, count: int) -> list[Work]:
     return found
 
 
-def _next(search: Search, count: int) -> Work | None:
+def _next_by_count(search: FitState, count: int) -> TrialTask | None:
     population = search.population
     begun = len(population.trials)
     for trial, rung in population.promotions(LATE * min(1.0, begun / count)):
         return plan_rung(search, trial, rung, math.inf)
     for _ in range(DRAWS if begun < count else 0):
-        candidate = proposed(search)
+        candidate = propose(search)
         if candidate is not None:
             population.trials.append(candidate)
             return plan_rung(search, candidate, 0, math.inf)
-    if any(rung not in one.told for one in population.trials if not one.failed for rung in one.planned):
+    if any(rung not in one.updates for one in population.trials if not one.failed for rung in one.planned):
         return None  # what is under way may change who is the best
     best = population.best()
     if best is None or best.rung == len(SHARES) - 1:
@@ -115,28 +115,32 @@ def _next(search: Search, count: int) -> Work | None:
     return plan_rung(search, best, best.rung + 1, math.inf)
 
 
-def _trained(search: Search, crew: Crew, works: list[Work], results: dict[int, Told]) -> Iterator[Look]:
+def _train_batch(
+    search: FitState, pool: TrialPool, works: list[TrialTask], results: dict[int, TrialUpdate]
+) -> Iterator[Snapshot]:
     """Carry out the works that have no result yet, and note each as it ends; a look a few times a second."""
     waiting = [at for at in range(len(works)) if at not in results]
     done: dict[int, float] = {}
     while len(results) < len(works):
-        while waiting and (member := crew.idle()) is not None:
-            crew.give(member, works[waiting.pop(0)])
-        for told in crew.news(LOOK_SECONDS):
-            done[told.work.trial] = told.done
-            if told.correct is None and not told.failed:
+        while waiting and (member := pool.idle()) is not None:
+            pool.give(member, works[waiting.pop(0)])
+        for update in pool.news(LOOK_SECONDS):
+            done[update.work.trial] = update.done
+            if update.correct is None and not update.failed:
                 continue
-            at = next(at for at, work in enumerate(works) if work == told.work)
-            results[at] = told
-            trial = search.population.trials[told.work.trial]
-            rung = next(rung for rung, planned in trial.planned.items() if told.work in planned)
-            note(search, trial, rung, told, search.spent)
-        yield _look(search, crew.underway, done)
+            at = next(at for at, work in enumerate(works) if work == update.work)
+            results[at] = update
+            trial = search.population.trials[update.work.trial]
+            rung = next(rung for rung, planned in trial.planned.items() if update.work in planned)
+            note(search, trial, rung, update, search.spent)
+        yield _snapshot(search, pool.underway, done)
 
 
-def _look(search: Search, underway: list[Work], done: dict[int, float], ended: Trial | None = None) -> Look:
+def _snapshot(
+    search: FitState, underway: list[TrialTask], done: dict[int, float], ended: Trial | None = None
+) -> Snapshot:
     best = search.population.best()
-    return Look(
+    return Snapshot(
         trials=tuple(search.population.trials),
         underway=tuple((work, done.get(work.trial, 0.0)) for work in underway),
         best=best, meets=best is not None and search.population.meets(best), left=math.inf, ended=ended,

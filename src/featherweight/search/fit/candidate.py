@@ -53,7 +53,7 @@ Channels = Annotated[int, Meta(ge=1, le=WIDEST)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Genes:
+class Candidate:
     """A network and how it is trained, for pictures of any size and number of classes.
 
     The ranges hold what any search proposes and are checked where a candidate is read from a file.
@@ -112,7 +112,7 @@ class Genes:
         return asdict(self) | {"changes": [list(change) for change in self.changes]}
 
     @classmethod
-    def from_json(cls, values: Any) -> "Genes":
+    def from_json(cls, values: Any) -> "Candidate":
         """The genes that `to_json` wrote; FileError for anything else, or for values that no search proposes."""
         try:
             return msgspec.convert(values, cls, strict=True)
@@ -120,10 +120,10 @@ class Genes:
             raise FileError(f"A candidate cannot be read ({problem}); start in a new folder.") from problem
 
 
-def layers_of(genes: Genes) -> tuple[Layer, ...]:
+def candidate_layers(genes: Candidate) -> tuple[Layer, ...]:
     """The network as data, with the words `channels` and `classes` for the data's own numbers.
 
-    >>> print(*layers_of(Genes(widths=(12,), depths=(2,), shrink=1)), sep="\\n")
+    >>> print(*candidate_layers(Candidate(widths=(12,), depths=(2,), shrink=1)), sep="\\n")
     conv_norm_relu(channels, 8)
     nn.MaxPool2d(2)
     conv_norm_relu(8, 12, padding=1)
@@ -147,12 +147,12 @@ def layers_of(genes: Genes) -> tuple[Layer, ...]:
         for number in range(depth):
             stride = 2 if halved and genes.strided and number == 0 else 1
             bare = stage == last and number >= depth - genes.shrink
-            found.append(_block(genes.block, before, width, stride, bare))
+            found.append(_block_layer(genes.block, before, width, stride, bare))
             before = width
     return (*found, layer("nn.AdaptiveAvgPool2d", 1), layer("nn.Flatten"), layer("nn.Linear", before, "classes"))
 
 
-def _block(kind: str, before: int, width: int, stride: int, bare: bool) -> Layer:
+def _block_layer(kind: str, before: int, width: int, stride: int, bare: bool) -> Layer:
     settings: dict[str, Any] = {} if kind == "residual" or bare else {"padding": 1}
     settings |= {"stride": stride} if stride > 1 else {}
     name = {"plain": "conv_norm_relu", "separable": "separable_norm_relu", "residual": "residual_norm_relu"}[kind]
@@ -172,7 +172,7 @@ def batch_for(batch: int, images: int) -> int:
     return batch
 
 
-def recipe_of(genes: Genes, epochs: int, images: int, shape: tuple[int, int, int]) -> Recipe:
+def candidate_recipe(genes: Candidate, epochs: int, images: int, shape: tuple[int, int, int]) -> Recipe:
     """How a candidate is trained for so many epochs on so many images of this shape (C H W)."""
     channels, height, width = shape
     side = min(height, width)

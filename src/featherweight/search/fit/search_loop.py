@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 from featherweight.errors import BudgetError, FeatherweightError, TrainingError, UsageError
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search.fit import prior
-from featherweight.search.fit.changes import scaled
-from featherweight.search.fit.genes import Genes
-from featherweight.search.fit.halving import DRAWS, Aim, Population, Trial
-from featherweight.search.fit.notes import forget_unfinished, line_of, noted, recall
-from featherweight.search.fit.price import price, training_work
-from featherweight.search.fit.state import GUESS, LEAST_EPOCHS, STARTING, Search, epochs_for
-from featherweight.search.fit.views import Views, save
-from featherweight.search.fit.workers import Crew, Told, Work
+from featherweight.search.fit.asha import DRAWS, Aim, Population, Trial
+from featherweight.search.fit.candidate import Candidate
+from featherweight.search.fit.cost import cost_of, training_work
+from featherweight.search.fit.journal import forget_unfinished, line_of, read_trainings, recall
+from featherweight.search.fit.mutation import scale_width
+from featherweight.search.fit.resized import ResizedData, save
+from featherweight.search.fit.state import GUESS, LEAST_EPOCHS, STARTING, FitState, epochs_for
+from featherweight.search.fit.workers import TrialPool, TrialTask, TrialUpdate
 
 FINISH = 0.4
 """The share of the time that is kept for training what the search found."""
@@ -33,12 +33,12 @@ LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Snapshot:
     """How a search stands."""
 
     trials: tuple[Trial, ...]
     """All, in the order in which they were begun."""
-    underway: tuple[tuple[Work, float], ...]
+    underway: tuple[tuple[TrialTask, float], ...]
     """What is being trained, and how far it is, 0 to 1."""
     best: Trial | None
     meets: bool
@@ -48,8 +48,8 @@ class Look:
     """The candidate that has just finished a rung."""
 
 
-def opened(
-    views: Views,
+def open_search(
+    views: ResizedData,
     aim: Aim,
     folder: Path,
     *,
@@ -58,7 +58,7 @@ def opened(
     coloured: bool,
     finish: float | None = None,
     recalled: bool = True,
-) -> Search:
+) -> FitState:
     """A search in this folder, with what an earlier one has noted there if that is to be `recalled`.
 
     Of the `seconds`, which may be infinite, `finish` are kept for training what it finds. FileError where the notes are
@@ -71,20 +71,20 @@ def opened(
     population = Population(
         aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others
     )
-    search = Search(
+    search = FitState(
         views=views, aim=aim, population=population, seconds=seconds if seconds == math.inf else seconds - finish,
         finish=finish, file=folder / TRIALS,
     )  # fmt: skip
-    for number, training in noted(search.file) if recalled else ():
+    for number, training in read_trainings(search.file) if recalled else ():
         recall(search, number, training)
     for trial in population.trials:
         forget_unfinished(trial)
     return search
 
 
-def carry_out(
-    search: Search, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
-) -> Iterator[Look]:
+def run_search(
+    search: FitState, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
+) -> Iterator[Snapshot]:
     """Search until the time is over or nothing else fits into it, or until `stopped`, a look a few times a second.
 
     Raises BudgetError if no candidate is within the limits.
@@ -94,37 +94,37 @@ def carry_out(
     done: dict[int, float] = {}
     with TemporaryDirectory(prefix="featherweight-") as name:
         save(search.views, Path(name))
-        crew = Crew(cores, Path(name), search.views.classes, on)
+        pool = TrialPool(cores, Path(name), search.views.classes, on)
         try:
             while not stopped():
                 passed = search.spent + time.monotonic() - begun
-                while (member := crew.idle()) is not None:
-                    work = _next(search, passed)
+                while (member := pool.idle()) is not None:
+                    work = _next_task(search, passed)
                     if work is None:
                         break
-                    crew.give(member, work)
+                    pool.give(member, work)
                 over = passed > 1.1 * search.seconds and search.population.best() is not None
-                if not crew.underway or over:
+                if not pool.underway or over:
                     return
                 ended = None
-                for told in crew.news(LOOK_SECONDS):
-                    done[told.work.trial] = told.done
-                    if told.correct is not None or told.failed:
-                        ended = _noted_result(search, told, search.spent + time.monotonic() - begun)
+                for update in pool.news(LOOK_SECONDS):
+                    done[update.work.trial] = update.done
+                    if update.correct is not None or update.failed:
+                        ended = _noted_result(search, update, search.spent + time.monotonic() - begun)
                 best = search.population.best()
                 if best is None and sum(bool(one.failed) for one in search.population.trials) >= MOST_FAILED:
                     raise nothing_found(search)
-                yield Look(
+                yield Snapshot(
                     trials=tuple(search.population.trials),
-                    underway=tuple((work, done.get(work.trial, 0.0)) for work in crew.underway),
+                    underway=tuple((work, done.get(work.trial, 0.0)) for work in pool.underway),
                     best=best, meets=best is not None and search.population.meets(best),
                     left=max(0.0, search.seconds - passed), ended=ended,
                 )  # fmt: skip
         finally:
-            crew.close()
+            pool.close()
 
 
-def nothing_found(search: Search) -> FeatherweightError:
+def nothing_found(search: FitState) -> FeatherweightError:
     """Why no candidate has a result: the first one's own words where all have failed."""
     failed = [one for one in search.population.trials if one.failed]
     if not failed:
@@ -135,7 +135,7 @@ def nothing_found(search: Search) -> FeatherweightError:
     )
 
 
-def _next(search: Search, passed: float) -> Work | None:
+def _next_task(search: FitState, passed: float) -> TrialTask | None:
     """The next training, None where none would end in time."""
     left = search.seconds - passed
     if not search.population.trials:
@@ -150,7 +150,7 @@ def _next(search: Search, passed: float) -> Work | None:
         if (work := plan_rung(search, trial, rung, left)) is not None:
             return work
     for _ in range(0 if left < 0.02 * search.seconds else DRAWS):
-        candidate = proposed(search)
+        candidate = propose(search)
         if candidate is not None and (work := plan_rung(search, candidate, 0, left)) is not None:
             population.trials.append(candidate)
             return work
@@ -161,7 +161,7 @@ def _next(search: Search, passed: float) -> Work | None:
     return None
 
 
-def nothing_fits(search: Search) -> BudgetError:
+def nothing_fits(search: FitState) -> BudgetError:
     """That no candidate could be begun, and what to allow more of."""
     within = f"No network of this family is within the limits ({search.aim.limits.words()})"
     if search.finish == math.inf:
@@ -171,7 +171,7 @@ def nothing_fits(search: Search) -> BudgetError:
     )
 
 
-def outlook(search: Search, cores: int) -> str:
+def outlook(search: FitState, cores: int) -> str:
     """What the time allows, in a sentence; UsageError where no network could be trained in it to its end."""
     images = len(search.views.labels)
     least = min(search.views.sizes, key=lambda view: math.prod(view.shape))
@@ -184,7 +184,7 @@ def outlook(search: Search, cores: int) -> str:
     genes = prior.networks()[0]
     shape = search.shape(genes)
     fitting = shallow_enough(genes, shape, search.classes)
-    cost = None if fitting is None else price(fitting, shape, search.classes)
+    cost = None if fitting is None else cost_of(fitting, shape, search.classes)
     if cost is None:
         return f"{images:,} training images"
     whole = epochs_for(images) * search.epoch_seconds(cost, shape, images, GUESS)
@@ -199,7 +199,7 @@ def _ask_for(finish: float) -> str:
     return f"ask for --minutes {math.ceil(finish / FINISH / 30) / 2:g} or more"
 
 
-def plan_rung(search: Search, trial: Trial, rung: int, left: float) -> Work | None:
+def plan_rung(search: FitState, trial: Trial, rung: int, left: float) -> TrialTask | None:
     """The first training of a rung, the others put in the queue; None where they would not end in time."""
     epochs = search.epochs(trial.price, trial.shape)
     works = search.population.works(trial.number, trial.genes, rung, epochs)
@@ -211,22 +211,22 @@ def plan_rung(search: Search, trial: Trial, rung: int, left: float) -> Work | No
     return first
 
 
-def proposed(search: Search) -> Trial | None:
+def propose(search: FitState) -> Trial | None:
     """A candidate within the limits that was not tried before."""
     population, racing = search.population, search.population.race
-    genes = _fitted(search, *population.proposal())
+    genes = _narrowed(search, *population.proposal())
     if genes is None or not population.new(genes):
         return None
     shape = search.shape(genes)
-    cost = price(genes, shape, search.classes)
+    cost = cost_of(genes, shape, search.classes)
     assert cost is not None
     return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape, racing=racing)
 
 
-def shallow_enough(genes: Genes, shape: tuple[int, int, int], classes: int) -> Genes | None:
+def shallow_enough(genes: Candidate, shape: tuple[int, int, int], classes: int) -> Candidate | None:
     """The genes with fewer convolutions without a border, and fewer stages, if images of this shape (C H W) are too
     small for them; None if nothing helps."""
-    while price(genes, shape, classes) is None:
+    while cost_of(genes, shape, classes) is None:
         if genes.shrink:
             genes = replace(genes, shrink=genes.shrink - 1)
         elif len(genes.widths) > 1:
@@ -236,7 +236,7 @@ def shallow_enough(genes: Genes, shape: tuple[int, int, int], classes: int) -> G
     return genes
 
 
-def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
+def _narrowed(search: FitState, genes: Candidate, wide: float) -> Candidate | None:
     """The genes, made narrower until they are within the limits and the time, and cheaper than what is known to meet
     the target; without a target, with the chance `wide`, made wider up to these. None where even the narrowest are
     not."""
@@ -250,7 +250,7 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
     genes = found
 
     def fits(factor: float) -> bool:
-        cost = price(scaled(genes, factor), shape, search.classes)
+        cost = cost_of(scale_width(genes, factor), shape, search.classes)
         return (
             cost is not None
             and not aim.limits.excess(cost)
@@ -267,30 +267,30 @@ def _fitted(search: Search, genes: Genes, wide: float) -> Genes | None:
     for _ in range(6):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return genes if low == 1.0 else scaled(genes, low)
+    return genes if low == 1.0 else scale_width(genes, low)
 
 
-def _noted_result(search: Search, told: Told, passed: float) -> Trial | None:
+def _noted_result(search: FitState, update: TrialUpdate, passed: float) -> Trial | None:
     """Note what a training came to; the candidate, if it has finished a rung by that."""
-    trial = search.population.trials[told.work.trial]
-    rung = add_result(search, trial, told)
-    if not told.failed:
-        search.rates.append(search.work_done(told, trial) / max(told.seconds, 1e-3))
-    note(search, trial, rung, told, passed)
+    trial = search.population.trials[update.work.trial]
+    rung = add_result(search, trial, update)
+    if not update.failed:
+        search.rates.append(search.work_done(update, trial) / max(update.seconds, 1e-3))
+    note(search, trial, rung, update, passed)
     return trial if trial.rung == rung or trial.failed else None
 
 
-def note(search: Search, trial: Trial, rung: int, told: Told, passed: float) -> None:
+def note(search: FitState, trial: Trial, rung: int, update: TrialUpdate, passed: float) -> None:
     """Add a training to the notes."""
     with search.file.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line_of(trial, rung, told, passed)) + "\n")
+        file.write(json.dumps(line_of(trial, rung, update, passed)) + "\n")
 
 
-def add_result(search: Search, trial: Trial, told: Told) -> int:
-    """Add what was told to the rung that it belongs to; the rung. Of a candidate that fails nothing more is trained."""
-    rung = next(rung for rung, works in trial.planned.items() if told.work in works)
-    trial.told.setdefault(rung, []).append(told)
-    if told.failed and not trial.failed:
-        trial.failed = told.failed
+def add_result(search: FitState, trial: Trial, update: TrialUpdate) -> int:
+    """Add a result to the rung that it belongs to; the rung. A candidate that fails is not trained any further."""
+    rung = next(rung for rung, works in trial.planned.items() if update.work in works)
+    trial.updates.setdefault(rung, []).append(update)
+    if update.failed and not trial.failed:
+        trial.failed = update.failed
         search.waiting = [work for work in search.waiting if work.trial != trial.number]
     return rung

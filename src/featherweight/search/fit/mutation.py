@@ -5,16 +5,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from featherweight.search.fit.genes import BLOCKS, DEEPEST, MOST_STAGES, MOVES, WIDEST, Genes
+from featherweight.search.fit.candidate import BLOCKS, DEEPEST, MOST_STAGES, MOVES, WIDEST, Candidate
 
 
-def scaled(genes: Genes, factor: float) -> Genes:
+def scale_width(genes: Candidate, factor: float) -> Candidate:
     """The same with all widths multiplied, rounded to whole channels of 3 or more."""
     widths = tuple(max(3, min(WIDEST, round(width * factor))) for width in genes.widths)
     return replace(genes, stem=max(3, min(WIDEST, round(genes.stem * math.sqrt(factor)))), widths=widths)
 
 
-def drawn(draws: random.Random, sizes: int, coloured: bool, base: Genes) -> Genes:
+def sample_candidate(draws: random.Random, sizes: int, coloured: bool, base: Candidate) -> Candidate:
     """Genes drawn at random, with the recipe of `base`; `sizes` is how many sizes the pictures may be brought to."""
     stages = draws.choice((1, 2, 2, 3, 3))
     stem = draws.randint(4, 16)
@@ -40,7 +40,7 @@ def drawn(draws: random.Random, sizes: int, coloured: bool, base: Genes) -> Gene
     )
 
 
-def changed(draws: random.Random, genes: Genes, sizes: int, coloured: bool, presets: Sequence[str]) -> Genes:
+def mutate(draws: random.Random, genes: Candidate, sizes: int, coloured: bool, presets: Sequence[str]) -> Candidate:
     """The genes with one or two things about them changed."""
     for _ in range(draws.choice((1, 1, 2))):
         genes = draws.choices(
@@ -49,9 +49,9 @@ def changed(draws: random.Random, genes: Genes, sizes: int, coloured: bool, pres
     return genes
 
 
-def _wider(draws: random.Random, genes: Genes, sizes: int, coloured: bool, presets: Sequence[str]) -> Genes:
+def _wider(draws: random.Random, genes: Candidate, sizes: int, coloured: bool, presets: Sequence[str]) -> Candidate:
     if draws.random() < 0.5:
-        return scaled(genes, draws.choice((0.75, 0.85, 0.92, 1.1, 1.25)))
+        return scale_width(genes, draws.choice((0.75, 0.85, 0.92, 1.1, 1.25)))
     at, factor = draws.randrange(-1, len(genes.widths)), draws.choice((0.75, 0.85, 1.15, 1.3))
     if at < 0:
         return replace(genes, stem=max(3, min(WIDEST, round(genes.stem * factor))))
@@ -60,14 +60,14 @@ def _wider(draws: random.Random, genes: Genes, sizes: int, coloured: bool, prese
     return replace(genes, widths=tuple(widths))
 
 
-def _deeper(draws: random.Random, genes: Genes, sizes: int, coloured: bool, presets: Sequence[str]) -> Genes:
+def _deeper(draws: random.Random, genes: Candidate, sizes: int, coloured: bool, presets: Sequence[str]) -> Candidate:
     depths = list(genes.depths)
     at = draws.randrange(len(depths))
     depths[at] = max(1, min(DEEPEST, depths[at] + draws.choice((-1, 1))))
     return replace(genes, depths=tuple(depths), shrink=min(genes.shrink, depths[-1]))
 
 
-def _reshaped(draws: random.Random, genes: Genes, sizes: int, coloured: bool, presets: Sequence[str]) -> Genes:
+def _reshaped(draws: random.Random, genes: Candidate, sizes: int, coloured: bool, presets: Sequence[str]) -> Candidate:
     kind = draws.choice(("block", "kernel", "stem", "strided", "shrink", "shrink", "stages"))
     match kind:
         case "block":
@@ -93,7 +93,7 @@ def _reshaped(draws: random.Random, genes: Genes, sizes: int, coloured: bool, pr
     return _deeper(draws, genes, sizes, coloured, presets)
 
 
-def _retrained(draws: random.Random, genes: Genes, sizes: int, coloured: bool, presets: Sequence[str]) -> Genes:
+def _retrained(draws: random.Random, genes: Candidate, sizes: int, coloured: bool, presets: Sequence[str]) -> Candidate:
     kind = draws.choice(("lr", "decay", "hard", "batch", "smoothing", "move", "move", "move", "preset", "bits"))
     match kind:
         case "bits":
@@ -116,7 +116,7 @@ def _retrained(draws: random.Random, genes: Genes, sizes: int, coloured: bool, p
     return replace(genes, changes=tuple(sorted((dict(genes.changes) | {name: strength}).items())))
 
 
-def _seen(draws: random.Random, genes: Genes, sizes: int, coloured: bool, presets: Sequence[str]) -> Genes:
+def _seen(draws: random.Random, genes: Candidate, sizes: int, coloured: bool, presets: Sequence[str]) -> Candidate:
     """Pictures brought to another size, or with or without their colours."""
     if coloured and (sizes == 1 or draws.random() < 0.4):
         return replace(genes, grey=not genes.grey)

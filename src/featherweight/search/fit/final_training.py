@@ -19,10 +19,10 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_text
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.scheduler import train_all
-from featherweight.search.fit.genes import layers_of, recipe_of
-from featherweight.search.fit.halving import Trial
-from featherweight.search.fit.price import training_work
-from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, Search, epochs_for
+from featherweight.search.fit.asha import Trial
+from featherweight.search.fit.candidate import candidate_layers, candidate_recipe
+from featherweight.search.fit.cost import training_work
+from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, FitState, epochs_for
 from featherweight.search.source import code, function
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 from featherweight.training.runs.run import new_run
@@ -41,13 +41,13 @@ LATE = 1.03
 """By what factor the time that is left may be exceeded before something is given up."""
 
 
-def file_name(search: Search) -> str:
+def file_name(search: FitState) -> str:
     """Of the experiment file: the data's name as Python would have a module's."""
     name = re.sub(r"\W+", "_", search.views.name, flags=re.ASCII).strip("_").lower()
     return f"{name if name.isidentifier() and not iskeyword(name) else 'pictures'}.py"
 
 
-def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | None = None) -> tuple[int, int]:
+def plan(search: FitState, trial: Trial, left: float, cores: int, rate: float | None = None) -> tuple[int, int]:
     """Epochs of each run and how many seeds, so that all of them end within `left` seconds.
 
     It is never fewer epochs than the seconds that were kept for this allow, and, within `OVERRUN` times these, never
@@ -67,10 +67,10 @@ def plan(search: Search, trial: Trial, left: float, cores: int, rate: float | No
     return epochs, min(MOST_SEEDS, rounds * cores)
 
 
-def write_experiment(path: Path, search: Search, trial: Trial, epochs: int) -> Recipe:
+def write_candidate(path: Path, search: FitState, trial: Trial, epochs: int) -> Recipe:
     """Write the candidate as an experiment file; its recipe."""
-    views, layers, seen = search.views, layers_of(trial.genes), options(search, trial)
-    recipe = recipe_of(trial.genes, epochs, len(views.labels), trial.shape)
+    views, layers, seen = search.views, candidate_layers(trial.genes), options(search, trial)
+    recipe = candidate_recipe(trial.genes, epochs, len(views.labels), trial.shape)
     target = search.aim.target
     budget = Budget(
         parameters=trial.price.parameters + 1, epochs=epochs, accuracy=0.0 if target is None else target, held=1
@@ -92,13 +92,13 @@ def write_experiment(path: Path, search: Search, trial: Trial, epochs: int) -> R
     return recipe
 
 
-def options(search: Search, trial: Trial) -> str:
+def options(search: FitState, trial: Trial) -> str:
     """What `featherweight train` needs to train the candidate on the pictures as it was searched on."""
     size = search.views.sizes[trial.genes.side].size
     return (" --size {}x{}".format(*size) if size else "") + " --grey" * trial.genes.grey
 
 
-def aim_words(search: Search) -> str:
+def aim_words(search: FitState) -> str:
     """What was asked for, in words."""
     aim, limits = search.aim, search.aim.limits.words()
     if aim.target is None:
@@ -114,7 +114,7 @@ class _Watch:
     """Seconds for all."""
     began: float = field(default_factory=lambda: time.monotonic())
     started: dict[str, float] = field(default_factory=dict)
-    told: dict[str, tuple[float, float]] = field(default_factory=dict)
+    updates: dict[str, tuple[float, float]] = field(default_factory=dict)
     """By label of the runs that go on: seconds since their start, and the share of them that was done then."""
 
     def hear(self, event: Event) -> None:
@@ -125,9 +125,9 @@ class _Watch:
             case Progress():
                 step = 1.0 if event.row else event.step / event.steps
                 seconds = time.monotonic() - self.started[event.label]
-                self.told[event.label] = seconds, (event.epoch - 1 + step) / event.epochs
+                self.updates[event.label] = seconds, (event.epoch - 1 + step) / event.epochs
             case Done() | Failed():
-                self.told.pop(event.label, None)
+                self.updates.pop(event.label, None)
 
     def passed(self) -> float:
         """Seconds since the beginning."""
@@ -139,15 +139,15 @@ class _Watch:
         return max(
             (
                 (self.started[label] - self.began + seconds / share, share / seconds)
-                for label, (seconds, share) in self.told.items()
+                for label, (seconds, share) in self.updates.items()
                 if share > 0 and seconds > STARTING
             ),
             default=(0.0, 0.0),
         )
 
 
-def train(
-    search: Search,
+def train_final(
+    search: FitState,
     trial: Trial,
     out: Path,
     *,
@@ -170,7 +170,7 @@ def train(
         epochs, seeds = plan(search, trial, left, cores, rate)
         if runs.exists():  # of the first attempt, which proved too slow
             shutil.rmtree(runs)
-        recipe = write_experiment(file, search, trial, epochs)
+        recipe = write_candidate(file, search, trial, epochs)
         tasks = [
             Task(
                 experiment=str(file), seed=seed, out=runs, data=search.views.source, data_dir=directory, size=view.size,
@@ -184,13 +184,13 @@ def train(
             events = train_all(tasks, on)
         else:
             events = _in_this_process(tasks, data) if on.local else train_all(tasks, on, (find(str(file)), data))
-        rate = yield from _watched(events, watch, runs, 0.0 if again else _work(search, trial, recipe))
+        rate = yield from _watched(events, watch, runs, 0.0 if again else _run_work(search, trial, recipe))
         if not rate:
             return
         left = max(0.0, left - watch.passed())
 
 
-def _work(search: Search, trial: Trial, recipe: Recipe) -> float:
+def _run_work(search: FitState, trial: Trial, recipe: Recipe) -> float:
     """Of one run in units of `training_work`."""
     return recipe.epochs * len(search.views.labels) * training_work(trial.price.macs, trial.shape)
 
@@ -237,6 +237,6 @@ def grey(data: Data) -> Data:
     """The data without their colours."""
     from featherweight.data.split import mean_and_std
 
-    train = data.train.in_grey()
-    mean, std = mean_and_std(train.images)
-    return replace(data, train=train, test=data.test.in_grey(), mean=mean, std=std)
+    train_final = data.train.in_grey()
+    mean, std = mean_and_std(train_final.images)
+    return replace(data, train=train_final, test=data.test.in_grey(), mean=mean, std=std)

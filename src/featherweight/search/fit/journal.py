@@ -13,11 +13,11 @@ from msgspec import Meta
 from featherweight.errors import FileError
 from featherweight.escape import printable
 from featherweight.io import parse_json, read_regular, write_bytes
-from featherweight.search.fit.genes import Genes
-from featherweight.search.fit.halving import SHARES, Trial
-from featherweight.search.fit.price import price
-from featherweight.search.fit.state import Search
-from featherweight.search.fit.workers import Told, Work
+from featherweight.search.fit.asha import SHARES, Trial
+from featherweight.search.fit.candidate import Candidate
+from featherweight.search.fit.cost import cost_of
+from featherweight.search.fit.state import FitState
+from featherweight.search.fit.workers import TrialTask, TrialUpdate
 from featherweight.training.runs.folders import RESULT
 
 ANEW = "start in a new folder"
@@ -71,7 +71,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `trials.jsonl`."""
 
     trial: Count
-    genes: Genes
+    genes: Candidate
     rung: Annotated[int, Meta(ge=0, lt=len(SHARES))]
     epochs: Annotated[int, Meta(ge=1, le=100_000)]
     fold: Count
@@ -118,7 +118,7 @@ class ChosenNote(msgspec.Struct, frozen=True, kw_only=True):
     """What a result says of the chosen candidate."""
 
     candidate: Count
-    genes: Genes
+    genes: Candidate
     held_out_accuracy: Percent
     held_out_images: Positive
     held_out_interval: Interval
@@ -216,7 +216,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     return values
 
 
-def noted(file: Path) -> Iterator[tuple[int, Training]]:
+def read_trainings(file: Path) -> Iterator[tuple[int, Training]]:
     """The trainings of an earlier search with the numbers of their lines; one that was cut off at the end is passed
     over."""
     if not (file.exists() or file.is_symlink()):
@@ -232,57 +232,65 @@ def noted(file: Path) -> Iterator[tuple[int, Training]]:
     yield from found
 
 
-def recall(search: Search, number: int, noted: Training) -> None:
+def recall(search: FitState, number: int, training: Training) -> None:
     """Take up what a line says of an earlier search."""
-    where, genes = f"Line {number} of {printable(search.file)}", noted.genes
-    require_fitting(search, where, noted)
-    search.spent = max(search.spent, noted.at)
+    where, genes = f"Line {number} of {printable(search.file)}", training.genes
+    require_fitting(search, where, training)
+    search.spent = max(search.spent, training.at)
     trials = search.population.trials
     known = next((one for one in trials if one.genes == genes), None)
     if known is None:
         shape = search.shape(genes)
-        cost = price(genes, shape, search.classes)
+        cost = cost_of(genes, shape, search.classes)
         if cost is None:
             raise FileError(f"{where} belongs to other pictures; {ANEW}.")
-        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape, racing=noted.racing)
+        known = Trial(number=len(trials), genes=genes, price=cost, shape=shape, racing=training.racing)
         search.population.new(genes)
         trials.append(known)
-    key = noted.fold, noted.epochs
-    if any((told.work.fold, told.work.epochs) == key for told in known.told.get(noted.rung, ())):
+    key = training.fold, training.epochs
+    if any((update.work.fold, update.work.epochs) == key for update in known.updates.get(training.rung, ())):
         raise FileError(f"{where} repeats an earlier one; {ANEW}.")
-    told = told_of(known.number, noted)
-    known.planned.setdefault(noted.rung, []).append(told.work)
-    known.told.setdefault(noted.rung, []).append(told)
-    known.failed = known.failed or noted.failed
+    update = update_of(known.number, training)
+    known.planned.setdefault(training.rung, []).append(update.work)
+    known.updates.setdefault(training.rung, []).append(update)
+    known.failed = known.failed or training.failed
 
 
-def require_fitting(search: Search, where: str, noted: Training) -> None:
+def require_fitting(search: FitState, where: str, training: Training) -> None:
     """Raise FileError for a training that is of other pictures, or counts held-out images that there are not."""
-    genes, views = noted.genes, search.views
-    if genes.side >= len(views.sizes) or noted.fold >= len(views.folds):
+    genes, views = training.genes, search.views
+    if genes.side >= len(views.sizes) or training.fold >= len(views.folds):
         raise FileError(f"{where} belongs to other pictures; {ANEW}.")
-    if not noted.failed:
-        held = int(views.folds[noted.fold].sum())
-        if noted.correct is None or not noted.correct <= noted.judged == held:
-            raise FileError(f"{where} counts {noted.correct} of {noted.judged} held-out images, of {held}; {ANEW}.")
+    if not training.failed:
+        held = int(views.folds[training.fold].sum())
+        if training.correct is None or not training.correct <= training.judged == held:
+            raise FileError(
+                f"{where} counts {training.correct} of {training.judged} held-out images, of {held}; {ANEW}."
+            )
 
 
-def told_of(number: int, noted: Training) -> Told:
-    """What was told of a training of the candidate with this number."""
-    work = Work(trial=number, genes=noted.genes, epochs=noted.epochs, fold=noted.fold, share=noted.share)
-    return Told(
-        work=work, done=1.0, seconds=noted.seconds, correct=noted.correct, judged=noted.judged, loss=noted.loss,
-        failed=noted.failed,
+def update_of(number: int, training: Training) -> TrialUpdate:
+    """What was reported of a training of the candidate with this number."""
+    work = TrialTask(
+        trial=number,
+        genes=training.genes,
+        epochs=training.epochs,
+        fold=training.fold,
+        share=training.share,
+    )
+    return TrialUpdate(
+        work=work, done=1.0, seconds=training.seconds, correct=training.correct, judged=training.judged,
+        loss=training.loss, failed=training.failed,
     )  # fmt: skip
 
 
-def line_of(trial: Trial, rung: int, told: Told, at: float) -> dict[str, Any]:
+def line_of(trial: Trial, rung: int, update: TrialUpdate, at: float) -> dict[str, Any]:
     """What is noted of a training, `at` so many seconds of the search."""
-    work = told.work
+    work = update.work
     return {
         "trial": trial.number, "genes": trial.genes.to_json(), "rung": rung, "epochs": work.epochs,
-        "fold": work.fold, "share": work.share, "correct": told.correct, "judged": told.judged,
-        "loss": told.loss, "seconds": told.seconds, "failed": told.failed, "racing": trial.racing,
+        "fold": work.fold, "share": work.share, "correct": update.correct, "judged": update.judged,
+        "loss": update.loss, "seconds": update.seconds, "failed": update.failed, "racing": trial.racing,
         "at": round(at, 3),
     }  # fmt: skip
 
@@ -290,5 +298,5 @@ def line_of(trial: Trial, rung: int, told: Told, at: float) -> dict[str, Any]:
 def forget_unfinished(trial: Trial) -> None:
     """Nothing has to be redone: a rung of several folds counts with those that were finished."""
     for rung in list(trial.planned):
-        if not trial.told.get(rung):
+        if not trial.updates.get(rung):
             del trial.planned[rung]

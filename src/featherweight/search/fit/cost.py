@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.export.estimate import deployed
 from featherweight.networks.architecture import build
-from featherweight.search.fit.genes import Genes, layers_of
+from featherweight.search.fit.candidate import Candidate, candidate_layers
 
 LIMITED = ("flash", "ram", "macs", "parameters", "cycles")
 """What a limit can be set to."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Price:
+class Cost:
     """The cost of a network in 8-bit C, by estimate: flash and RAM in bytes on a Cortex-M0+, the rest for one image."""
 
     flash: int
@@ -39,13 +39,13 @@ class Limits:
             if value is not None and value < 1:
                 raise UsageError(f"A limit of {name} must be 1 or more; given {value}.")
 
-    def excess(self, price: Price) -> dict[str, float]:
+    def excess(self, cost_of: Cost) -> dict[str, float]:
         """By what factor each limit is exceeded that is, above 1.
 
-        >>> Limits(flash=1000).excess(Price(flash=1500, ram=9, macs=1, parameters=1, cycles=1))
+        >>> Limits(flash=1000).excess(Cost(flash=1500, ram=9, macs=1, parameters=1, cycles=1))
         {'flash': 1.5}
         """
-        over = {name: getattr(price, name) / most for name, most in asdict(self).items() if most is not None}
+        over = {name: getattr(cost_of, name) / most for name, most in asdict(self).items() if most is not None}
         return {name: factor for name, factor in over.items() if factor > 1}
 
     def words(self) -> str:
@@ -74,27 +74,25 @@ def kilobytes(value: float) -> str:
     return f"{value / 1000:.1f} kB"
 
 
-def shown(name: str, value: float) -> str:
+def format_cost(name: str, value: float) -> str:
     """A cost with its unit.
 
-    >>> shown("flash", 2000), shown("macs", 12345)
+    >>> format_cost("flash", 2000), format_cost("macs", 12345)
     ('2.0 kB flash', '12,345 MACs')
     """
     return f"{kilobytes(value)} {_SAID[name]}" if name in ("flash", "ram") else f"{value:,.0f} {_SAID[name]}"
 
 
-def price(genes: Genes, shape: tuple[int, int, int], classes: int) -> Price | None:
+def cost_of(genes: Candidate, shape: tuple[int, int, int], classes: int) -> Cost | None:
     """The cost for images of this shape (C H W); None for a network that such images are too small for."""
     try:
-        network = build(layers_of(genes), shape[0], classes).eval()
+        network = build(candidate_layers(genes), shape[0], classes).eval()
         smallest = deployed(network, shape, classes, bits=genes.bits)
         faster = deployed(network, shape, classes, "cortex-m4", genes.bits)
     except FeatherweightError:
         return None
     parameters = sum(one.numel() for one in network.parameters())
-    return Price(
-        flash=smallest.flash, ram=smallest.ram, macs=smallest.macs, parameters=parameters, cycles=faster.cycles
-    )
+    return Cost(flash=smallest.flash, ram=smallest.ram, macs=smallest.macs, parameters=parameters, cycles=faster.cycles)
 
 
 def training_work(macs: int, shape: tuple[int, int, int]) -> float:
