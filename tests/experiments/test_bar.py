@@ -146,7 +146,7 @@ def test_seconds_and_multiply_adds_decide_a_verdict() -> None:
     for seconds, macs, reason in (
         (15.01, 999, "15.01 s of training, where at most 15 s are allowed"),
         (1.0, 1000, "1,000 MACs an image, where fewer than 1,000 are allowed"),
-        (1.0, None, "MACs that nobody counted, where fewer than 1,000 are allowed"),
+        (1.0, None, "MACs an image not counted, where fewer than 1,000 are allowed"),
     ):
         verdict = judge(budget, 10, good, seconds, macs)
         assert (verdict.passed, verdict.reason) == (False, reason)

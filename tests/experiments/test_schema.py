@@ -23,7 +23,7 @@ MADE: dict[type, dict[str, Any]] = {
     fw.Distil: {"teacher": "f3"}, fw.Step: {"every_epochs": 3}, fw.MultiStep: {"at_epochs": (3, 5)}
 }  # fmt: skip
 BEYOND = {
-    float: ("x", float("nan"), float("inf"), True, -1e13, [0.5]),
+    float: ("x", float("nan"), float("inf"), True, -1e301, [0.5]),
     int: ("x", 1.5, True, -1, 1 << 63),
     bool: (1, "no"),
     str: (3,),

@@ -76,5 +76,5 @@ def test_records_from_before_have_none_and_are_written_as_they_were() -> None:
     assert "shifted_accuracy" not in old.to_json()
     assert Record.from_json(old.to_json(), "here").shifted_accuracy is None
     assert Record.from_json(new.to_json(), "here") == new
-    with pytest.raises(FileError, match="shifted_accuracy is 'high'"):
+    with pytest.raises(FileError, match="shifted_accuracy must be .*given 'high'"):
         Record.from_json(new.to_json() | {"shifted_accuracy": "high"}, "here")

@@ -14,7 +14,7 @@ from featherweight.experiments.statistics import mean_interval
 
 Seeds = Annotated[int, Meta(ge=2, le=10_000)]
 
-Asked = tuple[str, str, bool]
+Requirement = tuple[str, str, bool]
 """What a clause allows, what was measured, and whether it holds."""
 
 
@@ -94,7 +94,7 @@ class Bar:
         worst, passed = (summary.worst_of_last, summary.passed) if summary else (0.0, 0)
         slowest = max((record.train_seconds for record in records), default=0.0)
         threads = max((int(record.environment["threads"]) for record in records), default=0)
-        asked: dict[str, Asked] = {}
+        asked: dict[str, Requirement] = {}
         if self.mean is not None:
             last = [record.verdict.last for record in records]
             asked["mean"] = _mean(self.mean, last, "the mean of the last epochs", confirming)
@@ -133,7 +133,7 @@ def _missed(
     return [f"asked are {clause.allowed}, reached {clause.measured}" for clause in missed]
 
 
-def _mean(asked: float, reached: Sequence[float], what: str, confirming: bool) -> Asked:
+def _mean(asked: float, reached: Sequence[float], what: str, confirming: bool) -> Requirement:
     """The clause on a mean, or on the lower end of its interval."""
     mean = fmean(reached) if reached else 0.0
     # Accuracies are hundredths of a percent; rounding errors of their mean must not fail a run.

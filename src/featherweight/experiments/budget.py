@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
@@ -9,10 +10,23 @@ from featherweight.experiments.schema import Count, Epochs, Percent, Positive, c
 from featherweight.experiments.statistics import accuracy_interval, images_to_decide
 
 
+class Limit(StrEnum):
+    """What a budget limits. A network must have fewer parameters and MACs than allowed; the others may be reached."""
+
+    PARAMETERS = "parameters"
+    MACS = "macs"
+    EPOCHS = "epochs"
+    SECONDS = "seconds"
+    ACCURACY = "accuracy"
+    HELD = "held"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clause:
     """One limit, the value measured, and whether the limit is met."""
 
+    of: Limit | None = None
+    """What it limits, if a budget says so."""
     name: str
     """As shown in tables."""
     allowed: str
@@ -77,32 +91,13 @@ class Budget:
     def costs(self, parameters: int, epochs: int, seconds: float = 0.0, macs: int | None = None) -> list[Clause]:
         """Each cost limit with what the run used, in the order in which a verdict checks them; unset limits are left
         out."""
-        fewer, most = f"fewer than {self.parameters:,}", f"at most {self.epochs}"
-        clauses = [
-            Clause(
-                name="parameters", allowed=fewer, measured=f"{parameters:,}", holds=parameters < self.parameters,
-                limit=f"{fewer} parameters", fault=f"{parameters:,} parameters, where {fewer} are allowed",
-            ),
-            Clause(
-                name="epochs", allowed=most, measured=f"{epochs}", holds=epochs <= self.epochs,
-                limit=f"{most} epochs", fault=f"{epochs} epochs, where {self.epochs} are allowed",
-            ),
-        ]  # fmt: skip
-        if self.macs is not None:
-            fewer = f"fewer than {self.macs:,}"
-            macs_words = "MACs that nobody counted" if macs is None else f"{macs:,} MACs an image"
-            clauses.insert(1, Clause(
-                name="MACs an image", allowed=fewer, measured="not counted" if macs is None else f"{macs:,}",
-                holds=macs is not None and macs < self.macs,
-                limit=f"{fewer} MACs an image", fault=f"{macs_words}, where {fewer} are allowed",
-            ))  # fmt: skip
-        if self.seconds is not None:
-            most = f"at most {self.seconds:g} s"
-            clauses.append(Clause(
-                name="training", allowed=most, measured=f"{seconds:.2f} s", holds=seconds <= self.seconds,
-                limit=f"{most} of training", fault=f"{seconds:.2f} s of training, where {most} are allowed",
-            ))  # fmt: skip
-        return clauses
+        used = {
+            Limit.PARAMETERS: (parameters, self.parameters),
+            Limit.MACS: (macs, self.macs),
+            Limit.EPOCHS: (epochs, self.epochs),
+            Limit.SECONDS: (seconds, self.seconds),
+        }
+        return [_cost(of, value, most) for of, (value, most) in used.items() if most is not None]
 
     def targets(self, accuracies: Sequence[float]) -> list[Clause]:
         """The target of each judged epoch with the accuracy it reached, from test accuracies (percent, one per epoch).
@@ -111,13 +106,13 @@ class Budget:
         """
         first = max(0, len(accuracies) - self.held)
         clauses = [
-            Clause(name=f"accuracy, epoch {number}", allowed=f"at least {self.accuracy:.2f} %",
+            Clause(of=Limit.ACCURACY, name=f"accuracy, epoch {number}", allowed=f"at least {self.accuracy:.2f} %",
                    measured=f"{accuracy:.2f} %", holds=accuracy >= self.accuracy)
             for number, accuracy in enumerate(accuracies[first:], start=first + 1)
         ]  # fmt: skip
         if len(accuracies) < self.held:
             clauses.append(
-                Clause(name="epochs to judge by", allowed=f"at least {self.held}",
+                Clause(of=Limit.HELD, name="epochs to judge by", allowed=f"at least {self.held}",
                        measured=f"{len(accuracies)}", holds=False)
             )  # fmt: skip
         return clauses
@@ -143,16 +138,39 @@ class Budget:
             ", ".join(f"{name} ({count:,})" for name, count in layers) for layers in (largest, costliest)
         )
         sentences = {
-            "parameters": "The network has {0} parameters, but its budget allows {1}; its largest layers are"
+            Limit.PARAMETERS: "The network has {0} parameters, but its budget allows {1}; its largest layers are"
             f" {biggest}. Make one of them narrower, or raise the experiment's budget.",
-            "MACs an image": "The network takes {0} MACs an image, but its budget allows {1}; its costliest layers are"
+            Limit.MACS: "The network takes {0} MACs an image, but its budget allows {1}; its costliest layers are"
             f" {dearest}. Make one narrower or pool before it, or raise the experiment's budget.",
-            "epochs": f"The recipe trains for {epochs} epochs, but the budget allows {self.epochs};"
+            Limit.EPOCHS: f"The recipe trains for {epochs} epochs, but the budget allows {self.epochs};"
             " lower the recipe's epochs, or raise the experiment's budget.",
         }
         for clause in self.costs(parameters, epochs, macs=macs):
-            if not clause.holds:
-                raise BudgetError(sentences[clause.name].format(clause.measured, clause.allowed))
+            if clause.of and not clause.holds:
+                raise BudgetError(sentences[clause.of].format(clause.measured, clause.allowed))
+
+
+_NOUNS = {
+    Limit.PARAMETERS: "parameters", Limit.MACS: "MACs an image", Limit.EPOCHS: "epochs", Limit.SECONDS: "training"
+}  # fmt: skip
+
+
+def _cost(of: Limit, value: float | None, most: float) -> Clause:
+    """The clause on a cost; a value of None was not counted, and so does not hold."""
+    noun = _NOUNS[of]
+    if of is Limit.SECONDS:
+        allowed, measured, what = f"at most {most:g} s", f"{value:.2f} s", f"of {noun}"
+    elif of is Limit.EPOCHS:
+        allowed, measured, what = f"at most {most}", f"{value}", noun
+    else:
+        allowed, measured, what = f"fewer than {most:,}", "not counted" if value is None else f"{value:,}", noun
+    fewer = of in (Limit.PARAMETERS, Limit.MACS)
+    holds = value is not None and (value < most if fewer else value <= most)
+    used = f"{noun} not counted" if value is None else f"{measured} {what}"
+    return Clause(
+        of=of, name=noun, allowed=allowed, measured=measured, holds=holds,
+        limit=f"{allowed} {what}", fault=f"{used}, where {most if of is Limit.EPOCHS else allowed} are allowed",
+    )  # fmt: skip
 
 
 _CHIP_UNITS = {"flash": "bytes of flash", "ram": "bytes of RAM", "cycles": "cycles"}

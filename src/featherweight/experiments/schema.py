@@ -36,8 +36,8 @@ from featherweight.errors import UsageError, nearest
 T = TypeVar("T")
 
 LARGEST_COUNT = 1 << 40
-"""Of images, parameters, multiply-adds."""
-LARGEST_NUMBER = 1e12
+"""Of images, parameters, multiply-adds. Bounds from here on are told only to those who go beyond them."""
+LARGEST_NUMBER = 1e300
 MOST_EPOCHS = 200_000
 _LATER = "left out of JSON at its default"
 
@@ -53,7 +53,9 @@ Count = Annotated[int, Meta(ge=1, le=LARGEST_COUNT)]
 CountOrZero = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
 Epochs = Annotated[int, Meta(ge=1, le=MOST_EPOCHS)]
 Seed = Annotated[int, Meta(ge=0, le=1 << 62)]
-Text = Annotated[str, Meta(max_length=255)]
+LONGEST_NAME = 255
+"""Characters in the name of a data set or a class."""
+Text = Annotated[str, Meta(max_length=LONGEST_NAME)]
 
 
 def check(value: Any, where: str = "") -> None:
@@ -70,7 +72,7 @@ def check_value(value: Any, kind: Any, where: str) -> None:
         check_value(part, its_kind, f"{where}{step}")
     if get_origin(bare(kind)) is Literal and isinstance(value, str):
         require_known(where.rpartition(".")[2], value, [str(one) for one in get_args(bare(kind))])
-    huge = isinstance(value, int | float) and abs(value) >= LARGEST_NUMBER
+    huge = isinstance(value, int | float) and abs(value) >= LARGEST_COUNT
     raise UsageError(f"{where} must be {allowed(kind, whole=huge)}; given {value!r:.60}.")
 
 
@@ -166,8 +168,8 @@ def _range(meta: Meta, whole: bool) -> str:
         most = f", at most {meta.max_length:,} long" if meta.max_length is not None else ""
         return f"{most}, not empty" if meta.min_length else most
     if not whole:
-        low = None if low is None or low <= -LARGEST_NUMBER else low
-        high = None if high is None or high >= LARGEST_NUMBER else high
+        low = None if low is None or low <= -LARGEST_COUNT else low
+        high = None if high is None or high >= LARGEST_COUNT else high
     if low is not None and high is not None and meta.gt is None:
         return f" from {_figure(low)} to {'below ' * (meta.lt is not None)}{_figure(high)}"
     words = "" if low is None else f" above {_figure(low)}" if meta.gt is not None else f", {_figure(low)} or more"
@@ -223,7 +225,7 @@ def from_plain(cls: type[T], values: Any, where: str) -> T:
 def _made(kind: Any, value: Any, where: str) -> Any:
     """The value of a field as its type has it: tables as nested data, lists as tuples."""
     inner = bare(kind)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         each = get_args(inner)[0] if get_origin(inner) is tuple else None
         return tuple(_made(each, one, f"{where}[{at}]") for at, one in enumerate(value))
     nested = isinstance(inner, type) and is_dataclass(inner) and value is not None
