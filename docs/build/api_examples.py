@@ -33,8 +33,8 @@ EXAMPLES = {
 >>> try:
 ...     fw.find("f33")
 ... except fw.FeatherweightError as problem:
-...     print(problem.exit_status, str(problem)[:47])
-2 Unknown experiment 'f33'; did you mean f3? Ther
+...     print(problem.exit_status, str(problem)[:42])
+2 Unknown experiment 'f33'; did you mean f3?
 """,
     "Gated": """
 >>> import torch

@@ -14,10 +14,15 @@ Every message is one or two sentences: what was given and where, what is allowed
 """
 
 import errno
+import operator
 import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
+
+LARGEST = 1 << 62
+"""No number that is given may be larger: records hold none that are."""
 
 
 class FeatherweightError(Exception):
@@ -60,18 +65,42 @@ class InterruptedRunError(FeatherweightError):
         self.exit_status = 128 + signal_number
 
 
-def nearest(given: str, allowed: Iterable[str]) -> str:
+def nearest(given: Any, allowed: Iterable[str], listed_by: str = "") -> str:
     """The end of a message about an unknown name: the closest valid name, then the full list.
+
+    Where the list is long and a command prints it, `listed_by`, the three closest names and that command.
 
     >>> nearest("c4", ["f1", "f2", "c3"])
     'did you mean c3? There are: f1, f2, c3.'
     >>> nearest("zebra", ["sgd", "adam"])
     'there are: sgd, adam.'
+    >>> nearest("c4", ["f4", "c3", "zebra"], "featherweight list")
+    'did you mean f4 or c3? `featherweight list` prints all names.'
     """
     names = list(allowed)
-    close = get_close_matches(given.lower(), names, n=1, cutoff=0.5)
-    everything = ", ".join(names)
-    return f"did you mean {close[0]}? There are: {everything}." if close else f"there are: {everything}."
+    close = get_close_matches(str(given).lower(), names, n=3 if listed_by else 1, cutoff=0.5)
+    everything = f"`{listed_by}` prints all names." if listed_by else f"There are: {', '.join(names)}."
+    if not close:
+        return everything if listed_by else everything[0].lower() + everything[1:]
+    *others, last = close
+    return f"did you mean {', '.join(others) + ' or ' if others else ''}{last}? {everything}"
+
+
+def whole_number(given: Any, what: str, low: int = 0, high: int | None = None) -> int:
+    """The number as an int; UsageError unless it is a whole number in the range. `what` begins the sentence.
+
+    >>> whole_number(True, "A seed")
+    Traceback (most recent call last):
+    featherweight.errors.UsageError: A seed is a whole number, 0 or more; given True.
+    """
+    try:
+        number = operator.index(given)
+    except TypeError:
+        number = low - 1
+    if isinstance(given, bool) or not low <= number <= (LARGEST if high is None else high):
+        allowed = f", {low:,} or more" if high is None else f" from {low:,} to {high:,}"
+        raise UsageError(f"{what} is a whole number{allowed}; given {given!r:.60}.")
+    return number
 
 
 _NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment")

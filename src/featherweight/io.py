@@ -20,6 +20,30 @@ LONGEST_TEXT = 1 << 14
 """Characters of one text in it; a path has at most 4,096."""
 
 
+def is_folder(path: Path | str) -> bool:
+    """Whether there is such a folder; False for what cannot be a path, such as 300 letters."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path | str) -> bool:
+    """Whether there is a regular file at this path; False for what cannot be a path."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_there(path: Path | str) -> bool:
+    """Whether there is anything at this path; False for what cannot be one."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold an exclusive lock on this file, waiting as long as somebody else holds it.

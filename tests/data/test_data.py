@@ -252,7 +252,7 @@ def test_wrong_use_is_answered_with_the_nearest_choice(alone: Path, tmp_path: Pa
     assert refusal(UsageError, str(tmp_path / "file")).startswith(f"{tmp_path / 'file'} is not a folder; give")
     said = refusal(UsageError, directory=tmp_path / "nowhere")
     assert said == f"The data folder {tmp_path / 'nowhere'} does not exist; name one that does, or leave it out."
-    assert refusal(UsageError, "digits", holdout=-1) == "A holdout is 0 or more images; given -1."
+    assert refusal(UsageError, "digits", holdout=-1) == "A holdout is a whole number, 0 or more; given -1."
     said = refusal(UsageError, "digits", holdout=1437)
     assert said.endswith("but digits has 1,437 training images; give a number from 0 to 1,436.")
     assert refusal(UsageError, "x\x1b[2J").isprintable()

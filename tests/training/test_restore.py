@@ -196,7 +196,7 @@ def test_a_model_is_called_and_predicts_alike_from_every_form() -> None:
         assert one.name == expected[0] and one.probabilities == pytest.approx(many[0].probabilities, abs=1e-6)
     with pytest.raises(UsageError, match=r"takes images \[N 1 28 28\]; given \[5, 1, 14, 28\]"):
         model(images[:, :, :14])
-    with pytest.raises(UsageError, match=r"A picture is \[H W\]"):
+    with pytest.raises(UsageError, match=r"give \[H W\], \[H W C\] or \[C H W\]"):
         model.predict(np.zeros(5))
 
 

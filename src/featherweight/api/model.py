@@ -12,18 +12,22 @@ from PIL import Image
 from torch import Tensor
 
 from featherweight.api.summary import NetworkSummary, summary
+from featherweight.data.arrays import array_of, batch_of
 from featherweight.data.dataset import Data
-from featherweight.data.in_memory import as_bytes
+from featherweight.data.pictures import fit_to_shape
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record
 from featherweight.export import Exported, export
+from featherweight.io import is_folder
 from featherweight.reading.answers import Answer
 from featherweight.reading.of_run import Reader
 from featherweight.reading.reading import Picture, expand_paths, of_image, read_picture
 from featherweight.training.runs.pretrained import load_any
-from featherweight.training.runs.trained import TrainedModel, data_of, evaluate_run
+from featherweight.training.runs.trained import TrainedModel, data_of, evaluate_run, requested_size
 
 BATCH = 256
+TOLERANCE = 1e-4
+"""How far fractions may be outside 0 to 1, as resizing leaves them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +82,25 @@ class Model:
     def __call__(self, images: Tensor) -> Tensor:
         """Scores [N classes] of images [N C H W], bytes or fractions from 0 to 1, which are normalised here.
 
-        Raises UsageError for another shape or type.
+        Raises UsageError for another shape, type or range.
         """
+        if not isinstance(images, Tensor):
+            raise UsageError(f"The model takes a tensor; given {type(images).__name__}, which `predict` may take.")
         if images.ndim != 4 or tuple(images.shape[1:]) != self.shape:
             wanted = " ".join(map(str, self.shape))
             raise UsageError(f"The model takes images [N {wanted}]; given {list(images.shape)}.")
+        if images.layout != torch.strided or images.device.type != "cpu":
+            raise UsageError(
+                f"The model takes dense tensors on the CPU; given {images.layout} on {images.device.type}."
+            )
         if not (images.dtype == torch.uint8 or images.is_floating_point()):
             raise UsageError(f"The model takes bytes, or fractions from 0 to 1; given {images.dtype}.")
+        if images.numel() and images.dtype != torch.uint8:
+            low, high = (float(of) for of in images.detach().aminmax())
+            if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # NaN is neither
+                raise UsageError(
+                    f"The model takes fractions from 0 to 1; given {low:g} to {high:g}. Divide bytes by 255."
+                )
         fractions = images / 255 if images.dtype == torch.uint8 else images
         mean, std = (torch.tensor(of).reshape(1, -1, 1, 1) for of in (self.trained.mean, self.trained.std))
         scores: Tensor = self.trained.network((fractions.float() - mean) / std)
@@ -105,30 +121,42 @@ class Model:
         match pictures:
             case str() | Path():
                 found = expand_paths([str(pictures)])
-                several = Path(pictures).is_dir() or len(found) > 1
+                several = is_folder(pictures) or len(found) > 1
                 answers = [self._of_file(name, problem) for name, problem in found]
                 return answers if several else answers[0]
             case Image.Image():
                 return self._of_picture(of_image(pictures), "picture")
             case list() | tuple():
                 return [self.predict(picture) for picture in pictures]
-        array = pictures.detach().cpu().numpy() if isinstance(pictures, Tensor) else np.asarray(pictures)
-        batch, alone = self._batch(array)
-        predictions = self._of_batch(batch)
+        batch, alone = batch_of(array_of(pictures, "pixels"), self.shape[0])
+        size = requested_size(self.record)
+        predictions = self._of_batch(np.stack([fit_to_shape(picture, self.shape, size) for picture in batch]))
         return predictions[0] if alone else predictions
 
-    def evaluate(self, data: Data | str = "", *, data_dir: Path | None = None, device: str = "auto") -> dict[str, Any]:
+    def evaluate(
+        self, data: Data | str = "", *, data_dir: "str | Path | None" = None, device: str = "auto"
+    ) -> dict[str, Any]:
         """Loss, accuracy in percent and its 95 % interval over a test set: the run's own, or that of `data`."""
-        return evaluate_run(self.trained, data=data, data_dir=data_dir, device=device)
+        where = None if data_dir is None else Path(data_dir)
+        return evaluate_run(self.trained, data=data, data_dir=where, device=device)
 
     def export(
-        self, form: str, out: "str | Path" = "exports", *, data_dir: Path | None = None, data: Data | None = None
+        self,
+        form: str,
+        out: "str | Path" = "exports",
+        *,
+        data_dir: "str | Path | None" = None,
+        data: Data | None = None,
     ) -> Exported:
         """Write the network as `onnx`, `c` or `page` to a folder and check it; raises the errors of `export`.
 
         A network that was trained on `data` in memory is checked on these.
         """
-        return export(self.trained, form, Path(out), data_dir=data_dir, data=data)
+        if not (data is None or isinstance(data, Data)):
+            raise UsageError(f"`data` are what fw.load_data or Data.from_... give; given {data!r:.60}.")
+        if not isinstance(out, str | Path):
+            raise UsageError(f"`out` is the path of a folder; given {out!r:.60}.")
+        return export(self.trained, form, Path(out), data_dir=None if data_dir is None else Path(data_dir), data=data)
 
     def summary(self) -> NetworkSummary:
         """Its layers, parameters, multiply-adds and fields, and what it can be exported to."""
@@ -142,18 +170,6 @@ class Model:
     def _of_picture(self, picture: Picture, name: str) -> Prediction:
         return _as_prediction(Reader(self.trained)(picture, name), self.classes)
 
-    def _batch(self, array: NDArray[Any]) -> tuple[NDArray[np.uint8], bool]:
-        """uint8 [N C H W] in the network's size, and whether it was one picture alone."""
-        one_of_three = array.ndim == 3 and (array.shape[2] in (1, 3) or array.shape[0] == self.shape[0])
-        alone = array.ndim == 2 or one_of_three
-        if array.ndim not in (2, 3, 4) or (array.ndim == 4 and not {array.shape[1], array.shape[3]} & {1, 3}):
-            raise UsageError(
-                f"A picture is [H W], [H W C] or [C H W], and several have one dimension more; given {array.shape}."
-            )
-        pixels = as_bytes(array, "pixels")
-        pictures = [pixels] if alone else list(pixels)
-        return np.stack([_fit_to_shape(picture, self.shape) for picture in pictures]), alone
-
     def _of_batch(self, batch: NDArray[np.uint8]) -> list[Prediction]:
         with torch.no_grad():
             parts = torch.split(torch.from_numpy(batch), BATCH)
@@ -164,19 +180,6 @@ class Model:
             chances = dict(zip(self.classes, row, strict=True))
             found.append(Prediction(name=name, confidence=max(row), probabilities=chances))
         return found
-
-
-def _fit_to_shape(picture: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """One picture, [H W], [H W C] or [C H W], as uint8 [C H W] of the network's."""
-    if picture.ndim == 3 and picture.shape[0] in (1, 3) and picture.shape[2] not in (1, 3):
-        picture = picture.transpose(1, 2, 0)
-    picture = picture[..., 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture
-    channels, height, width = shape
-    image = Image.fromarray(np.ascontiguousarray(picture)).convert("L" if channels == 1 else "RGB")
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    fitted = np.asarray(image, dtype=np.uint8)
-    return fitted[None] if channels == 1 else fitted.transpose(2, 0, 1)
 
 
 def _as_prediction(answer: Answer, classes: Sequence[str]) -> Prediction:
@@ -198,4 +201,4 @@ def load(run: "str | Path", *, experiment: "str | Path | None" = None) -> Model:
     <Model f3, seed 0: 7,864 parameters, images of 1 x 28 x 28, 10 classes of mnist>
     """
     trained = load_any(str(run), experiment=None if experiment is None else Path(experiment))
-    return Model(trained=trained, folder=Path(run) if Path(run).is_dir() else None)
+    return Model(trained=trained, folder=Path(run) if is_folder(run) else None)

@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from featherweight.api.model import Model
 from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
-from featherweight.errors import FeatherweightError, UsageError
+from featherweight.errors import FeatherweightError, UsageError, whole_number
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import OneCycle, Recipe
@@ -69,7 +69,14 @@ def train(
     >>> len(model.record.rows), model.record.data["name"]
     (1, 'digits')
     """
-    source = data if isinstance(data, Data) else load(str(data))
+    numbers = _numbers([seeds] if isinstance(seeds, int) else seeds)
+    _require_kinds(budget=(budget, Budget), recipe=(recipe, Recipe), settings=(settings, dict), to=(to, str))
+    _require_kinds(out=(out, str | Path), engine=(engine, str), device=(device, str), on=(on, str))
+    if on is None:
+        raise UsageError("`on` names where to train, such as local or ray; given None.")
+    if on_epoch is not None and not callable(on_epoch):
+        raise UsageError(f"`on_epoch` is a function of a row; given {on_epoch!r:.60}.")
+    source = data if isinstance(data, Data) else load(data)
     experiment = _as_experiment(network, source, budget, recipe)
     if budget is None:
         experiment, _ = fitted(experiment, source)
@@ -79,7 +86,6 @@ def train(
     if threads is not None and (on == LOCAL or threads < 1):
         require_threads(threads)
     if on != LOCAL:
-        numbers = [seeds] if isinstance(seeds, int) else list(seeds)
         tasks = [
             Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
             for seed in numbers
@@ -87,12 +93,26 @@ def train(
         there = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
         return there[0] if isinstance(seeds, int) else there
     models = []
-    for seed in [seeds] if isinstance(seeds, int) else seeds:
+    for seed in numbers:
         run = new_run(
             experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
         )  # fmt: skip
         models.append(_train_to_end(run, on_epoch))
     return models[0] if isinstance(seeds, int) else models
+
+
+def _numbers(seeds: Any) -> list[int]:
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable) or not (numbers := list(seeds)):
+        raise UsageError(f"`seeds` is a whole number, or a list of one or more; given {seeds!r:.60}.")
+    return [whole_number(seed, "A seed") for seed in numbers]
+
+
+def _require_kinds(**arguments: tuple[Any, Any]) -> None:
+    """Raise UsageError for the first argument that is neither None nor of its kind."""
+    for name, (value, kind) in arguments.items():
+        if value is not None and not isinstance(value, kind):
+            allowed = kind.__name__ if isinstance(kind, type) else "path"
+            raise UsageError(f"`{name}` is a {allowed}; given {value!r:.60}.")
 
 
 def _train_to_end(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:

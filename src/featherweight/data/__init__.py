@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from featherweight.data.progress import Progress, downloads_display
 from featherweight.data.sets import ALIASES, OWN, SETS, canonical
-from featherweight.errors import UsageError, nearest
+from featherweight.errors import UsageError, nearest, whole_number
 from featherweight.escape import printable
+from featherweight.io import is_folder, is_there
 
 if TYPE_CHECKING:
     from featherweight.data.dataset import Data
@@ -23,9 +24,9 @@ NAMES = ("auto", *SETS, *ALIASES, "digits")
 
 
 def load(
-    name: str = "auto",
+    name: "str | Path" = "auto",
     *,
-    directory: Path | None = None,
+    directory: "str | Path | None" = None,
     holdout: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
@@ -56,13 +57,18 @@ def load(
     (torch.Size([1300, 1, 28, 28]), 137, (0.1575,))
     """
     from featherweight.data.dataset import ready
+    from featherweight.data.pictures import require_size
     from featherweight.data.store import expanded
 
-    if directory is not None and not directory.is_dir():
+    directory = None if directory is None else Path(directory)
+    if directory is not None and not is_folder(directory):
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
-    if holdout < 0:
-        raise UsageError(f"A holdout is 0 or more images; given {holdout:,}.")
-    name = canonical(name)
+    holdout, seed = whole_number(holdout, "A holdout"), whole_number(seed, "A seed")
+    size = (size[0], size[1]) if isinstance(size, list) and len(size) == 2 else size
+    require_size(size)
+    if not isinstance(name, str | Path):
+        raise UsageError(f"Data is the name of a set or a folder; given {name!r:.60}.")
+    name = canonical(str(name))
     with downloads_display.get()() as watcher:
         whole = _raw_named(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
     if grey:
@@ -85,12 +91,12 @@ def _raw_named(
     from featherweight.data.dataset import IN_MEMORY
     from featherweight.data.download import UnavailableError
 
-    if size is not None and (name in NAMES or name == IN_MEMORY):
+    if name == IN_MEMORY:
+        raise UsageError("The data were given in memory, so they cannot be loaded again; pass them again.")
+    if size is not None and name in NAMES:
         raise UsageError(f"A size can only be given for folders of pictures; {name} has its own.")
     if name == "digits":
         return digits.load()
-    if name == IN_MEMORY:
-        raise UsageError("The data were given in memory, so they cannot be loaded again; pass them again.")
     if name in SETS:
         return store.load(SETS[name], directory, progress, with_test=with_test)
     if name == "auto":
@@ -107,9 +113,9 @@ def _from_folder(
     from featherweight.data import folder, store
 
     path = store.expanded(name)
-    if not path.is_dir():
-        if path.exists() or "/" in name or os.sep in name:
-            found = "is not a folder" if path.exists() else "does not exist"
+    if not is_folder(path):
+        if is_there(path) or "/" in name or os.sep in name:
+            found = "is not a folder" if is_there(path) else "does not exist"
             raise UsageError(f"{printable(name)} {found}; give a folder of images, or one of: {', '.join(NAMES)}.")
         raise UsageError(
             f"There is no data set {printable(name)!r}; {nearest(name, NAMES)} A path names a folder of images."

@@ -1,5 +1,7 @@
 """A data set: its training and test halves, its name, and its origin."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +11,9 @@ import torch
 
 from featherweight.data.in_memory import listed, whole_of
 from featherweight.data.split import HELD_OUT, RawDataset, Split, held_out_together, mean_and_std
-from featherweight.errors import UsageError
+from featherweight.errors import UsageError, whole_number
+from featherweight.experiments.record import LONGEST_SIDE, MOST_CLASSES, MOST_NUMBERS
+from featherweight.experiments.schema import LONGEST_NAME
 
 IN_MEMORY = "memory"
 """The source of data that were passed as arrays or as a dataset, which cannot be loaded again."""
@@ -112,10 +116,11 @@ class Data:
                 raise missing
             train = halves["train"]
             test = next((halves[key] for key in ("test", "validation", "valid", "val") if key in halves), test)
+        size = tuple(size) if isinstance(size, list) else size
         pair, names = listed(train, size)
-        tested = None if test is None else listed(test, size)[0]
-        whole = whole_of(pair, tested, classes or names, name, seed, "last")
-        return replace(ready(whole, holdout, seed), source=IN_MEMORY, seed=seed)
+        tested = None if test is None else listed(test, size, channels=pair[0].shape[1])[0]
+        whole = whole_of(pair, tested, names if classes is None else classes, name, seed, "first")
+        return replace(ready(whole, holdout, seed), source=IN_MEMORY, seed=seed, size=size)
 
     @classmethod
     def from_folder(
@@ -160,9 +165,11 @@ class Data:
 
 def ready(whole: RawDataset, holdout: int, seed: int) -> Data:
     """The data set with `holdout` training images held out, from a position given by the seed, or with its test set."""
+    seed = whole_number(seed, "A seed")
+    _require_recordable(whole)
     mean, std = mean_and_std(whole.train.images)
     train, test = whole.train, whole.test
-    if not 0 <= holdout < len(train):
+    if not 0 <= (holdout := whole_number(holdout, "A holdout")) < len(train):
         raise UsageError(
             f"A holdout of {holdout:,} was requested, but {whole.name} has {len(train):,} training images;"
             f" give a number from 0 to {len(train) - 1:,}."
@@ -175,3 +182,25 @@ def ready(whole: RawDataset, holdout: int, seed: int) -> Data:
         name=whole.name, classes=whole.classes, train=train, test=test, holdout=holdout,
         mean=mean, std=std, digests=whole.digests, note=whole.note,
     )  # fmt: skip
+
+
+def _require_recordable(whole: RawDataset) -> None:
+    """Raise UsageError unless a record can hold the names and the shape, and each class has a name of its own."""
+    names, shape = whole.classes, tuple(whole.train.images.shape[1:])
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise UsageError(f"{whole.name:.60} has two classes called {twice!r:.60}; give each a name of its own.")
+    if len(names) > MOST_CLASSES:
+        raise UsageError(f"{whole.name:.60} has {len(names):,} classes; at most {MOST_CLASSES:,} are allowed.")
+    for name in (whole.name, *names):
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+            raise UsageError(
+                f"The names of a data set and its classes are 1 to {LONGEST_NAME} printable characters; given"
+                f" {name!r:.60}."
+            )
+    if max(shape[1:]) > LONGEST_SIDE or math.prod(shape) > MOST_NUMBERS:
+        size = " x ".join(map(str, shape))
+        raise UsageError(
+            f"The images of {whole.name} are {size}; at most {LONGEST_SIDE:,} pixels a side and {MOST_NUMBERS:,}"
+            " numbers in all are allowed. Resize them."
+        )

@@ -5,30 +5,27 @@ of a file in training and afterwards.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from featherweight.data.idx import LARGEST
-from featherweight.data.pictures import SUFFIXES, PictureError, read
+from featherweight.data.pictures import SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
 from featherweight.data.split import RawDataset, Split, digest, held_out, held_out_groups
 from featherweight.errors import DataError, UsageError
 from featherweight.escape import printable
 
 SIDE = 28
 """The side, in pixels, to which pictures are resized unless they all have one size up to `KEPT_SIDE`."""
-KEPT_SIDE = 64
 OWN_SIDE = 256
 """The longest side, in pixels, of pictures that keep their own size on request."""
-Size = tuple[int, int] | Literal["own"] | None
 TESTS = ("test", "validation", "valid", "val")
 """Possible names of the test half, besides `train`; the first one that exists is used."""
 SPOILT = 20
@@ -67,14 +64,14 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     """
     classes, train, test, note = _halves(root, seed)
     train, (pixels,), spoilt = _decoded_pictures(train, root, [size])
-    height, width, channels = _common(pixels, size, grey)
-    notes = [note, spoilt, _brought(train.paths, root, size, (height, width))]
-    whole = _split_folder(pixels, train.labels, height, width, channels)
+    shape = _common(pixels, size, grey)
+    notes = [note, spoilt, _brought(train.paths, root, size, shape[1:])]
+    whole = _split_folder(pixels, train.labels, shape, size)
     digests = {"train": digest(whole)}
     tested = None
     if with_test:
-        test, (pixels,), spoilt = _decoded_pictures(test, root, [size])
-        tested = _split_folder(pixels, test.labels, height, width, channels)
+        test, (pixels,), spoilt = _decoded_pictures(test, root, [size], shape[1:])
+        tested = _split_folder(pixels, test.labels, shape, size)
         digests["test"] = digest(tested)
         notes.append(spoilt)
     note = " ".join(line for line in notes if line)
@@ -94,7 +91,7 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
     groups = groups_of(train.paths, train.labels)
     found = []
     for size, pixels in zip(sizes, decoded, strict=True):
-        whole = _split_folder(pixels, train.labels, *_common(pixels, size))
+        whole = _split_folder(pixels, train.labels, _common(pixels, size), size)
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
         name = printable(root.resolve().name)
@@ -230,19 +227,20 @@ def _collected(folder: Path, root: Path, classes: Sequence[str]) -> _Pictures:
 
 
 def _decoded_pictures(
-    listed: _Pictures, root: Path, sizes: Sequence[Size]
+    listed: _Pictures, root: Path, sizes: Sequence[Size], common: tuple[int, int] = (SIDE, SIDE)
 ) -> tuple[_Pictures, list[list[NDArray[np.uint8]]], str]:
     """The pictures that can be read; for each size, each of them as uint8 [H W] if grey or [H W 3] if not; and a
     sentence about those that cannot, or "".
 
-    DataError, with the same sentence, if these are more than one in `SPOILT`, or all that a class has.
+    Without a size, large pictures are brought to the `common` height and width. DataError, with the same sentence, if
+    more than one in `SPOILT` cannot be read, or all that a class has.
     """
     pictures: list[list[NDArray[np.uint8]]] = [[] for _ in sizes]
     wrong: dict[int, str] = {}
     for place, path in enumerate(listed.paths):
         try:
             pixels = read(path).pixels
-            brought = [_brought_to(pixels, size) for size in sizes]
+            brought = [_brought_to(pixels, size, common) for size in sizes]
         except PictureError as error:
             wrong[place] = f"{printable(path.relative_to(root))} ({error})"
             continue
@@ -260,39 +258,34 @@ def _decoded_pictures(
     return readable, pictures, f"{len(wrong):,} of {count:,} pictures are left out: {first}."
 
 
-def _brought_to(read_pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """One picture, upright and opaque, in the requested size or at most 64 x 64; [H W] if it is grey."""
-    image = Image.fromarray(read_pixels)
-    if isinstance(size, tuple):
-        image = image if image.size == size[::-1] else image.resize(size[::-1], Image.Resampling.BILINEAR)
-    elif max(image.size) > (OWN_SIDE if size == "own" else KEPT_SIDE):
-        if size == "own":
-            raise PictureError(
-                f"{image.width} x {image.height} pixels, but at most {OWN_SIDE} a side are kept; give a size"
-            )
-        # Whatever the sizes of the others, this one does not keep its size.
-        image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8)
-    grey = bool((pixels[..., :1] == pixels[..., 1:]).all())
-    return pixels[..., 0] if grey else pixels
+def _brought_to(pixels: NDArray[np.uint8], size: Size, common: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture, uint8 [h w 3], in the requested size, in its own if it may keep that, or else in `common`; [H W] if it
+    is grey."""
+    height, width, _ = pixels.shape
+    if size == "own" and max(height, width) > OWN_SIDE:
+        raise PictureError(f"{width} x {height} pixels, but at most {OWN_SIDE} a side are kept; give a size")
+    if size_kept((width, height), size):
+        return greyed(pixels)
+    # Whatever the sizes of the others, this one does not keep its own.
+    to = size if isinstance(size, tuple) else common
+    return greyed(fit_to_shape(pixels, (3, *to), size).transpose(1, 2, 0))
 
 
 def _common(pictures: Sequence[NDArray[np.uint8]], size: Size, grey: bool = False) -> tuple[int, int, int]:
-    """The height, width and channels of the data set, according to its training pictures."""
+    """The channels, height and width of the data set, according to its training pictures."""
     sizes = {picture.shape[:2] for picture in pictures}
     if size == "own" and len(sizes) > 1:
         some = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:3])
         raise UsageError(f"The pictures have {len(sizes)} different sizes ({some}); give one, such as 32x32.")
     height, width = sizes.pop() if len(sizes) == 1 else (SIDE, SIDE)
-    return height, width, 3 if not grey and any(picture.ndim == 3 for picture in pictures) else 1
+    return 3 if not grey and any(picture.ndim == 3 for picture in pictures) else 1, height, width
 
 
 def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int]) -> str:
     """The sentence for pictures that were resized without a request."""
     if size is not None or to != (SIDE, SIDE):
         return ""
-    with Image.open(paths[0]) as first:
-        width, height = first.size
+    width, height = read(paths[0]).size
     if (height, width) == to:
         return ""
     return (
@@ -302,19 +295,14 @@ def _brought(paths: Sequence[Path], root: Path, size: Size, to: tuple[int, int])
 
 
 def _split_folder(
-    pictures: Sequence[NDArray[np.uint8]], labels: Sequence[int], height: int, width: int, channels: int
+    pictures: Sequence[NDArray[np.uint8]], labels: Sequence[int], shape: tuple[int, int, int], size: Size
 ) -> Split:
-    """The pictures in one size, with these channels."""
-    if len(pictures) * height * width * channels > LARGEST:
+    """The pictures in one shape, [C H W]."""
+    if len(pictures) * math.prod(shape) > LARGEST:
         raise DataError(
-            f"{len(pictures):,} pictures of {height} x {width} take more than the limit of {LARGEST:,} bytes."
+            f"{len(pictures):,} pictures of {shape[1]} x {shape[2]} take more than the limit of {LARGEST:,} bytes."
         )
-    mode = "L" if channels == 1 else "RGB"
-    images = np.empty((len(pictures), height, width, channels), dtype=np.uint8)
+    images = np.empty((len(pictures), *shape), dtype=np.uint8)
     for place, picture in zip(images, pictures, strict=True):
-        image = Image.fromarray(picture).convert(mode)
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        place[...] = np.asarray(image).reshape(height, width, channels)
-    ordered = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()  # [N H W C] -> [N C H W]
-    return Split(images=ordered, labels=torch.tensor(labels, dtype=torch.int64))
+        place[...] = fit_to_shape(picture, shape, size)
+    return Split(images=torch.from_numpy(images), labels=torch.tensor(labels, dtype=torch.int64))

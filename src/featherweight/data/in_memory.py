@@ -1,12 +1,16 @@
 """Data that the caller already has: arrays, and datasets of (image, label) as in PyTorch or Hugging Face."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
+from featherweight.data.arrays import COLOURS, array_of, as_bytes, picture_of
+from featherweight.data.idx import LARGEST
+from featherweight.data.pictures import PictureError, fit_to_shape, greyed, of_image, require_size
 from featherweight.data.split import RawDataset, Split, digest, held_out
 from featherweight.errors import UsageError
 
@@ -22,11 +26,15 @@ def whole_of(
     train: Pair, test: Pair | None, classes: Sequence[str] | None, name: str, seed: int, channels: Channels
 ) -> RawDataset:
     """The data set of these (images, labels); its test images are drawn by `seed` if none are given."""
-    _, numbers = _numbered(train[1], classes)
-    names = tuple(map(str, classes)) if classes is not None else numbers
+    if channels not in get_args(Channels):
+        raise UsageError(f"The channels come {', '.join(get_args(Channels))}; given {channels!r:.60}.")
+    given = None if classes is None else class_names(classes)
+    _, names = _numbered(train[1], given)
     first = _split(train, names, channels, "training")
     if test is not None:
-        second = _split(test, names, channels, "test")
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise UsageError(f"The test half is a pair of images and labels; given {type(test).__name__}.")
+        second = _split((test[0], test[1]), names, channels, "test")
         if first.images.shape[1:] != second.images.shape[1:]:
             sizes = [" x ".join(map(str, part.images.shape[1:])) for part in (first, second)]
             raise UsageError(f"Training images are {sizes[0]} and test images {sizes[1]}; both need one size.")
@@ -45,6 +53,17 @@ def whole_of(
     return RawDataset(name=name, classes=names, train=first, test=second, digests=digests)
 
 
+def class_names(classes: Any) -> tuple[str, ...]:
+    """The names of the classes; UsageError unless they are texts or whole numbers, each once."""
+    if isinstance(classes, str) or not isinstance(classes, Iterable):
+        raise UsageError(f"The classes are a list with a name for each; given {classes!r:.60}.")
+    names = tuple(classes)
+    odd = [name for name in names if isinstance(name, bool) or not isinstance(name, str | int | np.integer)]
+    if odd:
+        raise UsageError(f"The name of a class is a text or a whole number; given {odd[0]!r:.60}.")
+    return tuple(map(str, names))
+
+
 def _split(pair: Pair, names: tuple[str, ...], channels: Channels, which: str) -> Split:
     images = _images(pair[0], channels, which)
     labels, _ = _numbered(pair[1], names)
@@ -58,7 +77,7 @@ def _split(pair: Pair, names: tuple[str, ...], channels: Channels, which: str) -
 
 def _images(given: Any, channels: Channels, which: str) -> torch.Tensor:
     """The images as uint8 [N C H W]."""
-    array = _array(given)
+    array = array_of(given, f"{which} images")
     if array.ndim not in (3, 4) or 0 in array.shape[1:]:
         raise UsageError(f"The {which} images have the shape {array.shape}; give [N H W], [N C H W] or [N H W C].")
     pixels = as_bytes(array, f"{which} images")
@@ -72,7 +91,7 @@ def _images(given: Any, channels: Channels, which: str) -> torch.Tensor:
 def _channels_last(shape: tuple[int, ...], channels: Channels, which: str) -> bool:
     if channels != "auto":
         return channels == "last"
-    first, last = shape[1] in (1, 3), shape[3] in (1, 3)
+    first, last = shape[1] in COLOURS, shape[3] in COLOURS
     if first == last:
         raise UsageError(
             f"Of {which} images of the shape {shape}, the channels cannot be told from the sides;"
@@ -81,43 +100,15 @@ def _channels_last(shape: tuple[int, ...], channels: Channels, which: str) -> bo
     return last
 
 
-def as_bytes(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """Pixels from 0 to 255, given bytes, integers in that range, or fractions from 0 to 1; UsageError otherwise."""
-    if array.dtype == np.uint8:
-        return array
-    if array.size and array.dtype.kind in "iufb":
-        low, high = float(array.min()), float(array.max())
-        if array.dtype.kind in "iu" and low >= 0 and high <= 255:
-            return array.astype(np.uint8)
-        if array.dtype.kind == "b" or (array.dtype.kind == "f" and low >= 0 and high <= 1):
-            return np.asarray((array.astype(np.float32) * 255).round(), dtype=np.uint8)
-        said = f"are {array.dtype} from {low:g} to {high:g}"
-    else:
-        said = f"are {array.dtype}"
-    raise UsageError(
-        f"The {what} {said}; give whole numbers from 0 to 255, or fractions from 0 to 1, before any normalisation."
-    )
-
-
-def _array(given: Any) -> NDArray[Any]:
-    if isinstance(given, torch.Tensor):
-        return given.detach().cpu().numpy()
-    try:
-        return np.asarray(given)
-    except ValueError as problem:  # images of several sizes
-        raise UsageError(
-            "The images cannot become one array, probably because their sizes differ; resize them to one size,"
-            " or use Data.from_dataset with size=(height, width)."
-        ) from problem
-
-
 def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tuple[str, ...]]:
     """The labels as int64 [N], and the names of the classes; by default, these are the sorted values of the labels."""
-    labels = _array(given)
+    labels = array_of(given, "labels")
     if labels.ndim != 1 or labels.dtype.kind not in "iuUOb":
         raise UsageError(
             f"The labels are {labels.dtype} of the shape {labels.shape}; give one whole number or name for each image."
         )
+    if labels.dtype.kind == "O" and (odd := [label for label in labels if not isinstance(label, str | int)]):
+        raise UsageError(f"A label is a whole number or a name; given {odd[0]!r:.60}.")
     if labels.dtype.kind in "UO":
         known = list(map(str, names)) if names is not None else sorted({str(label) for label in labels})
         unknown = sorted({str(label) for label in labels} - set(known))
@@ -142,25 +133,40 @@ def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tu
     return torch.from_numpy(numbers), tuple(map(str, names))
 
 
-def listed(dataset: Any, size: tuple[int, int] | None) -> tuple[Pair, tuple[str, ...] | None]:
+def listed(
+    dataset: Any, size: tuple[int, int] | None, channels: int | None = None
+) -> tuple[Pair, tuple[str, ...] | None]:
     """The images, all of one size, and labels of a dataset that has a length and gives (image, label) or dictionaries;
-    and the names of its classes if it has them. `size` is the (height, width) to which images are resized."""
+    and the names of its classes if it has them.
+
+    `size` is the (height, width) to which images are resized. Without `channels`, they are grey if all are.
+    """
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise UsageError(
             f"A dataset has a length and gives (image, label) for each index; given {type(dataset).__name__}."
+        )
+    require_size(size)
+    if size and len(dataset) * size[0] * size[1] > LARGEST:
+        raise UsageError(
+            f"{len(dataset):,} images of {size[0]:,} x {size[1]:,} take more than the limit of {LARGEST:,} bytes;"
+            " give a smaller size."
         )
     pictures, labels = [], []
     for at, row in enumerate(dataset[at] for at in range(len(dataset))):
         image, label = _pair(row, at)
         pictures.append(_picture(image, size, at))
-        labels.append(label.item() if isinstance(label, torch.Tensor) else label)
+        labels.append(label.item() if isinstance(label, torch.Tensor) and label.numel() == 1 else label)
     shapes = {picture.shape[:2] for picture in pictures}
     if len(shapes) > 1:
         some = ", ".join(f"{h} x {w}" for h, w in sorted(shapes)[:3])
         raise UsageError(
             f"The images have {len(shapes)} different sizes ({some}); give size=(height, width) to resize them to one."
         )
-    return (np.stack(list(_alike(pictures))), labels), _names(dataset)
+    if not pictures:
+        raise UsageError("The dataset is empty; it must have images.")
+    channels = channels or (3 if any(picture.ndim == 3 for picture in pictures) else 1)
+    shape = (channels, *shapes.pop())
+    return (np.stack([fit_to_shape(picture, shape, size) for picture in pictures]), labels), _names(dataset)
 
 
 def _pair(row: Any, at: int) -> Pair:
@@ -178,33 +184,19 @@ def _pair(row: Any, at: int) -> Pair:
 
 
 def _picture(image: Any, size: tuple[int, int] | None, at: int) -> NDArray[np.uint8]:
-    """uint8 [H W] or [H W 3]."""
-    from PIL import Image
-
+    """uint8 [H W] or [H W 3]; Pillow's images are decoded as those in files, and are grey if their colours are."""
     if isinstance(image, Image.Image):
-        image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-        pixels = np.asarray(image)
+        try:
+            pixels = of_image(image).pixels
+        except PictureError as problem:
+            raise UsageError(f"Image {at} of the dataset {problem}.") from problem
+        pixels = greyed(pixels if size is None else fit_to_shape(pixels, (3, *size), size).transpose(1, 2, 0))
     else:
-        array = _array(image)
-        if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
-            array = array.transpose(1, 2, 0)  # [C H W] -> [H W C]
-        if array.ndim == 3 and array.shape[2] == 1:
-            array = array[..., 0]
-        if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
-            raise UsageError(
-                f"Image {at} of the dataset has the shape {array.shape}; one or three channels are needed."
-            )
-        pixels = as_bytes(array, f"pixels of image {at}")
-    if size is not None and pixels.shape[:2] != tuple(size):
-        pixels = np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+        pixels = picture_of(array_of(image, f"pixels of image {at}"), f"Image {at} of the dataset")
+        if size is not None:
+            resized = fit_to_shape(pixels, ((pixels.ndim == 3 and 3) or 1, *size), size)
+            pixels = resized.transpose(1, 2, 0) if len(resized) == 3 else resized[0]
     return pixels
-
-
-def _alike(pictures: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    """The pictures as [H W C], all grey, or all RGB if one of them is."""
-    colour = any(picture.ndim == 3 for picture in pictures)
-    for picture in pictures:
-        yield picture if picture.ndim == 3 else np.repeat(picture[..., None], 3 if colour else 1, axis=2)
 
 
 def _names(dataset: Any) -> tuple[str, ...] | None:

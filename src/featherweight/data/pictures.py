@@ -1,4 +1,4 @@
-"""The single decoder of pictures, for training folders and for pictures to predict.
+"""The single decoder of pictures: of folders and data sets to train on, and of files and images to predict.
 
 A file may come from anyone. Whatever it claims, it never takes more than about 400 MB and 5 s: its length is checked
 first, then everything around its pixels is removed (`containers`), the header gives its size, JPEGs are decoded at a
@@ -6,16 +6,21 @@ fraction of their size, and pictures that would not fit are refused. All results
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from featherweight.data.containers import MOST_SCANS, Container, ContainerError, essential
+from featherweight.errors import UsageError
 from featherweight.escape import printable
+from featherweight.experiments.record import LONGEST_SIDE
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """The decoders of Pillow that may be used, whatever the name of a file."""
@@ -34,6 +39,10 @@ SCANNED_PIXELS = 300_000_000
 """The most pixels times passes of a progressive JPEG."""
 SIDE = 1280
 """The longest side of a result, in pixels."""
+KEPT_SIDE = 64
+"""The longest side, in pixels, of pictures that keep their size without a request."""
+Size = tuple[int, int] | Literal["own"] | None
+"""The size requested for a data set's pictures: (height, width), the size that they all have, or none."""
 BLOCK = 1 << 20
 """The number of pixels that are converted to 8 bits at a time."""
 _TURNS = {
@@ -59,7 +68,7 @@ class PictureError(ValueError):
 
 def read(path: Path) -> Picture:
     """The picture in a file; PictureError, with a clause that says why, if it cannot be read."""
-    try:
+    with _explained():
         if not path.is_file():  # opening a pipe would wait forever
             raise PictureError("is not a file" if path.exists() else "does not exist")
         length = path.stat().st_size
@@ -68,9 +77,73 @@ def read(path: Path) -> Picture:
             raise PictureError(f"has {length:,} bytes, more than the {FILE_BYTES:,} that are read" if length else few)
         with path.open("rb") as file:
             content = file.read(FILE_BYTES)
+        return _decoded(content)
+
+
+def of_image(image: Image.Image) -> Picture:
+    """A Pillow image as if it had been read from a file; PictureError if it cannot be decoded.
+
+    The pixels are the same, except that the file of a JPEG of 2,560 or more pixels per side is decoded at a fraction of
+    its size.
+    """
+    with _explained():
+        if 0 in image.size:
+            raise PictureError(f"has no pixels: it is {image.width} x {image.height}")
+        image.load()
+        return _upright(image, _held(image))
+
+
+def _held(image: Image.Image) -> int:
+    """How the camera was held, according to Exif; 1 if it does not say, or cannot be read."""
+    with suppress(Exception):
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
+
+
+def fit_to_shape(pixels: NDArray[np.uint8], shape: tuple[int, int, int], size: Size = None) -> NDArray[np.uint8]:
+    """A picture, [h w] grey or [h w 3], as uint8 [C H W] of this shape, with one channel or three.
+
+    This is how a folder's pictures reach training, when this `size` is requested, and how any picture reaches a network
+    afterwards. Sizes are changed before colours are dropped, except for pictures that may keep their own size.
+    """
+    channels, height, width = shape
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if channels == 1 and size_kept(image.size, size):
+        image = image.convert("L")
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    image = image.convert("L" if channels == 1 else "RGB")
+    return np.array(image, dtype=np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def require_size(size: Any) -> None:
+    """Raise UsageError unless this can be requested of a data set's pictures."""
+    if size in (None, "own"):
+        return
+    sides = size if isinstance(size, tuple) and len(size) == 2 else ()
+    if not sides or not all(type(side) is int and 1 <= side <= LONGEST_SIDE for side in sides):
+        raise UsageError(
+            f"A size is (height, width), two whole numbers from 1 to {LONGEST_SIDE:,}; given {size!r:.60}."
+        )
+
+
+def size_kept(sides: tuple[int, int], size: Size) -> bool:
+    """Whether a picture with these sides may keep its size where this one is requested of its data set."""
+    return not isinstance(size, tuple) and (size == "own" or max(sides) <= KEPT_SIDE)
+
+
+def greyed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture [h w 3] without its channels, [h w], if they are all the same; otherwise unchanged."""
+    return pixels[..., 0] if bool((pixels[..., :1] == pixels[..., 1:]).all()) else pixels
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raises PictureError for whatever is raised within, and hides warnings."""
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a decoder's warnings are not shown; its errors are
-            return _decoded(content)
+            yield
     except PictureError:
         raise
     except (ContainerError, UnidentifiedImageError) as error:
@@ -83,32 +156,30 @@ def read(path: Path) -> Picture:
         raise PictureError(f"could not be read: {_reason(error)}") from error
 
 
-def of_image(image: Image.Image) -> Picture:
-    """A Pillow image as if it had been read from a file."""
-    upright = ImageOps.exif_transpose(image)
-    small = upright if max(upright.size) <= SIDE else _smaller(upright)
-    return Picture(pixels=np.array(_plain(small), dtype=np.uint8), size=upright.size)
-
-
 def _reason(error: Exception) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(words.strip().rstrip("."))[:120] or type(error).__name__
 
 
 def _decoded(content: bytes) -> Picture:
-    Image.MAX_IMAGE_PIXELS = None  # our own limits are lower, and do not only warn
     held = essential(content)
     del content
     with Image.open(BytesIO(held.content), formats=(held.format,)) as image:
-        width, height = image.size
+        size = image.size
         _require_decodable(image, held)
         if image.format == "JPEG":
             image.draft("RGB" if image.mode != "L" else "L", (SIDE, SIDE))
         image.load()
-        plain = _plain(image if max(image.size) <= SIDE else _smaller(image))
-    for turn in _TURNS.get(held.orientation, ()):
+        return _upright(image, held.orientation, size)
+
+
+def _upright(image: Image.Image, orientation: int, size: tuple[int, int] | None = None) -> Picture:
+    """The image as a picture, turned as Exif says; `size` is that of the original if the image was reduced already."""
+    width, height = size or image.size
+    plain = _plain(image if max(image.size) <= SIDE else _smaller(image))
+    for turn in _TURNS.get(orientation, ()):
         plain = plain.transpose(turn)
-    upright = (height, width) if held.orientation >= 5 else (width, height)
+    upright = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
     return Picture(pixels=np.array(plain, dtype=np.uint8), size=upright)
 
 
@@ -129,8 +200,9 @@ def _require_decodable(image: Image.Image, held: Container) -> None:
 
 def _smaller(image: Image.Image) -> Image.Image:
     """The image reduced by an integer factor; each pixel is the mean of those it replaces."""
-    if image.mode in ("1", "P"):  # their values are not brightness
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB" if image.mode == "P" else "L")
+    if image.mode in ("1", "P", "PA", "HSV"):  # the mean of their values is not that of their colours
+        clear = image.mode == "PA" or "transparency" in image.info
+        image = image.convert("RGBA" if clear else "L" if image.mode == "1" else "RGB")
     elif image.mode.startswith("I") or image.mode == "F":
         image = _eight_bits(image)
     return image.reduce(-(-max(image.size) // SIDE))
@@ -142,7 +214,7 @@ def _plain(image: Image.Image) -> Image.Image:
         image = _eight_bits(image)
     if "transparency" not in image.info and image.mode not in ("LA", "La", "PA", "RGBA", "RGBa"):
         return image.convert("RGB")
-    image = image.convert("RGBA")
+    image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     values = np.asarray(image, dtype=np.float32)
     alpha = values[..., 3]
     if not alpha.any():

@@ -17,6 +17,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.rules import RULES, SHAPES
+from featherweight.io import is_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -177,7 +178,8 @@ def find(name: str) -> Experiment:
         return _from_file(Path(name))
     known = _files()
     if name not in known:
-        raise UsageError(f"Unknown experiment {name!r}; {nearest(name, known)} A path to a .py file works too.")
+        choices = nearest(name, known, "featherweight list")
+        raise UsageError(f"Unknown experiment {name!r:.60}; {choices} A path to a .py file works too.")
     return _packaged(name)
 
 
@@ -190,7 +192,7 @@ def _packaged(id: str) -> Experiment:
 
 
 def _from_file(path: Path) -> Experiment:
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"There is no experiment file at {path}; name a .py file that defines `experiment`.")
     return _of(module_of(path, "experiment"), path)
 

@@ -35,7 +35,7 @@ from featherweight.experiments.schema import (
     plain,
     require,
 )  # fmt: skip
-from featherweight.io import parse_json, write_text
+from featherweight.io import is_folder, parse_json, write_text
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""
@@ -45,7 +45,10 @@ MOST_NUMBERS = 1 << 21
 """In one image: 8 MB as floats."""
 MOST_CHANNELS = 256
 PER_CHANNEL = Meta(min_length=1, max_length=MOST_CHANNELS)
-Side = Annotated[int, Meta(ge=1, le=1024)]
+LONGEST_SIDE = 1024
+"""Of an image, in pixels."""
+MOST_CLASSES = 4096
+Side = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 Figure = Annotated[float, Meta(ge=-1e300, le=1e300)]
 Whole = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)]
 Plain = Annotated[
@@ -64,7 +67,7 @@ class DataFacts(TypedDict):
     holdout: CountOrZero
     seed: Seed
     shape: NotRequired[tuple[Annotated[int, Meta(ge=1, le=MOST_CHANNELS)], Side, Side]]
-    classes: NotRequired[Annotated[tuple[Text, ...], Meta(min_length=1, max_length=4096)]]
+    classes: NotRequired[Annotated[tuple[Text, ...], Meta(min_length=1, max_length=MOST_CLASSES)]]
     mean: NotRequired[Annotated[tuple[Share, ...], PER_CHANNEL]]
     std: NotRequired[Annotated[tuple[Annotated[float, Meta(ge=1e-6, le=1)], ...], PER_CHANNEL]]
     digests: NotRequired[Plain | None]
@@ -145,8 +148,8 @@ class Record:
     the run is finished, and in older records."""
 
     architecture: dict[str, Any] | None = None
-    """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
-    records from before."""
+    """The network as data (`layers`), or what in it is none (`unserialisable`), and a digest of its `first_weights`.
+    None in records from before."""
     c_accuracy: Percent | None = None
     """Test accuracy in percent of the program in 8-bit C; None unless a proof has measured it."""
 
@@ -221,9 +224,12 @@ def require_row(row: Row, number: int) -> None:
     require(row.epoch == number, f"The row of epoch {number} is labelled epoch {row.epoch}.")
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: "str | Path") -> Record:
     """The record in a run folder or file; UsageError if there is none, FileError if it cannot be read."""
-    file = path / "record.json" if path.is_dir() else path
+    if not isinstance(path, str | Path):
+        raise UsageError(f"A run is named by its folder; given {path!r:.60}.")
+    path = Path(path)
+    file = path / "record.json" if is_folder(path) else path
     try:
         if not file.exists():
             raise UsageError(f"There is no run at {path}: {file} does not exist; give the folder of a run.")

@@ -53,7 +53,9 @@ Count = Annotated[int, Meta(ge=1, le=LARGEST_COUNT)]
 CountOrZero = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
 Epochs = Annotated[int, Meta(ge=1, le=MOST_EPOCHS)]
 Seed = Annotated[int, Meta(ge=0, le=1 << 62)]
-Text = Annotated[str, Meta(max_length=255)]
+LONGEST_NAME = 255
+"""Characters in the name of a data set or a class."""
+Text = Annotated[str, Meta(max_length=LONGEST_NAME)]
 
 
 def check(value: Any, where: str = "") -> None:

@@ -54,8 +54,8 @@ def overridden(experiment: Experiment, settings: Mapping[str, Any]) -> Experimen
     (3, 1)
     """
     tree: dict[str, Any] = {"recipe": {}, "budget": {}}
-    for name in sorted(settings, key=lambda name: name.count(".")):  # a schedule's kind before its settings
-        _put(tree, name, settings[name])
+    for name in sorted(settings, key=lambda name: str(name).count(".")):  # a schedule's kind before its settings
+        _put(tree, str(name), settings[name])
     recipe, epochs = experiment.recipe, tree["recipe"].get("epochs")
     if isinstance(epochs, int):
         tree["recipe"].setdefault("plain_epochs", min(recipe.plain_epochs, epochs))

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from featherweight.data.augment import normalise
+from featherweight.data.pictures import fit_to_shape
 from featherweight.reading.answers import Answer, answer, digit_of
 from featherweight.reading.network import Scorer, probabilities
 from featherweight.reading.reading import Picture
 from featherweight.training.runs.pretrained import load_any
-from featherweight.training.runs.trained import TrainedModel
+from featherweight.training.runs.trained import TrainedModel, requested_size
 
 IN_MNIST_MANNER = ("mnist", "qmnist", "emnist-digits", "digits")
 """Data sets whose images are centred digits: pictures are searched for digits. For others, a picture is one image."""
@@ -35,7 +35,7 @@ class Reader:
         trained = self._trained
         if trained.record.data["name"] in IN_MNIST_MANNER and trained.shape == (1, 28, 28):
             return answer(picture, file, self._scorer, 1.0, trained.classes)
-        seen = _resized(picture, trained.shape)
+        seen = _resized(picture, trained)
         chances = probabilities(self._scorer(seen[None]), 1.0)[0]
         return Answer(file=file, digits=(digit_of(chances, trained.classes, (0, 0, *picture.size), seen),))
 
@@ -51,8 +51,7 @@ def _scorer(trained: TrainedModel) -> Scorer:
     return scores
 
 
-def _resized(picture: Picture, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """The whole picture resized as the run's own images were, with the same channels: uint8 [H W] or [H W 3]."""
-    channels, height, width = shape
-    image = Image.fromarray(picture.pixels).convert("L" if channels == 1 else "RGB")
-    return np.array(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
+def _resized(picture: Picture, trained: TrainedModel) -> NDArray[np.uint8]:
+    """The whole picture as training would have read it from a folder: uint8 [H W] or [H W 3]."""
+    pixels = fit_to_shape(picture.pixels, trained.shape, requested_size(trained.record))
+    return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))

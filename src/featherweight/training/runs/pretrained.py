@@ -7,6 +7,7 @@ from pathlib import Path
 
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.experiment import PACKAGED, RECORDS
+from featherweight.io import is_folder, is_there
 from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.trained import TrainedModel, load_trained
 
@@ -43,7 +44,7 @@ def _packaged(name: str) -> Path:
 
 def folder_of(run: str) -> Path:
     """The path that is named, of a finished search that of its exported run; or that of the network of the package."""
-    return _packaged(run) if run in names() and not Path(run).exists() else run_of(Path(run))
+    return _packaged(run) if run in names() and not is_there(run) else run_of(Path(run))
 
 
 def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
@@ -52,8 +53,8 @@ def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
 
     `experiment` is as in `load_trained`.
     """
-    if Path(run).is_dir() or "/" in run or "\\" in run:
+    if is_folder(run) or "/" in run or "\\" in run:
         return load_trained(run_of(Path(run)), experiment=experiment)
     if run in names():
         return load_pretrained(run)
-    raise UsageError(f"There is no run folder {run!r} and no such network in the package; {nearest(run, names())}")
+    raise UsageError(f"There is no run folder {run!r:.80} and no such network in the package; {nearest(run, names())}")

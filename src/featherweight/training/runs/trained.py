@@ -11,6 +11,7 @@ from torch import nn
 
 from featherweight.data import load
 from featherweight.data.dataset import Data
+from featherweight.data.pictures import Size
 from featherweight.engine import Engine, build, processors
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe
@@ -45,13 +46,15 @@ class TrainedModel:
     record: Record
 
 
-def load_trained(folder: Path, *, experiment: Path | None = None, made: nn.Module | None = None) -> TrainedModel:
+def load_trained(
+    folder: "str | Path", *, experiment: Path | None = None, made: nn.Module | None = None
+) -> TrainedModel:
     """The network of a finished run; UsageError if there is none, FileError if its weights do not fit.
 
     No code from the folder is executed. Only a network with modules that are not stored as data needs the file of its
     `experiment`, which is executed, or the network itself, if the caller has just `made` it.
     """
-    record = read_record(folder)
+    record, folder = read_record(folder), Path(folder)
     path = folder / "weights.safetensors"
     if not path.is_file():
         raise UsageError(f"The run of {folder} has no weights yet; finish it with --resume {folder}.")
@@ -142,9 +145,13 @@ def evaluator_of(trained: TrainedModel, source: Data, device: torch.device, thre
 def data_of(record: Record, directory: Path | None = None) -> Data:
     """The data named in a record, loaded again."""
     about = record.data
-    size = about.get("size")
-    asked = tuple(size) if isinstance(size, list) else size
     return load(
-        about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=asked,
+        about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=requested_size(record),
         grey=about.get("grey", False),
     )  # fmt: skip
+
+
+def requested_size(record: Record) -> Size:
+    """The size that was requested for the pictures of a run."""
+    size = record.data.get("size")
+    return (size[0], size[1]) if isinstance(size, list) else size
