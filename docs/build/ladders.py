@@ -145,10 +145,10 @@ def _measured(rung: Experiment, records: Sequence[Record]) -> list[str]:
     return [percent(it.best), last, percent(it.worst), percent(it.clean), met, f"{it.within}{of}", f"{it.ruled}{of}"]
 
 
-def _layer_table(view: RungView) -> TextTable:
+def _layer_table(view: RungView) -> TextTable | None:
     """The layers, with the field that the source prints where it prints one."""
     fields = published(view.experiment.id).get("fields", ())
-    if not fields:
+    if not fields or view.layers is None:
         return view.layers
 
     def cell(place: int, field: str) -> str:
@@ -284,7 +284,6 @@ def _section(
         found,
         find(rung.parent) if rung.parent else None,
         numbers,
-        anatomy=anatomy_of(rung),
         attempts=attempts_table(rung.id, ledger, found),
         claims=_ours if stated else lambda claim: True,
     )

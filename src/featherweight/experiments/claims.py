@@ -1,6 +1,7 @@
 """Claims: sentences of an analysis that records can check, and the predicates that decide them. Needs no torch.
 
-    claims = (Claim("Overfits from epoch 5 on.", overfits(from_epoch=5)), opinion("Needs batch norm."))
+>>> import featherweight as fw
+>>> claims = fw.Claim("Overfits from epoch 5 on.", fw.claims.overfits(from_epoch=5)), fw.claims.opinion("Needs luck.")
 
 A difference within its error decides nothing, whichever way it points. A claim about every seed is refuted by a single
 one, and "no more than before" is a test of non-inferiority: the difference and its error must stay within a margin

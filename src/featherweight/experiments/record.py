@@ -149,8 +149,8 @@ class Record:
     the run is finished, and in older records."""
 
     architecture: dict[str, Any] | None = None
-    """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
-    records from before."""
+    """The network as data (`layers`), or what in it is none (`unserialisable`), and a digest of its `first_weights`.
+    None in records from before."""
     c_accuracy: Percent | None = None
     """Test accuracy in percent of the program in 8-bit C; None unless a proof has measured it."""
 

@@ -15,7 +15,6 @@ from featherweight.experiments.experiment import Experiment, find, ids, letters,
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import changes, overridden
 from featherweight.io import make_folders, write_text
-from featherweight.networks.anatomy import dissect
 from featherweight.protocol.ledger import LEDGER, read_ledger
 from featherweight.protocol.proof_runs import Trainer
 from featherweight.protocol.test_evaluations import attempts_table, note_rungs
@@ -64,7 +63,7 @@ def folder_ladder(folder: Path) -> Ladder:
         )
     found: dict[str, Experiment] = {}
     for path in files:
-        rung = find(str(folder / path.name) if folder.parts else f"./{path.name}")
+        rung = find(str(path))
         if other := found.get(rung.id):
             raise UsageError(f"{path} and {other.file and other.file.name} are both called {rung.id}; rename one.")
         found[rung.id] = rung
@@ -238,6 +237,7 @@ def _view(rung: Experiment, runs: LadderRuns, numbers: dict[str, int]) -> RungVi
         runs.found,
         runs.ladder.parents[rung.parent] if rung.parent else None,
         numbers,
-        anatomy=dissect(rung.build(channels=channels, classes=len(about["classes"])), (channels, height, width)),
+        shape=(channels, height, width),
+        classes=len(about["classes"]),
         attempts=attempts_table(rung.name, attempts, runs.found),
     )

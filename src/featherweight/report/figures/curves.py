@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (2.5, 1.2)))
 """Line styles of different experiments, so that they never differ in colour alone."""
+LADDER_LOWEST = 97.0
+"""Percent at which the axis of a ladder begins if every run ends above it."""
 MOST_MARKED = 40
 """Of longer runs, epochs are not marked by dots: these would touch."""
 MOST_POINTS = 200
@@ -130,11 +132,19 @@ def accuracy(*records: Record) -> "Figure":
     return figure
 
 
+def _lowest(records: Sequence[Record]) -> float:
+    """Where the axis of a ladder's accuracies begins, in percent."""
+    if min(record.rows[-1].test_accuracy for record in records) >= LADDER_LOWEST:
+        return LADDER_LOWEST
+    return 10 * (min(record.rows[0].test_accuracy for record in records) // 10)
+
+
 @in_house_style
 def ladder(*records: Record) -> "Figure":
     """A panel for each experiment, in the order of the records: test accuracy by epoch, one line per seed.
 
-    Training accuracy is dotted. All panels share their axes, from 97 to 100 %, so that rungs can be compared.
+    Training accuracy is dotted. All panels share their axes, so that rungs can be compared: from 97 to 100 %, or from
+    the ten below the first epochs where a run ends lower than that.
     UsageError if no run has a finished epoch.
     """
     kept = _runs_with_rows(records)
@@ -152,7 +162,7 @@ def ladder(*records: Record) -> "Figure":
             test, train = [[getattr(row, f"{part}_accuracy") for row in record.rows] for part in ("test", "train")]
             axes.plot(passed, train, color=TRAIN, linewidth=1, linestyle=(0, (1, 1.5)), label=f"{hidden}training")
             axes.plot(passed, test, color=TEST, linewidth=1, label=f"{hidden}test")
-        axes.set(title=name, ylim=(97, 100))
+        axes.set(title=_legend_name(name), ylim=(_lowest(kept), 100))
         axes.grid(axis="y")
         epochs(axes, max(record.rows[-1].epoch for record in kept))
     for axes in panels[len(names) :]:

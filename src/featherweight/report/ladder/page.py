@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featherweight._version import __version__
+from featherweight.errors import UsageError
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import Found, parts
@@ -41,8 +42,11 @@ class RungView:
     """The paragraphs of its docstring by label, such as Target and Why."""
     changes: Sequence[str]
     """How it differs from its parent, one phrase each."""
-    anatomy: Anatomy
-    layers: TextTable
+    parameters: int
+    anatomy: Anatomy | None
+    """None if a layer cannot be measured, which `unmeasured` says."""
+    layers: TextTable | None
+    unmeasured: str
     records: Sequence[Record]
     result: TextTable | None
     """None before it has run; the log likewise."""
@@ -59,24 +63,35 @@ def rung_view(
     parent: Experiment | None,
     numbers: dict[str, int],
     *,
-    anatomy: Anatomy | None = None,
+    shape: tuple[int, int, int] | None = None,
+    classes: int = 10,
     attempts: TextTable | None = None,
     claims: Callable[[Claim], bool] = lambda claim: True,
 ) -> RungView:
     """The view of one rung.
 
-    The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1.
-    `anatomy` is that of its network for the pictures that it was trained on, if these are not those of its own set;
-    `claims` says which ones to show.
+    The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1. `shape`
+    and `classes` are of the pictures that it was trained on, by default those of its own set; `claims` says which to
+    show.
     """
     records = found.get(rung.id, ())
-    anatomy = anatomy or dissect(rung.build(), rung.shape)
+    text = {label: f"{words[:1].upper()}{words[1:]}" for label, words in parts(rung.text).items()}
+    if rung.name == rung.id:  # of the package, whose analysis is written from claims and committed records
+        text.pop("Analysis", None)
+    shape = shape or rung.shape
+    network, anatomy, unmeasured = rung.build(channels=shape[0], classes=classes), None, ""
+    try:
+        anatomy = dissect(network, shape)
+    except UsageError as problem:
+        unmeasured = str(problem)
     return RungView(
         experiment=rung,
-        parts={label: f"{text[:1].upper()}{text[1:]}" for label, text in parts(rung.text).items()},
+        parts=text,
         changes=differences(rung, parent) if parent else (),
+        parameters=sum(weights.numel() for weights in network.parameters()),
         anatomy=anatomy,
-        layers=layer_table(anatomy),
+        layers=layer_table(anatomy) if anatomy else None,
+        unmeasured=unmeasured,
         records=records,
         result=result_table(records) if records else None,
         log=log_table(records) if records else None,
@@ -131,7 +146,7 @@ def _context(
     title: str, subject: str, views: Sequence[RungView], rules: Mapping[str, int], **more: Any
 ) -> dict[str, Any]:
     found = {view.experiment.id: view.records for view in views if view.records}
-    summary = summary_table([view.experiment for view in views], [view.anatomy for view in views], found)
+    summary = summary_table([view.experiment for view in views], [view.parameters for view in views], found)
     return {
         "title": title, "subject": subject, "views": views, "summary": summary, "rules": list(rules),
         "runs": [record for records in found.values() for record in records], "version": __version__, **more,

@@ -50,13 +50,13 @@ def percent(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.2f}"
 
 
-def summary_table(rungs: Sequence[Experiment], anatomies: Sequence[Anatomy], found: Found) -> TextTable:
+def summary_table(rungs: Sequence[Experiment], parameters: Sequence[int], found: Found) -> TextTable:
     """One line per rung: its size, and the means over its seeds."""
     headings = ("rung", "what changed", "parameters", "epochs", "best %", "last %", "worst judged %", "clean train %",
                 "within budget")  # fmt: skip
     rows = []
-    for rung, anatomy in zip(rungs, anatomies, strict=True):
-        cells = [f"[`{rung.id}`](#{rung.id})", rung.title, f"{anatomy.parameters:,}", str(rung.recipe.epochs)]
+    for rung, count in zip(rungs, parameters, strict=True):
+        cells = [f"[`{rung.id}`](#{rung.id})", rung.title, f"{count:,}", str(rung.recipe.epochs)]
         rows.append((*cells, *_means(found.get(rung.id, ()))))
     return TextTable(headings=headings, align="ll" + "r" * 7, rows=tuple(rows))
 
@@ -113,7 +113,7 @@ def result_table(records: Sequence[Record]) -> TextTable:
 
 
 def log_table(records: Sequence[Record]) -> TextTable:
-    """The epochs of all seeds side by side; UsageError or IndexError never: there must be one record or more."""
+    """The epochs of all seeds, of which there must be one or more, side by side."""
     shown = [(str(row.epoch), f"{row.lr:.3g}", *_cells(records, at)) for at, row in enumerate(records[0].rows)]
     headings = ("epoch", "rate", *_headings(records))
     return TextTable(headings=headings, align="r" * len(headings), rows=tuple(shown))
