@@ -13,7 +13,7 @@ from typing import Any
 from featherweight.export import export
 from featherweight.io import write_text
 from featherweight.search.fit.final_training import RUNS
-from featherweight.search.fit.package_result import RESULT, sentence
+from featherweight.search.fit.package_result import RESULT
 from featherweight.training.runs.pretrained import load_any
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ def keep(folder: Path, name: str) -> None:
     """Copy the figures, without where the pictures lay, and the picture of the front."""
     values = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     values["data"]["source"] = Path(values["data"]["source"]).name
-    values |= {"sentence": sentence(values), "in_c": in_c(folder)}
+    values |= {"in_c": in_c(folder)}
     for place in ("results/fit", "docs/fits"):
         (ROOT / place).mkdir(parents=True, exist_ok=True)
     write_text(ROOT / "results" / "fit" / f"{name}.json", json.dumps(values, indent=1) + "\n")

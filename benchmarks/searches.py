@@ -13,7 +13,6 @@ docs/fits/ways.svg shows it.
 
 import argparse
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,6 +27,8 @@ from featherweight.errors import FeatherweightError, TrainingError
 from featherweight.export.estimate import deployed
 from featherweight.io import write_text
 from featherweight.networks.architecture import build
+from featherweight.parallel.messages import THIS_MACHINE
+from featherweight.parallel.pool import open_pool, run_works
 from featherweight.report.figures.style import SERIES, blank, in_house_style, svg
 from featherweight.search.fit import final_training, prior, search_loop
 from featherweight.search.fit.asha import Aim, Population, Trial
@@ -138,7 +139,7 @@ def before(views: ResizedData, limits: Limits, seconds: float, seed: int) -> Cur
             if limits.excess(Cost(flash=cost.flash, ram=cost.ram, macs=cost.macs, parameters=0, cycles=0)):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            run = prepare(experiment_of(unlimited, proposal, f"trial{trial.number}"), data, seed=0, threads=1)
+            run = prepare(experiment_of(proposal, unlimited.budget, f"trial{trial.number}"), data, seed=0, threads=1)
             state, epoch = optuna.trial.TrialState.COMPLETE, 0
             try:
                 for now in fit(run.state, run.data, run.experiment.recipe, run.seed, run.engine, run.evaluator):
@@ -166,10 +167,9 @@ WAYS: dict[str, Callable[[ResizedData, Limits, float, int], Curve]] = {
 }
 
 
-def _carry_out(name: str, way: str, minutes: float, seed: int, directory: Path | None, file: str) -> None:
+def _run(name: str, way: str, minutes: float, seed: int, directory: Path | None, *, stopped: Any) -> Iterator[Curve]:
     torch.set_num_threads(1)
-    curve = WAYS[way](resized_data(name, seed=0, directory=directory), ASKED[name], 60 * minutes, seed)
-    Path(file).write_text(json.dumps(curve))
+    yield WAYS[way](resized_data(name, seed=0, directory=directory), ASKED[name], 60 * minutes, seed)
 
 
 def measured(
@@ -177,23 +177,12 @@ def measured(
 ) -> dict[str, dict[str, Curve]]:
     """The curves of these ways on each set, two at a time."""
     todo = [(name, way) for name in names for way in ways]
-    context: Any = multiprocessing.get_context("spawn")
     found: dict[str, dict[str, Curve]] = {name: {} for name in names}
-    with TemporaryDirectory() as folder:
-        running: list[tuple[Any, str, str, Path]] = []
-        while todo or running:
-            while todo and len(running) < 2:
-                name, way = todo.pop(0)
-                file = Path(folder) / f"{name}-{way}.json"
-                process = context.Process(target=_carry_out, args=(name, way, minutes, seed, directory, str(file)))
-                process.start()
-                running.append((process, name, way, file))
-            running[0][0].join(0.5)
-            for one in [one for one in running if not one[0].is_alive()]:
-                running.remove(one)
-                _, name, way, file = one
-                found[name][way] = json.loads(file.read_text())
-                print(name, way, found[name][way][-1:], flush=True)
+    with open_pool(THIS_MACHINE, 2) as pool:
+        for number, curve in run_works(pool, [(_run, *one, minutes, seed, directory) for one in todo]):
+            name, way = todo[number]
+            found[name][way] = curve
+            print(name, way, curve[-1:], flush=True)
     return found
 
 

@@ -87,14 +87,14 @@ from pathlib import Path
 class Brake(nn.Module):
     def forward(self, images):
         if self.training and Path(BRAKE).exists():
-            time.sleep(0.05)
+            time.sleep(0.02)
         return images
 
 """
 
 
 def braked_file(folder: Path, epochs: int) -> tuple[Path, Path]:
-    """The same with an epoch of more than a second for as long as the second file exists, so that a test can be sure to
+    """The same with an epoch of half a second for as long as the second file exists, so that a test can be sure to
     meet the run under way; both give the same bits."""
     brake = folder / "brake"
     brake.touch()

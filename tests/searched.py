@@ -5,11 +5,13 @@ from typing import Any
 
 from data_files import idx_bytes
 from featherweight.data import load
+from featherweight.parallel.messages import Counts, Finished, Message
+from featherweight.parallel.pool import feed
 from featherweight.search import study as studies
-from featherweight.search import worker as workers
+from featherweight.search.driver import Driver
+from featherweight.search.proposals import Session
 from featherweight.search.space import find_space
 from featherweight.search.study import Job, about, open_study
-from featherweight.search.worker import Worker
 from toy import bars
 
 TRAIN, HOLDOUT = 1103, 1000
@@ -59,19 +61,66 @@ def job(folder: Path, space: Path | None = None, **given: Any) -> Job:
     return Job(**{"space": str(space or space_file(folder)), "storage": storage, **settings, **given})
 
 
-def worker(job: Job, id: str = "one", sampler_seed: int = 1) -> Worker:
-    """A worker in this process."""
+class InlinePool:
+    """A pool of this process: works go on in turn, a step each time that it is asked."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.notes = count, list[str]()
+        self._works: dict[int, Any] = {}
+        self.asked_to_stop: set[int] = set()
+
+    def scale(self, works: int) -> None: ...
+
+    def free(self) -> int:
+        return self.count - len(self._works)
+
+    def submit(self, number: int, work: Any, *given: Any) -> None:
+        assert self.free()
+        self._works[number] = work(*given, stopped=lambda: number in self.asked_to_stop)
+
+    def poll(self, seconds: float) -> list[Message | Finished]:
+        found: list[Message | Finished] = []
+        for number, work in list(self._works.items()):
+            try:
+                found.append(Message(number=number, value=next(work)))
+            except StopIteration:
+                del self._works[number]
+                found.append(Finished(number=number))
+        return found
+
+    def put(self, value: Any) -> Any:
+        return value
+
+    def stop(self, number: int | None = None) -> None:
+        self.asked_to_stop |= set(self._works) if number is None else {number}
+
+    def counts(self) -> Counts:
+        return Counts()
+
+    def close(self) -> None: ...
+
+
+def session(job: Job, id: str = "one", sampler_seed: int = 1) -> Session:
+    """What asks a study in this process."""
     space, data = find_space(job.space), load(job.data, holdout=job.holdout)
     study = open_study(job, about(space, data, job), sampler_seed)
-    return Worker(job=job, space=space, data=data, study=study, id=id, leave=lambda: False)
+    return Session(job=job, space=space, data=data, study=study, id=id)
 
 
-def worked(job: Job, **given: Any) -> Worker:
-    """A worker in this process that has done all the work."""
-    done = worker(job, **given)
-    workers.work(done)
-    return done
+def driven(job: Job, workers: int = 1, **given: Any) -> tuple[Session, Driver]:
+    """A search in this process that has come to its end, and what drove it."""
+    asking, pool = session(job, **given), InlinePool(workers)
+    driver = Driver(asking, pool, [], most=workers, deaths=None)
+    driver.snapshot()
+    for _ in feed(pool, driver, (), 0.0):
+        pass
+    return asking, driver
 
 
-def ends(done: Worker) -> list[str]:
+def worked(job: Job, **given: Any) -> Session:
+    """What asked a study, once its search has come to its end."""
+    return driven(job, **given)[0]
+
+
+def ends(done: Session) -> list[str]:
     return [studies.end_of(trial) for trial in studies.trials_of(done.study)]

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from featherweight.search.fit.result_words import in_words
+
 FITS = Path("results", "fit")
 MARKS = (
     "<!-- begin: table of searches, written by `python -m docs.build` -->",
@@ -26,7 +28,7 @@ HEADINGS = (
 def fits_of(root: Path) -> dict[str, dict[str, Any]]:
     """The committed results, by name of the pictures."""
     paths = sorted((root / FITS).glob("*.json"))
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    return {path.stem: in_words(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
 
 
 def fits_table(found: Mapping[str, dict[str, Any]]) -> str:

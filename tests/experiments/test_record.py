@@ -119,3 +119,19 @@ def test_a_record_is_a_file_of_bounded_size_and_depth(tmp_path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(FileError, match="is not the record of a run"):
         read_record(tmp_path)
+
+
+def test_a_record_that_was_edited_is_refused_and_an_old_one_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    write_record(record(), file)
+    values = json.loads(file.read_text())
+    assert read_record(file) == read_record(file) and len(values["digest"]) == 64
+    file.write_text(json.dumps(dict(reversed(values.items()))))  # neither order nor spacing is part of it
+    read_record(file)
+    values["epochs"][-1]["test_accuracy"] -= 0.5
+    file.write_text(json.dumps(values))
+    with pytest.raises(FileError, match=r"record\.json has been changed"):
+        read_record(file)
+    del values["digest"]  # as earlier versions wrote them
+    file.write_text(json.dumps(values))
+    assert read_record(file).rows[-1].test_accuracy == values["epochs"][-1]["test_accuracy"]

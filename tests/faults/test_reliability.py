@@ -3,6 +3,7 @@
 import ast
 import json
 import random
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,7 @@ def test_the_committed_figures_are_what_is_promised() -> None:
 # ------------------------------------------------------------------------------------------- what must not be used
 
 
+@cache
 def _sources() -> dict[Path, ast.Module]:
     folders = (ROOT / "src", ROOT / "benchmarks")
     sources = {path: ast.parse(path.read_text()) for folder in folders for path in sorted(folder.rglob("*.py"))}

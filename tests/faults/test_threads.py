@@ -20,7 +20,7 @@ from featherweight.engine import build, native, peak
 from featherweight.engine.threads import processors
 from featherweight.errors import UsageError
 from featherweight.experiments.record import write_record
-from featherweight.search.crew import carry_out
+from featherweight.search.driver import run_search
 from featherweight.training.runs import run as runs
 
 native_only = pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
@@ -178,7 +178,7 @@ def test_a_search_with_more_workers_than_processors_is_refused(two_processors: N
 
     search: Any = SimpleNamespace(job=SimpleNamespace(device="cpu"), study=None)
     with pytest.raises(UsageError, match="2 processors.*given 3"):
-        next(carry_out(search, workers=3))
+        next(run_search(search, workers=3))
 
 
 # ------------------------------------------------------------------------------------------- runs of larger machines

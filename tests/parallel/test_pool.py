@@ -64,3 +64,15 @@ def test_what_cannot_be_received_is_one_failure() -> None:
             list(run_works(pool, [(counted, works.Missing())]))
         assert problem.value.exit_status == 1
         assert [value for _, (value, _) in run_works(pool, [(counted, 2)])] == [0, 1]
+
+
+def measured(values: list[int], *, stopped: Any) -> Iterator[tuple[int, int]]:
+    yield len(values), id(values)
+
+
+def test_a_value_that_is_put_reaches_each_process_once() -> None:
+    with open_pool(THIS_MACHINE, 1) as pool:
+        large, small = pool.put([1] * 1_000_000), pool.put([2])
+        found = [value for _, value in run_works(pool, [(measured, one) for one in (large, small, large, large)])]
+    assert [length for length, _ in found] == [1_000_000, 1, 1_000_000, 1_000_000]
+    assert found[0] == found[2] == found[3], "the same object"

@@ -18,7 +18,7 @@ import featherweight as fw
 from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import read_record
-from featherweight.search.fit import folder, journal, search_loop
+from featherweight.search.fit import folder, journal, package_result, result_words, search_loop
 from featherweight.search.fit.asha import Aim
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.cost import Limits
@@ -256,8 +256,8 @@ RESULTS: list[Any] = [
     {"runs": [{"folder": "runs/..", "seed": 0, "test_accuracy": 5}]},
     {"runs": [{"folder": "runs/a/../../b", "seed": 0, "test_accuracy": 5}]}, {"runs": "runs/a"},
     {"c": {}}, {"c": {"accuracy": 101, "interval": [0, 1], "images": 5, "float_accuracy": 5, "proved": True}},
-    {"cost": {"flash": "x"}}, {"mean": float("nan")}, {"mean": 1e400}, {"worst": -3}, {"sentence": 5},
-    {"sentence": "x" * 10**5},
+    {"cost": {"flash": "x"}}, {"mean": float("nan")}, {"mean": 1e400}, {"worst": -3}, {"baseline": {"epochs": 3}},
+    {"baseline": {"commonest_class": 101, "epochs": 3, "usual_epochs": 3}},
     {"data": {"name": "x"}}, {"data": None}, {"chosen": {}}, {"chosen": None}, {"search": {"seconds": float("nan")}},
     {"front": "x"}, {"front": [{}]}, {"binding": [5]}, {"binding": ["knowledge"]}, {"asked": {"accuracy": "x"}},
     {"command": None},
@@ -322,7 +322,14 @@ def test_every_tampered_result_is_refused_by_name(tmp_path: Path):
     file = tmp_path / "fit.json"
     for kept in sorted((ROOT / "results" / "fit").glob("*.json")):
         file.write_bytes(kept.read_bytes())
-        assert read_result(tmp_path) == json.loads(kept.read_text())
+        old = json.loads(kept.read_text())
+        assert read_result(tmp_path) == old | {"warning": None, "sentence": result_words.sentence(old)}
+        package_result.save_result(old, tmp_path)  # under the names of today, without words
+        assert json.loads(file.read_text()).keys() == {
+            {"asked": "request", "binding": "active_limits", "front": "pareto_front"}.get(name, name)
+            for name in old.keys() - {"sentence", "warning"}
+        }
+        assert read_result(tmp_path) == old | {"warning": None, "sentence": result_words.sentence(old)}
     changes = [json.dumps(result(**change)).encode() for change in RESULTS]
     for content in (*changes, *CONTENTS):
         file.write_bytes(content)

@@ -12,7 +12,7 @@ from PIL import Image
 from featherweight.data.dataset import Data
 from featherweight.errors import TrainingError, UsageError
 from featherweight.parallel.messages import Finished
-from featherweight.search.fit import pipeline, prior, result_warning, search_loop, workers
+from featherweight.search.fit import pipeline, prior, result_words, search_loop, workers
 from featherweight.search.fit.asha import Aim
 from featherweight.search.fit.candidate import Candidate, batch_for, candidate_recipe
 from featherweight.search.fit.resized import resized_data, save
@@ -156,20 +156,20 @@ def result(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_result_below_its_promise_or_a_constant_has_a_headline():
-    below = result_warning.doubt(result(), 50.0, 60, 60)
+    below = result_words.doubt(result(), 50.0, 60, 60)
     assert "81.0 %" in below["headline"] and "98.5 to 99.8" in below["headline"] and "other sources" in below["cause"]
-    assert "cut short, at 3 of 60" in result_warning.doubt(result(), 50.0, 3, 60)["cause"]
+    assert "cut short, at 3 of 60" in result_words.doubt(result(), 50.0, 3, 60)["cause"]
     assert (
         "few pictures, 6 a class"
-        in result_warning.doubt(result(data={"train": 12, "classes": "ab"}), 50.0, 60, 60)["cause"]
+        in result_words.doubt(result(data={"train": 12, "classes": "ab"}), 50.0, 60, 60)["cause"]
     )
-    constant = result_warning.doubt(result(), 81.0, 1, 60)
+    constant = result_words.doubt(result(), 81.0, 1, 60)
     assert "commonest class" in constant["headline"] and "minutes" in constant["advice"]
     # 8 of 10 test images are within the chance of 99 %: nothing is said.
-    assert result_warning.doubt(result(c={"accuracy": 98.6, "interval": [97.0, 99.5]}), 50.0, 60, 60) is None
-    assert result_warning.doubt(result(c={"accuracy": 80.0, "interval": [49.0, 99.5]}), 50.0, 60, 60) is None
-    assert result_warning.doubt_lines({"warning": below})[0] == f"{below['headline']}."
-    assert result_warning.doubt_lines({}) == []
+    assert result_words.doubt(result(c={"accuracy": 98.6, "interval": [97.0, 99.5]}), 50.0, 60, 60) is None
+    assert result_words.doubt(result(c={"accuracy": 80.0, "interval": [49.0, 99.5]}), 50.0, 60, 60) is None
+    assert result_words.doubt_lines({"warning": below})[0] == f"{below['headline']}."
+    assert result_words.doubt_lines({}) == []
 
 
 def test_torch_says_why_one_image_is_too_few():

@@ -18,6 +18,7 @@ from brief_search import asked, short
 from featherweight.errors import UsageError
 from featherweight.search.fit import pipeline, search_by_trials, search_loop, state
 from featherweight.search.fit.asha import Aim
+from featherweight.search.fit.journal import read_result
 from featherweight.search.fit.resized import resized_data
 from featherweight.search.fit.workers import TrialTask, TrialUpdate
 
@@ -43,7 +44,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome(out: Path) -> tuple[Any, ...]:
     """What a search has come to, whatever the time that it took."""
-    values = json.loads((out / "fit.json").read_text())
+    values = read_result(out)
     files = [load_file(out / run["folder"] / "weights.safetensors") for run in values["runs"]]
     weights = [{name: (value.dtype, value.numpy().tobytes()) for name, value in one.items()} for one in files]
     lines = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,17 +22,20 @@ from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
 from featherweight.networks.architecture import build, layer
 from featherweight.networks.checks import fingerprint
-from featherweight.search import crew, storage, study, worker
+from featherweight.parallel.messages import Finished, Message
+from featherweight.parallel.pool import feed
+from featherweight.search import driver, proposals, storage, study, worker
 from featherweight.search.outcome import Entry, entries, on_pareto_front
 from featherweight.search.picture import pareto
+from featherweight.search.proposals import judged, none_within
 from featherweight.search.source import source, write_experiment
 from featherweight.search.space import Proposal, cost, find_space, propose, stack
-from featherweight.search.study import about, open_study, standing, trials_of
-from featherweight.search.worker import ExhaustedError, experiment_of, judged, none_within
+from featherweight.search.study import about, counts_of, open_study, trials_of
+from featherweight.search.worker import experiment_of
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import prepare
-from searched import HOLDOUT, data_folder, ends, job, space_file, worked
-from searched import worker as made
+from searched import HOLDOUT, InlinePool, data_folder, driven, ends, job, space_file, worked
+from searched import session as made
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_what_is_over_budget_is_counted_and_never_trained(tmp_path: Path, prepared: list[Any]) -> None:
     done = worked(job(tmp_path, trials=6))
-    now = standing(done.study)
+    now = counts_of(done.study)
     assert now.ended == 6 == len(prepared) and now.running == 0
     assert all(run.parameters < 500 for run in prepared)
     refused = [trial for trial in trials_of(done.study) if study.end_of(trial) == "refused"]
@@ -79,7 +81,7 @@ def test_the_figure_is_of_the_last_epochs_over_every_seed(tmp_path: Path) -> Non
     space, data = find_space(task.space), load(task.data, holdout=HOLDOUT)
     values, accuracies = [], []
     for seed in (0, 1):
-        run = prepare(experiment_of(space, entry.proposal, "again"), data, seed=seed, engine="torch", threads=1)
+        run = prepare(experiment_of(entry.proposal, space.budget, "again"), data, seed=seed, engine="torch", threads=1)
         for _ in fit(run.state, run.data, entry.proposal.recipe, seed, run.engine, run.evaluator):
             pass
         tail = run.state.rows[-2:]  # the budget holds two epochs
@@ -104,35 +106,34 @@ def test_the_worse_half_is_stopped_after_the_warm_up(tmp_path: Path, monkeypatch
     monkeypatch.setattr(study, "TRAINED_FIRST", 2)
     rates = ('trial.suggest_float("lr", 0.01, 0.3, log=True)', "[0.1, 0.1, 1e-6][trial.number % 3]")
     space = space_file(tmp_path, rates, ("2, 14", "3, 8"), ("epochs=3", "epochs=5"), ("=500", "=5000"))
-    done = worked(job(tmp_path, space, trials=12))
+    done, by = driven(job(tmp_path, space, trials=12))
     stopped = [trial for trial in trials_of(done.study) if study.end_of(trial) == "early"]
     assert len(stopped) >= 3 and any(trial.number % 3 == 2 for trial in stopped)
     for trial in stopped:
         assert 30 <= max(trial.intermediate_values) < 100 and "result" not in trial.user_attrs
     assert {max(entry.intermediate_values) for entry in trials_of(done.study) if entry.value is not None} >= {100}
     assert len(entries(done.study)) == 12 - len(stopped) >= 3
+    assert by._pool.asked_to_stop == {trial.number for trial in stopped}  # type: ignore[attr-defined]
 
 
 def test_no_proposal_is_trained_twice_and_a_space_can_be_exhausted(
     tmp_path: Path, prepared: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "DRAWS", 15)
+    monkeypatch.setattr(proposals, "DRAWS", 15)
     few = (("2, 14", "3, 4"), ('trial.suggest_float("lr", 0.01, 0.3, log=True)', "0.1"))
-    done = made(job(tmp_path, space_file(tmp_path, *few), trials=9))
-    with pytest.raises(ExhaustedError):
-        worker.work(done)
+    done, by = driven(job(tmp_path, space_file(tmp_path, *few), trials=9))
+    assert by.exhausted
     networks = {fingerprint(run.state.network) for run in prepared}
-    assert len(prepared) == len(networks) == standing(done.study).ended <= 4
-    assert standing(done.study).repeated >= 15 and standing(done.study).lost == 0
+    assert len(prepared) == len(networks) == counts_of(done.study).ended <= 4
+    assert counts_of(done.study).repeated >= 15 and counts_of(done.study).lost == 0
 
 
 def test_a_space_all_over_budget_is_refused_with_the_nearest_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: list[Any]
 ) -> None:
-    monkeypatch.setattr(worker, "DRAWS", 8)
-    done = made(job(tmp_path, space_file(tmp_path, ("parameters=500", "parameters=20"))))
-    with pytest.raises(ExhaustedError):
-        worker.work(done)
+    monkeypatch.setattr(proposals, "DRAWS", 8)
+    done, by = driven(job(tmp_path, space_file(tmp_path, ("parameters=500", "parameters=20"))))
+    assert by.exhausted
     least = min(trial.user_attrs["proposal"]["parameters"] for trial in trials_of(done.study))
     problem = none_within(done.space, done.study)
     assert isinstance(problem, BudgetError) and prepared == []
@@ -143,27 +144,82 @@ def test_a_space_all_over_budget_is_refused_with_the_nearest_seen(
 def test_the_test_set_is_never_opened(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         load(str(data_folder(tmp_path)))  # so it is poison indeed
-    assert standing(worked(job(tmp_path, trials=1)).study).ended == 1
+    assert counts_of(worked(job(tmp_path, trials=1)).study).ended == 1
     with pytest.raises(UsageError, match=r"1,000 or more held-out training images.*given --holdout 999"):
-        crew.open_search(job(tmp_path, holdout=999))
+        driver.open_search(job(tmp_path, holdout=999))
 
 
-def test_a_lower_number_has_what_two_propose(tmp_path: Path) -> None:
+def test_of_two_who_propose_the_same_one_steps_back_and_the_lower_number_has_the_last_place(tmp_path: Path) -> None:
     one, two = made(job(tmp_path, trials=2), "one"), made(job(tmp_path, trials=2), "two")
     first, second = one.study.ask(), two.study.ask()
-    answers: list[str | None] = []
-    waiting = threading.Thread(target=lambda: answers.append(worker._claimed(two, second, "same")))
-    waiting.start()
-    waiting.join(0.3)
-    assert waiting.is_alive() and answers == []  # the lower number has not yet said what it proposes
+    second.set_user_attr("proposal", {"key": "same"})
+    assert proposals._claimed(two, second, "same") is None  # the other has not said what it proposes
     first.set_user_attr("proposal", {"key": "same"})
-    waiting.join(20)
-    assert answers == ["repeated"]
-    assert worker._claimed(one, first, "same") is None
-    second.set_user_attr("proposal", {"key": "other"})
+    assert proposals._claimed(one, first, "same") == "repeated"
+    assert proposals._claimed(one, first, "other") is None
     third = one.study.ask()
-    assert worker._claimed(two, second, "other") is None
-    assert worker._claimed(one, third, "third") == "surplus"  # two are all that is asked for
+    third.set_user_attr("proposal", {"key": "third"})
+    assert proposals._claimed(one, third, "third") == "surplus"  # two are all that is asked for
+    two.study.tell(second, state=TrialState.FAIL)
+    last = made(job(tmp_path, trials=1, name="last"))
+    low, high = (last.study.ask() for _ in range(2))
+    assert [proposals._claimed(last, trial, str(trial.number)) for trial in (high, low)] == ["surplus", None]
+    assert proposals._claimed(one, third, "third") is None and proposals._claimed(one, third, "same") == "repeated"
+
+
+def test_who_waits_for_trials_elsewhere_draws_none_of_its_own(tmp_path: Path) -> None:
+    """Until one of them is lost, whose place is then free."""
+    other = made(job(tmp_path, trials=1), "other")
+    found = proposals.sampled(other)
+    assert found is not None
+    asking, pool = made(job(tmp_path, trials=1), "here", 2), InlinePool(1)
+    by = driver.Driver(asking, pool, [], most=1, deaths=None)
+    by.snapshot()
+    news, drawn = feed(pool, by, (), 0.0), len(trials_of(asking.study))
+    for _ in range(5):
+        next(news)
+    assert len(trials_of(asking.study)) == drawn
+    study.lose(other.study, found[0].number)
+    for _ in news:
+        pass
+    assert counts_of(asking.study).finished == 1 and counts_of(asking.study).lost == 1
+
+
+class Losing(InlinePool):
+    """A pool whose works end at once, in a way of its own."""
+
+    def __init__(self, **end: Any) -> None:
+        super().__init__(1)
+        self.end = end
+
+    def poll(self, seconds: float) -> list[Message | Finished]:
+        return [Finished(number=number, **self.end) for number in [*self._works] if self._works.pop(number)]
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "lost"),
+    [
+        ({"sentence": "worker exited with status -9 without a result.", "status": 137, "lost": True}, TrainingError, 3),
+        ({"sentence": "no device is called x", "status": 2}, UsageError, 1),
+        ({"sentence": "ValueError: no", "status": 1}, TrainingError, 1),
+    ],
+)
+def test_a_search_ends_with_the_words_of_a_trial_that_fails_or_of_workers_that_are_killed(
+    tmp_path: Path, end: dict[str, Any], kind: type[Exception], lost: int
+) -> None:
+    asking, pool = made(job(tmp_path)), Losing(**end)
+    by = driver.Driver(asking, pool, [], most=1, deaths=3)
+    by.snapshot()
+    with pytest.raises(kind, match=end["sentence"].rstrip(".")):
+        list(feed(pool, by, (), 0.0))
+    assert counts_of(asking.study).lost == lost and counts_of(asking.study).running == 0
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_as_many_trials_as_asked_for_whoever_trains_them(tmp_path: Path, workers: int) -> None:
+    done = worked(job(tmp_path, trials=5), workers=workers)
+    now = counts_of(done.study)
+    assert now.ended == 5 and now.running == now.lost == 0 and len(ends(done)) == 5 + now.refused + now.repeated
 
 
 def test_a_loss_that_is_no_number_counts_and_the_search_goes_on(
@@ -177,25 +233,25 @@ def test_a_loss_that_is_no_number_counts_and_the_search_goes_on(
         yield from fit(*given)
 
     monkeypatch.setattr(worker, "fit", broken)
-    now = standing(worked(job(tmp_path, trials=3)).study)
+    now = counts_of(worked(job(tmp_path, trials=3)).study)
     assert (now.finished, now.diverged, now.ended, now.lost) == (2, 1, 3, 0)
 
 
 def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = made(job(tmp_path, trials=1))
-    found = worker.drawn(left)
+    found = proposals.sampled(left)
     assert found is not None
-    silence = crew._Silence()
-    monkeypatch.setattr(crew, "SILENT_SECONDS", 0.0)
-    assert silence.of(left.study) == []  # heard of for the first time
+    silence = study.Heartbeats()
+    monkeypatch.setattr(study, "SILENT_SECONDS", 0.0)
+    assert silence.silent(left.study) == []  # heard of for the first time
     found[0].set_user_attr("beat", 1.0)
-    assert silence.of(left.study) == []  # it has given a sign
-    assert silence.of(left.study) == [found[0].number]
-    crew.lose(left.study, found[0].number)
-    assert (standing(left.study).lost, standing(left.study).running) == (1, 0)
-    worker.end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
-    assert standing(left.study).finished == 0
-    assert standing(worked(job(tmp_path, trials=1), sampler_seed=2).study).finished == 1
+    assert silence.silent(left.study) == []  # it has given a sign
+    assert silence.silent(left.study) == [found[0].number]
+    study.lose(left.study, found[0].number)
+    assert (counts_of(left.study).lost, counts_of(left.study).running) == (1, 0)
+    proposals.end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
+    assert counts_of(left.study).finished == 0
+    assert counts_of(worked(job(tmp_path, trials=1), sampler_seed=2).study).finished == 1
 
 
 @pytest.mark.parametrize(
@@ -267,16 +323,16 @@ def test_a_line_that_was_torn_is_cut_and_the_study_goes_on(tmp_path: Path) -> No
     path = tmp_path / "study.journal"
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"op_code": 4, "tr')
-    assert standing(made(job(tmp_path)).study).ended == 1
+    assert counts_of(made(job(tmp_path)).study).ended == 1
     lines = path.read_bytes().splitlines()
     assert path.read_bytes().startswith(whole) and all("op_code" in json.loads(line) for line in lines)
-    assert standing(worked(job(tmp_path, trials=2), sampler_seed=2).study).ended == 2
+    assert counts_of(worked(job(tmp_path, trials=2), sampler_seed=2).study).ended == 2
 
 
 def test_a_data_base_keeps_a_study_as_well(tmp_path: Path) -> None:
     task = job(tmp_path, trials=2, storage=f"sqlite:///{tmp_path}/study.db")
     worked(replace(task, trials=1))
-    assert standing(worked(task, sampler_seed=2).study).ended == 2
+    assert counts_of(worked(task, sampler_seed=2).study).ended == 2
 
 
 def _entry(trial: int, accuracy: float, parameters: int, macs: int, seconds: float) -> Entry:

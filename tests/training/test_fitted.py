@@ -80,7 +80,7 @@ class Halved(nn.Module):
 def test_networks_of_foreign_modules_and_functions_are_trained_too(tmp_path: Path) -> None:
     foreign = nn.Sequential(nn.Flatten(), nn.Linear(143, 4), Halved(), nn.LogSoftmax(dim=1))
     model = fw.train(foreign, toy.data(), settings={"recipe.epochs": 1}, out=tmp_path, threads=1)
-    assert model.record.recipe["loss"] == "nll" and model.record.architecture["foreign"] == "layer 2 (Halved)"
+    assert model.record.recipe["loss"] == "nll" and model.record.architecture["unserialisable"] == "layer 2 (Halved)"
     assert model.record.budget["parameters"] == 143 * 4 + 4 + 1
     assert model.evaluate(toy.data())["correct"] == round(model.record.rows[-1].test_accuracy * 23 / 100)
     made = fw.train(toy.network, toy.data(), settings={"recipe.epochs": 1}, out=tmp_path, threads=1)

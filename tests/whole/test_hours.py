@@ -82,6 +82,8 @@ def say(home: Path, around: dict[str, str]) -> Iterator[Say]:
         yield typed
 
 
+ALONE = ("--threads", 1)
+"""PyTorch's threads wait for each other: two of them are many times slower where others need the processors."""
 ENDS = (
     ("-c", "import sys; print(sys.argv, sys.path[0], __name__); print('half', end=''); sys.exit(3)", "a", "b"),
     ("-c", "raise SystemExit('no')"),
@@ -134,7 +136,9 @@ def flowers(home: Path) -> Path:
 @pytest.fixture(scope="module")
 def garden(say: Say, flowers: Path, home: Path) -> Path:
     """f2 trained on them."""
-    status, out, err = say("train", "f2", "--data", "flowers", "--epochs", 3, "--target", 90, "--held", 1, "--json")
+    status, out, err = say(
+        "train", "f2", "--data", "flowers", "--epochs", 3, "--target", 90, "--held", 1, *ALONE, "--json"
+    )
     assert status in (0, 1), err
     assert "for 3 channels and 3 classes its budget is" in err
     return home / json.loads(out)["run"]
@@ -178,7 +182,9 @@ def test_6_a_file_to_begin_with(say: Say, home: Path) -> None:
 
 def test_7_settings_on_the_command_line(say: Say, home: Path) -> None:
     words = ("--epochs", 1, "--lr", 0.05, "--batch", 32, "--set", "recipe.augment.rotate_deg=3", "--target", 1)
-    status, out, err = say("train", "my.py", "--data", "digits", *words, "--held", 1, "--json", "--out", "other")
+    status, out, err = say(
+        "train", "my.py", "--data", "digits", *words, "--held", 1, *ALONE, "--json", "--out", "other"
+    )
     assert status == 0 and "`lr` " in err and "→ 0.05" in err, err
     record = json.loads((home / json.loads(out)["run"] / "record.json").read_text())
     assert (record["recipe"]["lr"], record["recipe"]["batch"], record["recipe"]["augment"]["rotate_deg"]) == (
@@ -271,7 +277,7 @@ def test_15_fifty_images_decide_nothing(say: Say) -> None:
         "data = fw.Data.from_arrays(x, y, name='halves')\n"
         "from torch import nn\n"
         "net = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))\n"
-        "model = fw.train(net, data, budget=fw.Budget(parameters=500, epochs=3, held=1))\n"
+        "model = fw.train(net, data, budget=fw.Budget(parameters=500, epochs=3, held=1), threads=1)\n"
         "v = model.record.verdict\n"
         "print(len(data.test), v.last, v.decided, v.images_needed)\n"
     )
@@ -353,7 +359,7 @@ def test_24_train_in_one_call_and_load_again(say: Say) -> None:
     program = (
         "import featherweight as fw\n"
         "rows = []\n"
-        "model = fw.train('f1', 'digits', settings={'recipe.epochs': 1}, on_epoch=rows.append)\n"
+        "model = fw.train('f1', 'digits', settings={'recipe.epochs': 1}, on_epoch=rows.append, threads=1)\n"
         "again = fw.load(model.folder)\n"
         "print(len(rows), again.record.rows[0].test_accuracy == rows[0].test_accuracy, model.folder.name)\n"
     )
@@ -420,7 +426,9 @@ def test_32_multiply_adds_of_what_is_no_digit(say: Say, flowers: Path) -> None:
 
 
 def test_33_a_run_says_what_was_changed(say: Say, home: Path) -> None:
-    status, out, _ = say("train", "f1", "--data", "digits", "--epochs", 1, "--batch", 32, "--out", "changed", "--json")
+    status, out, _ = say(
+        "train", "f1", "--data", "digits", "--epochs", 1, "--batch", 32, "--out", "changed", *ALONE, "--json"
+    )
     assert status == 1
     status, out, _ = say("show", json.loads(out)["run"])
     assert status == 0 and "changed from f1: `epochs` 15 → 1, `batch` 128 → 32" in out

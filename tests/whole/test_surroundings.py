@@ -44,7 +44,7 @@ def test_a_training_whose_reader_goes_away_is_saved(toy_file: Path, tmp_path: Pa
     brake = tmp_path / "brake"
     brake.touch()
     longer = toy_file.read_text().replace("epochs=2,", "epochs=20, batch=16,")
-    toy_file.write_text(braked(longer, brake, seconds=0.01))
+    toy_file.write_text(braked(longer, brake, seconds=0.005))
     process = subprocess.Popen(
         words("train", toy_file, *TRAIN), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -205,7 +205,7 @@ def test_several_seeds_are_saved_when_stopped_and_go_on_with_what_is_missing(
 ) -> None:
     brake = tmp_path / "brake"
     brake.touch()
-    toy_file.write_text(braked(toy_file.read_text().replace("epochs=2,", "epochs=20, batch=16,"), brake, seconds=0.01))
+    toy_file.write_text(braked(toy_file.read_text().replace("epochs=2,", "epochs=9, batch=32,"), brake, seconds=0.02))
     several = ("train", toy_file, "--seeds", 2, *TRAIN, "--json")
     process = subprocess.Popen(words(*several), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

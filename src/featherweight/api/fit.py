@@ -10,7 +10,7 @@ from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
 from featherweight.search.fit.cost import Limits
 from featherweight.search.fit.pipeline import FitRequest, News, Outcome, run_fit, size_of
-from featherweight.search.fit.result_warning import doubt_lines
+from featherweight.search.fit.result_words import doubt_lines
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -20,7 +20,8 @@ class Fitted:
     folder: Path
     """With the model card, the page, the exports, the experiment file and the runs."""
     values: dict[str, Any]
-    """What `fit.json` holds: what was asked for, candidates, costs, accuracies, the front."""
+    """What was asked for, candidates, costs, accuracies, the front, as `featherweight fit --json` calls them, and the
+    answer as a sentence. `fit.json` holds the same figures."""
 
     @property
     def met(self) -> bool:
@@ -66,7 +67,7 @@ def fit(
     with every step.
 
     A UserWarning says where the result should not be used as it is: no better than the commonest class, or below what
-    held-out images promised; `warning` of fit.json has the same words.
+    held-out images promised; `warning` among the values has the same words.
 
     Raises UsageError or DataError for data that cannot be used, BudgetError if no network is within the limits.
 
@@ -88,7 +89,7 @@ def fit(
         out=None if out is None else Path(out),
         size=size,
         data_dir=None if data_dir is None else Path(data_dir),
-        command="fw.fit(...) with what `asked` of fit.json holds",
+        command="fw.fit(...) with what `request` of fit.json holds",
     )
     outcome: Outcome | None = None
     for news in run_fit(asked):

@@ -15,7 +15,7 @@ from featherweight.search.fit.card import CARD, PAGE
 from featherweight.search.fit.cost import kilobytes
 from featherweight.search.fit.package_result import EXPORTS
 from featherweight.search.fit.pipeline import FitRequest, News, Outcome, Stage, run_fit
-from featherweight.search.fit.result_warning import doubt_lines
+from featherweight.search.fit.result_words import doubt_lines
 from featherweight.search.fit.search_loop import Snapshot
 from featherweight.training.runs.events import Done, Progress
 from featherweight.training.runs.signals import stop_signals
@@ -45,7 +45,7 @@ def run(asked: FitRequest, as_json: bool) -> int:
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
-    """The one document of --json; `details` is what fit.json holds."""
+    """The one document of --json; `details` has every figure."""
     values, found, out = outcome.values, outcome.values["c"], outcome.folder
     right = round(found["float_accuracy"] * found["images"] / 100)
     files = {

@@ -11,14 +11,13 @@ from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
 from featherweight.parallel.messages import THIS_MACHINE, Backend
-from featherweight.search import far
-from featherweight.search.crew import Look, Search, carry_out
+from featherweight.search.driver import Search, Snapshot, run_search
 from featherweight.search.learning_rate import require_picture
 from featherweight.search.outcome import BEST, Entry, entries, on_pareto_front, table
 from featherweight.search.picture import draw
 from featherweight.search.source import require_writable, write_experiment
 from featherweight.search.storage import shown
-from featherweight.search.study import Standing, end_of, standing
+from featherweight.search.study import TrialCounts, counts_of, end_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -42,8 +41,8 @@ def run(
     stopped: FeatherweightError | None = None
     try:
         with _shown(to, search.job.trials) as show:
-            for look in carry_out(search, workers) if on.local else far.carry_out(search, on, workers):
-                show(look)
+            for snapshot in run_search(search, on, workers):
+                show(snapshot)
     except FeatherweightError as problem:
         if problem.exit_status < 128:
             raise
@@ -81,15 +80,15 @@ def introduction(search: Search) -> list[str]:
         f"judged on {data.holdout:,} of {data.holdout + len(data.train):,} training images of {data.name}, held out;"
         " the test set is not read"
     )
-    now = standing(search.study)
+    now = counts_of(search.study)
     resumed = f", {now.ended} of {job.trials} trials done" if now.ended else ""
     return [line for line in (data.note, what, how, f"study {job.name} in {shown(job.storage)}{resumed}") if line]
 
 
-def counts_sentence(now: Standing) -> str:
+def counts_sentence(now: TrialCounts) -> str:
     """How many trials ended in which way.
 
-    >>> counts_sentence(Standing(finished=7, early=3, diverged=0, refused=12, repeated=1, lost=2, running=0))
+    >>> counts_sentence(TrialCounts(finished=7, early=3, diverged=0, refused=12, repeated=1, lost=2, running=0))
     '7 finished, 3 stopped early; 12 proposals over budget refused untrained, 1 repeated, 2 lost with their workers'
     """
     trained = [f"{now.finished} finished"]
@@ -101,7 +100,7 @@ def counts_sentence(now: Standing) -> str:
 
 
 def _print(search: Search, found: list[Entry]) -> None:
-    now = standing(search.study)
+    now = counts_of(search.study)
     print(wrap(f"\n{counts_sentence(now)}.", sys.stdout))
     if now.ended < search.job.trials and not now.running:
         print(f"{now.ended} of {search.job.trials} trials; all other proposals were over budget or tried before.")
@@ -118,7 +117,7 @@ def _print(search: Search, found: list[Entry]) -> None:
 
 def document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
     """The one document of --json."""
-    now = standing(search.study)
+    now = counts_of(search.study)
     return {
         "study": search.job.name,
         "storage": shown(search.job.storage),
@@ -152,21 +151,21 @@ def trial_line(trial: "FrozenTrial") -> str | None:
 
 
 @contextmanager
-def _shown(to: IO[str], trials: int) -> Iterator[Callable[[Look], None]]:
-    """Yields a function that shows a look: a live bar where `to` is a terminal, else plain lines."""
+def _shown(to: IO[str], trials: int) -> Iterator[Callable[[Snapshot], None]]:
+    """Yields a function that shows a snapshot: a live bar where `to` is a terminal, else plain lines."""
     first = True
 
-    def lines(look: Look) -> list[str]:
+    def lines(snapshot: Snapshot) -> list[str]:
         nonlocal first
-        ended = [] if first else [line for trial in look.ended if (line := trial_line(trial))]
+        ended = [] if first else [line for trial in snapshot.ended if (line := trial_line(trial))]
         first = False  # trials from before this session appear in the tables only
-        return [*ended, *([look.note] if look.note else [])]
+        return [*ended, *([snapshot.note] if snapshot.note else [])]
 
     if not to.isatty():
 
-        def plain(look: Look) -> None:
-            for line in lines(look):
-                done = f"{look.standing.ended} of {trials}, {look.standing.refused} refused"
+        def plain(snapshot: Snapshot) -> None:
+            for line in lines(snapshot):
+                done = f"{snapshot.counts.ended} of {trials}, {snapshot.counts.refused} refused"
                 print(f"{line}  ({done})", file=to, flush=True)
 
         yield plain
@@ -178,10 +177,10 @@ def _shown(to: IO[str], trials: int) -> Iterator[Callable[[Look], None]]:
     with Progress(*columns, TimeRemainingColumn(compact=True), console=Console(file=to), transient=True) as bars:
         bar = bars.add_task("", total=trials, figures="")
 
-        def live(look: Look) -> None:
-            for line in lines(look):
+        def live(snapshot: Snapshot) -> None:
+            for line in lines(snapshot):
                 bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
-            now = look.standing
+            now = snapshot.counts
             bars.update(bar, completed=now.ended, figures=f"{now.running} running  {now.refused} refused")
 
         yield live

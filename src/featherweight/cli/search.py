@@ -61,7 +61,7 @@ def search(
     require_optuna()
     where = place(on, gpus)
     from featherweight.cli.live_search import run
-    from featherweight.search.crew import open_search
+    from featherweight.search.driver import open_search
     from featherweight.search.study import Job
 
     called = name or Path(space).stem

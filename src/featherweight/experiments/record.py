@@ -4,6 +4,7 @@ All accuracies are percentages of the whole set they were measured on, computed 
 9,940 of 10,000 is exactly the 99.4 of a budget.
 """
 
+import hashlib
 import json
 import math
 import statistics
@@ -148,8 +149,8 @@ class Record:
     the run is finished, and in older records."""
 
     architecture: dict[str, Any] | None = None
-    """The network as data (`layers`), or what in it is none (`foreign`), and a digest of its `first_weights`. None in
-    records from before."""
+    """The network as data (`layers`), or what in it is none (`unserialisable`), and a digest of its `first_weights`.
+    None in records from before."""
     c_accuracy: Percent | None = None
     """Test accuracy in percent of the program in 8-bit C; None unless a proof has measured it."""
 
@@ -225,7 +226,10 @@ def require_row(row: Row, number: int) -> None:
 
 
 def read_record(path: "str | Path") -> Record:
-    """The record in a run folder or file; UsageError if there is none, FileError if it cannot be read."""
+    """The record in a run folder or file; UsageError if there is none, FileError if it cannot be read or was changed.
+
+    Records of earlier versions carry no digest of themselves, so that a change of theirs goes unnoticed here.
+    """
     if not isinstance(path, str | Path):
         raise UsageError(f"A run is named by its folder; given {path!r:.60}.")
     path = Path(path)
@@ -238,12 +242,25 @@ def read_record(path: "str | Path") -> Record:
         values = parse_json(file.read_bytes())
     except (OSError, ValueError) as problem:
         raise FileError(f"{file} cannot be read as a record: {problem}.") from problem
-    return Record.from_json(values, str(file))
+    record = Record.from_json(values, str(file))
+    if "digest" in values and values["digest"] != _digest(values):
+        raise FileError(
+            f"{file} has been changed since it was written: its digest is another. Its figures are those of no run;"
+            " restore the file, or train the run again."
+        )
+    return record
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write the record as JSON, atomically."""
-    write_text(path, json.dumps(record.to_json(), indent=1) + "\n")
+    """Write the record as JSON, atomically, with a digest of itself by which a change is noticed when it is read."""
+    values = record.to_json()
+    write_text(path, json.dumps(values | {"digest": _digest(values)}, indent=1) + "\n")
+
+
+def _digest(values: dict[str, Any]) -> str:
+    """Of all values but the digest, whatever their order and spacing in the file."""
+    kept = {name: value for name, value in values.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,13 +26,21 @@ from featherweight.training.runs.signals import safe_path, terminable
 MACHINE = "this machine"
 
 
+@dataclass(frozen=True)
+class _Put:
+    """What stands for a value that is sent to a process once."""
+
+    place: int
+
+
 @dataclass(kw_only=True)
 class _Worker:
-    """A process, our end of its pipe, and the number of the work that it is at."""
+    """A process, our end of its pipe, the number of the work that it is at, and the values that it has."""
 
     process: Any
     pipe: Any
     number: int | None = None
+    has: set[int] = field(default_factory=set)
 
 
 class LocalPool:
@@ -45,6 +53,7 @@ class LocalPool:
     def __init__(self, count: int) -> None:
         self._count = count
         self._workers: list[_Worker] = []
+        self._values: list[Any] = []
         self._ended = 0
         self._stopping = False
         self._starved = _starved()
@@ -70,8 +79,10 @@ class LocalPool:
         """Have a process that is free run a work. What the main module defines is sent with its code."""
         worker = next(one for one in self._workers if one.number is None)
         worker.number = number
+        places = {one.place for one in given if isinstance(one, _Put)} - worker.has
+        worker.has |= places
         with suppress(OSError):  # it has just ended, which `poll` will find
-            worker.pipe.send_bytes(dumps((number, work, given)))
+            worker.pipe.send_bytes(dumps((number, work, given, {place: self._values[place] for place in places})))
 
     def poll(self, seconds: float) -> Sequence[Message | Finished]:
         """What has come from works; a process that ends without a result was ended from outside."""
@@ -112,8 +123,9 @@ class LocalPool:
         )
 
     def put(self, value: Any) -> Any:
-        """The value itself."""
-        return value
+        """What stands for the value among the arguments of works; each process is sent it once."""
+        self._values.append(value)
+        return _Put(len(self._values) - 1)
 
     def stop(self, number: int | None = None) -> None:
         """Ask a work to end early, or all of them, by the signal that `kill` sends."""
@@ -123,7 +135,7 @@ class LocalPool:
                 worker.process.terminate()
             elif worker.number == number:
                 with suppress(OSError):
-                    worker.pipe.send((number, None, ()))
+                    worker.pipe.send((number, None, (), {}))
 
     def counts(self) -> Counts:
         """What is under way: all of it here."""
@@ -152,16 +164,19 @@ def _starved() -> int:
 def _serve(pipe: Any) -> NoReturn:
     """In a process of its own: run what comes through the pipe, until nobody is there any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides what Ctrl-C ends
+    values: dict[int, Any] = {}
     try:
         with terminable() as stopped:
             while not stopped:
                 try:
-                    number, work, given = pipe.recv()
+                    number, work, given, new = pipe.recv()
                 except (EOFError, OSError):
                     raise
                 except Exception as problem:  # what was sent needs what is not to be had here
                     pipe.send((True, (f"{type(problem).__name__}: {problem}", 1)))
                     continue
+                values |= new
+                given = [values[one.place] if isinstance(one, _Put) else one for one in given]
                 if work is not None:  # else it was to stop a work that has just ended
                     pipe.send((True, _run(pipe, number, work, given)))
     except (EOFError, OSError, KeyboardInterrupt):
@@ -170,7 +185,7 @@ def _serve(pipe: Any) -> NoReturn:
     os._exit(0)  # taking PyTorch down would keep whoever stops waiting
 
 
-def _run(pipe: Any, number: int, work: Work, given: tuple[Any, ...]) -> tuple[str, int]:
+def _run(pipe: Any, number: int, work: Work, given: Sequence[Any]) -> tuple[str, int]:
     """Send what the work yields; return the sentence and the exit status of the error that ended it, if one did."""
     try:
         with closing(work(*given, stopped=_asked_to_stop(pipe, number))) as values:  # type: ignore[type-var]

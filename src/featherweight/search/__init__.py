@@ -4,8 +4,9 @@
 space.py      search spaces, the cost of a proposal and by how much it exceeds the limits
 spaces/       the spaces that come with the package, one short file each
 study.py      a study in a storage shared by processes and machines: its settings, and the outcomes of its trials
-worker.py     one process: draw a proposal, refuse or train it, and report the outcome
-crew.py       several such processes and their supervision
+proposals.py  what is drawn from a study, refused or claimed, and reported to it
+driver.py     the one process that does so, while a pool's workers train
+worker.py     one trial, trained there
 outcome.py    the finished trials, their Pareto front, and tables
 source.py     a proposal as the source of an experiment file
 picture.py    accuracy against parameters, MACs and seconds

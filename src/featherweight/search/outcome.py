@@ -25,7 +25,7 @@ class Entry:
 
     trial: CountOrZero
     value: Figure
-    """The figure by which trials are ranked: the mean of `worker.judged` over the seeds."""
+    """The figure by which trials are ranked: the mean of `proposals.judged` over the seeds."""
     accuracy: Percent
     worst: Percent
     loss: Figure

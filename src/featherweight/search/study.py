@@ -1,7 +1,7 @@
 """A study shared by processes and machines: its settings, and the outcomes of its trials.
 
-A trial's attributes: `worker` identifies who trains it and `beat` shows that this worker is alive; `proposal` is what
-is tried, `end` the outcome and `result` the figures. Everything else is Optuna's.
+A trial's attributes: `worker` identifies the process that asked for it, and `beat` shows that it is being trained;
+`proposal` is what is tried, `end` the outcome and `result` the figures. Everything else is Optuna's.
 """
 
 import json
@@ -9,6 +9,7 @@ import logging
 import time
 import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ TRAINED_FIRST = 8
 """Trials that must have finished before any is stopped early; the median of fewer means little."""
 WARM_UP = 30
 """Percent of a trial's epochs before it can be stopped; earlier, the rate still rises and ranks mean little."""
+SILENT_SECONDS = 120.0
+"""A trial without a sign for this long is declared lost, and another takes its place."""
 ABOUT_SECONDS = 5.0
 """The process that creates a study stores its settings immediately; others wait this long for them."""
 
@@ -117,7 +120,7 @@ def quiet() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class TrialCounts:
     """The number of a study's trials by outcome."""
 
     finished: int
@@ -155,7 +158,37 @@ def trials_of(study: "optuna.Study") -> "list[FrozenTrial]":
     return study.get_trials(deepcopy=False)
 
 
-def standing(study: "optuna.Study") -> Standing:
+def counts_of(study: "optuna.Study") -> TrialCounts:
     """The current counts of the study's trials by outcome."""
     counts = Counter(map(end_of, trials_of(study)))
-    return Standing(**{end: counts[end] for end in ENDS})
+    return TrialCounts(**{end: counts[end] for end in ENDS})
+
+
+def lose(study: "optuna.Study", number: int) -> None:
+    """Declare a running trial lost, which takes it from whoever has it trained."""
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    with suppress(UpdateFinishedTrialError, ValueError):
+        study.tell(number, state=TrialState.FAIL)
+
+
+class Heartbeats:
+    """When each running trial last gave a sign, by this machine's clock alone."""
+
+    def __init__(self) -> None:
+        self._heard: dict[int, tuple[Any, float]] = {}
+
+    def silent(self, study: "optuna.Study") -> list[int]:
+        """The numbers of running trials that have given no sign for too long."""
+        now, silent = time.monotonic(), []
+        for trial in trials_of(study):
+            if trial.state.is_finished():
+                self._heard.pop(trial.number, None)
+                continue
+            sign = (trial.user_attrs.get("beat"), len(trial.intermediate_values))
+            before, since = self._heard.get(trial.number, (None, now))
+            self._heard[trial.number] = (sign, since if sign == before else now)
+            if sign == before and now - since > SILENT_SECONDS:
+                silent.append(trial.number)
+        return silent

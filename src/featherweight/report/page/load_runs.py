@@ -236,7 +236,21 @@ def _with_weights(run: LoadedRun, file: Path | None) -> LoadedRun:
 def _with_answers(run: LoadedRun, data: Data) -> LoadedRun:
     if run.trained is None:
         return run
-    return replace(run, answers=answers_of(replace(run.trained, classes=data.classes), data))
+    answers = answers_of(replace(run.trained, classes=data.classes), data)
+    _require_reproduced(run, answers)
+    return replace(run, answers=answers)
+
+
+def _require_reproduced(run: LoadedRun, answers: Answers) -> None:
+    """Raise FileError unless the weights get as many images right as the record says; one in 2,000 may differ, since
+    another engine or processor rounds differently."""
+    total, record = len(answers), run.record
+    right, recorded = round(answers.accuracy * total / 100), round(record.rows[-1].test_accuracy * total / 100)
+    if total == record.data["test"] and abs(right - recorded) > max(1, total // 2000):
+        raise FileError(
+            f"The weights of {run.name} get {right:,} of {total:,} test images right, but its record says {recorded:,};"
+            " no page is made of figures that are not those of the weights. Train the run again."
+        )
 
 
 def _load_data(record: Record, data_dir: Path | None, loaded: dict[str, Data | str]) -> Data | str:

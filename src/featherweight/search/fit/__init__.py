@@ -16,7 +16,7 @@ folder.py            whose pictures its folder is about, one writer at a time, a
 journal.py           what it notes, and how it goes on from that
 final_training.py    the chosen one trained on everything, in time
 package_result.py    exported, proved, and what became of it
-result_warning.py    what stands in front of a result that should not be used as it is
+result_words.py      a result in words, made of its figures when it is shown
 card.py              the model card and the page
 pipeline.py          all of this in order
 ```

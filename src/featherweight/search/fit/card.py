@@ -11,7 +11,7 @@ from featherweight.report.page.blocks import Column, FigureBlock, Section, Table
 from featherweight.search.fit.cost import format_cost, kilobytes
 from featherweight.search.fit.final_training import aim_words, file_name, options
 from featherweight.search.fit.package_result import EXPORTS, Packaged
-from featherweight.search.fit.result_warning import doubt_lines
+from featherweight.search.fit.result_words import doubt_lines
 from featherweight.search.fit.state import FitState
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from featherweight.io import parse_json, read_regular, write_bytes
 from featherweight.search.fit.asha import SHARES, Trial
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.cost import cost_of
+from featherweight.search.fit.result_words import in_file, in_words
 from featherweight.search.fit.state import FitState
 from featherweight.search.fit.workers import TrialTask, TrialUpdate
 from featherweight.training.runs.folders import RESULT
@@ -85,7 +86,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     racing: bool = False
 
 
-class AskedNote(msgspec.Struct, frozen=True, kw_only=True):
+class RequestNote(msgspec.Struct, frozen=True, kw_only=True):
     """What a result says was asked for."""
 
     accuracy: Annotated[float, Meta(gt=0, lt=100)] | None
@@ -160,19 +161,19 @@ class ProgramNote(msgspec.Struct, frozen=True, kw_only=True):
     proved: bool
 
 
-class WarningNote(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a result should not be used as it is."""
+class BaselineNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides whether a result comes with a warning."""
 
-    headline: Text
-    cause: Text
-    advice: Text
+    commonest_class: Percent
+    epochs: Positive
+    usual_epochs: Positive
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What `fit.json` holds."""
 
     command: Text
-    asked: AskedNote
+    request: RequestNote
     data: DataNote
     search: SearchNote
     chosen: ChosenNote
@@ -182,10 +183,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     worst: Percent
     c: ProgramNote
     met: bool
-    binding: tuple[Cost, ...]
-    front: tuple[FrontNote, ...]
-    sentence: Text
-    warning: WarningNote | None = None
+    active_limits: tuple[Cost, ...]
+    pareto_front: tuple[FrontNote, ...]
+    baseline: BaselineNote | None = None
+    """None where a version up to 0.2 wrote it."""
 
 
 def _values(content: bytes, where: str) -> Any:
@@ -212,8 +213,10 @@ def read_result(folder: Path) -> dict[str, Any]:
     """The figures of a finished search, as plain values; FileError where they are not a search's."""
     path = folder / RESULT
     values: dict[str, Any] = _values(read_regular(path, LARGEST), printable(path))
-    _checked(values, Result, printable(path))
-    return values
+    if not isinstance(values, dict):
+        raise FileError(f"{printable(path)} is not what a search notes; {ANEW}.")
+    _checked(in_file(values), Result, printable(path))
+    return in_words(values)
 
 
 def read_trainings(file: Path) -> Iterator[tuple[int, Training]]:

@@ -18,9 +18,8 @@ from featherweight.export.calibration_data import pictures_at_hand
 from featherweight.export.onnx_model import require_onnx
 from featherweight.io import write_text
 from featherweight.search.fit.asha import Trial
-from featherweight.search.fit.cost import kilobytes
 from featherweight.search.fit.final_training import RUNS
-from featherweight.search.fit.result_warning import doubt
+from featherweight.search.fit.result_words import in_file, in_words
 from featherweight.search.fit.state import FitState, epochs_for
 from featherweight.training.runs.folders import RESULT as RESULT
 from featherweight.training.runs.trained import load_trained
@@ -115,10 +114,12 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
         ),
         "binding": active_limits(search, trial),
         "front": pareto_front(search),
+        "baseline": {
+            "commonest_class": finished.usual, "epochs": int(finished.records[0].recipe["epochs"]),
+            "usual_epochs": epochs_for(len(search.views.labels)),
+        },
     }  # fmt: skip
-    wanted = epochs_for(len(search.views.labels))
-    epochs = int(finished.records[0].recipe["epochs"])
-    return values | {"sentence": sentence(values), "warning": doubt(values, finished.usual, epochs, wanted)}
+    return in_words(values)
 
 
 def active_limits(search: FitState, trial: Trial) -> list[str]:
@@ -142,34 +143,6 @@ def pareto_front(search: FitState) -> list[dict[str, Any]]:
     return found
 
 
-def sentence(values: dict[str, Any]) -> str:
-    """The answer.
-
-    >>> values = {"asked": {"accuracy": 95.0, "minimize": "flash", "limits": {}}, "met": True, "binding": [],
-    ...           "cost": {"flash": 4100, "ram": 1900}, "c": {"accuracy": 95.8, "interval": [94.9, 96.5]},
-    ...           "chosen": {"held_out_accuracy": 95.2}}
-    >>> sentence(values)
-    'smallest found that meets 95 %: 4.1 kB flash, 1.9 kB RAM, 95.8 % (94.9-96.5)'
-    """
-    cost, found, target = values["cost"], values["c"], values["asked"]["accuracy"]
-    low, high = found["interval"]
-    figures = (
-        f"{kilobytes(cost['flash'])} flash, {kilobytes(cost['ram'])} RAM,"
-        f" {found['accuracy']:.1f} % ({low:.1f}-{high:.1f})"
-    )
-    if target is None:
-        return f"most accurate found within the limits: {figures}"
-    if values["met"]:
-        least = {"flash": "smallest"}.get(values["asked"]["minimize"], f"least {values['asked']['minimize']}")
-        held = values["chosen"]["held_out_accuracy"]
-        only = f"; of held-out images it gets only {held:.1f} %" if held < target else ""
-        return f"{least} found that meets {target:g} %{' on the test images' * bool(only)}: {figures}{only}"
-    names = {"flash": "flash", "ram": "RAM", "macs": "MACs", "parameters": "parameters", "cycles": "cycles"}
-    limit = ", ".join(names[name] for name in values["binding"])
-    why = f"what binds is the limit of {limit}" if limit else "no limit binds: more minutes or more pictures may help"
-    return f"nothing found meets {target:g} %; the nearest: {figures}; {why}"
-
-
 def save_result(values: dict[str, Any], out: Path) -> None:
     """Write the figures as JSON."""
-    write_text(out / RESULT, json.dumps(values, indent=1, allow_nan=False) + "\n")
+    write_text(out / RESULT, json.dumps(in_file(values), indent=1, allow_nan=False) + "\n")

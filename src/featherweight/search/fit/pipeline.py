@@ -98,7 +98,7 @@ class Outcome:
 
     folder: Path
     values: dict[str, Any]
-    """What `fit.json` holds."""
+    """The figures of `fit.json`, and what they say in words."""
     name: str
     """Of the experiment file and the exports."""
 

@@ -31,8 +31,8 @@ def architecture_of(network: nn.Module) -> dict[str, Any]:
 
     Of a network that cannot be told as data, what cannot. If its first layers prepare pictures, also that, in words.
     """
-    whole, foreign = describe(network)
-    told = {"foreign": foreign} if whole is None else {"layers": to_json(whole)}
+    whole, unserialisable = describe(network)
+    told = {"unserialisable": unserialisable} if whole is None else {"layers": to_json(whole)}
     words = preprocessing_of(network).words
     named = {"preprocessing": words} if words else {}
     return told | named | {"first_weights": weights_digest(network)}
@@ -59,7 +59,8 @@ def network_of(record: Record, file: "Path | Experiment | None" = None) -> nn.Mo
     else:
         known = _known(record, file)
         if known is None:
-            why = f"{told['foreign']} is not kept as data" if "foreign" in told else "its record does not hold it"
+            what = told.get("unserialisable", told.get("foreign"))  # the latter in records up to version 0.2
+            why = f"{what} is not kept as data" if what else "its record does not hold it"
             raise UsageError(
                 f"The network of {_called(record)} cannot be rebuilt from its run: {why}. Name the experiment's file"
                 " with --experiment FILE (in Python, experiment=FILE), which is then executed."

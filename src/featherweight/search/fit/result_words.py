@@ -1,11 +1,64 @@
-"""What stands in front of a result that should not be used as it is: why, and what to type."""
+"""A result in words, made of its figures when it is shown: the answer, and what stands in front of one that should not
+be used as it is. Files hold the figures alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from featherweight.search.fit.cost import kilobytes
 from featherweight.search.fit.state import LEAST_EPOCHS
 
 FEW = 20
 """Training images of a class below which a network may well fail for want of pictures."""
+BASELINE = ("commonest_class", "epochs", "usual_epochs")
+KEYS = {"asked": "request", "binding": "active_limits", "front": "pareto_front"}
+"""What Python and `--json` call some parts of a result, and what its file calls them; files up to version 0.2 have the
+former."""
+
+
+def in_file(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as its file holds it: figures, under the file's names.
+
+    >>> in_file({"front": [], "binding": ["ram"], "met": True, "sentence": "It does."})
+    {'pareto_front': [], 'active_limits': ['ram'], 'met': True}
+    """
+    return {KEYS.get(name, name): value for name, value in values.items() if name not in ("sentence", "warning")}
+
+
+def in_words(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as it is shown, from its file or as it was made: with the answer as a `sentence`, and the `warning`."""
+    names = {new: old for old, new in KEYS.items()}
+    found = {names.get(name, name): value for name, value in values.items()}
+    known = found.get("baseline")
+    warning = doubt(found, *(known[name] for name in BASELINE)) if known else None
+    return found | {"sentence": sentence(found), "warning": warning}
+
+
+def sentence(values: dict[str, Any]) -> str:
+    """The answer.
+
+    >>> values = {"asked": {"accuracy": 95.0, "minimize": "flash", "limits": {}}, "met": True, "binding": [],
+    ...           "cost": {"flash": 4100, "ram": 1900}, "c": {"accuracy": 95.8, "interval": [94.9, 96.5]},
+    ...           "chosen": {"held_out_accuracy": 95.2}}
+    >>> sentence(values)
+    'smallest found that meets 95 %: 4.1 kB flash, 1.9 kB RAM, 95.8 % (94.9-96.5)'
+    """
+    cost, found, target = values["cost"], values["c"], values["asked"]["accuracy"]
+    low, high = found["interval"]
+    figures = (
+        f"{kilobytes(cost['flash'])} flash, {kilobytes(cost['ram'])} RAM,"
+        f" {found['accuracy']:.1f} % ({low:.1f}-{high:.1f})"
+    )
+    if target is None:
+        return f"most accurate found within the limits: {figures}"
+    if values["met"]:
+        least = {"flash": "smallest"}.get(values["asked"]["minimize"], f"least {values['asked']['minimize']}")
+        held = values["chosen"]["held_out_accuracy"]
+        only = f"; of held-out images it gets only {held:.1f} %" if held < target else ""
+        return f"{least} found that meets {target:g} %{' on the test images' * bool(only)}: {figures}{only}"
+    names = {"flash": "flash", "ram": "RAM", "macs": "MACs", "parameters": "parameters", "cycles": "cycles"}
+    limit = ", ".join(names[name] for name in values["binding"])
+    why = f"what binds is the limit of {limit}" if limit else "no limit binds: more minutes or more pictures may help"
+    return f"nothing found meets {target:g} %; the nearest: {figures}; {why}"
 
 
 def doubt(values: dict[str, Any], usual: float, epochs: int, wanted: int) -> dict[str, str] | None:
