@@ -37,7 +37,7 @@ def trained_in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """From now on, `prove` trains runs one after another in this process; gives the tasks as they come."""
     tasks: list[Task] = []
 
-    def train(some: Sequence[Task], as_json: bool, on: object) -> tuple[list[Done], list[Failed]]:
+    def train(some: Sequence[Task], as_json: bool, *_: object, on: object = None) -> tuple[list[Done], list[Failed]]:
         done: list[Done] = []
         for task in some:
             tasks.append(task)
@@ -81,6 +81,7 @@ class Trainer:
         self.last: Callable[[int], float] = lambda seed: 99.45 + 0.01 * seed
         self.batches: list[int] = []
         monkeypatch.setattr(prove, "check", lambda task: self.like(task))
+        monkeypatch.setattr(prove, "seconds_of_run", lambda run: 60.0)
 
     tasks: list[Task]
 

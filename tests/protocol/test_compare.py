@@ -11,8 +11,10 @@ from commands import OWN, Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, read_record, write_record
-from featherweight.protocol.compare import compare, require_alike, runs_of
+from featherweight.protocol.comparable_runs import side_of
+from featherweight.protocol.compare import compare, require_alike
 from made import MNIST, record
+from proving import trained_in_process
 
 ROOT = Path(__file__).parents[2]
 BETTER = [record("c3", [99.0] * 14 + [last], seed) for seed, last in enumerate((99.50, 99.48, 99.55, 99.41))]
@@ -73,7 +75,7 @@ def test_held_out_and_full_runs_do_not_mix() -> None:
 
 def test_a_record_made_and_one_read_back_are_alike(tmp_path: Path) -> None:
     write_record(BETTER[0], tmp_path / "record.json")
-    require_alike([*runs_of(str(tmp_path)), BETTER[1]])
+    require_alike([*side_of(str(tmp_path)).sets[0].records, BETTER[1]])
 
 
 def test_the_verb_finds_committed_records_and_run_folders(run: Run, tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_the_verb_finds_committed_records_and_run_folders(run: Run, tmp_path: Pa
     assert run("compare", "results/c3", "c2", "--out", "mine")[1] == told["sentence"] + "\n"
     (tmp_path / "own.py").write_text(OWN)
     status, _, err = run("compare", "c3", "own.py")
-    assert status == 2 and "There is no finished run of own.py, neither committed nor in runs;" in err
+    assert status == 2 and "own.py has no finished run" in err and "`featherweight train own.py --seeds 3`" in err
 
 
 @pytest.mark.parametrize("id", ["f3", "c3", "leanest"])
@@ -104,3 +106,80 @@ def test_a_run_of_today_is_like_the_committed_ones(id: str) -> None:
     assert len(committed) >= 3
     today = replace(committed[0], seed=99, recipe=find(id).recipe.to_json())
     require_alike([*committed, today])
+
+
+# ------------------------------------------------------------------------------------------- what a name stands for
+
+
+def keep(folder: Path, *records: Record) -> None:
+    for one in records:
+        (folder / f"{Path(one.experiment).stem}-seed{one.seed}").mkdir(parents=True)
+        write_record(one, folder / f"{Path(one.experiment).stem}-seed{one.seed}" / "record.json")
+
+
+def test_a_run_here_does_not_hide_the_records_of_the_package(run: Run, tmp_path: Path) -> None:
+    before = json.loads(run("compare", "f3", "f2", "--json")[1])
+    assert before["seeds"] == [0, 1, 2, 3, 4] and before["runs"] == ["the package", "the package"]
+    keep(tmp_path / "runs", record("f3", [99.0] * 15, 7))  # of MNIST, as README's first command leaves it
+    digits = MNIST | {"name": "digits", "source": "digits", "train": 1437, "test": 360}
+    keep(tmp_path / "runs", *(record("f2", [90.0] * 15, seed, data=digits) for seed in (0, 1)))
+    assert json.loads(run("compare", "f3", "f2", "--json")[1]) == before
+
+
+def test_runs_here_come_before_those_of_the_package(run: Run, tmp_path: Path) -> None:
+    keep(tmp_path / "runs", *(record("f3", [99.0 + 0.01 * seed] * 15, seed) for seed in (0, 1, 8)))
+    told = json.loads(run("compare", "f3", "f2", "--json")[1])
+    assert told["seeds"] == [0, 1] and told["runs"] == ["runs", "the package"] and told["difference"] < 0
+
+
+def test_runs_of_another_network_or_recipe_are_named_and_not_counted(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    name, own = str((tmp_path / "own.py").resolve()), find(str(tmp_path / "own.py"))
+    good = [record(name, [99.0, 99.1], seed) for seed in (0, 1)]
+    keep(tmp_path / "runs", *good)
+    slow = record(name, [99.9, 99.9], 2, recipe=own.recipe.to_json() | {"lr": 0.5})
+    wide = record(name, [99.9, 99.9], 3, network="another")
+    keep(tmp_path / "runs", slow, wide)
+    side = side_of("own.py")
+    assert [one.seeds for one in side.sets] == [{0, 1}]
+    assert side.left_out == ("runs/own-seed2 (`lr` 0.05 → 0.5)", side.left_out[1]) and "own-seed3" in side.left_out[1]
+    told = json.loads(run("compare", "own.py", "f2", "--json")[1])
+    assert told["seeds"] == [0, 1] and len(told["left_out"]) == 2
+    (tmp_path / "own.py").write_text(OWN.replace("lr=0.05", "lr=0.07"))
+    status, out, err = run("compare", "own.py", "f2")
+    assert (status, out) == (2, "") and "own.py has no finished run" in err and "own-seed0 (`lr` 0.07 → 0.05)" in err
+
+
+def test_runs_of_a_file_that_was_moved_are_still_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(OWN)
+    keep(Path("runs"), *(record(str(Path("own.py").resolve()), [99.0, 99.0], seed) for seed in (0, 1)))
+    Path("elsewhere").mkdir()
+    Path("own.py").rename("elsewhere/own.py")
+    assert [one.seeds for one in side_of("elsewhere/own.py").sets] == [{0, 1}]
+
+
+def test_what_is_missing_is_said_and_trained(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = trained_in_process(monkeypatch)
+    for name, rate in (("own", "0.05"), ("other", "0.07")):
+        (tmp_path / f"{name}.py").write_text(OWN.replace("'own'", f"'{name}'").replace("0.05", rate))
+    assert run("train", "own.py", "--data", "digits", "--threads", 1)[0] in (0, 1)
+    status, _, err = run("compare", "own.py", "other.py")
+    assert status == 2 and "own.py has seed 0 on digits (runs)" in err
+    for name in ("own.py", "other.py"):
+        assert f"`featherweight train {name} --seeds 3 --data digits`" in err
+    status, out, _ = run("compare", "own.py", "other.py", "--train", "--json")
+    told = json.loads(out)
+    assert status == 0 and told["seeds"] == [0, 1, 2]
+    assert [(Path(task.experiment).stem, task.seed) for task in tasks] == [
+        ("own", 1),
+        ("own", 2),
+        *(("other", n) for n in range(3)),
+    ]
+    run("compare", "own.py", "other.py", "--train")
+    assert len(tasks) == 5
+
+
+def test_a_sentence_names_files_and_not_their_folders() -> None:
+    worse = [replace(one, experiment="/home/me/nets/mine.py") for one in BETTER]
+    assert "mine.py" in compare(WORSE, worse).sentence() and "/home" not in compare(WORSE, worse).sentence()

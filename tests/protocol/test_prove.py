@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,16 +15,19 @@ from docs.build import candidate_record
 from commands import Run
 from featherweight.data import load
 from featherweight.errors import FileError, UsageError
+from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.networks.difference import differences
 from featherweight.protocol import committed, proof_runs, prove
 from featherweight.protocol.c_accuracy import measured_in_c
+from featherweight.protocol.estimate import seconds_of_run
 from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
+from featherweight.training.loop import fit
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
-from featherweight.training.runs.task import Task
+from featherweight.training.runs.task import Task, check
 from made import record
 from proving import OWN, Trainer, trained_in_process
 
@@ -118,7 +122,58 @@ def test_changed_settings_are_proved_in_a_folder_of_their_own(run: Run, tmp_path
 
 def test_an_experiment_without_a_bar_has_nothing_to_prove(run: Run) -> None:
     status, _, err = run("prove", "c3", "--data", "digits")
-    assert status == 2 and "c3 has no bar to clear; write `bar=Bar(...)` in its Experiment(...)." in err
+    assert status == 2 and "c3 has no bar to clear" in err and "bar=fw.Bar(seeds=5" in err
+
+
+def test_what_is_missing_is_said_with_what_to_type_and_how_long_it_takes(
+    run: Run, tmp_path: Path, in_process: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    words = ("prove", "own.py", "--data", "digits")
+    monkeypatch.setattr(prove, "seconds_of_run", lambda run: 100.0)
+    monkeypatch.setattr(prove, "processors", lambda: 2)
+    _, out, _ = run(*words)
+    [command] = re.findall(r"`featherweight (train [^`]+)` would", out)
+    own = str((tmp_path / "own.py").resolve())
+    assert command == f"train {own} --holdout 119 --seeds 3 --out runs/heldout --data digits"
+    # Three runs two at a time, and two: 3 x 100 s.
+    assert "3 runs with 119 images held out, 2 on all; about 5 min on this machine" in out and len(in_process) == 5
+    _, out, _ = run(*words)
+    assert "to train" not in out and "held-out evidence" not in out
+    (tmp_path / "own.py").write_text(OWN.replace("lr=0.05", "lr=0.06"))
+    _, out, _ = run(*words)
+    assert "not counted" in out and "own-seed0 (`lr` 0.06 → 0.05)" in out and "3 runs with 119" in out
+
+
+def test_what_it_says_to_type_is_taken_as_evidence(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    words = "--holdout 119 --seeds 3 --out runs/heldout --data digits"
+    run("train", str((tmp_path / "own.py").resolve()), *words.split())
+    held = len(in_process)
+    _, out, _ = run("prove", "own.py", "--data", "digits")
+    assert "0 runs with 119 images held out, 2 on all" in out and "held-out evidence" not in out
+    assert [task.holdout for task in in_process[held:]] == [0, 0]
+
+
+def test_an_estimate_is_of_the_order_of_the_run_itself() -> None:
+    drafted = check(Task(experiment="f3", data="digits", threads=1))
+    estimated = seconds_of_run(drafted)
+    run = check(Task(experiment="f3", data="digits", threads=1))
+    started = time.perf_counter()
+    for _ in fit(run.state, run.data, run.experiment.recipe, 0, run.engine, run.evaluator):
+        pass
+    took = time.perf_counter() - started
+    assert took / 5 < estimated - 2 < 5 * took + 1  # two seconds are for what is beside the steps
+
+
+def test_what_new_writes_can_be_proved(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
+    run("new", "mine.py", "--from", "c1", "--data", "digits")
+    words = ("prove", "mine.py", "--data", "digits", "--epochs", 1, "--json")
+    status, out, err = run(*words)
+    assert status == 0 and json.loads(out)["proved"], err
+    assert len(in_process) == 3 + 5
+    run("new", "own.py")  # of the base's own set: four of five seeds within budget
+    assert find(str(tmp_path / "own.py")).bar == Bar(seeds=5, confirming=5, passed=4)
 
 
 # ------------------------------------------------------------------------------------------- in a source tree

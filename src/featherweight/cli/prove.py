@@ -8,6 +8,8 @@ import typer
 
 from featherweight.cli.options import DataDir, DataName, Gpus, Json, OnPlace, RunsFolder, app, place, print_json, say
 from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
+from featherweight.cli.safe_output import wrap
+from featherweight.escape import printable
 
 
 @app.command()
@@ -49,13 +51,8 @@ def prove(
     """
     where = place(on, gpus, alike=not mixed)
     from featherweight.cli.console import train_shown
-    from featherweight.cli.safe_output import wrap
     from featherweight.cli.tables import print_table, seeds_table
     from featherweight.protocol.prove import prove as run_protocol
-
-    def tell(line: str) -> None:
-        to = sys.stderr if as_json else sys.stdout
-        print(wrap(line, to), file=to, flush=True)
 
     proof = run_protocol(
         experiment,
@@ -65,9 +62,10 @@ def prove(
         data_dir=data_dir,
         out=out,
         trainer=lambda tasks: train_shown(tasks, as_json, on=where),
-        tell=tell,
+        tell=lambda line: tell(line, as_json),
         settings=overrides(ctx),
         alike=not where.local and not mixed,
+        estimate=where.local,
     )
     if as_json:
         print_json(proof.to_json())
@@ -78,21 +76,52 @@ def prove(
     raise typer.Exit(0 if proof.holds else 1)
 
 
+def tell(line: str, to_error: bool) -> None:
+    """Print a line about what is being done: beside a JSON document on standard error."""
+    to = sys.stderr if to_error else sys.stdout
+    print(wrap(printable(line, lines=True), to), file=to, flush=True)
+
+
 @app.command()
 def compare(
-    first: Annotated[str, typer.Argument(help="A folder of runs or of records, or an experiment's id.")],
+    first: Annotated[str, typer.Argument(help="A folder of runs or of records, or an experiment's id or file.")],
     second: Annotated[str, typer.Argument(help="What to compare it with, in the same forms.")],
-    out: Annotated[Path, typer.Option(help="Folder with the runs of an id that has no committed records.")] = Path(
-        "runs"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder with the runs that were trained here.")] = Path("runs"),
+    train: Annotated[bool, typer.Option("--train", help="Train the seeds that are missing first.")] = False,
+    seeds: Annotated[int, typer.Option(help="With --train: seeds 0 to N-1 of both.", min=2)] = 3,
+    data: DataName = "auto",
+    data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Test whether one network beats another: a paired test of the last epochs over the seeds that both have run."""
-    from featherweight.protocol.compare import compare as compared
-    from featherweight.protocol.compare import runs_of
+    """Test whether one network beats another: a paired test of the last epochs over the seeds that both have run.
 
-    comparison = compared(runs_of(first, out), runs_of(second, out), (first, second))
+    Of an experiment, runs of its network and recipe as they are now count: those trained here and, of the package's
+    own, the records that come with it.
+    """
+    from featherweight.protocol.comparable_runs import comparable, side_of, train_missing
+    from featherweight.protocol.compare import compare as paired_test
+
+    if train:
+        from featherweight.cli.console import train_shown
+
+        status = train_missing(
+            [first, second],
+            seeds=seeds,
+            data=data,
+            data_dir=data_dir,
+            out=out,
+            trainer=lambda tasks: train_shown(tasks, as_json),
+            tell=lambda line: tell(line, as_json),
+        )
+        if status:
+            raise typer.Exit(status)
+    sides = side_of(first, out), side_of(second, out)
+    ours, theirs = comparable(*sides)
+    comparison = paired_test(ours.records, theirs.records, (first, second))
+    left_out = [line for side in sides for line in side.left_out]
     if as_json:
-        print_json(comparison.to_json())
-    else:
-        say(comparison.sentence())
+        print_json(comparison.to_json() | {"runs": [ours.where, theirs.where], "left_out": left_out})
+        return
+    say(comparison.sentence())
+    if left_out:
+        tell(f"Not counted, being of another network or recipe than now: {'; '.join(left_out)}.", True)

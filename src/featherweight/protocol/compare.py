@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import find
+from featherweight.experiments.experiment import names_file
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import Paired, paired
-from featherweight.protocol.bundled_records import packaged_records
-from featherweight.training.runs.folders import find_runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +29,10 @@ class Comparison:
 
     def sentence(self) -> str:
         """One sentence: which side beats the other and by how much, or that it is undecided."""
-        better, worse, sign = (
-            (self.first, self.second, 1) if self.test.difference >= 0 else (self.second, self.first, -1)
-        )
+        sides = [Path(name).name if names_file(name) else name for name in (self.first, self.second)]
+        sides = [self.first, self.second] if sides[0] == sides[1] else sides
+        sign = 1 if self.test.difference >= 0 else -1
+        better, worse = sides[::sign]
         low, high = sorted((sign * self.test.low, sign * self.test.high))
         figures = f"(95 % interval {low:+.3f} to {high:+.3f}, {_chance(self.test.p)}, {self.test.pairs} seeds)"
         by = f"{abs(self.test.difference):.3f} points {figures}"
@@ -106,27 +105,3 @@ def sorted_values(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: sorted_values(value[name]) for name in sorted(value)}
     return [sorted_values(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def runs_of(name: str, out: Path = Path("runs")) -> list[Record]:
-    """The finished runs that a name stands for, seed by seed.
-
-    The name is a folder (of one run, of several run folders, or of committed records) or the id of an experiment. For
-    an id, these are its committed records if the current folder is the source tree, otherwise its run folders in `out`
-    except those that held out images, otherwise the records that come with the package. UsageError if there are none.
-    """
-    folder = Path(name)
-    if folder.is_dir():
-        own = (folder / "record.json").exists()
-        runs = find_runs([folder], *(["record.json"] if own else ["seed*.json", "*/record.json"]))
-        found = [record for _, record in runs]
-    else:
-        id = find(name).id
-        committed = list(find_runs([Path("results", id)], "seed*.json"))
-        trained = committed or list(find_runs([out], f"{id}-seed*/record.json"))
-        found = [record for _, record in trained] or packaged_records(id)
-        found = [record for record in found if not record.data["holdout"]]
-    found = sorted((record for record in found if record.finished), key=lambda record: record.seed)
-    if not found:
-        raise UsageError(f"There is no finished run of {name}, neither committed nor in {out}; train it with --seeds.")
-    return found

@@ -56,7 +56,7 @@ def full_runs(
     tell: Callable[[str], None],
 ) -> list[Record]:
     """Runs on all training images, seed by seed; trained side by side, or one at a time if seconds are limited."""
-    threads, source = _threads(experiment), like.data["source"]
+    threads, source = timed_threads(experiment), like.data["source"]
     timed = threads is not None
 
     def wanted(record: Record) -> bool:
@@ -85,7 +85,7 @@ def full_runs(
 
 def require_comparable(experiment: Experiment, like: Record, found: Sequence[Record]) -> None:
     """Raise UsageError if these runs, which are not to be trained again, have another engine or number of threads."""
-    threads = _threads(experiment)
+    threads = timed_threads(experiment)
     here = like.engine, threads
     others = [run.seed for run in found if (run.engine, threads and run.environment["threads"]) != here]
     if others:
@@ -107,7 +107,7 @@ def require_one_processor(records: Sequence[Record]) -> None:
         raise UsageError(f"The runs come from different processors: {which}. Pass --mixed to combine them.")
 
 
-def _threads(experiment: Experiment) -> int | None:
+def timed_threads(experiment: Experiment) -> int | None:
     """The number of threads of each run if seconds are limited; None if they are not."""
     bar = experiment.bar
     timed = experiment.budget.seconds is not None or (bar is not None and bar.seconds is not None)

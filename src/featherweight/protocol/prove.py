@@ -14,6 +14,7 @@ To confirm a bar that is cleared, steps 2 to 5 are taken once more, with the see
 stopped runs are resumed, finished ones are never trained again, and from then on the record's figures are theirs.
 """
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -22,6 +23,7 @@ from typing import Any
 
 from featherweight.data import load
 from featherweight.data.sets import canonical
+from featherweight.engine import processors
 from featherweight.errors import UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import Experiment, find
@@ -30,9 +32,12 @@ from featherweight.experiments.settings import changes, overridden
 from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.protocol.c_accuracy import measured_in_c
 from featherweight.protocol.committed import drop_unlike, in_source_tree, keep_record, records_of, source_tree
+from featherweight.protocol.comparable_runs import side_of
+from featherweight.protocol.estimate import duration, seconds_of_run
 from featherweight.protocol.ledger import LEDGER, Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
 from featherweight.protocol.proof import Proof
 from featherweight.protocol.proof_runs import (
+    HELD_OUT_SEEDS,
     StoppedError,
     Trainer,
     begun,
@@ -40,10 +45,12 @@ from featherweight.protocol.proof_runs import (
     held_out_runs,
     require_comparable,
     require_one_processor,
+    timed_threads,
 )
 from featherweight.protocol.replication import FOLDER
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs
+from featherweight.training.runs.run import Run
 from featherweight.training.runs.task import Task, check
 
 __all__ = ["Proof", "StoppedError", "prove"]
@@ -60,12 +67,17 @@ class _Plan:
     full: Task
     """A run on all training images."""
     held_out: Task
-    like: Record
-    """What a run leaves before its first epoch: the network, engine and data of all runs."""
+    draft: Run
+    """A run before its first step: the network, engine and data of all runs."""
     root: Path | None
     kept: Path
     """The folder of the ledger and of what is committed: `results` in a source tree, otherwise that of the runs."""
     changed: tuple[str, ...]
+
+    @property
+    def like(self) -> Record:
+        """What a run leaves before its first epoch."""
+        return self.draft.record
 
     @property
     def bar(self) -> Bar:
@@ -75,6 +87,11 @@ class _Plan:
     @property
     def ledger(self) -> Path:
         return self.kept / LEDGER
+
+    @property
+    def held_out_places(self) -> list[Path]:
+        """Where runs on held-out images may lie."""
+        return [self.held_out.out, self.full.out, self.kept / "heldout"]
 
     @property
     def places(self) -> list[Path]:
@@ -116,6 +133,7 @@ def prove(
     tell: Callable[[str], None],
     settings: tuple[tuple[str, Any], ...] = (),
     alike: bool = False,
+    estimate: bool = True,
 ) -> Proof:
     """Carry out the protocol and return its result; `tell` gets a sentence about each step, `trainer` trains the runs.
 
@@ -127,6 +145,8 @@ def prove(
     confirm; StoppedError if a run did not finish.
     """
     plan = _planned(name, seeds, data, data_dir, out, tell, settings)
+    if not confirm:
+        _announce(plan, tell, estimate)
     held, runs = _clear(plan, _refusing(plan) if confirm else trainer, tell, note=not confirm)
     fresh = _confirm(plan, runs, trainer, tell) if confirm else _confirmed_before(plan, tell)
     if alike:
@@ -156,7 +176,10 @@ def _planned(
     plain = find(name)
     experiment = overridden(plain, dict(settings))
     if experiment.bar is None:
-        raise UsageError(f"{experiment.id} has no bar to clear; write `bar=Bar(...)` in its Experiment(...).")
+        raise UsageError(
+            f"{experiment.id} has no bar to clear. Write what its seeds must reach into its Experiment(...), such as:"
+            " bar=fw.Bar(seeds=5, confirming=5, passed=4), which four of five within budget clear."
+        )
     _require_fixed(experiment, experiment.bar, seeds)
     require_own_name(experiment)
     changed = tuple(changes(experiment, plain))
@@ -170,10 +193,42 @@ def _planned(
     whole = len(load(data, directory=data_dir, holdout=1).train.labels) + 1
     full = Task(experiment=name, out=out, data=data, data_dir=data_dir, settings=settings)
     held_out = replace(full, out=out / "heldout", holdout=whole // HELD_OUT_PART)
-    like = check(held_out).record
+    draft = check(held_out)
     tell(f"{experiment.id}: {experiment.budget.sentence()}; asked for {experiment.bar.sentence()}")
     kept = root / "results" if root else out
-    return _Plan(experiment=experiment, full=full, held_out=held_out, like=like, root=root, kept=kept, changed=changed)
+    return _Plan(
+        experiment=experiment, full=full, held_out=held_out, draft=draft, root=root, kept=kept, changed=changed
+    )
+
+
+# ------------------------------------------------------------------------------------------- before it begins
+
+
+def _announce(plan: _Plan, tell: Callable[[str], None], estimate: bool) -> None:
+    """Say which runs are missing, how held-out evidence is had by hand, and how long training them will take."""
+    source, holdout = plan.like.data["source"], plan.held_out.holdout
+    if left := [] if plan.changed else side_of(plan.experiment.name, plan.full.out).left_out:
+        tell(f"not counted, being of another network or recipe than now: {'; '.join(left)}")
+    have_held = finished_runs(plan.experiment, plan.held_out_places, range(HELD_OUT_SEEDS), source, holdout)
+    have_full = finished_runs(plan.experiment, plan.places, range(plan.bar.seeds), source)
+    held, full = HELD_OUT_SEEDS - len(have_held), plan.bar.seeds - len(have_full)
+    if not held and not full:
+        return
+    if held:
+        words = ["featherweight", "train", plan.experiment.name, "--holdout", str(holdout), "--seeds",
+                 str(HELD_OUT_SEEDS), "--out", str(plan.held_out.out)]  # fmt: skip
+        words += ["--data", plan.full.data] if plan.full.data != plan.experiment.data else []
+        tell(
+            f"held-out evidence of {held} seeds is missing and is trained first, as `{shlex.join(words)}` would"
+            if not plan.changed
+            else f"held-out evidence of {held} seeds is missing and is trained first"
+        )
+    told = f"to train: {held} runs with {holdout:,} images held out, {full} on all"
+    if estimate:
+        one, side_by_side = seconds_of_run(plan.draft), 1 if timed_threads(plan.experiment) else processors()
+        rounds = -(-held // processors()) + -(-full // side_by_side)
+        told += f"; about {duration(one * rounds)} on this machine"
+    tell(f"{told}. Stopped runs are resumed by the same command.")
 
 
 # ------------------------------------------------------------------------------------------- clearing
@@ -184,8 +239,7 @@ def _clear(
 ) -> tuple[list[Record], list[Record]]:
     """The evidence on held-out images, and the runs that are to clear the bar; `note` enters them in the ledger."""
     experiment, seeds = plan.experiment, range(plan.bar.seeds)
-    folders = [plan.held_out.out, plan.full.out, plan.kept / "heldout"]
-    held = held_out_runs(experiment, plan.held_out, plan.like, folders, trainer)
+    held = held_out_runs(experiment, plan.held_out, plan.like, plan.held_out_places, trainer)
     if plan.root:
         for record in held:
             folder = plan.kept / "heldout" / experiment.id

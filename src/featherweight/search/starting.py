@@ -46,6 +46,9 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
     about = own if data is None else f"{data.name} {sizes}"
     made_for = "" if data is not None or base.data == "mnist" else f"    data={base.data!r},\n".replace("'", '"')
     comment = f"    # {note}.\n" if note else ""
+    bar, asked = "seeds=5, confirming=5", "add what you ask for, such as mean=95 or passed=4"
+    if data is None or data.source == base.data:
+        bar, asked = f"{bar}, passed=4", "here, four of five within budget"
     return (
         f'"""A network of my own for {about}, which began as {base.id}.\n\n'
         f"Target: {base.budget.sentence()}.\n\n"
@@ -62,7 +65,9 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
         f"    recipe={code(base.recipe, 4, 8)},\n"
         "    # What it may cost and must reach; a network over it is refused before training.\n"
         f"{comment}"
-        f"    budget={code(base.budget, 4, 8)},\n)\n"
+        f"    budget={code(base.budget, 4, 8)},\n"
+        f"    # What its seeds must reach together, which `featherweight prove {path.name}` tests; {asked}.\n"
+        f"    bar=fw.Bar({bar}),\n)\n"
     )
 
 
