@@ -20,7 +20,7 @@ from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
 from featherweight.experiments.settings import overridden
 from featherweight.export.preflight import require_form
-from featherweight.networks.architecture import describe, make
+from featherweight.networks.architecture import describe_network, make
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
 from featherweight.parallel.scheduler import train_all
@@ -183,7 +183,7 @@ def _of_network(network: Any, data: Data, budget: Budget | None, recipe: Recipe 
 
 def _again(network: nn.Module) -> Callable[..., nn.Module]:
     """What makes the network anew, its weights drawn again."""
-    layers, _ = describe(network)
+    layers, _ = describe_network(network)
 
     def fresh(channels: int = 1, classes: int = 10) -> nn.Module:
         if layers is not None:

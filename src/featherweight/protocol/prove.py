@@ -44,7 +44,7 @@ from featherweight.protocol.proof_runs import (
 from featherweight.protocol.replication import FOLDER
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs
-from featherweight.training.runs.task import Task, check
+from featherweight.training.runs.task import Task, check_task
 
 __all__ = ["Proof", "StoppedError", "prove"]
 
@@ -170,7 +170,7 @@ def _planned(
     whole = len(load(data, directory=data_dir, holdout=1).train.labels) + 1
     full = Task(experiment=name, out=out, data=data, data_dir=data_dir, settings=settings)
     held_out = replace(full, out=out / "heldout", holdout=whole // HELD_OUT_PART)
-    like = check(held_out).record
+    like = check_task(held_out).record
     tell(f"{experiment.id}: {experiment.budget.sentence()}; asked for {experiment.bar.sentence()}")
     kept = root / "results" if root else out
     return _Plan(experiment=experiment, full=full, held_out=held_out, like=like, root=root, kept=kept, changed=changed)

@@ -8,7 +8,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.rules import TITLES
 from featherweight.io import write_text
-from featherweight.networks.architecture import Layer, describe
+from featherweight.networks.architecture import Layer, describe_network
 from featherweight.search.source import code, function
 from featherweight.training.runs.fitted import fitted
 
@@ -68,7 +68,7 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
 
 def layers_of(base: Experiment, channels: int, classes: int) -> tuple[Layer, ...]:
     """The base's layers, with the words `channels` and `classes` in the first and the last one that has weights."""
-    whole, foreign = describe(base.build(channels, classes))
+    whole, foreign = describe_network(base.build(channels, classes))
     if whole is None or whole.settings or whole.make != "nn.Sequential":
         raise UsageError(
             f"The network of {base.id} is not one list of layers ({foreign or (whole and whole.make)}); begin with f3."

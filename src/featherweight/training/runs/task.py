@@ -46,9 +46,9 @@ class Task:
         return str(self.resume) if self.resume else f"{self.experiment} seed {self.seed}"
 
 
-def check(task: Task) -> runs.Run:
+def check_task(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
-    data = data_of(task)
+    data = task_data(task)
     experiment, notes = resolve(task, data)
     prepared = prepare(experiment, data, engine=task.engine, device=task.device, threads=1, teachers=task.out)
     run = runs.draft_run(replace(prepared, threads=task.threads or 1))  # a node may have more processors than this one
@@ -56,7 +56,7 @@ def check(task: Task) -> runs.Run:
     return run
 
 
-def data_of(task: Task) -> Data:
+def task_data(task: Task) -> Data:
     """The data that a task is to train on: what it names, or the experiment's own set."""
     name = find(task.experiment).data_named(task.data)
     return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size, grey=task.grey)
@@ -85,7 +85,7 @@ def open_run(task: Task) -> runs.Run:
             threads=task.threads,
             experiment=Path(task.experiment) if names_file(task.experiment) else None,
         )
-    data = data_of(task)
+    data = task_data(task)
     experiment, notes = resolve(task, data)
     run = runs.new_run(
         experiment,
