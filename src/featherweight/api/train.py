@@ -24,9 +24,9 @@ from featherweight.networks.architecture import describe_network, make
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
 from featherweight.parallel.scheduler import train_all
+from featherweight.training.runs.adapt import adapt_budget
 from featherweight.training.runs.display import live
 from featherweight.training.runs.events import Done, Event, Failed, Progress
-from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.prepare import RUNS
 from featherweight.training.runs.run import Run, new_run
 from featherweight.training.runs.task import Task, run_task
@@ -79,7 +79,7 @@ def train(
     source = data if isinstance(data, Data) else load(data)
     experiment = _as_experiment(network, source, budget, recipe)
     if budget is None:
-        experiment, _ = fitted(experiment, source)
+        experiment, _ = adapt_budget(experiment, source)
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
     require_backend(on)

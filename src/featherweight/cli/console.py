@@ -26,7 +26,7 @@ from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.training.runs.events import Done, Event, Failed
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import STOPPED
-from featherweight.training.runs.task import Task, check_task, open_run, resolve, run_task, task_data
+from featherweight.training.runs.task import Task, check_task, open_run, resolve, run_task
 
 
 def require_trainable_for(task: Task, to: str | None) -> None:
@@ -35,8 +35,8 @@ def require_trainable_for(task: Task, to: str | None) -> None:
     if to is not None or overridden(find(task.experiment), dict(task.settings)).budget.on_chip():
         from featherweight.export.preflight import require_form
 
-        data = task_data(task)
-        require_form(resolve(task, data)[0], data, to)
+        experiment, data, _ = resolve(task)
+        require_form(experiment, data, to)
 
 
 def train_one(task: Task, as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE) -> int:

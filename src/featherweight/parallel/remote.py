@@ -162,8 +162,9 @@ class RemoteCoordinator:
         if self._ready is not None:
             experiment, data = self._ready
             return experiment, data, self._packed(data.name, lambda: data)[1]
-        key = (find(task.experiment).data_named(task.data), task.data_dir, task.size, task.grey, task.holdout)
-        data, packed = self._packed(key, lambda: task_data(task))
+        named = find(task.experiment)
+        key = (named.data_named(task.data), task.data_dir, task.size, task.grey, task.holdout)
+        data, packed = self._packed(key, lambda: task_data(task, named))
         return resolve(task, data)[0], data, packed
 
     def _to_resume(self, task: Task) -> tuple[Experiment, Data, Any, Path]:

@@ -10,7 +10,7 @@ from featherweight.experiments.rules import TITLES
 from featherweight.io import write_text
 from featherweight.networks.architecture import Layer, describe_network
 from featherweight.search.source import code, function
-from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.adapt import adapt_budget
 
 CLASSES = 10
 """How many classes there are where no data are named, as in every set that an experiment of the package is made for."""
@@ -36,7 +36,7 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
     if data is not None:
         _, channels, height, width = data.train.images.shape
         shape, classes = (channels, height, width), len(data.classes)
-        base, note = fitted(base, data)
+        base, note = adapt_budget(base, data)
     network = layers_of(base, shape[0], classes)
     on = f" --data {data.source}" if data is not None and data.source != "mnist" else ""
     if data is not None and data.size:
