@@ -13,7 +13,8 @@ import pytest
 from commands import Run
 from featherweight import data as datasets
 from featherweight.cli.console import run_ladder
-from featherweight.cli.live import shown
+from featherweight.cli.display import shown
+from featherweight.cli.training_display import RunsView
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import read_record, write_record
 from featherweight.training.runs import folders as run_folders
@@ -145,7 +146,7 @@ def test_list_needs_no_torch() -> None:
 
 def test_progress_counts_the_runs_that_have_ended(tmp_path: Path) -> None:
     to = io.StringIO()
-    with shown(to, labels=True, runs=3) as show:
+    with shown(to, RunsView(3, labels=True)) as show:
         show(Done(label="c3 seed 0", folder=tmp_path, record=FINISHED[0]))
         show(Failed(label="c3 seed 1", sentence="No luck.", exit_status=4))
     assert to.getvalue().splitlines() == [
@@ -154,6 +155,6 @@ def test_progress_counts_the_runs_that_have_ended(tmp_path: Path) -> None:
         "c3 seed 1  ended, 2 of 3 runs",
     ]
     alone = io.StringIO()
-    with shown(alone, labels=False) as show:
+    with shown(alone, RunsView()) as show:
         show(Done(label="c3 seed 0", folder=tmp_path, record=replace(FINISHED[0])))
     assert alone.getvalue() == ""

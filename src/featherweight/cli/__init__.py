@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from featherweight.cli import live, safe_output
+from featherweight.cli import display, safe_output
 from featherweight.cli.options import app as _app
 from featherweight.data.progress import downloads_display
 from featherweight.errors import FeatherweightError, FileError, InterruptedRunError, shortage
@@ -42,7 +42,7 @@ def main() -> None:
     """Run the command line; every error of the package is one sentence and its exit status."""
     import_verbs(sys.argv[1:])
     safe_output.make_safe()
-    downloads_display.set(live.downloads)
+    downloads_display.set(display.downloads)
     with terminable() as terminated:
         status = _status_of_app()
     if status == 130 and terminated:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
-from featherweight.cli.live import shown
+from featherweight.cli.display import shown
 from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
+from featherweight.cli.training_display import ClusterView, RunsView
 from featherweight.errors import FeatherweightError, InterruptedRunError
 from featherweight.escape import printable
 from featherweight.experiments.experiment import find
@@ -48,7 +49,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None, on: Backend =
     try:
         for line in [*run.introduction(), f"run folder {run.folder}"]:
             print(wrap(line, to), file=to, flush=True)
-        with shown(to, labels=False) as show, _logged(track, task.data_dir) as log:
+        with shown(to, RunsView()) as show, _logged(track, task.data_dir) as log:
             for event in run_task(task, run):
                 show(event)
                 log(event)
@@ -167,7 +168,8 @@ def train_shown(
     done: list[Done] = []
     failed: list[Failed] = []
     to = sys.stderr if as_json else sys.stdout
-    with _several_shown(to, len(tasks), on) as show, _logged(track, tasks[0].data_dir) as log:
+    view = RunsView(len(tasks), labels=True) if on.local else ClusterView(len(tasks))
+    with shown(to, view) as show, _logged(track, tasks[0].data_dir) as log:
         for event in train_all(tasks, on):
             show(event)
             log(event)
@@ -176,14 +178,6 @@ def train_shown(
             elif isinstance(event, Failed):
                 failed.append(event)
     return done, failed
-
-
-def _several_shown(to: TextIO, runs: int, on: Backend) -> AbstractContextManager[Callable[[Event], None]]:
-    if on.local:
-        return shown(to, labels=True, runs=runs)
-    from featherweight.cli.live_cluster import spread_shown
-
-    return spread_shown(to, runs=runs)
 
 
 def _logged(track: str | None, data_dir: Path | None) -> AbstractContextManager[Callable[[Event], None]]:

@@ -18,7 +18,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export a network as an ONNX file, C for a microcontroller, or a page to draw on, and check that it agrees."""
-    from featherweight.cli.live import busy
+    from featherweight.cli.display import busy
     from featherweight.export import export as write
     from featherweight.training.runs.pretrained import load_any
 

@@ -24,7 +24,7 @@ def find_lr(
     as_json: Json = False,
 ) -> None:
     """Suggest a peak learning rate from one short sweep over rates. The weights trained on the way are discarded."""
-    from featherweight.cli.live import busy
+    from featherweight.cli.display import busy
     from featherweight.cli.safe_output import wrap
     from featherweight.data import load
     from featherweight.experiments.experiment import find

@@ -49,7 +49,7 @@ def fit(
 ) -> None:
     """Find, train, prove and export the smallest network for your pictures and your chip."""
     where = place(on, gpus)
-    from featherweight.cli.live_fit import run
+    from featherweight.cli.fit_output import run
     from featherweight.errors import UsageError
     from featherweight.search.fit import FitRequest, Limits, size_of
 

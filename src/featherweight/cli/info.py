@@ -96,7 +96,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the loss and accuracy of a run on the whole test set: its own, or another one with --data."""
-    from featherweight.cli.live import busy
+    from featherweight.cli.display import busy
     from featherweight.training.runs.pretrained import load_any
     from featherweight.training.runs.trained import evaluate_run
 
@@ -133,7 +133,7 @@ def bench(
     """Time an epoch of any experiment on each engine, taking turns in one session, as one table."""
     from dataclasses import asdict
 
-    from featherweight.cli.live import waiting
+    from featherweight.cli.display import waiting
     from featherweight.engine import processors, require_threads
     from featherweight.experiments.experiment import find
     from featherweight.training import bench as timing

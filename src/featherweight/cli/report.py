@@ -39,7 +39,7 @@ def report(
     page_path = out or (folder_of(runs[0]) / "report.html" if alone else Path("report.html"))
     if page_path.is_dir():
         raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
-    from featherweight.cli.live import busy
+    from featherweight.cli.display import busy
     from featherweight.io import write_text
     from featherweight.report.page import page, read_story, sections, write_data, write_figures
     from featherweight.report.page.page_files import folder_made

@@ -60,7 +60,7 @@ def search(
 
     require_optuna()
     where = place(on, gpus)
-    from featherweight.cli.live_search import run
+    from featherweight.cli.search_output import run
     from featherweight.search.driver import open_search
     from featherweight.search.study import Job
 

@@ -2,25 +2,27 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from featherweight.cli.display import bars, shown
 from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
+from featherweight.escape import printable
 from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.search import storage
 from featherweight.search.driver import Search, Snapshot, run_search
 from featherweight.search.learning_rate import require_picture
 from featherweight.search.outcome import BEST, Entry, entries, on_pareto_front, table
 from featherweight.search.picture import draw
 from featherweight.search.source import require_writable, write_experiment
-from featherweight.search.storage import shown
 from featherweight.search.study import TrialCounts, counts_of, end_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+    from rich.console import Console
+    from rich.progress import Progress
 
 
 def run(
@@ -40,7 +42,7 @@ def run(
         print(wrap(line, to), file=to, flush=True)
     stopped: FeatherweightError | None = None
     try:
-        with _shown(to, search.job.trials) as show:
+        with shown(to, _View(search.job.trials)) as show:
             for snapshot in run_search(search, on, workers):
                 show(snapshot)
     except FeatherweightError as problem:
@@ -82,7 +84,9 @@ def introduction(search: Search) -> list[str]:
     )
     now = counts_of(search.study)
     resumed = f", {now.ended} of {job.trials} trials done" if now.ended else ""
-    return [line for line in (data.note, what, how, f"study {job.name} in {shown(job.storage)}{resumed}") if line]
+    return [
+        line for line in (data.note, what, how, f"study {job.name} in {storage.shown(job.storage)}{resumed}") if line
+    ]
 
 
 def counts_sentence(now: TrialCounts) -> str:
@@ -120,7 +124,7 @@ def document(search: Search, found: list[Entry], best: Path | None, picture: Pat
     now = counts_of(search.study)
     return {
         "study": search.job.name,
-        "storage": shown(search.job.storage),
+        "storage": storage.shown(search.job.storage),
         **search.study.user_attrs["about"],
         "counts": {**vars(now), "ended": now.ended},
         "best": found[0].to_json() if found else None,
@@ -150,37 +154,31 @@ def trial_line(trial: "FrozenTrial") -> str | None:
             return f"trial {trial.number}  lost with its worker  {size}"
 
 
-@contextmanager
-def _shown(to: IO[str], trials: int) -> Iterator[Callable[[Snapshot], None]]:
-    """Yields a function that shows a snapshot: a live bar where `to` is a terminal, else plain lines."""
-    first = True
+class _View:
+    """A line a trial, and a bar of all."""
 
-    def lines(snapshot: Snapshot) -> list[str]:
-        nonlocal first
-        ended = [] if first else [line for trial in snapshot.ended if (line := trial_line(trial))]
-        first = False  # trials from before this session appear in the tables only
-        return [*ended, *([snapshot.note] if snapshot.note else [])]
+    def __init__(self, trials: int) -> None:
+        self._trials = trials
+        self._first = True
 
-    if not to.isatty():
+    def lines(self, snapshot: Snapshot) -> list[str]:
+        """Trials that have ended; those from before this session appear in the tables only."""
+        ended = [] if self._first else [line for trial in snapshot.ended if (line := trial_line(trial))]
+        self._first = False
+        return [*ended, *([printable(snapshot.note)] if snapshot.note else [])]
 
-        def plain(snapshot: Snapshot) -> None:
-            for line in lines(snapshot):
-                done = f"{snapshot.counts.ended} of {trials}, {snapshot.counts.refused} refused"
-                print(f"{line}  ({done})", file=to, flush=True)
+    def plain(self, snapshot: Snapshot) -> list[str]:
+        done = f"{snapshot.counts.ended} of {self._trials}, {snapshot.counts.refused} refused"
+        return [f"{line}  ({done})" for line in self.lines(snapshot)]
 
-        yield plain
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    def region(self, console: "Console") -> "Progress":
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
-    with Progress(*columns, TimeRemainingColumn(compact=True), console=Console(file=to), transient=True) as bars:
-        bar = bars.add_task("", total=trials, figures="")
+        columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[figures]}"))
+        self._bars = bars(console, *columns, TimeRemainingColumn(compact=True))
+        self._bar = self._bars.add_task("", total=self._trials, figures="")
+        return self._bars
 
-        def live(snapshot: Snapshot) -> None:
-            for line in lines(snapshot):
-                bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
-            now = snapshot.counts
-            bars.update(bar, completed=now.ended, figures=f"{now.running} running  {now.refused} refused")
-
-        yield live
+    def draw(self, snapshot: Snapshot) -> None:
+        now = snapshot.counts
+        self._bars.update(self._bar, completed=now.ended, figures=f"{now.running} running  {now.refused} refused")

@@ -3,10 +3,9 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
+from featherweight.cli.display import bars, shown
 from featherweight.cli.safe_output import wrap
 from featherweight.escape import printable
 from featherweight.experiments.statistics import accuracy_interval
@@ -20,6 +19,10 @@ from featherweight.search.fit.search_loop import Snapshot
 from featherweight.training.runs.events import Done, Progress
 from featherweight.training.runs.signals import stop_signals
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
 NOT_MET = 1
 RUNGS = ("1/9", "1/3", "all")
 
@@ -32,8 +35,8 @@ def run(asked: FitRequest, as_json: bool) -> int:
     """
     to = sys.stderr if as_json else sys.stdout
     outcome: Outcome | None = None
-    with _shown(to, asked) as show, _search_stop() as stopped:
-        for news in run_fit(asked, stopped):
+    with shown(to, _View(asked)) as show, stop_signals() as signals:
+        for news in run_fit(asked, lambda: bool(signals)):
             show(news)
             outcome = news if isinstance(news, Outcome) else outcome
     assert outcome is not None
@@ -74,13 +77,6 @@ def document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _search_stop() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed once; the second time it has its usual effect."""
-    with stop_signals() as signals:
-        yield lambda: bool(signals)
-
-
 def answer(outcome: Outcome) -> str:
     """The answer in a few lines, and what to do next."""
     values, found = outcome.values, outcome.values["c"]
@@ -118,51 +114,47 @@ def trial_line(trial: Trial) -> str:
 HEADING = "trial  held out      flash        RAM       MACs  blocks     pictures   of"
 
 
-@contextmanager
-def _shown(to: IO[str], asked: FitRequest) -> Iterator[Callable[[News], None]]:
-    """Yields a function that shows news: lines, with a live bar under them on a terminal."""
-    headed = False
+class _View:
+    """A line a rung of a candidate, and a bar of the time, or of the candidates where their number is the limit."""
 
-    def lines(news: News) -> list[str]:
-        nonlocal headed
-        found = _lines(news)
-        if isinstance(news, Snapshot) and found and not headed:
-            headed = True
-            return [HEADING, *found]
-        return found
+    def __init__(self, asked: FitRequest) -> None:
+        self._trials, self._total = asked.trials, 60 * asked.minutes
+        self._begun = time.monotonic()
+        self._tried = 0
+        self._headed = False
 
-    if not to.isatty():
+    def lines(self, news: News) -> list[str]:
+        match news:
+            case Stage():
+                return [printable(news.text)]
+            case Snapshot(ended=Trial() as ended):
+                above = [] if self._headed else [HEADING]
+                self._headed = True
+                return [*above, trial_line(ended)]
+            case Done():
+                return [f"{printable(news.folder.name)}: {news.record.rows[-1].test_accuracy:.2f} % of the test images"]
+            case _:
+                return []
 
-        def plain(news: News) -> None:
-            for line in lines(news):
-                print(line, file=to, flush=True)
+    plain = lines
 
-        yield plain
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bars
+    def region(self, console: "Console") -> "Bars":
+        from rich.progress import BarColumn, TextColumn
 
-    begun, begun_trials = time.monotonic(), 0
-    total = 60 * asked.minutes
-    columns = (BarColumn(bar_width=16), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[figures]}"))
-    with Bars(*columns, console=Console(file=to), transient=True) as bars:
-        bar = bars.add_task("", total=total, left="", figures="")
+        columns = (BarColumn(bar_width=16), TextColumn("{task.fields[left]}"), TextColumn("{task.fields[figures]}"))
+        self._bars = bars(console, *columns)
+        self._bar = self._bars.add_task("", total=self._total, left="", figures="")
+        return self._bars
 
-        def live(news: News) -> None:
-            nonlocal begun_trials
-            for line in lines(news):
-                bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
-            passed = time.monotonic() - begun
-            left = max(0.0, total - passed)
-            clock = f"{int(left // 60)}:{int(left % 60):02} left"
-            if asked.trials:
-                begun_trials = len(news.trials) if isinstance(news, Snapshot) else begun_trials
-                clock = f"{begun_trials} of {asked.trials} candidates"
-            share = begun_trials / asked.trials * total if asked.trials else passed
-            bars.update(bar, completed=min(total, share), left=clock, figures=_figures(news))
-
-        yield live
+    def draw(self, news: News) -> None:
+        passed = time.monotonic() - self._begun
+        left = max(0.0, self._total - passed)
+        clock = f"{int(left // 60)}:{int(left % 60):02} left"
+        if self._trials:
+            self._tried = len(news.trials) if isinstance(news, Snapshot) else self._tried
+            clock = f"{self._tried} of {self._trials} candidates"
+            passed = self._tried / self._trials * self._total
+        self._bars.update(self._bar, completed=min(self._total, passed), left=clock, figures=_figures(news))
 
 
 def _figures(news: News) -> str:
@@ -177,19 +169,6 @@ def _figures(news: News) -> str:
             return f"training the chosen one, epoch {news.epoch} of {news.epochs}"
         case _:
             return ""
-
-
-def _lines(news: News) -> list[str]:
-    """What stays on the screen."""
-    match news:
-        case Stage():
-            return [printable(news.text)]
-        case Snapshot(ended=Trial() as ended):
-            return [trial_line(ended)]
-        case Done():
-            return [f"{printable(news.folder.name)}: {news.record.rows[-1].test_accuracy:.2f} % of the test images"]
-        case _:
-            return []
 
 
 def _kind(values: dict[str, Any]) -> str:
