@@ -26,7 +26,7 @@ from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.io import write_text
 from featherweight.networks.layers import conv_norm_relu
 from featherweight.training.bench import BF16, CPU, EAGER, IMAGES, NATIVE, SHAPE, available, engine_of, training_steps
-from featherweight.training.runs.environment import describe
+from featherweight.training.runs.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
 RESULT, PAGE = ROOT / "results" / "bench" / "engine.json", ROOT / "docs" / "speed.md"
@@ -97,7 +97,7 @@ def measure(
             runs[peer, n] = peers.steps(peer, experiment.build(), n, BATCH, shape)
         timings += _in_turn(name, runs, steps, BATCH, shape[-1])
     return {
-        "environment": describe(CPU, max(threads)) | {"peers": peers.versions()},
+        "environment": describe_environment(CPU, max(threads)) | {"peers": peers.versions()},
         "steps": steps,
         "peak": {str(n): max(engines.peak(n, 0.1) for _ in range(10)) for n in threads},
         "epochs": [asdict(timing) for timing in timings],

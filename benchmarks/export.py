@@ -110,7 +110,7 @@ def _environment() -> dict[str, str]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
 
     return {
-        "processor": environment.describe(environment.device_for("cpu"), 1)["processor"],
+        "processor": environment.describe_environment(environment.device_for("cpu"), 1)["processor"],
         "system": f"{platform.system()} {platform.machine()}",
         "onnxruntime": onnxruntime.__version__,
         "compiler": first_line("cc", "--version"),

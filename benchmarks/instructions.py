@@ -24,7 +24,7 @@ from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import lower
 from featherweight.export.source import Source
 from featherweight.io import write_text
-from featherweight.training.runs.pretrained import load_pretrained, names
+from featherweight.training.runs.pretrained import load_pretrained, pretrained_names
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "instructions.json"
 NETWORKS = ("f3", "leanest", "smallest", "h3", "cifar")
@@ -34,7 +34,7 @@ READ = 3
 
 def source(name: str) -> Source:
     """The network to export: the package's, or that of an experiment with random weights and measured norms."""
-    if name in names():
+    if name in pretrained_names():
         return source_of(load_pretrained(name))
     torch.manual_seed(0)
     network = find(name).build(3)

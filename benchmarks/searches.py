@@ -26,7 +26,7 @@ import torch
 from featherweight.errors import FeatherweightError, TrainingError
 from featherweight.export.estimate import deployed
 from featherweight.io import write_text
-from featherweight.networks.architecture import build
+from featherweight.networks.architecture import build_layers
 from featherweight.parallel.messages import THIS_MACHINE
 from featherweight.parallel.pool import open_pool, run_works
 from featherweight.report.figures.style import SERIES, blank, in_house_style, svg
@@ -40,7 +40,7 @@ from featherweight.search.fit.state import FitState
 from featherweight.search.fit.workers import NO_LIMIT, TrialTask, train_candidate
 from featherweight.search.space import propose
 from featherweight.search.spaces.accurate import space
-from featherweight.search.worker import experiment_of
+from featherweight.search.worker import trial_experiment
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import prepare
@@ -132,14 +132,16 @@ def before(views: ResizedData, limits: Limits, seconds: float, seed: int) -> Cur
             trial = study.ask()
             proposal = propose(space, trial)
             try:
-                cost = deployed(build(proposal.network, shape[0], len(views.classes)).eval(), shape, len(views.classes))
+                cost = deployed(
+                    build_layers(proposal.network, shape[0], len(views.classes)).eval(), shape, len(views.classes)
+                )
             except FeatherweightError:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
             if limits.excess(Cost(flash=cost.flash, ram=cost.ram, macs=cost.macs, parameters=0, cycles=0)):
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            run = prepare(experiment_of(proposal, unlimited.budget, f"trial{trial.number}"), data, seed=0, threads=1)
+            run = prepare(trial_experiment(proposal, unlimited.budget, f"trial{trial.number}"), data, seed=0, threads=1)
             state, epoch = optuna.trial.TrialState.COMPLETE, 0
             try:
                 for now in fit(run.state, run.data, run.experiment.recipe, run.seed, run.engine, run.evaluator):

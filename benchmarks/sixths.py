@@ -28,7 +28,7 @@ from featherweight import data as datasets
 from featherweight import dissect
 from featherweight.data.dataset import Data
 from featherweight.data.split import mean_and_std
-from featherweight.engine import Engine, build, processors
+from featherweight.engine import Engine, build_engine, processors
 from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import percent
@@ -112,7 +112,7 @@ def _shape(data: Data) -> tuple[int, int, int]:
 
 
 def _engine(network: nn.Module, recipe: Recipe, batch: int, data: Data) -> Engine:
-    return build("auto", network, recipe, shape=_shape(data), device=torch.device("cpu"), batch=batch)
+    return build_engine("auto", network, recipe, shape=_shape(data), device=torch.device("cpu"), batch=batch)
 
 
 def _trained(trial: Trial, data: Data, seed: int) -> State:

@@ -80,7 +80,7 @@ class Trainer:
         self.tree, self.tasks, self.stop_at, self.engine = tree, [], -1, "native"
         self.last: Callable[[int], float] = lambda seed: 99.45 + 0.01 * seed
         self.batches: list[int] = []
-        monkeypatch.setattr(prove, "check", lambda task: self.like(task))
+        monkeypatch.setattr(prove, "check_task", lambda task: self.like(task))
         monkeypatch.setattr(prove, "seconds_of_run", lambda run: 60.0)
 
     tasks: list[Task]

@@ -5,7 +5,7 @@ from torch import nn
 
 from featherweight.data.dataset import Data
 from featherweight.data.split import Split
-from featherweight.engine import Engine, build
+from featherweight.engine import Engine, build_engine
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Augment, OneCycle, Recipe
@@ -70,7 +70,7 @@ def engines_of(state: State, recipe: Recipe, kind: str = "torch") -> tuple[Engin
     """Engines for the trained and the kept network."""
 
     def bound(module: nn.Module, batch: int) -> Engine:
-        return build(kind, module, recipe, shape=(1, 11, 13), device=torch.device("cpu"), batch=batch)
+        return build_engine(kind, module, recipe, shape=(1, 11, 13), device=torch.device("cpu"), batch=batch)
 
     trainer = bound(state.network, recipe.batch)
     return trainer, trainer if state.averaged is None else bound(state.ema_network, EVALUATION_BATCH)

@@ -22,7 +22,7 @@ from featherweight.protocol.ledger import Attempt
 from featherweight.protocol.replication import confirmation
 from featherweight.protocol.test_evaluations import attempts_table
 from featherweight.report.ladder import RungView, rung_view
-from featherweight.report.ladder.tables import ABSENT, TextTable, percent
+from featherweight.report.ladder.tables import ABSENT, TextTable, percent_text
 
 Answered = Mapping[str, Mapping[str, Any]]
 """The results of `python -m benchmarks.answers` by rung: `seed`, `classes` with images and right ones, `mistakes`."""
@@ -131,7 +131,13 @@ def summary_table(rungs: Sequence[Experiment], found: Found, link: str = "") -> 
     rows = []
     for rung in rungs:
         head = f"[`{rung.id}`]({link.format(letter=ladder_of(rung.id))}#{rung.id})"
-        cells = [head, rung.title, f"{anatomy_of(rung).parameters:,}", str(rung.recipe.epochs), percent(rung.claimed)]
+        cells = [
+            head,
+            rung.title,
+            f"{anatomy_of(rung).parameters:,}",
+            str(rung.recipe.epochs),
+            percent_text(rung.claimed),
+        ]
         rows.append((*cells, *_measured(rung, found.get(rung.id, ()))))
     return TextTable(headings=headings, align="ll" + "r" * 10, rows=tuple(rows))
 
@@ -142,7 +148,15 @@ def _measured(rung: Experiment, records: Sequence[Record]) -> list[str]:
     it = rung_figures(records, rung.judged_by)
     met = ABSENT if rung.claimed is None else "yes" if reproduced(rung.claimed, it.best) else "**no**"
     last, of = f"{it.last:.2f} ± {it.deviation:.2f}", f" of {it.runs}"
-    return [percent(it.best), last, percent(it.worst), percent(it.clean), met, f"{it.within}{of}", f"{it.ruled}{of}"]
+    return [
+        percent_text(it.best),
+        last,
+        percent_text(it.worst),
+        percent_text(it.clean),
+        met,
+        f"{it.within}{of}",
+        f"{it.ruled}{of}",
+    ]
 
 
 def _layer_table(view: RungView) -> TextTable | None:
@@ -166,7 +180,7 @@ def _result_table(rung: Experiment, records: Sequence[Record]) -> TextTable:
         own, by_rule = record.verdict, _verdict(rung.judged_by, record)
         train = record.rows[-1].train_accuracy
         figures = (own.best, own.last, by_rule.worst_of_last, train, record.clean_train_accuracy)
-        rows.append((str(record.seed), *map(percent, figures), _judgement(own), _judgement(by_rule)))
+        rows.append((str(record.seed), *map(percent_text, figures), _judgement(own), _judgement(by_rule)))
     headings = ("seed", "best %", "last %", "worst of last 5 %", "train %", "clean train %", "own budget", "the rule")
     return TextTable(headings=headings, align="rrrrrrll", rows=tuple(rows))
 

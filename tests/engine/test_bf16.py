@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import featherweight as fw
 from featherweight.cli.options import engine_with
-from featherweight.engine import build, native
+from featherweight.engine import build_engine, native
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.networks.layers import Residual, separable_norm_relu
@@ -71,7 +71,7 @@ def gradients(
         loss.backward()
         return [loss.detach(), *(parameter.grad for parameter in reference.parameters())]
     own = copy.deepcopy(network)
-    bound = build(engine, own, Recipe(batch=images), shape=shape, device=CPU, threads=threads)
+    bound = build_engine(engine, own, Recipe(batch=images), shape=shape, device=CPU, threads=threads)
     mean, _ = bound.step(x, labels, 0)
     return [mean.double(), *(parameter.grad for parameter in own.parameters())]
 
@@ -124,7 +124,7 @@ def test_bits_do_not_depend_on_threads_and_scores_are_not_rounded() -> None:
         assert torch.equal(a, b) and torch.equal(a, c)
     x = torch.randn(20, 2, 11, 10)
     both = [
-        build(kind, network, Recipe(batch=20), shape=(2, 11, 10), device=CPU).scores(x)
+        build_engine(kind, network, Recipe(batch=20), shape=(2, 11, 10), device=CPU).scores(x)
         for kind in ("native", "native_bf16")
     ]
     assert torch.equal(both[0], both[1])
@@ -153,7 +153,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
 def test_a_cpu_without_them_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("featherweight.engine.multiplies_bf16", lambda: False)
     with pytest.raises(UsageError, match="does not multiply bfloat16 numbers"):
-        build("native_bf16", first(), Recipe(), shape=(3, 9, 12), device=CPU)
+        build_engine("native_bf16", first(), Recipe(), shape=(3, 9, 12), device=CPU)
 
 
 def test_precision_names_an_engine() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from featherweight.engine import Engine, build
+from featherweight.engine import Engine, build_engine
 from featherweight.engine.torch_engine import loss_of
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Recipe
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 def torch_engine(network: nn.Module, **changes) -> Engine:
     choices = {"kind": "torch", "recipe": Recipe(batch=5), "shape": (1, 2, 3)}
-    return build(network=network, **{**choices, **changes}, device=CPU)
+    return build_engine(network=network, **{**choices, **changes}, device=CPU)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll"])

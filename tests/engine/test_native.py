@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from featherweight.engine import build, native
-from featherweight.engine.lowering import lower
+from featherweight.engine import build_engine, native
+from featherweight.engine.lowering import lower_for_training
 from featherweight.engine.torch_engine import loss_of
 from featherweight.experiments.recipe import Recipe
 from featherweight.networks.layers import Gated, Residual, Sum, squeeze_excite
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(native.library() is None, reason="the native ker
 
 def with_masks(network: nn.Module, shape: tuple[int, int, int], images: int, seed: int) -> nn.Module:
     """`network` in double precision, its dropouts replaced by the masks the native engine draws."""
-    program = lower(network, shape)
+    program = lower_for_training(network, shape)
     plan = native.Plan(program, Recipe(loss="nll"), batch=images, threads=1)
     dropping = iter([i for i, node in enumerate(program.nodes) if "drop" in node])
     reference = copy.deepcopy(network).double()
@@ -47,7 +47,7 @@ def error(got: Tensor, expected: Tensor) -> float:
 
 def bound(network: nn.Module, shape: tuple[int, int, int], **changes):
     choices = {"kind": "native", "recipe": Recipe(), "batch": 20}
-    engine = build(network=network, **{**choices, **changes}, shape=shape, device=CPU)
+    engine = build_engine(network=network, **{**choices, **changes}, shape=shape, device=CPU)
     torch.set_num_threads(1)  # what PyTorch computes here is too small to be shared
     return engine
 
@@ -182,7 +182,7 @@ def test_what_a_depthwise_convolution_reads_and_gives_takes_no_memory_for_every_
     def memory(blocks: int, images: int) -> int:
         layers = [layer for _ in range(blocks) for layer in (depthwise(8), nn.Conv2d(8, 8, 1), *normed(8))]
         network = nn.Sequential(nn.Conv2d(1, 8, 1), *normed(8), *layers, *average(8))
-        return native.Plan(lower(network, (1, 12, 12)), Recipe(), batch=images, threads=1).bytes()
+        return native.Plan(lower_for_training(network, (1, 12, 12)), Recipe(), batch=images, threads=1).bytes()
 
     # Of a block, only the output of its 1x1 convolution, and weight gradients and sums by lane group.
     assert memory_of_a_block(memory) < 8 * ((12 + 2) * (12 + 2) + 1) + 60
@@ -223,7 +223,7 @@ def test_a_residual_sum_takes_memory_for_two_tensors_of_every_image():
     def memory(blocks: int, images: int) -> int:
         layers = [Residual(nn.Conv2d(8, 8, 1), *normed(8)) for _ in range(blocks)]
         network = nn.Sequential(nn.Conv2d(1, 8, 1), *normed(8), *layers, *average(8))
-        return native.Plan(lower(network, (1, 12, 12)), Recipe(), batch=images, threads=1).bytes()
+        return native.Plan(lower_for_training(network, (1, 12, 12)), Recipe(), batch=images, threads=1).bytes()
 
     # What the convolution gives and what is added to; a quarter of a tensor more for the rest.
     assert memory_of_a_block(memory) < 2.25 * 8 * (12 * 12 + 1)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import featherweight as fw
-from featherweight.engine import build, native
-from featherweight.engine.lowering import lower
+from featherweight.engine import build_engine, native
+from featherweight.engine.lowering import lower_for_training
 from featherweight.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ def test_pictures_are_prepared_as_in_torch(first: tuple[nn.Module, ...], shape: 
     torch.manual_seed(3)
     network = nn.Sequential(*first, nn.Conv2d(shape[0], 2, 1), *copy.deepcopy(END))
     reference = copy.deepcopy(network).double()
-    engine = build("native", network, fw.Recipe(), shape=shape, device=CPU, batch=21, threads=2)
+    engine = build_engine("native", network, fw.Recipe(), shape=shape, device=CPU, batch=21, threads=2)
     images, labels = torch.rand(21, *shape), torch.arange(21) % 3
     images += 3 * torch.stack([torch.eye(shape[1], shape[2]), torch.zeros(shape[1:])])[torch.arange(21) % 2][:, None]
     images[:2] = torch.tensor([0.0, 0.7])[:, None, None, None]
@@ -59,12 +59,12 @@ def test_pictures_are_prepared_as_in_torch(first: tuple[nn.Module, ...], shape: 
 )
 def test_pictures_are_prepared_first_or_not_at_all(layers: list[nn.Module], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        lower(nn.Sequential(*layers), (2, 8, 8))
+        lower_for_training(nn.Sequential(*layers), (2, 8, 8))
 
 
 def test_the_convolutions_measured_leave_out_the_gradient_of_pictures() -> None:
-    from featherweight.engine.measure import _plain
+    from featherweight.engine.measure import _plain_macs
 
     network = nn.Sequential(fw.Crop(1), nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 16, 3))
     # 6 x 6 pixels are left, 4 x 4 after the convolution: its weights' gradient, but none of what it reads.
-    assert _plain(lower(network, (1, 8, 8))) == 2 * (16 * 4 * 9) + 3 * (4 * 16 * 3)
+    assert _plain_macs(lower_for_training(network, (1, 8, 8))) == 2 * (16 * 4 * 9) + 3 * (4 * 16 * 3)

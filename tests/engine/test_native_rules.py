@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from featherweight.engine import build, native
-from featherweight.engine.lowering import lower
+from featherweight.engine import build_engine, native
+from featherweight.engine.lowering import lower_for_training
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.networks.layers import Gated, Sum
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(native.library() is None, reason="the native ker
 
 def engine(network: nn.Module, kind: str = "native", shape: tuple[int, int, int] = (3, 9, 9), **changes):
     choices = {"recipe": Recipe(), "batch": 8, "device": CPU}
-    return build(kind, network, shape=shape, **{**choices, **changes})
+    return build_engine(kind, network, shape=shape, **{**choices, **changes})
 
 
 def ended(*layers: nn.Module) -> nn.Sequential:
@@ -126,7 +126,7 @@ def test_moved_parameters_are_found():
 
 def test_masks_keep_their_rate_and_follow_seed_and_layer():
     network = ended(nn.Conv2d(3, 8, 3), nn.Dropout(0.2), nn.Conv2d(8, 8, 3), nn.Dropout(0.2), nn.Dropout2d(0.2))
-    program = lower(network, (3, 9, 9))
+    program = lower_for_training(network, (3, 9, 9))
     plan = native.Plan(program, Recipe(loss="nll"), batch=320, threads=1)
     first, second, spatial = (i for i, node in enumerate(program.nodes) if "drop" in node)
     mask = plan.mask(program, first, 320, 5)

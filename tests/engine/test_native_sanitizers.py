@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from featherweight.engine import native
-from featherweight.engine.lowering import lower
+from featherweight.engine.lowering import lower_for_training
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Program
 from featherweight.networks.layers import Sum, squeeze_excite
 from random_networks import random_network
@@ -40,12 +40,12 @@ def every_kernel() -> list[str]:
                 layers = convolution, nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.2), nn.MaxPool2d(2), again
                 network = nn.Sequential(*layers, nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(3))
                 network(nn.Parameter(nn.init.zeros_(nn.Linear(1, 3 * 15 * 15).weight.view(1, 3, 15, 15))))
-                found.append(written(lower(network, (3, 15, 15)), 9, 2))
+                found.append(written(lower_for_training(network, (3, 15, 15)), 9, 2))
     for dilation, stride in ((2, 1), (3, 2)):
         wide = nn.Conv2d(3, 5, 3, stride=stride, padding=dilation, dilation=dilation, groups=1)
         sums = Sum(nn.Conv2d(5, 7, 3, padding=1, stride=2), nn.Conv2d(5, 7, 1, stride=2)), squeeze_excite(7, 2)
         network = nn.Sequential(wide, nn.PReLU(5), *sums, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 3))
-        found.append(written(lower(network, (3, 15, 12)), 9, 2))
+        found.append(written(lower_for_training(network, (3, 15, 12)), 9, 2))
     return found
 
 
@@ -62,7 +62,7 @@ def test_no_memory_error_and_no_undefined_behaviour(lanes, tmp_path):
     assert len(programs) == 32
     for seed in range(PROGRAMS):
         network, shape, _ = random_network(seed)
-        programs.append(written(lower(network, shape), 2 + seed % 19, 1 + seed % 3))
+        programs.append(written(lower_for_training(network, shape), 2 + seed % 19, 1 + seed % 3))
     checked(programs, ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", *lanes], tmp_path)
 
 
@@ -71,7 +71,7 @@ def test_no_two_threads_touch_the_same_value(tmp_path):
     programs = []
     for seed in range(PROGRAMS, PROGRAMS + 12):
         network, shape, _ = random_network(seed)
-        programs.append(written(lower(network, shape), 17 + seed % 19, 3))
+        programs.append(written(lower_for_training(network, shape), 17 + seed % 19, 3))
     checked(programs, ["-fsanitize=thread", *LANES_8], tmp_path)
 
 

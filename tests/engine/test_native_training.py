@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from featherweight.engine import build, native
-from featherweight.engine.lowering import lower
+from featherweight.engine import build_engine, native
+from featherweight.engine.lowering import lower_for_training
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from random_networks import Masked
@@ -45,12 +45,12 @@ def losses(steps: int, batch: int) -> tuple[list[float], list[float]]:
     torch.manual_seed(0)
     network = find("c3").network()
     twin, dropouts = masked(network)
-    program = lower(network, SHAPE)
+    program = lower_for_training(network, SHAPE)
     dropping = [i for i, node in enumerate(program.nodes) if "drop" in node]
     assert len(dropping) == len(dropouts) == 6
     plan = native.Plan(program, Recipe(), batch=batch, threads=1)
     native_step, torch_step = (
-        build(kind, bound, Recipe(batch=batch), shape=SHAPE, device=torch.device("cpu")).step
+        build_engine(kind, bound, Recipe(batch=batch), shape=SHAPE, device=torch.device("cpu")).step
         for kind, bound in (("native", network), ("torch", twin))
     )
     optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9)

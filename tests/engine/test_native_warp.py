@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from featherweight.data.augment import Sampler, Warp, augment, draw, normalise, sample
-from featherweight.engine import build, native
+from featherweight.engine import build_engine, native
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, Recipe
 
@@ -50,7 +50,7 @@ def pixels(count: int, *shape: int) -> Tensor:
 
 def sampler(shape: tuple[int, int, int], threads: int = 1, batch: int = 8) -> Sampler:
     network = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 2))
-    return build(
+    return build_engine(
         "native", network, Recipe(batch=batch), shape=shape, device=torch.device("cpu"), threads=threads
     ).sampler  # fmt: skip
 

@@ -20,7 +20,7 @@ from featherweight.experiments.claims import (
     Finding,
     Predicate,
     beats_parent,
-    check,
+    check_claim,
     converges_faster,
     fluctuates,
     holds,
@@ -419,9 +419,11 @@ def test_too_many_parameters() -> None:
 
 def test_claims_are_checked() -> None:
     evidence = Evidence(records=runs(99.0, train=99.5))
-    assert check(Claim("Overfits.", overfits()), evidence) == overfits()(evidence)
-    assert check(Claim("Overfits.", overfits()), evidence).outcome == YES  # 99.5 of training images, 99.0 of the test
-    finding = check(opinion("Needs batch norm."), evidence)
+    assert check_claim(Claim("Overfits.", overfits()), evidence) == overfits()(evidence)
+    assert (
+        check_claim(Claim("Overfits.", overfits()), evidence).outcome == YES
+    )  # 99.5 of training images, 99.0 of the test
+    finding = check_claim(opinion("Needs batch norm."), evidence)
     assert (finding.outcome, finding.figures) == (OPEN, "an opinion; no record decides it")
     assert opinion("Needs batch norm.") == Claim("Needs batch norm.", None)
 

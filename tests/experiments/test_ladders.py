@@ -149,7 +149,9 @@ def test_two_steps_train_every_parameter(id: str, kind: str) -> None:
     recipe = experiment.recipe
     torch.manual_seed(draw_seed(0, "weights"))
     state = initial_state(experiment.build(), recipe, torch.device("cpu"), images=11)
-    engine = engines.build(kind, state.network, recipe, shape=experiment.shape, device=torch.device("cpu"), batch=11)
+    engine = engines.build_engine(
+        kind, state.network, recipe, shape=experiment.shape, device=torch.device("cpu"), batch=11
+    )
     assert engine.name == kind
     draws = torch.Generator().manual_seed(7)
     before = [p.detach().clone() for p in state.network.parameters()]

@@ -15,7 +15,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import contenders, find, ids
 from featherweight.experiments.rules import RULES, SHAPES, TITLES
 from featherweight.networks.difference import differences
-from featherweight.training.runs.task import Task, check
+from featherweight.training.runs.task import Task, check_task
 
 ON_DIGITS = """
 from torch import nn
@@ -42,9 +42,9 @@ def test_an_experiment_is_trained_on_its_own_set_unless_another_is_named(run: Ru
     _, out, _ = run("train", file, "--json")
     record = json.loads((Path(json.loads(out)["run"]) / "record.json").read_text())
     assert record["data"]["source"] == "digits"
-    assert check(Task(experiment=str(file))).data.name == "digits"
+    assert check_task(Task(experiment=str(file))).data.name == "digits"
     with pytest.raises(UsageError, match="There is no data set 'letters'"):
-        check(Task(experiment=str(file), data="letters"))
+        check_task(Task(experiment=str(file), data="letters"))
 
 
 def test_mnist_s_experiments_go_on_falling_back() -> None:

@@ -15,7 +15,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import ids
 from featherweight.experiments.recipe import SCHEDULES, Recipe
 from featherweight.experiments.record import Record
-from featherweight.experiments.schema import Percent, allowed, check, documented, dotted_names, kinds, plain
+from featherweight.experiments.schema import Percent, allowed, check_fields, documented, dotted_names, kinds, to_plain
 
 RESULTS = Path(__file__).parents[2] / "results"
 SCHEMAS = (fw.Recipe, fw.Augment, fw.Distil, fw.HardExamples, fw.Budget, fw.Bar, *SCHEDULES.values())
@@ -85,7 +85,7 @@ def test_documentation_is_made_of_the_source() -> None:
         """How much of it."""
 
         def __post_init__(self) -> None:
-            check(self)
+            check_fields(self)
 
     assert "- `share`: a number from 0 to 100 (default 3.0). How much of it." in str(Mark.__doc__)
     with pytest.raises(UsageError, match=r"Mark\.share must be a number from 0 to 100; given 100\.5"):
@@ -153,6 +153,6 @@ def _any_record() -> Record:
 
 
 def test_what_is_off_is_left_out_where_older_records_lack_it() -> None:
-    assert {"distil", "hard", "weight_bits", "strokes"}.isdisjoint(plain(Recipe()))
-    assert "flip" not in plain(Recipe())["augment"] and "rotate_deg" in plain(Recipe())["augment"]
-    assert plain(Recipe(weight_bits=4, strokes=1))["weight_bits"] == 4
+    assert {"distil", "hard", "weight_bits", "strokes"}.isdisjoint(to_plain(Recipe()))
+    assert "flip" not in to_plain(Recipe())["augment"] and "rotate_deg" in to_plain(Recipe())["augment"]
+    assert to_plain(Recipe(weight_bits=4, strokes=1))["weight_bits"] == 4

@@ -12,7 +12,7 @@ import torch
 
 from featherweight.errors import FileError
 from featherweight.training.runs import run as runs
-from featherweight.training.runs.checkpoint import before, load_state, save_state
+from featherweight.training.runs.checkpoint import load_state, previous, save_state
 from featherweight.training.runs.trained import load_trained
 from featherweight.training.state import State, initial_state
 
@@ -64,7 +64,7 @@ def _refused(kind: str, path: Path, load: Callable[[], Any], flips: int, truncat
 def _fallen_back(fresh: State, path: Path, count: int) -> dict[str, Any]:
     """With a whole state before it, a damaged one is named and the one before it used."""
     content = path.read_bytes()
-    before(path).write_bytes(content)
+    previous(path).write_bytes(content)
     used = 0
     for damaged in _damaged(content, count, count):
         path.write_bytes(damaged)

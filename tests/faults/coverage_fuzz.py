@@ -44,7 +44,7 @@ def _read_picture(path: Path) -> None:
 
 READERS: dict[str, tuple[Callable[[Path], Any], Callable[[], list[bytes]], Any]] = {
     "IDX": (lambda path: idx.read(path, shape=(None, 5, 7)), idx_files, idx),
-    "tensors": (_read_tensors, lambda: [tensors.pack(TENSORS, {"note": "fuzzed"})], tensors),
+    "tensors": (_read_tensors, lambda: [tensors.pack_tensors(TENSORS, {"note": "fuzzed"})], tensors),
     "records": (record.read_record, lambda: [_record()], record),
     "pictures": (_read_picture, lambda: list(picture_files().values()), containers),
 }

@@ -100,7 +100,7 @@ def _carried(run: runs.Run) -> str:
     for _ in runs.train(run):
         pass
     state = hashlib.sha256()
-    for name, tensor in sorted((checkpoint._tensors(run.state) | checkpoint._slots(run.state.optimizer)).items()):
+    for name, tensor in sorted((checkpoint._state_tensors(run.state) | checkpoint._slots(run.state.optimizer)).items()):
         state.update(name.encode() + tensor.detach().contiguous().numpy().tobytes())
     return state.hexdigest()
 
@@ -125,5 +125,5 @@ def memory_mb() -> float:
 
 def machine() -> dict[str, str]:
     """Where the trials were run."""
-    about = environment.describe(torch.device("cpu"), 1)
+    about = environment.describe_environment(torch.device("cpu"), 1)
     return {name: about[name] for name in ("system", "instructions", "python", "torch")}

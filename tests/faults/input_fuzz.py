@@ -28,7 +28,7 @@ from featherweight.export.source import Source
 from featherweight.io import parse_json
 from featherweight.report.page import page, read_story, sections
 from featherweight.training.runs.checkpoint import load_state, save_state
-from featherweight.training.runs.tensors import pack
+from featherweight.training.runs.tensors import pack_tensors
 from featherweight.training.runs.trained import load_trained
 
 from .harness import PACKAGES, ROOT, TINY, warmed
@@ -129,14 +129,14 @@ def _load_state(folder: Path, text: str) -> None:
     path, fresh = folder / "state.safetensors", _fresh()
     save_state(fresh, {}, path)
     path.rename(folder / "state.before.safetensors")
-    path.write_bytes(pack({"a": torch.zeros(1)}, {"run": text}))
+    path.write_bytes(pack_tensors({"a": torch.zeros(1)}, {"run": text}))
     if "the previous state" not in load_state(fresh, {}, path):
         raise AssertionError("a state was read that no run has written")
 
 
 def _load_weights(folder: Path, text: str) -> None:
     (folder / "record.json").write_text(json.dumps(_committed()))
-    (folder / "weights.safetensors").write_bytes(pack({"a": torch.zeros(1)}, {"featherweight": text}))
+    (folder / "weights.safetensors").write_bytes(pack_tensors({"a": torch.zeros(1)}, {"featherweight": text}))
     load_trained(folder)
 
 
@@ -162,7 +162,7 @@ def foreign_runs() -> Iterator[Case]:
         (folder / "run" / "record.json").write_text(json.dumps(values))
         about = {name: values["data"][name] for name in ("shape", "classes", "mean", "std")}
         about |= {"experiment": str(path), "seed": values["seed"]}
-        content = pack({"a": torch.zeros(1)}, {"featherweight": json.dumps(about)})
+        content = pack_tensors({"a": torch.zeros(1)}, {"featherweight": json.dumps(about)})
         (folder / "run" / "weights.safetensors").write_bytes(content)
         Image.new("RGB", (28, 28)).save(folder / "p.png")
 

@@ -89,7 +89,7 @@ def _fresh(recipe: Recipe, seed: int) -> State:
 
 def _engines(state: State, recipe: Recipe, engine: str) -> tuple[Engine, Engine]:
     def bound(module: torch.nn.Module, batch: int) -> Engine:
-        return engines.build(engine, module, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=batch)
+        return engines.build_engine(engine, module, recipe, shape=(1, 28, 28), device=torch.device("cpu"), batch=batch)
 
     trainer = bound(state.network, recipe.batch)
     return trainer, trainer if state.averaged is None else bound(state.ema_network, 1)

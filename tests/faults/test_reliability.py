@@ -20,7 +20,7 @@ from faults import (
 )
 from faults.harness import apart
 from faults.mutations import flipped, mutated, signed
-from featherweight.training.runs.tensors import is_intact, pack
+from featherweight.training.runs.tensors import is_intact, pack_tensors
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,7 +81,7 @@ def test_mutations_change_and_signing_makes_good(tmp_path: Path) -> None:
     import torch
 
     draws = random.Random(5)
-    content = pack({"a": torch.arange(7.0)}, {"note": ""})
+    content = pack_tensors({"a": torch.arange(7.0)}, {"note": ""})
     assert sum(a != b for a, b in zip(content, flipped(content, draws), strict=True)) == 1
     assert len({mutated(content, draws) for _ in range(50)}) > 40
     (tmp_path / "x").write_bytes(content[:-1] + b"\1")

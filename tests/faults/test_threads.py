@@ -16,7 +16,7 @@ import torch
 import featherweight as fw
 from commands import Run
 from faults.preload import COMPILER, library
-from featherweight.engine import build, native, peak
+from featherweight.engine import build_engine, native, peak
 from featherweight.engine.threads import processors
 from featherweight.errors import UsageError
 from featherweight.experiments.record import write_record
@@ -149,8 +149,8 @@ def test_every_door_of_python_refuses_threads_that_cannot_be(
     doors = (
         lambda: fw.train("f3", "digits", threads=threads, out=tmp_path),
         lambda: fw.new_run(fw.find("f3"), digits, threads=threads, out=tmp_path),
-        lambda: build("torch", network, fw.Recipe(), shape=shape, device=torch.device("cpu"), threads=threads),
-        lambda: build("auto", network, fw.Recipe(), shape=shape, device=torch.device("cpu"), threads=threads),
+        lambda: build_engine("torch", network, fw.Recipe(), shape=shape, device=torch.device("cpu"), threads=threads),
+        lambda: build_engine("auto", network, fw.Recipe(), shape=shape, device=torch.device("cpu"), threads=threads),
         lambda: peak(threads, 0.01),
     )
     for door in doors:
@@ -163,10 +163,10 @@ def test_every_door_of_python_refuses_threads_that_cannot_be(
 def test_the_kernels_themselves_refuse_absurd_numbers() -> None:
     from torch import nn
 
-    from featherweight.engine.lowering import lower
+    from featherweight.engine.lowering import lower_for_training
     from featherweight.errors import FeatherweightError
 
-    program = lower(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), (1, 3, 4))
+    program = lower_for_training(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), (1, 3, 4))
     for threads in (-1, 0, 4097, 10**9):
         with pytest.raises(FeatherweightError, match="1 to 4096 threads"):
             native.Plan(program, fw.Recipe(), batch=5, threads=threads)

@@ -11,7 +11,7 @@ from torch import nn
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids
 from featherweight.networks.allowed import ARGUMENTS, CONTAINERS, MOST_WEIGHTS, weights
-from featherweight.networks.architecture import Layer, describe, from_json, layer, make, to_json
+from featherweight.networks.architecture import Layer, describe_network, from_json, layer, make, to_json
 from featherweight.networks.checks import fingerprint
 from featherweight.networks.layers import (
     Residual,
@@ -68,7 +68,7 @@ EXAMPLES: dict[str, nn.Module] = {
 
 
 def there_and_back(network: nn.Module) -> nn.Module:
-    told, foreign = describe(network)
+    told, foreign = describe_network(network)
     assert told is not None, foreign
     again = make(from_json(json.loads(json.dumps(to_json(told)))))
     assert fingerprint(again) == fingerprint(network)
@@ -111,7 +111,7 @@ def test_a_layer_comes_back_with_every_setting(name: str) -> None:
     module = EXAMPLES[name]
     again = there_and_back(module)
     assert [settings_of(part) for part in again.modules()] == [settings_of(part) for part in module.modules()]
-    told, _ = describe(module)
+    told, _ = describe_network(module)
     assert told is not None and told.make == name
 
 
@@ -127,7 +127,7 @@ def test_every_experiment_comes_back(id: str) -> None:
 
 
 def test_the_flagship_is_told_in_few_words() -> None:
-    told, foreign = describe(find("f3").build())
+    told, foreign = describe_network(find("f3").build())
     assert foreign == "" and told is not None
     assert [str(part) for part in told.given[:3]] == [
         "conv_norm_relu(1, 8)", "nn.MaxPool2d(2)", "conv_norm_relu(8, 9, padding=1)"
@@ -145,7 +145,7 @@ def test_describing_draws_no_random_number() -> None:
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
     network = nn.Flatten()
-    assert describe(network)[0] is not None and torch.equal(torch.random.get_rng_state(), before)
+    assert describe_network(network)[0] is not None and torch.equal(torch.random.get_rng_state(), before)
 
 
 class Swish(nn.Module):
@@ -197,7 +197,7 @@ def buffered() -> nn.Module:
     ],
 )
 def test_what_is_not_told_as_data_is_named(network: nn.Module, says: str) -> None:
-    told, foreign = describe(network)
+    told, foreign = describe_network(network)
     assert told is None and foreign.startswith(says)
 
 
@@ -245,7 +245,7 @@ def test_what_would_take_too_much_memory_is_refused_before_it_is_made() -> None:
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_no_layer_holds_more_than_arithmetic_allows_it(name: str) -> None:
-    told, _ = describe(EXAMPLES[name])
+    told, _ = describe_network(EXAMPLES[name])
     assert told is not None
     named = dict(zip(ARGUMENTS[name], told.given, strict=False)) | dict(told.settings)
     held = EXAMPLES[name].state_dict().values()

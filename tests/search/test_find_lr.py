@@ -142,7 +142,7 @@ def test_generators_that_the_network_draws_from_are_put_back() -> None:
 def test_an_interrupted_sweep_leaves_nothing_behind(
     engine: str, problem: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build: Callable[..., engines.Engine] = engines.build
+    build: Callable[..., engines.Engine] = engines.build_engine
 
     def building(*given: Any, **settings: Any) -> engines.Engine:
         bound, steps = build(*given, **settings), iter(range(100))
@@ -156,7 +156,7 @@ def test_an_interrupted_sweep_leaves_nothing_behind(
 
     state, _ = _under_way(engine)
     torch.set_num_threads(2)
-    monkeypatch.setattr(engines, "build", building)
+    monkeypatch.setattr(engines, "build_engine", building)
     with _unchanged(state), pytest.raises(problem):
         _sweep(state, engine)
 

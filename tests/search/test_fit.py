@@ -20,7 +20,7 @@ from featherweight.data.colours import without_colours
 from featherweight.data.dataset import Data
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.networks.architecture import build
+from featherweight.networks.architecture import build_layers
 from featherweight.search.fit import final_training, pipeline, prior, resized, result_words, search_loop
 from featherweight.search.fit.asha import OFFSETS, SHARES, Aim, Population, Trial
 from featherweight.search.fit.candidate import BLOCKS, PRESETS, Candidate, candidate_layers, candidate_recipe
@@ -47,7 +47,7 @@ def test_layers_follow_from_genes_and_parameters_from_layers():
     genes = Candidate(
         stem=8, widths=(12, 16), depths=(1, 2), block="separable", strided=True, shrink=1, stem_pool=False
     )
-    network = build(candidate_layers(genes), 3, 5)
+    network = build_layers(candidate_layers(genes), 3, 5)
     norm = lambda width: 2 * width  # noqa: E731
     stem = 3 * 8 * 9 + norm(8)
     blocks = (8 * 9 + 8 * 12 + norm(12)) + (12 * 9 + 12 * 16 + norm(16)) + (16 * 9 + 16 * 16 + norm(16))
@@ -57,7 +57,7 @@ def test_layers_follow_from_genes_and_parameters_from_layers():
     network[-3].register_forward_hook(lambda module, given, out: maps.append(given[0].shape))
     network.eval()(torch.zeros(2, 3, 20, 20))
     assert maps == [(2, 16, 8, 8)]
-    residual = build(
+    residual = build_layers(
         candidate_layers(Candidate(stem=4, widths=(4, 6), depths=(1, 1), block="residual", strided=True)), 1, 2
     )
     first, second = 2 * (4 * 4 * 9 + norm(4)), 4 * 6 * 9 + 6 * 6 * 9 + 4 * 6 + 3 * norm(6)

@@ -11,7 +11,7 @@ from torch import nn
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks.architecture import build, layer
+from featherweight.networks.architecture import build_layers, layer
 from featherweight.search.space import (
     Cost,
     Proposal,
@@ -52,7 +52,7 @@ def test_a_global_depthwise_convolution_costs_what_it_costs() -> None:
 
 
 def test_kernels_padding_and_dropout_reach_the_network() -> None:
-    network = build(stack([3, 5], kernels=[5, 3], padding=1, dropout=0.25), channels=2, classes=7)
+    network = build_layers(stack([3, 5], kernels=[5, 3], padding=1, dropout=0.25), channels=2, classes=7)
     convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
     assert [(c.in_channels, c.out_channels, c.kernel_size[0], c.padding) for c in convolutions] == [
         (2, 3, 5, (1, 1)),

@@ -20,7 +20,7 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row, read_record
 from featherweight.networks.anatomy import dissect
-from featherweight.networks.architecture import build, layer
+from featherweight.networks.architecture import build_layers, layer
 from featherweight.networks.checks import fingerprint
 from featherweight.parallel.messages import Finished, Message
 from featherweight.parallel.pool import feed
@@ -31,7 +31,7 @@ from featherweight.search.proposals import judged, none_within
 from featherweight.search.source import source, write_experiment
 from featherweight.search.space import Proposal, cost, find_space, propose, stack
 from featherweight.search.study import about, counts_of, open_study, trials_of
-from featherweight.search.worker import experiment_of
+from featherweight.search.worker import trial_experiment
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import prepare
 from searched import HOLDOUT, InlinePool, data_folder, driven, ends, job, space_file, worked
@@ -81,7 +81,9 @@ def test_the_figure_is_of_the_last_epochs_over_every_seed(tmp_path: Path) -> Non
     space, data = find_space(task.space), load(task.data, holdout=HOLDOUT)
     values, accuracies = [], []
     for seed in (0, 1):
-        run = prepare(experiment_of(entry.proposal, space.budget, "again"), data, seed=seed, engine="torch", threads=1)
+        run = prepare(
+            trial_experiment(entry.proposal, space.budget, "again"), data, seed=seed, engine="torch", threads=1
+        )
         for _ in fit(run.state, run.data, entry.proposal.recipe, seed, run.engine, run.evaluator):
             pass
         tail = run.state.rows[-2:]  # the budget holds two epochs
@@ -362,7 +364,7 @@ def test_the_front_is_what_nothing_beats() -> None:
     assert [axes.get_xlabel() for axes in panels] == ["parameters", "multiply-adds of one image", "seconds of training"]
     assert panels[1].lines[1].get_xydata().tolist() == [[400, 97.0], [500, 99.0], [900, 99.5]]  # type: ignore[union-attr]
     assert panels[0].lines[2].get_ydata() == [99.4, 99.4]
-    assert sum(p.numel() for p in build(found[0].proposal.network).parameters()) == 27 + 6 + 40
+    assert sum(p.numel() for p in build_layers(found[0].proposal.network).parameters()) == 27 + 6 + 40
 
 
 @pytest.mark.parametrize("name", ["accurate", "leanest"])

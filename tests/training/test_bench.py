@@ -47,7 +47,7 @@ def test_any_experiment_is_timed_in_turns(monkeypatch):
     assert {row.stretches for row in rows} == {5}
     shares = [event.share for event in events if isinstance(event, bench.Underway)]
     assert shares == sorted(shares) and len(shares) == 2 + 5 * 2 and shares[-1] <= 1
-    lines = bench.lines(rows)
+    lines = bench.timing_lines(rows)
     assert lines[1].split() == ["smallest", "native", "1", "9.38", "5.00", "16%", "1.00"]
     with pytest.raises(UsageError, match="Unknown engine 'nativ'; did you mean native"):
         list(bench.timings([find("f3")], kinds=["nativ"], threads=[1], seconds=1))
@@ -59,7 +59,7 @@ def test_a_network_for_colour_is_timed_on_pictures_of_its_own_set():
         pytest.skip("the native kernels are not built here")
     data = bench._pixels(20, find("h1").shape)
     assert data.train.images.shape == (20, 3, 32, 32) and data.mean == (0.5, 0.5, 0.5)
-    run = bench._run(find("h1"), bench.NATIVE, 1)
+    run = bench._open_run(find("h1"), bench.NATIVE, 1)
     assert run.macs == dissect(find("h1").build(), (3, 32, 32)).macs
     for _ in range(2):
         next(run.steps)

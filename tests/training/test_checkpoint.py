@@ -13,7 +13,7 @@ from featherweight import io
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.recipe import Augment, Cosine, HardExamples, Plateau, Recipe, Step
 from featherweight.training.loop import fit
-from featherweight.training.runs.checkpoint import before, load_state, remove_states, require_same, save_state
+from featherweight.training.runs.checkpoint import load_state, previous, remove_states, require_same, save_state
 from featherweight.training.state import State
 
 IDENTITY = {"experiment": "bars", "seed": 0}
@@ -121,7 +121,7 @@ def test_the_state_before_is_kept_and_used_when_the_newest_is_damaged(tmp_path: 
     assert said.endswith("; using the previous state.")
     path.unlink()  # a kill between the two renames
     assert "it is not there" in load_state(again, IDENTITY, path)
-    before(path).write_bytes(b"")
+    previous(path).write_bytes(b"")
     with pytest.raises(
         FileError, match=r"and neither is the one before it \(state.safetensors: it is not there; state.b"
     ):
@@ -133,10 +133,10 @@ def test_the_state_before_is_kept_and_used_when_the_newest_is_damaged(tmp_path: 
 def test_a_damaged_state_does_not_take_the_place_of_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "state.safetensors"
     state = _two_states(path)
-    good = before(path).read_bytes()
+    good = previous(path).read_bytes()
     path.write_bytes(b"damaged")
     save_state(state, IDENTITY, path)
-    assert before(path).read_bytes() == good
+    assert previous(path).read_bytes() == good
     assert load_state(toy.fresh(), IDENTITY, path) == ""
 
 

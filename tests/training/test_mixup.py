@@ -7,7 +7,7 @@ from torch import nn
 from featherweight.data.augment import normalise
 from featherweight.data.dataset import Data
 from featherweight.data.mixup import blend, blended_targets
-from featherweight.engine import build
+from featherweight.engine import build_engine
 from featherweight.errors import UsageError
 from featherweight.experiments.augmentation import Augment
 from featherweight.experiments.recipe import Distil, Recipe
@@ -55,7 +55,7 @@ def test_a_step_learns_from_blended_images_and_labels(kind: str, loss: str) -> N
     recipe = Recipe(epochs=2, plain_epochs=1, batch=12, lr=0.5, momentum=0, nesterov=False, loss=loss,  # type: ignore[arg-type]
                     label_smoothing=0.09, augment=Augment(mixup=0.8))  # fmt: skip
     state = initial_state(network, recipe, torch.device("cpu"))
-    engine = build(kind, state.network, recipe, shape=(1, 5, 6), device=torch.device("cpu"))
+    engine = build_engine(kind, state.network, recipe, shape=(1, 5, 6), device=torch.device("cpu"))
     mean, correct = train_batch(state, data, torch.arange(12), recipe, engine, seed=9, lr=0.5)
 
     share, other, blends = blend(normalise(images, data.mean, data.std), 0.8, draws(9))

@@ -11,7 +11,7 @@ from torch import nn
 import toy
 from featherweight.data.augment import normalise
 from featherweight.data.dataset import Data
-from featherweight.engine import build
+from featherweight.engine import build_engine
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.export import c_source, integers
@@ -57,7 +57,7 @@ def test_the_exact_weights_change_by_the_gradients_of_the_rounded_ones() -> None
     data = Data.from_arrays(images.numpy(), np.arange(12) % 3, test=(images.numpy(), np.arange(12) % 3))
     recipe = Recipe(batch=12, lr=0.5, momentum=0, nesterov=False, weight_bits=4)
     state = initial_state(whole, recipe, torch.device("cpu"))
-    engine = build("native", state.network, recipe, shape=(1, 5, 6), device=torch.device("cpu"))
+    engine = build_engine("native", state.network, recipe, shape=(1, 5, 6), device=torch.device("cpu"))
     train_batch(state, data, torch.arange(12), recipe, engine, seed=9, lr=0.5)
 
     step = start[0].abs().amax(1, keepdim=True) / 7

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import toy
-from featherweight.engine import build
+from featherweight.engine import build_engine
 from featherweight.engine.torch_engine import loss_of
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Distil, Recipe
@@ -46,7 +46,7 @@ def test_both_engines_take_the_same_step(loss: str) -> None:
     for kind in ("torch", "native"):
         network = nn.Sequential(*layers)
         network.zero_grad()
-        engine = build(
+        engine = build_engine(
             kind, network, Recipe(loss=loss, label_smoothing=0.1, batch=19, distil=LESSON),  # type: ignore[arg-type]
             shape=(1, 11, 11), device=torch.device("cpu"),
         )  # fmt: skip
@@ -62,7 +62,7 @@ def test_both_engines_take_the_same_step(loss: str) -> None:
 def test_answers_of_another_shape_are_refused() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(9, 4))
     recipe = Recipe(batch=5, distil=LESSON)
-    engine = build("native", network, recipe, shape=(1, 3, 3), device=torch.device("cpu"))
+    engine = build_engine("native", network, recipe, shape=(1, 3, 3), device=torch.device("cpu"))
     with pytest.raises(UsageError, match=r"probabilities \[5 4\], float32; given torch.float32 \[5 3\]"):
         engine.step(torch.rand(5, 1, 3, 3), torch.zeros(5, dtype=torch.int64), 0, torch.rand(5, 3))
 
@@ -149,10 +149,10 @@ def test_a_teacher_that_saw_other_images_may_not_teach(home: Path) -> None:
     """Above all one that was trained on the digits that are held out from the student."""
     about = toy.data().summary() | {"holdout": 5, "train": 48}
     with pytest.raises(UsageError, match="the same images of bars; train it first: .* --holdout 5 "):
-        teacher.runs_of(LESSON, about, home)
-    assert len(teacher.runs_of(LESSON, toy.data().summary(), home)) == 2
+        teacher.teacher_runs(LESSON, about, home)
+    assert len(teacher.teacher_runs(LESSON, toy.data().summary(), home)) == 2
     with pytest.raises(UsageError, match="the same images of bars"):  # as many, but others, held out from the student
-        teacher.runs_of(LESSON, toy.data().summary() | {"held_out": "together"}, home)
+        teacher.teacher_runs(LESSON, toy.data().summary() | {"held_out": "together"}, home)
 
 
 def test_with_images_held_out_the_run_of_their_seed_teaches(tmp_path: Path) -> None:
@@ -164,11 +164,11 @@ def test_with_images_held_out_the_run_of_their_seed_teaches(tmp_path: Path) -> N
         kept = json.loads(path.read_text())
         path.write_text(json.dumps(kept | {"data": about[seed]}))
     for seed in (0, 1):
-        assert teacher.runs_of(LESSON, about[seed], tmp_path) == [tmp_path / f"bars-seed{seed}"]
+        assert teacher.teacher_runs(LESSON, about[seed], tmp_path) == [tmp_path / f"bars-seed{seed}"]
     with pytest.raises(UsageError, match="train bars --seed 2 "):
-        teacher.runs_of(LESSON, about[2], tmp_path)
+        teacher.teacher_runs(LESSON, about[2], tmp_path)
     with pytest.raises(UsageError, match="train bars --seed 0 "):  # of seed 0, but without the images that seed 1 has
-        teacher.runs_of(LESSON, about[0], _moved(tmp_path / "bars-seed0", about[1]))
+        teacher.teacher_runs(LESSON, about[0], _moved(tmp_path / "bars-seed0", about[1]))
 
 
 def _moved(folder: Path, data: dict[str, Any]) -> Path:

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from featherweight.errors import UsageError
-from featherweight.training.runs.tensors import LARGEST_HEADER, is_intact, open_packed, pack, read_tensors
+from featherweight.training.runs.tensors import LARGEST_HEADER, is_intact, open_packed, pack_tensors, read_tensors
 
 TENSORS = {
     "bias": torch.tensor([1.5, -2.0, 0.25]),
@@ -28,7 +28,7 @@ TENSORS = {
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "some.safetensors"
-    path.write_bytes(pack(TENSORS, {"note": "ours"}))
+    path.write_bytes(pack_tensors(TENSORS, {"note": "ours"}))
     return path
 
 
@@ -42,7 +42,7 @@ def test_what_was_packed_is_read_bit_for_bit(path: Path) -> None:
     for name, tensor in TENSORS.items():
         assert torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype, name
     assert open_packed(path, "note").about["note"] == "ours"
-    assert pack(dict(reversed(TENSORS.items())), {"note": "ours"}) == path.read_bytes()
+    assert pack_tensors(dict(reversed(TENSORS.items())), {"note": "ours"}) == path.read_bytes()
 
 
 def test_the_reference_reader_of_the_format_reads_it_too(path: Path) -> None:
@@ -159,7 +159,7 @@ def test_what_is_no_such_file_is_refused(content: bytes, sentence: str, tmp_path
 
 def test_a_file_that_changes_between_its_check_and_its_reading_is_refused(path: Path) -> None:
     opened, content = open_packed(path, "note"), path.read_bytes()
-    for other in (content[:-1], pack(TENSORS | {"bias": torch.ones(4)}, {"note": "ours"})):
+    for other in (content[:-1], pack_tensors(TENSORS | {"bias": torch.ones(4)}, {"note": "ours"})):
         path.write_bytes(other)
         with pytest.raises(ValueError):
             read_tensors(opened, TENSORS)
@@ -203,11 +203,11 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
 def test_other_tensors_than_expected_are_refused_by_name(
     change: Callable[[dict[str, Tensor]], dict[str, Tensor]], sentence: str, path: Path
 ) -> None:
-    path.write_bytes(pack(change(TENSORS), {"note": "ours"}))
+    path.write_bytes(pack_tensors(change(TENSORS), {"note": "ours"}))
     with pytest.raises(ValueError, match=sentence):
         read(path)
 
 
 def test_more_than_would_be_read_is_not_written() -> None:
     with pytest.raises(UsageError, match=r"1 tensors and a header of 2,[0-9,]+ bytes are more than"):
-        pack({"a": torch.ones(1)}, {"note": "x" * LARGEST_HEADER})
+        pack_tensors({"a": torch.ones(1)}, {"note": "x" * LARGEST_HEADER})

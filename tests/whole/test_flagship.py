@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from featherweight.experiments.claims import Evidence, check
+from featherweight.experiments.claims import Evidence, check_claim
 from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.record import Record, read_record, summarise
 from featherweight.protocol.committed import records_of
@@ -57,7 +57,7 @@ def test_every_sentence_of_an_analysis_is_borne_out_or_marked_as_opinion(id: str
     assert len(decided) >= 2
     parent = _records(experiment.parent) if experiment.parent else ()
     for claim in decided:
-        finding = check(claim, Evidence(records=_records(id), parent=parent))
+        finding = check_claim(claim, Evidence(records=_records(id), parent=parent))
         assert finding.outcome == "borne out", (claim.says, finding.figures)
 
 

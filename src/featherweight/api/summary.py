@@ -12,7 +12,7 @@ from featherweight.experiments.rules import SHAPES
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
 from featherweight.export.memory import planned
-from featherweight.networks.anatomy import Anatomy, Row, dissect
+from featherweight.networks.anatomy import Anatomy, LayerRow, dissect
 
 INDENT = 2
 
@@ -59,10 +59,10 @@ class NetworkSummary:
             [lines[0], rule, *lines[1:], rule, totals, anatomy.sentence(), *(form.sentence() for form in self.forms)]
         )
 
-    def _lines(self, inside: str, rows: tuple[Row, ...], depth: int = 0) -> list[tuple[str, ...]]:
+    def _lines(self, inside: str, rows: tuple[LayerRow, ...], depth: int = 0) -> list[tuple[str, ...]]:
         """The rows, those of each container under a line of its own with their sums."""
 
-        def child(row: Row) -> str:
+        def child(row: LayerRow) -> str:
             rest = row.name.removeprefix(f"{inside}.") if inside else row.name
             return rest.split(".")[0].split("#")[0]
 
@@ -91,7 +91,7 @@ def _pad_columns(line: tuple[str, ...], widths: list[int]) -> str:
 _HEADER = ("layer", "kind", "output", "parameters", "MACs", "field", "jump")
 
 
-def _row_cells(name: str, row: Row) -> tuple[str, ...]:
+def _row_cells(name: str, row: LayerRow) -> tuple[str, ...]:
     sides = [str(side) if isinstance(side, int) else "x".join(map(str, side)) for side in (row.field, row.jump)]
     return name, row.kind, "x".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", *sides
 

@@ -20,13 +20,13 @@ from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
 from featherweight.experiments.settings import overridden
 from featherweight.export.preflight import require_form
-from featherweight.networks.architecture import describe, make
+from featherweight.networks.architecture import describe_network, make
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
 from featherweight.parallel.scheduler import train_all
+from featherweight.training.runs.adapt import adapt_budget
 from featherweight.training.runs.display import live
 from featherweight.training.runs.events import Done, Event, Failed, Progress
-from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.prepare import RUNS
 from featherweight.training.runs.run import Run, new_run
 from featherweight.training.runs.task import Task, run_task
@@ -79,7 +79,7 @@ def train(
     source = data if isinstance(data, Data) else load(data)
     experiment = _as_experiment(network, source, budget, recipe)
     if budget is None:
-        experiment, _ = fitted(experiment, source)
+        experiment, _ = adapt_budget(experiment, source)
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
     require_backend(on)
@@ -183,7 +183,7 @@ def _of_network(network: Any, data: Data, budget: Budget | None, recipe: Recipe 
 
 def _again(network: nn.Module) -> Callable[..., nn.Module]:
     """What makes the network anew, its weights drawn again."""
-    layers, _ = describe(network)
+    layers, _ = describe_network(network)
 
     def fresh(channels: int = 1, classes: int = 10) -> nn.Module:
         if layers is not None:

@@ -27,7 +27,7 @@ from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.training.runs.events import Done, Event, Failed
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.signals import STOPPED
-from featherweight.training.runs.task import Task, check, data_of, open_run, resolve, run_task
+from featherweight.training.runs.task import Task, check_task, open_run, resolve, run_task
 
 
 def require_trainable_for(task: Task, to: str | None) -> None:
@@ -36,8 +36,8 @@ def require_trainable_for(task: Task, to: str | None) -> None:
     if to is not None or overridden(find(task.experiment), dict(task.settings)).budget.on_chip():
         from featherweight.export.preflight import require_form
 
-        data = data_of(task)
-        require_form(resolve(task, data)[0], data, to)
+        experiment, data, _ = resolve(task)
+        require_form(experiment, data, to)
 
 
 def train_one(task: Task, as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE) -> int:
@@ -60,7 +60,7 @@ def train_one(task: Task, as_json: bool, track: str | None = None, on: Backend =
 
 def _train_one_there(task: Task, as_json: bool, track: str | None, on: Backend) -> int:
     if not task.resume:
-        for line in check(task).introduction():
+        for line in check_task(task).introduction():
             print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
     done, failed = train_shown([task], as_json, track, on)
     if failed:
@@ -87,7 +87,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     New epochs are logged to the tracker `track`. Returns 0 when every run passed, 1 when one did not, and the error's
     status when one failed.
     """
-    like = check(tasks[0])
+    like = check_task(tasks[0])
     kept = {task.seed: one for task in tasks if (one := run_like(like.record, task.out, task.seed, finished=True))}
     rest = [
         replace(task, resume=stopped and stopped[0])

@@ -43,9 +43,9 @@ def examine(data_dir: Path | None = None) -> dict[str, Any]:
     from featherweight.data import store
     from featherweight.data.sets import SETS
     from featherweight.engine import instructions, processors
-    from featherweight.training.runs.environment import describe
+    from featherweight.training.runs.environment import describe_environment
 
-    about = describe(torch.device("cpu"), processors())
+    about = describe_environment(torch.device("cpu"), processors())
     kernels = instructions()
     sets = {name: store.is_here(known, data_dir) for name, known in SETS.items()}
     extras = {name: [one for one in modules if not find_spec(one)] for name, modules in EXTRAS.items()}

@@ -137,7 +137,7 @@ def bench(
     from featherweight.engine import processors, require_threads
     from featherweight.experiments.experiment import find
     from featherweight.training import bench as timing
-    from featherweight.training.runs.environment import describe
+    from featherweight.training.runs.environment import describe_environment
 
     if threads is not None:
         require_threads(threads)
@@ -154,7 +154,7 @@ def bench(
                 skipped.append(event)
             else:
                 rows.append(event)
-    environment = describe(timing.CPU, max(counts)) | {"peers": {}}
+    environment = describe_environment(timing.CPU, max(counts)) | {"peers": {}}
     if as_json:
         print_json(
             {
@@ -165,4 +165,4 @@ def bench(
         )
         return
     say(f"{environment['processor']}; torch {environment['torch']}")
-    print("\n".join(timing.lines(rows, skipped)))
+    print("\n".join(timing.timing_lines(rows, skipped)))

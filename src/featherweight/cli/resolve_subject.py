@@ -10,7 +10,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, find, ids, names_file
 from featherweight.experiments.record import Record, read_record
 from featherweight.networks.difference import differences
-from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.adapt import adapt_budget
 from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.restore import experiment_of, network_of
 
@@ -33,7 +33,7 @@ def resolve_subject(name: str, file: Path | None, data: str, **how: Any) -> Subj
     from featherweight.data import load
 
     source = load(data, **how)
-    found, note = fitted(found, source)
+    found, note = adapt_budget(found, source)
     channels, height, width = map(int, source.train.images.shape[1:])
     return found, found.build(channels, len(source.classes)), (channels, height, width), note
 

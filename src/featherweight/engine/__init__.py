@@ -1,4 +1,4 @@
-"""Engines execute training steps. Other packages use only `Engine` and `build`.
+"""Engines execute training steps. Other packages use only `Engine` and `build_engine`.
 
 An engine works on the module's own parameters and buffers: after `step`, gradients are in `.grad` and batch-norm
 statistics in the module, whichever engine computed them.
@@ -15,12 +15,12 @@ from featherweight.engine import native, torch_engine
 from featherweight.engine.measure import Convolutions, convolutions, peak
 from featherweight.engine.native import instructions, multiplies_bf16
 from featherweight.engine.threads import processors, require_threads
-from featherweight.engine.torch_engine import Scores, Step
+from featherweight.engine.torch_engine import Scores, StepFunction
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.recipe import Recipe
 
 __all__ = [
-    "Convolutions", "Engine", "build", "convolutions", "instructions", "multiplies_bf16", "peak", "processors",
+    "Convolutions", "Engine", "build_engine", "convolutions", "instructions", "multiplies_bf16", "peak", "processors",
     "require_threads",
 ]  # fmt: skip
 
@@ -38,7 +38,7 @@ class Engine:
 
     name: str
     """`torch`, `native` or `native_bf16`."""
-    step: Step
+    step: StepFunction
     """(images [N C H W] float, labels [N] int64, seed of the step's dropout[, target probabilities [N classes] float])
     -> (mean loss, number correct), both scalars on the device. Runs forward and backward in training mode. Gradients
     are **added** to `.grad`, in place."""
@@ -50,7 +50,7 @@ class Engine:
     """Why `auto` chose torch, in one line; empty otherwise."""
 
 
-def build(
+def build_engine(
     kind: str,
     network: nn.Module,
     recipe: Recipe,
@@ -71,7 +71,8 @@ def build(
     as many with `torch`, and one with `native`.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
-    >>> engine = build("torch", network, Recipe(loss="nll", batch=5), shape=(1, 2, 2), device=torch.device("cpu"))
+    >>> recipe = Recipe(loss="nll", batch=5)
+    >>> engine = build_engine("torch", network, recipe, shape=(1, 2, 2), device=torch.device("cpu"))
     >>> engine.name, engine.scores(torch.zeros(5, 1, 2, 2)).shape
     ('torch', torch.Size([5, 3]))
     """

@@ -24,6 +24,7 @@ from featherweight.engine.program import (
 )  # fmt: skip
 from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.networks.anatomy.axis import pair
 from featherweight.networks.preprocessing import LAYERS as PREPARING
 from featherweight.networks.preprocessing import in_order, joined
 
@@ -43,7 +44,7 @@ def called(module: nn.Module, name: str) -> str:
     return f"Layer {name} ({type(module).__name__})" if name else f"The layer {type(module).__name__}"
 
 
-def require(holds: bool, module: nn.Module, name: str, otherwise: str) -> None:
+def require_layer(holds: bool, module: nn.Module, name: str, otherwise: str) -> None:
     """Raise UsageError, with the clause `otherwise` about the layer, unless the condition holds."""
     if not holds:
         raise UsageError(f"{called(module, name)} {otherwise}; there is no native kernel for this.")
@@ -59,25 +60,25 @@ def _both(value: Any) -> int | None:
 def _convolution(module: nn.Conv2d, name: str, draft: Draft) -> None:
     kernel, stride = _both(module.kernel_size), _both(module.stride)
     pad = _padding(module)
-    require(kernel is not None and pad is not None and stride in (1, 2), module, name,
+    require_layer(kernel is not None and pad is not None and stride in (1, 2), module, name,
              f"has kernel {module.kernel_size}, stride {module.stride}, padding {module.padding}: not square"
              " with a stride of 1 or 2 and the same padding on all sides")  # fmt: skip
     assert kernel is not None and pad is not None and stride is not None
     dilation = _both(module.dilation)
-    require(dilation is not None, module, name, f"has dilation {module.dilation}, not the same both ways")
+    require_layer(dilation is not None, module, name, f"has dilation {module.dilation}, not the same both ways")
     assert dilation is not None
     reach = dilation * (kernel - 1) + 1
-    require(pad < reach, module, name, f"pads by {pad}, as much as its kernel or more")
-    require(pad == 0 or module.padding_mode == "zeros", module, name, f"pads with {module.padding_mode}")
+    require_layer(pad < reach, module, name, f"pads by {pad}, as much as its kernel or more")
+    require_layer(pad == 0 or module.padding_mode == "zeros", module, name, f"pads with {module.padding_mode}")
     draft.flush()
     c, h, w = draft.size
-    require(
+    require_layer(
         not draft.flat and c == module.in_channels,
         module,
         name,
         f"takes {module.in_channels} channels, not {c}",
     )
-    require(min(h, w) + 2 * pad >= reach, module, name, f"is larger than its input of {h} x {w}")
+    require_layer(min(h, w) + 2 * pad >= reach, module, name, f"is larger than its input of {h} x {w}")
     rows, columns = ((side + 2 * pad - reach) // stride + 1 for side in (h, w))
     draft.add((module.out_channels, rows, columns), kind=CONVOLUTION, kernel=kernel, stride=stride, pad=pad,
               dilation=dilation, groups=module.groups,
@@ -98,16 +99,16 @@ def _padding(module: nn.Conv2d) -> int | None:
 def _linear(module: nn.Linear, name: str, draft: Draft) -> None:
     draft.flush()
     features = draft.size[0]
-    require(draft.flat and features == module.in_features, module, name,
+    require_layer(draft.flat and features == module.in_features, module, name,
              f"takes {module.in_features} features and does not get them flat")  # fmt: skip
     draft.add((module.out_features, 1, 1), kind=CONVOLUTION, kernel=1, stride=1, pad=0, dilation=1, groups=1,
               weight=draft.place(module.weight), bias=draft.place(module.bias))  # fmt: skip
 
 
 def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: Draft) -> None:
-    require(module.track_running_stats, module, name, "keeps no running statistics")
-    require(draft.flat == isinstance(module, nn.BatchNorm1d), module, name, "does not get the shape it is for")
-    require(draft.size[0] == module.num_features, module, name, f"takes {module.num_features} channels")
+    require_layer(module.track_running_stats, module, name, "keeps no running statistics")
+    require_layer(draft.flat == isinstance(module, nn.BatchNorm1d), module, name, "does not get the shape it is for")
+    require_layer(draft.size[0] == module.num_features, module, name, f"takes {module.num_features} channels")
     draft.gather(
         ("norm", "act", "drop", "kernel"),
         norm=1, eps=module.eps, momentum=-1.0 if module.momentum is None else module.momentum,
@@ -123,7 +124,7 @@ def _activation(module: nn.Module, name: str, draft: Draft) -> None:
 
 def _prelu(module: nn.PReLU, name: str, draft: Draft) -> None:
     channels = draft.size[0]
-    require(module.num_parameters in (1, channels), module, name,
+    require_layer(module.num_parameters in (1, channels), module, name,
              f"has {module.num_parameters} weights for {channels} channels")  # fmt: skip
     draft.gather(
         ("act", "drop", "kernel"),
@@ -134,7 +135,7 @@ def _prelu(module: nn.PReLU, name: str, draft: Draft) -> None:
 
 
 def _dropout(module: nn.Dropout | nn.Dropout2d, name: str, draft: Draft) -> None:
-    require(not (draft.flat and isinstance(module, nn.Dropout2d)), module, name, "gets no channels to drop")
+    require_layer(not (draft.flat and isinstance(module, nn.Dropout2d)), module, name, "gets no channels to drop")
     if module.p > 0:
         draft.gather(("drop", "kernel"), drop=DROPOUTS[type(module)], rate=module.p, layer=_dropouts(draft))
 
@@ -145,10 +146,10 @@ def _dropouts(draft: Draft) -> int:
 
 def _max_pool(module: nn.MaxPool2d, name: str, draft: Draft) -> None:
     kernel, stride = _both(module.kernel_size), _both(module.stride)
-    require(kernel is not None and stride is not None, module, name, "is not square")
+    require_layer(kernel is not None and stride is not None, module, name, "is not square")
     assert kernel is not None and stride is not None
     _require_windows(module, name, (kernel, kernel), draft)
-    require(
+    require_layer(
         _both(module.dilation) == 1 and not module.return_indices,
         module,
         name,
@@ -164,9 +165,9 @@ def _max_pool(module: nn.MaxPool2d, name: str, draft: Draft) -> None:
 
 
 def _average_pool(module: nn.AvgPool2d, name: str, draft: Draft) -> None:
-    kernel, stride = _pair(module.kernel_size), _pair(module.stride)
+    kernel, stride = pair(module.kernel_size), pair(module.stride)
     _require_windows(module, name, kernel, draft)
-    require(module.divisor_override is None, module, name, "has a divisor of its own")
+    require_layer(module.divisor_override is None, module, name, "has a divisor of its own")
     _average(kernel, stride, draft)
 
 
@@ -183,15 +184,11 @@ def _average(kernel: tuple[int, int], stride: tuple[int, int], draft: Draft) -> 
     )
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
 def _require_windows(module: nn.MaxPool2d | nn.AvgPool2d, name: str, kernel: tuple[int, int], draft: Draft) -> None:
-    require(_both(module.padding) == 0 and not module.ceil_mode, module, name, "pads, or counts windows upwards")
+    require_layer(_both(module.padding) == 0 and not module.ceil_mode, module, name, "pads, or counts windows upwards")
     _, h, w = draft.size
     fits = not draft.flat and kernel[0] <= h and kernel[1] <= w
-    require(fits, module, name, f"is larger than its input of {h} x {w}")
+    require_layer(fits, module, name, f"is larger than its input of {h} x {w}")
 
 
 def _adaptive_pool(module: nn.AdaptiveAvgPool2d, name: str, draft: Draft) -> None:
@@ -200,13 +197,13 @@ def _adaptive_pool(module: nn.AdaptiveAvgPool2d, name: str, draft: Draft) -> Non
     given: Any = module.output_size
     wanted = given if isinstance(given, tuple | list) else (given, given)
     rows, columns = h if wanted[0] is None else int(wanted[0]), w if wanted[1] is None else int(wanted[1])
-    require(h % rows == 0 and w % columns == 0 and not draft.flat, module, name,
+    require_layer(h % rows == 0 and w % columns == 0 and not draft.flat, module, name,
              f"makes {module.output_size} of {h} x {w}, not windows of equal size")  # fmt: skip
     _average(window := (h // rows, w // columns), window, draft)
 
 
 def _flatten(module: nn.Flatten, name: str, draft: Draft) -> None:
-    require(
+    require_layer(
         (module.start_dim, module.end_dim) in ((1, -1), (1, 3)),
         module,
         name,
@@ -222,21 +219,21 @@ def _flatten(module: nn.Flatten, name: str, draft: Draft) -> None:
 def _log_softmax(module: nn.LogSoftmax, name: str, draft: Draft) -> None:
     draft.flush()
     of_classes = module.dim == 1 or (module.dim == -1 and draft.flat)
-    require(of_classes and draft.size[1:] == (1, 1), module, name, "is not over the classes of one image")
+    require_layer(of_classes and draft.size[1:] == (1, 1), module, name, "is not over the classes of one image")
     draft.log_output = True
 
 
 def _prepare(module: nn.Module, name: str, draft: Draft) -> None:
     before = [node["kind"] for node in draft.nodes]
     begins = before in ([], [PREPARE]) and draft.current == len(before) and not draft.pending
-    require(begins, module, name, "comes after other layers")
+    require_layer(begins, module, name, "comes after other layers")
     node = draft.nodes[0] if draft.nodes else {"pad": 0, "shared": 0}
     so_far = Preprocessing(deskew=bool(node["shared"]), crop=node["pad"])
-    require(in_order(so_far, module), module, name, "comes after another layer that prepares pictures")
+    require_layer(in_order(so_far, module), module, name, "comes after another layer that prepares pictures")
     done = joined(so_far, module)
-    require(not done.deskew or draft.sizes[0][0] == 1, module, name, "gets more than one channel")
+    require_layer(not done.deskew or draft.sizes[0][0] == 1, module, name, "gets more than one channel")
     size = done.size(draft.sizes[0])
-    require(min(size) > 0, module, name, "leaves nothing of {} x {}".format(*draft.sizes[0][1:]))
+    require_layer(min(size) > 0, module, name, "leaves nothing of {} x {}".format(*draft.sizes[0][1:]))
     draft.nodes, draft.sizes, draft.current = [], draft.sizes[:1], 0
     draft.add(size, kind=PREPARE, pad=done.crop, shared=int(done.deskew))
 

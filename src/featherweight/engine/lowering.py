@@ -8,17 +8,17 @@ from typing import Any
 
 from torch import nn
 
-from featherweight.engine.layers import LAYERS, called, require
+from featherweight.engine.layers import LAYERS, called, require_layer
 from featherweight.engine.program import ADD, PREPARE, SCALE, Draft, Program
 from featherweight.errors import UsageError
 from featherweight.networks.layers import Gated, Residual, Sum
 
 
-def lower(network: nn.Module, shape: tuple[int, int, int]) -> Program:
+def lower_for_training(network: nn.Module, shape: tuple[int, int, int]) -> Program:
     """The program of `network` for images of `shape` (C, H, W); UsageError, naming the layer, if it has no kernel.
 
     >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
-    >>> program = lower(network, (1, 8, 8))
+    >>> program = lower_for_training(network, (1, 8, 8))
     >>> [node["kind"] for node in program.nodes], program.sizes
     ([0, 1, 4], [(1, 8, 8), (4, 6, 6), (4, 3, 3), (36, 1, 1)])
     """
@@ -49,7 +49,7 @@ def _lower(module: nn.Module, name: str, draft: Draft) -> None:
     lowered = LAYERS.get(type(module))
     if lowered is None:
         raise UsageError(f"{called(module, name)} has no native kernel.")
-    require(
+    require_layer(
         not draft.log_output or isinstance(module, nn.Identity | nn.Flatten),
         module,
         name,
@@ -69,7 +69,7 @@ def _residual(module: nn.Module, name: str, draft: Draft) -> None:
     start = draft.current
     _chain(module, name, draft)
     draft.flush()
-    require(draft.sizes[start] == draft.size, module, name, "changes the shape, so nothing can be added")
+    require_layer(draft.sizes[start] == draft.size, module, name, "changes the shape, so nothing can be added")
     draft.add(draft.size, kind=ADD, other=start)
 
 
@@ -82,7 +82,7 @@ def _sum(module: nn.Module, name: str, draft: Draft) -> None:
         draft.flush()
         terms.append(draft.current)
     shapes = {draft.sizes[term] for term in terms}
-    require(len(shapes) == 1, module, name, "has terms of several shapes, or none at all")
+    require_layer(len(shapes) == 1, module, name, "has terms of several shapes, or none at all")
     for other in terms[-2::-1]:
         draft.add(draft.size, kind=ADD, other=other)
 
@@ -94,7 +94,7 @@ def _gated(module: nn.Module, name: str, draft: Draft) -> None:
     draft.flush()
     whole, (channels, height, width) = draft.sizes[start], draft.size
     fits = (channels, height, width) in (whole, (whole[0], 1, 1)) and draft.current != start
-    require(fits, module, name, "makes no factor for each channel, or for each pixel, of what it gets")
+    require_layer(fits, module, name, "makes no factor for each channel, or for each pixel, of what it gets")
     draft.add(whole, kind=SCALE, other=start)
 
 

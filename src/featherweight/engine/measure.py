@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from featherweight.engine import native
-from featherweight.engine.lowering import lower
+from featherweight.engine.lowering import lower_for_training
 from featherweight.engine.program import CONVOLUTION, PREPARE, Program
 from featherweight.engine.threads import require_threads
 from featherweight.errors import FeatherweightError
@@ -48,10 +48,12 @@ def convolutions(
     while time.perf_counter() - started < seconds:
         times.append(float(plan.kernels.featherweight_convolutions(plan.handle)))
     executed = float(plan.kernels.featherweight_products(plan.handle))
-    return Convolutions(seconds=min(times), plain=batch * _plain(lower(network, shape)), executed=batch * executed)
+    return Convolutions(
+        seconds=min(times), plain=batch * _plain_macs(lower_for_training(network, shape)), executed=batch * executed
+    )
 
 
-def _plain(program: Program) -> float:
+def _plain_macs(program: Program) -> float:
     """Multiply-adds of a training step per image; the images themselves need no gradient."""
     total, pictures = 0.0, {0, *(node["out"] for node in program.nodes if node["kind"] == PREPARE)}
     for node in program.nodes:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from featherweight.data.augment import Warp
 from featherweight.data.homographies import HORIZON
-from featherweight.engine.lowering import lower
+from featherweight.engine.lowering import lower_for_training
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Recipe
@@ -139,7 +139,7 @@ def why_not(network: nn.Module, *, shape: tuple[int, int, int], device: torch.de
         if tensor.dtype not in (torch.float32, torch.int64) or tensor.device.type != "cpu":
             return f"The native engine works in float32 on the CPU; {name} is {tensor.dtype} on {tensor.device}."
     try:
-        lower(network, shape)
+        lower_for_training(network, shape)
     except UsageError as error:
         return str(error)
     return ""
@@ -162,7 +162,7 @@ class Bound:
         threads: int,
         bf16: bool = False,
     ) -> None:
-        self.program = lower(network, shape)
+        self.program = lower_for_training(network, shape)
         self.addresses = _Addresses(self.program.values)
         self.shape, self.batch = shape, batch
         normed = [self.program.sizes[node["in"]][1:] for node in self.program.nodes if node.get("norm")]
@@ -212,8 +212,8 @@ class Bound:
         """`augment.sample` for images of the network's shape, on the same threads."""
         if images.shape[1:] != self.shape or images.dtype != torch.uint8 or images.device.type != "cpu":
             raise UsageError(
-                f"The network was built for images [N {_sizes(self.shape)}], uint8 on the CPU, before"
-                f" augmentation; given {images.dtype} [{_sizes(images.shape)}] on {images.device}."
+                f"The network was built for images [N {_shape_text(self.shape)}], uint8 on the CPU, before"
+                f" augmentation; given {images.dtype} [{_shape_text(images.shape)}] on {images.device}."
             )
         images, chosen = images.contiguous(), chosen.contiguous()
         count = len(chosen)
@@ -236,20 +236,20 @@ class Bound:
         if taught.shape != (count, self.program.classes) or taught.dtype != torch.float32:
             raise UsageError(
                 f"A teacher answers with probabilities [{count} {self.program.classes}], float32; given"
-                f" {taught.dtype} [{_sizes(taught.shape)}]."
+                f" {taught.dtype} [{_shape_text(taught.shape)}]."
             )
         return taught.contiguous()
 
     def _checked(self, images: Tensor) -> Tensor:
         if images.shape[1:] != self.shape or images.dtype != torch.float32 or images.device.type != "cpu":
             raise UsageError(
-                f"The network was built for float32 images [N {_sizes(self.shape)}] on the CPU; given"
-                f" {images.dtype} [{_sizes(images.shape)}] on {images.device}."
+                f"The network was built for float32 images [N {_shape_text(self.shape)}] on the CPU; given"
+                f" {images.dtype} [{_shape_text(images.shape)}] on {images.device}."
             )
         return images.contiguous()
 
 
-def _sizes(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return " ".join(map(str, shape))
 
 

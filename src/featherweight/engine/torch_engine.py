@@ -17,7 +17,7 @@ from featherweight.experiments.recipe import Recipe
 Scores = Callable[[Tensor], Tensor]
 
 
-class Step(Protocol):
+class StepFunction(Protocol):
     """Forward and backward of one batch; see `Engine.step`."""
 
     def __call__(
@@ -54,7 +54,7 @@ def loss_of(output: Tensor, labels: Tensor, recipe: Recipe, taught: Tensor | Non
     return (1 - share) * own + share * theirs
 
 
-def bind(network: nn.Module, recipe: Recipe, *, device: torch.device, threads: int) -> tuple[Step, Scores]:
+def bind(network: nn.Module, recipe: Recipe, *, device: torch.device, threads: int) -> tuple[StepFunction, Scores]:
     """`step` and `scores` of an Engine for `network`, which is on `device`; `threads` is the number of CPU threads."""
     torch.set_num_threads(threads)
 
@@ -89,7 +89,7 @@ Inputs = tuple[Tensor, Tensor, Tensor | None]
 """Images, labels and, if there is a teacher, its answers."""
 
 
-def _captured(network: nn.Module, forward_backward: Callable[..., tuple[Tensor, Tensor]]) -> Step:
+def _captured(network: nn.Module, forward_backward: Callable[..., tuple[Tensor, Tensor]]) -> StepFunction:
     """A `step` that replays a CUDA graph for each batch size; it is captured again if a tensor has moved."""
     graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, Inputs, Tensor, Tensor]] = {}
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from featherweight.experiments.schema import Later, Share, check, documented, plain
+from featherweight.experiments.schema import Later, Share, check_fields, documented, to_plain
 
 Fraction = Annotated[float, Meta(ge=0, le=0.99)]
 Degrees = Annotated[float, Meta(ge=0, le=180)]
@@ -77,7 +77,7 @@ class Augment:
     the blends."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
 
     @property
     def warps(self) -> bool:
@@ -104,4 +104,4 @@ class Augment:
         >>> [name for name in Augment(flip=0.5).to_json() if name.startswith("flip")]
         ['flip']
         """
-        return plain(self)
+        return to_plain(self)

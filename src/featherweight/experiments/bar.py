@@ -9,7 +9,16 @@ from msgspec import Meta
 
 from featherweight.experiments.budget import Clause
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.schema import Count, CountOrZero, Percent, Positive, check, documented, plain, require
+from featherweight.experiments.schema import (
+    Count,
+    CountOrZero,
+    Percent,
+    Positive,
+    check_fields,
+    documented,
+    require,
+    to_plain,
+)
 from featherweight.experiments.statistics import mean_interval
 
 Seeds = Annotated[int, Meta(ge=2, le=10_000)]
@@ -50,7 +59,7 @@ class Bar:
     """Maximum number of threads a run may have used; set it where seconds count."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
         passed, most = self.passed or 0, f"0 to its {self.seeds} seeds"
         require(passed <= self.seeds, f"Bar.passed must be from {most}, or None; given {passed}.")
 
@@ -83,7 +92,7 @@ class Bar:
 
     def to_json(self) -> dict[str, Any]:
         """The requirements that are set."""
-        return plain(self)
+        return to_plain(self)
 
     def clauses(self, records: Sequence[Record], *, confirming: bool = False) -> list[Clause]:
         """Each requirement with what the records (one per seed) reach; without records, read `allowed` alone.

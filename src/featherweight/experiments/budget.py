@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
-from featherweight.experiments.schema import Count, Epochs, Percent, Positive, check, documented, plain
+from featherweight.experiments.schema import Count, Epochs, Percent, Positive, check_fields, documented, to_plain
 from featherweight.experiments.statistics import accuracy_interval, images_to_decide
 
 
@@ -70,7 +70,7 @@ class Budget:
     """Maximum cycles of a Cortex-M4 per image, as the export estimates them. None: no limit."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
 
     def sentence(self) -> str:
         """The budget as a sentence."""
@@ -119,7 +119,7 @@ class Budget:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a dictionary; unset limits are left out, as in records that predate them."""
-        return plain(self)
+        return to_plain(self)
 
     def check_before_training(
         self,

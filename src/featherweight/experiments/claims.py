@@ -104,7 +104,7 @@ def opinion(says: str) -> Claim:
     return Claim(says, None)
 
 
-def check(claim: Claim, evidence: Evidence) -> Finding:
+def check_claim(claim: Claim, evidence: Evidence) -> Finding:
     """The finding on the claim. An opinion is undecided, and its figures say that it is one."""
     if claim.by is None:
         return Finding(outcome="undecided", figures="an opinion; no record decides it")
@@ -149,7 +149,7 @@ def needs_capacity(accuracy: float = RULE.accuracy) -> Predicate:
     def decide(evidence: Evidence) -> Decision:
         clean = _clean(evidence)
         error = standard_error(clean, evidence.records[0].data["train"])
-        words = f"clean train {clean:.2f} % where {accuracy:.2f} % is asked; {_means(evidence)[-1][3]}"
+        words = f"clean train {clean:.2f} % where {accuracy:.2f} % is asked; {_epoch_means(evidence)[-1][3]}"
         return _beyond(accuracy - clean, error), words
 
     rule = f"Mean clean train accuracy is below {_percent(accuracy)} by more than its standard error."
@@ -184,7 +184,7 @@ def stalls(after_epoch: int) -> Predicate:
     """No gain in test accuracy after this epoch."""
 
     def decide(evidence: Evidence) -> Decision:
-        means = _means(evidence)
+        means = _epoch_means(evidence)
         before, after = (max(mean[1] for mean in part) for part in (means[:after_epoch], means[after_epoch:]))
         words = f"best up to epoch {after_epoch} {before:.2f} %, after it {after:.2f} %; {means[-1][3]}"
         return _at_most(after - before, means[-1][2], MARGIN), words
@@ -256,7 +256,7 @@ def welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]
     return fmean(ours) - fmean(theirs), STUDENT_95[min(freedom, len(STUDENT_95)) - 1] * math.sqrt(a + b)
 
 
-def _means(evidence: Evidence) -> list[tuple[float, float, float, str]]:
+def _epoch_means(evidence: Evidence) -> list[tuple[float, float, float, str]]:
     means = []
     for rows in zip(*(run.rows for run in evidence.records), strict=True):
         train, test = fmean(row.train_accuracy for row in rows), fmean(row.test_accuracy for row in rows)
@@ -272,7 +272,7 @@ def _clean(evidence: Evidence) -> float:
 
 def _gap(where: str, sign: int, from_epoch: int | None) -> Predicate:
     def decide(evidence: Evidence) -> Decision:
-        means, clean = _means(evidence), _clean(evidence)
+        means, clean = _epoch_means(evidence), _clean(evidence)
         _, test, error, words = means[-1]
         found = _beyond(sign * (clean - test), error)
         words = f"clean train {clean:.2f} %; {words}"

@@ -180,11 +180,11 @@ def find(name: str) -> Experiment:
     if name not in known:
         choices = nearest(name, known, "featherweight list")
         raise UsageError(f"Unknown experiment {name!r:.60}; {choices} A path to a .py file works too.")
-    return _packaged(name)
+    return _packaged_experiment(name)
 
 
 @cache
-def _packaged(id: str) -> Experiment:
+def _packaged_experiment(id: str) -> Experiment:
     """An experiment of the package; a page of a ladder asks for the same one many times."""
     path = _files()[id]
     room = ".".join(path.relative_to(PACKAGED).parts[:-1])

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from featherweight.experiments.claims import Claim, Evidence, check
+from featherweight.experiments.claims import Claim, Evidence, check_claim
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 
@@ -33,6 +33,6 @@ def findings(rung: Experiment, found: Found) -> list[tuple[Claim, str, str]]:
         elif not records:
             rows.append((claim, NOT_RUN, ""))
         else:
-            finding = check(claim, Evidence(records=tuple(records), parent=tuple(parent)))
+            finding = check_claim(claim, Evidence(records=tuple(records), parent=tuple(parent)))
             rows.append((claim, finding.outcome, finding.figures))
     return rows

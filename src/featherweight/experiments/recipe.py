@@ -22,11 +22,11 @@ from featherweight.experiments.schema import (
     Seed,
     Share,
     Text,
-    check,
+    check_fields,
     documented,
     from_plain,
-    plain,
     require,
+    to_plain,
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ class Schedule:
     "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017)."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
 
 
 @documented
@@ -151,7 +151,7 @@ class Distil:
     """T, by which both the teacher's and the student's scores are divided before the softmax."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
 
 
 @documented
@@ -171,7 +171,7 @@ class HardExamples:
     """Cross-entropy in nats at and above which an image counts as one of the hardest."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
 
 
 @documented
@@ -227,7 +227,7 @@ class Recipe:
     grey digits of 28 x 28 (`data.strokes`)."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(self)
         most = f"from 0 to its {self.epochs:,} epochs"
         require(self.plain_epochs <= self.epochs, f"Recipe.plain_epochs must be {most}; given {self.plain_epochs:,}.")
         both = self.distil is not None and self.augment.mixup > 0
@@ -256,7 +256,7 @@ class Recipe:
         >>> Recipe(schedule=Step(every_epochs=6)).to_json()["schedule"]
         {'kind': 'step', 'warmup_epochs': 0.0, 'every_epochs': 6, 'factor': 0.1}
         """
-        return plain(self)
+        return to_plain(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Recipe":

@@ -28,13 +28,13 @@ from featherweight.experiments.schema import (
     Seed,
     Share,
     Text,
-    check,
+    check_fields,
     check_value,
     documented,
     from_plain,
     kinds,
-    plain,
     require,
+    to_plain,
 )  # fmt: skip
 from featherweight.io import is_folder, parse_json, write_text
 
@@ -177,7 +177,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain values, with the figures of the verdict, which is judged anew when the record is read."""
-        values = {"format": FORMAT, **plain(self), "clean_train_accuracy": self.clean_train_accuracy}
+        values = {"format": FORMAT, **to_plain(self), "clean_train_accuracy": self.clean_train_accuracy}
         values["epochs"] = values.pop("rows")
         figures = asdict(self.verdict) if self.rows else None
         values["verdict"] = figures and {name: value for name, value in figures.items() if name != "reason"}
@@ -200,7 +200,7 @@ class Record:
 
 def _require_readable(record: Record) -> None:
     """Raise UsageError unless every field is such as a run of this program could have written."""
-    check(record, "record")
+    check_fields(record, "record")
     from_plain(Budget, record.budget, "budget")
     from_plain(Recipe, record.recipe, "recipe")
     about = record.data
@@ -221,7 +221,7 @@ def _require_readable(record: Record) -> None:
 
 def require_row(row: Row, number: int) -> None:
     """Raise UsageError unless the row belongs to this epoch and its figures are possible."""
-    check(row, f"epoch {number}")
+    check_fields(row, f"epoch {number}")
     require(row.epoch == number, f"The row of epoch {number} is labelled epoch {row.epoch}.")
 
 
@@ -243,7 +243,7 @@ def read_record(path: "str | Path") -> Record:
     except (OSError, ValueError) as problem:
         raise FileError(f"{file} cannot be read as a record: {problem}.") from problem
     record = Record.from_json(values, str(file))
-    if "digest" in values and values["digest"] != _digest(values):
+    if "digest" in values and values["digest"] != _record_digest(values):
         raise FileError(
             f"{file} has been changed since it was written: its digest is another. Its figures are those of no run;"
             " restore the file, or train the run again."
@@ -254,10 +254,10 @@ def read_record(path: "str | Path") -> Record:
 def write_record(record: Record, path: Path) -> None:
     """Write the record as JSON, atomically, with a digest of itself by which a change is noticed when it is read."""
     values = record.to_json()
-    write_text(path, json.dumps(values | {"digest": _digest(values)}, indent=1) + "\n")
+    write_text(path, json.dumps(values | {"digest": _record_digest(values)}, indent=1) + "\n")
 
 
-def _digest(values: dict[str, Any]) -> str:
+def _record_digest(values: dict[str, Any]) -> str:
     """Of all values but the digest, whatever their order and spacing in the file."""
     kept = {name: value for name, value in values.items() if name != "digest"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -58,7 +58,7 @@ LONGEST_NAME = 255
 Text = Annotated[str, Meta(max_length=LONGEST_NAME)]
 
 
-def check(value: Any, where: str = "") -> None:
+def check_fields(value: Any, where: str = "") -> None:
     """Raise UsageError, naming the field, what is allowed and what was given, unless every field is of its type."""
     for name, kind in kinds(type(value)).items():
         check_value(getattr(value, name), kind, f"{where or type(value).__name__}.{name}")
@@ -192,7 +192,7 @@ def require_known(what: str, given: str, known: Collection[str], of: str = "") -
         raise UsageError(f"Unknown {what} {given!r:.60}{of}; {nearest(str(given), known)}")
 
 
-def plain(value: Any) -> dict[str, Any]:
+def to_plain(value: Any) -> dict[str, Any]:
     """The fields as plain values, nested ones as tables; those that are None or `Later` and at their default are left
     out. A class with `KINDS` is named by its `kind`."""
     named = {cls: kind for kind, cls in getattr(value, "KINDS", {}).items()}
@@ -202,7 +202,7 @@ def plain(value: Any) -> dict[str, Any]:
         if inner is None or (_LATER in getattr(kind, "__metadata__", ()) and inner == field.default):
             continue
         listed = isinstance(inner, tuple) and any(map(is_dataclass, inner))
-        found[field.name] = tuple(map(plain, inner)) if listed else plain(inner) if is_dataclass(inner) else inner
+        found[field.name] = tuple(map(to_plain, inner)) if listed else to_plain(inner) if is_dataclass(inner) else inner
     return found
 
 
@@ -219,15 +219,15 @@ def from_plain(cls: type[T], values: Any, where: str) -> T:
         require_known("field", name, kinds(cls), f" of {where}")
     for field in fields(cls):  # type: ignore[arg-type]  # nested data are always written
         require(field.default is not MISSING or field.name in values, f"{where} lacks {field.name}.")
-    return cls(**{name: _made(kinds(cls)[name], value, f"{where}.{name}") for name, value in values.items()})
+    return cls(**{name: _field_value(kinds(cls)[name], value, f"{where}.{name}") for name, value in values.items()})
 
 
-def _made(kind: Any, value: Any, where: str) -> Any:
+def _field_value(kind: Any, value: Any, where: str) -> Any:
     """The value of a field as its type has it: tables as nested data, lists as tuples."""
     inner = bare(kind)
     if isinstance(value, list | tuple):
         each = get_args(inner)[0] if get_origin(inner) is tuple else None
-        return tuple(_made(each, one, f"{where}[{at}]") for at, one in enumerate(value))
+        return tuple(_field_value(each, one, f"{where}[{at}]") for at, one in enumerate(value))
     nested = isinstance(inner, type) and is_dataclass(inner) and value is not None
     return from_plain(inner, value, where) if nested else value
 

@@ -59,8 +59,8 @@ def overridden(experiment: Experiment, settings: Mapping[str, Any]) -> Experimen
     recipe, epochs = experiment.recipe, tree["recipe"].get("epochs")
     if isinstance(epochs, int):
         tree["recipe"].setdefault("plain_epochs", min(recipe.plain_epochs, epochs))
-    changed = _changed(recipe, tree["recipe"], "recipe")
-    return replace(experiment, recipe=changed, budget=_changed(experiment.budget, tree["budget"], "budget"))
+    changed = _with_changes(recipe, tree["recipe"], "recipe")
+    return replace(experiment, recipe=changed, budget=_with_changes(experiment.budget, tree["budget"], "budget"))
 
 
 def _put(tree: dict[str, Any], name: str, value: Any) -> None:
@@ -81,7 +81,7 @@ def _put(tree: dict[str, Any], name: str, value: Any) -> None:
         tree[last] = value
 
 
-def _changed(old: T, changes: Mapping[str, Any], where: str) -> T:
+def _with_changes(old: T, changes: Mapping[str, Any], where: str) -> T:
     """The data with these fields changed, nested ones likewise; what is not there yet begins at its defaults."""
     if "kind" in changes and (named := getattr(old, "KINDS", {})):
         require_known(where.rpartition(".")[2], changes["kind"], named)
@@ -95,7 +95,7 @@ def _changed(old: T, changes: Mapping[str, Any], where: str) -> T:
         kind, inner = kinds(type(old))[name], getattr(old, name)
         if isinstance(value, dict):
             step = f"{where}.{name}"
-            new[name] = from_plain(bare(kind), value, step) if inner is None else _changed(inner, value, step)
+            new[name] = from_plain(bare(kind), value, step) if inner is None else _with_changes(inner, value, step)
         elif isinstance(value, float) and value.is_integer() and bare(kind) is int:
             new[name] = int(value)
         else:
@@ -120,10 +120,14 @@ def budget_changes(budget: Budget, before: Budget) -> list[str]:
     ['`budget.accuracy` 99.4 → 99', '`budget.macs` None → 9000']
     """
     now, was = asdict(budget), asdict(before)
-    return [f"`budget.{name}` {_plain(was[name])} → {_plain(now[name])}" for name in now if now[name] != was[name]]
+    return [
+        f"`budget.{name}` {_number_text(was[name])} → {_number_text(now[name])}"
+        for name in now
+        if now[name] != was[name]
+    ]
 
 
-def _plain(value: Any) -> Any:
+def _number_text(value: Any) -> Any:
     """30, whether it was given as 30 or 30.0."""
     return f"{value:g}" if isinstance(value, float) else value
 

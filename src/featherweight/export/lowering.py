@@ -8,7 +8,7 @@ a second one.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,12 @@ from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 from featherweight.export.preprocessing import LARGEST
 from featherweight.networks import steps
+from featherweight.networks.anatomy.axis import pair
 from featherweight.networks.layers import Residual, Sum
 from featherweight.networks.preprocessing import LAYERS, in_order, joined
 
 Size = tuple[int, int, int]
-Step = steps.Step[Tensor]
+Step = steps.Operation[Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +145,6 @@ def _require_layer(holds: bool, module: nn.Module, name: str, otherwise: str) ->
         raise UsageError(f"{called} {otherwise}; the network cannot be exported.")
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
 def _output_size(size: Size, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, ...],
            dilation: tuple[int, int] = (1, 1)) -> tuple[int, int]:  # fmt: skip
     """Height and width of the result of windows over a tensor."""
@@ -161,9 +158,9 @@ def _lower_convolution(module: nn.Conv2d, name: str, draft: _Draft) -> None:
     channels = draft.size[0]
     fits = not draft.flat and channels == module.in_channels
     _require_layer(fits, module, name, f"takes {module.in_channels} channels, not {channels}")
-    kernel, stride, pad = _pair(module.kernel_size), _pair(module.stride), _explicit_padding(module)
+    kernel, stride, pad = pair(module.kernel_size), pair(module.stride), _explicit_padding(module)
     _require_layer(not any(pad) or module.padding_mode == "zeros", module, name, f"pads with {module.padding_mode}")
-    dilation = _pair(module.dilation)
+    dilation = pair(module.dilation)
     height, width = _output_size(draft.size, kernel, stride, pad, dilation)
     _require_layer(height > 0 and width > 0, module, name, "is larger than what it gets")
     draft.add(
@@ -182,10 +179,10 @@ def _explicit_padding(module: nn.Conv2d) -> tuple[int, int, int, int]:
     if module.padding == "valid":
         return 0, 0, 0, 0
     if module.padding == "same":
-        kernel, dilation = _pair(module.kernel_size), _pair(module.dilation)
+        kernel, dilation = pair(module.kernel_size), pair(module.dilation)
         rows, columns = ((side - 1) * apart for side, apart in zip(kernel, dilation, strict=True))
         return rows // 2, columns // 2, rows - rows // 2, columns - columns // 2
-    rows, columns = _pair(module.padding)
+    rows, columns = pair(cast("tuple[int, int]", module.padding))
     return rows, columns, rows, columns
 
 
@@ -253,11 +250,11 @@ def _lower_activation(_module: nn.Module, name: str, draft: _Draft, kind: steps.
 
 
 def _pool(module: nn.MaxPool2d | nn.AvgPool2d, name: str, draft: _Draft) -> None:
-    kernel, stride = _pair(module.kernel_size), _pair(module.stride)
-    rows, columns = _pair(module.padding)
+    kernel, stride = pair(module.kernel_size), pair(module.stride)
+    rows, columns = pair(module.padding)
     _require_layer(not draft.flat and not module.ceil_mode, module, name, "gets no pictures, or counts windows upwards")
     if isinstance(module, nn.MaxPool2d):
-        _require_layer(_pair(module.dilation) == (1, 1) and not module.return_indices, module, name,
+        _require_layer(pair(module.dilation) == (1, 1) and not module.return_indices, module, name,
                  "is dilated or returns indices")  # fmt: skip
     else:
         whole = module.divisor_override is None and (module.count_include_pad or (rows, columns) == (0, 0))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from featherweight.networks.steps import CURVES, Step
+from featherweight.networks.steps import CURVES, Operation
 
 KINDS = ("max", "average", "add")
 """Kinds of step other than convolutions, which every network has."""
@@ -15,7 +15,7 @@ Variant = tuple[str, ...]
 "packed" if a byte holds several weights."""
 
 
-def variant_of(steps: Sequence[Step[Any]], streams: Sequence[int | None], bits: int = 8) -> Variant:
+def variant_of(steps: Sequence[Operation[Any]], streams: Sequence[int | None], bits: int = 8) -> Variant:
     """The variant of a network with these steps and weights of so many bits; `streams` is as in `Memory`."""
     present = {step.kind for step in steps}
     by_row = [step.kind for step, stream in zip(steps, streams, strict=True) if stream is not None]

@@ -58,7 +58,7 @@ def layer(make: str, *given: Value, **settings: Value) -> Layer:
     return Layer(make, given, tuple(settings.items()))
 
 
-def build(network: Sequence[Layer], channels: int = 1, classes: int = 10) -> nn.Sequential:
+def build_layers(network: Sequence[Layer], channels: int = 1, classes: int = 10) -> nn.Sequential:
     """A fresh network of these layers one after another, its weights drawn by PyTorch's generator."""
     made = make(Layer("nn.Sequential", tuple(network)), channels, classes)
     assert isinstance(made, nn.Sequential)
@@ -79,7 +79,7 @@ def make(whole: Layer, channels: int = 1, classes: int = 10) -> nn.Module:
     """
     sizes = {"channels": channels, "classes": classes}
     _require_bounded(whole, sizes)
-    return _made(whole, sizes)
+    return _build_layer(whole, sizes)
 
 
 def _named(one: Layer, sizes: dict[str, int]) -> dict[str, Any]:
@@ -121,12 +121,12 @@ def _require_bounded(whole: Layer, sizes: dict[str, int]) -> None:
             )
 
 
-def _made(one: Layer, sizes: dict[str, int]) -> nn.Module:
+def _build_layer(one: Layer, sizes: dict[str, int]) -> nn.Module:
     if one.make not in CONTAINERS:
         return maker(one.make)(**_named(one, sizes))
     container = CONTAINERS[one.make]()
     for name, part in _inside(one):
-        container.add_module(name, _made(part, sizes))
+        container.add_module(name, _build_layer(part, sizes))
     return container
 
 
@@ -171,14 +171,14 @@ def _value(value: Any, depth: int) -> Value:
     return checked_value
 
 
-def describe(network: nn.Module) -> tuple[Layer | None, str]:
+def describe_network(network: nn.Module) -> tuple[Layer | None, str]:
     """The network as data, and ""; or None, and what in it cannot be written as data.
 
     `make` builds it again, equal in every layer and setting and in the names of its weights, which are drawn anew.
 
-    >>> print(describe(nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU()))[0])
+    >>> print(describe_network(nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU()))[0])
     nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.ReLU())
-    >>> describe(nn.Sequential(nn.Flatten(), nn.Bilinear(2, 3, 4)))
+    >>> describe_network(nn.Sequential(nn.Flatten(), nn.Bilinear(2, 3, 4)))
     (None, 'layer 1 (Bilinear)')
     """
     try:
@@ -221,10 +221,10 @@ def _described(module: nn.Module, name: str, seen: set[int]) -> Layer:
         return _folded(Layer(_HOLDERS[type(module)], held, () if counted else tuple(parts)), module)
     if type(module) not in _NAMES:
         raise _ForeignError(called)
-    return _told(module, _NAMES[type(module)], called)
+    return _layer_of(module, _NAMES[type(module)], called)
 
 
-def _told(module: nn.Module, make: str, called: str) -> Layer:
+def _layer_of(module: nn.Module, make: str, called: str) -> Layer:
     """A layer of PyTorch with those of its arguments that are not as they are by default."""
     usual = defaults(make)
     given: list[Value] = []

@@ -74,13 +74,13 @@ def layer_changes(network: nn.Module, before: nn.Module) -> list[str]:
                 if was != now and not kind.startswith("BatchNorm"):
                     changed[f"`{kind} {was}` → `{now}`"] += 1
         else:
-            removed.update(_told(*layer) for layer in old[from_old:to_old])
-            added.update(_told(*layer) for layer in new[from_new:to_new])
+            removed.update(_layer_text(*layer) for layer in old[from_old:to_old])
+            added.update(_layer_text(*layer) for layer in new[from_new:to_new])
     found = {"removed": removed, "added": added, "changed": changed}
     return [f"{verb}: {', '.join(_counted(counts))}" for verb, counts in found.items() if counts]
 
 
-def _told(kind: str, settings: str) -> str:
+def _layer_text(kind: str, settings: str) -> str:
     """An added or removed layer; the width of a batch norm is left out, since it follows from its input."""
     return f"`{kind}`" if kind.startswith("BatchNorm") or not settings else f"`{kind} {settings}`"
 

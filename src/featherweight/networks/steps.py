@@ -26,7 +26,7 @@ _KEY = "steps"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step(Generic[Array]):
+class Operation(Generic[Array]):
     """One operation, its numbers in PyTorch's tensors or numpy's arrays. Kernel and stride are (rows, columns)."""
 
     kind: Kind
@@ -54,7 +54,7 @@ class Step(Generic[Array]):
     def reach(self) -> tuple[int, int]:
         """Rows and columns from the first to the last that a window covers.
 
-        >>> Step(kind="convolution", name="", kernel=(3, 2), dilation=(2, 5)).reach
+        >>> Operation(kind="convolution", name="", kernel=(3, 2), dilation=(2, 5)).reach
         (5, 6)
         """
         return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
@@ -66,7 +66,7 @@ class Step(Generic[Array]):
 
 
 def to_bytes(
-    steps: Sequence[Step[Any]], mean: Sequence[float], std: Sequence[float], by: Preprocessing = NOTHING
+    steps: Sequence[Operation[Any]], mean: Sequence[float], std: Sequence[float], by: Preprocessing = NOTHING
 ) -> bytes:
     """The steps as a safetensors file, with what each channel's pixels, in 0 to 1, are normalised by and, before the
     first step, prepared `by`."""
@@ -99,7 +99,7 @@ class Steps:
     std: tuple[float, ...]
     """Of each channel, in 0 to 1."""
     preprocessing: Preprocessing
-    steps: "tuple[Step[NDArray[np.float32]], ...]"
+    steps: "tuple[Operation[NDArray[np.float32]], ...]"
 
 
 def from_file(path: Path) -> Steps:
@@ -115,6 +115,6 @@ def from_file(path: Path) -> Steps:
             name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
         }
         weight, bias = (tensors.get(f"{place}.{part}") for part in ("weight", "bias"))
-        steps.append(Step(**settings, weight=weight, bias=bias))
+        steps.append(Operation(**settings, weight=weight, bias=bias))
     done = Preprocessing(**about.get("preprocessing", {}))
     return Steps(mean=tuple(about["mean"]), std=tuple(about["std"]), preprocessing=done, steps=tuple(steps))

@@ -25,13 +25,13 @@ from featherweight.parallel.messages import Backend, Finished, Pool, Work
 from featherweight.parallel.transfer import Files, Packed, files_of, pack, put, unpack
 from featherweight.training import distillation
 from featherweight.training.runs import run as runs
-from featherweight.training.runs.checkpoint import before, remove_states
-from featherweight.training.runs.environment import describe, device_for
+from featherweight.training.runs.checkpoint import previous, remove_states
+from featherweight.training.runs.environment import describe_environment, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Note, Progress, Started
 from featherweight.training.runs.folders import exclusive, new_folder
 from featherweight.training.runs.pretrained import FOLDER
 from featherweight.training.runs.restore import SOURCE, experiment_of
-from featherweight.training.runs.task import Task, data_of, resolve, run_task
+from featherweight.training.runs.task import Task, resolve, run_task, task_data
 from featherweight.training.runs.trained import data_of as data_of_record
 
 RECORD, TABLE, WEIGHTS, STATE = "record.json", "metrics.csv", "weights.safetensors", "state.safetensors"
@@ -89,7 +89,7 @@ def _opened(given: RemoteTask, data: Data, out: Path) -> tuple[runs.Run, str]:
         put(given.resumed, folder)
         record = read_record(folder)
         experiment = experiment or experiment_of(record)
-        mine = describe(device_for(record.environment["device_type"]), task.threads or 1)
+        mine = describe_environment(device_for(record.environment["device_type"]), task.threads or 1)
         other = [name for name in ("featherweight", "torch", "device", "instructions")
                  if mine[name] != record.environment[name]]  # fmt: skip
         if not other:
@@ -138,14 +138,14 @@ class RemoteCoordinator:
             if not state.started:
                 state.lock.enter_context(exclusive(state.folder))
                 remove_parts(state.folder)
-            resumed = files_of(state.folder, (RECORD, STATE, before(Path(STATE)).name))
+            resumed = files_of(state.folder, (RECORD, STATE, previous(Path(STATE)).name))
         if task.resume is not None:
             experiment, data, packed, place = self._to_resume(task)
         else:
             experiment, data, packed = self._to_begin(task)
             place = task.out
         recipe = experiment.recipe if experiment else Recipe.from_json(read_record(task.resume or place).recipe)
-        taught = distillation.runs_of(recipe.distil, data.summary(), place) if recipe.distil else []
+        taught = distillation.teacher_runs(recipe.distil, data.summary(), place) if recipe.distil else []
         device = "cpu" if task.device == "auto" and not self._on.gpus and task.resume is None else task.device
         given = RemoteTask(
             task=replace(task, resume=None, out=Path(), data_dir=None, device=device),
@@ -162,8 +162,9 @@ class RemoteCoordinator:
         if self._ready is not None:
             experiment, data = self._ready
             return experiment, data, self._packed(data.name, lambda: data)[1]
-        key = (find(task.experiment).data_named(task.data), task.data_dir, task.size, task.grey, task.holdout)
-        data, packed = self._packed(key, lambda: data_of(task))
+        named = find(task.experiment)
+        key = (named.data_named(task.data), task.data_dir, task.size, task.grey, task.holdout)
+        data, packed = self._packed(key, lambda: task_data(task, named))
         return resolve(task, data)[0], data, packed
 
     def _to_resume(self, task: Task) -> tuple[Experiment, Data, Any, Path]:
@@ -221,7 +222,7 @@ class RemoteCoordinator:
     def _keep(self, state: TaskState, files: Files) -> None:
         assert state.folder is not None
         path = state.folder / STATE
-        put(files, state.folder, keep={STATE: before(path)})
+        put(files, state.folder, keep={STATE: previous(path)})
         if files.final:
             remove_states(path)
 

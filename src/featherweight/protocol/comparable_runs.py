@@ -19,7 +19,7 @@ from featherweight.protocol.committed import RESULTS
 from featherweight.protocol.ladder import same_data
 from featherweight.protocol.proof_runs import Trainer
 from featherweight.training.runs.folders import find_runs, unfinished_run
-from featherweight.training.runs.task import Task, check
+from featherweight.training.runs.task import Task, check_task
 
 LEAST, ADVISED = 2, 3
 """Seeds that a paired test needs, and how many to train where there are fewer."""
@@ -187,7 +187,7 @@ def train_missing(
         if side.experiment is None:
             continue
         task = Task(experiment=side.name, out=out, data=data, data_dir=data_dir)
-        like = check(task).record
+        like = check_task(task).record
         have = {seed for one in side.sets if same_data(one.records[0], like) for seed in one.seeds}
         for seed in (seed for seed in range(seeds) if seed not in have):
             stopped = unfinished_run(side.experiment, out, seed, like.data["source"])

@@ -23,7 +23,7 @@ from featherweight.report.figures.style import svg
 from featherweight.report.ladder import RungView, html_page, markdown_page, rung_view
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs, unfinished_run
-from featherweight.training.runs.task import Task, check
+from featherweight.training.runs.task import Task, check_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +157,7 @@ def train_ladder(
     data = _one_set(ladder) if data == "auto" else data
     task = Task(experiment="", out=out, data=data, data_dir=data_dir, size=size, grey=grey, settings=settings)
     blank = {rung.id: replace(task, experiment=rung.name) for rung in ladder.rungs}
-    likes = {rung.id: check(blank[rung.id]).record for rung in ladder.rungs}
+    likes = {rung.id: check_task(blank[rung.id]).record for rung in ladder.rungs}
     folders = [out, *([kept] if kept else [])]
     found = {rung.id: _finished(rung, folders, range(seeds), likes[rung.id]) for rung in ladder.rungs}
     tasks = [

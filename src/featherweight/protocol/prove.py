@@ -51,7 +51,7 @@ from featherweight.protocol.replication import FOLDER
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs
 from featherweight.training.runs.run import Run
-from featherweight.training.runs.task import Task, check
+from featherweight.training.runs.task import Task, check_task
 
 __all__ = ["Proof", "StoppedError", "prove"]
 
@@ -193,7 +193,7 @@ def _planned(
     whole = len(load(data, directory=data_dir, holdout=1).train.labels) + 1
     full = Task(experiment=name, out=out, data=data, data_dir=data_dir, settings=settings)
     held_out = replace(full, out=out / "heldout", holdout=whole // HELD_OUT_PART)
-    draft = check(held_out)
+    draft = check_task(held_out)
     tell(f"{experiment.id}: {experiment.budget.sentence()}; asked for {experiment.bar.sentence()}")
     kept = root / "results" if root else out
     return _Plan(

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from featherweight.experiments.preprocessing import Preprocessing
-from featherweight.networks.steps import CURVES, Step, from_file
+from featherweight.networks.steps import CURVES, Operation, from_file
 
 Floats = NDArray[np.float32]
 Scorer = Callable[[NDArray[np.uint8]], Floats]
@@ -114,7 +114,7 @@ def _deskew(images: Floats) -> Floats:
     return found
 
 
-def apply_step(step: Step[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
+def apply_step(step: Operation[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
     """The result of one step on float32 [N C H W]; `before` are the earlier tensors, one of which a sum also reads."""
     if step.kind == "relu":
         return np.maximum(images, 0)
@@ -153,7 +153,7 @@ def _curved(kind: str, images: Floats) -> Floats:
     return images * share if kind in ("silu", "hard swish") else share
 
 
-def _convolved(step: Step[Floats], windows: Floats) -> Floats:
+def _convolved(step: Operation[Floats], windows: Floats) -> Floats:
     """The sums of a convolution, one matrix product per group: [N C h w *kernel] -> [N outputs h w]."""
     assert step.weight is not None and step.bias is not None
     n, channels, height, width = windows.shape[:4]

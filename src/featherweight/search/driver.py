@@ -33,7 +33,7 @@ from featherweight.search.study import (
     quiet,
     trials_of,
 )
-from featherweight.search.worker import HEARTBEAT_SECONDS, Reached, experiment_of, train_trial
+from featherweight.search.worker import HEARTBEAT_SECONDS, Reached, train_trial, trial_experiment
 from featherweight.training.runs.environment import device_for
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.runs.signals import STOPPED, stop_signals
@@ -109,7 +109,7 @@ def _try_out(job: Job, space: Space, data: Data) -> None:
         except UsageError:  # this one shrinks the images to nothing; others may not
             continue
         if not over:
-            experiment = experiment_of(proposal, space.budget, space.name)
+            experiment = trial_experiment(proposal, space.budget, space.name)
             prepare(experiment, data, engine=job.engine, device=job.device, threads=1)
             return
 

@@ -183,7 +183,9 @@ def _losses(
     device = next(network.parameters()).device
     state = initial_state(network, recipe, device, len(data.train))
     _, channels, height, width = data.train.images.shape
-    bound = engines.build(engine, network, recipe, shape=(channels, height, width), device=device, threads=threads)
+    bound = engines.build_engine(
+        engine, network, recipe, shape=(channels, height, width), device=device, threads=threads
+    )
     data = data.to(device)
     for step, (rate, chosen) in enumerate(zip(rates, _batches(len(data.train), recipe.batch, seed), strict=False)):
         place = draw_seed(seed, "find-lr step", step=step)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Figure
-from featherweight.experiments.schema import CountOrZero, NotNegative, Percent, Text, check
+from featherweight.experiments.schema import CountOrZero, NotNegative, Percent, Text, check_fields
 from featherweight.experiments.statistics import pareto_front
 from featherweight.search.space import Proposal
 from featherweight.search.study import end_of, trials_of
@@ -67,7 +67,7 @@ def _entry(trial: "optuna.trial.FrozenTrial") -> Entry:
             proposal=Proposal.from_json(what),
             **result,
         )
-        check(found)
+        check_fields(found)
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
         reason = str(problem).rstrip(".") or type(problem).__name__
         raise FileError(

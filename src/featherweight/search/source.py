@@ -10,8 +10,8 @@ from featherweight.errors import UsageError
 from featherweight.escape import in_docstring, python_string
 from featherweight.io import write_text
 from featherweight.networks.allowed import DATA_SIZES, OWN
-from featherweight.networks.anatomy import Row, dissect
-from featherweight.networks.architecture import Layer, build
+from featherweight.networks.anatomy import LayerRow, dissect
+from featherweight.networks.architecture import Layer, build_layers
 from featherweight.search.outcome import Entry
 from featherweight.search.space import Space
 
@@ -106,7 +106,7 @@ def _sizes(data: Data) -> tuple[tuple[int, int, int], int]:
 
 def function(network: tuple[Layer, ...], shape: tuple[int, int, int], classes: int) -> str:
     """The network function for images of `shape` (C H W), with a margin: channels, height, width and field."""
-    blocks = dissect(build(network, shape[0], classes), shape).blocks()
+    blocks = dissect(build_layers(network, shape[0], classes), shape).blocks()
     calls = [call(one) for one in network]
     rows = [(f"        {call},", block) for call, block in zip(calls, blocks, strict=True)]
     figures = [_margin(block) for _, block in rows]
@@ -141,7 +141,7 @@ def _word(value: Any) -> str:
     return value if value in DATA_SIZES else repr(value)
 
 
-def _margin(block: Row) -> list[str]:
+def _margin(block: LayerRow) -> list[str]:
     """Channels, height, width and field of a layer's output; empty if the output is not a feature map."""
     field = block.field if isinstance(block.field, int) else "{}x{}".format(*block.field)
     return [*map(str, block.output), str(field)] if len(block.output) == 3 else []

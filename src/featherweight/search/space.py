@@ -13,7 +13,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import module_of
 from featherweight.experiments.recipe import Recipe
 from featherweight.networks.anatomy import dissect
-from featherweight.networks.architecture import Layer, Value, build, from_json, layer, to_json
+from featherweight.networks.architecture import Layer, Value, build_layers, from_json, layer, to_json
 from featherweight.networks.checks import check_network
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Cost:
 def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
     """The cost of the proposal on images of this shape (C H W); UsageError if the network cannot process them."""
     try:
-        network = build(proposal.network, shape[0], classes)
+        network = build_layers(proposal.network, shape[0], classes)
     except FeatherweightError:
         raise
     except Exception as problem:  # a layer given invalid arguments may raise anything

@@ -8,9 +8,9 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.rules import TITLES
 from featherweight.io import write_text
-from featherweight.networks.architecture import Layer, describe
+from featherweight.networks.architecture import Layer, describe_network
 from featherweight.search.source import code, function
-from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.adapt import adapt_budget
 
 CLASSES = 10
 """How many classes there are where no data are named, as in every set that an experiment of the package is made for."""
@@ -36,7 +36,7 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
     if data is not None:
         _, channels, height, width = data.train.images.shape
         shape, classes = (channels, height, width), len(data.classes)
-        base, note = fitted(base, data)
+        base, note = adapt_budget(base, data)
     network = layers_of(base, shape[0], classes)
     on = f" --data {data.source}" if data is not None and data.source != "mnist" else ""
     if data is not None and data.size:
@@ -73,7 +73,7 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
 
 def layers_of(base: Experiment, channels: int, classes: int) -> tuple[Layer, ...]:
     """The base's layers, with the words `channels` and `classes` in the first and the last one that has weights."""
-    whole, foreign = describe(base.build(channels, classes))
+    whole, foreign = describe_network(base.build(channels, classes))
     if whole is None or whole.settings or whole.make != "nn.Sequential":
         raise UsageError(
             f"The network of {base.id} is not one list of layers ({foreign or (whole and whole.make)}); begin with f3."

@@ -10,7 +10,7 @@ from featherweight.errors import TrainingError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Row
-from featherweight.networks.architecture import build
+from featherweight.networks.architecture import build_layers
 from featherweight.parallel.transfer import Packed, unpack
 from featherweight.search.space import Proposal
 from featherweight.training.loop import fit
@@ -38,7 +38,7 @@ def train_trial(
     """Train a proposal with each seed, yielding how far it is after each epoch and every few seconds; `diverged` where
     its loss was no number."""
     data = unpack(packed)
-    experiment = experiment_of(proposal, budget, "trial")
+    experiment = trial_experiment(proposal, budget, "trial")
     for seed in range(seeds):
         run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=1)
         reported = time.monotonic()
@@ -57,9 +57,9 @@ def train_trial(
             return
 
 
-def experiment_of(proposal: Proposal, budget: Budget, id: str) -> Experiment:
+def trial_experiment(proposal: Proposal, budget: Budget, id: str) -> Experiment:
     """The proposal as an experiment with the space's budget."""
     return Experiment(
-        id=id, title="", network=lambda channels=1, classes=10: build(proposal.network, channels, classes),
+        id=id, title="", network=lambda channels=1, classes=10: build_layers(proposal.network, channels, classes),
         recipe=proposal.recipe, budget=budget,
     )  # fmt: skip

@@ -110,7 +110,7 @@ def engine_of(
     """The engine of one of KINDS for steps of `batch` images of `shape`."""
     if kind == "torch.compile":
         network = cast(nn.Module, torch.compile(network))
-    return engines.build(
+    return engines.build_engine(
         kind if kind in (NATIVE, BF16) else "torch", network, recipe, shape=shape, device=device,
         threads=threads, batch=batch,
     )  # fmt: skip
@@ -170,7 +170,7 @@ def timings(
     try:
         for experiment, kind, n in product(experiments, kinds, threads):
             try:
-                runs.append(_run(experiment, kind, n))
+                runs.append(_open_run(experiment, kind, n))
             except UsageError as error:
                 yield Skipped(network=experiment.id, engine=kind, why=str(error))
         for run in runs:
@@ -192,7 +192,7 @@ def timings(
         yield _timed(run, tops[run.threads])
 
 
-def _run(experiment: Experiment, kind: str, threads: int) -> _Run:
+def _open_run(experiment: Experiment, kind: str, threads: int) -> _Run:
     network, batch, shape = experiment.build(), experiment.recipe.batch, experiment.shape
     macs = dissect(network, shape).macs
     recipe = replace(experiment.recipe, epochs=max(experiment.recipe.epochs, 1000))
@@ -209,7 +209,7 @@ def _timed(run: _Run, top: float) -> Timed:
     )  # fmt: skip
 
 
-def lines(rows: Sequence[Timed], skipped: Sequence[Skipped] = ()) -> list[str]:
+def timing_lines(rows: Sequence[Timed], skipped: Sequence[Skipped] = ()) -> list[str]:
     """The table: one line a run, ratios against eager PyTorch on as many threads; then what was left out, and why."""
     eager = {(row.network, row.threads): row.seconds for row in rows if row.engine == EAGER}
     wide = max([10, *(len(row.network) + 2 for row in rows)])

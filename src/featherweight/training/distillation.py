@@ -20,7 +20,7 @@ from featherweight.training.runs.pretrained import FOLDER
 from featherweight.training.step import Teacher
 
 
-def runs_of(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
+def teacher_runs(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
     """The teacher's run folders, one per seed, from `place` or else from the package.
 
     `data` is the summary of the student's data. With images held out, which its seed decides, the one teacher is the
@@ -57,7 +57,7 @@ def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) ->
     return record.finished and same and split and (record.experiment, record.seed) == (teacher, seed)
 
 
-def about(folder: Path) -> dict[str, Any]:
+def teacher_facts(folder: Path) -> dict[str, Any]:
     """The entry for one teacher in a student's record, including the teacher's cost."""
     record = read_record(folder)
     return {

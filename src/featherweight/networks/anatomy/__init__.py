@@ -29,7 +29,7 @@ offsets.
 
 from featherweight.networks.anatomy.axis import middle
 from featherweight.networks.anatomy.count import parameters_by_layer
-from featherweight.networks.anatomy.rows import Anatomy, Row
+from featherweight.networks.anatomy.rows import Anatomy, LayerRow
 from featherweight.networks.anatomy.walk import dissect
 
-__all__ = ["Anatomy", "Row", "dissect", "middle", "parameters_by_layer"]
+__all__ = ["Anatomy", "LayerRow", "dissect", "middle", "parameters_by_layer"]

@@ -1,5 +1,6 @@
 """The arithmetic of receptive fields along one axis. Needs no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 
@@ -37,6 +38,15 @@ class Axis:
     def whole(self) -> tuple[int, int]:
         """The first and last pixel that all units together depend on."""
         return _hull(self.window(0), self.window(self.count - 1))
+
+
+def pair(value: int | Sequence[int]) -> tuple[int, int]:
+    """A setting for height and width that PyTorch, and the rows here, let be one number for both.
+
+    >>> pair(3), pair([1, 2])
+    ((3, 3), (1, 2))
+    """
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[-1]))
 
 
 def middle(count: int) -> int:
@@ -78,7 +88,7 @@ def gather(axis: Axis, *, pooled: bool) -> Axis:
     return Axis(count=1, start=first, size=last - first + 1, jump=jump)
 
 
-def spread(axis: Axis, count: int) -> Axis:
+def spread_out(axis: Axis, count: int) -> Axis:
     """The axis after each unit has come to depend on all others; or after a single unit is repeated `count` times."""
     first, last = axis.whole
     if axis.count == count:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from featherweight.networks.anatomy.axis import pair
+
 Extent = int | tuple[int, int]
 """Pixels: one number if height and width are equal, else both."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class LayerRow:
     """One layer, or one call of a function; the rules of counting are in `featherweight.networks.anatomy`."""
 
     name: str
@@ -35,7 +37,7 @@ class Row:
 class Anatomy:
     """The anatomy of a network; it prints as a table."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[LayerRow, ...]
     parameters: int
     """Number of all parameters in `network.parameters()`, trained or frozen, each counted once."""
     macs: int
@@ -56,11 +58,11 @@ class Anatomy:
     @property
     def exceeds_image(self) -> bool:
         """Whether the field is larger than the image in height or width."""
-        return any(field > side for field, side in zip(_both(self.field), self.image, strict=True))
+        return any(field > side for field, side in zip(pair(self.field), self.image, strict=True))
 
     def sentence(self) -> str:
         """A sentence comparing the field with the image."""
-        field, image = _extent_text(self.field), _extent_text(extent(self.image))
+        field, image = _extent_cell(self.field), _extent_cell(extent(self.image))
         if self.exceeds_image:
             return (
                 f"The receptive field of {field} px exceeds the image's {image} px:"
@@ -78,14 +80,14 @@ class Anatomy:
         ranked = sorted(self.rows, key=lambda row: -row.macs)
         return [(row.name, row.macs) for row in ranked[:n] if row.macs]
 
-    def blocks(self) -> tuple[Row, ...]:
+    def blocks(self) -> tuple[LayerRow, ...]:
         """One row for each top-level child and each function called between them, with sums and the final output."""
         grouped = groupby(self.rows, key=lambda row: row.name.split(".")[0])
         return tuple(_block(name, tuple(rows)) for name, rows in grouped)
 
     def table(self) -> str:
         """The rows as aligned text, followed by totals and a comparison of the field with the image."""
-        lines = list(_aligned([_HEADER, *(_cells(row) for row in self.rows)]))
+        lines = list(_aligned([_HEADER, *(_layer_cells(row) for row in self.rows)]))
         lines.insert(1, "─" * max(map(len, lines)))
         lines += [
             lines[1],
@@ -121,25 +123,21 @@ _HEADER = ("layer", "kind", "output", "parameters", "MACs", "field", "jump")
 _WIDEST_TEXT = 22  # of the first two columns, so that a line stays within 100 characters
 
 
-def _both(extent: Extent) -> tuple[int, int]:
-    return (extent, extent) if isinstance(extent, int) else extent
-
-
-def extent(pair: tuple[int, int]) -> Extent:
+def extent(sides: tuple[int, int]) -> Extent:
     """Height and width as one number if they are equal.
 
     >>> extent((5, 5)), extent((5, 3))
     (5, (5, 3))
     """
-    return pair[0] if pair[0] == pair[1] else pair
+    return sides[0] if sides[0] == sides[1] else sides
 
 
-def _extent_text(extent: Extent) -> str:
+def _extent_cell(extent: Extent) -> str:
     return str(extent) if isinstance(extent, int) else f"{extent[0]}x{extent[1]}"
 
 
-def _block(name: str, rows: tuple[Row, ...]) -> Row:
-    return Row(
+def _block(name: str, rows: tuple[LayerRow, ...]) -> LayerRow:
+    return LayerRow(
         name=name,
         kind=" + ".join(row.kind for row in rows),
         output=rows[-1].output,
@@ -151,7 +149,7 @@ def _block(name: str, rows: tuple[Row, ...]) -> Row:
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _layer_cells(row: LayerRow) -> tuple[str, ...]:
     name = row.name if len(row.name) <= _WIDEST_TEXT else "…" + row.name[1 - _WIDEST_TEXT :]
     kind = row.kind if len(row.kind) <= _WIDEST_TEXT else row.kind[: _WIDEST_TEXT - 1] + "…"
     output = "x".join(map(str, row.output))
@@ -161,8 +159,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         output,
         f"{row.parameters:,}",
         f"{row.macs:,}",
-        _extent_text(row.field),
-        _extent_text(row.jump),
+        _extent_cell(row.field),
+        _extent_cell(row.jump),
     )
 
 

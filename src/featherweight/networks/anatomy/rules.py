@@ -13,7 +13,7 @@ from typing import Any
 from torch import Size, Tensor
 
 from featherweight.experiments.preprocessing import deskewing_macs
-from featherweight.networks.anatomy.axis import Axis, gather, join, slide, spread
+from featherweight.networks.anatomy.axis import Axis, gather, join, pair, slide, spread_out
 
 Axes = tuple[Axis, Axis]
 Pair = int | Sequence[int]
@@ -50,12 +50,6 @@ def units_in(values: Any) -> Iterator[Units]:
             yield from units_in(value)
 
 
-def _pair(value: Pair) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
-    return (value[0], value[-1])
-
-
 def _image(x: Units) -> Units:
     if len(x.shape) != 4:
         raise ValueError(f"it is given {len(x.shape)} dimensions, where N C H W are needed")
@@ -66,8 +60,8 @@ def _window(
     x: Units, out: Size, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = 1, macs: int = 0
 ) -> Effect:
     kernels, settings = (
-        _pair(kernel),
-        zip(_pair(kernel), _pair(stride), _pair(padding), _pair(dilation), strict=True),
+        pair(kernel),
+        zip(pair(kernel), pair(stride), pair(padding), pair(dilation), strict=True),
     )
     height, width = (
         slide(axis, count, kernel=k, stride=s, before=p, dilation=d)
@@ -76,20 +70,20 @@ def _window(
     return Effect(axes=(height, width), macs=macs, kernel=kernels)
 
 
-def _convolution(
+def _convolution_effect(
     x: Units, weight: Tensor, bias: Any = None, stride: Pair = 1, padding: Pair | str = 0, dilation: Pair = 1,
     groups: int = 1, *, out: Size,
 ) -> Effect:  # fmt: skip
     if not isinstance(weight, Tensor):
         raise ValueError("its weights depend on the image")
-    kernel = _pair(weight.shape[2:])
+    kernel = pair(weight.shape[2:])
     if padding == "same":  # torch puts an odd pixel of padding at the end
-        padding = [d * (k - 1) // 2 for d, k in zip(_pair(dilation), kernel, strict=True)]
+        padding = [d * (k - 1) // 2 for d, k in zip(pair(dilation), kernel, strict=True)]
     before = 0 if isinstance(padding, str) else padding
     return _window(x, out, kernel, stride, before, dilation, macs=out[1:].numel() * weight[0].numel())
 
 
-def _linear(x: Units, weight: Tensor, bias: Any = None, *, out: Size) -> Effect:
+def _linear_effect(x: Units, weight: Tensor, bias: Any = None, *, out: Size) -> Effect:
     if not isinstance(weight, Tensor):
         raise ValueError("its weights depend on the image")
     if len(x.shape) != 2:
@@ -98,14 +92,14 @@ def _linear(x: Units, weight: Tensor, bias: Any = None, *, out: Size) -> Effect:
     return Effect(axes=(height, width), macs=weight.numel())
 
 
-def _max_pool(
+def _max_pool_effect(
     x: Units, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1,
     *args: Any, out: Size, **kwargs: Any,
 ) -> Effect:  # fmt: skip
     return _window(x, out, kernel_size, stride or kernel_size, padding, dilation)
 
 
-def _average_pool(
+def _average_pool_effect(
     x: Units,
     kernel_size: Pair,
     stride: Pair | None = None,
@@ -117,7 +111,7 @@ def _average_pool(
     return _window(x, out, kernel_size, stride or kernel_size, padding)
 
 
-def _adaptive_pool(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
+def _adaptive_pool_effect(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
     before = [axis.count for axis in _image(x).axes]
     if any(count % wanted for count, wanted in zip(before, out[2:], strict=True)):
         sizes = f"{before[0]} x {before[1]} units into {out[2]} x {out[3]}"
@@ -167,7 +161,9 @@ def _concatenate(tensors: Sequence[Any], dim: int = 0, *, out: Size) -> Effect:
 
 
 def _spread(x: Units, dims: tuple[int, ...]) -> Axes:
-    height, width = (spread(axis, axis.count) if d in dims else axis for d, axis in zip((2, 3), x.axes, strict=True))
+    height, width = (
+        spread_out(axis, axis.count) if d in dims else axis for d, axis in zip((2, 3), x.axes, strict=True)
+    )
     return height, width
 
 
@@ -190,7 +186,7 @@ def _reduction(x: Units, dim: Pair | None = None, *args: Any, out: Size, **kwarg
 
 
 def _reshape(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
-    return Effect(axes=x.axes)  # `check` decides whether height and width are still distinguishable
+    return Effect(axes=x.axes)  # `check_batch` decides whether height and width are still distinguishable
 
 
 def _index(x: Units, index: Any, *, out: Size) -> Effect:
@@ -203,7 +199,7 @@ def _index(x: Units, index: Any, *, out: Size) -> Effect:
 def _expand(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
     if len(out) != 4:
         return Effect(axes=x.axes)
-    height, width = (spread(a, n) if a.count == 1 < n else a for a, n in zip(x.axes, out[2:], strict=True))
+    height, width = (spread_out(a, n) if a.count == 1 < n else a for a, n in zip(x.axes, out[2:], strict=True))
     return Effect(axes=(height, width))
 
 
@@ -211,7 +207,7 @@ def _copy(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
     return Effect(axes=x.axes, listed=False)
 
 
-def check(units: Units, batch: int) -> None:
+def check_batch(units: Units, batch: int) -> None:
     """Raise ValueError unless a result still holds `batch` images and its axes can be distinguished."""
     shape, (height, width) = units.shape, (axis.count for axis in units.axes)
     if not shape or shape[0] != batch:
@@ -230,11 +226,11 @@ _ELEMENTWISE = """
     add iadd radd sub isub rsub mul imul rmul div idiv truediv itruediv rtruediv maximum minimum
 """
 _SPELLINGS: dict[Callable[..., Effect], str] = {
-    _convolution: "conv2d",
-    _linear: "linear",
-    _max_pool: "max_pool2d",
-    _average_pool: "avg_pool2d",
-    _adaptive_pool: "adaptive_avg_pool2d adaptive_max_pool2d",
+    _convolution_effect: "conv2d",
+    _linear_effect: "linear",
+    _max_pool_effect: "max_pool2d",
+    _average_pool_effect: "avg_pool2d",
+    _adaptive_pool_effect: "adaptive_avg_pool2d adaptive_max_pool2d",
     _pad: "pad",
     _elementwise: _ELEMENTWISE,
     _batch_norm: "batch_norm",

@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from featherweight.errors import UsageError
 from featherweight.networks.anatomy.axis import Axis, middle
-from featherweight.networks.anatomy.rows import Anatomy, Row, extent
-from featherweight.networks.anatomy.rules import MEASURED, RULES, Effect, Units, check
+from featherweight.networks.anatomy.rows import Anatomy, LayerRow, extent
+from featherweight.networks.anatomy.rules import MEASURED, RULES, Effect, Units, check_batch
 from featherweight.networks.preprocessing import LAYERS
 
 _BATCH = 2  # with a single image, squeeze() would drop the batch dimension
@@ -52,7 +52,7 @@ class _Recorder(TorchFunctionMode):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.rows: list[Row] = []
+        self.rows: list[LayerRow] = []
         self.calls = [_Call(module=network, shown="", whole=False)]
         self._units: dict[int, tuple[Tensor, Units]] = {}  # holding the tensor prevents its id from being reused
         self._uses: Counter[str] = Counter()
@@ -66,7 +66,7 @@ class _Recorder(TorchFunctionMode):
     def follow(self, tensor: Tensor, axes: tuple[Axis, Axis]) -> Units:
         """Record what the units of this tensor see."""
         units = Units(shape=tensor.shape, axes=axes)
-        check(units, _BATCH)
+        check_batch(units, _BATCH)
         self._units[id(tensor)] = tensor, units
         return units
 
@@ -78,19 +78,19 @@ class _Recorder(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         result = func(*args, **kwargs)
         name = (func.__self__ if func.__name__ == "__get__" else func).__name__.strip("_")
-        depends = any(self.of(tensor) for tensor in _tensors((args, kwargs)))
+        depends = any(self.of(tensor) for tensor in _tensors_in((args, kwargs)))
         if isinstance(result, Tensor):
             self._count((args, kwargs))
             if depends:
                 self._apply(name, args, kwargs, result)
-        elif depends and (name == "setitem" or any(True for _ in _tensors(result))):
+        elif depends and (name == "setitem" or any(True for _ in _tensors_in(result))):
             self._refuse(name, "its windows are not known")
         elif depends and name not in _SHAPE_QUERIES.split():
             self._refuse(name, "it reads pixel values, and what a network does must not depend on them")
         return result
 
     def _count(self, arguments: Any) -> None:
-        for tensor in _tensors(arguments):
+        for tensor in _tensors_in(arguments):
             if isinstance(tensor, nn.Parameter) and id(tensor) not in self._counted:
                 self._counted.add(id(tensor))
                 self._parameters += tensor.numel()
@@ -110,7 +110,7 @@ class _Recorder(TorchFunctionMode):
         if self.calls[-1].whole:
             self._effects.append(effect)
         elif effect.listed:
-            self._row(self._shown(name), _kind(name, [effect]), units, [effect])
+            self._row(self._shown(name), _layer_kind(name, [effect]), units, [effect])
 
     def _replaced(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -133,7 +133,7 @@ class _Recorder(TorchFunctionMode):
         if call.whole and not outer.whole:
             units = self.of(output)
             if units is not None:
-                self._row(call.shown or call.kind, _kind(call.kind, self._effects), units, self._effects)
+                self._row(call.shown or call.kind, _layer_kind(call.kind, self._effects), units, self._effects)
             self._effects = []
         self.calls.pop()
 
@@ -144,7 +144,7 @@ class _Recorder(TorchFunctionMode):
 
     def _row(self, name: str, kind: str, units: Units, effects: list[Effect]) -> None:
         height, width = units.axes
-        row = Row(
+        row = LayerRow(
             name=name,
             kind=kind,
             output=tuple(units.shape[1:]),
@@ -165,15 +165,15 @@ class _Recorder(TorchFunctionMode):
         )
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
+def _tensors_in(values: Any) -> Iterator[Tensor]:
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, list | tuple | dict):
         for value in values.values() if isinstance(values, dict) else values:
-            yield from _tensors(value)
+            yield from _tensors_in(value)
 
 
-def _kind(name: str, effects: list[Effect]) -> str:
+def _layer_kind(name: str, effects: list[Effect]) -> str:
     kernels = [effect.kernel for effect in effects if effect.kernel]
     return f"{name} {kernels[-1][0]}x{kernels[-1][1]}" if kernels else name
 
@@ -223,7 +223,7 @@ def _constants(network: nn.Module) -> list[Tensor]:
     return list({id(tensor): tensor for tensor in held}.values())
 
 
-def walk(network: nn.Module, shape: tuple[int, int, int]) -> tuple[list[Row], Units]:
+def walk(network: nn.Module, shape: tuple[int, int, int]) -> tuple[list[LayerRow], Units]:
     """The rows of a network for images of this shape (C H W), and what the units of its output see."""
     skeleton = _skeleton(network)
     recorder = _Recorder(skeleton)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from featherweight.networks.anatomy import Anatomy, Row, dissect, middle
+from featherweight.networks.anatomy import Anatomy, LayerRow, dissect, middle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +39,10 @@ class Field:
         return self.window[1][1] - self.window[1][0] + 1
 
 
-def growing(anatomy: Anatomy, network: nn.Module) -> list[Row]:
+def growing(anatomy: Anatomy, network: nn.Module) -> list[LayerRow]:
     """The rows of layers that output a map and change the field."""
     layers = dict(network.named_modules())
-    kept: list[Row] = []
+    kept: list[LayerRow] = []
     for row in anatomy.rows:
         if row.name in layers and len(row.output) == 3 and (not kept or kept[-1].field != row.field):
             kept.append(row)
@@ -76,7 +76,7 @@ def fields(network: nn.Module, images: Tensor) -> list[Field]:
             handle.remove()
 
 
-def _field(row: Row, output: Tensor, pixels: Tensor) -> Field:
+def _field(row: LayerRow, output: Tensor, pixels: Tensor) -> Field:
     """`output` is [N C H W] and depends on `pixels`."""
     unit = output[:, :, middle(output.shape[2]), middle(output.shape[3])]
     (gradient,) = torch.autograd.grad(unit.sum(), pixels, retain_graph=True)

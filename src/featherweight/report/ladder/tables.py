@@ -8,7 +8,7 @@ from featherweight.experiments.claims import Claim
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import NOT_RUN, Found, findings
 from featherweight.experiments.record import Record, summarise
-from featherweight.networks.anatomy import Anatomy, Row
+from featherweight.networks.anatomy import Anatomy, LayerRow
 
 SEEDS_SHOWN = 5
 """Logs of up to this many seeds get a column each; for more, the mean with the lowest and the highest is shown."""
@@ -41,10 +41,10 @@ class TextTable:
         )
 
 
-def percent(value: float | None) -> str:
+def percent_text(value: float | None) -> str:
     """A percentage with two digits, or a dash.
 
-    >>> percent(99.406), percent(None)
+    >>> percent_text(99.406), percent_text(None)
     ('99.41', '–')
     """
     return ABSENT if value is None else f"{value:.2f}"
@@ -57,21 +57,21 @@ def summary_table(rungs: Sequence[Experiment], parameters: Sequence[int], found:
     rows = []
     for rung, count in zip(rungs, parameters, strict=True):
         cells = [f"[`{rung.id}`](#{rung.id})", rung.title, f"{count:,}", str(rung.recipe.epochs)]
-        rows.append((*cells, *_means(found.get(rung.id, ()))))
+        rows.append((*cells, *_mean_cells(found.get(rung.id, ()))))
     return TextTable(headings=headings, align="ll" + "r" * 7, rows=tuple(rows))
 
 
-def _means(records: Sequence[Record]) -> list[str]:
+def _mean_cells(records: Sequence[Record]) -> list[str]:
     if not records:
         return [NOT_RUN, *[ABSENT] * 4]
     summary = summarise(records)
     spread = f" ± {summary.standard_deviation:.2f}" if summary.runs > 1 else ""
     clean = [record.clean_train_accuracy for record in records if record.clean_train_accuracy is not None]
     return [
-        percent(fmean(record.verdict.best for record in records)),
+        percent_text(fmean(record.verdict.best for record in records)),
         f"{summary.mean:.2f}{spread}",
-        percent(summary.worst_of_last),
-        percent(fmean(clean) if clean else None),
+        percent_text(summary.worst_of_last),
+        percent_text(fmean(clean) if clean else None),
         f"{summary.passed} of {summary.runs}",
     ]
 
@@ -89,9 +89,9 @@ def layer_table(anatomy: Anatomy) -> TextTable:
     return TextTable(headings=headings, align="llrrrrr", rows=tuple(rows))
 
 
-def groups(rows: Sequence[Row]) -> list[list[Row]]:
+def groups(rows: Sequence[LayerRow]) -> list[list[LayerRow]]:
     """The rows of an anatomy, each leading layer with those that follow it."""
-    found: list[list[Row]] = []
+    found: list[list[LayerRow]] = []
     for row in rows:
         if row.kind.split()[0] in LEADING or not found:
             found.append([row])
@@ -107,7 +107,7 @@ def result_table(records: Sequence[Record]) -> TextTable:
         verdict, last = record.verdict, record.rows[-1]
         figures = (verdict.best, verdict.last, verdict.worst_of_last, last.train_accuracy, record.clean_train_accuracy)
         said = ("passed: " if verdict.passed else "failed: ") + verdict.reason
-        rows.append((str(record.seed), *map(percent, figures), said))
+        rows.append((str(record.seed), *map(percent_text, figures), said))
     headings = ("seed", "best %", "last %", "worst judged %", "train %", "clean train %", "budget")
     return TextTable(headings=headings, align="rrrrrrl", rows=tuple(rows))
 

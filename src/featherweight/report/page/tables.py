@@ -11,7 +11,7 @@ from typing import Any
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.record import Row as Epoch
 from featherweight.experiments.settings import flatten
-from featherweight.networks.anatomy import Anatomy, Row
+from featherweight.networks.anatomy import Anatomy, LayerRow
 from featherweight.report.analysis import Answers, calibration, class_rows, confusion, mistakes
 from featherweight.report.page.blocks import Cell, Column, Table
 from featherweight.report.page.load_runs import Group, LoadedRun, Story
@@ -164,7 +164,7 @@ def _short(name: str) -> str:
     return name.split(".")[0]
 
 
-def blocks(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
+def blocks(rows: Sequence[LayerRow]) -> list[tuple[LayerRow, ...]]:
     """Layers in blocks: a layer that multiplies with what follows it, or all layers of one part of the network.
 
     >>> from torch import nn
@@ -173,7 +173,7 @@ def blocks(rows: Sequence[Row]) -> list[tuple[Row, ...]]:
     >>> [[row.kind for row in block] for block in blocks(dissect(nn.Sequential(*layers), (1, 9, 9)).rows)]
     [['Conv2d 3x3', 'ReLU'], ['AdaptiveAvgPool2d', 'Flatten', 'Linear']]
     """
-    found: list[list[Row]] = []
+    found: list[list[LayerRow]] = []
     for _, part in groupby(rows, key=lambda row: row.name.split(".")[0]):
         layers = list(part)
         multiplies = any(row.macs for row in layers)

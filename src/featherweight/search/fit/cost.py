@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.export.estimate import deployed
-from featherweight.networks.architecture import build
+from featherweight.networks.architecture import build_layers
 from featherweight.search.fit.candidate import Candidate, candidate_layers
 
 LIMITED = ("flash", "ram", "macs", "parameters", "cycles")
@@ -86,7 +86,7 @@ def format_cost(name: str, value: float) -> str:
 def cost_of(genes: Candidate, shape: tuple[int, int, int], classes: int) -> Cost | None:
     """The cost for images of this shape (C H W); None for a network that such images are too small for."""
     try:
-        network = build(candidate_layers(genes), shape[0], classes).eval()
+        network = build_layers(candidate_layers(genes), shape[0], classes).eval()
         smallest = deployed(network, shape, classes, bits=genes.bits)
         faster = deployed(network, shape, classes, "cortex-m4", genes.bits)
     except FeatherweightError:

@@ -113,7 +113,7 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
             replace(trial.price, flash=costs["flash"], ram=costs["ram"])
         ),
         "binding": active_limits(search, trial),
-        "front": pareto_front(search),
+        "front": front_entries(search),
         "baseline": {
             "commonest_class": finished.usual, "epochs": int(finished.records[0].recipe["epochs"]),
             "usual_epochs": epochs_for(len(search.views.labels)),
@@ -128,7 +128,7 @@ def active_limits(search: FitState, trial: Trial) -> list[str]:
     return [name for name, most in limits.items() if getattr(trial.price, name) >= 0.9 * most]
 
 
-def pareto_front(search: FitState) -> list[dict[str, Any]]:
+def front_entries(search: FitState) -> list[dict[str, Any]]:
     """The candidates that no other one beats in both cost and held-out accuracy, cheapest first; and their figures."""
     by = search.aim.minimize
     done = [one for one in search.population.trials if one.rung >= 0 and not one.failed]

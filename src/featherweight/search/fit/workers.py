@@ -16,7 +16,7 @@ import torch
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
-from featherweight.networks.architecture import build
+from featherweight.networks.architecture import build_layers
 from featherweight.parallel.messages import THIS_MACHINE, Backend, Message
 from featherweight.parallel.pool import MOST_LOSSES, POLL_SECONDS, open_pool
 from featherweight.parallel.transfer import Files, files_of, put
@@ -156,8 +156,8 @@ def train_candidate(work: TrialTask, folder: Path, classes: tuple[str, ...]) -> 
     recipe = candidate_recipe(work.genes, work.epochs, len(data.train), (channels, height, width))
     layers = candidate_layers(work.genes)
     experiment = Experiment(
-        id=f"trial{work.trial}", title="", network=lambda channels=1, classes=10: build(layers, channels, classes),
-        recipe=recipe, budget=NO_LIMIT,
+        id=f"trial{work.trial}", title="", recipe=recipe, budget=NO_LIMIT,
+        network=lambda channels=1, classes=10: build_layers(layers, channels, classes),
     )  # fmt: skip
     started = last = time.monotonic()
     tell = partial(TrialUpdate, work=work)

@@ -18,7 +18,7 @@ from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
 from featherweight.experiments.settings import flatten
 from featherweight.io import parse_json, write_bytes
-from featherweight.training.runs.tensors import is_intact, open_packed, pack, read_tensors
+from featherweight.training.runs.tensors import is_intact, open_packed, pack_tensors, read_tensors
 from featherweight.training.state import State
 
 _COUNTS: dict[str, type] = {
@@ -27,16 +27,16 @@ _COUNTS: dict[str, type] = {
 _KEY = "run"
 
 
-def before(path: Path) -> Path:
+def previous(path: Path) -> Path:
     """The path of the state saved before the one in `path`.
 
-    >>> before(Path("runs/f3-seed0/state.safetensors")).name
+    >>> previous(Path("runs/f3-seed0/state.safetensors")).name
     'state.before.safetensors'
     """
     return path.with_name(f"{path.stem}.before{path.suffix}")
 
 
-def _tensors(state: State) -> dict[str, Tensor]:
+def _state_tensors(state: State) -> dict[str, Tensor]:
     """Every tensor of the state except the optimiser's, by name."""
     named = {f"network.{name}": tensor for name, tensor in state.network.state_dict().items()}
     if state.averaged is not None:
@@ -68,7 +68,9 @@ def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
     The previous state is kept beside it, unless it is damaged. Raises FileError if the file cannot be written, and
     TrainingError if the state contains infinite or NaN values; the last good state is then left in place.
     """
-    tensors = {name: tensor.detach().cpu() for name, tensor in (_tensors(state) | _slots(state.optimizer)).items()}
+    tensors = {
+        name: tensor.detach().cpu() for name, tensor in (_state_tensors(state) | _slots(state.optimizer)).items()
+    }
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise TrainingError(
             f"The weights or the loss are no longer finite in epoch {state.epoch + 1} at a learning rate of"
@@ -76,7 +78,9 @@ def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
         )
     counts = {name: getattr(state, name) for name in _COUNTS}
     about = {"identity": identity, "counts": counts, "rows": [asdict(row) for row in state.rows]}
-    write_bytes(path, pack(tensors, {_KEY: json.dumps(about)}), keep=before(path) if is_intact(path) else None)
+    write_bytes(
+        path, pack_tensors(tensors, {_KEY: json.dumps(about)}), keep=previous(path) if is_intact(path) else None
+    )
 
 
 def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
@@ -86,7 +90,7 @@ def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
     has changed, if the file belongs to another recipe, seed, data set or engine.
     """
     problems: list[str] = []
-    for candidate in (path, before(path)):
+    for candidate in (path, previous(path)):
         try:
             _fill(state, identity, candidate)
         except (ValueError, KeyError, TypeError, OSError) as problem:
@@ -101,7 +105,7 @@ def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
 
 def remove_states(path: Path) -> None:
     """Remove the current and the previous state, which a finished run no longer needs, where that can be done."""
-    for one in (path, before(path)):
+    for one in (path, previous(path)):
         with suppress(OSError):
             one.unlink(missing_ok=True)
 
@@ -116,7 +120,7 @@ def _fill(state: State, identity: dict[str, Any], path: Path) -> None:
     counts, rows = {name: about["counts"][name] for name in _COUNTS}, [Row(**row) for row in about["rows"]]
     _require_possible(counts, rows)
     stepped = counts["epoch"] > 0 or counts["step"] > 0
-    targets = _tensors(state)
+    targets = _state_tensors(state)
     tensors = read_tensors(packed, targets | (_slots_after_a_step(state.optimizer) if stepped else {}))
     slots: dict[int, dict[str, Tensor]] = {}
     for name in sorted(tensors.keys() - targets.keys()):

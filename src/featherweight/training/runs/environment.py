@@ -28,11 +28,11 @@ def device_for(name: str) -> torch.device:
     return torch.device(name)
 
 
-def describe(device: torch.device, threads: int) -> dict[str, Any]:
+def describe_environment(device: torch.device, threads: int) -> dict[str, Any]:
     """Versions, processor, device, threads and commit as plain values."""
     return {
         "featherweight": metadata.version("featherweight") if _installed() else "source",
-        "commit": _commit(),
+        "commit": _commit_id(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
@@ -53,7 +53,7 @@ def _installed() -> bool:
 
 
 @cache
-def _commit() -> str | None:
+def _commit_id() -> str | None:
     """The commit of the source tree this code runs from, with `+` if it was modified; None if it runs as installed.
     Determined once per process, since the running code was read at its start.
     """

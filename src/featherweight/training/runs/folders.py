@@ -17,7 +17,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
 from featherweight.io import flush_names, locked, make_folders
 from featherweight.networks.checks import fingerprint
-from featherweight.training.runs.checkpoint import before
+from featherweight.training.runs.checkpoint import previous
 
 RESULT, STAGE = "fit.json", "next"
 """What the folder of a finished search holds, and where within it the next result is made."""
@@ -101,7 +101,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 def states(folder: Path) -> tuple[int, ...]:
     """The modification times of the checkpoints in a run's folder, in nanoseconds; () if there are none."""
     path = folder / "state.safetensors"
-    return tuple(one.stat().st_mtime_ns for one in (path, before(path)) if one.exists())
+    return tuple(one.stat().st_mtime_ns for one in (path, previous(path)) if one.exists())
 
 
 def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, Record]]:

@@ -79,10 +79,10 @@ def prepare(
     recipe = experiment.recipe
     if recipe.weight_bits:  # the first layer's weights keep their levels only if C divides all channels by one number
         data = replace(data, std=(sum(data.std) / len(data.std),) * len(data.std))
-    taught_by = distillation.runs_of(recipe.distil, data.summary(), teachers) if recipe.distil else []
+    taught_by = distillation.teacher_runs(recipe.distil, data.summary(), teachers) if recipe.distil else []
     state = initial_state(network, recipe, where, len(data.train))
     build: Callable[..., Engine] = partial(
-        engines.build, engine, recipe=recipe, shape=shape, device=where, threads=threads
+        engines.build_engine, engine, recipe=recipe, shape=shape, device=where, threads=threads
     )
     trainer = build(network)
     heard = [build(load_trained(folder).network.to(where)) for folder in taught_by]
@@ -114,9 +114,9 @@ def record_of(prepared: Prepared) -> Record:
         macs=prepared.macs,
         recipe=prepared.experiment.recipe.to_json(),
         data=prepared.data.summary(),
-        environment=environment.describe(prepared.device, prepared.threads),
+        environment=environment.describe_environment(prepared.device, prepared.threads),
         architecture=architecture_of(prepared.state.network),
-        teachers=tuple(distillation.about(folder) for folder in prepared.taught_by),
+        teachers=tuple(distillation.teacher_facts(folder) for folder in prepared.taught_by),
     )
 
 

@@ -16,10 +16,10 @@ SEED = "-seed0"
 """The seed used for an experiment named without one; fixed beforehand, not chosen by accuracy."""
 
 
-def names() -> list[str]:
+def pretrained_names() -> list[str]:
     """The names of the networks in the package; an experiment's name without a seed stands for its seed 0.
 
-    >>> names()[:2]
+    >>> pretrained_names()[:2]
     ['f3', 'f3-seed0']
     """
     runs = {path.parent.name for path in FOLDER.glob("*/weights.safetensors")}
@@ -32,19 +32,19 @@ def load_pretrained(name: str) -> TrainedModel:
     >>> load_pretrained("f3").record.parameters
     7864
     """
-    if name not in names():
-        raise UsageError(f"There is no network {name!r} in the package; {nearest(name, names())}")
-    return load_trained(_packaged(name))
+    if name not in pretrained_names():
+        raise UsageError(f"There is no network {name!r} in the package; {nearest(name, pretrained_names())}")
+    return load_trained(_packaged_weights(name))
 
 
-def _packaged(name: str) -> Path:
+def _packaged_weights(name: str) -> Path:
     folder = FOLDER / name
     return folder if folder.is_dir() else FOLDER / f"{name}{SEED}"
 
 
 def folder_of(run: str) -> Path:
     """The path that is named, of a finished search that of its exported run; or that of the network of the package."""
-    return _packaged(run) if run in names() and not is_there(run) else run_of(Path(run))
+    return _packaged_weights(run) if run in pretrained_names() and not is_there(run) else run_of(Path(run))
 
 
 def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
@@ -55,6 +55,8 @@ def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
     """
     if is_folder(run) or "/" in run or "\\" in run:
         return load_trained(run_of(Path(run)), experiment=experiment)
-    if run in names():
+    if run in pretrained_names():
         return load_pretrained(run)
-    raise UsageError(f"There is no run folder {run!r:.80} and no such network in the package; {nearest(run, names())}")
+    raise UsageError(
+        f"There is no run folder {run!r:.80} and no such network in the package; {nearest(run, pretrained_names())}"
+    )

@@ -18,7 +18,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find, ids, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.networks.architecture import describe, from_json, make, to_json
+from featherweight.networks.architecture import describe_network, from_json, make, to_json
 from featherweight.networks.checks import fingerprint
 from featherweight.networks.preprocessing import preprocessing_of
 
@@ -31,7 +31,7 @@ def architecture_of(network: nn.Module) -> dict[str, Any]:
 
     Of a network that cannot be told as data, what cannot. If its first layers prepare pictures, also that, in words.
     """
-    whole, unserialisable = describe(network)
+    whole, unserialisable = describe_network(network)
     told = {"unserialisable": unserialisable} if whole is None else {"layers": to_json(whole)}
     words = preprocessing_of(network).words
     named = {"preprocessing": words} if words else {}

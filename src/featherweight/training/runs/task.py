@@ -9,10 +9,9 @@ from typing import Any, Literal
 from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import Experiment, find, names_file
-from featherweight.experiments.settings import changes, overridden
 from featherweight.training.runs import run as runs
+from featherweight.training.runs.adapt import adapt
 from featherweight.training.runs.events import Done, Event, Progress, Started
-from featherweight.training.runs.fitted import fitted
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.step import steps_in_epoch
 
@@ -46,33 +45,31 @@ class Task:
         return str(self.resume) if self.resume else f"{self.experiment} seed {self.seed}"
 
 
-def check(task: Task) -> runs.Run:
+def check_task(task: Task) -> runs.Run:
     """The run that the task would start; raises, before any process is started, whatever error the task would cause."""
-    data = data_of(task)
-    experiment, notes = resolve(task, data)
+    experiment, data, notes = resolve(task)
     prepared = prepare(experiment, data, engine=task.engine, device=task.device, threads=1, teachers=task.out)
     run = runs.draft_run(replace(prepared, threads=task.threads or 1))  # a node may have more processors than this one
     run.notes = notes
     return run
 
 
-def data_of(task: Task) -> Data:
-    """The data that a task is to train on: what it names, or the experiment's own set."""
-    name = find(task.experiment).data_named(task.data)
-    return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size, grey=task.grey)
-
-
-def resolve(task: Task, data: Data) -> tuple[Experiment, tuple[str, ...]]:
-    """The experiment that a task is to train, with its settings and a budget that fits the data; and what was changed,
-    a sentence each."""
+def resolve(task: Task, data: Data | None = None) -> tuple[Experiment, Data, tuple[str, ...]]:
+    """The experiment that a task is to train, with its settings and a budget that fits the data; the data, by default
+    what the task names or the experiment's own set; and what was changed, a sentence each."""
     named = find(task.experiment)
-    experiment, fits = fitted(named, data)
+    data = task_data(task, named) if data is None else data
     settings = dict(task.settings)
     if task.epochs is not None:
         settings.setdefault("recipe.epochs", task.epochs)
-    changed = overridden(experiment, settings)
-    said = changes(changed, experiment)
-    return changed, tuple(line for line in (fits, f"changed: {', '.join(said)}" if said else "") if line)
+    experiment, notes = adapt(named, data, settings)
+    return experiment, data, notes
+
+
+def task_data(task: Task, named: Experiment) -> Data:
+    """The data that a task is to train this experiment on: what it names, or the experiment's own set."""
+    name = named.data_named(task.data)
+    return load(name, directory=task.data_dir, holdout=task.holdout, size=task.size, grey=task.grey)
 
 
 def open_run(task: Task) -> runs.Run:
@@ -85,8 +82,7 @@ def open_run(task: Task) -> runs.Run:
             threads=task.threads,
             experiment=Path(task.experiment) if names_file(task.experiment) else None,
         )
-    data = data_of(task)
-    experiment, notes = resolve(task, data)
+    experiment, data, notes = resolve(task)
     run = runs.new_run(
         experiment,
         data,

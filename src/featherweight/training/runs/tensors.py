@@ -48,12 +48,12 @@ class TensorFile:
     declared: Declared
 
 
-def pack(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
+def pack_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
     """The bytes of a file, identical for identical tensors and texts; `about` holds texts by name to store with them.
 
     Raises UsageError if the result exceeds the limits of `open_packed`.
 
-    >>> content = pack({"weight": torch.tensor([1.0, 2.0])}, {"note": "two numbers"})
+    >>> content = pack_tensors({"weight": torch.tensor([1.0, 2.0])}, {"note": "two numbers"})
     >>> len(content), content[-8:].hex()
     (192, '0000803f00000040')
     """

@@ -12,7 +12,7 @@ from torch import nn
 from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.data.pictures import Size
-from featherweight.engine import Engine, build, processors
+from featherweight.engine import Engine, build_engine, processors
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
@@ -21,7 +21,7 @@ from featherweight.io import parse_json, write_bytes
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import network_of
-from featherweight.training.runs.tensors import open_packed, pack, read_tensors
+from featherweight.training.runs.tensors import open_packed, pack_tensors, read_tensors
 
 _KEY = "featherweight"
 
@@ -30,7 +30,7 @@ def save_weights(network: nn.Module, record: Record, path: Path) -> None:
     """Write the network's weights as safetensors, with metadata on the matching network and how to normalise images."""
     about = {name: record.data[name] for name in ("shape", "classes", "mean", "std")}
     about |= {"experiment": record.experiment, "seed": record.seed}
-    write_bytes(path, pack(network.state_dict(), {_KEY: json.dumps(about)}))
+    write_bytes(path, pack_tensors(network.state_dict(), {_KEY: json.dumps(about)}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def evaluator_of(trained: TrainedModel, source: Data, device: torch.device, thre
             f"The run of {trained.record.experiment} distinguishes {len(trained.classes)} classes of {trained.shape}"
             f" images; {source.name} has {len(source.classes)} of {tuple(source.test.images.shape[1:])}."
         )
-    return build(
+    return build_engine(
         "auto",
         copy.deepcopy(trained.network).to(device),
         Recipe.from_json(trained.record.recipe),

@@ -1,16 +1,27 @@
-"""The package's experiments on other data than they were made for: what they may cost then."""
+"""An experiment as it is trained: with settings changed by name, and a budget that fits other data than its own."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import PACKAGED, Experiment
+from featherweight.experiments.settings import changes, overridden
 from featherweight.networks.anatomy import dissect
 
 CLASSES = 10
 """Classes of every set that the package's experiments were made for."""
 
 
-def fitted(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
+def adapt(experiment: Experiment, data: Data, settings: Mapping[str, Any]) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment as it is trained on the data, and what was changed, a sentence each."""
+    fitting, note = adapt_budget(experiment, data)
+    changed = overridden(fitting, settings)
+    said = ", ".join(changes(changed, fitting))
+    return changed, tuple(line for line in (note, said and f"changed: {said}") if line)
+
+
+def adapt_budget(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
     """The experiment with a budget that fits the data, and the sentence that says so.
 
     A network for colour pictures or more classes has more weights in its first and last layer, which its budget was not

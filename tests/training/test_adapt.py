@@ -11,7 +11,7 @@ import featherweight as fw
 import toy
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.record import Row
-from featherweight.training.runs.fitted import fitted
+from featherweight.training.runs.adapt import adapt_budget
 from featherweight.training.runs.folders import folder_name
 
 DRAWS = np.random.default_rng(3)
@@ -24,16 +24,16 @@ def colours(classes: int = 4) -> fw.Data:
 
 def test_a_budget_grows_by_what_channels_and_classes_add() -> None:
     """f3's first convolution has 8 channels of 3 x 3, its last layer 15 inputs."""
-    experiment, said = fitted(fw.find("f3"), colours())
+    experiment, said = adapt_budget(fw.find("f3"), colours())
     more = (3 - 1) * 8 * 9 - (10 - 4) * (15 + 1)
     assert experiment.budget.parameters == 8000 + more == 8048
     assert said == (
         "f3 is made for 1 channel and 10 classes; for 3 channels and 4 classes its budget is 8,048 parameters, 48 more"
         " than its own"
     )
-    assert fitted(fw.find("f3"), fw.load_data("digits")) == (fw.find("f3"), "")
-    assert fitted(toy.experiment(), colours()) == (toy.experiment(), "")
-    lean, said = fitted(fw.find("leanest"), colours())
+    assert adapt_budget(fw.find("f3"), fw.load_data("digits")) == (fw.find("f3"), "")
+    assert adapt_budget(toy.experiment(), colours()) == (toy.experiment(), "")
+    lean, said = adapt_budget(fw.find("leanest"), colours())
     assert lean.budget.macs == 250_000 + 2 * 5 * 9 * 26**2 - 6 * 20
     assert "and 310,720 MACs, 60,720 more" in said
 
