@@ -31,7 +31,9 @@ def tasks(file: Path, out: Path, seeds: int = 2) -> list[Task]:
 
 def without_seconds(values: Any) -> Any:
     if isinstance(values, dict):
-        return {name: without_seconds(value) for name, value in values.items() if "seconds" not in name}
+        return {
+            name: without_seconds(value) for name, value in values.items() if "seconds" not in name and name != "digest"
+        }  # which is of the seconds too
     return [without_seconds(one) for one in values] if isinstance(values, list) else values
 
 
