@@ -103,8 +103,8 @@ def whole_number(given: Any, what: str, low: int = 0, high: int | None = None) -
     return number
 
 
-_NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment")
-"""What PyTorch and the loader of libraries say where there is none."""
+_NO_MEMORY = ("allocate memory", "out of memory", "failed to map segment", "could not create a primitive")
+"""What PyTorch, its library of kernels (oneDNN) and the loader of libraries say where there is none."""
 
 
 def shortage(problem: BaseException) -> str:
