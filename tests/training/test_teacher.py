@@ -1,6 +1,5 @@
 """Learning from a teacher: the loss against arithmetic, both engines alike, and only teachers that may teach."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from featherweight.engine import build_engine
 from featherweight.engine.torch_engine import loss_of
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Distil, Recipe
-from featherweight.experiments.record import read_record
+from featherweight.experiments.record import read_record, write_record
 from featherweight.training import distillation as teacher
 from featherweight.training.runs import run as runs
 from featherweight.training.runs import trained
@@ -160,9 +159,7 @@ def test_with_images_held_out_the_run_of_their_seed_teaches(tmp_path: Path) -> N
     about = {seed: toy.data().summary() | {"holdout": 5, "seed": seed} for seed in (0, 1, 2)}
     for seed in (0, 1):
         _finish(runs.new_run(toy.experiment(), toy.data(), seed=seed, out=tmp_path, engine="torch", threads=1))
-        path = tmp_path / f"bars-seed{seed}" / "record.json"
-        kept = json.loads(path.read_text())
-        path.write_text(json.dumps(kept | {"data": about[seed]}))
+        _moved(tmp_path / f"bars-seed{seed}", about[seed])
     for seed in (0, 1):
         assert teacher.teacher_runs(LESSON, about[seed], tmp_path) == [tmp_path / f"bars-seed{seed}"]
     with pytest.raises(UsageError, match="train bars --seed 2 "):
@@ -173,8 +170,7 @@ def test_with_images_held_out_the_run_of_their_seed_teaches(tmp_path: Path) -> N
 
 def _moved(folder: Path, data: dict[str, Any]) -> Path:
     """The place of a run, after its record was changed to these data."""
-    path = folder / "record.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": data}))
+    write_record(replace(read_record(folder), data=data), folder / "record.json")
     return folder.parent
 
 
