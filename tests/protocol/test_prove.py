@@ -27,7 +27,7 @@ from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt,
 from featherweight.training.loop import fit
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
-from featherweight.training.runs.task import Task, check
+from featherweight.training.runs.task import Task, check_task
 from made import record
 from proving import OWN, Trainer, trained_in_process
 
@@ -156,9 +156,9 @@ def test_what_it_says_to_type_is_taken_as_evidence(run: Run, tmp_path: Path, in_
 
 
 def test_an_estimate_is_of_the_order_of_the_run_itself() -> None:
-    drafted = check(Task(experiment="f3", data="digits", threads=1))
+    drafted = check_task(Task(experiment="f3", data="digits", threads=1))
     estimated = seconds_of_run(drafted)
-    run = check(Task(experiment="f3", data="digits", threads=1))
+    run = check_task(Task(experiment="f3", data="digits", threads=1))
     started = time.perf_counter()
     for _ in fit(run.state, run.data, run.experiment.recipe, 0, run.engine, run.evaluator):
         pass
