@@ -242,3 +242,25 @@ def test_runs_of_another_recipe_or_data_set_are_not_gone_on_with(toy_file: Path,
     changes = {"recipe": one.record.recipe | {"lr": 0.2}, "network": "x", "data": one.record.data | {"holdout": 7}}
     for name, value in (changes | {"engine": "native"}).items():
         assert run_like(replace(one.record, **{name: value}), tmp_path, 0, finished=False) is None, name
+
+
+class Interrupted:
+    """Whoever destroys it is interrupted meanwhile."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+        time.sleep(0)
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 2), (signal.SIGINT, 0)])
+def test_an_interrupt_in_a_destructor_is_not_lost(number: int, times: int, capfd: pytest.CaptureFixture[str]) -> None:
+    hook = sys.unraisablehook
+    with terminable() as received:
+        with pytest.raises(KeyboardInterrupt):
+            Interrupted(number)
+            time.sleep(20)
+        assert received == [signal.SIGTERM] * times
+    assert sys.unraisablehook is hook and capfd.readouterr().err == ""

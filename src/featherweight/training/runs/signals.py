@@ -2,12 +2,17 @@
 
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 STOPPED = (130, 143)
 """Exit statuses of a process that was interrupted."""
+
+AGAIN_SECONDS = 0.05
+"""How long after an interrupt was dropped it is raised again."""
 
 _Note = Callable[[int, FrameType | None], None]
 
@@ -32,15 +37,33 @@ def stop_signals() -> Iterator[list[int]]:
 @contextmanager
 def terminable() -> Iterator[list[int]]:
     """Make SIGTERM raise KeyboardInterrupt, as Ctrl-C does; for code with nothing to save. Yields a list that collects
-    the signal."""
+    the signal.
+
+    Python drops what is raised in a destructor, and prints that; an interrupt that is dropped is raised again a little
+    later instead.
+    """
     received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
+    def again(dropped: "sys.UnraisableHookArgs") -> None:
+        if isinstance(dropped.exc_value, KeyboardInterrupt):
+            number = signal.SIGTERM if received else signal.SIGINT
+            timer = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))
+            timer.daemon = True
+            timer.start()
+        else:
+            hook(dropped)
+
+    hook = sys.unraisablehook
     with _handled(interrupt, signal.SIGTERM):
-        yield received
+        sys.unraisablehook = again
+        try:
+            yield received
+        finally:
+            sys.unraisablehook = hook
 
 
 @contextmanager
