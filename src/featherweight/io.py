@@ -116,16 +116,20 @@ def staged(out: Path, name: str) -> Iterator[Path]:
     """A folder for files that belong together: they take their places in `out` once the block has ended well.
 
     A folder among them takes the place of the one before it, so that no file of two versions lies in it. If the block
-    fails, or its process is killed, what was in `out` before stays as it was. One process at a time; others wait.
-    Raises FileError if `out` cannot be written to.
+    fails, or its process is killed, what was in `out` before stays as it was; of one that is killed while the files
+    take their places, the next to write there gives back a folder that was moved aside and not replaced. One process at
+    a time; others wait. Raises FileError if `out` cannot be written to.
     """
     stage, before = out / f".{name}.new", out / f".{name}.old"
+    inside = False
     try:
         with locked(out / f".{name}.lock"):
-            _discard(stage, before)
+            _clear_stage(out, stage, before)
             stage.mkdir()
             try:
+                inside = True
                 yield stage
+                inside = False
                 before.mkdir()
                 for part in sorted(stage.iterdir()):
                     if (out / part.name).is_dir():
@@ -133,13 +137,20 @@ def staged(out: Path, name: str) -> Iterator[Path]:
                     part.replace(out / part.name)
                 flush_names(out)
             finally:
-                _discard(stage, before)
+                _clear_stage(out, stage, before)
     except OSError as problem:
+        if inside:  # the block's own error, which is not about this folder
+            raise
         raise FileError(f"{out} cannot be written to ({problem.strerror}); name another.") from problem
 
 
-def _discard(*folders: Path) -> None:
-    for folder in folders:
+def _clear_stage(out: Path, stage: Path, before: Path) -> None:
+    """Remove both folders, after what was moved aside without being replaced is back in its place."""
+    if before.is_dir() and not before.is_symlink():
+        for part in before.iterdir():
+            if not (out / part.name).exists():
+                part.rename(out / part.name)
+    for folder in (stage, before):
         if folder.is_symlink() or folder.is_file():
             folder.unlink()
         elif folder.exists():

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,47 @@ def test_a_killed_process_leaves_the_old_set_and_the_next_takes_its_place(tmp_pa
         assert list(stage.iterdir()) == []
         write(stage, "new")
     assert found(tmp_path) == dict.fromkeys(PARTS, "new")
+
+
+@pytest.mark.parametrize("moved", [1, 2])
+def test_who_is_ended_while_files_take_their_places_loses_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    """Ended at the first move, of the old folder aside, or at the second, of the new one to its place."""
+    with staged(tmp_path, "net-c") as stage:
+        write(stage, "old")
+    moves = 0
+
+    def ended(name: str) -> Any:
+        real = getattr(Path, name)
+
+        def move(path: Path, target: Path) -> Path:
+            nonlocal moves
+            moves += 1
+            if moves == moved:
+                raise SystemExit
+            return real(path, target)
+
+        return move
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit), staged(tmp_path, "net-c") as stage:
+        write(stage, "new")
+        for name in ("rename", "replace"):
+            patch.setattr(Path, name, ended(name))
+    assert found(tmp_path) == dict.fromkeys(PARTS, "old")
+
+
+def test_a_folder_that_a_killed_process_moved_aside_comes_back(tmp_path: Path) -> None:
+    (tmp_path / ".net-c.old" / "net").mkdir(parents=True)
+    (tmp_path / ".net-c.old" / "net" / "net.c").write_text("old")
+    with pytest.raises(ZeroDivisionError), staged(tmp_path, "net-c"):
+        raise ZeroDivisionError
+    assert found(tmp_path) == {"net/net.c": "old"}
+
+
+def test_an_error_of_the_block_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"), staged(tmp_path, "net-c"):
+        Path("nowhere").read_text()
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
