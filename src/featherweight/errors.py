@@ -75,15 +75,18 @@ def nearest(given: Any, allowed: Iterable[str], listed_by: str = "") -> str:
     >>> nearest("zebra", ["sgd", "adam"])
     'there are: sgd, adam.'
     >>> nearest("c4", ["f4", "c3", "zebra"], "featherweight list")
-    'did you mean f4 or c3? `featherweight list` prints all names.'
+    'did you mean f4, c3? `featherweight list` prints all names.'
+    >>> nearest("nosuch", ["f4", "leanest"], "featherweight list")
+    'the closest names are leanest, f4. `featherweight list` prints all names.'
     """
-    names = list(allowed)
-    close = get_close_matches(str(given).lower(), names, n=3 if listed_by else 1, cutoff=0.5)
-    everything = f"`{listed_by}` prints all names." if listed_by else f"There are: {', '.join(names)}."
-    if not close:
-        return everything if listed_by else everything[0].lower() + everything[1:]
-    *others, last = close
-    return f"did you mean {', '.join(others) + ' or ' if others else ''}{last}? {everything}"
+    names, word = list(allowed), str(given).lower()
+    close = get_close_matches(word, names, n=3 if listed_by else 1, cutoff=0.5)
+    if not listed_by:
+        everything = ", ".join(names)
+        return f"did you mean {close[0]}? There are: {everything}." if close else f"there are: {everything}."
+    closest = ", ".join(close or get_close_matches(word, names, n=3, cutoff=0.0))
+    asked = f"did you mean {closest}?" if close else f"the closest names are {closest}."
+    return f"{asked} `{listed_by}` prints all names."
 
 
 def whole_number(given: Any, what: str, low: int = 0, high: int | None = None) -> int:

@@ -11,11 +11,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from featherweight.errors import FileError
+from featherweight.errors import FeatherweightError, FileError, UsageError
 
 DEEPEST = 16
 """Lists within lists that JSON from outside may have; what is written here has 5."""
 LARGEST_INTEGER = 1 << 62
+NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""Errors of a path that cannot be a folder's: a file is there, or it is too long."""
+LONGEST_SHOWN = 200
+"""Characters of a path in a message."""
 LONGEST_TEXT = 1 << 14
 """Characters of one text in it; a path has at most 4,096."""
 
@@ -111,6 +115,12 @@ def make_folders(folder: Path) -> None:
         flush_names(one.parent)
 
 
+def not_a_place(out: Path, problem: OSError, what_to_do: str) -> FeatherweightError:
+    """The error for a folder that cannot be written to: a UsageError if this path cannot be a folder's."""
+    kind = UsageError if problem.errno in NO_FOLDER else FileError
+    return kind(f"{str(out)[:LONGEST_SHOWN]} cannot be written to ({problem.strerror}); {what_to_do}.")
+
+
 @contextmanager
 def staged(out: Path, name: str) -> Iterator[Path]:
     """A folder for files that belong together: they take their places in `out` once the block has ended well.
@@ -118,7 +128,7 @@ def staged(out: Path, name: str) -> Iterator[Path]:
     A folder among them takes the place of the one before it, so that no file of two versions lies in it. If the block
     fails, or its process is killed, what was in `out` before stays as it was; of one that is killed while the files
     take their places, the next to write there gives back a folder that was moved aside and not replaced. One process at
-    a time; others wait. Raises FileError if `out` cannot be written to.
+    a time; others wait. Raises UsageError if `out` is a file, and FileError if it cannot be written to.
     """
     stage, before = out / f".{name}.new", out / f".{name}.old"
     inside = False
@@ -141,7 +151,7 @@ def staged(out: Path, name: str) -> Iterator[Path]:
     except OSError as problem:
         if inside:  # the block's own error, which is not about this folder
             raise
-        raise FileError(f"{out} cannot be written to ({problem.strerror}); name another.") from problem
+        raise not_a_place(out, problem, "name another") from problem
 
 
 def _clear_stage(out: Path, stage: Path, before: Path) -> None:

@@ -173,7 +173,10 @@ def test_a_loss_that_is_no_number_stops_with_a_sentence(run: Run, toy_file: Path
     assert not (tmp_path / "runs" / "own-seed0" / "weights.safetensors").exists()
 
 
+LONG = "x" * 300
 SENTENCES = [
+    (["train", "nosuch"], 2, "the closest names are leanest, fashion, h5. `featherweight list` prints all names"),
+    (["train", "smalest"], 2, "did you mean smallest, smallest-2200, smallest-deskewed? `featherweight list`"),
     (["train", "f33"], 2, "Unknown experiment 'f33'; did you mean f3?"),
     (["show", "g9"], 2, "Unknown experiment 'g9'; did you mean"),
     (["train", "no/such.py"], 2, "There is no experiment file at no/such.py"),
@@ -216,6 +219,22 @@ def test_data_that_is_damaged_is_status_3_and_named(run: Run, tmp_path: Path) ->
     status, out, err = run("train", "--data", "mnist", "--data-dir", folder)
     assert (status, out) == (3, "")
     assert err.startswith("Error: ") and f"{names[0]}-ubyte" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate LONG", "fit LONG", "report LONG", "train LONG", "train --resume LONG", "show LONG", "compare LONG f3",
+        "ladder LONG", "export f3 --to page --out LONG", "train f1 --data digits --out LONG", "predict a --run LONG",
+        "train f1 --data LONG", "fit digits --out LONG", "fit digits --out own.py", "export f3 --to page --out own.py",
+        "train f1 --data digits --out own.py",
+    ],
+)  # fmt: skip
+def test_names_that_no_file_can_have_and_files_in_the_place_of_folders(run: Run, toy_file: Path, words: str) -> None:
+    before = toy_file.read_bytes()
+    status, out, err = run(*(toy_file if word == "own.py" else word.replace("LONG", LONG) for word in words.split()))
+    assert (status, out) == (2, "") and "Error: " in err and err.count("\n") == 1 and len(err) < 900
+    assert toy_file.read_bytes() == before and ("LONG" in words or "(File exists)" in err)
 
 
 def test_a_folder_without_pictures_is_status_2(run: Run, tmp_path: Path) -> None:

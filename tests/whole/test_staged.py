@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from featherweight.errors import FileError
+from featherweight.errors import UsageError
 from featherweight.io import staged
 
 PARTS = ("net/net.c", "net/net.h", "net.json")
@@ -107,5 +107,5 @@ def test_an_error_of_the_block_is_its_own(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(FileError, match="out cannot be written to"), staged(tmp_path / "out", "net-c"):
+    with pytest.raises(UsageError, match="out cannot be written to"), staged(tmp_path / "out", "net-c"):
         pass

@@ -11,7 +11,7 @@ from typing import Any
 from featherweight.cli import display, safe_output
 from featherweight.cli.options import app as _app
 from featherweight.data.progress import downloads_display
-from featherweight.errors import FeatherweightError, FileError, InterruptedRunError, shortage
+from featherweight.errors import FeatherweightError, InterruptedRunError, shortage
 from featherweight.training.runs.signals import terminable
 
 VERBS = {
@@ -75,8 +75,7 @@ def _status_of_app() -> int:
         if isinstance(problem, OSError) and problem.filename is None and problem.errno in safe_output.UNWRITABLE:
             return safe_output.unwritable(problem)
         if isinstance(problem, OSError) and problem.filename is not None and problem.errno in safe_output.CLOSED_PLACES:
-            safe_output.tell(f"Error: {problem.filename} cannot be used ({problem.strerror}); choose another place.")
-            return FileError.exit_status
+            return safe_output.unusable(problem)
         raise
     return 0
 

@@ -9,6 +9,7 @@ import textwrap
 from typing import IO
 
 from featherweight.escape import printable
+from featherweight.io import LONGEST_SHOWN
 
 PLAIN = {"±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "→": "->", "·": "-", "≤": "<=", "≥": ">=", "°": " deg"}
 """Replacements for characters that cannot be printed; any other is escaped as its number."""
@@ -84,6 +85,12 @@ def unwritable(problem: OSError) -> int:
     silence()
     tell(f"Error: Standard output cannot be written ({problem.strerror}); send it elsewhere.")
     return 4
+
+
+def unusable(problem: OSError) -> int:
+    """Report that a file or folder cannot be used; returns the exit status, 2 for a name that is too long, or 4."""
+    tell(f"Error: {str(problem.filename)[:LONGEST_SHOWN]} cannot be used ({problem.strerror}); choose another place.")
+    return 2 if problem.errno == errno.ENAMETOOLONG else 4
 
 
 def refused(what: str) -> int:

@@ -179,7 +179,7 @@ def find(name: str) -> Experiment:
     known = _files()
     if name not in known:
         choices = nearest(name, known, "featherweight list")
-        raise UsageError(f"Unknown experiment {name!r:.60}; {choices} A path to a .py file works too.")
+        raise UsageError(f"Unknown experiment {name[:60]!r}; {choices} A path to a .py file works too.")
     return _packaged_experiment(name)
 
 

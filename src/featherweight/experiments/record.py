@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -72,6 +72,7 @@ class DataFacts(TypedDict):
     mean: NotRequired[Annotated[tuple[Share, ...], PER_CHANNEL]]
     std: NotRequired[Annotated[tuple[Annotated[float, Meta(ge=1e-6, le=1)], ...], PER_CHANNEL]]
     digests: NotRequired[Plain | None]
+    size: NotRequired[tuple[Side, Side] | Literal["own"] | None]
 
 
 class EnvironmentFacts(TypedDict):
@@ -203,6 +204,7 @@ def _require_readable(record: Record) -> None:
     check_fields(record, "record")
     from_plain(Budget, record.budget, "budget")
     from_plain(Recipe, record.recipe, "recipe")
+    require("epochs" in record.recipe, "recipe.epochs is missing")
     about = record.data
     check_value(about, DataFacts, "data")
     told: list[tuple[str, Any, type]] = [("environment", record.environment, EnvironmentFacts)]

@@ -10,10 +10,10 @@ from typing import Any
 
 from featherweight.data import load
 from featherweight.data.dataset import IN_MEMORY, Data
-from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.errors import FeatherweightError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record
-from featherweight.io import flush_names, locked, make_folders, write_text
+from featherweight.io import flush_names, locked, make_folders, not_a_place, write_text
 from featherweight.search.fit.asha import Aim
 from featherweight.search.fit.journal import Question, read_question, read_result
 from featherweight.search.fit.resized import SPLIT_SEED, ResizedData
@@ -37,7 +37,7 @@ def lock_folder(out: Path) -> Iterator[None]:
                 f"Another process is searching in {printable(out)}; wait for it to end, or {ELSEWHERE}."
             ) from problem
         except OSError as problem:
-            raise FileError(f"{printable(out)} cannot be written to ({problem.strerror}); {ELSEWHERE}.") from problem
+            raise not_a_place(Path(printable(out)), problem, ELSEWHERE) from problem
         yield
 
 

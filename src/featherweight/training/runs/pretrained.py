@@ -57,6 +57,5 @@ def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
         return load_trained(run_of(Path(run)), experiment=experiment)
     if run in pretrained_names():
         return load_pretrained(run)
-    raise UsageError(
-        f"There is no run folder {run!r:.80} and no such network in the package; {nearest(run, pretrained_names())}"
-    )
+    given, others = str(run)[:60], nearest(run, pretrained_names())
+    raise UsageError(f"There is no run folder {given!r} and no such network in the package; {others}")
