@@ -6,8 +6,9 @@ import math
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
 """Errors of a path that cannot be a folder's: a file is there, or it is too long."""
 LONGEST_SHOWN = 200
 """Characters of a path in a message."""
+SCRATCH, IN_USE = "featherweight-", ".in-use"
+"""How the names of temporary folders begin, and the mark of one that a process has locked."""
 LONGEST_TEXT = 1 << 14
 """Characters of one text in it; a path has at most 4,096."""
 
@@ -186,6 +189,40 @@ def remove_parts(folder: Path) -> None:
     with suppress(OSError):
         for part in folder.glob(".*.part"):
             _remove(part)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for temporary files, removed at the end; that of a process that was killed, by the next one to ask."""
+    remove_abandoned()
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as name:
+        if os.name != "posix":  # elsewhere a folder cannot be locked
+            yield Path(name)
+            return
+        import fcntl
+
+        handle = os.open(name, os.O_RDONLY)  # the system gives up its lock when this process ends, however it ends
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            (Path(name) / IN_USE).touch()  # only now: a folder with this mark and without a lock is nobody's
+            yield Path(name)
+        finally:
+            os.close(handle)
+
+
+def remove_abandoned() -> None:
+    """Remove the temporary folders of this user's processes that were killed; those in use are locked."""
+    if os.name != "posix":
+        return
+    import fcntl
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(OSError), ExitStack() as stack:  # locked, somebody else's, or gone by now
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(handle).st_uid == os.getuid() and (folder / IN_USE).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_regular(path: Path, most: int) -> bytes:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.data.split import RawDataset, Split
 from featherweight.errors import DataError
 from featherweight.escape import printable
+from featherweight.io import scratch_folder
 
 VARIABLE = "FEATHERWEIGHT_DATA"
 """The environment variable for a folder with a data set's files, or with one folder per data set."""
@@ -53,8 +53,8 @@ def load(known: DatasetSpec, directory: Path | None, progress: Progress | None, 
         except UnwritableError as error:
             refused = str(error).rstrip(".")
     try:
-        with tempfile.TemporaryDirectory(prefix="featherweight-") as folder:
-            whole = _fetched(known, halves, Path(folder), progress)
+        with scratch_folder() as folder:
+            whole = _fetched(known, halves, folder, progress)
     except OSError as error:
         raise UnavailableError(
             f"{known.name} cannot be downloaded: {refused}, and there is no folder for temporary files."

@@ -3,7 +3,6 @@
 import math
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from featherweight.export import execute, integers
 from featherweight.export.fixed_point import FixedPoint
 from featherweight.export.lowering import Lowered
 from featherweight.export.source import Source
+from featherweight.io import scratch_folder
 
 BATCH = 1000
 SLOW = 2e10
@@ -149,8 +149,8 @@ def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> d
 
 def compiled_scores(compiler: str, options: list[str], folder: Path, source: Source, pictures: Tensor) -> Any:
     """The scores, int64 [N classes], of the exported C program, compiled and run on these pictures, uint8 [N C H W]."""
-    with tempfile.TemporaryDirectory(prefix="featherweight-") as scratch:
-        program = Path(scratch) / "program"
+    with scratch_folder() as scratch:
+        program = scratch / "program"
         command = [compiler, "-std=c99", "-O2", *options, "-I", str(folder), str(folder / "example" / "main.c")]
         built = subprocess.run([*command, str(folder / f"{source.name}.c"), "-o", str(program)],
                                capture_output=True, text=True, check=False)  # fmt: skip

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from featherweight.data.dataset import Data
@@ -20,7 +19,7 @@ from featherweight.errors import InterruptedRunError, UsageError
 from featherweight.experiments.experiment import PACKAGED, Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.io import remove_parts, write_bytes
+from featherweight.io import remove_parts, scratch_folder, write_bytes
 from featherweight.parallel.messages import Backend, Finished, Pool, Work
 from featherweight.parallel.transfer import Files, Packed, files_of, pack, put, unpack
 from featherweight.training import distillation
@@ -58,8 +57,7 @@ class RemoteTask:
 def train_on_node(given: RemoteTask, packed: Packed, *, stopped: Any) -> Iterator[Event | Files]:
     """On a node: train a task in a folder that is removed afterwards, yielding events and the files to be kept."""
     data = unpack(packed)
-    with TemporaryDirectory(prefix="featherweight-", ignore_cleanup_errors=True) as name:
-        out = Path(name)
+    with scratch_folder() as out:
         for teacher, files in given.teachers.items():
             put(files, out / teacher)
         run, note = _opened(given, data, out)

@@ -1,6 +1,5 @@
 """The accuracy of a record's networks as programs in 8-bit C, on the whole test set."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.export import export
+from featherweight.io import scratch_folder
 from featherweight.training.runs.folders import run_like
 from featherweight.training.runs.trained import load_trained
 
@@ -33,8 +33,8 @@ def _with(record: Record, folders: Sequence[Path], data: Data, tell: Callable[[s
             f"The run of {record.experiment}, seed {record.seed}, is not in {places}, so its program cannot be"
             " measured; name the folder of its runs with --out."
         )
-    with tempfile.TemporaryDirectory(prefix="featherweight-") as folder:
-        about = export(load_trained(run[0]), "c", Path(folder), data=data).about
+    with scratch_folder() as folder:
+        about = export(load_trained(run[0]), "c", folder, data=data).about
     accuracy = round(float(about["proof"]["accuracy"]), 2)  # as all accuracies of a record
     tell(f"seed {record.seed} in 8-bit C: {accuracy:.2f} %, as a network {record.verdict.last:.2f} %")
     return replace(record, c_accuracy=accuracy)

@@ -7,9 +7,8 @@ asked for, so a search that goes on takes the same decisions as one that was nev
 
 import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from featherweight.io import scratch_folder
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search.fit.asha import DRAWS, LATE, SHARES, Trial
 from featherweight.search.fit.journal import read_trainings, require_fitting, update_of
@@ -45,9 +44,9 @@ def run_by_trials(
     """
     known = _finished_tasks(search)
     search.population.bound_race(1.0, count / RACE)
-    with TemporaryDirectory(prefix="featherweight-") as name:
-        save(search.views, Path(name))
-        pool = TrialPool(cores, Path(name), search.views.classes, on)
+    with scratch_folder() as folder:
+        save(search.views, folder)
+        pool = TrialPool(cores, folder, search.views.classes, on)
         try:
             while works := _decided(search, count):
                 results: dict[int, TrialUpdate] = {

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from featherweight.errors import BudgetError, FeatherweightError, TrainingError, UsageError
+from featherweight.io import scratch_folder
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search.fit import prior
 from featherweight.search.fit.asha import DRAWS, Aim, Population, Trial
@@ -92,9 +92,9 @@ def run_search(
     begun = time.monotonic()
     search.cores = cores
     done: dict[int, float] = {}
-    with TemporaryDirectory(prefix="featherweight-") as name:
-        save(search.views, Path(name))
-        pool = TrialPool(cores, Path(name), search.views.classes, on)
+    with scratch_folder() as folder:
+        save(search.views, folder)
+        pool = TrialPool(cores, folder, search.views.classes, on)
         try:
             while not stopped():
                 passed = search.spent + time.monotonic() - begun

@@ -1,5 +1,6 @@
 """Processes that train candidates, one each on one core, and tell how it goes; whoever stops them loses nothing."""
 
+import atexit
 import math
 import time
 from collections import Counter
@@ -8,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ import torch
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
+from featherweight.io import scratch_folder
 from featherweight.networks.architecture import build_layers
 from featherweight.parallel.messages import THIS_MACHINE, Backend, Message
 from featherweight.parallel.pool import MOST_LOSSES, POLL_SECONDS, open_pool
@@ -127,7 +128,9 @@ class TrialPool:
         self._stack.close()
 
 
-_unpacked: dict[tuple[tuple[str, str], ...], Any] = {}
+_unpacked: dict[tuple[tuple[str, str], ...], Path] = {}
+_folders = ExitStack()
+atexit.register(_folders.close)
 
 
 def serve(work: TrialTask, views: "Path | Files", classes: tuple[str, ...], *, stopped: Any) -> Iterator[TrialUpdate]:
@@ -136,9 +139,9 @@ def serve(work: TrialTask, views: "Path | Files", classes: tuple[str, ...], *, s
     if isinstance(views, Files):
         key = tuple(sorted(views.digests.items()))
         if key not in _unpacked:
-            _unpacked[key] = TemporaryDirectory(prefix="featherweight-")
-            put(views, Path(_unpacked[key].name))
-        views = Path(_unpacked[key].name)
+            _unpacked[key] = _folders.enter_context(scratch_folder())
+            put(views, _unpacked[key])
+        views = _unpacked[key]
     for update in train_candidate(work, views, classes):
         yield update
         if stopped():
