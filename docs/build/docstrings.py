@@ -24,7 +24,7 @@ def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
         f"{summary.mean:.2f} % of the test set at the last epoch, on average over {runs} (standard deviation"
         f" {summary.standard_deviation:.2f}, worst {summary.worst:.2f}). Worst of any last {held} epochs"
         f" {summary.worst_of_last:.2f}; {summary.passed} of {summary.runs} within budget. Training images as they are:"
-        f" {sum(clean) / len(clean):.2f} %. Best epoch, which decides nothing: {best:.2f} on average{claimed}."
+        f" {sum(clean) / len(clean):.2f} %. Best epoch, for reference: {best:.2f} on average{claimed}."
     )
 
 

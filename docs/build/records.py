@@ -94,7 +94,7 @@ def _shifted_row(one: Candidate) -> list[list[str]]:
     spread = f" ± {stdev(figures):.3f}" if len(figures) > 1 else ""
     cells = ["the same, with test-time augmentation", f"{anatomy.parameters:,}", f"{anatomy.buffers:,}"]
     cells += [f"{len(TTA_SHIFTS) * anatomy.macs:,}", str(one.experiment.recipe.epochs), ABSENT, ABSENT]
-    return [[*cells, f"{fmean(figures):.3f}{spread}", interval_text(shifted), *[ABSENT] * 4, "decides nothing"]]
+    return [[*cells, f"{fmean(figures):.3f}{spread}", interval_text(shifted), *[ABSENT] * 4, "for reference"]]
 
 
 def _anchor_row(anchor: Anchor) -> list[str]:

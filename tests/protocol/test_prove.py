@@ -122,7 +122,7 @@ def test_changed_settings_are_proved_in_a_folder_of_their_own(run: Run, tmp_path
 
 def test_an_experiment_without_a_bar_has_nothing_to_prove(run: Run) -> None:
     status, _, err = run("prove", "c3", "--data", "digits")
-    assert status == 2 and "c3 has no bar to clear" in err and "bar=fw.Bar(seeds=5" in err
+    assert status == 2 and "c3 defines no acceptance criterion" in err and "bar=fw.Bar(seeds=5" in err
 
 
 def test_what_is_missing_is_said_with_what_to_type_and_how_long_it_takes(

@@ -95,9 +95,9 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
         if task.seed not in kept
         for stopped in [run_like(like.record, task.out, task.seed, finished=False)]
     ]
-    told = [f"seed {seed} is finished in {folder}; its record is used" for seed, (folder, _) in kept.items()]
+    kept_lines = [f"seed {seed} is finished in {folder}; its record is used" for seed, (folder, _) in kept.items()]
     to = sys.stderr if as_json else sys.stdout
-    for line in [*like.introduction(), *told]:
+    for line in [*like.introduction(), *kept_lines]:
         print(wrap(line, to), file=to, flush=True)
     done, failed = train_shown(rest, as_json, track, on) if rest else ([], [])
     done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]

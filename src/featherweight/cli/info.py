@@ -38,8 +38,8 @@ def list_(
     if as_json:
         names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
         more = [{"confirmed": one.get("confirmed"), "preprocessing": one.get("preprocessing", [])} for one in kept]
-        told = [{name: entry[name] for name in names} | later for entry, later in zip(kept, more, strict=True)]
-        print_json({"experiments": told})
+        entries = [{name: entry[name] for name in names} | later for entry, later in zip(kept, more, strict=True)]
+        print_json({"experiments": entries})
         return
     from rich.console import Console
     from rich.text import Text
@@ -68,12 +68,12 @@ def show(
     found, network, shape, note = resolve_subject(
         experiment, file, data, directory=data_dir, size=image_size(size), grey=grey
     )
-    told = summary(network, shape)
-    anatomy = told.anatomy
+    described = summary(network, shape)
+    anatomy = described.anatomy
     if as_json:
         print_json({"experiment": found.name, **anatomy.to_json(), "budget": found.budget.to_json()})
         return
-    table, rule, sentences = repr(told).rpartition("\u2500\n")
+    table, rule, sentences = repr(described).rpartition("\u2500\n")
     say(f"{found.id}: {found.title}\n")
     print(table + rule, end="")
     say(f"{sentences}\n")

@@ -123,8 +123,8 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
 def _heading(group: str) -> str:
     # The first line of each ladder's package says what it is; importing one imports no experiment.
     room = group if group == RECORDS else f"ladders.{group}"
-    said = (import_module(f"featherweight.experiments.{room}").__doc__ or "").strip()
-    return said if group == RECORDS else f"Ladder {group.upper()}: {said}"
+    subject = (import_module(f"featherweight.experiments.{room}").__doc__ or "").strip()
+    return subject if group == RECORDS else f"Ladder {group.upper()}: {subject}"
 
 
 def _group_lines(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:

@@ -25,7 +25,7 @@ def verdict_table(record: Record) -> Table:
         table.add_column(heading, justify="left" if heading == "budget" else "right")
     for clause in record.clauses:
         table.add_row(clause.name, clause.allowed, clause.measured, "yes" if clause.holds else "NO")
-    table.caption = f"best epoch {record.verdict.best:.2f} %, which decides nothing"
+    table.caption = f"best epoch {record.verdict.best:.2f} % (for reference)"
     table.caption_justify = "left"
     return table
 

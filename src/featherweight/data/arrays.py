@@ -43,11 +43,11 @@ def as_bytes(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
             return array.astype(np.uint8)
         if array.dtype.kind == "b" or (array.dtype.kind == "f" and low >= 0 and high <= 1):
             return np.asarray((array.astype(np.float32) * 255).round(), dtype=np.uint8)
-        said = f"are {array.dtype} from {low:g} to {high:g}"
+        found = f"are {array.dtype} from {low:g} to {high:g}"
     else:
-        said = f"are {array.dtype}"
+        found = f"are {array.dtype}"
     raise UsageError(
-        f"The {what} {said}; give whole numbers from 0 to 255, or fractions from 0 to 1, before any normalisation."
+        f"The {what} {found}; give whole numbers from 0 to 255, or fractions from 0 to 1, before any normalisation."
     )
 
 

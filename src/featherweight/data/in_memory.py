@@ -94,7 +94,7 @@ def _channels_last(shape: tuple[int, ...], channels: Channels, which: str) -> bo
     first, last = shape[1] in COLOURS, shape[3] in COLOURS
     if first == last:
         raise UsageError(
-            f"Of {which} images of the shape {shape}, the channels cannot be told from the sides;"
+            f"Of {which} images of the shape {shape}, the channels cannot be distinguished from the sides;"
             ' give channels="first" or channels="last".'
         )
     return last

@@ -200,8 +200,8 @@ def _check(labels: Tensor, known: DatasetSpec, half: tuple[File, ...], classes: 
     counts = labels.bincount(minlength=len(classes)).tolist()
     wanted = [expected] * len(classes) if isinstance(expected, int) else list(expected)
     if counts != wanted:
-        told = f"{expected:,}" if isinstance(expected, int) else ", ".join(map(str, wanted))
+        published = f"{expected:,}" if isinstance(expected, int) else ", ".join(map(str, wanted))
         raise DataError(
-            f"{name} is not that of {known.name}, which has {told} images of each class; it has"
+            f"{name} is not that of {known.name}, which has {published} images of each class; it has"
             f" {', '.join(map(str, counts))}."
         )

@@ -3,8 +3,8 @@
 >>> import featherweight as fw
 >>> claims = fw.Claim("Overfits from epoch 5 on.", fw.claims.overfits(from_epoch=5)), fw.claims.opinion("Needs luck.")
 
-A difference within its error decides nothing, whichever way it points. A claim about every seed is refuted by a single
-one, and "no more than before" is a test of non-inferiority: the difference and its error must stay within a margin
+A difference within its error leaves a claim undecided, whichever way it points. A claim about every seed is refuted by
+a single one, and "no more than before" is a test of non-inferiority: difference and error must stay within a margin
 (Piaggio et al., "Reporting of noninferiority and equivalence randomized trials", JAMA 2012). `no` negates a predicate:
 no(fluctuates()) means that the accuracy of no seed fluctuates.
 
@@ -114,7 +114,7 @@ def check_claim(claim: Claim, evidence: Evidence) -> Finding:
 def no(predicate: Predicate) -> Predicate:
     """The negation of a predicate: borne out where that is not, and vice versa; undecided where that is.
 
-    What is said of every seed is denied of every seed: one that reaches the accuracy refutes "none reaches it".
+    A claim about every seed is denied of every seed: one that reaches the accuracy refutes "none reaches it".
 
     >>> no(reaches(99.4)).rule
     'Not so: for every seed, the best epoch is at 99.40 % or above in test accuracy. One other seed refutes it.'

@@ -207,9 +207,9 @@ def _require_readable(record: Record) -> None:
     require("epochs" in record.recipe, "recipe.epochs is missing")
     about = record.data
     check_value(about, DataFacts, "data")
-    told: list[tuple[str, Any, type]] = [("environment", record.environment, EnvironmentFacts)]
-    told += [(f"teachers[{at}]", teacher, TeacherFacts) for at, teacher in enumerate(record.teachers)]
-    for where, table, needed in told:
+    tables: list[tuple[str, Any, type]] = [("environment", record.environment, EnvironmentFacts)]
+    tables += [(f"teachers[{at}]", teacher, TeacherFacts) for at, teacher in enumerate(record.teachers)]
+    for where, table, needed in tables:
         check_value(table, Plain, where)
         check_value(table, needed, where)
     numbers = math.prod(about.get("shape", ()))

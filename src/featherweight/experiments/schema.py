@@ -1,4 +1,4 @@
-"""Plain data whose ranges stand in their types: checked when it is made, read back from JSON, and told by `help`.
+"""Plain data whose ranges stand in their types: checked when it is made, read back from JSON, and stated by `help`.
 
     lr: Positive = 0.1
 
@@ -36,7 +36,7 @@ from featherweight.errors import UsageError, nearest
 T = TypeVar("T")
 
 LARGEST_COUNT = 1 << 40
-"""Of images, parameters, multiply-adds. Bounds from here on are told only to those who go beyond them."""
+"""Of images, parameters, multiply-adds. Bounds from here on are named only to those who go beyond them."""
 LARGEST_NUMBER = 1e300
 MOST_EPOCHS = 200_000
 _LATER = "left out of JSON at its default"
@@ -133,7 +133,7 @@ def bare(kind: Any) -> Any:
 
 
 def allowed(kind: Any, *, whole: bool = False) -> str:
-    """What a type allows, in words; with `whole`, bounds so wide that nobody meets them by accident are told as well.
+    """What a type allows, in words; with `whole`, bounds so wide that nobody meets them by accident are named as well.
 
     >>> allowed(Share), allowed(Epochs), allowed(Count | None)
     ('a number from 0 to 1', 'a whole number from 1 to 200,000', 'a whole number, 1 or more, or None')
@@ -248,8 +248,8 @@ def documented(cls: type[T]) -> type[T]:
     """The data class, whose docstring goes on with its fields: what each allows, its default, and its own docstring.
     Its signature names types alone."""
     cls.__doc__ = _Documentation(cls.__doc__ or "")  # type: ignore[assignment]
-    told = cls.__init__.__annotations__
-    told |= {name: _without_range(kind) for name, kind in told.items()}
+    annotations = cls.__init__.__annotations__
+    annotations |= {name: _without_range(kind) for name, kind in annotations.items()}
     return cls
 
 
@@ -269,11 +269,11 @@ class _Documentation:
 
 
 def _field_lines(cls: type) -> Iterator[str]:
-    told = _field_docstrings(cls)
+    texts = _field_docstrings(cls)
     for field in fields(cls):
         made = getattr(field.default_factory, "__name__", "")  # of a default that is made anew each time
         ends = f"default {made}()" if made else "required" if field.default is MISSING else f"default {field.default!r}"
-        text = f"- `{field.name}`: {allowed(kinds(cls)[field.name])} ({ends}). {told.get(field.name, '')}"
+        text = f"- `{field.name}`: {allowed(kinds(cls)[field.name])} ({ends}). {texts.get(field.name, '')}"
         yield textwrap.fill(text, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 

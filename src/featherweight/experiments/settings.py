@@ -149,8 +149,8 @@ def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
             parts = [part for part in news if news[part] != olds[part]]
             found += [f"`augment.{part}` {olds[part]} → {news[part]}" for part in parts]
         elif now.get(name) != was.get(name):
-            told = _schedule if name == "schedule" else _setting
-            old, new = (told(side.get(name)) for side in (was, now))
+            text_of = _schedule if name == "schedule" else _setting
+            old, new = (text_of(side.get(name)) for side in (was, now))
             found.append(f"`{name}` {old} → {new}")
     return found
 
@@ -164,5 +164,5 @@ def _schedule(values: Any) -> str:
     """The schedule's kind, with the settings that are specific to it or not at their defaults."""
     inherited = SCHEDULES["constant"]()
     own = {name: value for name, value in values.items() if name != "kind"}
-    said = [f"{name} {value}" for name, value in own.items() if getattr(inherited, name, None) != value]
-    return f"{values['kind']} ({', '.join(said)})" if said else str(values["kind"])
+    changed = [f"{name} {value}" for name, value in own.items() if getattr(inherited, name, None) != value]
+    return f"{values['kind']} ({', '.join(changed)})" if changed else str(values["kind"])

@@ -42,13 +42,13 @@ class _Worker:
     reply: Any
     """The answer that is waited for."""
     node: str = ""
-    """Its machine; empty until it has said hello."""
+    """Its machine; empty until it has reported itself."""
     refused: bool = False
     """Its machine may not be used; it is kept, so that Ray starts no other there."""
     number: int | None = None
     """The work that it is at."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What its machine has said of itself."""
+    """What its machine has reported of itself."""
 
     @property
     def free(self) -> bool:
@@ -198,7 +198,7 @@ class RayPool:
         return found
 
     def _welcome(self, worker: _Worker, node: str, facts: dict[str, Any]) -> None:
-        """Take in a worker that has said hello, unless its machine is not as it must be."""
+        """Take in a worker that has reported itself, unless its machine is not as it must be."""
         worker.node, worker.facts, self._failed = node, facts, 0
         other = [f"{name} {facts[name]} (here {mine})" for name, mine in self._mine.items()
                  if name in SAME and facts[name] != mine]  # fmt: skip

@@ -61,21 +61,21 @@ class RayWorker:
         return self.poll()
 
     def poll(self) -> list[tuple[bool, Any]]:
-        """What was said since the last time, as soon as there is something; in the end, whether an error ended it."""
+        """What was sent since the last time, as soon as there is something; in the end, whether an error ended it."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._said), timeout=LISTEN_SECONDS)
-            said, self._said = self._said, []
-        return said
+            messages, self._said = self._said, []
+        return messages
 
     def stop(self) -> None:
         """Ask the work to end early."""
         self._stopped.set()
 
     def _run(self, work: Work, given: tuple[Any, ...]) -> None:
-        said: Iterator[Any]
+        messages: Iterator[Any]
         try:
-            with closing(work(*given, stopped=self._stopped.is_set)) as said:  # type: ignore[type-var]
-                for what in said:
+            with closing(work(*given, stopped=self._stopped.is_set)) as messages:  # type: ignore[type-var]
+                for what in messages:
                     self._add(False, what)
             self._add(True, ("", 0))
         except FeatherweightError as problem:

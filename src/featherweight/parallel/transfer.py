@@ -49,7 +49,7 @@ def unpack(packed: Packed) -> Data:
     if packed.digest not in _checked:
         if (found := _digest(packed.arrays)) != packed.digest:
             raise DataError(
-                f"{packed.about['name']} did not arrive as it was sent (digest {found[:12]}, not {packed.digest[:12]})."
+                f"{packed.about['name']} does not match its checksum (digest {found[:12]}, not {packed.digest[:12]})."
             )
         _checked.add(packed.digest)
     with warnings.catch_warnings():

@@ -134,8 +134,8 @@ def _same(ours: RunSet, theirs: RunSet) -> bool:
 
 
 def _too_few(first: Side, second: Side) -> str:
-    told = [f"{side.name} has {'; '.join(map(str, side.sets)) or 'no finished run'}" for side in (first, second)]
-    sentence = f"A comparison needs two or more seeds that both have run on the same data: {' and '.join(told)}."
+    found = [f"{side.name} has {'; '.join(map(str, side.sets)) or 'no finished run'}" for side in (first, second)]
+    sentence = f"A comparison needs two or more seeds that both have run on the same data: {' and '.join(found)}."
     if left := [*first.left_out, *second.left_out]:
         sentence += f" Not counted, being of another network or recipe than now: {'; '.join(left)}."
     commands = [_command(side, _target(first, second)) for side in (first, second)]

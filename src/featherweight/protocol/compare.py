@@ -60,11 +60,11 @@ def compare(first: Sequence[Record], second: Sequence[Record], names: tuple[str,
     names = own if own[0] != own[1] or names is None else names
     data = {record.data_set for record in [*first, *second]}
     if len(data) > 1:
-        told = "; ".join(
+        sets = "; ".join(
             f"{name}: {train:,} to train, {test:,} to judge{f', held out {how}' * bool(how)}"
             for name, train, test, _, how in sorted(data)
         )
-        raise UsageError(f"Only runs on the same data can be compared, and these are on {told}.")
+        raise UsageError(f"Only runs on the same data can be compared, and these are on {sets}.")
     seeds = tuple(sorted(sides[0].keys() & sides[1].keys()))
     if len(seeds) < 2:
         raise UsageError(

@@ -109,7 +109,7 @@ class _Plan:
 
     def attempt(self, seeds: range, *notes: str) -> Attempt:
         """The line of the ledger for these seeds."""
-        told = [*notes, *([f"changed: {', '.join(self.changed)}"] if self.changed else [])]
+        every_note = [*notes, *([f"changed: {', '.join(self.changed)}"] if self.changed else [])]
         return Attempt(
             experiment=self.experiment.name,
             network=self.like.network,
@@ -117,7 +117,7 @@ class _Plan:
             seeds=tuple(seeds),
             commit=self.like.environment["commit"],
             date=date.today().isoformat(),
-            note="; ".join(told),
+            note="; ".join(every_note),
         )
 
 
@@ -177,7 +177,8 @@ def _planned(
     experiment = overridden(plain, dict(settings))
     if experiment.bar is None:
         raise UsageError(
-            f"{experiment.id} has no bar to clear. Write what its seeds must reach into its Experiment(...), such as:"
+            f"{experiment.id} defines no acceptance criterion (`bar=`). Write what its seeds must reach into its"
+            " Experiment(...), such as:"
             " bar=fw.Bar(seeds=5, confirming=5, passed=4), which four of five within budget clear."
         )
     _require_fixed(experiment, experiment.bar, seeds)
@@ -223,12 +224,12 @@ def _announce(plan: _Plan, tell: Callable[[str], None], estimate: bool) -> None:
             if not plan.changed
             else f"held-out evidence of {held} seeds is missing and is trained first"
         )
-    told = f"to train: {held} runs with {holdout:,} images held out, {full} on all"
+    plan_words = f"to train: {held} runs with {holdout:,} images held out, {full} on all"
     if estimate:
         one, side_by_side = seconds_of_run(plan.draft), 1 if timed_threads(plan.experiment) else processors()
         rounds = -(-held // processors()) + -(-full // side_by_side)
-        told += f"; about {duration(one * rounds)} on this machine"
-    tell(f"{told}. Stopped runs are resumed by the same command.")
+        plan_words += f"; about {duration(one * rounds)} on this machine"
+    tell(f"{plan_words}. Stopped runs are resumed by the same command.")
 
 
 # ------------------------------------------------------------------------------------------- clearing

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 SMALLEST_HOLDOUT = 1000
-"""Minimum number of held-out images; with fewer, trials cannot be told apart (at 99 %, one standard deviation of 1,000
-images is already 0.3 %)."""
+"""Minimum number of held-out images; with fewer, trials cannot be distinguished (at 99 %, one standard deviation of
+1,000 images is already 0.3 %)."""
 POLL_SECONDS = 0.5
 """Longest time between two looks at the study."""
 MOST_DEATHS = 5

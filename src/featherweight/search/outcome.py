@@ -54,7 +54,7 @@ def entries(study: "optuna.Study") -> list[Entry]:
 
 
 def _entry(trial: "optuna.trial.FrozenTrial") -> Entry:
-    """What the study says of a finished trial; FileError where no search of this package has said that."""
+    """What the study says of a finished trial; FileError where no search of this package has written that."""
     try:
         what, result = trial.user_attrs["proposal"], trial.user_attrs["result"]
         found = Entry(

@@ -118,8 +118,8 @@ def _data_base(url: str) -> "optuna.storages.BaseStorage":
         try:
             return RDBStorage(url, engine_kwargs=patient)
         except DBAPIError as problem:
-            told = str(problem).lower()
-            if not left or not ("exist" in told or "duplicate" in told or "unique" in told):
+            text = str(problem).lower()
+            if not left or not ("exist" in text or "duplicate" in text or "unique" in text):
                 raise
             time.sleep(random.uniform(0.1, 0.5))
     raise AssertionError("the last try returns or raises")

@@ -5,8 +5,8 @@ Why: a search of 23 days on a graphics card is published to have found 86.49 % a
 that nobody searched for tells what such a search is worth.
 
 Result: 82.83 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.17, worst 82.61). Worst
-of any last 1 epochs 82.61; 0 of 5 within budget. Training images as they are: 85.31 %. Best epoch, which decides
-nothing: 82.85 on average. Not yet confirmed on fresh seeds.
+of any last 1 epochs 82.61; 0 of 5 within budget. Training images as they are: 85.31 %. Best epoch, for reference: 82.85
+on average. Not yet confirmed on fresh seeds.
 
 Analysis: It does not reach 86.50 % at the last epoch (borne out). It cannot fit even the training images to 86.50 %
 (borne out).

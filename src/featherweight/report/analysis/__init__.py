@@ -1,10 +1,10 @@
 """What a finished run knows and where it fails, in numbers; `figures` draws them and `report` presents them.
 
 ```
-answers.py     a run's probabilities over its test set: tables by class, confusions, mistakes, calibration
-fields.py      how far a unit looks: the window it can see, and the part that it actually uses
-evidence.py    where in an image the evidence for a class lies, or for one class against another; first kernels
-seen.py        images as the network saw them in training
+answers.py      a run's probabilities over its test set: tables by class, confusions, mistakes, calibration
+fields.py       how far a unit looks: the window it can see, and the part that it actually uses
+attribution.py  where in an image the evidence for a class lies, or for one class against another; first kernels
+model_input.py  images as the network saw them in training
 ```
 """
 

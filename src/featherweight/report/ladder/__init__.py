@@ -2,7 +2,7 @@
 
 ```
 tables.py          the tables on it: summary, layers, result, log, claims
-page.py            what is said of each rung, and the two pages
+page.py            what is written of each rung, and the two pages
 ladder.md.j2       the page as Markdown; ladder.html.j2 as HTML
 ```
 """

@@ -106,8 +106,8 @@ def result_table(records: Sequence[Record]) -> TextTable:
     for record in records:
         verdict, last = record.verdict, record.rows[-1]
         figures = (verdict.best, verdict.last, verdict.worst_of_last, last.train_accuracy, record.clean_train_accuracy)
-        said = ("passed: " if verdict.passed else "failed: ") + verdict.reason
-        rows.append((str(record.seed), *map(percent_text, figures), said))
+        words = ("passed: " if verdict.passed else "failed: ") + verdict.reason
+        rows.append((str(record.seed), *map(percent_text, figures), words))
     headings = ("seed", "best %", "last %", "worst judged %", "train %", "clean train %", "budget")
     return TextTable(headings=headings, align="rrrrrrl", rows=tuple(rows))
 

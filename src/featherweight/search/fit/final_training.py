@@ -32,7 +32,7 @@ RUNS = "runs"
 MOST_SEEDS, UNTIMED_SEEDS = 5, 2
 """Runs of the last training at most, and where there is no limit of time."""
 SLOWER = 1.1
-"""How much longer the last training may take than the trials said."""
+"""How much longer the last training may take than the trials suggest."""
 OVERRUN = 2.0
 """By what factor the time may be exceeded before the last training gets fewer than `LEAST_EPOCHS`."""
 TOLD = 0.06

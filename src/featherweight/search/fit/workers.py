@@ -164,7 +164,7 @@ def train_candidate(work: TrialTask, folder: Path, classes: tuple[str, ...]) -> 
     )  # fmt: skip
     started = last = time.monotonic()
     tell = partial(TrialUpdate, work=work)
-    unseen = replace(data, test=data.test.take(torch.arange(1)))  # what each epoch is judged on decides nothing here
+    unseen = replace(data, test=data.test.take(torch.arange(1)))  # what is measured after each epoch is not used here
     try:
         run = prepare(experiment, unseen, seed=work.seed, threads=1)
         started = time.monotonic()

@@ -17,8 +17,8 @@ def adapt(experiment: Experiment, data: Data, settings: Mapping[str, Any]) -> tu
     """The experiment as it is trained on the data, and what was changed, a sentence each."""
     fitting, note = adapt_budget(experiment, data)
     changed = overridden(fitting, settings)
-    said = ", ".join(changes(changed, fitting))
-    return changed, tuple(line for line in (note, said and f"changed: {said}") if line)
+    words = ", ".join(changes(changed, fitting))
+    return changed, tuple(line for line in (note, words and f"changed: {words}") if line)
 
 
 def adapt_budget(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
@@ -37,16 +37,16 @@ def adapt_budget(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
     home = dissect(experiment.build(), experiment.shape)
     more = here.parameters - home.parameters
     budget = replace(experiment.budget, parameters=max(1, experiment.budget.parameters + more))
-    said = f"{budget.parameters:,} parameters, {abs(more):,} {'more' if more >= 0 else 'fewer'} than its own"
+    words = f"{budget.parameters:,} parameters, {abs(more):,} {'more' if more >= 0 else 'fewer'} than its own"
     if budget.macs is not None and here.macs > home.macs:
         budget = replace(budget, macs=budget.macs + here.macs - home.macs)
-        said += f", and {budget.macs:,} MACs, {here.macs - home.macs:,} more"
+        words += f", and {budget.macs:,} MACs, {here.macs - home.macs:,} more"
     if budget == experiment.budget:
         return experiment, ""
     what = f"{channels} channel{'s' * (channels != 1)} and {classes} classes"
     made_for = experiment.shape[0]
-    told = (
+    sentence = (
         f"{experiment.id} is made for {made_for} channel{'s' * (made_for != 1)} and {CLASSES} classes; for {what} its"
     )
-    told += f" budget is {said}"
-    return replace(experiment, budget=budget), told
+    sentence += f" budget is {words}"
+    return replace(experiment, budget=budget), sentence

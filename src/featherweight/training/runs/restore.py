@@ -29,13 +29,13 @@ SOURCE = "experiment.py"
 def architecture_of(network: nn.Module) -> dict[str, Any]:
     """What a record keeps of a network that has just been made: its layers as data and a digest of its first weights.
 
-    Of a network that cannot be told as data, what cannot. If its first layers prepare pictures, also that, in words.
+    Of a network that cannot be written as data, what cannot. If its first layers prepare pictures, also that, in words.
     """
     whole, unserialisable = describe_network(network)
-    told = {"unserialisable": unserialisable} if whole is None else {"layers": to_json(whole)}
+    architecture = {"unserialisable": unserialisable} if whole is None else {"layers": to_json(whole)}
     words = preprocessing_of(network).words
     named = {"preprocessing": words} if words else {}
-    return told | named | {"first_weights": weights_digest(network)}
+    return architecture | named | {"first_weights": weights_digest(network)}
 
 
 def weights_digest(network: nn.Module) -> str:
@@ -53,13 +53,14 @@ def network_of(record: Record, file: "Path | Experiment | None" = None) -> nn.Mo
     else by the experiment in `file`, which is run. Raises UsageError where a file is needed or has another network,
     FileError where the record's data are no network or not its own.
     """
-    told = record.architecture or {}
-    if "layers" in told:
-        network = _built(record, told["layers"])
+    architecture = record.architecture or {}
+    if "layers" in architecture:
+        network = _built(record, architecture["layers"])
     else:
         known = _known(record, file)
         if known is None:
-            what = told.get("unserialisable", told.get("foreign"))  # the latter in records up to version 0.2
+            earlier = architecture.get("foreign")  # the key in records up to version 0.2
+            what = architecture.get("unserialisable", earlier)
             why = f"{what} is not kept as data" if what else "its record does not hold it"
             raise UsageError(
                 f"The network of {_called(record)} cannot be rebuilt from its run: {why}. Name the experiment's file"
@@ -68,7 +69,7 @@ def network_of(record: Record, file: "Path | Experiment | None" = None) -> nn.Mo
         shape, classes = record.data["shape"], record.data["classes"]
         network = known.build(channels=shape[0], classes=len(classes))
     if fingerprint(network) != record.network:
-        if "layers" in told:
+        if "layers" in architecture:
             raise FileError(f"The layers in the record of {_called(record)} do not match its fingerprint.")
         raise UsageError(
             f"The network of {file if isinstance(file, Path) else _called(record)} is no longer the one that was"

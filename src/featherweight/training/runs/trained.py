@@ -86,9 +86,9 @@ def load_trained(
 
 def _require_fitting(about: dict[str, Any], record: Record) -> None:
     """Raise ValueError unless the metadata of the weights agrees with the record beside them."""
-    said = {name: record.data.get(name) for name in ("shape", "classes", "mean", "std")}
-    said |= {"experiment": record.experiment, "seed": record.seed}
-    for name, value in said.items():
+    facts = {name: record.data.get(name) for name in ("shape", "classes", "mean", "std")}
+    facts |= {"experiment": record.experiment, "seed": record.seed}
+    for name, value in facts.items():
         if about[name] != value:
             raise ValueError(f"their {name} is {about[name]!r:.60}, but the record beside them has {value!r:.60}")
 

@@ -7,8 +7,8 @@ Open: The source does not say how much is dropped; we take 5 % of the numbers af
 the training images at epoch 19 and 99.30 % of the test images at epoch 18.
 
 Result: 99.24 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.12, worst 99.15). Worst
-of any last 5 epochs 99.13; 0 of 3 within budget. Training images as they are: 99.67 %. Best epoch, which decides
-nothing: 99.32 on average, where 99.30 is claimed.
+of any last 5 epochs 99.13; 0 of 3 within budget. Training images as they are: 99.67 %. Best epoch, for reference: 99.32
+on average, where 99.30 is claimed.
 
 Analysis: It underfits (not borne out). The regularisation is the reason (borne out). Capacity is now the limit (not
 borne out). Ours: it beats the network without dropout (undecided).

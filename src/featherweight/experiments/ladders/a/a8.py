@@ -8,8 +8,8 @@ Open: The source gives the angle, -10 to 10 degrees; each image has its own draw
 training images at epoch 17 and 99.34 % of the test images at epoch 12.
 
 Result: 99.34 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.05, worst 99.29). Worst
-of any last 5 epochs 99.10; 0 of 3 within budget. Training images as they are: 99.52 %. Best epoch, which decides
-nothing: 99.34 on average, where 99.34 is claimed.
+of any last 5 epochs 99.10; 0 of 3 within budget. Training images as they are: 99.52 %. Best epoch, for reference: 99.34
+on average, where 99.34 is claimed.
 
 Analysis: Training is hard enough now (opinion). The number of epochs must come down (opinion). Ours: nothing is gained
 after epoch 15, so it can (undecided).

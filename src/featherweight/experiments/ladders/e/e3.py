@@ -10,8 +10,8 @@ the rate after every 5 epochs. It reports 98.71 % of the training images and 99.
 15.
 
 Result: 99.50 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.04, worst 99.45). Worst
-of any last 5 epochs 99.41; 3 of 3 within budget. Training images as they are: 99.55 %. Best epoch, which decides
-nothing: 99.51 on average, where 99.45 is claimed.
+of any last 5 epochs 99.41; 3 of 3 within budget. Training images as they are: 99.55 %. Best epoch, for reference: 99.51
+on average, where 99.45 is claimed.
 
 Analysis: It underfits (undecided). Test accuracy is above the rung before (borne out). Ours: 99.40 % is held for the
 last three epochs (borne out).

@@ -6,8 +6,8 @@ shoe could as well be a right one. And what stays hard here is often a shirt tha
 ten times as often does not help.
 
 Result: 92.02 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.08, worst 91.96). Worst
-of any last 1 epochs 91.96; 0 of 3 within budget. Training images as they are: 93.43 %. Best epoch, which decides
-nothing: 92.04 on average.
+of any last 1 epochs 91.96; 0 of 3 within budget. Training images as they are: 93.43 %. Best epoch, for reference: 92.04
+on average.
 
 Analysis: It does not beat the step before (undecided). 92.80 % is never reached (borne out). Rotation, elastic changes
 and hard examples can go, then, and nothing is lost; but at this size the network decides, and no augmentation makes up

@@ -6,8 +6,8 @@ that shrinks by strides pays for width where it is small. Of all networks that `
 flash, this one was the most accurate.
 
 Result: 80.27 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.36, worst 79.94). Worst
-of any last 1 epochs 79.94; 2 of 3 within budget. Training images as they are: 82.42 %. Best epoch, which decides
-nothing: 80.27 on average.
+of any last 1 epochs 79.94; 2 of 3 within budget. Training images as they are: 82.42 %. Best epoch, for reference: 80.27
+on average.
 
 Analysis: It beats the step before (borne out). It underfits (not borne out). It still learns from pictures that are
 turned and bent as nobody photographs them, and so never sees the test's kind (opinion).
