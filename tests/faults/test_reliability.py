@@ -3,6 +3,7 @@
 import ast
 import json
 import random
+import re
 from functools import cache
 from pathlib import Path
 
@@ -179,3 +180,12 @@ def test_no_clock_that_can_be_set_back_is_asked() -> None:
     for path in set(sources) - dated:
         named = {ast.unparse(node) for node in ast.walk(sources[path]) if isinstance(node, ast.Attribute)}
         assert not named & {"time.time", "datetime.now", "datetime.datetime.now", "time.localtime"}, path
+
+
+def test_every_promise_of_the_security_page_names_tests_that_exist() -> None:
+    table = (ROOT / "docs" / "security.md").read_text().split("held by, in `tests/` |")[1].split("\n\n")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| **")]
+    assert len(rows) == 10
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)`", row.rsplit(" | ", 1)[1])
+        assert named and all((ROOT / "tests" / name).is_file() for name in named), row

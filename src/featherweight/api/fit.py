@@ -1,4 +1,4 @@
-"""The same from Python, in one call."""
+"""`fw.fit`: the smallest network for your pictures and your chip, in one call."""
 
 import warnings
 from collections.abc import Callable
