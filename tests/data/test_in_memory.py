@@ -73,7 +73,7 @@ def test_labels_are_numbers_or_names() -> None:
         (GREY, LABELS, {"test": (GREY[:, :9], LABELS)}, "are 1 x 11 x 13 and test images 1 x 9 x 13; both need one"),
         (GREY, list("ab") * 30, {"classes": ["a", "c"]}, "label 'b' is not one of the classes a, c"),
         (GREY, LABELS, {"holdout": 50}, "A holdout of 50 was requested, but arrays has 50 training images"),
-        (np.zeros((9, 3, 5, 3)), LABELS[:9], {}, "cannot be told from the sides; give channels="),
+        (np.zeros((9, 3, 5, 3)), LABELS[:9], {}, "the channels cannot be distinguished"),
         ([GREY[0], GREY[0, :5]], [0, 1], {}, r"cannot become one array.*size=\(height, width\)"),
     ],
 )

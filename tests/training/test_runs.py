@@ -23,7 +23,7 @@ from featherweight.experiments.record import read_record
 from featherweight.experiments.settings import overridden
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs import run as runs
-from featherweight.training.runs.folders import finished_runs, new_folder
+from featherweight.training.runs.folders import finished_runs, new_folder, run_of
 
 
 @pytest.fixture
@@ -292,3 +292,16 @@ def test_a_stopped_run_of_the_native_engine_goes_on_with_any_number_of_threads_b
         assert found.keys() == expected.keys() and len(found) > 10
         assert all(torch.equal(found[name], expected[name]) for name in expected)
         assert [replace(row, seconds=0) for row in ended.rows] == [replace(row, seconds=0) for row in rows]
+
+
+def test_a_finished_search_stands_for_its_run_of_the_lowest_seed(tmp_path: Path) -> None:
+    """A seed that would not have ended in time was given up, whichever it was; 2 comes before 10."""
+    for name in ("net-seed10", "net-seed2", "net-seedling", "other"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert run_of(tmp_path) == tmp_path  # no search has ended here
+    (tmp_path / "fit.json").write_text("{}")
+    assert run_of(tmp_path) == tmp_path / "runs" / "net-seed2"
+    (tmp_path / "next" / "runs" / "net-seed3").mkdir(parents=True)
+    assert run_of(tmp_path) == tmp_path / "runs" / "net-seed2"
+    (tmp_path / "next" / "fit.json").write_text("{}")  # killed while the next result took its place
+    assert run_of(tmp_path) == tmp_path / "next" / "runs" / "net-seed3"

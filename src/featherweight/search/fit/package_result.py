@@ -22,6 +22,7 @@ from featherweight.search.fit.final_training import RUNS
 from featherweight.search.fit.result_words import in_file, in_words
 from featherweight.search.fit.state import FitState, epochs_for
 from featherweight.training.runs.folders import RESULT as RESULT
+from featherweight.training.runs.folders import by_seed
 from featherweight.training.runs.trained import load_trained
 
 EXPORTS = "export"
@@ -54,7 +55,7 @@ class Packaged:
 
 def package(trial: Trial, out: Path, *, directory: Path | None, data: Data | None = None) -> Packaged:
     """Write the first run's network as C and, where the packages for it are installed, ONNX; and prove both."""
-    folders = sorted((out / RUNS).iterdir(), key=lambda folder: int(folder.name.rpartition("seed")[2]))
+    folders = by_seed(out / RUNS)
     first = load_trained(folders[0])
     place = out / EXPORTS
     data = data or pictures_at_hand(first.record, directory)

@@ -24,7 +24,7 @@ RESULT, STAGE = "fit.json", "next"
 
 
 def run_of(folder: Path) -> Path:
-    """The folder of a run: the same, or, of a finished search, that of the run that was exported.
+    """The folder of a run: the same, or, of a finished search, that of the run that was exported, its lowest seed.
 
     A search that was killed while its result took its place has its runs either in that place or in the stage.
     """
@@ -35,7 +35,13 @@ def run_of(folder: Path) -> Path:
         return folder
     staged = whole and (folder / STAGE / "runs").exists()
     runs = (folder / STAGE if staged else folder) / "runs"
-    return next(iter(sorted(runs.glob("*-seed0"))), folder)
+    return next(iter(by_seed(runs)), folder)
+
+
+def by_seed(runs: Path) -> list[Path]:
+    """The run folders in a folder, the lowest seed first; what is not called as a run is passed over."""
+    seeds = {path: path.name.rpartition("-seed")[2] for path in runs.glob("*-seed*")}
+    return sorted((path for path, seed in seeds.items() if seed.isdecimal()), key=lambda path: int(seeds[path]))
 
 
 def new_folder(out: Path, name: str) -> Path:
