@@ -94,7 +94,7 @@ def generated(root: Path) -> dict[Path, str]:
         overview = records.overview(on_it, front_of(data), data, others)
         texts[root / "docs" / "records" / f"{page}.md"] = overview
         gathered = gathered if data == "mnist" else [*gathered, *on_it]
-    table = records.readme_table([one for one in gathered if one.records], "docs/records/{id}.md")
+    table = records.readme_table(gathered, "docs/records/{id}.md", root)
     texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
     for one in gathered:
         page = records.page(one, found, ledger)

@@ -28,8 +28,9 @@ from featherweight.training.tta import TTA_SHIFTS
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
             "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",
             "test-set evaluations", "bar")  # fmt: skip
-README_HEADINGS = ("record", "test accuracy %, mean of the seeds", "worst seed %", "parameters", "flash, kB", "RAM, kB",
-                   "training, s", "bar")  # fmt: skip
+README_HEADINGS = ("record", "accuracy %", "in C %", "weights", "flash, kB", "RAM, kB", "training, s")
+IN_README = ("f3", "fastest", "leanest", "smallest", "cifar-mcu")
+"""Records that show what there is: the exercise, the least time, work, weights, and colour on a chip."""
 
 
 def _figures(headings: Sequence[str], rows: Sequence[Sequence[Any]], words: int = 1) -> TextTable:
@@ -139,29 +140,34 @@ def _seconds(records: Sequence[Record]) -> str:
     return f"{fmean(record.train_seconds for record in records):.1f}, {' or '.join(map(str, threads))}"
 
 
-def readme_table(gathered: Sequence[Candidate], link: str) -> str:
-    """One row per record and an explanation of the columns, as Markdown; `link` contains `{id}` for the record's id.
-
-    Rows of other sets than MNIST name their set.
-    """
-    processors = {str(run.environment.get("processor", "unknown")) for one in gathered for run in one.records}
-    rows = [_readme_row(one, link) for one in gathered]
+def readme_table(gathered: Sequence[Candidate], link: str, root: Path) -> str:
+    """A row for each of `IN_README` that has run, and a line on the columns, as Markdown; `link` contains `{id}`."""
+    shown = [one for one in gathered if one.records and one.experiment.id in IN_README]
+    processors = {str(run.environment.get("processor", "unknown")) for one in shown for run in one.records}
+    rows = [_readme_row(one, link, root) for one in shown]
     where = " and ".join(sorted(processors)) or "no machine yet"
     return rendered("readme_table.md.j2", summary=_figures(README_HEADINGS, rows), processor=where).rstrip()
 
 
-def _readme_row(one: Candidate, link: str) -> list[str]:
+def _readme_row(one: Candidate, link: str, root: Path) -> list[str]:
     memory, data = deployed_of(one.experiment), one.experiment.data
-    name = f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})"
-    name = ", ".join(filter(None, (name, "" if data == "mnist" else TITLES[data], one.preprocessing)))
+    name = f"[`{one.experiment.id}`]({link.format(id=one.experiment.id)})" + f", {TITLES[data]}" * (data != "mnist")
     sizes = [f"{one.anatomy.parameters:,}", f"{memory.flash / 1000:.1f}", f"{memory.ram / 1000:.1f}"]
-    if not one.records:
-        return [name, NOT_PROVED, ABSENT, *sizes, ABSENT, ABSENT]
-    it = summarise(one.records)
     taken = sorted(record.train_seconds for record in one.records)
     starred = max(int(record.environment["threads"]) for record in one.records) > 1
     seconds = f"{taken[len(taken) // 2]:.0f}{'*' * starred}"  # the median
-    return [name, f"{it.mean:.3f}", f"{it.worst:.2f}", *sizes, seconds, one.standing]
+    return [name, f"{summarise(one.records).mean:.2f}", _in_c(one, root), *sizes, seconds]
+
+
+def _in_c(one: Candidate, root: Path) -> str:
+    """The accuracy of the programs in C: the mean of the seeds, or that of seed 0 where it alone was exported."""
+    measured = [record.c_accuracy for record in one.records if record.c_accuracy is not None]
+    exported = root / "results" / "export" / f"{one.experiment.id}.json"
+    if len(measured) == len(one.records):
+        return f"{fmean(measured):.2f}"
+    if exported.exists():
+        return f"{json.loads(exported.read_text(encoding='utf-8'))['c']['accuracy']:.2f}"
+    return ABSENT
 
 
 # ------------------------------------------------------------------------------------------- the page of a set

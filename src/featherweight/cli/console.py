@@ -16,7 +16,7 @@ from typing import Any, Literal
 from featherweight.cli.display import shown
 from featherweight.cli.safe_output import wrap
 from featherweight.cli.tables import print_table, seeds_table, verdict_table
-from featherweight.cli.training_display import ClusterView, RunsView
+from featherweight.cli.training_display import ClusterView, RunsView, column_notes
 from featherweight.errors import FeatherweightError, InterruptedRunError
 from featherweight.escape import printable
 from featherweight.experiments.experiment import find
@@ -75,6 +75,7 @@ def _said_of(record: Record, folder: Path, as_json: bool) -> int:
     if as_json:
         print(json.dumps(run_json(record, folder), allow_nan=False))
     else:
+        print(wrap(column_notes(record.recipe), sys.stdout))
         print_table(verdict_table(record))
         print(wrap(verdict_sentence(record), sys.stdout))
         print(f"Next: featherweight report {shlex.quote(str(folder))}")
@@ -99,7 +100,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     to = sys.stderr if as_json else sys.stdout
     for line in [*like.introduction(), *kept_lines]:
         print(wrap(line, to), file=to, flush=True)
-    done, failed = train_shown(rest, as_json, track, on) if rest else ([], [])
+    done, failed = train_announced(rest, as_json, track, on) if rest else ([], [])
     done += [Done(label=f"seed {seed}", folder=folder, record=record) for seed, (folder, record) in kept.items()]
     done.sort(key=lambda one: one.record.seed)
     records = [one.record for one in done]
@@ -110,6 +111,8 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
         lost = [{"run": failure.label, "error": failure.sentence} for failure in failed]
         print(json.dumps({"runs": runs, "summary": summary, "failed": lost}, allow_nan=False))
     elif records:
+        if rest:
+            print(wrap(column_notes(records[0].recipe), to))
         _print_seeds(records, started=len(tasks))
         print(f"Next: featherweight report {shlex.join(str(one.folder) for one in done)}")
     if failed:
@@ -145,7 +148,7 @@ def run_ladder(
         grey=grey,
         out=out,
         settings=settings,
-        trainer=lambda tasks: train_shown(tasks, as_json=False, on=on),
+        trainer=lambda tasks: train_announced(tasks, as_json=False, on=on),
         tell=lambda line: print(wrap(line, sys.stdout)),
     )
     if stopped := [failure.exit_status for failure in runs.failed if failure.exit_status in STOPPED]:
@@ -157,6 +160,17 @@ def run_ladder(
     for place, path in enumerate(write_ladder(runs)):
         print(wrap(f"{chr(10) * (not place)}wrote {path}", sys.stdout))
     return max((failure.exit_status for failure in runs.failed), default=0)
+
+
+def train_announced(
+    tasks: Sequence[Task], as_json: bool, track: str | None = None, on: Backend = THIS_MACHINE
+) -> tuple[list[Done], list[Failed]]:
+    """The same as `train_shown`, after a line on how long it will take on this machine."""
+    from featherweight.protocol.estimate import time_sentence
+
+    if on.local and not any(task.resume for task in tasks) and (sentence := time_sentence(tasks)):
+        print(sentence, file=sys.stderr if as_json else sys.stdout, flush=True)
+    return train_shown(tasks, as_json, track, on)
 
 
 def train_shown(

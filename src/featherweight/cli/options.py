@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -30,12 +31,16 @@ class Verbs(typer.core.TyperGroup):
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
 
+NARROWEST = 60
+"""Columns below which help is plain text, each option on a line of its own, since columns of a table would be cut."""
+
 HELP = "Train the smallest network that meets an accuracy target under a hard budget; prove it, explain it, ship it."
 
 app = typer.Typer(
     cls=Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if get_terminal_size().columns >= NARROWEST else None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )

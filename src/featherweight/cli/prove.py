@@ -102,7 +102,7 @@ def compare(
     from featherweight.protocol.compare import compare as paired_test
 
     if train:
-        from featherweight.cli.console import train_shown
+        from featherweight.cli.console import train_announced
 
         status = train_missing(
             [first, second],
@@ -110,7 +110,7 @@ def compare(
             data=data,
             data_dir=data_dir,
             out=out,
-            trainer=lambda tasks: train_shown(tasks, as_json),
+            trainer=lambda tasks: train_announced(tasks, as_json),
             tell=lambda line: tell(line, as_json),
         )
         if status:

@@ -4,8 +4,9 @@ Each epoch leaves a row under a heading that is printed once; the rows fit 80 co
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from featherweight.cli.display import LINE_SECONDS, NARROW, bars
 from featherweight.escape import printable
@@ -215,6 +216,21 @@ def epoch_row(progress: Progress, row: Row) -> str:
         f"{f'{row.epoch}/{progress.epochs}':>5} {row.lr:8.3g} {row.train_loss:7.4f} {row.train_accuracy:7.2f}"
         f" {row.test_loss:7.4f} {row.test_accuracy:7.2f} {right:7} {row.seconds:7.3g}"
     )
+
+
+def column_notes(recipe: Mapping[str, Any]) -> str:
+    """What the columns above mean, and why training may look worse than the test, for the recipe of a record.
+
+    >>> column_notes({"epochs": 15, "plain_epochs": 2, "augment": {"rotate_deg": 8}, "average": 0.998})[-95:]
+    'the last 2 epochs take them as they are. test: the moving average of the weights, which is saved.'
+    """
+    changed = any(value not in (0, 0.0, False) for value in recipe.get("augment", {}).values())
+    harder = "pictures changed at random, so it may lie below the test" if changed else "pictures as they are"
+    hard = ", with hard ones taken more often" if recipe.get("hard") else ""
+    plain = recipe.get("plain_epochs", 0)
+    last = f"; the last {plain} epoch{'s take' if plain > 1 else ' takes'} them as they are" if changed and plain else ""
+    saved = "the moving average of the weights, which is saved" if recipe.get("average") else "the weights so far"
+    return f"training: mean over the epoch's steps, on {harder}{hard}{last}. test: {saved}."
 
 
 def running_line(progress: Progress) -> str:

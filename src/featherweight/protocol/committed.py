@@ -1,8 +1,10 @@
 """The committed records of a source tree, in its folder `results`: finding one's tree, reading and keeping records."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from featherweight.errors import UsageError
+from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.record import Record, write_record
 from featherweight.protocol.bundled_records import SOURCES
 from featherweight.protocol.replication import FOLDER, alike
@@ -26,9 +28,10 @@ def source_tree() -> Path:
 
 
 def records_of(id: str, root: Path) -> list[Record]:
-    """The committed records of an experiment, seed by seed."""
-    found = find_runs([root / RESULTS / id], "seed*.json")
-    return sorted((record for _, record in found), key=lambda record: record.seed)
+    """The committed records of an experiment, seed by seed, judged by the budget that it has now."""
+    found = sorted((record for _, record in find_runs([root / RESULTS / id], "seed*.json")), key=lambda one: one.seed)
+    budget = find(id).budget.to_json() if id in ids() else None
+    return [replace(record, budget=budget or record.budget) for record in found]
 
 
 def keep_record(record: Record, root: Path, *, confirming: bool = False) -> None:

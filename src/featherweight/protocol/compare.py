@@ -35,6 +35,8 @@ class Comparison:
         better, worse = sides[::sign]
         low, high = sorted((sign * self.test.low, sign * self.test.high))
         figures = f"(95 % interval {low:+.3f} to {high:+.3f}, {_chance(self.test.p)}, {self.test.pairs} seeds)"
+        if self.test.difference == self.test.low == self.test.high == 0:
+            return f"{sides[0]} and {sides[1]} are equal on each of {self.test.pairs} seeds: is anything changed?"
         by = f"{abs(self.test.difference):.3f} points {figures}"
         if self.test.decided:
             return f"{better} beats {worse} by {by}."
