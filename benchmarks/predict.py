@@ -1,7 +1,8 @@
 """How many pictures are read correctly, by kind: pictures made from digits of MNIST and from styles of writing.
 
 `python -m benchmarks.predict calibrate` fits the temperature of `reader` on pictures of training digits and writes it
-beside the weights. `made` reads pictures of test digits and writes results/predict/made.json; `hard` reads harder ones
+beside the weights. `unlike` chooses the energy below which an answer is marked as "no digit here?", from training
+pictures of MNIST, Fashion-MNIST and CIFAR-10 and made ones. `made` reads pictures of test digits and writes results/predict/made.json; `hard` reads harder ones
 and `around` those with other things around the digits, writing hard.json and around.json. `habits` lets `f3` and
 `reader` read drawings in ways of writing that MNIST lacks. `develop`, `develop-around` and `develop-habits` serve to
 make choices: they use the same kinds with other seeds and the other half of the test digits, so that nothing is chosen
@@ -34,17 +35,18 @@ from featherweight.data import load
 from featherweight.data.split import Split
 from featherweight.io import write_text
 from featherweight.reading import predict
-from featherweight.reading.answers import Answer
+from featherweight.reading.answers import Answer, best_reading
 from featherweight.reading.network import READER, WEIGHTS, shipped, temperature
+from featherweight.reading.reading import of_image
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
 _BY = "written by `python -m benchmarks.predict page`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 PER_KIND = {"calibrate": 14, "made": 32, "hard": 8, "develop": 24, "around": 8, "develop-around": 16,
-            "habits": 100, "develop-habits": 100}  # fmt: skip
+            "habits": 100, "develop-habits": 100, "unlike": 12}  # fmt: skip
 SEEDS = {"calibrate": 101, "made": 202, "hard": 303, "develop": 7, "around": 404, "develop-around": 8,
-         "habits": 505, "develop-habits": 9}  # fmt: skip
+         "habits": 505, "develop-habits": 9, "unlike": 606}  # fmt: skip
 WRITTEN = {"hard": HARD, "develop": HARD, "around": AROUND, "develop-around": AROUND}
 """The kinds of pictures in the sets that also contain whole numbers."""
 BINS = 15
@@ -135,6 +137,34 @@ def calibrate() -> dict[str, Any]:
     scores = temperature() * np.log(np.maximum([digit.probabilities for digit, _ in one], 1e-30))
     return {"temperature": round(fitted(scores, labels), 4), "pictures": len(made), "fitted_on": len(one),
             "seed": SEEDS["calibrate"], "digits": "training"}  # fmt: skip
+
+
+def unlike() -> dict[str, Any]:
+    """The least energy that a digit has, but for one in 400: made pictures of training digits, and MNIST's as files.
+
+    Beside it, which share of pictures of other things has less: clothes and photographs of training sets.
+    """
+    train, rng = load("mnist").train, np.random.default_rng(SEEDS["unlike"])
+    digits = [image for _, _, image in pictures(train, sorted(KINDS), PER_KIND["unlike"], SEEDS["unlike"], largest=480)]
+    images = train.images[rng.choice(len(train), 400, replace=False), 0].numpy()
+    energies = _energies([*digits, *map(Image.fromarray, images)])
+    least = round(float(np.quantile(energies, 1 / 400)), 2)
+    others = {}
+    for name in ("fashion", "cifar10"):
+        whole = load(name).train
+        chosen = whole.images[rng.choice(len(whole), 150, replace=False)].permute(0, 2, 3, 1).numpy()
+        shown = [Image.fromarray(one.squeeze()).resize((280, 280), Image.Resampling.BICUBIC) for one in chosen]
+        others[name] = round(float((_energies(shown) < least).mean()), 3)
+    return {"least_energy": least, "energy_of": len(energies), "others_below": others}
+
+
+def _energies(images: Sequence[Image.Image]) -> NDArray[np.float64]:
+    """The least energy of each picture's digits; minus infinity where none is found."""
+    found = []
+    for image in images:
+        best = best_reading(of_image(image).pixels, shipped(), temperature())
+        found.append(-np.inf if best is None else best.energy)
+    return np.array(found)
 
 
 def measure_made() -> dict[str, Any]:
@@ -264,17 +294,19 @@ def write_page(page: Path = PAGE) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["calibrate", "made", *WRITTEN, "habits", "develop-habits", "mnist", "page"])
+    parser.add_argument("what", choices=["calibrate", "unlike", "made", *WRITTEN, "habits", "develop-habits", "mnist", "page"])
     what = parser.parse_args().what
     if what == "page":
         write_page()
         return
-    measures = {"calibrate": calibrate, "made": measure_made, "mnist": measure_mnist}
+    measures = {"calibrate": calibrate, "unlike": unlike, "made": measure_made, "mnist": measure_mnist}
     others = measure_habits if what.endswith("habits") else measure_written
     found = measures[what]() if what in measures else others(what)
-    path = WEIGHTS / "calibration.json" if what == "calibrate" else RESULTS / f"{what}.json"
+    of_weights = what in ("calibrate", "unlike")
+    path = WEIGHTS / "calibration.json" if of_weights else RESULTS / f"{what}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = json.loads(path.read_text()) | {READER: found} if what == "calibrate" else found
+    before = json.loads(path.read_text()) if of_weights else {}
+    kept = before | {READER: before[READER] | found} if of_weights else found
     path.write_text(json.dumps(kept, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 

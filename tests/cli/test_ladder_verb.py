@@ -90,7 +90,7 @@ def test_a_stopped_ladder_goes_on_in_the_same_folder_and_writes_its_page(
 def test_changed_settings_reach_every_rung_and_leave_its_own_runs_alone(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train_shown(tasks: Sequence[Task], as_json: bool, on: object) -> tuple[list[Done], list[Failed]]:
+    def train_shown(tasks: Sequence[Task], as_json: bool, track: object, on: object) -> tuple[list[Done], list[Failed]]:
         done = []
         for task in tasks:
             *_, last = run_task(task, open_run(replace(task, threads=1)))

@@ -183,10 +183,12 @@ def test_a_run_within_its_budget_can_start_and_the_rule_is_applied(id: str) -> N
     )
     assert experiment.data == ("fashion-mnist" if id in FASHION else "cifar10" if id in CIFAR else "mnist")
     own = {"fashion-20k": 93.8, "cifar": 85.0, "cifar-78k": 88.0, "cifar-mcu": 83.5, "cifar-tiny": 86.5, "h4": 82.0,
-           "h5": 82.0}  # fmt: skip
+           "h5": 82.0, "f1": 99.0, "f2": 99.2}  # fmt: skip
     asked = own.get(id, 92.8 if id in FASHION else 80.0 if id in CIFAR else 99.4)
     assert experiment.budget.accuracy == asked
-    assert experiment.budget.held == (1 if id == "fastest" or id in FASHION or id in set(CIFAR) - {"cifar"} else 5)
+    assert experiment.budget.held == (
+        1 if id in ("fastest", "f1", "f2") or id in FASHION or id in set(CIFAR) - {"cifar"} else 5
+    )
 
 
 @pytest.mark.parametrize("id", ids())

@@ -66,7 +66,7 @@ def test_every_command_on_the_page_does_what_it_says(run: Run, tmp_path: Path, i
     assert "numbers in buffers" in said["featherweight show their.py"]
     # Trained again, every accuracy is the same.
     compared = said["featherweight compare runs/confirm/their again/confirm/their"]
-    assert "0.000 points (95 % interval +0.000 to +0.000" in compared
+    assert "are equal on each of 2 seeds" in compared
 
 
 def test_the_page_is_found_from_the_records_and_in_the_site_s_navigation() -> None:

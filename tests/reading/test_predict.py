@@ -25,7 +25,15 @@ from featherweight.networks.layers import Residual
 from featherweight.networks.steps import from_file, to_bytes
 from featherweight.reading import predict
 from featherweight.reading.mnist_like import as_it_is
-from featherweight.reading.network import WEIGHTS, apply_step, probabilities, shipped, temperature
+from featherweight.reading.network import (
+    WEIGHTS,
+    apply_step,
+    energy,
+    least_energy,
+    probabilities,
+    shipped,
+    temperature,
+)
 from featherweight.reading.strokes import pen_width, stroke_width
 from featherweight.training.runs.pretrained import load_pretrained
 from featherweight.training.runs.trained import load_trained
@@ -260,6 +268,20 @@ def test_the_temperature_was_fitted_on_training_digits() -> None:
         assert about["digits"] == "training" and about["fitted_on"] > 200
         assert 0.5 < about["temperature"] == temperature(name) < 5
     assert temperature("smallest") == 1
+
+
+def test_what_is_unlike_any_digit_is_said(tmp_path: Path) -> None:
+    draws = np.random.default_rng(4)
+    assert least_energy("smallest") == -np.inf and energy(np.zeros((1, 10)))[0] == pytest.approx(np.log(10))
+    for at in range(12):  # blots: no stroke at all
+        blot = Image.new("L", (300, 300), 255)
+        corners = [(int(x), int(y)) for x, y in draws.integers(40, 260, (5, 2))]
+        ImageDraw.Draw(blot).polygon(corners, fill=0)
+        blot.save(tmp_path / f"{at:02d}.png")
+    assert sum(found.unlike or not found.digits for found in predict([str(tmp_path)])) >= 8
+    for digit in range(10):
+        found = read_one(Image.fromarray(written(digit)), tmp_path)
+        assert not found.unlike and found.to_json()["unlike"] is False, digit
 
 
 def test_the_reader_reads_flagged_ones(tmp_path: Path) -> None:

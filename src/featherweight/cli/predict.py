@@ -78,6 +78,9 @@ def _answer_cells(answer: "Answer") -> tuple[str, str, str]:
     """The digits read, their confidence (of several digits, the lowest), and the next likeliest answer."""
     if not answer.digits:
         return "-", "", "no digit found"
+    if answer.unlike:
+        least = min(digit.confidence for digit in answer.digits)
+        return "".join(digit.name for digit in answer.digits), _share(least), "no digit here?"
     if len(answer.digits) > 1:
         least = min(answer.digits, key=lambda digit: digit.confidence)
         return "".join(digit.name for digit in answer.digits), _share(least.confidence), "of the least certain"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from featherweight.errors import FileError, UsageError
 from featherweight.reading.answers import Answer, Digit, answer
-from featherweight.reading.network import READER, shipped, shipped_experiments, temperature
+from featherweight.reading.network import READER, least_energy, shipped, shipped_experiments, temperature
 from featherweight.reading.reading import Picture, expand_paths, read_picture
 
 __all__ = ["Answer", "Digit", "Picture", "predict", "predict_each"]
@@ -56,8 +56,8 @@ def predict_each(
 
 
 def _by_shipped(experiment: str = READER) -> Reader:
-    scorer, warmth = shipped(experiment), temperature(experiment)
-    return lambda picture, file: answer(picture, file, scorer, warmth, TEN)
+    scorer, warmth, least = shipped(experiment), temperature(experiment), least_energy(experiment)
+    return lambda picture, file: answer(picture, file, scorer, warmth, TEN, least)
 
 
 def _by_run(run: Path | str, experiment: Path | None) -> Reader:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from featherweight.reading.binarize import LARGE, Ink, readings
 from featherweight.reading.mnist_like import as_it_is
-from featherweight.reading.network import Scorer, probabilities
+from featherweight.reading.network import Floats, Scorer, energy, probabilities
 from featherweight.reading.reading import Picture
 from featherweight.reading.segments import Segment, segments
 from featherweight.reading.split_digits import Part, apart
@@ -63,6 +63,8 @@ class Answer:
     """Why there is no answer, in a sentence."""
     status: int = 0
     """The exit status of that error."""
+    unlike: bool = False
+    """Whether one of the digits is so unlike any digit that the picture may show none."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON; digit, confidence and probabilities are None unless there is exactly one digit."""
@@ -73,6 +75,7 @@ class Answer:
             "confidence": one.confidence if one else None,
             "probabilities": list(one.probabilities) if one else None,
             "digits": [digit.to_json() for digit in self.digits],
+            "unlike": self.unlike,
             "error": self.error,
         }
 
@@ -96,24 +99,40 @@ class _Reading:
     chances: NDArray[np.float32]
     inks: list[NDArray[np.float32]]
     """The ink of each digit; empty if the picture was used unchanged."""
+    energy: float
+    """The least of the digits' (`network.energy`)."""
 
 
-def answer(picture: Picture, file: str, scorer: Scorer, temperature: float, classes: tuple[str, ...]) -> Answer:
+def answer(
+    picture: Picture,
+    file: str,
+    scorer: Scorer,
+    temperature: float,
+    classes: tuple[str, ...],
+    least_energy: float = -np.inf,
+) -> Answer:
     """The digits in a picture, as read by a network trained on MNIST-like images; no digits if none are found.
 
-    `scorer` maps uint8 [N 28 28] to scores [N classes], and `temperature` divides them before softmax.
+    `scorer` maps uint8 [N 28 28] to scores [N classes], and `temperature` divides them before softmax. With less than
+    `least_energy`, the answer is marked as unlike any digit.
     """
-    best = _best(picture.pixels, scorer, temperature)
-    if best is not None:
-        best = _settled(_close_up(picture.pixels, best, scorer, temperature), scorer, temperature)
-    if best is None or best.score < LEAST:
+    best = best_reading(picture.pixels, scorer, temperature)
+    if best is None:
         return Answer(file=file)
     factor = picture.size[0] / picture.pixels.shape[1]
     digits = []
     for (left, top, right, bottom), seen, row in zip(best.places, best.seen, best.chances, strict=True):
         box = (int(left * factor), int(top * factor), round(right * factor), round(bottom * factor))
         digits.append(digit_of(row, classes, box, seen))
-    return Answer(file=file, digits=tuple(digits))
+    return Answer(file=file, digits=tuple(digits), unlike=best.energy < least_energy)
+
+
+def best_reading(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
+    """The most plausible reading of a picture, uint8 [h w 3], with touching digits separated; None if it shows none."""
+    best = _best(pixels, scorer, temperature)
+    if best is not None:
+        best = _settled(_close_up(pixels, best, scorer, temperature), scorer, temperature)
+    return None if best is None or best.score < LEAST else best
 
 
 def digit_of(
@@ -162,27 +181,33 @@ def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
     several = [views(ink) for ink in inks]
     scores = scorer(np.concatenate(several)).reshape(len(inks), len(several[0]), -1).mean(1)
     seen = [first for first, *_ in several]
-    return replace(reading, places=places, inks=inks, seen=seen, chances=probabilities(scores, temperature))
+    found = _of_scores(scores, temperature)
+    return replace(reading, places=places, inks=inks, seen=seen, **found)
+
+
+def _of_scores(scores: Floats, temperature: float) -> dict[str, Any]:
+    """What a reading has from the scores of its digits, [N classes]."""
+    return {"chances": probabilities(scores, temperature), "energy": float(energy(scores).min())}
 
 
 def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
     """The reading with the highest score, or the first clear one; None if nothing is found at all."""
     given = as_it_is(pixels)
     if given is not None:
-        chances = probabilities(scorer(given[None]), temperature)
-        return _Reading(score=1.0, places=[_ink_box(given)], seen=[given], chances=chances, inks=[])
+        found = _of_scores(scorer(given[None]), temperature)
+        return _Reading(score=1.0, places=[_ink_box(given)], seen=[given], inks=[], **found)
     best: _Reading | None = None
     for ink in readings(pixels):
-        found = segments(ink)
-        if not found or len(found) > MOST:
+        pieces = segments(ink)
+        if not pieces or len(pieces) > MOST:
             continue
-        seen = [in_mnist_manner(segment.ink) for segment in found]
-        chances = probabilities(scorer(np.stack(seen)), temperature)
-        score = _score(ink, found, chances)
+        seen = [in_mnist_manner(segment.ink) for segment in pieces]
+        found = _of_scores(scorer(np.stack(seen)), temperature)
+        score = _score(ink, pieces, found["chances"])
         if best is None or score > best.score:
-            places = [_box_of(segment, ink.scale) for segment in found]
-            inks = [segment.ink for segment in found]
-            best = _Reading(score=score, places=places, seen=seen, chances=chances, inks=inks)
+            places = [_box_of(segment, ink.scale) for segment in pieces]
+            inks = [segment.ink for segment in pieces]
+            best = _Reading(score=score, places=places, seen=seen, inks=inks, **found)
         if score >= CLEAR:
             break
     return best

@@ -58,6 +58,25 @@ def temperature(experiment: str = READER) -> float:
     return float(fitted[experiment]["temperature"]) if experiment in fitted else 1.0
 
 
+@lru_cache
+def least_energy(experiment: str = READER) -> float:
+    """The energy below which its answer is probably for no digit; minus infinity if none was chosen."""
+    chosen = json.loads((WEIGHTS / "calibration.json").read_text(encoding="utf-8")).get(experiment, {})
+    return float(chosen.get("least_energy", -np.inf))
+
+
+def energy(scores: Floats) -> Floats:
+    """How much the scores [N classes] speak for any class at all, [N]: the logarithm of their summed powers (Liu et al.,
+    "Energy-based Out-of-distribution Detection", 2020). It is low for pictures unlike those of training.
+
+    >>> energy(np.array([[0.0, np.log(3.0)], [0.0, 0.0]])).round(2).tolist()
+    [1.39, 0.69]
+    """
+    most = scores.max(1)
+    found: Floats = most + np.log(np.exp(scores - most[:, None]).sum(1))
+    return found
+
+
 def probabilities(scores: Floats, temperature: float) -> Floats:
     """Softmax of the scores divided by a temperature; both are [N classes].
 
