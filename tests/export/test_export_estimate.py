@@ -95,7 +95,7 @@ def test_what_c_cannot_take_is_said_before_anything_is_trained() -> None:
     assert network.training
     wide = nn.Sequential(nn.Conv2d(1, 2, 1, stride=300), *ENDS)
     found = refusal(wide, (1, 4, 4))
-    assert found is not None and found.startswith("Layer 0 has down 300, and C's field holds 0 to 255")
+    assert found is not None and found.startswith("Layer 0 has stride_y 300, and C's field holds 0 to 255")
 
 
 def test_a_wrong_number_of_classes_and_an_unknown_processor_are_refused() -> None:

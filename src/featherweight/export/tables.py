@@ -11,7 +11,7 @@ from featherweight.errors import UsageError
 from featherweight.export.fixed_point import FixedPoint, Stage
 from featherweight.networks.steps import CURVES
 
-_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "SUM"} | dict.fromkeys(
+_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "ADD"} | dict.fromkeys(
     CURVES, "TABLE"
 )
 _BYTE, _SHORT, _WORD = (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1
@@ -20,12 +20,13 @@ _TYPES = ((1, _BYTE, "uint8_t"), (2, _SHORT, "uint16_t"), (4, _WORD, "uint32_t")
 
 # The largest number that the program can work with; None where it is written as a word of C.
 _LAYER = {
-    "weights": _WORD, "scaling": _WORD, "source": _SHORT, "groups": _SHORT, "outputs": _SHORT, "inputs": _SHORT,
-    "other": _SHORT, "kind": None, "rows": _BYTE, "columns": _BYTE, "down": _BYTE, "right": _BYTE, "above": _BYTE,
-    "left": _BYTE, "zero": _BYTE, "before": _BYTE, "after": _BYTE, "lift": _BYTE, "below": _BYTE, "beside": _BYTE,
+    "weights": _INT, "scaling": _INT, "source": _SHORT, "groups": _SHORT, "outputs": _SHORT, "inputs": _SHORT,
+    "other": _SHORT, "kind": None, "kernel_rows": _BYTE, "kernel_columns": _BYTE, "stride_y": _BYTE,
+    "stride_x": _BYTE, "pad_top": _BYTE, "pad_left": _BYTE, "zero_point": _BYTE, "shift_before": _BYTE,
+    "shift_after": _BYTE, "bias_shift": _BYTE, "dilation_y": _BYTE, "dilation_x": _BYTE,
 }  # fmt: skip
 _TENSOR = {"place": _WORD, "channels": _SHORT, "height": _SHORT, "width": _SHORT, "ring": _SHORT}
-_SETTLED_LATER = ("zero", "before", "after", "lift")
+_SETTLED_LATER = ("zero_point", "shift_before", "shift_after", "bias_shift")
 """Fields that only training decides: they have a byte, whatever they hold."""
 _ABOUT = {
     "place": "of the ring, in `memory`",
@@ -35,9 +36,7 @@ _ABOUT = {
     "outputs": "of each group",
     "inputs": "of each group",
     "other": "the second tensor of a sum, the first of the sums kept between rows, or which table",
-    "lift": "biases are in units of two to this power",
-    "below": "from one row of the kernel to the next",
-    "beside": "from one of its columns to the next",
+    "bias_shift": "biases are in units of two to this power",
 }
 
 
@@ -89,6 +88,9 @@ def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTab
     """The table of layers; `streams` is as in `Memory`."""
     found = []
     weights = scaling = looked_up = 0
+    others = any(stage.step.kind in ("add", *CURVES) for stage in network.stages) or any(
+        stream is not None and stage.step.kind != "max" for stage, stream in zip(network.stages, streams, strict=True)
+    )
     for index, stage in enumerate(network.stages):
         source, stream = stage.step.reads(index)[0], streams[index]
         if stage.step.kind in CURVES:
@@ -96,8 +98,9 @@ def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTab
             looked_up += 1
         row = {"weights": weights, "scaling": scaling, **_layer_settings(stage, network.sizes[source][0], stream)}
         row |= {"source": source} if _branches(network) else {}
-        row |= {"lift": stage.lift} if network.bits < 8 else {}
-        row |= dict(zip(("below", "beside"), stage.step.dilation, strict=True)) if dilated(network) else {}
+        row |= {"other": max(stage.step.other if stream is None else stream, 0)} if others else {}
+        row |= {"bias_shift": stage.lift} if network.bits < 8 else {}
+        row |= dict(zip(("dilation_y", "dilation_x"), stage.step.dilation, strict=True)) if dilated(network) else {}
         found.append(row)
         weights += stage.weights.size
         scaling += stage.multipliers.size
@@ -116,14 +119,15 @@ def dilated(network: FixedPoint) -> bool:
 
 def _layer_settings(stage: Stage, channels: int, stream: int | None) -> dict[str, Any]:
     step = stage.step
-    kind, other = _KINDS[step.kind], step.other
-    if stream is not None:
-        kind, other = kind if step.kind in CURVES else f"{kind} | BY_ROW", stream
+    kind = _KINDS[step.kind]
+    if stream is not None and step.kind not in CURVES:
+        kind = f"{kind} | BY_ROW"
     (rows, columns), (down, right), (above, left, *_) = step.kernel, step.stride, step.pad
     return {
         "groups": step.groups, "outputs": len(stage.weights) // step.groups, "inputs": channels // step.groups,
-        "other": max(other, 0), "kind": kind, "rows": rows, "columns": columns, "down": down, "right": right,
-        "above": above, "left": left, "zero": stage.pad_value, "before": stage.before, "after": stage.after,
+        "kind": kind, "kernel_rows": rows, "kernel_columns": columns, "stride_y": down,
+        "stride_x": right, "pad_top": above, "pad_left": left, "zero_point": stage.pad_value,
+        "shift_before": stage.before, "shift_after": stage.after,
     }  # fmt: skip
 
 

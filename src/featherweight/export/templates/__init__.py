@@ -1,4 +1,4 @@
-"""The templates of exported files."""
+"""The template of the page."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -22,9 +22,5 @@ def _environment() -> Environment:
 
 
 def rendered(template: str, values: Mapping[str, Any]) -> str:
-    """The template of this name in this folder, with the values filled in.
-
-    >>> rendered("main.c.j2", {"name": "n", "NAME": "N", "channels": 1, "height": 2, "width": 3}).splitlines()[0]
-    '/* Reads raw pictures of 6 bytes from standard input and prints a line for each: class, then scores.'
-    """
+    """The template of this name in this folder, with the values filled in."""
     return _environment().get_template(template).render(values)
