@@ -13,8 +13,7 @@ from featherweight.export.estimate import deployed, operations, refusal
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
 from featherweight.export.memory import measured_kernels, planned
-from featherweight.export.tables import layer_table, tensors_of
-from featherweight.export.variant import all_variants, name_of
+from featherweight.export.tables import all_variants, layer_table, name_of, tensors_of
 
 ENDS = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
