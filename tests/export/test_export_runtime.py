@@ -19,7 +19,7 @@ from featherweight.export.memory import planned
 from featherweight.export.proof import compiled_scores
 from featherweight.export.source import Source, source_of
 from featherweight.networks.preprocessing import Deskew
-from featherweight.training.runs.pretrained import load_pretrained
+from featherweight.training.runs.trained import load_pretrained
 
 STRICT = ["-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
 STUB = Path(__file__).parents[1] / "dsp"
