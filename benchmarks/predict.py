@@ -37,7 +37,7 @@ from featherweight.io import write_text
 from featherweight.reading import predict
 from featherweight.reading.answers import Answer, best_reading
 from featherweight.reading.network import READER, WEIGHTS, shipped, temperature
-from featherweight.reading.reading import of_image
+from featherweight.reading.picture_files import of_image
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
@@ -294,7 +294,9 @@ def write_page(page: Path = PAGE) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["calibrate", "unlike", "made", *WRITTEN, "habits", "develop-habits", "mnist", "page"])
+    parser.add_argument(
+        "what", choices=["calibrate", "unlike", "made", *WRITTEN, "habits", "develop-habits", "mnist", "page"]
+    )
     what = parser.parse_args().what
     if what == "page":
         write_page()

@@ -27,9 +27,25 @@ PAGES = [
 BLOCKS = [
     (path, language, text)
     for path in PAGES
-    for language, text in re.findall(r"^```(\w+)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    for language, text in re.findall(
+        r"^```(\w+)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 ]
-OTHERS = ("pip", "python", "pytest", "ruff", "mypy", "pre-commit", "jupyter", "ray", "srun", "scontrol", "sleep", "helm", "kubectl")
+OTHERS = (
+    "pip",
+    "python",
+    "pytest",
+    "ruff",
+    "mypy",
+    "pre-commit",
+    "jupyter",
+    "ray",
+    "srun",
+    "scontrol",
+    "sleep",
+    "helm",
+    "kubectl",
+)
 """Programs that pages call beside ours; in a pasted block they do nothing."""
 
 
@@ -117,7 +133,12 @@ def test_a_pasted_python_block_runs_as_a_script(
     monkeypatch.setattr(fw, "load_data", small, raising=False)  # MNIST is not everywhere
     monkeypatch.setattr(fw, "find_lr", lambda *args, steps: sweep(*args, steps=60), raising=False)
     monkeypatch.setattr(
-        fw, "fit", lambda data, **how: fit(data, **how | {"minutes": 5.0, "trials": 2, "size": (20, 20), "flash": "64k", "ram": None}), raising=False
+        fw,
+        "fit",
+        lambda data, **how: fit(
+            data, **how | {"minutes": 5.0, "trials": 2, "size": (20, 20), "flash": "64k", "ram": None}
+        ),
+        raising=False,
     )
     with contextlib.redirect_stdout(io.StringIO()):
         exec(compile(block[2], str(block[0]), "exec"), {"__name__": "__main__"})  # noqa: S102 -- our own pages

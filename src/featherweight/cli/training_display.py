@@ -228,7 +228,9 @@ def column_notes(recipe: Mapping[str, Any]) -> str:
     harder = "pictures changed at random, so it may lie below the test" if changed else "pictures as they are"
     hard = ", with hard ones taken more often" if recipe.get("hard") else ""
     plain = recipe.get("plain_epochs", 0)
-    last = f"; the last {plain} epoch{'s take' if plain > 1 else ' takes'} them as they are" if changed and plain else ""
+    last = (
+        f"; the last {plain} epoch{'s take' if plain > 1 else ' takes'} them as they are" if changed and plain else ""
+    )
     saved = "the moving average of the weights, which is saved" if recipe.get("average") else "the weights so far"
     return f"training: mean over the epoch's steps, on {harder}{hard}{last}. test: {saved}."
 
