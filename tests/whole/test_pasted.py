@@ -141,7 +141,7 @@ def test_a_pasted_python_block_runs_as_a_script(
         raising=False,
     )
     with contextlib.redirect_stdout(io.StringIO()):
-        exec(compile(block[2], str(block[0]), "exec"), {"__name__": "__main__"})  # noqa: S102 -- our own pages
+        exec(compile(block[2], str(block[0]), "exec"), {"__name__": "__main__"})
 
 
 def test_what_is_wrong_in_a_block_is_noticed(recorded: dict[str, str], tmp_path: Path) -> None:

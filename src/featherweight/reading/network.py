@@ -66,8 +66,9 @@ def least_energy(experiment: str = READER) -> float:
 
 
 def energy(scores: Floats) -> Floats:
-    """How much the scores [N classes] speak for any class at all, [N]: the logarithm of their summed powers (Liu et al.,
-    "Energy-based Out-of-distribution Detection", 2020). It is low for pictures unlike those of training.
+    """How much the scores [N classes] speak for any class at all, [N]: the logarithm of their summed powers.
+
+    It is low for pictures unlike those of training (Liu et al., "Energy-based Out-of-distribution Detection", 2020).
 
     >>> energy(np.array([[0.0, np.log(3.0)], [0.0, 0.0]])).round(2).tolist()
     [1.39, 0.69]
