@@ -3,11 +3,12 @@
 `python -m benchmarks.predict calibrate` fits the temperature of `reader` on pictures of training digits and writes it
 beside the weights. `unlike` chooses the energy below which an answer is marked as "no digit here?", from training
 pictures of MNIST, Fashion-MNIST and CIFAR-10 and made ones. `made` reads pictures of test digits and writes
-results/predict/made.json; `hard` reads harder ones and `around` those with other things around the digits, writing hard.json and around.json. `habits` lets `f3` and
-`reader` read drawings in ways of writing that MNIST lacks. `develop`, `develop-around` and `develop-habits` serve to
-make choices: they use the same kinds with other seeds and the other half of the test digits, so that nothing is chosen
-on the committed sets. `mnist` reads every fifth of the 10,000 test digits as files of 28 x 28 and writes
-results/predict/mnist.json; `page` updates docs/predict.md. All of them take MNIST from FEATHERWEIGHT_DATA.
+results/predict/made.json; `hard` reads harder ones and `around` those with other things around the digits, writing
+hard.json and around.json. `habits` lets `f3` and `reader` read drawings in ways of writing that MNIST lacks. `develop`,
+`develop-around` and `develop-habits` serve to make choices: they use the same kinds with other seeds and the other half
+of the test digits, so that nothing is chosen on the committed sets. `mnist` reads every fifth of the 10,000 test digits
+as files of 28 x 28 and writes results/predict/mnist.json; `page` updates docs/predict.md. All of them take MNIST from
+FEATHERWEIGHT_DATA.
 """
 
 import argparse

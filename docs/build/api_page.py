@@ -8,25 +8,40 @@ from typing import Any
 
 from docs.build.api_examples import EXAMPLES
 
+TASKS = {
+    "Train and use a network": "train load Model Classifier load_data Data summary dissect", "Find a network or a rate":
+    "fit find_lr Space Proposal stack rounded", "Write an experiment": "Experiment Budget Bar Claim claims find
+    differences", "Say how it is trained": "Recipe Augment Constant Step MultiStep Plateau OneCycle Cosine Linear Distil
+    HardExamples", "Build networks": "conv_norm_relu separable_norm_relu residual_norm_relu Residual Sum Gated Deskew
+    Crop", "Control each step, and read what a run left": "new_run steps resume read_record Record summarise", "Show":
+    "figures analysis notebook", "When something is wrong": "FeatherweightError",
+}
+"""Every public name under what it is for."""
 INNER = re.compile(r"^>>> (?:from|import) featherweight\.\S+ import (.+)\n", re.MULTILINE)
 
 
 def api_page(fw: ModuleType) -> str:
-    """All public names of `import featherweight as fw`, in alphabetical order, as Markdown; `fw` is that module."""
+    """All public names of `import featherweight as fw`, by task, as Markdown; `fw` is that module."""
     parts = [
-        "# Public names\n\nWritten from the docstrings by `python -m docs.build`. All of these are found in"
+        "# API by task\n\nWritten from the docstrings by `python -m docs.build`. All of these are found in"
         " `import featherweight as fw`. Examples also begin with `import torch`, `from torch import nn` and"
         " `from featherweight import *`.\n"
     ]
-    for name in fw.__all__:
+    grouped = [(task, name) for task, names in TASKS.items() for name in names.split()]
+    assert sorted(name for _, name in grouped) == sorted(fw.__all__), "a public name has no task, or two"
+    for task, names in TASKS.items():
+        parts.append(f"* {task}: " + ", ".join(f"[`{name}`](#{name})" for name in names.split()))
+    for task, name in grouped:
+        if name == TASKS[task].split()[0]:
+            parts.append(f"\n## {task}\n")
         value = getattr(fw, name)
         told = _told(value, fw.__all__)
         if inspect.isfunction(value):  # some have another name where they are defined
             told = re.sub(rf"(?m)^(>>> .*)\b{value.__name__}\(", rf"\1{name}(", told)
         example = f"\n\n```python{EXAMPLES[name]}```" if name in EXAMPLES else ""
-        parts.append(f"## `fw.{name}{_signature(value)}`\n\n{told}{example}\n")
+        parts.append(f'### <a id="{name}"></a>`fw.{name}{_signature(value)}`\n\n{told}{example}\n')
         if inspect.isclass(value):
-            parts += [f"### `{name}.{own}`\n\n{text}\n" for own, text in _members(value, fw.__all__)]
+            parts += [f"#### `{name}.{own}`\n\n{text}\n" for own, text in _members(value, fw.__all__)]
     return "\n".join(parts)
 
 

@@ -2,6 +2,7 @@
 # A name with another one in its module is imported with an underscore in front.
 
 from featherweight._version import __version__ as __version__
+from featherweight.api.estimator import Classifier as Classifier
 from featherweight.api.fit import fit as fit
 from featherweight.api.model import Model as Model
 from featherweight.api.model import load as load
@@ -38,7 +39,6 @@ from featherweight.networks.layers import Sum as Sum
 from featherweight.networks.layers import conv_norm_relu as conv_norm_relu
 from featherweight.networks.layers import residual_norm_relu as residual_norm_relu
 from featherweight.networks.layers import separable_norm_relu as separable_norm_relu
-from featherweight.networks.layers import squeeze_excite as squeeze_excite
 from featherweight.networks.preprocessing import Crop as Crop
 from featherweight.networks.preprocessing import Deskew as Deskew
 from featherweight.report import analysis as analysis

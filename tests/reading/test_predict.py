@@ -152,7 +152,7 @@ def test_where_there_is_no_digit_none_is_guessed(kind: str, tmp_path: Path) -> N
     assert found.digits == ()
     assert found.to_json() == {
         "file": str(tmp_path / "picture.png"), "digit": None, "confidence": None, "probabilities": None,
-        "digits": [], "error": None,
+        "digits": [], "unlike": False, "error": None,
     }  # fmt: skip
 
 

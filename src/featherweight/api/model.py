@@ -1,6 +1,8 @@
 """A finished run, loaded by its folder or name, ready to be called, evaluated, summarised and exported."""
 
-from collections.abc import Mapping, Sequence
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -9,22 +11,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from featherweight.api.summary import NetworkSummary, summary
 from featherweight.data.dataset import Data
 from featherweight.data.in_memory import array_of, batch_of
 from featherweight.data.pictures import fit_to_shape
 from featherweight.errors import FileError, UsageError
+from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
+from featherweight.experiments.schema import require_known
 from featherweight.export import Exported, export
 from featherweight.io import is_folder
 from featherweight.reading.answers import Answer
 from featherweight.reading.picture_files import Picture, expand_paths, of_image, read_picture
 from featherweight.reading.run_reader import Reader
-from featherweight.training.runs.trained import TrainedModel, data_of, evaluate_run, load_any, requested_size
+from featherweight.report import figures
+from featherweight.training.runs.trained import (
+    TrainedModel,
+    data_of,
+    evaluate_run,
+    load_any,
+    load_trained,
+    requested_size,
+)
 
 BATCH = 256
+PLOTS = ("accuracy", "loss", "learning_rate")
 TOLERANCE = 1e-4
 """How far fractions may be outside 0 to 1, as resizing leaves them."""
 
@@ -51,6 +65,8 @@ class Model:
     trained: TrainedModel
     folder: Path | None = None
     """Of its run; None for a network that comes with the package."""
+    seen: Data | None = field(default=None, compare=False)
+    """The data that it has just been trained on, which `evaluate` and `export` then take; None if it was loaded."""
 
     @property
     def record(self) -> Record:
@@ -69,6 +85,8 @@ class Model:
 
     def data(self, directory: "str | Path | None" = None) -> Data:
         """The data of its training, loaded again, from files in `directory` if it is given."""
+        if self.seen is not None and directory is None:
+            return self.seen
         return data_of(self.record, None if directory is None else Path(directory))
 
     def __repr__(self) -> str:
@@ -137,6 +155,7 @@ class Model:
     ) -> dict[str, Any]:
         """Loss, accuracy in percent and its 95 % interval over a test set: the run's own, or that of `data`."""
         where = None if data_dir is None else Path(data_dir)
+        data = self.seen if self.seen is not None and not (isinstance(data, Data) or data or data_dir) else data
         return evaluate_run(self.trained, data=data, data_dir=where, device=device)
 
     def export(
@@ -149,13 +168,23 @@ class Model:
     ) -> Exported:
         """Write the network as `onnx`, `c` or `page` to a folder and check it; raises the errors of `export`.
 
-        A network that was trained on `data` in memory is checked on these.
+        A network that was trained on `data` in memory is checked on these; one that has just been trained remembers
+        them.
         """
         if not (data is None or isinstance(data, Data)):
             raise UsageError(f"`data` are what fw.load_data or Data.from_... give; given {data!r:.60}.")
         if not isinstance(out, str | Path):
             raise UsageError(f"`out` is the path of a folder; given {out!r:.60}.")
+        data = self.seen if data is None and data_dir is None else data
         return export(self.trained, form, Path(out), data_dir=None if data_dir is None else Path(data_dir), data=data)
+
+    def plot(self, what: str = "accuracy") -> Any:
+        """A matplotlib figure of its training: `accuracy`, `loss`, or `learning_rate` by epoch; UsageError for another.
+
+        In a notebook it is shown; elsewhere, `model.plot().savefig("curve.png")` keeps it.
+        """
+        require_known("plot", what, PLOTS)
+        return getattr(figures, what)(self.record)
 
     def summary(self) -> NetworkSummary:
         """Its layers, parameters, multiply-adds and fields, and what it can be exported to."""
@@ -190,14 +219,37 @@ def _as_prediction(answer: Answer, classes: Sequence[str]) -> Prediction:
     return Prediction(name=name, confidence=confidence, probabilities=dict(zip(classes, only, strict=False)))
 
 
-def load(run: "str | Path", *, experiment: "str | Path | None" = None) -> Model:
+def load(
+    run: "str | Path",
+    *,
+    experiment: "str | Path | None" = None,
+    network: "nn.Module | Callable[..., nn.Module] | None" = None,
+) -> Model:
     """The model of a finished run: its folder, or the name of one that comes with the package.
 
     Nothing in the folder is executed. Only a network with modules that are not stored as data needs the file of its
-    `experiment`, which is executed. Raises UsageError if there is no such run, FileError if it is damaged.
+    `experiment`, which is executed, or the `network` itself: a module, its class, or a function that makes one. Raises
+    UsageError if there is no such run, FileError if it is damaged.
 
     >>> load("f3")
     <Model f3, seed 0: 7,864 parameters, images of 1 x 28 x 28, 10 classes of mnist>
     """
-    trained = load_any(str(run), experiment=None if experiment is None else Path(experiment))
+    if network is not None:
+        trained = load_trained(run, experiment=_as_experiment(network))
+    else:
+        trained = load_any(str(run), experiment=None if experiment is None else Path(experiment))
     return Model(trained=trained, folder=Path(run) if is_folder(run) else None)
+
+
+def _as_experiment(network: "nn.Module | Callable[..., nn.Module]") -> Experiment:
+    """An experiment that makes this network; its weights will be replaced."""
+    if not callable(network):
+        raise UsageError(f"`network` is a module, its class, or a function that makes one; given {network!r:.60}.")
+    own = {} if isinstance(network, nn.Module) else inspect.signature(network).parameters
+
+    def made(channels: int = 1, classes: int = 10) -> nn.Module:
+        if isinstance(network, nn.Module):
+            return copy.deepcopy(network)
+        return network(**{name: value for name, value in (("channels", channels), ("classes", classes)) if name in own})
+
+    return Experiment(network=made, recipe=Recipe(), id="network")

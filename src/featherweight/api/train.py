@@ -2,6 +2,7 @@
 
 import copy
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from featherweight.networks.architecture import describe_network, make
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
 from featherweight.parallel.scheduler import train_all
+from featherweight.training.runs.custom import Custom
 from featherweight.training.runs.events import Done, Event, Failed, Progress, live
 from featherweight.training.runs.prepare import RUNS
 from featherweight.training.runs.run import Run, new_run
@@ -41,6 +43,9 @@ def train(
     on_epoch: Callable[[Row], object] | None = None,
     out: "str | Path" = RUNS,
     settings: dict[str, Any] | None = None,
+    loss: Callable[..., Any] | None = None,
+    augment: Callable[..., Any] | None = None,
+    optimizer: Callable[..., Any] | None = None,
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -52,12 +57,16 @@ def train(
     `network` is an experiment, its id or file, a bare module, or a function that makes one. A module is not changed: a
     copy of its layers is trained, with initial weights drawn from the seed. `budget` and `recipe` replace the
     experiment's own. By default a bare network has no limit but its own size, and trains with SGD and one cycle of the
-    rate over 15 epochs, or as many as the budget allows. `settings` change single fields by name, such as
-    {"recipe.lr": 0.05}. `on_epoch` is called with the row of each epoch when it ends. In a notebook a bar shows the
-    progress. The run's folder is `model.folder`, under `out`; Ctrl-C leaves a run there that can be resumed. With
-    `to="c"`, and under a budget that limits flash or RAM, a network that cannot be exported to C is refused before
-    anything is trained. `on="ray"`, or a cluster's address such as "ray://head:10001", trains the seeds side by side
-    on a Ray cluster; the run folders are still written on this machine.
+    rate over 15 epochs, or as many as the budget allows. `settings` change single fields by name, such as {"recipe.lr":
+    0.05}. `loss` (output [N classes], labels [N]) gives the mean loss, `augment` (images [N C H W] from 0 to 1,
+    generator) changed images, `optimizer` (parameter groups) an optimiser of PyTorch; each replaces what the recipe
+    says, is kept in the record by name and source, and is trained by PyTorch, since no kernel exists for it. A module
+    of a class of your own is saved, with a warning that `fw.load` needs that class again. `on_epoch` is called with the
+    row of each epoch when it ends. In a notebook a bar shows the progress. The run's folder is `model.folder`, under
+    `out`; Ctrl-C leaves a run there that can be resumed. With `to="c"`, and under a budget that limits flash or RAM, a
+    network that cannot be exported to C is refused before anything is trained. `on="ray"`, or a cluster's address such
+    as "ray://head:10001", trains the seeds side by side on a Ray cluster; the run folders are still written on this
+    machine.
 
     Raises BudgetError before the first step if the network is over the budget, and UsageError for arguments that do not
     fit together, or more `threads` than this process may use processors.
@@ -81,9 +90,15 @@ def train(
     experiment = overridden(experiment, settings or {})
     require_form(experiment, source, to)
     require_backend(on)
+    custom = Custom(loss=loss, augment=augment, optimizer=optimizer)
+    _warn_of_foreign(experiment, source)
     if threads is not None and (on == LOCAL or threads < 1):
         require_threads(threads)
     if on != LOCAL:
+        if custom.named():
+            raise UsageError(
+                f"Functions of your own ({', '.join(custom.named())}) train on this machine; leave out `on`."
+            )
         tasks = [
             Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
             for seed in numbers
@@ -93,10 +108,23 @@ def train(
     models = []
     for seed in numbers:
         run = new_run(
-            experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
-        )  # fmt: skip
+            experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads, custom=custom
+        )
         models.append(_train_to_end(run, on_epoch))
     return models[0] if isinstance(seeds, int) else models
+
+
+def _warn_of_foreign(experiment: Experiment, data: Data) -> None:
+    """Warn, before anything is trained, where the run alone will not be enough to load the network again."""
+    _, channels, _, _ = data.train.images.shape
+    _, foreign = describe_network(experiment.build(int(channels), len(data.classes)))
+    if foreign and (experiment.file is None or not experiment.file.is_file()):
+        warnings.warn(
+            f"{foreign}: a class of your own, which the run does not hold: keep it, and load the run with"
+            " fw.load(folder, network=...), the class or a function that makes the network.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _numbers(seeds: Any) -> list[int]:
@@ -119,7 +147,8 @@ def _train_to_end(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:
         show(event)
         if on_epoch is not None and isinstance(event, Progress) and event.row is not None:
             on_epoch(event.row)
-    return Model(trained=load_trained(run.folder, made=copy.deepcopy(run.state.ema_network)), folder=run.folder)
+    trained = load_trained(run.folder, made=copy.deepcopy(run.state.ema_network))
+    return Model(trained=trained, folder=run.folder, seen=run.data)
 
 
 def _trained_there(
@@ -141,7 +170,11 @@ def _trained_there(
         raise problem
     _, channels, _, _ = data.train.images.shape
     return [
-        Model(trained=load_trained(folder, made=experiment.build(int(channels), len(data.classes))), folder=folder)
+        Model(
+            trained=load_trained(folder, made=experiment.build(int(channels), len(data.classes))),
+            folder=folder,
+            seen=data,
+        )
         for folder in (done[task.label] for task in tasks)
     ]
 

@@ -80,6 +80,8 @@ def build_engine(
         raise UsageError(f"Unknown engine {kind!r}; {nearest(kind, get_args(Kind))}")
     require_threads(threads)
     note = "" if kind == "torch" else native.why_not(network, shape=shape, device=device)
+    if kind != "torch" and recipe.class_weights:
+        note = note or "The native engine has no class weights."
     if kind.startswith("native") and note:
         raise UsageError(f"{note} Use --engine auto or torch.")
     if kind == "native_bf16" and not multiplies_bf16():

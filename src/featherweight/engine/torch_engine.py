@@ -43,7 +43,11 @@ def loss_of(output: Tensor, labels: Tensor, recipe: Recipe, taught: Tensor | Non
     0.2269
     """
     smoothing, (share, temperature) = recipe.label_smoothing, recipe.taught
-    if recipe.loss == "cross_entropy":
+    if recipe.class_weights:
+        weights = output.new_tensor(recipe.class_weights)
+        # Softmax leaves the logarithms of probabilities as they are, so this is right for `nll` too.
+        own = F.cross_entropy(output, labels, weight=weights, label_smoothing=smoothing)
+    elif recipe.loss == "cross_entropy":
         own = F.cross_entropy(output, labels, label_smoothing=smoothing)
     else:
         own = (1 - smoothing) * F.nll_loss(output, labels) - smoothing * output.mean()

@@ -226,6 +226,10 @@ class Recipe:
     """Digits drawn from strokes, in ways of writing that MNIST lacks, that join the training images; for sets of ten
     grey digits of 28 x 28 (`data.strokes`)."""
 
+    class_weights: Later[Annotated[tuple[Positive, ...], Meta(max_length=10_000)]] = ()
+    """What an image of each class weighs in the loss of training, in the order of the classes: more for rare ones. A
+    batch's loss is divided by its weights, as in PyTorch's cross-entropy. Trained by PyTorch; empty: all alike."""
+
     def __post_init__(self) -> None:
         check_fields(self)
         most = f"from 0 to its {self.epochs:,} epochs"

@@ -154,6 +154,8 @@ class Record:
     None in records from before."""
     c_accuracy: Percent | None = None
     """Test accuracy in percent of the program in 8-bit C; None unless a proof has measured it."""
+    custom: dict[str, Any] | None = None
+    """Name and source of a loss, augmentation or optimiser that was given as a function; None if there was none."""
 
     @property
     def verdict(self) -> Verdict:

@@ -1,5 +1,7 @@
 """A model card beside every export (after Mitchell et al., "Model Cards for Model Reporting", 2019)."""
 
+import json
+
 from featherweight.errors import FeatherweightError
 from featherweight.escape import markdown
 from featherweight.experiments.record import Record
@@ -7,6 +9,29 @@ from featherweight.experiments.statistics import accuracy_interval
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.export.estimate import deployed
 from featherweight.export.source import Source
+
+
+def hub_head(name: str, data: str, accuracy: float) -> str:
+    """The head of a card, YAML between two rules, by which the hub of Hugging Face lists a model and its figures.
+
+    >>> print(hub_head("f3", "mnist", 99.5).splitlines()[-3].strip())
+    - {type: accuracy, value: 0.995, name: "Test accuracy"}
+    """
+    words = json.dumps(name), json.dumps(data)  # whose strings are YAML's, whatever a folder is called
+    return f"""---
+library_name: featherweight
+pipeline_tag: image-classification
+tags: [tinyml, microcontroller, quantized, onnx]
+model-index:
+- name: {words[0]}
+  results:
+  - task: {{type: image-classification}}
+    dataset: {{name: {words[1]}, type: {words[1]}}}
+    metrics:
+    - {{type: accuracy, value: {accuracy / 100:.4g}, name: "Test accuracy"}}
+---
+
+"""
 
 
 def card(source: Source, record: Record) -> str:
@@ -26,7 +51,8 @@ def card(source: Source, record: Record) -> str:
         ("Written by", f"featherweight {markdown(source.version)}"),
     ]
     table = "".join(f"| {name} | {value} |\n" for name, value in rows)
-    return f"""# Model card: {markdown(source.experiment)}
+    head = hub_head(source.experiment, str(data["name"]), source.accuracy)
+    return f"""{head}# Model card: {markdown(source.experiment)}
 
 | | |
 |---|---|

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featherweight.escape import markdown
+from featherweight.export.card import hub_head
 from featherweight.io import write_text
 from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, svg
 from featherweight.report.page import page, read_story, sections
@@ -109,7 +110,8 @@ def fit_card(search: FitState, finished: Packaged, values: dict[str, Any]) -> st
     ) if size else ""  # fmt: skip
     doubts = "".join(f"**{markdown(line)}**\n\n" for line in doubt_lines(values))
     same = "byte for byte what the integers give" if found["proved"] else "not compiled, for want of a C compiler"
-    return f"""# Model card
+    head = hub_head(name.rpartition("/")[2].removesuffix(".py"), str(data["name"]), found["accuracy"])
+    return f"""{head}# Model card
 
 {doubts}{values["sentence"][0].upper() + values["sentence"][1:]}.
 

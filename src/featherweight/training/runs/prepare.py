@@ -12,12 +12,15 @@ from featherweight import engine as engines
 from featherweight.data.dataset import Data
 from featherweight.data.strokes import with_strokes
 from featherweight.engine import Engine, processors, require_threads
+from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.networks.checks import check_network, fingerprint
 from featherweight.training import distillation
 from featherweight.training.runs import environment
+from featherweight.training.runs.custom import Custom, with_own_loss, with_own_optimizer
 from featherweight.training.runs.restore import architecture_of
 from featherweight.training.runs.trained import load_trained
 from featherweight.training.state import State, draw_seed, initial_state
@@ -48,6 +51,7 @@ class Prepared:
     """None if the budget does not limit MACs."""
     device: torch.device
     threads: int
+    custom: Custom
 
 
 def prepare(
@@ -59,13 +63,18 @@ def prepare(
     device: str = "auto",
     threads: int | None = None,
     teachers: Path = RUNS,
+    custom: Custom | None = None,
 ) -> Prepared:
     """A training run before its first step; the recipe's teacher, if any, is sought in `teachers` and in the package.
 
     Raises BudgetError if the run exceeds its budget, and UsageError if the network does not fit the data, the teacher
     is missing, or there are fewer processors than threads.
     """
+    custom = custom or Custom()
+    if custom.named():
+        engine = _torch_for(engine, custom)
     data = with_strokes(data, experiment.recipe.strokes)
+    require_weights(experiment.recipe, len(data.classes))
     where = environment.device_for(device)
     if threads is None:
         threads = processors() if engine != "torch" and where.type == "cpu" else 1
@@ -84,7 +93,8 @@ def prepare(
     build: Callable[..., Engine] = partial(
         engines.build_engine, engine, recipe=recipe, shape=shape, device=where, threads=threads
     )
-    trainer = build(network)
+    trainer = with_own_loss(network, build(network), custom, data)
+    with_own_optimizer(state, custom)
     heard = [build(load_trained(folder).network.to(where)) for folder in taught_by]
     return Prepared(
         experiment=experiment,
@@ -99,7 +109,23 @@ def prepare(
         macs=macs,
         device=where,
         threads=threads,
+        custom=custom,
     )
+
+
+def _torch_for(engine: str, custom: Custom) -> str:
+    """The torch engine, which trains what is somebody's own; UsageError if another one was asked for."""
+    if engine not in ("auto", "torch"):
+        given = " and ".join(f"`{name}`" for name in custom.named())
+        raise UsageError(f"There is no kernel for {given} of your own; leave out `engine`, and PyTorch trains.")
+    return "torch"
+
+
+def require_weights(recipe: Recipe, classes: int) -> None:
+    """Raise UsageError unless there are no class weights, or one for each class."""
+    if recipe.class_weights and len(recipe.class_weights) != classes:
+        given = len(recipe.class_weights)
+        raise UsageError(f"Recipe.class_weights has {given} weights, and the data have {classes} classes.")
 
 
 def record_of(prepared: Prepared) -> Record:
@@ -117,6 +143,7 @@ def record_of(prepared: Prepared) -> Record:
         environment=environment.describe_environment(prepared.device, prepared.threads),
         architecture=architecture_of(prepared.state.network),
         teachers=tuple(distillation.teacher_facts(folder) for folder in prepared.taught_by),
+        custom=prepared.custom.describe(),
     )
 
 

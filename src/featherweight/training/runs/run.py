@@ -32,6 +32,7 @@ from featherweight.io import remove_parts, write_bytes, write_text
 from featherweight.training.evaluation import evaluate, evaluate_shifted
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
+from featherweight.training.runs.custom import Custom
 from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
 from featherweight.training.runs.prepare import RUNS, Prepared, prepare, record_of
 from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
@@ -95,12 +96,15 @@ def new_run(
     engine: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    custom: "Custom | dict[str, Any] | None" = None,
 ) -> Run:
-    """A run before its first step, with its own folder under `out`.
+    """A run before its first step, with its own folder under `out`; `custom` replaces parts of the recipe.
 
     Raises BudgetError, before anything is trained, if the network or the recipe exceeds the experiment's budget.
     """
-    run = draft_run(prepare(experiment, data, seed=seed, engine=engine, device=device, threads=threads, teachers=out))
+    custom = Custom(**custom) if isinstance(custom, dict) else custom
+    how = {"engine": engine, "device": device, "threads": threads, "teachers": out, "custom": custom}
+    run = draft_run(prepare(experiment, data, seed=seed, **how))  # type: ignore[arg-type]
     run.folder = new_folder(out, folder_name(experiment.id, data, seed))
     file = experiment.file
     if file is not None and not file.is_relative_to(PACKAGED.resolve()) and file.is_file():
@@ -117,13 +121,15 @@ def resume(
     device: str | None = None,
     threads: int | None = None,
     experiment: "Path | Experiment | None" = None,
+    custom: "Custom | dict[str, Any] | None" = None,
 ) -> Run:
     """The run in this folder at the step where it stopped, by default with the same kind of device and threads.
 
     `data` is needed if the run was started with data in memory, the file of the `experiment` if its network is not
     stored as data. Where there are fewer processors than the run had threads, the native engine, whose bits do not
-    depend on them, uses as many as there are; PyTorch's threads take turns. Raises UsageError if the run is finished
-    or, naming what has changed, if its settings have changed since; FileError if no complete state is left.
+    depend on them, uses as many as there are; PyTorch's threads take turns. A run with functions of one's own needs
+    them again, as `custom`. Raises UsageError if the run is finished or, naming what has changed, if its settings have
+    changed since; FileError if no complete state is left.
     """
     found = states(folder)
     record = read_record(folder)
@@ -131,6 +137,13 @@ def resume(
         with exclusive(folder):  # left over if the process was killed at the very end
             remove_states(folder / "state.safetensors")
         raise UsageError(f"The run of {folder} is finished; `featherweight evaluate {folder}` shows its figures.")
+    custom = Custom(**custom) if isinstance(custom, dict) else custom
+    if (record.custom or {}).keys() != (custom.named() if custom else {}).keys():
+        needed = ", ".join(record.custom or ()) or "none"
+        raise UsageError(
+            f"The run of {folder} was started with these functions of its own: {needed}; give them to fw.resume again,"
+            " as custom={name: function}."
+        )
     prepared = prepare(
         experiment_of(record, experiment),
         data or data_of(record, data_dir),
@@ -139,6 +152,7 @@ def resume(
         device=device or record.environment["device_type"],
         threads=min(record.environment["threads"], processors()) if threads is None else threads,
         teachers=folder.parent,
+        custom=custom,
     )
     prepared, fewer = _with_threads_of(record, prepared) if threads is None else (prepared, "")
     run = draft_run(prepared)
@@ -211,6 +225,7 @@ def identity(record: Record) -> dict[str, Any]:
         "recipe": record.recipe,
         "budget": record.budget,
         "data": record.data,
+        **({"custom": record.custom} if record.custom else {}),
         **({"teachers": [taught["weights"] for taught in record.teachers]} if record.teachers else {}),
         **{name: record.environment[name] for name in ("featherweight", "torch", "device", "instructions")},
         # Only the native engine gives the same bits for any number of threads.

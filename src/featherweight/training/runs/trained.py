@@ -17,7 +17,7 @@ from featherweight.data.dataset import Data
 from featherweight.data.pictures import Size
 from featherweight.engine import Engine, build_engine, processors
 from featherweight.errors import FileError, UsageError, nearest
-from featherweight.experiments.experiment import PACKAGED, RECORDS
+from featherweight.experiments.experiment import PACKAGED, RECORDS, Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
@@ -52,7 +52,7 @@ class TrainedModel:
 
 
 def load_trained(
-    folder: "str | Path", *, experiment: Path | None = None, made: nn.Module | None = None
+    folder: "str | Path", *, experiment: "Path | Experiment | None" = None, made: nn.Module | None = None
 ) -> TrainedModel:
     """The network of a finished run; UsageError if there is none, FileError if its weights do not fit.
 
