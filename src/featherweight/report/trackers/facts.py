@@ -1,12 +1,16 @@
 """The facts that are logged about a run, the same for every tracker."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featherweight.errors import FileError
+from featherweight.escape import printable
 from featherweight.experiments.record import Record, Row, read_record
 from featherweight.experiments.settings import flatten
+from featherweight.json_files import read_regular
 from featherweight.report import analysis as insight
 from featherweight.report import figures
 from featherweight.training.runs.trained import data_of, load_trained
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Value = str | float | bool
+LONGEST_NOTE = 200
+"""Bytes of the note in which a tracker's log is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,16 @@ class Log:
     """Logs the verdict and the figures of a finished run."""
     close: Callable[[bool], None]
     """Closes the log; its argument says whether the run has finished."""
+
+
+def noted(note: Path, pattern: str) -> tuple[str, ...] | None:
+    """What a tracker's note in a run's folder says, by the groups of the pattern; None if there is none."""
+    if not (note.exists() or note.is_symlink()):
+        return None
+    found = re.fullmatch(pattern, read_regular(note, LONGEST_NOTE).decode("ascii", "replace").strip())
+    if found is None:
+        raise FileError(f"{printable(note)} is not the note of a log; delete it, and a new log is begun.")
+    return found.groups()
 
 
 def settings_of(record: Record) -> dict[str, Value]:

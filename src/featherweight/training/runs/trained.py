@@ -17,7 +17,8 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.io import parse_json, write_bytes
+from featherweight.io import write_bytes
+from featherweight.json_files import parse_json
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.restore import network_of
