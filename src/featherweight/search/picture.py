@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from featherweight.experiments.statistics import best_by_cost
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, legend_above, png, svg
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, legend_above
+from featherweight.report.figures.svg import png, svg
 from featherweight.search.outcome import Entry
 
 if TYPE_CHECKING:
