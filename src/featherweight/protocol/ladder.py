@@ -15,6 +15,7 @@ from featherweight.experiments.experiment import Experiment, find, ids, letters,
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import changes, overridden
 from featherweight.io import make_folders, write_text
+from featherweight.parallel.pool import keep_workers
 from featherweight.protocol.ledger import LEDGER, read_ledger
 from featherweight.protocol.proof_runs import Trainer
 from featherweight.protocol.test_evaluations import attempts_table, note_rungs
@@ -123,6 +124,7 @@ class LadderRuns:
     ledger: Path
 
 
+@keep_workers()
 def train_ladder(
     ladder: Ladder,
     *,
