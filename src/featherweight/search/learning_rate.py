@@ -26,7 +26,8 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, in_house_style, legend_above, plot, png, svg
+from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, in_house_style, legend_above, plot
+from featherweight.report.figures.svg import png, svg
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.state import draw_seed, initial_state
 from featherweight.training.step import Teacher, train_batch

@@ -10,7 +10,8 @@ from featherweight.experiments.record import Figure
 from featherweight.experiments.schema import CountOrZero, NotNegative, Percent, Text, check_fields
 from featherweight.experiments.statistics import best_by_cost, pareto_front
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, legend_above, png, svg
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, legend_above
+from featherweight.report.figures.svg import png, svg
 from featherweight.search.space import Proposal
 from featherweight.search.study import end_of, trials_of
 
