@@ -33,7 +33,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a page on one run or several: verdict, curves, network, classes, every mistake. Nothing is trained."""
-    from featherweight.training.runs.pretrained import folder_of
+    from featherweight.training.runs.trained import folder_of
 
     alone = len(runs) == 1 and Path(runs[0]).is_dir()
     page_path = out or (folder_of(runs[0]) / "report.html" if alone else Path("report.html"))
@@ -42,7 +42,7 @@ def report(
     from featherweight.cli.display import busy
     from featherweight.io import write_text
     from featherweight.report.page import page, read_story, sections, write_data, write_figures
-    from featherweight.report.page.page_files import folder_made
+    from featherweight.report.page.render import folder_made
 
     with busy("analysing and drawing"):
         story = read_story([folder_of(run) for run in runs], data_dir=data_dir, experiment=experiment)

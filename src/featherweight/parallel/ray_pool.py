@@ -5,18 +5,143 @@ that joins is given work, and a cluster that grows by demand does. Each has one 
 work has something to say; that is all that passes over the network while it computes.
 """
 
+import logging
+import os
+import platform
+import signal
+import site
+import socket
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.parallel.messages import Backend, Counts, Finished, Message, Work
-from featherweight.parallel.ray_connect import connect
-from featherweight.parallel.ray_worker import RayWorker, facts
+from featherweight.parallel.messages import RAY, Backend, Counts, Finished, Message, Work, run_work
+from featherweight.training.runs.signals import safe_path
+
+
+def require_ray(address: str = RAY) -> None:
+    """Raise UsageError unless Ray is installed and, for an address, what it reaches a cluster with."""
+    if find_spec("ray") is None or (address.startswith("ray://") and find_spec("grpc") is None):
+        raise UsageError(
+            f"--on {address} needs Ray, which is not installed here; install it with: pip install --upgrade"
+            " 'ray[client]'"
+        )
+
+
+def connect(address: str) -> Any:
+    """Ray, connected to this address; `ray` means RAY_ADDRESS, a cluster on this machine, or a new one here.
+
+    Raises UsageError where no cluster of this Ray and this Python answers.
+    """
+    require_ray(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+    if ray.is_initialized():
+        return ray
+    term = signal.getsignal(signal.SIGTERM)
+    try:
+        with safe_path():
+            ray.init(
+                address=None if address == RAY else address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+    except Exception as problem:
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+        where = os.environ.get("RAY_ADDRESS", address) if address == RAY else address
+        raise UsageError(
+            f"No cluster answers at {where} ({type(problem).__name__}: {first:.200}). Start one with `ray start"
+            " --head`, with the same versions of Ray and Python as here, or leave --on out."
+        ) from problem
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, term)  # Ray's own would end this process at once
+    return ray
+
+
+def by_value(*things: Any) -> None:
+    """Have Ray send these functions or classes, and all else of their modules, as code: nodes have no such files."""
+    from ray import cloudpickle
+
+    installed = (*site.getsitepackages(), site.getusersitepackages(), sys.base_prefix)
+    for thing in things:
+        module = sys.modules.get(getattr(thing, "__module__", None) or "")
+        file = getattr(module, "__file__", None)
+        if module is None or file is None or module.__name__.partition(".")[0] == "featherweight":
+            continue
+        if not file.startswith(installed):
+            cloudpickle.register_pickle_by_value(module)
+
+
+LISTEN_SECONDS = 20.0
+"""How long a question for news is left open when there are none."""
+
+
+def facts() -> dict[str, Any]:
+    """What decides whether results of this machine can be compared with those of another."""
+    import torch
+
+    from featherweight._version import __version__
+    from featherweight.training.runs.environment import processor, source_digest
+
+    return {
+        "featherweight": __version__,
+        "source": source_digest(),
+        "torch": torch.__version__.partition("+")[0],
+        "python": platform.python_version(),
+        "processor": processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+class RayWorker:
+    """A worker. Ray calls its methods in threads of their own, so that it can be asked to stop while it listens."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._messages: list[tuple[bool, Any]] = []
+        self._stopped = threading.Event()
+
+    def hello(self, about: Any) -> tuple[str, dict[str, Any]]:
+        """The name of its node, and what `about` says of the node."""
+        import ray
+
+        address = ray.util.get_node_ip_address()
+        return f"{socket.gethostname()} {address}", about()
+
+    def submit(self, work: Work, *given: Any) -> list[tuple[bool, Any]]:
+        """Begin a work, and listen to it."""
+        self._stopped.clear()
+        threading.Thread(target=self._run, args=(work, given), daemon=True).start()
+        return self.poll()
+
+    def poll(self) -> list[tuple[bool, Any]]:
+        """What has come from the work since the last time, as soon as there is something."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._messages), timeout=LISTEN_SECONDS)
+            messages, self._messages = self._messages, []
+        return messages
+
+    def stop(self) -> None:
+        """Ask the work to end early."""
+        self._stopped.set()
+
+    def _run(self, work: Work, given: tuple[Any, ...]) -> None:
+        for message in run_work(work, given, self._stopped.is_set):
+            with self._changed:
+                self._messages.append(message)
+                self._changed.notify()
+
 
 NODES_SECONDS = 2.0
 """Time between looks at which machines there are."""
@@ -47,31 +172,11 @@ class _Worker:
     """Its machine may not be used; it is kept, so that Ray starts no other there."""
     number: int | None = None
     """The work that it is at."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What its machine has reported of itself."""
 
     @property
     def free(self) -> bool:
         """Whether it could be given a work."""
         return bool(self.node) and not self.refused and self.number is None
-
-
-SPARE_SECONDS = 5.0
-"""How long workers are kept for a next pool: their start costs seconds, and others wait for their processors."""
-_spare: list[tuple[Any, _Worker]] = []
-"""Workers that a pool has left behind, each with what it was started with."""
-_sparing = threading.Lock()
-
-
-def _release() -> None:
-    """Give up the workers that no pool has taken."""
-    import ray
-
-    with _sparing:
-        for _, worker in _spare if ray.is_initialized() else ():  # Ray would start a cluster to end a worker of it
-            with suppress(Exception):
-                ray.kill(worker.actor)
-        _spare.clear()
 
 
 class RayPool:
@@ -85,9 +190,7 @@ class RayPool:
             scheduling_strategy="SPREAD",
         )  # fmt: skip
         self._workers: list[_Worker] = []
-        context = self._ray.get_runtime_context()
-        self._kind = (backend.threads, backend.gpus, backend.memory, about, context.get_job_id(), context.get_node_id())
-        self._works = self._made = self._failed = 0
+        self._failed = 0
         self._ended: Counter[str] = Counter()
         self._noted: set[str] = set()
         self._first: dict[str, Any] = {}
@@ -97,15 +200,11 @@ class RayPool:
 
     def scale(self, works: int) -> None:
         """Ask for as many workers as there are works, or as there is room for and a few more; dismiss the others."""
-        self._works = works
         if time.monotonic() - self._looked > NODES_SECONDS:
             self._looked, self._room = time.monotonic(), self._room_for()
         wanted = min(works, self._room + SPARE) + sum(worker.refused for worker in self._workers)
-        if self._made == 0:
-            self._take_spare(wanted)
         while len(self._workers) < wanted:
-            actor = self._actor.remote(self._made)
-            self._made += 1
+            actor = self._actor.remote()
             self._workers.append(_Worker(actor=actor, reply=actor.hello.remote(self._about)))
         for worker in [one for one in self._workers if one.free][: max(0, len(self._workers) - wanted)]:
             self._dismiss(worker)
@@ -114,18 +213,6 @@ class RayPool:
         elif time.monotonic() - self._since > ROOM_SECONDS:
             self._since = time.monotonic()
             self._note(f"No worker has started yet; a task takes {self._needs()}, and waits until a machine has that.")
-
-    def _take_spare(self, wanted: int) -> None:
-        """Take over workers of the pool before; those that were started for something else are dismissed."""
-        with _sparing:
-            left = _spare.copy()
-            _spare.clear()
-        for kind, worker in left:
-            self._workers.append(worker)
-            if kind != self._kind or len(self._workers) > wanted:
-                self._dismiss(worker)
-            else:
-                self._welcome(worker, worker.node, worker.facts)
 
     def _needs(self) -> str:
         gpus = f" and {self._backend.gpus:g} GPU" if self._backend.gpus else ""
@@ -199,7 +286,7 @@ class RayPool:
 
     def _welcome(self, worker: _Worker, node: str, facts: dict[str, Any]) -> None:
         """Take in a worker that has reported itself, unless its machine is not as it must be."""
-        worker.node, worker.facts, self._failed = node, facts, 0
+        worker.node, self._failed = node, 0
         other = [f"{name} {facts[name]} (here {mine})" for name, mine in self._mine.items()
                  if name in SAME and facts[name] != mine]  # fmt: skip
         self._first = self._first or facts
@@ -284,15 +371,14 @@ class RayPool:
         with suppress(Exception):  # it may be gone already
             self._ray.kill(worker.actor)
 
+    def release(self) -> None:
+        """Dismiss the workers that are at something, which is lost; the others wait for what comes next."""
+        for worker in [one for one in self._workers if not one.free]:
+            self._dismiss(worker)
+        self._ended.clear()
+        self._noted.clear()
+
     def close(self) -> None:
-        """Dismiss all workers but those that are free; what the others were at is lost."""
+        """Dismiss all workers; what they were at is lost."""
         for worker in list(self._workers):
-            if worker.free:
-                with _sparing:
-                    _spare.append((self._kind, worker))
-                self._workers.remove(worker)
-            else:
-                self._dismiss(worker)
-        timer = threading.Timer(SPARE_SECONDS, _release)
-        timer.daemon = True
-        timer.start()
+            self._dismiss(worker)

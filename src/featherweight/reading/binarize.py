@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from featherweight.reading.lines import without_lines
-from featherweight.reading.median import median3
-from featherweight.reading.otsu import parting
-from featherweight.reading.paper_region import sheet_alone
+from featherweight.reading.background import median3, parting, sheet_alone, without_lines
 
 Floats = NDArray[np.float32]
 
@@ -32,7 +29,7 @@ narrower than the window, shadows are wider."""
 
 @dataclass(frozen=True, kw_only=True)
 class Ink:
-    """One reading of a picture."""
+    """One binarisation of a picture: how strongly each pixel is inked."""
 
     contrast: Floats
     """[h w]: 0 on paper, 1 on typical ink; the standard deviation on paper is about `noise`."""

@@ -29,7 +29,7 @@ from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import PACKAGED, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
 from featherweight.io import remove_parts, write_bytes, write_text
-from featherweight.training.evaluation import evaluate
+from featherweight.training.evaluation import evaluate, evaluate_shifted
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
 from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
@@ -39,7 +39,6 @@ from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
 from featherweight.training.state import State
 from featherweight.training.step import Teacher, steps_in_epoch
-from featherweight.training.tta import evaluate_shifted
 
 SAVE_SECONDS = 30.0
 """Maximum time between two saves of the exact state, which is also saved after every epoch."""
@@ -51,7 +50,7 @@ MOST_A_PROCESSOR = 16
 
 @dataclass(kw_only=True)
 class Run:
-    """A run in progress."""
+    """A training run in progress: its folder, record, experiment, data, state and engine."""
 
     folder: Path
     record: Record
@@ -97,7 +96,7 @@ def new_run(
     device: str = "auto",
     threads: int | None = None,
 ) -> Run:
-    """A run before its first step, with its own folder under `out`.
+    """Begin a training run: it is before its first step, with its own folder under `out`.
 
     Raises BudgetError, before anything is trained, if the network or the recipe exceeds the experiment's budget.
     """
@@ -119,7 +118,7 @@ def resume(
     threads: int | None = None,
     experiment: "Path | Experiment | None" = None,
 ) -> Run:
-    """The run in this folder at the step where it stopped, by default with the same kind of device and threads.
+    """Resume the run in this folder at the step where it stopped, by default with the same device and threads.
 
     `data` is needed if the run was started with data in memory, the file of the `experiment` if its network is not
     stored as data. Where there are fewer processors than the run had threads, the native engine, whose bits do not
@@ -222,7 +221,7 @@ def identity(record: Record) -> dict[str, Any]:
 
 
 def train(run: Run) -> Iterator[State]:
-    """Train to the end, yielding the state after every step and every epoch; afterwards `run.record` is finished.
+    """Train a run to its end, yielding the state after every step and epoch; afterwards `run.record` is finished.
 
     Saves at the start, after each epoch, every 30 s, and when the caller stops iterating. Ctrl-C and SIGTERM let the
     current step or evaluation batch finish; then the run saves and raises InterruptedRunError.
