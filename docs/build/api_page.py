@@ -9,12 +9,14 @@ from typing import Any
 from docs.build.api_examples import EXAMPLES
 
 TASKS = {
-    "Train and use a network": "train load Model Classifier load_data Data summary dissect", "Find a network or a rate":
-    "fit find_lr Space Proposal stack rounded", "Write an experiment": "Experiment Budget Bar Claim claims find
-    differences", "Say how it is trained": "Recipe Augment Constant Step MultiStep Plateau OneCycle Cosine Linear Distil
-    HardExamples", "Build networks": "conv_norm_relu separable_norm_relu residual_norm_relu Residual Sum Gated Deskew
-    Crop", "Control each step, and read what a run left": "new_run steps resume read_record Record summarise", "Show":
-    "figures analysis notebook", "When something is wrong": "FeatherweightError",
+    "Train and use a network": "train load Model Classifier load_data Data summary dissect",
+    "Find a network or a rate": "fit find_lr Space Proposal stack rounded",
+    "Write an experiment": "Experiment Budget Bar Claim claims find differences",
+    "Say how it is trained": "Recipe Augment Distil HardExamples Constant Step MultiStep Plateau OneCycle Cosine Linear",
+    "Build networks": "conv_norm_relu separable_norm_relu residual_norm_relu Residual Sum Gated Deskew Crop",
+    "Control each step, read what a run left": "new_run steps resume read_record Record summarise",
+    "Show": "figures analysis notebook",
+    "When something is wrong": "FeatherweightError",
 }
 """Every public name under what it is for."""
 INNER = re.compile(r"^>>> (?:from|import) featherweight\.\S+ import (.+)\n", re.MULTILINE)

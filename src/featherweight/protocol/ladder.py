@@ -20,8 +20,8 @@ from featherweight.protocol.ledger import LEDGER, read_ledger
 from featherweight.protocol.proof_runs import Trainer
 from featherweight.protocol.test_evaluations import attempts_table, note_rungs
 from featherweight.report import figures
-from featherweight.report.figures.style import svg
-from featherweight.report.ladder import RungView, html_page, markdown_page, rung_view
+from featherweight.report.figures.svg import svg
+from featherweight.report.ladder_page import RungView, html_page, markdown_page, rung_view
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs, unfinished_run
 from featherweight.training.runs.task import Task, check_task
