@@ -12,7 +12,7 @@ TASKS = {
     "Train and use a network": "train load Model Classifier load_data Data summary dissect",
     "Find a network or a rate": "fit find_lr Space Proposal stack rounded",
     "Write an experiment": "Experiment Budget Bar Claim claims find differences",
-    "Say how it is trained": "Recipe Augment Distil HardExamples Constant Step MultiStep Plateau OneCycle Cosine Linear",
+    "How it is trained": "Recipe Augment Distil HardExamples Constant Step MultiStep Plateau OneCycle Cosine Linear",
     "Build networks": "conv_norm_relu separable_norm_relu residual_norm_relu Residual Sum Gated Deskew Crop",
     "Control each step, read what a run left": "new_run steps resume read_record Record summarise",
     "Show": "figures analysis notebook",

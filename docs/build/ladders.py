@@ -14,7 +14,7 @@ from docs.build.statements import OPEN, Answer, answers
 
 from featherweight.experiments.budget import Budget, Verdict, judge
 from featherweight.experiments.claims import Claim
-from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, rungs
+from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, letters, rungs
 from featherweight.experiments.findings import NOT_RUN, Found, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import worded
@@ -302,7 +302,11 @@ def _section(
         claims=_ours if stated else lambda claim: True,
     )
     best = rung_figures(records, rung.judged_by).best if records else 0.0
+    result = _result_table(rung, records) if records else None
+    view = replace(view, layers=_layer_table(view), result=result, log=_log_table(view))
     more = {
+        "result": result_words(rung, records) if records else "",
+        "tables": {"seeds": result, "epochs": view.log, "looks": view.attempts, "layers": view.layers},
         "best": best,
         "met": rung.claimed is not None and reproduced(rung.claimed, best),
         "shorter": _shorter(rung, records) if records else "",
@@ -312,8 +316,21 @@ def _section(
         "has_report": bool(answered) and rung.id in REPORTS,
         "stated": stated,
     }
-    result = _result_table(rung, records) if records else None
-    return replace(view, layers=_layer_table(view), result=result, log=_log_table(view)), more
+    return view, more
+
+
+def result_words(rung: Experiment, records: Sequence[Record]) -> str:
+    """What the seeds reached, in two sentences."""
+    it = rung_figures(records, rung.judged_by)
+    spread = f" ± {it.deviation:.2f} over {it.runs} seeds" if it.runs > 1 else ""
+    budget = f"Own budget ({rung.budget.sentence()}): met by {it.within} of {it.runs}; the rule by {it.ruled}."
+    return f"{it.last:.2f} %{spread} at the last epoch, worst judged {percent_text(it.worst)} %. {budget}"
+
+
+def rung_tables(found: Found, ledger: Sequence[Attempt]) -> dict[str, dict[str, TextTable | None]]:
+    """The tables of every rung, by its id and their names: its seeds, epochs, looks at the test set and layers."""
+    every = [rung for letter in letters() for rung in rungs(letter)]
+    return {rung.id: _section(rung, found, {}, ledger, {})[1]["tables"] for rung in every if found.get(rung.id)}
 
 
 def overview(letters: Sequence[str], found: Found) -> str:

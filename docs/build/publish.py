@@ -3,8 +3,11 @@
 No figure from a record is ever typed by hand. `write` updates all places in a source tree, and a test compares them.
 """
 
+import csv
 import gzip
+import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +36,7 @@ from featherweight.protocol.bundled_records import SMALL, SOURCES
 from featherweight.protocol.committed import records_of
 from featherweight.protocol.ledger import read_ledger
 from featherweight.protocol.replication import confirmed, quoted
+from featherweight.report.ladder_tables import TextTable
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 
@@ -99,6 +103,11 @@ def generated(root: Path) -> dict[Path, str]:
     for one in gathered:
         page = records.page(one, found, ledger)
         texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
+    tables = ladders.rung_tables(found, ledger)
+    for one in gathered:
+        tables[one.experiment.id] = tables.get(one.experiment.id, {}) | records.record_tables(one, found, ledger)
+    for id, named in tables.items():
+        texts |= {root / "results" / id / f"{name}.csv": as_csv(table) for name, table in named.items() if table}
     for letter in letters():
         texts[root / "docs" / "ladders" / f"{letter}.md"] = ladders.ladder_page(
             letter, found, f"{letter}.svg", ledger, answers_of(root)
@@ -108,6 +117,18 @@ def generated(root: Path) -> dict[Path, str]:
     texts[root / "docs" / "ladders" / "statements.md"] = ladders.statement_page(found)
     texts[root / "docs" / "ladders" / "README.md"] = ladders.overview(letters(), found)
     return texts
+
+
+def as_csv(table: TextTable) -> str:
+    """A table's headings and rows as CSV, without the marks of Markdown.
+
+    >>> as_csv(TextTable(headings=("a", "b"), align="lr", rows=(("`x`, **y**", "1,234"),)))
+    'a,b\\n"x, y","1,234"\\n'
+    """
+    made = io.StringIO()
+    rows = [[re.sub(r"\*\*|`", "", cell) for cell in row] for row in (table.headings, *table.rows)]
+    csv.writer(made, lineterminator="\n").writerows(rows)
+    return made.getvalue()
 
 
 def folded(root: Path) -> dict[Path, bytes]:

@@ -259,6 +259,14 @@ def page(one: Candidate, found: Found, ledger: Sequence[Attempt] = ()) -> str:
     )
 
 
+def record_tables(one: Candidate, found: Found, ledger: Sequence[Attempt]) -> dict[str, TextTable | None]:
+    """The tables that a record's page points to, by name; none where nothing has run."""
+    runs, held_out = {"seeds": one.records, "clearing": one.cleared_by}, _held_out(one)
+    tables: dict[str, TextTable | None] = {name: _runs(some)["seeds"] for name, some in runs.items() if some}
+    tables |= {"looks": attempts_table(one.experiment.id, ledger, found), "held_out": held_out and held_out["table"]}
+    return tables if one.records else {}
+
+
 def _runs(records: Sequence[Record]) -> dict[str, Any]:
     """A table of the seeds, and their figures."""
     rows = []

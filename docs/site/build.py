@@ -5,6 +5,7 @@ site holds all of that itself, so that it has no dead link wherever it stands: w
 along, a text file as a page that shows it, a folder as a page that lists it, anything else as it is.
 """
 
+import csv
 import json
 import os
 import re
@@ -51,7 +52,7 @@ def place(path: PurePosixPath) -> PurePosixPath:
         return PurePosixPath("project") / path.name.lower()
     if (ROOT / path).is_dir():
         return "source" / path / "index.md"
-    shown = path.suffix in LANGUAGES
+    shown = path.suffix in LANGUAGES or path.suffix == ".csv"
     return "source" / (path.with_name(path.name + ".md") if shown else path)
 
 
@@ -117,7 +118,15 @@ def _page(path: PurePosixPath, change: Callable[[str], str]) -> str:
         return linked(_ANCHORED.sub(r"\1\3 {#\2}", text), change)
     if file.suffix == ".ipynb":
         return linked(_notebook(text), change)
+    if file.suffix == ".csv":
+        return f"{_UNSEARCHED}# `{path}`\n\nA click on a heading sorts by it.\n\n{_table(text)}"
     return f"{_UNSEARCHED}# `{path}`\n\n{_fenced(text, LANGUAGES[file.suffix])}"
+
+
+def _table(text: str) -> str:
+    """A CSV file as a table of Markdown."""
+    heading, *rows = [[cell.replace("|", "\\|") for cell in row] for row in csv.reader(text.splitlines())]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, ["---"] * len(heading), *rows)) + "\n"
 
 
 def _notebook(text: str) -> str:

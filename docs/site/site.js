@@ -106,3 +106,28 @@ document.addEventListener("click", event => { if (!event.target.closest(".fw-sea
 // ------------------------------------------------------------------------------- wide tables and code, by keyboard
 for (const wide of document.querySelectorAll(".md-typeset table, .md-typeset pre > code"))
   if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+
+// -------------------------------------------------------------------------------------------------------- sorting
+// A click, or Enter, on the heading of a table with more than three rows sorts by that column; once more, backwards.
+for (const table of document.querySelectorAll("article table")) {
+  const body = table.tBodies[0], headings = [...table.querySelectorAll("thead th")];
+  if (!body || body.rows.length < 4) continue;
+  headings.forEach((heading, column) => {
+    heading.tabIndex = 0;
+    heading.setAttribute("role", "columnheader");
+    const sort = () => {
+      const up = heading.getAttribute("aria-sort") !== "ascending";
+      headings.forEach(one => one.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const value = row => row.cells[column] ? row.cells[column].textContent.trim() : "";
+      const number = text => parseFloat(text.replace(/,/g, "").replace(/^[^\d.+-]+/, ""));
+      const rows = [...body.rows].sort((a, b) => {
+        const [x, y] = [value(a), value(b)], [p, q] = [number(x), number(y)];
+        return (isNaN(p) || isNaN(q) ? x.localeCompare(y) : p - q) * (up ? 1 : -1);
+      });
+      body.append(...rows);
+    };
+    heading.addEventListener("click", sort);
+    heading.addEventListener("keydown", event => { if (event.key === "Enter") sort(); });
+  });
+}
