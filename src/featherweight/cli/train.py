@@ -130,9 +130,16 @@ def _require_together(ctx: typer.Context) -> None:
 @app.command()
 def ladder(
     ctx: typer.Context,
-    name: Annotated[
-        str, typer.Argument(metavar="LADDER", help="A ladder of the package, such as f, or a folder of experiments.")
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LADDER...",
+            help="A ladder of the package, such as f, or a folder of experiments; several are hand-ins.",
+        ),
     ],
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Of hand-ins: train each run again, and say whether it gives the same.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Train seeds 0 to N-1 of every rung.", min=1)] = 1,
     target: Target = None,
     held: Held = None,
@@ -155,14 +162,20 @@ def ladder(
     A ladder is a folder with one experiment file a rung, of which each names its parent; see `new --ladder`. What has
     been trained with this network, recipe and data is not trained again. Changed settings apply to every rung; their
     runs and page go into a separate folder.
+
+    Several folders, or --retrain, are hand-ins: their runs are judged in one table, and only their records are read.
     """
     if write:
         raise UsageError("--write is now `python -m docs.build [LADDER]`, in the root of a checkout.")
+    if retrain or len(names) > 1:
+        from featherweight.cli.hand_ins import print_hand_ins
+
+        raise typer.Exit(print_hand_ins([Path(name) for name in names], retrain=retrain, data_dir=data_dir))
     where, changed = place(on, gpus), overrides(ctx)
     from featherweight.cli.console import run_ladder
 
     status = run_ladder(
-        name, seeds=seeds, data=data, data_dir=data_dir, size=image_size(size), grey=grey, out=out, settings=changed,
-        on=where,
+        names[0], seeds=seeds, data=data, data_dir=data_dir, size=image_size(size), grey=grey, out=out,
+        settings=changed, on=where,
     )  # fmt: skip
     raise typer.Exit(status)

@@ -1,0 +1,100 @@
+"""What students hand in, as one table: the runs of many folders, judged, and trained again on request.
+
+Only records are read, so that nobody's code is executed; a record that was changed by hand is named. Training again
+uses the network, recipe, data and seed that the record holds.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from featherweight.errors import FeatherweightError, UsageError
+from featherweight.escape import printable
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.record import Record, read_record
+from featherweight.training.runs.restore import experiment_of
+from featherweight.training.runs.run import new_run, train
+from featherweight.training.runs.trained import data_of
+
+LAST = 5
+"""Epochs whose accuracies are shown."""
+PATTERNS = ("record.json", "*/record.json", "*/*/record.json", "*/*/*/record.json")
+"""Where a folder may have its runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandIn:
+    """One run of one folder; without a run, why there is none."""
+
+    folder: str
+    run: str = ""
+    """Its path within the folder."""
+    experiment: str = ""
+    seed: int | None = None
+    parameters: int | None = None
+    budget: str = ""
+    last: tuple[float, ...] = ()
+    """Test accuracies of the last five epochs, in percent."""
+    passed: bool | None = None
+    verdict: str = ""
+    """The reason of the verdict, or what is wrong with the run."""
+    again: str = ""
+    """What training it again gave; empty unless it was asked for."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as plain values."""
+        return asdict(self)
+
+
+def hand_ins(
+    folders: Sequence[Path], *, retrain: bool = False, data_dir: Path | None = None, tell: Callable[[str], None] = print
+) -> Iterator[HandIn]:
+    """The runs of each folder, in order; UsageError for one that does not exist. `tell` is told what is trained."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder {folder}; name one folder for each hand-in.")
+    for folder in folders:
+        paths = sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
+        if not paths:
+            yield HandIn(folder=printable(str(folder)), verdict="no run handed in: no record.json in it")
+        for path in paths:
+            where = {"folder": printable(str(folder)), "run": printable(str(path.parent.relative_to(folder)))}
+            try:
+                record = read_record(path)
+                again = _again(record, path.parent, data_dir, tell) if retrain and record.finished else ""
+                yield _judged(record, again, **where)
+            except FeatherweightError as problem:
+                yield HandIn(**where, passed=False, verdict=printable(str(problem)))
+
+
+def _judged(record: Record, again: str, *, folder: str, run: str) -> HandIn:
+    verdict = record.verdict if record.rows else None
+    reason = verdict.reason if verdict else "no epoch was finished"
+    return HandIn(
+        folder=folder,
+        run=run,
+        experiment=printable(record.experiment.replace("\\", "/").rsplit("/", 1)[-1]),
+        seed=record.seed,
+        parameters=record.parameters,
+        budget=Budget(**record.budget).sentence(),
+        last=tuple(row.test_accuracy for row in record.rows[-LAST:]),
+        passed=verdict.passed if verdict and record.finished else False,
+        verdict=reason if record.finished else f"unfinished: {reason}",
+        again=again,
+    )
+
+
+def _again(record: Record, folder: Path, data_dir: Path | None, tell: Callable[[str], None]) -> str:
+    """Train the same network, recipe, data and seed, and say whether every epoch gives what was handed in."""
+    tell(f"training {printable(str(folder))} again")
+    with tempfile.TemporaryDirectory(prefix="featherweight-") as place:
+        experiment, data = experiment_of(record), data_of(record, data_dir)
+        run = new_run(experiment, data, seed=record.seed, out=Path(place), engine=record.engine)
+        for _ in train(run):
+            pass
+    handed, found = ([row.test_accuracy for row in one.rows] for one in (record, run.record))
+    if handed == found:
+        return "the same in every epoch"
+    return f"{found[-1]:.2f} % at the last epoch, not {handed[-1]:.2f}"

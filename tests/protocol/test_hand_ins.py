@@ -1,0 +1,52 @@
+"""A teacher's table: runs of many folders, judged without running anybody's code, and trained again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import featherweight as fw
+from commands import Run
+from featherweight.errors import UsageError
+from featherweight.protocol.hand_ins import hand_ins
+
+
+@pytest.fixture
+def handed(run: Run, toy_file: Path, tmp_path: Path) -> Path:
+    """A hand-in with one run."""
+    assert run("train", toy_file, "--data", "digits", "--seed", 4, "--out", "ann/runs")[0] == 0
+    shutil.move(toy_file, tmp_path / "ann" / "own.py")
+    (tmp_path / "ann" / "own.py").write_text("raise SystemExit('executed')\n")
+    (tmp_path / "bob").mkdir()
+    return tmp_path / "ann"
+
+
+def test_one_table_over_many_folders(run: Run, handed: Path) -> None:
+    status, out, _ = run("ladder", "ann", "bob")
+    record = fw.read_record(next((handed / "runs").iterdir()))
+    assert status == 1 and "no run handed in" in out
+    [line] = [line for line in out.splitlines() if line.split()[:2] == ["ann", "my"]]
+    assert line.split()[3:6] == ["4", "500", f"{record.rows[0].test_accuracy:.2f}"] and line.split()[-1] == "yes"
+    assert "fewer than 600 parameters" in out
+
+
+def test_retraining_gives_what_was_handed_in_or_says_so(run: Run, handed: Path) -> None:
+    status, out, _ = run("ladder", "ann", "--retrain")
+    assert status == 0 and "the same in every epoch" in out and "executed" not in out
+    [folder] = (handed / "runs").iterdir()
+    values = json.loads((folder / "record.json").read_text())
+    values["epochs"][-1]["test_accuracy"] += 1.0
+    (folder / "record.json").write_text(json.dumps(values))
+    status, out, _ = run("ladder", "ann", "--retrain")
+    assert status == 1 and "has been changed since it was written" in out
+    del values["digest"]  # as earlier versions wrote records: only training it again shows it
+    (folder / "record.json").write_text(json.dumps(values))
+    status, out, _ = run("ladder", "ann", "--retrain")
+    told = f"at the last epoch, not {values['epochs'][-1]['test_accuracy']:.2f}"
+    assert status == 1 and told in out
+
+
+def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no folder"):
+        list(hand_ins([tmp_path / "nobody"]))
