@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from featherweight.export.lowering import Lowered, lower
 from featherweight.export.source import Source
-from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
+from featherweight.networks.layers.blocks import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -14,7 +14,7 @@ from featherweight.export.execute import scores, tensors
 from featherweight.export.fixed_point import outline, quantise
 from featherweight.export.lowering import lower
 from featherweight.export.memory import planned
-from featherweight.networks.layers import Residual, Sum
+from featherweight.networks.layers.blocks import Residual, Sum
 from featherweight.networks.steps import from_file, to_bytes
 from featherweight.reading.network import apply_step
 from featherweight.training.runs.trained import load_pretrained
@@ -91,17 +91,17 @@ END = (nn.Flatten(), nn.Linear(36, 3))
         ([nn.ELU(), *END], r"Layer 0 \(ELU\) is of a kind that has no exported form"),
         ([nn.Hardtanh(0.1, 1), *END], r"Layer 0 \(Hardtanh\) clips to 0.1 to 1, without 0"),
         ([nn.Sequential(nn.ReLU(), nn.GELU()), *END], r"Layer 0\.1 \(GELU\)"),
-        ([nn.Conv2d(1, 1, 3, dilation=3), *END], r"Layer 0 \(Conv2d\) is larger than what it gets"),
+        ([nn.Conv2d(1, 1, 3, dilation=3), *END], r"Layer 0 \(Conv2d\) is larger than its input of"),
         ([nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), *END], "pads with reflect"),
         ([nn.Conv2d(2, 1, 3), *END], "takes 2 channels, not 1"),
-        ([nn.Conv2d(1, 1, 7), *END], "is larger than what it gets"),
+        ([nn.Conv2d(1, 1, 7), *END], "is larger than its input of"),
         ([nn.Linear(6, 3)], r"takes 6 features and does not get them flat"),
         ([nn.BatchNorm2d(1, track_running_stats=False), *END], "keeps no running statistics"),
-        ([nn.Flatten(), nn.BatchNorm1d(36), nn.Linear(36, 3)], "does not get the shape it is for"),
+        ([nn.Flatten(), nn.BatchNorm1d(36), nn.Linear(36, 3)], r"takes 36 channels"),
         ([nn.MaxPool2d(2, ceil_mode=True), *END], "counts windows upwards"),
         ([nn.MaxPool2d(2, dilation=2), *END], "is dilated"),
         ([nn.AvgPool2d(2, padding=1, count_include_pad=False), *END], "does not divide by the size of its window"),
-        ([nn.AdaptiveAvgPool2d(4), nn.Flatten()], "makes 4 x 4 of 6 x 6"),
+        ([nn.AdaptiveAvgPool2d(4), nn.Flatten()], "makes 4 of 6 x 6"),
         ([Residual(nn.Conv2d(1, 1, 3)), *END], r"Layer 0 \(Residual\) changes the shape"),
         ([Sum(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 2, 3)), *END], r"Layer 0 \(Sum\) has terms of several shapes, or none"),
         ([Sum(), *END], r"Layer 0 \(Sum\) has terms of several shapes, or none"),

@@ -21,8 +21,8 @@ from featherweight.export import page_of
 from featherweight.export.page import page_html, require_digits, steps_in_page
 from featherweight.export.proof import network_probabilities
 from featherweight.export.source import Source, source_of
-from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu
-from featherweight.networks.preprocessing import Crop, Deskew
+from featherweight.networks.layers.blocks import Residual, Sum, conv_norm_relu, residual_norm_relu
+from featherweight.networks.layers.preprocessing import Crop, Deskew
 from featherweight.reading.normalise import centre_digit
 from featherweight.training.runs.trained import load_pretrained
 

@@ -15,7 +15,7 @@ from featherweight.export.preprocessing import FLATTEST_BITS
 from featherweight.export.source import Source
 from featherweight.export.tables import dilated, layer_table, require_in_range, tensors_of
 from featherweight.export.templates import rendered
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 
 def source_files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:

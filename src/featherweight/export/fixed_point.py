@@ -25,7 +25,7 @@ from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 from featherweight.export.execute import run_step
 from featherweight.export.lowering import Lowered, Size, Step
 from featherweight.export.preprocessing import preprocess_bytes
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 Integers = NDArray[np.int64]
 

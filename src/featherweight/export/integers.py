@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from featherweight.export.fixed_point import WIDE_ZERO, FixedPoint, Stage
 from featherweight.export.preprocessing import preprocess_bytes
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 BATCH = 100
 """Pictures at a time: so few fit the processor's cache, which makes it three times as fast as a thousand would be."""

@@ -20,7 +20,7 @@ from featherweight.export.fixed_point import FixedPoint, Stage, bias_bits
 from featherweight.export.lowering import Step
 from featherweight.export.tables import layer_table, tensors_of
 from featherweight.export.variant import name_of, progress_bytes, variant_of
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 WORTHWHILE = 64
 """Bytes of RAM that streaming must save in a stage: its code takes about as much flash."""

@@ -1,11 +1,11 @@
-"""Deskewing in ONNX's operators, as `networks.preprocessing.deskewed` defines it."""
+"""Deskewing in ONNX's operators, as `networks.layers.preprocessing.deskewed` defines it."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from featherweight.networks.preprocessing import FLATTEST, STEEPEST
+from featherweight.networks.layers.preprocessing import FLATTEST, STEEPEST
 
 Node = Callable[..., str]
 """(operator, names of its inputs, name of its output, settings) -> the name of its output."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from featherweight.errors import UsageError
 from featherweight.export.lowering import Lowered, Step
 from featherweight.export.onnx_deskew import onnx_deskewed
+from featherweight.networks.layers.activations import CURVES
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
@@ -171,8 +172,8 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
                 constant(f"{label} {end}", np.array(bound, np.float32))
                 for end, bound in zip(("least", "greatest"), step.bounds, strict=True)
             ]
-        elif step.kind == "silu":
-            inputs.append(node("Sigmoid", inputs, f"{label} share"))
+        elif step.kind in CURVES and (share := CURVES[step.kind].share):
+            inputs.append(node(share, inputs, f"{label} share"))
         names.append(node(_OPERATORS[step.kind], inputs, label, **_node_attributes(step)))
     flat = node("Flatten", [names[-1]], "scores", axis=1)
     node("Softmax", [flat], OUTPUT, axis=1)
@@ -180,13 +181,12 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
 
 
 _OPERATORS = {"convolution": "Conv", "relu": "Relu", "max": "MaxPool", "average": "AveragePool", "add": "Add",
-              "clip": "Clip", "sigmoid": "Sigmoid", "hard sigmoid": "HardSigmoid", "silu": "Mul",
-              "hard swish": "HardSwish", "tanh": "Tanh"}  # fmt: skip
+              "clip": "Clip"} | {kind: curve.onnx for kind, curve in CURVES.items()}  # fmt: skip
 
 
 def _node_attributes(step: Step) -> dict[str, Any]:
-    if step.kind == "hard sigmoid":
-        return {"alpha": 1 / 6}
+    if step.kind in CURVES:
+        return CURVES[step.kind].attributes
     if step.kind not in ("convolution", "max", "average"):
         return {}
     settings: dict[str, Any] = {"kernel_shape": step.kernel, "strides": step.stride, "pads": step.pad}

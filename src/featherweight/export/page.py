@@ -14,6 +14,7 @@ from featherweight.experiments.preprocessing import Preprocessing
 from featherweight.export.lowering import Lowered, Step
 from featherweight.export.source import Source
 from featherweight.export.templates import FOLDER, rendered
+from featherweight.networks.layers.activations import CURVES
 
 _PAIRS = ("kernel", "stride", "pad", "dilation", "bounds")
 DIGITS = tuple("0123456789")
@@ -37,7 +38,7 @@ def page_html(source: Source, lowered: Lowered) -> str:
         {
             "version": source.version,
             "style": _template_part("page.css"),
-            "script": _template_part("page.js"),
+            "script": _script(lowered),
             "classes": source.classes,
             "parameters": f"{source.parameters:,}",
             "experiment": source.experiment,
@@ -49,6 +50,17 @@ def page_html(source: Source, lowered: Lowered) -> str:
             },
         },
     )  # fmt: skip
+
+
+def _script(lowered: Lowered) -> Any:
+    """The page's program, with the curves that every page has had from the first, and those this network needs."""
+    used = {step.kind for step in lowered.steps}
+    lines = [
+        f"  {kind if kind.isidentifier() else json.dumps(kind)}: (step, from) => each(from, {curve.javascript}),\n"
+        for kind, curve in CURVES.items()
+        if curve.everywhere or kind in used
+    ]
+    return _template_part("page.js").replace("  /* curves */\n", "".join(lines))
 
 
 def _template_part(name: str) -> Any:

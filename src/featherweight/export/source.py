@@ -10,7 +10,7 @@ from torch import nn
 from featherweight._version import __version__
 from featherweight.data.sets import SETS
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.networks.layers.preprocessing import preprocessing_of
 from featherweight.training.runs.trained import TrainedModel
 
 

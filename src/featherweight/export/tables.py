@@ -9,7 +9,7 @@ from typing import Any
 
 from featherweight.errors import UsageError
 from featherweight.export.fixed_point import FixedPoint, Stage
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 _KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "SUM"} | dict.fromkeys(
     CURVES, "TABLE"

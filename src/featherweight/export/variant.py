@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from featherweight.networks.steps import CURVES, Operation
+from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.steps import Operation
 
 KINDS = ("max", "average", "add")
 """Kinds of step other than convolutions, which every network has."""

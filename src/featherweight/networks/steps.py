@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Curve = Literal["sigmoid", "hard sigmoid", "silu", "hard swish", "tanh"]
-Kind = Literal["convolution", "relu", "clip", "max", "average", "add"] | Curve
-CURVES: tuple[Curve, ...] = ("sigmoid", "hard sigmoid", "silu", "hard swish", "tanh")
-"""Activations that integers look up in a table."""
 Array = TypeVar("Array")
 
 _SETTINGS = ("kind", "name", "kernel", "stride", "pad", "groups", "other")
@@ -29,7 +25,8 @@ _KEY = "steps"
 class Operation(Generic[Array]):
     """One operation, its numbers in PyTorch's tensors or numpy's arrays. Kernel and stride are (rows, columns)."""
 
-    kind: Kind
+    kind: str
+    """`convolution`, `relu`, `clip`, `max`, `average`, `add`, or a curve of `layers.activations`."""
     name: str
     """Of the layer it comes from, as `state_dict` spells it."""
     kernel: tuple[int, int] = (1, 1)
