@@ -45,6 +45,9 @@ def run_step(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
         return images.clamp(*step.bounds)
     if step.kind in CURVES:
         return CURVES[step.kind].function(images)
+    if step.kind == "group norm":
+        assert step.bias is not None
+        return F.group_norm(images, step.groups, eps=step.eps) * step.weight + step.bias
     if step.kind == "max":
         return F.max_pool2d(F.pad(images, sides, value=-torch.inf), step.kernel, step.stride)
     if step.kind == "average":

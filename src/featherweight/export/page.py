@@ -4,17 +4,21 @@ import base64
 import json
 import re
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup  # comes with jinja2
 
 from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import Preprocessing
 from featherweight.export.lowering import Lowered, Step
 from featherweight.export.source import Source
-from featherweight.export.templates import FOLDER, rendered
 from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.layers.norms import JAVASCRIPT
 
 _PAIRS = ("kernel", "stride", "pad", "dilation", "bounds")
 DIGITS = tuple("0123456789")
@@ -33,8 +37,7 @@ def require_digits(source: Source) -> None:
 def page_html(source: Source, lowered: Lowered) -> str:
     """The HTML of the whole file; the same network gives the same text."""
     require_digits(source)
-    return rendered(
-        "page.html.j2",
+    return _template().render(
         {
             "version": source.version,
             "style": _template_part("page.css"),
@@ -52,21 +55,27 @@ def page_html(source: Source, lowered: Lowered) -> str:
     )  # fmt: skip
 
 
-def _script(lowered: Lowered) -> Any:
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string((Path(__file__).parent / "page.html.j2").read_text(encoding="utf-8"))
+
+
+def _script(lowered: Lowered) -> Markup:
     """The page's program, with the curves that every page has had from the first, and those this network needs."""
     used = {step.kind for step in lowered.steps}
-    lines = [
-        f"  {kind if kind.isidentifier() else json.dumps(kind)}: (step, from) => each(from, {curve.javascript}),\n"
+    parts = {
+        kind: f"(step, from) => each(from, {curve.javascript})"
         for kind, curve in CURVES.items()
         if curve.everywhere or kind in used
-    ]
-    return _template_part("page.js").replace("  /* curves */\n", "".join(lines))
+    }
+    parts |= {"group norm": JAVASCRIPT} if "group norm" in used else {}
+    lines = [f"  {kind if kind.isidentifier() else json.dumps(kind)}: {part},\n" for kind, part in parts.items()]
+    return _template_part("page.js").replace("  /* curves */\n", Markup("".join(lines)))
 
 
-def _template_part(name: str) -> Any:
-    from markupsafe import Markup  # comes with jinja2
-
-    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+def _template_part(name: str) -> Markup:
+    return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))
 
 
 def _steps_json(lowered: Lowered) -> dict[str, Any]:
@@ -85,8 +94,10 @@ def _steps_json(lowered: Lowered) -> dict[str, Any]:
         elif step.kind in ("convolution", "max", "average"):
             plain |= {"kernel": step.kernel, "stride": step.stride, "pad": step.pad}
         if step.weight is not None and step.bias is not None:
-            numbers += [step.weight.numpy().ravel(), step.bias.numpy()]
-            outputs = len(step.bias)
+            numbers += [step.weight.numpy().ravel(), step.bias.numpy().ravel()]
+            outputs = step.bias.numel()
+            if step.kind == "group norm":
+                plain |= {"kernel": step.kernel, "eps": step.eps, "each": step.weight.shape[1:] != (1, 1)}
             if step.dilation != (1, 1):
                 plain["dilation"] = step.dilation
             plain |= {"outputs": outputs, "groups": step.groups, "weight": place, "bias": place + step.weight.numel()}
@@ -113,7 +124,10 @@ def steps_in_page(text: str, lowered: Lowered) -> Lowered:
         if made["kind"] == "convolution":
             bias = numbers[made["bias"] : made["bias"] + made["outputs"]]
             weight = numbers[made["weight"] : made["bias"]].reshape(made["outputs"], -1, *settings["kernel"])
-        settings |= {name: made[name] for name in ("groups", "other", "source") if name in made}
+        elif made["kind"] == "group norm":
+            shape = (-1, *(settings["kernel"] if made["each"] else (1, 1)))
+            weight, bias = (numbers[made[at] :][: made["outputs"]].reshape(shape) for at in ("weight", "bias"))
+        settings |= {name: made[name] for name in ("groups", "other", "source", "eps") if name in made}
         steps.append(Step(kind=made["kind"], name="", weight=weight, bias=bias, **settings))
     done = Preprocessing(**plain.get("preprocessing", {}))
     return Lowered(steps=tuple(steps), sizes=lowered.sizes, log_output=lowered.log_output, preprocessing=done)

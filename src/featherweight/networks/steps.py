@@ -26,7 +26,7 @@ class Operation(Generic[Array]):
     """One operation, its numbers in PyTorch's tensors or numpy's arrays. Kernel and stride are (rows, columns)."""
 
     kind: str
-    """`convolution`, `relu`, `clip`, `max`, `average`, `add`, or a curve of `layers.activations`."""
+    """`convolution`, `relu`, `clip`, `max`, `average`, `add`, `group norm`, or a curve of `layers.activations`."""
     name: str
     """Of the layer it comes from, as `state_dict` spells it."""
     kernel: tuple[int, int] = (1, 1)
@@ -39,9 +39,11 @@ class Operation(Generic[Array]):
     bounds: tuple[float, float] = (0.0, 0.0)
     """Of a clip: the least and the greatest that it lets through."""
     weight: Array | None = None
-    """float32 [outputs, inputs / groups, *kernel] of a convolution."""
+    """float32 [outputs, inputs / groups, *kernel] of a convolution; [C 1 1] or [C H W] of a norm."""
     bias: Array | None = None
-    """float32 [outputs] of a convolution."""
+    """float32 [outputs] of a convolution; of a norm as `weight`."""
+    eps: float = 0.0
+    """What a norm adds to a variance."""
     other: int = 0
     """The second tensor of a sum."""
     source: int = -1
@@ -76,8 +78,7 @@ def to_bytes(
             settings["source"] = step.source
         if step.dilation != (1, 1):
             settings["dilation"] = step.dilation
-        if step.kind == "clip":
-            settings["bounds"] = step.bounds
+        settings |= {"bounds": step.bounds} if step.kind == "clip" else {"eps": step.eps} if step.eps else {}
     tensors = {
         f"{place}.{part}": np.asarray(values)
         for place, step in enumerate(steps)

@@ -80,6 +80,36 @@ def _groups(module: nn.GroupNorm | nn.LayerNorm, name: str, draft: Draft) -> tup
     return groups, len(wanted) > 1
 
 
+def _group_exported(module: nn.GroupNorm | nn.LayerNorm, name: str, draft: Draft) -> None:
+    """A step that takes in the whole map, its `kernel`, for each row that it makes."""
+    if draft.flat and isinstance(module, nn.LayerNorm) and draft.size[1:] != (1, 1):
+        fits, groups, shape = tuple(module.normalized_shape) == (math.prod(draft.size),), 1, draft.size
+        draft.require(fits, module, name, f"takes {module.normalized_shape} and gets {draft.size}")
+    else:
+        groups, each = _groups(module, name, draft)
+        shape = draft.size if each else (draft.size[0], 1, 1)
+    weight, bias = (
+        torch.full(shape, usual) if given is None else given.detach().clone().reshape(shape)
+        for given, usual in ((module.weight, 1.0), (module.bias, 0.0))
+    )
+    draft.add(draft.size, "group norm", name=name, kernel=draft.size[1:], stride=(0, 0), groups=groups, eps=module.eps,
+              weight=weight, bias=bias)  # fmt: skip
+
+
+JAVASCRIPT = """(step, from) => {
+    const area = from.h * from.w, size = (from.c / step.groups) * area, each = step.each ? 1 : area;
+    const mean = (values) => values.reduce((a, b) => a + b, 0) / size;
+    const groups = Array.from({ length: step.groups }, (_, at) => {
+      const values = from.v.subarray(at * size, (at + 1) * size), middle = mean(values);
+      return [middle, Math.sqrt(mean(values.map((value) => (value - middle) ** 2)) + step.eps)];
+    });
+    const value = (it, at) => (it - groups[Math.floor(at / size)][0]) / groups[Math.floor(at / size)][1];
+    const by = (first, at) => numbers[first + Math.floor(at / each)];
+    return { ...from, v: from.v.map((it, at) => value(it, at) * by(step.weight, at) + by(step.bias, at)) };
+  }"""
+"""A group norm on the page."""
+
+
 def _group_native(module: nn.GroupNorm | nn.LayerNorm, name: str, draft: Draft) -> None:
     groups, each = _groups(module, name, draft)
     draft.add(draft.size, "group_norm", groups=groups, eps=module.eps, shared=int(each),
