@@ -46,7 +46,7 @@ def run_step(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
     if step.kind in CURVES:
         return CURVES[step.kind].function(images)
     if step.kind == "group norm":
-        assert step.bias is not None
+        assert step.weight is not None and step.bias is not None
         return F.group_norm(images, step.groups, eps=step.eps) * step.weight + step.bias
     if step.kind == "max":
         return F.max_pool2d(F.pad(images, sides, value=-torch.inf), step.kernel, step.stride)

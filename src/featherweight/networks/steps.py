@@ -50,6 +50,11 @@ class Operation(Generic[Array]):
     """The tensor that is read; -1 for the one before."""
 
     @property
+    def channels(self) -> int:
+        """Of a norm."""
+        return 0 if self.weight is None else len(self.weight)  # type: ignore[arg-type]
+
+    @property
     def reach(self) -> tuple[int, int]:
         """Rows and columns from the first to the last that a window covers.
 

@@ -130,7 +130,8 @@ def apply_step(step: Operation[Floats], images: Floats, before: Sequence[Floats]
         grouped = images.reshape(len(images), step.groups, -1)
         centred = grouped - grouped.mean(-1, keepdims=True)
         deviation = np.sqrt((centred * centred).mean(-1, keepdims=True) + np.float32(step.eps))
-        return (centred / deviation).reshape(images.shape) * step.weight + step.bias
+        found: Floats = (centred / deviation).reshape(images.shape) * step.weight + step.bias
+        return found
     if step.kind == "add":
         return images + before[step.other]
     top, left, bottom, right = step.pad

@@ -130,11 +130,12 @@ KINDS = (
          native=_batch_native, exported=_batch_exported),
     Kind(written="nn.GroupNorm", make=nn.GroupNorm,
          arguments="num_groups=count num_channels=count eps=real affine=flag",
-         weights=lambda named: 2 * int(named.get("num_channels", 0)), native=_group_native,
+         weights=lambda named: 2 * int(named.get("num_channels", 0)), native=_group_native, exported=_group_exported,
          note="its statistics are each image's, over the whole map: so is its field"),
     Kind(written="nn.LayerNorm", make=nn.LayerNorm,
          arguments="normalized_shape=sizes eps=real elementwise_affine=flag bias=flag",
          weights=lambda named: 2 * math.prod(named.get("normalized_shape", ())), native=_group_native,
+         exported=_group_exported,
          note="over channels, height and width, or features; the same holds of its field"),
 )  # fmt: skip
 EFFECTS = {"batch_norm": _batch_effect, "group_norm": _group_effect, "layer_norm": _layer_effect}
