@@ -13,7 +13,7 @@ from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import Anatomy
 from featherweight.protocol.ledger import Attempt, evaluations_of, read_ledger
-from featherweight.protocol.replication import NOT_CONFIRMED, clearing
+from featherweight.protocol.records import NOT_CONFIRMED, clearing
 from featherweight.training.runs.folders import find_runs
 
 DRAWS = Path("results", "bench", "hard_draws.json")

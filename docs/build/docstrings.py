@@ -7,7 +7,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise
-from featherweight.protocol.replication import confirmation
+from featherweight.protocol.records import confirmation
 
 
 def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:

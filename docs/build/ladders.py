@@ -18,9 +18,8 @@ from featherweight.experiments.experiment import Experiment, find, ids, ladder_o
 from featherweight.experiments.findings import NOT_RUN, Found, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import worded
-from featherweight.protocol.ledger import Attempt
-from featherweight.protocol.replication import confirmation
-from featherweight.protocol.test_evaluations import attempts_table
+from featherweight.protocol.ledger import Attempt, attempts_table
+from featherweight.protocol.records import confirmation
 from featherweight.report.ladder_page import RungView, rung_view
 from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
 

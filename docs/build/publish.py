@@ -29,10 +29,8 @@ from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import RULES
 from featherweight.export import steps_of
 from featherweight.io import write_bytes, write_text
-from featherweight.protocol.bundled_records import SMALL, SOURCES
-from featherweight.protocol.committed import records_of
 from featherweight.protocol.ledger import read_ledger
-from featherweight.protocol.replication import confirmed, quoted
+from featherweight.protocol.records import SMALL, SOURCES, confirmed, quoted, records_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 

@@ -19,9 +19,8 @@ from featherweight.experiments.findings import Found, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.rules import RULES, TITLES, worded
 from featherweight.experiments.statistics import mean_interval
-from featherweight.protocol.ledger import Attempt, settings
-from featherweight.protocol.replication import compared
-from featherweight.protocol.test_evaluations import attempts_table
+from featherweight.protocol.ledger import Attempt, attempts_table, settings
+from featherweight.protocol.records import compared
 from featherweight.report.ladder_tables import ABSENT, TextTable, claims_table
 from featherweight.training.evaluation import TTA_SHIFTS
 

@@ -38,7 +38,7 @@ def new(
     asked = load(data, directory=data_dir, size=image_size(size), grey=grey) if data else None
     on = (f" --data {shlex.quote(data)}" if data else "") + (f" --size {size}" if size else "") + " --grey" * grey
     if ladder is not None:
-        from featherweight.protocol.first_ladder import write_first_ladder
+        from featherweight.protocol.ladder import write_first_ladder
 
         for path in write_first_ladder(ladder, asked, on):
             say(f"wrote {path}")

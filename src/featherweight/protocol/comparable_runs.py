@@ -14,10 +14,9 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.experiments.record import Record
 from featherweight.networks.difference import differences
-from featherweight.protocol.bundled_records import packaged_records
-from featherweight.protocol.committed import RESULTS
 from featherweight.protocol.ladder import same_data
 from featherweight.protocol.proof_runs import Trainer
+from featherweight.protocol.records import RESULTS, packaged_records
 from featherweight.training.runs.folders import find_runs, unfinished_run
 from featherweight.training.runs.task import Task, check_task
 

@@ -10,7 +10,7 @@ from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.experiments.verdicts import run_json
-from featherweight.protocol.replication import NOT_CONFIRMED
+from featherweight.protocol.records import NOT_CONFIRMED
 
 
 @dataclass(frozen=True, kw_only=True)
