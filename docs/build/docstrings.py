@@ -4,8 +4,8 @@ import textwrap
 from collections.abc import Sequence
 
 from featherweight.errors import UsageError
+from featherweight.experiments.claims import Found, findings
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise
 from featherweight.protocol.records import confirmation
 

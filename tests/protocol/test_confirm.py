@@ -12,10 +12,9 @@ from docs.build import publish
 
 from commands import Run
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import contenders
+from featherweight.experiments.experiment import RULES, contenders
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.experiments.rules import RULES
 from featherweight.protocol import proof_runs
 from featherweight.protocol import prove as protocol
 from featherweight.protocol import records as kept_records

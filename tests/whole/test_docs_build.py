@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
+from featherweight.experiments.claims import NOT_RUN
 from featherweight.experiments.experiment import contenders, find, ids
-from featherweight.experiments.findings import NOT_RUN
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.protocol import records as kept_records

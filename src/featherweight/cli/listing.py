@@ -12,9 +12,9 @@ from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.escape import printable
+from featherweight.experiments.experiment import RULES
 from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.record import Record, read_record
-from featherweight.experiments.rules import RULES
 
 WIDTH = 80
 """Columns of the widest line."""

@@ -18,8 +18,8 @@ from statistics import fmean
 from typing import Any
 
 from featherweight.errors import FileError
+from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import Found
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import flatten

@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from featherweight.errors import UsageError
+from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import LADDERS, Experiment
-from featherweight.experiments.findings import Found
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, write_record
 from featherweight.protocol.compare import Comparison, compare

@@ -6,9 +6,8 @@ from typing import Any
 
 from featherweight._version import __version__
 from featherweight.errors import UsageError
-from featherweight.experiments.claims import Claim
-from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import Found, parts
+from featherweight.experiments.claims import Claim, Found
+from featherweight.experiments.experiment import Experiment, parts
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.networks.difference import differences
