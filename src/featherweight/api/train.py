@@ -83,19 +83,12 @@ def train(
     require_backend(on)
     if threads is not None and (on == LOCAL or threads < 1):
         require_threads(threads)
-    if on != LOCAL:
-        tasks = [
-            Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
-            for seed in numbers
-        ]
-        there = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
-        return there[0] if isinstance(seeds, int) else there
-    models = []
-    for seed in numbers:
-        run = new_run(
-            experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
-        )  # fmt: skip
-        models.append(_train_to_end(run, on_epoch))
+    options: dict[str, Any] = {"out": Path(out), "engine": engine, "device": device, "threads": threads}
+    if on == LOCAL:
+        models = [_train_to_end(new_run(experiment, source, seed=seed, **options), on_epoch) for seed in numbers]
+    else:
+        tasks = [Task(experiment=experiment.name, seed=seed, **options) for seed in numbers]
+        models = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
     return models[0] if isinstance(seeds, int) else models
 
 

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
+    from rich.table import Table
 
 LINE_SECONDS = 5.0
 """Without a terminal, the seconds between two lines of progress."""
@@ -157,3 +158,14 @@ def _named_once() -> Callable[[str, int, int | None], None]:
             print(f"downloading {file}", file=sys.stderr, flush=True)
 
     return show
+
+
+def print_table(table: "Table") -> None:
+    """Print a table at its full width: a narrower terminal wraps its lines, so no figure is cut off."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    needed = Measurement.get(console, console.options.update(max_width=500), table).maximum
+    console.width = max(console.width, needed)
+    console.print(table)

@@ -6,10 +6,32 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Gpus, Json, OnPlace, RunsFolder, app, place, print_json, say
-from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
+from featherweight.cli.options import (
+    Batch,
+    DataDir,
+    DataName,
+    Epochs,
+    Gpus,
+    Held,
+    Json,
+    MaxParams,
+    OnPlace,
+    Rate,
+    RunsFolder,
+    Settings,
+    Target,
+    app,
+    overrides,
+    place,
+    print_json,
+    say,
+)
 from featherweight.cli.safe_output import wrap
 from featherweight.escape import printable
+
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="On a cluster, allow results from different processors to be combined.")
+]
 
 
 @app.command()
@@ -36,9 +58,7 @@ def prove(
     out: RunsFolder = Path("runs"),
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="On a cluster, allow results from different processors to be combined.")
-    ] = False,
+    mixed: Mixed = False,
     as_json: Json = False,
 ) -> None:
     """Test a record by the rules: held-out evidence, an entry in the ledger, every seed. Exit status 0 if it holds.
@@ -50,8 +70,8 @@ def prove(
     it is kept as a record.
     """
     where = place(on, gpus, alike=not mixed)
-    from featherweight.cli.console import train_shown
-    from featherweight.cli.tables import print_table, seeds_table
+    from featherweight.cli.console import seeds_table, train_shown
+    from featherweight.cli.display import print_table
     from featherweight.protocol.prove import prove as run_protocol
 
     proof = run_protocol(

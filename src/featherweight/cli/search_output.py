@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featherweight.cli.display import bars, shown
+from featherweight.cli.display import bars, print_table, shown
 from featherweight.cli.safe_output import wrap
-from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
 from featherweight.escape import printable
 from featherweight.parallel.messages import THIS_MACHINE, Backend
