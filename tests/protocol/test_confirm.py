@@ -19,6 +19,7 @@ from featherweight.protocol import proof_runs
 from featherweight.protocol import prove as protocol
 from featherweight.protocol import records as kept_records
 from featherweight.protocol.ledger import Attempt, read_ledger, recipe_digest
+from featherweight.protocol.proof import Proof
 from featherweight.protocol.records import SOURCES
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.task import Task
@@ -34,7 +35,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return trained_in_process(monkeypatch)
 
 
-def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") -> protocol.Proof:
+def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") -> Proof:
     return protocol.prove(name, confirm=confirm, trainer=trainer.train, tell=lambda line: None)
 
 
@@ -142,7 +143,7 @@ def test_the_ledger_is_written_before_and_a_stopped_confirmation_goes_on(tree: P
         assert [one.seeds for one in read_ledger(ledger)] == [tuple(range(10)), tuple(FRESH)]
         return trainer.train(tasks)
 
-    with pytest.raises(protocol.StoppedError, match="1 of 20 runs did not finish"):
+    with pytest.raises(proof_runs.StoppedError, match="1 of 20 runs did not finish"):
         protocol.prove("smallest", confirm=True, trainer=train, tell=lambda line: None)
     assert not (tree / "results/confirm").exists() and prove(trainer).fresh == ()
     trainer.stop_at, trainer.tasks = -1, []

@@ -224,7 +224,7 @@ def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer
 
 def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(tree: Path, trainer: Trainer) -> None:
     trainer.stop_at = 4
-    with pytest.raises(prove.StoppedError, match="1 of 10 runs did not finish") as stopped:
+    with pytest.raises(proof_runs.StoppedError, match="1 of 10 runs did not finish") as stopped:
         prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert stopped.value.exit_status == 130
     assert len(read_ledger(tree / "results/test_evaluations.jsonl")) == 1 and not (tree / "results/smallest").exists()
