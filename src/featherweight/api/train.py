@@ -67,7 +67,7 @@ def train(
     >>> len(model.record.rows), model.record.data["name"]
     (1, 'digits')
     """
-    numbers = _numbers([seeds] if isinstance(seeds, int) else seeds)
+    numbers = _seed_numbers([seeds] if isinstance(seeds, int) else seeds)
     _require_kinds(budget=(budget, Budget), recipe=(recipe, Recipe), settings=(settings, dict), to=(to, str))
     _require_kinds(out=(out, str | Path), engine=(engine, str), device=(device, str), on=(on, str))
     if on is None:
@@ -92,7 +92,7 @@ def train(
     return models[0] if isinstance(seeds, int) else models
 
 
-def _numbers(seeds: Any) -> list[int]:
+def _seed_numbers(seeds: Any) -> list[int]:
     if isinstance(seeds, str) or not isinstance(seeds, Iterable) or not (numbers := list(seeds)):
         raise UsageError(f"`seeds` is a whole number, or a list of one or more; given {seeds!r:.60}.")
     return [whole_number(seed, "A seed") for seed in numbers]

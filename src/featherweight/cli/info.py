@@ -42,7 +42,7 @@ def list_(
     """List the experiments on a data set: parameters, epochs, claimed and measured accuracy, verdict."""
     from featherweight.cli import listing
 
-    kept = listing.chosen(listing.entries(), canonical(data), ladder)
+    kept = listing.chosen(listing.index_entries(), canonical(data), ladder)
     if as_json:
         names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
         more = [{"confirmed": one.get("confirmed"), "preprocessing": one.get("preprocessing", [])} for one in kept]

@@ -25,7 +25,7 @@ HEADINGS = ("parameters", "epochs", "claimed", "measured", "budget", "rule")
 Entry = dict[str, Any]
 
 
-def entries() -> list[Entry]:
+def index_entries() -> list[Entry]:
     """Every experiment of the package, as the index that is written with the ladders' pages has it."""
     found: list[Entry] = json.loads(
         (Path(__file__).parent.parent / "experiments" / "ladders" / "index.json").read_text(encoding="utf-8")
@@ -113,10 +113,10 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
     shown = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
     for group in dict.fromkeys(map(group_of, kept)):
         members = [entry for entry in kept if group_of(entry) == group]
-        shown += _group_lines(_heading(group), members, wide)
+        shown += _section_lines(_heading(group), members, wide)
     if mine:
-        shown += _group_lines("Your own, in this folder: files that define an experiment.", mine, wide)
-    return [*shown, ("", False), *((line, False) for line in _explained(kept))]
+        shown += _section_lines("Your own, in this folder: files that define an experiment.", mine, wide)
+    return [*shown, ("", False), *((line, False) for line in _legend(kept))]
 
 
 @cache
@@ -127,7 +127,7 @@ def _heading(group: str) -> str:
     return subject if group == RECORDS else f"Ladder {group.upper()}: {subject}"
 
 
-def _group_lines(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
+def _section_lines(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
     shown = [("", False), *((line, True) for line in textwrap.wrap(heading, WIDTH))]
     return shown + [(line, False) for entry in members for line in _entry_lines(entry, wide)]
 
@@ -146,7 +146,7 @@ def _entry_lines(entry: Entry, wide: int) -> list[str]:
     return [*above, f"{'' if above else entry['id']:<{wide}} {figures} {first}", *(blank + line for line in rest)]
 
 
-def _explained(kept: Sequence[Entry]) -> Iterable[str]:
+def _legend(kept: Sequence[Entry]) -> Iterable[str]:
     """What the columns mean, and the rules that `rule` refers to."""
     fresh = [entry["id"] for entry in kept if entry.get("confirmed") is not None]
     waiting = [entry["id"] for entry in kept if "confirmed" in entry and entry["confirmed"] is None]

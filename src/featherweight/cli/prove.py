@@ -82,7 +82,7 @@ def prove(
         data_dir=data_dir,
         out=out,
         trainer=lambda tasks: train_shown(tasks, as_json, on=where),
-        tell=lambda line: tell(line, as_json),
+        tell=lambda line: tell_line(line, as_json),
         settings=overrides(ctx),
         alike=not where.local and not mixed,
         estimate=where.local,
@@ -96,7 +96,7 @@ def prove(
     raise typer.Exit(0 if proof.holds else 1)
 
 
-def tell(line: str, to_error: bool) -> None:
+def tell_line(line: str, to_error: bool) -> None:
     """Print a line about what is being done: beside a JSON document on standard error."""
     to = sys.stderr if to_error else sys.stdout
     print(wrap(printable(line, lines=True), to), file=to, flush=True)
@@ -131,7 +131,7 @@ def compare(
             data_dir=data_dir,
             out=out,
             trainer=lambda tasks: train_shown(tasks, as_json),
-            tell=lambda line: tell(line, as_json),
+            tell=lambda line: tell_line(line, as_json),
         )
         if status:
             raise typer.Exit(status)
@@ -144,4 +144,4 @@ def compare(
         return
     say(comparison.sentence())
     if left_out:
-        tell(f"Not counted, being of another network or recipe than now: {'; '.join(left_out)}.", True)
+        tell_line(f"Not counted, being of another network or recipe than now: {'; '.join(left_out)}.", True)

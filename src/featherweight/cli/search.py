@@ -73,7 +73,7 @@ def search(
 
     require_optuna()
     where = place(on, gpus)
-    from featherweight.cli.search_output import run
+    from featherweight.cli.search_output import run_and_print
     from featherweight.search.driver import open_search
     from featherweight.search.study import Job
 
@@ -93,7 +93,7 @@ def search(
             device=device,
         )
     )
-    raise typer.Exit(run(found, workers, write_best, picture, as_json, where))
+    raise typer.Exit(run_and_print(found, workers, write_best, picture, as_json, where))
 
 
 @app.command("find-lr")

@@ -103,7 +103,7 @@ class RunsView:
                 total=event.steps,
                 completed=event.step,
                 description=_name(event.label) + epoch if self.labels else f"epoch {epoch}",
-                figures=_figures(event, self._narrow, self.labels),
+                figures=_running_figures(event, self._narrow, self.labels),
                 refresh=event.row is not None,  # an epoch may be shorter than the time between two drawings
             )
         elif isinstance(event, Done | Failed) and event.label in self._known:
@@ -144,7 +144,8 @@ class ClusterView(RunsView):
 
     def table(self) -> list[str]:
         """A line on all runs, then one for each machine, the busiest first."""
-        return table(self._spread, self.runs, self.ended, sum(self.parts.values()), time.monotonic() - self._begun)
+        seconds = time.monotonic() - self._begun
+        return cluster_table(self._spread, self.runs, self.ended, sum(self.parts.values()), seconds)
 
     def region(self, console: "Console") -> "RichProgress | Live":
         """The table."""
@@ -160,12 +161,12 @@ class ClusterView(RunsView):
         self._live.update(Text("\n".join(self.table())))
 
 
-def table(spread: Spread, runs: int, ended: int, parts: float, seconds: float) -> list[str]:
+def cluster_table(spread: Spread, runs: int, ended: int, parts: float, seconds: float) -> list[str]:
     r"""How many runs wait, run and have ended, the rate and the time left; and the same by machine.
 
     `parts` is how much of all runs has been done, each counting from 0 to 1.
 
-    >>> print("\n".join(table(Spread(waiting=5, running={"b": 1, "a": 2}, ended={"a": 2}), 10, 2, 4.0, 120.0)))
+    >>> print("\n".join(cluster_table(Spread(waiting=5, running={"b": 1, "a": 2}, ended={"a": 2}), 10, 2, 4.0, 120.0)))
     5 waiting, 3 running, 2 of 10 ended; 1.0 a minute, 3 min left
     machine                        running  ended
     a                                    2      2
@@ -247,12 +248,12 @@ def _name(label: str) -> str:
     return f"{PurePath(path).name.removesuffix('.py')} {seed}".ljust(NAME_WIDTH)
 
 
-def _figures(event: Progress, narrow: bool, labels: bool) -> str:
+def _running_figures(event: Progress, narrow: bool, labels: bool) -> str:
     """The running figures beside an epoch's bar: as many as there is room for.
 
     >>> event = Progress(label="", epoch=2, epochs=15, step=30, steps=90, lr=0.1, loss=0.25, accuracy=92.5,
     ...                  seconds=3, row=None, tested=0, held_out=False)
-    >>> _figures(event, narrow=False, labels=False), _figures(event, narrow=True, labels=True)
+    >>> _running_figures(event, narrow=False, labels=False), _running_figures(event, narrow=True, labels=True)
     ('loss 0.250  92.50 %  10 steps/s', '92.50 %')
     """
     if narrow:

@@ -69,7 +69,7 @@ def side_of(name: str, out: Path = Path("runs")) -> Side:
     experiment = find(name)
     places: list[tuple[str, list[tuple[Path | str, Record]]]] = [
         (str(RESULTS / experiment.id), list(find_runs([RESULTS / experiment.id], "seed*.json"))),
-        (str(out), [run for run in find_runs([out], *_patterns(experiment.id)) if _is_called(run[1], experiment)]),
+        (str(out), [run for run in find_runs([out], *_run_patterns(experiment.id)) if _is_called(run[1], experiment)]),
         ("the package", [("the package", record) for record in packaged_records(experiment.id)]),
     ]
     sets: list[RunSet] = []
@@ -97,7 +97,7 @@ def _of_folder(folder: Path) -> Iterator[Record]:
             yield record
 
 
-def _patterns(id: str) -> tuple[str, str]:
+def _run_patterns(id: str) -> tuple[str, str]:
     return f"{id}-seed*/record.json", f"{id}-*-seed*/record.json"
 
 

@@ -27,7 +27,7 @@ HELD_OUT_PART = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ProofPlan:
     """What a proof is of, and where its runs are kept."""
 
     experiment: Experiment
@@ -99,7 +99,7 @@ def plan_proof(
     out: Path,
     tell: Callable[[str], None],
     settings: tuple[tuple[str, Any], ...],
-) -> Plan:
+) -> ProofPlan:
     """The plan of a proof with these options, which are those of `prove`; UsageError if it cannot be proved."""
     plain = find(name)
     experiment = overridden(plain, dict(settings))
@@ -125,7 +125,9 @@ def plan_proof(
     draft = check_task(held_out)
     tell(f"{experiment.id}: {experiment.budget.sentence()}; asked for {experiment.bar.sentence()}")
     kept = root / "results" if root else out
-    return Plan(experiment=experiment, full=full, held_out=held_out, draft=draft, root=root, kept=kept, changed=changed)
+    return ProofPlan(
+        experiment=experiment, full=full, held_out=held_out, draft=draft, root=root, kept=kept, changed=changed
+    )
 
 
 # ------------------------------------------------------------------------------------------- refusing
@@ -169,7 +171,7 @@ def require_own_name(experiment: Experiment) -> None:
         )
 
 
-def refusing(plan: Plan) -> Trainer:
+def refusing(plan: ProofPlan) -> Trainer:
     """In place of a trainer where every run must be there."""
 
     def refuse(tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
@@ -179,7 +181,7 @@ def refusing(plan: Plan) -> Trainer:
     return refuse
 
 
-def not_cleared(plan: Plan, reason: str) -> UsageError:
+def not_cleared(plan: ProofPlan, reason: str) -> UsageError:
     """The error that there is nothing yet to confirm, for this reason."""
     seeds = f"seeds {plan.bar.fresh[0]} to {plan.bar.fresh[-1]}"
     return UsageError(

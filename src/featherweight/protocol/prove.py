@@ -27,7 +27,7 @@ from featherweight.parallel.pool import keep_workers
 from featherweight.protocol.comparable_runs import side_of
 from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger
 from featherweight.protocol.proof import Proof
-from featherweight.protocol.proof_plan import Plan, not_cleared, plan_proof, refusing
+from featherweight.protocol.proof_plan import ProofPlan, not_cleared, plan_proof, refusing
 from featherweight.protocol.proof_runs import (
     HELD_OUT_SEEDS,
     Trainer,
@@ -92,7 +92,7 @@ def prove(
 # ------------------------------------------------------------------------------------------- before it begins
 
 
-def _announce(plan: Plan, tell: Callable[[str], None], estimate: bool) -> None:
+def _announce(plan: ProofPlan, tell: Callable[[str], None], estimate: bool) -> None:
     """Say which runs are missing, how held-out evidence is had by hand, and how long training them will take."""
     source, holdout = plan.like.data["source"], plan.held_out.holdout
     if left := [] if plan.changed else side_of(plan.experiment.name, plan.full.out).left_out:
@@ -123,7 +123,7 @@ def _announce(plan: Plan, tell: Callable[[str], None], estimate: bool) -> None:
 
 
 def _clear(
-    plan: Plan, trainer: Trainer, tell: Callable[[str], None], *, note: bool
+    plan: ProofPlan, trainer: Trainer, tell: Callable[[str], None], *, note: bool
 ) -> tuple[list[Record], list[Record]]:
     """The evidence on held-out images, and the runs that are to clear the bar; `note` enters them in the ledger."""
     experiment, seeds = plan.experiment, range(plan.bar.seeds)
@@ -139,13 +139,13 @@ def _clear(
     return held, _in_c(plan, runs, plan.full.out, tell)
 
 
-def _note(plan: Plan, attempt: Attempt, begun: bool, tell: Callable[[str], None]) -> None:
+def _note(plan: ProofPlan, attempt: Attempt, begun: bool, tell: Callable[[str], None]) -> None:
     new = note_attempt(plan.ledger, attempt, begun=begun)
     count = evaluations_of(read_ledger(plan.ledger), plan.experiment.name, committed=True)
     tell(f"{'this is' if new else 'resumed:'} test-set evaluation {count}, written to {plan.ledger}")
 
 
-def _in_c(plan: Plan, runs: list[Record], out: Path, tell: Callable[[str], None]) -> list[Record]:
+def _in_c(plan: ProofPlan, runs: list[Record], out: Path, tell: Callable[[str], None]) -> list[Record]:
     if plan.bar.mean_in_c is None:
         return runs
     return measured_in_c(runs, [out], load(plan.full.data, directory=plan.full.data_dir), tell)
@@ -154,7 +154,7 @@ def _in_c(plan: Plan, runs: list[Record], out: Path, tell: Callable[[str], None]
 # ------------------------------------------------------------------------------------------- confirming
 
 
-def _confirm(plan: Plan, runs: list[Record], trainer: Trainer, tell: Callable[[str], None]) -> list[Record]:
+def _confirm(plan: ProofPlan, runs: list[Record], trainer: Trainer, tell: Callable[[str], None]) -> list[Record]:
     """The runs of the fresh seeds, which are trained unless they are there; UsageError if the bar is not cleared."""
     if missed := plan.bar.shortfalls(runs):
         raise not_cleared(plan, "; ".join(missed))
@@ -170,20 +170,20 @@ def _confirm(plan: Plan, runs: list[Record], trainer: Trainer, tell: Callable[[s
             f" as {plan.ledger} says, and none of their runs is in {' or '.join(map(str, plan.fresh_places))}. They run"
             " once only: bring these runs back, or name the folder that holds them with --out."
         )
-    require_comparable(plan.experiment, plan.like, _finished(plan))
+    require_comparable(plan.experiment, plan.like, _fresh_runs(plan))
     task.out.mkdir(parents=True, exist_ok=True)  # from here on they count as begun
     _note(plan, attempt, there, tell)
     fresh = full_runs(plan.experiment, task, plan.like, plan.bar.fresh, plan.fresh_places, trainer, tell)
     return _in_c(plan, fresh, task.out, tell)
 
 
-def _confirmed_before(plan: Plan, tell: Callable[[str], None]) -> list[Record]:
+def _confirmed_before(plan: ProofPlan, tell: Callable[[str], None]) -> list[Record]:
     """The runs of the fresh seeds, if all of them have finished."""
-    found = _finished(plan)
+    found = _fresh_runs(plan)
     return _in_c(plan, found, plan.fresh.out, tell) if len(found) == plan.bar.confirming else []
 
 
-def _finished(plan: Plan) -> list[Record]:
+def _fresh_runs(plan: ProofPlan) -> list[Record]:
     return finished_runs(plan.experiment, plan.fresh_places, plan.bar.fresh, plan.like.data["source"])
 
 

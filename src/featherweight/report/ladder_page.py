@@ -14,8 +14,8 @@ from featherweight.networks.difference import differences
 from featherweight.report import figures
 from featherweight.report.ladder_tables import (
     TextTable,
+    anatomy_table,
     claims_table,
-    layer_table,
     log_table,
     result_table,
     summary_table,
@@ -80,7 +80,7 @@ def rung_view(
         changes=differences(rung, parent) if parent else (),
         parameters=sum(weights.numel() for weights in network.parameters()),
         anatomy=anatomy,
-        layers=layer_table(anatomy) if anatomy else None,
+        layers=anatomy_table(anatomy) if anatomy else None,
         unmeasured=unmeasured,
         records=records,
         result=result_table(records) if records else None,

@@ -75,7 +75,7 @@ def _mean_cells(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def layer_table(anatomy: Anatomy) -> TextTable:
+def anatomy_table(anatomy: Anatomy) -> TextTable:
     """One line for each convolution, pool or linear layer and the layers that follow it."""
     rows = []
     for group in groups(anatomy.rows):

@@ -20,7 +20,7 @@ from featherweight.training.state import draw_seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class ClassEvidence:
     """Maps of class evidence over some images."""
 
     layer: str
@@ -36,7 +36,7 @@ FEWEST_UNITS = 7
 """A contrast is read off a map of at least this many units on each side; a coarser one says little of places."""
 
 
-def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | None:
+def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> ClassEvidence | None:
     """The places in each image that speak for the given class; None if no layer of the network has a map.
 
     Grad-CAM (Selvaraju et al., 2017): the channels of the last map, each weighted by the mean gradient of the class's
@@ -53,10 +53,10 @@ def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | 
     heat = (weights * kept).sum(dim=1, keepdim=True).relu()  # [N 1 h w]
     heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
     heat = heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-    return Evidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
+    return ClassEvidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
 
 
-def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor) -> Evidence | None:
+def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor) -> ClassEvidence | None:
     """The places in each image that speak for its first class rather than the rival, or the other way round.
 
     HiResCAM (Draelos and Carin, 2020), of the difference of the two scores: over the last map of 7 x 7 units or more,
@@ -72,7 +72,7 @@ def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor
     heat = (gradient * kept).sum(dim=1, keepdim=True)  # [N 1 h w]
     heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
     heat = heat / heat.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-    return Evidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
+    return ClassEvidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
 
 
 def _gradient(

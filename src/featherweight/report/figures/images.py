@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featherweight.errors import UsageError
 from featherweight.report.analysis.answers import Answers, mistakes
-from featherweight.report.analysis.attribution import Evidence, Field, Seen
+from featherweight.report.analysis.attribution import ClassEvidence, Field, Seen
 from featherweight.report.figures.style import INK, RULE, WIDTH, blank, in_house_style, share, shorten
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def kernels(weights: NDArray[np.float64]) -> "Figure":
 
 
 @in_house_style
-def class_evidence(found: Evidence, images: NDArray[Any], names: Sequence[str]) -> "Figure":
+def class_evidence(found: ClassEvidence, images: NDArray[Any], names: Sequence[str]) -> "Figure":
     """Each image, its caption under it, with the evidence for its class in orange: the stronger, the more.
 
     In a contrast of two classes, what speaks for the second is blue.
