@@ -1,4 +1,4 @@
-"""Showing what comes on: lines and a live region under them on a terminal, lines alone elsewhere.
+"""Live displays on a terminal: lines and a live region under them on a terminal, lines alone elsewhere.
 
 What is shown, and where, says a view; each verb that takes its time has one. Waits of a known length, or of none, and
 downloads need no view.
@@ -23,7 +23,7 @@ NARROW = 78
 
 
 class View(Protocol):
-    """What is shown of events."""
+    """What a live display shows of events: lines, and a region that is redrawn."""
 
     def lines(self, event: Any) -> list[str]:
         """What stays on the screen."""
@@ -63,7 +63,7 @@ def shown(to: IO[str], view: View) -> Iterator[Callable[[Any], None]]:
 
 
 def bars(console: "Console", *columns: Any, **settings: Any) -> "RichProgress":
-    """Bars of these columns, which leave nothing behind."""
+    """A progress bar of these columns, which leaves nothing behind."""
     return _bars()(*columns, console=console, **{"transient": True, **settings})
 
 

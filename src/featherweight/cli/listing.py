@@ -44,7 +44,7 @@ def group_of(entry: Entry) -> str:
 
 
 def chosen(every: Sequence[Entry], data: str, ladder: str) -> list[Entry]:
-    """The experiments on this data set, on MNIST if none is named, and of this ladder alone if one is named.
+    """The experiments that `list` shows: on this data set, by default MNIST, and of this ladder alone if one is named.
 
     A ladder that is named without a data set is listed whatever its set is. Raises UsageError if there are none.
     """
@@ -104,7 +104,7 @@ def _own(path: Path, record: Record | None) -> Entry:
 
 
 def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]]:
-    """The lines of the list, none wider than 80 columns, each with whether it is a heading.
+    """What `featherweight list` prints, line by line, none wider than 80 columns, each with whether it is a heading.
 
     The names of the columns come first; then each ladder, the records and the own experiments (`mine`) under a
     heading; then what the columns mean.

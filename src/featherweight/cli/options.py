@@ -24,7 +24,7 @@ ORDER = (
 
 
 class Verbs(typer.core.TyperGroup):
-    """The verbs in the order above, whichever module was imported first."""
+    """The app's verbs in the order in which --help lists them, whichever module was imported first."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""

@@ -73,7 +73,7 @@ def _write(search: Search, found: list[Entry], best: Path | None, picture: Path 
 
 
 def introduction(search: Search) -> list[str]:
-    """The lines printed before the first trial."""
+    """What a search prints before its first trial."""
     space, data, job = search.space, search.data, search.job
     what = f"{space.name}: {space.limits()}; networks over these limits are not trained"
     how = (
@@ -118,7 +118,7 @@ def _print(search: Search, found: list[Entry]) -> None:
 
 
 def search_document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
-    """The one document of --json."""
+    """The JSON document of `search --json`."""
     now = counts_of(search.study)
     return {
         "study": search.job.name,

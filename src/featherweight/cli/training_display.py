@@ -1,4 +1,4 @@
-"""Runs as they come on, here or on a cluster.
+"""The live display of training, on this machine or on a cluster.
 
 Each epoch leaves a row under a heading that is printed once; the rows fit 80 columns, run names included.
 """
@@ -27,7 +27,7 @@ CLUSTER_SECONDS = 10.0
 
 
 class RunsView:
-    """One run, or several of this machine: a bar for each run's current epoch, and one for all together."""
+    """The live display of runs on this machine: a bar for each run's current epoch, and one for all together."""
 
     def __init__(self, runs: int = 1, *, labels: bool = False) -> None:
         """`labels` puts the run's name before each line; with several `runs`, it also shows how many have ended."""
@@ -115,7 +115,7 @@ class RunsView:
 
 
 class ClusterView(RunsView):
-    """Runs on many machines: one table."""
+    """The live display of runs on a cluster: one table of machines."""
 
     def __init__(self, runs: int) -> None:
         super().__init__(runs, labels=True)
@@ -187,7 +187,7 @@ def cluster_table(spread: Spread, runs: int, ended: int, parts: float, seconds: 
 
 
 def heading(progress: Progress, labels: bool = False) -> str:
-    """The heading above the rows of `epoch_row`; `labels` leaves room for run names.
+    """The heading above the rows of epochs while a run trains; `labels` leaves room for run names.
 
     >>> print(heading(Progress(label="", epoch=1, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95, seconds=7,
     ...                        row=None, tested=10_000, held_out=False)))
@@ -204,7 +204,7 @@ def heading(progress: Progress, labels: bool = False) -> str:
 
 
 def epoch_row(progress: Progress, row: Row) -> str:
-    """A finished epoch: rate, loss and accuracy in training, loss, accuracy and count on the test set, and seconds.
+    """The row of a finished epoch while a run trains: rate, loss and accuracy in training and on the test set, seconds.
 
     >>> row = Row(epoch=2, lr=0.1, train_loss=0.2, train_accuracy=95, test_loss=0.05, test_accuracy=98.5, seconds=7)
     >>> print(epoch_row(Progress(label="", epoch=2, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95,

@@ -44,7 +44,7 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """The outcome of checking a claim."""
+    """What records say of a claim: the outcome, and the figures that decided it."""
 
     outcome: Outcome
     figures: str

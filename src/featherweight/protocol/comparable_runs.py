@@ -48,7 +48,7 @@ class RunSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """All runs that a name stands for."""
+    """One side of a comparison: all runs that a name stands for."""
 
     name: str
     experiment: Experiment | None
@@ -60,7 +60,7 @@ class Side:
 
 
 def side_of(name: str, out: Path = Path("runs")) -> Side:
-    """The runs that a name stands for; UsageError if it is neither a folder nor an experiment."""
+    """The runs that a name given to `compare` stands for; UsageError if it is neither a folder nor an experiment."""
     folder = Path(name)
     if folder.is_dir():
         found = tuple(sorted(_of_folder(folder), key=lambda record: record.seed))

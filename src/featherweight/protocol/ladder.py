@@ -35,7 +35,7 @@ ACCURACY = 95.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """Experiments in their order, each after its parent."""
+    """A ladder: experiments in their order, each after its parent."""
 
     name: str
     title: str
@@ -255,7 +255,7 @@ def _view(rung: Experiment, runs: LadderRuns, numbers: dict[str, int]) -> RungVi
 
 
 def write_first_ladder(folder: Path, data: Data | None, on: str = "") -> list[Path]:
-    """Write the three files and return their paths; UsageError where the folder holds anything.
+    """Write three experiments, a ladder to begin with; returns their paths. UsageError if the folder holds anything.
 
     The networks take the pictures and classes of `data`, and others; `on` are the options that name it.
     """

@@ -40,7 +40,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One attempt at the test set."""
+    """One line of the ledger: an attempt at the test set."""
 
     experiment: str
     network: str
@@ -86,7 +86,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def read_ledger(path: Path) -> list[Attempt]:
-    """All attempts, oldest first; none if there is no ledger yet.
+    """All attempts of a ledger, oldest first; none if there is no ledger yet.
 
     FileError if the file is not a ledger, or if its chain is broken, with the line at which it is.
     """

@@ -15,7 +15,7 @@ from featherweight.protocol.records import NOT_CONFIRMED
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """The result of a proof."""
+    """The result of a proof: its runs, and whether they clear and confirm the bar."""
 
     experiment: Experiment
     held_out: tuple[Record, ...]

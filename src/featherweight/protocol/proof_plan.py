@@ -172,7 +172,7 @@ def require_own_name(experiment: Experiment) -> None:
 
 
 def refusing(plan: ProofPlan) -> Trainer:
-    """In place of a trainer where every run must be there."""
+    """What takes the place of a trainer where every run of a proof must be there: it refuses."""
 
     def refuse(tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
         kind, seeds = "held-out" * bool(tasks[0].holdout), ", ".join(str(task.seed) for task in tasks)

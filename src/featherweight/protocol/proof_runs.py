@@ -40,7 +40,7 @@ class StoppedError(FeatherweightError):
 def held_out_runs(
     experiment: Experiment, task: Task, like: Record, folders: Sequence[Path], trainer: Trainer
 ) -> list[Record]:
-    """Runs on held-out images, seed by seed; missing ones are trained side by side."""
+    """A proof's runs on held-out images, seed by seed; missing ones are trained side by side."""
     source, seeds = like.data["source"], range(HELD_OUT_SEEDS)
     have = finished_runs(experiment, folders, seeds, source, task.holdout)
     tasks = _missing(experiment, task, seeds, have, source)
@@ -65,7 +65,7 @@ def full_runs(
     trainer: Trainer,
     tell: Callable[[str], None],
 ) -> list[Record]:
-    """Runs on all training images, seed by seed; trained side by side, or one at a time if seconds are limited."""
+    """A proof's runs on all training images, seed by seed; trained one at a time if seconds are limited."""
     threads, source = timed_threads(experiment), like.data["source"]
     timed = threads is not None
 
@@ -176,7 +176,7 @@ def seconds_of_run(run: Run) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A time to wait, in words.
+    """How long a proof will take, in words.
 
     >>> duration(4.2), duration(700), duration(9000)
     ('5 s', '12 min', '2.5 h')

@@ -25,7 +25,7 @@ from featherweight.report.templating import environment
 
 @dataclass(frozen=True, kw_only=True)
 class RungView:
-    """What the page says of one rung."""
+    """What the page of a ladder says of one rung."""
 
     experiment: Experiment
     parts: Mapping[str, str]
@@ -58,7 +58,7 @@ def rung_view(
     attempts: TextTable | None = None,
     claims: Callable[[Claim], bool] = lambda claim: True,
 ) -> RungView:
-    """The view of one rung.
+    """What the page of a ladder says of one rung, computed from its records.
 
     The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1. `shape`
     and `classes` are of the pictures that it was trained on, by default those of its own set; `claims` says which to

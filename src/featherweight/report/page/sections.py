@@ -123,7 +123,7 @@ def accuracy_picture(records: list[Record]) -> FigureBlock:
 
 
 def training(story: Story) -> Section | None:
-    """Loss and learning rate; None if no run has a finished epoch."""
+    """The section on training: loss and learning rate; None if no run has a finished epoch."""
     runs = [run for run in story.runs if run.record.rows]
     records = [run.record for run in runs]
     if not records:
@@ -139,7 +139,7 @@ def training(story: Story) -> Section | None:
 
 
 def comparison(story: Story) -> Section | None:
-    """Spread and differences of several runs; None for a single run."""
+    """The section that compares several runs: spread and differences; None for a single run."""
     if len(story.runs) < 2:
         return None
     records = [record for record in story.records if record.rows]

@@ -22,7 +22,7 @@ def budget_table(record: Record) -> Table:
 
 
 def runs_table(runs: Sequence[LoadedRun]) -> Table:
-    """One line per run: its costs and its accuracies."""
+    """The table of a report's runs, one line each: its costs and its accuracies."""
     rows = []
     for run in runs:
         record = run.record
