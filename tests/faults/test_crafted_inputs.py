@@ -256,7 +256,7 @@ def test_a_negative_variance_is_a_sentence() -> None:
 
 def test_a_storage_is_shown_without_passwords() -> None:
     url = "postgresql://me:sec%40ret@host/db?password=hidden&sslmode=require"
-    assert storage.shown(url) == "postgresql://me:***@host/db?***"
+    assert storage.redacted(url) == "postgresql://me:***@host/db?***"
     with pytest.raises(UsageError) as caught, storage.reachable(url):
         raise ValueError(f"no {url}: sec@ret hidden")
     assert not [secret for secret in ("sec@ret", "sec%40ret", "hidden") if secret in str(caught.value)]

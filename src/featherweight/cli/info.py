@@ -100,9 +100,9 @@ def _resolve_subject(
     empty. `data` is loaded, if it is given, with `how` as keyword arguments of `load`."""
     from featherweight.experiments.experiment import find
     from featherweight.experiments.record import read_record
-    from featherweight.training.runs.adapt import adapt_budget
     from featherweight.training.runs.folders import run_of
     from featherweight.training.runs.restore import experiment_of, network_of
+    from featherweight.training.runs.task import adapt_budget
 
     if (run_of(Path(name)) / "record.json").is_file():
         if data:

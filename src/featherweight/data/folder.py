@@ -113,7 +113,7 @@ def test_digest(root: Path, *, seed: int) -> str:
     return state.hexdigest()
 
 
-def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
+def sample_sizes(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
     """The heights and widths of up to `count` training pictures in a folder of images, evenly spread over it."""
     paths = _halves(root, seed)[1].paths
     found = []

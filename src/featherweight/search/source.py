@@ -44,7 +44,7 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     """The source of an experiment file with the trial's network, recipe and budget."""
     network, recipe = entry.proposal.network, entry.proposal.recipe
     for one in network:
-        _require_plain(one)
+        _require_names(one)
     settings = {
         "id": id,
         "title": f"trial {entry.trial} of the search {space.name}",
@@ -59,7 +59,7 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     )
 
 
-def _require_plain(value: Any) -> None:
+def _require_names(value: Any) -> None:
     """Raise UsageError unless what is written as it stands holds numbers, the data's two words and names of Python.
 
     A study may come from anybody, and a proposal's texts would become code.
@@ -70,10 +70,10 @@ def _require_plain(value: Any) -> None:
             if not _is_name(name):
                 raise UsageError(f"A proposal has {name[:60]!r} where a Python name is expected; it is not written.")
         for inner in (*value.given, *(inner for _, inner in value.settings)):
-            _require_plain(inner)
+            _require_names(inner)
     elif isinstance(value, tuple):
         for inner in value:
-            _require_plain(inner)
+            _require_names(inner)
     elif not (value is None or isinstance(value, int | float) or _is_name(value)):
         raise UsageError(f"A proposal has {str(value)[:60]!r} where a number is expected; it is not written.")
 

@@ -33,16 +33,16 @@ def reachable(storage: str) -> Iterator[None]:
         scheme = storage.split("://")[0]
         package = DRIVERS.get(scheme) or scheme.partition("+")[2] or problem.name
         if not package:
-            raise UsageError(f"The storage {shown(storage)} cannot be used ({problem}); give another.") from None
+            raise UsageError(f"The storage {redacted(storage)} cannot be used ({problem}); give another.") from None
         raise UsageError(
-            f"The storage {shown(storage)} needs a driver that is not installed here; install it with: pip install"
+            f"The storage {redacted(storage)} needs a driver that is not installed here; install it with: pip install"
             f" {package}"
         ) from None
     except Exception as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise UsageError(
-            f"The storage {shown(storage)} cannot be used ({_without_secrets(first, storage)}); name a file, or a data"
-            " base's URL."
+            f"The storage {redacted(storage)} cannot be used ({_without_secrets(first, storage)}); name a file, or a"
+            " data base's URL."
         ) from None
 
 
@@ -58,15 +58,15 @@ def under_way(storage: str) -> Iterator[None]:
         cause = problem.__cause__ or problem  # Optuna's own words are of what might have led to it
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UsageError(
-            f"The storage {shown(storage)} cannot be reached any more ({_without_secrets(first, storage)}). What has"
+            f"The storage {redacted(storage)} cannot be reached any more ({_without_secrets(first, storage)}). What has"
             " finished is kept in it; once it is back, the same command continues."
         ) from None
 
 
-def shown(storage: str) -> str:
+def redacted(storage: str) -> str:
     """The storage without its password, nor anything after a question mark, where drivers take passwords too.
 
-    >>> shown("postgresql://me:secret@host/studies?sslpassword=b"), shown("runs/search/bars.journal")
+    >>> redacted("postgresql://me:secret@host/studies?sslpassword=b"), redacted("runs/search/bars.journal")
     ('postgresql://me:***@host/studies?***', 'runs/search/bars.journal')
     """
     if "://" not in storage:
@@ -80,7 +80,7 @@ def _without_secrets(text: str, storage: str) -> str:
         return printable(text)
     parts = urlsplit(storage)
     secrets = {parts.netloc.rpartition("@")[0].partition(":")[2], *(value for _, value in parse_qsl(parts.query))}
-    text = text.replace(storage, shown(storage))
+    text = text.replace(storage, redacted(storage))
     for secret in sorted({*secrets, *map(unquote, secrets)}, key=len, reverse=True):
         text = text.replace(secret, "***") if len(secret) > 2 else text
     return printable(text)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.search.space import Space
-from featherweight.search.storage import reachable, shown, storage_of
+from featherweight.search.storage import reachable, redacted, storage_of
 
 if TYPE_CHECKING:
     import optuna
@@ -101,7 +101,7 @@ def _require_same(study: "optuna.Study", expected: dict[str, Any], job: Job) -> 
     until = time.monotonic() + ABOUT_SECONDS
     while "about" not in (attributes := study.user_attrs) and time.monotonic() < until:
         time.sleep(0.1)
-    where = f"The study {job.name!r} in {shown(job.storage)}"
+    where = f"The study {job.name!r} in {redacted(job.storage)}"
     elsewhere = "start a new study with --name"
     if "about" not in attributes:
         raise UsageError(f"{where} was not made by `featherweight search`; {elsewhere}.")
