@@ -264,7 +264,7 @@ def test_the_outcome_of_a_trial_is_read_back(tmp_path: Path, key: str) -> None:
     assert found is not None
     found[0].set_user_attr(key, "early")
     left.study.tell(found[0], 1.0)
-    assert study.end_of(trials_of(left.study)[0]) == "early" and counts_of(left.study).early == 1
+    assert study.end_of(trials_of(left.study)[found[0].number]) == "early" and counts_of(left.study).early == 1
 
 
 @pytest.mark.parametrize(
