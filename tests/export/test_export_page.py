@@ -194,9 +194,10 @@ def test_every_kind_of_layer_is_carried_out_as_in_torch(browser: Browser, tmp_pa
         nn.Sequential(
             nn.Conv2d(1, 6, (3, 2), stride=(3, 2), padding=(2, 1)), nn.ReLU(), nn.BatchNorm2d(6),
             nn.Conv2d(6, 9, (2, 4), padding="same", groups=3), nn.MaxPool2d(3, 2, padding=1),
-            Residual(conv_norm_relu(9, 9, padding=1)), residual_norm_relu(9, 9), Sum(nn.Conv2d(9, 9, 1), nn.Identity()),
+            nn.GroupNorm(3, 9), nn.GELU("tanh"), Residual(conv_norm_relu(9, 9, padding=1)), residual_norm_relu(9, 9),
+            Sum(nn.Conv2d(9, 9, 1), nn.Identity()),
             nn.AvgPool2d((3, 2), (2, 1), padding=(1, 1)), nn.Flatten(),
-            nn.Linear(9 * 3 * 9, 10), nn.LogSoftmax(1),
+            nn.LayerNorm(9 * 3 * 9), nn.Linear(9 * 3 * 9, 10), nn.LogSoftmax(1),
         )
     )  # fmt: skip
     of = of_digits(network)
