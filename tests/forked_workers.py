@@ -99,16 +99,19 @@ def _serve(client: socket.socket) -> None:
         message, (pipe, *streams), _, _ = _received(client)
         if not message:
             return
+        names, name = os.pipe()
         between = os.fork()
         if not between:
             worker = os.fork()
             if not worker:
-                client.close()
+                for one in (client.detach(), names, name):
+                    os.close(one)
                 _work(json.loads(message), pipe, streams)
-            client.send(str(worker).encode())
+            os.write(name, str(worker).encode())
             os._exit(0)
-        os.waitpid(between, 0)
-        for one in (pipe, *streams):
+        os.waitpid(between, 0)  # only then is the worker a child of whoever asked
+        client.send(os.read(names, MOST_BYTES))
+        for one in (pipe, *streams, names, name):
             os.close(one)
 
 
