@@ -28,7 +28,7 @@ _DEPRECATED = {name: ("experiments.claims", f"fw.claims.{name}") for name in _CL
     "rate_curve": ("search.learning_rate", "the method figure of what fw.find_lr returns"),
     "Row": ("experiments.record", "featherweight.experiments.record.Row"),
     "Split": ("data.split", "featherweight.data.split.Split"),
-    "squeeze_excite": ("networks.layers", "fw.Gated, with the layers of the gate"),
+    "squeeze_excite": ("networks.layers.blocks", "fw.Gated, with the layers of the gate"),
     "TrainedModel": ("training.runs.trained", "featherweight.training.runs.trained.TrainedModel"),
     "Verdict": ("experiments.budget", "featherweight.experiments.budget.Verdict"),
 }

@@ -11,9 +11,9 @@ import pytest
 import featherweight as fw
 from commands import Run
 from featherweight.cli.training_display import column_notes
-from featherweight.protocol import estimate
-from featherweight.protocol.committed import records_of
+from featherweight.protocol import proof_runs as estimate
 from featherweight.protocol.compare import compare
+from featherweight.protocol.records import records_of
 from featherweight.training.runs.task import Task
 from made import record
 

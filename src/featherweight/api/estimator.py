@@ -27,7 +27,7 @@ from featherweight.api.train import train
 from featherweight.data.dataset import Data
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import OneCycle, Recipe
-from featherweight.networks.layers import conv_norm_relu
+from featherweight.networks.layers.blocks import conv_norm_relu
 
 SMALLEST = 4
 """The least side of an image; rows of fewer numbers are filled up with zeros."""

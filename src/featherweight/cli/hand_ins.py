@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from featherweight.cli.display import print_table
 from featherweight.cli.options import say
-from featherweight.cli.tables import print_table
 
 
 def print_hand_ins(folders: Sequence[Path], *, retrain: bool, data_dir: Path | None) -> int:

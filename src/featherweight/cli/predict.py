@@ -79,8 +79,8 @@ def _answer_cells(answer: "Answer") -> tuple[str, str, str]:
     if not answer.digits:
         return "-", "", "no digit found"
     if answer.unlike:
-        least = min(digit.confidence for digit in answer.digits)
-        return "".join(digit.name for digit in answer.digits), _share(least), "no digit here?"
+        lowest = min(digit.confidence for digit in answer.digits)
+        return "".join(digit.name for digit in answer.digits), _share(lowest), "no digit here?"
     if len(answer.digits) > 1:
         least = min(answer.digits, key=lambda digit: digit.confidence)
         return "".join(digit.name for digit in answer.digits), _share(least.confidence), "of the least certain"

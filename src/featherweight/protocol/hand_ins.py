@@ -60,13 +60,13 @@ def hand_ins(
         if not paths:
             yield HandIn(folder=printable(str(folder)), verdict="no run handed in: no record.json in it")
         for path in paths:
-            where = {"folder": printable(str(folder)), "run": printable(str(path.parent.relative_to(folder)))}
+            named, run = printable(str(folder)), printable(str(path.parent.relative_to(folder)))
             try:
                 record = read_record(path)
                 again = _again(record, path.parent, data_dir, tell) if retrain and record.finished else ""
-                yield _judged(record, again, **where)
+                yield _judged(record, again, folder=named, run=run)
             except FeatherweightError as problem:
-                yield HandIn(**where, passed=False, verdict=printable(str(problem)))
+                yield HandIn(folder=named, run=run, passed=False, verdict=printable(str(problem)))
 
 
 def _judged(record: Record, again: str, *, folder: str, run: str) -> HandIn:
