@@ -24,8 +24,9 @@ def test_columns_are_explained_once_by_what_the_recipe_does(run: Run, toy_file: 
     for words in (("--seed", 1), ("--seeds", 2)):
         status, out, _ = run("train", toy_file, "--data", "digits", "--engine", "torch", *words)
         assert status == 0 and out.count("training: mean over the epoch's steps") == 1
+    out = " ".join(out.split())
     assert "pictures as they are" in out and "moving average" not in out
-    told = column_notes(fw.find("f3").recipe.to_json())
+    told = column_notes(fw.find("f3").recipe)
     assert "may lie below the test" in told and "hard ones" in told and "last 2 epochs take them as they are" in told
 
 

@@ -200,7 +200,7 @@ def test_the_tests_lie_in_the_rooms_of_the_package() -> None:
     rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     folders = {path.relative_to(ROOT / "tests").parts[:-1] for path in files}
-    assert folders == {(room,) for room in (*rooms, "whole", "faults")}
+    assert folders == {(room,) for room in (*rooms, "whole", "walks", "faults")}
     assert len({path.name for path in files}) == len(files), "pytest tells files apart by their names alone"
 
 

@@ -22,6 +22,7 @@ from featherweight.errors import FeatherweightError, InterruptedRunError
 from featherweight.escape import printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.settings import overridden
 from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
@@ -77,7 +78,7 @@ def _said_of(record: Record, folder: Path, as_json: bool) -> int:
     if as_json:
         print(json.dumps(run_json(record, folder), allow_nan=False))
     else:
-        print(wrap(column_notes(record.recipe), sys.stdout))
+        print(wrap(column_notes(Recipe.from_json(record.recipe)), sys.stdout))
         print_table(verdict_table(record))
         print(wrap(verdict_sentence(record), sys.stdout))
         print(f"Next: featherweight report {shlex.quote(str(folder))}")
@@ -114,7 +115,7 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
         print(json.dumps({"runs": runs, "summary": summary, "failed": lost}, allow_nan=False))
     elif records:
         if rest:
-            print(wrap(column_notes(records[0].recipe), to))
+            print(wrap(column_notes(Recipe.from_json(records[0].recipe)), to))
         _print_seeds(records, started=len(tasks))
         print(f"Next: featherweight report {shlex.join(str(one.folder) for one in done)}")
     if failed:

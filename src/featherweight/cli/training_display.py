@@ -4,12 +4,12 @@ Each epoch leaves a row under a heading that is printed once; the rows fit 80 co
 """
 
 import time
-from collections.abc import Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from featherweight.cli.display import LINE_SECONDS, NARROW, bars
 from featherweight.escape import printable
+from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Row
 from featherweight.training.runs.events import Done, Event, Failed, Note, Progress, Spread
 
@@ -219,20 +219,18 @@ def epoch_row(progress: Progress, row: Row) -> str:
     )
 
 
-def column_notes(recipe: Mapping[str, Any]) -> str:
-    """What the columns above mean, and why training may look worse than the test, for the recipe of a record.
+def column_notes(recipe: Recipe) -> str:
+    """What the columns above mean, and why training may look worse than the test.
 
-    >>> column_notes({"epochs": 15, "plain_epochs": 2, "augment": {"rotate_deg": 8}, "average": 0.998})[-95:]
+    >>> column_notes(Recipe(plain_epochs=2, augment=Augment(rotate_deg=8), average=0.998))[-95:]
     'the last 2 epochs take them as they are. test: the moving average of the weights, which is saved.'
     """
-    changed = any(value not in (0, 0.0, False) for value in recipe.get("augment", {}).values())
+    changed, plain = bool(recipe.augment), recipe.plain_epochs
     harder = "pictures changed at random, so it may lie below the test" if changed else "pictures as they are"
-    hard = ", with hard ones taken more often" if recipe.get("hard") else ""
-    plain = recipe.get("plain_epochs", 0)
-    last = (
-        f"; the last {plain} epoch{'s take' if plain > 1 else ' takes'} them as they are" if changed and plain else ""
-    )
-    saved = "the moving average of the weights, which is saved" if recipe.get("average") else "the weights so far"
+    hard = ", with hard ones taken more often" if recipe.hard else ""
+    take = "epochs take" if plain > 1 else "epoch takes"
+    last = f"; the last {plain} {take} them as they are" if changed and plain else ""
+    saved = "the moving average of the weights, which is saved" if recipe.average else "the weights so far"
     return f"training: mean over the epoch's steps, on {harder}{hard}{last}. test: {saved}."
 
 

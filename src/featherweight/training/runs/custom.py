@@ -7,6 +7,7 @@ runs them, so that whoever resumes such a run gives them again.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from tokenize import TokenError
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def _name(function: Any) -> str:
 def _source(function: Any) -> str:
     try:
         return inspect.getsource(function if inspect.isroutine(function) else type(function))[:LONGEST]
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, TokenError):  # typed, or its file has changed since
         return "not to be had"
 
 
