@@ -69,7 +69,7 @@ def train(
     >>> len(model.record.rows), model.record.data["name"]
     (1, 'digits')
     """
-    numbers = _numbers([seeds] if isinstance(seeds, int) else seeds)
+    numbers = _seed_numbers([seeds] if isinstance(seeds, int) else seeds)
     require_kinds(budget=(budget, Budget | None), recipe=(recipe, Recipe | None), settings=(settings, dict | None))
     folder = as_path(out, "out")
     require_kinds(engine=(engine, str), device=(device, str), on=(on, str), to=(to, str | None))
@@ -83,23 +83,16 @@ def train(
     require_backend(on)
     if threads is not None and (on == LOCAL or threads < 1):
         require_threads(threads)
-    if on != LOCAL:
-        tasks = [
-            Task(experiment=experiment.name, seed=seed, out=folder, engine=engine, device=device, threads=threads)
-            for seed in numbers
-        ]
-        there = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
-        return there[0] if isinstance(seeds, int) else there
-    models = []
-    for seed in numbers:
-        run = new_run(
-            experiment, source, seed=seed, out=folder, engine=engine, device=device, threads=threads
-        )  # fmt: skip
-        models.append(_train_to_end(run, on_epoch))
+    options: dict[str, Any] = {"out": folder, "engine": engine, "device": device, "threads": threads}
+    if on == LOCAL:
+        models = [_train_to_end(new_run(experiment, source, seed=seed, **options), on_epoch) for seed in numbers]
+    else:
+        tasks = [Task(experiment=experiment.name, seed=seed, **options) for seed in numbers]
+        models = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
     return models[0] if isinstance(seeds, int) else models
 
 
-def _numbers(seeds: Any) -> list[int]:
+def _seed_numbers(seeds: Any) -> list[int]:
     try:
         numbers = [] if isinstance(seeds, str) else list(seeds)
     except TypeError:  # not even a tensor of no dimensions can be gone through
