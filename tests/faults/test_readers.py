@@ -345,7 +345,7 @@ TRUSTED = "a Python file that the user named, which is executed"
 KNOWN = {
     "__init__.py": PACKAGED, "cli/listing.py": f"{PACKAGED}; of others' files, regular ones within a size",
     "export/memory.py": PACKAGED, "export/page.py": PACKAGED, "networks/steps.py": PACKAGED,
-    "protocol/bundled_records.py": PACKAGED, "reading/network.py": PACKAGED, "report/templating.py": PACKAGED,
+    "protocol/records.py": PACKAGED, "reading/network.py": PACKAGED, "report/templating.py": PACKAGED,
     "export/c_source.py": PACKAGED,
     "search/fit/prior.py": PACKAGED, "data/digits.py": "a file of scikit-learn",
     "export/__init__.py": OWN, "report/figures/svg.py": OWN, "report/trackers/wandb.py": OWN,
