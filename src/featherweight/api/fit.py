@@ -116,6 +116,6 @@ def fit(
     return Fitted(folder=outcome.folder, values=outcome.values)
 
 
-def _plain(size: "str | Integral | None") -> "str | int | None":
+def _plain(size: "str | int | None") -> "str | int | None":
     """A size, with numpy's whole numbers as Python's."""
     return int(size) if isinstance(size, Integral) else size
