@@ -63,9 +63,7 @@ class Anatomy:
     def sentence(self) -> str:
         """Sentences: the field compared with the image, and which norms make it that of the whole map."""
         field, image = _extent_cell(self.field), _extent_cell(extent(self.image))
-        first = next(
-            (row for row in self.rows if row.kind in ("GroupNorm", "LayerNorm", "group_norm", "layer_norm")), None
-        )
+        norms = [row for row in self.rows if row.kind in ("GroupNorm", "LayerNorm", "group_norm", "layer_norm")]
         norm = ""
         if norms:
             norm = f" From {norms[0].name} ({norms[0].kind}) on, it is the whole map's, as its statistics are."
