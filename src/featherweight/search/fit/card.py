@@ -11,7 +11,7 @@ from featherweight.report.page.blocks import Column, FigureBlock, Section, Table
 from featherweight.search.fit.cost import format_cost, kilobytes
 from featherweight.search.fit.final_training import aim_words, file_name, options
 from featherweight.search.fit.package_result import EXPORTS, Packaged
-from featherweight.search.fit.result_words import doubt_lines
+from featherweight.search.fit.result_words import FAILING, doubt_lines, failing_classes
 from featherweight.search.fit.state import FitState
 
 if TYPE_CHECKING:
@@ -92,13 +92,17 @@ def fit_card(search: FitState, finished: Packaged, values: dict[str, Any]) -> st
     channels, height, width = data["shape"]
     low, high = found["interval"]
     held_low, held_high = chosen["held_out_interval"]
+    hoped, over, checks = values["promise"], values["over_seeds"], values["checks"]
+    new_groups = f" on new groups ({hoped['groups']:,} held out)" if hoped["groups"] < hoped["images"] else ""
+    looked = "".join(f" {markdown(line[0].upper() + line[1:])}." for line in checks["lines"])
     seeds = len(values["runs"])
     name, file = finished.records[0].experiment, file_name(search)
     classes = ", ".join(markdown(one) for one in data["classes"])
     cost_rows = "".join(
         f"| {label} | {format_cost(key, cost[key])} |\n"
         for key, label in (("flash", "Flash, estimated"), ("ram", "RAM without the picture, estimated"),
-                           ("macs", "Multiply-adds of one picture"), ("parameters", "Parameters as trained"))
+                           ("macs", "Multiply-adds of one picture"), ("cycles", "Cortex-M4, estimated"),
+                           ("parameters", "Parameters as trained"))
     )  # fmt: skip
     bits = chosen["genes"].get("bits", 8)
     kind = "8-bit C" if bits == 8 else f"C with {bits}-bit weights"
@@ -117,9 +121,13 @@ def fit_card(search: FitState, finished: Packaged, values: dict[str, Any]) -> st
 |---|---|
 | Asked | {markdown(aim_words(search))} |
 | Accuracy in {kind} | {found["accuracy"]:.2f} % of {found["images"]:,} test images (95 % interval {low:.2f} to {high:.2f}) |
+| The same over seeds as well as images | {over["mean"]:.2f} % (95 % interval {over["interval"][0]:.2f} to {over["interval"][1]:.2f}) |
 | The same network in floating point | {found["float_accuracy"]:.2f} % |
 | Over {seeds} seed{"s" * (seeds != 1)} | mean {values["mean"]:.2f} %, worst {values["worst"]:.2f} %; seed 0 is the one exported |
-| Held-out accuracy, by which it was chosen | {chosen["held_out_accuracy"]:.2f} % of {chosen["held_out_images"]:,} (interval {held_low:.2f} to {held_high:.2f}) |
+| Held-out accuracy, by which it was chosen | {chosen["held_out_accuracy"]:.2f} % of {chosen["held_out_images"]:,} |
+| Expected by that{new_groups}, as the best of {hoped["candidates"]:,} candidates | {hoped["accuracy"]:.2f} % (95 % interval {held_low:.2f} to {held_high:.2f}) |
+| Classes of which less than {FAILING} % are found | {markdown(", ".join(failing_classes(values)) or "none")} |
+| Bits of a weight | {bits} |
 {cost_rows}| Verdict | {"met" if values["met"] else "**not met**"} |
 
 ## What it is for
@@ -131,7 +139,7 @@ unlike the training set's (another camera, light or background) are read less su
 ## Data
 
 {data["train"]:,} training images of {markdown(str(data["name"]))} and {data["test"]:,} test images. The test images were
-read once, after the network had been chosen. {values["search"]["candidates"]} candidates were tried in
+read once, after the network had been chosen.{looked} {values["search"]["candidates"]} candidates were tried in
 {values["search"]["seconds"] / 60:.0f} minutes, each judged on training images that it was not trained on.
 
 ## What is in this folder
