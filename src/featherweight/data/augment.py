@@ -15,8 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from featherweight.data.colours import colour_maps, coloured, grey_maps, mean_grey
-from featherweight.data.homographies import affine_maps, crop_maps, half_sides, perspective_maps, sampling_grid
+from featherweight.data.transforms import (
+    affine_maps,
+    colour_maps,
+    coloured,
+    crop_maps,
+    grey_maps,
+    half_sides,
+    mean_grey,
+    perspective_maps,
+    sampling_grid,
+)
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment
 
