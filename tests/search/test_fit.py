@@ -27,6 +27,7 @@ from featherweight.search.fit import (
     pipeline,
     planning,
     prior,
+    request,
     resized,
     result_words,
     search_loop,
@@ -120,10 +121,10 @@ def test_limits_name_what_is_over_and_by_how_much():
 
 
 def test_sizes_of_text_are_bytes_and_nothing_else_is_taken():
-    assert [pipeline.size_of(text) for text in ("32k", "32kB", "1.5 MiB", "700", 9)] == [32768, 32768, 1572864, 700, 9]
+    assert [request.size_of(text) for text in ("32k", "32kB", "1.5 MiB", "700", 9)] == [32768, 32768, 1572864, 700, 9]
     for text in ("much", "-3k", "3g", ""):
         with pytest.raises(UsageError, match="is a number such as 32k"):
-            pipeline.size_of(text, "--flash")
+            request.size_of(text, "--flash")
 
 
 def test_each_image_is_held_out_once_a_round_and_each_class_by_its_share():

@@ -91,7 +91,7 @@ def fit(
     folder, `fits/NAME` by default; the same call with the same folder continues a stopped search. `size` is the
     (height, width) that a folder's pictures are resized to; by default the search chooses it. `on_news` is called
     with every step, `progress` with how far it is, 0 to 1, and what it is at, a few times a second. `group` is a
-    regular expression that finds in a picture's path what names its group (a person, a session); groups are held out whole.
+    regular expression that finds in a picture's path what names its group, such as a person; groups are held out whole.
     With `balanced`, every class counts alike. `point` hands over that point of the front of an earlier search. `on` is
     "local", "ray" or a cluster's address.
 

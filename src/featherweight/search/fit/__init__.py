@@ -25,7 +25,8 @@ mislabelled.py       pictures whose label is probably wrong
 final_training.py    the chosen one trained on everything, in time
 package_result.py    exported, proved, and what became of it
 result_words.py      a result in words, made of its figures when it is shown
-card.py              the model card and the page
+card.py              the model card
+search_page.py       the page of the search
 pipeline.py          all of this in order
 ```
 """

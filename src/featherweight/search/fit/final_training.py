@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from pathlib import Path
 
-from featherweight.data.colours import without_colours
 from featherweight.data.dataset import Data
 from featherweight.data.folder import test_digest
 from featherweight.data.split import Split, digest
+from featherweight.data.transforms import without_colours
 from featherweight.errors import DataError, FeatherweightError
 from featherweight.escape import in_docstring, printable
 from featherweight.experiments.budget import Budget

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from featherweight.data.colours import without_colours
+from featherweight.data.transforms import without_colours
 from featherweight.errors import UsageError
 from featherweight.escape import printable
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
@@ -17,7 +18,7 @@ from featherweight.export import Exported, export
 from featherweight.export.calibration_data import pictures_at_hand
 from featherweight.export.onnx_model import require_onnx
 from featherweight.io import write_text
-from featherweight.report.analysis import ClassRow, answers_of, class_rows
+from featherweight.report.analysis import Answers, ClassRow, answers_of, class_rows
 from featherweight.search.fit.final_training import RUNS
 from featherweight.search.fit.promise import promise
 from featherweight.search.fit.result_words import in_file, in_words
@@ -42,6 +43,9 @@ class Packaged:
     """Percent of the test images that are of their commonest class."""
     recalls: tuple[ClassRow, ...] = ()
     """What the first run gets right of each class of the test images."""
+    answers: Answers | None = None
+    test: Split | None = None
+    """The test images, and what the first run answers."""
     suspects: int = 0
     """Training pictures on the page of labels to look at."""
     notes: tuple[str, ...] = ()
@@ -74,9 +78,10 @@ def package(trial: Trial, out: Path, *, directory: Path | None, data: Data | Non
         notes.append(str(problem))
     records = tuple(load_trained(folder).record for folder in folders)
     usual = 100 * int(torch.bincount(data.test.labels).max()) / len(data.test)
+    answers = answers_of(first, data)
     return Packaged(
         trial=trial, folders=tuple(folders), records=records, exported=exported, usual=usual, notes=tuple(notes),
-        recalls=class_rows(answers_of(first, data)),
+        recalls=class_rows(answers), answers=answers, test=data.test,
     )  # fmt: skip
 
 

@@ -14,7 +14,16 @@ from typing import Any
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.escape import printable
-from featherweight.search.fit import card, final_training, folder, front, package_result, planning, search_loop
+from featherweight.search.fit import (
+    card,
+    final_training,
+    folder,
+    front,
+    package_result,
+    planning,
+    search_loop,
+    search_page,
+)
 from featherweight.search.fit.cost import Limits, format_cost
 from featherweight.search.fit.mislabelled import Suspect, rank_labels, write_labels
 from featherweight.search.fit.notes import read_result
@@ -146,7 +155,7 @@ def _deliver(
     for note in done.notes:
         yield Stage(text=note)
     values = package_result.result(search, done, staged, time.monotonic() - begun, asked.command)
-    card.write_page(search, done, values, staged, asked.data_dir)
+    search_page.write_page(search, done, values, staged, asked.data_dir)
     card.write_card(search, done, values, staged)
     package_result.save_result(values, staged)
     folder.install(out)

@@ -66,7 +66,7 @@ def promise(search: FitState, trial: Trial, accuracies: Sequence[float] = ()) ->
     table = np.stack([right, *rivals]) if rivals else right[None]
     sums = np.array([[row[unit].sum() for unit in units] for row in table], dtype=np.float64)
     sizes = np.array([len(unit) for unit in units], dtype=np.float64)
-    expected = 100 * (right.mean() - _optimism(sums, sizes))
+    expected = 100 * (float(right.mean()) - _optimism(sums, sizes))
     # Every picture once: the error of the mean over groups, at least that of as many pictures alone.
     share = sums[0] / sizes
     spread = math.sqrt(float((((share - right.mean()) * sizes) ** 2).sum())) / sizes.sum() * _small(len(units))
