@@ -29,11 +29,11 @@ from torch.nn import functional
 import featherweight as fw
 from featherweight.data import load
 from featherweight.data.dataset import Data
-from featherweight.export.calibration_data import calibration_of
 from featherweight.export.estimate import deployed
 from featherweight.export.fixed_point import quantise
 from featherweight.export.integers import integer_scores
 from featherweight.export.lowering import lower
+from featherweight.export.source import calibration_of
 from featherweight.io import write_text
 from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.trained import load_trained

@@ -21,6 +21,7 @@ from featherweight.io import scratch_folder, write_text
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.pool import open_pool, run_works
 from featherweight.parallel.transfer import files_of
+from featherweight.report.templating import environment
 from featherweight.search.fit.groups import held_groups
 from featherweight.search.fit.resized import ResizedData, ResizedView, save
 from featherweight.search.fit.state import FitState, epochs_for
@@ -101,8 +102,6 @@ def ranked(folds: tuple[Tensor, ...], updates: list[TrialUpdate]) -> list[Suspec
 
 def write_labels(found: list[Suspect], views: ResizedData, out: Path) -> int:
     """Write the page with the most suspect pictures, to be clicked through; how many it shows, 0 if there are none."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     shown = [one for one in found[: min(MOST_SHOWN, round(SHOWN * len(views.labels)))]
              if one.answer != int(views.labels[one.image])]  # fmt: skip
     if not shown:
@@ -115,9 +114,8 @@ def write_labels(found: list[Suspect], views: ResizedData, out: Path) -> int:
         }
         for one in shown
     ]  # fmt: skip
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    page = templates.get_template("labels.html.j2").render(rows=rows, name=views.name, total=len(views.labels))
-    write_text(out / PAGE, page)
+    template = environment(autoescape=True).get_template("labels.html.j2")
+    write_text(out / PAGE, template.render(rows=rows, name=views.name, total=len(views.labels)))
     return len(rows)
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.io import write_text
 from featherweight.report.analysis import mistakes
-from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, share, svg
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, share
+from featherweight.report.figures.svg import svg
 from featherweight.report.page import page, read_story, sections
 from featherweight.report.page.blocks import Block, Card, Column, FigureBlock, Headline, Section, Table, Tile, Tiles
 from featherweight.report.page.blocks import VerdictBlock as Verdict
