@@ -309,13 +309,19 @@ def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it
 
 def test_what_a_short_training_promises_follows_those_that_were_finished():
     group = population()
-    assert group.offsets() == dict.fromkeys(BLOCKS, OFFSETS)
-    trial(group, {0: 99, 1: 49, 2: 24})  # (99 + 0.5) / 1000 and so on
+    assert group.offsets() == ((), ())
+    first = trial(group, {0: 99, 1: 49, 2: 24})  # (99 + 0.5) / 1000 and so on
     expected = (2 * OFFSETS[0] + math.log(24.5 / 99.5)) / 3
-    assert group.offsets()["plain"][0] == pytest.approx(expected)
-    other = (2 * OFFSETS[0] + 0.25 * math.log(24.5 / 99.5)) / 2.25
-    assert group.offsets()["separable"][0] == pytest.approx(other)
+    assert group.offset(first, 0, group.offsets()) == pytest.approx(expected)
     short = trial(group, {0: 60})
+    short.genes = replace(short.genes, block="separable")
+    other = (2 * OFFSETS[0] + 0.25 * math.log(24.5 / 99.5)) / 2.25
+    assert group.offset(short, 0, group.offsets()) == pytest.approx(other)
+    short.genes = replace(short.genes, block="plain")
+    short.price = replace(CHEAP, macs=16 * CHEAP.macs)  # counts by 1 / e²
+    large = (2 * OFFSETS[0] + math.exp(-2) * math.log(24.5 / 99.5)) / (2 + math.exp(-2))
+    assert group.offset(short, 0, group.offsets()) == pytest.approx(large) > expected
+    short.price = CHEAP
     assert group.score(short) == pytest.approx(-(math.log(60.5 / 1000) + expected))
     assert group.best().number == 0  # it is known, the other one is only promised
     assert short.accuracy() == pytest.approx(100 * 939 / 999)

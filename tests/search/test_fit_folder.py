@@ -139,7 +139,7 @@ def test_another_target_starts_from_what_is_known_of_the_same_pictures(tmp_path:
             found, aim, tmp_path, seed=0, seconds=60, coloured=False, begun_at=known.begun_at
         )
         assert len(search.population.trials) == 1 and search.spent == 0.0
-    assert pipeline.known_already(search).startswith("1 candidates are known") and search.population.best() is not None
+    assert pipeline.known_already(search).startswith("1 candidate is known") and search.population.best() is not None
     tight = search_loop.open_search(found, Aim(limits=Limits(flash=100)), tmp_path, seed=0, seconds=60, coloured=False)
     assert tight.population.best() is None and "none of them within the limits" in pipeline.known_already(tight)
     with pytest.raises(UsageError, match="--seed is 0"):

@@ -48,14 +48,14 @@ def trained(place: Path, found: Any, genes: Candidate, fold: int) -> TrialUpdate
 @pytest.mark.parametrize(
     ("classes", "each", "side"),
     [(3, 8, 12), (3, 9, 13), (2, 13, 14), (3, 19, 15), (3, 16, 16), (5, 6, 17), (10, 5, 20), (3, 21, 24), (2, 12, 4),
-     (2, 12, 5), (30, 2, 8)],
+     (2, 12, 5), (30, 2, 8), (2, 4, 1), (3, 4, 1), (2, 5, 2), (4, 3, 3), (500, 2, 6)],
 )  # fmt: skip
 def test_candidates_are_trained_on_every_fold_of_a_small_folder(tmp_path: Path, classes: int, each: int, side: int):
     mode = MODES[(side + each) % len(MODES)]
     found = resized_data(str(write(tmp_path / "pictures", classes, each, side, mode)), seed=0)
     race, others = prior.first(found.sizes[0].shape[0] == 3, small=True)
     (tmp_path / "views").mkdir()
-    for number, fold in enumerate(range(len(found.folds))):
+    for number, fold in enumerate(range(len(found.folds) if classes < 100 else 1)):
         update = trained(tmp_path / "views", found, ([*race, *others])[number % (len(race) + len(others))], fold)
         assert update.failed == "" and update.judged == int(found.folds[fold].sum()) > 0
         assert 0 <= update.correct <= update.judged and update.loss > 0
@@ -192,3 +192,15 @@ def test_torch_says_why_one_image_is_too_few():
     """What the choice of the batch avoids is there to be avoided."""
     with pytest.raises(ValueError, match="more than 1 value"):
         torch.nn.BatchNorm2d(3).train()(torch.zeros(1, 3, 1, 1))
+
+
+def test_six_pictures_are_enough_and_five_are_not():
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
+    for count in (6, 5):
+        data = Data.from_arrays(pixels[:count], np.arange(count) % 2, test=(pixels[:2], [0, 1]))
+        if count == 6:
+            found = resized_data(data, seed=0)
+            assert torch.stack(found.folds[:5]).sum(0).tolist() == [1] * 6
+        else:
+            with pytest.raises(UsageError, match="5 training images; a search needs 6 or more"):
+                resized_data(data, seed=0)

@@ -173,6 +173,23 @@ def test_a_busy_machine_tries_fewer_candidates_and_not_other_ones(tmp_path: Path
     assert 10 < len(busy) < len(idle) and idle[:same] == busy[:same]
 
 
+def test_a_search_that_pauses_goes_on_with_what_was_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A search of the same time in one go, and with a pause for a first network after a fifth."""
+    clock = itertools.count(0.0, 0.05)
+    monkeypatch.setattr(search_loop.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(search_loop, "RATE", 1e9)
+    search = searched(tmp_path, monkeypatch, "paused", 2, 40.0, until=0.2)
+    first = [one.genes for one in search.population.trials]
+    left = list(search.waiting)
+    assert 8 <= search.spent < 12 and left and search.population.best() is not None
+    list(search_loop.run_search(search, 2))
+    assert 40 <= search.spent < 46 and [one.genes for one in search.population.trials][: len(first)] == first
+    for work in left:
+        assert any(update.work.key == work.key for rung in search.population.trials[work.trial].updates.values()
+                   for update in rung)  # fmt: skip
+    assert not any(one.pending for one in search.population.trials[: len(first)])
+
+
 @pytest.mark.parametrize("trials", [0, -1, 10**9])
 def test_a_number_of_candidates_is_checked(trials: int):
     with pytest.raises(UsageError, match="candidates; given"):

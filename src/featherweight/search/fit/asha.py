@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from featherweight.search.fit.candidate import BLOCKS, PRESETS, Candidate
+from featherweight.search.fit.candidate import PRESETS, Candidate
 from featherweight.search.fit.mutation import mutate, sample_candidate, scale_width
 from featherweight.search.fit.trial import LAST, SHARES, Aim, Trial, TrialTask
 
@@ -24,6 +24,8 @@ RACED = 4
 """Augmentations that are compared after a longer training."""
 OTHERS = 0.25
 """How much what happened to networks of another kind of block counts."""
+ALIKE = 4.0
+"""By what factor the multiply-adds of two networks differ where the one counts for the other by 1 / e."""
 HOPELESS = 1.6
 """Times the error that the target allows: what a cheap candidate may at most be expected to have, to be taken on."""
 FRESH = 0.2
@@ -41,7 +43,7 @@ FILLED = 2.0
 """How likely a candidate is to be made as wide as the limits allow: always."""
 
 
-Offsets = dict[str, tuple[float, ...]]
+Offsets = tuple[tuple[tuple[str, float, float], ...], ...]
 
 
 class Population:
@@ -101,33 +103,36 @@ class Population:
         share = SHARES[1] if rung == 0 else 1.0
         return [TrialTask(trial=number, genes=genes, epochs=max(1, round(epochs * share)), fold=fold) for fold in folds]
 
-    def offsets(self) -> dict[str, tuple[float, ...]]:
-        """How much the logarithm of the error changes from each rung to the last, by kind of block: from those that are
-        known on both, of which other kinds count less. Depthwise-separable networks learn more slowly than others."""
-        last = LAST
-        pairs = [
-            [
-                (one.genes.block, one.error(last) - one.error(rung))
+    def offsets(self) -> Offsets:
+        """How much the logarithm of the error changed from each rung to the last, of each candidate that is known on
+        both, with its kind of block and the logarithm of its multiply-adds."""
+        return tuple(
+            tuple(
+                (one.genes.block, math.log(one.price.macs), one.error(LAST) - one.error(rung))
                 for one in self.trials
-                if one.rung == last and rung in one.updates and not one.failed
-            ]
-            for rung in range(last)
-        ]
-        found: dict[str, tuple[float, ...]] = {}
-        for block in BLOCKS:
-            means = []
-            for usual, known in zip(OFFSETS, pairs, strict=False):
-                weighed = [(1.0 if kind == block else OTHERS, change) for kind, change in known]
-                total = 2.0 + sum(weight for weight, _ in weighed)
-                means.append((2.0 * usual + sum(weight * change for weight, change in weighed)) / total)
-            found[block] = (*means, 0.0)
-        return found
+                if one.rung == LAST and rung in one.updates and not one.failed
+            )
+            for rung in range(LAST)
+        )
+
+    def offset(self, trial: Trial, rung: int, offsets: Offsets) -> float:
+        """The change to be expected of a candidate from this rung to the last: that of others, of which those of
+        another kind of block and those much larger or smaller count less. Depthwise-separable networks learn more
+        slowly than others, and large ones than small ones."""
+        if rung == LAST:
+            return 0.0
+        total, found = 2.0, 2.0 * OFFSETS[rung]
+        for block, macs, change in offsets[rung]:
+            apart = abs(macs - math.log(trial.price.macs)) / math.log(ALIKE)
+            weight = (1.0 if block == trial.genes.block else OTHERS) * math.exp(-apart)
+            total, found = total + weight, found + weight * change
+        return found / total
 
     def expected(self, trial: Trial, rung: int | None = None, offsets: Offsets | None = None) -> float:
         """The logarithm of the error that a candidate is expected to have when it is finished, by its last rung or the
         given one."""
         rung = trial.rung if rung is None else rung
-        return trial.error(rung) + (offsets or self.offsets())[trial.genes.block][rung]
+        return trial.error(rung) + self.offset(trial, rung, self.offsets() if offsets is None else offsets)
 
     def score(self, trial: Trial, offsets: Offsets | None = None, rung: int | None = None) -> float:
         """The score of what the candidate is expected to reach when it is finished."""

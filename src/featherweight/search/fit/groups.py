@@ -44,7 +44,7 @@ class Groups:
     @property
     def count(self) -> int:
         """How many groups there are."""
-        return len(self.of.unique())
+        return len(np.unique(self.of.numpy()))
 
 
 def groups_of_pictures(
@@ -103,13 +103,13 @@ def series_in(names: Sequence[str], labels: Tensor) -> tuple[str, Tensor] | None
     if not parts or len({len(part) for part in parts}) != 1:
         return None
     best: tuple[int, int, Tensor] | None = None
-    classes = len(labels.unique())
+    classes = len(np.unique(labels.numpy()))
     for place in range(len(parts[0])):
         values: dict[str, int] = {}
         of = torch.tensor([values.setdefault(part[place], len(values)) for part in parts])
         if not FEWEST_SERIES <= len(values) <= len(names) / LEAST_EACH:
             continue
-        pairs = len(torch.unique(torch.stack([of, labels]), dim=1)[0])
+        pairs = len(set(zip(of.tolist(), labels.tolist(), strict=True)))
         if pairs / len(values) >= max(2.0, CLASSES_WITH * classes) and (best is None or len(values) > best[0]):
             best = len(values), place, of
     if best is None:
@@ -190,7 +190,7 @@ def held_groups(groups: Tensor, parts: int, seed: int) -> Tensor:
     >>> held_groups(torch.tensor([0, 0, 0, 0, 1, 1, 2, 3]), 2, seed=0).tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
     """
-    numbers, sizes = groups.unique(return_counts=True)
+    numbers, sizes = (torch.from_numpy(one) for one in np.unique(groups.numpy(), return_counts=True))
     shuffled = torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))
     order = shuffled[sizes[shuffled].argsort(descending=True, stable=True)]
     filled, part_of = [0] * parts, torch.zeros(int(numbers.max()) + 1, dtype=torch.int64)

@@ -30,7 +30,7 @@ from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.promise import promise
 from featherweight.search.fit.request import LEAST_SECONDS, FitRequest, News, Outcome, Stage
 from featherweight.search.fit.resized import ResizedData, resized_data
-from featherweight.search.fit.state import FitState
+from featherweight.search.fit.state import STARTING, FitState
 from featherweight.search.fit.trial import Aim, Trial
 
 SHIPPING, SHIPPING_MOST = (18.0, 0.03), 0.2
@@ -101,13 +101,14 @@ def _run_in_folder(
     if not asked.trials and seconds >= FIRST_FROM and not (out / package_result.RESULT).exists():
         yield from _first_result(search, asked, stopped, out, begun)
     yield from _run_search(search, asked, stopped)
-    trial = search.population.best()
-    if trial is None:
+    best = search.population.best()
+    if best is None:
         raise search_loop.nothing_found(search)
+    trial = best
     yield Stage(text=f"Chosen: candidate {trial.number}, {promise(search, trial).words()}.")
     suspects: list[Suspect] = []
-    if not stopped():
-        for found in rank_labels(search, trial, CHECKING * seconds, asked.processes, stopped, asked.on):
+    if not stopped() and (allowed := _for_labels(seconds)):
+        for found in rank_labels(search, trial, allowed, asked.processes, stopped, asked.on):
             suspects = found if isinstance(found, list) else suspects
     left = max(search.finish, _before_shipping(seconds) - (time.monotonic() - begun)) if not asked.trials else math.inf
     if stopped():
@@ -162,6 +163,11 @@ def _deliver(
     yield Outcome(folder=out, values=values, name=Path(final_training.file_name(search)).stem)
 
 
+def _for_labels(seconds: float) -> float:
+    """Of so many seconds, those for looking for wrong labels; 0 where they would pass before the first step."""
+    return CHECKING * seconds if CHECKING * seconds > 2 * STARTING else 0.0
+
+
 def _before_shipping(seconds: float) -> float:
     """Of so many seconds, those before exports, proofs and the page."""
     return seconds - min(SHIPPING[0] + SHIPPING[1] * seconds, SHIPPING_MOST * seconds)
@@ -176,7 +182,7 @@ def _open_state(asked: FitRequest, views: ResizedData, aim: Aim, out: Path, pass
             recalled=asked.point is not None,
         )  # fmt: skip
     last = planning.FINISH * seconds
-    training = max(SEARCH_LEAST * seconds + last, _before_shipping(seconds) - passed)
+    training = max(SEARCH_LEAST * seconds + last, _before_shipping(seconds) - passed) - _for_labels(seconds)
     return search_loop.open_search(
         views, aim, out, seed=asked.seed, seconds=training, finish=last, coloured=coloured, begun_at=begun_at
     )
@@ -225,7 +231,8 @@ def known_already(search: FitState) -> str:
     """What earlier searches on the same pictures tell for this one."""
     population, aim = search.population, search.aim
     best = population.best()
-    text = f"{len(population.trials)} candidates are known from before"
+    count = len(population.trials)
+    text = f"{count} candidate{'s are' if count > 1 else ' is'} known from before"
     if best is None:
         return f"{text}, none of them within the limits; the search goes on."
     looking = "more accurate ones" if aim.target is None or not population.meets(best) else "cheaper ones"

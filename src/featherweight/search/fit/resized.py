@@ -105,7 +105,10 @@ def resized_data(
     `group` is a regular expression that finds, in the path of a file, what names its group. Raises what `load` raises,
     and UsageError for fewer than `FEWEST` training images.
     """
-    numbered, names, test, tests = None, (), None, ()
+    numbered: Tensor | None = None
+    test: Split | None = None
+    names: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
     if isinstance(data, Data):
         if data.holdout:
             raise UsageError("The data already have held-out images; give them whole, as the search holds out its own.")
@@ -119,7 +122,9 @@ def resized_data(
         tested = test_digest(root, seed=SPLIT_SEED)
         name, source, classes, note = wholes[0].name, str(root.resolve()), wholes[0].classes, wholes[0].note
         labels, numbered, names = wholes[0].train.labels, wholes[0].groups, wholes[0].names
-        test, tests = load_test(root, seed=SPLIT_SEED, shape=tuple(wholes[0].train.images.shape[1:]), size=asked[0])
+        test, tests = load_test(
+            root, seed=SPLIT_SEED, shape=ResizedView(size=None, images=wholes[0].train.images).shape, size=asked[0]
+        )
         sizes = tuple(ResizedView(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
     else:
         if size:

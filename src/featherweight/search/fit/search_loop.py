@@ -188,10 +188,15 @@ class _Trials:
         yield self._look(None)
 
     def last(self) -> Iterator[Snapshot]:
-        """Count what has come and was waiting for something that never will."""
+        """Count what has come and was waiting for something that has not; that is trained first if the search goes
+        on."""
+        begun = []
         for _, _, work in sorted(self._ahead):
             if work.key in self._results:
                 self._count_result(work)
+            elif not self._search.population.trials[work.trial].failed:
+                begun.append(work)
+        self._search.waiting = begun + self._search.waiting
         yield from self._looks()
 
     def _take(self, update: TrialUpdate) -> None:
