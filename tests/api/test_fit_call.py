@@ -1,6 +1,8 @@
 """`fw.fit` from a script, under pytest and for a notebook: its options, its progress, and how a result is shown."""
 
 import inspect
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from featherweight.cli import fit as command
 from featherweight.errors import UsageError
 from featherweight.experiments.record import read_record
 from featherweight.search.fit import planning, state
+from featherweight.search.fit.cost import Limits
 from featherweight.search.fit.notes import read_result
+from featherweight.search.fit.pipeline import show_front
+from featherweight.search.fit.request import FitRequest
 from featherweight.training.runs.folders import finished_runs
 
 
@@ -57,7 +62,7 @@ def test_a_result_prints_as_its_card_and_names_what_matters(fitted: Any) -> None
     assert hoped["interval"][0] <= hoped["accuracy"] <= hoped["interval"][1] and 1 <= hoped["candidates"] <= 4
     assert over["seeds"] == len(found.values["runs"]) == 2 and f"{over['mean']:.2f} %" in card
     assert "ms at 64 MHz" in card and "Bits of a weight" in card
-    assert read_result(found.folder) == found.values
+    assert read_result(found.folder) == json.loads(json.dumps(found.values))
     page = (found.folder / "report.html").read_text()
     first = page.index('id="search"')
     assert first < page.index('id="training"') and 'id="verdict"' not in page and "fewer than" not in page[:first]
@@ -75,9 +80,21 @@ def test_the_runs_of_a_search_are_those_of_its_experiment_file(fitted: Any) -> N
 
 def test_the_front_is_shown_and_bad_points_are_refused(fitted: Any, tmp_path: Path) -> None:
     found, _ = fitted
-    request = asked(tmp_path)
+    data = asked(tmp_path).data
+    request = FitRequest(data=data, limits=Limits(flash=9000), out=found.folder)
+    points, lines = show_front(request)
+    assert [one["point"] for one in points] == list(range(1, len(points) + 1)) and len(lines) == len(points) + 1
+    assert all(one["flash"] <= 9000 for one in points)
+    question = (found.folder / "asked.json").read_bytes()
     with pytest.raises(UsageError, match="--point 99"):
-        fw.fit(request.data, flash=9000, trials=4, point=99, out=found.folder)
+        fw.fit(data, flash=9000, trials=4, point=99, out=found.folder)
+    assert (found.folder / "asked.json").read_bytes() == question  # another look does not change what was asked
+    for call in (lambda: show_front(replace(request, out=tmp_path / "none")),
+                 lambda: fw.fit(data, point=1, out=tmp_path / "none")):  # fmt: skip
+        with pytest.raises(UsageError, match="holds no search"):
+            call()
+    with pytest.raises(UsageError, match="no network within these limits"):
+        show_front(replace(request, limits=Limits(flash=10)))
     with pytest.raises(UsageError, match="needs on='ray'"):
-        fw.fit(request.data, gpus=1, out=tmp_path / "none")
+        fw.fit(data, gpus=1, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()

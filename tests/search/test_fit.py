@@ -320,7 +320,7 @@ def test_what_a_short_training_promises_follows_those_that_were_finished():
     short.genes = replace(short.genes, block="plain")
     short.price = replace(CHEAP, macs=16 * CHEAP.macs)  # counts by 1 / e²
     large = (2 * OFFSETS[0] + math.exp(-2) * math.log(24.5 / 99.5)) / (2 + math.exp(-2))
-    assert group.offset(short, 0, group.offsets()) == pytest.approx(large) > expected
+    assert group.offset(short, 0, group.offsets()) == pytest.approx(large) and large > expected
     short.price = CHEAP
     assert group.score(short) == pytest.approx(-(math.log(60.5 / 1000) + expected))
     assert group.best().number == 0  # it is known, the other one is only promised

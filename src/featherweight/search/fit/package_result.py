@@ -114,14 +114,8 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
         },
         "promise": hoped.to_json(),
         "over_seeds": over_seeds(finished.accuracies, tested),
-        "recalls": [
-            {"name": row.name, "images": row.images, "recall": row.recall} for row in finished.recalls
-        ],
-        "checks": {
-            **{name: getattr(search.views.checks, name) for name in ("in_both", "two_labels", "twins")},
-            "lines": search.views.checks.lines(search.aim.balanced), "suspects": finished.suspects,
-            "groups": search.views.groups.by if search.views.groups is not None else None,
-        },
+        "recalls": [{"name": row.name, "images": row.images, "recall": row.recall} for row in finished.recalls],
+        "checks": _checks(search, finished.suspects),
         "cost": costs,
         "runs": [
             {"folder": str(folder.relative_to(out)), "seed": record.seed, "test_accuracy": accuracy_of}
@@ -146,6 +140,16 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
         },
     }  # fmt: skip
     return in_words(values)
+
+
+def _checks(search: FitState, suspects: int) -> dict[str, Any]:
+    """What was found when the pictures were looked at, before the search and after it."""
+    views = search.views
+    return {
+        **{name: getattr(views.checks, name) for name in ("in_both", "two_labels", "twins")},
+        "lines": views.checks.lines(search.aim.balanced), "suspects": suspects,
+        "groups": views.groups.by if views.groups is not None else None,
+    }  # fmt: skip
 
 
 def over_seeds(accuracies: list[float], images: int) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def run_fit(asked: FitRequest, stopped: Callable[[], bool] = lambda: False) -> I
     begun = time.monotonic()
     views = _views(asked)
     out = _folder_of(asked, views)
+    if asked.point is not None:
+        _require_search(out)
     with folder.lock_folder(out):
         yield from _run_in_folder(asked, views, out, begun, stopped)
 
@@ -73,6 +75,12 @@ def _run_in_folder(
     asked: FitRequest, views: ResizedData, out: Path, begun: float, stopped: Callable[[], bool]
 ) -> Iterator[News]:
     """All that comes after the pictures were read, in a folder that is this process's own."""
+    if asked.point is not None:
+        search = _known(asked, views, out)
+        trial = front.point_trial(search, asked.point)
+        yield Stage(text=f"Point {asked.point} of the front, candidate {trial.number}, is trained to the end.")
+        yield from _deliver(asked, search, trial, out, begun, max(search.finish, LEAST_SECONDS))
+        return
     limits = asked.limits
     if asked.accuracy is None and limits == Limits():
         limits = USUAL
@@ -83,11 +91,6 @@ def _run_in_folder(
     for line in describe_data(views, asked.balanced):
         yield Stage(text=line)
     search = _open_state(asked, views, aim, out, time.monotonic() - begun, begun_at)
-    if asked.point is not None:
-        trial = front.point_trial(search, asked.point)
-        yield Stage(text=f"Point {asked.point} of the front, candidate {trial.number}, is trained to the end.")
-        yield from _deliver(asked, search, trial, out, begun, max(search.finish, LEAST_SECONDS))
-        return
     if (out / package_result.RESULT).exists() and _is_finished(search, asked, values := read_result(out)):
         yield Stage(text=f"{printable(out)} is finished; more --minutes go on with its search, or more --trials.")
         yield Outcome(folder=out, values=values, name=Path(final_training.file_name(search)).stem)
@@ -179,7 +182,7 @@ def _open_state(asked: FitRequest, views: ResizedData, aim: Aim, out: Path, pass
     if asked.trials:
         return search_loop.open_search(
             views, aim, out, seed=asked.seed, seconds=math.inf, finish=math.inf, coloured=coloured,
-            recalled=asked.point is not None,
+            recalled=False,
         )  # fmt: skip
     last = planning.FINISH * seconds
     training = max(SEARCH_LEAST * seconds + last, _before_shipping(seconds) - passed) - _for_labels(seconds)
@@ -207,15 +210,25 @@ def show_front(asked: FitRequest) -> tuple[list[dict[str, Any]], list[str]]:
     """
     views = _views(asked)
     out = _folder_of(asked, views)
-    if not (out / folder.ASKED).exists():
-        raise UsageError(f"{printable(out)} holds no search; leave --front out to begin one.")
+    _require_search(out)
     with folder.lock_folder(out):
-        folder.require_same_pictures(out, views, asked.seed)
-        aim = Aim(target=asked.accuracy, minimize=asked.minimize, limits=asked.limits, balanced=asked.balanced)
-        search = _open_state(replace(asked, trials=None), views, aim, out, 0.0, 0.0)
+        search = _known(asked, views, out)
     if not search.population.eligible():
         raise UsageError(f"{printable(out)} knows no network within these limits yet; leave --front out to search.")
     return front.front_points(search), front.front_lines(search)
+
+
+def _require_search(out: Path) -> None:
+    """Raise UsageError for a folder without a search."""
+    if not (out / folder.ASKED).exists():
+        raise UsageError(f"{printable(out)} holds no search; leave --front and --point out to begin one.")
+
+
+def _known(asked: FitRequest, views: ResizedData, out: Path) -> FitState:
+    """What the folder's searches know of the pictures, for these limits."""
+    folder.require_same_pictures(out, views, asked.seed)
+    aim = Aim(target=asked.accuracy, minimize=asked.minimize, limits=asked.limits, balanced=asked.balanced)
+    return _open_state(replace(asked, trials=None), views, aim, out, 0.0, 0.0)
 
 
 def _run_search(search: FitState, asked: FitRequest, stopped: Callable[[], bool], until: float = 1.0) -> Iterator[News]:
