@@ -23,7 +23,7 @@ from featherweight.parallel.transfer import Files, put
 from featherweight.search.fit.candidate import candidate_layers, candidate_recipe
 from featherweight.search.fit.resized import part
 from featherweight.search.fit.trial import TrialTask, TrialUpdate, loss_level
-from featherweight.training.evaluation import predict
+from featherweight.training.evaluation import predict_batches
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import Prepared, prepare
 
@@ -99,7 +99,7 @@ def held_out_answers(run: Prepared, held: Split) -> tuple[tuple[float, ...], tup
     """The loss of each held-out image, and the class that the network gives it."""
     losses: list[float] = []
     answers: list[int] = []
-    for scores, labels in predict(run.evaluator, held, run.data.mean, run.data.std):
+    for scores, labels in predict_batches(run.evaluator, held, run.data.mean, run.data.std):
         losses += functional.cross_entropy(scores, labels, reduction="none").tolist()
         answers += scores.argmax(1).tolist()
     return tuple(losses), tuple(answers)
