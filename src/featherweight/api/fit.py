@@ -4,12 +4,15 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from featherweight.api.arguments import require_function, require_kinds
 from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
+from featherweight.io import as_path
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
 from featherweight.search.fit.card import CARD
@@ -105,22 +108,36 @@ def fit(
     found.met, found.model.predict("one.png")
     ```
     """
+    require_kinds(
+        data=(data, str | Path | Data), accuracy=(accuracy, Real | None), flash=(flash, str | Integral | None),
+        ram=(ram, str | Integral | None), macs=(macs, Integral | None), parameters=(parameters, Integral | None),
+        cycles=(cycles, Integral | None), minimize=(minimize, str), minutes=(minutes, Real),
+        trials=(trials, Integral | None), seed=(seed, Integral), size=(size, tuple | None),
+        group=(group, str | None), balanced=(balanced, bool), point=(point, Integral | None), on=(on, str),
+        gpus=(gpus, Real),
+    )  # fmt: skip
+    require_function("on_news", on_news)
+    require_function("progress", progress)
     asked = FitRequest(
         data=data if isinstance(data, Data) else str(data),
         accuracy=accuracy,
         limits=Limits(
-            flash=size_of(flash, "flash"), ram=size_of(ram, "ram"), macs=macs, parameters=parameters, cycles=cycles
+            flash=size_of(_plain(flash), "flash"),
+            ram=size_of(_plain(ram), "ram"),
+            macs=macs,
+            parameters=parameters,
+            cycles=cycles,
         ),
         minimize=minimize,
         minutes=minutes,
         trials=trials,
         seed=seed,
-        out=None if out is None else Path(out),
+        out=None if out is None else as_path(out, "out"),
         size=size,
         group=group,
         balanced=balanced,
         point=point,
-        data_dir=None if data_dir is None else Path(data_dir),
+        data_dir=None if data_dir is None else as_path(data_dir, "data_dir"),
         on=_backend(on, gpus),
         command="fw.fit(...) with what `request` of fit.json holds",
     )
@@ -163,3 +180,8 @@ def _how_far(news: News, asked: FitRequest, seconds: float) -> tuple[float, str]
             share = max(0.6, share) if asked.trials else share
             return share, f"training the chosen network, epoch {news.epoch} of {news.epochs}"
     return share, ""
+
+
+def _plain(size: "str | int | None") -> "str | int | None":
+    """A size, with numpy's whole numbers as Python's."""
+    return int(size) if isinstance(size, Integral) else size
