@@ -1,7 +1,7 @@
-"""`e3` with the training images as they are: its rate and its schedule, and no augmentation.
+"""`e3` on the images as they are.
 
-Target: to see what the schedule does alone.
-Why: `e3` changes images and rate at once, so its own records cannot say which of the two its gain comes from.
+Target: to see what the rate and its schedule do alone.
+Why: `e3` changes images and rate at once.
 """
 
 from dataclasses import replace
@@ -10,5 +10,11 @@ import featherweight as fw
 
 e3 = fw.find("e3")
 experiment = replace(
-    e3, id="e3_plain", title="e3 without augmentation", recipe=replace(e3.recipe, augment=fw.Augment()), claims=()
+    e3,
+    id="e3_plain",
+    parent="e3",
+    title="e3 on plain images",
+    recipe=replace(e3.recipe, augment=fw.Augment(), augment_then=None),
+    claims=(),
+    claimed=None,
 )

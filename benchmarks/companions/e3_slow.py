@@ -1,7 +1,7 @@
-"""`e3` at a constant rate of 0.01, on its changed images.
+"""`e3` at a constant rate of 0.01.
 
-Target: to see whether a rate of 0.3 trains faster than one of 0.01.
-Why: the sentence compares the two rates, so that all else has to be alike.
+Target: to see whether a rate of 0.3 trains faster.
+Why: its source says so, and shows neither.
 """
 
 from dataclasses import replace
@@ -12,7 +12,9 @@ e3 = fw.find("e3")
 experiment = replace(
     e3,
     id="e3_slow",
+    parent="e3",
     title="e3 at a constant rate of 0.01",
     recipe=replace(e3.recipe, lr=0.01, schedule=fw.Constant()),
     claims=(),
+    claimed=None,
 )
