@@ -10,7 +10,7 @@ from typing import Any
 from docs.build.network_stats import anatomy_of
 from docs.build.published import published, published_log
 from docs.build.rendering import rendered
-from docs.build.statements import OPEN, Answer, answers
+from docs.build.statements import FACTS, OPEN, Answer, answers
 
 from featherweight.experiments.budget import Budget, Verdict, judge
 from featherweight.experiments.claims import Claim
@@ -338,7 +338,7 @@ def counts(told: Sequence[Answer]) -> str:
     ''
     """
     found = Counter(one.outcome for one in told)
-    order = ("borne out", "not borne out", "undecided", OPEN, "not run yet")
+    order = ("borne out", "not borne out", "undecided", *FACTS.values(), OPEN, NOT_RUN)
     return ", ".join(f"{found[outcome]} {outcome}" for outcome in order if found[outcome])
 
 

@@ -196,7 +196,7 @@ def stalls(after_epoch: int) -> Predicate:
 
 def beats_parent() -> Predicate:
     """Test accuracy at the last epoch above the parent's by more than the spread over seeds."""
-    return _against_parent("last test accuracy in %", "above", lambda run, _: run.rows[-1].test_accuracy)
+    return against_parent("last test accuracy in %", "above", lambda run, _: run.rows[-1].test_accuracy)
 
 
 def no_worse_than_parent(margin: float = MARGIN) -> Predicate:
@@ -218,13 +218,13 @@ def no_worse_than_parent(margin: float = MARGIN) -> Predicate:
 
 def lowers_train_accuracy() -> Predicate:
     """Train accuracy at the last epoch below the parent's by more than the spread over seeds."""
-    return _against_parent("last train accuracy in %", "below", lambda run, _: run.rows[-1].train_accuracy)
+    return against_parent("last train accuracy in %", "below", lambda run, _: run.rows[-1].train_accuracy)
 
 
 def overfits_less() -> Predicate:
     """Clean train minus test accuracy at the last epoch below the parent's by more than the spread over seeds."""
     what = "clean train minus last test accuracy in points"
-    return _against_parent(what, "below", lambda run, _: (run.clean_train_accuracy or 0.0) - run.rows[-1].test_accuracy)
+    return against_parent(what, "below", lambda run, _: (run.clean_train_accuracy or 0.0) - run.rows[-1].test_accuracy)
 
 
 def converges_faster(accuracy: float) -> Predicate:
@@ -233,7 +233,7 @@ def converges_faster(accuracy: float) -> Predicate:
     def needed(run: Record, epochs: int) -> int:
         return next((row.epoch for row in run.rows[:epochs] if row.test_accuracy >= accuracy), epochs + 1)
 
-    compared = _against_parent(f"number of epochs to {_percent(accuracy)}", "below", needed)
+    compared = against_parent(f"number of epochs to {_percent(accuracy)}", "below", needed)
     return replace(compared, rule=f"{compared.rule} Never, in the epochs that both have, counts as one epoch more.")
 
 
@@ -310,7 +310,12 @@ def _at_least(accuracy: float, which: str, pick: Callable[[list[float]], float],
     return _of_each_seed(f"the {which} is at {_percent(accuracy)} or above in test accuracy", ask, epochs)
 
 
-def _against_parent(what: str, where: str, measure: Callable[[Record, int], float]) -> Predicate:
+def against_parent(what: str, where: str, measure: Callable[[Record, int], float]) -> Predicate:
+    """What a run measures is "above" or "below" that of the parent's by more than the spread over seeds.
+
+    `measure` takes a run and the number of epochs that both sides have; `what` names its figure and unit.
+    """
+
     def decide(evidence: Evidence) -> Decision:
         compared = _difference(evidence, what, measure)
         if isinstance(compared, str):

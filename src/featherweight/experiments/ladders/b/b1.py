@@ -44,5 +44,5 @@ experiment = fw.Experiment(
         fw.Claim("There is no gain after epoch 10.", fw.claims.stalls(after_epoch=10)),
         fw.Claim("Ours: it has far too many parameters.", fw.claims.too_many_parameters()),
     ),
-    claimed=98.34,
+    claimed=99.34,
 )
