@@ -24,8 +24,7 @@ from benchmarks import cortex_m
 from featherweight import data as datasets
 from featherweight.export import export, proof, source_of
 from featherweight.training.runs import environment
-from featherweight.training.runs.pretrained import load_any
-from featherweight.training.runs.trained import TrainedModel
+from featherweight.training.runs.trained import TrainedModel, load_any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # for its drawn digits

@@ -14,7 +14,7 @@ from featherweight.export import export
 from featherweight.io import write_text
 from featherweight.search.fit.final_training import RUNS
 from featherweight.search.fit.package_result import RESULT
-from featherweight.training.runs.pretrained import load_any
+from featherweight.training.runs.trained import load_any
 
 ROOT = Path(__file__).parents[1]
 

@@ -24,7 +24,7 @@ from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import lower
 from featherweight.export.source import Source
 from featherweight.io import write_text
-from featherweight.training.runs.pretrained import load_pretrained, pretrained_names
+from featherweight.training.runs.trained import load_pretrained, pretrained_names
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "instructions.json"
 NETWORKS = ("f3", "leanest", "smallest", "h3", "cifar")

@@ -40,7 +40,7 @@ from featherweight.search.fit.state import FitState
 from featherweight.search.fit.workers import NO_LIMIT, TrialTask, train_candidate
 from featherweight.search.space import propose
 from featherweight.search.spaces.accurate import space
-from featherweight.search.worker import trial_experiment
+from featherweight.search.trials import trial_experiment
 from featherweight.training.evaluation import evaluate
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import prepare

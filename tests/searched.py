@@ -9,9 +9,9 @@ from featherweight.parallel.messages import Counts, Finished, Message
 from featherweight.parallel.pool import feed
 from featherweight.search import study as studies
 from featherweight.search.driver import Driver
-from featherweight.search.proposals import Session
 from featherweight.search.space import find_space
 from featherweight.search.study import Job, about, open_study
+from featherweight.search.trials import Session
 from toy import bars
 
 TRAIN, HOLDOUT = 1103, 1000

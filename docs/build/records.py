@@ -23,7 +23,7 @@ from featherweight.protocol.ledger import Attempt, settings
 from featherweight.protocol.replication import compared
 from featherweight.protocol.test_evaluations import attempts_table
 from featherweight.report.ladder.tables import ABSENT, TextTable, claims_table
-from featherweight.training.tta import TTA_SHIFTS
+from featherweight.training.evaluation import TTA_SHIFTS
 
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
             "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",

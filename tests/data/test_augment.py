@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from featherweight.data import warps as module
 from featherweight.data.augment import augment, normalise
-from featherweight.data.homographies import affine_maps, crop_maps, perspective_maps, sampling_grid
+from featherweight.data.transforms import affine_maps, crop_maps, perspective_maps, sampling_grid
 from featherweight.data.warps import draw
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment

@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from featherweight.data.augment import augment, draw
-from featherweight.data.colours import colour_maps, coloured, mean_grey
+from featherweight.data.transforms import colour_maps, coloured, mean_grey
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.protocol.ledger import recipe_digest

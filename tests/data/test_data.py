@@ -11,7 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from data_files import SIDE, TEST, TRAIN, contents, idx_bytes, mirror, small_images, small_labels, small_set, write_set
-from featherweight.data import NAMES, digits, load, store, web
+from featherweight.data import NAMES, digits, download, load, store
 from featherweight.data.dataset import Data
 from featherweight.data.digits import in_mnist_manner
 from featherweight.data.download import UnavailableError
@@ -108,7 +108,7 @@ def test_auto_does_not_hide_a_damaged_file(small: Path, tmp_path: Path) -> None:
 def test_what_is_missing_is_downloaded_into_the_given_folder_or_the_cache(
     alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
+    monkeypatch.setattr(download, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
     with mirror() as near:
         monkeypatch.setitem(SETS, "mnist", small_set(near.address))
         assert_small(load("auto"))
@@ -123,7 +123,7 @@ def test_what_is_missing_is_downloaded_into_the_given_folder_or_the_cache(
 def test_with_a_holdout_the_test_files_are_neither_opened_nor_fetched(
     alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
+    monkeypatch.setattr(download, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
     with mirror() as near:
         monkeypatch.setitem(SETS, "mnist", small_set(near.address))
         data = load("mnist", holdout=7, seed=5)

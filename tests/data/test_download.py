@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from data_files import SIDE, TEST, TRAIN, Mirror, contents, idx_bytes, mirror, small_images, small_set
-from featherweight.data import archives, download, store, web
+from featherweight.data import alt_formats, download, store
 from featherweight.data.download import UnavailableError, UnwritableError, fetch
 from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.io import locked
@@ -28,7 +28,7 @@ IMAGES = "/train-images-idx3-ubyte.gz"
 
 @pytest.fixture
 def near(monkeypatch: pytest.MonkeyPatch, alone: Path) -> Iterator[Mirror]:
-    monkeypatch.setattr(web, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
+    monkeypatch.setattr(download, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
     with mirror() as state:
         yield state
 
@@ -129,7 +129,7 @@ def test_a_mirror_that_is_wrong_is_passed_over_and_its_reason_told(
 
 
 def test_plain_http_is_not_asked_at_all(near: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PLAIN_HTTP", frozenset())
+    monkeypatch.setattr(download, "PLAIN_HTTP", frozenset())
     assert "which is not HTTPS" in refusal(small_set(near.address), tmp_path)
     assert near.asked == []
 
@@ -224,7 +224,7 @@ def test_silence_halves_the_patience(near: Mirror, tmp_path: Path, monkeypatch: 
 
     def never(address: str, start: int, patience_s: float) -> object:
         given.append(patience_s)
-        raise web.SilentError("it does not answer")
+        raise download.SilentError("it does not answer")
 
     monkeypatch.setattr(download, "answer", never)
     refusal(small_set("https://a.org/", "https://b.org/", "https://c.org/"), tmp_path)
@@ -245,9 +245,9 @@ def test_threads_share_one_download(near: Mirror, tmp_path: Path) -> None:
 def test_processes_share_one_download(near: Mirror, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from data_files import small_set\n"
-        "from featherweight.data import web; from featherweight.data.download import fetch\n"
-        "web.PLAIN_HTTP = frozenset({'127.0.0.1'}); known = small_set(sys.argv[1])\n"
-        "fetch(known, [*known.train, *known.test], Path(sys.argv[2]))"
+        "from featherweight.data import download\n"
+        "download.PLAIN_HTTP = frozenset({'127.0.0.1'}); known = small_set(sys.argv[1])\n"
+        "download.fetch(known, [*known.train, *known.test], Path(sys.argv[2]))"
     )
     here = Path(__file__).parents[1]
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(here)!r})\n{program}"]
@@ -305,7 +305,7 @@ def test_a_full_disk_is_named(near: Mirror, tmp_path: Path, monkeypatch: pytest.
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archives.os, "fsync", full)
+    monkeypatch.setattr(alt_formats.os, "fsync", full)
     said = refusal(small_set(near.address), tmp_path, UnwritableError)
     assert said == f"{tmp_path} cannot be written (No space left on device)."
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from data_files import Mirror, mirror
-from featherweight.data import load, store, web
+from featherweight.data import download, load, store
 from featherweight.data.formats import order_free
 from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.errors import DataError, UsageError
@@ -164,7 +164,7 @@ def linked(tar: tarfile.TarFile) -> None:
 
 @pytest.fixture
 def near(monkeypatch: pytest.MonkeyPatch, alone: Path) -> Iterator[Mirror]:
-    monkeypatch.setattr(web, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
+    monkeypatch.setattr(download, "PLAIN_HTTP", frozenset({"127.0.0.1"}))
     with mirror() as state:
         yield state
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from data_files import idx_bytes
-from featherweight.data.idx import BYTES, INTEGERS, read
+from featherweight.data.formats import BYTES, INTEGERS, read_idx
 from featherweight.errors import DataError
 from featherweight.escape import printable
 
@@ -22,7 +22,7 @@ IMAGES = (torch.arange(5 * 3 * 7) * 37 % 256).to(torch.uint8).reshape(5, 3, 7)
 
 def refusal(path: Path, **expected: object) -> str:
     with pytest.raises(DataError) as caught:
-        read(path, **{"shape": (5, 3, 7), **expected})  # type: ignore[arg-type]
+        read_idx(path, **{"shape": (5, 3, 7), **expected})  # type: ignore[arg-type]
     return str(caught.value)
 
 
@@ -36,20 +36,20 @@ def write(tmp_path: Path, content: bytes, name: str = "images") -> Path:
 @pytest.mark.parametrize("shape", [(5, 3, 7), (None, 3, 7), (None, None, None)])
 def test_what_was_written_is_read(tmp_path: Path, packed: bool, shape: tuple[int | None, ...]) -> None:
     content = idx_bytes(IMAGES)
-    got = read(write(tmp_path, gzip.compress(content) if packed else content), shape=shape)
+    got = read_idx(write(tmp_path, gzip.compress(content) if packed else content), shape=shape)
     assert got.values.dtype == torch.uint8 and got.values.tolist() == IMAGES.tolist()
     assert got.digest == hashlib.sha256(content).hexdigest()
 
 
 def test_whole_numbers_are_big_endian_and_signed(tmp_path: Path) -> None:
     content = bytes([0, 0, 12, 2, 0, 0, 0, 2, 0, 0, 0, 3]) + struct.pack(">6i", 1, -2, 3, 70_000, 5, -(2**31))
-    got = read(write(tmp_path, content), shape=(2, 3), kind=INTEGERS)
+    got = read_idx(write(tmp_path, content), shape=(2, 3), kind=INTEGERS)
     assert got.values.dtype == torch.int32
     assert got.values.tolist() == [[1, -2, 3], [70_000, 5, -(2**31)]]
 
 
 def test_the_values_can_be_written_to(tmp_path: Path) -> None:
-    values = read(write(tmp_path, idx_bytes(IMAGES)), shape=(5, 3, 7)).values
+    values = read_idx(write(tmp_path, idx_bytes(IMAGES)), shape=(5, 3, 7)).values
     values[0, 0, 0] = 9
     assert values[0, 0, 0] == 9
 
@@ -108,7 +108,7 @@ def test_a_wrong_gzip_checksum_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_digest_names_both(tmp_path: Path) -> None:
     content = idx_bytes(IMAGES)
     right = hashlib.sha256(content).hexdigest()
-    read(write(tmp_path, content), shape=(5, 3, 7), sha256=right)
+    read_idx(write(tmp_path, content), shape=(5, 3, 7), sha256=right)
     said = refusal(write(tmp_path, content), sha256="0" * 64)
     assert f"should be {'0' * 64} and is {right}. Delete the file and fetch it again." in said
 
@@ -161,7 +161,7 @@ def test_mutated_files_give_the_same_values_or_a_sentence(tmp_path: Path) -> Non
         for _ in range(draws.randint(1, 3)):
             content[draws.randrange(len(content))] = draws.randrange(256)
         try:
-            values = read(write(tmp_path, bytes(content)), shape=(5, 3, 7)).values
+            values = read_idx(write(tmp_path, bytes(content)), shape=(5, 3, 7)).values
         except DataError as error:
             assert str(error).startswith(str(tmp_path)) and str(error).endswith(".")
             refused += 1

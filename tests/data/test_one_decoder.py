@@ -16,8 +16,8 @@ import featherweight as fw
 from featherweight.data import folder, pictures
 from featherweight.data.in_memory import listed
 from featherweight.data.pictures import Size, fit_to_shape
-from featherweight.reading.of_run import _resized
-from featherweight.reading.reading import of_image
+from featherweight.reading.picture_files import of_image
+from featherweight.reading.run_reader import _resized
 
 SEED = st.integers(0, 2**32 - 1)
 IN_FILES = {"1": "png", "L": "png", "LA": "png", "P": "png", "RGB": "png", "RGBA": "png", "I;16": "png",

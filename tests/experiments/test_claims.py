@@ -435,7 +435,7 @@ def predicates() -> dict[str, Any]:
         for name, function in inspect.getmembers(claims, inspect.isfunction)
         if inspect.signature(function).return_annotation is Predicate and not name.startswith("_")
     }
-    assert found.pop("no") is no
+    assert found.pop("no") is no and found.pop("against_parent") is claims.against_parent
     return found
 
 

@@ -47,7 +47,7 @@ from featherweight.export.memory import memory_report, planned, rehearsal
 from featherweight.export.proof import compiled_scores, network_probabilities, normalise_pictures
 from featherweight.export.source import Source, source_of
 from featherweight.networks.steps import Curve
-from featherweight.training.runs.pretrained import load_pretrained
+from featherweight.training.runs.trained import load_pretrained
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 DSP = ["-D__ARM_FEATURE_DSP", "-I", str(Path(__file__).parents[1] / "dsp")]

@@ -17,7 +17,7 @@ from featherweight.export.memory import planned
 from featherweight.networks.layers import Residual, Sum
 from featherweight.networks.steps import from_file, to_bytes
 from featherweight.reading.network import apply_step
-from featherweight.training.runs.pretrained import load_pretrained
+from featherweight.training.runs.trained import load_pretrained
 
 
 def largest_difference(network: nn.Module, shape: tuple[int, int, int]) -> float:

@@ -16,7 +16,7 @@ from featherweight.errors import UsageError
 from featherweight.export import onnx_model, proof
 from featherweight.export.onnx_model import model_bytes
 from featherweight.export.source import source_of
-from featherweight.training.runs.pretrained import load_pretrained
+from featherweight.training.runs.trained import load_pretrained
 
 
 def answers(model: bytes, pictures: np.ndarray) -> np.ndarray:

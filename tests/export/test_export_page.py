@@ -24,7 +24,7 @@ from featherweight.export.source import Source, source_of
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu
 from featherweight.networks.preprocessing import Crop, Deskew
 from featherweight.reading.normalise import centre_digit
-from featherweight.training.runs.pretrained import load_pretrained
+from featherweight.training.runs.trained import load_pretrained
 
 HERE = Path(__file__).parents[1]
 PHONE, LAPTOP = (390, 844), (1366, 768)

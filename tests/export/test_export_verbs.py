@@ -16,8 +16,7 @@ from commands import Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.export.calibration_data import calibration_of, pictures_at_hand
-from featherweight.training.runs.pretrained import FOLDER, load_any, load_pretrained
-from featherweight.training.runs.trained import save_weights
+from featherweight.training.runs.trained import FOLDER, load_any, load_pretrained, save_weights
 from made import record
 
 ROOT = Path(__file__).parents[2]

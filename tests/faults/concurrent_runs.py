@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from featherweight import cli
-from featherweight.data import sets, web
+from featherweight.data import download, sets
 from featherweight.data.split import Split
 from featherweight.experiments.record import read_record
 
@@ -78,7 +78,7 @@ def _set_up(files: dict[str, bytes], address: str) -> None:
     _, data = warmed()
     halves = {"train": known("train", len(data.train)), "test": known("t10k", len(data.test))}
     sets.SETS["mnist"] = replace(sets.SETS["mnist"], mirrors=(address,), archive="", per_class=None, **halves)  # type: ignore[arg-type]
-    web.PLAIN_HTTP = frozenset({"127.0.0.1"})
+    download.PLAIN_HTTP = frozenset({"127.0.0.1"})
 
 
 def _train(root: Path, gate: int, opened: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from featherweight.data import containers, idx
+from featherweight.data import containers, formats
 from featherweight.errors import FeatherweightError
 from featherweight.experiments import record
 from featherweight.training.runs import tensors
@@ -43,7 +43,7 @@ def _read_picture(path: Path) -> None:
 
 
 READERS: dict[str, tuple[Callable[[Path], Any], Callable[[], list[bytes]], Any]] = {
-    "IDX": (lambda path: idx.read(path, shape=(None, 5, 7)), idx_files, idx),
+    "IDX": (lambda path: formats.read_idx(path, shape=(None, 5, 7)), idx_files, formats),
     "tensors": (_read_tensors, lambda: [tensors.pack_tensors(TENSORS, {"note": "fuzzed"})], tensors),
     "records": (record.read_record, lambda: [_record()], record),
     "pictures": (_read_picture, lambda: list(picture_files().values()), containers),

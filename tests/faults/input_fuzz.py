@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from featherweight.data import download, pictures, web
-from featherweight.data.idx import read as read_idx
+from featherweight.data import download, pictures
+from featherweight.data.formats import read_idx
 from featherweight.errors import DataError, FeatherweightError, FileError
 from featherweight.experiments.record import read_record
 from featherweight.export import c_source
@@ -229,11 +229,11 @@ def odd_files() -> Iterator[Case]:
         "weights.safetensors": lambda path: (_file(path.with_name("record.json")), load_trained(path.parent)),
     }  # fmt: skip
     for kind, make in kinds.items():
-        for name, read in readers.items():
+        for name, reader in readers.items():
 
-            def attack(folder: Path, make: Any = make, name: str = name, read: Any = read) -> None:
+            def attack(folder: Path, make: Any = make, name: str = name, reader: Any = reader) -> None:
                 make(folder / name)
-                read(folder / name)
+                reader(folder / name)
 
             yield f"{kind} for {name}", attack
 
@@ -324,8 +324,8 @@ def _fetched(folder: Path, pieces: list[bytes | float], silence_s: float = 1.0) 
                         connection.sendall(piece)
 
     threading.Thread(target=serve, daemon=True).start()
-    web.PLAIN_HTTP = frozenset({"127.0.0.1"})
-    web.SILENCE_S, download.PACE_S = silence_s, 2.0
+    download.PLAIN_HTTP = frozenset({"127.0.0.1"})
+    download.SILENCE_S, download.PACE_S = silence_s, 2.0
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         os.environ.pop(name, None)
     address = f"http://127.0.0.1:{server.getsockname()[1]}/file.gz"

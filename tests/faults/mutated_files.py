@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from featherweight.data import folder as pictures_of
-from featherweight.data import formats, idx, sets
+from featherweight.data import formats, sets
 from featherweight.errors import FeatherweightError
 from featherweight.training.runs.trained import load_trained
 
@@ -79,7 +79,7 @@ def _idx(count: int) -> dict[str, Any]:
             at += 1
             path.write_bytes(mutated(kinds[at % 4], draws))
 
-        return _tried("IDX", count, make, lambda: idx.read(path, shape=shapes[at % 2]))
+        return _tried("IDX", count, make, lambda: formats.read_idx(path, shape=shapes[at % 2]))
 
 
 def picture_files() -> dict[str, bytes]:
@@ -195,7 +195,7 @@ def _texts(count: int) -> dict[str, Any]:
                 bz2.compress(mutated(text, draws)) if draws.random() < 0.5 else mutated(bz2.compress(text), draws)
             )
 
-        return _tried("texts", count, make, lambda: formats.read(path, file))
+        return _tried("texts", count, make, lambda: formats.read_labelled(path, file))
 
 
 KINDS: dict[str, Callable[[int], dict[str, Any]]] = {

@@ -22,13 +22,13 @@ from commands import Run
 from faults import crafted_inputs, decompression_bombs, input_fuzz, killed_commands
 from faults.harness import ROOT, TINY
 from featherweight import io
-from featherweight.data import download, folder, pictures, web
+from featherweight.data import download, folder, pictures
 from featherweight.data.containers import MOST_SCANS, essential
 from featherweight.engine import processors
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record, read_record
 from featherweight.export.lowering import lower
-from featherweight.reading.reading import read_picture
+from featherweight.reading.picture_files import read_picture
 from featherweight.search import storage
 from featherweight.training.runs.folders import new_folder
 from featherweight.training.runs.restore import network_of
@@ -212,8 +212,8 @@ def test_workers_leave_when_the_process_that_started_them_is_killed(tmp_path: Pa
 
 
 def fetched(pieces: list[bytes | float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(web, "PLAIN_HTTP", frozenset())  # all three are set below, and have to be what they were
-    monkeypatch.setattr(web, "SILENCE_S", web.SILENCE_S)
+    monkeypatch.setattr(download, "PLAIN_HTTP", frozenset())  # all three are set below, and have to be what they were
+    monkeypatch.setattr(download, "SILENCE_S", download.SILENCE_S)
     monkeypatch.setattr(download, "PACE_S", download.PACE_S)
     with pytest.raises(download.UnavailableError) as caught:
         input_fuzz._fetched(tmp_path, pieces, silence_s=60.0)

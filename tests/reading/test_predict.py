@@ -24,11 +24,9 @@ from featherweight.export.lowering import lower
 from featherweight.networks.layers import Residual
 from featherweight.networks.steps import from_file, to_bytes
 from featherweight.reading import predict
-from featherweight.reading.mnist_like import as_it_is
 from featherweight.reading.network import WEIGHTS, apply_step, probabilities, shipped, temperature
-from featherweight.reading.strokes import pen_width, stroke_width
-from featherweight.training.runs.pretrained import load_pretrained
-from featherweight.training.runs.trained import load_trained
+from featherweight.reading.normalise import as_it_is, pen_width, stroke_width
+from featherweight.training.runs.trained import load_pretrained, load_trained
 from synthetic_photos.glyphs import drawn, from_style, thinned
 from synthetic_photos.habits import HABITS, drawing
 from synthetic_photos.media import KINDS

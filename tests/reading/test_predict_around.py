@@ -8,7 +8,7 @@ from benchmarks.predict import PER_KIND, RESULTS, SEEDS, WRITTEN
 from PIL import Image
 from scipy import ndimage
 
-from featherweight.reading.median import median3
+from featherweight.reading.background import median3
 from synthetic_photos.around import AROUND, depths, laid, outlined, rooms
 from synthetic_photos.drawings import HARD
 from synthetic_photos.hands import Writer

@@ -8,12 +8,10 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from featherweight.reading import predict
+from featherweight.reading.background import STEEPEST, _along, parting, sheet_alone, without_lines
 from featherweight.reading.binarize import _darkness
-from featherweight.reading.lines import STEEPEST, _along, without_lines
-from featherweight.reading.otsu import parting
-from featherweight.reading.paper_region import sheet_alone
-from featherweight.reading.split_digits import apart
-from featherweight.reading.views import upright, views
+from featherweight.reading.normalise import upright, views
+from featherweight.reading.segments import apart
 from synthetic_photos.drawings import HARD
 from synthetic_photos.glyphs import drawn, from_style
 from synthetic_photos.hands import Writer, beside

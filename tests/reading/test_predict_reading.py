@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featherweight.errors import FileError, UsageError
-from featherweight.reading.reading import PIXELS, SIDE, WEBP_PIXELS, expand_paths, read_picture
+from featherweight.reading.picture_files import PIXELS, SIDE, WEBP_PIXELS, expand_paths, read_picture
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

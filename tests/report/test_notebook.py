@@ -15,8 +15,7 @@ from featherweight.data.split import Split
 from featherweight.errors import UsageError
 from featherweight.report import analysis as insight
 from featherweight.report import notebook
-from featherweight.training.runs import display
-from featherweight.training.runs.events import Done, Event, Progress
+from featherweight.training.runs.events import Done, Event, Progress, row_line, shower
 from featherweight.training.runs.run import new_run
 from featherweight.training.runs.task import Task, run_task
 
@@ -24,7 +23,7 @@ from featherweight.training.runs.task import Task, run_task
 def test_the_bar_grows_and_every_epoch_leaves_one_line(tmp_path: Path) -> None:
     run = new_run(toy.experiment(), toy.data(), out=tmp_path, engine="torch", threads=1)
     drawn: list[str] = []
-    show = display.shower(["hello"], drawn.append)
+    show = shower(["hello"], drawn.append)
     events: list[Event] = list(run_task(Task(experiment="bars"), run))
     for event in events:
         show(event)
@@ -36,7 +35,7 @@ def test_the_bar_grows_and_every_epoch_leaves_one_line(tmp_path: Path) -> None:
         and last[2].split() == ["epoch", "rate", "loss", "training", "loss", "test", "seconds"]
     )
     assert [int(line.split()[0]) for line in last[3:6]] == [1, 2, 3] and len({len(line) for line in last[2:6]}) == 1
-    assert last[3:6] == [display.row_line(row) for row in run.record.rows]
+    assert last[3:6] == [row_line(row) for row in run.record.rows]
     assert f" Last epoch {run.record.verdict.last:.2f} % (95 % interval " in last[7] and len(last) == 8
     bars = [text.splitlines()[-1] for text in drawn[:-1]]
     filled = [bar.count("█") for bar in bars]

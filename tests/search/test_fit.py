@@ -16,8 +16,8 @@ from PIL import Image
 
 from featherweight.api.train import train
 from featherweight.data import load
-from featherweight.data.colours import without_colours
 from featherweight.data.dataset import Data
+from featherweight.data.transforms import without_colours
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build_layers

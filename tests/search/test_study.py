@@ -24,14 +24,12 @@ from featherweight.networks.architecture import build_layers, layer
 from featherweight.networks.checks import fingerprint
 from featherweight.parallel.messages import Finished, Message
 from featherweight.parallel.pool import feed
-from featherweight.search import driver, proposals, storage, study, worker
-from featherweight.search.outcome import Entry, entries, on_pareto_front
-from featherweight.search.picture import pareto
-from featherweight.search.proposals import judged, none_within
+from featherweight.search import driver, storage, study, trials
+from featherweight.search.outcome import Entry, entries, on_pareto_front, pareto
 from featherweight.search.source import source, write_experiment
 from featherweight.search.space import Proposal, cost, find_space, propose, stack
 from featherweight.search.study import about, counts_of, open_study, trials_of
-from featherweight.search.worker import trial_experiment
+from featherweight.search.trials import judged, none_within, trial_experiment
 from featherweight.training.loop import fit
 from featherweight.training.runs.prepare import prepare
 from searched import HOLDOUT, InlinePool, data_folder, driven, ends, job, space_file, worked
@@ -47,7 +45,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         runs.append(prepare(*given, **settings))
         return runs[-1]
 
-    monkeypatch.setattr(worker, "prepare", noted)
+    monkeypatch.setattr(trials, "prepare", noted)
     return runs
 
 
@@ -121,7 +119,7 @@ def test_the_worse_half_is_stopped_after_the_warm_up(tmp_path: Path, monkeypatch
 def test_no_proposal_is_trained_twice_and_a_space_can_be_exhausted(
     tmp_path: Path, prepared: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proposals, "DRAWS", 15)
+    monkeypatch.setattr(trials, "DRAWS", 15)
     few = (("2, 14", "3, 4"), ('trial.suggest_float("lr", 0.01, 0.3, log=True)', "0.1"))
     done, by = driven(job(tmp_path, space_file(tmp_path, *few), trials=9))
     assert by.exhausted
@@ -133,7 +131,7 @@ def test_no_proposal_is_trained_twice_and_a_space_can_be_exhausted(
 def test_a_space_all_over_budget_is_refused_with_the_nearest_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: list[Any]
 ) -> None:
-    monkeypatch.setattr(proposals, "DRAWS", 8)
+    monkeypatch.setattr(trials, "DRAWS", 8)
     done, by = driven(job(tmp_path, space_file(tmp_path, ("parameters=500", "parameters=20"))))
     assert by.exhausted
     least = min(trial.user_attrs["proposal"]["parameters"] for trial in trials_of(done.study))
@@ -155,24 +153,24 @@ def test_of_two_who_propose_the_same_one_steps_back_and_the_lower_number_has_the
     one, two = made(job(tmp_path, trials=2), "one"), made(job(tmp_path, trials=2), "two")
     first, second = one.study.ask(), two.study.ask()
     second.set_user_attr("proposal", {"key": "same"})
-    assert proposals._claimed(two, second, "same") is None  # the other has not said what it proposes
+    assert trials._claimed(two, second, "same") is None  # the other has not said what it proposes
     first.set_user_attr("proposal", {"key": "same"})
-    assert proposals._claimed(one, first, "same") == "repeated"
-    assert proposals._claimed(one, first, "other") is None
+    assert trials._claimed(one, first, "same") == "repeated"
+    assert trials._claimed(one, first, "other") is None
     third = one.study.ask()
     third.set_user_attr("proposal", {"key": "third"})
-    assert proposals._claimed(one, third, "third") == "surplus"  # two are all that is asked for
+    assert trials._claimed(one, third, "third") == "surplus"  # two are all that is asked for
     two.study.tell(second, state=TrialState.FAIL)
     last = made(job(tmp_path, trials=1, name="last"))
     low, high = (last.study.ask() for _ in range(2))
-    assert [proposals._claimed(last, trial, str(trial.number)) for trial in (high, low)] == ["surplus", None]
-    assert proposals._claimed(one, third, "third") is None and proposals._claimed(one, third, "same") == "repeated"
+    assert [trials._claimed(last, trial, str(trial.number)) for trial in (high, low)] == ["surplus", None]
+    assert trials._claimed(one, third, "third") is None and trials._claimed(one, third, "same") == "repeated"
 
 
 def test_who_waits_for_trials_elsewhere_draws_none_of_its_own(tmp_path: Path) -> None:
     """Until one of them is lost, whose place is then free."""
     other = made(job(tmp_path, trials=1), "other")
-    found = proposals.sampled(other)
+    found = trials.sampled(other)
     assert found is not None
     asking, pool = made(job(tmp_path, trials=1), "here", 2), InlinePool(1)
     by = driver.Driver(asking, pool, [], most=1, deaths=None)
@@ -234,14 +232,14 @@ def test_a_loss_that_is_no_number_counts_and_the_search_goes_on(
             raise TrainingError("The training loss became nan.")
         yield from fit(*given)
 
-    monkeypatch.setattr(worker, "fit", broken)
+    monkeypatch.setattr(trials, "fit", broken)
     now = counts_of(worked(job(tmp_path, trials=3)).study)
     assert (now.finished, now.diverged, now.ended, now.lost) == (2, 1, 3, 0)
 
 
 def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = made(job(tmp_path, trials=1))
-    found = proposals.sampled(left)
+    found = trials.sampled(left)
     assert found is not None
     silence = study.Heartbeats()
     monkeypatch.setattr(study, "SILENT_SECONDS", 0.0)
@@ -251,7 +249,7 @@ def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monk
     assert silence.silent(left.study) == [found[0].number]
     study.lose(left.study, found[0].number)
     assert (counts_of(left.study).lost, counts_of(left.study).running) == (1, 0)
-    proposals.end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
+    trials.end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
     assert counts_of(left.study).finished == 0
     assert counts_of(worked(job(tmp_path, trials=1), sampler_seed=2).study).finished == 1
 
@@ -430,7 +428,7 @@ def test_the_page_s_front_is_that_of_the_search_that_was_run() -> None:
 def test_a_trial_learns_from_the_teacher_that_its_recipe_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = 'recipe = Recipe(distil=Distil(teacher="bars"), epochs=3,'
     changes = ("recipe = Recipe(epochs=3,", recipe), ("import Recipe", "import Distil, Recipe")
-    heard, made = [], worker.prepare
+    heard, made = [], trials.prepare
 
     def prepared(experiment: Any, data: Any, **settings: Any) -> Any:
         plain = replace(experiment, recipe=replace(experiment.recipe, distil=None))
@@ -441,6 +439,6 @@ def test_a_trial_learns_from_the_teacher_that_its_recipe_names(tmp_path: Path, m
 
         return replace(made(plain, data, **settings), experiment=experiment, teacher=teacher)
 
-    monkeypatch.setattr(worker, "prepare", prepared)
+    monkeypatch.setattr(trials, "prepare", prepared)
     worked(job(tmp_path, space_file(tmp_path, *changes), trials=1))
     assert heard == 3 * [32, 32, 32, 7]  # three epochs of the 103 images that are not held out

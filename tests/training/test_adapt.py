@@ -11,8 +11,8 @@ import featherweight as fw
 import toy
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.record import Row
-from featherweight.training.runs.adapt import adapt_budget
 from featherweight.training.runs.folders import folder_name
+from featherweight.training.runs.task import adapt_budget
 
 DRAWS = np.random.default_rng(3)
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from featherweight.data.augment import normalise
 from featherweight.data.dataset import Data
-from featherweight.data.mixup import blend, blended_targets
+from featherweight.data.transforms import blend, blended_targets
 from featherweight.engine import build_engine
 from featherweight.errors import UsageError
 from featherweight.experiments.augmentation import Augment

@@ -14,8 +14,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, HardExamples, Recipe
 from featherweight.training import loop
 from featherweight.training.evaluation import image_losses
-from featherweight.training.loop import fit
-from featherweight.training.sampling import expected_counts, sample_by_loss
+from featherweight.training.loop import expected_counts, fit, sample_by_loss
 
 HARD = HardExamples(factor=5, loss=0.1)
 

@@ -20,9 +20,8 @@ from featherweight.export.lowering import lower
 from featherweight.export.proof import compiled_scores
 from featherweight.export.source import Source
 from featherweight.training.loop import fit
-from featherweight.training.rounding import rounding_of
 from featherweight.training.runs.prepare import prepare
-from featherweight.training.state import flatten_parameters, initial_state
+from featherweight.training.state import flatten_parameters, initial_state, rounding_of
 from featherweight.training.step import train_batch
 
 

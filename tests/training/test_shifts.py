@@ -12,8 +12,8 @@ from featherweight.data.split import Split
 from featherweight.engine import Engine
 from featherweight.errors import FileError
 from featherweight.experiments.record import Record
+from featherweight.training.evaluation import evaluate_shifted, translate
 from featherweight.training.runs import run as runs
-from featherweight.training.tta import evaluate_shifted, translate
 from made import record
 
 

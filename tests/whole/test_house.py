@@ -55,12 +55,12 @@ USERS = ("src/featherweight/experiments/ladders/*/*.py", "src/featherweight/expe
 
 
 def _part(path: Path) -> str:
-    """The first name under the package: `data/idx.py` belongs to `data`."""
+    """The first name under the package: `data/formats.py` belongs to `data`."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
 def _modules(path: Path) -> set[str]:
-    """Names in the package that a file imports, as `data.idx`; those only for type checking left out."""
+    """Names in the package that a file imports, as `data.formats`; those only for type checking left out."""
     tree = ast.parse(path.read_text())
     checking = {
         id(inner)
@@ -87,7 +87,7 @@ def _imports(path: Path) -> set[str]:
 
 
 def _name(path: Path) -> str:
-    """The module of a file: `data.idx`; a package is called by its folder."""
+    """The module of a file: `data.formats`; a package is called by its folder."""
     return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -131,7 +131,7 @@ def test_imports_point_one_way() -> None:
 def test_no_files_import_one_another_in_a_circle() -> None:
     assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == [{"b", "c"}]
     graph = _graph()
-    assert len(graph) > 100 and "errors" in graph["data.idx"]
+    assert len(graph) > 100 and "errors" in graph["data.formats"]
     assert [sorted(circle) for circle in _circles(graph)] == []
 
 

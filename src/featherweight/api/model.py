@@ -12,18 +12,17 @@ from PIL import Image
 from torch import Tensor
 
 from featherweight.api.summary import NetworkSummary, summary
-from featherweight.data.arrays import array_of, batch_of
 from featherweight.data.dataset import Data
+from featherweight.data.in_memory import array_of, batch_of
 from featherweight.data.pictures import fit_to_shape
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import Record
 from featherweight.export import Exported, export
 from featherweight.io import is_folder
 from featherweight.reading.answers import Answer
-from featherweight.reading.of_run import Reader
-from featherweight.reading.reading import Picture, expand_paths, of_image, read_picture
-from featherweight.training.runs.pretrained import load_any
-from featherweight.training.runs.trained import TrainedModel, data_of, evaluate_run, requested_size
+from featherweight.reading.picture_files import Picture, expand_paths, of_image, read_picture
+from featherweight.reading.run_reader import Reader
+from featherweight.training.runs.trained import TrainedModel, data_of, evaluate_run, load_any, requested_size
 
 BATCH = 256
 TOLERANCE = 1e-4

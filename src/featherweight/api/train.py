@@ -24,12 +24,10 @@ from featherweight.networks.architecture import describe_network, make
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
 from featherweight.parallel.scheduler import train_all
-from featherweight.training.runs.adapt import adapt_budget
-from featherweight.training.runs.display import live
-from featherweight.training.runs.events import Done, Event, Failed, Progress
+from featherweight.training.runs.events import Done, Event, Failed, Progress, live
 from featherweight.training.runs.prepare import RUNS
 from featherweight.training.runs.run import Run, new_run
-from featherweight.training.runs.task import Task, run_task
+from featherweight.training.runs.task import Task, adapt_budget, run_task
 from featherweight.training.runs.trained import load_trained
 
 

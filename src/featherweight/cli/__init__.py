@@ -10,7 +10,7 @@ from typing import Any
 
 from featherweight.cli import display, safe_output
 from featherweight.cli.options import app as _app
-from featherweight.data.progress import downloads_display
+from featherweight.data.sets import downloads_display
 from featherweight.errors import FeatherweightError, InterruptedRunError, shortage
 from featherweight.training.runs.signals import terminable
 

@@ -20,7 +20,7 @@ def export(
     """Export a network as an ONNX file, C for a microcontroller, or a page to draw on, and check that it agrees."""
     from featherweight.cli.display import busy
     from featherweight.export import export as write
-    from featherweight.training.runs.pretrained import load_any
+    from featherweight.training.runs.trained import load_any
 
     with busy(f"exporting {run} and checking the export"):
         done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir)
@@ -46,7 +46,7 @@ def draw(
 
     from featherweight.export import page_of
     from featherweight.io import write_text
-    from featherweight.training.runs.pretrained import load_any
+    from featherweight.training.runs.trained import load_any
 
     text = page_of(load_any(run, experiment=experiment))
     path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"

@@ -97,8 +97,7 @@ def evaluate(
 ) -> None:
     """Measure the loss and accuracy of a run on the whole test set: its own, or another one with --data."""
     from featherweight.cli.display import busy
-    from featherweight.training.runs.pretrained import load_any
-    from featherweight.training.runs.trained import evaluate_run
+    from featherweight.training.runs.trained import evaluate_run, load_any
 
     with busy(f"evaluating {run}"):
         trained = load_any(run, experiment=experiment)

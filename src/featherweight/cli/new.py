@@ -33,7 +33,7 @@ def new(
         raise UsageError("Name a file, such as my.py, or a folder with --ladder; one of the two.")
     from featherweight.data import load
     from featherweight.experiments.experiment import find
-    from featherweight.search.starting import write_start
+    from featherweight.search.source import write_start
 
     asked = load(data, directory=data_dir, size=image_size(size), grey=grey) if data else None
     on = (f" --data {shlex.quote(data)}" if data else "") + (f" --size {size}" if size else "") + " --grey" * grey

@@ -36,7 +36,7 @@ def predict(
     picture as one image.
     """
     from featherweight.reading import predict_each
-    from featherweight.reading.seen import save_seen
+    from featherweight.reading.answers import save_seen
 
     answers = []
     for answer, picture in predict_each(pictures, run, experiment=experiment):

@@ -33,7 +33,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a page on one run or several: verdict, curves, network, classes, every mistake. Nothing is trained."""
-    from featherweight.training.runs.pretrained import folder_of
+    from featherweight.training.runs.trained import folder_of
 
     alone = len(runs) == 1 and Path(runs[0]).is_dir()
     page_path = out or (folder_of(runs[0]) / "report.html" if alone else Path("report.html"))

@@ -10,9 +10,9 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, find, ids, names_file
 from featherweight.experiments.record import Record, read_record
 from featherweight.networks.difference import differences
-from featherweight.training.runs.adapt import adapt_budget
 from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.restore import experiment_of, network_of
+from featherweight.training.runs.task import adapt_budget
 
 Subject = tuple[Experiment, nn.Module, tuple[int, int, int], str]
 

@@ -14,8 +14,7 @@ from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search import storage
 from featherweight.search.driver import Search, Snapshot, run_search
 from featherweight.search.learning_rate import require_picture
-from featherweight.search.outcome import BEST, Entry, entries, on_pareto_front, table
-from featherweight.search.picture import draw
+from featherweight.search.outcome import BEST, Entry, draw, entries, on_pareto_front, table
 from featherweight.search.source import require_writable, write_experiment
 from featherweight.search.study import TrialCounts, counts_of, end_of
 

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from featherweight.data.progress import Progress, downloads_display
-from featherweight.data.sets import ALIASES, OWN, SETS, canonical
+from featherweight.data.sets import ALIASES, OWN, SETS, Progress, canonical, downloads_display
 from featherweight.errors import UsageError, nearest, whole_number
 from featherweight.escape import printable
 from featherweight.io import is_folder, is_there

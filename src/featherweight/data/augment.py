@@ -1,7 +1,7 @@
 """Random changes to batches of images: one draw per image, one interpolation for all transforms.
 
 Where an image is sampled is drawn in `warps`. Brightness, contrast, saturation and hue are one affine map of each
-pixel's channels (`colours`). All random numbers come from the given generator, which is on the images' device.
+pixel's channels. All random numbers come from the given generator, which is on the images' device.
 """
 
 import math
@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from featherweight.data.colours import colour_maps, coloured, grey_maps, mean_grey
-from featherweight.data.homographies import half_sides, sampling_grid
+from featherweight.data.transforms import colour_maps, coloured, grey_maps, half_sides, mean_grey, sampling_grid
 from featherweight.data.warps import Limits, Warp, centres, draw, uniform
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment

@@ -10,22 +10,126 @@ system's resolver does.
 """
 
 import math
+import queue
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
 
-from featherweight.data import archives, formats, idx
-from featherweight.data.archives import settle
-from featherweight.data.progress import Progress
-from featherweight.data.sets import DatasetSpec, File
-from featherweight.data.web import BrokenOffError, NetworkError, RefusedError, SilentError, answer, read_some
+from featherweight.data import alt_formats, formats
+from featherweight.data.alt_formats import settle
+from featherweight.data.sets import DatasetSpec, File, Progress
 from featherweight.errors import DataError
 from featherweight.escape import printable
 from featherweight.io import locked
+
+SILENCE_S = 15.0
+"""A server that sends nothing for this many seconds, in the middle of an answer, is given up."""
+PLAIN_HTTP: frozenset[str] = frozenset()
+"""Hosts that may be contacted without TLS: none; tests add their own machine."""
+
+
+class RefusedError(Exception):
+    """The reason why a server's answer is not accepted, as the end of a sentence."""
+
+
+class SilentError(RefusedError):
+    """The server has not begun to answer."""
+
+
+class BrokenOffError(RefusedError):
+    """The connection failed or broke off; the part received so far is good."""
+
+
+class NetworkError(Exception):
+    """The error of a connection, as the end of a sentence; distinct from the OSErrors of the disk."""
+
+    def __init__(self, error: Exception) -> None:
+        cause = error.reason if isinstance(error, URLError) else error
+        text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        super().__init__(printable(str(text))[:200])
+
+
+def answer(address: str, start: int, patience_s: float) -> Any:
+    """The open response to a request for the bytes of a URL from `start` on.
+
+    Raises SilentError after `patience_s` seconds, RefusedError for an error status or a redirect away from HTTPS, and
+    NetworkError otherwise.
+    """
+    _require_secure(address)
+    headers = {"User-Agent": "featherweight", "Accept-Encoding": "identity"}
+    request = Request(address, headers=headers | ({"Range": f"bytes={start}-"} if start else {}))
+    box: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    # In a thread, since neither resolving a name nor trying all of its addresses respects a timeout.
+    threading.Thread(target=lambda: box.put(_response_or_reason(request)), daemon=True).start()
+    try:
+        outcome = box.get(timeout=patience_s)
+    except queue.Empty:
+        raise SilentError("it does not answer") from None
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def read_some(response: Any, most: int) -> bytes:
+    """The bytes received, at most `most`; empty at the end. Raises NetworkError."""
+    try:
+        return bytes(response.read1(most))
+    except (OSError, HTTPException) as error:
+        raise NetworkError(error) from error
+
+
+def _response_or_reason(request: Request) -> Any:
+    """The response, or the exception that explains why there is none."""
+    opener = OpenerDirector()  # without the usual handlers for files and FTP
+    for handler in (
+        ProxyHandler(), HTTPHandler(), HTTPSHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(),
+        _OnlySecure(),
+    ):  # fmt: skip
+        opener.add_handler(handler)
+    try:
+        return opener.open(request, timeout=SILENCE_S)
+    except HTTPError as error:
+        error.close()
+        return RefusedError(f"it answered {error.code}")
+    except RefusedError as error:
+        return error
+    except Exception as error:  # whatever it is, the calling thread must get it
+        return NetworkError(error)
+
+
+class _OnlySecure(HTTPRedirectHandler):
+    """Follows redirects only to HTTPS."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        """The request that follows the redirect; RefusedError if it would leave HTTPS."""
+        _require_secure(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _require_secure(address: str) -> None:
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in PLAIN_HTTP):
+        raise RefusedError(f"it leads to {printable(address)[:80]}, which is not HTTPS")
+
 
 Check = Callable[[Path], None]
 """Raises DataError if the contents of a file are wrong."""
@@ -79,16 +183,16 @@ def _limit(file: File) -> int:
     """The most bytes that the packed file can have: its unpacked size and DEFLATE's overhead."""
     if file.form != "idx":
         return formats.bytes_of(file) if file.form == "rows" else formats.TEXT_BYTES
-    size = idx.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
+    size = formats.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
     return size + size // 1000 + 4096  # 5 bytes for each block of up to 64 KiB, and headers
 
 
 def _check_of(file: File) -> Check:
     def check(path: Path) -> None:
         if file.form != "idx":
-            formats.read(path, file)
+            formats.read_labelled(path, file)
             return
-        idx.read(path, shape=file.shape, kind=file.kind, sha256=file.sha256)
+        formats.read_idx(path, shape=file.shape, kind=file.kind, sha256=file.sha256)
 
     return check
 
@@ -97,7 +201,7 @@ def _fetch_archive(known: DatasetSpec, files: Sequence[File], folder: Path, prog
     """Download the archive, extract the requested files, and delete it."""
 
     def unpack(path: Path) -> None:
-        archives.take_out(path, known, files, lambda file: (_place(folder, file), _limit(file), _check_of(file)))
+        alt_formats.take_out(path, known, files, lambda file: (_place(folder, file), _limit(file), _check_of(file)))
 
     archive = folder / known.archive_name
     _fetch_one(known.name, known.mirrors, archive, known.archive_bytes, unpack, progress)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featherweight.data.idx import LARGEST
+from featherweight.data.formats import LARGEST
 from featherweight.data.pictures import SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
 from featherweight.data.split import RawDataset, Split, digest, held_out, held_out_groups
 from featherweight.errors import DataError, UsageError

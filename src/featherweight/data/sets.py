@@ -1,11 +1,13 @@
-"""The data sets known by name: their files, digests, sizes and mirrors. Nothing here reads or fetches.
+"""The data sets known by name: their files, digests, sizes and mirrors, and who watches a download. Reads nothing.
 
 Digests of MNIST and Fashion-MNIST are of the unpacked bytes, since mirrors compress differently. CIFAR-10 has the
 size and the digests of its archive, and those of its pictures in any order. For the other sets no digest is known;
 their files are checked by shape, number of images, number of images per class and range of labels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -224,3 +226,10 @@ def canonical(name: str) -> str:
     ('fashion-mnist', 'mnist')
     """
     return ALIASES.get(name, name)
+
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as a download proceeds with the file's name, the bytes received so far, and the total if known."""
+Display = Callable[[], AbstractContextManager[Progress | None]]
+downloads_display: ContextVar[Display] = ContextVar("downloads_display", default=nullcontext)
+"""Entered while a data set is loaded; yields the callback that follows its downloads. By default there is none."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featherweight.data.colours import without_colours
+from featherweight.data.transforms import without_colours
 
 HELD_OUT = "together"
 """How digits are held out, as noted in records; in records without this note, they were drawn one by one."""

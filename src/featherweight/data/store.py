@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from featherweight.data import formats, idx
-from featherweight.data.progress import Progress
-from featherweight.data.sets import SETS, DatasetSpec, File
+from featherweight.data import formats
+from featherweight.data.sets import SETS, DatasetSpec, File, Progress
 from featherweight.data.split import RawDataset, Split
 from featherweight.errors import DataError
 from featherweight.escape import printable
@@ -131,7 +130,9 @@ def _foreign(known: DatasetSpec, files: list[File], found: Mapping[str, Path]) -
         half[-1].sha256 for other in SETS.values() if other.name != known.name for half in (other.train, other.test)
     } - {""}
     try:
-        return bool(others) and idx.read(found[labels.name], shape=labels.shape, kind=labels.kind).digest in others
+        return (
+            bool(others) and formats.read_idx(found[labels.name], shape=labels.shape, kind=labels.kind).digest in others
+        )
     except DataError:
         return False  # reading them completely will show what is wrong
 
@@ -165,12 +166,14 @@ def read(known: DatasetSpec, halves: Sequence[tuple[File, ...]], paths: Mapping[
 def _half(known: DatasetSpec, half: tuple[File, ...], paths: Mapping[str, Path]) -> tuple[Split, dict[str, str]]:
     """One half of a set, and the digests of its files by name."""
     if half[0].form != "idx":
-        parts = [formats.read(paths[file.name], file) for file in half]
+        parts = [formats.read_labelled(paths[file.name], file) for file in half]
         whole = Split(
             images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts])
         )
         return whole, {file.name: part.digest for file, part in zip(half, parts, strict=True)}
-    images, labels = (idx.read(paths[file.name], shape=file.shape, kind=file.kind, sha256=file.sha256) for file in half)
+    images, labels = (
+        formats.read_idx(paths[file.name], shape=file.shape, kind=file.kind, sha256=file.sha256) for file in half
+    )
     digests = {half[0].name: images.digest, half[1].name: labels.digest}
     return _paired(known, images.values, labels.values, printable(paths[half[1].name])), digests
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from featherweight.data.homographies import affine_maps, crop_maps, half_sides, perspective_maps
+from featherweight.data.transforms import affine_maps, crop_maps, half_sides, perspective_maps
 from featherweight.experiments.recipe import Augment
 
 Limits = tuple[tuple[float, float], ...]

@@ -146,8 +146,8 @@ class Record:
     macs: Annotated[int, Meta(ge=0, le=1 << 60)] | None = None
     """Multiply-adds per image; None if the budget does not limit them."""
     shifted_accuracy: Percent | None = None
-    """Test accuracy in percent with test-time augmentation (`training.tta`); it does not affect the verdict. None until
-    the run is finished, and in older records."""
+    """Test accuracy in percent with test-time augmentation (`evaluate_shifted`); it does not affect the verdict. None
+    until the run is finished, and in older records."""
 
     architecture: dict[str, Any] | None = None
     """The network as data (`layers`), or what in it is none (`unserialisable`), and a digest of its `first_weights`.

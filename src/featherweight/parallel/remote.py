@@ -28,9 +28,9 @@ from featherweight.training.runs.checkpoint import previous, remove_states
 from featherweight.training.runs.environment import describe_environment, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Note, Progress, Started
 from featherweight.training.runs.folders import exclusive, new_folder
-from featherweight.training.runs.pretrained import FOLDER
 from featherweight.training.runs.restore import SOURCE, experiment_of
 from featherweight.training.runs.task import Task, resolve, run_task, task_data
+from featherweight.training.runs.trained import FOLDER
 from featherweight.training.runs.trained import data_of as data_of_record
 
 RECORD, TABLE, WEIGHTS, STATE = "record.json", "metrics.csv", "weights.safetensors", "state.safetensors"
@@ -248,7 +248,7 @@ def _as_sent(experiment: Experiment | None) -> Experiment | None:
     """The experiment as a node takes it: one of the package without this machine's path, others with their code."""
     if experiment is None:
         return None
-    from featherweight.parallel.ray_connect import by_value
+    from featherweight.parallel.ray_pool import by_value
 
     by_value(experiment.network)
     packaged = experiment.file is not None and experiment.file.is_relative_to(PACKAGED.resolve())

@@ -17,7 +17,7 @@ from pathlib import Path
 from featherweight.errors import FileError, UsageError
 from featherweight.reading.answers import Answer, Digit, answer
 from featherweight.reading.network import READER, shipped, shipped_experiments, temperature
-from featherweight.reading.reading import Picture, expand_paths, read_picture
+from featherweight.reading.picture_files import Picture, expand_paths, read_picture
 
 __all__ = ["Answer", "Digit", "Picture", "predict", "predict_each"]
 
@@ -63,6 +63,6 @@ def _by_shipped(experiment: str = READER) -> Reader:
 def _by_run(run: Path | str, experiment: Path | None) -> Reader:
     if not Path(run).exists() and str(run) in shipped_experiments():
         return _by_shipped(str(run))
-    from featherweight.reading.of_run import reader_of  # needs PyTorch
+    from featherweight.reading.run_reader import reader_of  # needs PyTorch
 
     return reader_of(run, experiment)

@@ -1,19 +1,20 @@
-"""The best of several readings of a picture, and the network's answers for the digits in it."""
+"""The digits in a picture: the best of several readings, the network's answers, and a drawing of what it saw."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
+from featherweight.errors import FileError
+from featherweight.escape import printable
 from featherweight.reading.binarize import LARGE, Ink, readings
-from featherweight.reading.mnist_like import as_it_is
 from featherweight.reading.network import Scorer, probabilities
-from featherweight.reading.reading import Picture
-from featherweight.reading.segments import Segment, segments
-from featherweight.reading.split_digits import Part, apart
-from featherweight.reading.strokes import in_mnist_manner
-from featherweight.reading.views import views
+from featherweight.reading.normalise import as_it_is, in_mnist_manner, views
+from featherweight.reading.picture_files import Picture
+from featherweight.reading.segments import Part, Segment, apart, segments
 
 CLEAR = 0.9
 """A reading with at least this score is accepted without trying the others."""
@@ -208,3 +209,60 @@ def _box_of(segment: Segment, scale: float) -> tuple[int, int, int, int]:
 def _ink_box(image: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     rows, columns = (np.flatnonzero((image > 32).any(axis)) for axis in (1, 0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+SIDE, ENLARGED, MARGIN = 360, 168, 12
+"""Pixels: the longer side of the original, the side of each digit, and the space between them."""
+BOX, PAPER, INK = (215, 60, 40), (245, 245, 245), (30, 30, 30)
+
+
+def save_seen(answer: Answer, picture: Picture, folder: Path) -> Path:
+    """Write the picture of one answer to the folder under an unused name, and return its path.
+
+    Raises FileError if it cannot be written.
+    """
+    sheet = draw_answer(answer, picture)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = _unused_path(folder, Path(answer.file).stem)
+        sheet.save(path)
+    except OSError as error:
+        raise FileError(
+            f"{printable(folder)} could not be written to ({error.strerror}); name another folder."
+        ) from error
+    return path
+
+
+def draw_answer(answer: Answer, picture: Picture) -> Image.Image:
+    """The original with a box around each digit; to its right, each digit as the network saw it, in reading order."""
+    factor = SIDE / max(picture.size)
+    size = tuple(max(1, round(side * factor)) for side in picture.size)
+    original = Image.fromarray(picture.pixels).resize((size[0], size[1]))
+    pen = ImageDraw.Draw(original)
+    for digit in answer.digits:
+        left, top, right, bottom = (value * factor for value in digit.box)
+        pen.rectangle([left - 2, top - 2, right + 1, bottom + 1], outline=BOX, width=2)
+    tile = ENLARGED + MARGIN
+    rows = max(1, (max(SIDE, ENLARGED) + MARGIN) // (tile + MARGIN))
+    columns = -(-len(answer.digits) // rows)
+    sheet = Image.new("RGB", (SIDE + 2 * MARGIN + columns * tile, SIDE + 2 * MARGIN + 24), PAPER)
+    sheet.paste(original, (MARGIN, MARGIN))
+    words = ImageDraw.Draw(sheet)
+    for place, digit in enumerate(answer.digits):
+        left, top = SIDE + 2 * MARGIN + place // rows * tile, MARGIN + place % rows * (tile + MARGIN)
+        sheet.paste(Image.fromarray(digit.seen).resize((ENLARGED, ENLARGED), Image.Resampling.NEAREST), (left, top))
+        words.text((left, top + ENLARGED + 2), f"{printable(digit.name)}  {100 * digit.confidence:.1f} %", fill=INK)
+    if not answer.digits:
+        words.text((MARGIN, SIDE + MARGIN + 4), "no digit found", fill=INK)
+    return sheet
+
+
+def _unused_path(folder: Path, stem: str) -> Path:
+    """An unused path in the folder; characters that do not belong in a file name are left out."""
+    kept = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in stem)[:80] or "picture"
+    number = 1
+    path = folder / f"{kept}.png"
+    while path.exists():
+        number += 1
+        path = folder / f"{kept}-{number}.png"
+    return path

@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from featherweight.reading.lines import without_lines
-from featherweight.reading.median import median3
-from featherweight.reading.otsu import parting
-from featherweight.reading.paper_region import sheet_alone
+from featherweight.reading.background import median3, parting, sheet_alone, without_lines
 
 Floats = NDArray[np.float32]
 

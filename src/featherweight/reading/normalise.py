@@ -1,28 +1,9 @@
-"""The last stage before a network: ink of any size becomes the 28 x 28 that MNIST would show.
-
-Only integers decide, so that other languages give the same bytes. For a picture `ink` of h rows and w columns,
-0 (paper) to 255 (ink):
-
-1. `peak` is the greatest value; if it is 0, the result is all 0. The box is the smallest that holds every pixel with
-   8 * value >= peak: `s` rows by `t` columns. The rest of the picture is dropped.
-2. With `long` the greater of s and t, the box becomes m rows by n columns: m = max(1, (40 * s + long) // (2 * long)),
-   which is 20 * s / long rounded half up, and n likewise from t. So the longer side is 20.
-3. Each new pixel is the sum over the old ones of overlap x value. Along the rows, an old pixel y covers
-   [m * y, m * (y + 1)) and a new one i covers [s * i, s * (i + 1)); overlaps are integers. Columns likewise. No sum
-   is above 255 * s * t.
-4. Brightness is stretched: with `most` the greatest sum, a new pixel is (510 * sum + most) // (2 * most), that is,
-   255 * sum / most rounded half up.
-5. Its centre of mass goes to row 14 and column 14 (counted from 0, as in MNIST), to the nearest whole pixel: with
-   `mass` the sum of all new pixels and `moment` that of each times its row, the first row of the box is
-   (29 * mass - 2 * moment) // (2 * mass), but not under 0 nor over 28 - m. Columns likewise.
-
-`//` rounds down. A digit of MNIST comes out unchanged, except for faint pixels at its edges, and for its brightness if
-its peak is under 255. A box of fewer than 20 pixels becomes blocks, so enlarge it smoothly first. Nothing here
-thickens strokes.
-"""
+"""One digit's ink normalised as MNIST's: its size and centre, the width of its stroke, and several views of it."""
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
 
 SIDE, BOX = 28, 20
 """Pixels: the side of the result, and the side of the box in it that the longer side of the digit fills."""
@@ -87,3 +68,134 @@ def _start(profile: NDArray[np.int64]) -> int:
     mass, moment = int(profile.sum()), int(profile @ np.arange(len(profile)))
     start = ((2 * CENTRE + 1) * mass - 2 * moment) // (2 * mass)
     return min(max(start, 0), SIDE - len(profile))
+
+
+Floats = NDArray[np.float32]
+
+WORK = 120
+"""Pixels: the longer side of a digit while its stroke is changed."""
+THIN, THICK = 0.105, 0.2
+"""Limits of the stroke width, as fractions of the longer side; widths outside them are changed to the nearer one."""
+
+
+def in_mnist_manner(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[np.uint8]:
+    """Ink of one digit, [h w] 0 to 1 -> uint8 [28 28] with strokes of MNIST's width."""
+    return centre_digit(pen_width(ink, thin, thick))
+
+
+def pen_width(ink: Floats, thin: float = THIN, thick: float = THICK) -> NDArray[np.uint8]:
+    """The ink, [h w] 0 to 1, with its strokes within the limits: uint8, longer side about 120 pixels, soft edges."""
+    mask = _enlarged(ink)
+    if not mask.any():
+        return np.zeros((1, 1), dtype=np.uint8)
+    outside, inside = ndimage.distance_transform_edt(~mask), ndimage.distance_transform_edt(mask)
+    signed = np.where(mask, 0.5 - inside, outside - 0.5)
+    wide = _width(inside)
+    if wide < thin * WORK:
+        # The digit grows with its strokes.
+        signed = signed - (thin * WORK - wide) / 2 / (1 - thin)
+    elif wide > thick * WORK:
+        less = min((wide - thick * WORK) / 2, 0.35 * wide)
+        ridge = (inside >= ndimage.maximum_filter(inside, 3)) & mask
+        kept = ndimage.distance_transform_edt(~ridge) - thick * WORK / 2
+        signed = np.minimum(signed + less, np.maximum(kept, signed))
+    return np.asarray(np.clip(0.5 - signed, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def stroke_width(ink: Floats) -> float:
+    """The stroke width of a digit, [h w] 0 to 1, as a fraction of its longer side; 0 if it has no ink.
+
+    >>> stroke_width(np.ones((100, 10), dtype=np.float32)).__round__(2)
+    0.1
+    """
+    mask = _enlarged(ink)
+    return _width(ndimage.distance_transform_edt(mask)) / WORK if mask.any() else 0.0
+
+
+def _enlarged(ink: Floats) -> NDArray[np.bool_]:
+    """The mask of the ink, with the longer side at 120 pixels and a margin around it."""
+    factor = WORK / max(ink.shape)
+    size = (max(3, round(ink.shape[1] * factor)), max(3, round(ink.shape[0] * factor)))
+    how = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BOX
+    large = np.asarray(Image.fromarray(ink.astype(np.float32)).resize(size, how))
+    mask: NDArray[np.bool_] = np.pad(large, WORK // 6) > 0.4
+    return mask
+
+
+def _width(inside: NDArray[np.float64]) -> float:
+    """The stroke width in pixels: in a stroke of width w, the mean distance to the edge is w / 4 plus half a pixel."""
+    return 4 * float(inside[inside > 0].mean()) - 2
+
+
+BLACK = 8
+"""The highest value that JPEG compression usually turns 0 into."""
+
+
+def as_it_is(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The picture as uint8 [28 28] with bright ink, if a network can read it unchanged; otherwise None.
+
+    `pixels` is uint8 [h w 3]. White on black and black on white are both recognised, by their edges.
+    """
+    if pixels.shape[:2] != (SIDE, SIDE) or (pixels.max(2).astype(int) - pixels.min(2) > BLACK).any():
+        return None
+    grey = pixels[..., 1]
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    if np.median(edge) > 127:
+        grey, edge = 255 - grey, 255 - edge
+    if np.median(grey) > 0 or grey.max() < 200 or np.mean(edge > BLACK) > 0.05:
+        return None
+    inked = grey > 48
+    rows, columns = (np.flatnonzero(inked.any(axis)) for axis in (1, 0))
+    longer = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    mass = grey.sum(dtype=np.int64)
+    middle = [float((grey.sum(axis) * np.arange(SIDE)).sum() / mass) for axis in (1, 0)]
+    if abs(longer - BOX) > 1 or any(abs(place - CENTRE) > 1.2 for place in middle):
+        return None
+    digit = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return grey if stroke_width((digit / 255).astype(np.float32)) > 0.8 * THIN else None
+
+
+Bytes = NDArray[np.uint8]
+
+BOLD = (0.15, 0.24)
+"""Limits of the stroke width for a bolder pen, as in strokes.py."""
+STEEPEST = 0.6
+"""The steepest slant that is corrected (31 degrees)."""
+
+
+def views(ink: Floats) -> list[Bytes]:
+    """Ink of one digit, [h w] 0 to 1 -> three uint8 [28 28] as in MNIST: unchanged, upright, and with a bolder pen.
+
+    Rotated and stretched views were tried too, and made answers worse.
+    """
+    plane = pen_width(ink)
+    return [centre_digit(plane), centre_digit(upright(plane)), centre_digit(pen_width(ink, *BOLD))]
+
+
+def upright(plane: Bytes) -> Bytes:
+    """Ink [h w] sheared so that its moments show no slant: uint8, wider than before.
+
+    A stroke that leans to the right by one column in two rows ends up in one column, or two if it falls between them:
+
+    >>> leaning = np.zeros((30, 20), dtype=np.uint8)
+    >>> leaning[np.arange(30), 17 - np.arange(30) // 2] = 255
+    >>> int((upright(leaning).max(0) > 60).sum()) <= 3
+    True
+    """
+    ink = plane.astype(np.float64)
+    mass = ink.sum()
+    if not mass:
+        return plane
+    y, x = np.arange(plane.shape[0])[:, None], np.arange(plane.shape[1])
+    y = y - (ink * y).sum() / mass
+    x = x - (ink * x).sum() / mass
+    lean = float((ink * y * x).sum() / max(float((ink * y * y).sum()), 1e-6))
+    lean = min(max(lean, -STEEPEST), STEEPEST)
+    height, width = plane.shape
+    room = int(np.ceil(abs(lean) * height / 2))
+    start = -room - lean * height / 2
+    how = (1, lean, start, 0, 1, 0)
+    sheared = Image.fromarray(plane).transform(
+        (width + 2 * room, height), Image.Transform.AFFINE, how, Image.Resampling.BILINEAR
+    )
+    return np.asarray(sheared)

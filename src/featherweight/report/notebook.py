@@ -17,7 +17,7 @@ from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.report.analysis import ClassRow
 from featherweight.report.figures.style import in_house_style, png, short
 from featherweight.report.figures.tiles import rgb, sheet
-from featherweight.training.runs.display import live
+from featherweight.training.runs.events import live
 from featherweight.training.runs.restore import experiment_of
 from featherweight.training.runs.run import Run
 from featherweight.training.runs.task import Task, run_task

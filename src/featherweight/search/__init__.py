@@ -3,13 +3,12 @@
 ```
 space.py      search spaces, the cost of a proposal and by how much it exceeds the limits
 spaces/       the spaces that come with the package, one short file each
+storage.py    where a study is stored: a journal or a database
 study.py      a study in a storage shared by processes and machines: its settings, and the outcomes of its trials
-proposals.py  what is drawn from a study, refused or claimed, and reported to it
-driver.py     the one process that does so, while a pool's workers train
-worker.py     one trial, trained there
-outcome.py    the finished trials, their Pareto front, and tables
+trials.py     what is drawn from a study, refused or claimed, trained, and reported to it
+driver.py     the one process that draws and reports, while a pool's workers train
+outcome.py    the finished trials, their Pareto front, tables and figure
 source.py     a proposal as the source of an experiment file
-picture.py    accuracy against parameters, MACs and seconds
 learning_rate.py   the learning-rate range test
 ```
 

@@ -17,7 +17,6 @@ from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Mes
 from featherweight.parallel.pool import feed, open_pool
 from featherweight.parallel.remote import MEMORY
 from featherweight.parallel.transfer import pack
-from featherweight.search.proposals import ExhaustedError, Session, end, finish, judged, none_within, sampled
 from featherweight.search.space import Space, cost, excess, find_space, propose
 from featherweight.search.storage import under_way
 from featherweight.search.study import (
@@ -33,7 +32,19 @@ from featherweight.search.study import (
     quiet,
     trials_of,
 )
-from featherweight.search.worker import HEARTBEAT_SECONDS, Reached, train_trial, trial_experiment
+from featherweight.search.trials import (
+    HEARTBEAT_SECONDS,
+    ExhaustedError,
+    Reached,
+    Session,
+    end,
+    finish,
+    judged,
+    none_within,
+    sampled,
+    train_trial,
+    trial_experiment,
+)
 from featherweight.training.runs.environment import device_for
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.runs.signals import STOPPED, stop_signals

@@ -16,7 +16,7 @@ from featherweight.engine import Engine
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Distil
 from featherweight.experiments.record import read_record
-from featherweight.training.runs.pretrained import FOLDER
+from featherweight.training.runs.trained import FOLDER
 from featherweight.training.step import Teacher
 
 

@@ -1,4 +1,4 @@
-"""The complete training loop.
+"""The complete training loop, and the order in which it visits the images.
 
 Every random draw of a run is determined by (seed, purpose, epoch, step), never by a generator state carried along, so a
 run can be resumed at any step and end bit for bit the same. `fit` is a generator: it yields the state after each step,
@@ -16,13 +16,40 @@ from torch import Tensor
 from featherweight.data.dataset import Data
 from featherweight.engine import Engine
 from featherweight.errors import TrainingError
-from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.recipe import HardExamples, Recipe
 from featherweight.experiments.record import Row, percent
 from featherweight.training.evaluation import evaluate, image_losses
-from featherweight.training.sampling import sample_by_loss, shuffled
 from featherweight.training.schedule import rate
 from featherweight.training.state import State, draw_seed
 from featherweight.training.step import Teacher, steps_in_epoch, train_batch
+
+
+def shuffled(count: int, draws: torch.Generator) -> Tensor:
+    """Each position once, in random order: int64 [count]."""
+    return torch.randperm(count, generator=draws)
+
+
+def expected_counts(losses: Tensor, hard: HardExamples) -> Tensor:
+    """How often each image is expected in an epoch: float64 [N] with sum N; losses [N] are in nats, 0 or more.
+
+    >>> expected_counts(torch.tensor([0.0, 0.05, 0.1, 3.0]), HardExamples(factor=5, loss=0.1)).float()  # 1, 3, 5, 5
+    tensor([0.2857, 0.8571, 1.4286, 1.4286])
+    """
+    weights = 1 + (hard.factor - 1) * (losses.double() / hard.loss).clamp(max=1)
+    return weights * (len(weights) / weights.sum())
+
+
+def sample_by_loss(losses: Tensor, hard: HardExamples, draws: torch.Generator) -> Tensor:
+    """Positions of images sampled according to their losses [N], in random order: int64 [N].
+
+    Uses systematic sampling (Madow, 1949): an image with an expected count of 1.4 is taken once or twice, never more or
+    less often, so that no hard image is left out by chance.
+    """
+    ends = expected_counts(losses.cpu(), hard).cumsum(0)
+    marks = torch.arange(len(ends), dtype=torch.float64) + torch.rand((), generator=draws, dtype=torch.float64)
+    chosen = torch.searchsorted(ends, marks, right=True).clamp(max=len(ends) - 1)
+    return chosen[shuffled(len(chosen), draws)]
+
 
 CHECK_STEPS = 50
 """Steps between checks that the loss is finite; on a GPU, each check waits for pending work to finish."""

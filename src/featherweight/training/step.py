@@ -9,7 +9,7 @@ from torch import Tensor
 
 from featherweight.data.augment import augment, normalise
 from featherweight.data.dataset import Data
-from featherweight.data.mixup import blend, blended_targets
+from featherweight.data.transforms import blend, blended_targets
 from featherweight.engine import Engine
 from featherweight.experiments.recipe import Recipe
 from featherweight.training.state import State

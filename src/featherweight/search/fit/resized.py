@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from featherweight.data import NAMES, load
-from featherweight.data.colours import without_colours
 from featherweight.data.dataset import IN_MEMORY, Data
 from featherweight.data.folder import load_sizes, sample, test_digest
 from featherweight.data.sets import OWN, canonical
 from featherweight.data.split import Split, digest, held_out_together, mean_and_std
 from featherweight.data.store import expanded, find
+from featherweight.data.transforms import without_colours
 from featherweight.errors import UsageError
 
 SMALL = 2000

@@ -29,7 +29,7 @@ from featherweight.errors import FileError, InterruptedRunError, UsageError
 from featherweight.experiments.experiment import PACKAGED, Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
 from featherweight.io import remove_parts, write_bytes, write_text
-from featherweight.training.evaluation import evaluate
+from featherweight.training.evaluation import evaluate, evaluate_shifted
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
 from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
@@ -39,7 +39,6 @@ from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
 from featherweight.training.state import State
 from featherweight.training.step import Teacher, steps_in_epoch
-from featherweight.training.tta import evaluate_shifted
 
 SAVE_SECONDS = 30.0
 """Maximum time between two saves of the exact state, which is also saved after every epoch."""

@@ -1,4 +1,7 @@
-"""Trained networks: saving their weights, loading them, and evaluating them."""
+"""Trained networks: saving their weights, loading them from run folders or from the package, and evaluating them.
+
+The pretrained networks of the package are unmodified folders of finished runs, under `experiments/records/weights/`.
+"""
 
 import copy
 import json
@@ -13,13 +16,15 @@ from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.data.pictures import Size
 from featherweight.engine import Engine, build_engine, processors
-from featherweight.errors import FileError, UsageError
+from featherweight.errors import FileError, UsageError, nearest
+from featherweight.experiments.experiment import PACKAGED, RECORDS
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.io import parse_json, write_bytes
+from featherweight.io import is_folder, is_there, parse_json, write_bytes
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
+from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.restore import network_of
 from featherweight.training.runs.tensors import open_packed, pack_tensors, read_tensors
 
@@ -155,3 +160,53 @@ def requested_size(record: Record) -> Size:
     """The size that was requested for the pictures of a run."""
     size = record.data.get("size")
     return (size[0], size[1]) if isinstance(size, list) else size
+
+
+FOLDER = PACKAGED / RECORDS / "weights"
+SEED = "-seed0"
+"""The seed used for an experiment named without one; fixed beforehand, not chosen by accuracy."""
+
+
+def pretrained_names() -> list[str]:
+    """The names of the networks in the package; an experiment's name without a seed stands for its seed 0.
+
+    >>> pretrained_names()[:2]
+    ['f3', 'f3-seed0']
+    """
+    runs = {path.parent.name for path in FOLDER.glob("*/weights.safetensors")}
+    return sorted(runs | {run.removesuffix(SEED) for run in runs})
+
+
+def load_pretrained(name: str) -> TrainedModel:
+    """The pretrained network with this name; UsageError if the package has none.
+
+    >>> load_pretrained("f3").record.parameters
+    7864
+    """
+    if name not in pretrained_names():
+        raise UsageError(f"There is no network {name!r} in the package; {nearest(name, pretrained_names())}")
+    return load_trained(_packaged_weights(name))
+
+
+def _packaged_weights(name: str) -> Path:
+    folder = FOLDER / name
+    return folder if folder.is_dir() else FOLDER / f"{name}{SEED}"
+
+
+def folder_of(run: str) -> Path:
+    """The path that is named, of a finished search that of its exported run; or that of the network of the package."""
+    return _packaged_weights(run) if run in pretrained_names() and not is_there(run) else run_of(Path(run))
+
+
+def load_any(run: str, *, experiment: Path | None = None) -> TrainedModel:
+    """The network in the folder of a run or of a finished search, or the pretrained one with this name; UsageError if
+    there is neither.
+
+    `experiment` is as in `load_trained`.
+    """
+    if is_folder(run) or "/" in run or "\\" in run:
+        return load_trained(run_of(Path(run)), experiment=experiment)
+    if run in pretrained_names():
+        return load_pretrained(run)
+    given, others = str(run)[:60], nearest(run, pretrained_names())
+    raise UsageError(f"There is no run folder {given!r} and no such network in the package; {others}")

@@ -10,9 +10,8 @@ from featherweight.data.augment import normalise
 from featherweight.data.pictures import fit_to_shape
 from featherweight.reading.answers import Answer, answer, digit_of
 from featherweight.reading.network import Scorer, probabilities
-from featherweight.reading.reading import Picture
-from featherweight.training.runs.pretrained import load_any
-from featherweight.training.runs.trained import TrainedModel, requested_size
+from featherweight.reading.picture_files import Picture
+from featherweight.training.runs.trained import TrainedModel, load_any, requested_size
 
 IN_MNIST_MANNER = ("mnist", "qmnist", "emnist-digits", "digits")
 """Data sets whose images are centred digits: pictures are searched for digits. For others, a picture is one image."""

@@ -2,19 +2,28 @@
 
 The storage gives each trial a unique number. Whoever has drawn a proposal writes it down, and then looks at the others.
 So of two who draw the same at the same time, on any machine, at least one finds the other's and steps back; and of
-those who would go beyond the number of trials, the lower numbers take precedence.
+those who would go beyond the number of trials, the lower numbers take precedence. What trains a trial, where a pool has
+room, knows no study: it reports each epoch, and stops when it is asked to.
 """
 
-from collections.abc import Sequence
+import platform
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from featherweight.data.dataset import Data
-from featherweight.errors import BudgetError, UsageError
+from featherweight.errors import BudgetError, TrainingError, UsageError
+from featherweight.experiments.budget import Budget
+from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Row
+from featherweight.networks.architecture import build_layers
+from featherweight.parallel.transfer import Packed, unpack
 from featherweight.search.space import Proposal, Space, cost, excess, propose
 from featherweight.search.study import Job, end_of, trials_of
+from featherweight.training.loop import fit
+from featherweight.training.runs.prepare import prepare
 
 if TYPE_CHECKING:
     import optuna
@@ -159,3 +168,52 @@ def none_within(space: Space, study: "optuna.Study") -> BudgetError:
         f"No proposal of the space {space.name} was within its budget ({space.limits()}, a field within the image)"
         f" in {len(seen)} draws;{smallest} make its networks smaller, or raise its budget."
     )
+
+
+HEARTBEAT_SECONDS = 15.0
+"""Longest time between two reports of a trial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """How far a trial is: the rows of the seed that is being trained, after an epoch or between two."""
+
+    seed: int
+    rows: tuple[Row, ...]
+    epoch_done: bool
+    seconds: float
+    engine: str
+    machine: str
+
+
+def train_trial(
+    proposal: Proposal, budget: Budget, seeds: int, engine: str, device: str, packed: Packed, *, stopped: Any
+) -> Iterator[Reached | str]:
+    """Train a proposal with each seed, yielding how far it is after each epoch and every few seconds; `diverged` where
+    its loss was no number."""
+    data = unpack(packed)
+    experiment = trial_experiment(proposal, budget, "trial")
+    for seed in range(seeds):
+        run = prepare(experiment, data, seed=seed, engine=engine, device=device, threads=1)
+        reported = time.monotonic()
+        try:
+            for state in fit(run.state, run.data, run.experiment.recipe, seed, run.engine, run.evaluator, run.teacher):
+                if stopped():
+                    return
+                if state.step == 0 or time.monotonic() - reported > HEARTBEAT_SECONDS:
+                    reported = time.monotonic()
+                    yield Reached(
+                        seed=seed, rows=tuple(state.rows), epoch_done=state.step == 0, seconds=state.train_seconds,
+                        engine=run.engine.name, machine=platform.node(),
+                    )  # fmt: skip
+        except TrainingError:
+            yield "diverged"
+            return
+
+
+def trial_experiment(proposal: Proposal, budget: Budget, id: str) -> Experiment:
+    """The proposal as an experiment with the space's budget."""
+    return Experiment(
+        id=id, title="", network=lambda channels=1, classes=10: build_layers(proposal.network, channels, classes),
+        recipe=proposal.recipe, budget=budget,
+    )  # fmt: skip
