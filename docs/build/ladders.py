@@ -31,6 +31,12 @@ NEAR = 0.15
 test set at 99.4 %, rounded down."""
 WHOLE_RUN = ("one_cycle", "cosine", "linear")
 """Schedules whose learning rates depend on the total number of epochs."""
+LEADS = {
+    "f": "The three steps that the exercise asks for, each with several changes. [Why 99.6 %](../why.md) goes the same"
+    " way one change at a time.",
+    "k": "[Why 99.6 %](../why.md) adds these steps up and takes single parts out again.",
+}
+"""What the page of a ladder begins with, where another page says more."""
 REPORTS = ("d1", "f3")
 """Rungs that have their full report in the documentation."""
 LEGEND = f"""
@@ -276,6 +282,7 @@ def ladder_page(
         "ladder_page.md.j2",
         title=f"Ladder {letter.upper()}",
         subject=subject(letter),
+        lead=LEADS.get(letter, ""),
         views=views,
         extra=extra,
         summary=summary_table(ladder, found),

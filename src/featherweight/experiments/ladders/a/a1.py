@@ -8,6 +8,9 @@ Open: The write-up gives the number of parameters alone, and the network is in n
 layers are a guess: those of the next rung, with widths doubled from 16 to 256, come to 394,890. The rate of 0.01 is
 inferred (its last rung names 0.1 as what it tries), the tenth of it every 8 epochs stands in the committed
 Model_1.py. It reports 99.94 % of the training images and 99.41 % of the test images.
+
+Analysis: It has too many parameters. It overfits. Ours: capacity alone reaches 99.40 % at some epoch. Ours: nothing is
+gained after epoch 10.
 """
 
 from torch import nn

@@ -8,6 +8,9 @@ Open: Network and log are those of the author's exercise before (github.com/piyg
 version of this write-up and replaced by those of `a9` minutes later; so it is no rung of this ladder and has no
 parent. Layers, dropout of 2 % of the channels, rates and images follow that exercise's code. It reports up to 99.60 %
 of the test images, 99.58 % at the end, and 99.08 % of the training images.
+
+Analysis: Ours: it is over the limit of 8,000 parameters that its source sets. Ours: 99.40 % is held for the last five
+epochs. Ours: nothing is gained after epoch 15, where the rate falls to 0.0001.
 """
 
 from torch import nn

@@ -7,6 +7,8 @@ heart; the layers stay, so that only the width can be what changes the result.
 Open: The write-up says about 26,000 parameters; layers, widths and the tenth of the rate every 8 epochs are those of
 the committed Model_1.py. The rate of 0.01 is inferred. It reports 99.84 % of the training images and 99.23 % of the
 test images.
+
+Analysis: It overfits. Ours: it is still too large for the rule. Ours: it overfits less than the skeleton.
 """
 
 from torch import nn

@@ -7,6 +7,9 @@ stopped learning from those it has.
 Open: The write-up and the committed transform have -10 to 10 degrees, a note in the code 15; the write-up is
 followed, and `a8_15` is the other. As in the code, the nearest pixel is taken. Rate and schedule as before. It
 reports 98.36 % of the training images at epoch 17 and 99.34 % of the test images at epoch 12.
+
+Analysis: Training is hard enough now. The number of epochs must come down. Ours: nothing is gained after epoch 15, so
+it can.
 """
 
 from torch import nn

@@ -5,6 +5,8 @@ Why: the limit has to be met in the end, and a smaller network learns less by he
 
 Open: The write-up gives layers and widths; batch and rate stay as they are. It reports 99.1 % of the training images
 and 98.9 % of the test images.
+
+Analysis: It overfits less. Accuracy has not gone up. Ours: it falls short of 99.40 %.
 """
 
 from torch import nn

@@ -6,6 +6,8 @@ Why: the small network has not reached what its size allows in 15 epochs; norms 
 Open: Batch and rate stay as they are. The source norms what goes into a convolution: after ReLU, after a pool where
 one stands between, and after the average in place of before it. These 99 channels add 198 parameters. It reports
 99.34 % of the training images at the end and 99.24 % of the test images at epoch 11; its last is 99.08 %.
+
+Analysis: Test accuracy fluctuates. Ours: it beats the network without norms. Ours: it is at 98.90 % in fewer epochs.
 """
 
 from torch import nn

@@ -6,6 +6,8 @@ on.
 
 Open: Batch and rate stay as they are. The source drops 0.01 of the values between each convolution and its ReLU, and
 none of the scores. It reports 99.24 % of the training images and 99.26 % of the test images.
+
+Analysis: Test accuracy is stable. It does not overfit. Ours: it overfits less than without dropout.
 """
 
 from torch import nn

@@ -7,6 +7,9 @@ none.
 Open: The write-up gives ReduceLROnPlateau and none of its settings; those of its notebook are followed. From 0.01 the
 rate is halved after every epoch in which test loss has not fallen by 0.0001 of the best: the test set has a say in
 its own result here. It reports 98.85 % of the training images and 99.44 % of the test images.
+
+Analysis: Test accuracy is stable. 99.40 % is held for the last two epochs. Ours: 99.40 % is held for the last three
+epochs.
 """
 
 from torch import nn

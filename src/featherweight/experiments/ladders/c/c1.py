@@ -7,6 +7,9 @@ Open: The write-up gives 10,790 parameters, no norm and inefficient last layers;
 which reads a 7 x 7 map off with a kernel of its size. The rate of 0.01 is inferred from a comment in its train.py;
 with momentum 0.9 and batches of 128 it is the committed code. It reports 99.22 % of the training images and 98.80 %
 of the test images.
+
+Analysis: It needs batch norm. It needs global average pooling. It overfits after five to six epochs. Ours: it is too
+large for the rule.
 """
 
 from torch import nn

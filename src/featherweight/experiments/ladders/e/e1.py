@@ -7,6 +7,9 @@ turn to how well it generalises.
 Open: The write-up gives 7,547 parameters and a last big kernel; layers, batches of 256 and SGD at 0.01 with momentum
 0.9 are those of its models.py and first notebook. It reports 99.75 % of the training images at epoch 15, and 99.31 %
 of the test images at epoch 13 and 99.15 % at the last, which its log has as 99.10 %.
+
+Analysis: Training is above the test from epoch 5 on. It cannot reach 99.40 % without regularisation. Ours: nothing is
+gained after epoch 13.
 """
 
 from torch import nn

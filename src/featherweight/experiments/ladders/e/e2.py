@@ -8,6 +8,9 @@ Open: The write-up gives 7,873 parameters, the features and where the pools stan
 those of its models.py. That has no dropout after the first convolution and the 1 x 1 layers, where the write-up says
 that each layer has it: the write-up is followed, and `e2_code` is the other. It reports 99.10 % of the training
 images and 99.26 % of the test images, both at epoch 15.
+
+Analysis: It does not overfit. Augmentation comes next. Ours: the gap is smaller than in the rung before. Ours: it falls
+short of 99.40 %.
 """
 
 from torch import nn

@@ -9,6 +9,8 @@ the rest: turns of -6 to 12 degrees, 15 % of the images enlarged from their midd
 inwards by up to 4 pixels, and 0.3 of the rate after every 5 epochs. It has and its log shows a rate of 0.03: the
 write-up is followed, and `e3_code` is the other. It reports 98.71 % of the training images and 99.45 % of the test
 images, both at epoch 15.
+
+Analysis: It underfits. Test accuracy is above the rung before. Ours: 99.40 % is held for the last three epochs.
 """
 
 from torch import nn

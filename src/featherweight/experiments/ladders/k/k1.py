@@ -3,6 +3,8 @@
 Target: Something to measure each step against, near 99.2 %.
 Why: the layers of `c3` under a constant rate, on the images as they are, with a little dropout: nothing of what
 follows is in it, and nothing is wrong with it.
+
+Analysis: It overfits. It falls short of 99.40 %.
 """
 
 from torch import nn

@@ -2,6 +2,8 @@
 
 Target: The worst of the last epochs raised.
 Why: an average over about 500 steps takes out the noise of single ones, long before the rate has fallen.
+
+Analysis: It beats the step before. It loses nothing against the step before. It does not fluctuate.
 """
 
 from torch import nn

@@ -3,6 +3,8 @@
 Target: The noise of the last epochs gone.
 Why: at a constant rate the weights jump around their goal to the end; a rate that falls lets them settle, wherever
 they are.
+
+Analysis: It beats the step before. It fluctuates less than its standard error.
 """
 
 from torch import nn

@@ -2,6 +2,8 @@
 
 Target: More from the same network through more varied images.
 Why: people write at different slants, and no training image need be seen twice.
+
+Analysis: It beats the step before. It overfits less.
 """
 
 from torch import nn

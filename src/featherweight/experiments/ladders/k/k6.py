@@ -3,6 +3,8 @@
 Target: More than the changes so far give.
 Why: MNIST centres its digits by their mass, so a stroke more moves all others; a shift along each axis makes up for
 that.
+
+Analysis: It beats the step before.
 """
 
 from torch import nn

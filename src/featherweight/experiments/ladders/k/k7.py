@@ -2,6 +2,8 @@
 
 Target: More than the changes so far give.
 Why: MNIST scales each digit to fit a box, so a long stroke makes the rest small.
+
+Analysis: It beats the step before.
 """
 
 from torch import nn

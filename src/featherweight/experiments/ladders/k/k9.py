@@ -2,6 +2,8 @@
 
 Target: More than the changes so far give.
 Why: no two strokes of a hand are the same; a smooth random displacement is what linear changes cannot give.
+
+Analysis: It beats the step before.
 """
 
 from torch import nn
