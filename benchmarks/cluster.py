@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -28,7 +28,7 @@ from featherweight.experiments.experiment import rungs
 from featherweight.io import write_text
 from featherweight.parallel.messages import Backend
 from featherweight.parallel.pool import run_works
-from featherweight.parallel.ray_pool import SPARE, RayPool, RayWorker, place, sleep
+from featherweight.parallel.ray_pool import SPARE, RayPool, RayWorker
 from featherweight.parallel.scheduler import train_all
 from featherweight.training.runs.environment import processor
 from featherweight.training.runs.events import Failed
@@ -45,11 +45,22 @@ SHARED = 8
 FEW = 2
 
 
+def place() -> dict[str, Any]:
+    """What a worker reports of its machine: nothing, for works that need nothing but Python."""
+    return {}
+
+
+def sleep(seconds: float, *, stopped: Any) -> Iterator[float]:
+    """A work that only takes time; yields when it ended, in seconds since its machine was started."""
+    time.sleep(seconds)
+    yield time.monotonic()
+
+
 class Host:
     """A process that is several workers."""
 
-    def __init__(self, number: int) -> None:
-        self._members = [RayWorker(number + slot) for slot in range(SHARED)]
+    def __init__(self) -> None:
+        self._members = [RayWorker() for _ in range(SHARED)]
 
     def call(self, slot: int, method: str, *given: Any) -> Any:
         return getattr(self._members[slot], method)(*given)
@@ -73,11 +84,14 @@ class _Hosts:
 
         self._class = ray.remote(Host).options(num_cpus=1, max_concurrency=4 * SHARED)
         self._actors: list[Any] = []
+        self._asked = 0
 
-    def remote(self, number: int) -> Any:
-        if number % SHARED == 0:
-            self._actors.append(self._class.remote(number))
-        actor, slot = self._actors[-1], number % SHARED
+    def remote(self) -> Any:
+        slot = self._asked % SHARED
+        self._asked += 1
+        if slot == 0:
+            self._actors.append(self._class.remote())
+        actor = self._actors[-1]
         return SimpleNamespace(**{name: _Method(actor, slot, name) for name in ("hello", "submit", "poll", "stop")})
 
 

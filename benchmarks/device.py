@@ -29,7 +29,7 @@ from featherweight.export.fixed_point import FixedPoint, outline, quantise
 from featherweight.export.lowering import lower
 from featherweight.export.memory import KERNELS, measured_kernels, planned, tallest
 from featherweight.export.source import Source
-from featherweight.export.variant import Variant, all_variants, name_of, progress_bytes, variant_of
+from featherweight.export.tables import Variant, all_variants, name_of, progress_bytes, variant_of
 from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "estimate.json"

@@ -21,8 +21,8 @@ from featherweight.experiments.rules import worded
 from featherweight.protocol.ledger import Attempt
 from featherweight.protocol.replication import confirmation
 from featherweight.protocol.test_evaluations import attempts_table
-from featherweight.report.ladder import RungView, rung_view
-from featherweight.report.ladder.tables import ABSENT, TextTable, percent_text
+from featherweight.report.ladder_page import RungView, rung_view
+from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
 
 Answered = Mapping[str, Mapping[str, Any]]
 """The results of `python -m benchmarks.answers` by rung: `seed`, `classes` with images and right ones, `mistakes`."""

@@ -22,7 +22,7 @@ from featherweight.experiments.statistics import mean_interval
 from featherweight.protocol.ledger import Attempt, settings
 from featherweight.protocol.replication import compared
 from featherweight.protocol.test_evaluations import attempts_table
-from featherweight.report.ladder.tables import ABSENT, TextTable, claims_table
+from featherweight.report.ladder_tables import ABSENT, TextTable, claims_table
 from featherweight.training.evaluation import TTA_SHIFTS
 
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",

@@ -5,25 +5,29 @@
 
 #include <stdint.h>
 
+typedef int32_t int16x2_t, int8x4_t;
+typedef uint32_t uint16x2_t, uint8x4_t;
+
 static uint32_t at_least; /* a bit for each byte, as the flags GE */
 
-static inline int32_t half(uint32_t word, int which)
+static inline int32_t half(int16x2_t word, int which)
 {
-    return (int32_t)((word >> 16 * which & 0xffff) ^ 0x8000) - 0x8000;
+    return (int32_t)(((uint32_t)word >> 16 * which & 0xffff) ^ 0x8000) - 0x8000;
 }
 
-static inline uint32_t __uxtb16(uint32_t word)
+static inline uint16x2_t __uxtb16(uint8x4_t word)
 {
     return word & 0x00ff00ff;
 }
 
-static inline uint32_t __sxtb16(uint32_t word)
+static inline int16x2_t __sxtb16(int8x4_t word)
 {
-    const uint32_t low = ((word & 0xff) ^ 0x80) - 0x80, high = ((word >> 16 & 0xff) ^ 0x80) - 0x80;
-    return (low & 0xffff) | high << 16;
+    const uint32_t all = (uint32_t)word;
+    const uint32_t low = ((all & 0xff) ^ 0x80) - 0x80, high = ((all >> 16 & 0xff) ^ 0x80) - 0x80;
+    return (int16x2_t)((low & 0xffff) | high << 16);
 }
 
-static inline int32_t __smlad(uint32_t one, uint32_t two, int32_t sum)
+static inline int32_t __smlad(int16x2_t one, int16x2_t two, int32_t sum)
 {
     return half(one, 0) * half(two, 0) + half(one, 1) * half(two, 1) + sum;
 }

@@ -203,7 +203,7 @@ RESIDUAL = {
     "two norms": lambda: [Sum(padded(6, 6), padded(6, 6)), depthwise(6)],
     "norms before": lambda: [Residual(*normed(6), depthwise(6)), Residual(*normed(6)), nn.ReLU()],
     "no activation": lambda: [Residual(depthwise(6), nn.BatchNorm2d(6)), nn.ReLU(), Residual(padded(6, 6))],
-    "other activations": lambda: [Residual(padded(6, 6, act=act)) for act in (nn.SiLU(), nn.PReLU(), nn.Hardswish())],
+    "other activations": lambda: [Residual(padded(6, 6, act=act)) for act in (nn.SiLU(), nn.PReLU(), nn.GELU("tanh"))],
     "dropout": lambda: [Residual(padded(6, 6), nn.Dropout(0.3)), Residual(padded(6, 6, act=nn.SiLU()), nn.Dropout2d())],
     "gated": lambda: [Residual(padded(6, 6), squeeze_excite(6, 2)), Residual(padded(6, 6)), squeeze_excite(6, 2)],
     "frozen": lambda: [*frozen([Residual(padded(6, 6))]), Residual(padded(6, 6))],
@@ -229,13 +229,70 @@ def test_a_residual_sum_takes_memory_for_two_tensors_of_every_image():
     assert memory_of_a_block(memory) < 2.25 * 8 * (12 * 12 + 1)
 
 
+def grouped(channels: int, groups: int = 1, act: type[nn.Module] = nn.ReLU) -> list[nn.Module]:
+    """A group norm with weights that have seen something, and an activation."""
+    norm = nn.GroupNorm(groups, channels, eps=0.02)
+    nn.init.uniform_(norm.weight, -0.5, 1.5)
+    nn.init.uniform_(norm.bias, -0.5, 0.5)
+    return [norm, act()]
+
+
+def by_layer(*shape: int) -> nn.LayerNorm:
+    norm = nn.LayerNorm(shape, eps=0.03)
+    nn.init.uniform_(norm.weight, -0.5, 1.5)
+    nn.init.uniform_(norm.bias, -0.5, 0.5)
+    return norm
+
+
+GROUPED = {
+    "groups": lambda: [nn.Conv2d(2, 6, 3), *grouped(6, 3), nn.Conv2d(6, 6, 3), *grouped(6, 2), *grouped(6, 6)],
+    "every channel, then pools": lambda: [nn.Conv2d(2, 6, 3), *grouped(6), nn.MaxPool2d(2), nn.BatchNorm2d(6),
+                                          *grouped(6, 2), nn.AvgPool2d(2)],
+    "of the picture": lambda: [nn.GroupNorm(2, 2), nn.Conv2d(2, 6, 3)],
+    "without weights": lambda: [nn.Conv2d(2, 6, 3), nn.GroupNorm(3, 6, affine=False), nn.SiLU(),
+                                nn.LayerNorm((6, 7, 6), elementwise_affine=False)],
+    "frozen": lambda: [*frozen([nn.Conv2d(2, 6, 3), *grouped(6, 2)]), nn.Conv2d(6, 6, 3), *frozen(grouped(6, 3))],
+    "layer norm": lambda: [nn.Conv2d(2, 6, 3), by_layer(6, 7, 6), nn.ReLU(), nn.Conv2d(6, 6, 3), by_layer(6, 5, 4)],
+    "layer norm without bias": lambda: [nn.Conv2d(2, 6, 3), nn.LayerNorm((6, 7, 6), bias=False), nn.PReLU()],
+    "residual": lambda: [nn.Conv2d(2, 6, 3), Residual(nn.Conv2d(6, 6, 3, padding=1), *grouped(6, 2)), *grouped(6, 3),
+                         Sum(nn.Sequential(*grouped(6, 2)), nn.Conv2d(6, 6, 1)), squeeze_excite(6, 2)],
+    "dilated depthwise": lambda: [nn.Conv2d(2, 6, 3), *grouped(6, 2),
+                                  nn.Conv2d(6, 6, 3, padding=2, dilation=2, groups=6),
+                                  nn.Conv2d(6, 6, 1), *grouped(6), depthwise(6), nn.Conv2d(6, 6, 1)],
+    "dropout": lambda: [nn.Conv2d(2, 6, 3), *grouped(6, 2), nn.Dropout(0.2), nn.Conv2d(6, 6, 3), *grouped(6, 3)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("images", [5, 85])
+@pytest.mark.parametrize("name", GROUPED)
+def test_group_and_layer_norms_wherever_they_stand(name, images):
+    torch.manual_seed(0)
+    network = nn.Sequential(*GROUPED[name](), nn.AdaptiveAvgPool2d(1), nn.Flatten(), by_layer(6), nn.Linear(6, 3))
+    compare(name, network, (2, 9, 8), logs=False, images=images, smoothing=0.0, threads=2)
+
+
+@pytest.mark.parametrize("norm", [nn.GroupNorm(2, 4, eps=0.0), nn.LayerNorm((4, 3, 3), eps=0.0)])
+def test_lanes_without_an_image_add_nothing_to_the_weights_of_a_norm(norm):
+    """Their variance is 0: without an epsilon, they would divide by it."""
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.Flatten(), nn.Linear(36, 2))
+    compare("no epsilon", network, (1, 5, 5), logs=False, images=3, smoothing=0.0, threads=1)
+
+
+@pytest.mark.parametrize("act", [nn.GELU("tanh"), nn.Hardswish()])
+def test_an_activation_far_from_zero_on_both_sides(act):
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), act, nn.Dropout(0.1), nn.Flatten(), nn.Linear(36, 2))
+    with torch.no_grad():
+        network[0].weight.mul_(20)
+    compare("far", network, (1, 5, 5), logs=False, images=19, smoothing=0.0, threads=1)
+
+
 def gradients_and_state(threads: int, images: int) -> list[Tensor]:
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool2d(2),
         Residual(nn.Conv2d(6, 6, 3, padding=1), nn.SiLU(), nn.Dropout(0.2)),
-        nn.Conv2d(6, 5, 3, stride=2), nn.BatchNorm2d(5), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(), nn.Linear(5, 3),
+        nn.Conv2d(6, 5, 3, stride=2), nn.BatchNorm2d(5), nn.ReLU(), nn.GroupNorm(5, 5), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.LayerNorm(5), nn.Linear(5, 3),
     )  # fmt: skip
     engine = bound(network, (1, 13, 13), threads=threads, batch=images)
     x, labels = torch.rand(images, 1, 13, 13), torch.arange(images) % 3

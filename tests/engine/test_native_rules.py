@@ -32,7 +32,11 @@ class Doubled(nn.Module):
 
 
 REFUSED = [
-    (ended(nn.Conv2d(3, 5, 3), nn.GELU()), "Layer 1 (GELU) has no native kernel."),
+    (ended(nn.Conv2d(3, 5, 3), nn.Mish()), "Layer 1 (Mish) has no native kernel."),
+    (ended(nn.Conv2d(3, 5, 3), nn.GELU()), 'Layer 1 (GELU) is not the tanh form, nn.GELU(approximate="tanh")'),
+    (ended(nn.GroupNorm(2, 4)), "takes (4,) and gets (3,)"),
+    (ended(nn.LayerNorm((9, 9))), "takes (9, 9) and gets (3, 9, 9)"),
+    (ended(nn.AdaptiveAvgPool2d(1), nn.GroupNorm(3, 3)), "has groups of a single value"),
     (ended(nn.Sequential(nn.Conv2d(3, 5, 3), Doubled())), "Layer 0.1 (Doubled) has no native kernel."),
     (ended(nn.Conv2d(2, 5, 3)), "Layer 0 (Conv2d) takes 2 channels, not 3; there is no native kernel for this."),
     (ended(nn.Conv2d(3, 5, (3, 5))), "Layer 0 (Conv2d) has kernel (3, 5)"),

@@ -46,6 +46,9 @@ def every_kernel() -> list[str]:
         sums = Sum(nn.Conv2d(5, 7, 3, padding=1, stride=2), nn.Conv2d(5, 7, 1, stride=2)), squeeze_excite(7, 2)
         network = nn.Sequential(wide, nn.PReLU(5), *sums, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 3))
         found.append(written(lower_for_training(network, (3, 15, 12)), 9, 2))
+    grouped = nn.Conv2d(3, 6, 3), nn.GroupNorm(2, 6), nn.GELU("tanh"), nn.LayerNorm((6, 13, 10)), nn.MaxPool2d(2)
+    network = nn.Sequential(*grouped, nn.Flatten(), nn.LayerNorm(180), nn.Linear(180, 3))
+    found.append(written(lower_for_training(network, (3, 15, 12)), 9, 2))
     return found
 
 
@@ -59,7 +62,7 @@ BF16 = pytest.mark.skipif(not native.multiplies_bf16(), reason="the CPU has no p
 def test_no_memory_error_and_no_undefined_behaviour(lanes, tmp_path):
     """With 16 lanes, products of 1x1 convolutions are in bfloat16."""
     programs = every_kernel()
-    assert len(programs) == 32
+    assert len(programs) == 33
     for seed in range(PROGRAMS):
         network, shape, _ = random_network(seed)
         programs.append(written(lower_for_training(network, shape), 2 + seed % 19, 1 + seed % 3))

@@ -9,7 +9,7 @@ import featherweight as fw
 import toy
 from commands import OWN, Run
 from featherweight.errors import BudgetError, UsageError
-from featherweight.export import preflight as beforehand
+from featherweight.export import estimate as beforehand
 from featherweight.export.estimate import deployed
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower

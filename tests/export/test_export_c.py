@@ -40,12 +40,11 @@ from featherweight import data as datasets
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.export import c_source, execute, integers
-from featherweight.export.calibration_data import calibration_of
 from featherweight.export.fixed_point import FixedPoint, Scale, _looked_up, fitting, quantise
 from featherweight.export.lowering import Step
 from featherweight.export.memory import memory_report, planned, rehearsal
 from featherweight.export.proof import compiled_scores, network_probabilities, normalise_pictures
-from featherweight.export.source import Source, source_of
+from featherweight.export.source import Source, calibration_of, source_of
 from featherweight.networks.steps import Curve
 from featherweight.training.runs.trained import load_pretrained
 
@@ -207,7 +206,7 @@ def test_unusual_networks_give_the_same_bytes_in_c_under_sanitizers(
     pictures = noise(60, shape)
     fixed = made(of, pictures)
     folder = written(of, fixed, tmp_path)
-    assert "#ifdef ODD_FAST" in (folder / "odd.c").read_text()
+    assert "defined(ODD_FAST)" in (folder / "odd.c").read_text()
     found = compiled_scores(compiler, [*STRICT, *SANITIZED, *macro], folder, of, pictures)
     expected = integers.integer_scores(fixed, pictures)
     assert (found == expected).all() and len(np.unique(expected)) > 30

@@ -13,8 +13,7 @@ from featherweight.export.estimate import deployed, operations, refusal
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
 from featherweight.export.memory import measured_kernels, planned
-from featherweight.export.tables import layer_table, tensors_of
-from featherweight.export.variant import all_variants, name_of
+from featherweight.export.tables import all_variants, layer_table, name_of, tensors_of
 
 ENDS = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -95,7 +94,7 @@ def test_what_c_cannot_take_is_said_before_anything_is_trained() -> None:
     assert network.training
     wide = nn.Sequential(nn.Conv2d(1, 2, 1, stride=300), *ENDS)
     found = refusal(wide, (1, 4, 4))
-    assert found is not None and found.startswith("Layer 0 has down 300, and C's field holds 0 to 255")
+    assert found is not None and found.startswith("Layer 0 has stride_y 300, and C's field holds 0 to 255")
 
 
 def test_a_wrong_number_of_classes_and_an_unknown_processor_are_refused() -> None:

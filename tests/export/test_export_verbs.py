@@ -15,7 +15,7 @@ from torch import nn
 from commands import Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
-from featherweight.export.calibration_data import calibration_of, pictures_at_hand
+from featherweight.export.source import calibration_of, pictures_at_hand
 from featherweight.training.runs.trained import FOLDER, load_any, load_pretrained, save_weights
 from made import record
 

@@ -206,6 +206,10 @@ def test_a_block_gives_what_its_end_gives() -> None:
         (chain(nn.Conv2d(1, 2, 5), nn.Softmax(1)), 5, 1),
         (chain(nn.Conv2d(1, 2, 5), nn.Softmax(2)), (28, 5), 1),
         (chain(nn.Conv2d(1, 2, 5), nn.GroupNorm(1, 2)), 28, 1),
+        (chain(nn.Conv2d(1, 2, 5), nn.LayerNorm((2, 24, 24))), 28, 1),
+        (chain(nn.Conv2d(1, 2, 5), nn.LayerNorm((24, 24))), 28, 1),
+        (chain(nn.Conv2d(1, 2, 5), nn.LayerNorm(24)), (5, 28), 1),
+        (chain(nn.Conv2d(1, 2, 5), nn.Flatten(), nn.LayerNorm(2 * 24 * 24)), 28, 1),
         (chain(nn.Conv2d(1, 2, 5, stride=2), nn.Flatten(2), nn.Flatten(1), nn.Linear(288, 1)), 27, 2),
     ],
 )

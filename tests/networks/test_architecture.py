@@ -34,6 +34,7 @@ EXAMPLES: dict[str, nn.Module] = {
     "nn.BatchNorm1d": nn.BatchNorm1d(7, momentum=None),
     "nn.BatchNorm2d": nn.BatchNorm2d(7, eps=1e-3, affine=False),
     "nn.GroupNorm": nn.GroupNorm(3, 21),
+    "nn.LayerNorm": nn.LayerNorm((3, 5, 7), eps=1e-3, bias=False),
     "nn.MaxPool2d": nn.MaxPool2d((2, 3), stride=1, ceil_mode=True),
     "nn.AvgPool2d": nn.AvgPool2d(3, padding=1, count_include_pad=False, divisor_override=5),
     "nn.AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d((None, 5)),
@@ -82,7 +83,7 @@ def settings_of(module: nn.Module) -> dict[str, Any]:
 
 
 def test_every_allowed_layer_has_an_example() -> None:
-    assert set(EXAMPLES) == set(ARGUMENTS) and len(EXAMPLES) == 51
+    assert set(EXAMPLES) == set(ARGUMENTS) and len(EXAMPLES) == 52
     assert set(CONTAINERS) == {"nn.Sequential", "Residual", "Sum", "Gated"}
 
 

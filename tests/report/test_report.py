@@ -20,7 +20,7 @@ from featherweight.export.estimate import deployed
 from featherweight.networks.anatomy import dissect
 from featherweight.report.analysis import mistakes
 from featherweight.report.page import page, read_story, sections
-from featherweight.report.page.blocks import Card, FigureBlock, Headline, Table, Tiles, blocks_of
+from featherweight.report.page.blocks import Card, FigureBlock, Headline, Table, Tiles, blocks_of, paragraph
 from featherweight.report.page.cards import command
 from featherweight.report.page.tables import blocks_table
 from made import record
@@ -90,9 +90,7 @@ def test_several_seeds_are_overlaid_compared_and_pooled(short_runs: list[Path]) 
 
 
 def test_the_label_errors_of_mnist_are_spoken_of_not_hidden() -> None:
-    from featherweight.report.page.images import DISPUTABLE
-
-    assert "disputable" in DISPUTABLE and "None is left out" in DISPUTABLE
+    assert "disputable" in paragraph("disputable") and "None is left out" in paragraph("disputable")
 
 
 # --------------------------------------------------------------------------------- what is read first
@@ -264,7 +262,7 @@ def test_two_runs_of_one_seed_and_one_experiment_on_two_sets_are_told_apart(tmp_
 def test_a_great_many_mistakes_are_counted_in_full_and_shown_in_part(
     short_runs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featherweight.report.page.images.MOST_TILES", 5)
+    monkeypatch.setattr("featherweight.report.page.experiment_sections.MOST_TILES", 5)
     story = read_story(short_runs[:1])
     parts = sections(story)
     tiles = {one.name: one for one in blocks_of(parts, Tiles)}["mistakes-1-f3-run1"]

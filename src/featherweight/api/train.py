@@ -19,7 +19,7 @@ from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
 from featherweight.experiments.settings import overridden
-from featherweight.export.preflight import require_form
+from featherweight.export.estimate import require_form
 from featherweight.networks.architecture import describe_network, make
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend

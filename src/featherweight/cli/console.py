@@ -34,7 +34,7 @@ def require_trainable_for(task: Task, to: str | None) -> None:
     """Raise UsageError, before anything is trained, where C is asked for, by `to` or by the budget, and a layer of the
     network cannot be exported to it."""
     if to is not None or overridden(find(task.experiment), dict(task.settings)).budget.on_chip():
-        from featherweight.export.preflight import require_form
+        from featherweight.export.estimate import require_form
 
         experiment, data, _ = resolve(task)
         require_form(experiment, data, to)

@@ -42,7 +42,7 @@ def report(
     from featherweight.cli.display import busy
     from featherweight.io import write_text
     from featherweight.report.page import page, read_story, sections, write_data, write_figures
-    from featherweight.report.page.page_files import folder_made
+    from featherweight.report.page.render import folder_made
 
     with busy("analysing and drawing"):
         story = read_story([folder_of(run) for run in runs], data_dir=data_dir, experiment=experiment)

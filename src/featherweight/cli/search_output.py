@@ -12,7 +12,7 @@ from featherweight.errors import FeatherweightError
 from featherweight.escape import printable
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search import storage
-from featherweight.search.driver import Search, Snapshot, run_search
+from featherweight.search.driver import Search, StudySnapshot, run_search
 from featherweight.search.learning_rate import require_picture
 from featherweight.search.outcome import BEST, Entry, draw, entries, on_pareto_front, table
 from featherweight.search.source import require_writable, write_experiment
@@ -41,7 +41,7 @@ def run(
         print(wrap(line, to), file=to, flush=True)
     stopped: FeatherweightError | None = None
     try:
-        with shown(to, _View(search.job.trials)) as show:
+        with shown(to, _SearchView(search.job.trials)) as show:
             for snapshot in run_search(search, on, workers):
                 show(snapshot)
     except FeatherweightError as problem:
@@ -153,20 +153,20 @@ def trial_line(trial: "FrozenTrial") -> str | None:
             return f"trial {trial.number}  lost with its worker  {size}"
 
 
-class _View:
+class _SearchView:
     """A line a trial, and a bar of all."""
 
     def __init__(self, trials: int) -> None:
         self._trials = trials
         self._first = True
 
-    def lines(self, snapshot: Snapshot) -> list[str]:
+    def lines(self, snapshot: StudySnapshot) -> list[str]:
         """Trials that have ended; those from before this session appear in the tables only."""
         ended = [] if self._first else [line for trial in snapshot.ended if (line := trial_line(trial))]
         self._first = False
         return [*ended, *([printable(snapshot.note)] if snapshot.note else [])]
 
-    def plain(self, snapshot: Snapshot) -> list[str]:
+    def plain(self, snapshot: StudySnapshot) -> list[str]:
         done = f"{snapshot.counts.ended} of {self._trials}, {snapshot.counts.refused} refused"
         return [f"{line}  ({done})" for line in self.lines(snapshot)]
 
@@ -178,6 +178,6 @@ class _View:
         self._bar = self._bars.add_task("", total=self._trials, figures="")
         return self._bars
 
-    def draw(self, snapshot: Snapshot) -> None:
+    def draw(self, snapshot: StudySnapshot) -> None:
         now = snapshot.counts
         self._bars.update(self._bar, completed=now.ended, figures=f"{now.running} running  {now.refused} refused")

@@ -59,7 +59,7 @@ def augment(
     sampler: Sampler = sample,
     then: Augment | None = None,
 ) -> Tensor:
-    """The images changed at random and then normalised: uint8 [N C H W] -> float32 [N C H W].
+    """The images augmented at random and then normalised: uint8 [N C H W] -> float32 [N C H W].
 
     Pixels from outside an image (unless it is mirrored or `fill` is set) and erased ones are black before
     normalisation. `mean` and `std` are per channel, as fractions of full brightness. With `chosen` [M], only

@@ -21,12 +21,12 @@ EXIF_BYTES = 1 << 16
 
 
 class ContainerError(ValueError):
-    """The reason why a file is not read, as the end of a sentence."""
+    """The reason why a picture file's container is not read, as the end of a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A picture file without the parts that are not needed."""
+    """A picture file stripped of everything but its pixels, its format and its orientation."""
 
     format: str
     """The format's name in Pillow."""
@@ -36,7 +36,7 @@ class Container:
 
 
 def essential(content: bytes) -> Container:
-    """The file reduced to pixels and colours; ContainerError if it is not a picture or exceeds the limits."""
+    """A picture file's bytes stripped to pixels and colours; ContainerError if it is none or exceeds the limits."""
     for start, walk in _WALKS.items():
         if content.startswith(start):
             return walk(content)

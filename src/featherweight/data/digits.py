@@ -22,7 +22,7 @@ TEST = 360
 
 
 def load() -> RawDataset:
-    """1,437 training and 360 test digits, uint8 [N 1 28 28], always the same."""
+    """The embedded digits: 1,437 for training and 360 for testing, uint8 [N 1 28 28], always the same."""
     scans, labels = _scans()
     images = in_mnist_manner(torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16)
     everything = Split(images=images, labels=torch.from_numpy(labels).long())
@@ -80,7 +80,8 @@ def in_mnist_manner(glyphs: Tensor) -> Tensor:
 
 
 def _extent(inked: Tensor) -> tuple[Tensor, Tensor]:
-    """Start and length, [N 1] each, of the inked part of a side, bool [N side]; all of the side if it has no ink."""
+    """The bounding box of glyphs along one side, from their ink, bool [N side]: start and length, [N 1] each; without
+    ink, the whole side."""
     inked = inked | ~inked.any(1, keepdim=True)
     start = inked.int().argmax(1, keepdim=True)
     end = inked.shape[1] - inked.flip(1).int().argmax(1, keepdim=True)

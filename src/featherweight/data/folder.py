@@ -48,7 +48,7 @@ class _Pictures:
 
 
 def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> RawDataset:
-    """The data set in this folder; without `with_test` the test pictures are not opened.
+    """Load a folder of images as a data set; without `with_test` the test pictures are not opened.
 
     If there are folders `train` and `test`, each with the class folders, these are the halves; otherwise one picture in
     6 of each class, drawn by seed, is the test set. Pictures that belong together according to `groups_of` are drawn
@@ -114,7 +114,7 @@ def test_digest(root: Path, *, seed: int) -> str:
 
 
 def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
-    """The heights and widths of up to `count` training pictures, evenly spread over the folder."""
+    """The heights and widths of up to `count` training pictures in a folder of images, evenly spread over it."""
     paths = _halves(root, seed)[1].paths
     found = []
     for path in paths[:: max(1, len(paths) // count)]:
@@ -126,7 +126,7 @@ def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
 
 
 def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Pictures, str]:
-    """The classes, the pictures of each half, and a sentence or ""."""
+    """A folder of images divided: the classes, the pictures of each half, and a sentence or ""."""
     names = {child.name for child in _folders(root, root)}
     judged = next((name for name in TESTS if name in names), "")
     if "train" not in names or not judged:

@@ -54,7 +54,7 @@ _TURNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A decoded picture."""
+    """A decoded picture: its pixels, and the size it had in its file."""
 
     pixels: NDArray[np.uint8]
     """[h w 3], upright, opaque, at most 1280 pixels per side."""
@@ -67,7 +67,7 @@ class PictureError(ValueError):
 
 
 def read(path: Path) -> Picture:
-    """The picture in a file; PictureError, with a clause that says why, if it cannot be read."""
+    """Decode the picture in a file; PictureError, with a clause that says why, if it cannot be read."""
     with _explained():
         if not path.is_file():  # opening a pipe would wait forever
             raise PictureError("is not a file" if path.exists() else "does not exist")

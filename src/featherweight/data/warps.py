@@ -21,7 +21,7 @@ Limits = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """Where each image of a batch is sampled, and how its colours change."""
+    """The random augmentation of one batch: where each image is sampled, and how its colours change."""
 
     affine: Tensor
     """[5 N]: the arguments of `affine_maps`."""
@@ -129,7 +129,7 @@ def _displacement(
 
 
 def uniform(limits: Limits, count: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
-    """One row of `count` uniform draws for each pair of limits: [rows count]."""
+    """Uniform random draws for augmentation, a row of `count` for each pair of limits: [rows count]."""
     low, span = _ranges(limits, device)
     return torch.rand(len(limits), count, generator=generator, device=device).mul_(span).add_(low)
 

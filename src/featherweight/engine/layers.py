@@ -1,5 +1,6 @@
 """How the native engine executes each kind of layer: the nodes it adds to a program, or why it is not supported."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from featherweight.engine.program import (
     CONVOLUTION,
     COPY,
     ELEMENTS,
+    GELU,
+    GROUP_NORM,
     HARD_SIGMOID,
     HARD_SWISH,
     NO_ACTIVATION,
@@ -35,6 +38,7 @@ ACTIVATIONS: dict[type[nn.Module], int] = {
     nn.Hardswish: HARD_SWISH,
     nn.Sigmoid: SIGMOID,
     nn.Hardsigmoid: HARD_SIGMOID,
+    nn.GELU: GELU,
 }
 DROPOUTS: dict[type[nn.Module], int] = {nn.Dropout: ELEMENTS, nn.Dropout2d: CHANNELS}
 
@@ -118,7 +122,21 @@ def _norm(module: nn.BatchNorm2d | nn.BatchNorm1d, name: str, draft: Draft) -> N
     )  # fmt: skip
 
 
+def _group_norm(module: nn.GroupNorm | nn.LayerNorm, name: str, draft: Draft) -> None:
+    by_channel = isinstance(module, nn.GroupNorm)
+    wanted = (module.num_channels,) if by_channel else tuple(module.normalized_shape)
+    got = draft.size if not draft.flat and not by_channel else draft.size[:1]
+    require_layer(got == wanted, module, name, f"takes {wanted} and gets {got}")
+    groups = module.num_groups if by_channel else 1
+    require_layer(math.prod(draft.size) > groups, module, name, "has groups of a single value")
+    draft.flush()
+    draft.add(draft.size, kind=GROUP_NORM, groups=groups, eps=module.eps, shared=int(len(wanted) > 1),
+              gamma=draft.place(module.weight), beta=draft.place(module.bias))  # fmt: skip
+
+
 def _activation(module: nn.Module, name: str, draft: Draft) -> None:
+    exact = isinstance(module, nn.GELU) and module.approximate != "tanh"
+    require_layer(not exact, module, name, 'is not the tanh form, nn.GELU(approximate="tanh")')
     draft.gather(("act", "drop", "kernel"), act=ACTIVATIONS[type(module)])
 
 
@@ -247,6 +265,8 @@ LAYERS: dict[type[nn.Module], Callable[[Any, str, Draft], None]] = {
     nn.Linear: _linear,
     nn.BatchNorm2d: _norm,
     nn.BatchNorm1d: _norm,
+    nn.GroupNorm: _group_norm,
+    nn.LayerNorm: _group_norm,
     **dict.fromkeys(ACTIVATIONS, _activation),
     nn.PReLU: _prelu,
     nn.Dropout: _dropout,

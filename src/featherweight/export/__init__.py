@@ -15,14 +15,13 @@ from featherweight.data.dataset import Data
 from featherweight.data.split import Split
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.export import c_source, page, proof
-from featherweight.export.calibration_data import calibration_of, pictures_at_hand
 from featherweight.export.card import card
 from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import Lowered, lower
 from featherweight.export.memory import memory_report, planned
 from featherweight.export.onnx_model import model_bytes, require_onnx, traced_bytes
 from featherweight.export.proof import ExportError
-from featherweight.export.source import Source, source_of
+from featherweight.export.source import Source, calibration_of, pictures_at_hand, source_of
 from featherweight.io import staged, write_bytes, write_text
 from featherweight.networks import steps
 from featherweight.training.runs.trained import TrainedModel

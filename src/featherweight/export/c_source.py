@@ -1,21 +1,25 @@
-"""The C program of a network in integers: a header, a source, an example program and an Arduino sketch."""
+"""The C program of a network in integers: the plain C of `runtime/`, with the network's own header and tables."""
 
+import math
+import re
 import textwrap
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from featherweight.escape import c_string, in_c_comment
-from featherweight.export.fast_path import edge, pairs, window
 from featherweight.export.fixed_point import FixedPoint, Integers, Stage, bias_bits
 from featherweight.export.memory import Memory, memory_report, planned, tallest
 from featherweight.export.page import DIGITS
 from featherweight.export.preprocessing import FLATTEST_BITS
 from featherweight.export.source import Source
-from featherweight.export.tables import dilated, layer_table, require_in_range, tensors_of
-from featherweight.export.templates import rendered
+from featherweight.export.tables import StructTable, dilated, layer_table, require_in_range, tensors_of
 from featherweight.networks.steps import CURVES
+
+RUNTIME = Path(__file__).parent / "runtime"
+"""Files of C that compile as they are beside a network called `model`; its name takes the place of that one."""
 
 
 def source_files(source: Source, network: FixedPoint, calibration: str) -> dict[str, str]:
@@ -25,77 +29,205 @@ def source_files(source: Source, network: FixedPoint, calibration: str) -> dict[
     if a number does not fit the C field that holds it.
     """
     memory = planned(network)
+    tables = model_tables(source, network, memory)
+    head = f"/* {source.name}: {in_c_comment(source.sentence())}.\n * Written by featherweight"
+    head += f" {in_c_comment(source.version)}; see {source.name}.h. */\n\n"
+    return {
+        f"{source.name}.h": model_header(source, network, memory, calibration),
+        f"{source.name}.c": head + _named(_inlined("network.c", tables), source.name),
+        f"{source.name}.ino": _named(_runtime("sketch.ino"), source.name),
+        # The Arduino IDE compiles every C file beside the sketch, but none in folders of other names than src.
+        "example/main.c": _named(_runtime("main.c"), source.name),
+    }
+
+
+@cache
+def _runtime(file: str) -> str:
+    return (RUNTIME / file).read_text(encoding="utf-8")
+
+
+def _named(text: str, name: str) -> str:
+    """The text with this name where it calls the network `model`.
+
+    >>> _named("int model_read(const uint8_t picture[MODEL_PIXELS]); /* remodel_ */", "f3")
+    'int f3_read(const uint8_t picture[F3_PIXELS]); /* remodel_ */'
+    """
+    return re.sub(r"\bMODEL(?=_)", name.upper(), re.sub(r"\bmodel(?=_|\.[ch]\b)", name, text))
+
+
+def _inlined(file: str, tables: str) -> str:
+    """A file of the runtime with those that it includes in their places, `tables` among them. One that stands between
+    `#if` and `#endif` is left out if `tables` defines all its features as 0; the compiler defines the others."""
+    features = dict(re.findall(r"^#define (\w+) (\d+)", tables, re.MULTILINE))
+
+    def part(found: re.Match[str]) -> str:
+        wanted, name = found[1], found[2]
+        text = tables if name == "tables.h" else _inlined(name, tables)
+        values = [features.get(word) for word in wanted.split(" || ")] if wanted else ["1"]
+        if None in values:
+            return f"#if {wanted}\n{text}#endif\n"
+        return text if set(values) != {"0"} else ""
+
+    pattern = r'(?:#if (.+)\n)?#include "(?!model\.h)(\w+\.h)"\n(?(1)#endif\n)'
+    return re.sub(pattern, part, _runtime(file))
+
+
+def model_header(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> str:
+    """The header of the program: sizes, the names of classes, and its functions with what they take."""
+    name, upper = source.name, source.name.upper()
+    channels, height, width = source.shape
+    classes, digits = len(source.classes), _reads_digits(source)
+    report = "".join(f" * {in_c_comment(line)}\n" for line in memory_report(network, memory))
+    each = f" of {channels} bytes" if channels > 1 else ""
+    normalise = textwrap.dedent(f"""
+        /* A drawing of any size to the picture that {name}_read takes: the digit fills a box of 20 x 20, its centre of
+         * mass in the middle. The same bytes as featherweight's own preparation of pictures.
+         *
+         * ink: height rows of width bytes, 0 paper to 255 ink; at most 4096 x 4096. picture: written, 28 x 28.
+         * Gives 1, or 0 where there is no ink at all. */
+        int {name}_normalise(const uint8_t *ink, int height, int width, uint8_t picture[784]);
+        """) * digits  # fmt: skip
+    return f"""/* {name}: {in_c_comment(source.sentence())}.
+ *
+ * Written by featherweight {in_c_comment(source.version)}. {network.bits}-bit weights, integers alone, no allocation, no library.
+ *
+{report} *
+ * Ranges of activations are from {in_c_comment(calibration)}.
+{_about_fast(source, network, memory)} */
+#ifndef {upper}_H
+#define {upper}_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+#define {upper}_CHANNELS {channels}
+#define {upper}_HEIGHT {height}
+#define {upper}_WIDTH {width}
+#define {upper}_PIXELS {channels * height * width}
+#define {upper}_CLASSES {classes}
+
+/* A score s stands for s / 2^{upper}_SCORE_BITS. The difference of two scores, so divided, is the logarithm of how many
+ * times as likely the network holds the one class as the other. */
+#define {upper}_SCORE_BITS {network.score_bits}
+
+/* The name of each class: {", ".join(in_c_comment(one) for one in source.classes)}. */
+extern const char *const {name}_names[{upper}_CLASSES];
+
+/* The class of a picture, 0 to {classes - 1}: the first of those with the highest score.
+ *
+ * picture: {height} rows of {width} pixels{each}, 0 to 255, as the network was trained on them{" (MNIST: 0 is paper, 255 is ink)" * digits}.
+ * scores: written, one for each class.
+ * Uses {memory.arena} bytes of static memory, so it must not be entered twice at a time. */
+int {name}_read(const uint8_t picture[{upper}_PIXELS], int16_t scores[{upper}_CLASSES]);
+{normalise}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""  # noqa: E501 - two lines of C are longer than the code's
+
+
+def _about_fast(source: Source, network: FixedPoint, memory: Memory) -> str:
+    if network.bits < 8:
+        return ""
+    dsp = 4 * pairs(network, memory.streams) + 2 * edge(network)
+    return (
+        f" * Defining {source.name.upper()}_FAST where the C file is compiled makes it faster, for more flash and"
+        f" {window(network, memory.streams)} bytes of RAM;\n * {dsp} bytes where the processor has the DSP extension.\n"
+    )
+
+
+def _reads_digits(source: Source) -> bool:
+    return (source.shape, source.classes) == ((1, 28, 28), DIGITS)
+
+
+def model_tables(source: Source, network: FixedPoint, memory: Memory) -> str:
+    """What the runtime includes as tables.h: the network's features and sizes, its numbers, and room for its rows."""
     tensors, layers = tensors_of(network, memory.places, memory.rings), layer_table(network, memory.streams)
     require_in_range(network, tensors, layers)
-    values = _template_values(source, network, memory, calibration) | {"tensors": tensors, "layers": layers}
+    sizes = _features(source, network, memory)
+    stages = network.stages
+    weights = np.concatenate([stage.weights.transpose(0, 2, 3, 1).ravel() for stage in stages])
+    values = [
+        ("weights", f"{'' if network.bits == 8 else 'u'}int8_t", packed(weights, network.bits)),
+        ("biases", "bias_type", np.concatenate([_biases(stage) for stage in stages])),
+        ("multipliers", "uint16_t", np.concatenate([stage.multipliers for stage in stages])),
+    ]
+    arrays = "".join(_array(name, kind, numbers) for name, kind, numbers in values)
+    if sizes["CURVES"]:
+        curves = np.concatenate([stage.table for stage in stages if stage.step.kind in CURVES])
+        arrays += "/* What each of 0 to 255 becomes under an activation. */\n" + _array("curves", "uint8_t", curves)
+    room = f"static uint8_t memory[{max(memory.rows, 1)}];\n"
+    if memory.sums:
+        room += "/* What the rows so far have added up to, in layers that take each row of their input once. */\n"
+        room += f"static int32_t sums[{memory.sums}];\n"
+    names = ", ".join(c_string(name) for name in source.classes)
+    return (
+        "".join(f"#define {name} {value}\n" for name, value in sizes.items())
+        + f"\ntypedef int{bias_bits(network.bits)}_t bias_type;\n\n"
+        + _struct(tensors, "tensor") + _struct(layers, "layer")
+        + "enum { CONVOLUTION = 1, MAXIMUM, AVERAGE, ADD, TABLE, BY_ROW = 8 };\n\n"
+        + arrays
+        + _rows(tensors, "tensor", "tensors", "LAYERS + 1") + _rows(layers, "layer", "layers", "LAYERS")
+        + room + f"\nconst char *const model_names[MODEL_CLASSES] = {{ {names} }};\n"
+    )  # fmt: skip
+
+
+def _features(source: Source, network: FixedPoint, memory: Memory) -> Mapping[str, int]:
+    """The names of the runtime's switches and sizes, and their values."""
+    kinds = {stage.step.kind for stage in network.stages}
+    by = network.preprocessing
+    streams = memory.streams
     return {
-        f"{source.name}.h": rendered("network.h.j2", values),
-        f"{source.name}.c": rendered("network.c.j2", values),
-        f"{source.name}.ino": rendered("sketch.ino.j2", values),
-        # The Arduino IDE compiles every C file beside the sketch, but none in folders of other names than src.
-        "example/main.c": rendered("main.c.j2", values),
+        "WEIGHT_BITS": network.bits,
+        "LAYERS": len(network.stages),
+        "TALLEST": tallest(network, streams),
+        "MAXIMUMS": int("max" in kinds),
+        "AVERAGES": int("average" in kinds),
+        "POOLS": int(bool(kinds & {"max", "average"})),
+        "ADDS": int("add" in kinds),
+        "BRANCHES": int("add" in kinds),
+        "CURVES": int(bool(kinds & set(CURVES))),
+        "BY_ROWS": int(any(stream is not None for stream in streams)),
+        "ROW_SUMS": int(memory.sums > 0),
+        "DILATED": int(dilated(network)),
+        "CROP": by.crop,
+        "DESKEW": int(by.deskew),
+        "FLATTEST_BITS": FLATTEST_BITS,
+        "DIGITS": int(_reads_digits(source)),
+        "WINDOW": max(window(network, streams), 1),
+        "PAIRS": max(pairs(network, streams), 1),
+        "EDGE": edge(network),
     }
 
 
-def _template_values(source: Source, network: FixedPoint, memory: Memory, calibration: str) -> dict[str, Any]:
-    """The values that the templates refer to."""
-    channels, height, width = source.shape
-    weights = [kernel.weights.transpose(0, 2, 3, 1).ravel() for kernel in network.stages]
-    return {
-        "name": source.name,
-        "NAME": source.name.upper(),
-        "sentence": in_c_comment(source.sentence()),
-        "version": in_c_comment(source.version),
-        "calibration": in_c_comment(calibration),
-        "report": [in_c_comment(line) for line in memory_report(network, memory)],
-        "channels": channels,
-        "height": height,
-        "crop": 0 if network.preprocessing.deskew else network.preprocessing.crop,
-        "deskew": _deskewing(source, network),
-        "heights": [high for _, high, _ in network.sizes],
-        "width": width,
-        "classes": [in_c_comment(name) for name in source.classes],
-        "quoted": [c_string(name) for name in source.classes],
-        "digits": (source.shape, source.classes) == ((1, 28, 28), DIGITS),
-        "score_bits": network.score_bits,
-        "arena": memory.arena,
-        "rows": memory.rows,
-        "dilated": dilated(network),
-        "tables": _number_lines(np.concatenate(tables)) if (tables := _tables(network)) else "",
-        "sums": memory.sums,
-        "streams": any(stream is not None for stream in memory.streams),
-        "window": window(network, memory.streams),
-        "pairs": pairs(network, memory.streams),
-        "edge": edge(network),
-        "tallest": tallest(network, memory.streams),
-        "kinds": {stage.step.kind for stage in network.stages},
-        "weights": _number_lines(packed(np.concatenate(weights), network.bits)),
-        "bits": network.bits,
-        "biases": _number_lines(np.concatenate([_biases(stage) for stage in network.stages])),
-        "bias_bits": bias_bits(network.bits),
-        "multipliers": _number_lines(np.concatenate([stage.multipliers for stage in network.stages])),
-        "branches": any(stage.step.kind == "add" for stage in network.stages),
-    }
+def _struct(table: StructTable, name: str) -> str:
+    fields = (f"    {it.type} {it.name};" + f" /* {it.about} */" * bool(it.about) for it in table.fields)
+    return "typedef struct {\n" + "\n".join(fields) + f"\n}} {name};\n\n"
 
 
-def _deskewing(source: Source, network: FixedPoint) -> str:
-    """The functions of C that deskew a picture, and crop it as well; none if pictures are not deskewed."""
-    if not network.preprocessing.deskew:
-        return ""
-    (_, height, width), (_, rows, columns) = source.shape, network.sizes[0]
-    values = {"height": height, "width": width, "rows": rows, "columns": columns, "flattest": FLATTEST_BITS,
-              "crop": network.preprocessing.crop, "margin": height}  # fmt: skip
-    return rendered("deskew.c.j2", values)
+def _rows(table: StructTable, kind: str, name: str, length: str) -> str:
+    rows = "".join(f"    {{ {', '.join(map(str, row))} }},\n" for row in table.rows)
+    return f"static const {kind} {name}[{length}] = {{\n{rows}}};\n\n"
+
+
+def _array(name: str, kind: str, numbers: Integers) -> str:
+    end = ""
+    if name == "weights":
+        end = (
+            "#if defined(MODEL_FAST) && defined(__ARM_FEATURE_DSP)\n    , 0, 0, 0 /* they are read four at a time */\n"
+        )
+        end += "#endif\n"
+    return f"static const {kind} {name}[] = {{\n{_number_lines(numbers)}\n{end}}};\n\n"
 
 
 def _biases(stage: Stage) -> Integers:
     """As many as multipliers, so that one number says where both begin: a sum's second one is never read."""
     return np.pad(stage.bias >> stage.lift, (0, len(stage.multipliers) - len(stage.bias)))
-
-
-def _tables(network: FixedPoint) -> list[Integers]:
-    """The tables of the activations that are looked up, in order."""
-    return [stage.table for stage in network.stages if stage.step.kind in CURVES]
 
 
 def _number_lines(values: Iterable[int]) -> str:
@@ -119,4 +251,39 @@ def packed(weights: Integers, bits: int) -> Integers:
     each = 8 // bits
     whole = np.pad(weights & (1 << bits) - 1, (0, -len(weights) % each)).reshape(-1, each)
     found: Integers = (whole << bits * np.arange(each)).sum(axis=1)
+    return found
+
+
+def window(network: FixedPoint, streams: Sequence[int | None]) -> int:
+    """Bytes of the faster code's copy of the pixels under a kernel, where that has several rows or edges."""
+    found = 0
+    for index, (stage, stream) in enumerate(zip(network.stages, streams, strict=True)):
+        step, channels = stage.step, network.sizes[stage.step.reads(index)[0]][0]
+        rows = step.kernel[0] if stream is None else 1
+        if step.kind == "convolution" and (rows > 1 or any(step.pad) or step.dilation != (1, 1)):
+            found = max(found, rows * step.kernel[1] * channels)
+    return found
+
+
+def pairs(network: FixedPoint, streams: Sequence[int | None]) -> int:
+    """Words of what the code for the DSP extension prepares: the pixels under a kernel at two places, each row of it a
+    multiple of four; or the weights of four channels that have kernels of their own."""
+    found = 0
+    for index, (stage, stream) in enumerate(zip(network.stages, streams, strict=True)):
+        step, channels = stage.step, network.sizes[stage.step.reads(index)[0]][0]
+        rows = step.kernel[0] if stream is None else 1
+        if step.kind == "convolution" and step.groups == 1:
+            found = max(found, 4 * rows * -(-step.kernel[1] * channels // 4))
+        elif step.kind == "convolution" and step.groups == channels == len(stage.weights):
+            found = max(found, 2 * math.prod(step.kernel))
+    return found
+
+
+def edge(network: FixedPoint) -> int:
+    """Bytes of the same code's copy of the pixels under a row of a kernel that reaches outside, or has gaps."""
+    found = 0
+    for index, stage in enumerate(network.stages):
+        step, channels = stage.step, network.sizes[stage.step.reads(index)[0]][0]
+        if step.kind == "convolution" and step.groups == 1 and (any(step.pad) or step.dilation != (1, 1)):
+            found = max(found, step.kernel[1] * channels)
     return found

@@ -18,8 +18,7 @@ from typing import Any
 
 from featherweight.export.fixed_point import FixedPoint, Stage, bias_bits
 from featherweight.export.lowering import Step
-from featherweight.export.tables import layer_table, tensors_of
-from featherweight.export.variant import name_of, progress_bytes, variant_of
+from featherweight.export.tables import layer_table, name_of, progress_bytes, tensors_of, variant_of
 from featherweight.networks.steps import CURVES
 
 WORTHWHILE = 64

@@ -4,16 +4,19 @@ import base64
 import json
 import re
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup  # comes with jinja2
 
 from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import Preprocessing
 from featherweight.export.lowering import Lowered, Step
 from featherweight.export.source import Source
-from featherweight.export.templates import FOLDER, rendered
 
 _PAIRS = ("kernel", "stride", "pad", "dilation", "bounds")
 DIGITS = tuple("0123456789")
@@ -32,8 +35,7 @@ def require_digits(source: Source) -> None:
 def page_html(source: Source, lowered: Lowered) -> str:
     """The HTML of the whole file; the same network gives the same text."""
     require_digits(source)
-    return rendered(
-        "page.html.j2",
+    return _template().render(
         {
             "version": source.version,
             "style": _template_part("page.css"),
@@ -51,10 +53,14 @@ def page_html(source: Source, lowered: Lowered) -> str:
     )  # fmt: skip
 
 
-def _template_part(name: str) -> Any:
-    from markupsafe import Markup  # comes with jinja2
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string((Path(__file__).parent / "page.html.j2").read_text(encoding="utf-8"))
 
-    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+
+def _template_part(name: str) -> Markup:
+    return Markup((Path(__file__).parent / name).read_text(encoding="utf-8"))
 
 
 def _steps_json(lowered: Lowered) -> dict[str, Any]:

@@ -1,17 +1,19 @@
-"""The two tables that steer the C program, of tensors and of layers, in the narrowest types that hold their numbers.
+"""The two tables that steer the C program, of tensors and of layers, in the narrowest types that hold their numbers;
+and the parts of the program that a network needs, which decide the size of its code.
 
 What decides a field's type follows from the layers alone, so that the tables' size is known before training.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from featherweight.errors import UsageError
 from featherweight.export.fixed_point import FixedPoint, Stage
-from featherweight.networks.steps import CURVES
+from featherweight.networks.steps import CURVES, Operation
 
-_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "SUM"} | dict.fromkeys(
+_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "ADD"} | dict.fromkeys(
     CURVES, "TABLE"
 )
 _BYTE, _SHORT, _WORD = (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1
@@ -20,12 +22,13 @@ _TYPES = ((1, _BYTE, "uint8_t"), (2, _SHORT, "uint16_t"), (4, _WORD, "uint32_t")
 
 # The largest number that the program can work with; None where it is written as a word of C.
 _LAYER = {
-    "weights": _WORD, "scaling": _WORD, "source": _SHORT, "groups": _SHORT, "outputs": _SHORT, "inputs": _SHORT,
-    "other": _SHORT, "kind": None, "rows": _BYTE, "columns": _BYTE, "down": _BYTE, "right": _BYTE, "above": _BYTE,
-    "left": _BYTE, "zero": _BYTE, "before": _BYTE, "after": _BYTE, "lift": _BYTE, "below": _BYTE, "beside": _BYTE,
+    "weights": _INT, "scaling": _INT, "source": _SHORT, "groups": _SHORT, "outputs": _SHORT, "inputs": _SHORT,
+    "other": _SHORT, "kind": None, "kernel_rows": _BYTE, "kernel_columns": _BYTE, "stride_y": _BYTE,
+    "stride_x": _BYTE, "pad_top": _BYTE, "pad_left": _BYTE, "zero_point": _BYTE, "shift_before": _BYTE,
+    "shift_after": _BYTE, "bias_shift": _BYTE, "dilation_y": _BYTE, "dilation_x": _BYTE,
 }  # fmt: skip
 _TENSOR = {"place": _WORD, "channels": _SHORT, "height": _SHORT, "width": _SHORT, "ring": _SHORT}
-_SETTLED_LATER = ("zero", "before", "after", "lift")
+_SETTLED_LATER = ("zero_point", "shift_before", "shift_after", "bias_shift")
 """Fields that only training decides: they have a byte, whatever they hold."""
 _ABOUT = {
     "place": "of the ring, in `memory`",
@@ -35,9 +38,7 @@ _ABOUT = {
     "outputs": "of each group",
     "inputs": "of each group",
     "other": "the second tensor of a sum, the first of the sums kept between rows, or which table",
-    "lift": "biases are in units of two to this power",
-    "below": "from one row of the kernel to the next",
-    "beside": "from one of its columns to the next",
+    "bias_shift": "biases are in units of two to this power",
 }
 
 
@@ -89,6 +90,9 @@ def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTab
     """The table of layers; `streams` is as in `Memory`."""
     found = []
     weights = scaling = looked_up = 0
+    others = any(stage.step.kind in ("add", *CURVES) for stage in network.stages) or any(
+        stream is not None and stage.step.kind != "max" for stage, stream in zip(network.stages, streams, strict=True)
+    )
     for index, stage in enumerate(network.stages):
         source, stream = stage.step.reads(index)[0], streams[index]
         if stage.step.kind in CURVES:
@@ -96,8 +100,9 @@ def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTab
             looked_up += 1
         row = {"weights": weights, "scaling": scaling, **_layer_settings(stage, network.sizes[source][0], stream)}
         row |= {"source": source} if _branches(network) else {}
-        row |= {"lift": stage.lift} if network.bits < 8 else {}
-        row |= dict(zip(("below", "beside"), stage.step.dilation, strict=True)) if dilated(network) else {}
+        row |= {"other": max(stage.step.other if stream is None else stream, 0)} if others else {}
+        row |= {"bias_shift": stage.lift} if network.bits < 8 else {}
+        row |= dict(zip(("dilation_y", "dilation_x"), stage.step.dilation, strict=True)) if dilated(network) else {}
         found.append(row)
         weights += stage.weights.size
         scaling += stage.multipliers.size
@@ -116,14 +121,15 @@ def dilated(network: FixedPoint) -> bool:
 
 def _layer_settings(stage: Stage, channels: int, stream: int | None) -> dict[str, Any]:
     step = stage.step
-    kind, other = _KINDS[step.kind], step.other
-    if stream is not None:
-        kind, other = kind if step.kind in CURVES else f"{kind} | BY_ROW", stream
+    kind = _KINDS[step.kind]
+    if stream is not None and step.kind not in CURVES:
+        kind = f"{kind} | BY_ROW"
     (rows, columns), (down, right), (above, left, *_) = step.kernel, step.stride, step.pad
     return {
         "groups": step.groups, "outputs": len(stage.weights) // step.groups, "inputs": channels // step.groups,
-        "other": max(other, 0), "kind": kind, "rows": rows, "columns": columns, "down": down, "right": right,
-        "above": above, "left": left, "zero": stage.pad_value, "before": stage.before, "after": stage.after,
+        "kind": kind, "kernel_rows": rows, "kernel_columns": columns, "stride_y": down,
+        "stride_x": right, "pad_top": above, "pad_left": left, "zero_point": stage.pad_value,
+        "shift_before": stage.before, "shift_after": stage.after,
     }  # fmt: skip
 
 
@@ -157,3 +163,60 @@ def require_in_range(network: FixedPoint, tensors: StructTable, layers: StructTa
         sizes = (side["channels"] * side["width"] * side["ring"] for side in (made, read))
         if max(stage.weights.size, *sizes) > _INT:
             raise UsageError(f"{called} has more numbers than an int in C can count; it cannot be exported to C.")
+
+
+OPTIONAL_KINDS = ("max", "average", "add")
+"""Kinds of step other than convolutions, which every network has."""
+
+Variant = tuple[str, ...]
+"""The kinds of step that occur, as in `OPTIONAL_KINDS`; then "rows" if a layer takes its input row by row, and
+"sums" if it keeps sums between rows; "table" if activations are looked up; "dilated" if kernels have gaps; "packed" if
+a byte holds several weights."""
+
+
+def variant_of(steps: Sequence[Operation[Any]], streams: Sequence[int | None], bits: int = 8) -> Variant:
+    """The variant of a network with these steps and weights of so many bits; `streams` is as in `Memory`."""
+    present = {step.kind for step in steps}
+    by_row = [step.kind for step, stream in zip(steps, streams, strict=True) if stream is not None]
+    found: list[str] = [kind for kind in OPTIONAL_KINDS if kind in present]
+    found += ["rows"] if by_row else []
+    found += ["sums"] if any(kind != "max" for kind in by_row) else []
+    found += ["table"] if present & set(CURVES) else []
+    found += ["dilated"] if any(step.dilation != (1, 1) for step in steps) else []
+    return (*found, *(["packed"] if bits < 8 else []))
+
+
+def name_of(variant: Variant) -> str:
+    """The name under which the measured figures are stored.
+
+    >>> name_of(()), name_of(("max", "rows"))
+    ('plain', 'max+rows')
+    """
+    return "+".join(variant) or "plain"
+
+
+def progress_bytes(variant: Variant) -> int:
+    """The bytes that the C program keeps per tensor on its stack: two numbers of 16 bits, or three.
+
+    >>> progress_bytes(()), progress_bytes(("max", "rows"))
+    (4, 6)
+    """
+    return 6 if "rows" in variant else 4
+
+
+def all_variants() -> list[Variant]:
+    """Every possible variant.
+
+    >>> len(all_variants())
+    160
+    """
+    found: list[Variant] = []
+    for count in range(len(OPTIONAL_KINDS) + 1):
+        for kinds in combinations(OPTIONAL_KINDS, count):
+            found += [kinds, (*kinds, "rows", "sums")]
+            found += [(*kinds, "rows")] if "max" in kinds else []
+    found = [(*variant, *more) for more in _LAST for variant in found]
+    return found + [(*variant, "packed") for variant in found]
+
+
+_LAST = ((), ("table",), ("dilated",), ("table", "dilated"))

@@ -75,6 +75,7 @@ _TABLE = {
     "nn.BatchNorm1d": _NORM,
     "nn.BatchNorm2d": _NORM,
     "nn.GroupNorm": "num_groups=count num_channels=count eps=real affine=flag",
+    "nn.LayerNorm": "normalized_shape=sizes eps=real elementwise_affine=flag bias=flag",
     "nn.MaxPool2d": "kernel_size=sides stride=stride padding=pad dilation=sides return_indices=flag ceil_mode=flag",
     "nn.AvgPool2d": "kernel_size=sides stride=stride padding=pad ceil_mode=flag count_include_pad=flag"
     " divisor_override=divisor",
@@ -158,6 +159,8 @@ def weights(make: str, named: Mapping[str, Any]) -> int:
     if make == "residual_norm_relu":
         inputs, outputs = (n if type(n := named[name]) is int else 0 for name in ("inputs", "outputs"))
         return 9 * outputs * (inputs + outputs) + inputs * outputs + 16 * outputs
+    if make == "nn.LayerNorm":
+        return 2 * math.prod(named["normalized_shape"])
     if make in ("nn.Conv2d", *OWN):
         kernel = named.get("kernel_size", named.get("kernel", 3))
         area = kernel * kernel if isinstance(kernel, int) else math.prod(kernel)

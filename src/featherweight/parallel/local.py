@@ -8,8 +8,7 @@ import os
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -19,8 +18,7 @@ from typing import Any, NoReturn
 from loky.backend import get_context
 from loky.backend.reduction import dumps
 
-from featherweight.errors import FeatherweightError
-from featherweight.parallel.messages import Counts, Finished, Message, Work
+from featherweight.parallel.messages import Counts, Finished, Message, Work, run_work
 from featherweight.training.runs.signals import safe_path, terminable
 
 MACHINE = "this machine"
@@ -34,7 +32,7 @@ class _Put:
 
 
 @dataclass(kw_only=True)
-class _Worker:
+class _Process:
     """A process, our end of its pipe, the number of the work that it is at, and the values that it has."""
 
     process: Any
@@ -52,7 +50,7 @@ class LocalPool:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._workers: list[_Worker] = []
+        self._workers: list[_Process] = []
         self._values: list[Any] = []
         self._ended = 0
         self._stopping = False
@@ -69,7 +67,7 @@ class LocalPool:
             with safe_path():
                 process.start()
             theirs.close()
-            self._workers.append(_Worker(process=process, pipe=ours))
+            self._workers.append(_Process(process=process, pipe=ours))
 
     def free(self) -> int:
         """How many works could begin now."""
@@ -108,7 +106,7 @@ class LocalPool:
                 found.append(Message(number=worker.number, value=what))
         return found
 
-    def _gone(self, worker: _Worker) -> Finished:
+    def _gone(self, worker: _Process) -> Finished:
         self._workers.remove(worker)
         worker.pipe.close()
         worker.process.join()
@@ -178,27 +176,20 @@ def _serve(pipe: Any) -> NoReturn:
                 values |= new
                 given = [values[one.place] if isinstance(one, _Put) else one for one in given]
                 if work is not None:  # else it was to stop a work that has just ended
-                    pipe.send((True, _run(pipe, number, work, given)))
+                    _send(pipe, run_work(work, given, _asked_to_stop(pipe, number)))
     except (EOFError, OSError, KeyboardInterrupt):
         pass
     sys.stderr.flush()
     os._exit(0)  # taking PyTorch down would keep whoever stops waiting
 
 
-def _run(pipe: Any, number: int, work: Work, given: Sequence[Any]) -> tuple[str, int]:
-    """Send what the work yields; return the sentence and the exit status of the error that ended it, if one did."""
+def _send(pipe: Any, messages: Generator[tuple[bool, Any], None, None]) -> None:
     try:
-        with closing(work(*given, stopped=_asked_to_stop(pipe, number))) as values:  # type: ignore[type-var]
-            for value in values:
-                pipe.send_bytes(dumps((False, value)))
-    except (FeatherweightError, KeyboardInterrupt) as problem:
-        return str(problem) or "Stopped.", problem.exit_status if isinstance(problem, FeatherweightError) else 130
-    except (BrokenPipeError, EOFError):
-        raise
-    except Exception as problem:  # a defect: its traceback goes to standard error, and the other works go on
-        traceback.print_exc()
-        return f"{type(problem).__name__}: {problem}", 1
-    return "", 0
+        with closing(messages):
+            for message in messages:
+                pipe.send_bytes(dumps(message))
+    except KeyboardInterrupt:  # between two steps of the work
+        pipe.send((True, ("Stopped.", 130)))
 
 
 def _asked_to_stop(pipe: Any, number: int) -> Callable[[], bool]:
@@ -207,8 +198,11 @@ def _asked_to_stop(pipe: Any, number: int) -> Callable[[], bool]:
 
     def stopped() -> bool:
         nonlocal asked
-        while not asked and pipe.poll():
-            asked = pipe.recv()[0] == number
+        try:
+            while not asked and pipe.poll():
+                asked = pipe.recv()[0] == number
+        except (EOFError, OSError):  # nobody is there any more, which sending will find
+            asked = True
         return asked
 
     return stopped

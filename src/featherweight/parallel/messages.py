@@ -4,9 +4,13 @@ A work is a function that yields, with its arguments, all of which can be sent t
 sent back. It is called with the keyword `stopped`, a function that says whether it was asked to end early.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from featherweight.errors import FeatherweightError
 
 LOCAL, RAY = "local", "ray"
 
@@ -94,3 +98,27 @@ class Pool(Protocol):
 
     def close(self) -> None:
         """Dismiss all workers; what they were at is lost."""
+
+
+def run_work(work: Work, given: Sequence[Any], stopped: Callable[[], bool]) -> Generator[tuple[bool, Any], None, None]:
+    """What a worker sends of a work: (False, a value) for each that it yields; in the end (True, (sentence, status)) of
+    the error that ended it, "" and 0 if none did.
+
+    A defect has its place in the sentence, and its traceback goes to standard error.
+    """
+    try:
+        with closing(work(*given, stopped=stopped)) as values:  # type: ignore[type-var]
+            for value in values:
+                yield False, value
+    except FeatherweightError as problem:
+        end = str(problem), problem.exit_status
+    except KeyboardInterrupt as problem:
+        end = str(problem) or "Stopped.", 130
+    except (Exception, SystemExit) as problem:
+        traceback.print_exc()
+        lines = (line.strip() for line in reversed(traceback.format_exc().splitlines()))
+        place = next((line for line in lines if line.startswith("File ")), "")
+        end = f"{type(problem).__name__}: {problem} ({place})", 1
+    else:
+        end = "", 0
+    yield True, end

@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.parallel.messages import LOCAL, RAY, Backend, Finished, Message, Pool, Work
+
+if TYPE_CHECKING:
+    from featherweight.parallel.ray_pool import RayPool
 
 POLL_SECONDS = 0.2
 """Longest time between two looks at what a pool's owner has to decide, such as whether a signal came."""
@@ -29,19 +33,49 @@ def require_backend(address: str) -> None:
 @contextmanager
 def open_pool(backend: Backend, count: int | None = None) -> Iterator[Pool]:
     """A pool at this place; of processes of this machine, `count`, by default as many as the processors allow."""
-    pool: Pool
     if backend.local:
         from featherweight.parallel.local import LocalPool
 
-        pool = LocalPool(count or max(1, processors() // backend.threads))
-    else:
-        from featherweight.parallel.ray_pool import RayPool
+        with closing(LocalPool(count or max(1, processors() // backend.threads))) as processes:
+            yield processes
+        return
+    from featherweight.parallel.ray_pool import RayPool
 
-        pool = RayPool(backend)
+    kept = _kept.get()
+    pool = kept.pop(backend, None) if kept else None
+    _close_all(kept)  # what was started for something else would hold processors that are needed now
+    pool = pool or RayPool(backend)
     try:
         yield pool
     finally:
-        pool.close()
+        if kept is None:
+            pool.close()
+        else:
+            pool.release()
+            kept[backend] = pool
+
+
+_kept: "ContextVar[dict[Backend, RayPool] | None]" = ContextVar("kept pools", default=None)
+
+
+@contextmanager
+def keep_workers() -> Iterator[None]:
+    """Pools of a cluster that are opened in here, one after another, share their workers, whose start costs seconds."""
+    if _kept.get() is not None:
+        yield
+        return
+    kept: dict[Backend, RayPool] = {}
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        _close_all(kept)
+
+
+def _close_all(pools: "dict[Backend, RayPool] | None") -> None:
+    while pools:
+        pools.popitem()[1].close()
 
 
 def capacity(backend: Backend) -> int:
@@ -54,7 +88,7 @@ def capacity(backend: Backend) -> int:
     return max(1, sum(int(has // backend.threads) for has in nodes))
 
 
-class Source(Protocol):
+class WorkSource(Protocol):
     """What has works to run, and makes something of what comes back."""
 
     def waiting(self) -> int:
@@ -73,7 +107,7 @@ class Source(Protocol):
         """What the owner of the loop is to hear from time to time."""
 
 
-def feed(pool: Pool, source: Source, stopped: Sequence[int] = (), seconds: float = POLL_SECONDS) -> Iterator[Any]:
+def feed(pool: Pool, source: WorkSource, stopped: Sequence[int] = (), seconds: float = POLL_SECONDS) -> Iterator[Any]:
     """Run the source's works, yielding what it makes of them. Once `stopped` is not empty, no work begins, and those
     under way are asked to end."""
     running: set[int] = set()

@@ -14,16 +14,15 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.parallel.messages import RAY, Backend, Counts, Finished, Message, Work
+from featherweight.parallel.messages import RAY, Backend, Counts, Finished, Message, Work, run_work
 from featherweight.training.runs.signals import safe_path
 
 
@@ -105,18 +104,12 @@ def facts() -> dict[str, Any]:
     }
 
 
-def place() -> dict[str, Any]:
-    """Only where this process is, for works that need nothing but Python."""
-    return {}
-
-
 class RayWorker:
     """A worker. Ray calls its methods in threads of their own, so that it can be asked to stop while it listens."""
 
-    def __init__(self, number: int) -> None:
-        self._number = number
+    def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._said: list[tuple[bool, Any]] = []
+        self._messages: list[tuple[bool, Any]] = []
         self._stopped = threading.Event()
 
     def hello(self, about: Any) -> tuple[str, dict[str, Any]]:
@@ -133,10 +126,10 @@ class RayWorker:
         return self.poll()
 
     def poll(self) -> list[tuple[bool, Any]]:
-        """What was sent since the last time, as soon as there is something; in the end, whether an error ended it."""
+        """What has come from the work since the last time, as soon as there is something."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._said), timeout=LISTEN_SECONDS)
-            messages, self._said = self._said, []
+            self._changed.wait_for(lambda: bool(self._messages), timeout=LISTEN_SECONDS)
+            messages, self._messages = self._messages, []
         return messages
 
     def stop(self) -> None:
@@ -144,29 +137,10 @@ class RayWorker:
         self._stopped.set()
 
     def _run(self, work: Work, given: tuple[Any, ...]) -> None:
-        messages: Iterator[Any]
-        try:
-            with closing(work(*given, stopped=self._stopped.is_set)) as messages:  # type: ignore[type-var]
-                for what in messages:
-                    self._add(False, what)
-            self._add(True, ("", 0))
-        except FeatherweightError as problem:
-            self._add(True, (str(problem), problem.exit_status))
-        except BaseException as problem:
-            where = traceback.format_exc().strip().splitlines()
-            at = next((line.strip() for line in reversed(where) if line.lstrip().startswith("File ")), "")
-            self._add(True, (f"{type(problem).__name__}: {problem} ({at})", 1))
-
-    def _add(self, last: bool, what: Any) -> None:
-        with self._changed:
-            self._said.append((last, what))
-            self._changed.notify()
-
-
-def sleep(seconds: float, *, stopped: Any) -> Iterator[float]:
-    """A work that only takes time; yields when it ended, in seconds since its machine was started."""
-    time.sleep(seconds)
-    yield time.monotonic()
+        for message in run_work(work, given, self._stopped.is_set):
+            with self._changed:
+                self._messages.append(message)
+                self._changed.notify()
 
 
 NODES_SECONDS = 2.0
@@ -198,31 +172,11 @@ class _Worker:
     """Its machine may not be used; it is kept, so that Ray starts no other there."""
     number: int | None = None
     """The work that it is at."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What its machine has reported of itself."""
 
     @property
     def free(self) -> bool:
         """Whether it could be given a work."""
         return bool(self.node) and not self.refused and self.number is None
-
-
-SPARE_SECONDS = 5.0
-"""How long workers are kept for a next pool: their start costs seconds, and others wait for their processors."""
-_spare: list[tuple[Any, _Worker]] = []
-"""Workers that a pool has left behind, each with what it was started with."""
-_sparing = threading.Lock()
-
-
-def _release() -> None:
-    """Give up the workers that no pool has taken."""
-    import ray
-
-    with _sparing:
-        for _, worker in _spare if ray.is_initialized() else ():  # Ray would start a cluster to end a worker of it
-            with suppress(Exception):
-                ray.kill(worker.actor)
-        _spare.clear()
 
 
 class RayPool:
@@ -236,9 +190,7 @@ class RayPool:
             scheduling_strategy="SPREAD",
         )  # fmt: skip
         self._workers: list[_Worker] = []
-        context = self._ray.get_runtime_context()
-        self._kind = (backend.threads, backend.gpus, backend.memory, about, context.get_job_id(), context.get_node_id())
-        self._works = self._made = self._failed = 0
+        self._failed = 0
         self._ended: Counter[str] = Counter()
         self._noted: set[str] = set()
         self._first: dict[str, Any] = {}
@@ -248,15 +200,11 @@ class RayPool:
 
     def scale(self, works: int) -> None:
         """Ask for as many workers as there are works, or as there is room for and a few more; dismiss the others."""
-        self._works = works
         if time.monotonic() - self._looked > NODES_SECONDS:
             self._looked, self._room = time.monotonic(), self._room_for()
         wanted = min(works, self._room + SPARE) + sum(worker.refused for worker in self._workers)
-        if self._made == 0:
-            self._take_spare(wanted)
         while len(self._workers) < wanted:
-            actor = self._actor.remote(self._made)
-            self._made += 1
+            actor = self._actor.remote()
             self._workers.append(_Worker(actor=actor, reply=actor.hello.remote(self._about)))
         for worker in [one for one in self._workers if one.free][: max(0, len(self._workers) - wanted)]:
             self._dismiss(worker)
@@ -265,18 +213,6 @@ class RayPool:
         elif time.monotonic() - self._since > ROOM_SECONDS:
             self._since = time.monotonic()
             self._note(f"No worker has started yet; a task takes {self._needs()}, and waits until a machine has that.")
-
-    def _take_spare(self, wanted: int) -> None:
-        """Take over workers of the pool before; those that were started for something else are dismissed."""
-        with _sparing:
-            left = _spare.copy()
-            _spare.clear()
-        for kind, worker in left:
-            self._workers.append(worker)
-            if kind != self._kind or len(self._workers) > wanted:
-                self._dismiss(worker)
-            else:
-                self._welcome(worker, worker.node, worker.facts)
 
     def _needs(self) -> str:
         gpus = f" and {self._backend.gpus:g} GPU" if self._backend.gpus else ""
@@ -350,7 +286,7 @@ class RayPool:
 
     def _welcome(self, worker: _Worker, node: str, facts: dict[str, Any]) -> None:
         """Take in a worker that has reported itself, unless its machine is not as it must be."""
-        worker.node, worker.facts, self._failed = node, facts, 0
+        worker.node, self._failed = node, 0
         other = [f"{name} {facts[name]} (here {mine})" for name, mine in self._mine.items()
                  if name in SAME and facts[name] != mine]  # fmt: skip
         self._first = self._first or facts
@@ -435,15 +371,14 @@ class RayPool:
         with suppress(Exception):  # it may be gone already
             self._ray.kill(worker.actor)
 
+    def release(self) -> None:
+        """Dismiss the workers that are at something, which is lost; the others wait for what comes next."""
+        for worker in [one for one in self._workers if not one.free]:
+            self._dismiss(worker)
+        self._ended.clear()
+        self._noted.clear()
+
     def close(self) -> None:
-        """Dismiss all workers but those that are free; what the others were at is lost."""
+        """Dismiss all workers; what they were at is lost."""
         for worker in list(self._workers):
-            if worker.free:
-                with _sparing:
-                    _spare.append((self._kind, worker))
-                self._workers.remove(worker)
-            else:
-                self._dismiss(worker)
-        timer = threading.Timer(SPARE_SECONDS, _release)
-        timer.daemon = True
-        timer.start()
+            self._dismiss(worker)

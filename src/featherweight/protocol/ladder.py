@@ -15,12 +15,13 @@ from featherweight.experiments.experiment import Experiment, find, ids, letters,
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import changes, overridden
 from featherweight.io import make_folders, write_text
+from featherweight.parallel.pool import keep_workers
 from featherweight.protocol.ledger import LEDGER, read_ledger
 from featherweight.protocol.proof_runs import Trainer
 from featherweight.protocol.test_evaluations import attempts_table, note_rungs
 from featherweight.report import figures
-from featherweight.report.figures.style import svg
-from featherweight.report.ladder import RungView, html_page, markdown_page, rung_view
+from featherweight.report.figures.svg import svg
+from featherweight.report.ladder_page import RungView, html_page, markdown_page, rung_view
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs, unfinished_run
 from featherweight.training.runs.task import Task, check_task
@@ -123,6 +124,7 @@ class LadderRuns:
     ledger: Path
 
 
+@keep_workers()
 def train_ladder(
     ladder: Ladder,
     *,

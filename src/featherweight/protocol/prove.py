@@ -30,6 +30,7 @@ from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.record import Record, write_record
 from featherweight.experiments.settings import changes, overridden
 from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.parallel.pool import keep_workers
 from featherweight.protocol.c_accuracy import measured_in_c
 from featherweight.protocol.committed import drop_unlike, in_source_tree, keep_record, records_of, source_tree
 from featherweight.protocol.comparable_runs import side_of
@@ -121,6 +122,7 @@ class _Plan:
         )
 
 
+@keep_workers()
 def prove(
     name: str,
     *,

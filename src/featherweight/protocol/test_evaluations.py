@@ -10,7 +10,7 @@ from featherweight.experiments.findings import Found
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.protocol.ledger import Attempt, note_attempt, recipe_digest
-from featherweight.report.ladder.tables import TextTable
+from featherweight.report.ladder_tables import TextTable
 
 Key = tuple[str, str, str, str]
 HEADINGS = ("date", "source", "network", "seeds begun", "finished", "last epoch %, mean", "worst of last 5 %",

@@ -53,13 +53,14 @@ def shipped_experiments() -> set[str]:
 
 @lru_cache
 def temperature(experiment: str = READER) -> float:
-    """The number by which its scores are divided before softmax (Guo et al., 2017); 1 if none was fitted."""
+    """The temperature of a packaged network, by which its scores are divided before softmax; 1 if none was fitted
+    (Guo et al., 2017)."""
     fitted = json.loads((WEIGHTS / "calibration.json").read_text(encoding="utf-8"))
     return float(fitted[experiment]["temperature"]) if experiment in fitted else 1.0
 
 
 def probabilities(scores: Floats, temperature: float) -> Floats:
-    """Softmax of the scores divided by a temperature; both are [N classes].
+    """A network's calibrated probabilities: softmax of scores divided by a temperature; both are [N classes].
 
     >>> probabilities(np.array([[0.0, np.log(3.0)]]), 1.0).round(2).tolist()
     [[0.25, 0.75]]
@@ -115,7 +116,8 @@ def _deskew(images: Floats) -> Floats:
 
 
 def apply_step(step: Operation[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
-    """The result of one step on float32 [N C H W]; `before` are the earlier tensors, one of which a sum also reads."""
+    """Run one step of a network in numpy, on float32 [N C H W]; `before` are the earlier tensors, one of which a sum
+    also reads."""
     if step.kind == "relu":
         return np.maximum(images, 0)
     if step.kind == "clip":

@@ -74,8 +74,8 @@ class Search:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """How a study stands."""
+class StudySnapshot:
+    """A snapshot of a running search: its counts, and the trials that have ended."""
 
     counts: TrialCounts
     ended: "tuple[FrozenTrial, ...]"
@@ -125,7 +125,7 @@ def _try_out(job: Job, space: Space, data: Data) -> None:
             return
 
 
-def run_search(search: Search, on: Backend = THIS_MACHINE, workers: int | None = None) -> Iterator[Snapshot]:
+def run_search(search: Search, on: Backend = THIS_MACHINE, workers: int | None = None) -> Iterator[StudySnapshot]:
     """Search until the job's number of trials has ended, yielding snapshots of the study.
 
     At most `workers` trials run at once, with one thread each; by default one per core, or one on a GPU, or as many as
@@ -162,7 +162,7 @@ def run_search(search: Search, on: Backend = THIS_MACHINE, workers: int | None =
 
 @dataclass(kw_only=True)
 class _Trial:
-    """A trial that is under way."""
+    """A trial that the driver has under way."""
 
     trial: "optuna.Trial"
     epochs: int
@@ -175,7 +175,7 @@ class _Trial:
 
 
 class Driver:
-    """The one who asks the study and reports to it; a source of works for a pool."""
+    """The driver of a search, which asks the study for trials and reports to it; a source of works for a pool."""
 
     def __init__(
         self, session: Session, pool: Pool, stopped: list[int], *, most: int | None, deaths: int | None
@@ -213,7 +213,7 @@ class Driver:
         job, budget = self._session.job, self._session.space.budget
         return trial.number, train_trial, (proposal, budget, job.seeds, job.engine, job.device, self._data)
 
-    def on_message(self, message: Message) -> Iterator[Snapshot]:
+    def on_message(self, message: Message) -> Iterator[StudySnapshot]:
         """Take a report into the study, and stop a trial that most were better than."""
         one = self._running[message.number]
         if not one.over and message.value == "diverged":
@@ -252,7 +252,7 @@ class Driver:
             self._pool.stop(one.trial.number)
             return False
 
-    def on_finished(self, finished: Finished) -> Iterator[Snapshot]:
+    def on_finished(self, finished: Finished) -> Iterator[StudySnapshot]:
         """Report a trial's end. Raises the error of one that failed by itself."""
         one, sentence = self._running.pop(finished.number), finished.sentence.rstrip(".")
         rows = [one.rows[seed] for seed in sorted(one.rows)]
@@ -272,13 +272,13 @@ class Driver:
                 raise TrainingError(f"{MOST_DEATHS} workers have been killed; of the last: {sentence}.")
         yield from ()
 
-    def on_poll(self, pool: Pool) -> Iterator[Snapshot]:
+    def on_poll(self, pool: Pool) -> Iterator[StudySnapshot]:
         """How the study stands; trials whose driver has been silent for too long are declared lost."""
         for number in self._heartbeats.silent(self._session.study):
             lose(self._session.study, number)
         yield self.snapshot()
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StudySnapshot:
         """How the study stands, with what has ended since the last time, on any machine."""
         study = self._session.study
         ended = [one for one in trials_of(study) if one.number not in self._known and end_of(one) in ENDS[:-1]]
@@ -288,7 +288,7 @@ class Driver:
         self._pool.notes.clear()
         self._left = max(0, self._session.job.trials - counts.ended)
         self._elsewhere = max(0, counts.running - self._active())
-        return Snapshot(counts=counts, ended=tuple(ended), note=" ".join(notes))
+        return StudySnapshot(counts=counts, ended=tuple(ended), note=" ".join(notes))
 
     def give_up(self) -> None:
         """Declare what is still under way lost."""

@@ -170,7 +170,7 @@ def _unusual(value: Any) -> list[Any]:
 
 
 def code(value: Any, indent: int, taken: int) -> str:
-    """The value as Python source; a dataclass too long for one line is spread over several.
+    """A value as Python source in an experiment file; a dataclass too long for one line is spread over several.
 
     >>> from featherweight.experiments.budget import Budget
     >>> print(code(Budget(parameters=4000), 4, 0))
@@ -197,7 +197,8 @@ CLASSES = 10
 
 
 def write_start(path: Path, base: Experiment, data: Data | None) -> None:
-    """Write the file; UsageError where there is one already, or where the base's network is not a list of layers."""
+    """Write a file to begin one's own experiment with; UsageError where there is one already, or where the base's
+    network is not a list of layers."""
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(
             f"An experiment is a .py file whose name is a valid variable name, such as my.py; given {path.name}."
@@ -210,7 +211,7 @@ def write_start(path: Path, base: Experiment, data: Data | None) -> None:
 
 
 def text(path: Path, base: Experiment, data: Data | None) -> str:
-    """The text of that file."""
+    """The source of a file to begin one's own experiment with."""
     shape, classes = base.shape, CLASSES
     note = ""
     if data is not None:
@@ -252,7 +253,8 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
 
 
 def layers_of(base: Experiment, channels: int, classes: int) -> tuple[Layer, ...]:
-    """The base's layers, with the words `channels` and `classes` in the first and the last one that has weights."""
+    """The layers of a starting file's network, with the words `channels` and `classes` in the first and the last one
+    that has weights."""
     whole, foreign = describe_network(base.build(channels, classes))
     if whole is None or whole.settings or whole.make != "nn.Sequential":
         raise UsageError(

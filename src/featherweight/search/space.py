@@ -163,7 +163,7 @@ def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
 
 
 def excess(space: Space, costs: Cost, image: tuple[int, int]) -> dict[str, float]:
-    """The relative excess over each limit that the proposal exceeds; empty if it may be trained.
+    """By how much a proposal exceeds each limit of its space, relatively; empty if it may be trained.
 
     >>> costs = Cost(parameters=8000, macs=500, field=(42, 28), epochs=15)
     >>> excess(Space(name="", propose=print, budget=Budget(parameters=4000)), costs, (28, 28))

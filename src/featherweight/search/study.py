@@ -57,7 +57,7 @@ class Job:
 
 
 def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
-    """The settings of a study, which everyone who joins it must share."""
+    """The settings of a study, stored in it, which everyone who joins it must share."""
     summary = data.summary()
     return {
         "space": space.name,
@@ -165,7 +165,7 @@ def counts_of(study: "optuna.Study") -> TrialCounts:
 
 
 def lose(study: "optuna.Study", number: int) -> None:
-    """Declare a running trial lost, which takes it from whoever has it trained."""
+    """Declare a running trial of a study lost, which takes it from whoever has it trained."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 

@@ -35,7 +35,7 @@ COUNTED = ("finished", "early", "diverged", "running")
 
 
 class ExhaustedError(Exception):
-    """No new proposal within budget was found."""
+    """No trial can be drawn: no new proposal within budget was found."""
 
 
 @dataclass(kw_only=True)

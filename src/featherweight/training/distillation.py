@@ -58,7 +58,7 @@ def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) ->
 
 
 def teacher_facts(folder: Path) -> dict[str, Any]:
-    """The entry for one teacher in a student's record, including the teacher's cost."""
+    """What a distilled student's record says of one teacher, including the teacher's cost."""
     record = read_record(folder)
     return {
         "run": folder.name,
@@ -69,7 +69,7 @@ def teacher_facts(folder: Path) -> dict[str, Any]:
 
 
 def answering(engines: Sequence[Engine], distil: Distil) -> Teacher:
-    """A teacher that returns the mean of these networks' probabilities at the temperature of `distil`."""
+    """A distillation teacher that returns the mean of these networks' probabilities at the recipe's temperature."""
 
     def answers(images: Tensor) -> Tensor:
         softened = [torch.softmax(engine.scores(images) / distil.temperature, dim=1) for engine in engines]

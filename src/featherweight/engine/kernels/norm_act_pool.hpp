@@ -7,8 +7,8 @@
 
 namespace {
 
-enum Activation { NONE = 0, RELU = 1, SILU = 2, RELU6 = 3, HARD_SWISH = 4, PRELU = 5, SIGMOID = 6, HARD_SIGMOID = 7 };
-constexpr int ACTIVATIONS = 8;
+enum Activation { NONE = 0, RELU = 1, SILU = 2, RELU6 = 3, HARD_SWISH = 4, PRELU = 5, SIGMOID = 6, HARD_SIGMOID = 7, GELU = 8 };
+constexpr int ACTIVATIONS = 9;
 enum Drop { KEEP = 0, ELEMENTS = 1, CHANNELS = 2 };
 
 // Comparisons below are written so that NaN falls through: a broken step shows in its loss.
@@ -16,6 +16,9 @@ inline V zero_to_six(V z) {
     z = z < all(0) ? all(0) : z;
     return z > all(6) ? all(6) : z;
 }
+
+// GELU's tanh form is z * sigmoid of this: 0.5 (1 + tanh u) is the sigmoid of 2 u, with u = sqrt(2 / pi) (z + 0.044715 z^3).
+inline V gelu_share(V z) { return all(1) / (all(1) + exponential(-z * (all(1.5957691216f) + all(0.0713548163f) * z * z))); }
 
 // `weight` is what PReLU multiplies with below zero.
 template <int ACT>
@@ -27,6 +30,7 @@ inline V activate(V z, V weight) {
     if constexpr (ACT == PRELU) return z < all(0) ? z * weight : z;
     if constexpr (ACT == SIGMOID) return all(1) / (all(1) + exponential(-z));
     if constexpr (ACT == HARD_SIGMOID) return zero_to_six(z + all(3)) * all(1 / 6.0f);
+    if constexpr (ACT == GELU) return z * gelu_share(z);
     return z;
 }
 
@@ -49,6 +53,10 @@ inline V derivative(V z, V weight) {
         return s * (all(1) - s);
     }
     if constexpr (ACT == HARD_SIGMOID) return (z > all(-3)) & (z < all(3)) ? all(1 / 6.0f) : all(0);
+    if constexpr (ACT == GELU) {
+        V s = gelu_share(z);
+        return s + z * s * (all(1) - s) * (all(1.5957691216f) + all(0.2140644490f) * z * z);
+    }
     return all(1);
 }
 

@@ -14,7 +14,7 @@
 #include "warp.hpp"
 #include "weights.hpp"
 
-enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5, PREPARE = 6 };
+enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5, PREPARE = 6, GROUP_NORM = 7 };
 
 // One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
 // array of addresses, -1 where there is none. PREPARE comes first, if at all: as images are packed, it takes out their slant where `shared` is 1, and cuts
@@ -23,7 +23,7 @@ struct Node {
     int32_t kind, in, out;
     int32_t kernel, stride, pad, dilation, groups;
     int32_t kernel_w, stride_w;  // of an average, whose `kernel` and `stride` go down
-    int32_t norm, act, shared, drop, layer;  // `shared`: PReLU has one weight for all channels
+    int32_t norm, act, shared, drop, layer;  // `shared`: PReLU has one weight for all channels; a layer norm, one for each value
     int32_t other, weight, bias, gamma, beta, mean, variance, count, act_weight;
     float eps, momentum, rate;  // a momentum below zero: the plain average over all steps
 };
@@ -95,7 +95,7 @@ private:
         Serial after;
     };
 
-    // planning: plan.hpp's second half, residual.hpp, separable.hpp and sweeps.hpp
+    // planning: plan.hpp's second half, group_norm.hpp, residual.hpp, separable.hpp and sweeps.hpp
     void lay_out(const Size* sizes, int tensors);
     void share_gradients();
     void add_forward(int node, bool training);
@@ -112,6 +112,9 @@ private:
     bool passes_on(int sum) const;
     void share_sums();
     void add_sum(int node, bool training);
+    void add_group_norm(int node, bool training);
+    void group_norm_backward(int node, bool add);
+    void reduce_group_norm(int node);
     View activated(int node, int channel, int slot, int thread);
     void close(Serial after) {
         stages.back().after = std::move(after);
@@ -264,7 +267,7 @@ inline void Plan::share_gradients() {
     for (size_t i = 0; i < nodes.size(); i++) {
         const Node& n = nodes[i];
         const bool after_convolution = i > 0 && nodes[i - 1].kind == CONVOLUTION && nodes[i - 1].out == n.in;
-        if (n.kind == CONVOLUTION && consumers[n.in] == 1) local[n.in] = after_convolution;
+        if ((n.kind == CONVOLUTION || n.kind == GROUP_NORM) && consumers[n.in] == 1) local[n.in] = after_convolution;
         if (n.kind != NORM_ACT_POOL || consumers[n.in] != 1 || !needs[n.in]) continue;
         local[n.in] = n.norm && after_convolution;
         if (n.kernel != 1 || local[n.in]) continue;

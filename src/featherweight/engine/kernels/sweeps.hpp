@@ -1,5 +1,6 @@
 // Which sweeps a node adds to a step, forward and backward, and what happens between two of them.
 #pragma once
+#include "group_norm.hpp"
 #include "residual.hpp"
 #include "separable.hpp"
 
@@ -49,6 +50,9 @@ inline void Plan::add_forward(int index, bool training) {
         case AVERAGE:
             sweep(training, [this, &n](int slot, int, int) { average_pool(value(n.in, slot), value(n.out, slot), window(n)); });
             break;
+        case GROUP_NORM:
+            add_group_norm(index, training);
+            break;
         case SCALE:
             sweep(training, [this, &n](int slot, int, int) { scale(value(n.other, slot), value(n.in, slot), value(n.out, slot)); });
             break;
@@ -82,6 +86,7 @@ inline void Plan::add_backward(int index) {
     if (n.kind == ADD && feeds_sum(index - 1)) return;
     if (n.kind == CONVOLUTION) convolution_back(index, add);
     if (n.kind == NORM_ACT_POOL) norm_act_pool_back(index, add);
+    if (n.kind == GROUP_NORM) group_norm_backward(index, add);
     if (!needs[n.in]) return;
     if (n.kind == SCALE)
         sweep(true, [this, &n, add](int slot, int, int thread) {
@@ -296,6 +301,7 @@ inline void Plan::reduce_weights(int part, int parts) {
     for (size_t i = 0; i < nodes.size(); i++) {
         const Node& n = nodes[i];
         const State& s = *states[i];
+        if (n.kind == GROUP_NORM && part == 0) reduce_group_norm(int(i));
         if (float* to = part == 0 ? call.gradient(n.act_weight) : nullptr) {
             const int channels = sizes[n.in].c;
             for (int c = 0; c < channels; c++) {

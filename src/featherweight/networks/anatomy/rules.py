@@ -146,6 +146,11 @@ def _group_norm(x: Units, *args: Any, out: Size, **kwargs: Any) -> Effect:
     return Effect(axes=_spread(x, (2, 3)))
 
 
+def _layer_norm(x: Units, normalized_shape: Sequence[int], *args: Any, out: Size, **kwargs: Any) -> Effect:
+    last = {4 - at for at in range(1, len(normalized_shape) + 1)} if len(out) == 4 else {2, 3}
+    return Effect(axes=_spread(x, tuple(last)))
+
+
 def _deskewed(x: Units, *, out: Size) -> Effect:
     _, _, height, width = _image(x).shape
     return Effect(axes=_spread(x, (2, 3)), macs=deskewing_macs(height, width))  # its slant follows from all its pixels
@@ -235,6 +240,7 @@ _SPELLINGS: dict[Callable[..., Effect], str] = {
     _elementwise: _ELEMENTWISE,
     _batch_norm: "batch_norm",
     _group_norm: "group_norm",
+    _layer_norm: "layer_norm",
     _deskewed: "deskewed",
     _concatenate: "cat concat concatenate",
     _softmax: "softmax log_softmax softmin",
@@ -248,7 +254,7 @@ RULES: dict[str, Callable[..., Effect]] = {name: rule for rule, names in _SPELLI
 """The rule of every operator that can be measured, by the operator's name in torch without surrounding underscores."""
 
 MEASURED = (
-    "Conv2d, Linear, max, average and adaptive pooling, padding, batch and group norm, dropout, activations,"
+    "Conv2d, Linear, max, average and adaptive pooling, padding, batch, group and layer norm, dropout, activations,"
     " softmax, sums, products, concatenated channels, means over height and width, flatten and reshape"
 )
 """What can be measured, in words."""

@@ -1,11 +1,13 @@
 """The parts of a page, from which the page, CSV, JSON and picture files are all made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featherweight.report.templating import filled, texts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,6 +133,45 @@ class Section:
     id: str
     title: str
     blocks: tuple[Block, ...]
+
+
+def table(
+    name: str,
+    rows: Iterable[Sequence[Cell]],
+    key: str = "",
+    /,
+    *,
+    more: Sequence[Column] = (),
+    wholes: Mapping[str, float | None] | None = None,
+    **facts: Any,
+) -> Table:
+    """The table of this name in `texts.toml`, and of the experiment with this key.
+
+    `more` are columns after those named there; `wholes` has that of each column whose shares are drawn as bars.
+    """
+    about = texts()["tables"][name]
+    columns = []
+    for column, given in about["columns"].items():
+        heading, form = (given, "") if isinstance(given, str) else given
+        columns.append(Column(name=column, heading=heading, form=form, of=(wholes or {}).get(column)))
+    how = {part: about[part] for part in ("folded", "stacked", "most") if part in about}
+    return Table(name=_keyed(name, key), caption=filled(about["caption"], **facts), columns=(*columns, *more),
+                 rows=tuple(map(tuple, rows)), **how)  # fmt: skip
+
+
+def figure(name: str, drawn: "Figure", key: str = "", /, *, data: Any = None, **facts: Any) -> FigureBlock:
+    """A drawn figure with the texts that `texts.toml` has for this name, of the experiment with this key."""
+    words = {part: filled(text, **facts) for part, text in texts()["figures"][name].items()}
+    return FigureBlock(name=_keyed(name, key), figure=drawn, data=data, **words)
+
+
+def paragraph(name: str, /, **facts: Any) -> str:
+    """The paragraph of this name in `texts.toml`."""
+    return filled(texts()["paragraphs"][name], **facts)
+
+
+def _keyed(name: str, key: str) -> str:
+    return f"{name}-{key}" if key else name
 
 
 def blocks_of(sections: Sequence[Section], kind: type[Any]) -> list[Any]:

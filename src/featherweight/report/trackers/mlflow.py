@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.io import write_text
-from featherweight.report.trackers.facts import Log, quantities, settings_of, verdict_figures
+from featherweight.report.trackers import Log, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,8 +18,8 @@ from PIL import Image
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.io import write_text
-from featherweight.report.figures.style import png
-from featherweight.report.trackers.facts import Log, quantities, settings_of, verdict_figures
+from featherweight.report.figures.svg import png
+from featherweight.report.trackers import Log, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,8 @@ from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.export import Exported, export
-from featherweight.export.calibration_data import pictures_at_hand
 from featherweight.export.onnx_model import require_onnx
+from featherweight.export.source import pictures_at_hand
 from featherweight.io import write_text
 from featherweight.search.fit.asha import Trial
 from featherweight.search.fit.final_training import RUNS

@@ -63,7 +63,7 @@ def _slots_after_a_step(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
-    """Write the state; `identity` describes the run it belongs to and is compared when it is loaded.
+    """Write a checkpoint of the state; `identity` describes the run it belongs to and is compared when it is loaded.
 
     The previous state is kept beside it, unless it is damaged. Raises FileError if the file cannot be written, and
     TrainingError if the state contains infinite or NaN values; the last good state is then left in place.
@@ -84,7 +84,7 @@ def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
 
 
 def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
-    """Fill an initial state in place from the file, or from the previous one; return a sentence if it was the latter.
+    """Fill a state in place from its checkpoint, or from the previous one; return a sentence if it was the latter.
 
     Otherwise returns "". Raises FileError if neither is a complete state of this network, and UsageError, naming what
     has changed, if the file belongs to another recipe, seed, data set or engine.

@@ -45,7 +45,8 @@ def by_seed(runs: Path) -> list[Path]:
 
 
 def new_folder(out: Path, name: str) -> Path:
-    """A new folder with this name, numbered if the name is taken; creating it claims it, so many may start at once."""
+    """A new run folder with this name, numbered if the name is taken; creating it claims it, so many may start at
+    once."""
     number = 1
     try:
         make_folders(out)
@@ -105,7 +106,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def states(folder: Path) -> tuple[int, ...]:
-    """The modification times of the checkpoints in a run's folder, in nanoseconds; () if there are none."""
+    """The modification times of the checkpoints in a run folder, in nanoseconds; () if there are none."""
     path = folder / "state.safetensors"
     return tuple(one.stat().st_mtime_ns for one in (path, previous(path)) if one.exists())
 

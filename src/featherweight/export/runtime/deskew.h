@@ -1,6 +1,7 @@
+/* Takes the slant out of a picture, in whole numbers, and cuts off its edges. */
 
 /* The picture without its slant, and without what is cut off its sides. */
-static uint8_t prepared[{{ rows * columns }}];
+static uint8_t prepared[(MODEL_HEIGHT - 2 * CROP) * (MODEL_WIDTH - 2 * CROP)];
 
 /* How the ink of a picture leans. */
 typedef struct {
@@ -10,24 +11,20 @@ typedef struct {
 } lean;
 
 /* A whole quotient, rounded. */
-static uint64_t rounded(uint64_t number, uint64_t by)
-{
-    return (number + by / 2) / by;
-}
+static uint64_t rounded(uint64_t number, uint64_t by) { return (number + by / 2) / by; }
 
 /* The covariance of the ink over its variance along the height, both times its mass twice, at most 1 pixel a row. */
 static lean lean_of(const uint8_t *picture)
 {
     lean found = { 0, 0, 255 };
     uint64_t total = 0, down = 0, spread = 0, aside = 0, both = 0, least, steep;
-    int y, x;
-    for (x = 0; x < {{ height * width }}; x++) {
+    for (int x = 0; x < MODEL_PIXELS; x++) {
         found.lowest = picture[x] < found.lowest ? picture[x] : found.lowest;
     }
-    for (y = 0; y < {{ height }}; y++) {
+    for (int y = 0; y < MODEL_HEIGHT; y++) {
         uint32_t mass = 0, moment = 0;
-        for (x = 0; x < {{ width }}; x++) {
-            const uint32_t ink = (uint32_t)(picture[{{ width }} * y + x] - found.lowest);
+        for (int x = 0; x < MODEL_WIDTH; x++) {
+            const uint32_t ink = (uint32_t)(picture[MODEL_WIDTH * y + x] - found.lowest);
             mass += ink;
             moment += ink * (uint32_t)x;
         }
@@ -41,7 +38,7 @@ static lean lean_of(const uint8_t *picture)
         return found;
     }
     spread = total * spread - down * down;
-    least = total * total >> {{ flattest }};
+    least = total * total >> FLATTEST_BITS;
     spread = spread > least ? spread : least;
     spread = spread > 0 ? spread : 1;
     both *= total;
@@ -61,18 +58,17 @@ static const uint8_t *deskewed(const uint8_t *picture)
 {
     const lean it = lean_of(picture);
     uint8_t *to = prepared;
-    int y, x;
-    for (y = {{ crop }}; y < {{ height - crop }}; y++) {
-        const int32_t turned = it.slant * (256 * y - it.centre) + 2048 + ({{ margin }}L << 20);
-        /* in units of 2^-8 pixels, {{ margin }} pixels too many, so that it is not negative */
+    for (int y = CROP; y < MODEL_HEIGHT - CROP; y++) {
+        const int32_t turned = it.slant * (256 * y - it.centre) + 2048 + ((int32_t)MODEL_HEIGHT << 20);
+        /* in units of 2^-8 pixels, as many pixels too many as there are rows, so that it is not negative */
         const uint32_t shift = (uint32_t)turned >> 12;
         const uint32_t part = shift & 255;
-        int at = {{ crop }} + (int)(shift >> 8) - {{ margin }};
-        uint32_t one = at >= 0 && at < {{ width }} ? picture[{{ width }} * y + at] : it.lowest;
-        for (x = 0; x < {{ columns }}; x++) {
+        int at = CROP + (int)(shift >> 8) - MODEL_HEIGHT;
+        uint32_t one = at >= 0 && at < MODEL_WIDTH ? picture[MODEL_WIDTH * y + at] : it.lowest;
+        for (int x = 0; x < MODEL_WIDTH - 2 * CROP; x++) {
             uint32_t other;
             at++;
-            other = at >= 0 && at < {{ width }} ? picture[{{ width }} * y + at] : it.lowest;
+            other = at >= 0 && at < MODEL_WIDTH ? picture[MODEL_WIDTH * y + at] : it.lowest;
             *to++ = (uint8_t)((one * (256 - part) + other * part + 128) >> 8);
             one = other;
         }

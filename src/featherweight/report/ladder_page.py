@@ -1,10 +1,8 @@
 """What the page of a ladder says of each rung, and the page itself as Markdown and as HTML."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featherweight._version import __version__
 from featherweight.errors import UsageError
@@ -12,11 +10,10 @@ from featherweight.experiments.claims import Claim
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.findings import Found, parts
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.rules import worded
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.networks.difference import differences
 from featherweight.report import figures
-from featherweight.report.ladder.tables import (
+from featherweight.report.ladder_tables import (
     TextTable,
     claims_table,
     layer_table,
@@ -24,13 +21,7 @@ from featherweight.report.ladder.tables import (
     result_table,
     summary_table,
 )
-from featherweight.report.page.render import style
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-HERE = Path(__file__).parent
+from featherweight.report.templating import environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,54 +105,15 @@ def rung_view(
 # ------------------------------------------------------------------------------------------- rendering
 
 
-def environment(*folders: Path, autoescape: bool = False) -> "Environment":
-    """Jinja as the pages use it: the templates of these folders, which may extend those of this one."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    made = Environment(
-        loader=FileSystemLoader([*folders, HERE]),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    made.filters |= {
-        "count": "{:,}".format,
-        "percent": lambda value: "–" if value is None else f"{value:.2f}",
-        "cell": lambda text: str(text).replace("\n", " ").replace("|", "\\|"),
-        "coded": coded,
-        "worded": worded,
-    }
-    return made
-
-
-def coded(text: str) -> "Markup":
-    """A line of Markdown as HTML: code and links within the page; everything else is escaped.
-
-    >>> coded("`lr` 0.1 <b>")
-    Markup('<code>lr</code> 0.1 &lt;b&gt;')
-    >>> coded("[`f1`](#f1)")
-    Markup('<a href="#f1"><code>f1</code></a>')
-    """
-    from markupsafe import Markup, escape
-
-    if link := re.fullmatch(r"\[(.*)\]\((#[\w.-]+)\)", text):
-        return Markup('<a href="{}">{}</a>').format(link[2], coded(link[1]))
-    halves = [escape(part) for part in text.split("`")]
-    shown = [part if at % 2 == 0 else Markup("<code>{}</code>").format(part) for at, part in enumerate(halves)]
-    return Markup("").join(shown)
-
-
 def _context(
     title: str, subject: str, views: Sequence[RungView], rules: Mapping[str, int], **more: Any
 ) -> dict[str, Any]:
     found = {view.experiment.id: view.records for view in views if view.records}
     summary = summary_table([view.experiment for view in views], [view.parameters for view in views], found)
-    return {
-        "title": title, "subject": subject, "views": views, "summary": summary, "rules": list(rules),
-        "runs": [record for records in found.values() for record in records], "version": __version__, **more,
-    }  # fmt: skip
+    runs = [record for records in found.values() for record in records]
+    ids = [view.experiment.id for view in views]
+    about = {"title": title, "subject": subject, "views": views, "contents": [(one, one) for one in ids]}
+    return {**about, "summary": summary, "rules": list(rules), "runs": runs, "version": __version__, **more}
 
 
 def markdown_page(
@@ -193,5 +145,5 @@ def html_page(
         return Markup(figures.page_svg(figure, f"{name}-curves", f"Accuracy by epoch, {name}"))
 
     made = environment(autoescape=True)
-    made.globals |= {"curves": curves, "style": Markup(style())}
+    made.globals["curves"] = curves
     return made.get_template("ladder.html.j2").render(_context(title, subject, views, rules, changed=changed))

@@ -1,0 +1,119 @@
+"""The plain C of exported programs: C tools read it as it lies, and it is clean under all of them."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from torch import nn
+
+from exported import BRANCHED_SHAPE, CURVED_SHAPE, STREAMING_SHAPE, branched, curved, lively, noise, source, streaming
+from featherweight.export import c_source, integers
+from featherweight.export.c_source import RUNTIME
+from featherweight.export.fixed_point import FixedPoint, quantise
+from featherweight.export.lowering import lower
+from featherweight.export.memory import planned
+from featherweight.export.proof import compiled_scores
+from featherweight.export.source import Source, source_of
+from featherweight.networks.preprocessing import Deskew
+from featherweight.training.runs.trained import load_pretrained
+
+STRICT = ["-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
+STUB = Path(__file__).parents[1] / "dsp"
+"""Arm's DSP instructions in plain C."""
+FORMS = {"small": [], "fast": ["-DMODEL_FAST"], "dsp": ["-DMODEL_FAST", "-D__ARM_FEATURE_DSP", "-isystem", str(STUB)]}
+
+
+class Made(NamedTuple):
+    of: Source
+    fixed: FixedPoint
+    folder: Path
+
+
+def _made(of: Source, bits: int, where: Path) -> Made:
+    """A network in integers, its program, and its tables alone."""
+    fixed = quantise(lower(of.network, of.shape, bits), noise(40, of.shape), of.mean, of.std)
+    for name, text in c_source.source_files(of, fixed, "noise").items():
+        (where / name).parent.mkdir(parents=True, exist_ok=True)
+        (where / name).write_text(text)
+    (where / "tables.h").write_text(c_source.model_tables(of, fixed, planned(fixed)))
+    return Made(of, fixed, where)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Made]:
+    """Networks that together use every line of the runtime."""
+    upright = lively(nn.Sequential(Deskew(), nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 100, 3)))
+    given = [
+        (replace(source_of(load_pretrained("f3")), name="model"), 8),
+        (source(streaming(), STREAMING_SHAPE, 5, "model"), 4),
+        (source(curved(), CURVED_SHAPE, 4, "model"), 2),
+        (source(branched(), BRANCHED_SHAPE, 3, "model"), 8),
+        (source(upright, (1, 12, 12), 3, "model"), 4),
+    ]
+    return [_made(of, bits, tmp_path_factory.mktemp("model")) for of, bits in given]
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
+
+
+def _needs(tool: str) -> None:
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs {tool}: apt-get install {tool}")
+
+
+def test_it_is_c_and_nothing_else() -> None:
+    files = sorted(RUNTIME.glob("*.[ch]"))
+    assert len(files) >= 9 and not any("{{" in it.read_text() or "{%" in it.read_text() for it in files)
+
+
+@pytest.mark.parametrize("language", [["-std=c99"], ["-x", "c++", "-std=c++17"]], ids=["c99", "c++17"])
+@pytest.mark.parametrize("target", ["gcc", "clang", "cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33"])
+def test_every_compiler_takes_it_without_a_warning(
+    target: str, language: list[str], models: list[Made], tmp_path: Path
+) -> None:
+    arm = target.startswith("cortex")
+    _needs("arm-none-eabi-gcc" if arm else target)
+    command = ["arm-none-eabi-gcc", "-mthumb", f"-mcpu={target}"] if arm else [target]
+    for made in models:
+        for options in [FORMS["small"], FORMS["fast"], *([] if arm else [FORMS["dsp"]])]:
+            _run(*command, *STRICT, *language, "-O2", *options, "-c", made.folder / "model.c", "-o", tmp_path / "it.o")
+
+
+def test_clang_format_changes_nothing() -> None:
+    _needs("clang-format")
+    _run("clang-format", "--dry-run", "--Werror", *sorted(RUNTIME.glob("*.[ch]")))
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_clang_tidy_and_cppcheck_find_nothing(form: str, models: list[Made]) -> None:
+    for tool in ("clang-tidy", "cppcheck"):
+        _needs(tool)
+    for made in models:
+        files = RUNTIME / "network.c", RUNTIME / "main.c"
+        _run("clang-tidy", "--quiet", *files, "--", "-std=c99", "-I", made.folder, *FORMS[form])
+        defined = [word for word in FORMS[form] if word.startswith("-D")] or ["-Unothing"]
+        _run("cppcheck", "--quiet", "--std=c99", "--enable=warning,style,performance,portability", "-D__GNUC__=12",
+             "--error-exitcode=1", *defined, "-I", made.folder, made.folder / "model.c", *files[1:])  # fmt: skip
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_the_files_as_they_lie_compute_what_the_single_file_does(form: str, models: list[Made], tmp_path: Path) -> None:
+    """The runtime's own files beside a header and tables, and what inlining makes of both."""
+    for number, made in enumerate(models):
+        pictures = noise(12, made.of.shape, seed=3)
+        expected = integers.integer_scores(made.fixed, pictures)
+        apart = tmp_path / f"{number}"
+        (apart / "example").mkdir(parents=True)
+        shutil.copy(made.folder / "model.h", apart)
+        shutil.copy(made.folder / "tables.h", apart)
+        shutil.copy(RUNTIME / "main.c", apart / "example")
+        shutil.copy(RUNTIME / "network.c", apart / "model.c")
+        for folder in (made.folder, apart):
+            found = compiled_scores("cc", ["-I", str(RUNTIME), *FORMS[form]], folder, made.of, pictures)
+            assert (found == expected).all() and len(np.unique(expected)) > 5
