@@ -45,6 +45,8 @@ PARENTS = {"fashion": "g1", "fashion-20k": "fashion", "cifar": "h5", "cifar-78k"
 
 WHY = [f"k{n}" for n in range(1, 15)]
 """From plain ground to f3, one change a rung."""
+SCHOOL = ("i1", "i2", "i3", "j1", "j2", "j3")
+"""On CIFAR-10: the school's next two exercises."""
 
 EXACT = {"a1": 394_890, "a2": 25_946, "a3": 6_754, "a4": 6_890, "a5": 6_890, "a6": 4_538, "a7": 6_522, "a8": 6_522,
          "a9": 6_522, "a10": 18_594, "b1": 173_866, "b2": 7_781, "b3": 7_979, "b4": 7_979, "b5": 7_979, "b6": 7_979,
@@ -60,12 +62,12 @@ CLAIMED = {"a1": 99.41, "a2": 99.23, "a3": 98.97, "a4": 99.21, "a5": 99.30, "a6"
 """Best test accuracy in percent, as the sources report it; b1's is its log's, of which its write-up has 98.34."""
 
 
-def test_there_are_48_rungs_and_sixteen_more_that_are_to_be_records() -> None:
-    steps = [*PUBLISHED, "f1", "f2", "f3", *FASHION[:3], *CIFAR[:5], *WHY]
+def test_there_are_54_rungs_and_sixteen_more_that_are_to_be_records() -> None:
+    steps = [*PUBLISHED, "f1", "f2", "f3", *FASHION[:3], *CIFAR[:5], *SCHOOL, *WHY]
     assert ids() == [*steps, *CIFAR[5:], "f4", *FASHION[3:], *RECORDS[1:]]
-    assert letters() == list("abcdefghk") and {ladder_of(id) for id in RECORDS} == {"records"}
+    assert letters() == list("abcdefghijk") and {ladder_of(id) for id in RECORDS} == {"records"}
     assert [ladder_of(id) for id in ("a10", "b6", "f3", "h5", "k14")] == ["a", "b", "f", "h", "k"]
-    assert [len(rungs(letter)) for letter in "abcdefghk"] == [10, 6, 3, 1, 3, 3, 3, 5, 14]
+    assert [len(rungs(letter)) for letter in "abcdefghijk"] == [10, 6, 3, 1, 3, 3, 3, 5, 3, 3, 14]
 
 
 def test_parameters_are_the_published_ones() -> None:
@@ -184,12 +186,14 @@ def test_a_run_within_its_budget_can_start_and_the_rule_is_applied(id: str) -> N
     experiment.budget.check_before_training(
         anatomy.parameters, anatomy.largest(3), experiment.recipe.epochs, anatomy.macs, anatomy.costliest()
     )
-    assert experiment.data == ("fashion-mnist" if id in FASHION else "cifar10" if id in CIFAR else "mnist")
+    assert experiment.data == ("fashion-mnist" if id in FASHION else "cifar10" if id in (*CIFAR, *SCHOOL) else "mnist")
     own = {"fashion-20k": 93.8, "cifar": 85.0, "cifar-78k": 88.0, "cifar-mcu": 83.5, "cifar-tiny": 86.5, "h4": 82.0,
-           "h5": 82.0}  # fmt: skip
+           "h5": 82.0, **dict.fromkeys(SCHOOL[:3], 70.0), **dict.fromkeys(SCHOOL[3:], 85.0)}  # fmt: skip
     asked = own.get(id, 92.8 if id in FASHION else 80.0 if id in CIFAR else 99.4)
     assert experiment.budget.accuracy == asked
-    assert experiment.budget.held == (1 if id == "fastest" or id in FASHION or id in set(CIFAR) - {"cifar"} else 5)
+    assert experiment.budget.held == (
+        1 if id == "fastest" or id in FASHION or id in {*CIFAR, *SCHOOL} - {"cifar"} else 5
+    )
 
 
 @pytest.mark.parametrize("id", ids())
@@ -250,9 +254,18 @@ def test_differences_of_a_schedule() -> None:
 
 def test_each_rung_changes_something() -> None:
     children: list[Experiment] = [find(id) for id in ids() if find(id).parent]
-    assert len(children) == 48 - 10 + len(RECORDS) + 2 + 4
+    assert len(children) == 54 - 12 + len(RECORDS) + 2 + 4
     for rung in children:
         assert differences(rung, find(str(rung.parent))), rung.id
+
+
+def test_the_school_s_exercises_keep_their_limits() -> None:
+    measured = {id: dissect(find(id).build(), find(id).shape) for id in SCHOOL}
+    assert all(measured[id].parameters < 50_000 for id in SCHOOL[:3])
+    assert len({measured[id].parameters for id in SCHOOL[:3]}) == 1  # the norms have as many
+    fields = {id: max(row.field for row in measured[id].rows if row.kind.startswith("Conv2d")) for id in SCHOOL[3:]}
+    assert fields == {"j1": 43, "j2": 55, "j3": 55} and all(measured[id].parameters < 200_000 for id in SCHOOL[3:])
+    assert not any("Pool" in row.kind for id in SCHOOL[3:] for row in measured[id].rows if "Adaptive" not in row.kind)
 
 
 def test_from_the_ground_to_f3_one_thing_changes_at_a_time() -> None:
