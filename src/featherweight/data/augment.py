@@ -74,8 +74,8 @@ def augment(
     """
     _require_fit(images, mean, std)
     if then is not None:
-        plain: dict[str, Sequence[float]] = {"mean": [0.0] * len(mean), "std": [1 / 255] * len(std)}
-        once = augment(images, settings, generator, **plain, chosen=chosen, sampler=sampler)
+        black, one = [0.0] * len(mean), [1 / 255] * len(std)  # brightness from 0 to 255
+        once = augment(images, settings, generator, mean=black, std=one, chosen=chosen, sampler=sampler)
         again = once.round_().clamp_(0, 255).to(torch.uint8)
         return augment(again, then, generator, mean=mean, std=std, sampler=sampler)
     factor, offset = _normaliser((tuple(mean), tuple(std)), images.device)

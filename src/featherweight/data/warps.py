@@ -76,7 +76,8 @@ def draw(
         field = _displacement(settings, count, height, width, generator, device)
     if settings.centre_crop > 0:
         share = 1 - settings.centre_crop * _chosen(settings.centre_crop_probability, count, generator, device)
-        windows = crop_maps(share, *torch.zeros(2, count, device=device), height, width)
+        still = torch.zeros_like(share)
+        windows = crop_maps(share, still, still, height, width)
         after = windows if after is None else windows @ after
     if settings.shift_x_px > 0:
         affine[1:2] += uniform(((-settings.shift_x_px, settings.shift_x_px),), count, generator, device)

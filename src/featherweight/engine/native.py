@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featherweight.data.augment import Warp
 from featherweight.data.transforms import HORIZON
+from featherweight.data.warps import Warp
 from featherweight.engine.lowering import lower_for_training
 from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
 from featherweight.errors import FeatherweightError, UsageError
