@@ -337,6 +337,7 @@ def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
     assert noted == [True, False, True, True, True, True, False]
     assert read_ledger(path) == [ATTEMPT, *others]
     assert evaluations_of(read_ledger(path), "x", committed=True) == 4
+    assert not note_attempt(path, replace(ATTEMPT, seeds=(1,)), begun=True)  # seed 0 has finished meanwhile
     assert note_attempt(path, again, begun=False)  # the same seeds, but nothing of them is left to be resumed
     assert evaluations_of(read_ledger(path), "x", committed=True) == 5
     assert sorted(one.name for one in tmp_path.iterdir()) == ["test_evaluations.jsonl"]
@@ -346,7 +347,7 @@ def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
 def test_a_damaged_ledger_is_not_written_over(tmp_path: Path, text: str) -> None:
     path = tmp_path / "test_evaluations.jsonl"
     path.write_text(text)
-    with pytest.raises(FileError, match="cannot be read as a ledger of test-set evaluations"):
+    with pytest.raises(FileError, match="is not an attempt of a ledger of test-set evaluations"):
         note_attempt(path, ATTEMPT, begun=True)
     assert path.read_text() == text
 

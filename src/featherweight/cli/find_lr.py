@@ -28,7 +28,7 @@ def find_lr(
     from featherweight.cli.safe_output import wrap
     from featherweight.data import load
     from featherweight.experiments.experiment import find
-    from featherweight.search.learning_rate import draw, rate_curve, require_picture, sweep_of, table
+    from featherweight.search.learning_rate import draw_sweep, rate_curve, require_picture, sweep_of, sweep_table
 
     if out is not None:
         require_picture(out)
@@ -40,11 +40,11 @@ def find_lr(
         to = sys.stderr if as_json else sys.stdout
         print(wrap(line, to), file=to)
     if out is not None:
-        draw(rate_curve(sweep, found.recipe.lr), out)
+        draw_sweep(rate_curve(sweep, found.recipe.lr), out)
     if as_json:
         print_json({"experiment": found.name, "seed": seed, "recipe_lr": found.recipe.lr, **sweep.to_json()})
         return
-    print(f"{table(sweep)}\n")
+    print(f"{sweep_table(sweep)}\n")
     say(f"{sweep.sentence()} The recipe of {found.id} has {found.recipe.lr:.2g}.")
     if out is not None:
         print(f"wrote {out}")

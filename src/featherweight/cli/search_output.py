@@ -14,7 +14,7 @@ from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search import storage
 from featherweight.search.driver import Search, StudySnapshot, run_search
 from featherweight.search.learning_rate import require_picture
-from featherweight.search.outcome import BEST, Entry, draw, entries, on_pareto_front, table
+from featherweight.search.outcome import BEST, Entry, draw_front, on_pareto_front, ranked_trials, trial_table
 from featherweight.search.source import require_writable, write_experiment
 from featherweight.search.study import TrialCounts, counts_of, end_of
 
@@ -48,7 +48,7 @@ def run(
         if problem.exit_status < 128:
             raise
         stopped = problem
-    found = entries(search.study)
+    found = ranked_trials(search.study)
     written = _write(search, found, best, picture)
     if as_json:
         print(json.dumps(document(search, found, best, picture), allow_nan=False))
@@ -69,7 +69,7 @@ def _write(search: Search, found: list[Entry], best: Path | None, picture: Path 
     if best is not None:
         write_experiment(best, found[0], search.space, search.data)
     if picture is not None:
-        draw(found, search.space.budget.accuracy, picture)
+        draw_front(found, search.space.budget.accuracy, picture)
     return [path for path in (best, picture) if path is not None]
 
 
@@ -84,7 +84,7 @@ def introduction(search: Search) -> list[str]:
     now = counts_of(search.study)
     resumed = f", {now.ended} of {job.trials} trials done" if now.ended else ""
     return [
-        line for line in (data.note, what, how, f"study {job.name} in {storage.shown(job.storage)}{resumed}") if line
+        line for line in (data.note, what, how, f"study {job.name} in {storage.redacted(job.storage)}{resumed}") if line
     ]
 
 
@@ -111,9 +111,9 @@ def _print(search: Search, found: list[Entry]) -> None:
         print("No trial has finished, so there is nothing to show.")
         return
     print(f"\nThe best {min(BEST, len(found))} of {len(found)}:")
-    print_table(table(found[:BEST]))
+    print_table(trial_table(found[:BEST]))
     print("\nThe Pareto front of accuracy, parameters, MACs and seconds:")
-    print_table(table(on_pareto_front(found)))
+    print_table(trial_table(on_pareto_front(found)))
     end = f"\nPercent of {search.data.holdout:,} held-out images, which chose the best: expect slightly less elsewhere."
     print(wrap(end, sys.stdout))
 
@@ -123,7 +123,7 @@ def document(search: Search, found: list[Entry], best: Path | None, picture: Pat
     now = counts_of(search.study)
     return {
         "study": search.job.name,
-        "storage": storage.shown(search.job.storage),
+        "storage": storage.redacted(search.job.storage),
         **search.study.user_attrs["about"],
         "counts": {**vars(now), "ended": now.ended},
         "best": found[0].to_json() if found else None,

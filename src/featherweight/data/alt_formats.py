@@ -119,7 +119,7 @@ ACROSS = 100
 HALVES = ("train", "test")
 
 
-def find(root: Path, known: DatasetSpec, *, with_test: bool) -> RawDataset | None:
+def find_alternative(root: Path, known: DatasetSpec, *, with_test: bool) -> RawDataset | None:
     """The data set in one of these alternative forms, from one of its folders in `root`; None if there is none.
 
     Raises DataError for files that exist but are wrong.
@@ -132,7 +132,7 @@ def find(root: Path, known: DatasetSpec, *, with_test: bool) -> RawDataset | Non
     return None
 
 
-def is_here(root: Path, known: DatasetSpec) -> bool:
+def has_alternative(root: Path, known: DatasetSpec) -> bool:
     """Whether one of the set's folders in `root` has one of these forms; nothing is read."""
     if known.name == "usps":
         return any((place / "usps.h5").is_file() for place in known.places(root))

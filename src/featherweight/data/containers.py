@@ -187,7 +187,7 @@ def _tiff(content: bytes) -> Container:
             continue
         taken += _SIZES[kind] * count
         _demand(taken <= MOST_TAG_BYTES, f"its tags take more than {MOST_TAG_BYTES:,} bytes")
-        values = _numbers(content, order, kind, count, raw)
+        values = _tag_numbers(content, order, kind, count, raw)
         if tag in (279, 325):
             _demand(sum(values) <= 2 * len(content), "its strips take more bytes than the file has")
         if tag in (277, 322, 323):
@@ -218,7 +218,7 @@ def _entries(content: bytes, order: str) -> list[Entry]:
     return found
 
 
-def _numbers(content: bytes, order: str, kind: int, count: int, raw: bytes) -> tuple[int, ...]:
+def _tag_numbers(content: bytes, order: str, kind: int, count: int, raw: bytes) -> tuple[int, ...]:
     """The integers of a tag; empty for other types, or if they would be outside the file."""
     letter = {1: "B", 3: "H", 4: "I"}.get(kind)
     if letter is None:

@@ -66,7 +66,7 @@ class NetworkError(Exception):
         super().__init__(printable(str(text))[:200])
 
 
-def answer(address: str, start: int, patience_s: float) -> Any:
+def open_response(address: str, start: int, patience_s: float) -> Any:
     """Open the HTTPS response to a request for the bytes of a URL from `start` on.
 
     Raises SilentError after `patience_s` seconds, RefusedError for an error status or a redirect away from HTTPS, and
@@ -256,7 +256,7 @@ def _complete(address: str, part: Path, limit: int, progress: Progress | None, p
     for _ in range(ATTEMPTS):
         before = _length(part)
         try:
-            with answer(address, before, patience_s) as response:
+            with open_response(address, before, patience_s) as response:
                 if _receive(response, part, before, limit, progress):
                     return
             reason = "it breaks off"

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featherweight.data.formats import LARGEST
-from featherweight.data.pictures import SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
+from featherweight.data.pictures import FILE_BYTES, SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
 from featherweight.data.split import RawDataset, Split, digest, held_out, held_out_groups
-from featherweight.errors import DataError, UsageError
+from featherweight.errors import DataError, FileError, UsageError
 from featherweight.escape import printable
+from featherweight.json_files import read_regular
 
 SIDE = 28
 """The side, in pixels, to which pictures are resized unless they all have one size up to `KEPT_SIDE`."""
@@ -106,14 +107,14 @@ def test_digest(root: Path, *, seed: int) -> str:
     state = hashlib.sha256()
     for path, label in zip(test.paths, test.labels, strict=True):
         try:
-            content = path.read_bytes() if path.is_file() else b""  # reading a pipe would wait for ever
-        except OSError:
+            content = read_regular(path, FILE_BYTES)
+        except FileError:
             content = b""  # `load` will say that it cannot be read
         state.update(f"{label} {len(content)} ".encode() + content)
     return state.hexdigest()
 
 
-def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
+def sample_sizes(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
     """The heights and widths of up to `count` training pictures in a folder of images, evenly spread over it."""
     paths = _halves(root, seed)[1].paths
     found = []

@@ -197,8 +197,14 @@ def _from_file(path: Path) -> Experiment:
     return _of(module_of(path, "experiment"), path)
 
 
+LARGEST = 1 << 24
+"""Bytes of a Python file."""
+
+
 def module_of(path: Path, what: str) -> ModuleType:
     """A user's Python file, executed as a module; UsageError, calling it the `what` file, if that fails."""
+    if is_file(path) and path.stat().st_size > LARGEST:
+        raise UsageError(f"{path} has {path.stat().st_size:,} bytes; a {what} file has at most {LARGEST:,}.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} cannot be read as Python; the {what} file must be a .py file.")

@@ -108,7 +108,7 @@ def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
     about = record.data
     name = about["source"]
     try:
-        if name not in SETS or store.is_here(SETS[name], directory):
+        if name not in SETS or store.is_available(SETS[name], directory):
             return data_of(record, directory)
         missing = f"{name} is not on this machine"
     except (DataError, UsageError) as problem:

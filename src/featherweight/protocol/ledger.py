@@ -11,42 +11,65 @@ left out or put in between without breaking the chain, which is refused; lines c
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from featherweight.errors import FileError
+from featherweight.escape import printable
 from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.schema import Seed, Text
 from featherweight.experiments.settings import flatten
 from featherweight.io import locked, write_text
+from featherweight.json_files import Schema, read_regular
 
 LEDGER = "test_evaluations.jsonl"
 """The name of its file."""
 EARLIER = "touches.json"
 """The name of an earlier version's: one JSON list, without digests. It is read, and continued as a chain."""
+LARGEST = 16 << 20
+"""Bytes of either."""
+WHAT = "an attempt of a ledger of test-set evaluations"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One attempt at the test set."""
 
-    experiment: str
-    network: str
+    experiment: Annotated[str, Meta(max_length=4096)]
+    network: Text
     """The fingerprint of its layers and their settings."""
-    recipe: str
+    recipe: Text
     """The digest of its recipe."""
-    seeds: tuple[int, ...]
-    commit: str | None
+    seeds: Annotated[tuple[Seed, ...], Meta(max_length=10_000)]
+    commit: Text | None
     """The commit of the source that trained it, with a `+` if there were uncommitted changes."""
-    date: str
+    date: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
     """The date on which it began: year-month-day."""
     note: str = ""
     """The source of this entry, if it was added later from a log."""
 
     def same_attempt(self, other: "Attempt") -> bool:
         """Whether the other attempt is this one, resumed."""
-        mine, its = ((one.experiment, one.network, one.recipe, set(one.seeds)) for one in (self, other))
-        return mine == its
+        return set(self.seeds) == set(other.seeds) and self.resumes(other)
+
+    def resumes(self, other: "Attempt") -> bool:
+        """Whether this can be the rest of the other attempt, of which some seeds may have finished."""
+        mine, its = ((one.experiment, one.network, one.recipe) for one in (self, other))
+        return mine == its and set(self.seeds) <= set(other.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Link(Attempt):
+    """A line of the ledger."""
+
+    previous: Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?$")]
+
+
+_LINE = Schema(kind=_Link, what=WHAT, advice="restore the file")
+_EARLIER = Schema(kind=list[Attempt], what=WHAT, advice="restore the file")
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -79,33 +102,29 @@ def read_ledger(path: Path) -> list[Attempt]:
     FileError if the file is not a ledger, or if its chain is broken, with the line at which it is.
     """
     earlier = path.with_name(EARLIER)
-    found = _read(path) if path.exists() else []
-    return found + [one for one in (_read(earlier) if earlier.exists() else []) if one not in found]
+    found = _read(path)
+    return found + [one for one in _read(earlier) if one not in found]
 
 
 def _read(path: Path) -> list[Attempt]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        if text.startswith("["):  # as an earlier version wrote it
-            return [_attempt(values) for values in json.loads(text)]
-        lines = text.splitlines()
-        chained = [json.loads(line) for line in lines]
-        digests = ["", *map(line_digest, lines)]
-        for number, values in enumerate(chained, start=1):
-            if values.pop("previous") != digests[number - 1]:
-                raise FileError(
-                    f"{path} is no longer the ledger that was written: its chain is broken at line {number}, which has"
-                    " another digest of the line before. A line was changed, left out or put in; restore the file."
-                )
-        return [_attempt(values) for values in chained]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
-        raise FileError(
-            f"{path} cannot be read as a ledger of test-set evaluations ({problem!r}); restore it."
-        ) from problem
-
-
-def _attempt(values: dict[str, Any]) -> Attempt:
-    return Attempt(**values | {"seeds": tuple(values["seeds"])})
+    if not (path.exists() or path.is_symlink()):
+        return []
+    content = read_regular(path, LARGEST)
+    if content.startswith(b"["):  # as an earlier version wrote it
+        return _EARLIER.parse(content, printable(path))
+    previous, found = "", []
+    for number, line in enumerate(content.split(b"\n")[: -1 if content.endswith(b"\n") else None], 1):
+        where = f"Line {number} of {printable(path)}"
+        link = _LINE.parse(line, where)
+        if link.previous != previous:
+            raise FileError(
+                f"{printable(path)} is no longer the ledger that was written: its chain is broken at line {number},"
+                " which has another digest of the line before. A line was changed, left out or put in; restore the"
+                " file."
+            )
+        previous = line_digest(line.decode("utf-8"))
+        found.append(Attempt(**{field.name: getattr(link, field.name) for field in fields(Attempt)}))
+    return found
 
 
 def line_digest(line: str) -> str:
@@ -129,7 +148,7 @@ def note_attempt(path: Path, attempt: Attempt, *, begun: bool) -> bool:
     """
     with locked(path.with_name(f".{path.name}.lock")):
         attempts = read_ledger(path)
-        if begun and any(attempt.same_attempt(one) for one in attempts):
+        if begun and any(attempt.resumes(one) for one in attempts):
             return False
         write_text(path, chain([*attempts, attempt]))
         path.with_name(EARLIER).unlink(missing_ok=True)  # whose lines are now all in the chain

@@ -84,7 +84,7 @@ def segments(ink: Ink) -> list[Segment]:
     total = sum(piece.mass for piece in everything if ink.drawn or piece.border < SURROUNDINGS)
     total = max(total, sum(piece.mass for piece in pieces))
     darkest = max(piece.peak for piece in everything)
-    lines = _group_lines(_join_pieces(pieces))
+    lines = _text_lines(_join_pieces(pieces))
     return [_segment(piece, labels, contrast, total, darkest) for line in lines for piece in line]
 
 
@@ -132,7 +132,7 @@ def _belong(large: Piece, small: Piece) -> bool:
     return gap_across < 0.02 * tall and down > 0.3 * shorter and shorter < 0.6 * tall
 
 
-def _group_lines(pieces: list[Piece]) -> list[list[Piece]]:
+def _text_lines(pieces: list[Piece]) -> list[list[Piece]]:
     """The pieces of each line, from left to right; lines from top to bottom."""
     lines: list[list[Piece]] = []
     for piece in sorted(pieces, key=lambda piece: piece.top + piece.bottom):

@@ -237,10 +237,10 @@ def _generators_kept() -> Iterator[None]:
             torch.mps.set_rng_state(mps)
 
 
-def table(sweep: Sweep, lines: int = 20) -> str:
+def sweep_table(sweep: Sweep, lines: int = 20) -> str:
     """A text table of at most this many steps, evenly spaced and including the first and the last.
 
-    >>> print(table(Sweep(points=(Point(rate=0.001, loss=2.3, smoothed=2.31),), fastest=None, diverged=None)))
+    >>> print(sweep_table(Sweep(points=(Point(rate=0.001, loss=2.3, smoothed=2.31),), fastest=None, diverged=None)))
           rate     loss  smoothed
          0.001   2.3000    2.3100
     """
@@ -281,7 +281,7 @@ def require_picture(path: Path) -> None:
         raise UsageError(f"There is no folder {path.parent} to write {path.name} into; create it, or choose another.")
 
 
-def draw(figure: "Figure", path: Path) -> None:
+def draw_sweep(figure: "Figure", path: Path) -> None:
     """Write the figure of a learning-rate sweep in the format of the file's suffix, .svg or .png."""
     require_picture(path)
     write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

@@ -53,7 +53,7 @@ class Entry:
         return {**values, **self.proposal.to_json()}
 
 
-def entries(study: "optuna.Study") -> list[Entry]:
+def ranked_trials(study: "optuna.Study") -> list[Entry]:
     """The finished trials of a study, best first."""
     found = [_entry(trial) for trial in trials_of(study) if end_of(trial) == "finished"]
     return sorted(found, key=lambda entry: (-entry.value, entry.parameters, entry.trial))
@@ -88,7 +88,7 @@ def on_pareto_front(found: Sequence[Entry]) -> list[Entry]:
     return sorted(kept, key=lambda entry: (entry.parameters, entry.macs, entry.trial))
 
 
-def table(found: Sequence[Entry]) -> "Table":
+def trial_table(found: Sequence[Entry]) -> "Table":
     """A table of the entries with their figures, one line each."""
     from rich.table import Table
 
@@ -158,7 +158,7 @@ def pareto(found: Sequence[Entry], target: float) -> "matplotlib.figure.Figure":
     return figure
 
 
-def draw(found: Sequence[Entry], target: float, path: Path) -> None:
+def draw_front(found: Sequence[Entry], target: float, path: Path) -> None:
     """Write a search's Pareto figure in the format of the file's suffix, .svg or .png."""
     figure = pareto(found, target)
     write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

@@ -1,16 +1,18 @@
 """Experiment files as source: of a trial that a search found, and to begin an experiment of one's own with."""
 
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from featherweight.data.dataset import Data
-from featherweight.errors import UsageError
+from featherweight.errors import FileError, UsageError
 from featherweight.escape import in_docstring, python_string
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.rules import TITLES
 from featherweight.io import write_text
+from featherweight.json_files import LARGEST, read_regular
 from featherweight.networks.allowed import DATA_SIZES, OWN
 from featherweight.networks.anatomy import LayerRow, dissect
 from featherweight.networks.architecture import Layer, build_layers, describe_network
@@ -31,7 +33,7 @@ def require_writable(path: Path) -> None:
         raise UsageError(f"An experiment must be written to a .py file; given {path.name}.")
     if not path.parent.is_dir():
         raise UsageError(f"There is no folder {path.parent} to write {path.name} into; create it, or choose another.")
-    if path.is_dir() or (path.exists() and not path.read_bytes().startswith(MARK.encode())):
+    if (path.exists() or path.is_symlink()) and not _was_generated(path):
         raise UsageError(f"{path} exists and was not written by a search; choose another file.")
 
 
@@ -45,7 +47,7 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     """The source of an experiment file with the trial's network, recipe and budget."""
     network, recipe = entry.proposal.network, entry.proposal.recipe
     for one in network:
-        _require_plain(one)
+        _require_names(one)
     settings = {
         "id": id,
         "title": f"trial {entry.trial} of the search {space.name}",
@@ -60,7 +62,7 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     )
 
 
-def _require_plain(value: Any) -> None:
+def _require_names(value: Any) -> None:
     """Raise UsageError unless what is written as it stands holds numbers, the data's two words and names of Python.
 
     A study may come from anybody, and a proposal's texts would become code.
@@ -71,12 +73,19 @@ def _require_plain(value: Any) -> None:
             if not _is_name(name):
                 raise UsageError(f"A proposal has {name[:60]!r} where a Python name is expected; it is not written.")
         for inner in (*value.given, *(inner for _, inner in value.settings)):
-            _require_plain(inner)
+            _require_names(inner)
     elif isinstance(value, tuple):
         for inner in value:
-            _require_plain(inner)
+            _require_names(inner)
     elif not (value is None or isinstance(value, int | float) or _is_name(value)):
         raise UsageError(f"A proposal has {str(value)[:60]!r} where a number is expected; it is not written.")
+
+
+def _was_generated(path: Path) -> bool:
+    """Whether it is a file that a search wrote."""
+    with suppress(FileError):
+        return read_regular(path, LARGEST).startswith(MARK.encode())
+    return False
 
 
 def _is_name(value: Any) -> bool:

@@ -16,6 +16,8 @@ from featherweight.engine import Engine
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Distil
 from featherweight.experiments.record import read_record
+from featherweight.json_files import read_regular
+from featherweight.training.runs.tensors import LARGEST
 from featherweight.training.runs.trained import FOLDER
 from featherweight.training.step import Teacher
 
@@ -64,7 +66,7 @@ def teacher_facts(folder: Path) -> dict[str, Any]:
         "run": folder.name,
         "parameters": record.parameters,
         "train_seconds": record.train_seconds,
-        "weights": hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest(),
+        "weights": hashlib.sha256(read_regular(folder / "weights.safetensors", LARGEST)).hexdigest(),
     }
 
 

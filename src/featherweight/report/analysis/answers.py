@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import percent
-from featherweight.training.evaluation import predict
+from featherweight.training.evaluation import predict_batches
 from featherweight.training.runs.trained import TrainedModel, evaluator_of
 
 
@@ -56,7 +56,7 @@ def answers_of(trained: TrainedModel, data: Data) -> Answers:
     Raises UsageError if the images or classes are not those that the network was built for.
     """
     engine = evaluator_of(trained, data, torch.device("cpu"))
-    batches = predict(engine, data.test, trained.mean, trained.std)
+    batches = predict_batches(engine, data.test, trained.mean, trained.std)
     # Log-probabilities can be used as scores, since softmax turns them into the same probabilities.
     found = [scores.double().softmax(dim=1) for scores, _ in batches]
     return Answers(

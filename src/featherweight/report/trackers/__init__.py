@@ -10,6 +10,7 @@ Trackers listen to the events that training reports anyway; the training loop do
 continues its old log, without repeating a row.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,9 +19,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featherweight.errors import UsageError, nearest
+from featherweight.errors import FileError, UsageError, nearest
+from featherweight.escape import printable
 from featherweight.experiments.record import Record, Row, read_record
 from featherweight.experiments.settings import flatten
+from featherweight.json_files import read_regular
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ TRACKERS = ("tensorboard", "mlflow", "wandb")
 
 
 Value = str | float | bool
+LONGEST_NOTE = 200
+"""Bytes of the note in which a tracker's log is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,16 @@ class Log:
     """Logs the verdict and the figures of a finished run."""
     close: Callable[[bool], None]
     """Closes the log; its argument says whether the run has finished."""
+
+
+def noted(note: Path, pattern: str) -> tuple[str, ...] | None:
+    """What a tracker's note in a run's folder says, by the groups of the pattern; None if there is none."""
+    if not (note.exists() or note.is_symlink()):
+        return None
+    found = re.fullmatch(pattern, read_regular(note, LONGEST_NOTE).decode("ascii", "replace").strip())
+    if found is None:
+        raise FileError(f"{printable(note)} is not the note of a log; delete it, and a new log is begun.")
+    return found.groups()
 
 
 def require_tracker(kind: str) -> None:

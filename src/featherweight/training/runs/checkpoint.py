@@ -17,7 +17,8 @@ from torch import Tensor
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
 from featherweight.experiments.settings import flatten
-from featherweight.io import parse_json, write_bytes
+from featherweight.io import write_bytes
+from featherweight.json_files import parse_json
 from featherweight.training.runs.tensors import is_intact, open_packed, pack_tensors, read_tensors
 from featherweight.training.state import State
 

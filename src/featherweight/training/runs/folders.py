@@ -121,7 +121,7 @@ def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, R
         yield (path.parent if path.name == "record.json" else path), read_record(path)
 
 
-def _patterns(id: str, seed: int) -> tuple[str, str]:
+def _record_patterns(id: str, seed: int) -> tuple[str, str]:
     """Of the records in an experiment's run folders, whatever data they are of."""
     return f"{id}-seed{seed}*/record.json", f"{id}-*-seed{seed}*/record.json"
 
@@ -141,7 +141,7 @@ def finished_runs(
     """
     found = []
     for seed in seeds:
-        runs = find_runs(folders, *_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
+        runs = find_runs(folders, *_record_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
         fitting = (
             record
             for _, record in runs
@@ -160,7 +160,7 @@ def unfinished_run(
     wanted: Callable[[Record], bool] = lambda record: True,
 ) -> Path | None:
     """The folder of an interrupted run that `finished_runs` would count once it is finished; None if there is none."""
-    for path, record in find_runs([folder], *_patterns(experiment.id, seed)):
+    for path, record in find_runs([folder], *_record_patterns(experiment.id, seed)):
         if not record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record):
             return path
     return None

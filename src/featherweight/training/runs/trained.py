@@ -21,7 +21,8 @@ from featherweight.experiments.experiment import PACKAGED, RECORDS
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.io import is_folder, is_there, parse_json, write_bytes
+from featherweight.io import is_folder, is_there, write_bytes
+from featherweight.json_files import parse_json
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.folders import run_of
