@@ -6,9 +6,8 @@ from pathlib import Path
 
 from featherweight.experiments.experiment import ids
 from featherweight.experiments.record import Record, write_record
-from featherweight.protocol.committed import RESULTS
-from featherweight.protocol.ledger import LEDGER, Attempt, note_attempt, read_ledger
-from featherweight.protocol.test_evaluations import Key, belongs, key
+from featherweight.protocol.ledger import LEDGER, Attempt, Key, belongs, key, note_attempt, read_ledger
+from featherweight.protocol.records import RESULTS
 from featherweight.training.runs.folders import find_runs
 
 TRIALS = "trials"

@@ -14,7 +14,7 @@ from docs.build.network_stats import anatomy_of
 from torch import nn
 
 from featherweight.experiments import claims
-from featherweight.experiments.claims import Decision, Evidence, Predicate, standard_error
+from featherweight.experiments.evidence import Decision, Evidence, Predicate, against_parent, standard_error
 from featherweight.experiments.experiment import find
 from featherweight.networks.anatomy import dissect
 
@@ -97,12 +97,12 @@ def best_at(epoch: int) -> Predicate:
 
 def raises_train_accuracy() -> Predicate:
     """The last train accuracy is above the other's by more than the spread over seeds."""
-    return claims.against_parent("last train accuracy in %", "above", lambda run, _: run.rows[-1].train_accuracy)
+    return against_parent("last train accuracy in %", "above", lambda run, _: run.rows[-1].train_accuracy)
 
 
 def lowers_test_accuracy() -> Predicate:
     """The last test accuracy is below the other's by more than the spread over seeds."""
-    return claims.against_parent("last test accuracy in %", "below", lambda run, _: run.rows[-1].test_accuracy)
+    return against_parent("last test accuracy in %", "below", lambda run, _: run.rows[-1].test_accuracy)
 
 
 def recipe_has(setting: str, value: float) -> Predicate:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from docs.build.pictures import Drawing
 from docs.build.rendering import rendered
 
-from featherweight.experiments.experiment import Experiment, find, rungs
-from featherweight.experiments.findings import NOT_RUN, Found, parts
+from featherweight.experiments.claims import NOT_RUN, Found
+from featherweight.experiments.experiment import Experiment, find, parts, rungs
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import paired
-from featherweight.protocol.replication import clearing
+from featherweight.protocol.records import clearing
 from featherweight.report.figures.style import COLOURS, TARGET, blank, in_house_style
 from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from featherweight.errors import UsageError
 from featherweight.report import figures
-from featherweight.report.analysis import Answers, Evidence, Field, Seen
+from featherweight.report.analysis import Answers, ClassEvidence, Field, Seen
 from featherweight.report.figures.images import reach, shown_fields
 from featherweight.report.figures.style import COLOURS
 from featherweight.report.figures.svg import hover_texts, page_svg
@@ -198,7 +198,7 @@ def test_fields_kernels_evidence_and_images_seen() -> None:
     assert len(figures.receptive_fields(grown[:3], image).axes[0].images) == 6
     assert len(figures.kernels(np.ones((5, 3, 2, 2))).axes[0].images) == 15
     assert len(figures.kernels(np.zeros((90, 1, 2, 2))).axes[0].images) == 64
-    found = Evidence(layer="3", map=(2, 2), heat=np.zeros((2, 5, 7)))
+    found = ClassEvidence(layer="3", map=(2, 2), heat=np.zeros((2, 5, 7)))
     assert len(figures.class_evidence(found, np.stack([image, image]), ["a", "b"]).axes[0].images) == 2
     pictures = np.zeros((6, 1, 5, 7))
     seen = Seen(indices=np.arange(6), plain=pictures, changed=pictures, exact=True)

@@ -237,14 +237,17 @@ def test_a_loss_that_is_no_number_counts_and_the_search_goes_on(
     assert (now.finished, now.diverged, now.ended, now.lost) == (2, 1, 3, 0)
 
 
-def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sign", ["heartbeat", "beat"])  # the second as an earlier version wrote it
+def test_a_silent_worker_s_trial_is_lost_and_its_place_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
     left = made(job(tmp_path, trials=1))
     found = trials.sampled(left)
     assert found is not None
     silence = study.Heartbeats()
     monkeypatch.setattr(study, "SILENT_SECONDS", 0.0)
     assert silence.silent(left.study) == []  # heard of for the first time
-    found[0].set_user_attr("beat", 1.0)
+    found[0].set_user_attr(sign, 1.0)
     assert silence.silent(left.study) == []  # it has given a sign
     assert silence.silent(left.study) == [found[0].number]
     study.lose(left.study, found[0].number)
@@ -252,6 +255,16 @@ def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monk
     trials.end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
     assert counts_of(left.study).finished == 0
     assert counts_of(worked(job(tmp_path, trials=1), sampler_seed=2).study).finished == 1
+
+
+@pytest.mark.parametrize("key", ["outcome", "end"])  # the second as an earlier version wrote it
+def test_the_outcome_of_a_trial_is_read_back(tmp_path: Path, key: str) -> None:
+    left = made(job(tmp_path, trials=1))
+    found = trials.sampled(left)
+    assert found is not None
+    found[0].set_user_attr(key, "early")
+    left.study.tell(found[0], 1.0)
+    assert study.end_of(trials_of(left.study)[found[0].number]) == "early" and counts_of(left.study).early == 1
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from itertools import groupby
 from torch import nn
 
 from featherweight.errors import FeatherweightError
-from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.rules import SHAPES
+from featherweight.experiments.experiment import SHAPES, Experiment, find
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
 from featherweight.export.memory import planned

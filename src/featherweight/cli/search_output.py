@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featherweight.cli.display import bars, shown
+from featherweight.cli.display import bars, print_table, shown
 from featherweight.cli.safe_output import wrap
-from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
 from featherweight.escape import printable
 from featherweight.parallel.messages import THIS_MACHINE, Backend
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def run(
+def run_and_print(
     search: Search,
     workers: int | None,
     best: Path | None,
@@ -51,7 +50,7 @@ def run(
     found = ranked_trials(search.study)
     written = _write(search, found, best, picture)
     if as_json:
-        print(json.dumps(document(search, found, best, picture), allow_nan=False))
+        print(json.dumps(search_document(search, found, best, picture), allow_nan=False))
     else:
         _print(search, found)
         for path in written:
@@ -74,7 +73,7 @@ def _write(search: Search, found: list[Entry], best: Path | None, picture: Path 
 
 
 def introduction(search: Search) -> list[str]:
-    """The lines printed before the first trial."""
+    """What a search prints before its first trial."""
     space, data, job = search.space, search.data, search.job
     what = f"{space.name}: {space.limits()}; networks over these limits are not trained"
     how = (
@@ -118,8 +117,8 @@ def _print(search: Search, found: list[Entry]) -> None:
     print(wrap(end, sys.stdout))
 
 
-def document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
-    """The one document of --json."""
+def search_document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
+    """The JSON document of `search --json`."""
     now = counts_of(search.study)
     return {
         "study": search.job.name,
@@ -134,7 +133,7 @@ def document(search: Search, found: list[Entry], best: Path | None, picture: Pat
     }
 
 
-def trial_line(trial: "FrozenTrial") -> str | None:
+def ended_trial_line(trial: "FrozenTrial") -> str | None:
     """The line printed for a trial; None for proposals that were not trained, which are only counted."""
     end, what = end_of(trial), trial.user_attrs.get("proposal", {})
     if end not in ("finished", "early", "diverged", "lost") or "parameters" not in what:
@@ -162,7 +161,7 @@ class _SearchView:
 
     def lines(self, snapshot: StudySnapshot) -> list[str]:
         """Trials that have ended; those from before this session appear in the tables only."""
-        ended = [] if self._first else [line for trial in snapshot.ended if (line := trial_line(trial))]
+        ended = [] if self._first else [line for trial in snapshot.ended if (line := ended_trial_line(trial))]
         self._first = False
         return [*ended, *([printable(snapshot.note)] if snapshot.note else [])]
 

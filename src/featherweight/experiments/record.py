@@ -104,7 +104,7 @@ def percent(correct: int, total: int) -> float:
 @documented
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One epoch. Losses are means over images; accuracies are percentages."""
+    """One epoch of a record. Losses are means over images; accuracies are percentages."""
 
     epoch: Epochs
     """Counted from 1."""
@@ -123,7 +123,7 @@ class Row:
 @documented
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run: what was trained, where and how, and the result of every epoch."""
+    """The record of one run: what was trained, where and how, and the result of every epoch."""
 
     experiment: Annotated[str, Meta(max_length=4096)]
     seed: Seed

@@ -6,17 +6,16 @@ from typing import Any
 
 from featherweight._version import __version__
 from featherweight.errors import UsageError
-from featherweight.experiments.claims import Claim
-from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import Found, parts
+from featherweight.experiments.claims import Claim, Found
+from featherweight.experiments.experiment import Experiment, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.networks.difference import differences
 from featherweight.report import figures
 from featherweight.report.ladder_tables import (
     TextTable,
+    anatomy_table,
     claims_table,
-    layer_table,
     log_table,
     result_table,
     summary_table,
@@ -26,7 +25,7 @@ from featherweight.report.templating import environment
 
 @dataclass(frozen=True, kw_only=True)
 class RungView:
-    """What the page says of one rung."""
+    """What the page of a ladder says of one rung."""
 
     experiment: Experiment
     parts: Mapping[str, str]
@@ -70,7 +69,7 @@ def rung_view(
     attempts: TextTable | None = None,
     claims: Callable[[Claim], bool] = lambda claim: True,
 ) -> RungView:
-    """The view of one rung.
+    """What the page of a ladder says of one rung, computed from its records.
 
     The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1. `shape`
     and `classes` are of the pictures that it was trained on, by default those of its own set; `claims` says which to
@@ -92,7 +91,7 @@ def rung_view(
         changes=differences(rung, parent) if parent else (),
         parameters=sum(weights.numel() for weights in network.parameters()),
         anatomy=anatomy,
-        layers=layer_table(anatomy) if anatomy else None,
+        layers=anatomy_table(anatomy) if anatomy else None,
         unmeasured=unmeasured,
         records=records,
         result=result_table(records) if records else None,

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from featherweight.experiments.claims import Claim
+from featherweight.experiments.claims import NOT_RUN, Claim, Found, findings
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import NOT_RUN, Found, findings
 from featherweight.experiments.record import Record, summarise
 from featherweight.networks.anatomy import Anatomy, LayerRow
 
@@ -87,7 +86,7 @@ def _mean_cells(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def layer_table(anatomy: Anatomy) -> TextTable:
+def anatomy_table(anatomy: Anatomy) -> TextTable:
     """One line for each convolution, pool or linear layer and the layers that follow it."""
     rows = []
     for group in groups(anatomy.rows):

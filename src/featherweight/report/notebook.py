@@ -11,7 +11,8 @@ import numpy as np
 
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
-from featherweight.experiments.findings import findings, parts
+from featherweight.experiments.claims import findings
+from featherweight.experiments.experiment import parts
 from featherweight.experiments.record import Record
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.report.analysis import ClassRow

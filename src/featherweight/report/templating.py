@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from featherweight.experiments.rules import worded
+from featherweight.experiments.experiment import worded
 from featherweight.report.figures.style import COLOURS
 
 if TYPE_CHECKING:

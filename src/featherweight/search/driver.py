@@ -239,7 +239,7 @@ class Driver:
         try:
             if time.monotonic() - one.heartbeat > HEARTBEAT_SECONDS:
                 one.heartbeat = time.monotonic()
-                one.trial.set_user_attr("beat", one.heartbeat)
+                one.trial.set_user_attr("heartbeat", one.heartbeat)
             if reached.seed or not reached.epoch_done:
                 return False
             # In percent of the run, so that recipes of different lengths are compared at equivalent points.

@@ -9,8 +9,7 @@ from typing import Any
 from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.escape import in_docstring, python_string
-from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.rules import TITLES
+from featherweight.experiments.experiment import TITLES, Experiment
 from featherweight.io import write_text
 from featherweight.json_files import LARGEST, read_regular
 from featherweight.networks.allowed import DATA_SIZES, OWN

@@ -180,7 +180,7 @@ def end_of(trial: "FrozenTrial") -> str:
     """The outcome of a trial: one of `ENDS`, or `surplus` if the study already had enough trials."""
     if not trial.state.is_finished():
         return "running"
-    given: str = trial.user_attrs.get("end", "lost")
+    given: str = trial.user_attrs.get("outcome", trial.user_attrs.get("end", "lost"))
     return given
 
 
@@ -217,7 +217,7 @@ class Heartbeats:
             if trial.state.is_finished():
                 self._heard.pop(trial.number, None)
                 continue
-            sign = (trial.user_attrs.get("beat"), len(trial.intermediate_values))
+            sign = (trial.user_attrs.get("heartbeat", trial.user_attrs.get("beat")), len(trial.intermediate_values))
             before, since = self._heard.get(trial.number, (None, now))
             self._heard[trial.number] = (sign, since if sign == before else now)
             if sign == before and now - since > SILENT_SECONDS:

@@ -20,7 +20,7 @@ from featherweight.report.analysis.answers import (
     pooled,
 )
 from featherweight.report.analysis.attribution import (
-    Evidence,
+    ClassEvidence,
     Field,
     Seen,
     contrast,
@@ -34,8 +34,8 @@ __all__ = [
     "Answers",
     "Bin",
     "Calibration",
+    "ClassEvidence",
     "ClassRow",
-    "Evidence",
     "Field",
     "Mistake",
     "Seen",

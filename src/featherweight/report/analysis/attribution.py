@@ -20,8 +20,8 @@ from featherweight.training.state import draw_seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """Maps of class evidence over some images."""
+class ClassEvidence:
+    """Where the evidence for a class lies in some images (Grad-CAM, HiResCAM), as heat maps."""
 
     layer: str
     """The name of the last layer that still has a map."""
@@ -36,8 +36,8 @@ FEWEST_UNITS = 7
 """A contrast is read off a map of at least this many units on each side; a coarser one says little of places."""
 
 
-def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | None:
-    """The places in each image that speak for the given class; None if no layer of the network has a map.
+def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> ClassEvidence | None:
+    """Grad-CAM: the places in each image that speak for the given class; None if no layer of the network has a map.
 
     Grad-CAM (Selvaraju et al., 2017): the channels of the last map, each weighted by the mean gradient of the class's
     score over it, are summed; negative values become 0, and the result is resized to the image bilinearly. `images` are
@@ -53,11 +53,11 @@ def evidence(network: nn.Module, images: Tensor, classes: Tensor) -> Evidence | 
     heat = (weights * kept).sum(dim=1, keepdim=True).relu()  # [N 1 h w]
     heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
     heat = heat / heat.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-    return Evidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
+    return ClassEvidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
 
 
-def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor) -> Evidence | None:
-    """The places in each image that speak for its first class rather than the rival, or the other way round.
+def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor) -> ClassEvidence | None:
+    """HiResCAM of two classes: the places in each image that speak for its first class, or for the rival.
 
     HiResCAM (Draelos and Carin, 2020), of the difference of the two scores: over the last map of 7 x 7 units or more,
     the gradient times the activation, summed over channels. None if no layer has such a map. `images` are float32
@@ -72,7 +72,7 @@ def contrast(network: nn.Module, images: Tensor, classes: Tensor, rivals: Tensor
     heat = (gradient * kept).sum(dim=1, keepdim=True)  # [N 1 h w]
     heat = F.interpolate(heat, size=tuple(images.shape[2:]), mode="bilinear", align_corners=False)[:, 0]
     heat = heat / heat.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)
-    return Evidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
+    return ClassEvidence(layer=maps[-1].name, map=(kept.shape[2], kept.shape[3]), heat=heat.double().numpy())
 
 
 def _gradient(
@@ -118,7 +118,7 @@ def first_kernels(network: nn.Module) -> NDArray[np.float64] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """The receptive field of the unit in the middle of one layer's output."""
+    """The theoretical and effective receptive field of the unit in the middle of one layer's output."""
 
     layer: str
     kind: str
@@ -141,7 +141,7 @@ class Field:
 
 
 def growing(anatomy: Anatomy, network: nn.Module) -> list[LayerRow]:
-    """The rows of layers that output a map and change the field."""
+    """The layers at which the receptive field grows, of those that output a map."""
     layers = dict(network.named_modules())
     kept: list[LayerRow] = []
     for row in anatomy.rows:
@@ -191,7 +191,7 @@ def _field(row: LayerRow, output: Tensor, pixels: Tensor) -> Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """The first images of a run's first step."""
+    """Training images of a run's first step, before and after augmentation."""
 
     indices: NDArray[np.int64]
     """[N]: their positions among the training images."""

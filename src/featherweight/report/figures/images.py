@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featherweight.errors import UsageError
 from featherweight.report.analysis.answers import Answers, mistakes
-from featherweight.report.analysis.attribution import Evidence, Field, Seen
+from featherweight.report.analysis.attribution import ClassEvidence, Field, Seen
 from featherweight.report.figures.style import INK, RULE, WIDTH, blank, in_house_style, share, shorten
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def frame(axes: "Axes", left: float, top: float, width: float, height: float, co
 
 
 def head(made: Sheet, words: Sequence[str], columns: int) -> None:
-    """Write the words above the first row, one per image, repeating them as needed."""
+    """Write headings above the first row of a sheet of images, one per image, repeating them as needed."""
     for place, (left, top) in enumerate(made.places[:columns]):
         made.axes.text(left + 0.5, top - 0.03, words[place % len(words)], ha="center", va="bottom", fontsize=9,
                        color=INK, fontweight="bold")  # fmt: skip
@@ -207,7 +207,7 @@ def receptive_fields(fields: Sequence[Field], image: NDArray[Any]) -> "Figure":
 
 
 def reach(field: Field) -> float:
-    """The side, in pixels, of a square with the same area as the pixels that hold 90 % of the gradient."""
+    """How far an effective field reaches: the side in pixels of a square as large as what has 90 % of the gradient."""
     heat = np.sort(field.heat.ravel())[::-1]
     total = heat.sum()
     if total == 0:
@@ -240,7 +240,7 @@ def kernels(weights: NDArray[np.float64]) -> "Figure":
 
 
 @in_house_style
-def class_evidence(found: Evidence, images: NDArray[Any], names: Sequence[str]) -> "Figure":
+def class_evidence(found: ClassEvidence, images: NDArray[Any], names: Sequence[str]) -> "Figure":
     """Each image, its caption under it, with the evidence for its class in orange: the stronger, the more.
 
     In a contrast of two classes, what speaks for the second is blue.

@@ -29,7 +29,7 @@ CLOCK = 64_000_000
 
 
 def headline(group: Group) -> Headline:
-    """Accuracy, verdict, parameters, flash and RAM, and seconds of training of an experiment's runs."""
+    """The five figures at the top of a page: accuracy, verdict, parameters, flash and RAM, seconds of training."""
     records = [record for record in group.records if record.rows]
     done = [record for record in records if record.finished]
     of_network = _parameters(group.records[0]), _memory_figures(group)
@@ -110,7 +110,7 @@ def _training_time(done: list[Record]) -> Tile:
 
 
 def spent(seconds: float) -> str:
-    """A time for people.
+    """Seconds of training, rounded for people.
 
     >>> spent(0.42), spent(73.2), spent(7300)
     ('0.4 s', '73 s', '122 min')
@@ -183,7 +183,7 @@ def own_settings(record: Record) -> dict[str, Any]:
 
 
 def recipe_card(run: LoadedRun) -> Card:
-    """From which the run can be repeated: its command, what its recipe sets, data, commit and machine."""
+    """The card from which a run can be repeated: its command, what its recipe sets, data, commit and machine."""
     record, about = run.record, run.record.data
     settings = ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
@@ -225,7 +225,7 @@ def kilobytes(count: float) -> str:
 
 
 def deploy_card(group: Group, run: LoadedRun) -> Card | None:
-    """What the network needs on a microcontroller, and the command that exports it; None if it is not available."""
+    """The card of what a network needs on a microcontroller, with the command of its export; None without a network."""
     if group.chip is None:
         return None
     has_weights = run.trained is not None

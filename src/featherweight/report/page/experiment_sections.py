@@ -50,7 +50,7 @@ FRAME = 420
 # ------------------------------------------------------------------------------------------- network
 
 
-def network(story: Story, group: Group) -> Section | None:
+def network_section(story: Story, group: Group) -> Section | None:
     """The layer table, fields over an image and kernels; None if the network is not available."""
     if group.anatomy is None:
         return None
@@ -91,7 +91,7 @@ def _kernels(group: Group, trained: TrainedModel) -> list[Block]:
 # ------------------------------------------------------------------------------------------- classes
 
 
-def classes(story: Story, group: Group) -> Section | None:
+def classes_section(story: Story, group: Group) -> Section | None:
     """Recall and precision of each class, confusions and calibration; None if there are no answers."""
     if not group.answered:
         return None
@@ -207,7 +207,7 @@ def _mistakes_of(group: Group, run: LoadedRun, place: int, part: float) -> list[
 # ------------------------------------------------------------------------------------------- samples
 
 
-def samples(story: Story, group: Group) -> Section | None:
+def samples_section(story: Story, group: Group) -> Section | None:
     """Evenly spaced images with their answers, what decides between two classes, and training images as they were seen.
 
     None if there are no answers.
@@ -264,3 +264,7 @@ def _training_images(group: Group, run: LoadedRun) -> Block:
     data = {"training_images": seen.indices.tolist(), "seen": seen.changed.round(4).tolist()}
     about = {"images": len(seen.indices), "exact": seen.exact, "seed": run.record.seed}
     return figure("seen", figures.seen(seen), group.key, data=data, **about)
+
+
+OF_EACH = (network_section, classes_section, mistakes_section, samples_section)
+"""In reading order."""

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def title_of(story: Story) -> str:
-    """The title of the page, which names a single run, and counts several."""
+    """The title of a report's page, which names a single run, and counts several."""
     names = ", ".join(dict.fromkeys(group.name for group in story.groups))
     return story.runs[0].name if len(story.runs) == 1 else f"{names}, {len(story.runs)} runs"
 
 
 def page(story: Story, sections: Sequence[Section]) -> str:
-    """The page as HTML; all text from records is escaped."""
+    """A report's page as one HTML file; all text from records is escaped."""
     made = environment(autoescape=True)
     made.filters |= {"drawing": _drawing, "pictured": pictured, "cell": format_cell}
     made.filters["kind"] = lambda block: type(block).__name__
@@ -111,7 +111,7 @@ def write_data(story: Story, sections: Sequence[Section], folder: Path) -> list[
 
 
 def page_document(story: Story, sections: Sequence[Section]) -> dict[str, Any]:
-    """Everything on the page, as plain values."""
+    """What report.json holds: everything on the page, as plain values."""
     return {
         "format": 1,
         "runs": [{"name": run.name, "record": run.record.to_json()} for run in story.runs],

@@ -12,7 +12,7 @@ from featherweight.report import figures
 from featherweight.report.figures.style import STRETCHED
 from featherweight.report.page.blocks import Block, FigureBlock, Section, VerdictBlock, figure, paragraph
 from featherweight.report.page.cards import deploy_card, headline, recipe_card
-from featherweight.report.page.experiment_sections import classes, mistakes_section, network, samples
+from featherweight.report.page.experiment_sections import OF_EACH
 from featherweight.report.page.load_runs import Group, Story
 from featherweight.report.page.tables import (
     budget_table,
@@ -35,7 +35,7 @@ def sections(story: Story) -> list[Section]:
     compared, judged = comparison(story), verdict(story)
     found = [compared, judged, training(story)] if several else [judged, training(story), compared]
     for group in story.groups:
-        found += [network(story, group), classes(story, group), mistakes_section(story, group), samples(story, group)]
+        found += [section_of(story, group) for section_of in OF_EACH]
     where = environment_table(story.runs)
     found.append(Section(id="made-with", title="Where it was made", blocks=(where,)))
     return [section for section in found if section is not None and section.blocks]
@@ -123,7 +123,7 @@ def accuracy_picture(records: list[Record]) -> FigureBlock:
 
 
 def training(story: Story) -> Section | None:
-    """Loss and learning rate; None if no run has a finished epoch."""
+    """The section on training: loss and learning rate; None if no run has a finished epoch."""
     runs = [run for run in story.runs if run.record.rows]
     records = [run.record for run in runs]
     if not records:
@@ -139,7 +139,7 @@ def training(story: Story) -> Section | None:
 
 
 def comparison(story: Story) -> Section | None:
-    """Spread and differences of several runs; None for a single run."""
+    """The section that compares several runs: spread and differences; None for a single run."""
     if len(story.runs) < 2:
         return None
     records = [record for record in story.records if record.rows]

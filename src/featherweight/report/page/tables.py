@@ -22,7 +22,7 @@ def budget_table(record: Record) -> Table:
 
 
 def runs_table(runs: Sequence[LoadedRun]) -> Table:
-    """One line per run: its costs and its accuracies."""
+    """The table of a report's runs, one line each: its costs and its accuracies."""
     rows = []
     for run in runs:
         record = run.record
@@ -113,7 +113,7 @@ def blocks_table(anatomy: Anatomy, key: str) -> Table:
         made_of = ", ".join(f"{count} × {kind}" if count > 1 else kind for kind, count in kinds.items())
         name = first if first == last else f"{first} – {last}"
         found.append((name, made_of, _sides(rows[-1].output), sum(row.parameters for row in rows),
-                      sum(row.macs for row in rows), str(_extent(rows[-1].field))))  # fmt: skip
+                      sum(row.macs for row in rows), str(_extent_of(rows[-1].field))))  # fmt: skip
     parameters, macs = anatomy.parameters, anatomy.macs
     wholes = {"parameters": parameters or None, "macs": macs or None}
     return table("blocks", found, key, wholes=wholes, parameters=parameters, macs=macs)
@@ -143,14 +143,22 @@ def _sides(sides: Sequence[int]) -> str:
     return " x ".join(map(str, sides))
 
 
-def _extent(extent: int | tuple[int, int]) -> Cell:
+def _extent_of(extent: int | tuple[int, int]) -> Cell:
     return extent if isinstance(extent, int) else _sides(extent)
 
 
 def layers_table(anatomy: Anatomy, key: str) -> Table:
     """Layer by layer: output, parameters, multiply-adds, receptive field and jump."""
     rows = [
-        (row.name, row.kind, _sides(row.output), row.parameters, row.macs, _extent(row.field), _extent(row.jump))
+        (
+            row.name,
+            row.kind,
+            _sides(row.output),
+            row.parameters,
+            row.macs,
+            _extent_of(row.field),
+            _extent_of(row.jump),
+        )
         for row in anatomy.rows
     ]
     return table("layers", rows, key, count=len(rows))

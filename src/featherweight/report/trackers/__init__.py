@@ -41,7 +41,7 @@ LONGEST_NOTE = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """One training run in a tracker."""
+    """The log of one training run in an experiment tracker."""
 
     row: Callable[[Row], None]
     """Logs an epoch unless it has already been logged."""
@@ -142,12 +142,12 @@ def settings_of(record: Record) -> dict[str, Value]:
 
 
 def quantities(row: Row) -> dict[str, float]:
-    """The figures of an epoch, under the names used in records and CSV files."""
+    """What a tracker logs of an epoch, under the names used in records and CSV files."""
     return {name: value for name, value in asdict(row).items() if name != "epoch"}
 
 
 def verdict_figures(record: Record) -> dict[str, float]:
-    """The figures of the verdict: 1 for passed or 0, and accuracies in percent."""
+    """What a tracker logs of a verdict: 1 for passed or 0, and accuracies in percent."""
     verdict = record.verdict
     return {f"verdict/{name}": float(getattr(verdict, name)) for name in ("passed", "last", "worst_of_last", "best")}
 

@@ -1,22 +1,36 @@
-"""The fresh seeds of a record, which are run once after its bar is cleared: from then on, their figures are its own.
+"""The records that texts quote: committed in a source tree, packed into the package, and of seeds that confirm a bar.
 
 A bar that is cleared by the second candidate, a little above it, is partly luck; seeds that had no part in any choice
-are free of that. Their records lie in `results/confirm/ID`, beside those of the seeds that cleared the bar.
+are free of that. They run once, their records lie in `results/confirm/ID`, and from then on a record's figures are
+theirs.
 """
 
+import gzip
+import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
-from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import Found
+from featherweight.errors import UsageError
+from featherweight.experiments.claims import Found
+from featherweight.experiments.experiment import LADDERS, Experiment
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record
+from featherweight.experiments.record import Record, write_record
 from featherweight.protocol.compare import Comparison, compare
 from featherweight.training.runs.folders import find_runs
 
 FOLDER = "confirm"
 """Where these runs are kept, both in a folder of runs and in `results/`."""
 NOT_CONFIRMED = "not yet confirmed on fresh seeds"
+SOURCES = Path("src", "featherweight", "experiments", "ladders")
+"""The folder of the experiments in a checkout; in an installed package it is elsewhere."""
+SMALL = LADDERS / "records.json.gz"
+"""All records in one file of 86 kB; the records themselves take 1 MB."""
+RESULTS = Path("results")
+"""Where a checkout keeps its records."""
+
+
+# ------------------------------------------------------------------------------------------- fresh seeds
 
 
 def clearing(id: str) -> str:
@@ -84,3 +98,60 @@ def compared(found: Found, first: str, second: str) -> Comparison:
 
 def _first_runs(found: Found, id: str) -> str:
     return clearing(id) if clearing(id) in found else id
+
+
+# ------------------------------------------------------------------------------------------- packed
+
+
+@lru_cache(maxsize=1)
+def _all() -> tuple[Record, ...]:
+    values = json.loads(gzip.decompress(SMALL.read_bytes()))
+    return tuple(Record.from_json(one, SMALL.name) for one in values)
+
+
+def packaged_records(id: str) -> list[Record]:
+    """The records of an experiment that come with the package, seed by seed.
+
+    >>> [record.seed for record in packaged_records("f2")]
+    [0, 1, 2, 3, 4]
+    """
+    return [record for record in _all() if record.experiment == id]
+
+
+# ------------------------------------------------------------------------------------------- committed
+
+
+def in_source_tree() -> bool:
+    """Whether the current folder is a checkout, to which records can be committed."""
+    return SOURCES.is_dir()
+
+
+def source_tree() -> Path:
+    """The path of the checkout in the current folder; UsageError if there is none."""
+    here = Path.cwd()
+    if not in_source_tree():
+        raise UsageError(f"{here} is not a featherweight source tree; records are committed in the root of a checkout.")
+    return here
+
+
+def records_of(id: str, root: Path) -> list[Record]:
+    """The committed records of an experiment, seed by seed."""
+    found = find_runs([root / RESULTS / id], "seed*.json")
+    return sorted((record for _, record in found), key=lambda record: record.seed)
+
+
+def keep_record(record: Record, root: Path, *, confirming: bool = False) -> None:
+    """Add the record of a finished run to the committed ones; it replaces an older one of the same seed.
+
+    With `confirming`, to those of fresh seeds.
+    """
+    folder = root / RESULTS / (FOLDER if confirming else "") / record.experiment
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(record, folder / f"seed{record.seed}.json")
+
+
+def drop_unlike(record: Record, root: Path) -> None:
+    """Remove the committed records of fresh seeds that are not of this record's network and recipe any more."""
+    for path, kept in find_runs([root / RESULTS / FOLDER / record.experiment], "seed*.json"):
+        if not alike(kept, record):
+            path.unlink()
