@@ -25,7 +25,7 @@ from featherweight.engine import native
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Augment, Distil, Recipe
-from featherweight.networks.layers import conv_norm_relu
+from featherweight.networks.layers.blocks import conv_norm_relu
 from featherweight.search import learning_rate as module
 from featherweight.search.learning_rate import (
     HIGHEST,

@@ -104,7 +104,7 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     sizes follow from the layers alone, except for what the rounding of a range may change. Raises UsageError for a
     network that cannot be measured.
 
-    >>> from featherweight.networks.layers import conv_norm_relu
+    >>> from featherweight.networks.layers.blocks import conv_norm_relu
     >>> print(summary(nn.Sequential(conv_norm_relu(1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), (1, 9, 11)))
     layer  kind               output  parameters   MACs  field  jump
     ────────────────────────────────────────────────────────────────

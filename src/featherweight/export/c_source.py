@@ -16,7 +16,7 @@ from featherweight.export.page import DIGITS
 from featherweight.export.preprocessing import FLATTEST_BITS
 from featherweight.export.source import Source
 from featherweight.export.tables import StructTable, dilated, layer_table, require_in_range, tensors_of
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 RUNTIME = Path(__file__).parent / "runtime"
 """Files of C that compile as they are beside a network called `model`; its name takes the place of that one."""
@@ -170,7 +170,7 @@ def model_tables(source: Source, network: FixedPoint, memory: Memory) -> str:
         "".join(f"#define {name} {value}\n" for name, value in sizes.items())
         + f"\ntypedef int{bias_bits(network.bits)}_t bias_type;\n\n"
         + _struct(tensors, "tensor") + _struct(layers, "layer")
-        + "enum { CONVOLUTION = 1, MAXIMUM, AVERAGE, ADD, TABLE, BY_ROW = 8 };\n\n"
+        + "enum { CONVOLUTION = 1, MAXIMUM, AVERAGE, ADD, TABLE, NORM, BY_ROW = 8 };\n\n"
         + arrays
         + _rows(tensors, "tensor", "tensors", "LAYERS + 1") + _rows(layers, "layer", "layers", "LAYERS")
         + room + f"\nconst char *const model_names[MODEL_CLASSES] = {{ {names} }};\n"
@@ -191,6 +191,8 @@ def _features(source: Source, network: FixedPoint, memory: Memory) -> Mapping[st
         "POOLS": int(bool(kinds & {"max", "average"})),
         "ADDS": int("add" in kinds),
         "BRANCHES": int("add" in kinds),
+        "NORMS": int("group norm" in kinds),
+        "NORM_GROUPS": max(memory.norm_groups, 1),
         "CURVES": int(bool(kinds & set(CURVES))),
         "BY_ROWS": int(any(stream is not None for stream in streams)),
         "ROW_SUMS": int(memory.sums > 0),

@@ -16,7 +16,7 @@ from featherweight.data.sets import SETS
 from featherweight.errors import DataError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.networks.layers.preprocessing import preprocessing_of
 from featherweight.training.runs.trained import TrainedModel, data_of
 
 

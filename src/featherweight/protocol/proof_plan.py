@@ -13,7 +13,7 @@ from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import changes, overridden
-from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.networks.layers.preprocessing import preprocessing_of
 from featherweight.protocol.ledger import LEDGER, Attempt, recipe_digest
 from featherweight.protocol.proof_runs import Trainer
 from featherweight.protocol.records import FOLDER, in_source_tree, records_of, source_tree

@@ -12,9 +12,10 @@ from featherweight.escape import in_docstring, python_string
 from featherweight.experiments.experiment import TITLES, Experiment
 from featherweight.io import write_text
 from featherweight.json_files import LARGEST, read_regular
-from featherweight.networks.allowed import DATA_SIZES, OWN
 from featherweight.networks.anatomy import LayerRow, dissect
 from featherweight.networks.architecture import Layer, build_layers, describe_network
+from featherweight.networks.layers.blocks import KINDS as BLOCKS
+from featherweight.networks.layers.kind import DATA_SIZES
 from featherweight.search.outcome import Entry
 from featherweight.search.space import Space
 from featherweight.training.runs.task import adapt_budget
@@ -160,7 +161,8 @@ def _margin(block: LayerRow) -> list[str]:
 
 def _sentence(network: tuple[Layer, ...]) -> str:
     """A short description of the network."""
-    convolutions = sum(one.make in (*OWN, "nn.Conv2d") for one in network)
+    kinds = ("nn.Conv2d", *(block.written for block in BLOCKS))
+    convolutions = sum(one.make in kinds for one in network)
     pools = sum("Pool" in one.make and "Adaptive" not in one.make for one in network)
     return (
         f"{convolutions} convolution{'s' * (convolutions != 1)} and {pools or 'no'} pool{'s' * (pools != 1)};"

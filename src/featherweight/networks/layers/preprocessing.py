@@ -7,12 +7,15 @@ out, and training does so after a picture has been augmented. They come before a
 from dataclasses import replace
 
 import torch
+from torch import Size as Shape
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from featherweight.errors import UsageError
-from featherweight.experiments.preprocessing import NOTHING, Preprocessing
+from featherweight.experiments.preprocessing import NOTHING, Preprocessing, deskewing_macs
+from featherweight.networks.layers.fields import Effect, Units, image, spread
+from featherweight.networks.layers.kind import Draft, Kind
 
 
 class Crop(nn.Module):
@@ -61,6 +64,9 @@ STEEPEST = 1.0
 FLATTEST = 1 / 16
 """In square pixels: the least variance of ink along the height that a slant is measured against, about that of one row.
 """
+
+LARGEST = 64
+"""Rows and columns of a picture that exported forms deskew: its moments and their products then fit 64 bits."""
 
 
 def deskewed(images: Tensor) -> Tensor:
@@ -129,3 +135,36 @@ def prepared(images: Tensor, by: Preprocessing) -> Tensor:
     """Images [N C H W] as the first weight gets them."""
     images = deskewed(images) if by.deskew else images
     return F.pad(images, [-by.crop] * 4) if by.crop else images
+
+
+def _deskewed_effect(x: Units, *, out: Shape) -> Effect:
+    _, _, height, width = image(x).shape
+    return Effect(axes=spread(x, (2, 3)), macs=deskewing_macs(height, width))  # its slant follows from all its pixels
+
+
+def _prepare(module: nn.Module, name: str, draft: Draft) -> None:
+    begins = not (draft.steps or draft.held or draft.flat or draft.pending)
+    draft.require(begins, module, name, "comes after other layers or in a branch")
+    before, (channels, height, width) = draft.preprocessing, draft.size
+    draft.require(in_order(before, module), module, name, "comes after another layer that prepares pictures")
+    draft.preprocessing = joined(before, module)
+    fits = not draft.preprocessing.deskew or channels == 1
+    draft.require(fits, module, name, "gets more than one channel")
+    draft.sizes = [replace(draft.preprocessing, crop=draft.preprocessing.crop - before.crop).size(draft.size)]
+    draft.require(min(draft.size) > 0, module, name, f"leaves nothing of {height} x {width}")
+
+
+def _prepare_exported(module: nn.Module, name: str, draft: Draft) -> None:
+    channels, height, width = draft.size
+    fits = not isinstance(module, Deskew) or (channels == 1 and max(height, width) <= LARGEST)
+    draft.require(fits, module, name, f"takes pictures of one channel and at most {LARGEST} x {LARGEST}")
+    _prepare(module, name, draft)
+
+
+KINDS = (
+    Kind(written="Crop", make=Crop, arguments="pixels=side", native=_prepare, exported=_prepare_exported,
+         note="before all other layers"),
+    Kind(written="Deskew", make=Deskew, native=_prepare, exported=_prepare_exported,
+         note="before all other layers, of one channel"),
+)  # fmt: skip
+EFFECTS = {"deskewed": _deskewed_effect}

@@ -1,7 +1,18 @@
-"""The arithmetic of receptive fields along one axis. Needs no torch."""
+"""Receptive fields: their arithmetic along one axis, and what the rules of operators share. Needs no torch.
 
-from collections.abc import Sequence
+A rule says how an operator changes the windows of units. It takes the arguments of the call, with `Units` in place of
+every tensor that depends on the image, and the shape `out` of the result. For what it cannot follow, it raises
+ValueError with a clause ("it ...").
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Size as Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,3 +129,88 @@ def join(one: Axis, other: Axis) -> Axis:
     stop = max(one.start + one.size, other.start + other.size)
     shared = _hull(one.shared, other.shared) if one.shared else other.shared
     return Axis(count=one.count, start=start, size=stop - start, jump=max(one.jump, other.jump), shared=shared)
+
+
+Axes = tuple[Axis, Axis]
+Pair = int | Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """What the units of a tensor see that depends on the image: [N C H W], [N C positions] or [N features]."""
+
+    shape: "Shape"
+    axes: Axes
+    """Height and width; kept when the tensor is flattened, so that a linear layer knows what its inputs see."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """The effect of an operator."""
+
+    axes: Axes
+    macs: int = 0
+    """Multiply-adds per image."""
+    kernel: tuple[int, int] | None = None
+    """Height and width of the sliding window, if there is one."""
+    listed: bool = True
+    """Whether the table shows a row for it; a copy has none."""
+
+
+FieldRule = Callable[..., Effect]
+
+
+def units_in(values: Any) -> Iterator[Units]:
+    """Every `Units` in a call's arguments, lists and dictionaries included."""
+    if isinstance(values, Units):
+        yield values
+    elif isinstance(values, list | tuple | dict):
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from units_in(value)
+
+
+def image(x: Units) -> Units:
+    """These units, which must be of an image; ValueError else."""
+    if len(x.shape) != 4:
+        raise ValueError(f"it is given {len(x.shape)} dimensions, where N C H W are needed")
+    return x
+
+
+def window(
+    x: Units, out: "Shape", kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = 1, macs: int = 0
+) -> Effect:
+    """The effect of a sliding window."""
+    settings = zip(pair(kernel), pair(stride), pair(padding), pair(dilation), strict=True)
+    height, width = (
+        slide(axis, count, kernel=k, stride=s, before=p, dilation=d)
+        for axis, count, (k, s, p, d) in zip(image(x).axes, out[2:], settings, strict=True)
+    )
+    return Effect(axes=(height, width), macs=macs, kernel=pair(kernel))
+
+
+def elementwise(*args: Any, out: "Shape", **kwargs: Any) -> Effect:
+    """The effect of what computes each number from those at the same position."""
+    terms = list(units_in((args, kwargs)))
+    if len({len(term.shape) for term in terms}) > 1:
+        raise ValueError("its terms differ in their number of dimensions")
+    height, width = (reduce(join, column) for column in zip(*(term.axes for term in terms), strict=True))
+    return Effect(axes=(height, width))
+
+
+def spread(x: Units, dims: tuple[int, ...]) -> Axes:
+    """The axes after each unit has come to depend on all others along these dimensions, 2 or 3."""
+    height, width = (
+        spread_out(axis, axis.count) if d in dims else axis for d, axis in zip((2, 3), x.axes, strict=True)
+    )
+    return height, width
+
+
+def check_batch(units: Units, batch: int) -> None:
+    """Raise ValueError unless a result still holds `batch` images and its axes can be distinguished."""
+    shape, (height, width) = units.shape, (axis.count for axis in units.axes)
+    if not shape or shape[0] != batch:
+        raise ValueError("it mixes the images of a batch, or reads one value from all of them")
+    places = {4: tuple(shape[2:]) == (height, width), 3: shape[-1] == height * width}
+    if not places.get(len(shape), len(shape) == 2 and shape[1] % math.prod((height, width)) == 0):
+        given = " x ".join(map(str, shape[1:]))
+        raise ValueError(f"it gives {given}, where height {height} and width {width} cannot be distinguished any more")

@@ -1,6 +1,12 @@
-"""The few building blocks of the networks; everything else in them is PyTorch's own."""
+"""Blocks of several layers: sequences, sums and gates, and those that networks here are made of."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
+
+from featherweight.errors import UsageError
+from featherweight.networks.layers.kind import NATIVE, Draft, Kind, called
 
 
 def conv_norm_relu(
@@ -125,3 +131,87 @@ def squeeze_excite(channels: int, between: int) -> Gated:
         nn.Conv2d(between, channels, 1),
         nn.Sigmoid(),
     )
+
+
+Lower = Callable[[nn.Module, str, Draft], None]
+"""Lowers a module of any kind."""
+
+
+def chain(module: nn.Module, name: str, draft: Draft, lower: Lower) -> None:
+    """The layers one after another."""
+    draft.flush()
+    for child_name, child in module.named_children():
+        lower(child, f"{name}.{child_name}" if name else child_name, draft)
+
+
+def _start(draft: Draft) -> int:
+    """The tensor that a block reads, kept until it ends."""
+    draft.flush()
+    draft.held.add(draft.current)
+    return draft.current
+
+
+def _residual(module: nn.Module, name: str, draft: Draft, lower: Lower) -> None:
+    start = _start(draft)
+    chain(module, name, draft, lower)
+    draft.flush()
+    same = draft.sizes[start] == draft.size
+    draft.require(same, module, name, "changes the shape, so nothing can be added")
+    draft.add(draft.size, "add", name=name, other=start)
+
+
+def _sum(module: nn.Module, name: str, draft: Draft, lower: Lower) -> None:
+    start, flat, terms = _start(draft), draft.flat, list[int]()
+    for child_name, child in module.named_children():
+        draft.current, draft.flat = start, flat
+        lower(child, f"{name}.{child_name}" if name else child_name, draft)
+        draft.flush()
+        terms.append(draft.current)
+        draft.held.add(draft.current)
+    shapes = {draft.sizes[term] for term in terms}
+    draft.require(len(shapes) == 1, module, name, "has terms of several shapes, or none at all")
+    for other in terms[-2::-1]:
+        draft.add(draft.size, "add", name=name, other=other)
+
+
+def _gated(module: nn.Module, name: str, draft: Draft, lower: Lower) -> None:
+    if draft.form is not NATIVE:
+        raise UsageError(f"{called(module, name)} {draft.form.unknown}")
+    start = _start(draft)
+    chain(module, name, draft, lower)
+    draft.flush()
+    whole, size = draft.sizes[start], draft.size
+    fits = size in (whole, (whole[0], 1, 1)) and draft.current != start
+    draft.require(fits, module, name, "makes no factor for each channel, or for each pixel, of what it gets")
+    draft.add(whole, "scale", other=start)
+
+
+CONTAINERS = {"nn.Sequential": nn.Sequential, "Residual": Residual, "Sum": Sum, "Gated": Gated}
+"""What holds other layers, in order, by its name in an architecture."""
+LOWERED: Mapping[Any, Callable[[nn.Module, str, Draft, Lower], None]] = {
+    nn.Sequential.forward: chain, Residual.forward: _residual, Sum.forward: _sum, Gated.forward: _gated,
+}  # fmt: skip
+"""How each is lowered, by what it does."""
+
+
+def _block_weights(named: Mapping[str, Any]) -> int:
+    inputs, outputs = named.get("inputs", 0), named.get("outputs", 0)
+    kernel = named.get("kernel", 3)
+    area = kernel * kernel if isinstance(kernel, int) else kernel[0] * kernel[-1]
+    return int(inputs * outputs * area + 4 * (inputs + outputs) * area)
+
+
+def _residual_weights(named: Mapping[str, Any]) -> int:
+    inputs, outputs = named.get("inputs", 0), named.get("outputs", 0)
+    return int(9 * outputs * (inputs + outputs) + inputs * outputs + 16 * outputs)
+
+
+KINDS = (
+    Kind(written="conv_norm_relu", make=conv_norm_relu, weights=_block_weights,
+         arguments="inputs=count outputs=count kernel=sides padding=pad dropout=share stride=sides"),
+    Kind(written="separable_norm_relu", make=separable_norm_relu, weights=_block_weights,
+         arguments="inputs=count outputs=count kernel=sides padding=pad stride=sides"),
+    Kind(written="residual_norm_relu", make=residual_norm_relu, weights=_residual_weights,
+         arguments="inputs=count outputs=count stride=sides"),
+)  # fmt: skip
+"""Blocks of this package that are written as one layer; they are Sequentials of PyTorch's layers."""
