@@ -11,7 +11,7 @@ from commands import OWN, Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, read_record, write_record
-from featherweight.protocol.comparable_runs import side_of
+from featherweight.protocol.comparable_runs import RunSet, Side, comparable, side_of
 from featherweight.protocol.compare import compare, require_alike
 from made import MNIST, record
 from proving import trained_in_process
@@ -76,6 +76,17 @@ def test_held_out_and_full_runs_do_not_mix() -> None:
 def test_a_record_made_and_one_read_back_are_alike(tmp_path: Path) -> None:
     write_record(BETTER[0], tmp_path / "record.json")
     require_alike([*side_of(str(tmp_path)).sets[0].records, BETTER[1]])
+
+
+def test_runs_that_share_a_single_seed_are_passed_over_for_others() -> None:
+    def side(name: str, **sets: list[Record]) -> Side:
+        found = tuple(RunSet(name=name, where=where, records=tuple(runs)) for where, runs in sets.items())
+        return Side(name=name, experiment=find(name), sets=found, left_out=())
+
+    ours, theirs = comparable(side("c3", here=BETTER[:1], packed=BETTER), side("c2", packed=WORSE))
+    assert (ours.where, theirs.where) == ("packed", "packed")
+    with pytest.raises(UsageError, match="two or more seeds that both have run"):
+        comparable(side("c3", here=BETTER[:1]), side("c2", packed=WORSE))
 
 
 def test_the_verb_finds_committed_records_and_run_folders(run: Run, tmp_path: Path) -> None:
