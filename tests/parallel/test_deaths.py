@@ -30,7 +30,10 @@ def dying(mark: Path, at: int, *, stopped: Any) -> Iterator[int]:
 def test_a_worker_may_die_at_every_message(on: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not on.local:
         pytest.importorskip("ray")
+        from featherweight.parallel.ray_cluster import by_value
+
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        by_value(dying)  # a node has no such module
     with open_pool(on, 1) as pool:
         for at in range(MESSAGES + 1):
             found = [value for _, value in run_works(pool, [(dying, tmp_path / str(at), at)])]
