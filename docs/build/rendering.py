@@ -1,4 +1,4 @@
-"""Pages made of the templates in `templates/`, which may use those of the package; and texts with one generated part."""
+"""Pages made of the templates in `templates/`, which may use the package's; and texts with one generated part."""
 
 from pathlib import Path
 from typing import Any
