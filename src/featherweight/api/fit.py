@@ -3,11 +3,14 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from featherweight.api.arguments import require_function, require_kinds
 from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
+from featherweight.io import as_path
 from featherweight.search.fit.cost import Limits
 from featherweight.search.fit.pipeline import FitRequest, News, Outcome, run_fit, size_of
 from featherweight.search.fit.result_words import doubt_lines
@@ -76,19 +79,30 @@ def fit(
     found.met, found.model.predict("one.png")
     ```
     """
+    require_kinds(
+        data=(data, str | Path | Data), accuracy=(accuracy, Real | None), flash=(flash, str | Integral | None),
+        ram=(ram, str | Integral | None), macs=(macs, Integral | None), parameters=(parameters, Integral | None),
+        cycles=(cycles, Integral | None), minimize=(minimize, str), minutes=(minutes, Real),
+        trials=(trials, Integral | None), seed=(seed, Integral), size=(size, tuple | None),
+    )  # fmt: skip
+    require_function("on_news", on_news)
     asked = FitRequest(
         data=data if isinstance(data, Data) else str(data),
         accuracy=accuracy,
         limits=Limits(
-            flash=size_of(flash, "flash"), ram=size_of(ram, "ram"), macs=macs, parameters=parameters, cycles=cycles
+            flash=size_of(_plain(flash), "flash"),
+            ram=size_of(_plain(ram), "ram"),
+            macs=macs,
+            parameters=parameters,
+            cycles=cycles,
         ),
         minimize=minimize,
         minutes=minutes,
         trials=trials,
         seed=seed,
-        out=None if out is None else Path(out),
+        out=None if out is None else as_path(out, "out"),
         size=size,
-        data_dir=None if data_dir is None else Path(data_dir),
+        data_dir=None if data_dir is None else as_path(data_dir, "data_dir"),
         command="fw.fit(...) with what `request` of fit.json holds",
     )
     outcome: Outcome | None = None
@@ -100,3 +114,8 @@ def fit(
     if outcome.doubtful:
         warnings.warn(" ".join(doubt_lines(outcome.values)), UserWarning, stacklevel=2)
     return Fitted(folder=outcome.folder, values=outcome.values)
+
+
+def _plain(size: "str | int | None") -> "str | int | None":
+    """A size, with numpy's whole numbers as Python's."""
+    return int(size) if isinstance(size, Integral) else size

@@ -51,12 +51,7 @@ def connect(address: str) -> Any:
     term = signal.getsignal(signal.SIGTERM)
     try:
         with safe_path():
-            ray.init(
-                address=None if address == RAY else address,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                configure_logging=False,
-            )
+            _begin(ray, address)
     except Exception as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         where = os.environ.get("RAY_ADDRESS", address) if address == RAY else address
@@ -67,6 +62,23 @@ def connect(address: str) -> Any:
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, term)  # Ray's own would end this process at once
     return ray
+
+
+def _begin(ray: Any, address: str) -> None:
+    """Connect to the cluster, or, if none was named and there is none, begin one for this process alone.
+
+    Whoever may speak to a cluster can have it execute anything. Ray demands a token of those who speak to one that it
+    begins itself, unless RAY_AUTH_MODE forbids it.
+    """
+    quiet: dict[str, Any] = {
+        "logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False
+    }  # fmt: skip
+    try:
+        ray.init(address="auto" if address == RAY else address, **quiet)
+    except ConnectionError:
+        if address != RAY or os.environ.get("RAY_ADDRESS"):
+            raise
+        ray.init(address="local", include_dashboard=False, **quiet)
 
 
 def by_value(*things: Any) -> None:
