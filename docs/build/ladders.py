@@ -10,11 +10,11 @@ from typing import Any
 from docs.build.network_stats import anatomy_of
 from docs.build.published import published, published_log
 from docs.build.rendering import rendered
-from docs.build.statements import OPEN, Answer, answers
+from docs.build.statements import FACTS, OPEN, Answer, answers
 
 from featherweight.experiments.budget import Budget, Verdict, judge
 from featherweight.experiments.claims import NOT_RUN, Claim, Found
-from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, letters, parts, rungs, worded
+from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, parts, rungs, worded
 from featherweight.experiments.record import Record, summarise
 from featherweight.protocol.ledger import Attempt, attempts_table
 from featherweight.protocol.records import confirmation
@@ -28,6 +28,12 @@ NEAR = 0.15
 test set at 99.4 %, rounded down."""
 WHOLE_RUN = ("one_cycle", "cosine", "linear")
 """Schedules whose learning rates depend on the total number of epochs."""
+LEADS = {
+    "f": "The three steps that the exercise asks for, each with several changes. [Why 99.6 %](../why.md) goes the same"
+    " way one change at a time.",
+    "k": "[Why 99.6 %](../why.md) adds these steps up and takes single parts out again.",
+}
+"""What the page of a ladder begins with, where another page says more."""
 REPORTS = ("d1", "f3")
 """Rungs that have their full report in the documentation."""
 LEGEND = f"""
@@ -273,6 +279,7 @@ def ladder_page(
         "ladder_page.md.j2",
         title=f"Ladder {letter.upper()}",
         subject=subject(letter),
+        lead=LEADS.get(letter, ""),
         views=views,
         extra=extra,
         summary=summary_table(ladder, found),
@@ -299,11 +306,7 @@ def _section(
         claims=_ours if stated else lambda claim: True,
     )
     best = rung_figures(records, rung.judged_by).best if records else 0.0
-    result = _result_table(rung, records) if records else None
-    view = replace(view, layers=_layer_table(view), result=result, log=_log_table(view))
     more = {
-        "result": result_words(rung, records) if records else "",
-        "tables": {"seeds": result, "epochs": view.log, "looks": view.attempts, "layers": view.layers},
         "best": best,
         "met": rung.claimed is not None and reproduced(rung.claimed, best),
         "shorter": _shorter(rung, records) if records else "",
@@ -313,21 +316,8 @@ def _section(
         "has_report": bool(answered) and rung.id in REPORTS,
         "stated": stated,
     }
-    return view, more
-
-
-def result_words(rung: Experiment, records: Sequence[Record]) -> str:
-    """What the seeds reached, in two sentences."""
-    it = rung_figures(records, rung.judged_by)
-    spread = f" ± {it.deviation:.2f} over {it.runs} seeds" if it.runs > 1 else ""
-    budget = f"Own budget ({rung.budget.sentence()}): met by {it.within} of {it.runs}; the rule by {it.ruled}."
-    return f"{it.last:.2f} %{spread} at the last epoch, worst judged {percent_text(it.worst)} %. {budget}"
-
-
-def rung_tables(found: Found, ledger: Sequence[Attempt]) -> dict[str, dict[str, TextTable | None]]:
-    """The tables of every rung, by its id and their names: its seeds, epochs, looks at the test set and layers."""
-    every = [rung for letter in letters() for rung in rungs(letter)]
-    return {rung.id: _section(rung, found, {}, ledger, {})[1]["tables"] for rung in every if found.get(rung.id)}
+    result = _result_table(rung, records) if records else None
+    return replace(view, layers=_layer_table(view), result=result, log=_log_table(view)), more
 
 
 def overview(letters: Sequence[str], found: Found) -> str:
@@ -352,7 +342,7 @@ def counts(told: Sequence[Answer]) -> str:
     ''
     """
     found = Counter(one.outcome for one in told)
-    order = ("borne out", "not borne out", "undecided", OPEN, "not run yet")
+    order = ("borne out", "not borne out", "undecided", *FACTS.values(), OPEN, NOT_RUN)
     return ", ".join(f"{found[outcome]} {outcome}" for outcome in order if found[outcome])
 
 
