@@ -18,7 +18,7 @@ from typing import Any
 
 from featherweight.export.fixed_point import FixedPoint, Stage, bias_bits
 from featherweight.export.lowering import Step
-from featherweight.export.tables import layer_table, name_of, progress_bytes, tensors_of, variant_of
+from featherweight.export.tables import layer_table, name_of, progress_bytes, stored_weights, tensors_of, variant_of
 from featherweight.networks.steps import CURVES
 
 WORTHWHILE = 64
@@ -119,7 +119,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         rows=arena,
         sums=sums,
         prepared=math.prod(network.sizes[0]) if deskews else 0,
-        weights=-(-network.bits * sum(stage.weights.size for stage in network.stages) // 8),
+        weights=-(-network.bits * sum(stored_weights(stage, network.bits).size for stage in network.stages) // 8),
         scaling=(bias_bits(network.bits) // 8 + 2) * numbers,
         tables=256 * sum(stage.step.kind in CURVES for stage in network.stages)
         + tensors_of(network, places, rings).bytes
