@@ -30,7 +30,7 @@ from featherweight.export.lowering import lower
 from featherweight.export.memory import KERNELS, measured_kernels, planned, tallest
 from featherweight.export.source import Source
 from featherweight.export.tables import Variant, all_variants, name_of, progress_bytes, variant_of
-from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
+from featherweight.networks.layers.blocks import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "estimate.json"
 NETWORKS, EMULATED, TRACED = 200, 40, 24

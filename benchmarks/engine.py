@@ -24,7 +24,7 @@ from featherweight import engine as engines
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.io import write_text
-from featherweight.networks.layers import conv_norm_relu
+from featherweight.networks.layers.blocks import conv_norm_relu
 from featherweight.training.bench import BF16, CPU, EAGER, IMAGES, NATIVE, SHAPE, available, engine_of, training_steps
 from featherweight.training.runs.environment import describe_environment
 

@@ -1,8 +1,8 @@
 """Instructions of the C program on Cortex-M, as it is and with NAME_FAST: `python -m benchmarks.instructions`.
 
 `--write` saves results/device/instructions.json. f3, leanest and smallest have the package's weights, also with 4 bits;
-the others have random ones, since instructions hardly depend on them. Needs the Arm compiler, QEMU and MNIST; the same on
-any machine.
+the others have random ones, since instructions hardly depend on them. Needs the Arm compiler, QEMU and MNIST; the same
+on any machine.
 """
 
 import argparse

@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from featherweight.errors import UsageError
-from featherweight.networks.layers import Residual
+from featherweight.networks.layers.blocks import Residual
 from featherweight.training.runs.signals import safe_path
 
 KERAS, JAX = "Keras, TensorFlow", "JAX"

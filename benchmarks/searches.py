@@ -29,7 +29,8 @@ from featherweight.io import write_text
 from featherweight.networks.architecture import build_layers
 from featherweight.parallel.messages import THIS_MACHINE
 from featherweight.parallel.pool import open_pool, run_works
-from featherweight.report.figures.style import SERIES, blank, in_house_style, svg
+from featherweight.report.figures.style import SERIES, blank, in_house_style
+from featherweight.report.figures.svg import svg
 from featherweight.search.fit import final_training, prior, search_loop
 from featherweight.search.fit.asha import Aim, Population, Trial
 from featherweight.search.fit.candidate import PRESETS, Candidate

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import forked_workers
 from clusters import Two, two_nodes
 from commands import OWN, Run
 
@@ -50,6 +51,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     stay in one process, which makes once what they share."""
     place = {name: at for at, name in enumerate(FIRST)}
     items.sort(key=lambda item: place.get(item.path.name, len(FIRST)))
+
+
+FRESH = ("parallel", "faults")
+"""Rooms whose tests are of workers themselves, which then start as everybody's do."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Pools fork their workers from a process that has the library already, where workers are not what is tested."""
+    forked_workers.use(item.path.parent.name not in FRESH)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from featherweight.export.lowering import Lowered, lower
 from featherweight.export.source import Source
-from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
+from featherweight.networks.layers.blocks import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -163,6 +163,25 @@ def curved() -> nn.Module:
 
 
 CURVED_SHAPE = (1, 19, 17)
+
+
+def normed() -> nn.Module:
+    """Norms of each picture's own groups and layers, after a pool, in a branch and of features; GELU."""
+    torch.manual_seed(16)
+    network = nn.Sequential(
+        nn.Conv2d(2, 6, 3), nn.GroupNorm(3, 6, eps=0.02), nn.GELU("tanh"), nn.MaxPool2d(2),
+        Residual(nn.GroupNorm(6, 6), nn.Conv2d(6, 6, 3, padding=1)), nn.LayerNorm((6, 4, 3)), nn.ReLU(),
+        nn.Conv2d(6, 4, 2, padding=1), nn.LayerNorm((4, 5, 4), elementwise_affine=False), nn.Flatten(),
+        nn.LayerNorm(80), nn.Linear(80, 5), nn.LayerNorm(5), nn.Linear(5, 3),
+    )  # fmt: skip
+    for module in network.modules():
+        if isinstance(module, nn.GroupNorm | nn.LayerNorm) and module.weight is not None:
+            nn.init.uniform_(module.weight, -0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    return network.eval()
+
+
+NORMED_SHAPE = (2, 11, 9)
 
 
 def narrow() -> nn.Module:

@@ -26,7 +26,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 MOST_BYTES = 65_536
 """Of a message to the process that forks."""
 AHEAD = ("torch._dynamo", "featherweight.cli", "featherweight.cli.console", "featherweight.reading", "PIL.Image")
-"""What it imports: PyTorch with the part that it loads when it first trains, and what most verbs need."""
+"""What it imports: PyTorch with the part that an export to ONNX loads, and what most verbs need."""
 
 
 @contextmanager

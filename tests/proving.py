@@ -12,7 +12,7 @@ from featherweight.data.dataset import Data
 from featherweight.data.split import Split
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, write_record
-from featherweight.protocol import prove
+from featherweight.protocol import proof_plan, prove
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.task import Task, open_run, run_task
 from made import MNIST, record
@@ -70,6 +70,7 @@ def without_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
         return Data(name="mnist", source="mnist", classes=tuple("0123456789"), train=split, test=split, holdout=holdout,
                     mean=(0.1,), std=(0.3,), digests={})  # fmt: skip
 
+    monkeypatch.setattr(proof_plan, "load", load)
     monkeypatch.setattr(prove, "load", load)
 
 
@@ -80,7 +81,7 @@ class Trainer:
         self.tree, self.tasks, self.stop_at, self.engine = tree, [], -1, "native"
         self.last: Callable[[int], float] = lambda seed: 99.45 + 0.01 * seed
         self.batches: list[int] = []
-        monkeypatch.setattr(prove, "check_task", lambda task: self.like(task))
+        monkeypatch.setattr(proof_plan, "check_task", lambda task: self.like(task))
         monkeypatch.setattr(prove, "seconds_of_run", lambda run: 60.0)
 
     tasks: list[Task]

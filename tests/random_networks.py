@@ -5,7 +5,7 @@ import random
 import torch
 from torch import Tensor, nn
 
-from featherweight.networks.layers import Gated, Residual, Sum
+from featherweight.networks.layers.blocks import Gated, Residual, Sum
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU, nn.SiLU, nn.ReLU6, nn.Hardswish, nn.PReLU, nn.Sigmoid, nn.Hardsigmoid)
 

@@ -9,7 +9,7 @@ from featherweight.engine import Engine, build_engine
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Augment, OneCycle, Recipe
-from featherweight.networks.layers import conv_norm_relu
+from featherweight.networks.layers.blocks import conv_norm_relu
 from featherweight.training.evaluation import EVALUATION_BATCH
 from featherweight.training.loop import fit
 from featherweight.training.state import State, draw_seed, initial_state

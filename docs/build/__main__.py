@@ -11,8 +11,8 @@ from docs.build.publish import write
 
 from featherweight.cli.console import train_shown
 from featherweight.errors import FeatherweightError
-from featherweight.protocol.committed import RESULTS, keep_record, source_tree
 from featherweight.protocol.ladder import find_ladder, train_ladder
+from featherweight.protocol.records import RESULTS, keep_record, source_tree
 
 
 def main() -> int:

@@ -8,12 +8,12 @@ from typing import Any
 
 from docs.build.network_stats import anatomy_of, preprocessing_words
 
+from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import Experiment, contenders
-from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import Anatomy
 from featherweight.protocol.ledger import Attempt, evaluations_of, read_ledger
-from featherweight.protocol.replication import NOT_CONFIRMED, clearing
+from featherweight.protocol.records import NOT_CONFIRMED, clearing
 from featherweight.training.runs.folders import find_runs
 
 DRAWS = Path("results", "bench", "hard_draws.json")

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import find, ids
-from featherweight.experiments.findings import Found
 from featherweight.experiments.record import Record
-from featherweight.protocol.committed import records_of
-from featherweight.protocol.replication import confirming_of, quoted
+from featherweight.protocol.records import confirming_of, quoted, records_of
 
 
 def fresh_of(root: Path, own: Found) -> Found:

@@ -4,10 +4,10 @@ import textwrap
 from collections.abc import Sequence
 
 from featherweight.errors import UsageError
+from featherweight.experiments.claims import Found, findings
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import Found, findings
 from featherweight.experiments.record import Record, summarise
-from featherweight.protocol.replication import confirmation
+from featherweight.protocol.records import confirmation
 
 
 def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:

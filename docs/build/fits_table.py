@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from docs.build.rendering import rendered
+
 from featherweight.search.fit.result_words import in_words
 
 FITS = Path("results", "fit")
@@ -19,10 +21,6 @@ WAYS_MARKS = (
 )
 WORDS = {"fit": "`fit`", "random": "at random, each trained in full", "before": "stacks, TPE and median pruning"}
 """The ways of `benchmarks/searches.py`."""
-HEADINGS = (
-    "pictures", "asked", "minutes", "candidates", "held out, %", "in C on the test set, % (95 % interval)",
-    "float, %", "in C, mean of seeds (how many)", "flash, kB", "RAM, kB", "million MACs", "met",
-)  # fmt: skip
 
 
 def fits_of(root: Path) -> dict[str, dict[str, Any]]:
@@ -33,32 +31,15 @@ def fits_of(root: Path) -> dict[str, dict[str, Any]]:
 
 def fits_table(found: Mapping[str, dict[str, Any]]) -> str:
     """A Markdown table with one row per search."""
-    lines = [f"| {' | '.join(HEADINGS)} |", "|---|---|" + "--:|" * (len(HEADINGS) - 3) + "---|"]
-    return "\n".join([*lines, *(_row(name, values) for name, values in found.items())])
+    return rendered("fits.md.j2", found=found, asked=_asked).rstrip()
 
 
-def _row(name: str, values: Mapping[str, Any]) -> str:
-    c, cost, asked = values["c"], values["cost"], values["asked"]
+def _asked(values: Mapping[str, Any]) -> str:
+    asked = values["asked"]
     limits = [f"{what} {most // 1024}k" if most % 1024 == 0 else f"{what} {most:,}"
               for what, most in asked["limits"].items()]  # fmt: skip
     wanted = [f"{asked['accuracy']:g} %, least {asked['minimize']}"] if asked["accuracy"] is not None else []
-    low, high = c["interval"]
-    seeds = values["in_c"]["seeds"]
-    cells = [
-        f"`{name}`",
-        ", ".join([*wanted, *limits]),
-        f"{values['search']['seconds'] / 60:.1f}",
-        f"{values['search']['candidates']}",
-        f"{values['chosen']['held_out_accuracy']:.2f}",
-        f"{c['accuracy']:.2f} ({low:.2f} to {high:.2f})",
-        f"{c['float_accuracy']:.2f}",
-        f"{sum(seeds) / len(seeds):.2f} ({len(seeds)})",
-        f"{values['in_c']['flash'] / 1000:.1f}",
-        f"{cost['ram'] / 1000:.1f}",
-        f"{cost['macs'] / 1e6:.2f}",
-        "yes" if values["met"] else "**no**",
-    ]
-    return f"| {' | '.join(cells)} |"
+    return ", ".join([*wanted, *limits])
 
 
 def ways_table(kept: Mapping[str, Any]) -> str:
@@ -70,14 +51,9 @@ def ways_table(kept: Mapping[str, Any]) -> str:
     |---|--:|--:|--:|
     | `cats` | **91.25** | none | 91.00 |
     """
-    lines = [f"| pictures | {' | '.join(WORDS.values())} |", "|---|" + "--:|" * len(WORDS)]
-    for name, ways in kept["sets"].items():
-        last = {way: ways[way][-1][1] if ways[way] else None for way in WORDS}
-        most = max(value for value in last.values() if value is not None)
-        shown = ["none" if value is None else f"**{value:.2f}**" if value == most else f"{value:.2f}"
-                 for value in last.values()]  # fmt: skip
-        lines.append(f"| `{name}` | {' | '.join(shown)} |")
-    return "\n".join(lines)
+    last = {name: [ways[way][-1][1] if ways[way] else None for way in WORDS] for name, ways in kept["sets"].items()}
+    best = {name: max(value for value in values if value is not None) for name, values in last.items()}
+    return rendered("fit_ways.md.j2", ways=WORDS, sets=last, best=best).rstrip()
 
 
 def guide_tables(root: Path) -> list[tuple[tuple[str, str], str]]:

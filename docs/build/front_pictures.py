@@ -12,8 +12,8 @@ from docs.build.network_stats import anatomy_of, deployed_of
 from docs.build.pictures import Drawing
 
 from featherweight.errors import UsageError
+from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import Experiment, contenders, find
-from featherweight.experiments.findings import Found
 from featherweight.experiments.statistics import mean_interval
 
 AXES = {"mnist": (98.95, 99.75), "fashion-mnist": (88.5, 94.5), "cifar10": (78.0, 91.0)}

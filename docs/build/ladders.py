@@ -13,16 +13,13 @@ from docs.build.rendering import rendered
 from docs.build.statements import OPEN, Answer, answers
 
 from featherweight.experiments.budget import Budget, Verdict, judge
-from featherweight.experiments.claims import Claim
-from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, rungs
-from featherweight.experiments.findings import NOT_RUN, Found, parts
+from featherweight.experiments.claims import NOT_RUN, Claim, Found
+from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, parts, rungs, worded
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.rules import worded
-from featherweight.protocol.ledger import Attempt
-from featherweight.protocol.replication import confirmation
-from featherweight.protocol.test_evaluations import attempts_table
-from featherweight.report.ladder import RungView, rung_view
-from featherweight.report.ladder.tables import ABSENT, TextTable, percent_text
+from featherweight.protocol.ledger import Attempt, attempts_table
+from featherweight.protocol.records import confirmation
+from featherweight.report.ladder_page import RungView, rung_view
+from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
 
 Answered = Mapping[str, Mapping[str, Any]]
 """The results of `python -m benchmarks.answers` by rung: `seed`, `classes` with images and right ones, `mistakes`."""

@@ -6,7 +6,7 @@ from featherweight.experiments.experiment import Experiment
 from featherweight.export.estimate import Deployed, deployed
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.networks.difference import differences
-from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.networks.layers.preprocessing import preprocessing_of
 
 
 @cache

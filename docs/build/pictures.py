@@ -12,7 +12,7 @@ from docs.build import rung_curves
 from featherweight.experiments.record import Record
 from featherweight.io import write_text
 from featherweight.report import figures
-from featherweight.report.figures.style import svg
+from featherweight.report.figures.svg import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from docs.build.network_stats import anatomy_of
 from torch import nn
 
 from featherweight.experiments import claims
-from featherweight.experiments.claims import Decision, Evidence, Predicate, standard_error, welch
+from featherweight.experiments.evidence import Decision, Evidence, Predicate, standard_error, welch
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect

@@ -23,16 +23,13 @@ from docs.build.inject import with_part_between
 from docs.build.network_stats import anatomy_of, preprocessing_words
 from docs.build.pictures import ladder_drawing, rung_drawing
 
-from featherweight.experiments.experiment import Experiment, contenders, find, ids, letters, place_of, rungs
-from featherweight.experiments.findings import Found
+from featherweight.experiments.claims import Found
+from featherweight.experiments.experiment import RULES, Experiment, contenders, find, ids, letters, place_of, rungs
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.rules import RULES
 from featherweight.export import steps_of
 from featherweight.io import write_bytes, write_text
-from featherweight.protocol.bundled_records import SMALL, SOURCES
-from featherweight.protocol.committed import records_of
 from featherweight.protocol.ledger import read_ledger
-from featherweight.protocol.replication import confirmed, quoted
+from featherweight.protocol.records import SMALL, SOURCES, confirmed, quoted, records_of
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 

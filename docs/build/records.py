@@ -14,15 +14,13 @@ from torch import nn
 
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.findings import Found, parts
+from featherweight.experiments.claims import Found
+from featherweight.experiments.experiment import RULES, TITLES, Experiment, parts, worded
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.rules import RULES, TITLES, worded
 from featherweight.experiments.statistics import mean_interval
-from featherweight.protocol.ledger import Attempt, settings
-from featherweight.protocol.replication import compared
-from featherweight.protocol.test_evaluations import attempts_table
-from featherweight.report.ladder.tables import ABSENT, TextTable, claims_table
+from featherweight.protocol.ledger import Attempt, attempts_table, settings
+from featherweight.protocol.records import compared
+from featherweight.report.ladder_tables import ABSENT, TextTable, claims_table
 from featherweight.training.evaluation import TTA_SHIFTS
 
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",

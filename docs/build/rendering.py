@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from featherweight.report.ladder import environment
+from featherweight.report.templating import environment
 
 TEMPLATES = Path(__file__).with_name("templates")
 NOTE = "*Written by `python -m docs.build` from the records in `results/`; every figure follows from them.*"

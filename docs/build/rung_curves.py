@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from docs.build.published import published_log
 
 from featherweight.experiments.record import Record
-from featherweight.report.figures.scales import epochs as label_epochs
 from featherweight.report.figures.style import COLOURS, TARGET, TEST, TRAIN, blank, in_house_style, legend_above
+from featherweight.report.figures.style import epochs as label_epochs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

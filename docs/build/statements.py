@@ -14,9 +14,9 @@ from typing import Any
 from docs.build.predicates import OF_RECORDS
 
 from featherweight.errors import UsageError
-from featherweight.experiments.claims import Evidence, Predicate, no
+from featherweight.experiments.claims import NOT_RUN, Found, no
+from featherweight.experiments.evidence import Evidence, Predicate
 from featherweight.experiments.experiment import find, ids
-from featherweight.experiments.findings import NOT_RUN, Found
 
 STATEMENTS = Path(__file__).with_name("statements.json")
 OPEN = "not decidable here"

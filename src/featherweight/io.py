@@ -1,30 +1,24 @@
-"""What crosses the border of the package: files written atomically, locks, and JSON read within limits."""
+"""Files written atomically, folders that take their places as a whole, locks, temporary folders."""
 
 import errno
-import json
-import math
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.json_files import parse_json, read_regular
 
-DEEPEST = 16
-"""Lists within lists that JSON from outside may have; what is written here has 5."""
-LARGEST_INTEGER = 1 << 62
+__all__ = ["parse_json", "read_regular"]
+
 NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
 """Errors of a path that cannot be a folder's: a file is there, or it is too long."""
 LONGEST_SHOWN = 200
 """Characters of a path in a message."""
 SCRATCH, IN_USE = "featherweight-", ".in-use"
 """How the names of temporary folders begin, and the mark of one that a process has locked."""
-LONGEST_TEXT = 1 << 14
-"""Characters of one text in it; a path has at most 4,096."""
 
 
 def is_folder(path: Path | str) -> bool:
@@ -223,66 +217,3 @@ def remove_abandoned() -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(handle).st_uid == os.getuid() and (folder / IN_USE).exists():
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def read_regular(path: Path, most: int) -> bytes:
-    """The content of a regular file of up to `most` bytes; FileError for anything else, without waiting for a pipe."""
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(handle, "rb") as file:
-            content = file.read(most + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else None
-    except OSError as problem:
-        raise FileError(f"{path} cannot be read ({problem.strerror}).") from problem
-    if content is None or len(content) > most:
-        raise FileError(f"{path} must be a regular file of up to {most:,} bytes; it is not.")
-    return content
-
-
-def parse_json(text: str | bytes, *, longest: int = LONGEST_TEXT) -> Any:
-    """The values in JSON from outside; ValueError where they are not what anybody here would have written.
-
-    Refused beside what is no JSON: numbers that are infinite, not numbers or beyond 2^62, lists more than 16 deep, a
-    name that comes twice, texts of more than `longest` characters or with halves of surrogate pairs, which no file and
-    no terminal takes.
-
-    >>> parse_json('{"a": [1, 2.5, null]}')
-    {'a': [1, 2.5, None]}
-    """
-    try:
-        values = json.loads(text, parse_constant=_no_number, parse_int=_integer, object_pairs_hook=_once)
-    except RecursionError as problem:
-        raise ValueError("it has lists within lists without end") from problem
-    _require_plain(values, DEEPEST, longest)
-    return values
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is not a number")
-
-
-def _integer(text: str) -> int:
-    if len(text) > 20 or abs(int(text)) > LARGEST_INTEGER:
-        raise ValueError(f"{text[:20]}... is too large a number" if len(text) > 20 else f"{text} is too large a number")
-    return int(text)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name comes twice")
-    return found
-
-
-def _require_plain(value: Any, deep: int, longest: int) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("a number is too large")
-    if isinstance(value, str):
-        if len(value) > longest:
-            raise ValueError(f"a text has {len(value):,} characters, and at most {longest:,} are read")
-        value.encode("utf-8")  # UnicodeEncodeError, a ValueError, for halves of surrogate pairs
-    elif isinstance(value, list | dict):
-        if not deep:
-            raise ValueError(f"it has lists within lists, more than {DEEPEST} deep")
-        for name, inner in value.items() if isinstance(value, dict) else ((None, each) for each in value):
-            _require_plain(name, 0, longest)
-            _require_plain(inner, deep - 1, longest)

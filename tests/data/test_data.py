@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from data_files import SIDE, TEST, TRAIN, contents, idx_bytes, mirror, small_images, small_labels, small_set, write_set
 from featherweight.data import NAMES, digits, download, load, store
 from featherweight.data.dataset import Data
-from featherweight.data.digits import in_mnist_manner
+from featherweight.data.digits import mnist_like
 from featherweight.data.download import UnavailableError
 from featherweight.data.sets import SETS, DatasetSpec, File
 from featherweight.data.split import Split, held_out, held_out_together, mean_and_std
@@ -323,7 +323,7 @@ def test_the_scans_are_those_of_scikit_learn_wherever_it_keeps_them(monkeypatch:
 def test_each_embedded_digit_is_its_own_scan_enlarged() -> None:
     scans, labels = load_digits(return_X_y=True)
     glyphs = torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16
-    images = in_mnist_manner(glyphs)
+    images = mnist_like(glyphs)
     # Each scan is 8 high, so it is enlarged by 20 / 8 along both axes and has 6.25 times the ink.
     assert bool((glyphs[:, 0].sum(2)[:, [0, 7]] > 0).all())
     ratio = images.float().sum((1, 2, 3)) / 255 / glyphs.sum((1, 2, 3)) / 6.25
@@ -337,7 +337,7 @@ def test_each_embedded_digit_is_its_own_scan_enlarged() -> None:
 def test_a_glyph_is_centred_by_its_mass_and_a_blank_one_stays_blank() -> None:
     glyph = torch.zeros(2, 1, 10, 10)
     glyph[0, 0, :, 3] = 1  # a bar 10 high and 1 wide, so 20 by 2 when enlarged
-    image = in_mnist_manner(glyph)[:, 0]
+    image = mnist_like(glyph)[:, 0]
     assert (image[0] > 0).nonzero().aminmax(dim=0).min.tolist() == [4, 13]
     assert (image[0] > 0).nonzero().aminmax(dim=0).max.tolist() == [23, 14]
     assert int(image[1].max()) == 0

@@ -226,7 +226,7 @@ def test_silence_halves_the_patience(near: Mirror, tmp_path: Path, monkeypatch: 
         given.append(patience_s)
         raise download.SilentError("it does not answer")
 
-    monkeypatch.setattr(download, "answer", never)
+    monkeypatch.setattr(download, "open_response", never)
     refusal(small_set("https://a.org/", "https://b.org/", "https://c.org/"), tmp_path)
     assert given == [5.0, 2.5, 1.25]
 

@@ -110,7 +110,7 @@ def assert_small(folder: Path, *, sorted_by_class: bool = False) -> None:
 @pytest.mark.parametrize("place", ["", "cifar10", "cifar-10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin"])
 def test_its_batches_are_read_wherever_they_lie(small: Path, tmp_path: Path, place: str) -> None:
     write(tmp_path / place, batches())
-    assert store.is_here(SETS["cifar10"], tmp_path)
+    assert store.is_available(SETS["cifar10"], tmp_path)
     assert_small(tmp_path)
 
 
@@ -135,7 +135,7 @@ def test_batches_with_one_changed_pixel_are_refused(small: Path, tmp_path: Path,
 
 def test_its_archive_is_read_as_it_is(small: Path, tmp_path: Path) -> None:
     write(tmp_path, {"cifar-10-binary.tar.gz": archive(batches())})
-    assert store.is_here(SETS["cifar10"], tmp_path)
+    assert store.is_available(SETS["cifar10"], tmp_path)
     assert_small(tmp_path)
 
 
@@ -236,7 +236,7 @@ def test_its_pictures_are_read_as_sheets_and_in_folders(
     small: Path, tmp_path: Path, written: Callable[[Path], None]
 ) -> None:
     written(tmp_path / "cifar-10")
-    assert store.is_here(SETS["cifar10"], tmp_path)
+    assert store.is_available(SETS["cifar10"], tmp_path)
     assert_small(tmp_path, sorted_by_class=True)
 
 
@@ -267,7 +267,9 @@ def test_the_table_of_cifar10_is_the_published_one() -> None:
 REAL = Path(os.environ.get("FEATHERWEIGHT_DATA", ".")).resolve().parent
 
 
-@pytest.mark.skipif(not store.is_here(SETS["cifar10"], REAL), reason="CIFAR-10 does not lie beside FEATHERWEIGHT_DATA")
+@pytest.mark.skipif(
+    not store.is_available(SETS["cifar10"], REAL), reason="CIFAR-10 does not lie beside FEATHERWEIGHT_DATA"
+)
 def test_the_real_cifar10() -> None:
     data = load("cifar10", directory=REAL)
     assert data.train.images.shape == (50_000, 3, 32, 32) and len(data.test) == 10_000

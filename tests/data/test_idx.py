@@ -98,6 +98,13 @@ def test_bytes_after_the_gzip_data_are_refused(tmp_path: Path) -> None:
         assert said.endswith("is longer than its header says: bytes follow the last value.")
 
 
+def test_bytes_after_gzip_data_that_end_with_what_was_read_are_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(idx_bytes(torch.zeros(1, 1, 29, dtype=torch.uint8)), compresslevel=0)
+    assert len(packed) == 4 + 64  # all that is read for the four bytes of the magic number
+    assert read_idx(write(tmp_path, packed), shape=(1, 1, 29)).values.sum() == 0
+    assert "is longer than its header says" in refusal(write(tmp_path, packed + b"x"), shape=(1, 1, 29))
+
+
 def test_a_wrong_gzip_checksum_is_refused(tmp_path: Path) -> None:
     content = bytearray(gzip.compress(idx_bytes(IMAGES)))
     content[-8] ^= 1

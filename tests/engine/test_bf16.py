@@ -13,7 +13,7 @@ from featherweight.cli.options import engine_with
 from featherweight.engine import build_engine, native
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks.layers import Residual, separable_norm_relu
+from featherweight.networks.layers.blocks import Residual, separable_norm_relu
 
 CPU = torch.device("cpu")
 bf16 = pytest.mark.skipif(not native.multiplies_bf16(), reason="the CPU has no products of bfloat16")

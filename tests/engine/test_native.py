@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from featherweight.engine import build_engine, native
-from featherweight.engine.lowering import lower_for_training
+from featherweight.engine.program import lower_for_training
 from featherweight.engine.torch_engine import loss_of
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks.layers import Gated, Residual, Sum, squeeze_excite
+from featherweight.networks.layers.blocks import Gated, Residual, Sum, squeeze_excite
 from random_networks import ACTIVATIONS, Masked, random_network
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from torch import nn
 
 import featherweight as fw
 from featherweight.engine import build_engine, native
-from featherweight.engine.lowering import lower_for_training
+from featherweight.engine.program import lower_for_training
 from featherweight.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def test_pictures_are_prepared_as_in_torch(first: tuple[nn.Module, ...], shape: 
         ([fw.Crop(4), *END], r"Layer 0 \(Crop\) leaves nothing of 8 x 8"),
         (
             [fw.Sum(nn.Sequential(fw.Crop(1), nn.Conv2d(2, 2, 1)), nn.Conv2d(2, 2, 3)), *END],
-            "preprocessed pictures and others the originals",
+            "comes after other layers or in a branch",
         ),
     ],
 )

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from featherweight.engine import build_engine, native
-from featherweight.engine.lowering import lower_for_training
+from featherweight.engine.program import lower_for_training
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Recipe
-from featherweight.networks.layers import Gated, Sum
+from featherweight.networks.layers.blocks import Gated, Sum
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
@@ -33,7 +33,7 @@ class Doubled(nn.Module):
 
 REFUSED = [
     (ended(nn.Conv2d(3, 5, 3), nn.Mish()), "Layer 1 (Mish) has no native kernel."),
-    (ended(nn.Conv2d(3, 5, 3), nn.GELU()), 'Layer 1 (GELU) is not the tanh form, nn.GELU(approximate="tanh")'),
+    (ended(nn.Conv2d(3, 5, 3), nn.GELU()), "Layer 1 (GELU) has approximate='none' and needs approximate='tanh'"),
     (ended(nn.GroupNorm(2, 4)), "takes (4,) and gets (3,)"),
     (ended(nn.LayerNorm((9, 9))), "takes (9, 9) and gets (3, 9, 9)"),
     (ended(nn.AdaptiveAvgPool2d(1), nn.GroupNorm(3, 3)), "has groups of a single value"),
@@ -48,7 +48,7 @@ REFUSED = [
     (ended(nn.Conv2d(3, 5, 3, padding=1, padding_mode="reflect")), "pads with reflect"),
     (ended(nn.Conv2d(3, 5, 11)), "is larger than its input of 9 x 9"),
     (ended(nn.BatchNorm2d(3, track_running_stats=False)), "keeps no running statistics"),
-    (ended(nn.MaxPool2d(3, padding=1)), "pads, or counts windows upwards"),
+    (ended(nn.MaxPool2d(3, padding=1)), "Layer 0 (MaxPool2d) pads"),
     (nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten()), "makes 2 of 9 x 9, not windows of equal size"),
     (nn.Sequential(nn.Conv2d(3, 5, 9)), "The network gives [N 5 1 1], not [N classes]; end it with Flatten."),
     (nn.Sequential(nn.Flatten(), nn.Linear(100, 2)), "takes 100 features and does not get them flat"),

@@ -8,9 +8,9 @@ import pytest
 from torch import nn
 
 from featherweight.engine import native
-from featherweight.engine.lowering import lower_for_training
-from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Program
-from featherweight.networks.layers import Sum, squeeze_excite
+from featherweight.engine.program import FRACTIONS, PLACES, WHOLE, Program, lower_for_training
+from featherweight.networks.layers.blocks import Sum, squeeze_excite
+from featherweight.networks.layers.kind import NONE
 from random_networks import random_network
 
 HERE = Path(__file__).parents[1]

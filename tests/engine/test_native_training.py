@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from featherweight.engine import build_engine, native
-from featherweight.engine.lowering import lower_for_training
+from featherweight.engine.program import lower_for_training
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from random_networks import Masked

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import toy
-from featherweight.cli.tables import verdict_table
+from featherweight.cli.console import verdict_table
 from featherweight.errors import BudgetError, UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget, judge

@@ -14,11 +14,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments import claims
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import (
-    STUDENT_95,
     Claim,
-    Evidence,
-    Finding,
-    Predicate,
     beats_parent,
     check_claim,
     converges_faster,
@@ -33,11 +29,10 @@ from featherweight.experiments.claims import (
     overfits_less,
     reaches,
     stalls,
-    standard_error,
     too_many_parameters,
     underfits,
-    welch,
 )
+from featherweight.experiments.evidence import STUDENT_95, Evidence, Finding, Predicate, standard_error, welch
 from featherweight.experiments.record import Record, Row
 
 YES, NO, OPEN = "borne out", "not borne out", "undecided"
@@ -433,7 +428,7 @@ def predicates() -> dict[str, Any]:
     found = {
         name: function
         for name, function in inspect.getmembers(claims, inspect.isfunction)
-        if inspect.signature(function).return_annotation is Predicate and not name.startswith("_")
+        if function.__module__ == claims.__name__ and inspect.signature(function).return_annotation is Predicate
     }
     assert found.pop("no") is no
     return found

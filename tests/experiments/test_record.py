@@ -56,7 +56,7 @@ def test_files_that_are_no_records(tmp_path: Path) -> None:
         read_record(tmp_path)
     file = tmp_path / "record.json"
     file.write_text('{"format": 1')
-    with pytest.raises(FileError, match="cannot be read as a record"):
+    with pytest.raises(FileError, match="is not the record of a run"):
         read_record(tmp_path)
     file.write_text("[]")
     with pytest.raises(FileError, match="not the record of a run"):
@@ -113,11 +113,11 @@ def test_a_record_is_a_file_of_bounded_size_and_depth(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="a regular file of up to 16,777,216 bytes"):
         read_record(tmp_path)
     path.write_text("[" * 100_000)
-    with pytest.raises(FileError, match="cannot be read as a record"):
+    with pytest.raises(FileError, match="is not the record of a run"):
         read_record(tmp_path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(FileError, match="is not the record of a run"):
+    with pytest.raises(FileError, match="a regular file of up to 16,777,216 bytes"):
         read_record(tmp_path)
 
 

@@ -12,8 +12,7 @@ from commands import Run
 from featherweight.data.sets import SETS
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.experiment import contenders, find, ids
-from featherweight.experiments.rules import RULES, SHAPES, TITLES
+from featherweight.experiments.experiment import RULES, SHAPES, TITLES, contenders, find, ids
 from featherweight.networks.difference import differences
 from featherweight.training.runs.task import Task, check_task
 

@@ -20,6 +20,7 @@ from exported import (
     IN_STEPS_SHAPE,
     MNIST,
     NARROW_SHAPE,
+    NORMED_SHAPE,
     ODD_SHAPE,
     STREAMING_SHAPE,
     branched,
@@ -30,6 +31,7 @@ from exported import (
     mapped,
     narrow,
     noise,
+    normed,
     odd,
     pooled_last,
     relu_last,
@@ -122,6 +124,7 @@ def test_a_stage_computes_what_its_description_says_by_hand() -> None:
         (relu_last(), (1, 14, 28), 4, 0.03),
         (branched(), BRANCHED_SHAPE, 3, 0.1),
         (curved(), CURVED_SHAPE, 4, 0.3),
+        (normed(), NORMED_SHAPE, 3, 0.1),
     ],
 )
 def test_eight_bits_stay_near_the_float_network(
@@ -195,6 +198,7 @@ def test_without_a_picture_there_is_no_scale() -> None:
         (streaming(), STREAMING_SHAPE, 5),
         (mapped(), (1, 24, 20), 6),
         (curved(), CURVED_SHAPE, 4),
+        (normed(), NORMED_SHAPE, 3),
         (narrow(), NARROW_SHAPE, 5),
     ],
 )

@@ -9,7 +9,20 @@ import onnxruntime
 import pytest
 from torch import nn
 
-from exported import BRANCHED_SHAPE, MNIST, ODD_SHAPE, branched, lowered, noise, odd, pooled_last, relu_last, source
+from exported import (
+    BRANCHED_SHAPE,
+    MNIST,
+    NORMED_SHAPE,
+    ODD_SHAPE,
+    branched,
+    lowered,
+    noise,
+    normed,
+    odd,
+    pooled_last,
+    relu_last,
+    source,
+)  # fmt: skip
 from featherweight import data as datasets
 from featherweight.data.split import Split
 from featherweight.errors import UsageError
@@ -32,6 +45,7 @@ def answers(model: bytes, pictures: np.ndarray) -> np.ndarray:
         (pooled_last(), (1, 9, 12), 3),
         (relu_last(), (1, 14, 28), 4),
         (branched(), BRANCHED_SHAPE, 3),
+        (normed(), NORMED_SHAPE, 3),
     ],
 )
 def test_unusual_networks_answer_as_they_do_in_torch(

@@ -21,8 +21,8 @@ from featherweight.export import page_of
 from featherweight.export.page import page_html, require_digits, steps_in_page
 from featherweight.export.proof import network_probabilities
 from featherweight.export.source import Source, source_of
-from featherweight.networks.layers import Residual, Sum, conv_norm_relu, residual_norm_relu
-from featherweight.networks.preprocessing import Crop, Deskew
+from featherweight.networks.layers.blocks import Residual, Sum, conv_norm_relu, residual_norm_relu
+from featherweight.networks.layers.preprocessing import Crop, Deskew
 from featherweight.reading.normalise import centre_digit
 from featherweight.training.runs.trained import load_pretrained
 
@@ -194,9 +194,10 @@ def test_every_kind_of_layer_is_carried_out_as_in_torch(browser: Browser, tmp_pa
         nn.Sequential(
             nn.Conv2d(1, 6, (3, 2), stride=(3, 2), padding=(2, 1)), nn.ReLU(), nn.BatchNorm2d(6),
             nn.Conv2d(6, 9, (2, 4), padding="same", groups=3), nn.MaxPool2d(3, 2, padding=1),
-            Residual(conv_norm_relu(9, 9, padding=1)), residual_norm_relu(9, 9), Sum(nn.Conv2d(9, 9, 1), nn.Identity()),
+            nn.GroupNorm(3, 9), nn.GELU("tanh"), Residual(conv_norm_relu(9, 9, padding=1)), residual_norm_relu(9, 9),
+            Sum(nn.Conv2d(9, 9, 1), nn.Identity()),
             nn.AvgPool2d((3, 2), (2, 1), padding=(1, 1)), nn.Flatten(),
-            nn.Linear(9 * 3 * 9, 10), nn.LogSoftmax(1),
+            nn.LayerNorm(9 * 3 * 9), nn.Linear(9 * 3 * 9, 10), nn.LogSoftmax(1),
         )
     )  # fmt: skip
     of = of_digits(network)

@@ -15,12 +15,14 @@ from exported import (
     BRANCHED_SHAPE,
     CURVED_SHAPE,
     IN_STEPS_SHAPE,
+    NORMED_SHAPE,
     STREAMING_SHAPE,
     branched,
     curved,
     in_steps,
     lively,
     noise,
+    normed,
     source,
     streaming,
 )
@@ -32,7 +34,7 @@ from featherweight.export.lowering import lower
 from featherweight.export.memory import planned
 from featherweight.export.proof import compiled_scores
 from featherweight.export.source import Source, source_of
-from featherweight.networks.preprocessing import Deskew
+from featherweight.networks.layers.preprocessing import Deskew
 from featherweight.training.runs.trained import load_pretrained
 
 STRICT = ["-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
@@ -66,6 +68,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Made]:
         (source(streaming(), STREAMING_SHAPE, 5, "model"), 4),
         (source(curved(), CURVED_SHAPE, 4, "model"), 2),
         (source(branched(), BRANCHED_SHAPE, 3, "model"), 8),
+        (source(normed(), NORMED_SHAPE, 3, "model"), 8),
         (source(upright, (1, 12, 12), 3, "model"), 4),
     ]
     return [_made(of, bits, tmp_path_factory.mktemp("model")) for of, bits in given]

@@ -25,7 +25,7 @@ from featherweight.export import c_source
 from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import lower
 from featherweight.export.source import Source
-from featherweight.io import parse_json
+from featherweight.json_files import parse_json
 from featherweight.report.page import page, read_story, sections
 from featherweight.training.runs.checkpoint import load_state, save_state
 from featherweight.training.runs.tensors import pack_tensors

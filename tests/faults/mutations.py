@@ -1,8 +1,11 @@
 """Files damaged at random: flipped bits, cut ends, parts taken out, doubled, overwritten."""
 
+import json
 import random
 import re
+from collections.abc import Iterator
 from hashlib import sha256
+from typing import Any
 
 ODD = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 """Numbers at which sizes go wrong."""
@@ -44,3 +47,36 @@ def signed(content: bytes) -> bytes:
     """The content with the digest that its bytes have, so that what reads it gets past that."""
     blank = _DIGEST.sub(b'"sha256":"' + b"0" * 64 + b'"', content)
     return _DIGEST.sub(b'"sha256":"' + sha256(blank).hexdigest().encode() + b'"', content)
+
+
+WRONG: tuple[Any, ...] = (
+    None, True, -1, 0, 1, 1.5, 1e18, 1 << 61, "", "x", "../../etc/passwd", "\x1b[2J", "9" * 300, [], {}, [[]], {"a": 1}
+)  # fmt: skip
+"""Values that are put in place of others."""
+
+
+def json_mutated(content: bytes, draws: random.Random) -> bytes:
+    """JSON, or lines of it, with one value somewhere in one of the lines replaced, left out or doubled."""
+    lines = content.splitlines() if content.count(b"\n{") else [content]
+    at = draws.randrange(len(lines))
+    values = json.loads(lines[at])
+    holders = list(_holders(values))
+    holder = draws.choice(holders)
+    key = draws.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+    kind = draws.randrange(4)
+    if kind == 0 and isinstance(holder, dict):
+        del holder[key]
+    elif kind == 1 and isinstance(holder, list):
+        holder.insert(key, holder[key])
+    else:
+        holder[key] = draws.choice(WRONG)
+    lines[at] = json.dumps(values).encode()
+    return b"\n".join(lines) + b"\n"
+
+
+def _holders(value: Any) -> Iterator[Any]:
+    """Every list and table in it that is not empty."""
+    if isinstance(value, dict | list) and value:
+        yield value
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _holders(inner)

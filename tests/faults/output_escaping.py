@@ -34,7 +34,7 @@ from featherweight.export.lowering import lower
 from featherweight.export.source import Source
 from featherweight.report.page import page, read_story, sections
 from featherweight.report.page.blocks import Column, Table
-from featherweight.report.page.page_files import _csv
+from featherweight.report.page.render import _csv
 from featherweight.search.outcome import Entry
 from featherweight.search.source import source as python_source
 from featherweight.search.space import Proposal, Space, stack

@@ -21,7 +21,7 @@ from torch import nn
 from commands import Run
 from faults import crafted_inputs, decompression_bombs, input_fuzz, killed_commands
 from faults.harness import ROOT, TINY
-from featherweight import io
+from featherweight import io, json_files
 from featherweight.data import download, folder, pictures
 from featherweight.data.containers import MOST_SCANS, essential
 from featherweight.engine import processors
@@ -140,8 +140,8 @@ def test_json_from_outside_has_limits() -> None:
     for text, says in {"[" * 17 + "]" * 17: "deep", "[" * 9000: "lists", "1e999": "too large", '{"a":1,"a":2}': "twice",
                        f'"{"a" * 20_000}"': "20,000 characters", "[Infinity]": "not a number"}.items():  # fmt: skip
         with pytest.raises(ValueError, match=says):
-            io.parse_json(text)
-    assert io.parse_json("[" * 16 + "]" * 16) and io.parse_json(str(1 << 62)) == 1 << 62
+            json_files.parse_json(text)
+    assert json_files.parse_json("[" * 16 + "]" * 16) and json_files.parse_json(str(1 << 62)) == 1 << 62
 
 
 @pytest.mark.parametrize("value", [1e308, 10**400, float("inf"), [], "x", None])
@@ -256,7 +256,7 @@ def test_a_negative_variance_is_a_sentence() -> None:
 
 def test_a_storage_is_shown_without_passwords() -> None:
     url = "postgresql://me:sec%40ret@host/db?password=hidden&sslmode=require"
-    assert storage.shown(url) == "postgresql://me:***@host/db?***"
+    assert storage.redacted(url) == "postgresql://me:***@host/db?***"
     with pytest.raises(UsageError) as caught, storage.reachable(url):
         raise ValueError(f"no {url}: sec@ret hidden")
     assert not [secret for secret in ("sec@ret", "sec%40ret", "hidden") if secret in str(caught.value)]

@@ -68,7 +68,7 @@ def test_nothing_gets_out_of_a_report(text: str) -> None:
 def test_what_was_seen_to_get_out_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each check, with its escape left out, tells that something got out."""
     from featherweight.export import c_source
-    from featherweight.report.page import page_files as export
+    from featherweight.report.page import render as export
     from featherweight.search import source
 
     monkeypatch.setattr(c_source, "in_c_comment", str)

@@ -50,7 +50,7 @@ import torch
 from torch import nn
 import featherweight as fw
 from featherweight.engine import measure, native
-from featherweight.engine.lowering import lower_for_training
+from featherweight.engine.program import lower_for_training
 from featherweight.errors import FeatherweightError
 
 refusing = ctypes.CDLL(None)
@@ -163,7 +163,7 @@ def test_every_door_of_python_refuses_threads_that_cannot_be(
 def test_the_kernels_themselves_refuse_absurd_numbers() -> None:
     from torch import nn
 
-    from featherweight.engine.lowering import lower_for_training
+    from featherweight.engine.program import lower_for_training
     from featherweight.errors import FeatherweightError
 
     program = lower_for_training(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), (1, 3, 4))

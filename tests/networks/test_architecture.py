@@ -10,10 +10,11 @@ from torch import nn
 
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find, ids
-from featherweight.networks.allowed import ARGUMENTS, CONTAINERS, MOST_WEIGHTS, weights
 from featherweight.networks.architecture import Layer, describe_network, from_json, layer, make, to_json
 from featherweight.networks.checks import fingerprint
-from featherweight.networks.layers import (
+from featherweight.networks.layers import MOST_WEIGHTS, kind_of, kinds
+from featherweight.networks.layers.blocks import (
+    CONTAINERS,
     Residual,
     Sum,
     conv_norm_relu,
@@ -21,7 +22,7 @@ from featherweight.networks.layers import (
     separable_norm_relu,
     squeeze_excite,
 )
-from featherweight.networks.preprocessing import Crop, Deskew
+from featherweight.networks.layers.preprocessing import Crop, Deskew
 
 EXAMPLES: dict[str, nn.Module] = {
     "conv_norm_relu": conv_norm_relu(3, 5, kernel=7, padding=2, dropout=0.25, stride=2),
@@ -83,7 +84,7 @@ def settings_of(module: nn.Module) -> dict[str, Any]:
 
 
 def test_every_allowed_layer_has_an_example() -> None:
-    assert set(EXAMPLES) == set(ARGUMENTS) and len(EXAMPLES) == 52
+    assert set(EXAMPLES) == set(kinds()) and len(EXAMPLES) == 52
     assert set(CONTAINERS) == {"nn.Sequential", "Residual", "Sum", "Gated"}
 
 
@@ -102,7 +103,7 @@ def test_a_residual_block_is_bounded_by_all_its_weights() -> None:
     with pytest.raises(UsageError, match="at most"):
         make(layer("nn.Sequential", layer("residual_norm_relu", 1, 60_000)))
     block = residual_norm_relu(3, 5, stride=2)
-    assert weights("residual_norm_relu", {"inputs": 3, "outputs": 5}) >= sum(
+    assert kind_of("residual_norm_relu").weights({"inputs": 3, "outputs": 5}) >= sum(
         v.numel() for v in block.state_dict().values()
     )
 
@@ -229,8 +230,11 @@ def test_what_is_not_allowed_is_refused(values: Any, says: str) -> None:
 
 
 def test_what_would_take_too_much_memory_is_refused_before_it_is_made() -> None:
-    assert weights("nn.Conv2d", {"in_channels": 12, "out_channels": 16, "kernel_size": (3, 5)}) >= 12 * 16 * 15 + 16
-    assert weights("conv_norm_relu", {"inputs": 3, "outputs": 5}) >= 3 * 5 * 9 + 4 * 5
+    assert (
+        kind_of("nn.Conv2d").weights({"in_channels": 12, "out_channels": 16, "kernel_size": (3, 5)})
+        >= 12 * 16 * 15 + 16
+    )
+    assert kind_of("conv_norm_relu").weights({"inputs": 3, "outputs": 5}) >= 3 * 5 * 9 + 4 * 5
     wide = Layer("nn.Linear", (1 << 13, 1 << 13))
     assert MOST_WEIGHTS == (1 << 26)
     with pytest.raises(UsageError, match=r"at most 4,096 layers and 67,108,864 weights; this one has more"):
@@ -248,6 +252,6 @@ def test_what_would_take_too_much_memory_is_refused_before_it_is_made() -> None:
 def test_no_layer_holds_more_than_arithmetic_allows_it(name: str) -> None:
     told, _ = describe_network(EXAMPLES[name])
     assert told is not None
-    named = dict(zip(ARGUMENTS[name], told.given, strict=False)) | dict(told.settings)
+    named = dict(zip(kind_of(name).ranges, told.given, strict=False)) | dict(told.settings)
     held = EXAMPLES[name].state_dict().values()
-    assert weights(name, named) >= sum(tensor.numel() for tensor in held if tensor.ndim)
+    assert kind_of(name).weights(named) >= sum(tensor.numel() for tensor in held if tensor.ndim)

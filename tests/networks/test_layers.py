@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from exported import lively
 from featherweight.networks.anatomy import dissect
-from featherweight.networks.layers import Sum, residual_norm_relu
+from featherweight.networks.layers.blocks import Sum, residual_norm_relu
 
 
 def normed(images: Tensor, norm: nn.BatchNorm2d) -> Tensor:

@@ -14,8 +14,8 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import contenders, find
 from featherweight.experiments.preprocessing import Preprocessing, preprocessing_words
 from featherweight.experiments.verdicts import run_json, verdict_sentence
-from featherweight.networks.preprocessing import preprocessing_of
-from featherweight.protocol.prove import require_own_name
+from featherweight.networks.layers.preprocessing import preprocessing_of
+from featherweight.protocol.proof_plan import require_own_name
 from featherweight.training.runs.restore import architecture_of
 from made import record
 

@@ -12,14 +12,15 @@ from docs.build import publish
 
 from commands import Run
 from featherweight.errors import UsageError
-from featherweight.experiments.experiment import contenders
+from featherweight.experiments.experiment import RULES, contenders
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.experiments.rules import RULES
-from featherweight.protocol import committed, proof_runs, replication
+from featherweight.protocol import proof_runs
 from featherweight.protocol import prove as protocol
-from featherweight.protocol.bundled_records import SOURCES
+from featherweight.protocol import records as kept_records
 from featherweight.protocol.ledger import Attempt, read_ledger, recipe_digest
+from featherweight.protocol.proof import Proof
+from featherweight.protocol.records import SOURCES
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.task import Task
 from made import record
@@ -34,7 +35,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return trained_in_process(monkeypatch)
 
 
-def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") -> protocol.Proof:
+def prove(trainer: Trainer, *, confirm: bool = False, name: str = "smallest") -> Proof:
     return protocol.prove(name, confirm=confirm, trainer=trainer.train, tell=lambda line: None)
 
 
@@ -142,7 +143,7 @@ def test_the_ledger_is_written_before_and_a_stopped_confirmation_goes_on(tree: P
         assert [one.seeds for one in read_ledger(ledger)] == [tuple(range(10)), tuple(FRESH)]
         return trainer.train(tasks)
 
-    with pytest.raises(protocol.StoppedError, match="1 of 20 runs did not finish"):
+    with pytest.raises(proof_runs.StoppedError, match="1 of 20 runs did not finish"):
         protocol.prove("smallest", confirm=True, trainer=train, tell=lambda line: None)
     assert not (tree / "results/confirm").exists() and prove(trainer).fresh == ()
     trainer.stop_at, trainer.tasks = -1, []
@@ -213,7 +214,7 @@ def test_fresh_seeds_of_another_recipe_are_dropped(tree: Path, trainer: Trainer)
     for seed in FRESH:
         one = trainer.record(Task(experiment="smallest", seed=seed))
         write_record(replace(one, recipe=one.recipe | {"lr": 0.3}), folder / f"seed{seed}.json")
-    committed.keep_record(trainer.record(Task(experiment="smallest")), tree)
+    kept_records.keep_record(trainer.record(Task(experiment="smallest")), tree)
     assert quoted_records.quoted_of("smallest", tree)[0].seed == 0  # they are not of what is here
     prove(trainer)
     assert list(folder.iterdir()) == []
@@ -240,11 +241,11 @@ def test_networks_are_compared_on_the_same_kind_of_seeds() -> None:
     first = {id: [record(id, [99.4 + rise + 0.01 * seed], seed) for seed in range(3)] for id, rise in
              (("f3", 0.0), ("smallest", 0.1))}  # fmt: skip
     fresh = {"smallest": [record("smallest", [99.3 + 0.01 * seed], seed) for seed in range(10, 13)]}
-    only_one = replication.quoted(first, fresh)
+    only_one = kept_records.quoted(first, fresh)
     assert only_one["smallest"] == fresh["smallest"] and only_one["f3"] == first["f3"]
-    assert replication.compared(only_one, "smallest", "f3").test.difference == pytest.approx(0.1)
+    assert kept_records.compared(only_one, "smallest", "f3").test.difference == pytest.approx(0.1)
     fresh["f3"] = [record("f3", [99.5 + 0.01 * seed], seed) for seed in range(10, 13)]
-    assert replication.compared(replication.quoted(first, fresh), "smallest", "f3").test.difference == pytest.approx(
+    assert kept_records.compared(kept_records.quoted(first, fresh), "smallest", "f3").test.difference == pytest.approx(
         -0.2
     )
 
@@ -252,7 +253,7 @@ def test_networks_are_compared_on_the_same_kind_of_seeds() -> None:
 def test_every_cleared_record_can_be_confirmed() -> None:
     ledger, seen = read_ledger(ROOT / "results/test_evaluations.jsonl"), 0
     for one in contenders():
-        kept = committed.records_of(one.id, ROOT)
+        kept = kept_records.records_of(one.id, ROOT)
         if one.bar is None or one.bar.shortfalls(kept):
             continue
         digest = recipe_digest(Recipe.from_json(kept[0].recipe))
@@ -268,7 +269,7 @@ def test_committed_fresh_seeds_are_all_there_and_of_the_experiment_as_it_is() ->
         [one] = [one for data in RULES for one in contenders(data) if one.id == folder.name]
         assert one.bar is not None
         assert (
-            len(quoted_records.fresh_of(ROOT, {one.id: committed.records_of(one.id, ROOT)})[one.id])
+            len(quoted_records.fresh_of(ROOT, {one.id: kept_records.records_of(one.id, ROOT)})[one.id])
             == one.bar.confirming
         )
         assert len(list(folder.iterdir())) == one.bar.confirming

@@ -8,8 +8,17 @@ from docs.build import committed as quoted_records
 
 from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.record import Record
-from featherweight.protocol import committed, test_evaluations
-from featherweight.protocol.ledger import Attempt, read_ledger, recipe_digest
+from featherweight.protocol import records as kept_records
+from featherweight.protocol.ledger import (
+    Attempt,
+    Key,
+    attempts_table,
+    belongs,
+    key,
+    note_rungs,
+    read_ledger,
+    recipe_digest,
+)
 from made import record
 
 ROOT = Path(__file__).parents[2]
@@ -18,25 +27,25 @@ LEDGER = ROOT / "results" / "test_evaluations.jsonl"
 
 def kept() -> dict[str, Sequence[Record]]:
     """Records of all that was scored on the test set, by their folder."""
-    own = {id: committed.records_of(id, ROOT) for id in ids()}
+    own = {id: kept_records.records_of(id, ROOT) for id in ids()}
     fresh = {f"confirm/{id}": runs for id, runs in quoted_records.fresh_of(ROOT, own).items()}
     return {**quoted_records.trials_of(ROOT), **own, **fresh}
 
 
-def keys(found: dict[str, Sequence[Record]]) -> list[tuple[int, test_evaluations.Key]]:
-    return [(record.seed, test_evaluations.key(record)) for runs in found.values() for record in runs]
+def keys(found: dict[str, Sequence[Record]]) -> list[tuple[int, Key]]:
+    return [(record.seed, key(record)) for runs in found.values() for record in runs]
 
 
-def faults(ledger: Sequence[Attempt], records: list[tuple[int, test_evaluations.Key]]) -> list[str]:
+def faults(ledger: Sequence[Attempt], records: list[tuple[int, Key]]) -> list[str]:
     """What is wrong between the two: a record without its one line, a line without a record."""
     told = []
     for seed, known in records:
-        lines = sum(test_evaluations.belongs(attempt, seed, known) for attempt in ledger)
+        lines = sum(belongs(attempt, seed, known) for attempt in ledger)
         if lines != 1:
             told.append(f"{known[0]} seed {seed} of {known[3]} has {lines} lines")
     for attempt in ledger:
         without = "notebook" in attempt.note or "trained again" in attempt.note
-        if not without and not any(test_evaluations.belongs(attempt, *one) for one in records):
+        if not without and not any(belongs(attempt, *one) for one in records):
             told.append(f"{attempt.experiment} of {attempt.commit} has no record")
     return told
 
@@ -82,7 +91,7 @@ def test_attempts_have_their_results_stopped_ones_too() -> None:
     attempt = replace(attempt, network=runs[0].network, recipe=recipe_digest(find("c3").recipe))
     later = replace(attempt, commit="def", date="2026-01-01", note="given up")
     ledger = [attempt, later, replace(attempt, experiment="c2")]
-    shown = test_evaluations.attempts_table("c3", ledger, {"c3_first": runs})
+    shown = attempts_table("c3", ledger, {"c3_first": runs})
     assert shown is not None and len(shown.rows) == 2 and len(shown.align) == len(shown.headings) == 10
     assert shown.rows[0][4:] == ("–", "–", "–", "–", "–", "given up")
     # (99.2 + 99.6) / 2, the lowest of the last five, and none of two within a budget of 99.40 % in each.
@@ -93,12 +102,8 @@ def test_a_ladder_that_is_kept_writes_its_lines_before_it_trains(tmp_path: Path)
     path = tmp_path / "test_evaluations.jsonl"
     rungs = [find("c2"), find("c3")]
     likes = {rung.id: record(rung.id, [], environment={"commit": "abc", "threads": 1}) for rung in rungs}
-    test_evaluations.note_rungs(path, {"c2": [], "c3": [1, 2]}, rungs, likes, begun=set())
-    test_evaluations.note_rungs(path, {"c3": [1, 2]}, rungs, likes, begun={"c3"})
+    note_rungs(path, {"c2": [], "c3": [1, 2]}, rungs, likes, begun=set())
+    note_rungs(path, {"c3": [1, 2]}, rungs, likes, begun={"c3"})
     (attempt,) = read_ledger(path)
     one = record("c3", [99.0] * 15, 2, environment={"commit": attempt.commit, "threads": 1})
-    assert (
-        attempt.seeds == (1, 2)
-        and test_evaluations.belongs(attempt, 2, test_evaluations.key(one))
-        and not test_evaluations.belongs(attempt, 0, test_evaluations.key(one))
-    )
+    assert attempt.seeds == (1, 2) and belongs(attempt, 2, key(one)) and not belongs(attempt, 0, key(one))

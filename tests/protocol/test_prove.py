@@ -20,10 +20,10 @@ from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.networks.difference import differences
-from featherweight.protocol import committed, proof_runs, prove
-from featherweight.protocol.c_accuracy import measured_in_c
-from featherweight.protocol.estimate import seconds_of_run
+from featherweight.protocol import proof_runs, prove
+from featherweight.protocol import records as kept_records
 from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
+from featherweight.protocol.proof_runs import measured_in_c, seconds_of_run
 from featherweight.training.loop import fit
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
@@ -184,7 +184,7 @@ def test_a_record_is_committed_with_its_evidence(tree: Path, trainer: Trainer) -
     proof = prove.prove("smallest", seeds=10, trainer=trainer.train, tell=told.append)
     assert proof.shortfalls == [] and proof.test_evaluations == 1 and proof.root == tree
     assert trainer.batches == [3, 10]  # side by side
-    assert [one.seed for one in committed.records_of("smallest", tree)] == list(range(10))
+    assert [one.seed for one in kept_records.records_of("smallest", tree)] == list(range(10))
     held = sorted((tree / "results/heldout/smallest").iterdir())
     assert [(path.name, read_record(path).data["holdout"]) for path in held] == [
         (f"seed{n}.json", 5000) for n in range(3)
@@ -219,12 +219,12 @@ def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer
     trainer.last = lambda seed: 99.39 if seed < 2 else 99.45
     proof = prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert proof.shortfalls == ["asked are 9 of 10 seeds within budget, reached 8"]
-    assert len(committed.records_of("smallest", tree)) == 10
+    assert len(kept_records.records_of("smallest", tree)) == 10
 
 
 def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(tree: Path, trainer: Trainer) -> None:
     trainer.stop_at = 4
-    with pytest.raises(prove.StoppedError, match="1 of 10 runs did not finish") as stopped:
+    with pytest.raises(proof_runs.StoppedError, match="1 of 10 runs did not finish") as stopped:
         prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert stopped.value.exit_status == 130
     assert len(read_ledger(tree / "results/test_evaluations.jsonl")) == 1 and not (tree / "results/smallest").exists()
@@ -311,7 +311,7 @@ def test_runs_that_held_digits_out_are_not_taken_for_runs_on_all(tree: Path, tra
 
 
 def test_committed_seeds_that_would_stay_as_they_are_are_refused(tree: Path, trainer: Trainer) -> None:
-    committed.keep_record(trainer.record(Task(experiment="smallest", seed=11)), tree)
+    kept_records.keep_record(trainer.record(Task(experiment="smallest", seed=11)), tree)
     with pytest.raises(UsageError, match="results/smallest holds seeds 11, which 10 seeds would leave as they are"):
         prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
     assert trainer.tasks == [] and not (tree / "results/test_evaluations.jsonl").exists()
@@ -337,6 +337,7 @@ def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
     assert noted == [True, False, True, True, True, True, False]
     assert read_ledger(path) == [ATTEMPT, *others]
     assert evaluations_of(read_ledger(path), "x", committed=True) == 4
+    assert not note_attempt(path, replace(ATTEMPT, seeds=(1,)), begun=True)  # seed 0 has finished meanwhile
     assert note_attempt(path, again, begun=False)  # the same seeds, but nothing of them is left to be resumed
     assert evaluations_of(read_ledger(path), "x", committed=True) == 5
     assert sorted(one.name for one in tmp_path.iterdir()) == ["test_evaluations.jsonl"]
@@ -346,7 +347,7 @@ def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
 def test_a_damaged_ledger_is_not_written_over(tmp_path: Path, text: str) -> None:
     path = tmp_path / "test_evaluations.jsonl"
     path.write_text(text)
-    with pytest.raises(FileError, match="cannot be read as a ledger of test-set evaluations"):
+    with pytest.raises(FileError, match="is not an attempt of a ledger of test-set evaluations"):
         note_attempt(path, ATTEMPT, begun=True)
     assert path.read_text() == text
 
@@ -406,7 +407,7 @@ def test_evidence_that_is_committed_is_of_the_experiment_as_it_is() -> None:
 
 
 def test_every_proved_record_has_its_line_and_its_evidence() -> None:
-    found = {one.id: committed.records_of(one.id, ROOT) for one in candidate_record.contenders()}
+    found = {one.id: kept_records.records_of(one.id, ROOT) for one in candidate_record.contenders()}
     for one in candidate_record.gather(found, ROOT):
         assert one.experiment.bar is not None
         if len(one.records) >= one.experiment.bar.seeds:

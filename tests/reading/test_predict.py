@@ -21,7 +21,7 @@ from featherweight.data.download import UnavailableError
 from featherweight.data.split import Split
 from featherweight.experiments.record import read_record
 from featherweight.export.lowering import lower
-from featherweight.networks.layers import Residual
+from featherweight.networks.layers.blocks import Residual
 from featherweight.networks.steps import from_file, to_bytes
 from featherweight.reading import predict
 from featherweight.reading.network import WEIGHTS, apply_step, probabilities, shipped, temperature

@@ -13,10 +13,10 @@ from PIL import Image
 
 from featherweight.errors import UsageError
 from featherweight.report import figures
-from featherweight.report.analysis import Answers, Evidence, Field, Seen
-from featherweight.report.figures import hover
-from featherweight.report.figures.style import COLOURS, page_svg
-from featherweight.report.figures.weight_plots import reach, shown_fields
+from featherweight.report.analysis import Answers, ClassEvidence, Field, Seen
+from featherweight.report.figures.images import reach, shown_fields
+from featherweight.report.figures.style import COLOURS
+from featherweight.report.figures.svg import hover_texts, page_svg
 from made import record
 
 F1 = record("f1", [98.0] * 14 + [99.2])
@@ -88,7 +88,7 @@ def test_a_logarithmic_axis_has_labels_and_holds_its_values(low: float, high: fl
 
 def test_values_are_shown_where_they_are_drawn() -> None:
     figure = figures.accuracy(F1)
-    found = hover.texts(figure)
+    found = hover_texts(figure)
     assert found[0] == "epoch 1: training 98.00 %" and found[-1] == "epoch 15: test 99.20 %" and len(found) == 30
     page = ElementTree.fromstring(page_svg(figure, "x", "x"))
     circles = {one[0].text: one for one in page.iter() if one.tag.endswith("circle")}
@@ -99,7 +99,7 @@ def test_values_are_shown_where_they_are_drawn() -> None:
     across = float(last.attrib["cx"]) - float(first.attrib["cx"])
     assert across == pytest.approx((right - left) * box[2] * 14 / 15, abs=0.2)
     assert float(last.attrib["cy"]) < float(first.attrib["cy"]) < (1 - bottom) * box[3] + 0.2
-    assert "<script" not in texts(figures.confusion_matrix(answers())) and len(hover.texts(figures.loss(*F3))) == 60
+    assert "<script" not in texts(figures.confusion_matrix(answers())) and len(hover_texts(figures.loss(*F3))) == 60
 
 
 def test_a_figure_for_a_page_is_smaller_and_draws_the_same_images() -> None:
@@ -198,7 +198,7 @@ def test_fields_kernels_evidence_and_images_seen() -> None:
     assert len(figures.receptive_fields(grown[:3], image).axes[0].images) == 6
     assert len(figures.kernels(np.ones((5, 3, 2, 2))).axes[0].images) == 15
     assert len(figures.kernels(np.zeros((90, 1, 2, 2))).axes[0].images) == 64
-    found = Evidence(layer="3", map=(2, 2), heat=np.zeros((2, 5, 7)))
+    found = ClassEvidence(layer="3", map=(2, 2), heat=np.zeros((2, 5, 7)))
     assert len(figures.class_evidence(found, np.stack([image, image]), ["a", "b"]).axes[0].images) == 2
     pictures = np.zeros((6, 1, 5, 7))
     seen = Seen(indices=np.arange(6), plain=pictures, changed=pictures, exact=True)
@@ -222,7 +222,7 @@ def luminance(colour: str) -> float:
 
 
 def test_colours_reach_the_contrast_that_text_needs_on_both_grounds() -> None:
-    sheet = (Path(figures.__file__).parent.parent / "page" / "page.css").read_text(encoding="utf-8")
+    sheet = (Path(figures.__file__).parent.parent / "templates" / "page.css").read_text(encoding="utf-8")
     for place, card in enumerate(("#ffffff", "#1a2128")):
         assert f"--card: {card}" in sheet
         for name, values in COLOURS.items():

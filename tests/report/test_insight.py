@@ -13,7 +13,7 @@ import toy
 from featherweight.data.augment import normalise
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, Recipe
-from featherweight.networks.layers import conv_norm_relu
+from featherweight.networks.layers.blocks import conv_norm_relu
 from featherweight.report.analysis import (
     Answers,
     answers_of,

@@ -1,5 +1,6 @@
 """What a report says, from runs that were trained and from records made by hand; its files; what it says of gaps."""
 
+import ast
 import csv
 import json
 import re
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from jinja2 import meta
 from typer.testing import CliRunner, Result
 
 from featherweight.cli import app
@@ -19,10 +21,11 @@ from featherweight.experiments.settings import overridden, parsed
 from featherweight.export.estimate import deployed
 from featherweight.networks.anatomy import dissect
 from featherweight.report.analysis import mistakes
-from featherweight.report.page import page, read_story, sections
-from featherweight.report.page.blocks import Card, FigureBlock, Headline, Table, Tiles, blocks_of
+from featherweight.report.page import blocks, page, read_story, sections
+from featherweight.report.page.blocks import Card, FigureBlock, Headline, Table, Tiles, blocks_of, paragraph
 from featherweight.report.page.cards import command
 from featherweight.report.page.tables import blocks_table
+from featherweight.report.templating import environment, texts
 from made import record
 
 EVERY = ["accuracy", "loss", "learning-rate", "fields-1-f3", "kernels-1-f3", "classes-1-f3", "confusion-1-f3",
@@ -90,9 +93,7 @@ def test_several_seeds_are_overlaid_compared_and_pooled(short_runs: list[Path]) 
 
 
 def test_the_label_errors_of_mnist_are_spoken_of_not_hidden() -> None:
-    from featherweight.report.page.images import DISPUTABLE
-
-    assert "disputable" in DISPUTABLE and "None is left out" in DISPUTABLE
+    assert "disputable" in paragraph("disputable") and "None is left out" in paragraph("disputable")
 
 
 # --------------------------------------------------------------------------------- what is read first
@@ -201,6 +202,26 @@ def test_recall_is_called_recall(short_runs: list[Path]) -> None:
     assert not re.search(r"missed|taken for it|confidence earned", text)
 
 
+def test_every_text_of_a_page_is_used_and_gets_the_facts_that_it_names() -> None:
+    given: dict[tuple[str, str], set[str | None]] = {}
+    for file in Path(blocks.__file__).parent.glob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("figure", "table", "paragraph"):
+                names = [one.value for one in ast.walk(call.args[0]) if isinstance(one, ast.Constant)]
+                facts = {word.arg for word in call.keywords}
+                given |= {(f"{call.func.id}s", str(name)): facts for name in names}  # type: ignore[attr-defined]
+    known = {(kind, name): about for kind, of_it in texts().items() for name, about in of_it.items()}
+    assert known.keys() == given.keys() and len(known) > 35
+    for (kind, name), about in known.items():
+        words = (
+            [about]
+            if isinstance(about, str)
+            else [about[part] for part in about if part in ("about", "alt", "caption")]
+        )
+        asked = set[str]().union(*(meta.find_undeclared_variables(environment().parse(text)) for text in words))
+        assert asked <= given[kind, name] or None in given[kind, name], (kind, name)  # None: facts handed on as one
+
+
 # ----------------------------------------------------------------------------------------------- with gaps
 
 
@@ -264,7 +285,7 @@ def test_two_runs_of_one_seed_and_one_experiment_on_two_sets_are_told_apart(tmp_
 def test_a_great_many_mistakes_are_counted_in_full_and_shown_in_part(
     short_runs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featherweight.report.page.images.MOST_TILES", 5)
+    monkeypatch.setattr("featherweight.report.page.experiment_sections.MOST_TILES", 5)
     story = read_story(short_runs[:1])
     parts = sections(story)
     tiles = {one.name: one for one in blocks_of(parts, Tiles)}["mistakes-1-f3-run1"]

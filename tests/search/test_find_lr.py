@@ -25,9 +25,18 @@ from featherweight.engine import native
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Augment, Distil, Recipe
-from featherweight.networks.layers import conv_norm_relu
+from featherweight.networks.layers.blocks import conv_norm_relu
 from featherweight.search import learning_rate as module
-from featherweight.search.learning_rate import HIGHEST, LOWEST, Point, Sweep, draw, find_lr, rate_curve, table
+from featherweight.search.learning_rate import (
+    HIGHEST,
+    LOWEST,
+    Point,
+    Sweep,
+    draw_sweep,
+    find_lr,
+    rate_curve,
+    sweep_table,
+)
 from featherweight.training.loop import fit
 from featherweight.training.state import State, draw_seed, initial_state
 
@@ -274,14 +283,14 @@ def test_the_figure_marks_what_the_rule_goes_by(tmp_path: Path) -> None:
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["smoothed loss", "falls fastest: 0.04", "suggested: 0.11", "the recipe's: 0.1", "diverges: 3"]
     assert axes.get_xscale() == "log" and axes.get_ylim() == (0, 2.5)
-    draw(figure, tmp_path / "a.svg")
-    draw(figure, tmp_path / "a.PNG")
+    draw_sweep(figure, tmp_path / "a.svg")
+    draw_sweep(figure, tmp_path / "a.PNG")
     assert "0.00001" in (tmp_path / "a.svg").read_text() and (tmp_path / "a.PNG").read_bytes()[1:4] == b"PNG"
 
 
 def test_the_table_has_the_first_and_the_last_step() -> None:
     points = tuple(Point(rate=float(n), loss=2.0, smoothed=2.0) for n in range(1, 101))
-    lines = table(Sweep(points=points, fastest=None, diverged=None)).splitlines()
+    lines = sweep_table(Sweep(points=points, fastest=None, diverged=None)).splitlines()
     assert len(lines) == 1 + 20 and [lines[at].split()[0] for at in (1, -1)] == ["1", "100"]
 
 

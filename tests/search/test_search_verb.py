@@ -20,7 +20,7 @@ from commands import Run
 from featherweight.experiments.experiment import find
 from featherweight.networks.anatomy import dissect
 from featherweight.search.driver import open_search
-from featherweight.search.study import Job, counts_of, trials_of
+from featherweight.search.study import Job, counts_of, end_of, trials_of
 from searched import HOLDOUT, data_folder, space_file
 from source_text import network_call
 
@@ -93,12 +93,12 @@ def test_two_machines_share_a_study_and_a_killed_worker_s_place_is_given_to_anot
             if process is not None:
                 process.kill()
     trials = trials_of(_kept(tmp_path))
-    ended = [trial for trial in trials if trial.user_attrs.get("end") in ("finished", "early", "diverged")]
+    ended = [trial for trial in trials if end_of(trial) in ("finished", "early", "diverged")]
     assert len(ended) == 10 == documents[0]["counts"]["ended"] == documents[1]["counts"]["ended"]
     assert documents[0]["counts"]["lost"] == 1 and documents[0]["counts"]["running"] == 0
     keys = Counter(trial.user_attrs["proposal"]["key"] for trial in ended)
     assert set(keys.values()) == {1}
-    assert [_asked_by(one, trial) for trial in trials if trial.user_attrs.get("end") == "lost"] == [True]
+    assert [_asked_by(one, trial) for trial in trials if end_of(trial) == "lost"] == [True]
     assert documents[0]["best"]["trial"] == documents[1]["best"]["trial"]
 
 

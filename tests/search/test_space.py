@@ -13,8 +13,8 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
 from featherweight.networks.architecture import build_layers, layer
 from featherweight.search.space import (
-    Cost,
     Proposal,
+    ProposalCost,
     Space,
     cost,
     excess,
@@ -102,7 +102,7 @@ def test_a_proposal_survives_as_plain_values_and_is_known_again() -> None:
 )
 def test_what_is_over_a_limit(change: dict[str, int], over: dict[str, float]) -> None:
     space = Space(name="s", propose=lambda trial: None, budget=Budget(parameters=100, epochs=5, macs=1000))  # type: ignore[arg-type,return-value]
-    costs = replace(Cost(parameters=1, macs=1, field=(3, 3), epochs=1), **change)  # type: ignore[arg-type]
+    costs = replace(ProposalCost(parameters=1, macs=1, field=(3, 3), epochs=1), **change)  # type: ignore[arg-type]
     assert excess(space, costs, (11, 13)) == pytest.approx(over)
 
 

@@ -25,7 +25,7 @@ from featherweight.networks.checks import fingerprint
 from featherweight.parallel.messages import Finished, Message
 from featherweight.parallel.pool import feed
 from featherweight.search import driver, storage, study, trials
-from featherweight.search.outcome import Entry, entries, on_pareto_front, pareto
+from featherweight.search.outcome import Entry, on_pareto_front, pareto, ranked_trials
 from featherweight.search.source import source, write_experiment
 from featherweight.search.space import Proposal, cost, find_space, propose, stack
 from featherweight.search.study import about, counts_of, open_study, trials_of
@@ -65,17 +65,17 @@ def test_what_is_over_budget_is_counted_and_never_trained(tmp_path: Path, prepar
 
 def test_a_search_goes_on_to_as_many_trials_as_are_asked_for(tmp_path: Path, prepared: list[Any]) -> None:
     first = worked(job(tmp_path, trials=2))
-    kept = [entry.trial for entry in entries(first.study)]
+    kept = [entry.trial for entry in ranked_trials(first.study)]
     again = worked(job(tmp_path, trials=5), sampler_seed=2)
     assert len(prepared) == 5 and ends(again).count("finished") + ends(again).count("early") == 5
-    assert set(kept) < {entry.trial for entry in entries(again.study)}
+    assert set(kept) < {entry.trial for entry in ranked_trials(again.study)}
     worked(job(tmp_path, trials=5), sampler_seed=3)
     assert len(prepared) == 5
 
 
 def test_the_figure_is_of_the_last_epochs_over_every_seed(tmp_path: Path) -> None:
     task = job(tmp_path, trials=1, seeds=2)
-    [entry] = entries(worked(task).study)
+    [entry] = ranked_trials(worked(task).study)
     space, data = find_space(task.space), load(task.data, holdout=HOLDOUT)
     values, accuracies = [], []
     for seed in (0, 1):
@@ -112,7 +112,7 @@ def test_the_worse_half_is_stopped_after_the_warm_up(tmp_path: Path, monkeypatch
     for trial in stopped:
         assert 30 <= max(trial.intermediate_values) < 100 and "result" not in trial.user_attrs
     assert {max(entry.intermediate_values) for entry in trials_of(done.study) if entry.value is not None} >= {100}
-    assert len(entries(done.study)) == 12 - len(stopped) >= 3
+    assert len(ranked_trials(done.study)) == 12 - len(stopped) >= 3
     assert by._pool.asked_to_stop == {trial.number for trial in stopped}  # type: ignore[attr-defined]
 
 
@@ -237,14 +237,17 @@ def test_a_loss_that_is_no_number_counts_and_the_search_goes_on(
     assert (now.finished, now.diverged, now.ended, now.lost) == (2, 1, 3, 0)
 
 
-def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sign", ["heartbeat", "beat"])  # the second as an earlier version wrote it
+def test_a_silent_worker_s_trial_is_lost_and_its_place_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
     left = made(job(tmp_path, trials=1))
     found = trials.sampled(left)
     assert found is not None
     silence = study.Heartbeats()
     monkeypatch.setattr(study, "SILENT_SECONDS", 0.0)
     assert silence.silent(left.study) == []  # heard of for the first time
-    found[0].set_user_attr("beat", 1.0)
+    found[0].set_user_attr(sign, 1.0)
     assert silence.silent(left.study) == []  # it has given a sign
     assert silence.silent(left.study) == [found[0].number]
     study.lose(left.study, found[0].number)
@@ -252,6 +255,16 @@ def test_a_silent_worker_s_trial_is_lost_and_its_place_free(tmp_path: Path, monk
     trials.end(left, found[0], "finished", 99.0, accuracy=99.0)  # it was only slow: too late
     assert counts_of(left.study).finished == 0
     assert counts_of(worked(job(tmp_path, trials=1), sampler_seed=2).study).finished == 1
+
+
+@pytest.mark.parametrize("key", ["outcome", "end"])  # the second as an earlier version wrote it
+def test_the_outcome_of_a_trial_is_read_back(tmp_path: Path, key: str) -> None:
+    left = made(job(tmp_path, trials=1))
+    found = trials.sampled(left)
+    assert found is not None
+    found[0].set_user_attr(key, "early")
+    left.study.tell(found[0], 1.0)
+    assert study.end_of(trials_of(left.study)[found[0].number]) == "early" and counts_of(left.study).early == 1
 
 
 @pytest.mark.parametrize(

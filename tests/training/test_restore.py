@@ -223,3 +223,12 @@ def test_a_model_of_other_pictures_takes_them_whole(home: Path) -> None:
     assert set(told.probabilities) == set(toy.CLASSES) and told == model.predict(Image.fromarray(image))
     assert model.predict(np.kron(image, np.ones((3, 3), np.uint8))).name in toy.CLASSES
     assert "Conv2d 3x3" in repr(model.summary())
+
+
+def test_weights_of_another_seed_are_refused_beside_a_record(tmp_path: Path) -> None:
+    packaged = trained_runs.FOLDER
+    shutil.copytree(packaged / "f3-seed0", tmp_path / "mixed")
+    assert trained_runs.load_trained(tmp_path / "mixed").record.seed == 0
+    shutil.copy(packaged / "f3-seed1" / "weights.safetensors", tmp_path / "mixed")
+    with pytest.raises(FileError, match="their seed is 1, but the record beside them has 0"):
+        trained_runs.load_trained(tmp_path / "mixed")

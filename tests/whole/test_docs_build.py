@@ -22,11 +22,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
+from featherweight.experiments.claims import NOT_RUN
 from featherweight.experiments.experiment import contenders, find, ids
-from featherweight.experiments.findings import NOT_RUN
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.protocol import committed
+from featherweight.protocol import records as kept_records
 from featherweight.report import figures
 from made import record
 from proving import bare_tree
@@ -64,7 +64,7 @@ def test_a_docstring_has_each_part_once_in_its_order_and_nothing_else(id: str) -
     ]
     allowed = ["Target", "Why", "Open", "Result", "Analysis"]
     assert labels == [label for label in allowed if label in labels]
-    assert ("Result" in labels) == bool(committed.records_of(id, ROOT))
+    assert ("Result" in labels) == bool(kept_records.records_of(id, ROOT))
     begins = [line for before, line in pairwise(["", *lines]) if not before and line]
     assert [line.split(":")[0] for line in begins[1:]] == [label for label in labels if label != "Why"]
 
@@ -91,7 +91,7 @@ def test_a_file_without_a_docstring_is_refused() -> None:
 
 
 def keep(tree: Path, id: str, last: float, seed: int = 0) -> None:
-    committed.keep_record(record(id, [99.0] * (find(id).recipe.epochs - 1) + [last], seed), tree)
+    kept_records.keep_record(record(id, [99.0] * (find(id).recipe.epochs - 1) + [last], seed), tree)
 
 
 def test_write_brings_everything_up_to_date_once(tmp_path: Path) -> None:
@@ -129,15 +129,15 @@ def test_records_are_kept_by_seed(tmp_path: Path) -> None:
     for seed in (10, 2):
         keep(tmp_path, "c3", 99.3, seed)
     keep(tmp_path, "c3", 99.4, 2)
-    kept = committed.records_of("c3", tmp_path)
+    kept = kept_records.records_of("c3", tmp_path)
     assert [(one.seed, one.rows[-1].test_accuracy) for one in kept] == [(2, 99.4), (10, 99.3)]
-    assert committed.records_of("c2", tmp_path) == []
+    assert kept_records.records_of("c2", tmp_path) == []
 
 
 def test_a_stale_record_is_not_hidden(tmp_path: Path) -> None:
     tree = bare_tree(tmp_path)
     one = record("c3", [99.0] * 15)
-    committed.keep_record(one, tree)
+    kept_records.keep_record(one, tree)
     write_record(replace(one, seed=1, recipe=find("f3").recipe.to_json()), tree / "results" / "c3" / "seed1.json")
     with pytest.raises(UsageError, match="Claims need finished runs of one rung and recipe"):
         publish.generated(tree)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from featherweight.experiments.claims import Evidence, check_claim
+from featherweight.experiments.claims import check_claim
+from featherweight.experiments.evidence import Evidence
 from featherweight.experiments.experiment import find, rungs
 from featherweight.experiments.record import Record, read_record, summarise
-from featherweight.protocol.committed import records_of
+from featherweight.protocol.records import records_of
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 5

@@ -397,14 +397,8 @@ def test_29_evaluate_on_the_wrong_data_is_said(say: Say, garden: Path) -> None:
     assert status == 2 and "distinguishes 3 classes of (3, 30, 36) images; digits has 10" in err
 
 
-def test_30_several_seeds_side_by_side(say: Say) -> None:
-    words = ("--epochs", 1, "--target", 1, "--held", 1, "--seeds", 2, "--json")
-    told = json.loads(say("train", "f1", "--data", "digits", *words)[1])
-    assert [run["seed"] for run in told["runs"]] == [0, 1] and told["failed"] == []
-
-
 @pytest.mark.parametrize(("half", "ending"), [("valid", "ppm"), ("validation", "tif"), ("test", "pgm")])
-def test_31_folders_as_people_have_them(say: Say, home: Path, half: str, ending: str) -> None:
+def test_30_folders_as_people_have_them(say: Say, home: Path, half: str, ending: str) -> None:
     for part, count in (("train", 12), (half, 6)):
         for name, shade in (("dark", 40), ("light", 200)):
             folder = home / f"of_{half}" / part / name
@@ -419,14 +413,14 @@ def test_31_folders_as_people_have_them(say: Say, home: Path, half: str, ending:
     assert (record["data"]["train"], record["data"]["test"]) == (24, 12)
 
 
-def test_32_multiply_adds_of_what_is_no_digit(say: Say, flowers: Path) -> None:
+def test_31_multiply_adds_of_what_is_no_digit(say: Say, flowers: Path) -> None:
     status, _, err = say("train", "leanest", "--data", "flowers", "--set", "budget.macs=1000")
     assert status == 2 and "537,108 MACs an image" in err and "digit" not in err
     status, out, _ = say("show", "leanest", "--data", "flowers")
     assert status == 0 and "MACs an image" in out and "a digit" not in out
 
 
-def test_33_a_run_says_what_was_changed(say: Say, home: Path) -> None:
+def test_32_a_run_says_what_was_changed(say: Say, home: Path) -> None:
     status, out, _ = say(
         "train", "f1", "--data", "digits", "--epochs", 1, "--batch", 32, "--out", "changed", *ALONE, "--json"
     )
@@ -440,21 +434,13 @@ def test_33_a_run_says_what_was_changed(say: Say, home: Path) -> None:
     assert say("-c", program)[1] == "['`epochs` 15 → 1', '`batch` 128 → 32']\n"
 
 
-def test_34_a_changed_ladder_in_a_folder_of_its_own(say: Say, home: Path) -> None:
-    words = ("--data", "digits", "--epochs", 1, "--out", "rungs")
-    status, out, err = say("ladder", "c", *words)
-    assert status == 0 and "changed: `epochs` 15 → 1" in out, err
-    [folder] = (home / "rungs").iterdir()
-    assert {"c.md", "c1-seed0", "c2-seed0", "c3-seed0"} <= {path.name for path in folder.iterdir()}
-
-
-def test_35_c_asked_for_before_training(say: Say, home: Path) -> None:
+def test_33_c_asked_for_before_training(say: Say, home: Path) -> None:
     (home / "soft.py").write_text(FILE.replace("LAYER", "nn.Softplus()"))
     status, _, err = say("train", "soft.py", "--data", "digits", "--to", "c")
     assert status == 2 and "layer 2 (Softplus)" in err and not (home / "runs" / "soft-seed0").exists()
 
 
-def test_36_onnx_of_what_has_no_step_here(say: Say, home: Path) -> None:
+def test_34_onnx_of_what_has_no_step_here(say: Say, home: Path) -> None:
     pytest.importorskip("onnxscript", reason="pip install '.[onnx]'")
     (home / "soft.py").write_text(FILE.replace("LAYER", "nn.Softplus()"))
     assert say("train", "soft.py", "--data", "digits", "--target", 1, "--threads", 1)[0] == 0

@@ -73,40 +73,34 @@ def test_the_committed_cells_are_the_generated_ones(name: str) -> None:
     assert _committed(name).metadata == expected.metadata
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_they_are_committed_with_the_outputs_of_a_whole_run_on_mnist(name: str) -> None:
-    code = [cell for cell in _committed(name).cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    text = _text(name)
-    assert "mnist: 60,000 training images and 10,000 test images" in text
-    assert len(re.findall(r"^ {3,4}\d+ .* %  .* %", text, re.MULTILINE)) == 15
-    (last,) = set(re.findall(r"(?:PASSED|FAILED) on mnist \(10,000 test images\).* Last epoch (\S+) % \((.*?)\)", text))
-    low, high = accuracy_interval(round(float(last[0]) * 100), 10_000)
-    assert last[1] == f"95 % interval {low:.2f} to {high:.2f}"
-    pictures = [output.data for output in _outputs(name) if "image/png" in output.get("data", {})]
-    assert len(pictures) >= 5
-    assert (FOLDER / f"{name}.ipynb").stat().st_size < 1_000_000
-
-
-def test_the_quick_start_is_committed_with_the_outputs_of_a_run_on_the_embedded_digits() -> None:
-    code = [cell for cell in _committed("quick_start").cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    text = _text("quick_start")
-    assert "digits: 1,437 training images and 360 test images" in text
-    assert len(re.findall(r"^ {3,4}\d+ .* %  .* %", text, re.MULTILINE)) == 10
-    assert re.search(
-        r"(PASSED|FAILED|UNDECIDED) on digits \(360 test images\).* Last epoch \S+ % \(95 % interval", text
-    )
-    assert sum("image/png" in output.get("data", {}) for output in _outputs("quick_start")) == 6
-    assert (FOLDER / "quick_start.ipynb").stat().st_size < 1_000_000
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_outputs_hold_no_error_no_warning_and_no_path(name: str) -> None:
-    outputs = _outputs(name)
-    assert len(outputs) > 6
+def test_committed_outputs_are_of_a_whole_run_and_hold_no_error_no_warning_and_no_path(name: str) -> None:
+    notebook, outputs = _committed(name), _outputs(name)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)) and len(outputs) > 6
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
     assert not re.search(r"/(?:home|root|work|tmp|Users|usr|content)/|[A-Z]:\\", _text(name))
+    assert (FOLDER / f"{name}.ipynb").stat().st_size < 1_000_000
+    # What a run gave stands in outputs alone: no percent, and no count of parameters or seconds, in the prose.
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert len(prose) >= 3
+    assert not re.search(r"\d\s*%|\d[\d,.]*\s+(?:parameters|seconds|epochs|minutes)", "\n".join(prose))
+
+
+@pytest.mark.parametrize(("name", "on", "images", "epochs", "pictures"), [
+    *((name, "mnist: 60,000 training images and 10,000 test images", 10_000, 15, 5) for name in STEPS),
+    ("quick_start", "digits: 1,437 training images and 360 test images", 360, 10, 6),
+])  # fmt: skip
+def test_the_verdict_of_a_committed_run_has_the_interval_of_its_last_epoch(
+    name: str, on: str, images: int, epochs: int, pictures: int
+) -> None:
+    text = _text(name)
+    assert on in text and len(re.findall(r"^ {3,4}\d+ .* %  .* %", text, re.MULTILINE)) == epochs
+    verdict = rf"(?:PASSED|FAILED|UNDECIDED) on \w+ \({images:,} test images\).* Last epoch (\S+) % \((.*?)\)"
+    ((last, interval),) = set(re.findall(verdict, text))
+    low, high = accuracy_interval(round(float(last) * images / 100), images)
+    assert interval == f"95 % interval {low:.2f} to {high:.2f}"
+    assert sum("image/png" in output.get("data", {}) for output in _outputs(name)) >= pictures
 
 
 Executed = tuple[Path, dict[str, list[Any]]]
@@ -251,22 +245,9 @@ def test_own_pictures_become_a_c_program(executed: Executed) -> None:
     kept = _text("own_pictures")
     assert "10 classes" in kept and "the last epoch is at 95.00 % or more" in kept
     assert "compiled here, the program gives the same scores" in kept and "different answers" in kept
-    assert (FOLDER / "own_pictures.ipynb").stat().st_size < 1_000_000
 
 
-def test_the_ladders_notebooks_are_committed_with_outputs_and_small() -> None:
-    for name in ("ladder", "ladder_e"):
-        code = [cell for cell in _committed(name).cells if cell.cell_type == "code"]
-        assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-        assert (FOLDER / f"{name}.ipynb").stat().st_size < 1_000_000
+def test_the_ladders_notebooks_show_every_rung() -> None:
     assert "ladder c: c1 (3 seeds), c2 (3 seeds), c3 (3 seeds)" in _text("ladder")
     assert len(re.findall(r"^ {3,4}\d+ .* % .* % ", _text("ladder_e"), re.MULTILINE)) == 3 * 15
     assert "digits: 1,437 training images and 360 test images" in _text("ladder_e")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_figure_is_typed_into_the_text(name: str) -> None:
-    """What a run gave stands in outputs alone: no percent, and no count of parameters or seconds, in the prose."""
-    text = [cell.source for cell in _committed(name).cells if cell.cell_type == "markdown"]
-    assert len(text) >= 3
-    assert not re.search(r"\d\s*%|\d[\d,.]*\s+(?:parameters|seconds|epochs|minutes)", "\n".join(text))

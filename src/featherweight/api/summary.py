@@ -7,8 +7,7 @@ from itertools import groupby
 from torch import nn
 
 from featherweight.errors import FeatherweightError
-from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.rules import SHAPES
+from featherweight.experiments.experiment import SHAPES, Experiment, find
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
 from featherweight.export.memory import planned
@@ -105,7 +104,7 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     sizes follow from the layers alone, except for what the rounding of a range may change. Raises UsageError for a
     network that cannot be measured.
 
-    >>> from featherweight.networks.layers import conv_norm_relu
+    >>> from featherweight.networks.layers.blocks import conv_norm_relu
     >>> print(summary(nn.Sequential(conv_norm_relu(1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), (1, 9, 11)))
     layer  kind               output  parameters   MACs  field  jump
     ────────────────────────────────────────────────────────────────

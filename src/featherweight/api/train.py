@@ -67,7 +67,7 @@ def train(
     >>> len(model.record.rows), model.record.data["name"]
     (1, 'digits')
     """
-    numbers = _numbers([seeds] if isinstance(seeds, int) else seeds)
+    numbers = _seed_numbers([seeds] if isinstance(seeds, int) else seeds)
     _require_kinds(budget=(budget, Budget), recipe=(recipe, Recipe), settings=(settings, dict), to=(to, str))
     _require_kinds(out=(out, str | Path), engine=(engine, str), device=(device, str), on=(on, str))
     if on is None:
@@ -83,23 +83,16 @@ def train(
     require_backend(on)
     if threads is not None and (on == LOCAL or threads < 1):
         require_threads(threads)
-    if on != LOCAL:
-        tasks = [
-            Task(experiment=experiment.name, seed=seed, out=Path(out), engine=engine, device=device, threads=threads)
-            for seed in numbers
-        ]
-        there = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
-        return there[0] if isinstance(seeds, int) else there
-    models = []
-    for seed in numbers:
-        run = new_run(
-            experiment, source, seed=seed, out=Path(out), engine=engine, device=device, threads=threads
-        )  # fmt: skip
-        models.append(_train_to_end(run, on_epoch))
+    options: dict[str, Any] = {"out": Path(out), "engine": engine, "device": device, "threads": threads}
+    if on == LOCAL:
+        models = [_train_to_end(new_run(experiment, source, seed=seed, **options), on_epoch) for seed in numbers]
+    else:
+        tasks = [Task(experiment=experiment.name, seed=seed, **options) for seed in numbers]
+        models = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
     return models[0] if isinstance(seeds, int) else models
 
 
-def _numbers(seeds: Any) -> list[int]:
+def _seed_numbers(seeds: Any) -> list[int]:
     if isinstance(seeds, str) or not isinstance(seeds, Iterable) or not (numbers := list(seeds)):
         raise UsageError(f"`seeds` is a whole number, or a list of one or more; given {seeds!r:.60}.")
     return [whole_number(seed, "A seed") for seed in numbers]

@@ -15,9 +15,8 @@ from featherweight.errors import FeatherweightError, InterruptedRunError, shorta
 from featherweight.training.runs.signals import terminable
 
 VERBS = {
-    "doctor": "doctor", "export": "export draw", "find_lr": "find-lr", "fit": "fit", "info": "list show evaluate bench",
-    "new": "new", "predict": "predict", "prove": "prove compare", "report": "report", "search": "search",
-    "train": "train ladder",
+    "doctor": "doctor", "export": "export draw report", "fit": "fit", "info": "list show evaluate bench",
+    "predict": "predict", "prove": "prove compare", "search": "search find-lr", "train": "new train ladder",
 }  # fmt: skip
 """The verbs of each module, which adds them to the app when it is imported."""
 

@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from featherweight.cli.display import shown
+from rich.table import Table
+
+from featherweight.cli.display import print_table, shown
 from featherweight.cli.safe_output import wrap
-from featherweight.cli.tables import print_table, seeds_table, verdict_table
 from featherweight.cli.training_display import ClusterView, RunsView
 from featherweight.errors import FeatherweightError, InterruptedRunError
 from featherweight.escape import printable
+from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.settings import overridden
@@ -117,36 +119,19 @@ def train_several(tasks: Sequence[Task], as_json: bool, track: str | None = None
     return 0 if all(record.verdict.passed for record in records) else 1
 
 
-def run_ladder(
-    name: str,
-    *,
-    seeds: int,
-    data: str,
-    data_dir: Path | None,
-    out: Path,
-    size: "tuple[int, int] | Literal['own'] | None" = None,
-    grey: bool = False,
-    settings: tuple[tuple[str, Any], ...] = (),
-    on: Backend = THIS_MACHINE,
-) -> int:
+def run_ladder(name: str, *, on: Backend = THIS_MACHINE, **how: Any) -> int:
     """Train a ladder's rungs and seeds that have no finished run yet, resuming stopped ones; then write its page.
 
-    The page goes into `out`, beside the run folders. Returns the status of a run that was stopped, without writing the
-    page, or else the worst of those that failed; 0 if none did.
+    `how` are the arguments of `train_ladder`. The page goes into `out`, beside the run folders. Returns the status of a
+    run that was stopped, without writing the page, or else the worst of those that failed; 0 if none did.
     """
     from featherweight.protocol.ladder import find_ladder, train_ladder, write_ladder
 
     runs = train_ladder(
         find_ladder(name),
-        seeds=seeds,
-        data=data,
-        data_dir=data_dir,
-        size=size,
-        grey=grey,
-        out=out,
-        settings=settings,
         trainer=lambda tasks: train_shown(tasks, as_json=False, on=on),
         tell=lambda line: print(wrap(line, sys.stdout)),
+        **how,
     )
     if stopped := [failure.exit_status for failure in runs.failed if failure.exit_status in STOPPED]:
         return stopped[0]
@@ -192,3 +177,31 @@ def _logged(track: str | None, data_dir: Path | None) -> AbstractContextManager[
 def _print_seeds(records: Sequence[Record], started: int = 0) -> None:
     print_table(seeds_table(records))
     print(wrap(seeds_sentence(records, started or len(records)), sys.stdout))
+
+
+# ------------------------------------------------------------------------------------------- tables
+
+
+def verdict_table(record: Record) -> Table:
+    """One row per clause of the budget: what is allowed, what was measured, and whether it holds."""
+    table = Table(box=None, header_style="bold")
+    for heading in ("budget", "allowed", "measured", "holds"):
+        table.add_column(heading, justify="left" if heading == "budget" else "right")
+    for clause in record.clauses:
+        table.add_row(clause.name, clause.allowed, clause.measured, "yes" if clause.holds else "NO")
+    table.caption = f"best epoch {record.verdict.best:.2f} % (for reference)"
+    table.caption_justify = "left"
+    return table
+
+
+def seeds_table(records: Sequence[Record]) -> Table:
+    """One row per seed: the last epoch, the worst of the last ones, the best, all in percent, and the verdict."""
+    held = Budget(**records[0].budget).held
+    table = Table(box=None, header_style="bold")
+    for heading in ("seed", "last %", f"worst of last {held} %", "best %", "passed", "seconds"):
+        table.add_column(heading, justify="right")
+    for record in records:
+        verdict = record.verdict
+        figures = (f"{value:.2f}" for value in (verdict.last, verdict.worst_of_last, verdict.best))
+        table.add_row(str(record.seed), *figures, "yes" if verdict.passed else "NO", f"{record.train_seconds:.0f}")
+    return table

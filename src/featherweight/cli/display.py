@@ -1,4 +1,4 @@
-"""Showing what comes on: lines and a live region under them on a terminal, lines alone elsewhere.
+"""Live displays on a terminal: lines and a live region under them on a terminal, lines alone elsewhere.
 
 What is shown, and where, says a view; each verb that takes its time has one. Waits of a known length, or of none, and
 downloads need no view.
@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
+    from rich.table import Table
 
 LINE_SECONDS = 5.0
 """Without a terminal, the seconds between two lines of progress."""
@@ -22,7 +23,7 @@ NARROW = 78
 
 
 class View(Protocol):
-    """What is shown of events."""
+    """What a live display shows of events: lines, and a region that is redrawn."""
 
     def lines(self, event: Any) -> list[str]:
         """What stays on the screen."""
@@ -62,7 +63,7 @@ def shown(to: IO[str], view: View) -> Iterator[Callable[[Any], None]]:
 
 
 def bars(console: "Console", *columns: Any, **settings: Any) -> "RichProgress":
-    """Bars of these columns, which leave nothing behind."""
+    """A progress bar of these columns, which leaves nothing behind."""
     return _bars()(*columns, console=console, **{"transient": True, **settings})
 
 
@@ -157,3 +158,14 @@ def _named_once() -> Callable[[str, int, int | None], None]:
             print(f"downloading {file}", file=sys.stderr, flush=True)
 
     return show
+
+
+def print_table(table: "Table") -> None:
+    """Print a table at its full width: a narrower terminal wraps its lines, so no figure is cut off."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    needed = Measurement.get(console, console.options.update(max_width=500), table).maximum
+    console.width = max(console.width, needed)
+    console.print(table)

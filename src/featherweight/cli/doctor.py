@@ -47,7 +47,7 @@ def examine(data_dir: Path | None = None) -> dict[str, Any]:
 
     about = describe_environment(torch.device("cpu"), processors())
     kernels = instructions()
-    sets = {name: store.is_here(known, data_dir) for name, known in SETS.items()}
+    sets = {name: store.is_available(known, data_dir) for name, known in SETS.items()}
     extras = {name: [one for one in modules if not find_spec(one)] for name, modules in EXTRAS.items()}
     missing = [
         {"what": f"{name} lacks {', '.join(lacking)}", "type": f"pip install {' '.join(lacking)}"}

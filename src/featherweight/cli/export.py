@@ -1,4 +1,4 @@
-"""The verbs that export a network: export, draw."""
+"""The verbs that make files of a run: export, draw, report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from featherweight.cli.options import RUN_HELP, DataDir, ExperimentFile, Json, app, print_json, say
+from featherweight.errors import UsageError
 
 
 @app.command()
@@ -55,3 +56,58 @@ def draw(
     say(f"wrote {path}")
     if show and not webbrowser.open(path.resolve().as_uri()):
         print("No browser could be opened; open that file in one.")
+
+
+@app.command()
+def report(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Run folders, files of records, or names of networks in the package."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="File for the page; by default report.html in the run's folder, or, for several, in the current one.",
+        ),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write every figure to this folder, as PNG and SVG.")
+    ] = None,
+    data_out: Annotated[
+        Path | None, typer.Option(help="Also write all data shown to this folder, as CSV and JSON.")
+    ] = None,
+    data_dir: DataDir = None,
+    experiment: ExperimentFile = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page on one run or several: verdict, curves, network, classes, every mistake. Nothing is trained."""
+    from featherweight.training.runs.trained import folder_of
+
+    alone = len(runs) == 1 and Path(runs[0]).is_dir()
+    page_path = out or (folder_of(runs[0]) / "report.html" if alone else Path("report.html"))
+    if page_path.is_dir():
+        raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
+    from featherweight.cli.display import busy
+    from featherweight.io import write_text
+    from featherweight.report.page import page, read_story, sections, write_data, write_figures
+    from featherweight.report.page.render import folder_made
+
+    with busy("analysing and drawing"):
+        story = read_story([folder_of(run) for run in runs], data_dir=data_dir, experiment=experiment)
+        folder_made(page_path.absolute().parent, "--out")
+        parts = sections(story)
+        html = page(story, parts)
+    write_text(page_path, html)
+    written = write_figures(parts, figures) if figures else []
+    written += write_data(story, parts, data_out) if data_out else []
+    if as_json:
+        size = len(html.encode())
+        files = [str(path) for path in written]
+        print_json({"page": str(page_path), "bytes": size, "runs": len(story.runs), "missing": story.missing,
+                    "files": files})  # fmt: skip
+        return
+    for sentence in story.missing:
+        say(sentence)
+    many = f" and {len(written)} files" if written else ""
+    say(f"Wrote {page_path}{many}.")

@@ -1,8 +1,9 @@
 """The verbs that train nothing: list, show, evaluate, bench."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +22,13 @@ from featherweight.cli.options import (
     say,
 )
 from featherweight.data.sets import canonical
+from featherweight.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from featherweight.experiments.experiment import Experiment
+    from featherweight.experiments.record import Record
 
 
 @app.command("list")
@@ -34,7 +42,7 @@ def list_(
     """List the experiments on a data set: parameters, epochs, claimed and measured accuracy, verdict."""
     from featherweight.cli import listing
 
-    kept = listing.chosen(listing.entries(), canonical(data), ladder)
+    kept = listing.chosen(listing.index_entries(), canonical(data), ladder)
     if as_json:
         names = ("id", "parameters", "epochs", "claimed", "measured", "passed")
         more = [{"confirmed": one.get("confirmed"), "preprocessing": one.get("preprocessing", [])} for one in kept]
@@ -63,9 +71,8 @@ def show(
 ) -> None:
     """Show the layers of an experiment or a run: output, parameters, MACs, receptive field, jump; exports, budget."""
     from featherweight.api.summary import summary
-    from featherweight.cli.resolve_subject import resolve_subject
 
-    found, network, shape, note = resolve_subject(
+    found, network, shape, note = _resolve_subject(
         experiment, file, data, directory=data_dir, size=image_size(size), grey=grey
     )
     described = summary(network, shape)
@@ -84,6 +91,46 @@ def show(
     if found.budget.macs is not None:
         line += f", {anatomy.macs:,} MACs are {'within' if anatomy.macs < found.budget.macs else 'over'} it"
     say(line)
+
+
+def _resolve_subject(
+    name: str, file: Path | None, data: str, **how: Any
+) -> "tuple[Experiment, nn.Module, tuple[int, int, int], str]":
+    """The experiment, its network, the shape of its images (C H W), and a note on its budget, which may be
+    empty. `data` is loaded, if it is given, with `how` as keyword arguments of `load`."""
+    from featherweight.experiments.experiment import find
+    from featherweight.experiments.record import read_record
+    from featherweight.training.runs.folders import run_of
+    from featherweight.training.runs.restore import experiment_of, network_of
+    from featherweight.training.runs.task import adapt_budget
+
+    if (run_of(Path(name)) / "record.json").is_file():
+        if data:
+            raise UsageError("A run has its own data; leave out --data, or name the experiment instead of the run.")
+        record = read_record(run_of(Path(name)))
+        channels, height, width = map(int, record.data["shape"])
+        found = replace(experiment_of(record, file), title=f"seed {record.seed} on {record.data['name']}")
+        return found, network_of(record, file), (channels, height, width), _changed(record)
+    found = find(name)
+    if not data:
+        return found, found.build(), found.shape, ""
+    from featherweight.data import load
+
+    source = load(data, **how)
+    found, note = adapt_budget(found, source)
+    channels, height, width = map(int, source.train.images.shape[1:])
+    return found, found.build(channels, len(source.classes)), (channels, height, width), note
+
+
+def _changed(record: "Record") -> str:
+    """What differs between a run of the package's experiments and the experiment; of a file, which is not run, none."""
+    from featherweight.experiments.experiment import find, ids, names_file
+    from featherweight.networks.difference import differences
+
+    if names_file(record.experiment) or record.experiment not in ids():
+        return ""
+    changed = differences(record, find(record.experiment))
+    return f"changed from {record.experiment}: {', '.join(changed)}" if changed else ""
 
 
 @app.command()

@@ -12,9 +12,9 @@ from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.escape import printable
+from featherweight.experiments.experiment import RULES
 from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.record import Record, read_record
-from featherweight.experiments.rules import RULES
 
 WIDTH = 80
 """Columns of the widest line."""
@@ -25,7 +25,7 @@ HEADINGS = ("parameters", "epochs", "claimed", "measured", "budget", "rule")
 Entry = dict[str, Any]
 
 
-def entries() -> list[Entry]:
+def index_entries() -> list[Entry]:
     """Every experiment of the package, as the index that is written with the ladders' pages has it."""
     found: list[Entry] = json.loads(
         (Path(__file__).parent.parent / "experiments" / "ladders" / "index.json").read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def group_of(entry: Entry) -> str:
 
 
 def chosen(every: Sequence[Entry], data: str, ladder: str) -> list[Entry]:
-    """The experiments on this data set, on MNIST if none is named, and of this ladder alone if one is named.
+    """The experiments that `list` shows: on this data set, by default MNIST, and of this ladder alone if one is named.
 
     A ladder that is named without a data set is listed whatever its set is. Raises UsageError if there are none.
     """
@@ -104,7 +104,7 @@ def _own(path: Path, record: Record | None) -> Entry:
 
 
 def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]]:
-    """The lines of the list, none wider than 80 columns, each with whether it is a heading.
+    """What `featherweight list` prints, line by line, none wider than 80 columns, each with whether it is a heading.
 
     The names of the columns come first; then each ladder, the records and the own experiments (`mine`) under a
     heading; then what the columns mean.
@@ -113,10 +113,10 @@ def lines(kept: Sequence[Entry], mine: Sequence[Entry]) -> list[tuple[str, bool]
     shown = [(f"{'id':<{wide}} {' '.join(HEADINGS)} what changed", True)]
     for group in dict.fromkeys(map(group_of, kept)):
         members = [entry for entry in kept if group_of(entry) == group]
-        shown += _group_lines(_heading(group), members, wide)
+        shown += _section_lines(_heading(group), members, wide)
     if mine:
-        shown += _group_lines("Your own, in this folder: files that define an experiment.", mine, wide)
-    return [*shown, ("", False), *((line, False) for line in _explained(kept))]
+        shown += _section_lines("Your own, in this folder: files that define an experiment.", mine, wide)
+    return [*shown, ("", False), *((line, False) for line in _legend(kept))]
 
 
 @cache
@@ -127,7 +127,7 @@ def _heading(group: str) -> str:
     return subject if group == RECORDS else f"Ladder {group.upper()}: {subject}"
 
 
-def _group_lines(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
+def _section_lines(heading: str, members: Sequence[Entry], wide: int) -> list[tuple[str, bool]]:
     shown = [("", False), *((line, True) for line in textwrap.wrap(heading, WIDTH))]
     return shown + [(line, False) for entry in members for line in _entry_lines(entry, wide)]
 
@@ -146,7 +146,7 @@ def _entry_lines(entry: Entry, wide: int) -> list[str]:
     return [*above, f"{'' if above else entry['id']:<{wide}} {figures} {first}", *(blank + line for line in rest)]
 
 
-def _explained(kept: Sequence[Entry]) -> Iterable[str]:
+def _legend(kept: Sequence[Entry]) -> Iterable[str]:
     """What the columns mean, and the rules that `rule` refers to."""
     fresh = [entry["id"] for entry in kept if entry.get("confirmed") is not None]
     waiting = [entry["id"] for entry in kept if "confirmed" in entry and entry["confirmed"] is None]

@@ -6,10 +6,32 @@ from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Gpus, Json, OnPlace, RunsFolder, app, place, print_json, say
-from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
+from featherweight.cli.options import (
+    Batch,
+    DataDir,
+    DataName,
+    Epochs,
+    Gpus,
+    Held,
+    Json,
+    MaxParams,
+    OnPlace,
+    Rate,
+    RunsFolder,
+    Settings,
+    Target,
+    app,
+    overrides,
+    place,
+    print_json,
+    say,
+)
 from featherweight.cli.safe_output import wrap
 from featherweight.escape import printable
+
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="On a cluster, allow results from different processors to be combined.")
+]
 
 
 @app.command()
@@ -36,9 +58,7 @@ def prove(
     out: RunsFolder = Path("runs"),
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
-    mixed: Annotated[
-        bool, typer.Option("--mixed", help="On a cluster, allow results from different processors to be combined.")
-    ] = False,
+    mixed: Mixed = False,
     as_json: Json = False,
 ) -> None:
     """Test a record by the rules: held-out evidence, an entry in the ledger, every seed. Exit status 0 if it holds.
@@ -50,8 +70,8 @@ def prove(
     it is kept as a record.
     """
     where = place(on, gpus, alike=not mixed)
-    from featherweight.cli.console import train_shown
-    from featherweight.cli.tables import print_table, seeds_table
+    from featherweight.cli.console import seeds_table, train_shown
+    from featherweight.cli.display import print_table
     from featherweight.protocol.prove import prove as run_protocol
 
     proof = run_protocol(
@@ -62,7 +82,7 @@ def prove(
         data_dir=data_dir,
         out=out,
         trainer=lambda tasks: train_shown(tasks, as_json, on=where),
-        tell=lambda line: tell(line, as_json),
+        tell=lambda line: tell_line(line, as_json),
         settings=overrides(ctx),
         alike=not where.local and not mixed,
         estimate=where.local,
@@ -76,7 +96,7 @@ def prove(
     raise typer.Exit(0 if proof.holds else 1)
 
 
-def tell(line: str, to_error: bool) -> None:
+def tell_line(line: str, to_error: bool) -> None:
     """Print a line about what is being done: beside a JSON document on standard error."""
     to = sys.stderr if to_error else sys.stdout
     print(wrap(printable(line, lines=True), to), file=to, flush=True)
@@ -111,7 +131,7 @@ def compare(
             data_dir=data_dir,
             out=out,
             trainer=lambda tasks: train_shown(tasks, as_json),
-            tell=lambda line: tell(line, as_json),
+            tell=lambda line: tell_line(line, as_json),
         )
         if status:
             raise typer.Exit(status)
@@ -124,4 +144,4 @@ def compare(
         return
     say(comparison.sentence())
     if left_out:
-        tell(f"Not counted, being of another network or recipe than now: {'; '.join(left_out)}.", True)
+        tell_line(f"Not counted, being of another network or recipe than now: {'; '.join(left_out)}.", True)

@@ -23,7 +23,7 @@ CLOSED = 128 + 13
 
 def make_safe() -> None:
     """Make sure that printing cannot fail because a stream is closed or lacks a character."""
-    codecs.register_error("plain", _plain)
+    codecs.register_error("plain", _replacements)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # started with the stream closed
             # Left open for the life of the process: it holds the descriptor that a file would otherwise get.
@@ -32,10 +32,10 @@ def make_safe() -> None:
             getattr(sys, name).reconfigure(errors="plain")
 
 
-def _plain(problem: UnicodeError) -> tuple[str, int]:
+def _replacements(problem: UnicodeError) -> tuple[str, int]:
     """Replacements for characters that a stream's encoding lacks.
 
-    >>> _plain(UnicodeEncodeError("ascii", "99 ± 数", 3, 6, ""))
+    >>> _replacements(UnicodeEncodeError("ascii", "99 ± 数", 3, 6, ""))
     ('+- \\\\u6570', 6)
     """
     assert isinstance(problem, UnicodeEncodeError)

@@ -1,11 +1,24 @@
-"""The verb search: looks for small networks."""
+"""The verbs that search: search for small networks, find-lr for a learning rate."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from featherweight.cli.options import DataDir, DataName, Device, EngineName, Gpus, Json, OnPlace, app, place
+from featherweight.cli.options import (
+    DataDir,
+    DataName,
+    Device,
+    EngineName,
+    Gpus,
+    Json,
+    OnPlace,
+    app,
+    place,
+    print_json,
+    say,
+)
 
 SpaceName = Annotated[
     str, typer.Argument(help="smallest, leanest, fastest, accurate, or the path of a .py file that defines `space`.")
@@ -60,7 +73,7 @@ def search(
 
     require_optuna()
     where = place(on, gpus)
-    from featherweight.cli.search_output import run
+    from featherweight.cli.search_output import run_and_print
     from featherweight.search.driver import open_search
     from featherweight.search.study import Job
 
@@ -80,4 +93,45 @@ def search(
             device=device,
         )
     )
-    raise typer.Exit(run(found, workers, write_best, picture, as_json, where))
+    raise typer.Exit(run_and_print(found, workers, write_best, picture, as_json, where))
+
+
+@app.command("find-lr")
+def find_lr(
+    experiment: Annotated[str, typer.Argument(help="An id such as f3, or the path of an experiment's file.")],
+    data: DataName = "auto",
+    data_dir: DataDir = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the initial weights, the order of images and augmentation.", min=0)
+    ] = 0,
+    device: Device = "auto",
+    engine: EngineName = "auto",
+    steps: Annotated[int, typer.Option(help="Steps in the sweep, from a rate of 0.00001 to 10; at least 50.")] = 400,
+    out: Annotated[Path | None, typer.Option(help="Draw the curve into this .svg or .png file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Suggest a peak learning rate from one short sweep over rates. The weights trained on the way are discarded."""
+    from featherweight.cli.display import busy
+    from featherweight.cli.safe_output import wrap
+    from featherweight.data import load
+    from featherweight.experiments.experiment import find
+    from featherweight.search.learning_rate import draw_sweep, rate_curve, require_picture, sweep_of, sweep_table
+
+    if out is not None:
+        require_picture(out)
+    found = find(experiment)
+    images = load(found.data_named(data), directory=data_dir)
+    with busy(f"sweeping {steps} rates"):
+        sweep, introduction = sweep_of(found, images, seed=seed, device=device, engine=engine, steps=steps)
+    for line in introduction:
+        to = sys.stderr if as_json else sys.stdout
+        print(wrap(line, to), file=to)
+    if out is not None:
+        draw_sweep(rate_curve(sweep, found.recipe.lr), out)
+    if as_json:
+        print_json({"experiment": found.name, "seed": seed, "recipe_lr": found.recipe.lr, **sweep.to_json()})
+        return
+    print(f"{sweep_table(sweep)}\n")
+    say(f"{sweep.sentence()} The recipe of {found.id} has {found.recipe.lr:.2g}.")
+    if out is not None:
+        print(f"wrote {out}")

@@ -5,16 +5,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featherweight.cli.display import bars, shown
+from featherweight.cli.display import bars, print_table, shown
 from featherweight.cli.safe_output import wrap
-from featherweight.cli.tables import print_table
 from featherweight.errors import FeatherweightError
 from featherweight.escape import printable
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.search import storage
 from featherweight.search.driver import Search, StudySnapshot, run_search
 from featherweight.search.learning_rate import require_picture
-from featherweight.search.outcome import BEST, Entry, draw, entries, on_pareto_front, table
+from featherweight.search.outcome import BEST, Entry, draw_front, on_pareto_front, ranked_trials, trial_table
 from featherweight.search.source import require_writable, write_experiment
 from featherweight.search.study import TrialCounts, counts_of, end_of
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def run(
+def run_and_print(
     search: Search,
     workers: int | None,
     best: Path | None,
@@ -48,10 +47,10 @@ def run(
         if problem.exit_status < 128:
             raise
         stopped = problem
-    found = entries(search.study)
+    found = ranked_trials(search.study)
     written = _write(search, found, best, picture)
     if as_json:
-        print(json.dumps(document(search, found, best, picture), allow_nan=False))
+        print(json.dumps(search_document(search, found, best, picture), allow_nan=False))
     else:
         _print(search, found)
         for path in written:
@@ -69,12 +68,12 @@ def _write(search: Search, found: list[Entry], best: Path | None, picture: Path 
     if best is not None:
         write_experiment(best, found[0], search.space, search.data)
     if picture is not None:
-        draw(found, search.space.budget.accuracy, picture)
+        draw_front(found, search.space.budget.accuracy, picture)
     return [path for path in (best, picture) if path is not None]
 
 
 def introduction(search: Search) -> list[str]:
-    """The lines printed before the first trial."""
+    """What a search prints before its first trial."""
     space, data, job = search.space, search.data, search.job
     what = f"{space.name}: {space.limits()}; networks over these limits are not trained"
     how = (
@@ -84,7 +83,7 @@ def introduction(search: Search) -> list[str]:
     now = counts_of(search.study)
     resumed = f", {now.ended} of {job.trials} trials done" if now.ended else ""
     return [
-        line for line in (data.note, what, how, f"study {job.name} in {storage.shown(job.storage)}{resumed}") if line
+        line for line in (data.note, what, how, f"study {job.name} in {storage.redacted(job.storage)}{resumed}") if line
     ]
 
 
@@ -111,19 +110,19 @@ def _print(search: Search, found: list[Entry]) -> None:
         print("No trial has finished, so there is nothing to show.")
         return
     print(f"\nThe best {min(BEST, len(found))} of {len(found)}:")
-    print_table(table(found[:BEST]))
+    print_table(trial_table(found[:BEST]))
     print("\nThe Pareto front of accuracy, parameters, MACs and seconds:")
-    print_table(table(on_pareto_front(found)))
+    print_table(trial_table(on_pareto_front(found)))
     end = f"\nPercent of {search.data.holdout:,} held-out images, which chose the best: expect slightly less elsewhere."
     print(wrap(end, sys.stdout))
 
 
-def document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
-    """The one document of --json."""
+def search_document(search: Search, found: list[Entry], best: Path | None, picture: Path | None) -> dict[str, Any]:
+    """The JSON document of `search --json`."""
     now = counts_of(search.study)
     return {
         "study": search.job.name,
-        "storage": storage.shown(search.job.storage),
+        "storage": storage.redacted(search.job.storage),
         **search.study.user_attrs["about"],
         "counts": {**vars(now), "ended": now.ended},
         "best": found[0].to_json() if found else None,
@@ -134,7 +133,7 @@ def document(search: Search, found: list[Entry], best: Path | None, picture: Pat
     }
 
 
-def trial_line(trial: "FrozenTrial") -> str | None:
+def ended_trial_line(trial: "FrozenTrial") -> str | None:
     """The line printed for a trial; None for proposals that were not trained, which are only counted."""
     end, what = end_of(trial), trial.user_attrs.get("proposal", {})
     if end not in ("finished", "early", "diverged", "lost") or "parameters" not in what:
@@ -162,7 +161,7 @@ class _SearchView:
 
     def lines(self, snapshot: StudySnapshot) -> list[str]:
         """Trials that have ended; those from before this session appear in the tables only."""
-        ended = [] if self._first else [line for trial in snapshot.ended if (line := trial_line(trial))]
+        ended = [] if self._first else [line for trial in snapshot.ended if (line := ended_trial_line(trial))]
         self._first = False
         return [*ended, *([printable(snapshot.note)] if snapshot.note else [])]
 

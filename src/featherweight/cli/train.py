@@ -1,5 +1,6 @@
-"""The verbs that train: train, ladder."""
+"""The verbs that begin experiments and train them: new, train, ladder."""
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -7,24 +8,32 @@ from typing import Annotated
 import typer
 
 from featherweight.cli.options import (
+    Batch,
     DataDir,
     DataName,
     Device,
     EngineName,
+    Epochs,
     ExperimentFile,
     Gpus,
     Grey,
+    Held,
     ImageSize,
     Json,
+    MaxParams,
     OnPlace,
+    Rate,
     RunsFolder,
+    Settings,
+    Target,
     app,
     engine_with,
     given,
     image_size,
+    overrides,
     place,
+    say,
 )
-from featherweight.cli.overrides import Batch, Epochs, Held, MaxParams, Rate, Settings, Target, overrides
 from featherweight.errors import UsageError
 
 Name = Annotated[
@@ -166,3 +175,43 @@ def ladder(
         on=where,
     )  # fmt: skip
     raise typer.Exit(status)
+
+
+@app.command()
+def new(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE.py", help="The experiment's file, which must not exist yet.")
+    ] = None,
+    base: Annotated[str, typer.Option("--from", help="The experiment to start from: its id or file.")] = "f3",
+    ladder: Annotated[
+        Path | None,
+        typer.Option("--ladder", metavar="DIR", help="Begin a ladder of three experiments in this folder."),
+    ] = None,
+    data: DataName = "",
+    data_dir: DataDir = None,
+    size: ImageSize = None,
+    grey: Grey = False,
+) -> None:
+    """Write an experiment file of your own: a network, a recipe and a budget to change, fitted to the data.
+
+    With --ladder, three of them, each changed from the one before, which `featherweight ladder DIR` trains.
+    """
+    if (file is None) == (ladder is None):
+        raise UsageError("Name a file, such as my.py, or a folder with --ladder; one of the two.")
+    from featherweight.data import load
+    from featherweight.experiments.experiment import find
+    from featherweight.search.source import write_start
+
+    asked = load(data, directory=data_dir, size=image_size(size), grey=grey) if data else None
+    on = (f" --data {shlex.quote(data)}" if data else "") + (f" --size {size}" if size else "") + " --grey" * grey
+    if ladder is not None:
+        from featherweight.protocol.ladder import write_first_ladder
+
+        for path in write_first_ladder(ladder, asked, on):
+            say(f"wrote {path}")
+        say(f"Next: featherweight ladder {shlex.quote(str(ladder))}{on} --seeds 3")
+        return
+    assert file is not None
+    write_start(file, find(base), asked)
+    say(f"wrote {file}")
+    say(f"Next: featherweight show {file}{on}, then featherweight train {file}{on}")

@@ -1,4 +1,4 @@
-"""Runs as they come on, here or on a cluster.
+"""The live display of training, on this machine or on a cluster.
 
 Each epoch leaves a row under a heading that is printed once; the rows fit 80 columns, run names included.
 """
@@ -27,7 +27,7 @@ CLUSTER_SECONDS = 10.0
 
 
 class RunsView:
-    """One run, or several of this machine: a bar for each run's current epoch, and one for all together."""
+    """The live display of runs on this machine: a bar for each run's current epoch, and one for all together."""
 
     def __init__(self, runs: int = 1, *, labels: bool = False) -> None:
         """`labels` puts the run's name before each line; with several `runs`, it also shows how many have ended."""
@@ -103,7 +103,7 @@ class RunsView:
                 total=event.steps,
                 completed=event.step,
                 description=_name(event.label) + epoch if self.labels else f"epoch {epoch}",
-                figures=_figures(event, self._narrow, self.labels),
+                figures=_running_figures(event, self._narrow, self.labels),
                 refresh=event.row is not None,  # an epoch may be shorter than the time between two drawings
             )
         elif isinstance(event, Done | Failed) and event.label in self._known:
@@ -115,7 +115,7 @@ class RunsView:
 
 
 class ClusterView(RunsView):
-    """Runs on many machines: one table."""
+    """The live display of runs on a cluster: one table of machines."""
 
     def __init__(self, runs: int) -> None:
         super().__init__(runs, labels=True)
@@ -144,7 +144,8 @@ class ClusterView(RunsView):
 
     def table(self) -> list[str]:
         """A line on all runs, then one for each machine, the busiest first."""
-        return table(self._spread, self.runs, self.ended, sum(self.parts.values()), time.monotonic() - self._begun)
+        seconds = time.monotonic() - self._begun
+        return cluster_table(self._spread, self.runs, self.ended, sum(self.parts.values()), seconds)
 
     def region(self, console: "Console") -> "RichProgress | Live":
         """The table."""
@@ -160,12 +161,12 @@ class ClusterView(RunsView):
         self._live.update(Text("\n".join(self.table())))
 
 
-def table(spread: Spread, runs: int, ended: int, parts: float, seconds: float) -> list[str]:
+def cluster_table(spread: Spread, runs: int, ended: int, parts: float, seconds: float) -> list[str]:
     r"""How many runs wait, run and have ended, the rate and the time left; and the same by machine.
 
     `parts` is how much of all runs has been done, each counting from 0 to 1.
 
-    >>> print("\n".join(table(Spread(waiting=5, running={"b": 1, "a": 2}, ended={"a": 2}), 10, 2, 4.0, 120.0)))
+    >>> print("\n".join(cluster_table(Spread(waiting=5, running={"b": 1, "a": 2}, ended={"a": 2}), 10, 2, 4.0, 120.0)))
     5 waiting, 3 running, 2 of 10 ended; 1.0 a minute, 3 min left
     machine                        running  ended
     a                                    2      2
@@ -186,7 +187,7 @@ def table(spread: Spread, runs: int, ended: int, parts: float, seconds: float) -
 
 
 def heading(progress: Progress, labels: bool = False) -> str:
-    """The heading above the rows of `epoch_row`; `labels` leaves room for run names.
+    """The heading above the rows of epochs while a run trains; `labels` leaves room for run names.
 
     >>> print(heading(Progress(label="", epoch=1, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95, seconds=7,
     ...                        row=None, tested=10_000, held_out=False)))
@@ -203,7 +204,7 @@ def heading(progress: Progress, labels: bool = False) -> str:
 
 
 def epoch_row(progress: Progress, row: Row) -> str:
-    """A finished epoch: rate, loss and accuracy in training, loss, accuracy and count on the test set, and seconds.
+    """The row of a finished epoch while a run trains: rate, loss and accuracy in training and on the test set, seconds.
 
     >>> row = Row(epoch=2, lr=0.1, train_loss=0.2, train_accuracy=95, test_loss=0.05, test_accuracy=98.5, seconds=7)
     >>> print(epoch_row(Progress(label="", epoch=2, epochs=15, step=9, steps=9, lr=0.1, loss=0.2, accuracy=95,
@@ -247,12 +248,12 @@ def _name(label: str) -> str:
     return f"{PurePath(path).name.removesuffix('.py')} {seed}".ljust(NAME_WIDTH)
 
 
-def _figures(event: Progress, narrow: bool, labels: bool) -> str:
+def _running_figures(event: Progress, narrow: bool, labels: bool) -> str:
     """The running figures beside an epoch's bar: as many as there is room for.
 
     >>> event = Progress(label="", epoch=2, epochs=15, step=30, steps=90, lr=0.1, loss=0.25, accuracy=92.5,
     ...                  seconds=3, row=None, tested=0, held_out=False)
-    >>> _figures(event, narrow=False, labels=False), _figures(event, narrow=True, labels=True)
+    >>> _running_figures(event, narrow=False, labels=False), _running_figures(event, narrow=True, labels=True)
     ('loss 0.250  92.50 %  10 steps/s', '92.50 %')
     """
     if narrow:

@@ -32,7 +32,7 @@ def load(
     size: "tuple[int, int] | Literal['own'] | None" = None,
     grey: bool = False,
 ) -> "Data":
-    """The data set of this name, or in this folder, ready for training.
+    """Load the data set of this name, or in this folder, ready for training.
 
     `auto` is MNIST from `directory`, from the folder named by FEATHERWEIGHT_DATA, from the user's cache or downloaded;
     if none of these works, it is the embedded digits, and `note` says so. No other name has a fallback. A folder

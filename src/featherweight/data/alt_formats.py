@@ -95,7 +95,7 @@ def member_of_tar(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> B
 
 
 def _write_member(source: BinaryIO, member: str, target: Path, limit: int, check: Callable[[Path], None]) -> None:
-    """Write one member of an archive to its place, complete and checked."""
+    """Write one member of a data set's archive to its place, complete and checked."""
     part = target.with_name(target.name + ".part")
     with part.open("wb") as file:
         while piece := source.read(CHUNK):
@@ -107,7 +107,7 @@ def _write_member(source: BinaryIO, member: str, target: Path, limit: int, check
 
 
 def settle(part: Path, target: Path) -> None:
-    """Rename a finished file, once its bytes are on the disk."""
+    """Rename a finished download or member of an archive, once its bytes are on the disk."""
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(target)
@@ -119,8 +119,8 @@ ACROSS = 100
 HALVES = ("train", "test")
 
 
-def find(root: Path, known: DatasetSpec, *, with_test: bool) -> RawDataset | None:
-    """The set in another form, from one of its folders in `root`; None if there is none.
+def find_alternative(root: Path, known: DatasetSpec, *, with_test: bool) -> RawDataset | None:
+    """The data set in one of these alternative forms, from one of its folders in `root`; None if there is none.
 
     Raises DataError for files that exist but are wrong.
     """
@@ -132,7 +132,7 @@ def find(root: Path, known: DatasetSpec, *, with_test: bool) -> RawDataset | Non
     return None
 
 
-def is_here(root: Path, known: DatasetSpec) -> bool:
+def has_alternative(root: Path, known: DatasetSpec) -> bool:
     """Whether one of the set's folders in `root` has one of these forms; nothing is read."""
     if known.name == "usps":
         return any((place / "usps.h5").is_file() for place in known.places(root))

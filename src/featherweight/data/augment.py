@@ -38,7 +38,7 @@ Limits = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Warp:
-    """Where each image of a batch is sampled, and how its colours change."""
+    """The random augmentation of one batch: where each image is sampled, and how its colours change."""
 
     affine: Tensor
     """[5 N]: the arguments of `affine_maps`."""
@@ -91,7 +91,7 @@ def augment(
     chosen: Tensor | None = None,
     sampler: Sampler = sample,
 ) -> Tensor:
-    """The images changed at random and then normalised: uint8 [N C H W] -> float32 [N C H W].
+    """The images augmented at random and then normalised: uint8 [N C H W] -> float32 [N C H W].
 
     Pixels from outside an image (unless it is mirrored) and erased ones are black before normalisation. `mean` and
     `std` are per channel, as fractions of full brightness. With `chosen` [M], only images[chosen] are used. A `sampler`
@@ -241,7 +241,7 @@ def _between(start: Tensor, length: Tensor, side: int) -> Tensor:
 
 
 def _uniform(limits: Limits, count: int, generator: torch.Generator, device: torch.device | str) -> Tensor:
-    """One row of `count` uniform draws for each pair of limits: [rows count]."""
+    """Uniform random draws for augmentation, a row of `count` for each pair of limits: [rows count]."""
     low, span = _ranges(limits, device)
     return torch.rand(len(limits), count, generator=generator, device=device).mul_(span).add_(low)
 

@@ -21,12 +21,12 @@ EXIF_BYTES = 1 << 16
 
 
 class ContainerError(ValueError):
-    """The reason why a file is not read, as the end of a sentence."""
+    """The reason why a picture file's container is not read, as the end of a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A picture file without the parts that are not needed."""
+    """A picture file stripped of everything but its pixels, its format and its orientation."""
 
     format: str
     """The format's name in Pillow."""
@@ -36,7 +36,7 @@ class Container:
 
 
 def essential(content: bytes) -> Container:
-    """The file reduced to pixels and colours; ContainerError if it is not a picture or exceeds the limits."""
+    """A picture file's bytes stripped to pixels and colours; ContainerError if it is none or exceeds the limits."""
     for start, walk in _WALKS.items():
         if content.startswith(start):
             return walk(content)
@@ -187,7 +187,7 @@ def _tiff(content: bytes) -> Container:
             continue
         taken += _SIZES[kind] * count
         _demand(taken <= MOST_TAG_BYTES, f"its tags take more than {MOST_TAG_BYTES:,} bytes")
-        values = _numbers(content, order, kind, count, raw)
+        values = _tag_numbers(content, order, kind, count, raw)
         if tag in (279, 325):
             _demand(sum(values) <= 2 * len(content), "its strips take more bytes than the file has")
         if tag in (277, 322, 323):
@@ -218,7 +218,7 @@ def _entries(content: bytes, order: str) -> list[Entry]:
     return found
 
 
-def _numbers(content: bytes, order: str, kind: int, count: int, raw: bytes) -> tuple[int, ...]:
+def _tag_numbers(content: bytes, order: str, kind: int, count: int, raw: bytes) -> tuple[int, ...]:
     """The integers of a tag; empty for other types, or if they would be outside the file."""
     letter = {1: "B", 3: "H", 4: "I"}.get(kind)
     if letter is None:

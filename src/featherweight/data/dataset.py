@@ -164,7 +164,7 @@ class Data:
 
 
 def ready(whole: RawDataset, holdout: int, seed: int) -> Data:
-    """The data set with `holdout` training images held out, from a position given by the seed, or with its test set."""
+    """Make `Data` of a raw data set, with `holdout` training images held out by the seed, or with its test set."""
     seed = whole_number(seed, "A seed")
     _require_recordable(whole)
     mean, std = mean_and_std(whole.train.images)

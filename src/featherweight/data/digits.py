@@ -22,9 +22,9 @@ TEST = 360
 
 
 def load() -> RawDataset:
-    """1,437 training and 360 test digits, uint8 [N 1 28 28], always the same."""
+    """The embedded digits: 1,437 for training and 360 for testing, uint8 [N 1 28 28], always the same."""
     scans, labels = _scans()
-    images = in_mnist_manner(torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16)
+    images = mnist_like(torch.from_numpy(scans).float().reshape(-1, 1, 8, 8) / 16)
     everything = Split(images=images, labels=torch.from_numpy(labels).long())
     drawn = held_out(everything.labels, TEST, seed=0)
     train, test = everything.take(~drawn), everything.take(drawn)
@@ -50,19 +50,19 @@ def _scans() -> tuple[NDArray[Any], NDArray[Any]]:
     return scans, labels
 
 
-def in_mnist_manner(glyphs: Tensor) -> Tensor:
+def mnist_like(glyphs: Tensor) -> Tensor:
     """Glyphs, bright on 0, as MNIST would show them: [N 1 h w] in 0 to 1 -> uint8 [N 1 28 28].
 
     Each glyph's bounding box is scaled, keeping its proportions, to fit a box of 20 x 20, and its centre of
     mass is moved to the centre, to the nearest whole pixel (LeCun et al., 1998). One bicubic interpolation does
     both; it is meant for enlarging glyphs, since it does not average pixels.
 
-    >>> in_mnist_manner(torch.ones(1, 1, 4, 2))[0, 0, 13, 8:20].tolist()
+    >>> mnist_like(torch.ones(1, 1, 4, 2))[0, 0, 13, 8:20].tolist()
     [0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0]
     """
     inked = glyphs[:, 0] > 0
-    top, height = _extent(inked.any(2))
-    left, width = _extent(inked.any(1))
+    top, height = _glyph_extent(inked.any(2))
+    left, width = _glyph_extent(inked.any(1))
     pixel = torch.maximum(height, width) / BOX  # how much of a glyph's pixel one pixel of the result covers
     rows = _samples(glyphs[:, 0].sum(2), top, pixel)
     columns = _samples(glyphs[:, 0].sum(1), left, pixel)
@@ -79,8 +79,9 @@ def in_mnist_manner(glyphs: Tensor) -> Tensor:
     return (drawn * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _extent(inked: Tensor) -> tuple[Tensor, Tensor]:
-    """Start and length, [N 1] each, of the inked part of a side, bool [N side]; all of the side if it has no ink."""
+def _glyph_extent(inked: Tensor) -> tuple[Tensor, Tensor]:
+    """The bounding box of glyphs along one side, from their ink, bool [N side]: start and length, [N 1] each; without
+    ink, the whole side."""
     inked = inked | ~inked.any(1, keepdim=True)
     start = inked.int().argmax(1, keepdim=True)
     end = inked.shape[1] - inked.flip(1).int().argmax(1, keepdim=True)

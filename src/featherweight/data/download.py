@@ -46,19 +46,19 @@ PLAIN_HTTP: frozenset[str] = frozenset()
 
 
 class RefusedError(Exception):
-    """The reason why a server's answer is not accepted, as the end of a sentence."""
+    """The reason why a mirror's answer to a download is not accepted, as the end of a sentence."""
 
 
 class SilentError(RefusedError):
-    """The server has not begun to answer."""
+    """The mirror of a download has not begun to answer."""
 
 
 class BrokenOffError(RefusedError):
-    """The connection failed or broke off; the part received so far is good."""
+    """The connection of a download failed or broke off; the part received so far is good."""
 
 
 class NetworkError(Exception):
-    """The error of a connection, as the end of a sentence; distinct from the OSErrors of the disk."""
+    """The error of a download's connection, as the end of a sentence; distinct from the OSErrors of the disk."""
 
     def __init__(self, error: Exception) -> None:
         cause = error.reason if isinstance(error, URLError) else error
@@ -66,8 +66,8 @@ class NetworkError(Exception):
         super().__init__(printable(str(text))[:200])
 
 
-def answer(address: str, start: int, patience_s: float) -> Any:
-    """The open response to a request for the bytes of a URL from `start` on.
+def open_response(address: str, start: int, patience_s: float) -> Any:
+    """Open the HTTPS response to a request for the bytes of a URL from `start` on.
 
     Raises SilentError after `patience_s` seconds, RefusedError for an error status or a redirect away from HTTPS, and
     NetworkError otherwise.
@@ -88,7 +88,7 @@ def answer(address: str, start: int, patience_s: float) -> Any:
 
 
 def read_some(response: Any, most: int) -> bytes:
-    """The bytes received, at most `most`; empty at the end. Raises NetworkError."""
+    """The next bytes of an HTTPS response, at most `most`; empty at the end. Raises NetworkError."""
     try:
         return bytes(response.read1(most))
     except (OSError, HTTPException) as error:
@@ -154,7 +154,7 @@ class UnwritableError(UnavailableError):
 
 
 def fetch(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Progress | None = None) -> None:
-    """Make sure that every file is in `folder`; those already there, under any of their spellings, are not touched.
+    """Download what is missing of a data set's files in `folder`; those there, under any spelling, are not touched.
 
     Only one process at a time downloads to a folder; the others wait and then find the files. Raises
     UnavailableError, naming every mirror and its reason, or UnwritableError.
@@ -256,7 +256,7 @@ def _complete(address: str, part: Path, limit: int, progress: Progress | None, p
     for _ in range(ATTEMPTS):
         before = _length(part)
         try:
-            with answer(address, before, patience_s) as response:
+            with open_response(address, before, patience_s) as response:
                 if _receive(response, part, before, limit, progress):
                     return
             reason = "it breaks off"

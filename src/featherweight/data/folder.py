@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featherweight.data.formats import LARGEST
-from featherweight.data.pictures import SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
+from featherweight.data.pictures import FILE_BYTES, SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
 from featherweight.data.split import RawDataset, Split, digest, held_out, held_out_groups
-from featherweight.errors import DataError, UsageError
+from featherweight.errors import DataError, FileError, UsageError
 from featherweight.escape import printable
+from featherweight.json_files import read_regular
 
 SIDE = 28
 """The side, in pixels, to which pictures are resized unless they all have one size up to `KEPT_SIDE`."""
@@ -48,7 +49,7 @@ class _Pictures:
 
 
 def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: bool = False) -> RawDataset:
-    """The data set in this folder; without `with_test` the test pictures are not opened.
+    """Load a folder of images as a data set; without `with_test` the test pictures are not opened.
 
     If there are folders `train` and `test`, each with the class folders, these are the halves; otherwise one picture in
     6 of each class, drawn by seed, is the test set. Pictures that belong together according to `groups_of` are drawn
@@ -106,15 +107,15 @@ def test_digest(root: Path, *, seed: int) -> str:
     state = hashlib.sha256()
     for path, label in zip(test.paths, test.labels, strict=True):
         try:
-            content = path.read_bytes() if path.is_file() else b""  # reading a pipe would wait for ever
-        except OSError:
+            content = read_regular(path, FILE_BYTES)
+        except FileError:
             content = b""  # `load` will say that it cannot be read
         state.update(f"{label} {len(content)} ".encode() + content)
     return state.hexdigest()
 
 
-def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
-    """The heights and widths of up to `count` training pictures, evenly spread over the folder."""
+def sample_sizes(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
+    """The heights and widths of up to `count` training pictures in a folder of images, evenly spread over it."""
     paths = _halves(root, seed)[1].paths
     found = []
     for path in paths[:: max(1, len(paths) // count)]:
@@ -126,7 +127,7 @@ def sample(root: Path, *, seed: int, count: int = 200) -> list[tuple[int, int]]:
 
 
 def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Pictures, str]:
-    """The classes, the pictures of each half, and a sentence or ""."""
+    """A folder of images divided: the classes, the pictures of each half, and a sentence or ""."""
     names = {child.name for child in _folders(root, root)}
     judged = next((name for name in TESTS if name in names), "")
     if "train" not in names or not judged:

@@ -42,7 +42,7 @@ class Idx:
 
 
 def read_idx(path: Path, *, shape: Sequence[int | None], kind: int = BYTES, sha256: str = "") -> Idx:
-    """The whole file, which must have this shape (None leaves a dimension open) and this type of values.
+    """Read an IDX file, which must have this shape (None leaves a dimension open) and this type of values.
 
     The first bytes, not the name, show whether the file is gzipped. Raises DataError, naming the file, if it cannot be
     read, is not an IDX file, has another shape, is shorter or longer than its header says, or does not have the digest
@@ -72,7 +72,7 @@ def read_idx(path: Path, *, shape: Sequence[int | None], kind: int = BYTES, sha2
 
 
 def _header(source: "_Unpacked", kind: int, shape: Sequence[int | None]) -> tuple[bytes, list[int]]:
-    """The header's bytes and the dimensions, which agree with `shape`."""
+    """An IDX header's bytes and its dimensions, which agree with `shape`."""
     expected = bytes((0, 0, kind, len(shape)))
     magic = bytes(source.exactly(4))
     if magic != expected:
@@ -90,7 +90,7 @@ def _header(source: "_Unpacked", kind: int, shape: Sequence[int | None]) -> tupl
 
 
 def _size(source: "_Unpacked", kind: int, dims: list[int]) -> int:
-    """The size of the values in bytes; DataError if the file cannot hold as many."""
+    """The size of an IDX file's values in bytes; DataError if the file cannot hold as many."""
     size = TYPES[kind].itemsize * math.prod(dims)
     if size > LARGEST:
         raise DataError(f"{source.name} declares {size:,} bytes of values; at most {LARGEST:,} are read.")
@@ -157,7 +157,7 @@ STEPS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """The contents of one file."""
+    """The contents of a file that holds images with their labels: CIFAR's rows, or LIBSVM's text."""
 
     images: Tensor
     """uint8 [N C H W]."""
@@ -168,7 +168,7 @@ class Labelled:
 
 
 def read_labelled(path: Path, file: File) -> Labelled:
-    """The whole file, in the form given by the table; DataError, naming the file, if it is anything else."""
+    """Read CIFAR's rows or LIBSVM's text, as the table says; DataError, naming the file, if it is anything else."""
     name = printable(path)
     try:
         if not path.is_file():  # opening a pipe would wait forever
@@ -203,7 +203,7 @@ def rows(content: bytes, file: File, name: str) -> Labelled:
 
 
 def bytes_of(file: File) -> int:
-    """The size of a file of rows in bytes."""
+    """The size in bytes of a file in CIFAR's binary form."""
     count, *shape = (size or 0 for size in file.shape)
     return count * (1 + math.prod(shape))
 
@@ -233,7 +233,7 @@ def _sparse(content: bytes, file: File, name: str) -> Labelled:
 
 
 def _text_line(line: str, row: NDArray[np.float64]) -> int:
-    """The class at the beginning of a line; its values are written to the row."""
+    """The class at the beginning of a line of LIBSVM's text; its values are written to the row."""
     label, *entries = line.split()
     for entry in entries:
         place, value = entry.split(":")

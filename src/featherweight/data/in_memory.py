@@ -18,7 +18,8 @@ COLOURS = (1, 3)
 
 
 def array_of(given: Any, what: str) -> NDArray[Any]:
-    """The numbers as a numpy array; UsageError for tensors without numbers in memory, and lists of unequal lengths."""
+    """What a caller gave, a tensor, array or list, as a numpy array; UsageError for tensors without numbers in memory,
+    and lists of unequal lengths."""
     try:
         if isinstance(given, torch.Tensor):
             tensor = given.detach().cpu()
@@ -71,7 +72,7 @@ def picture_of(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
 
 
 def batch_of(array: NDArray[Any], channels: int) -> tuple[list[NDArray[np.uint8]], bool]:
-    """The pictures of an array for a network with so many channels, and whether it is one picture alone.
+    """Split a caller's array into pictures for a network with so many channels; and whether it is one picture alone.
 
     One picture is [H W], [H W C] or [C H W], and several have one dimension more. UsageError where the shape can be
     read in two ways.
@@ -112,7 +113,7 @@ Pair = tuple[Any, Any]
 def whole_of(
     train: Pair, test: Pair | None, classes: Sequence[str] | None, name: str, seed: int, channels: Channels
 ) -> RawDataset:
-    """The data set of these (images, labels); its test images are drawn by `seed` if none are given."""
+    """The data set of arrays (images, labels); its test images are drawn by `seed` if none are given."""
     if channels not in get_args(Channels):
         raise UsageError(f"The channels come {', '.join(get_args(Channels))}; given {channels!r:.60}.")
     given = None if classes is None else class_names(classes)

@@ -54,7 +54,7 @@ _TURNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A decoded picture."""
+    """A decoded picture: its pixels, and the size it had in its file."""
 
     pixels: NDArray[np.uint8]
     """[h w 3], upright, opaque, at most 1280 pixels per side."""
@@ -67,8 +67,8 @@ class PictureError(ValueError):
 
 
 def read(path: Path) -> Picture:
-    """The picture in a file; PictureError, with a clause that says why, if it cannot be read."""
-    with _explained():
+    """Decode the picture in a file; PictureError, with a clause that says why, if it cannot be read."""
+    with _picture_errors():
         if not path.is_file():  # opening a pipe would wait forever
             raise PictureError("is not a file" if path.exists() else "does not exist")
         length = path.stat().st_size
@@ -86,7 +86,7 @@ def of_image(image: Image.Image) -> Picture:
     The pixels are the same, except that the file of a JPEG of 2,560 or more pixels per side is decoded at a fraction of
     its size.
     """
-    with _explained():
+    with _picture_errors():
         if 0 in image.size:
             raise PictureError(f"has no pixels: it is {image.width} x {image.height}")
         image.load()
@@ -138,7 +138,7 @@ def greyed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _picture_errors() -> Iterator[None]:
     """Raises PictureError for whatever is raised within, and hides warnings."""
     try:
         with warnings.catch_warnings():
@@ -176,7 +176,7 @@ def _decoded(content: bytes) -> Picture:
 def _upright(image: Image.Image, orientation: int, size: tuple[int, int] | None = None) -> Picture:
     """The image as a picture, turned as Exif says; `size` is that of the original if the image was reduced already."""
     width, height = size or image.size
-    plain = _plain(image if max(image.size) <= SIDE else _smaller(image))
+    plain = _opaque(image if max(image.size) <= SIDE else _smaller(image))
     for turn in _TURNS.get(orientation, ()):
         plain = plain.transpose(turn)
     upright = (height, width) if orientation in (5, 6, 7, 8) else (width, height)
@@ -208,7 +208,7 @@ def _smaller(image: Image.Image) -> Image.Image:
     return image.reduce(-(-max(image.size) // SIDE))
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image) -> Image.Image:
     """The image as RGB, on white or black paper if it is transparent."""
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bits(image)

@@ -19,7 +19,7 @@ TEN = tuple("0123456789")
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """One file of a data set."""
+    """One published file of a known data set: its name, shape, type and digest."""
 
     name: str
     """The published name; for an IDX file, without `.gz`."""
@@ -56,7 +56,7 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """A data set and the files that it is published as."""
+    """A data set known by name, and the files and mirrors that it is published as."""
 
     name: str
     title: str

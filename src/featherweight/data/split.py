@@ -17,7 +17,7 @@ HELD_OUT = "together"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Split:
-    """Images and their labels, the same number of each."""
+    """One half of a data set as tensors: images and their labels, the same number of each."""
 
     images: Tensor
     """uint8 [N C H W]; 0 is the background of MNIST, 255 its ink."""
@@ -64,7 +64,7 @@ class RawDataset:
 
 
 def held_out(labels: Tensor, count: int, seed: int) -> Tensor:
-    """bool [N], true for `count` of these labels (int64 [N]): the same share of each class, drawn by seed.
+    """Choose what is held out: bool [N], true for `count` of these labels (int64 [N]), the same share of each class.
 
     Shares are rounded by largest remainder. The draw mixes the bits of seed and position instead of using a
     random generator, so it is the same on every platform and with every release of numpy and torch.

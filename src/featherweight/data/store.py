@@ -36,7 +36,7 @@ def load(known: DatasetSpec, directory: Path | None, progress: Progress | None, 
         paths = find(root, known, files)
         if paths:
             return read(known, halves, paths)
-        whole = alt_formats.find(root, known, with_test=with_test)
+        whole = alt_formats.find_alternative(root, known, with_test=with_test)
         if whole:
             for half, split in zip((known.train, known.test), (whole.train, whole.test), strict=True):
                 if split:
@@ -61,12 +61,12 @@ def load(known: DatasetSpec, directory: Path | None, progress: Progress | None, 
     return replace(whole, note=f"{known.name} was downloaded for this run alone, since {refused}.")
 
 
-def is_here(known: DatasetSpec, directory: Path | None) -> bool:
+def is_available(known: DatasetSpec, directory: Path | None) -> bool:
     """Whether one of the folders has the set, in any form; files are not read completely."""
     from featherweight.data import alt_formats
 
     files = [*known.train, *known.test]
-    return any(find(root, known, files) or alt_formats.is_here(root, known) for root in places(directory))
+    return any(find(root, known, files) or alt_formats.has_alternative(root, known) for root in places(directory))
 
 
 def _fetched(known: DatasetSpec, halves: list[tuple[File, ...]], root: Path, progress: Progress | None) -> RawDataset:

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from featherweight.engine import native
-from featherweight.engine.lowering import lower_for_training
-from featherweight.engine.program import CONVOLUTION, PREPARE, Program
+from featherweight.engine.program import CONVOLUTION, PREPARE, Program, lower_for_training
 from featherweight.engine.threads import require_threads
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.recipe import Recipe

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from featherweight.data.augment import Warp
 from featherweight.data.transforms import HORIZON
-from featherweight.engine.lowering import lower_for_training
-from featherweight.engine.program import FRACTIONS, NONE, PLACES, WHOLE, Node, Program, Size
+from featherweight.engine.program import FRACTIONS, PLACES, WHOLE, Node, Program, Size, lower_for_training
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Recipe
+from featherweight.networks.layers.kind import NONE
 
 # What each CPU may run, best first; torch asks the CPU (and heeds ATEN_CPU_CAPABILITY).
 BUILDS = {"AVX512": ("avx512", "avx2", "base"), "AVX2": ("avx2", "base")}

@@ -1,16 +1,21 @@
-"""Programs of the native engine: nodes as defined in kernels/plan.hpp, and the draft that collects them."""
+"""A network as the native engine's program: nodes as defined in kernels/plan.hpp, or an error that names the layer.
+
+Norm, activation, dropout and max pool become a single pass over memory if they follow one another in this order.
+"""
 
 from ctypes import Structure, c_float, c_int32
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-CONVOLUTION, NORM_ACT_POOL, AVERAGE, ADD, COPY, SCALE, PREPARE, GROUP_NORM = range(8)
-NO_ACTIVATION, RELU, SILU, RELU6, HARD_SWISH, PRELU, SIGMOID, HARD_SIGMOID, GELU = range(9)
-KEEP, ELEMENTS, CHANNELS = range(3)
+from featherweight.errors import UsageError
+from featherweight.networks.layers import lower
+from featherweight.networks.layers.kind import NATIVE, Draft
 
-NONE = -1  # if a node has no such tensor
+KINDS = ("convolution", "norm_act_pool", "average", "add", "copy", "scale", "prepare", "group_norm")
+"""Of nodes, in the order of `Kind` in the kernels."""
+CONVOLUTION, PREPARE = KINDS.index("convolution"), KINDS.index("prepare")
 
 PLACES = ("other", "weight", "bias", "gamma", "beta", "mean", "variance", "count", "act_weight")
 WHOLE = (
@@ -50,50 +55,27 @@ class Program:
         return self.sizes[-1][0]
 
 
-@dataclass
-class Draft:
-    """The part of a program that has been lowered so far."""
+def lower_for_training(network: nn.Module, shape: tuple[int, int, int]) -> Program:
+    """The program of `network` for images of `shape` (C, H, W); UsageError, naming the layer, if it has no kernel.
 
-    sizes: list[tuple[int, int, int]]
-    nodes: list[dict[str, Any]] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
-    current: int = 0
-    flat: bool = False
-    log_output: bool = False
-    pending: dict[str, Any] = field(default_factory=dict)
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    >>> program = lower_for_training(network, (1, 8, 8))
+    >>> [node["kind"] for node in program.nodes], program.sizes
+    ([0, 1, 4], [(1, 8, 8), (4, 6, 6), (4, 3, 3), (36, 1, 1)])
+    """
+    draft = Draft(form=NATIVE, sizes=[shape])
+    lower(network, "", draft)
+    draft.flush()
+    nodes, sizes, by = draft.steps, draft.sizes, draft.preprocessing
+    if by:  # a node more, which pictures go through as they are packed
+        nodes = [{"kind": "prepare", "in": 0, "pad": by.crop, "shared": int(by.deskew)}, *map(_after_it, nodes)]
+        sizes = [shape, *sizes]
+    if not nodes or not draft.flat:
+        size = " ".join(str(n) for n in draft.size)
+        raise UsageError(f"The network gives [N {size}], not [N classes]; end it with Flatten.")
+    nodes = [{**node, "kind": KINDS.index(node["kind"]), "out": at} for at, node in enumerate(nodes, start=1)]
+    return Program(nodes=nodes, sizes=sizes, values=draft.values, log_output=draft.log_output)
 
-    @property
-    def size(self) -> tuple[int, int, int]:
-        """(C, H, W) of the next layer's input."""
-        return self.sizes[self.current]
 
-    def place(self, tensor: Tensor | None) -> int:
-        """The position of the tensor in `values`, which has each tensor once; NONE for None."""
-        if tensor is None:
-            return NONE
-        known = (i for i, value in enumerate(self.values) if value is tensor)
-        index = next(known, len(self.values))
-        if index == len(self.values):
-            self.values.append(tensor)
-        return index
-
-    def add(self, size: tuple[int, int, int], **node: Any) -> None:
-        """Add a node from the current tensor to a new one of `size`."""
-        self.nodes.append({"in": self.current, "out": len(self.sizes), **node})
-        self.current = len(self.sizes)
-        self.sizes.append(size)
-
-    def flush(self) -> None:
-        """Finish the pending pass, if there is one."""
-        if not self.pending:
-            return
-        node, self.pending = self.pending, {}
-        c, h, w = self.size
-        kernel, stride = node.setdefault("kernel", 1), node.setdefault("stride", 1)
-        self.add((c, (h - kernel) // stride + 1, (w - kernel) // stride + 1), kind=NORM_ACT_POOL, **node)
-
-    def gather(self, after: tuple[str, ...], **part: Any) -> None:
-        """Add to the pending pass, or to a new one if it already has one of `after`, which come later in a pass."""
-        if any(name in self.pending for name in after):
-            self.flush()
-        self.pending.update(part)
+def _after_it(node: dict[str, Any]) -> dict[str, Any]:
+    return node | {name: node[name] + 1 for name in ("in", "other") if name in node}

@@ -23,7 +23,7 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Clause:
-    """One limit, the value measured, and whether the limit is met."""
+    """One clause of a budget: a limit, the value measured, and whether the limit is met."""
 
     of: Limit | None = None
     """What it limits, if a budget says so."""

@@ -1,4 +1,4 @@
-"""Experiments, and how to find one: by id, by a record's name, or by a file's path."""
+"""Experiments, the data sets and rules that they are made for, and how to find one: by id, name or file."""
 
 import importlib
 import importlib.util
@@ -16,7 +16,6 @@ from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.rules import RULES, SHAPES
 from featherweight.io import is_file
 
 if TYPE_CHECKING:
@@ -27,6 +26,21 @@ PACKAGED = Path(__file__).parent
 LADDERS = PACKAGED / "ladders"
 RECORDS = "records"
 """The folder of named experiments, which form no ladder."""
+
+RULES = {
+    "mnist": Budget(),
+    "fashion-mnist": Budget(accuracy=92.8, held=1),
+    "cifar10": Budget(parameters=50_000, epochs=20, accuracy=85.0),
+}
+"""By the set's name. MNIST's is the published rule of the exercise. Fashion-MNIST's has the same limits and asks for an
+accuracy that nothing published at that size reaches. CIFAR-10's asks for MLPerf Tiny's 85 %, which that sets for a
+network of 78,000 parameters."""
+
+SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+"""Channels, height and width of each set's pictures."""
+
+TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
+"""The sets' names as people write them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +211,14 @@ def _from_file(path: Path) -> Experiment:
     return _of(module_of(path, "experiment"), path)
 
 
+LARGEST = 1 << 24
+"""Bytes of a Python file."""
+
+
 def module_of(path: Path, what: str) -> ModuleType:
     """A user's Python file, executed as a module; UsageError, calling it the `what` file, if that fails."""
+    if is_file(path) and path.stat().st_size > LARGEST:
+        raise UsageError(f"{path} has {path.stat().st_size:,} bytes; a {what} file has at most {LARGEST:,}.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} cannot be read as Python; the {what} file must be a .py file.")
@@ -218,3 +238,26 @@ def _of(module: ModuleType, path: Path) -> Experiment:
     return replace(
         found, id=id, title=found.title or id, text=inspect.cleandoc(module.__doc__ or ""), file=path.resolve()
     )
+
+
+# ------------------------------------------------------------------------------------------- its text
+
+
+def parts(text: str) -> dict[str, str]:
+    """The paragraphs of a rung's docstring by label, each as a single line.
+
+    >>> parts("Title.\\n\\nTarget: this\\nand that.\\nWhy: so.")
+    {'Target': 'this and that.', 'Why': 'so.'}
+    """
+    pattern = r"^(Target|Why|Open|Result|Analysis): (.*?)(?=^(?:Target|Why|Open|Result|Analysis): |\Z)"
+    found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+    return {label: " ".join(words.split()) for label, words in found}
+
+
+def worded(text: str, data: str) -> str:
+    """A text about MNIST reworded for another data set, whose pictures are not digits.
+
+    >>> worded("all 10,000 test digits", "mnist"), worded("all 10,000 test digits", "cifar10")
+    ('all 10,000 test digits', 'all 10,000 test pictures')
+    """
+    return text if data == "mnist" else text.replace("digit", "picture")

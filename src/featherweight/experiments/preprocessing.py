@@ -1,6 +1,6 @@
 """What is done to a picture before a network's first weight, without labels. Needs no torch.
 
-`networks.preprocessing` has the layers that say so in a network; engines and exports carry it out.
+`networks.layers.preprocessing` has the layers that say so in a network; engines and exports carry it out.
 """
 
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ class Schedule:
 @documented
 @dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """The same rate throughout."""
+    """A learning-rate schedule: the same throughout."""
 
 
 @documented
@@ -107,7 +107,7 @@ class OneCycle(Schedule):
 @documented
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
-    """Down along half a cosine (Loshchilov and Hutter, "SGDR", 2017), to `floor` times the peak."""
+    """A learning-rate schedule: half a cosine down (Loshchilov and Hutter, "SGDR", 2017), to `floor` times the peak."""
 
     floor: Share = 0.0
     """The last rate as a fraction of the peak."""
@@ -116,7 +116,7 @@ class Cosine(Schedule):
 @documented
 @dataclass(frozen=True, kw_only=True)
 class Linear(Schedule):
-    """Down along a straight line, to `floor` times the peak."""
+    """A learning-rate schedule: down along a straight line, to `floor` times the peak."""
 
     floor: Share = 0.0
     """The last rate as a fraction of the peak."""

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from featherweight.errors import FileError, UsageError
+from featherweight.escape import printable
 from featherweight.experiments.budget import Budget, Clause, Verdict, judge
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.schema import (
@@ -36,7 +37,8 @@ from featherweight.experiments.schema import (
     require,
     to_plain,
 )  # fmt: skip
-from featherweight.io import is_folder, parse_json, write_text
+from featherweight.io import is_folder, is_there, write_text
+from featherweight.json_files import Schema
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""
@@ -102,7 +104,7 @@ def percent(correct: int, total: int) -> float:
 @documented
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One epoch. Losses are means over images; accuracies are percentages."""
+    """One epoch of a record. Losses are means over images; accuracies are percentages."""
 
     epoch: Epochs
     """Counted from 1."""
@@ -121,7 +123,7 @@ class Row:
 @documented
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run: what was trained, where and how, and the result of every epoch."""
+    """The record of one run: what was trained, where and how, and the result of every epoch."""
 
     experiment: Annotated[str, Meta(max_length=4096)]
     seed: Seed
@@ -227,6 +229,10 @@ def require_row(row: Row, number: int) -> None:
     require(row.epoch == number, f"The row of epoch {number} is labelled epoch {row.epoch}.")
 
 
+_SCHEMA = Schema(kind=dict[str, Any], what="the record of a run", advice="give a run folder", most=LARGEST)
+"""Its fields are checked by `Record` itself, which names them in its errors."""
+
+
 def read_record(path: "str | Path") -> Record:
     """The record in a run folder or file; UsageError if there is none, FileError if it cannot be read or was changed.
 
@@ -236,14 +242,9 @@ def read_record(path: "str | Path") -> Record:
         raise UsageError(f"A run is named by its folder; given {path!r:.60}.")
     path = Path(path)
     file = path / "record.json" if is_folder(path) else path
-    try:
-        if not file.exists():
-            raise UsageError(f"There is no run at {path}: {file} does not exist; give the folder of a run.")
-        if not file.is_file() or file.stat().st_size > LARGEST:  # opening a pipe would wait for ever
-            raise FileError(f"{file} is not the record of a run, which is a regular file of up to {LARGEST:,} bytes.")
-        values = parse_json(file.read_bytes())
-    except (OSError, ValueError) as problem:
-        raise FileError(f"{file} cannot be read as a record: {problem}.") from problem
+    if not (is_there(file) or file.is_symlink()):
+        raise UsageError(f"There is no run at {printable(path)}: {file.name} does not exist; give the folder of a run.")
+    values = _SCHEMA.read(file)
     record = Record.from_json(values, str(file))
     if "digest" in values and values["digest"] != _record_digest(values):
         raise FileError(

@@ -1,7 +1,6 @@
 """The settings of an experiment by their dotted names, such as `recipe.lr`, `recipe.augment.rotate_deg`, `budget.held`:
 read, changed and compared. Needs no torch."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -11,6 +10,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import SCHEDULES, Recipe
 from featherweight.experiments.schema import T, bare, dotted_names, from_plain, kinds, require_known
+from featherweight.json_files import parse_json
 
 
 def flatten(values: Any, name: str = "") -> dict[str, Any]:
@@ -39,7 +39,7 @@ def parsed(words: Iterable[str]) -> dict[str, Any]:
         if not equals or not name.strip():
             raise UsageError(f"--set takes FIELD=VALUE, such as recipe.augment.rotate_deg=5; given {word!r:.60}.")
         try:
-            found[name.strip()] = json.loads(text)
+            found[name.strip()] = parse_json(text)
         except ValueError:
             found[name.strip()] = text.strip()
     return found

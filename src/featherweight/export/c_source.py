@@ -23,7 +23,7 @@ from featherweight.export.tables import (
     stored_weights,
     tensors_of,
 )
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 RUNTIME = Path(__file__).parent / "runtime"
 """Files of C that compile as they are beside a network called `model`; its name takes the place of that one."""
@@ -178,7 +178,7 @@ def model_tables(source: Source, network: FixedPoint, memory: Memory) -> str:
         + f"\ntypedef int{bias_bits(network.bits)}_t bias_type;\n"
         + f"typedef {'' if network.bits == 8 else 'u'}int8_t weight_type;\n\n"
         + _struct(tensors, "tensor") + _struct(layers, "layer")
-        + "enum { CONVOLUTION = 1, MAXIMUM, AVERAGE, ADD, TABLE, BY_ROW = 8 };\n\n"
+        + "enum { CONVOLUTION = 1, MAXIMUM, AVERAGE, ADD, TABLE, NORM, BY_ROW = 8 };\n\n"
         + arrays
         + _rows(tensors, "tensor", "tensors", "LAYERS + 1") + _rows(layers, "layer", "layers", "LAYERS")
         + room + f"\nconst char *const model_names[MODEL_CLASSES] = {{ {names} }};\n"
@@ -199,6 +199,8 @@ def _features(source: Source, network: FixedPoint, memory: Memory) -> Mapping[st
         "POOLS": int(bool(kinds & {"max", "average"})),
         "ADDS": int("add" in kinds),
         "BRANCHES": int("add" in kinds),
+        "NORMS": int("group norm" in kinds),
+        "NORM_GROUPS": max(memory.norm_groups, 1),
         "CURVES": int(bool(kinds & set(CURVES))),
         "BY_ROWS": int(any(stream is not None for stream in streams)),
         "ROW_SUMS": int(memory.sums > 0),

@@ -19,7 +19,7 @@ from featherweight.export.fixed_point import FixedPoint, outline
 from featherweight.export.lowering import Size, lower
 from featherweight.export.memory import SMALLEST_PROCESSOR, Memory, deskewing, measured_kernels, planned
 from featherweight.export.tables import layer_table, require_in_range, tensors_of
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 PROCESSORS = (SMALLEST_PROCESSOR, "cortex-m4")
 

@@ -1,18 +1,12 @@
 """Carries out the steps of a lowered network in PyTorch, to calibrate and check exported forms."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from featherweight.export.lowering import Lowered, Step
-from featherweight.networks.preprocessing import prepared
-
-_CURVES: dict[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid, "hard sigmoid": F.hardsigmoid, "silu": F.silu, "hard swish": F.hardswish,
-    "tanh": torch.tanh,
-}  # fmt: skip
+from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.layers.preprocessing import prepared
 
 
 def tensors(lowered: Lowered, pictures: Tensor) -> list[Tensor]:
@@ -49,8 +43,11 @@ def run_step(step: Step, images: Tensor, before: list[Tensor]) -> Tensor:
         return torch.relu(images)
     if step.kind == "clip":
         return images.clamp(*step.bounds)
-    if step.kind in _CURVES:
-        return _CURVES[step.kind](images)
+    if step.kind in CURVES:
+        return CURVES[step.kind].function(images)
+    if step.kind == "group norm":
+        assert step.weight is not None and step.bias is not None
+        return F.group_norm(images, step.groups, eps=step.eps) * step.weight + step.bias
     if step.kind == "max":
         return F.max_pool2d(F.pad(images, sides, value=-torch.inf), step.kernel, step.stride)
     if step.kind == "average":

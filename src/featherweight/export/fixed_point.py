@@ -25,11 +25,13 @@ from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 from featherweight.export.execute import run_step
 from featherweight.export.lowering import Lowered, Size, Step
 from featherweight.export.preprocessing import preprocess_bytes
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 Integers = NDArray[np.int64]
 
 TOP, WIDE_TOP, WIDE_ZERO = 255, 65535, 32768
+NORM_BITS = 10
+"""Of the fraction of a number of deviations."""
 _FRACTIONS = np.linspace(0.3, 1.0, 36)
 """Fractions of the largest activation seen at which a scale may end. The one with the least squared error is used."""
 
@@ -58,7 +60,7 @@ class Stage:
     """One for each output channel of a convolution, a single one for an average or a sum: 32 bits signed, or, where
     weights have fewer than 8 bits, multiples of 2^lift that need 16 without their last zeros."""
     multipliers: Integers
-    """16 bits unsigned, as many as biases; a sum has two, for its first and second tensor."""
+    """16 bits unsigned, as many as biases; a sum has two, for its first and second tensor, and a norm two more."""
     before: int
     after: int
     lift: int = 0
@@ -161,7 +163,9 @@ def outline(lowered: Lowered) -> FixedPoint:
 def _outlined(step: Step) -> Stage:
     weights = (0, 1, 1, 1) if step.weight is None else tuple(step.weight.shape)
     biases = len(step.weight) if step.weight is not None else int(step.kind in ("average", "add"))
-    multipliers = 2 if step.kind == "add" else biases
+    if step.kind == "group norm":
+        weights, biases = (0, 1, 1, 1), step.weight.numel() if step.weight is not None else 0
+    multipliers = {"add": 2, "group norm": biases + 2}.get(step.kind, biases)
     return Stage(step=step, pad_value=0, top=TOP, weights=np.zeros(weights, np.int64), bias=np.zeros(biases, np.int64),
                  multipliers=np.zeros(multipliers, np.int64), before=0, after=0,
                  table=np.zeros(256 if step.kind in CURVES else 0, np.int64))  # fmt: skip
@@ -250,6 +254,8 @@ def _stage(
         return _scaled_stage(step, source.zero, top, nothing, bias, ratio, np.array([count * TOP]), bits)
     if step.kind == "add":
         return _quantise_sum(step, source, scales, top, bits)
+    if step.kind == "group norm":
+        return _quantise_norm(step, source, result, top, bits)
     none = np.zeros(0, np.int64)
     table = _looked_up(step, source, result) if step.kind in CURVES else none
     return Stage(step=step, pad_value=0, top=top, weights=none.reshape(0, 1, 1, 1), bias=none, multipliers=none,
@@ -302,6 +308,32 @@ def _scaled_stage(step: Step, pad_value: int, top: int, weights: Integers, offse
         raise UsageError(f"Layer {step.name} has numbers too large or too small for 8 bits; it cannot go to C.")
     return Stage(step=step, pad_value=pad_value, top=top, weights=weights, bias=bias, multipliers=multipliers,
                  before=before, after=after, lift=lift)  # fmt: skip
+
+
+def _quantise_norm(step: Step, source: Scale, result: Scale, top: int, bits: int) -> Stage:
+    """A value's distance from its group's mean in units of 2^-10 deviations, times a multiplier of 16 bits with a sign,
+    plus a bias, shifted right by `after`. The last two multipliers are the low and the high half of the epsilon: of
+    what is added to a group's variance times its size, in whole steps. See `integers`, which carries it out."""
+    assert step.weight is not None and step.bias is not None
+    parts = (step.weight, step.bias)  # in the order of C's tensors: rows, columns, channels
+    weight, bias = (part.double().permute(1, 2, 0).reshape(-1).numpy() / result.step for part in parts)
+    offset = bias + result.zero
+    room = (2.0**25 / max(np.abs(weight).max(), 1e-9), 2.0**29 / max(np.abs(offset).max(), 1.0))
+    after = min(24, *(int(np.floor(np.log2(most))) for most in room))
+    multipliers = np.rint(weight * 2.0 ** (after - NORM_BITS)).astype(np.int64)
+    size = group_size(step)
+    epsilon = round(size * step.eps / source.step**2)
+    if after < 0 or epsilon >= 2**32 or size >= 2**23:
+        raise UsageError(f"Layer {step.name} has numbers too large or too small for 8 bits; it cannot go to C.")
+    halves = np.array([epsilon & 0xFFFF, epsilon >> 16])
+    stored, lift = _stored(np.rint(offset * 2.0**after).astype(np.int64) + (1 << after >> 1), bits)
+    return Stage(step=step, pad_value=0, top=top, weights=np.zeros((0, 1, 1, 1), np.int64), bias=stored,
+                 multipliers=np.append(multipliers & 0xFFFF, halves), before=0, after=after, lift=lift)  # fmt: skip
+
+
+def group_size(step: Step) -> int:
+    """The number of values that a norm takes the mean of."""
+    return step.channels // step.groups * step.kernel[0] * step.kernel[1]
 
 
 def _quantise_sum(step: Step, source: Scale, scales: Sequence[Scale], top: int, bits: int) -> Stage:

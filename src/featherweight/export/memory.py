@@ -19,7 +19,7 @@ from typing import Any
 from featherweight.export.fixed_point import FixedPoint, Stage, bias_bits
 from featherweight.export.lowering import Step
 from featherweight.export.tables import layer_table, name_of, progress_bytes, stored_weights, tensors_of, variant_of
-from featherweight.networks.steps import CURVES
+from featherweight.networks.layers.activations import CURVES
 
 WORTHWHILE = 64
 """Bytes of RAM that streaming must save in a stage: its code takes about as much flash."""
@@ -44,6 +44,8 @@ class Memory:
     """Bytes of all places together."""
     sums: int
     """How many sums of 32 bits are kept between rows."""
+    norm_groups: int
+    """How many groups of channels have norms of each picture: 8 bytes each."""
     prepared: int
     """Bytes of the picture once it is deskewed; 0 where it is not."""
     weights: int
@@ -58,7 +60,7 @@ class Memory:
     @property
     def arena(self) -> int:
         """Bytes of rows, sums and a deskewed picture: all static RAM of the program."""
-        return self.rows + 4 * self.sums + self.prepared
+        return self.rows + 4 * self.sums + 8 * self.norm_groups + self.prepared
 
     @property
     def flash(self) -> int:
@@ -118,6 +120,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         streams=streams,
         rows=arena,
         sums=sums,
+        norm_groups=sum(stage.step.groups for stage in network.stages if stage.step.kind == "group norm"),
         prepared=math.prod(network.sizes[0]) if deskews else 0,
         weights=-(-network.bits * sum(stored_weights(stage, network.bits).size for stage in network.stages) // 8),
         scaling=(bias_bits(network.bits) // 8 + 2) * numbers,
@@ -270,6 +273,7 @@ def memory_report(network: FixedPoint, memory: Memory) -> list[str]:
     return [
         *lines,
         f"RAM: {memory.ram:,} bytes = rows {memory.rows:,} + sums {4 * memory.sums:,}"
+        + f" + norms {8 * memory.norm_groups:,}" * (memory.norm_groups > 0)
         + f" + deskewed picture {memory.prepared:,}" * (memory.prepared > 0)
         + f" + stack about {memory.stack:,};"
         " the picture is the caller's",

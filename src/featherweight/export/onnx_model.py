@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from featherweight.errors import UsageError
 from featherweight.export.lowering import Lowered, Step
-from featherweight.networks.preprocessing import FLATTEST, STEEPEST
+from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.layers.preprocessing import FLATTEST, STEEPEST
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
@@ -164,6 +165,10 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
             assert step.weight is not None and step.bias is not None
             inputs.append(constant(f"{label} weight", step.weight.numpy()))
             inputs.append(constant(f"{label} bias", step.bias.numpy()))
+        elif step.kind == "group norm":
+            assert step.weight is not None and step.bias is not None
+            for part, values in (("weight", step.weight), ("bias", step.bias)):
+                inputs.append(constant(f"{label} {part}", (values[:, 0, 0] if _by_channel(step) else values).numpy()))
         elif step.kind == "add":
             inputs.append(names[step.other])
         elif step.kind == "clip":
@@ -171,22 +176,33 @@ def _nodes(source: "Source", lowered: Lowered, plain: bool) -> "tuple[list[NodeP
                 constant(f"{label} {end}", np.array(bound, np.float32))
                 for end, bound in zip(("least", "greatest"), step.bounds, strict=True)
             ]
-        elif step.kind == "silu":
-            inputs.append(node("Sigmoid", inputs, f"{label} share"))
-        names.append(node(_OPERATORS[step.kind], inputs, label, **_node_attributes(step)))
+        elif step.kind in CURVES and (share := CURVES[step.kind].share):
+            inputs.append(node(share, inputs, f"{label} share"))
+        names.append(node(_operator(step), inputs, label, **_node_attributes(step)))
     flat = node("Flatten", [names[-1]], "scores", axis=1)
     node("Softmax", [flat], OUTPUT, axis=1)
     return nodes, constants
 
 
 _OPERATORS = {"convolution": "Conv", "relu": "Relu", "max": "MaxPool", "average": "AveragePool", "add": "Add",
-              "clip": "Clip", "sigmoid": "Sigmoid", "hard sigmoid": "HardSigmoid", "silu": "Mul",
-              "hard swish": "HardSwish", "tanh": "Tanh"}  # fmt: skip
+              "clip": "Clip"} | {kind: curve.onnx for kind, curve in CURVES.items()}  # fmt: skip
+
+
+def _operator(step: Step) -> str:
+    if step.kind != "group norm":
+        return _OPERATORS[step.kind]
+    return "GroupNormalization" if _by_channel(step) else "LayerNormalization"
+
+
+def _by_channel(step: Step) -> bool:
+    return step.weight is not None and step.weight.shape[1:] == (1, 1)
 
 
 def _node_attributes(step: Step) -> dict[str, Any]:
-    if step.kind == "hard sigmoid":
-        return {"alpha": 1 / 6}
+    if step.kind == "group norm":
+        return {"epsilon": step.eps} | ({"num_groups": step.groups} if _by_channel(step) else {"axis": 1})
+    if step.kind in CURVES:
+        return CURVES[step.kind].attributes
     if step.kind not in ("convolution", "max", "average"):
         return {}
     settings: dict[str, Any] = {"kernel_shape": step.kernel, "strides": step.stride, "pads": step.pad}

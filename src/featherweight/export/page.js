@@ -64,11 +64,7 @@ const carryOut = {
   },
   relu: (step, from) => each(from, (value) => Math.max(0, value)),
   clip: (step, from) => each(from, (value) => Math.min(Math.max(step.bounds[0], value), step.bounds[1])),
-  sigmoid: (step, from) => each(from, (value) => 1 / (1 + Math.exp(-value))),
-  "hard sigmoid": (step, from) => each(from, (value) => Math.min(Math.max(0, value / 6 + 0.5), 1)),
-  silu: (step, from) => each(from, (value) => value / (1 + Math.exp(-value))),
-  "hard swish": (step, from) => each(from, (value) => value * Math.min(Math.max(0, value / 6 + 0.5), 1)),
-  tanh: (step, from) => each(from, Math.tanh),
+  /* curves */
   max: (step, from) => pooled(step, from, -Infinity, Math.max),
   average(step, from) {
     const to = pooled(step, from, 0, (a, b) => a + b), size = step.kernel[0] * step.kernel[1];

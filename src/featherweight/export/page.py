@@ -17,6 +17,8 @@ from featherweight.errors import UsageError
 from featherweight.experiments.preprocessing import Preprocessing
 from featherweight.export.lowering import Lowered, Step
 from featherweight.export.source import Source
+from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.layers.norms import JAVASCRIPT
 
 _PAIRS = ("kernel", "stride", "pad", "dilation", "bounds")
 DIGITS = tuple("0123456789")
@@ -39,7 +41,7 @@ def page_html(source: Source, lowered: Lowered) -> str:
         {
             "version": source.version,
             "style": _template_part("page.css"),
-            "script": _template_part("page.js"),
+            "script": _script(lowered),
             "classes": source.classes,
             "parameters": f"{source.parameters:,}",
             "experiment": source.experiment,
@@ -57,6 +59,19 @@ def page_html(source: Source, lowered: Lowered) -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string((Path(__file__).parent / "page.html.j2").read_text(encoding="utf-8"))
+
+
+def _script(lowered: Lowered) -> Markup:
+    """The page's program, with the curves that every page has had from the first, and those this network needs."""
+    used = {step.kind for step in lowered.steps}
+    parts = {
+        kind: f"(step, from) => each(from, {curve.javascript})"
+        for kind, curve in CURVES.items()
+        if curve.everywhere or kind in used
+    }
+    parts |= {"group norm": JAVASCRIPT} if "group norm" in used else {}
+    lines = [f"  {kind if kind.isidentifier() else json.dumps(kind)}: {part},\n" for kind, part in parts.items()]
+    return _template_part("page.js").replace("  /* curves */\n", Markup("".join(lines)))
 
 
 def _template_part(name: str) -> Markup:
@@ -79,8 +94,10 @@ def _steps_json(lowered: Lowered) -> dict[str, Any]:
         elif step.kind in ("convolution", "max", "average"):
             plain |= {"kernel": step.kernel, "stride": step.stride, "pad": step.pad}
         if step.weight is not None and step.bias is not None:
-            numbers += [step.weight.numpy().ravel(), step.bias.numpy()]
-            outputs = len(step.bias)
+            numbers += [step.weight.numpy().ravel(), step.bias.numpy().ravel()]
+            outputs = step.bias.numel()
+            if step.kind == "group norm":
+                plain |= {"kernel": step.kernel, "eps": step.eps, "each": step.weight.shape[1:] != (1, 1)}
             if step.dilation != (1, 1):
                 plain["dilation"] = step.dilation
             plain |= {"outputs": outputs, "groups": step.groups, "weight": place, "bias": place + step.weight.numel()}
@@ -107,7 +124,10 @@ def steps_in_page(text: str, lowered: Lowered) -> Lowered:
         if made["kind"] == "convolution":
             bias = numbers[made["bias"] : made["bias"] + made["outputs"]]
             weight = numbers[made["weight"] : made["bias"]].reshape(made["outputs"], -1, *settings["kernel"])
-        settings |= {name: made[name] for name in ("groups", "other", "source") if name in made}
+        elif made["kind"] == "group norm":
+            shape = (-1, *(settings["kernel"] if made["each"] else (1, 1)))
+            weight, bias = (numbers[made[at] :][: made["outputs"]].reshape(shape) for at in ("weight", "bias"))
+        settings |= {name: made[name] for name in ("groups", "other", "source", "eps") if name in made}
         steps.append(Step(kind=made["kind"], name="", weight=weight, bias=bias, **settings))
     done = Preprocessing(**plain.get("preprocessing", {}))
     return Lowered(steps=tuple(steps), sizes=lowered.sizes, log_output=lowered.log_output, preprocessing=done)

@@ -1,7 +1,7 @@
 """What a network's first layers do to a picture, in whole numbers: the same bytes as in the C program.
 
-`networks.preprocessing` has the definition of deskewing. Here the slant is in units of 2^-12, the centre of the ink and
-each row's shift in units of 2^-8 pixels, and all of them are rounded; a pixel is rounded once, when it is interpolated.
+`networks.layers.preprocessing` defines deskewing. Here the slant is in units of 2^-12, the centre of the ink and each
+row's shift in units of 2^-8 pixels, and all of them are rounded; a pixel is rounded once, when it is interpolated.
 """
 
 import numpy as np
@@ -11,8 +11,6 @@ from torch import Tensor
 
 from featherweight.experiments.preprocessing import Preprocessing
 
-LARGEST = 64
-"""Rows and columns of a picture that is deskewed: its moments and their products then fit 64 bits."""
 SLANT_BITS, SHIFT_BITS = 12, 8
 FLATTEST_BITS = 4
 """The least variance that a slant is measured against is 2^-4 square pixels."""

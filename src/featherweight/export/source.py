@@ -16,7 +16,7 @@ from featherweight.data.sets import SETS
 from featherweight.errors import DataError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
-from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.networks.layers.preprocessing import preprocessing_of
 from featherweight.training.runs.trained import TrainedModel, data_of
 
 
@@ -108,7 +108,7 @@ def pictures_at_hand(record: Record, directory: Path | None = None) -> Data:
     about = record.data
     name = about["source"]
     try:
-        if name not in SETS or store.is_here(SETS[name], directory):
+        if name not in SETS or store.is_available(SETS[name], directory):
             return data_of(record, directory)
         missing = f"{name} is not on this machine"
     except (DataError, UsageError) as problem:

@@ -14,11 +14,16 @@ import numpy as np
 
 from featherweight.errors import UsageError
 from featherweight.export.fixed_point import FixedPoint, Integers, Stage
-from featherweight.networks.steps import CURVES, Operation
+from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.steps import Operation
 
-_KINDS = {"convolution": "CONVOLUTION", "max": "MAXIMUM", "average": "AVERAGE", "add": "ADD"} | dict.fromkeys(
-    CURVES, "TABLE"
-)
+_KINDS = {
+    "convolution": "CONVOLUTION",
+    "max": "MAXIMUM",
+    "average": "AVERAGE",
+    "add": "ADD",
+    "group norm": "NORM",
+} | dict.fromkeys(CURVES, "TABLE")
 _BYTE, _SHORT, _WORD = (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1
 _INT = (1 << 31) - 1
 _TYPES = ((1, _BYTE, "uint8_t"), (2, _SHORT, "uint16_t"), (4, _WORD, "uint32_t"))
@@ -38,9 +43,9 @@ _ABOUT = {
     "weights": "the first one, [outputs][rows][columns][inputs]",
     "scaling": "the first bias and the first multiplier",
     "source": "the tensor that is read",
-    "outputs": "of each group",
+    "outputs": "of each group; of a norm, its multipliers",
     "inputs": "of each group",
-    "other": "the second tensor of a sum, the first of the sums kept between rows, or which table",
+    "other": "the second tensor of a sum, the first of the kept sums or of a norm's groups, or which table",
     "bias_shift": "biases are in units of two to this power",
 }
 
@@ -92,8 +97,8 @@ def tensors_of(network: FixedPoint, places: Sequence[int], rings: Sequence[int])
 def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTable:
     """The table of layers; `streams` is as in `Memory`."""
     found = []
-    weights = scaling = looked_up = 0
-    others = any(stage.step.kind in ("add", *CURVES) for stage in network.stages) or any(
+    weights = scaling = looked_up = groups = 0
+    others = any(stage.step.kind in ("add", "group norm", *CURVES) for stage in network.stages) or any(
         stream is not None and stage.step.kind != "max" for stage, stream in zip(network.stages, streams, strict=True)
     )
     for index, stage in enumerate(network.stages):
@@ -101,6 +106,9 @@ def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTab
         if stage.step.kind in CURVES:
             stream = looked_up
             looked_up += 1
+        if stage.step.kind == "group norm":
+            stream = groups
+            groups += stage.step.groups
         row = {"weights": weights, "scaling": scaling, **_layer_settings(stage, network.sizes[source][0], stream)}
         row |= {"source": source} if _branches(network) else {}
         row |= {"other": max(stage.step.other if stream is None else stream, 0)} if others else {}
@@ -134,11 +142,12 @@ def dilated(network: FixedPoint) -> bool:
 def _layer_settings(stage: Stage, channels: int, stream: int | None) -> dict[str, Any]:
     step = stage.step
     kind = _KINDS[step.kind]
-    if stream is not None and step.kind not in CURVES:
+    outputs = len(stage.weights) if step.kind != "group norm" else len(stage.bias)
+    if stream is not None and step.kind not in ("group norm", *CURVES):
         kind = f"{kind} | BY_ROW"
     (rows, columns), (down, right), (above, left, *_) = step.kernel, step.stride, step.pad
     return {
-        "groups": step.groups, "outputs": len(stage.weights) // step.groups, "inputs": channels // step.groups,
+        "groups": step.groups, "outputs": outputs // step.groups, "inputs": channels // step.groups,
         "kind": kind, "kernel_rows": rows, "kernel_columns": columns, "stride_y": down,
         "stride_x": right, "pad_top": above, "pad_left": left, "zero_point": stage.pad_value,
         "shift_before": stage.before, "shift_after": stage.after,

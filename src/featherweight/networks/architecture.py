@@ -1,9 +1,10 @@
 """A network as plain data: which layers it is made of, with which arguments. What a run keeps of its network.
 
 A layer is what would be called to make it, the name and its arguments, nested where it holds others. The data say
-nothing of weights and name nothing but the layers in `allowed`, so a network can be built from a stranger's file.
+nothing of weights and name nothing but the kinds in `layers`, so a network can be built from a stranger's file.
 """
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
@@ -13,17 +14,10 @@ import torch
 from torch import nn
 
 from featherweight.errors import UsageError
-from featherweight.networks.allowed import (
-    ARGUMENTS,
-    CONTAINERS,
-    MOST_WEIGHTS,
-    PREPARING,
-    checked,
-    defaults,
-    maker,
-    weights,
-)
 from featherweight.networks.checks import fingerprint
+from featherweight.networks.layers import MOST_WEIGHTS, by_class, checked, kind_of
+from featherweight.networks.layers.blocks import CONTAINERS
+from featherweight.networks.layers.kind import Kind
 
 MOST_LAYERS = 1 << 12
 DEEPEST = 16
@@ -54,8 +48,13 @@ def layer(make: str, *given: Value, **settings: Value) -> Layer:
     >>> print(layer("conv_norm_relu", "channels", 8, kernel=5))
     conv_norm_relu(channels, 8, kernel=5)
     """
-    maker(make)
+    _require_known(make)
     return Layer(make, given, tuple(settings.items()))
+
+
+def _require_known(make: str) -> None:
+    if make not in CONTAINERS:
+        kind_of(make)
 
 
 def build_layers(network: Sequence[Layer], channels: int = 1, classes: int = 10) -> nn.Sequential:
@@ -113,8 +112,8 @@ def _walk(one: Layer, depth: int = 0) -> Iterator[Layer]:
 def _require_bounded(whole: Layer, sizes: dict[str, int]) -> None:
     total = 0
     for number, one in enumerate(_walk(whole), start=1):
-        maker(one.make)
-        total += 0 if one.make in CONTAINERS else weights(one.make, _named(one, sizes))
+        _require_known(one.make)
+        total += 0 if one.make in CONTAINERS else kind_of(one.make).weights(_named(one, sizes))
         if number > MOST_LAYERS or total > MOST_WEIGHTS:
             raise UsageError(
                 f"A network has at most {MOST_LAYERS:,} layers and {MOST_WEIGHTS:,} weights; this one has more."
@@ -123,7 +122,7 @@ def _require_bounded(whole: Layer, sizes: dict[str, int]) -> None:
 
 def _build_layer(one: Layer, sizes: dict[str, int]) -> nn.Module:
     if one.make not in CONTAINERS:
-        return maker(one.make)(**_named(one, sizes))
+        return kind_of(one.make).make(**_named(one, sizes))
     container = CONTAINERS[one.make]()
     for name, part in _inside(one):
         container.add_module(name, _build_layer(part, sizes))
@@ -156,7 +155,7 @@ def from_json(values: Any, depth: int = 0) -> Layer:
             )
         case _:
             raise UsageError(f"A layer is [name, [arguments], {{arguments by name}}]; given {values!r:.80}.")
-    maker(name)
+    _require_known(name)
     if name in CONTAINERS:
         _inside(read)
     else:
@@ -198,8 +197,6 @@ class _ForeignError(Exception):
     """A module that is not written as data; its text says which."""
 
 
-_NAMES = {getattr(nn, make.removeprefix("nn.")): make for make in ARGUMENTS if make.startswith("nn.")}
-_NAMES |= {kind: make for make, kind in PREPARING.items()}
 _HOLDERS = {kind: make for make, kind in CONTAINERS.items()}
 
 
@@ -219,14 +216,16 @@ def _described(module: nn.Module, name: str, seen: set[int]) -> Layer:
         counted = all(key == str(at) for at, (key, _) in enumerate(parts))
         held = tuple(part for _, part in parts) if counted else ()
         return _folded(Layer(_HOLDERS[type(module)], held, () if counted else tuple(parts)), module)
-    if type(module) not in _NAMES:
+    kind = by_class().get(type(module))
+    if kind is None:
         raise _ForeignError(called)
-    return _layer_of(module, _NAMES[type(module)], called)
+    return _layer_of(module, kind, called)
 
 
-def _layer_of(module: nn.Module, make: str, called: str) -> Layer:
+def _layer_of(module: nn.Module, kind: Kind, called: str) -> Layer:
     """A layer of PyTorch with those of its arguments that are not as they are by default."""
-    usual = defaults(make)
+    signature, make = inspect.signature(kind.make).parameters, kind.written
+    usual = {name: signature[name].default for name in kind.ranges}
     given: list[Value] = []
     settings: list[tuple[str, Value]] = []
     for name, default in usual.items():

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from featherweight.experiments.preprocessing import NOTHING, Preprocessing
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Curve = Literal["sigmoid", "hard sigmoid", "silu", "hard swish", "tanh"]
-Kind = Literal["convolution", "relu", "clip", "max", "average", "add"] | Curve
-CURVES: tuple[Curve, ...] = ("sigmoid", "hard sigmoid", "silu", "hard swish", "tanh")
-"""Activations that integers look up in a table."""
 Array = TypeVar("Array")
 
 _SETTINGS = ("kind", "name", "kernel", "stride", "pad", "groups", "other")
@@ -29,7 +25,8 @@ _KEY = "steps"
 class Operation(Generic[Array]):
     """One operation, its numbers in PyTorch's tensors or numpy's arrays. Kernel and stride are (rows, columns)."""
 
-    kind: Kind
+    kind: str
+    """`convolution`, `relu`, `clip`, `max`, `average`, `add`, `group norm`, or a curve of `layers.activations`."""
     name: str
     """Of the layer it comes from, as `state_dict` spells it."""
     kernel: tuple[int, int] = (1, 1)
@@ -42,13 +39,20 @@ class Operation(Generic[Array]):
     bounds: tuple[float, float] = (0.0, 0.0)
     """Of a clip: the least and the greatest that it lets through."""
     weight: Array | None = None
-    """float32 [outputs, inputs / groups, *kernel] of a convolution."""
+    """float32 [outputs, inputs / groups, *kernel] of a convolution; [C 1 1] or [C H W] of a norm."""
     bias: Array | None = None
-    """float32 [outputs] of a convolution."""
+    """float32 [outputs] of a convolution; of a norm as `weight`."""
+    eps: float = 0.0
+    """What a norm adds to a variance."""
     other: int = 0
     """The second tensor of a sum."""
     source: int = -1
     """The tensor that is read; -1 for the one before."""
+
+    @property
+    def channels(self) -> int:
+        """Of a norm."""
+        return 0 if self.weight is None else len(self.weight)  # type: ignore[arg-type]
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -79,8 +83,7 @@ def to_bytes(
             settings["source"] = step.source
         if step.dilation != (1, 1):
             settings["dilation"] = step.dilation
-        if step.kind == "clip":
-            settings["bounds"] = step.bounds
+        settings |= {"bounds": step.bounds} if step.kind == "clip" else {"eps": step.eps} if step.eps else {}
     tensors = {
         f"{place}.{part}": np.asarray(values)
         for place, step in enumerate(steps)

@@ -14,6 +14,8 @@ from featherweight.data.dataset import Data
 from featherweight.data.split import Split
 from featherweight.errors import DataError, FileError
 from featherweight.io import flush_names, write_bytes
+from featherweight.json_files import read_regular
+from featherweight.training.runs.tensors import LARGEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ class Files:
 
 def files_of(folder: Path, names: Iterable[str], *, final: bool = False) -> Files:
     """Those of these files that the folder has."""
-    contents = {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+    contents = {name: read_regular(folder / name, LARGEST) for name in names if (folder / name).is_file()}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     return Files(contents=contents, digests=digests, final=final)
 

@@ -14,10 +14,9 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.experiments.record import Record
 from featherweight.networks.difference import differences
-from featherweight.protocol.bundled_records import packaged_records
-from featherweight.protocol.committed import RESULTS
 from featherweight.protocol.ladder import same_data
 from featherweight.protocol.proof_runs import Trainer
+from featherweight.protocol.records import RESULTS, packaged_records
 from featherweight.training.runs.folders import find_runs, unfinished_run
 from featherweight.training.runs.task import Task, check_task
 
@@ -49,7 +48,7 @@ class RunSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """All runs that a name stands for."""
+    """One side of a comparison: all runs that a name stands for."""
 
     name: str
     experiment: Experiment | None
@@ -61,7 +60,7 @@ class Side:
 
 
 def side_of(name: str, out: Path = Path("runs")) -> Side:
-    """The runs that a name stands for; UsageError if it is neither a folder nor an experiment."""
+    """The runs that a name given to `compare` stands for; UsageError if it is neither a folder nor an experiment."""
     folder = Path(name)
     if folder.is_dir():
         found = tuple(sorted(_of_folder(folder), key=lambda record: record.seed))
@@ -70,7 +69,7 @@ def side_of(name: str, out: Path = Path("runs")) -> Side:
     experiment = find(name)
     places: list[tuple[str, list[tuple[Path | str, Record]]]] = [
         (str(RESULTS / experiment.id), list(find_runs([RESULTS / experiment.id], "seed*.json"))),
-        (str(out), [run for run in find_runs([out], *_patterns(experiment.id)) if _is_called(run[1], experiment)]),
+        (str(out), [run for run in find_runs([out], *_run_patterns(experiment.id)) if _is_called(run[1], experiment)]),
         ("the package", [("the package", record) for record in packaged_records(experiment.id)]),
     ]
     sets: list[RunSet] = []
@@ -98,7 +97,7 @@ def _of_folder(folder: Path) -> Iterator[Record]:
             yield record
 
 
-def _patterns(id: str) -> tuple[str, str]:
+def _run_patterns(id: str) -> tuple[str, str]:
     return f"{id}-seed*/record.json", f"{id}-*-seed*/record.json"
 
 

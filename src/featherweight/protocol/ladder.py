@@ -10,26 +10,32 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
+from featherweight.escape import in_docstring
 from featherweight.experiments.experiment import Experiment, find, ids, letters, rungs
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import changes, overridden
 from featherweight.io import make_folders, write_text
 from featherweight.parallel.pool import keep_workers
-from featherweight.protocol.ledger import LEDGER, read_ledger
+from featherweight.protocol.ledger import LEDGER, attempts_table, note_rungs, read_ledger
 from featherweight.protocol.proof_runs import Trainer
-from featherweight.protocol.test_evaluations import attempts_table, note_rungs
 from featherweight.report import figures
-from featherweight.report.figures.style import svg
-from featherweight.report.ladder import RungView, html_page, markdown_page, rung_view
+from featherweight.report.figures.svg import svg
+from featherweight.report.ladder_page import RungView, html_page, markdown_page, rung_view
 from featherweight.training.runs.events import Failed
 from featherweight.training.runs.folders import changed_folder, finished_runs, unfinished_run
 from featherweight.training.runs.task import Task, check_task
 
+FIRST_LADDER = Path(__file__).with_name("first_ladder")
+STEPS = ("step1.py", "step2.py", "step3.py")
+ACCURACY = 95.0
+"""Percent that every step is to reach; a ladder's targets are its author's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """Experiments in their order, each after its parent."""
+    """A ladder: experiments in their order, each after its parent."""
 
     name: str
     title: str
@@ -243,3 +249,33 @@ def _view(rung: Experiment, runs: LadderRuns, numbers: dict[str, int]) -> RungVi
         classes=len(about["classes"]),
         attempts=attempts_table(rung.name, attempts, runs.found),
     )
+
+
+# ------------------------------------------------------------------------------------------- one to begin with
+
+
+def write_first_ladder(folder: Path, data: Data | None, on: str = "") -> list[Path]:
+    """Write three experiments, a ladder to begin with; returns their paths. UsageError if the folder holds anything.
+
+    The networks take the pictures and classes of `data`, and others; `on` are the options that name it.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists and is not an empty folder; name a new one for the ladder.")
+    channels, classes = (1, 10) if data is None else (int(data.train.images.shape[1]), len(data.classes))
+    made = Environment(loader=FileSystemLoader(FIRST_LADDER), undefined=StrictUndefined, keep_trailing_newline=True)
+    words = {
+        "about": "MNIST" if data is None else in_docstring(data.name),
+        "folder": in_docstring(str(folder)),
+        "on": in_docstring(on),
+        "channels": channels,
+        "classes": classes,
+        "accuracy": f"{ACCURACY:g}",
+        "target": f"{ACCURACY:g} %",
+        "parameters": 5000 + 25 * classes,
+    }
+    make_folders(folder)
+    for name in STEPS:
+        write_text(folder / name, made.get_template(f"{name}.j2").render(words))
+    return [folder / name for name in STEPS]

@@ -10,12 +10,12 @@ from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.statistics import mean_interval
 from featherweight.experiments.verdicts import run_json
-from featherweight.protocol.replication import NOT_CONFIRMED
+from featherweight.protocol.records import NOT_CONFIRMED
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """The result of a proof."""
+    """The result of a proof: its runs, and whether they clear and confirm the bar."""
 
     experiment: Experiment
     held_out: tuple[Record, ...]
@@ -59,13 +59,13 @@ class Proof:
         seeds = f"seeds {self.bar.fresh[0]} to {self.bar.fresh[-1]}"
         lines = [
             f"held out: mean {held.mean:.3f} % over {held.runs} seeds, worst judged epoch {held.worst_of_last:.2f} %",
-            *_figures("test set", self.runs, f"; test-set evaluations: {self.test_evaluations}"),
+            *_figure_lines("test set", self.runs, f"; test-set evaluations: {self.test_evaluations}"),
             *(f"falls short: {clause}" for clause in self.shortfalls),
             *[f"{NOT_CONFIRMED}: --confirm runs {seeds}, once"] * waiting,
             f"{'NOT PROVED' if self.shortfalls else 'PROVED'}: {what}, {self.bar.sentence()}",
         ]
         if self.fresh:
-            lines += _figures(f"fresh seeds, {self.bar.fresh[0]} to {self.bar.fresh[-1]}", self.fresh)
+            lines += _figure_lines(f"fresh seeds, {self.bar.fresh[0]} to {self.bar.fresh[-1]}", self.fresh)
             lines += [f"not confirmed: {clause}" for clause in self.unconfirmed]
             lines += [f"{'CONFIRMED' if self.holds else 'NOT CONFIRMED'}: {what}, on {seeds}"]
         return lines
@@ -91,7 +91,7 @@ class Proof:
         return {"shortfalls": self.unconfirmed, **_summary(self.fresh), "runs": runs}
 
 
-def _figures(where: str, runs: Sequence[Record], more: str = "") -> list[str]:
+def _figure_lines(where: str, runs: Sequence[Record], more: str = "") -> list[str]:
     full = summarise(runs)
     interval = "{:.3f} to {:.3f}".format(*mean_interval(list(full.per_seed.values()))) if full.runs > 1 else "none"
     return [

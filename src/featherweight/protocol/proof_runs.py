@@ -1,17 +1,27 @@
-"""The runs of a proof: those that are there already, and those that are still to be trained."""
+"""The runs of a proof: those that are there, those still to be trained and how long that takes; their accuracy in C."""
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+from featherweight.data.dataset import Data
 from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
+from featherweight.export import export
+from featherweight.io import scratch_folder
 from featherweight.protocol.compare import require_alike
+from featherweight.training.loop import fit
 from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.folders import finished_runs, unfinished_run
+from featherweight.training.runs.folders import finished_runs, run_like, unfinished_run
+from featherweight.training.runs.run import Run
 from featherweight.training.runs.signals import STOPPED
 from featherweight.training.runs.task import Task
+from featherweight.training.runs.trained import load_trained
+from featherweight.training.step import steps_in_epoch
 
 Trainer = Callable[[Sequence[Task]], tuple[list[Done], list[Failed]]]
 """Trains tasks; returns those that finished and those that did not."""
@@ -30,7 +40,7 @@ class StoppedError(FeatherweightError):
 def held_out_runs(
     experiment: Experiment, task: Task, like: Record, folders: Sequence[Path], trainer: Trainer
 ) -> list[Record]:
-    """Runs on held-out images, seed by seed; missing ones are trained side by side."""
+    """A proof's runs on held-out images, seed by seed; missing ones are trained side by side."""
     source, seeds = like.data["source"], range(HELD_OUT_SEEDS)
     have = finished_runs(experiment, folders, seeds, source, task.holdout)
     tasks = _missing(experiment, task, seeds, have, source)
@@ -55,7 +65,7 @@ def full_runs(
     trainer: Trainer,
     tell: Callable[[str], None],
 ) -> list[Record]:
-    """Runs on all training images, seed by seed; trained side by side, or one at a time if seconds are limited."""
+    """A proof's runs on all training images, seed by seed; trained one at a time if seconds are limited."""
     threads, source = timed_threads(experiment), like.data["source"]
     timed = threads is not None
 
@@ -138,3 +148,66 @@ def _trained(tasks: Sequence[Task], trainer: Trainer) -> list[Record]:
             worst.exit_status,
         )
     return [one.record for one in done]
+
+
+START = 2.0
+"""Seconds that a run takes beside its steps, such as starting its process."""
+WARM_UP, MOST_STEPS, SECONDS = 2, 200, 1.0
+"""Steps that are not counted, and for how many steps or seconds the others are timed."""
+FORWARD = 1 / 3
+"""What evaluating a picture costs of a training step's share of one."""
+
+
+def seconds_of_run(run: Run) -> float:
+    """The seconds that a run will take on this machine, with its threads; its state is used up."""
+    recipe, data = run.experiment.recipe, run.data
+    steps = fit(run.state, data, recipe, 0, run.engine, run.evaluator, run.teacher)
+    for _ in islice(steps, WARM_UP):
+        pass
+    done, started = 0, time.perf_counter()
+    for _ in islice(steps, MOST_STEPS):
+        done += 1
+        if time.perf_counter() - started > SECONDS:
+            break
+    each = (time.perf_counter() - started) / max(1, done)
+    evaluated = len(data.test.labels) + len(data.train.labels) * (recipe.hard is not None)
+    share = 1 + FORWARD * evaluated / len(data.train.labels)
+    return START + each * steps_in_epoch(data, recipe) * recipe.epochs * share
+
+
+def duration(seconds: float) -> str:
+    """How long a proof will take, in words.
+
+    >>> duration(4.2), duration(700), duration(9000)
+    ('5 s', '12 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{max(1, -int(-seconds // 1))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def measured_in_c(
+    records: Sequence[Record], folders: Sequence[Path], data: Data, tell: Callable[[str], None]
+) -> list[Record]:
+    """The records with the accuracy of their programs, which are written, compiled where that is possible, and run.
+
+    The weights are those of the finished runs in `folders`; records that have the figure are left as they are. This is
+    part of the attempt that trained them and no further look at the test set. Raises UsageError if a run is missing.
+    """
+    return [record if record.c_accuracy is not None else _with(record, folders, data, tell) for record in records]
+
+
+def _with(record: Record, folders: Sequence[Path], data: Data, tell: Callable[[str], None]) -> Record:
+    runs = (run_like(record, folder, record.seed, finished=True) for folder in folders)
+    run = next((found for found in runs if found), None)
+    if run is None:
+        places = ", ".join(map(str, folders))
+        raise UsageError(
+            f"The run of {record.experiment}, seed {record.seed}, is not in {places}, so its program cannot be"
+            " measured; name the folder of its runs with --out."
+        )
+    with scratch_folder() as folder:
+        about = export(load_trained(run[0]), "c", folder, data=data).about
+    accuracy = round(float(about["proof"]["accuracy"]), 2)  # as all accuracies of a record
+    tell(f"seed {record.seed} in 8-bit C: {accuracy:.2f} %, as a network {record.verdict.last:.2f} %")
+    return replace(record, c_accuracy=accuracy)

@@ -16,110 +16,33 @@ stopped runs are resumed, finished ones are never trained again, and from then o
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from featherweight.data import load
-from featherweight.data.sets import canonical
 from featherweight.engine import processors
 from featherweight.errors import UsageError
-from featherweight.experiments.bar import Bar
-from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.record import Record, write_record
-from featherweight.experiments.settings import changes, overridden
-from featherweight.networks.preprocessing import preprocessing_of
 from featherweight.parallel.pool import keep_workers
-from featherweight.protocol.c_accuracy import measured_in_c
-from featherweight.protocol.committed import drop_unlike, in_source_tree, keep_record, records_of, source_tree
 from featherweight.protocol.comparable_runs import side_of
-from featherweight.protocol.estimate import duration, seconds_of_run
-from featherweight.protocol.ledger import LEDGER, Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
+from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger
 from featherweight.protocol.proof import Proof
+from featherweight.protocol.proof_plan import ProofPlan, not_cleared, plan_proof, refusing
 from featherweight.protocol.proof_runs import (
     HELD_OUT_SEEDS,
-    StoppedError,
     Trainer,
     begun,
+    duration,
     full_runs,
     held_out_runs,
+    measured_in_c,
     require_comparable,
     require_one_processor,
+    seconds_of_run,
     timed_threads,
 )
-from featherweight.protocol.replication import FOLDER
-from featherweight.training.runs.events import Done, Failed
-from featherweight.training.runs.folders import changed_folder, finished_runs
-from featherweight.training.runs.run import Run
-from featherweight.training.runs.task import Task, check_task
-
-__all__ = ["Proof", "StoppedError", "prove"]
-
-HELD_OUT_PART = 12
-"""One training image in this many is held out: 5,000 of MNIST's 60,000."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """What a proof is of, and where its runs are kept."""
-
-    experiment: Experiment
-    full: Task
-    """A run on all training images."""
-    held_out: Task
-    draft: Run
-    """A run before its first step: the network, engine and data of all runs."""
-    root: Path | None
-    kept: Path
-    """The folder of the ledger and of what is committed: `results` in a source tree, otherwise that of the runs."""
-    changed: tuple[str, ...]
-
-    @property
-    def like(self) -> Record:
-        """What a run leaves before its first epoch."""
-        return self.draft.record
-
-    @property
-    def bar(self) -> Bar:
-        assert self.experiment.bar is not None
-        return self.experiment.bar
-
-    @property
-    def ledger(self) -> Path:
-        return self.kept / LEDGER
-
-    @property
-    def held_out_places(self) -> list[Path]:
-        """Where runs on held-out images may lie."""
-        return [self.held_out.out, self.full.out, self.kept / "heldout"]
-
-    @property
-    def places(self) -> list[Path]:
-        """Where runs of the seeds that clear the bar may lie."""
-        return [self.full.out, *([self.kept] if self.root else [])]
-
-    @property
-    def fresh(self) -> Task:
-        """A run that confirms; a folder of their own keeps these apart from runs that were trained by hand."""
-        return replace(self.full, out=self.full.out / FOLDER / self.experiment.id)
-
-    @property
-    def fresh_places(self) -> list[Path]:
-        return [self.fresh.out, *([self.kept / FOLDER] if self.root else [])]
-
-    def attempt(self, seeds: range, *notes: str) -> Attempt:
-        """The line of the ledger for these seeds."""
-        every_note = [*notes, *([f"changed: {', '.join(self.changed)}"] if self.changed else [])]
-        return Attempt(
-            experiment=self.experiment.name,
-            network=self.like.network,
-            recipe=recipe_digest(self.experiment.recipe),
-            seeds=tuple(seeds),
-            commit=self.like.environment["commit"],
-            date=date.today().isoformat(),
-            note="; ".join(every_note),
-        )
+from featherweight.protocol.records import drop_unlike, keep_record
+from featherweight.training.runs.folders import finished_runs
 
 
 @keep_workers()
@@ -146,10 +69,10 @@ def prove(
     may have. Raises UsageError if the experiment has no bar, if the runs are not alike, or if there is nothing yet to
     confirm; StoppedError if a run did not finish.
     """
-    plan = _planned(name, seeds, data, data_dir, out, tell, settings)
+    plan = plan_proof(name, seeds, data, data_dir, out, tell, settings)
     if not confirm:
         _announce(plan, tell, estimate)
-    held, runs = _clear(plan, _refusing(plan) if confirm else trainer, tell, note=not confirm)
+    held, runs = _clear(plan, refusing(plan) if confirm else trainer, tell, note=not confirm)
     fresh = _confirm(plan, runs, trainer, tell) if confirm else _confirmed_before(plan, tell)
     if alike:
         require_one_processor([*held, *runs, *(fresh if confirm else ())])
@@ -166,48 +89,10 @@ def prove(
     )
 
 
-def _planned(
-    name: str,
-    seeds: int | None,
-    data: str,
-    data_dir: Path | None,
-    out: Path,
-    tell: Callable[[str], None],
-    settings: tuple[tuple[str, Any], ...],
-) -> _Plan:
-    plain = find(name)
-    experiment = overridden(plain, dict(settings))
-    if experiment.bar is None:
-        raise UsageError(
-            f"{experiment.id} defines no acceptance criterion (`bar=`). Write what its seeds must reach into its"
-            " Experiment(...), such as:"
-            " bar=fw.Bar(seeds=5, confirming=5, passed=4), which four of five within budget clear."
-        )
-    _require_fixed(experiment, experiment.bar, seeds)
-    require_own_name(experiment)
-    changed = tuple(changes(experiment, plain))
-    if changed:
-        out = changed_folder(out, experiment.id, changed)
-        tell(f"changed: {', '.join(changed)}; everything goes to {out}, and nothing is kept as a record of {plain.id}")
-    data = canonical(experiment.data if data == "auto" else data)
-    root = source_tree() if _keeps(experiment, data) and not changed else None
-    if root:
-        _require_renewed(experiment.id, experiment.bar.seeds, root)
-    whole = len(load(data, directory=data_dir, holdout=1).train.labels) + 1
-    full = Task(experiment=name, out=out, data=data, data_dir=data_dir, settings=settings)
-    held_out = replace(full, out=out / "heldout", holdout=whole // HELD_OUT_PART)
-    draft = check_task(held_out)
-    tell(f"{experiment.id}: {experiment.budget.sentence()}; asked for {experiment.bar.sentence()}")
-    kept = root / "results" if root else out
-    return _Plan(
-        experiment=experiment, full=full, held_out=held_out, draft=draft, root=root, kept=kept, changed=changed
-    )
-
-
 # ------------------------------------------------------------------------------------------- before it begins
 
 
-def _announce(plan: _Plan, tell: Callable[[str], None], estimate: bool) -> None:
+def _announce(plan: ProofPlan, tell: Callable[[str], None], estimate: bool) -> None:
     """Say which runs are missing, how held-out evidence is had by hand, and how long training them will take."""
     source, holdout = plan.like.data["source"], plan.held_out.holdout
     if left := [] if plan.changed else side_of(plan.experiment.name, plan.full.out).left_out:
@@ -238,7 +123,7 @@ def _announce(plan: _Plan, tell: Callable[[str], None], estimate: bool) -> None:
 
 
 def _clear(
-    plan: _Plan, trainer: Trainer, tell: Callable[[str], None], *, note: bool
+    plan: ProofPlan, trainer: Trainer, tell: Callable[[str], None], *, note: bool
 ) -> tuple[list[Record], list[Record]]:
     """The evidence on held-out images, and the runs that are to clear the bar; `note` enters them in the ledger."""
     experiment, seeds = plan.experiment, range(plan.bar.seeds)
@@ -254,13 +139,13 @@ def _clear(
     return held, _in_c(plan, runs, plan.full.out, tell)
 
 
-def _note(plan: _Plan, attempt: Attempt, begun: bool, tell: Callable[[str], None]) -> None:
+def _note(plan: ProofPlan, attempt: Attempt, begun: bool, tell: Callable[[str], None]) -> None:
     new = note_attempt(plan.ledger, attempt, begun=begun)
     count = evaluations_of(read_ledger(plan.ledger), plan.experiment.name, committed=True)
     tell(f"{'this is' if new else 'resumed:'} test-set evaluation {count}, written to {plan.ledger}")
 
 
-def _in_c(plan: _Plan, runs: list[Record], out: Path, tell: Callable[[str], None]) -> list[Record]:
+def _in_c(plan: ProofPlan, runs: list[Record], out: Path, tell: Callable[[str], None]) -> list[Record]:
     if plan.bar.mean_in_c is None:
         return runs
     return measured_in_c(runs, [out], load(plan.full.data, directory=plan.full.data_dir), tell)
@@ -269,32 +154,14 @@ def _in_c(plan: _Plan, runs: list[Record], out: Path, tell: Callable[[str], None
 # ------------------------------------------------------------------------------------------- confirming
 
 
-def _refusing(plan: _Plan) -> Trainer:
-    """In place of a trainer where every run must be there."""
-
-    def refuse(tasks: Sequence[Task]) -> tuple[list[Done], list[Failed]]:
-        kind, seeds = "held-out" * bool(tasks[0].holdout), ", ".join(str(task.seed) for task in tasks)
-        raise _not_cleared(plan, f"finished {kind} runs of seeds {seeds} are missing".replace("  ", " "))
-
-    return refuse
-
-
-def _not_cleared(plan: _Plan, reason: str) -> UsageError:
-    seeds = f"seeds {plan.bar.fresh[0]} to {plan.bar.fresh[-1]}"
-    return UsageError(
-        f"{plan.experiment.id} has no cleared bar to confirm: {reason}. Run `featherweight prove"
-        f" {plan.experiment.name}` first; once its bar is cleared, --confirm runs {seeds}."
-    )
-
-
-def _confirm(plan: _Plan, runs: list[Record], trainer: Trainer, tell: Callable[[str], None]) -> list[Record]:
+def _confirm(plan: ProofPlan, runs: list[Record], trainer: Trainer, tell: Callable[[str], None]) -> list[Record]:
     """The runs of the fresh seeds, which are trained unless they are there; UsageError if the bar is not cleared."""
     if missed := plan.bar.shortfalls(runs):
-        raise _not_cleared(plan, "; ".join(missed))
+        raise not_cleared(plan, "; ".join(missed))
     cleared = plan.attempt(range(plan.bar.seeds))
     ledger, attempt = read_ledger(plan.ledger), plan.attempt(plan.bar.fresh, "fresh seeds, to confirm")
     if not any(cleared.same_attempt(one) for one in ledger):
-        raise _not_cleared(plan, f"{plan.ledger} has no entry of that attempt")
+        raise not_cleared(plan, f"{plan.ledger} has no entry of that attempt")
     task = plan.fresh
     there = begun(plan.experiment, plan.fresh_places, plan.like.data["source"], plan.bar.fresh) or task.out.is_dir()
     if before := [one for one in ledger if attempt.same_attempt(one) and not there]:
@@ -303,20 +170,20 @@ def _confirm(plan: _Plan, runs: list[Record], trainer: Trainer, tell: Callable[[
             f" as {plan.ledger} says, and none of their runs is in {' or '.join(map(str, plan.fresh_places))}. They run"
             " once only: bring these runs back, or name the folder that holds them with --out."
         )
-    require_comparable(plan.experiment, plan.like, _finished(plan))
+    require_comparable(plan.experiment, plan.like, _fresh_runs(plan))
     task.out.mkdir(parents=True, exist_ok=True)  # from here on they count as begun
     _note(plan, attempt, there, tell)
     fresh = full_runs(plan.experiment, task, plan.like, plan.bar.fresh, plan.fresh_places, trainer, tell)
     return _in_c(plan, fresh, task.out, tell)
 
 
-def _confirmed_before(plan: _Plan, tell: Callable[[str], None]) -> list[Record]:
+def _confirmed_before(plan: ProofPlan, tell: Callable[[str], None]) -> list[Record]:
     """The runs of the fresh seeds, if all of them have finished."""
-    found = _finished(plan)
+    found = _fresh_runs(plan)
     return _in_c(plan, found, plan.fresh.out, tell) if len(found) == plan.bar.confirming else []
 
 
-def _finished(plan: _Plan) -> list[Record]:
+def _fresh_runs(plan: ProofPlan) -> list[Record]:
     return finished_runs(plan.experiment, plan.fresh_places, plan.bar.fresh, plan.like.data["source"])
 
 
@@ -331,41 +198,3 @@ def _commit(root: Path, runs: Sequence[Record], fresh: Sequence[Record], tell: C
     for record in fresh:
         keep_record(record, root, confirming=True)
     tell(f"kept in {root / 'results'}; `python -m docs.build` writes the documents that quote these records again")
-
-
-def _keeps(experiment: Experiment, data: str) -> bool:
-    """Whether results are committed: for an experiment of the package on its own set, in its source tree."""
-    return data == experiment.data and experiment.name == experiment.id and in_source_tree()
-
-
-def _require_fixed(experiment: Experiment, bar: Bar, seeds: int | None) -> None:
-    """Raise UsageError for any seeds but those of the bar: more would spend fresh ones, fewer would be a choice."""
-    if seeds not in (None, bar.seeds):
-        raise UsageError(
-            f"{experiment.id} is cleared on seeds 0 to {bar.seeds - 1} and confirmed on seeds {bar.fresh[0]} to"
-            f" {bar.fresh[-1]}, and on no others; given {seeds} seeds. Leave --seeds out."
-        )
-
-
-def _require_renewed(id: str, seeds: int, root: Path) -> None:
-    """Raise UsageError if committed records of other seeds would remain beside those of this proof."""
-    left = [record.seed for record in records_of(id, root) if record.seed >= seeds]
-    if left:
-        raise UsageError(
-            f"results/{id} holds seeds {', '.join(map(str, left))}, which {seeds} seeds would leave as they are; remove"
-            " those."
-        )
-
-
-def require_own_name(experiment: Experiment) -> None:
-    """Raise UsageError if the network prepares pictures and the experiment's name does not say so.
-
-    Such a record stands beside the one without preprocessing, which it must not replace under the same name.
-    """
-    words = preprocessing_of(experiment.build()).words
-    missing = [how for how in (word.split()[0] for word in words) if how not in experiment.id]
-    if missing:
-        raise UsageError(
-            f"{experiment.id} reads pictures that are {' and '.join(words)}, which makes it a separate record, beside"
-            f" the one without; give it a name that says so, such as {experiment.id}-{'-'.join(missing)}."
-        )

@@ -34,7 +34,7 @@ CROWD = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Digit:
-    """One digit of a picture."""
+    """One digit that was found in a picture: its class, probabilities and box."""
 
     name: str
     """The name of its class."""
@@ -55,7 +55,7 @@ class Digit:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What was found in one picture."""
+    """The answer for one picture: the digits found in it, or an error."""
 
     file: str
     digits: tuple[Digit, ...] = ()
@@ -234,7 +234,8 @@ def save_seen(answer: Answer, picture: Picture, folder: Path) -> Path:
 
 
 def draw_answer(answer: Answer, picture: Picture) -> Image.Image:
-    """The original with a box around each digit; to its right, each digit as the network saw it, in reading order."""
+    """A drawing of an answer: the picture with a box around each digit; to its right, each digit as the network saw it,
+    in reading order."""
     factor = SIDE / max(picture.size)
     size = tuple(max(1, round(side * factor)) for side in picture.size)
     original = Image.fromarray(picture.pixels).resize((size[0], size[1]))

@@ -9,7 +9,8 @@ from scipy import ndimage
 
 
 def parting(values: NDArray[np.floating[Any]]) -> float:
-    """The level at which two classes differ most, of 64 equal steps from the least value to the greatest (Otsu, 1979).
+    """Otsu's threshold: the level at which two classes differ most, of 64 equal steps from the least value to the
+    greatest (1979).
 
     Values below it are the first class, the others the second:
 
@@ -33,7 +34,7 @@ PAIRS = ((1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8),
 
 
 def median3(plane: Floats) -> Floats:
-    """The plane [h w] filtered by a 3 x 3 median, its edge pixels repeated outwards.
+    """The plane [h w] without specks of noise: filtered by a 3 x 3 median, edge pixels repeated outwards.
 
     Gives the same bits as `scipy.ndimage.median_filter`, which takes nine times as long on 220 x 165 pixels.
 

@@ -29,7 +29,7 @@ narrower than the window, shadows are wider."""
 
 @dataclass(frozen=True, kw_only=True)
 class Ink:
-    """One reading of a picture."""
+    """One binarisation of a picture: how strongly each pixel is inked."""
 
     contrast: Floats
     """[h w]: 0 on paper, 1 on typical ink; the standard deviation on paper is about `noise`."""

@@ -29,7 +29,7 @@ LONGER = 1.4
 
 @dataclass(kw_only=True)
 class Piece:
-    """One connected piece, or several that belong together; positions are in pixels of the reading."""
+    """A connected component of ink, or several that belong together; positions are in pixels of the reading."""
 
     labels: list[int]
     top: int
@@ -86,7 +86,7 @@ class Piece:
 
 
 def pieces_of(contrast: Floats, labels: Labels, high: float, count: int, drawn: bool) -> list[Piece]:
-    """Every connected piece that contains real ink: contrast of at least `high`."""
+    """The connected components that contain real ink: contrast of at least `high`."""
     index = np.arange(1, count + 1)
     peaks = ndimage.maximum(_along_strokes(contrast) if drawn else ndimage.uniform_filter(contrast, 3), labels, index)
     masses = ndimage.sum(contrast, labels, index)

@@ -14,7 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from featherweight.experiments.preprocessing import Preprocessing
-from featherweight.networks.steps import CURVES, Operation, from_file
+from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.steps import Operation, from_file
 
 Floats = NDArray[np.float32]
 Scorer = Callable[[NDArray[np.uint8]], Floats]
@@ -53,13 +54,14 @@ def shipped_experiments() -> set[str]:
 
 @lru_cache
 def temperature(experiment: str = READER) -> float:
-    """The number by which its scores are divided before softmax (Guo et al., 2017); 1 if none was fitted."""
+    """The temperature of a packaged network, by which its scores are divided before softmax; 1 if none was fitted
+    (Guo et al., 2017)."""
     fitted = json.loads((WEIGHTS / "calibration.json").read_text(encoding="utf-8"))
     return float(fitted[experiment]["temperature"]) if experiment in fitted else 1.0
 
 
 def probabilities(scores: Floats, temperature: float) -> Floats:
-    """Softmax of the scores divided by a temperature; both are [N classes].
+    """A network's calibrated probabilities: softmax of scores divided by a temperature; both are [N classes].
 
     >>> probabilities(np.array([[0.0, np.log(3.0)]]), 1.0).round(2).tolist()
     [[0.25, 0.75]]
@@ -95,7 +97,7 @@ def _preprocess(images: Floats, by: Preprocessing) -> Floats:
 
 
 def _deskew(images: Floats) -> Floats:
-    """Pictures [N 1 H W] without their slant, as `networks.preprocessing.deskewed` defines it."""
+    """Pictures [N 1 H W] without their slant, as `networks.layers.preprocessing.deskewed` defines it."""
     height, width = images.shape[2:]
     rows, columns = (np.arange(n, dtype=np.float32) for n in (height, width))
     lowest = images.min((2, 3), keepdims=True)  # [N 1 1 1]
@@ -115,14 +117,21 @@ def _deskew(images: Floats) -> Floats:
 
 
 def apply_step(step: Operation[Floats], images: Floats, before: Sequence[Floats]) -> Floats:
-    """The result of one step on float32 [N C H W]; `before` are the earlier tensors, one of which a sum also reads."""
+    """Run one step of a network in numpy, on float32 [N C H W]; `before` are the earlier tensors, one of which a sum
+    also reads."""
     if step.kind == "relu":
         return np.maximum(images, 0)
     if step.kind == "clip":
         least, greatest = (np.float32(bound) for bound in step.bounds)
         return np.minimum(np.maximum(images, least), greatest)
-    if step.kind in CURVES:
-        return _curved(step.kind, images)
+    if step.kind in CURVES and (curve := CURVES[step.kind].curve):
+        return curve(images)
+    if step.kind == "group norm":
+        grouped = images.reshape(len(images), step.groups, -1)
+        centred = grouped - grouped.mean(-1, keepdims=True)
+        deviation = np.sqrt((centred * centred).mean(-1, keepdims=True) + np.float32(step.eps))
+        found: Floats = (centred / deviation).reshape(images.shape) * step.weight + step.bias
+        return found
     if step.kind == "add":
         return images + before[step.other]
     top, left, bottom, right = step.pad
@@ -138,19 +147,6 @@ def apply_step(step: Operation[Floats], images: Floats, before: Sequence[Floats]
     # Handle one position of all windows at a time: numpy is slow if the innermost axis is short.
     places = [windows[..., row, column] for row, column in np.ndindex(*step.kernel)]
     return reduce(np.maximum, places) if step.kind == "max" else reduce(np.add, places) / np.float32(len(places))
-
-
-def _curved(kind: str, images: Floats) -> Floats:
-    """Sigmoid, SiLU or a similar function of each number."""
-    if kind == "tanh":
-        return np.tanh(images)
-    half = np.float32(0.5)
-    share: Floats
-    if kind.startswith("hard"):
-        share = np.minimum(np.maximum(images / np.float32(6) + half, np.float32(0)), np.float32(1))
-    else:
-        share = half * np.tanh(half * images) + half
-    return images * share if kind in ("silu", "hard swish") else share
 
 
 def _convolved(step: Operation[Floats], windows: Floats) -> Floats:

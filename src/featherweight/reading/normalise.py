@@ -132,7 +132,7 @@ BLACK = 8
 
 
 def as_it_is(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The picture as uint8 [28 28] with bright ink, if a network can read it unchanged; otherwise None.
+    """A picture that needs no normalisation, as uint8 [28 28] with bright ink; None if a network cannot read it so.
 
     `pixels` is uint8 [h w 3]. White on black and black on white are both recognised, by their edges.
     """

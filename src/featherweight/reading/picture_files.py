@@ -17,7 +17,7 @@ __all__ = ["PIXELS", "SIDE", "SUFFIXES", "WEBP_PIXELS", "Picture", "expand_paths
 
 
 def expand_paths(names: Iterable[str]) -> list[tuple[str, FeatherweightError | None]]:
-    """Every file that these files, folders and patterns name, in order, each with an error if there is no such file.
+    """Every picture file that these names, folders and patterns stand for, each with an error if there is none.
 
     A folder stands for its pictures, by the endings of their names, sorted; folders within it are not searched.
     """
@@ -44,7 +44,7 @@ def expand_paths(names: Iterable[str]) -> list[tuple[str, FeatherweightError | N
 
 
 def read_picture(path: str) -> Picture:
-    """The picture in a file; UsageError if there is no such file, FileError if it holds no readable picture."""
+    """Read a picture file that people name; UsageError if there is none, FileError if it is not a readable picture."""
     try:
         if not is_file(path):  # opening a pipe would wait forever
             missing = "is not a file" if is_there(path) else "does not exist"

@@ -23,7 +23,7 @@ def reader_of(run: Path | str, experiment: Path | None = None) -> "Reader":
 
 
 class Reader:
-    """A trained network as a function of pictures."""
+    """The network of a user's run as a reader of pictures."""
 
     def __init__(self, trained: TrainedModel) -> None:
         self._trained = trained

@@ -26,7 +26,7 @@ SURROUNDINGS = 0.04
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A part of the ink that is taken for one digit."""
+    """A segment: the part of the ink that is taken for one digit."""
 
     ink: Floats
     """[h w], 0 to 1: only the pieces of this digit, cropped to them."""
@@ -84,7 +84,7 @@ def segments(ink: Ink) -> list[Segment]:
     total = sum(piece.mass for piece in everything if ink.drawn or piece.border < SURROUNDINGS)
     total = max(total, sum(piece.mass for piece in pieces))
     darkest = max(piece.peak for piece in everything)
-    lines = _group_lines(_join_pieces(pieces))
+    lines = _text_lines(_join_pieces(pieces))
     return [_segment(piece, labels, contrast, total, darkest) for line in lines for piece in line]
 
 
@@ -132,7 +132,7 @@ def _belong(large: Piece, small: Piece) -> bool:
     return gap_across < 0.02 * tall and down > 0.3 * shorter and shorter < 0.6 * tall
 
 
-def _group_lines(pieces: list[Piece]) -> list[list[Piece]]:
+def _text_lines(pieces: list[Piece]) -> list[list[Piece]]:
     """The pieces of each line, from left to right; lines from top to bottom."""
     lines: list[list[Piece]] = []
     for piece in sorted(pieces, key=lambda piece: piece.top + piece.bottom):
@@ -185,7 +185,7 @@ CUTS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part of the ink that is taken for one of several touching digits."""
+    """A part of a segment that is taken for one of several touching digits."""
 
     ink: Floats
     """[h w], cropped to the digit."""
@@ -195,7 +195,8 @@ class Part:
 
 
 def apart(ink: Floats, sure: Callable[[list[Floats]], NDArray[np.float64]]) -> list[Part]:
-    """The digits in a piece of ink, [h w] 0 to 1; a single part, all of it, if it is better read as one digit.
+    """Separate touching digits in a piece of ink, [h w] 0 to 1; a single part, all of it, if it is better read as one
+    digit.
 
     `sure` gives the confidence, 0 to 1, with which each of a list of pieces is read as a digit.
     """
@@ -238,7 +239,8 @@ def _cropped(ink: Floats, whole: Part) -> Part:
 
 
 def cuts(ink: Floats) -> list[NDArray[np.int64]]:
-    """Ways to cut the ink, [h w] 0 to 1, cheapest first; each is the first column right of the cut in every row, [h].
+    """Ways to cut touching digits apart in ink [h w], 0 to 1, cheapest first; each is the first column right of the cut
+    in every row, [h].
 
     The first cut goes where there is little ink, between two bars:
 

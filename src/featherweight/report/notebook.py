@@ -11,12 +11,14 @@ import numpy as np
 
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
-from featherweight.experiments.findings import findings, parts
+from featherweight.experiments.claims import findings
+from featherweight.experiments.experiment import parts
 from featherweight.experiments.record import Record
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.report.analysis import ClassRow
-from featherweight.report.figures.style import in_house_style, png, short
-from featherweight.report.figures.tiles import rgb, sheet
+from featherweight.report.figures.images import rgb, sheet
+from featherweight.report.figures.style import in_house_style, short
+from featherweight.report.figures.svg import png
 from featherweight.training.runs.events import live
 from featherweight.training.runs.restore import experiment_of
 from featherweight.training.runs.run import Run

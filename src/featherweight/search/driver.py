@@ -75,7 +75,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySnapshot:
-    """How a study stands."""
+    """A snapshot of a running search: its counts, and the trials that have ended."""
 
     counts: TrialCounts
     ended: "tuple[FrozenTrial, ...]"
@@ -162,7 +162,7 @@ def run_search(search: Search, on: Backend = THIS_MACHINE, workers: int | None =
 
 @dataclass(kw_only=True)
 class _Trial:
-    """A trial that is under way."""
+    """A trial that the driver has under way."""
 
     trial: "optuna.Trial"
     epochs: int
@@ -175,7 +175,7 @@ class _Trial:
 
 
 class Driver:
-    """The one who asks the study and reports to it; a source of works for a pool."""
+    """The driver of a search, which asks the study for trials and reports to it; a source of works for a pool."""
 
     def __init__(
         self, session: Session, pool: Pool, stopped: list[int], *, most: int | None, deaths: int | None
@@ -239,7 +239,7 @@ class Driver:
         try:
             if time.monotonic() - one.heartbeat > HEARTBEAT_SECONDS:
                 one.heartbeat = time.monotonic()
-                one.trial.set_user_attr("beat", one.heartbeat)
+                one.trial.set_user_attr("heartbeat", one.heartbeat)
             if reached.seed or not reached.epoch_done:
                 return False
             # In percent of the run, so that recipes of different lengths are compared at equivalent points.

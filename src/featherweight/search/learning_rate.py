@@ -26,7 +26,8 @@ from featherweight.errors import UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, in_house_style, legend_above, plot, png, svg
+from featherweight.report.figures.style import SERIES, TARGET, TEST, TRAIN, in_house_style, legend_above, plot
+from featherweight.report.figures.svg import png, svg
 from featherweight.training.runs.prepare import prepare
 from featherweight.training.state import draw_seed, initial_state
 from featherweight.training.step import Teacher, train_batch
@@ -52,7 +53,7 @@ RULE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One step of the sweep."""
+    """One step of a learning-rate sweep."""
 
     rate: float
     loss: float
@@ -63,7 +64,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """The result of a range test."""
+    """The result of a learning-rate range test."""
 
     points: tuple[Point, ...]
     """The steps in order of rising rates, up to divergence or the highest rate."""
@@ -118,7 +119,7 @@ def find_lr(
     steps: int = 400,
     teacher: Teacher | None = None,
 ) -> Sweep:
-    """A sweep of this many steps from `LOWEST` to `HIGHEST`, starting from the network's current weights.
+    """A learning-rate sweep of this many steps from `LOWEST` to `HIGHEST`, starting from the network's current weights.
 
     Trains a copy according to `recipe`, but with the sweep's rates instead of the schedule's, on the training images of
     `data` ([N C H W]) and on the network's device. A recipe with `distil` needs its `teacher`, which maps images
@@ -236,10 +237,10 @@ def _generators_kept() -> Iterator[None]:
             torch.mps.set_rng_state(mps)
 
 
-def table(sweep: Sweep, lines: int = 20) -> str:
+def sweep_table(sweep: Sweep, lines: int = 20) -> str:
     """A text table of at most this many steps, evenly spaced and including the first and the last.
 
-    >>> print(table(Sweep(points=(Point(rate=0.001, loss=2.3, smoothed=2.31),), fastest=None, diverged=None)))
+    >>> print(sweep_table(Sweep(points=(Point(rate=0.001, loss=2.3, smoothed=2.31),), fastest=None, diverged=None)))
           rate     loss  smoothed
          0.001   2.3000    2.3100
     """
@@ -280,7 +281,7 @@ def require_picture(path: Path) -> None:
         raise UsageError(f"There is no folder {path.parent} to write {path.name} into; create it, or choose another.")
 
 
-def draw(figure: "Figure", path: Path) -> None:
-    """Write the figure in the format of the file's suffix, .svg or .png."""
+def draw_sweep(figure: "Figure", path: Path) -> None:
+    """Write the figure of a learning-rate sweep in the format of the file's suffix, .svg or .png."""
     require_picture(path)
     write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

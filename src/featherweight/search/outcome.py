@@ -10,7 +10,8 @@ from featherweight.experiments.record import Figure
 from featherweight.experiments.schema import CountOrZero, NotNegative, Percent, Text, check_fields
 from featherweight.experiments.statistics import best_by_cost, pareto_front
 from featherweight.io import write_bytes
-from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, legend_above, png, svg
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, legend_above
+from featherweight.report.figures.svg import png, svg
 from featherweight.search.space import Proposal
 from featherweight.search.study import end_of, trials_of
 
@@ -25,7 +26,8 @@ BEST = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A finished trial. Accuracies are percentages of the held-out images, over the judged epochs of all seeds."""
+    """A result of a search: one finished trial. Accuracies are percentages of the held-out images, over the judged
+    epochs of all seeds."""
 
     trial: CountOrZero
     value: Figure
@@ -51,7 +53,7 @@ class Entry:
         return {**values, **self.proposal.to_json()}
 
 
-def entries(study: "optuna.Study") -> list[Entry]:
+def ranked_trials(study: "optuna.Study") -> list[Entry]:
     """The finished trials of a study, best first."""
     found = [_entry(trial) for trial in trials_of(study) if end_of(trial) == "finished"]
     return sorted(found, key=lambda entry: (-entry.value, entry.parameters, entry.trial))
@@ -86,7 +88,7 @@ def on_pareto_front(found: Sequence[Entry]) -> list[Entry]:
     return sorted(kept, key=lambda entry: (entry.parameters, entry.macs, entry.trial))
 
 
-def table(found: Sequence[Entry]) -> "Table":
+def trial_table(found: Sequence[Entry]) -> "Table":
     """A table of the entries with their figures, one line each."""
     from rich.table import Table
 
@@ -129,7 +131,8 @@ PANELS = (("parameters", "parameters"), ("macs", "multiply-adds of one image"), 
 
 @in_house_style
 def pareto(found: Sequence[Entry], target: float) -> "matplotlib.figure.Figure":
-    """Three panels with a dot per finished trial; the line is the Pareto front. `target` in percent."""
+    """A search's Pareto figure: three panels with a dot per finished trial; the line is the Pareto front. `target` in
+    percent."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     figure = blank(7.2)
@@ -155,7 +158,7 @@ def pareto(found: Sequence[Entry], target: float) -> "matplotlib.figure.Figure":
     return figure
 
 
-def draw(found: Sequence[Entry], target: float, path: Path) -> None:
-    """Write the picture in the format of the file's suffix, .svg or .png."""
+def draw_front(found: Sequence[Entry], target: float, path: Path) -> None:
+    """Write a search's Pareto figure in the format of the file's suffix, .svg or .png."""
     figure = pareto(found, target)
     write_bytes(path, png(figure) if path.suffix.lower() == ".png" else svg(figure).encode())

@@ -1,19 +1,21 @@
 """Experiment files as source: of a trial that a search found, and to begin an experiment of one's own with."""
 
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from featherweight.data.dataset import Data
-from featherweight.errors import UsageError
+from featherweight.errors import FileError, UsageError
 from featherweight.escape import in_docstring, python_string
-from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.rules import TITLES
+from featherweight.experiments.experiment import TITLES, Experiment
 from featherweight.io import write_text
-from featherweight.networks.allowed import DATA_SIZES, OWN
+from featherweight.json_files import LARGEST, read_regular
 from featherweight.networks.anatomy import LayerRow, dissect
 from featherweight.networks.architecture import Layer, build_layers, describe_network
+from featherweight.networks.layers.blocks import KINDS as BLOCKS
+from featherweight.networks.layers.kind import DATA_SIZES
 from featherweight.search.outcome import Entry
 from featherweight.search.space import Space
 from featherweight.training.runs.task import adapt_budget
@@ -31,7 +33,7 @@ def require_writable(path: Path) -> None:
         raise UsageError(f"An experiment must be written to a .py file; given {path.name}.")
     if not path.parent.is_dir():
         raise UsageError(f"There is no folder {path.parent} to write {path.name} into; create it, or choose another.")
-    if path.is_dir() or (path.exists() and not path.read_bytes().startswith(MARK.encode())):
+    if (path.exists() or path.is_symlink()) and not _was_generated(path):
         raise UsageError(f"{path} exists and was not written by a search; choose another file.")
 
 
@@ -45,7 +47,7 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     """The source of an experiment file with the trial's network, recipe and budget."""
     network, recipe = entry.proposal.network, entry.proposal.recipe
     for one in network:
-        _require_plain(one)
+        _require_names(one)
     settings = {
         "id": id,
         "title": f"trial {entry.trial} of the search {space.name}",
@@ -60,7 +62,7 @@ def source(entry: Entry, space: Space, data: Data, id: str) -> str:
     )
 
 
-def _require_plain(value: Any) -> None:
+def _require_names(value: Any) -> None:
     """Raise UsageError unless what is written as it stands holds numbers, the data's two words and names of Python.
 
     A study may come from anybody, and a proposal's texts would become code.
@@ -71,12 +73,19 @@ def _require_plain(value: Any) -> None:
             if not _is_name(name):
                 raise UsageError(f"A proposal has {name[:60]!r} where a Python name is expected; it is not written.")
         for inner in (*value.given, *(inner for _, inner in value.settings)):
-            _require_plain(inner)
+            _require_names(inner)
     elif isinstance(value, tuple):
         for inner in value:
-            _require_plain(inner)
+            _require_names(inner)
     elif not (value is None or isinstance(value, int | float) or _is_name(value)):
         raise UsageError(f"A proposal has {str(value)[:60]!r} where a number is expected; it is not written.")
+
+
+def _was_generated(path: Path) -> bool:
+    """Whether it is a file that a search wrote."""
+    with suppress(FileError):
+        return read_regular(path, LARGEST).startswith(MARK.encode())
+    return False
 
 
 def _is_name(value: Any) -> bool:
@@ -152,7 +161,8 @@ def _margin(block: LayerRow) -> list[str]:
 
 def _sentence(network: tuple[Layer, ...]) -> str:
     """A short description of the network."""
-    convolutions = sum(one.make in (*OWN, "nn.Conv2d") for one in network)
+    kinds = ("nn.Conv2d", *(block.written for block in BLOCKS))
+    convolutions = sum(one.make in kinds for one in network)
     pools = sum("Pool" in one.make and "Adaptive" not in one.make for one in network)
     return (
         f"{convolutions} convolution{'s' * (convolutions != 1)} and {pools or 'no'} pool{'s' * (pools != 1)};"
@@ -170,7 +180,7 @@ def _unusual(value: Any) -> list[Any]:
 
 
 def code(value: Any, indent: int, taken: int) -> str:
-    """The value as Python source; a dataclass too long for one line is spread over several.
+    """A value as Python source in an experiment file; a dataclass too long for one line is spread over several.
 
     >>> from featherweight.experiments.budget import Budget
     >>> print(code(Budget(parameters=4000), 4, 0))
@@ -197,7 +207,8 @@ CLASSES = 10
 
 
 def write_start(path: Path, base: Experiment, data: Data | None) -> None:
-    """Write the file; UsageError where there is one already, or where the base's network is not a list of layers."""
+    """Write a file to begin one's own experiment with; UsageError where there is one already, or where the base's
+    network is not a list of layers."""
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(
             f"An experiment is a .py file whose name is a valid variable name, such as my.py; given {path.name}."
@@ -210,7 +221,7 @@ def write_start(path: Path, base: Experiment, data: Data | None) -> None:
 
 
 def text(path: Path, base: Experiment, data: Data | None) -> str:
-    """The text of that file."""
+    """The source of a file to begin one's own experiment with."""
     shape, classes = base.shape, CLASSES
     note = ""
     if data is not None:
@@ -252,7 +263,8 @@ def text(path: Path, base: Experiment, data: Data | None) -> str:
 
 
 def layers_of(base: Experiment, channels: int, classes: int) -> tuple[Layer, ...]:
-    """The base's layers, with the words `channels` and `classes` in the first and the last one that has weights."""
+    """The layers of a starting file's network, with the words `channels` and `classes` in the first and the last one
+    that has weights."""
     whole, foreign = describe_network(base.build(channels, classes))
     if whole is None or whole.settings or whole.make != "nn.Sequential":
         raise UsageError(

@@ -132,7 +132,7 @@ class Space:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class ProposalCost:
     """The cost of a proposal, known before it is trained."""
 
     parameters: int
@@ -143,7 +143,7 @@ class Cost:
     epochs: int
 
 
-def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
+def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> ProposalCost:
     """The cost of the proposal on images of this shape (C H W); UsageError if the network cannot process them."""
     try:
         network = build_layers(proposal.network, shape[0], classes)
@@ -154,7 +154,7 @@ def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
     check_network(network, shape, classes, "a proposal")
     anatomy = dissect(network, shape)
     fields = [row.field for row in anatomy.rows if row.kind.startswith("Conv")] or [anatomy.field]
-    return Cost(
+    return ProposalCost(
         parameters=anatomy.parameters,
         macs=anatomy.macs,
         field=(fields[-1], fields[-1]) if isinstance(fields[-1], int) else fields[-1],
@@ -162,10 +162,10 @@ def cost(proposal: Proposal, shape: tuple[int, int, int], classes: int) -> Cost:
     )
 
 
-def excess(space: Space, costs: Cost, image: tuple[int, int]) -> dict[str, float]:
-    """The relative excess over each limit that the proposal exceeds; empty if it may be trained.
+def excess(space: Space, costs: ProposalCost, image: tuple[int, int]) -> dict[str, float]:
+    """By how much a proposal exceeds each limit of its space, relatively; empty if it may be trained.
 
-    >>> costs = Cost(parameters=8000, macs=500, field=(42, 28), epochs=15)
+    >>> costs = ProposalCost(parameters=8000, macs=500, field=(42, 28), epochs=15)
     >>> excess(Space(name="", propose=print, budget=Budget(parameters=4000)), costs, (28, 28))
     {'parameters': 1.00025, 'field': 0.5}
     """

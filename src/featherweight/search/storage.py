@@ -1,23 +1,28 @@
 """Where a study is stored, a journal or a database, and its errors as sentences that repeat no password."""
 
-import json
 import random
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from msgspec import Meta
 
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable
+from featherweight.experiments.schema import Text
+from featherweight.json_files import Schema, read_regular
 
 if TYPE_CHECKING:
     import optuna
 
 FIRST_TRIES = 5
 """Attempts to open an empty database: if several workers open it at once, only one of them creates its tables."""
+LARGEST = 1 << 30
+"""Bytes of a journal."""
 DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "mysqlclient"}
 """What a database URL needs in addition, as `pip` calls it; SQLite comes with Python."""
 
@@ -33,16 +38,17 @@ def reachable(storage: str) -> Iterator[None]:
         scheme = storage.split("://")[0]
         package = DRIVERS.get(scheme) or scheme.partition("+")[2] or problem.name
         if not package:
-            raise UsageError(f"The storage {shown(storage)} cannot be used ({problem}); give another.") from None
+            raise UsageError(f"The storage {redacted(storage)} cannot be used ({problem}); give another.") from None
         raise UsageError(
-            f"The storage {shown(storage)} needs a driver that is not installed here; install it with: pip install"
+            f"The storage {redacted(storage)} needs a driver that is not installed here; install it with: pip install"
             f" {package}"
         ) from None
     except Exception as problem:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-        raise UsageError(
-            f"The storage {shown(storage)} cannot be used ({_without_secrets(first, storage)}); name a file, or a data"
-            " base's URL."
+        kind = UsageError if "://" in storage or isinstance(problem, OSError) else FileError
+        raise kind(
+            f"The storage {redacted(storage)} cannot be used ({_without_secrets(first, storage)}); name a file, or a"
+            " data base's URL."
         ) from None
 
 
@@ -58,15 +64,15 @@ def under_way(storage: str) -> Iterator[None]:
         cause = problem.__cause__ or problem  # Optuna's own words are of what might have led to it
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UsageError(
-            f"The storage {shown(storage)} cannot be reached any more ({_without_secrets(first, storage)}). What has"
+            f"The storage {redacted(storage)} cannot be reached any more ({_without_secrets(first, storage)}). What has"
             " finished is kept in it; once it is back, the same command continues."
         ) from None
 
 
-def shown(storage: str) -> str:
+def redacted(storage: str) -> str:
     """The storage without its password, nor anything after a question mark, where drivers take passwords too.
 
-    >>> shown("postgresql://me:secret@host/studies?sslpassword=b"), shown("runs/search/bars.journal")
+    >>> redacted("postgresql://me:secret@host/studies?sslpassword=b"), redacted("runs/search/bars.journal")
     ('postgresql://me:***@host/studies?***', 'runs/search/bars.journal')
     """
     if "://" not in storage:
@@ -80,7 +86,7 @@ def _without_secrets(text: str, storage: str) -> str:
         return printable(text)
     parts = urlsplit(storage)
     secrets = {parts.netloc.rpartition("@")[0].partition(":")[2], *(value for _, value in parse_qsl(parts.query))}
-    text = text.replace(storage, shown(storage))
+    text = text.replace(storage, redacted(storage))
     for secret in sorted({*secrets, *map(unquote, secrets)}, key=len, reverse=True):
         text = text.replace(secret, "***") if len(secret) > 2 else text
     return printable(text)
@@ -127,20 +133,23 @@ def _data_base(url: str) -> "optuna.storages.BaseStorage":
 
 def _require_journal(path: Path) -> None:
     """Raise FileError if the file exists and its first line is not that of a journal."""
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         return
-    if not path.is_file():  # opening a pipe would wait for ever
-        raise FileError(f"{printable(path)} is not a file; name another for the study.")
-    if path.stat().st_size == 0:
-        return
-    with path.open("rb") as file:
-        line = file.readline(1_000_000)
-    try:
-        known = "op_code" in json.loads(line)
-    except (ValueError, TypeError):
-        known = False
-    if not known:
-        raise FileError(f"{path} is not an Optuna journal; give another file, or a URL such as sqlite:///study.db.")
+    line, *_ = read_regular(path, LARGEST).split(b"\n", 1)
+    if line:
+        _JOURNAL.parse(line, printable(path))
+
+
+class _Operation(TypedDict):
+    """What each line of a journal has; Optuna checks the rest."""
+
+    op_code: Annotated[int, Meta(ge=0, le=100)]
+    worker_id: Text
+
+
+_JOURNAL = Schema(
+    kind=_Operation, what="an Optuna journal", advice="give another file, or a URL such as sqlite:///study.db"
+)
 
 
 def _cut_torn_line(path: Path, lock: Any) -> None:
@@ -149,7 +158,7 @@ def _cut_torn_line(path: Path, lock: Any) -> None:
         return
     lock.acquire()
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST)
         if not content.endswith(b"\n"):
             with path.open("r+b") as file:
                 file.truncate(content.rfind(b"\n") + 1)

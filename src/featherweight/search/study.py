@@ -12,12 +12,16 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict
+
+from msgspec import Meta
 
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
+from featherweight.experiments.schema import CountOrZero
+from featherweight.json_files import LONGEST_TEXT, Schema
 from featherweight.search.space import Space
-from featherweight.search.storage import reachable, shown, storage_of
+from featherweight.search.storage import reachable, redacted, storage_of
 
 if TYPE_CHECKING:
     import optuna
@@ -33,6 +37,9 @@ SILENT_SECONDS = 120.0
 """A trial without a sign for this long is declared lost, and another takes its place."""
 ABOUT_SECONDS = 5.0
 """The process that creates a study stores its settings immediately; others wait this long for them."""
+
+
+LongText = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +64,7 @@ class Job:
 
 
 def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
-    """The settings of a study, which everyone who joins it must share."""
+    """The settings of a study, stored in it, which everyone who joins it must share."""
     summary = data.summary()
     return {
         "space": space.name,
@@ -68,6 +75,28 @@ def about(space: Space, data: Data, job: Job) -> dict[str, Any]:
         "holdout": data.holdout,
         "seeds": job.seeds,
     }
+
+
+class _Proposal(TypedDict, total=False):
+    """What is noted of a proposal, beside its network and recipe."""
+
+    key: Required[LongText]
+    parameters: CountOrZero
+    macs: CountOrZero
+    epochs: CountOrZero
+    field: tuple[CountOrZero, CountOrZero]
+
+
+class _Trial(TypedDict, total=False):
+    """A trial's attributes; the figures of its result are checked where they are read."""
+
+    proposal: _Proposal
+    end: Literal["finished", "early", "diverged", "refused", "repeated", "lost", "surplus"]
+    result: dict[str, Any]
+
+
+_TRIAL = Schema(kind=_Trial, what="one of a search", advice="use a new study")
+_ABOUT = Schema(kind=dict[LongText, Any], what="that of a search", advice="use a new study")
 
 
 def open_study(job: Job, expected: dict[str, Any], sampler_seed: int = 0) -> "optuna.Study":
@@ -93,7 +122,9 @@ def open_study(job: Job, expected: dict[str, Any], sampler_seed: int = 0) -> "op
             study.set_user_attr("about", expected)
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(storage=storage, study_name=job.name, sampler=sampler, pruner=pruner)
-        _require_same(study, expected, job)
+            for trial in trials_of(study):
+                _TRIAL.check(trial.user_attrs, f"Trial {trial.number} of the study {job.name!r}")
+    _require_same(study, expected, job)
     return study
 
 
@@ -101,11 +132,11 @@ def _require_same(study: "optuna.Study", expected: dict[str, Any], job: Job) -> 
     until = time.monotonic() + ABOUT_SECONDS
     while "about" not in (attributes := study.user_attrs) and time.monotonic() < until:
         time.sleep(0.1)
-    where = f"The study {job.name!r} in {shown(job.storage)}"
+    where = f"The study {job.name!r} in {redacted(job.storage)}"
     elsewhere = "start a new study with --name"
     if "about" not in attributes:
         raise UsageError(f"{where} was not made by `featherweight search`; {elsewhere}.")
-    known, given = attributes["about"], json.loads(json.dumps(expected))
+    known, given = _ABOUT.check(attributes["about"], where), json.loads(json.dumps(expected))
     for what, value in given.items():
         if known.get(what) != value:
             difference = "" if "'s " in what else f" (it has {known.get(what)}; given {value})"
@@ -149,7 +180,7 @@ def end_of(trial: "FrozenTrial") -> str:
     """The outcome of a trial: one of `ENDS`, or `surplus` if the study already had enough trials."""
     if not trial.state.is_finished():
         return "running"
-    given: str = trial.user_attrs.get("end", "lost")
+    given: str = trial.user_attrs.get("outcome", trial.user_attrs.get("end", "lost"))
     return given
 
 
@@ -165,7 +196,7 @@ def counts_of(study: "optuna.Study") -> TrialCounts:
 
 
 def lose(study: "optuna.Study", number: int) -> None:
-    """Declare a running trial lost, which takes it from whoever has it trained."""
+    """Declare a running trial of a study lost, which takes it from whoever has it trained."""
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
@@ -186,7 +217,7 @@ class Heartbeats:
             if trial.state.is_finished():
                 self._heard.pop(trial.number, None)
                 continue
-            sign = (trial.user_attrs.get("beat"), len(trial.intermediate_values))
+            sign = (trial.user_attrs.get("heartbeat", trial.user_attrs.get("beat")), len(trial.intermediate_values))
             before, since = self._heard.get(trial.number, (None, now))
             self._heard[trial.number] = (sign, since if sign == before else now)
             if sign == before and now - since > SILENT_SECONDS:

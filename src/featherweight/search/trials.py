@@ -35,7 +35,7 @@ COUNTED = ("finished", "early", "diverged", "running")
 
 
 class ExhaustedError(Exception):
-    """No new proposal within budget was found."""
+    """No trial can be drawn: no new proposal within budget was found."""
 
 
 @dataclass(kw_only=True)
@@ -110,7 +110,7 @@ def end(session: Session, trial: "optuna.Trial", how: str, value: float | None =
     with suppress(UpdateFinishedTrialError, ValueError):
         if result:
             trial.set_user_attr("result", result)
-        trial.set_user_attr("end", how)
+        trial.set_user_attr("outcome", how)
         session.study.tell(trial, value, state=states.get(how, TrialState.FAIL))
 
 

@@ -16,6 +16,8 @@ from featherweight.engine import Engine
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Distil
 from featherweight.experiments.record import read_record
+from featherweight.json_files import read_regular
+from featherweight.training.runs.tensors import LARGEST
 from featherweight.training.runs.trained import FOLDER
 from featherweight.training.step import Teacher
 
@@ -58,18 +60,18 @@ def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) ->
 
 
 def teacher_facts(folder: Path) -> dict[str, Any]:
-    """The entry for one teacher in a student's record, including the teacher's cost."""
+    """What a distilled student's record says of one teacher, including the teacher's cost."""
     record = read_record(folder)
     return {
         "run": folder.name,
         "parameters": record.parameters,
         "train_seconds": record.train_seconds,
-        "weights": hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest(),
+        "weights": hashlib.sha256(read_regular(folder / "weights.safetensors", LARGEST)).hexdigest(),
     }
 
 
 def answering(engines: Sequence[Engine], distil: Distil) -> Teacher:
-    """A teacher that returns the mean of these networks' probabilities at the temperature of `distil`."""
+    """A distillation teacher that returns the mean of these networks' probabilities at the recipe's temperature."""
 
     def answers(images: Tensor) -> Tensor:
         softened = [torch.softmax(engine.scores(images) / distil.temperature, dim=1) for engine in engines]

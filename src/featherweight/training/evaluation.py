@@ -20,7 +20,7 @@ EVALUATION_BATCH = 1000
 """Images per forward pass in evaluation; larger batches do not fit the cache, smaller ones cost more calls."""
 
 
-def predict(
+def predict_batches(
     engine: Engine,
     split: Split,
     mean: tuple[float, ...],
@@ -39,14 +39,14 @@ def predict(
 
 def image_losses(engine: Engine, split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """The cross-entropy of every image of the split, [N], in evaluation mode."""
-    batches = predict(engine, split, mean, std)
+    batches = predict_batches(engine, split, mean, std)
     return torch.cat([F.cross_entropy(scores, labels, reduction="none") for scores, labels in batches])
 
 
 def evaluate(engine: Engine, split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[float, int]:
     """The mean cross-entropy and the number of correct images over the whole split, in evaluation mode."""
     loss, correct = 0.0, 0
-    for scores, labels in predict(engine, split, mean, std):
+    for scores, labels in predict_batches(engine, split, mean, std):
         loss += F.cross_entropy(scores, labels, reduction="sum").item()
         correct += int((scores.argmax(1) == labels).sum())
     return loss / len(split), correct
@@ -72,7 +72,7 @@ def evaluate_shifted(engine: Engine, split: Split, mean: tuple[float, ...], std:
     """The number of images classified correctly by the mean of the probabilities over all shifts."""
     moves = [partial(translate, down=down, right=right) for down, right in TTA_SHIFTS]
     correct = 0
-    for views in zip(*(predict(engine, split, mean, std, move) for move in moves), strict=True):
+    for views in zip(*(predict_batches(engine, split, mean, std, move) for move in moves), strict=True):
         answers = torch.stack([scores.softmax(1) for scores, _ in views]).mean(0).argmax(1)
         correct += int((answers == views[0][1]).sum())
     return correct

@@ -25,12 +25,12 @@ from featherweight.training.step import Teacher, steps_in_epoch, train_batch
 
 
 def shuffled(count: int, draws: torch.Generator) -> Tensor:
-    """Each position once, in random order: int64 [count]."""
+    """The order of an epoch that visits each training image once: int64 [count]."""
     return torch.randperm(count, generator=draws)
 
 
 def expected_counts(losses: Tensor, hard: HardExamples) -> Tensor:
-    """How often each image is expected in an epoch: float64 [N] with sum N; losses [N] are in nats, 0 or more.
+    """How often an epoch is expected to visit each training image: float64 [N] with sum N, by losses [N] in nats.
 
     >>> expected_counts(torch.tensor([0.0, 0.05, 0.1, 3.0]), HardExamples(factor=5, loss=0.1)).float()  # 1, 3, 5, 5
     tensor([0.2857, 0.8571, 1.4286, 1.4286])

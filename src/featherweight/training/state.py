@@ -21,7 +21,7 @@ ones (after Li et al., "Ternary Weight Networks", 2016)."""
 
 @dataclass(frozen=True, kw_only=True)
 class Rounding:
-    """Which of a network's flat parameters are rounded, and how."""
+    """The rounding of weights in training: which of a network's flat parameters, and how."""
 
     places: Tensor
     """[w] int64: their positions."""
@@ -166,7 +166,8 @@ def optimizer_for(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer
 
 @dataclass(kw_only=True)
 class State:
-    """Everything that a training run carries from one step to the next. `checkpoint` saves and restores it."""
+    """The state of a training run: everything it carries from one step to the next. `checkpoint` saves and restores
+    it."""
 
     network: nn.Module
     parameters: FlatParameters

@@ -1,4 +1,4 @@
-// The slant of an image's ink, taken out by shifting its rows; networks/preprocessing.py has the definition.
+// The slant of an image's ink, taken out by shifting its rows; networks/layers/preprocessing.py has the definition.
 #pragma once
 #include <algorithm>
 #include <cmath>

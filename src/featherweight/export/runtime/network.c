@@ -39,6 +39,9 @@
 #if POOLS
 #include "pool.h"
 #endif
+#if NORMS
+#include "norm.h"
+#endif
 #if ADDS || CURVES
 #include "elementwise.h"
 #endif

@@ -97,6 +97,11 @@ NOINLINE static void make_row(state *now, unsigned index, int16_t *scores)
         add(&row, row_of(now, it->other, made->made));
         break;
 #endif
+#if NORMS
+    case NORM:
+        normalize(&row, made->made);
+        break;
+#endif
 #if CURVES
     case TABLE:
         look_up(&row);

@@ -27,9 +27,8 @@ Networks" (Distill, 2019), extended to track where each window starts, so that b
 offsets.
 """
 
-from featherweight.networks.anatomy.axis import middle
-from featherweight.networks.anatomy.count import parameters_by_layer
 from featherweight.networks.anatomy.rows import Anatomy, LayerRow
-from featherweight.networks.anatomy.walk import dissect
+from featherweight.networks.anatomy.walk import dissect, parameters_by_layer
+from featherweight.networks.layers.fields import middle
 
 __all__ = ["Anatomy", "LayerRow", "dissect", "middle", "parameters_by_layer"]

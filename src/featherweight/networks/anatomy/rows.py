@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from featherweight.networks.anatomy.axis import pair
+from featherweight.networks.layers.fields import pair
 
 Extent = int | tuple[int, int]
 """Pixels: one number if height and width are equal, else both."""

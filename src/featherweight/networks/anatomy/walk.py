@@ -12,10 +12,10 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from featherweight.errors import UsageError
-from featherweight.networks.anatomy.axis import Axis, middle
 from featherweight.networks.anatomy.rows import Anatomy, LayerRow, extent
-from featherweight.networks.anatomy.rules import MEASURED, RULES, Effect, Units, check_batch
-from featherweight.networks.preprocessing import LAYERS
+from featherweight.networks.layers import MEASURED, effects
+from featherweight.networks.layers.fields import Axis, Effect, Units, check_batch, middle
+from featherweight.networks.layers.preprocessing import LAYERS
 
 _BATCH = 2  # with a single image, squeeze() would drop the batch dimension
 _SHAPE_QUERIES = """
@@ -96,14 +96,14 @@ class _Recorder(TorchFunctionMode):
                 self._parameters += tensor.numel()
 
     def _apply(self, name: str, args: Any, kwargs: Any, result: Tensor) -> None:
-        if name not in RULES:
+        if name not in effects():
             self._refuse(name, "its windows are not known")
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
         if "axis" in kwargs:  # numpy's spelling, which torch accepts too
             kwargs["dim"] = kwargs.pop("axis")
         try:
-            effect = RULES[name](*self._replaced(args), out=result.shape, **self._replaced(kwargs))
+            effect = effects()[name](*self._replaced(args), out=result.shape, **self._replaced(kwargs))
             units = self.follow(result, effect.axes)
         except ValueError as error:
             self._refuse(name, str(error))
@@ -276,3 +276,19 @@ def dissect(network: nn.Module, shape: tuple[int, int, int] = (1, 28, 28)) -> An
         image=(shape[1], shape[2]),
         field=extent((height.field, width.field)),
     )
+
+
+def parameters_by_layer(network: nn.Module) -> list[tuple[str, int]]:
+    """(dotted name, number of own parameters) of every layer that has any, largest first; shared ones count once.
+
+    >>> parameters_by_layer(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 5)))
+    [('2', 20), ('0', 9)]
+    """
+    seen: set[int] = set()
+    counts: list[tuple[str, int]] = []
+    for name, layer in network.named_modules():
+        own = [p for p in layer.parameters(recurse=False) if id(p) not in seen]
+        seen |= {id(p) for p in own}
+        if own:
+            counts.append((name or "the network itself", sum(p.numel() for p in own)))
+    return sorted(counts, key=lambda count: -count[1])

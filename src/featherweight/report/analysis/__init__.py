@@ -2,9 +2,7 @@
 
 ```
 answers.py      a run's probabilities over its test set: tables by class, confusions, mistakes, calibration
-fields.py       how far a unit looks: the window it can see, and the part that it actually uses
-attribution.py  where in an image the evidence for a class lies, or for one class against another; first kernels
-model_input.py  images as the network saw them in training
+attribution.py  what it takes from an image: receptive fields, evidence for a class, kernels; images as it saw them
 ```
 """
 
@@ -21,16 +19,23 @@ from featherweight.report.analysis.answers import (
     mistakes,
     pooled,
 )
-from featherweight.report.analysis.attribution import Evidence, contrast, evidence, first_kernels
-from featherweight.report.analysis.fields import Field, fields
-from featherweight.report.analysis.model_input import Seen, seen_in_training
+from featherweight.report.analysis.attribution import (
+    ClassEvidence,
+    Field,
+    Seen,
+    contrast,
+    evidence,
+    fields,
+    first_kernels,
+    seen_in_training,
+)
 
 __all__ = [
     "Answers",
     "Bin",
     "Calibration",
+    "ClassEvidence",
     "ClassRow",
-    "Evidence",
     "Field",
     "Mistake",
     "Seen",

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import percent
-from featherweight.training.evaluation import predict
+from featherweight.training.evaluation import predict_batches
 from featherweight.training.runs.trained import TrainedModel, evaluator_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """One probability per class for each image of a test set, in the set's order."""
+    """A network's answers over a test set: one probability per class for each image, in the set's order."""
 
     probabilities: NDArray[np.float64]
     """[N C]; each row sums to 1."""
@@ -56,7 +56,7 @@ def answers_of(trained: TrainedModel, data: Data) -> Answers:
     Raises UsageError if the images or classes are not those that the network was built for.
     """
     engine = evaluator_of(trained, data, torch.device("cpu"))
-    batches = predict(engine, data.test, trained.mean, trained.std)
+    batches = predict_batches(engine, data.test, trained.mean, trained.std)
     # Log-probabilities can be used as scores, since softmax turns them into the same probabilities.
     found = [scores.double().softmax(dim=1) for scores, _ in batches]
     return Answers(
@@ -76,7 +76,7 @@ def pooled(several: Sequence[Answers]) -> Answers:
 
 
 def confusion(answers: Answers) -> NDArray[np.int64]:
-    """[C C] counts of images: rows are labels, columns are predicted classes.
+    """The confusion matrix, [C C] counts of images: rows are labels, columns are predicted classes.
 
     >>> sure = Answers(probabilities=np.array([[0.9, 0.1], [0.2, 0.8]]), labels=np.array([0, 0]), classes=("a", "b"))
     >>> confusion(sure).tolist()
@@ -88,7 +88,7 @@ def confusion(answers: Answers) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRow:
-    """The figures of one class, in percent; None if there is nothing to divide by."""
+    """Accuracy, precision and recall of one class, in percent; None if there is nothing to divide by."""
 
     name: str
     images: int
@@ -127,7 +127,7 @@ def class_rows(answers: Answers) -> tuple[ClassRow, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """An image whose predicted class is not its label."""
+    """A misclassified test image: its label, the predicted class and its confidence."""
 
     index: int
     """Its position in the test set, from 0."""
@@ -158,7 +158,7 @@ def mistakes(answers: Answers) -> tuple[Mistake, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """The images whose confidence is in (low, high]; both figures are 0 to 1, and 0 for an empty bin."""
+    """A bin of a calibration curve: images with a confidence in (low, high]. Figures are 0 to 1, 0 if it is empty."""
 
     low: float
     high: float

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
 from featherweight.report.analysis.answers import Answers, calibration, class_rows, confusion, pooled
-from featherweight.report.figures import hover
-from featherweight.report.figures.scales import logarithmic
 from featherweight.report.figures.style import (
     BAND,
     EDGE,
@@ -18,9 +16,11 @@ from featherweight.report.figures.style import (
     blank,
     in_house_style,
     legend_above,
+    logarithmic,
     plot,
     short,
 )
+from featherweight.report.figures.svg import MOST, hover_boxes, hover_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ def class_errors(*answers: Answers) -> "Figure":
         texts = [f"{rows[at].name}: {name} {'none' if v is None else f'{v:.2f} %'}"
                 for at, v in zip(kept, values, strict=True)]  # fmt: skip
         widths = [0 if v is None else 100 - v for v in values]
-        hover.boxes(axes, [(0, p - 0.18, w, p + 0.18) for p, w in zip(places, widths, strict=True)], texts)
+        hover_boxes(axes, [(0, p - 0.18, w, p + 0.18) for p, w in zip(places, widths, strict=True)], texts)
         if len(each) > 1:
             dots = [
                 (100 - getattr(run[at], name), place)
@@ -114,9 +114,9 @@ def confusion_matrix(*answers: Answers) -> "Figure":
             color = INK if shade is None else _on(shade)
             axes.text(column, row, f"{count}", ha="center", va="center", fontsize=size, color=color)
     filled.sort(key=lambda at: -counts[at])
-    hover.boxes(axes, [(column - 0.5, row - 0.5, column + 0.5, row + 0.5) for row, column in filled[: hover.MOST]], [
+    hover_boxes(axes, [(column - 0.5, row - 0.5, column + 0.5, row + 0.5) for row, column in filled[: MOST]], [
         f"{whole.classes[row]} taken for {whole.classes[column]}: {counts[row, column]:,}" if row != column
-        else f"{whole.classes[row]}: {counts[row, column]:,} right" for row, column in filled[: hover.MOST]
+        else f"{whole.classes[row]}: {counts[row, column]:,} right" for row, column in filled[: MOST]
     ])  # fmt: skip
     axes.set(xlim=(-0.5, number - 0.5), ylim=(number - 0.5, -0.5), aspect="equal")
     axes.set(xlabel="predicted class", ylabel="label")
@@ -173,8 +173,8 @@ def calibration_curve(*answers: Answers) -> "Figure":
     logarithmic(below.yaxis, 0.8, max(10.0, float(max(one.images for one in filled))), 4)
     below.grid(axis="y")
     tops = [(50 * (one.low + one.high), one.images, one) for one in filled]
-    hover.boxes(below, [(x - 2.8, 0.8, x + 2.8, top) for x, top, _ in tops], [f"{n:,} images" for _, n, _ in tops])
-    hover.hover_points(above, [100 * one.confidence for one in filled], [100 * one.accuracy for one in filled], [
+    hover_boxes(below, [(x - 2.8, 0.8, x + 2.8, top) for x, top, _ in tops], [f"{n:,} images" for _, n, _ in tops])
+    hover_points(above, [100 * one.confidence for one in filled], [100 * one.accuracy for one in filled], [
         f"confidence {100 * one.confidence:.1f} %, accuracy {100 * one.accuracy:.1f} %, {one.images:,} images"
         for one in filled
     ])  # fmt: skip

@@ -9,8 +9,6 @@ from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Plateau, Recipe
 from featherweight.experiments.record import Record
-from featherweight.report.figures import hover
-from featherweight.report.figures.scales import accuracies, epoch_ticks, epochs, logarithmic
 from featherweight.report.figures.style import (
     BAND,
     INK,
@@ -18,12 +16,17 @@ from featherweight.report.figures.style import (
     TARGET,
     TEST,
     TRAIN,
+    accuracies,
     blank,
+    epoch_ticks,
+    epochs,
     in_house_style,
     legend_above,
+    logarithmic,
     plot,
     short,
 )
+from featherweight.report.figures.svg import hover_points
 from featherweight.training.schedule import rate
 
 if TYPE_CHECKING:
@@ -108,14 +111,14 @@ def _pairs(axes: "Axes", records: Sequence[Record], quantity: str, form: str) ->
         who = "" if len(records) == 1 else f"{_legend_name(record.experiment)} seed {record.seed}, "
         for part, values in (("training", train), ("test", test)):
             texts = [f"{who}epoch {at}: {part} {value:{form}}" for at, value in zip(passed, values, strict=True)]
-            hover.hover_points(axes, passed, values, [one + " %" * (quantity == "accuracy") for one in texts])
+            hover_points(axes, passed, values, [one + " %" * (quantity == "accuracy") for one in texts])
 
 
 @in_house_style
 def accuracy(*records: Record) -> "Figure":
     """Test and training accuracy by epoch, one line per run, with the target and the judged epochs.
 
-    The axis holds every value; close to 100 % it is stretched, as `scales.accuracies` says. UsageError if no run has a
+    The axis holds every value; close to 100 % it is stretched, as `style.accuracies` says. UsageError if no run has a
     finished epoch.
     """
     kept = _runs_with_rows(records)
@@ -221,9 +224,7 @@ def learning_rate(*records: Record) -> "Figure":
         if len(record.rows) <= MOST_MARKED:
             axes.plot(*ends, "o", markersize=3, color=color, clip_on=False)
         who = f"{name}, " if len(alike) > 1 else ""
-        hover.hover_points(
-            axes, *ends, [f"{who}end of epoch {at}: rate {lr:.3g}" for at, lr in zip(*ends, strict=True)]
-        )
+        hover_points(axes, *ends, [f"{who}end of epoch {at}: rate {lr:.3g}" for at, lr in zip(*ends, strict=True)])
     axes.set(xlabel="epochs passed", ylabel="learning rate", xlim=(0, max(len(record.rows) for record in kept)))
     axes.set_ylim(bottom=0)
     last = max(len(record.rows) for record in kept)
@@ -250,7 +251,7 @@ def spread(*records: Record) -> "Figure":
         axes.plot(judged[:-1], [place] * (len(judged) - 1), "o", markersize=6, markerfacecolor="none", color=color,
                   label=f"{hidden}judged epoch")  # fmt: skip
         first = record.rows[-1].epoch - len(judged) + 1
-        hover.hover_points(axes, judged, [place] * len(judged), [
+        hover_points(axes, judged, [place] * len(judged), [
             f"seed {record.seed}, epoch {at}: test {value:.2f} %" for at, value in enumerate(judged, start=first)
         ])  # fmt: skip
         axes.plot(judged[-1:], [place], "o", markersize=6, color=color, label=f"{hidden}last epoch")

@@ -1,11 +1,13 @@
 """The parts of a page, from which the page, CSV, JSON and picture files are all made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featherweight.report.templating import filled, texts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +17,7 @@ Cell = str | int | float | bool | None
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table."""
+    """One column of a table on a report's page."""
 
     name: str
     """The name in files: lower-case words joined by underscores, with the unit if it could be mistaken."""
@@ -29,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Plain values, and how to show them."""
+    """A table on a report's page: plain values, and how to show them."""
 
     name: str
     """The name of its CSV file, unique on the page."""
@@ -49,7 +51,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureBlock:
-    """A figure with its texts."""
+    """A figure on a report's page, with its title, text and description."""
 
     name: str
     """The name of its files, unique on the page."""
@@ -65,7 +67,7 @@ class FigureBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class Tiles:
-    """Small images, each with a caption of short lines."""
+    """Small images on a report's page, each with a caption of short lines."""
 
     name: str
     title: str
@@ -80,7 +82,7 @@ class Tiles:
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictBlock:
-    """The first thing to read: one word and its sentence."""
+    """The verdict at the top of a report's page: one word and its sentence."""
 
     word: str
     passed: bool | None
@@ -90,7 +92,7 @@ class VerdictBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One figure in large letters."""
+    """One figure in large letters at the top of a report's page."""
 
     label: str
     value: str
@@ -102,14 +104,14 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The figures to read first, in a row."""
+    """The row of large figures at the top of a report's page."""
 
     tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A command and the facts that belong to it."""
+    """A card on a report's page: a command and the facts that belong to it."""
 
     name: str
     title: str
@@ -126,20 +128,59 @@ Block = str | VerdictBlock | Headline | Card | Table | FigureBlock | Tiles
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page under one heading."""
+    """A section of a report's page, under one heading."""
 
     id: str
     title: str
     blocks: tuple[Block, ...]
 
 
+def table(
+    name: str,
+    rows: Iterable[Sequence[Cell]],
+    key: str = "",
+    /,
+    *,
+    more: Sequence[Column] = (),
+    wholes: Mapping[str, float | None] | None = None,
+    **facts: Any,
+) -> Table:
+    """The table of this name in `texts.toml`, and of the experiment with this key.
+
+    `more` are columns after those named there; `wholes` has that of each column whose shares are drawn as bars.
+    """
+    about = texts()["tables"][name]
+    columns = []
+    for column, given in about["columns"].items():
+        heading, form = (given, "") if isinstance(given, str) else given
+        columns.append(Column(name=column, heading=heading, form=form, of=(wholes or {}).get(column)))
+    how = {part: about[part] for part in ("folded", "stacked", "most") if part in about}
+    return Table(name=_keyed(name, key), caption=filled(about["caption"], **facts), columns=(*columns, *more),
+                 rows=tuple(map(tuple, rows)), **how)  # fmt: skip
+
+
+def figure(name: str, drawn: "Figure", key: str = "", /, *, data: Any = None, **facts: Any) -> FigureBlock:
+    """A drawn figure with the texts that `texts.toml` has for this name, of the experiment with this key."""
+    words = {part: filled(text, **facts) for part, text in texts()["figures"][name].items()}
+    return FigureBlock(name=_keyed(name, key), figure=drawn, data=data, **words)
+
+
+def paragraph(name: str, /, **facts: Any) -> str:
+    """The paragraph of this name in `texts.toml`."""
+    return filled(texts()["paragraphs"][name], **facts)
+
+
+def _keyed(name: str, key: str) -> str:
+    return f"{name}-{key}" if key else name
+
+
 def blocks_of(sections: Sequence[Section], kind: type[Any]) -> list[Any]:
-    """Every block of one kind, in the order of the page."""
+    """Every block of one kind on a report's page, in its order."""
     return [block for section in sections for block in section.blocks if isinstance(block, kind)]
 
 
 def format_cell(value: Cell, form: str = "") -> str:
-    """A value of a table as text for the page; None is shown as a dash.
+    """A cell of a table as text for a report's page; None is shown as a dash.
 
     >>> format_cell(1234567, ",d"), format_cell(None), format_cell(True), format_cell(99.5, ".2f")
     ('1,234,567', '–', 'yes', '99.50')

@@ -1,24 +1,126 @@
-"""The cards beside the curves: how to repeat a run, and how to put its network on a chip."""
+"""What is read first of a run: five figures in large letters, how to repeat it, and how to put it on a chip."""
 
 import json
 import shlex
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from featherweight.data import NAMES
 from featherweight.data.dataset import IN_MEMORY
+from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find, ids
+from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record
+from featherweight.experiments.record import Record, summarise
 from featherweight.experiments.settings import flatten
-from featherweight.report.page.blocks import Card, Column, Table
+from featherweight.experiments.statistics import mean_interval
+from featherweight.report.page.blocks import Card, Headline, Tile, paragraph
 from featherweight.report.page.load_runs import Group, LoadedRun, short_name
 from featherweight.training.runs.restore import SOURCE
 
 PACKAGE = Path(__file__).parents[2]
 CLOCK = 64_000_000
 """Hertz of a common Cortex-M4, for an idea of the time that its cycles take."""
+
+
+# ------------------------------------------------------------------------------------------- the five figures
+
+
+def headline(group: Group) -> Headline:
+    """The five figures at the top of a page: accuracy, verdict, parameters, flash and RAM, seconds of training."""
+    records = [record for record in group.records if record.rows]
+    done = [record for record in records if record.finished]
+    of_network = _parameters(group.records[0]), _memory_figures(group)
+    return Headline(tiles=(_accuracy(records), _verdict_figure(group, done), *of_network, _training_time(done)))
+
+
+def _accuracy(records: list[Record]) -> Tile:
+    """Of the last epoch, which is the result; of several runs the mean."""
+    label = "Accuracy"
+    if not records:
+        return Tile(label=label, value="–", detail="no epoch is finished yet")
+    holdout = records[0].data["holdout"]
+    images = f"{records[0].data['test']:,} {'held-out' if holdout else 'test'} images"
+    last = [record.rows[-1].test_accuracy for record in records]
+    if len(records) == 1:
+        interval = records[0].verdict.interval
+        sure = "95 % interval {:.2f} to {:.2f}, ".format(*interval) if interval else ""
+        early = "" if records[0].finished else f"after epoch {len(records[0].rows)}; "
+        return Tile(label=label, value=f"{last[0]:.2f} %", detail=f"{early}{sure}{images}")
+    low, high = mean_interval(last)
+    sure = f"95 % interval {low:.2f} to {min(high, 100):.2f}"
+    detail = f"mean of {len(last)} runs, {sure}, worst {min(last):.2f}; {images}"
+    return Tile(label=label, value=f"{fmean(last):.2f} %", detail=detail)
+
+
+def _verdict_figure(group: Group, done: list[Record]) -> Tile:
+    """Passed, failed, undecided or unfinished, and by which figure."""
+    target = Budget(**group.records[0].budget)
+    span = "the last epoch" if target.held == 1 else f"each of the last {target.held} epochs"
+    asked = f"asked: {target.accuracy:.2f} % in {span}"
+    if len(done) < len(group.records):
+        epochs = sum(len(record.rows) for record in group.records)
+        planned = sum(int(record.recipe["epochs"]) for record in group.records)
+        return Tile(label="Verdict", value="Unfinished", detail=f"{epochs} of {planned} epochs are done; {asked}")
+    worst = f"worst judged epoch {summarise(done).worst_of_last:.2f} %"
+    passed = sum(record.verdict.passed for record in done)
+    if len(done) > 1:
+        state = "passed" if passed == len(done) else "failed"
+        return Tile(label="Verdict", value=f"{passed} of {len(done)} passed", detail=f"{worst}; {asked}", state=state)
+    verdict = done[0].verdict
+    if not verdict.decided:
+        needed = f"; it takes {verdict.images_needed:,} test images" if verdict.images_needed else ""
+        return Tile(label="Verdict", value="Undecided", detail=f"{worst}; {asked}{needed}")
+    state = "passed" if verdict.passed else "failed"
+    return Tile(label="Verdict", value=state.capitalize(), detail=f"{worst}; {asked}", state=state)
+
+
+def _parameters(record: Record) -> Tile:
+    limit = Budget(**record.budget).parameters
+    detail = "; ".join([f"budget: fewer than {limit:,}", *preprocessing_words(record.architecture)])
+    return Tile(label="Parameters", value=f"{record.parameters:,}", detail=detail)
+
+
+def _memory_figures(group: Group) -> Tile:
+    """Flash and RAM of the 8-bit C program."""
+    label = "Flash and RAM"
+    if group.chip is None:
+        return Tile(label=label, value="–", detail="the network is not available")
+    if isinstance(group.chip, str):
+        return Tile(label=label, value="–", detail="this network has no C program; see below")
+    smallest, _ = group.chip
+    value = f"{kilobytes(smallest.flash)} + {kilobytes(smallest.ram)}"
+    return Tile(label=label, value=value, detail="estimated, as 8-bit C on a Cortex-M0+")
+
+
+def _training_time(done: list[Record]) -> Tile:
+    """Of training, on the machine that the record names; of several runs the mean."""
+    label = "Training"
+    if not done:
+        return Tile(label=label, value="–", detail="not finished")
+    threads = sorted({int(record.environment["threads"]) for record in done})
+    where = f"{' or '.join(map(str, threads))} thread{'s' * (threads != [1])}"
+    machines = sorted({str(record.environment.get("processor") or "") for record in done} - {""})
+    epochs = int(done[0].recipe["epochs"])
+    first = ["mean of the runs"] if len(done) > 1 else []
+    detail = ", ".join([*first, f"{epochs} epoch{'s' * (epochs > 1)}", where, *machines])
+    return Tile(label=label, value=spent(fmean(record.train_seconds for record in done)), detail=detail)
+
+
+def spent(seconds: float) -> str:
+    """Seconds of training, rounded for people.
+
+    >>> spent(0.42), spent(73.2), spent(7300)
+    ('0.4 s', '73 s', '122 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s" if seconds >= 0.1 else "< 0.1 s"
+    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
+
+
+# ------------------------------------------------------------------------------------------- repeating, exporting
 
 
 def _recipe_settings(recipe: Recipe, budget: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +183,7 @@ def own_settings(record: Record) -> dict[str, Any]:
 
 
 def recipe_card(run: LoadedRun) -> Card:
-    """From which the run can be repeated: its command, what its recipe sets, data, commit and machine."""
+    """The card from which a run can be repeated: its command, what its recipe sets, data, commit and machine."""
     record, about = run.record, run.record.data
     settings = ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
@@ -105,25 +207,12 @@ def recipe_card(run: LoadedRun) -> Card:
     notes = []
     if record.experiment not in ids():
         kept = (run.path / SOURCE).is_file()
-        notes.append(
-            f"The experiment's file is kept as `{SOURCE}` in the run's folder."
-            if kept
-            else "The run's folder holds no copy of the experiment's file, which the command needs."
-        )
+        notes.append(paragraph("own_file_kept", source=SOURCE) if kept else paragraph("own_file_missing"))
     if about["source"] == IN_MEMORY:
-        notes.append("The data were handed over in Python, so the command needs `--data` with a copy of them.")
+        notes.append(paragraph("in_memory"))
     elif about["source"] not in NAMES:
-        notes.append("The data are a folder on the machine that trained it.")
+        notes.append(paragraph("own_folder"))
     return Card(name="recipe", title="Repeat this run", command=command(record), rows=tuple(rows), note=" ".join(notes))
-
-
-def digests_table(record: Record) -> Table | None:
-    """The data's digests, by which a copy is known to be the same; None if the record has none."""
-    found = record.data.get("digests") or {}
-    columns = (Column(name="file", heading="file"), Column(name="sha256", heading="SHA-256"))
-    rows = tuple((str(name), str(value)) for name, value in found.items())
-    caption = "Digests of the data that the run was trained and judged on"
-    return Table(name="digests", caption=caption, columns=columns, rows=rows, folded=True) if rows else None
 
 
 def kilobytes(count: float) -> str:
@@ -136,7 +225,7 @@ def kilobytes(count: float) -> str:
 
 
 def deploy_card(group: Group, run: LoadedRun) -> Card | None:
-    """What the network needs on a microcontroller, and the command that exports it; None if it is not available."""
+    """The card of what a network needs on a microcontroller, with the command of its export; None without a network."""
     if group.chip is None:
         return None
     has_weights = run.trained is not None
@@ -152,11 +241,8 @@ def deploy_card(group: Group, run: LoadedRun) -> Card | None:
                  f" {CLOCK // 1_000_000} MHz"),
     )  # fmt: skip
     bits, data = Recipe.from_json(run.record.recipe).bits_in_c, run.record.data
-    program = "the 8-bit C program" if bits == 8 else f"the C program with {bits}-bit weights"
     drawn = list(data["shape"]) == [1, 28, 28] and list(data["classes"]) == [str(digit) for digit in range(10)]
-    others = "`--to onnx` and `--to page` work as well." if drawn else "`--to onnx` works as well."
-    others = others if has_weights else "An export needs the run's weights."
-    note = f"Estimated for {program}, flash and RAM on a Cortex-M0+. {others}"
+    note = paragraph("deploy", bits=bits, weights=has_weights, drawn=drawn)
     return Card(name="deploy", title="Put it on a chip", command=export, rows=rows, note=note)
 
 

@@ -25,7 +25,7 @@ from featherweight.training.runs.trained import TrainedModel, data_of, load_trai
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedRun:
-    """One run: its record, and its weights and answers if they are available."""
+    """One run as a report reads it: its record, and its weights and answers if they are available."""
 
     path: Path
     name: str
@@ -37,7 +37,7 @@ class LoadedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Runs of one experiment, with one network, judged on the same images."""
+    """Runs in a report that are of one experiment and network, judged on the same images."""
 
     key: str
     """A lower-case key for ids and file names, unique among the groups."""
@@ -81,7 +81,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """Everything that a page is about."""
+    """The runs that a report is about, in groups, and what of them is missing."""
 
     groups: tuple[Group, ...]
 
@@ -107,7 +107,7 @@ def normalised_images(trained: TrainedModel, images: NDArray[np.uint8]) -> torch
 
 
 def of_group(story: Story, group: Group) -> str:
-    """An addition to headings if there are several experiments."""
+    """What a section's heading adds where a report is about several experiments."""
     return f" of {group.name}" if len(story.groups) > 1 else ""
 
 

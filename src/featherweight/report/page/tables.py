@@ -1,38 +1,28 @@
-"""Records and answers as tables."""
+"""Records and answers as the tables of a page; their captions and columns are in `texts.toml`."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import astuple
 from itertools import groupby
 from statistics import fmean
 from typing import Any
 
 from featherweight.experiments.record import Record, summarise
-from featherweight.experiments.record import Row as Epoch
 from featherweight.experiments.settings import flatten
 from featherweight.networks.anatomy import Anatomy, LayerRow
 from featherweight.report.analysis import Answers, calibration, class_rows, confusion, mistakes
-from featherweight.report.page.blocks import Cell, Column, Table
+from featherweight.report.page.blocks import Cell, Column, Table, table
 from featherweight.report.page.load_runs import Group, LoadedRun, Story
 
 
 def budget_table(record: Record) -> Table:
     """Each clause of a run's budget: the limit, the measured value, and whether it holds."""
-    rows: list[tuple[Cell, ...]] = [
-        (clause.name, clause.allowed, clause.measured, clause.holds) for clause in record.clauses
-    ]
-    columns = (
-        Column(name="clause", heading="budget"),
-        Column(name="allowed", heading="allowed"),
-        Column(name="measured", heading="measured"),
-        Column(name="holds", heading="holds"),
-    )
-    return Table(name="budget", caption="The budget, clause by clause", columns=columns, rows=tuple(rows))
+    return table("budget", [(one.name, one.allowed, one.measured, one.holds) for one in record.clauses])
 
 
 def runs_table(runs: Sequence[LoadedRun]) -> Table:
-    """One line per run: its costs and its accuracies."""
+    """The table of a report's runs, one line each: its costs and its accuracies."""
     rows = []
     for run in runs:
         record = run.record
@@ -41,19 +31,7 @@ def runs_table(runs: Sequence[LoadedRun]) -> Table:
         figures = (verdict.last, verdict.worst_of_last, verdict.best) if verdict else (None, None, None)
         passed = verdict.passed if verdict and record.finished else None
         rows.append((run.name, record.parameters, len(record.rows), *figures, wrong, record.train_seconds, passed))
-    columns = (
-        Column(name="run", heading="run"),
-        Column(name="parameters", heading="parameters", form=",d"),
-        Column(name="epochs", heading="epochs", form="d"),
-        Column(name="last_percent", heading="last epoch, %", form=".2f"),
-        Column(name="worst_judged_percent", heading="worst judged epoch, %", form=".2f"),
-        Column(name="best_percent", heading="best, %", form=".2f"),
-        Column(name="mistakes", heading="mistakes", form=",d"),
-        Column(name="train_seconds", heading="training, s", form=",.0f"),
-        Column(name="passed", heading="passed"),
-    )
-    caption = "The runs; the last epoch is the result"
-    return Table(name="runs", caption=caption, columns=columns, rows=tuple(rows), stacked=True)
+    return table("runs", rows)
 
 
 def spread_table(groups: Sequence[Group]) -> Table | None:
@@ -70,34 +48,12 @@ def spread_table(groups: Sequence[Group]) -> Table | None:
                 s.worst_of_last, group.records[0].parameters, macs, chip.flash if chip else None,
                 chip.ram if chip else None, fmean(record.train_seconds for record in done),
             ))  # fmt: skip
-    columns = (
-        Column(name="experiment", heading="experiment"),
-        Column(name="runs", heading="runs", form="d"),
-        Column(name="passed", heading="passed", form="d"),
-        Column(name="mean_percent", heading="mean, %", form=".3f"),
-        Column(name="standard_deviation_points", heading="standard deviation", form=".3f"),
-        Column(name="worst_percent", heading="worst, %", form=".2f"),
-        Column(name="worst_judged_percent", heading="worst judged epoch, %", form=".2f"),
-        Column(name="parameters", heading="parameters", form=",d"),
-        Column(name="macs", heading="multiply-adds", form=",d"),
-        Column(name="flash_bytes", heading="flash, bytes", form=",d"),
-        Column(name="ram_bytes", heading="RAM, bytes", form=",d"),
-        Column(name="train_seconds", heading="training, s", form=",.0f"),
-    )
-    caption = "The finished runs of each experiment: accuracy at the last epoch, and costs"
-    return Table(name="spread", caption=caption, columns=columns, rows=tuple(rows), stacked=True) if rows else None
+    return table("spread", rows) if rows else None
 
 
 def epochs_table(runs: Sequence[LoadedRun]) -> Table:
     """Every epoch of every run, from the records."""
-    names = tuple(asdict(runs[0].record.rows[0])) if runs[0].record.rows else tuple(Epoch.__dataclass_fields__)
-    forms = {"epoch": "d", "lr": ".4g", "train_loss": ".4f", "test_loss": ".4f", "seconds": ".1f"}
-    columns = [Column(name="run", heading="run")]
-    for name in names:
-        heading = {"lr": "rate"}.get(name, name.replace("_", " ")) + ", %" * name.endswith("accuracy")
-        columns.append(Column(name=name, heading=heading, form=forms.get(name, ".2f")))
-    rows = tuple((run.name, *(getattr(row, name) for name in names)) for run in runs for row in run.record.rows)
-    return Table(name="epochs", caption="Every epoch", columns=tuple(columns), rows=rows, folded=True)
+    return table("epochs", [(run.name, *astuple(row)) for run in runs for row in run.record.rows])
 
 
 def differences_table(story: Story) -> Table:
@@ -107,13 +63,12 @@ def differences_table(story: Story) -> Table:
         record = run.record
         last = record.rows[-1] if record.rows else None
         verdict = record.verdict if record.rows else None
+        clean = record.clean_train_accuracy
         results: dict[str, Cell] = {
             "last epoch, %": round(verdict.last, 4) if verdict else None,
             "worst judged epoch, %": round(verdict.worst_of_last, 4) if verdict else None,
             "test loss": round(last.test_loss, 5) if last else None,
-            "training images as they are, %": (
-                round(record.clean_train_accuracy, 3) if record.clean_train_accuracy is not None else None
-            ),
+            "training images as they are, %": None if clean is None else round(clean, 3),
             "epochs done": len(record.rows),
             "passed": verdict.passed if verdict and record.finished else None,
         }
@@ -124,12 +79,8 @@ def differences_table(story: Story) -> Table:
         flat.append(recipe | {name: named[name] for name in settings} | results | named)
     names = list(dict.fromkeys(name for one in flat for name in one))
     unlike = [name for name in names if len({json.dumps(one.get(name)) for one in flat}) > 1]
-    columns = (Column(name="setting", heading="what"), *(
-        Column(name=f"run_{place}", heading=run.name, form="g") for place, run in enumerate(story.runs, start=1)
-    ))  # fmt: skip
-    rows = tuple((name, *(one.get(name) for one in flat)) for name in unlike)
-    caption = "Where the runs differ: recipe, results, then everything else. What is not listed is the same in all"
-    return Table(name="differences", caption=caption, columns=columns, rows=rows)
+    columns = [Column(name=f"run_{place}", heading=run.name, form="g") for place, run in enumerate(story.runs, start=1)]
+    return table("differences", [(name, *(one.get(name) for one in flat)) for name in unlike], more=columns)
 
 
 def _setting_text(value: Any) -> Cell:
@@ -137,31 +88,35 @@ def _setting_text(value: Any) -> Cell:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
 
 
+def environment_table(runs: Sequence[LoadedRun]) -> Table:
+    """Where each run was trained: engine, versions, processor, commit."""
+    names = list(dict.fromkeys(name for run in runs for name in run.record.environment))
+    rows = []
+    for run in runs:
+        values = (run.record.environment.get(name) for name in names)
+        rows.append((run.name, run.record.engine, *(None if value is None else str(value) for value in values)))
+    return table("environment", rows, more=[Column(name=name, heading=name.replace("_", " ")) for name in names])
+
+
+def digests_table(record: Record) -> Table | None:
+    """The data's digests, by which a copy is known to be the same; None if the record has none."""
+    found = record.data.get("digests") or {}
+    return table("digests", [(str(name), str(value)) for name, value in found.items()]) if found else None
+
+
 def blocks_table(anatomy: Anatomy, key: str) -> Table:
     """The layers in blocks, each with its share of the parameters and of the multiply-adds."""
-    columns = (
-        Column(name="block", heading="layers"),
-        Column(name="kinds", heading="made of"),
-        Column(name="output", heading="output"),
-        Column(name="parameters", heading="parameters", form=",d", of=anatomy.parameters or None),
-        Column(name="macs", heading="multiply-adds", form=",d", of=anatomy.macs or None),
-        Column(name="field_px", heading="field, px"),
-    )
     found = []
     for rows in blocks(anatomy.rows):
-        first, last = (_short(rows[at].name) for at in (0, -1))
+        first, last = (rows[at].name.split(".")[0] for at in (0, -1))  # by which a block is found in the source
         kinds = Counter(row.kind for row in rows)
         made_of = ", ".join(f"{count} × {kind}" if count > 1 else kind for kind, count in kinds.items())
         name = first if first == last else f"{first} – {last}"
-        found.append((name, made_of, " x ".join(map(str, rows[-1].output)), sum(row.parameters for row in rows),
-                      sum(row.macs for row in rows), str(_extent_text(rows[-1].field))))  # fmt: skip
-    caption = f"{anatomy.parameters:,} parameters, {anatomy.macs:,} multiply-adds an image, in blocks"
-    return Table(name=f"blocks-{key}", caption=caption, columns=columns, rows=tuple(found), stacked=True)
-
-
-def _short(name: str) -> str:
-    """The first parts of a layer's path, by which its block is found in the source."""
-    return name.split(".")[0]
+        found.append((name, made_of, _sides(rows[-1].output), sum(row.parameters for row in rows),
+                      sum(row.macs for row in rows), str(_extent_of(rows[-1].field))))  # fmt: skip
+    parameters, macs = anatomy.parameters, anatomy.macs
+    wholes = {"parameters": parameters or None, "macs": macs or None}
+    return table("blocks", found, key, wholes=wholes, parameters=parameters, macs=macs)
 
 
 def blocks(rows: Sequence[LayerRow]) -> list[tuple[LayerRow, ...]]:
@@ -184,83 +139,55 @@ def blocks(rows: Sequence[LayerRow]) -> list[tuple[LayerRow, ...]]:
     return [tuple(block) for block in found]
 
 
-def _extent_text(extent: int | tuple[int, int]) -> Cell:
-    return extent if isinstance(extent, int) else " x ".join(map(str, extent))
+def _sides(sides: Sequence[int]) -> str:
+    return " x ".join(map(str, sides))
+
+
+def _extent_of(extent: int | tuple[int, int]) -> Cell:
+    return extent if isinstance(extent, int) else _sides(extent)
 
 
 def layers_table(anatomy: Anatomy, key: str) -> Table:
     """Layer by layer: output, parameters, multiply-adds, receptive field and jump."""
-    columns = (
-        Column(name="layer", heading="layer"),
-        Column(name="kind", heading="kind"),
-        Column(name="output", heading="output"),
-        Column(name="parameters", heading="parameters", form=",d"),
-        Column(name="macs", heading="multiply-adds", form=",d"),
-        Column(name="field_px", heading="field, px", form="d"),
-        Column(name="jump_px", heading="jump, px", form="d"),
-    )
-
-    rows = tuple(
-        (row.name, row.kind, " x ".join(map(str, row.output)), row.parameters, row.macs, _extent_text(row.field),
-         _extent_text(row.jump)) for row in anatomy.rows
-    )  # fmt: skip
-    caption = f"Layer by layer: all {len(rows)}"
-    return Table(name=f"layers-{key}", caption=caption, columns=columns, rows=rows, folded=True)
+    rows = [
+        (
+            row.name,
+            row.kind,
+            _sides(row.output),
+            row.parameters,
+            row.macs,
+            _extent_of(row.field),
+            _extent_of(row.jump),
+        )
+        for row in anatomy.rows
+    ]
+    return table("layers", rows, key, count=len(rows))
 
 
 def classes_table(answers: Answers, key: str) -> Table:
     """Accuracy, precision and recall of each class."""
-    columns = (
-        Column(name="class", heading="class"),
-        Column(name="images", heading="images", form=",d"),
-        Column(name="taken_for_it", heading="predicted", form=",d"),
-        Column(name="right", heading="right", form=",d"),
-        Column(name="accuracy_percent", heading="accuracy", form=".2f"),
-        Column(name="precision_percent", heading="precision", form=".2f"),
-        Column(name="recall_percent", heading="recall", form=".2f"),
-    )
-    rows: tuple[tuple[Cell, ...], ...] = tuple(tuple(asdict(row).values()) for row in class_rows(answers))
-    return Table(name=f"classes-{key}", caption="Each class: images, and percentages", columns=columns, rows=rows)
+    return table("classes", map(astuple, class_rows(answers)), key)
 
 
 def confusion_table(answers: Answers, key: str) -> Table:
     """The confusion matrix: one line per label, one column per predicted class."""
-    columns = (Column(name="label", heading="label"), *(
-        Column(name=f"taken_for_{name}", heading=name, form=",d") for name in answers.classes
-    ))  # fmt: skip
     counts = confusion(answers)
-    rows: tuple[tuple[Cell, ...], ...] = tuple((name, *map(int, counts[at])) for at, name in enumerate(answers.classes))
-    caption = "Confusion matrix in figures: a row for each label, a column for each predicted class"
-    return Table(name=f"confusion-{key}", caption=caption, columns=columns, rows=rows, folded=True)
+    columns = [Column(name=f"taken_for_{name}", heading=name, form=",d") for name in answers.classes]
+    rows: list[tuple[Cell, ...]] = [(name, *map(int, counts[at])) for at, name in enumerate(answers.classes)]
+    return table("confusion", rows, key, more=columns)
 
 
 def calibration_table(answers: Answers, key: str) -> Table:
     """The bins of the calibration curve."""
-    columns = (
-        Column(name="confidence_above", heading="confidence above", form=".3f"),
-        Column(name="confidence_up_to", heading="up to", form=".3f"),
-        Column(name="images", heading="images", form=",d"),
-        Column(name="mean_confidence", heading="mean confidence", form=".4f"),
-        Column(name="accuracy", heading="accuracy", form=".4f"),
-    )
-    rows = tuple(
+    rows = [
         (one.low, one.high, one.images, one.confidence if one.images else None, one.accuracy if one.images else None)
         for one in calibration(answers).bins
-    )
-    caption = "Confidence and accuracy by bin, each 0 to 1"
-    return Table(name=f"calibration-{key}", caption=caption, columns=columns, rows=rows, folded=True)
+    ]
+    return table("calibration", rows, key)
 
 
 def mistakes_table(runs: Sequence[LoadedRun], key: str) -> Table:
     """Every misclassified image of every run, the most confident mistake first."""
-    columns = (
-        Column(name="run", heading="run"),
-        Column(name="index", heading="image", form="d"),
-        Column(name="label", heading="label"),
-        Column(name="taken_for", heading="predicted"),
-        Column(name="confidence", heading="confidence", form=".4f"),
-        Column(name="left_for_the_label", heading="probability of the label", form=".4f"),
-    )
     rows: list[tuple[Cell, ...]] = []
     for run in runs:
         assert run.answers is not None
@@ -269,5 +196,4 @@ def mistakes_table(runs: Sequence[LoadedRun], key: str) -> Table:
             (run.name, one.index, names[one.truth], names[one.chosen], one.confidence, one.truth_probability)
             for one in mistakes(run.answers)
         ]
-    caption = "Every misclassified image, as a table; images are counted from 0"
-    return Table(name=f"mistakes-{key}", caption=caption, columns=columns, rows=tuple(rows), folded=True, most=200)
+    return table("mistakes", rows, key)

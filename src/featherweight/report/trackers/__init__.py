@@ -1,7 +1,6 @@
 """Logs a run in an experiment tracker: its settings, every epoch, its verdict, its figures.
 
 ```
-facts.py         what is logged, the same for every tracker: settings, verdict, figures
 tensorboard.py   event files in the run's folder
 mlflow.py        a database and figures in the folder `mlruns` beside the runs
 wandb.py         Weights & Biases: runs kept offline in the folder `wandb` beside the runs
@@ -11,24 +10,55 @@ Trackers listen to the events that training reports anyway; the training loop do
 continues its old log, without repeating a row.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featherweight.errors import UsageError, nearest
-from featherweight.experiments.record import Row
+from featherweight.errors import FileError, UsageError, nearest
+from featherweight.escape import printable
+from featherweight.experiments.record import Record, Row, read_record
+from featherweight.experiments.settings import flatten
+from featherweight.json_files import read_regular
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 
 if TYPE_CHECKING:
-    from featherweight.report.trackers.facts import Log
+    from matplotlib.figure import Figure
 
-__all__ = ["TRACKERS", "require_tracker", "tracking"]
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
 """Their packages, each of which has a file of the same name here; it is imported only when somebody tracks."""
+
+
+Value = str | float | bool
+LONGEST_NOTE = 200
+"""Bytes of the note in which a tracker's log is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """The log of one training run in an experiment tracker."""
+
+    row: Callable[[Row], None]
+    """Logs an epoch unless it has already been logged."""
+    verdict: Callable[[Record, Mapping[str, "Figure"]], None]
+    """Logs the verdict and the figures of a finished run."""
+    close: Callable[[bool], None]
+    """Closes the log; its argument says whether the run has finished."""
+
+
+def noted(note: Path, pattern: str) -> tuple[str, ...] | None:
+    """What a tracker's note in a run's folder says, by the groups of the pattern; None if there is none."""
+    if not (note.exists() or note.is_symlink()):
+        return None
+    found = re.fullmatch(pattern, read_regular(note, LONGEST_NOTE).decode("ascii", "replace").strip())
+    if found is None:
+        raise FileError(f"{printable(note)} is not the note of a log; delete it, and a new log is begun.")
+    return found.groups()
 
 
 def require_tracker(kind: str) -> None:
@@ -51,8 +81,6 @@ def tracking(kind: str | None, data_dir: Path | None = None) -> Iterator[Callabl
         yield lambda event: None
         return
     require_tracker(kind)
-    from featherweight.report.trackers.facts import figures_of
-
     tracker = import_module(f"featherweight.report.trackers.{kind}")
     logs: dict[str, Log] = {}
 
@@ -76,3 +104,66 @@ def tracking(kind: str | None, data_dir: Path | None = None) -> Iterator[Callabl
     finally:
         for left in logs.values():
             left.close(False)
+
+
+# ------------------------------------------------------------------------------------------- what is logged
+
+
+def settings_of(record: Record) -> dict[str, Value]:
+    """The recipe, budget and other settings of a run by dotted names; settings that are None are left out.
+
+    >>> from featherweight.experiments.record import Record
+    >>> record = Record(experiment="f1", seed=2, parameters=7916, network="", engine="native", budget={"epochs": 15},
+    ...                 recipe={"lr": 0.1, "schedule": {"kind": "one_cycle"}}, data={"name": "mnist", "holdout": 0},
+    ...                 environment={"commit": None, "device": "cpu", "threads": 1, "torch": "2.13.0"})
+    >>> for name, value in settings_of(record).items():
+    ...     print(name, value)
+    experiment f1
+    seed 2
+    parameters 7916
+    engine native
+    data mnist
+    holdout 0
+    recipe.lr 0.1
+    recipe.schedule.kind one_cycle
+    budget.epochs 15
+    environment.device cpu
+    environment.threads 1
+    environment.torch 2.13.0
+    """
+    named = {name: getattr(record, name) for name in ("experiment", "seed", "parameters", "engine")}
+    named |= {"data": record.data["name"], "holdout": record.data["holdout"]}
+    settings = flatten({"recipe": record.recipe, "budget": record.budget, "environment": record.environment})
+    return named | {
+        name: value if isinstance(value, str | float | int) else str(value)
+        for name, value in settings.items()
+        if value is not None
+    }
+
+
+def quantities(row: Row) -> dict[str, float]:
+    """What a tracker logs of an epoch, under the names used in records and CSV files."""
+    return {name: value for name, value in asdict(row).items() if name != "epoch"}
+
+
+def verdict_figures(record: Record) -> dict[str, float]:
+    """What a tracker logs of a verdict: 1 for passed or 0, and accuracies in percent."""
+    verdict = record.verdict
+    return {f"verdict/{name}": float(getattr(verdict, name)) for name in ("passed", "last", "worst_of_last", "best")}
+
+
+def figures_of(folder: Path, data_dir: Path | None = None) -> "dict[str, Figure]":
+    """The figures of a finished run by name: its curves, and the answers of its weights on its test data."""
+    from featherweight.report import analysis, figures
+    from featherweight.training.runs.trained import data_of, load_trained
+
+    record = read_record(folder)
+    data = data_of(record, data_dir)
+    trained = load_trained(folder)
+    answers, images = analysis.answers_of(trained, data), data.test.images.numpy()
+    found = {draw.__name__: draw(record) for draw in (figures.accuracy, figures.loss, figures.learning_rate)}
+    of_answers = (figures.class_errors, figures.confusion_matrix, figures.calibration_curve)
+    found |= {draw.__name__: draw(answers) for draw in of_answers}
+    if analysis.mistakes(answers):
+        found["misclassified"] = figures.misclassified(answers, images)
+    return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.io import write_text
-from featherweight.report.trackers.facts import Log, quantities, settings_of, verdict_figures
+from featherweight.report.trackers import Log, noted, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,10 +61,10 @@ def _address(store: Path) -> str:
 
 def _known_run(client: Any, folder: Path) -> str | None:
     """The id of the MLflow run for the run in this folder; None if the store has none."""
-    note = folder / "mlflow-run"
-    if not note.is_file():
+    known = noted(folder / "mlflow-run", r"([\w-]{1,64})")
+    if known is None:
         return None
-    run = note.read_text(encoding="utf-8").strip()
+    (run,) = known
     try:
         client.get_run(run)
     except import_module("mlflow.exceptions").MlflowException:

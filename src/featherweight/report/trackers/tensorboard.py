@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight.escape import markdown
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.report.trackers.facts import Log, Value, quantities, settings_of, verdict_figures
+from featherweight.report.trackers import Log, Value, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

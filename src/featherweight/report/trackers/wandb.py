@@ -18,8 +18,8 @@ from PIL import Image
 from featherweight.experiments.record import Record, Row
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.io import write_text
-from featherweight.report.figures.style import png
-from featherweight.report.trackers.facts import Log, quantities, settings_of, verdict_figures
+from featherweight.report.figures.svg import png
+from featherweight.report.trackers import Log, noted, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ def open_log(folder: Path, record: Record) -> Log:
         os.environ.setdefault(name, value)
     wandb: Any = import_module("wandb")
     note = folder / "wandb-run"
-    id, known = note.read_text(encoding="utf-8").split() if note.is_file() else (uuid4().hex[:8], "0")
+    id, known = noted(note, r"([\w-]{1,64}) (\d{1,9})") or (uuid4().hex[:8], "0")
     run = wandb.init(
         project=re.sub(r"[^\w.-]+", "-", record.experiment).strip("-")[-100:], id=id, name=folder.name,
         dir=str(folder.parent), config=settings_of(record), resume="allow", reinit="create_new",

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.escape import markdown
 from featherweight.io import write_text
-from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style, svg
+from featherweight.report.figures.style import QUIET, TARGET, TEST, blank, in_house_style
+from featherweight.report.figures.svg import svg
 from featherweight.report.page import page, read_story, sections
 from featherweight.report.page.blocks import Column, FigureBlock, Section, Table
 from featherweight.search.fit.cost import format_cost, kilobytes

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from featherweight.data import NAMES, load
 from featherweight.data.dataset import IN_MEMORY, Data
-from featherweight.data.folder import load_sizes, sample, test_digest
+from featherweight.data.folder import load_sizes, sample_sizes, test_digest
 from featherweight.data.sets import OWN, canonical
 from featherweight.data.split import Split, digest, held_out_together, mean_and_std
 from featherweight.data.store import expanded, find
@@ -97,7 +97,7 @@ def resized_data(
         sizes: tuple[ResizedView, ...] = (ResizedView(size=None, images=data.train.images),)
     elif _is_folder(data):
         root = expanded(data)
-        asked = [size] if size else sizes_for(sample(root, seed=SPLIT_SEED))
+        asked = [size] if size else sizes_for(sample_sizes(root, seed=SPLIT_SEED))
         wholes = load_sizes(root, seed=SPLIT_SEED, sizes=asked)
         tested = test_digest(root, seed=SPLIT_SEED)
         name, source, classes, note = wholes[0].name, str(root.resolve()), wholes[0].classes, wholes[0].note

@@ -17,7 +17,8 @@ from torch import Tensor
 from featherweight.errors import FileError, TrainingError, UsageError
 from featherweight.experiments.record import Row, require_row
 from featherweight.experiments.settings import flatten
-from featherweight.io import parse_json, write_bytes
+from featherweight.io import write_bytes
+from featherweight.json_files import parse_json
 from featherweight.training.runs.tensors import is_intact, open_packed, pack_tensors, read_tensors
 from featherweight.training.state import State
 
@@ -63,7 +64,7 @@ def _slots_after_a_step(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
-    """Write the state; `identity` describes the run it belongs to and is compared when it is loaded.
+    """Write a checkpoint of the state; `identity` describes the run it belongs to and is compared when it is loaded.
 
     The previous state is kept beside it, unless it is damaged. Raises FileError if the file cannot be written, and
     TrainingError if the state contains infinite or NaN values; the last good state is then left in place.
@@ -84,7 +85,7 @@ def save_state(state: State, identity: dict[str, Any], path: Path) -> None:
 
 
 def load_state(state: State, identity: dict[str, Any], path: Path) -> str:
-    """Fill an initial state in place from the file, or from the previous one; return a sentence if it was the latter.
+    """Fill a state in place from its checkpoint, or from the previous one; return a sentence if it was the latter.
 
     Otherwise returns "". Raises FileError if neither is a complete state of this network, and UsageError, naming what
     has changed, if the file belongs to another recipe, seed, data set or engine.

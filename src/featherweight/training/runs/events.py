@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """A run is ready for its first step or, if resumed, for its next one."""
+    """The event that a run is ready for its first step or, if resumed, for its next one."""
 
     label: str
     folder: Path
@@ -23,7 +23,7 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """A run has made progress."""
+    """The event that a run has made progress."""
 
     label: str
     epoch: int
@@ -48,7 +48,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A run has finished."""
+    """The event that a run has finished."""
 
     label: str
     folder: Path
@@ -57,7 +57,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A run has raised an error or was interrupted."""
+    """The event that a run has raised an error or was interrupted."""
 
     label: str
     sentence: str
@@ -75,7 +75,7 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """Something that has happened to the machines, in a sentence."""
+    """The event that something has happened to the machines, in a sentence."""
 
     sentence: str
 
@@ -115,7 +115,7 @@ def shower(introduction: Sequence[str], draw: Callable[[str], None]) -> Callable
 
 
 def row_line(row: Row) -> str:
-    """A finished epoch: its rate, then loss and accuracy of training and test.
+    """A finished epoch as a line of text: its rate, then loss and accuracy of training and test.
 
     >>> row_line(Row(epoch=2, lr=0.1, train_loss=0.2, train_accuracy=95, test_loss=0.05, test_accuracy=98.5, seconds=7))
     '    2      0.1  0.2000   95.00 %  0.0500   98.50 %        7'
@@ -126,7 +126,7 @@ def row_line(row: Row) -> str:
 
 
 def bar(progress: Progress) -> str:
-    """Where a run stands, as one line.
+    """The progress of a run as one line of text.
 
     >>> bar(Progress(label="", epoch=2, epochs=4, step=30, steps=60, lr=0.1, loss=0.25, accuracy=92.5, seconds=3,
     ...              row=None, tested=0, held_out=False))

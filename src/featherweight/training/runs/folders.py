@@ -45,7 +45,8 @@ def by_seed(runs: Path) -> list[Path]:
 
 
 def new_folder(out: Path, name: str) -> Path:
-    """A new folder with this name, numbered if the name is taken; creating it claims it, so many may start at once."""
+    """A new run folder with this name, numbered if the name is taken; creating it claims it, so many may start at
+    once."""
     number = 1
     try:
         make_folders(out)
@@ -105,7 +106,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def states(folder: Path) -> tuple[int, ...]:
-    """The modification times of the checkpoints in a run's folder, in nanoseconds; () if there are none."""
+    """The modification times of the checkpoints in a run folder, in nanoseconds; () if there are none."""
     path = folder / "state.safetensors"
     return tuple(one.stat().st_mtime_ns for one in (path, previous(path)) if one.exists())
 
@@ -120,7 +121,7 @@ def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, R
         yield (path.parent if path.name == "record.json" else path), read_record(path)
 
 
-def _patterns(id: str, seed: int) -> tuple[str, str]:
+def _record_patterns(id: str, seed: int) -> tuple[str, str]:
     """Of the records in an experiment's run folders, whatever data they are of."""
     return f"{id}-seed{seed}*/record.json", f"{id}-*-seed{seed}*/record.json"
 
@@ -140,7 +141,7 @@ def finished_runs(
     """
     found = []
     for seed in seeds:
-        runs = find_runs(folders, *_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
+        runs = find_runs(folders, *_record_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
         fitting = (
             record
             for _, record in runs
@@ -159,7 +160,7 @@ def unfinished_run(
     wanted: Callable[[Record], bool] = lambda record: True,
 ) -> Path | None:
     """The folder of an interrupted run that `finished_runs` would count once it is finished; None if there is none."""
-    for path, record in find_runs([folder], *_patterns(experiment.id, seed)):
+    for path, record in find_runs([folder], *_record_patterns(experiment.id, seed)):
         if not record.finished and _is_of(record, experiment, seed, source, holdout) and wanted(record):
             return path
     return None

@@ -29,7 +29,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A training run before its first step."""
+    """A training run prepared in memory, before its first step."""
 
     experiment: Experiment
     seed: int
@@ -60,7 +60,8 @@ def prepare(
     threads: int | None = None,
     teachers: Path = RUNS,
 ) -> Prepared:
-    """A training run before its first step; the recipe's teacher, if any, is sought in `teachers` and in the package.
+    """Prepare a training run up to its first step; the recipe's teacher, if any, is sought in `teachers` and in the
+    package.
 
     Raises BudgetError if the run exceeds its budget, and UsageError if the network does not fit the data, the teacher
     is missing, or there are fewer processors than threads.

@@ -20,7 +20,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.networks.architecture import describe_network, from_json, make, to_json
 from featherweight.networks.checks import fingerprint
-from featherweight.networks.preprocessing import preprocessing_of
+from featherweight.networks.layers.preprocessing import preprocessing_of
 
 SOURCE = "experiment.py"
 """In a run's folder: the experiment's file as it was, for people to read. Nothing here runs it."""

@@ -50,7 +50,7 @@ MOST_A_PROCESSOR = 16
 
 @dataclass(kw_only=True)
 class Run:
-    """A run in progress."""
+    """A training run in progress: its folder, record, experiment, data, state and engine."""
 
     folder: Path
     record: Record
@@ -96,7 +96,7 @@ def new_run(
     device: str = "auto",
     threads: int | None = None,
 ) -> Run:
-    """A run before its first step, with its own folder under `out`.
+    """Begin a training run: it is before its first step, with its own folder under `out`.
 
     Raises BudgetError, before anything is trained, if the network or the recipe exceeds the experiment's budget.
     """
@@ -118,7 +118,7 @@ def resume(
     threads: int | None = None,
     experiment: "Path | Experiment | None" = None,
 ) -> Run:
-    """The run in this folder at the step where it stopped, by default with the same kind of device and threads.
+    """Resume the run in this folder at the step where it stopped, by default with the same device and threads.
 
     `data` is needed if the run was started with data in memory, the file of the `experiment` if its network is not
     stored as data. Where there are fewer processors than the run had threads, the native engine, whose bits do not
@@ -221,7 +221,7 @@ def identity(record: Record) -> dict[str, Any]:
 
 
 def train(run: Run) -> Iterator[State]:
-    """Train to the end, yielding the state after every step and every epoch; afterwards `run.record` is finished.
+    """Train a run to its end, yielding the state after every step and epoch; afterwards `run.record` is finished.
 
     Saves at the start, after each epoch, every 30 s, and when the caller stops iterating. Ctrl-C and SIGTERM let the
     current step or evaluation batch finish; then the run saves and raises InterruptedRunError.

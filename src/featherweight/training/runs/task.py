@@ -65,7 +65,7 @@ SHOW_SECONDS = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One run to train, described by values that can be sent to another process."""
+    """A task: one run to train, described by values that can be sent to another process."""
 
     experiment: str
     seed: int = 0

@@ -49,7 +49,7 @@ class TensorFile:
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bytes:
-    """The bytes of a file, identical for identical tensors and texts; `about` holds texts by name to store with them.
+    """The bytes of a tensor file, identical for identical tensors and texts; `about` holds texts to store with them.
 
     Raises UsageError if the result exceeds the limits of `open_packed`.
 
@@ -81,7 +81,7 @@ def pack_tensors(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> byt
 
 
 def open_packed(path: Path, key: str) -> TensorFile:
-    """The header of a file whose digest has been verified; a text named `key` must be stored with the tensors.
+    """Open a tensor file and verify its digest; a text named `key` must be stored with the tensors.
 
     Files older than the digest, which hold this text and nothing else besides the tensors, are also read. Raises
     OSError, or ValueError whose message is a clause giving the reason, which callers put into a sentence.
@@ -115,7 +115,7 @@ def open_packed(path: Path, key: str) -> TensorFile:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether the file exists and matches its digest."""
+    """Whether the tensor file exists and matches its digest."""
     try:
         if not path.is_file():  # opening a pipe would wait for ever
             return False
@@ -129,7 +129,7 @@ def is_intact(path: Path) -> bool:
 
 
 def read_tensors(packed: TensorFile, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, which must have the expected names, shapes and types and hold only finite numbers.
+    """The values of a tensor file, which must have the expected names, shapes and types, and be finite.
 
     No values are read before names, shapes and types have been checked. Raises OSError, or ValueError whose message is
     a clause giving the reason.

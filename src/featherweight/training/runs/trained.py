@@ -21,7 +21,8 @@ from featherweight.experiments.experiment import PACKAGED, RECORDS
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.io import is_folder, is_there, parse_json, write_bytes
+from featherweight.io import is_folder, is_there, write_bytes
+from featherweight.json_files import parse_json
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.folders import run_of
@@ -127,7 +128,7 @@ def evaluate_run(
 
 
 def evaluator_of(trained: TrainedModel, source: Data, device: torch.device, threads: int = 1) -> Engine:
-    """What answers for images of `source` with a copy of the run's network on this device, in evaluation mode.
+    """An engine that evaluates a copy of a trained network on this device for images of `source`.
 
     Raises UsageError when the images or classes are not those that the network takes.
     """
@@ -148,7 +149,7 @@ def evaluator_of(trained: TrainedModel, source: Data, device: torch.device, thre
 
 
 def data_of(record: Record, directory: Path | None = None) -> Data:
-    """The data named in a record, loaded again."""
+    """The data that a trained network's record names, loaded again."""
     about = record.data
     return load(
         about["source"], directory=directory, holdout=about["holdout"], seed=about["seed"], size=requested_size(record),
