@@ -8,6 +8,7 @@ typedef int weight_place; /* a weight's number; a byte holds several, the first 
 #define WEIGHTS_AT(number) ((int)(number))
 #endif
 
+#if WEIGHT_BITS == 2 || (FAST && DSP && TAPS)
 /* A weight by its number. */
 static int32_t weight_at(int number)
 {
@@ -19,6 +20,8 @@ static int32_t weight_at(int number)
     return (weights[number >> 2] >> 2 * (number & 3) & 3) - 2;
 #endif
 }
+
+#endif
 
 /* From the first weight of an output to that of the next: of 4 bits, those that take all channels begin with a byte. */
 static int weights_apart(const layer *it)
