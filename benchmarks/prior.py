@@ -19,14 +19,16 @@ from typing import Any
 
 from featherweight.engine import processors
 from featherweight.io import write_text
+from featherweight.parallel.messages import THIS_MACHINE
+from featherweight.parallel.pool import open_pool, run_works
 from featherweight.search.fit import prior
-from featherweight.search.fit.asha import SHARES
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.cost import cost_of
+from featherweight.search.fit.planning import shallow_enough
 from featherweight.search.fit.resized import ResizedData, resized_data, save
-from featherweight.search.fit.search_loop import shallow_enough
 from featherweight.search.fit.state import epochs_for
-from featherweight.search.fit.workers import TrialPool, TrialTask
+from featherweight.search.fit.trial import SHARES, TrialTask
+from featherweight.search.fit.workers import serve
 
 FILE = Path(__file__).parents[1] / "results" / "search" / "prior.json"
 LIMITS = (6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 48_000, 64_000)
@@ -96,17 +98,11 @@ def judged(networks: Sequence[Candidate], views: ResizedData, preset: str) -> tu
     errors = [1.0] * len(networks)
     with TemporaryDirectory() as name:
         save(views, Path(name))
-        crew = TrialPool(processors(), Path(name), views.classes)
-        try:
-            while works or crew.underway:
-                while works and (member := crew.idle()) is not None:
-                    crew.give(member, works.pop(0))
-                for update in crew.news(1.0):
-                    if update.correct is not None:
-                        errors[update.work.trial] = (update.judged - update.correct + 0.5) / (update.judged + 1)
-                        print(f"{views.name}: {update.work.trial}, {update.seconds:.0f} s", flush=True)
-        finally:
-            crew.close()
+        with open_pool(THIS_MACHINE, processors()) as pool:
+            for _, update in run_works(pool, [(serve, work, Path(name), views.classes) for work in works]):
+                if update.correct is not None:
+                    errors[update.work.trial] = (update.judged - update.correct + 0.5) / (update.judged + 1)
+                    print(f"{views.name}: {update.work.trial}, {update.seconds:.0f} s", flush=True)
     return flash, errors
 
 

@@ -31,14 +31,16 @@ from featherweight.parallel.messages import THIS_MACHINE
 from featherweight.parallel.pool import open_pool, run_works
 from featherweight.report.figures.style import SERIES, blank, in_house_style
 from featherweight.report.figures.svg import svg
-from featherweight.search.fit import final_training, prior, search_loop
-from featherweight.search.fit.asha import Aim, Population, Trial
+from featherweight.search.fit import final_training, planning, prior, search_loop
+from featherweight.search.fit.asha import Population
 from featherweight.search.fit.candidate import PRESETS, Candidate
 from featherweight.search.fit.cost import Cost, Limits
-from featherweight.search.fit.mutation import in_house_style as drawn_genes
+from featherweight.search.fit.folder import TRIALS
+from featherweight.search.fit.mutation import sample_candidate
 from featherweight.search.fit.resized import ResizedData, part, resized_data, save
 from featherweight.search.fit.state import FitState
-from featherweight.search.fit.workers import NO_LIMIT, TrialTask, train_candidate
+from featherweight.search.fit.trial import Aim, Trial, TrialTask
+from featherweight.search.fit.workers import NO_LIMIT, train_candidate
 from featherweight.search.space import propose
 from featherweight.search.spaces.accurate import space
 from featherweight.search.trials import trial_experiment
@@ -75,7 +77,7 @@ class Random(Population):
     def proposal(self) -> tuple[Candidate, float]:
         """A network and a recipe without regard to what was found."""
         base = Candidate(preset=self._draws.choice(list(PRESETS)))
-        return drawn_genes(self._draws, self._sizes, self._coloured, base), 1.0
+        return sample_candidate(self._draws, self._sizes, self._coloured, base), 1.0
 
 
 def searched(views: ResizedData, limits: Limits, seconds: float, seed: int, random: bool) -> Curve:
@@ -92,8 +94,8 @@ def searched(views: ResizedData, limits: Limits, seconds: float, seed: int, rand
     curve: Curve = []
     with TemporaryDirectory() as folder:
         search = FitState(
-            views=views, aim=population.aim, population=population, file=Path(folder) / search_loop.TRIALS,
-            seconds=seconds if random else search_loop.SEARCH * seconds, finish=search_loop.FINISH * seconds,
+            views=views, aim=population.aim, population=population, file=Path(folder) / TRIALS,
+            seconds=seconds if random else (1 - planning.FINISH) * seconds, finish=planning.FINISH * seconds,
         )  # fmt: skip
         begun = time.monotonic()
         for look in search_loop.run_search(search, 1):

@@ -5,14 +5,23 @@ from pathlib import Path
 import numpy as np
 
 from featherweight.data.dataset import Data
-from featherweight.search.fit import pipeline, search_loop, state
+from featherweight.search.fit import pipeline, planning, search_loop, state
 from featherweight.search.fit.cost import Limits
+from featherweight.search.fit.state import FitState
+from featherweight.search.fit.trial import Trial, TrialUpdate
 
 
 def short() -> None:
     """Trainings of a few epochs."""
     state.FEWEST_EPOCHS, state.MOST_EPOCHS, state.LEAST_EPOCHS = 2, 3, 1
-    search_loop.LEAST_EPOCHS = 1
+    planning.LEAST_EPOCHS = 1
+
+
+def given(search: FitState, update: TrialUpdate, at: float) -> Trial:
+    """Note a result of the search and count it, as it does itself; the candidate."""
+    trial = search.population.trials[update.work.trial]
+    search_loop.note(search, trial, search_loop.add_result(search, trial, update), update, at)
+    return trial
 
 
 def asked(out: Path, trials: int = 6, cores: int = 2) -> pipeline.FitRequest:

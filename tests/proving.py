@@ -50,6 +50,12 @@ def trained_in_process(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return tasks
 
 
+def keep_run(folder: Path, one: Record) -> None:
+    """A run folder with this record alone."""
+    folder.mkdir(parents=True)
+    write_record(one, folder / "record.json")
+
+
 def bare_tree(root: Path) -> Path:
     """`root`, made a source tree with the rungs' files, the README and the page on exports, and without records."""
     shutil.copytree(ROOT / "src/featherweight/experiments", root / "src/featherweight/experiments")
@@ -90,13 +96,8 @@ class Trainer:
         data = MNIST | {"train": 60_000 - task.holdout, "test": task.holdout or 10_000, "holdout": task.holdout}
         data |= {"held_out": "together"} if task.holdout else {}
         tests = [self.last(task.seed)] * find(task.experiment).recipe.epochs
-        place = {
-            "torch": "2.13.0",
-            "threads": task.threads or 1,
-            "device_type": "cpu",
-            "commit": "abc",
-            "processor": "p",
-        }
+        place = {"torch": "2.13.0", "threads": task.threads or 1, "device_type": "cpu", "commit": "abc",
+                 "processor": "p"}  # fmt: skip
         values = {"data": data, "engine": self.engine, "environment": place, "train_seconds": 7.0} | changed
         return record(task.experiment, tests, task.seed, macs=10, **values)
 
@@ -115,8 +116,7 @@ class Trainer:
                 continue
             one = self.record(task)
             folder = task.out / f"{task.experiment}-seed{task.seed}"
-            folder.mkdir(parents=True)
-            write_record(one, folder / "record.json")
+            keep_run(folder, one)
             done.append(Done(label=task.label, folder=folder, record=one))
         return done, failed
 

@@ -1,12 +1,14 @@
-"""`python -m docs.build [LETTER --seeds N]`, in the root of a checkout: writes everything that quotes a record.
+"""`python -m docs.build [LETTER --seeds N | --keep RUNS]`, in the root of a checkout: writes all that quotes a record.
 
-With a ladder's letter, its missing runs are trained first; each is entered in the ledger and kept in `results/`.
+With a ladder's letter, its missing runs are trained first; each is entered in the ledger and kept in `results/`. With
+a folder of runs, those in it that are finished are kept, such as those of `featherweight ladder benchmarks/companions`.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from docs.build.keep import keep_runs
 from docs.build.publish import write
 
 from featherweight.cli.console import train_shown
@@ -21,11 +23,13 @@ def main() -> int:
     parser.add_argument("letter", nargs="?", help="a ladder of the package, whose missing runs are trained first")
     parser.add_argument("--seeds", type=int, default=1, help="train seeds 0 to N-1 of every rung")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder for run folders")
+    parser.add_argument("--keep", type=Path, help="keep the finished runs in this folder among the committed records")
     asked = parser.parse_args()
     try:
         root = source_tree()
         status = _train(asked.letter, asked.seeds, asked.out, root) if asked.letter else 0
-        for changed in write(root):
+        kept = keep_runs(asked.keep, root) if asked.keep else []
+        for changed in (*kept, *write(root)):
             print(f"wrote {changed.relative_to(root)}")
     except FeatherweightError as problem:
         print(f"Error: {problem}", file=sys.stderr)

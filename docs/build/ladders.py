@@ -10,7 +10,7 @@ from typing import Any
 from docs.build.network_stats import anatomy_of
 from docs.build.published import published, published_log
 from docs.build.rendering import rendered
-from docs.build.statements import OPEN, Answer, answers
+from docs.build.statements import FACTS, OPEN, Answer, answers
 
 from featherweight.experiments.budget import Budget, Verdict, judge
 from featherweight.experiments.claims import NOT_RUN, Claim, Found
@@ -28,6 +28,12 @@ NEAR = 0.15
 test set at 99.4 %, rounded down."""
 WHOLE_RUN = ("one_cycle", "cosine", "linear")
 """Schedules whose learning rates depend on the total number of epochs."""
+LEADS = {
+    "f": "The three steps that the exercise asks for, each with several changes. [Why 99.6 %](../why.md) goes the same"
+    " way one change at a time.",
+    "k": "[Why 99.6 %](../why.md) adds these steps up and takes single parts out again.",
+}
+"""What the page of a ladder begins with, where another page says more."""
 REPORTS = ("d1", "f3")
 """Rungs that have their full report in the documentation."""
 LEGEND = f"""
@@ -273,6 +279,7 @@ def ladder_page(
         "ladder_page.md.j2",
         title=f"Ladder {letter.upper()}",
         subject=subject(letter),
+        lead=LEADS.get(letter, ""),
         views=views,
         extra=extra,
         summary=summary_table(ladder, found),
@@ -335,7 +342,7 @@ def counts(told: Sequence[Answer]) -> str:
     ''
     """
     found = Counter(one.outcome for one in told)
-    order = ("borne out", "not borne out", "undecided", OPEN, "not run yet")
+    order = ("borne out", "not borne out", "undecided", *FACTS.values(), OPEN, NOT_RUN)
     return ", ".join(f"{found[outcome]} {outcome}" for outcome in order if found[outcome])
 
 

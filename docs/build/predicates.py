@@ -9,13 +9,13 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+import torch
 from docs.build.network_stats import anatomy_of
 from torch import nn
 
 from featherweight.experiments import claims
-from featherweight.experiments.evidence import Decision, Evidence, Predicate, standard_error, welch
+from featherweight.experiments.evidence import Decision, Evidence, Predicate, against_parent, standard_error
 from featherweight.experiments.experiment import find
-from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect
 
 ALIKE = 0.05
@@ -97,12 +97,12 @@ def best_at(epoch: int) -> Predicate:
 
 def raises_train_accuracy() -> Predicate:
     """The last train accuracy is above the other's by more than the spread over seeds."""
-    return _against("last train accuracy in %", 1, lambda run: run.rows[-1].train_accuracy)
+    return against_parent("last train accuracy in %", "above", lambda run, _: run.rows[-1].train_accuracy)
 
 
 def lowers_test_accuracy() -> Predicate:
     """The last test accuracy is below the other's by more than the spread over seeds."""
-    return _against("last test accuracy in %", -1, lambda run: run.rows[-1].test_accuracy)
+    return against_parent("last test accuracy in %", "below", lambda run, _: run.rows[-1].test_accuracy)
 
 
 def recipe_has(setting: str, value: float) -> Predicate:
@@ -177,6 +177,27 @@ def averages_for_free(id: str) -> Predicate:
     return Predicate(rule=f"The averaging layer of `{id}` has no parameter.", decide=decide)
 
 
+def keeps_places(id: str) -> Predicate:
+    """The scores depend on where in the last map, before it is averaged, something is found."""
+
+    def decide(on: Evidence) -> Decision:
+        network = find(id).build().eval()
+        at = next(at for at, layer in enumerate(network) if isinstance(layer, nn.AvgPool2d | nn.AdaptiveAvgPool2d))
+        rows = dissect(network, find(id).shape).rows
+        averaged = next(before.output for before, row in pairwise(rows) if "AvgPool" in row.kind)
+        draws = torch.Generator().manual_seed(0)
+        last = torch.rand(8, *averaged, generator=draws)  # [8 C H W]
+        order = torch.randperm(averaged[1] * averaged[2], generator=draws)
+        shuffled = last.flatten(2)[:, :, order].view_as(last)
+        with torch.no_grad():
+            plain, moved = (network[at:](maps) for maps in (last, shuffled))
+        change, spread = float((plain - moved).abs().max()), float(plain.std())
+        words = f"with the {len(order)} places of the last map shuffled, scores that vary by {spread:.3f} change by"
+        return change > 1e-3 * spread, f"{words} {change:.3f}"
+
+    return Predicate(rule=f"Shuffling the places of the map that `{id}` averages changes its scores.", decide=decide)
+
+
 def readout_shrinks(id: str) -> Predicate:
     """An average and a 1 x 1 layer would need fewer parameters than the layers that now read off the last map."""
 
@@ -211,28 +232,17 @@ def _sizes(rule: str, ask: Callable[[int, int], bool]) -> Predicate:
     return Predicate(rule=rule, decide=decide)
 
 
-def _against(what: str, sign: int, measure: Callable[[Record], float]) -> Predicate:
-    where = "above" if sign > 0 else "below"
-
-    def decide(on: Evidence) -> Decision:
-        if min(len(on.records), len(on.parent)) < 2:
-            return None, f"seeds: {len(on.records)} and {len(on.parent)}, where a spread needs two or more of each"
-        ours, theirs = ([measure(run) for run in runs] for runs in (on.records, on.parent))
-        difference, error = welch(ours, theirs)
-        words = f"{what}: {fmean(ours):.2f}, the other {fmean(theirs):.2f}, difference {difference:+.3f} ± {error:.3f}"
-        beyond = round(sign * difference, 9)
-        return True if beyond > error else None if beyond > 0 else False, words
-
-    rule = f"Mean {what} is {where} the other's by more than half of Welch's 95 % interval over seeds."
-    return Predicate(rule=f"{rule} Undecided if {where} by less.", decide=decide)
-
-
 OF_RECORDS: dict[str, Callable[..., Predicate]] = {
     name: getattr(claims, name)
     for name in ("overfits", "underfits", "needs_capacity", "holds", "reaches", "fluctuates", "stalls", "beats_parent",
-                 "lowers_train_accuracy", "overfits_less", "converges_faster", "too_many_parameters")
+                 "no_worse_than_parent", "lowers_train_accuracy", "overfits_less", "converges_faster",
+                 "too_many_parameters")
 } | {one.__name__: one for one in (runs_finish, parameters_under, fewer_parameters, same_size, last_between, last_near,
                                    stalls_between, best_at, raises_train_accuracy, lowers_test_accuracy, recipe_has,
-                                   has_layer, pools_at, same_fields, flattening_costs, averages_for_free,
+                                   has_layer, pools_at, same_fields, flattening_costs, averages_for_free, keeps_places,
                                    readout_shrinks)}  # fmt: skip
 """Every predicate that can decide a statement, by its name."""
+BY_CONSTRUCTION = {"too_many_parameters", "runs_finish", "parameters_under", "fewer_parameters", "same_size",
+                   "recipe_has", "has_layer", "pools_at", "same_fields", "flattening_costs", "averages_for_free",
+                   "keeps_places", "readout_shrinks"}  # fmt: skip
+"""Those that read a network, a recipe or that runs ended: whatever training gives, they say the same."""

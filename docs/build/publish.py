@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from docs.build import ladders, records
+from docs.build import ladders, records, why
 from docs.build.api_page import api_page
 from docs.build.candidate_record import gather
 from docs.build.committed import answers_of, fresh_of, measured, quoted_of, trials_of
@@ -19,9 +19,9 @@ from docs.build.docstrings import analysis_sentences, result_text, with_part
 from docs.build.export_tables import with_figures
 from docs.build.fits_table import guide_tables
 from docs.build.front_pictures import front_of, fronts_drawing
-from docs.build.inject import with_part_between
 from docs.build.network_stats import anatomy_of, preprocessing_words
 from docs.build.pictures import ladder_drawing, rung_drawing
+from docs.build.rendering import with_part_between
 
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, Experiment, contenders, find, ids, letters, place_of, rungs
@@ -104,6 +104,7 @@ def generated(root: Path) -> dict[Path, str]:
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "statements.md"] = ladders.statement_page(found)
     texts[root / "docs" / "ladders" / "README.md"] = ladders.overview(letters(), found)
+    texts[root / "docs" / "why.md"] = why.page(found, root, "why.svg")
     return texts
 
 
@@ -155,7 +156,9 @@ def outdated(root: Path) -> dict[Path, Callable[[], object]]:
     path, text = root / SOURCES / SMALL.name, bundled(root)
     if not path.exists() or gzip.decompress(path.read_bytes()).decode() != text:
         found[path] = partial(write_bytes, path, bundle_bytes(text))
-    drawings = [ladder_drawing(path, records) for path, records in pictures(root).items()]
+    own = {id: quoted_of(id, root) for id in [rung.id for rung in rungs(why.LADDER)] + list(why.GOAL)}
+    drawings = [why.drawing(root / "docs" / "why.svg", own)]
+    drawings += [ladder_drawing(path, records) for path, records in pictures(root).items()]
     drawings += [rung_drawing(path, records) for path, records in rung_pictures(root).items()]
     for data in [data for data in RULES if contenders(data)]:
         drawings.append(fronts_drawing(root / "docs" / "records" / front_of(data), measured(root, data), data))

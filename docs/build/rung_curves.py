@@ -38,7 +38,8 @@ def rung_curves(records: Sequence[Record]) -> "Figure":
         epochs = list(range(1, len(source["test"]) + 1))
         accuracy.plot(epochs, source["train"], color=SOURCE, linestyle=":", linewidth=1.2, label="source: training")
         accuracy.plot(epochs, source["test"], color=SOURCE, linewidth=1.2, label="source: test")
-        loss.plot(epochs, source["test_loss"], color=SOURCE, linewidth=1.2)
+        if "test_loss" in source:
+            loss.plot(epochs, source["test_loss"], color=SOURCE, linewidth=1.2)
     accuracy.axhline(records[0].budget["accuracy"], color=TARGET, linestyle="--", linewidth=1)
     accuracy.set(xlabel="epoch", ylabel="accuracy, %", ylim=(LOWEST, 100))
     loss.set(xlabel="epoch", ylabel="loss, nats", ylim=(0, HIGHEST_LOSS))

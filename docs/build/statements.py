@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docs.build.predicates import OF_RECORDS
+from docs.build.predicates import BY_CONSTRUCTION, OF_RECORDS
 
 from featherweight.errors import UsageError
 from featherweight.experiments.claims import NOT_RUN, Found, no
@@ -20,6 +20,8 @@ from featherweight.experiments.experiment import find, ids
 
 STATEMENTS = Path(__file__).with_name("statements.json")
 OPEN = "not decidable here"
+FACTS = {True: "so by construction", False: "not so by construction"}
+"""What is said of statements that networks and recipes decide: facts, which no training could answer otherwise."""
 PARTS = ("target", "result", "analysis", "learning")
 
 
@@ -32,6 +34,10 @@ class Part:
     """The rung or trial whose records decide it."""
     against: str
     """The rung or trial that these are compared with; empty if there is none."""
+    needed: bool
+    """Whether it cannot be decided without the runs that it is compared with."""
+    fact: bool
+    """Whether it reads a network or a recipe alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,7 @@ class Answer:
 
     statement: Statement
     outcome: str
-    """An outcome as for claims, `OPEN`, or that its runs do not exist yet."""
+    """An outcome as for claims, one of `FACTS`, `OPEN`, or that its runs do not exist yet."""
     figures: str
 
 
@@ -85,10 +91,14 @@ def _statement(id: str, line: dict[str, Any]) -> Statement:
 
 def _part(id: str, spec: dict[str, Any]) -> Part:
     of = spec.pop("of", id)
-    parent = find(of).parent if of in ids() else None
+    parent, needed = find(of).parent if of in ids() else of.split("_")[0], "against" in spec
     against, turned = spec.pop("against", parent or ""), spec.pop("not", False)
-    predicate = OF_RECORDS[spec.pop("is")](**spec)
-    return Part(predicate=no(predicate) if turned else predicate, of=of, against=against)
+    name = spec.pop("is")
+    predicate = OF_RECORDS[name](**spec)
+    return Part(
+        predicate=no(predicate) if turned else predicate, of=of, against=against, needed=needed,
+        fact=name in BY_CONSTRUCTION,
+    )  # fmt: skip
 
 
 def answers(id: str, found: Found) -> list[Answer]:
@@ -99,7 +109,8 @@ def answers(id: str, found: Found) -> list[Answer]:
 def _answer(statement: Statement, id: str, found: Found) -> Answer:
     if not statement.by:
         return Answer(statement=statement, outcome=OPEN, figures=statement.open)
-    if any(not found.get(part.of) for part in statement.by):
+    needed = [name for part in statement.by for name in (part.of, *[part.against] * part.needed)]
+    if not all(found.get(name) for name in needed):
         return Answer(statement=statement, outcome=NOT_RUN, figures="")
     parent = find(id).parent or ""
     outcomes, figures = [], []
@@ -109,12 +120,16 @@ def _answer(statement: Statement, id: str, found: Found) -> Answer:
         outcomes.append(finding.outcome)
         figures.append(_told(finding.figures, part, own=(part.of, part.against) == (id, parent)))
     worst = next((one for one in ("not borne out", "undecided") if one in outcomes), "borne out")
-    return Answer(statement=statement, outcome=worst, figures="; ".join(figures))
+    fact = all(part.fact for part in statement.by)
+    return Answer(
+        statement=statement, outcome=FACTS[worst == "borne out"] if fact else worst, figures="; ".join(figures)
+    )
 
 
 def _told(figures: str, part: Part, *, own: bool) -> str:
     """The figures, with the names of their runs unless these are the rung's and its parent's."""
     if own:
         return figures
-    against = f" against `{part.against}`" if part.against else ""
-    return f"`{part.of}`{against}: {figures.replace('parent', 'the other')}"
+    figures = figures.replace("parent", "the other")
+    against = f" against `{part.against}`" if "the other" in figures else ""
+    return f"`{part.of}`{against}: {figures}"

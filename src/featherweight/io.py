@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.json_files import parse_json, read_regular
@@ -19,6 +20,13 @@ LONGEST_SHOWN = 200
 """Characters of a path in a message."""
 SCRATCH, IN_USE = "featherweight-", ".in-use"
 """How the names of temporary folders begin, and the mark of one that a process has locked."""
+
+
+def as_path(value: Any, what: str) -> Path:
+    """The path that was given as `what`; UsageError for what cannot be one."""
+    if not isinstance(value, str | Path) or "\0" in str(value):
+        raise UsageError(f"`{what}` is a path; given {value!r:.60}.")
+    return Path(value)
 
 
 def is_folder(path: Path | str) -> bool:

@@ -250,6 +250,7 @@ def test_odd_names(call: Callable[[], Any], says: str, tmp_path: Path, monkeypat
         ({"network": 3}, "an experiment, a network or a function"),
         ({"network": None}, "an experiment, a network or a function"),
         ({"network": nn.Linear(3, 3)}, "cannot take images|returns shape"),
+        ({"network": int}, "int is made for"),
         ({"network": nn.Flatten()}, "no parameters to train"),
         ({"network": lambda: 3}, "must return an nn.Module|made for"),
         ({"data": 3}, "name of a set or a folder; given 3"),
@@ -259,11 +260,14 @@ def test_odd_names(call: Callable[[], Any], says: str, tmp_path: Path, monkeypat
         ({"recipe": {"epochs": 1}}, "`recipe` is a Recipe"),
         ({"seeds": -1}, "A seed is a whole number"),
         ({"seeds": []}, "`seeds` is a whole number, or a list of one or more"),
+        ({"seeds": torch.tensor(3)}, "`seeds` is a whole number"),
         ({"seeds": "12"}, "`seeds` is a whole number"),
         ({"seeds": 1.5}, "`seeds` is a whole number"),
         ({"seeds": [0, "a"]}, "A seed is a whole number"),
         ({"on_epoch": 3}, "`on_epoch` is a function"),
         ({"out": 3}, "`out` is a path; given 3"),
+        ({"out": None}, "`out` is a path; given None"),
+        ({"out": "a\0b"}, "`out` is a path"),
         ({"settings": ["lr"]}, "`settings` is a dict"),
         ({"settings": {"nosuch": 1}}, "nosuch"),
         ({"settings": {3: 1}}, "3"),
@@ -287,3 +291,16 @@ def test_odd_arguments_of_train(given: dict[str, Any], says: str, tmp_path: Path
     with pytest.raises(fw.FeatherweightError, match=says) as caught:
         fw.train(**asked)
     assert caught.value.exit_status == 2 and not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["accuracy", "flash", "ram", "macs", "parameters", "cycles", "minimize", "minutes",
+                                  "trials", "seed", "size", "out", "data_dir", "on_news", "data"])  # fmt: skip
+def test_odd_arguments_of_fit(name: str, tmp_path: Path) -> None:
+    odd = [True, b"x", object(), {"a": 1}, {1}, 1 + 2j, range(3), np.zeros((2, 2)), torch.tensor([1, 2]), float("nan")]
+    odd += [float("inf"), [], int if name != "on_news" else "f", "a\0b"]
+    for value in odd:
+        asked: dict[str, Any] = {"data": toy.data(), "out": tmp_path / "out", "minutes": 0.001} | {name: value}
+        with pytest.raises(fw.FeatherweightError) as caught:
+            fw.fit(**asked)
+        assert caught.value.exit_status in (2, 3), (value, caught.value)
+    assert not any(tmp_path.iterdir())

@@ -12,9 +12,10 @@ from scipy import ndimage, stats
 from torch import Tensor
 from torch.nn import functional as F
 
-from featherweight.data import augment as module
-from featherweight.data.augment import augment, draw, normalise
+from featherweight.data import warps as module
+from featherweight.data.augment import augment, normalise
 from featherweight.data.transforms import affine_maps, crop_maps, perspective_maps, sampling_grid
+from featherweight.data.warps import draw
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment
 

@@ -11,8 +11,9 @@ from PIL import Image, ImageEnhance
 from scipy import stats
 from torch import Tensor
 
-from featherweight.data.augment import augment, draw
+from featherweight.data.augment import augment
 from featherweight.data.transforms import colour_maps, coloured, mean_grey
+from featherweight.data.warps import draw
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.protocol.ledger import recipe_digest

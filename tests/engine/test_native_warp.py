@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from featherweight.data.augment import Sampler, Warp, augment, draw, normalise, sample
+from featherweight.data.augment import Sampler, augment, normalise, sample
+from featherweight.data.warps import Warp, draw
 from featherweight.engine import build_engine, native
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, Recipe

@@ -115,35 +115,82 @@ def test_welch_beyond_the_table_is_no_narrower_than_the_truth() -> None:
     assert welch(many, many)[1] == pytest.approx(2.228 * math.sqrt(2 * (3 / 11) / 12))
 
 
-# ------------------------------------------------------------------------------------------- train against test
+# ------------------------------------------------------------------------------------------- of one run
+
+LOG = run(C3, C3_TRAIN)
+RISING = [98.0, 98.0, 99.2, 99.3]
+HELD = {"name": "mnist", "train": 55_000, "test": 5_000, "holdout": 5_000}
+ONE_RUN = [
+    # The standard error at 99 % of 10,000 is 0.0995 points; over 5,000 images it is 0.141.
+    *((overfits(), run([99.0, 99.0], [99.9, 99.0 + gap]), expected)
+      for gap, expected in ((0.10, YES), (0.09, OPEN), (0.0, OPEN), (-0.09, OPEN), (-0.5, NO))),
+    *((underfits(), run([98.0, 99.0], [98.0, 99.0 - gap]), expected)
+      for gap, expected in ((0.10, YES), (0.09, OPEN), (0.0, OPEN), (-0.5, NO))),
+    (overfits(), run([99.0], 99.12), YES), (overfits(), run([99.0], 99.12, data=HELD), OPEN),
+    # A test of 100 % has no error.
+    (overfits(), run([100.0], 100.0), NO), (underfits(), run([100.0], 99.99), YES),
+    # Dropout and augmentation put training at 97 % where the same weights have 99.5 % of the same images.
+    (overfits(), run([99.0], 97.0, clean_train_accuracy=99.5), YES),
+    (underfits(), run([99.0], 97.0, clean_train_accuracy=99.5), NO),
+    # Every epoch from one on is asked; what training measures of it is lowered too, so that it cannot refute.
+    (overfits(from_epoch=3), run([99.0] * 4, RISING), YES), (overfits(from_epoch=2), run([99.0] * 4, RISING), OPEN),
+    (overfits(from_epoch=2), run([99.0] * 4, [98.0, 99.05, 99.2, 99.3]), OPEN),
+    (overfits(from_epoch=2), run([99.0] * 4, [98.0, 99.2, 99.2, 98.8]), NO),
+    # Each epoch has its own error: a gap of 0.25 at 90 %, where it is 0.3; a gap of 0.12 at 99 %.
+    (overfits(from_epoch=1), run([90.0, 99.0], [90.25, 99.12]), OPEN),
+    (overfits(from_epoch=1), run([90.0, 99.0], [90.35, 99.12]), YES),
+    # Of 60,000 the error at 99.3 % is 0.034, so that 99.38 and 99.40 are too near to 99.40 to say.
+    *((needs_capacity(99.4), run([test], clean_train_accuracy=clean), expected) for clean, test, expected in (
+        (99.30, 99.40, YES), (99.35, 99.40, YES), (99.30, 99.20, YES), (99.38, 99.45, OPEN), (99.40, 99.45, OPEN),
+        (99.80, 99.90, NO), (99.44, 99.20, NO))),
+    # The published log is at 99.37 at epoch 8, at 98.96 at epoch 4, and never below 99.40 from epoch 9 on.
+    (holds(), LOG, YES), (holds(99.4, last=7), LOG, YES), (holds(99.4, last=8), LOG, NO), (holds(99.41), LOG, NO),
+    (holds(99, from_epoch=5), LOG, YES), (holds(99, from_epoch=4), LOG, NO), (holds(99.4, from_epoch=15), LOG, YES),
+    (holds(99.4, from_epoch=16), LOG, OPEN), (holds(99.4, last=3), run([99.0, 99.4, 99.5]), NO),
+    (holds(99.4, last=4), run([99.0, 99.4, 99.5]), OPEN),  # there are but three
+    (reaches(99.4), run([99.4, 99.0]), YES), (reaches(99.4), run([99.39, 99.0]), NO),
+    (no(no(reaches(99.4))), run([99.4, 99.0]), YES),
+    # Changes of 0.20 and 0.00 are 0.10 in the mean, where the error at 99 % is 0.0995; 0.19 makes it 0.095.
+    (fluctuates(last=2), run([10.0, 98.9, 99.1, 99.1]), YES), (fluctuates(last=2), run([10.0, 98.91, 99.1, 99.1]), NO),
+    (fluctuates(last=3), run([10.0, 98.91, 99.1, 99.1]), YES),  # the leap from 10.0 counts
+    (fluctuates(last=4), run([10.0, 98.91, 99.1, 99.1]), OPEN),  # four changes need five epochs
+    (fluctuates(last=2), run([99.0, 99.3, 99.0]), YES),  # though the signed mean is 0
+    (fluctuates(), LOG, NO),
+    # Best up to epoch 2 is 99.0; the error at the end is 0.1043, and what is no gain is below 0.1 with it.
+    *((stalls(after_epoch=2), run([99.0, 98.5, after, 98.9]), expected)
+      for after, expected in ((98.9, YES), (98.99, YES), (99.0, OPEN), (99.1, OPEN), (99.2, NO))),
+    (stalls(after_epoch=4), run([99.0, 98.5, 98.9, 98.9]), OPEN),  # nothing comes after
+    (too_many_parameters(), run([99.0], parameters=8000), YES),
+    (too_many_parameters(), run([99.0], parameters=7999), NO),
+    (too_many_parameters(limit=20_000), run([99.0], parameters=18_594), NO),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("gap", "expected"),
-    # The standard error at 99 % of 10,000 is 0.0995 points.
-    [(0.10, YES), (0.09, OPEN), (0.0, OPEN), (-0.09, OPEN), (-0.5, NO)],
-)
-def test_overfits_at_the_last_epoch(gap: float, expected: str) -> None:
-    record = run([99.0, 99.0], [99.9, 99.0 + gap])
-    assert outcome(overfits(), record) == expected
-    opposite = {YES: NO, NO: YES, OPEN: OPEN}[expected]
-    assert outcome(no(overfits()), record) == opposite
+@pytest.mark.parametrize(("predicate", "record", "expected"), ONE_RUN)
+def test_a_predicate_and_its_opposite_on_one_run(predicate: Predicate, record: Record, expected: str) -> None:
+    assert outcome(predicate, record) == expected
+    assert outcome(no(predicate), record) == {YES: NO, NO: YES, OPEN: OPEN}[expected]
 
 
-def test_fitting_is_judged_by_clean_images_whatever_training_measured() -> None:
-    """Dropout and augmentation put training at 97 % where the same weights have 99.5 % of the same images."""
-    record = run([99.0], 97.0, clean_train_accuracy=99.5)
-    assert outcome(overfits(), record) == YES and outcome(underfits(), record) == NO
-    assert outcome(no(underfits()), record) == YES
+FIGURES = [
+    (overfits(from_epoch=2), run([99.0] * 3, [98.0, 99.05, 99.5]),
+     "clean train 99.50 %; epoch 3: train 99.50 %, test 99.00 %, standard error 0.099 points (seeds: 1);"
+     " epoch 2: train 99.05 %, test 99.00 %, standard error 0.099 points (seeds: 1)"),
+    (holds(), LOG, "seed 0: lowest of the last 5 epochs 99.40 %, last epoch 99.40 %"),
+    (reaches(), run([99.4, 99.0]), "seed 0: best epoch 99.40 %, last epoch 99.00 %"),
+    # The last five changes of the published log: -0.01, -0.02, 0.02, -0.02, 0.00; the error is that at 99.412 %.
+    (fluctuates(), LOG, "seed 0: changes by 0.014 points an epoch, standard error 0.076"),
+    (too_many_parameters(), run([99.0], parameters=393_000), "393,000 parameters"),
+    (reaches(), run([99.4], data=HELD), "seed 0: best epoch 99.40 %, last epoch 99.40 %; on held-out images"),
+]  # fmt: skip
 
 
-def test_overfits_from_an_epoch_on_asks_every_epoch_from_it() -> None:
-    test = [99.0, 99.0, 99.0, 99.0]
-    assert outcome(overfits(from_epoch=3), run(test, [98.0, 98.0, 99.2, 99.3])) == YES
-    # What training measures is lowered by augmentation and dropout: it cannot refute.
-    assert outcome(overfits(from_epoch=2), run(test, [98.0, 98.0, 99.2, 99.3])) == OPEN
-    assert outcome(overfits(from_epoch=2), run(test, [98.0, 99.05, 99.2, 99.3])) == OPEN
-    assert outcome(overfits(from_epoch=2), run(test, [98.0, 99.2, 99.2, 98.8])) == NO
+@pytest.mark.parametrize(("predicate", "record", "figures"), FIGURES)
+def test_what_decided_is_said(predicate: Predicate, record: Record, figures: str) -> None:
+    assert predicate(Evidence(records=(record,))).figures == figures
+
+
+# ------------------------------------------------------------------------------------------- over seeds
 
 
 def test_overfits_is_asked_of_means_over_seeds() -> None:
@@ -151,30 +198,6 @@ def test_overfits_is_asked_of_means_over_seeds() -> None:
     first = run([99.0], 99.3)
     assert outcome(overfits(), first, run([99.0], 98.96, seed=1)) == YES
     assert outcome(overfits(), first, run([99.0], 98.74, seed=1)) == OPEN
-
-
-def test_overfits_quotes_the_epoch_that_leaves_it_open() -> None:
-    finding = overfits(from_epoch=2)(Evidence(records=(run([99.0] * 3, [98.0, 99.05, 99.5]),)))
-    assert finding.figures == (
-        "clean train 99.50 %; epoch 3: train 99.50 %, test 99.00 %, standard error 0.099 points (seeds: 1);"
-        " epoch 2: train 99.05 %, test 99.00 %, standard error 0.099 points (seeds: 1)"
-    )
-
-
-def test_each_epoch_has_its_own_error() -> None:
-    # A gap of 0.25 at 90 %, where the error is 0.3; a gap of 0.12 at 99 %, where it is 0.0995.
-    assert outcome(overfits(from_epoch=1), run([90.0, 99.0], [90.25, 99.12])) == OPEN
-    assert outcome(overfits(from_epoch=1), run([90.0, 99.0], [90.35, 99.12])) == YES
-
-
-def test_a_test_of_100_percent_has_no_error() -> None:
-    assert outcome(overfits(), run([100.0], 100.0)) == NO
-    assert outcome(underfits(), run([100.0], 99.99)) == YES
-
-
-@pytest.mark.parametrize(("gap", "expected"), [(0.10, YES), (0.09, OPEN), (0.0, OPEN), (-0.5, NO)])
-def test_underfits_is_train_below_test(gap: float, expected: str) -> None:
-    assert outcome(underfits(), run([98.0, 99.0], [98.0, 99.0 - gap])) == expected
 
 
 def test_equal_means_are_no_difference_whatever_their_last_bits() -> None:
@@ -189,110 +212,33 @@ def test_equal_means_are_no_difference_whatever_their_last_bits() -> None:
     assert outcome(beats_parent(), *same, parent=parent) == NO  # there is no spread that could hide anything
 
 
-@pytest.mark.parametrize(
-    ("clean", "test", "expected"),
-    # Of 60,000 the error at 99.3 % is 0.034, so that 99.38 and 99.40 are too near to 99.40 to say.
-    [
-        (99.30, 99.40, YES),
-        (99.35, 99.40, YES),
-        (99.30, 99.20, YES),
-        (99.38, 99.45, OPEN),
-        (99.40, 99.45, OPEN),
-        (99.80, 99.90, NO),
-        (99.44, 99.20, NO),
-    ],
-)
-def test_needs_capacity(clean: float, test: float, expected: str) -> None:
-    assert outcome(needs_capacity(99.4), run([test], clean_train_accuracy=clean)) == expected
-
-
 def test_needs_capacity_takes_the_clean_accuracy_over_seeds_not_the_trained_one() -> None:
     # 99.2 and 99.4 are 99.3 in the mean; as trained, the runs are far below.
     records = [run([99.4], 90.0, seed, clean_train_accuracy=clean) for seed, clean in enumerate((99.2, 99.4))]
     finding = needs_capacity(99.4)(Evidence(records=tuple(records)))
-    assert finding.outcome == YES
-    assert finding.figures.startswith(
-        "clean train 99.30 % where 99.40 % is asked; epoch 1: train 90.00 %, test 99.40 %"
-    )
+    assert finding.outcome == YES and finding.figures.startswith("clean train 99.30 % where 99.40 % is asked; epoch 1:")
 
 
-# ------------------------------------------------------------------------------------------- levels of test accuracy
-
-
-def test_holds_the_published_log() -> None:
-    log = run(C3, C3_TRAIN)
-    assert outcome(holds(), log) == YES
-    assert outcome(holds(99.4, last=7), log) == YES
-    assert outcome(holds(99.4, last=8), log) == NO  # epoch 8 is at 99.37
-    assert outcome(holds(99.41), log) == NO
-    finding = holds()(Evidence(records=(log,)))
-    assert finding.figures == "seed 0: lowest of the last 5 epochs 99.40 %, last epoch 99.40 %"
-
-
-def test_holds_is_asked_of_every_seed() -> None:
-    good, bad = [99.0, 99.4, 99.5], [99.5, 99.5, 99.39]
-    assert outcome(holds(99.4, last=2), run(good), run(good, seed=1)) == YES
-    assert outcome(holds(99.4, last=2), run(bad), run(bad, seed=1)) == NO
-    assert outcome(holds(99.4, last=2), run(good), run(bad, seed=1)) == NO  # one counter-example refutes
-    assert outcome(holds(99.4, last=3), run(good)) == NO
-    assert outcome(holds(99.4, last=4), run(good)) == OPEN  # there are but three
-
-
-def test_holds_from_an_epoch_on() -> None:
-    log = run(C3, C3_TRAIN)
-    assert outcome(holds(99, from_epoch=5), log) == YES
-    assert outcome(holds(99, from_epoch=4), log) == NO
-    assert outcome(holds(99.4, from_epoch=15), log) == YES
-    assert outcome(holds(99.4, from_epoch=16), log) == OPEN
-
-
-def test_reaches_and_falls_short() -> None:
-    over, under = run([99.4, 99.0]), run([99.39, 99.0], seed=1)
-    assert outcome(reaches(99.4), over) == YES
-    assert outcome(reaches(99.4), under) == NO
-    assert outcome(reaches(99.4), over, under) == NO
-    assert outcome(no(reaches(99.4)), over) == NO
-    assert outcome(no(reaches(99.4)), under) == YES
-    assert outcome(no(reaches(99.4)), over, under) == NO  # nor does none reach it
-    assert outcome(no(no(reaches(99.4))), over) == YES
-    finding = reaches()(Evidence(records=(over,)))
-    assert finding.figures == "seed 0: best epoch 99.40 %, last epoch 99.00 %"
-
-
-def test_fluctuates() -> None:
-    # Changes of 0.20 and 0.00 are 0.10 in the mean, where the error at 99 % is 0.0995; 0.19 makes it 0.095.
-    wild, calm = run([10.0, 98.9, 99.1, 99.1]), run([10.0, 98.91, 99.1, 99.1], seed=1)
-    assert outcome(fluctuates(last=2), wild) == YES
-    assert outcome(fluctuates(last=2), calm) == NO
-    assert outcome(fluctuates(last=2), wild, calm) == NO
-    assert outcome(no(fluctuates(last=2)), wild, calm) == NO
-    assert outcome(fluctuates(last=3), calm) == YES  # the leap from 10.0 counts
-    assert outcome(fluctuates(last=4), calm) == OPEN  # four changes need five epochs
-    assert outcome(no(fluctuates()), run(C3, C3_TRAIN)) == YES
-    # The last five changes of the published log: -0.01, -0.02, 0.02, -0.02, 0.00.
-    assert fluctuates()(Evidence(records=(run(C3, C3_TRAIN),))).figures.startswith("seed 0: changes by 0.014 points")
-
-
-def test_fluctuates_down_as_much_as_up() -> None:
-    assert outcome(fluctuates(last=2), run([99.0, 99.3, 99.0])) == YES  # the signed mean is 0
-
-
-@pytest.mark.parametrize(
-    ("after", "expected"),
-    # Best up to epoch 2 is 99.0; the error at the end, at 98.9 %, is 0.1043, and what is no gain is below 0.1 with it.
-    [(98.9, YES), (98.99, YES), (99.0, OPEN), (99.1, OPEN), (99.2, NO)],
-)
-def test_stalls(after: float, expected: str) -> None:
-    assert outcome(stalls(after_epoch=2), run([99.0, 98.5, after, 98.9])) == expected
-    assert outcome(stalls(after_epoch=4), run([99.0, 98.5, after, 98.9])) == OPEN  # nothing comes after
+@pytest.mark.parametrize(("predicate", "good", "bad"), [
+    (holds(99.4, last=2), [99.0, 99.4, 99.5], [99.5, 99.5, 99.39]), (reaches(99.4), [99.4, 99.0], [99.39, 99.0]),
+    (fluctuates(last=2), [10.0, 98.9, 99.1, 99.1], [10.0, 98.91, 99.1, 99.1]),
+])  # fmt: skip
+def test_what_is_said_of_every_seed_one_counter_example_refutes(
+    predicate: Predicate, good: list[float], bad: list[float]
+) -> None:
+    for tests, expected in (((good, good), YES), ((bad, bad), NO), ((good, bad), NO)):
+        assert outcome(predicate, *(run(test, seed=seed) for seed, test in enumerate(tests))) == expected
+    for tests, expected in (((good, good), NO), ((bad, bad), YES), ((good, bad), NO)):  # nor does none
+        assert outcome(no(predicate), *(run(test, seed=seed) for seed, test in enumerate(tests))) == expected
 
 
 def test_stalls_is_of_means_over_seeds() -> None:
     # Means 99.0 and 99.2, then 99.1 and 99.1: no gain, though each seed's best may come later.
     assert outcome(stalls(after_epoch=2), run([98.9, 99.3, 99.1]), run([99.1, 99.1, 99.1], seed=1)) == YES
     finding = stalls(after_epoch=1)(Evidence(records=(run([98.0, 99.0]), run([98.5, 99.1], seed=1))))
-    assert finding.outcome == NO
-    assert finding.figures.startswith("best up to epoch 1 98.25 %, after it 99.05 %; epoch 2:")
+    assert finding.outcome == NO and finding.figures.startswith(
+        "best up to epoch 1 98.25 %, after it 99.05 %; epoch 2:"
+    )
 
 
 # ------------------------------------------------------------------------------------------- against the parent
@@ -404,20 +350,9 @@ def test_never_converging_counts_as_one_epoch_more_than_both_have() -> None:
 # ------------------------------------------------------------------------------------------- the rest
 
 
-def test_too_many_parameters() -> None:
-    assert outcome(too_many_parameters(), run([99.0], parameters=8000)) == YES
-    assert outcome(too_many_parameters(), run([99.0], parameters=7999)) == NO
-    assert outcome(too_many_parameters(limit=20_000), run([99.0], parameters=18_594)) == NO
-    finding = too_many_parameters()(Evidence(records=runs(99.0, parameters=393_000)))
-    assert finding.figures == "393,000 parameters"
-
-
 def test_claims_are_checked() -> None:
     evidence = Evidence(records=runs(99.0, train=99.5))
     assert check_claim(Claim("Overfits.", overfits()), evidence) == overfits()(evidence)
-    assert (
-        check_claim(Claim("Overfits.", overfits()), evidence).outcome == YES
-    )  # 99.5 of training images, 99.0 of the test
     finding = check_claim(opinion("Needs batch norm."), evidence)
     assert (finding.outcome, finding.figures) == (OPEN, "an opinion; no record decides it")
     assert opinion("Needs batch norm.") == Claim("Needs batch norm.", None)
@@ -463,19 +398,12 @@ def test_rules_name_their_arguments() -> None:
     assert "epochs to 99.10 %" in converges_faster(99.1).rule
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda: overfits(from_epoch=0),
-        lambda: holds(last=0),
-        lambda: holds(from_epoch=0),
-        lambda: fluctuates(last=0),
-        lambda: stalls(after_epoch=0),
-    ],
-)
-def test_epochs_count_from_one(wrong: Any) -> None:
+@pytest.mark.parametrize(("made", "name"), [
+    (overfits, "from_epoch"), (holds, "last"), (holds, "from_epoch"), (fluctuates, "last"), (stalls, "after_epoch"),
+])  # fmt: skip
+def test_epochs_count_from_one(made: Any, name: str) -> None:
     with pytest.raises(UsageError, match=r"^Epochs in a claim count from 1; given 0\.$"):
-        wrong()
+        made(**{name: 0})
 
 
 @pytest.mark.parametrize("made", [holds, reaches, needs_capacity, converges_faster])
@@ -487,23 +415,8 @@ def test_accuracies_are_percents(made: Any, accuracy: float) -> None:
         made(accuracy)
 
 
-def test_held_out_images_are_named() -> None:
-    held = {"name": "mnist", "train": 55_000, "test": 5_000, "holdout": 5_000}
-    finding = reaches()(Evidence(records=(run([99.4], data=held),)))
-    assert finding.figures.endswith("; on held-out images")
-    # Over 5,000 images the error at 99 % is 0.141: what is beyond it over 10,000 is not here.
-    assert outcome(overfits(), run([99.0], 99.12)) == YES
-    assert outcome(overfits(), run([99.0], 99.12, data=held)) == OPEN
-
-
-UNLIKE = {
-    "experiment": "x3",
-    "recipe": {"epochs": 1, "lr": 0.2},
-    "finished": False,
-    "clean_train_accuracy": None,
-    "rows": (),
-    "seed": 0,
-}
+UNLIKE = {"experiment": "x3", "recipe": {"epochs": 1, "lr": 0.2}, "finished": False, "clean_train_accuracy": None,
+          "rows": (), "seed": 0}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", UNLIKE)

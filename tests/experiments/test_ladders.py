@@ -3,6 +3,7 @@
 import ast
 import math
 import re
+from itertools import pairwise
 
 import pytest
 import torch
@@ -42,36 +43,36 @@ PARENTS = {"fashion": "g1", "fashion-20k": "fashion", "cifar": "h5", "cifar-78k"
            "smallest-2200": "smallest", "smallest-deskewed": "smallest"}  # fmt: skip
 """Those that go on from something else than f3 or the step before."""
 
-EXACT = {"a10": 18_594, "b1": 173_866, "b2": 7_781, "b3": 7_979, "b4": 7_979, "b5": 7_979, "b6": 7_979,
-         "c1": 10_790, "c3": 6_136, "d1": 9_404, "e1": 7_547, "e2": 7_873, "e3": 7_873}  # fmt: skip
-"""Parameters as the sources print them."""
+WHY = [f"k{n}" for n in range(1, 15)]
+"""From plain ground to f3, one change a rung."""
+SCHOOL = ("i1", "i2", "i3", "j1", "j2", "j3")
+"""On CIFAR-10: the school's next two exercises."""
 
-RANGES = {"a1": (390_000, 400_000), "a2": (25_000, 29_999), "a3": (6_600, 6_800), "a4": (6_800, 7_000),
-          "a5": (6_800, 7_000), "a6": (4_400, 4_600), "a7": (6_400, 6_600), "a8": (6_400, 6_600), "a9": (6_400, 6_600),
-          "c2": (1, 7_999)}  # fmt: skip
-"""Lowest and highest number of parameters that the sources allow."""
+EXACT = {"a1": 394_890, "a2": 25_946, "a3": 6_754, "a4": 6_890, "a5": 6_890, "a6": 4_538, "a7": 6_522, "a8": 6_522,
+         "a9": 6_522, "a10": 18_594, "b1": 173_866, "b2": 7_781, "b3": 7_979, "b4": 7_979, "b5": 7_979, "b6": 7_979,
+         "c1": 10_790, "c2": 6_124, "c3": 6_136, "d1": 9_404, "e1": 7_547, "e2": 7_873, "e3": 7_873}  # fmt: skip
+"""Parameters of the sources' own code; a1's, which is not public, is our guess."""
+STATED = {"a1": (390_000, 400_000), "a2": (25_500, 26_500), "a3": (6_650, 6_799), "a4": (6_850, 6_949),
+          "a6": (4_450, 4_549), "a7": (6_450, 6_549)}  # fmt: skip
+"""Lowest and highest number of parameters that agree with the rounded ones of the write-ups."""
 
 CLAIMED = {"a1": 99.41, "a2": 99.23, "a3": 98.97, "a4": 99.21, "a5": 99.30, "a6": 99.28, "a7": 99.36, "a8": 99.34,
-           "a9": 99.41, "a10": 99.60, "b1": 98.34, "b2": 98.9, "b3": 99.24, "b4": 99.26, "b5": 99.53, "b6": 99.44,
+           "a9": 99.41, "a10": 99.60, "b1": 99.34, "b2": 98.9, "b3": 99.24, "b4": 99.26, "b5": 99.53, "b6": 99.44,
            "c1": 98.80, "c2": 99.32, "c3": 99.43, "d1": 99.52, "e1": 99.31, "e2": 99.26, "e3": 99.45}  # fmt: skip
-"""Best test accuracy in percent, as the sources report it."""
+"""Best test accuracy in percent, as the sources report it; b1's is its log's, of which its write-up has 98.34."""
 
 
-def test_there_are_34_rungs_and_sixteen_more_that_are_to_be_records() -> None:
-    steps = [*PUBLISHED, "f1", "f2", "f3", *FASHION[:3], *CIFAR[:5]]
+def test_there_are_54_rungs_and_sixteen_more_that_are_to_be_records() -> None:
+    steps = [*PUBLISHED, "f1", "f2", "f3", *FASHION[:3], *CIFAR[:5], *SCHOOL, *WHY]
     assert ids() == [*steps, *CIFAR[5:], "f4", *FASHION[3:], *RECORDS[1:]]
-    assert letters() == list("abcdefgh") and {ladder_of(id) for id in RECORDS} == {"records"}
-    assert [ladder_of(id) for id in ("a10", "b6", "f3", "h5")] == ["a", "b", "f", "h"]
-    assert [len(rungs(letter)) for letter in "abcdefgh"] == [10, 6, 3, 1, 3, 3, 3, 5]
+    assert letters() == list("abcdefghijk") and {ladder_of(id) for id in RECORDS} == {"records"}
+    assert [ladder_of(id) for id in ("a10", "b6", "f3", "h5", "k14")] == ["a", "b", "f", "h", "k"]
+    assert [len(rungs(letter)) for letter in "abcdefghijk"] == [10, 6, 3, 1, 3, 3, 3, 5, 3, 3, 14]
 
 
 def test_parameters_are_the_published_ones() -> None:
-    assert len(EXACT) == 13 and len(set(EXACT.values())) == 9
-    assert sorted([*EXACT, *RANGES]) == sorted(PUBLISHED)
-    counted = {id: sum(p.numel() for p in find(id).build().parameters()) for id in PUBLISHED}
-    assert {id: counted[id] for id in EXACT} == EXACT
-    assert [id for id, (low, high) in RANGES.items() if not low <= counted[id] <= high] == []
-    assert counted["a4"] == counted["a5"] and counted["a7"] == counted["a8"] == counted["a9"]
+    assert {id: sum(p.numel() for p in find(id).build().parameters()) for id in PUBLISHED} == EXACT
+    assert [id for id, (low, high) in STATED.items() if not low <= EXACT[id] <= high] == []
 
 
 def test_claimed_accuracies_epochs_and_batches_are_the_published_ones() -> None:
@@ -81,7 +82,10 @@ def test_claimed_accuracies_epochs_and_batches_are_the_published_ones() -> None:
     assert {id for id in PUBLISHED if find(id).recipe.epochs == 20} == twenty
     assert {find(id).recipe.epochs for id in PUBLISHED if id not in twenty} == {15}
     assert {find(id).recipe.batch for id in PUBLISHED if id[0] in "ad"} == {64}
+    assert {find(id).recipe.batch for id in PUBLISHED if id[0] == "b"} == {32}
     assert {find(id).recipe.batch for id in PUBLISHED if id[0] == "c"} == {128}
+    assert {find(id).recipe.batch for id in PUBLISHED if id[0] == "e"} == {256}
+    assert not any(find(id).recipe.nesterov or find(id).recipe.weight_decay for id in PUBLISHED)
     assert {find(id).recipe.loss for id in PUBLISHED if id[0] in "be"} == {"nll"}
 
 
@@ -89,7 +93,7 @@ def test_where_a_schedule_watches_the_test_set_the_file_says_so() -> None:
     plateaus = [find(id) for id in ids() if isinstance(find(id).recipe.schedule, Plateau)]
     assert [rung.id for rung in plateaus] == ["a9", "b6"]
     for rung in plateaus:
-        assert isinstance(rung.recipe.schedule, Plateau) and rung.recipe.schedule.quantity == "test_accuracy"
+        assert isinstance(rung.recipe.schedule, Plateau) and rung.recipe.schedule.quantity.startswith("test_")
         assert "the test set has a say in its own result" in " ".join(rung.text.split())
 
 
@@ -128,7 +132,8 @@ def test_a_file_is_complete_in_itself_and_short(id: str) -> None:
         assert experiment.parent == PARENTS.get(id, "f3")
         return
     ladder = [rung.id for rung in rungs(ladder_of(id))]
-    assert experiment.parent == (ladder[ladder.index(id) - 1] if id != ladder[0] else None)
+    # a10 is of its author's exercise before, and goes on from nothing here.
+    assert experiment.parent == (ladder[ladder.index(id) - 1] if id not in (ladder[0], "a10") else None)
 
 
 @pytest.mark.parametrize("id", PUBLISHED)
@@ -181,12 +186,14 @@ def test_a_run_within_its_budget_can_start_and_the_rule_is_applied(id: str) -> N
     experiment.budget.check_before_training(
         anatomy.parameters, anatomy.largest(3), experiment.recipe.epochs, anatomy.macs, anatomy.costliest()
     )
-    assert experiment.data == ("fashion-mnist" if id in FASHION else "cifar10" if id in CIFAR else "mnist")
+    assert experiment.data == ("fashion-mnist" if id in FASHION else "cifar10" if id in (*CIFAR, *SCHOOL) else "mnist")
     own = {"fashion-20k": 93.8, "cifar": 85.0, "cifar-78k": 88.0, "cifar-mcu": 83.5, "cifar-tiny": 86.5, "h4": 82.0,
-           "h5": 82.0}  # fmt: skip
+           "h5": 82.0, **dict.fromkeys(SCHOOL[:3], 70.0), **dict.fromkeys(SCHOOL[3:], 85.0)}  # fmt: skip
     asked = own.get(id, 92.8 if id in FASHION else 80.0 if id in CIFAR else 99.4)
     assert experiment.budget.accuracy == asked
-    assert experiment.budget.held == (1 if id == "fastest" or id in FASHION or id in set(CIFAR) - {"cifar"} else 5)
+    assert experiment.budget.held == (
+        1 if id == "fastest" or id in FASHION or id in {*CIFAR, *SCHOOL} - {"cifar"} else 5
+    )
 
 
 @pytest.mark.parametrize("id", ids())
@@ -225,10 +232,8 @@ POOLS = {"Conv2d", "MaxPool2d", "AdaptiveAvgPool2d"}
     ("id", "expected"),
     [
         ("a4", ["added: 6 × `BatchNorm2d`"]),
-        ("a5", ["added: 6 × `Dropout 0.05`"]),
-        ("a6", ["removed: `Conv2d 5x5 10 to 10, bias`", "added: `AdaptiveAvgPool2d to 1`"]),
-        ("a7", ["added: `Linear 30 to 10`", "changed: `Conv2d 3x3 10 to 10, bias` → `10 to 30, bias`"]),
-        ("a8", ["`augment.rotate_deg` 0.0 → 10"]),
+        ("a5", ["added: 6 × `Dropout2d 0.05`"]),
+        ("a8", ["`augment.rotate_deg` 0.0 → 10", "`augment.interpolation` bilinear → nearest"]),
         ("b3", ["added: 6 × `BatchNorm2d`"]),
         ("b4", ["added: 6 × `Dropout 0.01`"]),
     ],
@@ -242,17 +247,33 @@ def test_differences(id: str, expected: list[str]) -> None:
 def test_differences_of_a_schedule() -> None:
     b6, b5 = find("b6"), find("b5")
     assert differences(b6, b5) == [
-        "`lr` 0.01 → 0.1",
-        "`schedule` constant → plateau (quantity test_accuracy, factor 0.1, patience_epochs 1, threshold 0.001)",
+        "`schedule` constant → plateau (quantity test_loss, factor 0.5, patience_epochs 0, threshold 0.0001)",
     ]
     assert differences(b5, b5) == []
 
 
 def test_each_rung_changes_something() -> None:
     children: list[Experiment] = [find(id) for id in ids() if find(id).parent]
-    assert len(children) == 34 - 8 + len(RECORDS) + 2 + 4
+    assert len(children) == 54 - 12 + len(RECORDS) + 2 + 4
     for rung in children:
         assert differences(rung, find(str(rung.parent))), rung.id
+
+
+def test_the_school_s_exercises_keep_their_limits() -> None:
+    measured = {id: dissect(find(id).build(), find(id).shape) for id in SCHOOL}
+    assert all(measured[id].parameters < 50_000 for id in SCHOOL[:3])
+    assert len({measured[id].parameters for id in SCHOOL[:3]}) == 1  # the norms have as many
+    fields = {id: max(row.field for row in measured[id].rows if row.kind.startswith("Conv2d")) for id in SCHOOL[3:]}
+    assert fields == {"j1": 43, "j2": 55, "j3": 55} and all(measured[id].parameters < 200_000 for id in SCHOOL[3:])
+    assert not any("Pool" in row.kind for id in SCHOOL[3:] for row in measured[id].rows if "Adaptive" not in row.kind)
+
+
+def test_from_the_ground_to_f3_one_thing_changes_at_a_time() -> None:
+    steps = [find(id) for id in (*WHY, "f3", "f4")]
+    changed = [differences(after, before) for before, after in pairwise(steps)]
+    assert [len(one) for one in changed[1:]] == [1] * 6 + [2] + [1] * 6 + [2]  # cells come with it
+    assert all(rung.parent == before.id for before, rung in pairwise(steps[:14]))
+    assert changed[13] == ["`plain_epochs` 0 → 2"] and all("Conv2d" in one for one in changed[14])
 
 
 def test_a_layer_that_is_not_known_is_told_by_its_own_words() -> None:

@@ -21,7 +21,9 @@ def test_every_field_of_the_augmentation_can_be_set() -> None:
     assert len(names) > 8
     base = fw.find("a1")  # which changes no images
     for name in names:
-        value: Any = {"elastic_cells": 3, "pad_px": 3, "cutout_px": 3, "border": "reflect"}.get(name, 0.25)
+        special = {"elastic_cells": 3, "pad_px": 3, "cutout_px": 3, "border": "reflect", "whole_px": True,
+                   "interpolation": "nearest"}  # fmt: skip
+        value: Any = special.get(name, 0.25)
         assert getattr(overridden(base, {f"recipe.augment.{name}": value}).recipe.augment, name) == value
 
 

@@ -74,6 +74,15 @@ def json_mutated(content: bytes, draws: random.Random) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
+def header_mutated(content: bytes, draws: random.Random) -> bytes:
+    """A file of safetensors whose header, which is JSON, has another value somewhere, and another length to match."""
+    size = int.from_bytes(content[:8], "little")
+    header = json_mutated(content[8 : 8 + size], draws).rstrip()
+    header = json.dumps(json.loads(header), separators=(",", ":")).encode()  # so that a digest in it is found
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
 def _holders(value: Any) -> Iterator[Any]:
     """Every list and table in it that is not empty."""
     if isinstance(value, dict | list) and value:

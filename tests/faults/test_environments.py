@@ -18,7 +18,7 @@ import pytest
 from faults import killed_commands
 from faults.harness import LEFT, TINY, outcome
 from faults.preload import COMPILER, library
-from featherweight.engine import processors
+from featherweight.engine import native, processors
 from featherweight.experiments.record import read_record
 from featherweight.training.runs import run as runs
 from forks import Command, forks
@@ -200,6 +200,16 @@ def test_on_one_processor_runs_take_one_thread_and_turns(tmp_path: Path) -> None
     done = fresh(*words, "--seeds", 2, "--json", cwd=tmp_path, ahead=one)
     assert done.returncode == 0 and len(json.loads(done.stdout)["runs"]) == 2, done.stderr
     assert "1 processor" in refused(fresh(*words, "--threads", 2, cwd=tmp_path, ahead=one), 2)
+
+
+@pytest.mark.skipif(native.library() is None, reason="the native kernels are not built here")
+@pytest.mark.parametrize("kind", ["default", "avx2"])
+def test_an_older_processor_trains_with_its_own_kernels(kind: str, tmp_path: Path) -> None:
+    words = ("train", TINY, "--data", "digits", "--engine", "native", "--threads", 1, "--json")
+    done = fresh(*words, cwd=tmp_path, ATEN_CPU_CAPABILITY=kind)
+    assert done.returncode == 0, done.stderr
+    facts = read_record(tmp_path / "runs" / "tiny-seed0").environment
+    assert facts["instructions"] == kind.upper()
 
 
 @pytest.mark.skipif(processors() < 2, reason="one processor has one worker at a time")

@@ -2,8 +2,11 @@
 
 import ast
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from faults import (
     corrupt_files,
     coverage_fuzz,
     full_disk,
+    killed_verbs,
     mutated_files,
     page,
     random_kills,
@@ -30,6 +34,18 @@ ROOT = Path(__file__).parents[2]
 def test_killed_runs_end_as_if_never_killed(engine: str) -> None:
     found = random_kills.trial(4, engine, seed=1)
     assert (found["kills"], found["identical"]) == (4, 4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked")
+@pytest.mark.parametrize(
+    ("verb", "kills"), [("export", 2), *(pytest.param(verb, 50, marks=pytest.mark.slow) for verb in killed_verbs.VERBS)]
+)
+def test_a_killed_verb_leaves_the_old_or_the_new_whole(verb: str, kills: int) -> None:
+    words = [sys.executable, "-m", "tests.faults.killed_verbs", verb, "--kills", str(kills), "--seed", "2"]
+    around = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), *sys.path]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=ROOT, env=around, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["kills"] == kills
 
 
 @pytest.mark.parametrize("engine", ["native", "torch"])

@@ -50,6 +50,7 @@ def test_a_work_whose_process_is_killed_is_begun_anew_three_times_at_most(tmp_pa
         with pytest.raises(FeatherweightError, match="status -9") as problem:
             list(run_works(pool, [(dying, tmp_path, 99)]))
     assert problem.value.exit_status == 128 + signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2 * (MOST_LOSSES + 1), "begun so often, each time"
 
 
 def test_an_error_keeps_its_sentence_and_status() -> None:

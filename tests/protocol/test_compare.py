@@ -11,7 +11,7 @@ from commands import OWN, Run
 from featherweight.errors import UsageError
 from featherweight.experiments.experiment import find
 from featherweight.experiments.record import Record, read_record, write_record
-from featherweight.protocol.comparable_runs import side_of
+from featherweight.protocol.comparable_runs import RunSet, Side, comparable, side_of
 from featherweight.protocol.compare import compare, require_alike
 from made import MNIST, record
 from proving import trained_in_process
@@ -78,6 +78,17 @@ def test_a_record_made_and_one_read_back_are_alike(tmp_path: Path) -> None:
     require_alike([*side_of(str(tmp_path)).sets[0].records, BETTER[1]])
 
 
+def test_runs_that_share_a_single_seed_are_passed_over_for_others() -> None:
+    def side(name: str, **sets: list[Record]) -> Side:
+        found = tuple(RunSet(name=name, where=where, records=tuple(runs)) for where, runs in sets.items())
+        return Side(name=name, experiment=find(name), sets=found, left_out=())
+
+    ours, theirs = comparable(side("c3", here=BETTER[:1], packed=BETTER), side("c2", packed=WORSE))
+    assert (ours.where, theirs.where) == ("packed", "packed")
+    with pytest.raises(UsageError, match="two or more seeds that both have run"):
+        comparable(side("c3", here=BETTER[:1]), side("c2", packed=WORSE))
+
+
 def test_the_verb_finds_committed_records_and_run_folders(run: Run, tmp_path: Path) -> None:
     for one in BETTER:
         folder = tmp_path / "results" / "c3"
@@ -99,7 +110,7 @@ def test_the_verb_finds_committed_records_and_run_folders(run: Run, tmp_path: Pa
     assert status == 2 and "own.py has no finished run" in err and "`featherweight train own.py --seeds 3`" in err
 
 
-@pytest.mark.parametrize("id", ["f3", "c3", "leanest"])
+@pytest.mark.parametrize("id", ["f3", "f1", "leanest"])
 def test_a_run_of_today_is_like_the_committed_ones(id: str) -> None:
     """Whatever recipes have gained since: otherwise no seeds could be added to a record."""
     committed = [read_record(path) for path in sorted((ROOT / "results" / id).glob("seed*.json"))]

@@ -24,7 +24,7 @@ from featherweight.protocol.records import SOURCES
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.task import Task
 from made import record
-from proving import OWN, ROOT, Trainer, trained_in_process
+from proving import OWN, ROOT, Trainer, keep_run, trained_in_process
 
 MINE = OWN.replace("seeds=2, mean=30", "seeds=2, confirming=3, mean=30")
 FRESH = range(10, 30)
@@ -177,9 +177,7 @@ def test_runs_that_are_gone_are_not_made_again(tree: Path, trainer: Trainer) -> 
 
 def test_runs_by_hand_confirm_nothing(tree: Path, trainer: Trainer) -> None:
     prove(trainer)
-    by_hand = tree / "runs" / "smallest-seed12"
-    by_hand.mkdir()
-    write_record(trainer.record(Task(experiment="smallest", seed=12)), by_hand / "record.json")
+    keep_run(tree / "runs" / "smallest-seed12", trainer.record(Task(experiment="smallest", seed=12)))
     prove(trainer, confirm=True)
     assert [task.seed for task in trainer.tasks[13:]] == [*FRESH]
 

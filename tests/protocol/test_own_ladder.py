@@ -68,7 +68,7 @@ def test_a_ladder_is_trained_in_order_resumed_and_written_up(run: Run, mine: Pat
     assert labels(trained) == [("z", 0), ("z", 1), ("b", 0), ("b", 1), ("a", 0), ("a", 1)]
     page = Path("runs/mine.md").read_text()
     assert re.findall(r'^## <a id="(\w+)">', page, re.MULTILINE) == ["z", "b", "a"]
-    assert "**Changed from `b`**" in page and "16 to 10" in page  # the layers' difference
+    assert "**Changed from `b`:**" in page and "16 to 10" in page  # the layers' difference
     for id in "zba":
         record = read_record(Path(f"runs/{id}-seed1"))
         verdict = "passed" if record.verdict.passed else "failed"

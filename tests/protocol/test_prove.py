@@ -23,15 +23,22 @@ from featherweight.networks.difference import differences
 from featherweight.protocol import proof_runs, prove
 from featherweight.protocol import records as kept_records
 from featherweight.protocol.ledger import Attempt, evaluations_of, note_attempt, read_ledger, recipe_digest
+from featherweight.protocol.proof import Proof
 from featherweight.protocol.proof_runs import measured_in_c, seconds_of_run
 from featherweight.training.loop import fit
 from featherweight.training.runs.events import Done, Failed
 from featherweight.training.runs.folders import changed_folder
 from featherweight.training.runs.task import Task, check_task
 from made import record
-from proving import OWN, Trainer, trained_in_process
+from proving import OWN, Trainer, keep_run, trained_in_process
 
 ROOT = Path(__file__).parents[2]
+
+
+def proved(trainer: Trainer, name: str = "smallest") -> Proof:
+    return prove.prove(name, seeds=10, trainer=trainer.train, tell=lambda line: None)
+
+
 # ------------------------------------------------------------------------------------------- the verb, for real
 
 
@@ -217,7 +224,7 @@ def test_with_changed_settings_nothing_is_committed(
 
 def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer: Trainer) -> None:
     trainer.last = lambda seed: 99.39 if seed < 2 else 99.45
-    proof = prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+    proof = proved(trainer)
     assert proof.shortfalls == ["asked are 9 of 10 seeds within budget, reached 8"]
     assert len(kept_records.records_of("smallest", tree)) == 10
 
@@ -225,20 +232,20 @@ def test_a_record_that_falls_short_is_committed_all_the_same(tree: Path, trainer
 def test_an_attempt_that_is_given_up_is_counted_and_taking_it_up_is_not_another(tree: Path, trainer: Trainer) -> None:
     trainer.stop_at = 4
     with pytest.raises(proof_runs.StoppedError, match="1 of 10 runs did not finish") as stopped:
-        prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+        proved(trainer)
     assert stopped.value.exit_status == 130
     assert len(read_ledger(tree / "results/test_evaluations.jsonl")) == 1 and not (tree / "results/smallest").exists()
     trainer.stop_at, trainer.tasks = -1, []
     (tree / "results/test_evaluations.jsonl").rename(tree / "kept.json")
     shutil.copy(tree / "kept.json", tree / "results/test_evaluations.jsonl")
-    assert prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 1
+    assert proved(trainer).test_evaluations == 1
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, 4)]
 
     shutil.rmtree(tree / "results/smallest")
     for folder in (tree / "runs").glob("smallest-seed*"):
         shutil.rmtree(folder)
-    assert prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 2
-    assert prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).test_evaluations == 2
+    assert proved(trainer).test_evaluations == 2
+    assert proved(trainer).test_evaluations == 2
 
 
 def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
@@ -246,11 +253,8 @@ def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
 ) -> None:
     monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     # Seed 3 has been trained beside others, on one thread: its time means nothing.
-    alone = tree / "runs" / "fastest-seed3"
-    alone.mkdir(parents=True)
+    keep_run(tree / "runs" / "fastest-seed3-0", trainer.record(Task(experiment="fastest", seed=3, threads=1)))
     told: list[str] = []
-    write_record(trainer.record(Task(experiment="fastest", seed=3, threads=1)), alone / "record.json")
-    alone.rename(alone.with_name("fastest-seed3-0"))
     proof = prove.prove("fastest", seeds=10, trainer=trainer.train, tell=told.append)
     assert trainer.batches == [3] + [1] * 10 and {task.threads for task in trainer.tasks[3:]} == {2}
     assert any("one at a time, on 2 threads" in line for line in told)
@@ -258,22 +262,17 @@ def test_runs_whose_seconds_count_go_one_at_a_time_on_all_cores(
 
 
 def test_two_engines_among_the_records_are_refused_before_any_is_trained(tree: Path, trainer: Trainer) -> None:
-    other = tree / "runs" / "smallest-seed7"
-    other.mkdir(parents=True)
-    write_record(trainer.record(Task(experiment="smallest", seed=7), engine="torch"), other / "record.json")
+    keep_run(tree / "runs/smallest-seed7", trainer.record(Task(experiment="smallest", seed=7), engine="torch"))
     with pytest.raises(UsageError, match="Seeds 7 of smallest ran on a different engine from this machine's native"):
-        prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+        proved(trainer)
     assert [task.holdout for task in trainer.tasks] == [5000] * 3
 
 
 def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Path, trainer: Trainer) -> None:
-    other = tree / "runs" / "heldout" / "smallest-seed1"
-    other.mkdir(parents=True)
-    write_record(
-        trainer.record(Task(experiment="smallest", seed=1, holdout=5000), engine="torch"), other / "record.json"
-    )
+    other = trainer.record(Task(experiment="smallest", seed=1, holdout=5000), engine="torch")
+    keep_run(tree / "runs" / "heldout" / "smallest-seed1", other)
     with pytest.raises(UsageError, match=r"seeds 0, 2 and 1 differ in engine \(native and torch\)"):
-        prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+        proved(trainer)
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(5000, 0), (5000, 2)]
     assert not (tree / "results/test_evaluations.jsonl").exists() and not (tree / "results/heldout").exists()
 
@@ -281,39 +280,32 @@ def test_unlike_held_out_runs_are_refused_before_the_test_set_is_opened(tree: Pa
 def test_seconds_of_unlike_machines_are_refused(tree: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof_runs, "processors", lambda: 16)
     place = {"torch": "2.13.0", "threads": 2, "device_type": "cpu", "commit": "abc", "processor": "another"}
-    elsewhere = tree / "runs" / "fastest-seed3"
-    elsewhere.mkdir(parents=True)
     one = trainer.record(Task(experiment="fastest", seed=3, threads=2), environment=place)
-    write_record(one, elsewhere / "record.json")
+    keep_run(tree / "runs" / "fastest-seed3", one)
     with pytest.raises(
         UsageError, match=r"seconds of fastest were measured on different machines: \[\('another', 2\), \('p'"
     ):
-        prove.prove("fastest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+        proved(trainer, "fastest")
     assert not (tree / "results/fastest").exists()
     # Where seconds do not count, the machine does not matter.
     (tree / "results/test_evaluations.jsonl").unlink()
-    elsewhere = tree / "runs" / "smallest-seed3"
-    elsewhere.mkdir(parents=True)
-    place |= {"threads": 1}
-    one = trainer.record(Task(experiment="smallest", seed=3), environment=place)
-    write_record(one, elsewhere / "record.json")
-    assert prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None).shortfalls == []
+    one = trainer.record(Task(experiment="smallest", seed=3), environment=place | {"threads": 1})
+    keep_run(tree / "runs" / "smallest-seed3", one)
+    assert proved(trainer).shortfalls == []
 
 
 def test_runs_that_held_digits_out_are_not_taken_for_runs_on_all(tree: Path, trainer: Trainer) -> None:
     for seed in range(10):
-        folder = tree / "runs" / f"smallest-seed{seed}"
-        folder.mkdir(parents=True)
-        write_record(trainer.record(Task(experiment="smallest", seed=seed, holdout=5000)), folder / "record.json")
-        folder.rename(folder.with_name(f"smallest-seed{seed}-0"))
-    prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+        one = trainer.record(Task(experiment="smallest", seed=seed, holdout=5000))
+        keep_run(tree / "runs" / f"smallest-seed{seed}-0", one)
+    proved(trainer)
     assert [(task.holdout, task.seed) for task in trainer.tasks] == [(0, seed) for seed in range(10)]
 
 
 def test_committed_seeds_that_would_stay_as_they_are_are_refused(tree: Path, trainer: Trainer) -> None:
     kept_records.keep_record(trainer.record(Task(experiment="smallest", seed=11)), tree)
     with pytest.raises(UsageError, match="results/smallest holds seeds 11, which 10 seeds would leave as they are"):
-        prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+        proved(trainer)
     assert trainer.tasks == [] and not (tree / "results/test_evaluations.jsonl").exists()
 
 
@@ -416,10 +408,8 @@ def test_every_proved_record_has_its_line_and_its_evidence() -> None:
 
 def test_digits_drawn_one_by_one_are_no_evidence(tree: Path, trainer: Trainer) -> None:
     for seed in range(3):
-        folder = tree / "runs" / f"smallest-seed{seed}-0"
-        folder.mkdir(parents=True)
         drawn = trainer.record(Task(experiment="smallest", seed=seed, holdout=5000))
         drawn = replace(drawn, data={name: value for name, value in drawn.data.items() if name != "held_out"})
-        write_record(drawn, folder / "record.json")
-    prove.prove("smallest", seeds=10, trainer=trainer.train, tell=lambda line: None)
+        keep_run(tree / "runs" / f"smallest-seed{seed}-0", drawn)
+    proved(trainer)
     assert [task.seed for task in trainer.tasks if task.holdout] == [0, 1, 2]

@@ -258,6 +258,28 @@ def test_weights_without_their_data_give_kernels_and_a_sentence(short_runs: list
         assert says in text_of([tmp_path / "run"])
 
 
+def test_a_figure_that_its_weights_do_not_give_is_no_figure_or_is_called_unchecked(
+    short_runs: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(short_runs[0], folder)
+    assert read_story([folder]).runs[0].checked and "Not checked" not in text_of([folder])
+    file = folder / "record.json"
+    values = json.loads(file.read_text())
+    del values["digest"]  # as earlier versions wrote them, of which nobody knows whether they were changed
+    values["epochs"][-1]["test_accuracy"] *= 0.5
+    file.write_text(json.dumps(values))
+    with pytest.raises(FileError, match="its record says"):
+        read_story([folder])
+    (folder / "weights.safetensors").unlink()
+    assert not read_story([folder]).runs[0].checked
+    assert "Not checked: the accuracy is as recorded, which has no digest" in text_of([folder])
+    shutil.copy(short_runs[0] / "record.json", file)
+    assert "Not checked: the accuracy is as recorded; nothing was evaluated." in text_of([folder])
+    both = [short_runs[0], *kept(tmp_path / "other", record("f3", [98.0] * 15, 1))]
+    assert "Not checked" in text_of(both) and read_story(both).runs[0].checked
+
+
 def test_an_experiment_that_is_gone_or_has_changed_leaves_a_sentence(tmp_path: Path) -> None:
     gone = record("f3", [99.0] * 15, experiment=str(tmp_path / "mine.py"))
     changed = record("f3", [99.0] * 15, network="0" * 16)

@@ -14,6 +14,7 @@ import torch
 from benchmarks import shapes
 from PIL import Image
 
+from brief_search import given
 from featherweight.api.train import train
 from featherweight.data import load
 from featherweight.data.dataset import Data
@@ -21,14 +22,24 @@ from featherweight.data.transforms import without_colours
 from featherweight.errors import BudgetError, FileError, UsageError
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.networks.architecture import build_layers
-from featherweight.search.fit import final_training, pipeline, prior, resized, result_words, search_loop
-from featherweight.search.fit.asha import OFFSETS, SHARES, Aim, Population, Trial
+from featherweight.search.fit import (
+    final_training,
+    pipeline,
+    planning,
+    prior,
+    request,
+    resized,
+    result_words,
+    search_loop,
+    state,
+)
+from featherweight.search.fit.asha import OFFSETS, Population
 from featherweight.search.fit.candidate import BLOCKS, PRESETS, Candidate, candidate_layers, candidate_recipe
 from featherweight.search.fit.cost import Cost, Limits, cost_of
-from featherweight.search.fit.journal import read_result
 from featherweight.search.fit.mutation import mutate, sample_candidate, scale_width
+from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.state import FitState
-from featherweight.search.fit.workers import TrialTask, TrialUpdate
+from featherweight.search.fit.trial import SHARES, Aim, Trial, TrialTask, TrialUpdate
 from featherweight.training.runs.events import Done, Progress, Started
 
 CHEAP = Cost(flash=4000, ram=1000, macs=10_000, parameters=2000, cycles=90_000)
@@ -110,10 +121,10 @@ def test_limits_name_what_is_over_and_by_how_much():
 
 
 def test_sizes_of_text_are_bytes_and_nothing_else_is_taken():
-    assert [pipeline.size_of(text) for text in ("32k", "32kB", "1.5 MiB", "700", 9)] == [32768, 32768, 1572864, 700, 9]
+    assert [request.size_of(text) for text in ("32k", "32kB", "1.5 MiB", "700", 9)] == [32768, 32768, 1572864, 700, 9]
     for text in ("much", "-3k", "3g", ""):
         with pytest.raises(UsageError, match="is a number such as 32k"):
-            pipeline.size_of(text, "--flash")
+            request.size_of(text, "--flash")
 
 
 def test_each_image_is_held_out_once_a_round_and_each_class_by_its_share():
@@ -135,7 +146,7 @@ def test_equal_images_are_held_out_together():
     images[50] = images[3]
     data = Data.from_arrays(images.numpy(), np.arange(60) % 2, test=(images[:4].numpy(), [0, 1, 0, 1]))
     found = resized.resized_data(data, seed=0)
-    assert found.twins == 1 and all(bool(fold[50]) == bool(fold[3]) for fold in found.folds)
+    assert found.checks.twins == 1 and all(bool(fold[50]) == bool(fold[3]) for fold in found.folds)
 
 
 def test_pictures_of_one_object_are_held_out_together(tmp_path: Path):
@@ -179,8 +190,8 @@ def test_other_processes_are_given_the_same_pictures(folder: Path, tmp_path: Pat
 
 
 def test_too_few_images_and_data_with_a_held_out_part_are_refused():
-    data = Data.from_arrays(np.zeros((12, 8, 8), np.uint8), [0, 1] * 6, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
-    with pytest.raises(UsageError, match="12 training images; a search needs 20 or more"):
+    data = Data.from_arrays(np.zeros((4, 8, 8), np.uint8), [0, 1] * 2, test=(np.ones((2, 8, 8), np.uint8), [0, 1]))
+    with pytest.raises(UsageError, match="4 training images; a search needs 6 or more"):
         resized.resized_data(data, seed=0)
     with pytest.raises(UsageError, match="held-out"):
         resized.resized_data(load("digits", holdout=100), seed=0)
@@ -298,13 +309,19 @@ def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it
 
 def test_what_a_short_training_promises_follows_those_that_were_finished():
     group = population()
-    assert group.offsets() == dict.fromkeys(BLOCKS, OFFSETS)
-    trial(group, {0: 99, 1: 49, 2: 24})  # (99 + 0.5) / 1000 and so on
+    assert group.offsets() == ((), ())
+    first = trial(group, {0: 99, 1: 49, 2: 24})  # (99 + 0.5) / 1000 and so on
     expected = (2 * OFFSETS[0] + math.log(24.5 / 99.5)) / 3
-    assert group.offsets()["plain"][0] == pytest.approx(expected)
-    other = (2 * OFFSETS[0] + 0.25 * math.log(24.5 / 99.5)) / 2.25
-    assert group.offsets()["separable"][0] == pytest.approx(other)
+    assert group.offset(first, 0, group.offsets()) == pytest.approx(expected)
     short = trial(group, {0: 60})
+    short.genes = replace(short.genes, block="separable")
+    other = (2 * OFFSETS[0] + 0.25 * math.log(24.5 / 99.5)) / 2.25
+    assert group.offset(short, 0, group.offsets()) == pytest.approx(other)
+    short.genes = replace(short.genes, block="plain")
+    short.price = replace(CHEAP, macs=16 * CHEAP.macs)  # counts by 1 / e²
+    large = (2 * OFFSETS[0] + math.exp(-2) * math.log(24.5 / 99.5)) / (2 + math.exp(-2))
+    assert group.offset(short, 0, group.offsets()) == pytest.approx(large) and large > expected
+    short.price = CHEAP
     assert group.score(short) == pytest.approx(-(math.log(60.5 / 1000) + expected))
     assert group.best().number == 0  # it is known, the other one is only promised
     assert short.accuracy() == pytest.approx(100 * 939 / 999)
@@ -345,26 +362,26 @@ def test_candidates_are_made_narrower_until_they_fit_and_refused_where_none_does
     search = search_on(folder, tmp_path, Limits(flash=6000, ram=3000))
     wide = Candidate(stem=40, widths=(60, 80), depths=(2, 2), block="plain")
     assert search.aim.limits.excess(cost_of(wide, (3, 24, 24), 3))
-    genes = search_loop._narrowed(search, wide, 0.0)
+    genes = planning._narrowed(search, wide, 0.0)
     cost = cost_of(genes, (3, 24, 24), 3)
     assert cost.flash <= 6000 and cost.ram <= 3000
     assert (
         cost_of(scale_width(wide, 1.2 * genes.widths[0] / 60), (3, 24, 24), 3).flash > 6000 * 0.9
     )  # no narrower than needed
-    filled = search_loop._narrowed(search, Candidate(stem=3, widths=(3,), depths=(2,)), 1.0)
+    filled = planning._narrowed(search, Candidate(stem=3, widths=(3,), depths=(2,)), 1.0)
     assert cost_of(filled, (3, 24, 24), 3).flash > 5000
-    deep = search_loop._narrowed(search, Candidate(widths=(8, 8, 8, 8), depths=(1, 1, 1, 6), shrink=6), 0.0)
+    deep = planning._narrowed(search, Candidate(widths=(8, 8, 8, 8), depths=(1, 1, 1, 6), shrink=6), 0.0)
     assert cost_of(deep, (3, 24, 24), 3) is not None
     with pytest.raises(BudgetError, match="No network of this family is within the limits"):
-        search_loop._next_task(search_on(folder, tmp_path, Limits(flash=100)), 0.0)
+        planning.next_task(search_on(folder, tmp_path, Limits(flash=100)), 0.0, 60.0)
 
 
 def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, tmp_path: Path):
     search = search_on(folder, tmp_path)
-    work = search_loop._next_task(search, 0.0)
+    work = planning.next_task(search, 0.0, 60.0)
     held = int(search.views.folds[0].sum())
     update = TrialUpdate(work=work, done=1.0, seconds=2.0, correct=8, judged=held, loss=0.5)
-    assert search_loop._noted_result(search, update, 12.5).number == 0
+    assert given(search, update, 12.5).number == 0
     with search.file.open("a") as file:
         file.write('{"trial": 1, "ge')  # the disk was full
     again = search_on(folder, tmp_path)
@@ -380,12 +397,12 @@ def test_a_search_goes_on_from_its_notes_and_refuses_what_is_none(folder: Path, 
 
 def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_path: Path):
     search = search_on(folder, tmp_path)
-    search.rates[:] = [1e6]
     one = trial(search.population, {}, replace(CHEAP, macs=10_000))
     one.shape = (3, 24, 24)
     each = 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6  # seconds an epoch: 53.3 s
-    assert search.epoch_seconds(one.price, one.shape, 50) == pytest.approx(each)
-    assert final_training.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2) == (10, 2)
+    assert search.epoch_seconds(one.price, one.shape, 50, 1e6) == pytest.approx(each)
+    assert search.rate_of(one) == state.RATE  # nothing was timed yet
+    assert final_training.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2, rate=1e6) == (10, 2)
     assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2, rate=2e6) == (10, 2)
     timed = TrialTask(trial=0, genes=one.genes, epochs=4.0, fold=0)
     images = 50 - int(search.views.folds[0].sum())
@@ -394,9 +411,7 @@ def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_pat
     }
     assert search.rate_of(one) == pytest.approx(2e6)  # it was twice as fast as others
     assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2) == (10, 2)
-    one.updates = {}
-    search.rates[:] = [1e12]
-    assert final_training.plan(search, one, 6 + 1000, cores=2) == (
+    assert final_training.plan(search, one, 6 + 1000, cores=2, rate=1e12) == (
         400,
         5,
     )  # 25 times the root of 60,000 / 50 would be 866
@@ -404,16 +419,15 @@ def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_pat
 
 def test_the_last_training_has_what_is_kept_for_it_however_late_it_begins(folder: Path, tmp_path: Path):
     search = search_on(folder, tmp_path)
-    search.rates[:] = [1e6]
     one = trial(search.population, {}, replace(CHEAP, macs=10_000))
     one.shape = (3, 24, 24)
     each = 1.1 * 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6
     search.finish = 22.5 * each
-    assert final_training.plan(search, one, 0.0, cores=1) == (22, 1)
+    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (22, 1)
     search.finish = 15.0 * each
-    assert final_training.plan(search, one, 0.0, cores=1) == (20, 1)  # within twice the time
+    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (20, 1)  # within twice the time
     search.finish = 9.6 * each
-    assert final_training.plan(search, one, 0.0, cores=1) == (19, 1)
+    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (19, 1)
 
 
 class Clock:

@@ -15,16 +15,25 @@ from benchmarks import shapes
 from torch import nn
 
 import featherweight as fw
+from brief_search import given
 from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import read_record
-from featherweight.search.fit import folder, journal, package_result, result_words, search_loop
-from featherweight.search.fit.asha import Aim
+from featherweight.search.fit import (
+    folder,
+    journal,
+    notes,
+    package_result,
+    pipeline,
+    planning,
+    result_words,
+    search_loop,
+)
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.cost import Limits
-from featherweight.search.fit.journal import read_question, read_result
+from featherweight.search.fit.notes import read_question, read_result
 from featherweight.search.fit.resized import ResizedData, resized_data
-from featherweight.search.fit.workers import TrialTask, TrialUpdate
+from featherweight.search.fit.trial import Aim, TrialTask, TrialUpdate
 from featherweight.training.runs.folders import run_of
 
 ROOT = Path(__file__).parents[2]
@@ -50,10 +59,10 @@ def begin(out: Path, data: "Data | Path", aim: Aim | None = None, seed: int = 0)
 def write_trial(out: Path, found: ResizedData, **changes: Any) -> None:
     """Note one training in the folder."""
     search = search_loop.open_search(found, Aim(limits=USUAL), out, seed=0, seconds=60, coloured=False)
-    work = search_loop._next_task(search, 0.0)
+    work = planning.next_task(search, 0.0, 60.0)
     held = int(found.folds[0].sum())
     update = TrialUpdate(work=work, done=1.0, seconds=2.0, correct=held - 1, judged=held, loss=0.5)
-    search_loop._noted_result(search, update, 12.5)
+    given(search, update, 12.5)
     if changes:
         line = json.loads(search.file.read_text()) | changes
         search.file.write_text(json.dumps(line) + "\n")
@@ -119,18 +128,22 @@ def test_test_pictures_are_the_last_trainings_whatever_the_seed(tmp_path: Path):
         assert (found.sizes[0].images == last.train.images).all()
 
 
-def test_what_differs_is_said_in_words(tmp_path: Path):
-    begin(tmp_path, arrays(), Aim(target=90.0, limits=Limits(flash=9000)))
-    for aim, said in (
-        (Aim(target=91.0, limits=Limits(flash=9000)), "--accuracy was 90"),
-        (Aim(target=90.0), "--flash was 9,000"),
-        (Aim(target=90.0, limits=Limits(flash=9000, ram=900)), "no limit of ram"),
-        (Aim(target=90.0, limits=Limits(flash=9000), minimize="ram"), "--minimise was flash"),
-    ):
-        with pytest.raises(UsageError, match=said):
-            begin(tmp_path, arrays(), aim)
+def test_another_target_starts_from_what_is_known_of_the_same_pictures(tmp_path: Path):
+    write_trial(tmp_path, begin(tmp_path, arrays()))
+    assert read_question(tmp_path / folder.ASKED).begun_at == 0.0
+    for aim in (Aim(target=90.0), Aim(target=90.0, minimize="ram"), Aim(target=90.0, limits=Limits(flash=9000))):
+        found = begin(tmp_path, arrays(), aim)
+        known = read_question(tmp_path / folder.ASKED)
+        assert known.begun_at == 12.5 and known.aim.target == 90.0 and known.aim.minimize == aim.minimize
+        search = search_loop.open_search(
+            found, aim, tmp_path, seed=0, seconds=60, coloured=False, begun_at=known.begun_at
+        )
+        assert len(search.population.trials) == 1 and search.spent == 0.0
+    assert pipeline.known_already(search).startswith("1 candidate is known") and search.population.best() is not None
+    tight = search_loop.open_search(found, Aim(limits=Limits(flash=100)), tmp_path, seed=0, seconds=60, coloured=False)
+    assert tight.population.best() is None and "none of them within the limits" in pipeline.known_already(tight)
     with pytest.raises(UsageError, match="--seed is 0"):
-        begin(tmp_path, arrays(), Aim(target=90.0, limits=Limits(flash=9000)), seed=3)
+        begin(tmp_path, arrays(), aim, seed=3)
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path):
@@ -294,7 +307,7 @@ def test_every_tampered_training_is_refused_by_name(tmp_path: Path, pictures):
     for content in CONTENTS:
         file.write_bytes(content + b"\n" + good.encode())
         refused(opened, file)
-    for name in json.loads(good).keys() - {"racing"}:
+    for name in json.loads(good).keys() - {"racing", "anchor", "images"}:
         file.write_text(json.dumps({key: value for key, value in json.loads(good).items() if key != name}) + "\n")
         refused(opened, file)
     file.write_text(good + good)
@@ -312,7 +325,7 @@ def test_every_tampered_question_is_refused_by_name(tmp_path: Path, pictures):
     opened()
     changes = [json.dumps(good | change).encode() for change in ASKED]
     changes += [json.dumps({key: value for key, value in good.items() if key != name}).encode()
-                for name in good.keys() - {"pictures"}]  # fmt: skip
+                for name in good.keys() - {"pictures", "begun_at", "groups"}]  # fmt: skip
     for content in (*changes, *CONTENTS):
         file.write_bytes(content)
         refused(opened, file)
@@ -356,7 +369,7 @@ def test_what_is_no_regular_file_or_too_large_is_refused_at_once(tmp_path: Path,
         make(file)
         refused(opened, file)
         file.rmdir() if file.is_dir() else file.unlink()
-    monkeypatch.setattr(journal, "LARGEST", 1000)
+    monkeypatch.setattr(notes, "LARGEST", 1000)
     monkeypatch.setattr(journal, "LARGEST_TRIALS", 1000)
     file.write_bytes(b" " * 1001)
     refused(opened, file)
@@ -365,10 +378,10 @@ def test_what_is_no_regular_file_or_too_large_is_refused_at_once(tmp_path: Path,
 def test_a_work_that_fails_is_noted_and_read_back(tmp_path: Path, pictures):
     found, _ = pictures
     search = search_loop.open_search(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)
-    work = search_loop._next_task(search, 0.0)
+    work = planning.next_task(search, 0.0, 60.0)
     search.waiting = [TrialTask(trial=0, genes=work.genes, epochs=1), TrialTask(trial=1, genes=work.genes, epochs=1)]
     update = TrialUpdate(work=work, done=1.0, seconds=0.0, failed="its process ended")
-    assert search_loop._noted_result(search, update, 3.0).failed == "its process ended"
+    assert given(search, update, 3.0).failed == "its process ended"
     assert [one.trial for one in search.waiting] == [1]
     again = search_loop.open_search(found, Aim(), tmp_path, seed=0, seconds=60, coloured=False)
     assert again.population.trials[0].failed == "its process ended" and again.population.best() is None

@@ -1,5 +1,7 @@
 """Folders of few pictures, whatever their size: every candidate is trained, and what cannot be is said beforehand."""
 
+import math
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,12 @@ from PIL import Image
 
 from featherweight.data.dataset import Data
 from featherweight.errors import TrainingError, UsageError
-from featherweight.parallel.messages import Finished
-from featherweight.search.fit import pipeline, prior, result_words, search_loop, workers
-from featherweight.search.fit.asha import Aim
+from featherweight.parallel.messages import Finished, Message
+from featherweight.search.fit import pipeline, planning, prior, result_words, search_loop, workers
 from featherweight.search.fit.candidate import Candidate, batch_for, candidate_recipe
 from featherweight.search.fit.resized import resized_data, save
-from featherweight.search.fit.workers import TrialTask, TrialUpdate
+from featherweight.search.fit.search_loop import MOST_FAILED
+from featherweight.search.fit.trial import Aim, TrialTask, TrialUpdate
 
 MODES = ("L", "RGB", "RGBA", "P", "1", "LA")
 
@@ -38,7 +40,7 @@ def write(root: Path, classes: int, each: int, side: int, mode: str) -> Path:
 def trained(place: Path, found: Any, genes: Candidate, fold: int) -> TrialUpdate:
     save(found, place)
     shape = found.sizes[0].shape
-    fitting = search_loop.shallow_enough(genes, (1 if genes.grey else shape[0], *shape[1:]), len(found.classes))
+    fitting = planning.shallow_enough(genes, (1 if genes.grey else shape[0], *shape[1:]), len(found.classes))
     *_, update = workers.train_candidate(TrialTask(trial=0, genes=fitting, epochs=1, fold=fold), place, found.classes)
     return update
 
@@ -46,14 +48,14 @@ def trained(place: Path, found: Any, genes: Candidate, fold: int) -> TrialUpdate
 @pytest.mark.parametrize(
     ("classes", "each", "side"),
     [(3, 8, 12), (3, 9, 13), (2, 13, 14), (3, 19, 15), (3, 16, 16), (5, 6, 17), (10, 5, 20), (3, 21, 24), (2, 12, 4),
-     (2, 12, 5), (30, 2, 8)],
+     (2, 12, 5), (30, 2, 8), (2, 4, 1), (3, 4, 1), (2, 5, 2), (4, 3, 3), (500, 2, 6)],
 )  # fmt: skip
 def test_candidates_are_trained_on_every_fold_of_a_small_folder(tmp_path: Path, classes: int, each: int, side: int):
     mode = MODES[(side + each) % len(MODES)]
     found = resized_data(str(write(tmp_path / "pictures", classes, each, side, mode)), seed=0)
     race, others = prior.first(found.sizes[0].shape[0] == 3, small=True)
     (tmp_path / "views").mkdir()
-    for number, fold in enumerate(range(len(found.folds))):
+    for number, fold in enumerate(range(len(found.folds) if classes < 100 else 1)):
         update = trained(tmp_path / "views", found, ([*race, *others])[number % (len(race) + len(others))], fold)
         assert update.failed == "" and update.judged == int(found.folds[fold].sum()) > 0
         assert 0 <= update.correct <= update.judged and update.loss > 0
@@ -82,68 +84,82 @@ def test_a_candidate_that_fails_says_why_and_the_others_go_on(tmp_path: Path):
     assert update.correct is None and "9 x 9" in update.failed and update.work is work
 
 
-class Silent:
-    """A crew one of whose members ends without a result."""
+class Scripted:
+    """A pool whose works end as a list says: with an update, or without one."""
 
-    def __init__(self, *ended: Finished) -> None:
-        self.ended, self.given = list(ended), []
+    def __init__(self, ends: Any) -> None:
+        self.ends, self.given, self.notes = ends, [], []
 
     def scale(self, works: int) -> None: ...
 
     def free(self) -> int:
-        return 1
+        return 2 - len(self.given)
 
-    def submit(self, number: int, *given: Any) -> None:
-        self.given.append(number)
+    def submit(self, number: int, work: Any, *given: Any) -> None:
+        self.given.append((number, given[0]))
 
-    def poll(self, seconds: float) -> list[Finished]:
-        return [self.ended.pop(0)] if self.ended else []
+    def poll(self, seconds: float) -> list[Any]:
+        if not self.given:
+            return []
+        number, task = self.given.pop(0)
+        said = self.ends(task)
+        told = [Message(number=number, value=said)] if isinstance(said, TrialUpdate) else []
+        return [*told, said if isinstance(said, Finished) else Finished(number=number)]
+
+    def stop(self, number: int | None = None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, ends: Any) -> None:
+    """Have searches use such a pool."""
+    monkeypatch.setattr(search_loop, "open_pool", lambda on, cores: closing(Scripted(ends)))
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_process_that_ends_is_a_failed_trial_in_its_own_words(tmp_path: Path, lost: bool):
-    crew = workers.TrialPool(1, tmp_path, ("a", "b"))
-    crew.close()
-    crew._pool = Silent(Finished(number=1, sentence="worker exited with status -9 without a result.", lost=lost))
-    work = TrialTask(trial=5, genes=Candidate(), epochs=1)
-    crew.give(crew.idle(), work)
-    (update,) = crew.news(0.0)
-    assert update.work == work and update.correct is None and "status -9" in update.failed and crew.underway == []
+def test_a_process_that_ends_is_a_failed_trial_in_its_own_words(tmp_path: Path, monkeypatch, lost: bool):
+    numbers = iter(range(1, 100))
+
+    def ends(task: TrialTask) -> Any:
+        if task.trial == 0:
+            words = "worker exited with status -9 without a result."
+            return Finished(number=next(numbers), sentence=words, lost=lost)
+        next(numbers)
+        return TrialUpdate(work=task, done=1.0, seconds=1.0, correct=4, judged=8, loss=1.0)
+
+    scripted(monkeypatch, ends)
+    found = resized_data(arrays(), seed=0)
+    search = search_loop.open_search(
+        found, Aim(), tmp_path, seed=0, seconds=math.inf, finish=math.inf, coloured=False, recalled=False
+    )
+    looks = list(search_loop.run_search(search, 2, count=4))
+    first, *others = search.population.trials
+    assert "status -9" in first.failed and all(not one.failed for one in others)
+    assert next(look.ended.number for look in looks if look.ended) == 0 and len(search.population.trials) == 4
 
 
 def test_where_every_candidate_fails_the_first_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked = pipeline.FitRequest(data=arrays(), minutes=0.5, out=tmp_path / "out", cores=1)
-    real = workers.TrialPool
-
-    class Failing(real):
-        def idle(self) -> int | None:
-            return None if self._busy else 1
-
-        def give(self, member: int, work: TrialTask) -> None:
-            self.failing = [TrialUpdate(work=work, done=1.0, seconds=0.0, failed=f"{work.trial} is bad luck")]
-            self._busy[member] = work
-
-        def news(self, seconds: float):
-            self._busy.clear()
-            yield from self.failing
-
-    monkeypatch.setattr(search_loop, "TrialPool", Failing)
+    scripted(
+        monkeypatch,
+        lambda task: TrialUpdate(work=task, done=1.0, seconds=0.0, failed=f"{task.trial} is bad luck"),
+    )
     with pytest.raises(TrainingError, match="0 is bad luck") as problem:
         list(pipeline.run_fit(asked))
-    assert "memory" not in str(problem.value) and "12 candidates" in str(problem.value)
+    assert "memory" not in str(problem.value) and f"{MOST_FAILED + 1} candidates" in str(problem.value)
 
 
 def test_time_that_is_too_short_is_refused_beforehand_with_what_to_ask_for(tmp_path: Path):
-    data = Data.from_arrays(np.zeros((3000, 100, 100), np.uint8), np.arange(3000) % 3)
+    data = Data.from_arrays(np.random.default_rng(0).integers(0, 256, (3000, 100, 100), np.uint8), np.arange(3000) % 3)
     search = search_loop.open_search(resized_data(data, seed=0), Aim(), tmp_path, seed=0, seconds=60, coloured=False)
     # 2,500 images: 20 epochs of 600 units for each of 10,000 pixels at 30e9 a second are 10 s, and 6 s to begin with.
     search.finish = 15.9
     with pytest.raises(UsageError, match="2,500 images of 1 x 100 x 100 .* 20 epochs .* ask for --minutes 1 or more"):
-        search_loop.outlook(search, 1)
+        planning.outlook(search, 1)
     search.finish = 16.1
-    assert "training" in search_loop.outlook(search, 1) and "ask for --minutes" in search_loop.outlook(search, 1)
+    assert "training" in planning.outlook(search, 1) and "ask for --minutes" in planning.outlook(search, 1)
     search.finish, search.seconds = 600, 6000
-    short = search_loop.outlook(search, 1)
+    short = planning.outlook(search, 1)
     assert "ask for" not in short and "at full length" in short
 
 
@@ -176,3 +192,15 @@ def test_torch_says_why_one_image_is_too_few():
     """What the choice of the batch avoids is there to be avoided."""
     with pytest.raises(ValueError, match="more than 1 value"):
         torch.nn.BatchNorm2d(3).train()(torch.zeros(1, 3, 1, 1))
+
+
+def test_six_pictures_are_enough_and_five_are_not():
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
+    for count in (6, 5):
+        data = Data.from_arrays(pixels[:count], np.arange(count) % 2, test=(pixels[:2], [0, 1]))
+        if count == 6:
+            found = resized_data(data, seed=0)
+            assert torch.stack(found.folds[:5]).sum(0).tolist() == [1] * 6
+        else:
+            with pytest.raises(UsageError, match="5 training images; a search needs 6 or more"):
+                resized_data(data, seed=0)

@@ -1,11 +1,16 @@
 """A search limited by candidates: the same one whatever the machine does, killed or not."""
 
+import itertools
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +21,11 @@ from safetensors.torch import load_file
 import featherweight as fw
 from brief_search import asked, short
 from featherweight.errors import UsageError
-from featherweight.search.fit import pipeline, search_by_trials, search_loop, state
-from featherweight.search.fit.asha import Aim
-from featherweight.search.fit.journal import read_result
+from featherweight.parallel.messages import Finished, Message
+from featherweight.search.fit import pipeline, planning, search_loop, state
+from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.resized import resized_data
-from featherweight.search.fit.workers import TrialTask, TrialUpdate
+from featherweight.search.fit.trial import Aim, TrialTask, TrialUpdate
 
 SCRIPT = """
 import sys
@@ -29,14 +34,14 @@ from brief_search import asked, short
 from featherweight.search.fit import pipeline
 if __name__ == "__main__":
     short()
-    for news in pipeline.carry_out(asked(Path(sys.argv[1]))):
+    for news in pipeline.run_fit(asked(Path(sys.argv[1]))):
         pass
 """
 
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    for owner in (state, search_loop):
+    for owner in (state, planning):
         for name in ("FEWEST_EPOCHS", "MOST_EPOCHS", "LEAST_EPOCHS"):
             monkeypatch.setattr(owner, name, getattr(owner, name, 0), raising=False)
     short()
@@ -90,46 +95,99 @@ def test_a_search_that_is_killed_ends_as_one_that_is_not(tmp_path: Path):
     assert "is finished" in said[-2].text and isinstance(said[-1], pipeline.Outcome)
 
 
+class Pretended:
+    """A pool whose trainings take any time and end in any order."""
+
+    def __init__(self, count: int, seed: int, judged: Callable[[TrialTask], int]) -> None:
+        self.count, self.busy, self.judged, self.notes = count, {}, judged, []
+        self.draws = np.random.default_rng(seed)
+
+    def scale(self, works: int) -> None: ...
+
+    def free(self) -> int:
+        return self.count - len(self.busy)
+
+    def submit(self, number: int, work: Any, *given: Any) -> None:
+        self.busy[number] = given[0]
+
+    def poll(self, seconds: float) -> list[Any]:
+        number = list(self.busy)[int(self.draws.integers(len(self.busy)))] if self.busy else 0
+        if not number:
+            return []
+        work, judged = self.busy.pop(number), 0
+        judged = self.judged(work)
+        right = zlib.crc32(repr(work.key).encode()) % (judged + 1)
+        update = TrialUpdate(work=work, done=1, seconds=float(self.draws.uniform(0, 99)), correct=right, judged=judged,
+                             loss=1.0)  # fmt: skip
+        return [Message(number=number, value=update), Finished(number=number)]
+
+    def stop(self, number: int | None = None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, cores: int, seconds: float, **given: Any
+) -> search_loop.FitState:
+    """A search in which nothing is trained."""
+    monkeypatch.setattr(search_loop, "save", lambda *given: None)
+    found = resized_data(asked(tmp_path).data, seed=0)
+    judged = lambda work: int(found.folds[work.fold].sum())  # noqa: E731
+    seed = len(list(tmp_path.iterdir()))
+    monkeypatch.setattr(search_loop, "open_pool", lambda on, count: closing(Pretended(count, seed, judged)))
+    (tmp_path / name).mkdir()
+    search = search_loop.open_search(
+        found, Aim(target=60.0), tmp_path / name, seed=0, seconds=seconds, finish=seconds, coloured=False,
+        recalled=False,
+    )  # fmt: skip
+    if seconds < math.inf:
+        search.seconds = seconds
+    looks = list(search_loop.run_search(search, cores, **given))
+    assert any(look.ended is not None for look in looks)
+    return search
+
+
 def test_what_is_decided_depends_on_results_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """With trainings that end in any order and take any time, the same candidates are tried."""
-    monkeypatch.setattr(search_by_trials, "save", lambda *given: None)
-
-    class Pretended:
-        def __init__(self, count: int, *given: Any) -> None:
-            self.count, self.underway, self.draws = count, [], np.random.default_rng(count)
-
-        def idle(self) -> int | None:
-            return 1 if len(self.underway) < self.count else None
-
-        def give(self, member: int, work: TrialTask) -> None:
-            self.underway.append(work)
-
-        def news(self, seconds: float):
-            work = self.underway.pop(int(self.draws.integers(len(self.underway))))
-            judged = int(self.folds[work.fold].sum())
-            right = hash((work.genes, work.fold, work.epochs)) % (judged + 1)
-            yield TrialUpdate(
-                work=work, done=1, seconds=float(self.draws.uniform(0, 99)), correct=right, judged=judged, loss=1.0
-            )
-
-        def close(self) -> None: ...
-
-    monkeypatch.setattr(search_by_trials, "TrialPool", Pretended)
-    found = resized_data(asked(tmp_path).data, seed=0)
-    Pretended.folds = found.folds
     tried = []
     for cores in (1, 2, 3, 8):
-        (tmp_path / str(cores)).mkdir()
-        search = search_loop.open_search(
-            found, Aim(target=60.0), tmp_path / str(cores), seed=0, seconds=float("inf"), finish=float("inf"),
-            coloured=False, recalled=False,
-        )  # fmt: skip
-        looks = list(search_by_trials.run_by_trials(search, 30, cores))
-        assert len(search.population.trials) == 30 and search.complete == 30 and looks[-1].ended is not None
-        last = search.population.best()
-        assert last.rung == 2 and sum(one.rung == 2 for one in search.population.trials) >= 2
+        search = searched(tmp_path, monkeypatch, str(cores), cores, math.inf, count=30)
+        assert len(search.population.trials) == 30 and search.complete == 30
+        assert search.population.best().rung == 2
+        assert sum(one.rung == 2 for one in search.population.trials) >= 2
         tried.append([(one.genes, one.rung) for one in search.population.trials])
     assert tried[0] == tried[1] == tried[2] == tried[3]
+
+
+def test_a_busy_machine_tries_fewer_candidates_and_not_other_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A search of the same time on a clock that runs three times as fast."""
+    tried = []
+    for name, tick in (("idle", 0.02), ("busy", 0.06)):
+        clock = itertools.count(0.0, tick)
+        monkeypatch.setattr(search_loop.time, "monotonic", lambda clock=clock: next(clock))
+        monkeypatch.setattr(search_loop, "RATE", 1e9)  # so that the clock of the work is ahead of the other one
+        search = searched(tmp_path, monkeypatch, name, 2, 40.0)
+        tried.append([one.genes for one in search.population.trials])
+    idle, busy = tried
+    same = int(0.8 * len(busy))  # towards the end, only what would end in time is begun
+    assert 8 < len(busy) < len(idle) and idle[:same] == busy[:same]
+
+
+def test_a_search_that_pauses_goes_on_with_what_was_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A search of the same time in one go, and with a pause for a first network after a fifth."""
+    clock = itertools.count(0.0, 0.05)
+    monkeypatch.setattr(search_loop.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(search_loop, "RATE", 1e9)
+    search = searched(tmp_path, monkeypatch, "paused", 2, 40.0, until=0.2)
+    first = [one.genes for one in search.population.trials]
+    left = list(search.waiting)
+    assert 8 <= search.spent < 12 and left and search.population.best() is not None
+    list(search_loop.run_search(search, 2))
+    assert 30 < search.spent < 46 and [one.genes for one in search.population.trials][: len(first)] == first
+    for work in left:
+        assert any(update.work.key == work.key for rung in search.population.trials[work.trial].updates.values()
+                   for update in rung)  # fmt: skip
+    assert not any(one.pending for one in search.population.trials[: len(first)])
 
 
 @pytest.mark.parametrize("trials", [0, -1, 10**9])

@@ -114,14 +114,17 @@ def _row(epoch: int, loss: float, accuracy: float) -> Row:
     return Row(epoch=epoch, train_loss=loss, train_accuracy=accuracy, **figures)
 
 
+@pytest.mark.parametrize(("patience", "kind"), [(2, "relative"), (0, "relative"), (0, "absolute"), (1, "absolute")])
 @pytest.mark.parametrize(("quantity", "mode"), [("train_loss", "min"), ("test_accuracy", "max")])
-def test_plateau_is_torch_s(quantity: str, mode: str) -> None:
+def test_plateau_is_torch_s(quantity: str, mode: str, patience: int, kind: str) -> None:
     values = [1.0, 0.5, 0.4999, 0.4998, 0.49, 0.4899, 0.4899, 0.4899, 0.6, 0.7, 0.8, 0.2, 0.2, 0.2, 0.2]
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, mode=mode, factor=0.5, patience=2, threshold=0.001
+        optimizer, mode=mode, factor=0.5, patience=patience, threshold=0.01, threshold_mode=kind[:3]
     )
-    schedule = Plateau(quantity=quantity, factor=0.5, patience_epochs=2, threshold=0.001)  # type: ignore[arg-type]
+    schedule = Plateau(  # type: ignore[arg-type]
+        quantity=quantity, factor=0.5, patience_epochs=patience, threshold=0.01, threshold_mode=kind
+    )
     recipe = Recipe(lr=0.1, epochs=len(values), schedule=schedule)
     rows: list[Row] = []
     changes = set()

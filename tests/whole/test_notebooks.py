@@ -24,7 +24,7 @@ NAMES = (*TRAINED, "ladder", "ladder_e", "own_pictures")
 SETTING = "FEATHERWEIGHT_NOTEBOOK_"
 EXECUTED = {
     **{name: (name, {"EPOCHS": "1", "DATA": "digits"}) for name in TRAINED},
-    "ladder b": ("ladder", {"LADDER": "b", "RESULTS": str(ROOT / "results")}),
+    "ladder c": ("ladder", {"LADDER": "c", "RESULTS": str(ROOT / "results")}),
     "ladder f": ("ladder", {"LADDER": "f", "RESULTS": str(ROOT / "results")}),
     "ladder_e": ("ladder_e", {"EPOCHS": "1"}),
     "own_pictures": ("own_pictures", {"PICTURES": "mine", "EPOCHS": "2"}),
@@ -211,7 +211,7 @@ def test_a_badge_stands_where_there_is_an_address_and_no_bare_name_is_installed(
     assert install.source == _make().INSTALL and '"featherweight")\n' not in install.source
 
 
-@pytest.mark.parametrize(("letter", "rungs"), [("b", 6), ("f", 4)])  # f4, a record, goes on from f3
+@pytest.mark.parametrize(("letter", "rungs"), [("c", 3), ("f", 4)])  # f4, a record, goes on from f3
 def test_any_ladder_can_be_walked_from_its_records(letter: str, rungs: int, executed: Executed) -> None:
     place, done = executed
     outputs = done[f"ladder {letter}"]
@@ -248,6 +248,6 @@ def test_own_pictures_become_a_c_program(executed: Executed) -> None:
 
 
 def test_the_ladders_notebooks_show_every_rung() -> None:
-    assert "ladder c: c1 (3 seeds), c2 (3 seeds), c3 (3 seeds)" in _text("ladder")
+    assert re.search(r"ladder c: c1 \(\d+ seeds\), c2 \(\d+ seeds\), c3 \(\d+ seeds\)", _text("ladder"))
     assert len(re.findall(r"^ {3,4}\d+ .* % .* % ", _text("ladder_e"), re.MULTILINE)) == 3 * 15
     assert "digits: 1,437 training images and 360 test images" in _text("ladder_e")

@@ -2,13 +2,14 @@
 
 import copy
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from featherweight.api.arguments import require_function, require_kinds
 from featherweight.api.model import Model
 from featherweight.data import load
 from featherweight.data.dataset import Data
@@ -20,6 +21,7 @@ from featherweight.experiments.recipe import OneCycle, Recipe
 from featherweight.experiments.record import Row
 from featherweight.experiments.settings import overridden
 from featherweight.export.estimate import require_form
+from featherweight.io import as_path
 from featherweight.networks.architecture import describe_network, make
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
@@ -68,12 +70,10 @@ def train(
     (1, 'digits')
     """
     numbers = _seed_numbers([seeds] if isinstance(seeds, int) else seeds)
-    _require_kinds(budget=(budget, Budget), recipe=(recipe, Recipe), settings=(settings, dict), to=(to, str))
-    _require_kinds(out=(out, str | Path), engine=(engine, str), device=(device, str), on=(on, str))
-    if on is None:
-        raise UsageError("`on` names where to train, such as local or ray; given None.")
-    if on_epoch is not None and not callable(on_epoch):
-        raise UsageError(f"`on_epoch` is a function of a row; given {on_epoch!r:.60}.")
+    require_kinds(budget=(budget, Budget | None), recipe=(recipe, Recipe | None), settings=(settings, dict | None))
+    folder = as_path(out, "out")
+    require_kinds(engine=(engine, str), device=(device, str), on=(on, str), to=(to, str | None))
+    require_function("on_epoch", on_epoch)
     source = data if isinstance(data, Data) else load(data)
     experiment = _as_experiment(network, source, budget, recipe)
     if budget is None:
@@ -83,7 +83,7 @@ def train(
     require_backend(on)
     if threads is not None and (on == LOCAL or threads < 1):
         require_threads(threads)
-    options: dict[str, Any] = {"out": Path(out), "engine": engine, "device": device, "threads": threads}
+    options: dict[str, Any] = {"out": folder, "engine": engine, "device": device, "threads": threads}
     if on == LOCAL:
         models = [_train_to_end(new_run(experiment, source, seed=seed, **options), on_epoch) for seed in numbers]
     else:
@@ -93,17 +93,13 @@ def train(
 
 
 def _seed_numbers(seeds: Any) -> list[int]:
-    if isinstance(seeds, str) or not isinstance(seeds, Iterable) or not (numbers := list(seeds)):
+    try:
+        numbers = [] if isinstance(seeds, str) else list(seeds)
+    except TypeError:  # not even a tensor of no dimensions can be gone through
+        numbers = []
+    if not numbers:
         raise UsageError(f"`seeds` is a whole number, or a list of one or more; given {seeds!r:.60}.")
     return [whole_number(seed, "A seed") for seed in numbers]
-
-
-def _require_kinds(**arguments: tuple[Any, Any]) -> None:
-    """Raise UsageError for the first argument that is neither None nor of its kind."""
-    for name, (value, kind) in arguments.items():
-        if value is not None and not isinstance(value, kind):
-            allowed = kind.__name__ if isinstance(kind, type) else "path"
-            raise UsageError(f"`{name}` is a {allowed}; given {value!r:.60}.")
 
 
 def _train_to_end(run: Run, on_epoch: Callable[[Row], object] | None) -> Model:

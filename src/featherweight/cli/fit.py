@@ -42,6 +42,18 @@ def fit(
     seed: Annotated[int, typer.Option(help="Seed of the proposals and of the held-out images.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="The folder for the results; fits/NAME by default.")] = None,
     size: ImageSize = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="What names a picture's group in its path, such as a person: groups are held out whole.",
+        ),
+    ] = None,
+    balanced: Annotated[bool, typer.Option("--balanced", help="Have every class count alike in accuracies.")] = False,
+    front: Annotated[
+        bool, typer.Option("--front", help="Show the best known networks of every size; search no more.")
+    ] = False,
+    point: Annotated[int | None, typer.Option(help="Train and hand over this point of --front.", min=1)] = None,
     data_dir: DataDir = None,
     on: OnPlace = "local",
     gpus: Gpus = 0.0,
@@ -49,7 +61,7 @@ def fit(
 ) -> None:
     """Find, train, prove and export the smallest network for your pictures and your chip."""
     where = place(on, gpus)
-    from featherweight.cli.fit_output import run
+    from featherweight.cli.fit_output import run, show
     from featherweight.errors import UsageError
     from featherweight.search.fit import FitRequest, Limits, size_of
 
@@ -62,6 +74,6 @@ def fit(
     words = shlex.join(["featherweight", *sys.argv[1:]]) if Path(sys.argv[0]).name != "pytest" else ""
     asked = FitRequest(
         data=data, accuracy=accuracy, limits=limits, minimize=minimize, minutes=minutes, trials=trials, seed=seed,
-        out=out, size=given, data_dir=data_dir, command=words, on=where,
+        out=out, size=given, group=group, balanced=balanced, point=point, data_dir=data_dir, command=words, on=where,
     )  # fmt: skip
-    raise typer.Exit(run(asked, as_json))
+    raise typer.Exit(show(asked, as_json) if front else run(asked, as_json))

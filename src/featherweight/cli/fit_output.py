@@ -9,13 +9,14 @@ from featherweight.cli.display import bars, shown
 from featherweight.cli.safe_output import wrap
 from featherweight.escape import printable
 from featherweight.experiments.statistics import accuracy_interval
-from featherweight.search.fit.asha import Trial
 from featherweight.search.fit.card import CARD, PAGE
 from featherweight.search.fit.cost import kilobytes
 from featherweight.search.fit.package_result import EXPORTS
-from featherweight.search.fit.pipeline import FitRequest, News, Outcome, Stage, run_fit
-from featherweight.search.fit.result_words import doubt_lines
+from featherweight.search.fit.pipeline import run_fit, show_front
+from featherweight.search.fit.request import FitRequest, News, Outcome, Stage
+from featherweight.search.fit.result_words import doubt_lines, result_lines
 from featherweight.search.fit.search_loop import Snapshot
+from featherweight.search.fit.trial import Trial
 from featherweight.training.runs.events import Done, Progress
 from featherweight.training.runs.signals import stop_signals
 
@@ -45,6 +46,13 @@ def run(asked: FitRequest, as_json: bool) -> int:
     else:
         print(wrap(answer(outcome), sys.stdout))
     return 0 if outcome.met and not outcome.doubtful else NOT_MET
+
+
+def show(asked: FitRequest, as_json: bool) -> int:
+    """Print the front of what is known, as a table or as one JSON document; 0."""
+    points, lines = show_front(asked)
+    print(json.dumps({"front": points}, allow_nan=False) if as_json else wrap("\n".join(lines), sys.stdout))
+    return 0
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
@@ -81,7 +89,6 @@ def answer(outcome: Outcome) -> str:
     """The answer in a few lines, and what to do next."""
     values, found = outcome.values, outcome.values["c"]
     first = values["sentence"][0].upper() + values["sentence"][1:] + "."
-    seeds = len(values["runs"])
     low, high = found["interval"]
     return "\n".join([
         "",
@@ -89,8 +96,7 @@ def answer(outcome: Outcome) -> str:
         printable(first),
         f"{_kind(values)}: {found['accuracy']:.2f} % of {found['images']:,} test images ({low:.2f} to {high:.2f});"
         f" before quantisation {found['float_accuracy']:.2f} %.",
-        f"Over {seeds} seed{'s' * (seeds != 1)}: mean {values['mean']:.2f} %, worst {values['worst']:.2f} %;"
-        f" held-out {values['chosen']['held_out_accuracy']:.2f} %.",
+        *map(printable, result_lines(values)),
         f"In {printable(outcome.folder)}: MODEL_CARD.md, report.html, export/ (C, Arduino, ONNX), runs/.",
     ])  # fmt: skip
 

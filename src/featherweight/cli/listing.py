@@ -99,7 +99,8 @@ def _own(path: Path, record: Record | None) -> Entry:
         "epochs": len(record.rows),
         "measured": verdict.last,
         "passed": verdict.passed,
-        "title": f"latest run: seed {record.seed} on {printable(str(record.data['name']))}",
+        "title": f"latest run: seed {record.seed} on {printable(str(record.data['name']))}"
+        + ("" if record.digest else ", not checked: its record has no digest"),
     }
 
 

@@ -143,5 +143,8 @@ def compare(
         print_json(comparison.to_json() | {"runs": [ours.where, theirs.where], "left_out": left_out})
         return
     say(comparison.sentence())
+    without = [one.where for one in (ours, theirs) if not all(record.digest for record in one.records)]
+    if own := [where for where in dict.fromkeys(without) if where != "the package"]:
+        say(f"Not checked: records in {' and '.join(own)} have no digest that would tell of a change.")
     if left_out:
         tell_line(f"Not counted, being of another network or recipe than now: {'; '.join(left_out)}.", True)

@@ -89,16 +89,30 @@ def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> li
     classes, train, _, note = _halves(root, seed)
     train, decoded, spoilt = _decoded_pictures(train, root, sizes)
     note = " ".join(line for line in (note, spoilt) if line)
-    groups = groups_of(train.paths, train.labels)
+    groups, files = groups_of(train.paths, train.labels), _files(train, root)
     found = []
     for size, pixels in zip(sizes, decoded, strict=True):
         whole = _split_folder(pixels, train.labels, _common(pixels, size), size)
         names = tuple(printable(name) for name in classes)
         digests = {"train": digest(whole)}
         name = printable(root.resolve().name)
-        one = RawDataset(name=name, classes=names, train=whole, test=None, digests=digests, note=note, groups=groups)
+        one = RawDataset(name=name, classes=names, train=whole, test=None, digests=digests, note=note, groups=groups,
+                         names=files)  # fmt: skip
         found.append(one)
     return found
+
+
+def load_test(
+    root: Path, *, seed: int, shape: tuple[int, int, int], size: Size = None
+) -> tuple[Split, tuple[str, ...]]:
+    """The test half of the data set in this folder, brought to `shape` [C H W] as `load` does it, and its files."""
+    _, _, test, _ = _halves(root, seed)
+    test, (pixels,), _ = _decoded_pictures(test, root, [size], shape[1:])
+    return _split_folder(pixels, test.labels, shape, size), _files(test, root)
+
+
+def _files(listed: _Pictures, root: Path) -> tuple[str, ...]:
+    return tuple(path.relative_to(root).as_posix() for path in listed.paths)
 
 
 def test_digest(root: Path, *, seed: int) -> str:

@@ -61,6 +61,8 @@ class RawDataset:
     groups: Tensor | None = None
     """int64 [N]: training images with the same number belong together, for example as pictures of one object; None if
     unknown."""
+    names: tuple[str, ...] = ()
+    """The file of each training image, relative to the folder of the data set; () where there are none."""
 
 
 def held_out(labels: Tensor, count: int, seed: int) -> Tensor:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from featherweight.data.augment import Warp
 from featherweight.data.transforms import HORIZON
+from featherweight.data.warps import Warp
 from featherweight.engine.program import FRACTIONS, PLACES, WHOLE, Node, Program, Size, lower_for_training
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Recipe

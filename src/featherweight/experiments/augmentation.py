@@ -9,6 +9,7 @@ from featherweight.experiments.schema import Later, Share, check_fields, documen
 
 Fraction = Annotated[float, Meta(ge=0, le=0.99)]
 Degrees = Annotated[float, Meta(ge=0, le=180)]
+Angle = Annotated[float, Meta(ge=-180, le=180)]
 Pixels = Annotated[float, Meta(ge=0, le=1000)]
 WholePixels = Annotated[int, Meta(ge=0, le=1000)]
 
@@ -75,6 +76,24 @@ class Augment:
     """Each image is blended with another of its batch after all other changes, and its target likewise, by shares from
     Beta(mixup, mixup) (Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018); the training loss is that of
     the blends."""
+    rotate_offset_deg: Later[Angle] = 0.0
+    """Added to every rotation, whose range is then from rotate_offset_deg - rotate_deg to rotate_offset_deg +
+    rotate_deg; positive is anticlockwise."""
+    shift_x_px: Later[Pixels] = 0.0
+    """Shift along the horizontal axis alone, from -shift_x_px to +shift_x_px pixels, added to that of `shift_px`."""
+    centre_crop: Later[Fraction] = 0.0
+    """The middle of the image, with sides of 1 - centre_crop times the image's, is enlarged to the full image."""
+    centre_crop_probability: Later[Share] = 1.0
+    """Probability of `centre_crop`."""
+    perspective_probability: Later[Share] = 1.0
+    """Probability of `perspective`."""
+    whole_px: Later[bool] = False
+    """Whether shifts are rounded to whole pixels after the draw, and the corners of `perspective` move by whole numbers
+    of pixels, all equally likely, as in torchvision."""
+    interpolation: Later[Literal["bilinear", "nearest"]] = "bilinear"
+    """How values between pixels are found: `nearest` is what torchvision's rotations use unless told otherwise."""
+    fill: Later[Share] = 0.0
+    """Brightness, as a fraction of the full one, of what lies beyond an image's edges where `border` is black."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -82,8 +101,9 @@ class Augment:
     @property
     def warps(self) -> bool:
         """Whether any transform moves pixels."""
-        moving = ("rotate_deg", "shift_px", "scale", "shear", "perspective", "crop", "elastic_px")
-        return any(getattr(self, name) > 0 for name in (*moving, "flip", "flip_vertical", "pad_px"))
+        moving = ("rotate_deg", "shift_px", "scale", "shear", "perspective", "crop", "elastic_px", "flip",
+                  "flip_vertical", "pad_px", "shift_x_px", "centre_crop")  # fmt: skip
+        return self.rotate_offset_deg != 0 or any(getattr(self, name) > 0 for name in moving)
 
     @property
     def colours(self) -> bool:

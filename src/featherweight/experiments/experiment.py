@@ -99,8 +99,11 @@ class Experiment:
         home = self.shape[0]
         channels = home if channels is None else channels
         sizes = {"channels": channels, "classes": classes}
-        if not sizes.keys() <= inspect.signature(self.network).parameters.keys():
-            sizes = {}
+        try:
+            accepted = inspect.signature(self.network).parameters.keys()
+        except (TypeError, ValueError):  # what is built into Python has none
+            accepted = {}.keys()
+        sizes = sizes if sizes.keys() <= accepted else {}
         if not sizes and (channels, classes) != (home, 10):
             made_for = f"{home} channel{'s' * (home > 1)} and 10 classes"
             raise UsageError(

@@ -15,6 +15,7 @@ from featherweight.experiments.schema import (
     Count,
     CountOrZero,
     Epochs,
+    EpochsOrZero,
     Later,
     NotNegative,
     OneOrMore,
@@ -84,10 +85,13 @@ class Plateau(Schedule):
     set; with held-out images, the test columns refer to those."""
     factor: Share = 0.1
     """What the rate is multiplied by."""
-    patience_epochs: Epochs = 2
-    """How many epochs without improvement are borne."""
+    patience_epochs: EpochsOrZero = 2
+    """How many epochs without improvement are borne; 0 lowers the rate after each of them."""
     threshold: NotNegative = 0.001
-    """An improvement must exceed this fraction of the best value so far."""
+    """An improvement must exceed this fraction of the best value so far, or, in the absolute mode, this much of the
+    quantity's own unit: points of accuracy, nats of loss."""
+    threshold_mode: Later[Literal["relative", "absolute"]] = "relative"
+    """How `threshold` is meant, as in PyTorch's `ReduceLROnPlateau`."""
 
 
 @documented
@@ -207,6 +211,9 @@ class Recipe:
     Computer Vision", 2016)."""
     augment: Augment = field(default_factory=Augment)
     """Random transforms of the training images; none by default."""
+    augment_then: Augment | None = None
+    """More transforms, of the images that `augment` gives, rounded to 8 bits: each of the two has draws and an
+    interpolation of its own, as the steps of a torchvision pipeline have."""
     distil: Distil | None = None
     """The teacher to learn from besides the labels."""
     hard: HardExamples | None = None
@@ -232,6 +239,10 @@ class Recipe:
         require(self.plain_epochs <= self.epochs, f"Recipe.plain_epochs must be {most}; given {self.plain_epochs:,}.")
         both = self.distil is not None and self.augment.mixup > 0
         require(not both, "A recipe learns from blended labels (augment.mixup) or from a teacher (distil), not both.")
+        if self.augment_then is not None:
+            require(bool(self.augment), "A recipe with augment_then needs augment, which comes first.")
+            apart = self.augment.cutout_px == self.augment_then.mixup == 0
+            require(apart, "Of two sets of changes, mixup belongs to augment and cutout_px to augment_then.")
 
     @property
     def taught(self) -> tuple[float, float]:

@@ -156,6 +156,9 @@ class Record:
     None in records from before."""
     c_accuracy: Percent | None = None
     """Test accuracy in percent of the program in 8-bit C; None unless a proof has measured it."""
+    digest: Annotated[str, Meta(max_length=64)] | None = field(default=None, compare=False, repr=False)
+    """Of all else in the file that it was read from, which it agrees with; None in records of earlier versions, of
+    which nobody knows whether they were changed."""
 
     @property
     def verdict(self) -> Verdict:
@@ -182,6 +185,7 @@ class Record:
         """All fields as plain values, with the figures of the verdict, which is judged anew when the record is read."""
         values = {"format": FORMAT, **to_plain(self), "clean_train_accuracy": self.clean_train_accuracy}
         values["epochs"] = values.pop("rows")
+        values.pop("digest", None)
         figures = asdict(self.verdict) if self.rows else None
         values["verdict"] = figures and {name: value for name, value in figures.items() if name != "reason"}
         return values
@@ -246,7 +250,7 @@ def read_record(path: "str | Path") -> Record:
         raise UsageError(f"There is no run at {printable(path)}: {file.name} does not exist; give the folder of a run.")
     values = _SCHEMA.read(file)
     record = Record.from_json(values, str(file))
-    if "digest" in values and values["digest"] != _record_digest(values):
+    if record.digest is not None and record.digest != _record_digest(values):
         raise FileError(
             f"{file} has been changed since it was written: its digest is another. Its figures are those of no run;"
             " restore the file, or train the run again."

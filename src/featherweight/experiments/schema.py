@@ -52,6 +52,7 @@ OneOrMore = Annotated[float, Meta(ge=1, le=LARGEST_NUMBER)]
 Count = Annotated[int, Meta(ge=1, le=LARGEST_COUNT)]
 CountOrZero = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
 Epochs = Annotated[int, Meta(ge=1, le=MOST_EPOCHS)]
+EpochsOrZero = Annotated[int, Meta(ge=0, le=MOST_EPOCHS)]
 Seed = Annotated[int, Meta(ge=0, le=1 << 62)]
 LONGEST_NAME = 255
 """Characters in the name of a data set or a class."""

@@ -8,7 +8,7 @@ from typing import Any
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.recipe import SCHEDULES, Recipe
+from featherweight.experiments.recipe import SCHEDULES, Augment, Recipe
 from featherweight.experiments.schema import T, bare, dotted_names, from_plain, kinds, require_known
 from featherweight.json_files import parse_json
 
@@ -157,7 +157,12 @@ def recipe_changes(recipe: Recipe, before: Recipe) -> list[str]:
 
 def _setting(value: Any) -> Any:
     """The value itself; a dictionary as one line of text."""
-    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    unchanged = Augment().to_json()  # of a second set of changes, only those that are on are named
+    return ", ".join(
+        f"{name} {part}" for name, part in value.items() if name not in unchanged or part != unchanged[name]
+    )
 
 
 def _schedule(values: Any) -> str:

@@ -16,8 +16,8 @@ from featherweight.errors import BudgetError, UsageError, nearest
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.export.fixed_point import FixedPoint, outline
-from featherweight.export.lowering import Size, Step, lower
-from featherweight.export.memory import SMALLEST_PROCESSOR, Memory, deskewing, measured_kernels, planned
+from featherweight.export.lowering import Size, lower
+from featherweight.export.memory import NORMS, SMALLEST_PROCESSOR, Memory, deskewing, measured_kernels, planned
 from featherweight.export.tables import layer_table, require_in_range, tensors_of
 from featherweight.networks.layers.activations import CURVES
 
@@ -63,7 +63,7 @@ def deployed(
     memory = planned(integers, processor)
     work = operations(integers, memory)
     upright = lowered.preprocessing.macs(shape)
-    rates = measured_kernels()["processors"][processor]["cycles"]
+    rates = measured_kernels()["processors"][processor]["cycles"] | {"normalized": NORMS[processor]["cycles"]}
     cycles = upright * deskewing(processor)["cycles"] if upright else 0.0
     return Deployed(
         flash=memory.flash,
@@ -79,8 +79,8 @@ def refusal(network: nn.Module, shape: Size) -> str | None:
 
     It need not be trained, and it is not changed.
 
-    >>> refusal(nn.Sequential(nn.Conv2d(1, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(144, 3)), (1, 8, 8))
-    'Layer 1 (GELU) is of a kind that has no exported form; the network cannot be exported.'
+    >>> refusal(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Mish(), nn.Flatten(), nn.Linear(144, 3)), (1, 8, 8))
+    'Layer 1 (Mish) is of a kind that has no exported form; the network cannot be exported.'
     """
     try:
         integers = outline(lower(copy.deepcopy(network).eval(), shape))
@@ -99,16 +99,36 @@ def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
     branches = any(stage.step.kind == "add" for stage in network.stages)
     for index, stage in enumerate(network.stages):
         step = stage.step
+        channels, tall, width = network.sizes[step.reads(index)[0]]
         wide, high, across = network.sizes[index + 1]
         rows, columns = step.kernel
         places = high * across
         turns = high * (rows if memory.streams[index] is not None else 1)
         found["turns"] += turns
         found["rows"] += high * rows
-        found["requests"] += turns * (len(network.stages) - index) * branches
+        found["requests"] += turns * (len(network.stages) - index if branches else 1)
         if step.kind == "convolution":
-            found += _convolution(step, network.sizes[step.reads(index)[0]], network.sizes[index + 1], network.bits)
+            inputs = channels // step.groups
+            left, reach = step.pad[1], step.reach[1]
+            inner = max(0, min(across, (width - reach + left) // step.stride[1] + 1) - -(-left // step.stride[1]))
+            whole = step.dilation[1] == 1 and (step.groups == 1 or inputs == 1)
+            inside = sum(
+                0 <= row * step.stride[0] - step.pad[0] + part * step.dilation[0] < tall
+                for row in range(high)
+                for part in range(rows)
+            )
+            runs = wide * inside * inner * whole
+            edges = wide * rows * places - runs
+            found["multiplications" if network.bits == 8 else "unpacked"] += wide * rows * columns * inputs * places
+            found["places"] += places
+            found["groups"] += places * step.groups
             found["outputs"] += wide * places * turns // high
+            found["runs"] += runs
+            found["edge runs"] += edges
+            found["outside"] += wide * (rows * high - inside) * across * columns * inputs
+            found["edge parts"] += edges * columns
+        elif step.kind == "group norm":
+            found["normalized"] += wide * places
         elif step.kind in CURVES:
             found["looked up"] += wide * places
         elif step.kind == "add":
@@ -117,41 +137,6 @@ def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
             found[f"{step.kind} outputs"] += wide * places * turns // high
             found[f"{step.kind} rows"] += wide * places * rows
             found[f"{step.kind} inputs"] += wide * places * rows * columns
-    return found
-
-
-def _convolution(step: Step, source: Size, made: Size, bits: int) -> Counter[str]:
-    """The operations of a convolution: runs of weights times pixels by kind, as the program's `dot` takes them."""
-    channels, tall, width = source
-    wide, high, across = made
-    rows, columns = step.kernel
-    inputs = channels // step.groups
-
-    def inside(count: int, axis: int, size: int) -> list[int]:
-        """For each row or column of the result, how many of the kernel's rows or columns lie inside."""
-        firsts = (place * step.stride[axis] - step.pad[axis] for place in range(count))
-        apart = [part * step.dilation[axis] for part in range(step.kernel[axis])]
-        return [sum(0 <= first + part < size for part in apart) for first in firsts]
-
-    inside_rows = sum(inside(high, 0, tall))
-    inside_columns = inside(across, 1, width)
-    whole = step.dilation[1] == 1 and (step.groups == 1 or inputs == 1)
-    inner = sum(one == columns for one in inside_columns) * whole
-    parts = sum(one for one in inside_columns if not (whole and one == columns))
-    runs = wide * inside_rows * inner
-    edges = wide * rows * high * across - runs
-    beside, outside = wide * inside_rows * parts, edges * columns - wide * inside_rows * parts
-    found: Counter[str] = Counter()
-    found["multiplications" if bits == 8 else "unpacked"] = wide * rows * columns * inputs * high * across
-    found |= {"places": high * across, "groups": high * across * step.groups, "runs": runs, "edge runs": edges}
-    found |= {"edge parts": edges * columns, "outside": wide * (rows * high - inside_rows) * across * columns * inputs}
-    lengths = [(runs, columns * inputs, step.groups == 1), (beside, inputs, True), (outside, inputs, False)]
-    kind = "" if bits == 8 else "packed "
-    for count, length, beside_each_other in lengths:
-        each = 2 if bits < 8 else 4 if beside_each_other else length + 1
-        found[f"{kind}calls"] += count
-        found[f"{kind}groups of products"] += count * (length // each)
-        found[f"{kind}single products"] += count * (length % each)
     return found
 
 

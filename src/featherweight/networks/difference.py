@@ -25,7 +25,7 @@ def differences(rung: Experiment | Record, parent: Experiment | Record) -> list[
 
     >>> from featherweight.experiments.experiment import find
     >>> differences(find("a5"), find("a4"))
-    ['added: 6 × `Dropout 0.05`']
+    ['added: 6 × `Dropout2d 0.05`']
     >>> from dataclasses import replace
     >>> differences(replace(find("f3"), budget=Budget(held=2)), find("f3"))
     ['`budget.held` 5 → 2']

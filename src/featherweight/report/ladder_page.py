@@ -8,7 +8,7 @@ from featherweight._version import __version__
 from featherweight.errors import UsageError
 from featherweight.experiments.claims import Claim, Found
 from featherweight.experiments.experiment import Experiment, parts
-from featherweight.experiments.record import Record
+from featherweight.experiments.record import Record, summarise
 from featherweight.networks.anatomy import Anatomy, dissect
 from featherweight.networks.difference import differences
 from featherweight.report import figures
@@ -45,6 +45,17 @@ class RungView:
     """None if its analysis makes no claims."""
     attempts: TextTable | None = None
     """Every evaluation on the test set, as the ledger of these counts them; None where there is no ledger."""
+
+    @property
+    def summary(self) -> str:
+        """The result over all seeds, in a sentence; empty before it has run."""
+        if not self.records:
+            return ""
+        of, budget = summarise(self.records), self.experiment.budget
+        seeds = f"mean of {of.runs} seeds, standard deviation {of.standard_deviation:.2f}, worst {of.worst:.2f}"
+        seeds = "one seed" if of.runs == 1 else seeds
+        held = f"the last {budget.held} epochs {of.worst_of_last:.2f} % at worst"
+        return f"{of.mean:.2f} % at the last epoch ({seeds}), {held}; {of.passed} of {of.runs} within budget."
 
 
 def rung_view(

@@ -39,6 +39,17 @@ class TextTable:
             headings=inserted(self.headings, headings), align=self.align[:at] + align + self.align[at:], rows=rows
         )
 
+    def without(self, heading: str) -> "TextTable":
+        """The table without the column of this heading.
+
+        >>> TextTable(headings=("a", "b"), align="lr", rows=(("x", "1"),)).without("a").rows
+        (('1',),)
+        """
+        at = self.headings.index(heading)
+        rows = tuple((*row[:at], *row[at + 1 :]) for row in self.rows)
+        headings = (*self.headings[:at], *self.headings[at + 1 :])
+        return TextTable(headings=headings, align=self.align[:at] + self.align[at + 1 :], rows=rows)
+
 
 def percent_text(value: float | None) -> str:
     """A percentage with two digits, or a dash.

@@ -65,13 +65,14 @@ def _cosine(start: float, end: float, done: float) -> float:
 def _plateaus(schedule: Plateau, rows: Sequence[Row]) -> int:
     """The number of times that the watched quantity has stalled, recomputed from the history.
 
-    Like `torch.optim.lr_scheduler.ReduceLROnPlateau` with its relative threshold.
+    Like `torch.optim.lr_scheduler.ReduceLROnPlateau`.
     """
     rising = schedule.quantity.endswith("accuracy")
     best, waited, stalls = -math.inf if rising else math.inf, 0, 0
     for row in rows:
         value: float = getattr(row, schedule.quantity)
-        margin = schedule.threshold * abs(best) if math.isfinite(best) else 0.0
+        unit = abs(best) if schedule.threshold_mode == "relative" else 1.0
+        margin = schedule.threshold * unit if math.isfinite(best) else 0.0
         if value > best + margin if rising else value < best - margin:
             best, waited = value, 0
         else:

@@ -47,8 +47,9 @@ def train_batch(
     if recipe.augment and state.epoch < recipe.epochs - recipe.plain_epochs:
         draws = torch.Generator(device=images.device).manual_seed(seed)
         inputs = augment(
-            images, recipe.augment, draws, mean=data.mean, std=data.std, chosen=chosen, sampler=engine.sampler
-        )
+            images, recipe.augment, draws, mean=data.mean, std=data.std, chosen=chosen, sampler=engine.sampler,
+            then=recipe.augment_then,
+        )  # fmt: skip
         if recipe.augment.mixup:
             share, other, inputs = blend(inputs, recipe.augment.mixup, draws)
             taught = blended_targets(labels[chosen], share, other, len(data.classes), recipe.label_smoothing)

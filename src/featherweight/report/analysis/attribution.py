@@ -218,8 +218,9 @@ def seen_in_training(record: Record, data: Data, count: int = 24) -> Seen | None
     draws = torch.Generator().manual_seed(draw_seed(record.seed, "step", epoch=0, step=0))
     channels = data.train.images.shape[1]
     unscaled = augment(
-        data.train.images, recipe.augment, draws, mean=[0.0] * channels, std=[1.0] * channels, chosen=chosen
-    )
+        data.train.images, recipe.augment, draws, mean=[0.0] * channels, std=[1.0] * channels, chosen=chosen,
+        then=recipe.augment_then,
+    )  # fmt: skip
     return Seen(
         indices=chosen[:count].numpy(),
         plain=data.train.images[chosen[:count]].double().numpy() / 255,

@@ -34,6 +34,11 @@ class LoadedRun:
     trained: TrainedModel | None = None
     answers: Answers | None = None
 
+    @property
+    def checked(self) -> bool:
+        """Whether its weights were evaluated here, and give the accuracy that its record says."""
+        return self.answers is not None and len(self.answers) == self.record.data["test"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
@@ -55,6 +60,14 @@ class Group:
     def records(self) -> list[Record]:
         """Of its runs, in order."""
         return [run.record for run in self.runs]
+
+    @property
+    def unchecked(self) -> str:
+        """A sentence on the runs whose figures are their records' alone; "" where there are none."""
+        runs = [run for run in self.runs if run.record.finished and run.record.rows and not run.checked]
+        which = "" if len(runs) == len(self.runs) else f" of {', '.join(run.name for run in runs)}"
+        changed = "" if all(run.record.digest for run in runs) else ", which has no digest that would tell of a change"
+        return f"Not checked: the accuracy{which} is as recorded{changed}; nothing was evaluated." if runs else ""
 
     @property
     def answered(self) -> list[LoadedRun]:

@@ -81,6 +81,7 @@ def _group_verdict(group: Group, alone: bool) -> list[Block]:
         word = "unfinished"
         sentence = _unfinished(group.records[0]) if len(group.runs) == 1 else "No run is finished."
     blocks: list[Block] = [VerdictBlock(word=word.lower(), passed=passed, sentence=who + sentence)]
+    blocks += [group.unchecked] if group.unchecked else []
     blocks += [f"{run.name}: {_unfinished(run.record)}" for run in open_runs if len(group.runs) > 1]
     title = group.experiment.title if group.experiment else ""
     budget = Budget(**group.records[0].budget).sentence()

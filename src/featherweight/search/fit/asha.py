@@ -10,15 +10,12 @@ drawn at random.
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from featherweight.search.fit.candidate import BLOCKS, PRESETS, Candidate
-from featherweight.search.fit.cost import Cost, Limits
+from featherweight.search.fit.candidate import PRESETS, Candidate
 from featherweight.search.fit.mutation import mutate, sample_candidate, scale_width
-from featherweight.search.fit.workers import TrialTask, TrialUpdate
+from featherweight.search.fit.trial import LAST, SHARES, Aim, Trial, TrialTask
 
-SHARES = (1 / 9, 1 / 3, 1.0)
-"""Of the epochs of a finished network, rung by rung."""
 KEPT = 3
 """One candidate in so many is taken to the next rung."""
 OFFSETS = (math.log(0.6), math.log(0.85), 0.0)
@@ -27,101 +24,26 @@ RACED = 4
 """Augmentations that are compared after a longer training."""
 OTHERS = 0.25
 """How much what happened to networks of another kind of block counts."""
+ALIKE = 4.0
+"""By what factor the multiply-adds of two networks differ where the one counts for the other by 1 / e."""
 HOPELESS = 1.6
 """Times the error that the target allows: what a cheap candidate may at most be expected to have, to be taken on."""
 FRESH = 0.2
 """The share of new candidates that are drawn at random, once there are some to be changed."""
 LAST_RUNG, LATE = 0.45, 0.65
-"""Shares of the search's time: before the first, nobody is trained to the end, so that the best of many are, except for
-one that is likely to meet the target; after the second, no new candidate is begun while an old one can still go on."""
+"""Shares of the search: before the first, nobody is trained to the end, so that the best of many are, except for the
+anchor and for one that is likely to meet the target; after the second, no new candidate is begun while an old one can
+still go on."""
+ANCHORED = 0.25
+"""The share of the search after which the anchor is trained to its end."""
 CLOSE = 1.08
 """Augmentations whose losses on one network differ by less than this factor are taken to do equally well so far."""
 DRAWS = 300
-STEEP = 6.0
-"""In the score of a candidate that misses the target: how much more its error weighs than its cost, as logarithms."""
+FILLED = 2.0
+"""How likely a candidate is to be made as wide as the limits allow: always."""
 
 
-Offsets = dict[str, tuple[float, ...]]
-
-
-@dataclass(kw_only=True)
-class Trial:
-    """A candidate and what was found of it."""
-
-    number: int
-    genes: Candidate
-    price: Cost
-    shape: tuple[int, int, int]
-    planned: dict[int, list[TrialTask]] = field(default_factory=dict)
-    """By rung, what it takes."""
-    updates: dict[int, list[TrialUpdate]] = field(default_factory=dict)
-    """By rung, what has been carried out."""
-    failed: str = ""
-    racing: bool = False
-    """Whether it is there to compare augmentations on one network: such are all trained for a third of the epochs; a
-    ninth is too short for strong ones to pay."""
-
-    @property
-    def rung(self) -> int:
-        """The last rung that is finished; -1 before the first."""
-        return max((rung for rung, works in self.planned.items() if len(self.updates.get(rung, ())) == len(works)),
-                   default=-1)  # fmt: skip
-
-    def counts(self, rung: int) -> tuple[int, int]:
-        """Held-out images that were right, and all, on this rung; on the last one of a small set, with those of the
-        rung before, which was trained as long."""
-        updates = list(self.updates.get(rung, ()))
-        if rung == len(SHARES) - 1 and len(self.planned[rung]) > 1:
-            updates += self.updates.get(rung - 1, ())
-        return sum(one.correct or 0 for one in updates), sum(one.judged for one in updates)
-
-    def error(self, rung: int) -> float:
-        """The logarithm of the share of held-out images that were wrong, half an image added so that it is finite."""
-        correct, judged = self.counts(rung)
-        return math.log((judged - correct + 0.5) / (judged + 1))
-
-    def loss(self, rung: int) -> float:
-        """Mean loss of the held-out images on this rung."""
-        updates = self.updates[rung]
-        return sum(one.loss * one.judged for one in updates) / max(1, sum(one.judged for one in updates))
-
-    def accuracy(self) -> float:
-        """In percent of the held-out images, on the last finished rung."""
-        correct, judged = self.counts(self.rung)
-        return 100 * correct / judged
-
-
-@dataclass(frozen=True, kw_only=True)
-class Aim:
-    """What is looked for."""
-
-    target: float | None = None
-    """Accuracy in percent; None for the highest within the limits."""
-    minimize: str = "flash"
-    """The field of `Price` that is to be small, where there is a target."""
-    limits: Limits = field(default_factory=Limits)
-
-    def score(self, error: float, price: Cost, judged: int) -> float:
-        """How good a candidate with this logarithm of its error is, higher being better.
-
-        The target is held with a margin of half a standard error of as many held-out images, or a quarter of the
-        allowed error where that is less: the cheapest of many candidates that reach it has often been lucky, but the
-        chosen one will be trained on the held-out images too.
-        """
-        if self.target is None:
-            return -error
-        return -math.log(self.cost(price)) - STEEP * self.miss(error, judged)
-
-    def cost(self, price: Cost) -> int:
-        """What is to be small where there is a target."""
-        return int(getattr(price, self.minimize))
-
-    def miss(self, error: float, judged: int) -> float:
-        """How far this logarithm of an error on so many held-out images is above what the target allows; 0 if not."""
-        assert self.target is not None
-        allowed = max(1 - self.target / 100, 0.25 / max(1, judged))
-        margin = min(math.sqrt(allowed * (1 - allowed) / max(1, judged)) / 2, allowed / 4)
-        return max(0.0, error - math.log(allowed - margin))
+Offsets = tuple[tuple[tuple[str, float, float], ...], ...]
 
 
 class Population:
@@ -129,9 +51,12 @@ class Population:
 
     def __init__(
         self, *, aim: Aim, seed: int, sizes: int, coloured: bool, folds: int,
-        race: Sequence[Candidate], prior: Sequence[Candidate],
+        race: Sequence[Candidate], prior: Sequence[Candidate], anchor: Candidate | None = None,
     ) -> None:  # fmt: skip
         self.aim = aim
+        self.anchor = anchor
+        """A good network that is made as large as the limits allow and always trained to its end, so that nothing
+        worse is chosen; None once it was proposed, and where something small is looked for."""
         self.trials: list[Trial] = []
         self._draws = random.Random(seed)
         self._sizes, self._coloured, self._folds = sizes, coloured, folds
@@ -157,14 +82,14 @@ class Population:
 
     def proven(self) -> float:
         """The least cost of those that were trained to the end and meet the target; infinite where there are none."""
-        last = len(SHARES) - 1
+        last = LAST
         if self.aim.target is None:
             return math.inf
         return min(
             (
                 self.aim.cost(one.price)
-                for one in self.trials
-                if one.rung == last and not one.failed and not self.aim.miss(one.error(last), one.counts(last)[1])
+                for one in self.eligible()
+                if one.rung == last and not self.aim.miss(one.error(last), one.counts(last)[1])
             ),
             default=math.inf,
         )
@@ -178,53 +103,60 @@ class Population:
         share = SHARES[1] if rung == 0 else 1.0
         return [TrialTask(trial=number, genes=genes, epochs=max(1, round(epochs * share)), fold=fold) for fold in folds]
 
-    def offsets(self) -> dict[str, tuple[float, ...]]:
-        """How much the logarithm of the error changes from each rung to the last, by kind of block: from those that are
-        known on both, of which other kinds count less. Depthwise-separable networks learn more slowly than others."""
-        last = len(SHARES) - 1
-        pairs = [
-            [
-                (one.genes.block, one.error(last) - one.error(rung))
+    def offsets(self) -> Offsets:
+        """How much the logarithm of the error changed from each rung to the last, of each candidate that is known on
+        both, with its kind of block and the logarithm of its multiply-adds."""
+        return tuple(
+            tuple(
+                (one.genes.block, math.log(one.price.macs), one.error(LAST) - one.error(rung))
                 for one in self.trials
-                if one.rung == last and rung in one.updates and not one.failed
-            ]
-            for rung in range(last)
-        ]
-        found: dict[str, tuple[float, ...]] = {}
-        for block in BLOCKS:
-            means = []
-            for usual, known in zip(OFFSETS, pairs, strict=False):
-                weighed = [(1.0 if kind == block else OTHERS, change) for kind, change in known]
-                total = 2.0 + sum(weight for weight, _ in weighed)
-                means.append((2.0 * usual + sum(weight * change for weight, change in weighed)) / total)
-            found[block] = (*means, 0.0)
-        return found
+                if one.rung == LAST and rung in one.updates and not one.failed
+            )
+            for rung in range(LAST)
+        )
+
+    def offset(self, trial: Trial, rung: int, offsets: Offsets) -> float:
+        """The change to be expected of a candidate from this rung to the last: that of others, of which those of
+        another kind of block and those much larger or smaller count less. Depthwise-separable networks learn more
+        slowly than others, and large ones than small ones."""
+        if rung == LAST:
+            return 0.0
+        total, found = 2.0, 2.0 * OFFSETS[rung]
+        for block, macs, change in offsets[rung]:
+            apart = abs(macs - math.log(trial.price.macs)) / math.log(ALIKE)
+            weight = (1.0 if block == trial.genes.block else OTHERS) * math.exp(-apart)
+            total, found = total + weight, found + weight * change
+        return found / total
 
     def expected(self, trial: Trial, rung: int | None = None, offsets: Offsets | None = None) -> float:
         """The logarithm of the error that a candidate is expected to have when it is finished, by its last rung or the
         given one."""
         rung = trial.rung if rung is None else rung
-        return trial.error(rung) + (offsets or self.offsets())[trial.genes.block][rung]
+        return trial.error(rung) + self.offset(trial, rung, self.offsets() if offsets is None else offsets)
 
     def score(self, trial: Trial, offsets: Offsets | None = None, rung: int | None = None) -> float:
         """The score of what the candidate is expected to reach when it is finished."""
         rung = trial.rung if rung is None else rung
         return self.aim.score(self.expected(trial, rung, offsets), trial.price, trial.counts(rung)[1])
 
+    def eligible(self) -> list[Trial]:
+        """Those with a result that are within the limits; what is known from other searches of the same pictures may
+        not be."""
+        return [one for one in self.trials if one.rung >= 0 and not one.failed and self.aim.allows(one.price)]
+
     def ranked(self) -> list[Trial]:
         """Those with a result, the best first."""
         offsets = self.offsets()
-        return sorted(
-            (one for one in self.trials if one.rung >= 0 and not one.failed),
-            key=lambda one: self.score(one, offsets), reverse=True,
-        )  # fmt: skip
+        return sorted(self.eligible(), key=lambda one: self.score(one, offsets), reverse=True)
 
     def best(self) -> Trial | None:
-        """The candidate to finish: of those that were trained longest, unless a shorter one promises much more."""
-        offsets = self.offsets()
+        """The candidate to finish: of those that were trained longest, unless a shorter one promises much more; none
+        that had a ninth of the training alone, where any had more."""
+        offsets, there = self.offsets(), self.eligible()
+        longer = [one for one in there if one.rung > 0]
         return max(
-            (one for one in self.trials if one.rung >= 0 and not one.failed),
-            key=lambda one: self.score(one, offsets) - (0.3 if self.aim.target else 0.1) * (len(SHARES) - 1 - one.rung),
+            longer or there,
+            key=lambda one: self.score(one, offsets) - (0.3 if self.aim.target else 0.1) * (LAST - one.rung),
             default=None,
         )
 
@@ -233,13 +165,15 @@ class Population:
         return self.aim.target is None or trial.accuracy() >= self.aim.target
 
     def promotions(self, passed: float) -> Iterator[tuple[Trial, int]]:
-        """Candidates to be taken to their next rung, and that rung, when this share of the time has passed; the highest
-        rungs and the best come first. None that costs as much as one that is known to meet the target."""
+        """Candidates to be taken to their next rung, and that rung, when this share of the search has passed; the
+        highest rungs and the best come first. None that costs as much as one that is known to meet the target."""
         offsets, late, proven = self.offsets(), passed > LATE, self.proven()
+        if passed > ANCHORED and (anchor := self._anchored()) is not None:
+            yield anchor, LAST
         if proven == math.inf and (early := self._early(offsets)) is not None:
-            yield early, len(SHARES) - 1
-        for rung in reversed(range(len(SHARES) - 1 - (passed < LAST_RUNG))):
-            there = [one for one in self.trials if rung in one.updates and one.rung >= rung and not one.failed]
+            yield early, LAST
+        for rung in reversed(range(LAST - (passed < LAST_RUNG))):
+            there = [one for one in self.eligible() if rung in one.updates and one.rung >= rung]
             ranked = sorted(there, reverse=True, key=lambda one: self.score(one, offsets, rung))
             count = max(1, len(ranked)) if late else len(ranked) // KEPT
             racing = [one for one in self._raced() if one not in ranked[:count]] if rung == 0 else []
@@ -247,6 +181,10 @@ class Population:
             for one in [*ranked[:count], *racing, *cheap]:
                 if rung + 1 not in one.planned and (proven == math.inf or self.aim.cost(one.price) < proven):
                     yield one, rung + 1
+
+    def _anchored(self) -> Trial | None:
+        """The anchor, where it is still to be trained to its end."""
+        return next((one for one in self.eligible() if one.anchor and LAST not in one.planned), None)
 
     def _raced(self) -> list[Trial]:
         """Once every augmentation was tried briefly: those with the least loss, which are compared after a longer
@@ -270,15 +208,13 @@ class Population:
     def _early(self, offsets: Offsets) -> Trial | None:
         """The cheapest candidate on the middle rung that promises to meet the target, while none is trained to the end:
         what it costs bounds everything that is tried later."""
-        middle, last = len(SHARES) - 2, len(SHARES) - 1
+        middle, last = LAST - 1, LAST
         if self.aim.target is None or self.race or any(last in one.planned for one in self.trials):
             return None
         promising = (
             one
-            for one in self.trials
-            if one.rung == middle
-            and not one.failed
-            and not self.aim.miss(self.expected(one, middle, offsets), one.counts(middle)[1])
+            for one in self.eligible()
+            if one.rung == middle and not self.aim.miss(self.expected(one, middle, offsets), one.counts(middle)[1])
         )
         return min(promising, key=lambda one: self.aim.cost(one.price), default=None)
 
@@ -300,6 +236,9 @@ class Population:
         network with each augmentation, then what did well elsewhere, then changed and new ones."""
         if self._race:
             return self._race.pop(0), 0.0
+        if self.anchor is not None:
+            anchor, self.anchor = self.anchor, None
+            return replace(anchor, preset=self.preset(), side=self._sizes - 1), FILLED
         if self._prior:
             genes = replace(self._prior.pop(0), preset=self.preset(), side=self._draws.randrange(self._sizes))
             return genes, 1.0

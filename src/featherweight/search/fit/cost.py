@@ -80,7 +80,22 @@ def format_cost(name: str, value: float) -> str:
     >>> format_cost("flash", 2000), format_cost("macs", 12345)
     ('2.0 kB flash', '12,345 MACs')
     """
+    if name == "cycles":
+        return f"{milliseconds(value):.1f} ms at {CLOCK_MHZ} MHz ({value:,.0f} cycles)"
     return f"{kilobytes(value)} {_SAID[name]}" if name in ("flash", "ram") else f"{value:,.0f} {_SAID[name]}"
+
+
+CLOCK_MHZ = 64
+"""Of the Cortex-M4 for which milliseconds are given."""
+
+
+def milliseconds(cycles: float) -> float:
+    """About how long so many cycles take at `CLOCK_MHZ`.
+
+    >>> milliseconds(6_400_000)
+    100.0
+    """
+    return cycles / (1000 * CLOCK_MHZ)
 
 
 def cost_of(genes: Candidate, shape: tuple[int, int, int], classes: int) -> Cost | None:

@@ -11,18 +11,22 @@ from keyword import iskeyword
 from pathlib import Path
 
 from featherweight.data.dataset import Data
-from featherweight.errors import FeatherweightError
-from featherweight.escape import in_docstring
+from featherweight.data.folder import test_digest
+from featherweight.data.split import Split, digest
+from featherweight.data.transforms import without_colours
+from featherweight.errors import DataError, FeatherweightError
+from featherweight.escape import in_docstring, printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
 from featherweight.io import write_text
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.scheduler import train_all
-from featherweight.search.fit.asha import Trial
 from featherweight.search.fit.candidate import candidate_layers, candidate_recipe
 from featherweight.search.fit.cost import training_work
+from featherweight.search.fit.resized import SPLIT_SEED
 from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, FitState, epochs_for
+from featherweight.search.fit.trial import Trial
 from featherweight.search.source import code, function
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 from featherweight.training.runs.run import new_run
@@ -184,10 +188,34 @@ def train_final(
             events = train_all(tasks, on)
         else:
             events = _in_this_process(tasks, data) if on.local else train_all(tasks, on, (find(str(file)), data))
-        rate = yield from _watched(events, watch, runs, 0.0 if again else _run_work(search, trial, recipe))
+        rate = yield from _watched(
+            _of_these_pictures(events, search, trial), watch, runs, 0.0 if again else _run_work(search, trial, recipe)
+        )
         if not rate:
             return
         left = max(0.0, left - watch.passed())
+
+
+def _of_these_pictures(
+    events: Generator[Event, None, None], search: FitState, trial: Trial
+) -> Generator[Event, None, None]:
+    """Pass the events on; DataError where a run has begun on other pictures than were searched on."""
+    view, views = search.views.sizes[trial.genes.side], search.views
+    wanted = digest(
+        Split(images=without_colours(view.images) if trial.genes.grey else view.images, labels=views.labels)
+    )
+    folder = Path(views.source) if view.size else None
+    with closing(events):
+        for event in events:
+            if isinstance(event, Started) and view.size and event.record is not None:
+                same = event.record.data["digests"].get("train") == wanted
+                if not same or (folder and test_digest(folder, seed=SPLIT_SEED) != views.digests["test"]):
+                    which = "test pictures" if same else "training pictures"
+                    raise DataError(
+                        f"The {which} in {printable(views.source)} have changed since the search began; what was found"
+                        " is about the former ones. Put them back, or search in a new folder with --out."
+                    )
+            yield event
 
 
 def _run_work(search: FitState, trial: Trial, recipe: Recipe) -> float:

@@ -4,22 +4,26 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from featherweight.data import load
 from featherweight.data.dataset import IN_MEMORY, Data
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.escape import printable
-from featherweight.experiments.record import read_record
+from featherweight.experiments.record import read_record, write_record
 from featherweight.io import flush_names, locked, make_folders, not_a_place, write_text
-from featherweight.search.fit.asha import Aim
-from featherweight.search.fit.journal import Question, read_question, read_result
+from featherweight.search.fit.journal import read_trainings
+from featherweight.search.fit.notes import Question, read_question, read_result
 from featherweight.search.fit.resized import SPLIT_SEED, ResizedData
-from featherweight.training.runs.folders import RESULT, STAGE
+from featherweight.search.fit.trial import Aim
+from featherweight.training.runs.folders import RESULT, STAGE, by_seed
+from featherweight.training.runs.trained import load_trained, save_weights
 
-ASKED, LOCK = "asked.json", ".lock"
+ASKED, TRIALS, LOCK = "asked.json", "trials.jsonl", ".lock"
 REPLACED = "replaced"
 """Where the result before is put while the one that was made in the `STAGE` takes its place."""
 ELSEWHERE = "name another folder with --out"
@@ -43,31 +47,54 @@ def lock_folder(out: Path) -> Iterator[None]:
 
 def require_same_search(
     out: Path, views: ResizedData, aim: Aim, seed: int, data: "str | Data", directory: Path | None
-) -> None:
-    """Note in the folder what is asked for, or compare it with what was asked for there before.
+) -> float:
+    """Note in the folder what is asked for, or compare it with what was asked for there before; the seconds that
+    searches for something else on the same pictures took.
 
-    Raises UsageError where something else was, on other pictures for example, or where the folder holds other files.
+    Raises UsageError where the folder's search is on other pictures, or where it holds other files.
     """
-    wanted = json.loads(json.dumps({
-        "source": views.source if views.source != IN_MEMORY else views.name, "images": len(views.labels),
-        "classes": views.classes, "sizes": [view.shape for view in views.sizes], "aim": asdict(aim),
-        "seed": seed, "pictures": dict(views.digests),
-    }))  # fmt: skip
-    path = out / ASKED
+    wanted = _question(views, aim, seed)
+    path, begun_at = out / ASKED, 0.0
     if path.exists() or path.is_symlink():
         known = read_question(path)
         if found := request_differences(known, wanted):
             raise UsageError(f"{printable(out)} holds another search: {found}; {ELSEWHERE}.")
-        if known.pictures is not None:
-            return
-        _require_verified(out, data, directory)
+        if known.pictures is None:
+            _require_verified(out, data, directory)
+        begun_at = known.begun_at
+        if msgspec.to_builtins(known.aim) != wanted["aim"]:
+            begun_at = max((training.at for _, training in read_trainings(out / TRIALS)), default=0.0)
+        elif known.pictures is not None:
+            return begun_at
     elif any(child.name != LOCK for child in out.iterdir()):
         raise UsageError(f"{printable(out)} holds other files; {ELSEWHERE}.")
-    write_text(path, json.dumps(wanted, indent=1) + "\n")
+    write_text(path, json.dumps(wanted | {"begun_at": begun_at}, indent=1) + "\n")
+    return begun_at
+
+
+def require_same_pictures(out: Path, views: ResizedData, seed: int) -> None:
+    """Raise UsageError unless the search in the folder is on these pictures."""
+    known = read_question(out / ASKED)
+    wanted = _question(views, Aim(), seed)
+    if found := request_differences(known, wanted):
+        raise UsageError(f"{printable(out)} holds another search: {found}; {ELSEWHERE}.")
+
+
+def _question(views: ResizedData, aim: Aim, seed: int) -> dict[str, Any]:
+    """What is asked for, as plain values."""
+    values: dict[str, Any] = json.loads(json.dumps({
+        "source": views.source if views.source != IN_MEMORY else views.name, "images": len(views.labels),
+        "classes": views.classes, "sizes": [view.shape for view in views.sizes], "aim": asdict(aim),
+        "seed": seed, "pictures": dict(views.digests), "groups": views.pattern,
+    }))  # fmt: skip
+    return values
 
 
 def request_differences(known: Question, wanted: dict[str, Any]) -> str:
-    """How the question that is known differs from the one that is wanted, in words; "" where it does not."""
+    """How the pictures that are known differ from those that are wanted, in words; "" where they do not.
+
+    Another target and other limits are no difference: what was found on the same pictures holds for them too.
+    """
     found = []
     if list(known.classes) != wanted["classes"]:
         found.append(f"its classes are {printable(', '.join(known.classes)):.200}")
@@ -82,17 +109,8 @@ def request_differences(known: Question, wanted: dict[str, Any]) -> str:
         found.append(f"its pictures are brought to {sizes}")
     if known.seed != wanted["seed"]:
         found.append(f"its --seed is {known.seed}")
-    aim = wanted["aim"]
-    if known.aim.target != aim["target"]:
-        before = "no --accuracy was asked for" if known.aim.target is None else f"--accuracy was {known.aim.target:g}"
-        found.append(f"{before} there")
-    if known.aim.minimize != aim["minimize"]:
-        found.append(f"--minimise was {known.aim.minimize} there")
-    for name, option in (("flash", "flash"), ("ram", "ram"), ("macs", "macs"), ("parameters", "max-params"),
-                         ("cycles", "cycles")):  # fmt: skip
-        before = getattr(known.aim.limits, name)
-        if before != aim["limits"][name]:
-            found.append(f"--{option} was {before:,} there" if before is not None else f"it has no limit of {name}")
+    if known.groups != wanted["groups"]:
+        found.append(f"its --group is {known.groups!r:.100}" if known.groups else "it was begun without --group")
     return ", ".join(found)
 
 
@@ -122,6 +140,15 @@ def stage(out: Path) -> Path:
     _remove_leftovers(out)
     make_folders(out / STAGE)
     return out / STAGE
+
+
+def name_experiment(staged: Path, out: Path, name: str) -> None:
+    """Have the runs name the experiment's file where it will lie, and not in the stage."""
+    for run in by_seed(staged / "runs"):
+        trained = load_trained(run)
+        record = replace(trained.record, experiment=str((out / name).resolve()))
+        save_weights(trained.network, record, run / "weights.safetensors")
+        write_record(record, run / "record.json")
 
 
 def install(out: Path) -> None:

@@ -4,12 +4,13 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
 from featherweight.data.dataset import Data
+from featherweight.data.split import Split
 from featherweight.errors import UsageError
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
@@ -17,10 +18,12 @@ from featherweight.export import Exported, export
 from featherweight.export.onnx_model import require_onnx
 from featherweight.export.source import pictures_at_hand
 from featherweight.io import write_text
-from featherweight.search.fit.asha import Trial
+from featherweight.report.analysis import Answers, ClassRow, answers_of, class_rows
 from featherweight.search.fit.final_training import RUNS
+from featherweight.search.fit.promise import promise
 from featherweight.search.fit.result_words import in_file, in_words
 from featherweight.search.fit.state import FitState, epochs_for
+from featherweight.search.fit.trial import Trial
 from featherweight.training.runs.folders import RESULT as RESULT
 from featherweight.training.runs.folders import by_seed
 from featherweight.training.runs.trained import load_trained
@@ -38,6 +41,13 @@ class Packaged:
     exported: dict[str, Exported]
     usual: float
     """Percent of the test images that are of their commonest class."""
+    recalls: tuple[ClassRow, ...] = ()
+    """What the first run gets right of each class of the test images."""
+    answers: Answers | None = None
+    test: Split | None = None
+    """The test images, and what the first run answers."""
+    suspects: int = 0
+    """Training pictures on the page of labels to look at."""
     notes: tuple[str, ...] = ()
     """What could not be written, a sentence each."""
 
@@ -68,9 +78,11 @@ def package(trial: Trial, out: Path, *, directory: Path | None, data: Data | Non
         notes.append(str(problem))
     records = tuple(load_trained(folder).record for folder in folders)
     usual = 100 * int(torch.bincount(data.test.labels).max()) / len(data.test)
+    answers = answers_of(first, data)
     return Packaged(
-        trial=trial, folders=tuple(folders), records=records, exported=exported, usual=usual, notes=tuple(notes)
-    )
+        trial=trial, folders=tuple(folders), records=records, exported=exported, usual=usual, notes=tuple(notes),
+        recalls=class_rows(answers), answers=answers, test=data.test,
+    )  # fmt: skip
 
 
 def result(search: FitState, finished: Packaged, out: Path, seconds: float, command: str) -> dict[str, Any]:
@@ -78,6 +90,9 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
     trial, found, tested = finished.trial, finished.integers, int(finished.integers["pictures"])
     target = search.aim.target
     accuracy = float(found["accuracy"])
+    hoped = promise(search, trial, finished.accuracies)
+    balanced = fmean(row.recall for row in finished.recalls if row.recall is not None)
+    judged_by = balanced + min(0.0, accuracy - float(found["network_accuracy"])) if search.aim.balanced else accuracy
     interval = accuracy_interval(round(accuracy * tested / 100), tested)
     costs = asdict(trial.price) | {"flash": int(found["flash_estimate"]), "ram": int(found["ram_estimate"])}
     correct, judged = trial.counts(trial.rung)
@@ -85,7 +100,7 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
     values = {
         "command": command,
         "asked": {"accuracy": target, "minimize": search.aim.minimize, "limits": limits,
-                  "trials": search.complete},
+                  "trials": search.complete, "balanced": search.aim.balanced},
         "data": finished.records[0].data,
         "search": {
             "seconds": round(seconds, 1), "candidates": len(search.population.trials),
@@ -95,8 +110,12 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
         "chosen": {
             "candidate": trial.number, "genes": trial.genes.to_json(),
             "held_out_accuracy": 100 * correct / judged, "held_out_images": judged,
-            "held_out_interval": list(accuracy_interval(correct, judged)),
+            "held_out_interval": [hoped.low, hoped.high],
         },
+        "promise": hoped.to_json(),
+        "over_seeds": over_seeds(finished.accuracies, tested),
+        "recalls": [{"name": row.name, "images": row.images, "recall": row.recall} for row in finished.recalls],
+        "checks": _checks(search, finished.suspects),
         "cost": costs,
         "runs": [
             {"folder": str(folder.relative_to(out)), "seed": record.seed, "test_accuracy": accuracy_of}
@@ -110,7 +129,7 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
             "accuracy": accuracy, "interval": list(interval), "images": tested,
             "float_accuracy": float(found["network_accuracy"]), "proved": bool(found.get("same_bytes", False)),
         },
-        "met": (target is None or accuracy >= target) and not search.aim.limits.excess(
+        "met": (target is None or judged_by >= target) and not search.aim.limits.excess(
             replace(trial.price, flash=costs["flash"], ram=costs["ram"])
         ),
         "binding": active_limits(search, trial),
@@ -121,6 +140,30 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
         },
     }  # fmt: skip
     return in_words(values)
+
+
+def _checks(search: FitState, suspects: int) -> dict[str, Any]:
+    """What was found when the pictures were looked at, before the search and after it."""
+    views = search.views
+    return {
+        **{name: getattr(views.checks, name) for name in ("in_both", "two_labels", "twins")},
+        "lines": views.checks.lines(search.aim.balanced), "suspects": suspects,
+        "groups": views.groups.by if views.groups is not None else None,
+    }  # fmt: skip
+
+
+def over_seeds(accuracies: list[float], images: int) -> dict[str, Any]:
+    """The mean over the seeds, and the 95 % interval of a seed's accuracy over seeds as well as pictures.
+
+    >>> found = over_seeds([98.0, 97.0], 400)
+    >>> found["mean"], [round(end, 1) for end in found["interval"]], found["seeds"]
+    (97.5, [95.0, 99.3], 2)
+    """
+    mean = fmean(accuracies)
+    low, high = accuracy_interval(round(mean * images / 100), images)
+    spread = 1.96 * stdev(accuracies) if len(accuracies) > 1 else 0.0
+    interval = [max(0.0, mean - math.hypot(mean - low, spread)), min(100.0, mean + math.hypot(high - mean, spread))]
+    return {"mean": mean, "interval": interval, "seeds": len(accuracies)}
 
 
 def active_limits(search: FitState, trial: Trial) -> list[str]:

@@ -1,6 +1,7 @@
 """What did well elsewhere, for the first candidates: learned from searches on several sets (`benchmarks/prior.py`)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,12 @@ def first(coloured: bool, small: bool, bits: Bits = 8) -> tuple[list[Candidate],
     middle, *others = [replace(_in_small_batches(one) if small else one, bits=bits) for one in networks()]
     presets = [preset for preset in PRESETS if coloured or preset != "photographs"]
     return [replace(middle, preset=preset) for preset in presets], others
+
+
+def anchor(others: Sequence[Candidate]) -> Candidate:
+    """Of the other networks, what is made as large as the limits allow and always trained to its end: the stack of
+    separable convolutions with the most stages, as a good engineer would begin with (MobileNet, 2017)."""
+    return max((one for one in others if one.block == "separable"), key=lambda one: len(one.widths))
 
 
 def _in_small_batches(genes: Candidate) -> Candidate:

@@ -6,7 +6,7 @@ Test pictures are never among them.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -17,19 +17,24 @@ from torch import Tensor
 
 from featherweight.data import NAMES, load
 from featherweight.data.dataset import IN_MEMORY, Data
-from featherweight.data.folder import load_sizes, sample_sizes, test_digest
+from featherweight.data.folder import load_sizes, load_test, sample_sizes, test_digest
 from featherweight.data.sets import OWN, canonical
 from featherweight.data.split import Split, digest, held_out_together, mean_and_std
 from featherweight.data.store import expanded, find
 from featherweight.data.transforms import without_colours
 from featherweight.errors import UsageError
+from featherweight.search.fit.data_checks import DataChecks, check_data
+from featherweight.search.fit.groups import Groups, groups_of_pictures, held_groups
 
 SMALL = 2000
 """Training images below which every choice is judged by cross-validation instead of on one part held out."""
 FOLDS = 5
 SHARE = 6
 """One training image in so many is held out for choices, of large sets."""
-FEWEST = 20
+LARGE_GROUPS = 3
+"""Pictures of a group, on average, from which on whole groups are dealt out; smaller ones follow their first picture,
+which keeps the classes even."""
+FEWEST = 6
 """Training images below which no search is begun."""
 SPLIT_SEED = 0
 """By which a folder's test pictures are drawn where it has none of its own: as `load` draws them for the last training,
@@ -70,9 +75,15 @@ class ResizedData:
     otherwise."""
     digests: Mapping[str, str]
     """SHA-256 of the training images, in all sizes and with their labels, and of the test images."""
-    twins: int = 0
-    """Training images that are equal to an earlier one in every pixel."""
+    checks: DataChecks = field(default_factory=DataChecks)
+    """What was found when the pictures were looked at."""
     note: str = ""
+    names: tuple[str, ...] = ()
+    """The file of each training image, within the folder; () for data of other kinds."""
+    groups: Groups | None = None
+    """Which images belong together; None where each is of its own."""
+    pattern: str | None = None
+    """What names a picture's group, where it was given."""
 
     @property
     def judged(self) -> int:
@@ -81,19 +92,28 @@ class ResizedData:
 
 
 def resized_data(
-    data: Data | str, *, seed: int, size: tuple[int, int] | None = None, directory: Path | None = None
+    data: Data | str,
+    *,
+    seed: int,
+    size: tuple[int, int] | None = None,
+    directory: Path | None = None,
+    group: str | None = None,
 ) -> ResizedData:
     """The views of a data set, a folder or data in memory, without its test images.
 
     Folders' pictures come in up to three sizes unless they have one of their own up to 64 x 64, or `size` is given.
-    Raises what `load` raises, and UsageError for fewer than `FEWEST` training images.
+    `group` is a regular expression that finds, in the path of a file, what names its group. Raises what `load` raises,
+    and UsageError for fewer than `FEWEST` training images.
     """
-    groups: Tensor | None = None
+    numbered: Tensor | None = None
+    test: Split | None = None
+    names: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
     if isinstance(data, Data):
         if data.holdout:
             raise UsageError("The data already have held-out images; give them whole, as the search holds out its own.")
         name, source, classes, labels, note = data.name, data.source or IN_MEMORY, data.classes, data.train.labels, ""
-        tested = digest(data.test)
+        test, tested = data.test, digest(data.test)
         sizes: tuple[ResizedView, ...] = (ResizedView(size=None, images=data.train.images),)
     elif _is_folder(data):
         root = expanded(data)
@@ -101,7 +121,10 @@ def resized_data(
         wholes = load_sizes(root, seed=SPLIT_SEED, sizes=asked)
         tested = test_digest(root, seed=SPLIT_SEED)
         name, source, classes, note = wholes[0].name, str(root.resolve()), wholes[0].classes, wholes[0].note
-        labels, groups = wholes[0].train.labels, wholes[0].groups
+        labels, numbered, names = wholes[0].train.labels, wholes[0].groups, wholes[0].names
+        test, tests = load_test(
+            root, seed=SPLIT_SEED, shape=ResizedView(size=None, images=wholes[0].train.images).shape, size=asked[0]
+        )
         sizes = tuple(ResizedView(size=to, images=one.train.images) for to, one in zip(asked, wholes, strict=True))
     else:
         if size:
@@ -114,16 +137,31 @@ def resized_data(
         sizes = (ResizedView(size=None, images=images),)
     if len(labels) < FEWEST:
         raise UsageError(f"{name} has {len(labels)} training images; a search needs {FEWEST} or more.")
-    firsts = firsts_of(sizes[-1].images)
-    folds = folds_of(labels, seed)
-    if groups is not None:
-        folds = tuple(fold[_firsts(groups.tolist())] for fold in folds)
-    folds = tuple(fold[firsts] for fold in folds)  # equal images are held out together
+    own = isinstance(data, Data) or bool(names)  # published sets are known, and were looked at by many
+    groups = groups_of_pictures(names, labels, sizes[-1].images, numbered, group) if own or group else None
+    smallest = Split(images=sizes[0].images, labels=labels)
     return ResizedData(
-        name=name, source=source, classes=classes, labels=labels, sizes=sizes, folds=folds,
+        name=name, source=source, classes=classes, labels=labels, sizes=sizes, names=names, note=note,
+        folds=grouped_folds(labels, seed, groups, firsts_of(sizes[-1].images)),
         digests={"train": _pictures_digest(sizes, labels), "test": tested},
-        twins=int((firsts != torch.arange(len(firsts))).sum()), note=note,
+        checks=check_data(smallest, test, classes, names, tests), groups=groups, pattern=group,
     )  # fmt: skip
+
+
+def grouped_folds(labels: Tensor, seed: int, groups: Groups | None, firsts: Tensor) -> tuple[Tensor, ...]:
+    """As `folds_of`, but with groups and equal images held out together; `firsts` are as `firsts_of` finds them."""
+    folds = folds_of(labels, seed)
+    if groups is not None and groups.count * LARGE_GROUPS <= len(labels):
+        parts = SHARE if len(folds) == 1 else FOLDS
+        rounds = [held_groups(groups.of, parts, seed + at) for at in range(1 if len(folds) == 1 else 2)]
+        folds = tuple(dealt == part for dealt in rounds for part in range(1 if len(folds) == 1 else parts))
+    elif groups is not None:
+        folds = tuple(fold[_firsts(groups.of.tolist())] for fold in folds)
+    folds = tuple(fold[firsts] for fold in folds)
+    usable = tuple(fold for fold in folds if fold.any() and not fold.all())
+    if not usable:
+        raise UsageError("All pictures belong together, so none can be held out; give pictures of two groups or more.")
+    return usable
 
 
 def firsts_of(images: Tensor) -> Tensor:

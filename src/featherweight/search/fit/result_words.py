@@ -4,11 +4,13 @@ be used as it is. Files hold the figures alone."""
 from collections.abc import Mapping
 from typing import Any
 
-from featherweight.search.fit.cost import kilobytes
+from featherweight.search.fit.cost import CLOCK_MHZ, kilobytes, milliseconds
 from featherweight.search.fit.state import LEAST_EPOCHS
 
 FEW = 20
 """Training images of a class below which a network may well fail for want of pictures."""
+FAILING = 80
+"""Percent of a class's test images: a class of which fewer are found is named."""
 BASELINE = ("commonest_class", "epochs", "usual_epochs")
 KEYS = {"asked": "request", "binding": "active_limits", "front": "pareto_front"}
 """What Python and `--json` call some parts of a result, and what its file calls them; files up to version 0.2 have the
@@ -110,6 +112,51 @@ def _cause(values: dict[str, Any], constant: bool, epochs: int, wanted: int) -> 
         "the test images are probably of other sources than those trained on (other people, cameras or days)",
         "put pictures of every source into training, and expect the lower figure elsewhere",
     )
+
+
+def result_lines(values: dict[str, Any]) -> list[str]:
+    """What else people need to know, a sentence each: seeds, what held-out images promise, classes that fail, time on a
+    processor, labels to look at."""
+    seeds, found = len(values["runs"]), []
+    over = values.get("over_seeds")
+    between = f" ({over['interval'][0]:.2f} to {over['interval'][1]:.2f} over seeds and images)" if over else ""
+    found.append(
+        f"Over {seeds} seed{'s' * (seeds != 1)}: mean {values['mean']:.2f} %{between}, worst {values['worst']:.2f} %."
+    )
+    if hoped := values.get("promise"):
+        low, high = hoped["interval"]
+        of = f"{hoped['images']:,} held-out images"
+        new = ""
+        if hoped["groups"] < hoped["images"]:
+            of, new = f"{of} of {hoped['groups']:,} groups", " on pictures of new groups"
+        found.append(
+            f"Expect{new} about {hoped['accuracy']:.1f} % ({low:.1f} to {high:.1f}), by {of} and the best of"
+            f" {hoped['candidates']:,} candidates."
+        )
+    if failing := failing_classes(values):
+        found.append(f"Classes of which less than {FAILING} % are found: {', '.join(failing)}.")
+    if "cycles" in values["cost"]:
+        found.append(
+            f"About {milliseconds(values['cost']['cycles']):.1f} ms on a Cortex-M4 at {CLOCK_MHZ} MHz, with weights of"
+            f" {values['chosen']['genes'].get('bits', 8)} bits."
+        )
+    if suspects := (values.get("checks") or {}).get("suspects"):
+        found.append(f"{suspects} labels are worth a look: labels.html.")
+    return found
+
+
+def failing_classes(values: dict[str, Any]) -> list[str]:
+    """The classes of which fewer than `FAILING` percent of the test images are found, with the share, the worst first.
+
+    >>> failing_classes({"recalls": [{"name": "cat", "images": 50, "recall": 62.0}, {"name": "dog", "images": 50,
+    ...                  "recall": 91.0}]})
+    ['cat 62 % of 50']
+    """
+    rows = [row for row in values.get("recalls") or () if row["recall"] is not None and row["recall"] < FAILING]
+    return [
+        f"{row['name']} {row['recall']:.0f} % of {row['images']:,}"
+        for row in sorted(rows, key=lambda row: row["recall"])
+    ]
 
 
 def doubt_lines(values: dict[str, Any]) -> list[str]:

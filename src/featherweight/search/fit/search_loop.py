@@ -1,35 +1,45 @@
-"""A search from the first picture to the candidate that is to be finished, within a time that is given."""
+"""A search from the first picture to the candidate to be finished, within a time or with a number of candidates.
 
+What is trained next is decided as if so many processes, all equally fast, were at work, whose clock counts
+multiply-adds: a decision knows the results that would have come by then, whenever they really came. So however busy the
+machine is, a search tries the same candidates in the same order, only fewer of them in its time; and one with a number
+of candidates, which reads what was trained before from its notes as it is asked for, ends with the same network whether
+it was killed or not.
+"""
+
+import heapq
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from featherweight.errors import BudgetError, FeatherweightError, TrainingError, UsageError
+from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.io import scratch_folder
-from featherweight.parallel.messages import THIS_MACHINE, Backend
+from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Pool, Work
+from featherweight.parallel.pool import MOST_LOSSES, feed, open_pool
+from featherweight.parallel.transfer import files_of
 from featherweight.search.fit import prior
-from featherweight.search.fit.asha import DRAWS, Aim, Population, Trial
-from featherweight.search.fit.candidate import Candidate
-from featherweight.search.fit.cost import cost_of, training_work
-from featherweight.search.fit.journal import forget_unfinished, line_of, read_trainings, recall
-from featherweight.search.fit.mutation import scale_width
+from featherweight.search.fit.asha import Population
+from featherweight.search.fit.folder import TRIALS
+from featherweight.search.fit.journal import line_of, read_trainings, recall_all, require_fitting, update_of
+from featherweight.search.fit.planning import FINISH, next_of, next_task
 from featherweight.search.fit.resized import ResizedData, save
-from featherweight.search.fit.state import GUESS, LEAST_EPOCHS, STARTING, FitState, epochs_for
-from featherweight.search.fit.workers import TrialPool, TrialTask, TrialUpdate
+from featherweight.search.fit.state import RATE, FitState
+from featherweight.search.fit.trial import Aim, Trial, TrialTask, TrialUpdate
+from featherweight.search.fit.workers import serve
 
-FINISH = 0.4
-"""The share of the time that is kept for training what the search found."""
-RACE = 0.25
-"""The most of the search's time that is spent on comparing augmentations."""
-CHEAPER = (0.5, 0.95)
-"""Shares of the cost of a candidate that meets the target: a new one may cost at most one drawn from between them."""
 MOST_FAILED = 12
 """Candidates that may fail before any has a result; after that the search ends."""
-TRIALS = "trials.jsonl"
 LOOK_SECONDS = 0.25
+ENDING = 0.85
+"""The share of the time after which only what would end in time is begun."""
+TOGETHER = 4
+"""Equally fast processes as which a search with a number of candidates decides, however many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +68,10 @@ def open_search(
     coloured: bool,
     finish: float | None = None,
     recalled: bool = True,
+    begun_at: float = 0.0,
 ) -> FitState:
-    """A search in this folder, with what an earlier one has noted there if that is to be `recalled`.
+    """A search in this folder, with what earlier ones have noted there if that is to be `recalled`; what they noted
+    until `begun_at` was not for what is looked for now.
 
     Of the `seconds`, which may be infinite, `finish` are kept for training what it finds. FileError where the notes are
     no search's.
@@ -69,59 +81,187 @@ def open_search(
     dear = aim.limits.flash is not None or (aim.target is not None and aim.minimize == "flash")
     race, others = prior.first(coloured, small=len(views.folds) > 1, bits=4 if dear else 8)
     population = Population(
-        aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others
-    )
+        aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others,
+        anchor=prior.anchor(others) if aim.target is None else None,
+    )  # fmt: skip
     search = FitState(
         views=views, aim=aim, population=population, seconds=seconds if seconds == math.inf else seconds - finish,
         finish=finish, file=folder / TRIALS,
     )  # fmt: skip
-    for number, training in read_trainings(search.file) if recalled else ():
-        recall(search, number, training)
-    for trial in population.trials:
-        forget_unfinished(trial)
+    if recalled:
+        recall_all(search, begun_at)
     return search
 
 
 def run_search(
-    search: FitState, cores: int, stopped: Callable[[], bool] = lambda: False, on: Backend = THIS_MACHINE
+    search: FitState,
+    cores: int,
+    stopped: Callable[[], bool] = lambda: False,
+    on: Backend = THIS_MACHINE,
+    *,
+    count: int | None = None,
+    until: float = 1.0,
 ) -> Iterator[Snapshot]:
-    """Search until the time is over or nothing else fits into it, or until `stopped`, a look a few times a second.
+    """Search until `until` of the time is over or nothing else fits into it, or until `count` candidates were begun and
+    the best of them trained to the end, or until `stopped`; a look a few times a second.
 
     Raises BudgetError if no candidate is within the limits.
     """
-    begun = time.monotonic()
     search.cores = cores
-    done: dict[int, float] = {}
-    with scratch_folder() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch_folder())
         save(search.views, folder)
-        pool = TrialPool(cores, folder, search.views.classes, on)
-        try:
-            while not stopped():
-                passed = search.spent + time.monotonic() - begun
-                while (member := pool.idle()) is not None:
-                    work = _next_task(search, passed)
-                    if work is None:
-                        break
-                    pool.give(member, work)
-                over = passed > 1.1 * search.seconds and search.population.best() is not None
-                if not pool.underway or over:
-                    return
-                ended = None
-                for update in pool.news(LOOK_SECONDS):
-                    done[update.work.trial] = update.done
-                    if update.correct is not None or update.failed:
-                        ended = _noted_result(search, update, search.spent + time.monotonic() - begun)
-                best = search.population.best()
-                if best is None and sum(bool(one.failed) for one in search.population.trials) >= MOST_FAILED:
-                    raise nothing_found(search)
-                yield Snapshot(
-                    trials=tuple(search.population.trials),
-                    underway=tuple((work, done.get(work.trial, 0.0)) for work in pool.underway),
-                    best=best, meets=best is not None and search.population.meets(best),
-                    left=max(0.0, search.seconds - passed), ended=ended,
-                )  # fmt: skip
-        finally:
-            pool.close()
+        pool = stack.enter_context(open_pool(on, cores))
+        views: Any = folder if on.local else pool.put(files_of(folder, [path.name for path in folder.iterdir()]))
+        source = _Trials(search, count, until, stopped, (views, search.views.classes))
+        yield from feed(pool, source, source.over, LOOK_SECONDS)
+        yield from source.last()
+    search.spent += source.passed
+    if count is not None and not stopped():
+        search.complete = count
+
+
+class _Trials:
+    """The search's trainings as works of a pool: begun in the order in which they are decided, and counted in the order
+    in which equally fast processes would have ended them."""
+
+    def __init__(
+        self, search: FitState, count: int | None, until: float, stopped: Callable[[], bool], given: tuple[Any, ...]
+    ) -> None:
+        self._search, self._count, self._until, self._stopped, self._given = search, count, until, stopped, given
+        self._begun = time.monotonic()
+        as_if, cores = (TOGETHER, 1) if count is not None else (search.cores + 1, search.cores)
+        self._as_if, self._speed = as_if, RATE * cores / as_if
+        self._clock = 0.0
+        """Seconds that have passed for processes of the usual rate."""
+        self._ahead: list[tuple[float, int, TrialTask]] = []
+        """What has been decided and not been counted yet, by when it ends on that clock."""
+        self._decided = self._submitted = 0
+        self._results = _known(search) if count is not None else {}
+        self._queue: list[TrialTask] = []
+        self._busy: dict[int, TrialTask] = {}
+        self._done: dict[int, float] = {}
+        self._losses: Counter[int] = Counter()
+        self._ended: list[Trial] = []
+        self.over: list[int] = []
+        self._go_on()
+
+    @property
+    def passed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._begun
+
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def next(self) -> tuple[int, Work, tuple[Any, ...]] | None:
+        self._submitted += 1
+        self._busy[self._submitted] = work = self._queue.pop(0)
+        return self._submitted, serve, (work, *self._given)
+
+    def on_message(self, message: Message) -> Iterator[Snapshot]:
+        update: TrialUpdate = replace(message.value, losses=(), answers=())
+        self._done[update.work.trial] = update.done
+        if update.ended:
+            self._take(update)
+            yield from self._looks()
+
+    def on_finished(self, finished: Finished) -> Iterator[Snapshot]:
+        work = self._busy.pop(finished.number)
+        if work.key in self._results or self.over:
+            return
+        self._losses[work.trial] += finished.lost
+        if finished.lost and not isinstance(self._given[0], Path) and self._losses[work.trial] <= MOST_LOSSES:
+            self._queue.insert(0, work)  # in a cluster, work lost with its machine is done again
+            return
+        words = finished.sentence or "it ended without a result."
+        self._take(TrialUpdate(work=work, done=1.0, seconds=0.0, failed=words))
+        yield from self._looks()
+
+    def on_poll(self, pool: Pool) -> Iterator[Snapshot]:
+        search, best = self._search, self._search.population.best()
+        if best is None and sum(bool(one.failed) for one in search.population.trials) >= MOST_FAILED:
+            raise nothing_found(search)
+        late = self._count is None and search.spent + self.passed > self._until * search.seconds
+        if not self.over and (self._stopped() or (late and best is not None)):
+            self.over.append(0)
+        yield self._look(None)
+
+    def last(self) -> Iterator[Snapshot]:
+        """Count what has come and was waiting for something that has not; that is trained first if the search goes
+        on."""
+        begun = []
+        for _, _, work in sorted(self._ahead):
+            if work.key in self._results:
+                self._count_result(work)
+            elif not self._search.population.trials[work.trial].failed:
+                begun.append(work)
+        self._search.waiting = begun + self._search.waiting
+        yield from self._looks()
+
+    def _take(self, update: TrialUpdate) -> None:
+        """Note a result, count what can be counted now, and decide what is next by that."""
+        self._results[update.work.key] = update
+        trial = self._search.population.trials[update.work.trial]
+        rung = next(rung for rung, planned in trial.planned.items() if update.work in planned)
+        note(self._search, trial, rung, update, self._search.spent + self.passed)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while True:
+            while len(self._ahead) < self._as_if and (work := self._decide()) is not None:
+                self._decided += 1
+                trial = self._search.population.trials[work.trial]
+                ends = self._clock + self._search.work(work, trial) / self._speed
+                heapq.heappush(self._ahead, (ends, self._decided, work))
+                if work.key not in self._results:
+                    self._queue.append(work)
+            if not self._ahead or self._ahead[0][2].key not in self._results:
+                return
+            self._clock, _, work = heapq.heappop(self._ahead)
+            self._count_result(work)
+
+    def _decide(self) -> TrialTask | None:
+        if self.over:
+            return None
+        if self._count is not None:
+            return next_of(self._search, self._count)
+        passed = self._search.spent + self.passed
+        share = max(passed, self._search.spent + self._clock) / self._search.seconds
+        left = self._search.seconds - passed if passed > ENDING * self._search.seconds else math.inf
+        return next_task(self._search, min(share, 1.0), left)
+
+    def _count_result(self, work: TrialTask) -> None:
+        trial = self._search.population.trials[work.trial]
+        if trial.failed:
+            return
+        rung = add_result(self._search, trial, self._search.counted(self._results[work.key]))
+        if trial.failed or trial.rung == rung:
+            self._ended.append(trial)
+
+    def _looks(self) -> Iterator[Snapshot]:
+        ended, self._ended = self._ended, []
+        for trial in ended:
+            yield self._look(trial)
+
+    def _look(self, ended: Trial | None) -> Snapshot:
+        search, best = self._search, self._search.population.best()
+        return Snapshot(
+            trials=tuple(search.population.trials),
+            underway=tuple((work, self._done.get(work.trial, 0.0)) for work in self._busy.values()),
+            best=best, meets=best is not None and search.population.meets(best),
+            left=max(0.0, search.seconds - search.spent - self.passed), ended=ended,
+        )  # fmt: skip
+
+
+def _known(search: FitState) -> dict[tuple[object, ...], TrialUpdate]:
+    """What the notes tell, by what was trained."""
+    found = {}
+    for number, training in read_trainings(search.file):
+        require_fitting(search, f"Line {number} of {search.file}", training)
+        update = update_of(training.trial, training)
+        found[update.work.key] = update
+    return found
 
 
 def nothing_found(search: FitState) -> FeatherweightError:
@@ -135,151 +275,6 @@ def nothing_found(search: FitState) -> FeatherweightError:
     )
 
 
-def _next_task(search: FitState, passed: float) -> TrialTask | None:
-    """The next training, None where none would end in time."""
-    left = search.seconds - passed
-    if not search.population.trials:
-        left = math.inf  # something has to be trained
-    if search.waiting:
-        return search.waiting.pop(0)
-    population = search.population
-    if search.rates and (first := next((one for one in population.trials if one.racing), None)):
-        short = max(search.work_seconds(work, first) for work in first.planned[0])
-        population.bound_race(short, RACE * search.seconds * search.cores)
-    for trial, rung in population.promotions(passed / search.seconds):
-        if (work := plan_rung(search, trial, rung, left)) is not None:
-            return work
-    for _ in range(0 if left < 0.02 * search.seconds else DRAWS):
-        candidate = propose(search)
-        if candidate is not None and (work := plan_rung(search, candidate, 0, left)) is not None:
-            population.trials.append(candidate)
-            return work
-        if candidate is not None and passed > 0.9 * search.seconds:
-            break  # what is proposed now takes too long
-    if not population.trials:
-        raise nothing_fits(search)
-    return None
-
-
-def nothing_fits(search: FitState) -> BudgetError:
-    """That no candidate could be begun, and what to allow more of."""
-    within = f"No network of this family is within the limits ({search.aim.limits.words()})"
-    if search.finish == math.inf:
-        return BudgetError(f"{within}; allow more.")
-    return BudgetError(
-        f"{within} and can be trained for {LEAST_EPOCHS} epochs in {search.finish:.0f} seconds; allow more of either."
-    )
-
-
-def outlook(search: FitState, cores: int) -> str:
-    """What the time allows, in a sentence; UsageError where no network could be trained in it to its end."""
-    images = len(search.views.labels)
-    least = min(search.views.sizes, key=lambda view: math.prod(view.shape))
-    seconds = STARTING + LEAST_EPOCHS * images * training_work(0, least.shape) / GUESS
-    if seconds > search.finish:
-        raise UsageError(
-            f"{images:,} images of {' x '.join(map(str, least.shape))} cannot be trained on for {LEAST_EPOCHS} epochs"
-            f" in the {search.finish:.0f} seconds that are kept for it; {_ask_for(seconds)}."
-        )
-    genes = prior.networks()[0]
-    shape = search.shape(genes)
-    fitting = shallow_enough(genes, shape, search.classes)
-    cost = None if fitting is None else cost_of(fitting, shape, search.classes)
-    if cost is None:
-        return f"{images:,} training images"
-    whole = epochs_for(images) * search.epoch_seconds(cost, shape, images, GUESS)
-    count = max(1, int(search.seconds * cores / whole))
-    text = f"in this time, the search can carry out about {count:,} training{'s' * (count > 1)} at full length"
-    needed = STARTING + LEAST_EPOCHS * search.epoch_seconds(cost, shape, images, GUESS)
-    return text if needed <= search.finish else f"{text}; for {LEAST_EPOCHS} epochs at the end {_ask_for(needed)}"
-
-
-def _ask_for(finish: float) -> str:
-    """What to type for so many seconds of the last training."""
-    return f"ask for --minutes {math.ceil(finish / FINISH / 30) / 2:g} or more"
-
-
-def plan_rung(search: FitState, trial: Trial, rung: int, left: float) -> TrialTask | None:
-    """The first training of a rung, the others put in the queue; None where they would not end in time."""
-    epochs = search.epochs(trial.price, trial.shape)
-    works = search.population.works(trial.number, trial.genes, rung, epochs)
-    if max(search.work_seconds(work, trial) for work in works) * math.ceil(len(works) / 2) > max(left, 0.0):
-        return None
-    trial.planned[rung] = works
-    first, *others = works
-    search.waiting += others
-    return first
-
-
-def propose(search: FitState) -> Trial | None:
-    """A candidate within the limits that was not tried before."""
-    population, racing = search.population, search.population.race
-    genes = _narrowed(search, *population.proposal())
-    if genes is None or not population.new(genes):
-        return None
-    shape = search.shape(genes)
-    cost = cost_of(genes, shape, search.classes)
-    assert cost is not None
-    return Trial(number=len(population.trials), genes=genes, price=cost, shape=shape, racing=racing)
-
-
-def shallow_enough(genes: Candidate, shape: tuple[int, int, int], classes: int) -> Candidate | None:
-    """The genes with fewer convolutions without a border, and fewer stages, if images of this shape (C H W) are too
-    small for them; None if nothing helps."""
-    while cost_of(genes, shape, classes) is None:
-        if genes.shrink:
-            genes = replace(genes, shrink=genes.shrink - 1)
-        elif len(genes.widths) > 1:
-            genes = replace(genes, widths=genes.widths[:-1], depths=genes.depths[:-1])
-        else:
-            return None
-    return genes
-
-
-def _narrowed(search: FitState, genes: Candidate, wide: float) -> Candidate | None:
-    """The genes, made narrower until they are within the limits and the time, and cheaper than what is known to meet
-    the target; without a target, with the chance `wide`, made wider up to these. None where even the narrowest are
-    not."""
-    shape, aim, most = search.shape(genes), search.aim, search.population.proven()
-    if most < math.inf:
-        least, greatest = CHEAPER
-        most *= least * (greatest / least) ** search.population.chance()
-    found = shallow_enough(genes, shape, search.classes)
-    if found is None:
-        return None
-    genes = found
-
-    def fits(factor: float) -> bool:
-        cost = cost_of(scale_width(genes, factor), shape, search.classes)
-        return (
-            cost is not None
-            and not aim.limits.excess(cost)
-            and aim.cost(cost) <= most
-            and search.epochs(cost, shape) >= LEAST_EPOCHS
-        )  # fmt: skip
-
-    fill = aim.target is None and search.population.chance() < wide
-    if fits(1.0) and not fill:
-        return genes
-    low, high = (1.0, 8.0) if fits(1.0) else (0.05, 1.0)
-    if low < 1 and not fits(low):
-        return None
-    for _ in range(6):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return genes if low == 1.0 else scale_width(genes, low)
-
-
-def _noted_result(search: FitState, update: TrialUpdate, passed: float) -> Trial | None:
-    """Note what a training came to; the candidate, if it has finished a rung by that."""
-    trial = search.population.trials[update.work.trial]
-    rung = add_result(search, trial, update)
-    if not update.failed:
-        search.rates.append(search.work_done(update, trial) / max(update.seconds, 1e-3))
-    note(search, trial, rung, update, passed)
-    return trial if trial.rung == rung or trial.failed else None
-
-
 def note(search: FitState, trial: Trial, rung: int, update: TrialUpdate, passed: float) -> None:
     """Add a training to the notes."""
     with search.file.open("a", encoding="utf-8") as file:
@@ -288,7 +283,7 @@ def note(search: FitState, trial: Trial, rung: int, update: TrialUpdate, passed:
 
 def add_result(search: FitState, trial: Trial, update: TrialUpdate) -> int:
     """Add a result to the rung that it belongs to; the rung. A candidate that fails is not trained any further."""
-    rung = next(rung for rung, works in trial.planned.items() if update.work in works)
+    rung = next(rung for rung, works in trial.planned.items() if update.work.key in {work.key for work in works})
     trial.updates.setdefault(rung, []).append(update)
     if update.failed and not trial.failed:
         trial.failed = update.failed

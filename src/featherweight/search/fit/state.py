@@ -1,15 +1,20 @@
-"""A search's settings, what it has found so far, and how long trainings take by that."""
+"""A search's settings, what it has found so far, and how much work its trainings are.
+
+Work is counted in multiply-adds and pixels, never in seconds: what a search tries then does not depend on what else the
+machine does. Seconds decide when it ends, and how long the last training may be.
+"""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 
-from featherweight.search.fit.asha import Aim, Population, Trial
+import torch
+
+from featherweight.search.fit.asha import Population
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.cost import Cost, training_work
 from featherweight.search.fit.resized import ResizedData
-from featherweight.search.fit.workers import TrialTask, TrialUpdate
+from featherweight.search.fit.trial import Aim, Trial, TrialTask, TrialUpdate
 
 USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
 FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
@@ -17,8 +22,8 @@ LEAST_EPOCHS = 20
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
 STARTING = 6.0
 """Seconds that a process takes before its first step."""
-GUESS = 30e9
-"""Units of `training_work` that a core carries out in a second, before any candidate was timed."""
+RATE = 30e9
+"""Units of `training_work` that a core of a usual machine carries out in a second (two cores of 2024: 20 to 60)."""
 
 
 def epochs_for(images: int) -> int:
@@ -47,8 +52,6 @@ class FitState:
     """On which candidates are trained, one each."""
     spent: float = 0.0
     """Seconds of earlier searches in the same folder."""
-    rates: list[float] = field(default_factory=list)
-    """Units of `training_work` a second, by what was timed."""
     waiting: list[TrialTask] = field(default_factory=list)
     complete: int | None = None
     """How many candidates were asked for, once all have had their turn; None before, and with a limit of time."""
@@ -58,41 +61,48 @@ class FitState:
         """Number of classes."""
         return len(self.views.classes)
 
-    def rate(self) -> float:
-        """Units of work that a core does in a second, as far as that is known."""
-        return median(self.rates[-40:]) if self.rates else GUESS
-
     def shape(self, genes: Candidate) -> tuple[int, int, int]:
         """Of the images that the genes ask for."""
         channels, height, width = self.views.sizes[genes.side].shape
         return (1 if genes.grey else channels), height, width
 
-    def work_done(self, update: TrialUpdate, trial: Trial) -> float:
-        """Units of work that one of the candidate's trainings took."""
-        return update.work.epochs * self._images(update.work) * training_work(trial.price.macs, trial.shape)
+    def work(self, task: TrialTask, trial: Trial) -> float:
+        """Units of `training_work` that a training of the candidate takes."""
+        return task.epochs * self._images(task) * training_work(trial.price.macs, trial.shape)
 
-    def rate_of(self, trial: Trial) -> float:
-        """As `rate`, by the candidate's own trainings if there are any: kinds of network differ by a factor of two."""
-        timed = [
-            update for rung in trial.updates.values() for update in rung if not update.failed and update.seconds > 0
-        ]
-        if not timed:
-            return self.rate()
-        return sum(self.work_done(update, trial) for update in timed) / sum(update.seconds for update in timed)
+    def rate_of(self, trial: Trial | None = None) -> float:
+        """Units of work that a core did in a second, by the candidate's own trainings where there are any: kinds of
+        network differ by a factor of two; else by all of them."""
+        for trials in ([trial] if trial else [], self.population.trials):
+            timed = [
+                (self.work(update.work, one), update.seconds)
+                for one in trials
+                for rung in one.updates.values()
+                for update in rung
+                if not update.failed and update.seconds > 0
+            ]
+            if timed:
+                return sum(work for work, _ in timed) / sum(seconds for _, seconds in timed)
+        return RATE
 
-    def epoch_seconds(self, cost: Cost, shape: tuple[int, int, int], images: int, rate: float | None = None) -> float:
-        """About how long an epoch of so many images takes on one core."""
-        return images * training_work(cost.macs, shape) / (rate or self.rate())
+    def epoch_seconds(self, cost: Cost, shape: tuple[int, int, int], images: int, rate: float = RATE) -> float:
+        """About how long an epoch of so many images takes on one core of such a rate."""
+        return images * training_work(cost.macs, shape) / rate
 
-    def epochs(self, cost: Cost, shape: tuple[int, int, int], rate: float | None = None) -> float:
+    def epochs(self, cost: Cost, shape: tuple[int, int, int], rate: float = RATE) -> float:
         """How many a finished network gets: as many as suit the number of images, if the time allows."""
         images = len(self.views.labels)
         return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images, rate))
 
-    def work_seconds(self, work: TrialTask, trial: Trial) -> float:
-        """About how long a training will take on one core."""
-        images = round(self._images(work))
-        return work.epochs * self.epoch_seconds(trial.price, trial.shape, images, self.rate_of(trial))
+    def counted(self, update: TrialUpdate) -> TrialUpdate:
+        """A result as this search counts it: where every class counts alike, by the mean of their recalls."""
+        if not self.aim.balanced or len(update.images) != update.judged or not update.judged:
+            return update
+        right = torch.frombuffer(bytearray(update.images), dtype=torch.uint8) & 1
+        labels = self.views.labels[self.views.folds[update.work.fold]]
+        images = torch.bincount(labels)
+        recalls = torch.bincount(labels, weights=right.double())[images > 0] / images[images > 0]
+        return replace(update, correct=round(update.judged * float(recalls.mean())))
 
     def _images(self, work: TrialTask) -> float:
         """Training images of a work."""

@@ -4,17 +4,11 @@ Target: a working set-up, and a network whose layers stand in their final order.
 Why: what follows changes widths, norms, dropout, images and rate one at a time, and needs something to be compared
 with.
 
-Open: The source gives layers and widths, and not the batch or the rate; we take batches of 64 and SGD at 0.01 with
-momentum 0.9, which did better than 0.02 and 0.05 for `b5` on digits held out of the training set. Its table gives the
-average a field of 32; pooling 7 x 7 units at jump 4 makes it 24 + 6 x 4 = 48. It reports 99.7 % of the training images
-and 98.34 % of the test images.
+Open: The write-up gives layers and widths; batches of 32 and SGD at 0.01 with momentum 0.9 are those of its
+notebooks. Its table gives the average a field of 32; pooling 7 x 7 units at jump 4 makes it 24 + 6 x 4 = 48. It
+reports 99.7 % of the training images and 98.34 % of the test images, which its notebook has as 99.34 %.
 
-Result: 99.04 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.18, worst 98.84). Worst
-of any last 5 epochs 98.54; 0 of 3 within budget. Training images as they are: 99.41 %. Best epoch, for reference: 99.25
-on average, where 98.34 is claimed.
-
-Analysis: It overfits (borne out). There is no gain after epoch 10 (not borne out). Ours: it has far too many parameters
-(borne out).
+Analysis: It overfits. There is no gain after epoch 10. Ours: it has far too many parameters.
 """
 
 from torch import nn
@@ -45,12 +39,12 @@ def network() -> nn.Sequential:
 experiment = fw.Experiment(
     title="skeleton",
     network=network,
-    recipe=fw.Recipe(batch=64, lr=0.01, nesterov=False, loss="nll"),
+    recipe=fw.Recipe(batch=32, lr=0.01, nesterov=False, loss="nll"),
     budget=fw.Budget(parameters=200_000),
     claims=(
         fw.Claim("It overfits.", fw.claims.overfits()),
         fw.Claim("There is no gain after epoch 10.", fw.claims.stalls(after_epoch=10)),
         fw.Claim("Ours: it has far too many parameters.", fw.claims.too_many_parameters()),
     ),
-    claimed=98.34,
+    claimed=99.34,
 )

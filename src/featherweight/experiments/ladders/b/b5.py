@@ -3,15 +3,11 @@
 Target: more accuracy from the same network.
 Why: training and test accuracy have met, so only more varied images can still teach anything.
 
-Open: The source does not say which changes; we take rotation by up to 7 degrees, shifts by up to 1.5 pixels and sizes
-from 95 to 105 %. It reports 98.69 % of the training images and 99.53 % of the test images.
+Open: The write-up does not say which changes. Its notebook turns by up to 7 degrees, taking the nearest pixel, and
+then moves the corners of every second image inwards by up to 4 pixels. It reports 98.69 % of the training images and
+99.53 % of the test images at epoch 14, and 99.19 % at the last.
 
-Result: 99.24 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.04, worst 99.21). Worst
-of any last 5 epochs 99.14; 0 of 3 within budget. Training images as they are: 99.44 %. Best epoch, for reference: 99.40
-on average, where 99.53 is claimed.
-
-Analysis: Training accuracy goes down (borne out). Test accuracy goes up (undecided). Ours: it reaches 99.40 % at some
-epoch (not borne out).
+Analysis: Training accuracy goes down. Test accuracy goes up. Ours: it reaches 99.40 % at some epoch.
 """
 
 from torch import nn
@@ -45,7 +41,12 @@ experiment = fw.Experiment(
     title="image augmentation",
     network=network,
     recipe=fw.Recipe(
-        batch=64, lr=0.01, nesterov=False, augment=fw.Augment(rotate_deg=7, shift_px=1.5, scale=0.05), loss="nll"
+        batch=32,
+        lr=0.01,
+        nesterov=False,
+        augment=fw.Augment(rotate_deg=7, interpolation="nearest"),
+        augment_then=fw.Augment(perspective=0.3, perspective_probability=0.5, whole_px=True),
+        loss="nll",
     ),
     claims=(
         fw.Claim("Training accuracy goes down.", fw.claims.lowers_train_accuracy()),

@@ -1,19 +1,18 @@
-"""A rate that falls when test accuracy stalls.
+"""A rate that falls when test loss stalls.
 
 Target: 99.40 % in each of the last epochs, not once.
 Why: at a constant rate the weights jump around their goal to the end, and an accuracy that is met at a lucky epoch is
 none.
 
-Open: The source gives ReduceLROnPlateau and none of its settings; the rate starts at 0.1 and falls to a tenth when test
-accuracy has not risen by 0.001 of itself for more than one epoch: the test set has a say in its own result here. On
-held-out digits a start at 0.05 or 0.01, and a wait of two epochs, did less well. It reports 98.85 % of the training
-images and 99.44 % of the test images.
+Open: The write-up gives ReduceLROnPlateau and none of its settings; those of its notebook are followed. From 0.01 the
+rate is halved after every epoch in which test loss has not fallen by 0.0001 of the best: the test set has a say in
+its own result here. It reports 98.85 % of the training images and 99.44 % of the test images.
 
-Result: 99.33 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.08, worst 99.25). Worst
-of any last 5 epochs 99.25; 1 of 3 within budget. Training images as they are: 99.49 %. Best epoch, for reference: 99.37
+Result: 99.41 % of the test set at the last epoch, on average over 1 seed (standard deviation 0.00, worst 99.41). Worst
+of any last 5 epochs 99.38; 0 of 1 within budget. Training images as they are: 99.64 %. Best epoch, for reference: 99.47
 on average, where 99.44 is claimed.
 
-Analysis: Test accuracy is stable (borne out). 99.40 % is held for the last two epochs (not borne out). Ours: 99.40 % is
+Analysis: Test accuracy is stable (borne out). 99.40 % is held for the last two epochs (borne out). Ours: 99.40 % is
 held for the last three epochs (not borne out).
 """
 
@@ -48,10 +47,12 @@ experiment = fw.Experiment(
     title="plateau schedule",
     network=network,
     recipe=fw.Recipe(
-        batch=64,
+        batch=32,
+        lr=0.01,
         nesterov=False,
-        schedule=fw.Plateau(quantity="test_accuracy", patience_epochs=1),
-        augment=fw.Augment(rotate_deg=7, shift_px=1.5, scale=0.05),
+        schedule=fw.Plateau(quantity="test_loss", factor=0.5, patience_epochs=0, threshold=0.0001),
+        augment=fw.Augment(rotate_deg=7, interpolation="nearest"),
+        augment_then=fw.Augment(perspective=0.3, perspective_probability=0.5, whole_px=True),
         loss="nll",
     ),
     claims=(

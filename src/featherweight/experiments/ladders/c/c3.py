@@ -4,13 +4,13 @@ Target: 99.40 % in each of the last five epochs.
 Why: training accuracy is below the test now, so the network can take harder images; the lower rates settle what a
 constant one keeps moving.
 
-Open: The source gives the layers and a step of 6 epochs, and not the changes to the images, the rate or its factor;
-we take rotation by up to 7 degrees and shifts by up to 1.5 pixels, and 0.1, a tenth of it from epoch 7 on and a
-hundredth from epoch 13. It reports up to 99.43 % of the test images, 99.40 % or more in each of the last five epochs,
-and 98.60 % of the training images.
+Open: The write-up gives the layers and a step of 6 epochs. Its train.py has the rate of 0.02 and the changes: a turn
+by up to 7 degrees, then another with a shift along x by a pixel or none and sizes of 93 to 107 %, each taking the
+nearest pixel. It never steps its schedule, but the printed log shows the steps. It reports up to 99.43 % of the test
+images, 99.40 % or more in each of the last five epochs, and 98.60 % of the training images.
 
-Result: 99.43 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.13, worst 99.32). Worst
-of any last 5 epochs 99.31; 1 of 3 within budget. Training images as they are: 99.42 %. Best epoch, for reference: 99.48
+Result: 99.40 % of the test set at the last epoch, on average over 1 seed (standard deviation 0.00, worst 99.40). Worst
+of any last 5 epochs 99.39; 0 of 1 within budget. Training images as they are: 99.36 %. Best epoch, for reference: 99.44
 on average, where 99.43 is claimed.
 
 Analysis: 99.40 % is held for the last five epochs, as in the published log (not borne out). Ours: 99.40 % is held for
@@ -46,7 +46,13 @@ experiment = fw.Experiment(
     parent="c2",
     title="augmentation, a tenth of the rate every 6 epochs",
     network=network,
-    recipe=fw.Recipe(nesterov=False, schedule=fw.Step(every_epochs=6), augment=fw.Augment(rotate_deg=7, shift_px=1.5)),
+    recipe=fw.Recipe(
+        lr=0.02,
+        nesterov=False,
+        schedule=fw.Step(every_epochs=6),
+        augment=fw.Augment(rotate_deg=7, interpolation="nearest", fill=1 / 255),
+        augment_then=fw.Augment(rotate_deg=7, shift_x_px=1.4, scale=0.07, whole_px=True, interpolation="nearest"),
+    ),
     claims=(
         fw.Claim("99.40 % is held for the last five epochs, as in the published log.", fw.claims.holds()),
         fw.Claim("Ours: 99.40 % is held for the last three epochs.", fw.claims.holds(last=3)),

@@ -3,19 +3,15 @@
 Target: 99.40 % with fewer than 20,000 parameters in fewer than 20 epochs.
 Why: the relaxed rule leaves room for a network that a beginner can read, with every result of it on one page.
 
-Open: The source gives the layers and the rates, and not how much is dropped nor the changes to the images; we drop 2 %
-and rotate by up to 7 degrees, shift by up to 2 pixels, size from 90 to 110 % and shear by up to 0.1, which did better
-on training digits held out in rows than smaller changes. Its rule asks for fewer than 20 epochs and its log has 20; we
-train the 20 that it shows, and as the rate does not look at the end, the first 19 are what a run of 19 would be. It
-reports up to 99.52 % of the test images, at the end, and 99.39 % of the training images.
+Open: The write-up gives the layers and the rates; its code drops 2.5 % of the values, and turns the normalised images
+by up to 5 degrees, taking the nearest pixel and filling the corners with 0.1307, which is a grey of 0.171. Its rule
+asks for fewer than 20 epochs and its log has 20; we train the 20 that it shows, and as the rate does not look at the
+end, the first 19 are what a run of 19 would be. It reports up to 99.52 % of the test images, at the end, and 99.39 %
+of the training images. Its accuracies of the classes are of ten images of each batch of 64, 1,570 in all, cut to
+whole percents.
 
-Result: 99.44 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.02, worst 99.41). Worst
-of any last 5 epochs 99.36; 1 of 3 within budget. Training images as they are: 99.57 %. Best epoch, for reference: 99.46
-on average, where 99.52 is claimed.
-
-Analysis: Ours: 99.40 % is held for the last five epochs (not borne out). Ours: 99.40 % is held from epoch 15 to the
-end, which the first 19 epochs share (not borne out). Ours: it does not overfit (not borne out). Ours: it is stable
-(borne out). Ours: nothing is gained after epoch 15 (borne out).
+Analysis: Ours: 99.40 % is held for the last five epochs. Ours: 99.40 % is held from epoch 15 to the end, which the
+first 19 epochs share. Ours: it does not overfit. Ours: it is stable. Ours: nothing is gained after epoch 15.
 """
 
 from torch import nn
@@ -27,15 +23,15 @@ def network() -> nn.Sequential:
     """Four convolutions, a pool, two 1 x 1 layers, three more and one, the average of each channel, a linear layer."""
     # fmt: off
     return nn.Sequential(                         # channels height width field
-        fw.conv_norm_relu(1, 4, dropout=0.02),    #  4 26 26  3
-        fw.conv_norm_relu(4, 8, dropout=0.02),    #  8 24 24  5
-        fw.conv_norm_relu(8, 12, dropout=0.02),   # 12 22 22  7
-        fw.conv_norm_relu(12, 16, dropout=0.02),  # 16 20 20  9
+        fw.conv_norm_relu(1, 4, dropout=0.025),    #  4 26 26  3
+        fw.conv_norm_relu(4, 8, dropout=0.025),    #  8 24 24  5
+        fw.conv_norm_relu(8, 12, dropout=0.025),   # 12 22 22  7
+        fw.conv_norm_relu(12, 16, dropout=0.025),  # 16 20 20  9
         nn.MaxPool2d(2),                          # 16 10 10 10
         fw.conv_norm_relu(16, 12, kernel=1),      # 12 10 10 10
         fw.conv_norm_relu(12, 8, kernel=1),       #  8 10 10 10
-        fw.conv_norm_relu(8, 12, dropout=0.02),   # 12  8  8 14
-        fw.conv_norm_relu(12, 16, dropout=0.02),  # 16  6  6 18
+        fw.conv_norm_relu(8, 12, dropout=0.025),   # 12  8  8 14
+        fw.conv_norm_relu(12, 16, dropout=0.025),  # 16  6  6 18
         fw.conv_norm_relu(16, 20),                # 20  4  4 22
         fw.conv_norm_relu(20, 16, kernel=1),      # 16  4  4 22
         nn.AvgPool2d(4),                          # 16  1  1 28
@@ -54,7 +50,7 @@ experiment = fw.Experiment(
         lr=0.01,
         nesterov=False,
         schedule=fw.Step(every_epochs=6, factor=0.3),
-        augment=fw.Augment(rotate_deg=7, shift_px=2, scale=0.1, shear=0.1),
+        augment=fw.Augment(rotate_deg=5, interpolation="nearest", fill=0.171),
     ),
     budget=fw.Budget(parameters=20_000, epochs=20),
     rule=fw.Budget(parameters=20_000, epochs=19),

@@ -1,15 +1,15 @@
 """Set-up, skeleton, a light network, batch norm.
 
-Target: a network below 8,000 parameters that learns quickly.
+Target: A network below 8,000 parameters that learns quickly.
 Why: with three steps for everything, the first has to settle set-up, layers, size and norms, so that the others can
 turn to how well it generalises.
 
-Open: The source gives 7,547 parameters and a last big kernel, and no widths; these come to that number, with the pool
-at field 4 and a 5 x 5 kernel with bias. We take batches of 128 and SGD at 0.05 with momentum 0.9. It reports 99.75 %
-of the training images at epoch 15, and 99.31 % of the test images at epoch 13 and 99.15 % at the last.
+Open: The write-up gives 7,547 parameters and a last big kernel; layers, batches of 256 and SGD at 0.01 with momentum
+0.9 are those of its models.py and first notebook. It reports 99.75 % of the training images at epoch 15, and 99.31 %
+of the test images at epoch 13 and 99.15 % at the last, which its log has as 99.10 %.
 
-Result: 99.08 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.03, worst 99.05). Worst
-of any last 5 epochs 99.05; 0 of 3 within budget. Training images as they are: 99.72 %. Best epoch, for reference: 99.16
+Result: 99.15 % of the test set at the last epoch, on average over 1 seed (standard deviation 0.00, worst 99.15). Worst
+of any last 5 epochs 99.13; 0 of 1 within budget. Training images as they are: 99.86 %. Best epoch, for reference: 99.20
 on average, where 99.31 is claimed.
 
 Analysis: Training is above the test from epoch 5 on (borne out). It cannot reach 99.40 % without regularisation
@@ -22,16 +22,17 @@ import featherweight as fw
 
 
 def network() -> nn.Sequential:
-    """A convolution, a pool, four more, and one big kernel that reads the 5 x 5 map off."""
+    """Two convolutions, a 1 x 1 layer, a pool, two more, a pool, and one big kernel that reads the 4 x 4 map off."""
     # fmt: off
-    return nn.Sequential(           # channels height width field
-        fw.conv_norm_relu(1, 8),    #  8 26 26  3
-        nn.MaxPool2d(2),            #  8 13 13  4
-        fw.conv_norm_relu(8, 9),    #  9 11 11  8
-        fw.conv_norm_relu(9, 9),    #  9  9  9 12
-        fw.conv_norm_relu(9, 12),   # 12  7  7 16
-        fw.conv_norm_relu(12, 14),  # 14  5  5 20
-        nn.Conv2d(14, 10, 5),       # 10  1  1 28
+    return nn.Sequential(                                                 # channels height width field
+        nn.Conv2d(1, 10, 3, bias=False), nn.ReLU(), nn.BatchNorm2d(10),   # 10 26 26  3
+        nn.Conv2d(10, 21, 3, bias=False), nn.ReLU(), nn.BatchNorm2d(21),  # 21 24 24  5
+        nn.Conv2d(21, 9, 1, bias=False),                                  #  9 24 24  5
+        nn.MaxPool2d(2),                                                  #  9 12 12  6
+        nn.Conv2d(9, 12, 3, bias=False), nn.ReLU(), nn.BatchNorm2d(12),   # 12 10 10 10
+        nn.Conv2d(12, 16, 3, bias=False), nn.ReLU(), nn.BatchNorm2d(16),  # 16  8  8 14
+        nn.MaxPool2d(2),                                                  # 16  4  4 16
+        nn.Conv2d(16, 10, 4, bias=False),                                 # 10  1  1 28
         nn.Flatten(),
         nn.LogSoftmax(dim=1),
     )
@@ -41,7 +42,7 @@ def network() -> nn.Sequential:
 experiment = fw.Experiment(
     title="set-up, skeleton, lighter, batch norm",
     network=network,
-    recipe=fw.Recipe(lr=0.05, nesterov=False, loss="nll"),
+    recipe=fw.Recipe(batch=256, lr=0.01, nesterov=False, loss="nll"),
     claims=(
         fw.Claim("Training is above the test from epoch 5 on.", fw.claims.overfits(from_epoch=5)),
         fw.claims.opinion("It cannot reach 99.40 % without regularisation."),

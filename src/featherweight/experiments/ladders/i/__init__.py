@@ -1,0 +1,1 @@
+"""The school's eighth exercise: three ways to normalise, compared on CIFAR-10."""
