@@ -21,14 +21,15 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-from docs.build.inject import with_part_between
+from docs.build.rendering import with_part_between
 
 from featherweight.engine import processors
 from featherweight.experiments.experiment import rungs
 from featherweight.io import write_text
 from featherweight.parallel.messages import Backend
 from featherweight.parallel.pool import run_works
-from featherweight.parallel.ray_pool import SPARE, RayPool, RayWorker
+from featherweight.parallel.ray_cluster import RayWorker
+from featherweight.parallel.ray_pool import SPARE, RayPool
 from featherweight.parallel.scheduler import train_all
 from featherweight.training.runs.environment import processor
 from featherweight.training.runs.events import Failed

@@ -178,7 +178,7 @@ def _works(
     """The works of a pool; a cluster is sent the trials themselves, with their code, and the data once."""
     if on.local:
         return [(_run_here, path, *one) for one in missing]
-    from featherweight.parallel.ray_pool import by_value
+    from featherweight.parallel.ray_cluster import by_value
 
     by_value(run, *(part for trial in trials.values() for part in (trial.network, trial.optimizer, trial.after)))
     data = {name: pool.put(pack(_whole(name))) for name in {trials[name].data for name, _ in missing}}

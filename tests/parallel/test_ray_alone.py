@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 
 BEGUN = """
 import os, subprocess, sys
-from featherweight.parallel.ray_pool import connect
+from featherweight.parallel.ray_cluster import connect
 
 ray = connect("ray")
 address = ray.get_runtime_context().gcs_address

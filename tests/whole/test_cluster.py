@@ -189,7 +189,7 @@ def test_a_task_whose_node_is_killed_goes_on_at_one_that_joins(two: Two, tmp_pat
 def test_without_ray_one_sentence_says_how_to_get_it(
     words: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("featherweight.parallel.ray_pool.find_spec", lambda name: None)
+    monkeypatch.setattr("featherweight.parallel.ray_cluster.find_spec", lambda name: None)
     status, _, said = run(*words, "--on", "ray")
     assert status == 2 and "pip install --upgrade 'ray[client]'" in said and said.count("\n") == 1
     status, _, said = run(*words, "--on", "elsewhere")

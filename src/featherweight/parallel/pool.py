@@ -25,7 +25,7 @@ def require_backend(address: str) -> None:
         return
     if address != RAY and not address.startswith("ray://"):
         raise UsageError(f"The place to train is local, ray or ray://HOST:PORT; given {address!r:.60}.")
-    from featherweight.parallel.ray_pool import require_ray
+    from featherweight.parallel.ray_cluster import require_ray
 
     require_ray(address)
 
@@ -82,7 +82,7 @@ def capacity(backend: Backend) -> int:
     """How many works can be under way there at once, for plans that depend on it; at least 1."""
     if backend.local:
         return max(1, processors() // backend.threads)
-    from featherweight.parallel.ray_pool import connect
+    from featherweight.parallel.ray_cluster import connect
 
     nodes = [node["Resources"].get("CPU", 0) for node in connect(backend.address).nodes() if node["Alive"]]
     return max(1, sum(int(has // backend.threads) for has in nodes))

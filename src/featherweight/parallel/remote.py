@@ -248,7 +248,7 @@ def _as_sent(experiment: Experiment | None) -> Experiment | None:
     """The experiment as a node takes it: one of the package without this machine's path, others with their code."""
     if experiment is None:
         return None
-    from featherweight.parallel.ray_pool import by_value
+    from featherweight.parallel.ray_cluster import by_value
 
     by_value(experiment.network)
     packaged = experiment.file is not None and experiment.file.is_relative_to(PACKAGED.resolve())
