@@ -7,8 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from docs.build.candidate_record import anchors
-from docs.build.inject import with_part_between
-from docs.build.rendering import rendered
+from docs.build.rendering import rendered, with_part_between
 
 from featherweight.networks.layers import kinds
 from featherweight.networks.layers.blocks import CONTAINERS

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -369,7 +370,8 @@ def test_what_is_no_regular_file_or_too_large_is_refused_at_once(tmp_path: Path,
         make(file)
         refused(opened, file)
         file.rmdir() if file.is_dir() else file.unlink()
-    monkeypatch.setattr(notes, "LARGEST", 1000)
+    for schema in ("QUESTION", "VALUES"):
+        monkeypatch.setattr(notes, schema, replace(getattr(notes, schema), most=1000))
     monkeypatch.setattr(journal, "LARGEST_TRIALS", 1000)
     file.write_bytes(b" " * 1001)
     refused(opened, file)
