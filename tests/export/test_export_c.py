@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -43,11 +43,12 @@ from featherweight import data as datasets
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.export import c_source, execute, integers
-from featherweight.export.fixed_point import FixedPoint, Scale, _looked_up, fitting, quantise
+from featherweight.export.fixed_point import FixedPoint, Scale, _looked_up, _quantise_norm, fitting, quantise
 from featherweight.export.lowering import Step, lower
 from featherweight.export.memory import memory_report, planned, rehearsal
 from featherweight.export.proof import compiled_scores, network_probabilities, normalise_pictures
 from featherweight.export.source import Source, calibration_of, source_of
+from featherweight.networks.layers.activations import CURVES
 from featherweight.training.runs.trained import load_pretrained
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
@@ -143,15 +144,38 @@ def test_an_activation_is_looked_up_as_its_formula_says() -> None:
     """Of a scale of 1/32 around 128 and one of 1/16 around 10: q is x = (q - 128) / 32, and becomes 10 + 16 f(x)."""
     source, result = Scale(step=1 / 32, zero=128), Scale(step=1 / 16, zero=10)
     numbers = [0, 32, 64, 128, 160, 224, 255]
-    formulas: dict[Any, Callable[[float], float]] = {
+    formulas: dict[str, Callable[[float], float]] = {
         "silu": lambda x: x / (1 + math.exp(-x)), "hard swish": lambda x: x * min(max(x + 3, 0), 6) / 6,
         "sigmoid": lambda x: 1 / (1 + math.exp(-x)), "hard sigmoid": lambda x: min(max(x + 3, 0), 6) / 6,
         "tanh": math.tanh,
+        "gelu": lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     }  # fmt: skip
+    assert set(formulas) == set(CURVES)
     for kind, formula in formulas.items():
         table = _looked_up(Step(kind=kind, name=""), source, result)
         expected = [min(255, max(0, 10 + round(16 * formula((q - 128) / 32)))) for q in numbers]
         assert table.shape == (256,) and table[numbers].tolist() == expected, kind
+
+
+def test_a_norm_of_each_picture_is_the_definition_in_whole_numbers() -> None:
+    """By Python's own integers and fractions: no more than half a step from the quotient, and exact where it is cut."""
+    weight, bias = torch.tensor([1.5, -0.5, 0.25, 2.0]).reshape(4, 1, 1), torch.tensor([0.5, 0.0, -1.0, 3.0])
+    step = Step(kind="group norm", name="", groups=2, kernel=(3, 5), stride=(0, 0), eps=0.1, weight=weight,
+                bias=bias.reshape(4, 1, 1))  # fmt: skip
+    source, result = Scale(step=1 / 8, zero=100), Scale(step=1 / 32, zero=90)
+    stage = _quantise_norm(step, source, result, 255, 8)
+    values = torch.randint(0, 256, (3, 4, 3, 5), generator=torch.Generator().manual_seed(5))
+    values[0, :2] = 77  # nothing to divide by but the epsilon
+    found = integers._carry_out(stage, values.double(), [])
+    for image in range(3):
+        for channel in range(4):
+            group = values[image, channel // 2 * 2 :][:2].flatten().tolist()
+            mean = Fraction(sum(group), len(group))
+            variance = Fraction(sum(value * value for value in group), len(group)) - mean * mean
+            deviation = math.sqrt(variance / 64 + Fraction(1, 10)) * 8  # in steps of the source
+            for value, got in zip(values[image, channel].flatten(), found[image, channel].flatten(), strict=True):
+                normal = float(int(value) - mean) / deviation * float(weight[channel]) + float(bias[channel])
+                assert abs(min(255.0, max(0.0, 90 + 32 * normal)) - got.item()) < 0.56
 
 
 def test_a_clip_is_the_end_of_a_scale() -> None:
