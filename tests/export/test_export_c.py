@@ -401,6 +401,20 @@ def test_a_global_average_of_a_map_keeps_a_row_and_sums() -> None:
     assert memory.arena == 3 * 3 * 4  # 36 bytes rather than 12 + 16 with more code
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler: apt-get install gcc")
+def test_a_last_layer_that_takes_its_rows_one_by_one_is_followed_to_its_end(tmp_path: Path) -> None:
+    """A linear layer on a map: its first row alone would have kept two rows for the padded kernel before it."""
+    network = lively(
+        nn.Sequential(nn.Conv2d(1, 6, 3), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(540, 3))
+    )
+    of, pictures = source(network, (1, 11, 12), 3), noise(20, (1, 11, 12))
+    fixed = made(of, pictures)
+    memory = planned(fixed)
+    assert memory.streams[-1] is not None and memory.rings[1] == 3
+    found = compiled_scores("cc", SANITIZED, written(of, fixed, tmp_path), of, pictures)
+    assert (found == integers.integer_scores(fixed, pictures)).all()
+
+
 def test_the_flagship_s_memory_is_what_its_layers_add_up_to(flagship: Source, digits: Data) -> None:
     fixed = made(flagship, digits.train.images[::16])
     memory = planned(fixed)

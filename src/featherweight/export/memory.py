@@ -203,7 +203,7 @@ def _rehearsed(network: FixedPoint, streams: Sequence[int | None]) -> tuple[list
     rings = [heights[0]] + [1] * len(network.stages)
     plans = [_plan(stage.step, index, streams[index] is not None) for index, stage in enumerate(network.stages)]
     order: list[int] = []
-    asked = [len(network.stages) - 1] * heights[-1]
+    asked = [len(network.stages) - 1] * heights[-1] * plans[-1][-1]
     while asked:
         index = asked[-1]
         source, other, rows, down, above, turns = plans[index]
