@@ -162,13 +162,15 @@ NOINLINE static void convolve_whole(const work *now)
             }
             a = b = BIAS(it, bias[at]);
             c = d = BIAS(it, bias[at + both]);
-            if (ROW_SUMS && CONTINUES(now)) {
-                const int32_t *const so_far = SUMS(now) + x * outputs + at;
+#if ROW_SUMS
+            if (CONTINUES(now)) {
+                const int32_t *const so_far = now->sums + x * outputs + at;
                 a = so_far[0];
                 b = so_far[apart];
                 c = so_far[both];
                 d = so_far[apart + both];
             }
+#endif
 #if WEIGHT_BITS == 4
             a -= (int32_t)totals[0];
             b -= (int32_t)totals[1];

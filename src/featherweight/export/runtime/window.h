@@ -30,7 +30,7 @@ static void copy4(uint8_t *to, const uint8_t *from)
 NOINLINE static const uint8_t *copy_window(const work *now, int first, int channel, int channels, uint8_t *to)
 {
     const layer *const it = now->it;
-    const uint8_t *const window = to;
+    const uint8_t *const begin = to;
     for (int y = BEGIN(now); y < END(now); y++) {
         const uint8_t *const row = ROW(now, y);
         int column = first;
@@ -42,7 +42,7 @@ NOINLINE static const uint8_t *copy_window(const work *now, int first, int chann
             }
         }
     }
-    return window;
+    return begin;
 }
 
 /* The same of all channels, where all lies inside; up to three bytes more are written. */
@@ -50,7 +50,7 @@ NOINLINE static const uint8_t *copy_inner(const work *now, int first, uint8_t *t
 {
     const int channels = now->in->channels, span = now->it->kernel_columns * channels;
     const int by_words = (span + 3) / 4 * 4 <= (now->in->width - first) * channels;
-    const uint8_t *const window = to;
+    const uint8_t *const begin = to;
     for (int y = BEGIN(now); y < END(now); y++, to += span) {
         const uint8_t *const from = ROW(now, y) + first * channels;
         int at = 0;
@@ -61,6 +61,6 @@ NOINLINE static const uint8_t *copy_inner(const work *now, int first, uint8_t *t
             to[at] = from[at];
         }
     }
-    return window;
+    return begin;
 }
 #endif
