@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-from docs.build.inject import with_part_between
+from docs.build.rendering import with_part_between
 
 from featherweight.engine import processors
 from featherweight.experiments.experiment import rungs

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from docs.build.inject import with_part_between
+from docs.build.rendering import with_part_between
 from torch import nn
 
 from benchmarks import peers

@@ -6,7 +6,7 @@ python -m benchmarks.find_lr     # on MNIST; writes results/bench/find_lr.json a
 import json
 from pathlib import Path
 
-from docs.build.inject import with_part_between
+from docs.build.rendering import with_part_between
 
 from featherweight.data import load
 from featherweight.experiments.experiment import find

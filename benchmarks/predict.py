@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from docs.build.inject import with_part_between
+from docs.build.rendering import with_part_between
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import minimize_scalar

@@ -7,9 +7,11 @@ from statistics import fmean
 from typing import Any
 
 from docs.build.candidate_record import anchors
-from docs.build.inject import with_part_between
-from docs.build.rendering import rendered
+from docs.build.rendering import rendered, with_part_between
 
+from featherweight.networks.layers import kinds
+from featherweight.networks.layers.blocks import CONTAINERS
+from featherweight.networks.layers.blocks import KINDS as BLOCKS
 from featherweight.report.ladder_tables import ABSENT
 
 _BY = "figures of exports, written by `python -m docs.build`"
@@ -18,6 +20,8 @@ _SIZES_BY = "deployed sizes, written by `python -m docs.build`"
 SIZES_MARKS = (f"<!-- begin: {_SIZES_BY} -->", f"<!-- end: {_SIZES_BY} -->")
 _SPEED_BY = "instructions, written by `python -m docs.build`"
 SPEED_MARKS = (f"<!-- begin: {_SPEED_BY} -->", f"<!-- end: {_SPEED_BY} -->")
+_KINDS_BY = "kinds of layers, written by `python -m docs.build`"
+KINDS_MARKS = (f"<!-- begin: {_KINDS_BY} -->", f"<!-- end: {_KINDS_BY} -->")
 CHIP, LEVEL = "cortex-m0plus", "-Os"
 """For which deployed sizes are given."""
 
@@ -28,6 +32,7 @@ def with_figures(text: str, root: Path) -> str:
     tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
     text = with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
     text = with_part_between(text, SPEED_MARKS, speeds_of(root), "docs/export.md")
+    text = with_part_between(text, KINDS_MARKS, "\n" + kinds_table() + "\n", "docs/export.md")
     return with_part_between(text, SIZES_MARKS, sizes_of(root), "docs/export.md")
 
 
@@ -39,6 +44,22 @@ def speeds_of(root: Path) -> str:
         for plain, fast in zip(one["rows"][::2], one["rows"][1::2], strict=True):
             assert [plain["fast"], fast["fast"]] == [False, True] and plain["level"] == fast["level"]
     return rendered("export_speeds.md.j2", networks=found).rstrip()
+
+
+def kinds_table() -> str:
+    """A Markdown table of the kinds of layers and what can be done with each, from the registry; those of one column
+    are told together."""
+    containers = [(name, True, name != "Gated", "") for name in CONTAINERS]
+    blocks = {block.written for block in BLOCKS}
+    single = [kind for kind in kinds().values() if kind.written not in blocks]
+    found: dict[tuple[bool, bool, str], list[str]] = {}
+    for name, native, exported, note in (
+        *((kind.written, kind.native is not None, kind.exported is not None, kind.note) for kind in single),
+        *containers,
+    ):
+        found.setdefault((native, exported, note), []).append(f"`{name}`")
+    rows = sorted(found.items(), key=lambda row: (-row[0][0] - row[0][1], row[0][2] != ""))
+    return rendered("kinds.md.j2", rows=rows).rstrip()
 
 
 def sizes_of(root: Path) -> str:

@@ -19,9 +19,9 @@ from docs.build.docstrings import analysis_sentences, result_text, with_part
 from docs.build.export_tables import with_figures
 from docs.build.fits_table import guide_tables
 from docs.build.front_pictures import front_of, fronts_drawing
-from docs.build.inject import with_part_between
 from docs.build.network_stats import anatomy_of, preprocessing_words
 from docs.build.pictures import ladder_drawing, rung_drawing
+from docs.build.rendering import with_part_between
 
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, Experiment, contenders, find, ids, letters, place_of, rungs

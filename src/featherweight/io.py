@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FeatherweightError, FileError, UsageError
-from featherweight.json_files import parse_json, read_regular
-
-__all__ = ["parse_json", "read_regular"]
 
 NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
 """Errors of a path that cannot be a folder's: a file is there, or it is too long."""

@@ -38,6 +38,8 @@ class Schema(Generic[Kind]):
     """What to do: "give a run folder"."""
     most: int = LARGEST
     """Bytes."""
+    longest: int = LONGEST_TEXT
+    """Characters of one text."""
     modern: Callable[[Any], Any] = lambda values: values
     """Brings what an earlier version wrote to the names of today; may raise KeyError, TypeError or AttributeError."""
 
@@ -53,7 +55,7 @@ class Schema(Generic[Kind]):
     def parse(self, content: bytes | str, where: str) -> Kind:
         """What this text, found at `where`, holds; FileError for anything else."""
         try:
-            return self.check(parse_json(content), where)
+            return self.check(parse_json(content, longest=self.longest), where)
         except ValueError as problem:
             raise self.refusal(where, str(problem)) from problem
 

@@ -23,7 +23,7 @@ SEED = st.integers(0, 2**32 - 1)
 IN_FILES = {"1": "png", "L": "png", "LA": "png", "P": "png", "RGB": "png", "RGBA": "png", "I;16": "png",
             "CMYK": "tiff", "YCbCr": "tiff", "LAB": "tiff", "I": "tiff", "F": "tiff", "I;16B": "tiff"}  # fmt: skip
 """Modes that a file can hold, without loss, and the format that does."""
-MODES = (*IN_FILES, "La", "PA", "RGBa", "HSV", "I;16L", "I;16N")
+MODES = (*IN_FILES, "RGBX", "La", "PA", "RGBa", "HSV", "I;16L", "I;16N")
 
 
 def painted(mode: str, size: tuple[int, int], seed: int) -> Image.Image:
@@ -47,7 +47,10 @@ def painted(mode: str, size: tuple[int, int], seed: int) -> Image.Image:
         if mode == "P" and seed % 2:
             plain.info["transparency"] = bytes([255, 0, 90, 255, 255, 255, 255]) if seed % 3 else seed % 7
         return plain if mode == "P" else plain.convert("PA")
-    return image.convert(mode if mode in ("LA", "RGBA") else "RGB").convert(mode)
+    made = image.convert(mode if mode in ("LA", "RGBA") else "RGB").convert(mode)
+    if mode in ("L", "RGB") and seed % 2:  # one colour of a PNG stands for transparency
+        made.info["transparency"] = made.getpixel((0, 0))
+    return made
 
 
 def saved(image: Image.Image, orientation: int, path: Path) -> Image.Image:

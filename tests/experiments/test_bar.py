@@ -91,6 +91,12 @@ def test_fresh_seeds_confirm_a_bar_by_their_interval_and_by_their_share(asked: A
     assert bar.fresh == range(3, 7) and bar.unconfirmed(FRESH) == missed
 
 
+def test_the_share_of_fresh_seeds_is_rounded_up() -> None:
+    fresh = [*FRESH[:3], record("f3", [99.5] * 14 + [99.3], 6)]  # two of four are within budget
+    bar = Bar(seeds=3, confirming=4, passed=2)
+    assert bar.unconfirmed(fresh) == ["asked are 3 of 4 seeds within budget, reached 2"]
+
+
 def test_other_seeds_than_the_fresh_ones_confirm_nothing() -> None:
     bar = Bar(seeds=3, confirming=4, mean=1)
     assert bar.unconfirmed(FRESH[:3]) == ["seeds 3, 4, 5, where 3 to 6 are asked for"]

@@ -7,7 +7,7 @@ import torch
 from benchmarks import cortex_m, device
 from torch import nn
 
-from exported import CURVED_SHAPE, STREAMING_SHAPE, curved, lively, streaming
+from exported import CURVED_SHAPE, NORMED_SHAPE, STREAMING_SHAPE, curved, lively, normed, streaming
 from featherweight.errors import UsageError
 from featherweight.export.estimate import deployed, operations, refusal
 from featherweight.export.fixed_point import outline
@@ -88,9 +88,9 @@ def test_more_work_takes_more_of_everything() -> None:
 
 def test_what_c_cannot_take_is_said_before_anything_is_trained() -> None:
     assert refusal(curved(), CURVED_SHAPE) is None and refusal(streaming(), STREAMING_SHAPE) is None
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.GELU()), *ENDS)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.Mish()), *ENDS)
     found = refusal(network, (1, 9, 9))
-    assert found == "Layer 1.0 (GELU) is of a kind that has no exported form; the network cannot be exported."
+    assert found == "Layer 1.0 (Mish) is of a kind that has no exported form; the network cannot be exported."
     assert network.training
     wide = nn.Sequential(nn.Conv2d(1, 2, 1, stride=300), *ENDS)
     found = refusal(wide, (1, 4, 4))
@@ -104,3 +104,18 @@ def test_a_wrong_number_of_classes_and_an_unknown_processor_are_refused() -> Non
     with pytest.raises(UsageError, match="Unknown processor 'cortex-m1'"):
         deployed(network, (1, 9, 9), processor="cortex-m1")
     assert torch.is_tensor(network[0].weight)
+
+
+def test_norms_of_each_picture_take_the_whole_map_and_eight_bytes_a_group() -> None:
+    integers = outline(lower(normed(), NORMED_SHAPE))
+    memory = planned(integers)
+    at = [index for index, stage in enumerate(integers.stages) if stage.step.kind == "group norm"]
+    assert [integers.stages[index].step.groups for index in at] == [3, 6, 1, 1, 1, 1] and memory.norm_groups == 13
+    assert memory.arena == memory.rows + 4 * memory.sums + 8 * 13
+    # Each norm waits for its whole map: the first one's has 9 rows of 7 x 6, kept before it is pooled.
+    read = [integers.stages[index].step.reads(index)[0] for index in at]
+    assert [memory.rings[tensor] for tensor in read] == [integers.sizes[tensor][1] for tensor in read]
+    assert memory.rings[read[0]] == 9 and integers.sizes[read[0]] == (6, 9, 7)
+    without = nn.Sequential(*(it for it in normed() if not isinstance(it, nn.GroupNorm | nn.LayerNorm)))
+    assert operations(integers, memory)["normalized"] == 6 * 63 + 6 * 12 + 6 * 12 + 4 * 20 + 80 + 5
+    assert deployed(normed(), NORMED_SHAPE).cycles > deployed(without.eval(), NORMED_SHAPE).cycles + 110 * 687

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from docs.build.inject import with_part_between
+from docs.build.rendering import with_part_between
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "reliability"

@@ -100,6 +100,47 @@ def test_a_disk_that_is_full_from_any_call_on_loses_nothing(
         assert sorted(path.name for path in folder.iterdir()) == LEFT, (kind, number)
 
 
+OTHERS = ["export {run} --to c --out {out}", "export {run} --to onnx --out {out}", "report {run} --out {out}/page.html",
+          "new {out}/mine.py"]  # fmt: skip
+
+
+@compiled
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("verb", OTHERS)
+def test_a_disk_that_is_full_leaves_the_old_result_or_the_new_one(
+    verb: str, every: int, python: Command, whole: tuple[Any, list[str]], home: Path, tmp_path: Path
+) -> None:
+    out, counted = tmp_path / "out", tmp_path / "calls"
+    out.mkdir()
+    words = verb.format(run=home / "whole" / "tiny-seed0", out=out).split()
+
+    def files() -> dict[Path, bytes]:
+        return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    before = f"os.environ |= {{'FW_FOLDER': {str(out)!r}, 'FW_COUNT': {str(counted)!r}}}"
+    assert typed(python, *words, before=before).returncode == 0
+    new, calls = files(), counted.read_text().split()
+    old = {path: b"old " + content for path, content in new.items()} if words[0] != "new" else {}
+    places = [(kind, number) for kind in ("write", "fsync", "rename") for number in range(1, calls.count(kind) + 1)]
+    assert new and len(places) >= 2
+    for kind, number in places[::every]:
+        shutil.rmtree(out)
+        for path, content in old.items():
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            (out / path).write_bytes(content)
+        out.mkdir(exist_ok=True)
+        before = f"os.environ |= {{'FW_FOLDER': {str(out)!r}, 'FW_FAIL': '{kind} {number}'}}"
+        said = refused(typed(python, *words, before=before), 2, 4)
+        assert "No space left on device" in said, (kind, number, said)
+        left = {path: content for path, content in files().items() if not path.parts[0].startswith(".")}
+        if kind != "rename":  # where no file can be renamed any more, none can be put back either
+            assert left in (old, new), (kind, number, sorted(left))
+        assert all(content in (old.get(path), new[path]) for path, content in left.items()), (kind, number)
+        if words[0] == "new" and left:
+            continue  # it does not write over a file
+        assert typed(python, *words).returncode == 0 and files() == new, (kind, number)
+
+
 # ------------------------------------------------------------------------------------------- read-only folders
 
 

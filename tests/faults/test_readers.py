@@ -21,6 +21,7 @@ import pytest
 import torch
 from PIL import Image
 
+from brief_search import given
 from data_files import idx_bytes
 from faults import harness, mutated_files
 from faults.mutations import header_mutated, json_mutated, mutated, signed
@@ -35,11 +36,11 @@ from featherweight.protocol.ledger import EARLIER, LEDGER, read_ledger
 from featherweight.reading.picture_files import read_picture
 from featherweight.report.trackers import noted
 from featherweight.search import source
-from featherweight.search.fit import search_loop
-from featherweight.search.fit.asha import Aim
-from featherweight.search.fit.folder import ASKED, lock_folder, require_same_search
-from featherweight.search.fit.journal import read_result
+from featherweight.search.fit import planning, search_loop
+from featherweight.search.fit.folder import ASKED, TRIALS, lock_folder, require_same_search
+from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.resized import ResizedData, resized_data
+from featherweight.search.fit.trial import Aim, TrialUpdate
 from featherweight.search.space import find_space
 from featherweight.search.storage import storage_of
 from featherweight.training.runs import run as runs
@@ -127,10 +128,9 @@ def _fit(place: Path, home: Path, name: str, views: ResizedData) -> Callable[[],
     if name == "fit.json":
         return lambda: read_result(place)
     search = search_loop.open_search(views, Aim(), place, seed=0, seconds=60, coloured=False)
-    work = search_loop._next_task(search, 0.0)
+    work = planning.next_task(search, 0.0, 60.0)
     held = int(views.folds[0].sum())
-    update = search_loop.TrialUpdate(work=work, done=1.0, seconds=2.0, correct=held, judged=held, loss=0.5)
-    search_loop._noted_result(search, update, 12.5)
+    given(search, TrialUpdate(work=work, done=1.0, seconds=2.0, correct=held, judged=held, loss=0.5), 12.5)
     return lambda: search_loop.open_search(views, Aim(), place, seed=0, seconds=60, coloured=False)
 
 
@@ -144,7 +144,7 @@ def _result(place: Path, finished: Path, views: ResizedData) -> Place:
 
 
 def _trials(place: Path, finished: Path, views: ResizedData) -> Place:
-    return place / search_loop.TRIALS, _fit(place, finished.parent, search_loop.TRIALS, views)
+    return place / TRIALS, _fit(place, finished.parent, TRIALS, views)
 
 
 def _journal(place: Path, *_: Any) -> Place:

@@ -1,4 +1,7 @@
-"""Blocks against the operators they are made of."""
+"""Blocks against the operators they are made of, and what the registry knows of each kind of layer."""
+
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,8 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from exported import lively
+from featherweight.api.summary import summary
+from featherweight.networks import layers
 from featherweight.networks.anatomy import dissect
-from featherweight.networks.layers.blocks import Sum, residual_norm_relu
+from featherweight.networks.layers import kinds, lacking
+from featherweight.networks.layers.activations import CURVES
+from featherweight.networks.layers.blocks import Sum, residual_norm_relu, squeeze_excite
 
 
 def normed(images: Tensor, norm: nn.BatchNorm2d) -> Tensor:
@@ -48,3 +55,59 @@ def test_a_sum_adds_what_each_layer_makes() -> None:
     images = torch.randn(2, 3, 4, 5)
     layers = [nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)]
     torch.testing.assert_close(Sum(*layers)(images), layers[0](images) + layers[1](images) + layers[2](images))
+
+
+class Doubled(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+
+def test_the_layers_that_lack_a_kernel_or_a_form_are_named_with_their_settings() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.Mish(), nn.MaxPool2d(3, 2, padding=1), nn.GroupNorm(2, 4), nn.GELU(), nn.GELU("tanh"),
+        squeeze_excite(4, 2), nn.Sequential(Doubled()), nn.Conv2d(4, 4, (1, 3)), nn.Tanh(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.LayerNorm(4), nn.Linear(4, 3),
+    )  # fmt: skip
+    before = [len(module._forward_pre_hooks) for module in network.modules()]
+    assert lacking(network.eval(), (1, 12, 12)) == {
+        "native kernel": [
+            "1 (Mish)", "2 (MaxPool2d)", "4 (GELU)", "7.0 (Doubled)", "8 (Conv2d)", "9 (Tanh)",
+        ],
+        "C, page or plain ONNX": ["1 (Mish)", "4 (GELU)", "6 (Gated)", "7.0 (Doubled)"],
+    }  # fmt: skip
+    assert [len(module._forward_pre_hooks) for module in network.modules()] == before
+    said = summary(network, (1, 12, 12)).lacking_sentence()
+    assert said.startswith("No native kernel: 1 (Mish), 2 (MaxPool2d)") and "9 (Tanh). No C" in said
+
+
+def test_a_network_whose_layers_lack_nothing_says_nothing_of_it() -> None:
+    network = nn.Sequential(residual_norm_relu(1, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    assert summary(network, (1, 8, 8)).lacking == {} and "No native" not in repr(summary(network, (1, 8, 8)))
+
+
+def test_a_norm_of_each_picture_is_named_where_the_field_becomes_the_map() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.GroupNorm(2, 4), nn.Conv2d(4, 4, 3))
+    assert "From 2 (GroupNorm) on, it is the whole map's" in dissect(network, (1, 12, 12)).sentence()
+    assert "whole map" not in dissect(network[:2], (1, 12, 12)).sentence()
+
+
+def test_every_name_of_an_activation_leads_to_the_same_function() -> None:
+    """numpy and PyTorch; the page, ONNX and C are compared where they are exported."""
+    assert len(CURVES) == 6 and len(kinds()) == 52
+    images = torch.linspace(-9, 9, 721)
+    for kind, curve in CURVES.items():
+        assert curve.curve is not None
+        found = torch.from_numpy(curve.curve(images.numpy()))
+        made = kinds()[f"nn.{curve.module}"].make(**curve.form)
+        assert found.dtype == torch.float32, kind
+        assert (found - made(images)).abs().max() < 2e-6 and torch.equal(curve.function(images), made(images)), kind
+
+
+def test_a_new_activation_stands_in_one_file_and_one_kernel() -> None:
+    """Hard swish, for one: whoever else wants it asks the registry."""
+    root = Path(layers.__file__).parents[2]
+    inner = [path for path in root.rglob("*") if not {"ladders", "records", "spaces"} & set(path.parts)]
+    texts = {path.name: path.read_text() for path in inner if path.suffix in (".py", ".hpp", ".cpp", ".js", ".h", ".c")}
+    assert len(texts) > 100
+    named = {name for name, text in texts.items() if re.search("hard_?swish", text, re.IGNORECASE)}
+    assert named == {"activations.py", "norm_act_pool.hpp"}

@@ -15,11 +15,9 @@ def require_kinds(**arguments: tuple[Any, Any]) -> None:
     """Raise UsageError for the first argument that is not of its kind; True is no number, and no number is infinite."""
     for name, (value, kind) in arguments.items():
         wanted = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, wanted)
-            or (isinstance(value, Real) and not math.isfinite(value))
-        ):
+        truth = isinstance(value, bool) and bool not in wanted
+        infinite = isinstance(value, Real) and not math.isfinite(value)
+        if truth or infinite or not isinstance(value, wanted):
             words = dict.fromkeys(WORDS.get(one, one.__name__) for one in wanted if one is not NoneType)
             raise UsageError(f"`{name}` is a {' or a '.join(words)}; given {value!r:.60}.")
 

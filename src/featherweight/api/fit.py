@@ -13,6 +13,7 @@ from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.io import as_path
+from featherweight.json_files import LARGEST, read_regular
 from featherweight.parallel.messages import LOCAL, Backend
 from featherweight.parallel.pool import require_backend
 from featherweight.search.fit.card import CARD
@@ -47,7 +48,7 @@ class Fitted:
     @property
     def card(self) -> str:
         """The model card, as Markdown."""
-        return (self.folder / CARD).read_text(encoding="utf-8")
+        return read_regular(self.folder / CARD, LARGEST).decode("utf-8", "replace")
 
     def __repr__(self) -> str:
         return f"<Fitted {self.folder}: {self.values['sentence']}>"

@@ -1,7 +1,7 @@
 """The anatomy of any network as one table, nested as its modules are, and what it can be exported to."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from torch import nn
@@ -12,8 +12,9 @@ from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
 from featherweight.export.memory import planned
 from featherweight.networks.anatomy import Anatomy, LayerRow, dissect
+from featherweight.networks.layers import lacking
 
-INDENT = 2
+INDENT, MOST_NAMED = 2, 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class NetworkSummary:
     kinds: dict[str, str]
     """Kind of each module that holds others, by its dotted name."""
     forms: tuple[Form, ...]
+    lacking: dict[str, list[str]] = field(default_factory=dict)
+    """The layers that lack a native kernel, or an exported form, by what they lack."""
 
     def __repr__(self) -> str:
         anatomy = self.anatomy
@@ -56,7 +59,16 @@ class NetworkSummary:
         totals = f"{anatomy.parameters:,} parameters, {anatomy.macs:,} MACs, {anatomy.buffers:,} numbers in buffers."
         return "\n".join(
             [lines[0], rule, *lines[1:], rule, totals, anatomy.sentence(), *(form.sentence() for form in self.forms)]
+            + [self.lacking_sentence()] * bool(self.lacking)
         )
+
+    def lacking_sentence(self) -> str:
+        """In one line, which layers have no native kernel, or no exported form; empty if all have both."""
+        sentences = []
+        for what, layers in self.lacking.items():
+            more = f" and {len(layers) - MOST_NAMED} more" * (len(layers) > MOST_NAMED)
+            sentences.append(f"No {what}: {', '.join(layers[:MOST_NAMED])}{more}.")
+        return " ".join(sentences)
 
     def _lines(self, inside: str, rows: tuple[LayerRow, ...], depth: int = 0) -> list[tuple[str, ...]]:
         """The rows, those of each container under a line of its own with their sums."""
@@ -129,12 +141,15 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     shape = shape or SHAPES["mnist"]
     anatomy = dissect(network, shape)
     kinds = {name: type(module).__name__ for name, module in network.named_modules() if name and any(module.children())}
-    return NetworkSummary(anatomy=anatomy, kinds=kinds, forms=tuple(_forms(network, shape)))
+    plain = copy.deepcopy(network).eval().cpu()
+    return NetworkSummary(
+        anatomy=anatomy, kinds=kinds, forms=tuple(_forms(plain, shape)), lacking=lacking(plain, shape)
+    )
 
 
 def _forms(network: nn.Module, shape: tuple[int, int, int]) -> list[Form]:
     try:
-        lowered = lower(copy.deepcopy(network).eval().cpu(), shape)
+        lowered = lower(network, shape)
     except FeatherweightError as problem:
         traced = Form(form="onnx", how="by PyTorch's exporter, if it can")
         return [traced, *(Form(form=form, why_not=str(problem)) for form in ("c", "page"))]

@@ -203,12 +203,9 @@ FIELDS = {
 """The setting behind each of these options; a verb that declares one of them need not mention it again."""
 
 
-def overrides(ctx: typer.Context, *, own: tuple[str, ...] = ()) -> Changed:
-    """The settings that a verb's options change, by dotted name; those given with --set take precedence.
-
-    The verb reads the options of the names in `own` itself.
-    """
-    given = {field: ctx.params[name] for name, field in FIELDS.items() if name in ctx.params and name not in own}
+def overrides(ctx: typer.Context) -> Changed:
+    """The settings that a verb's options change, by dotted name; those given with --set take precedence."""
+    given = {field: ctx.params[name] for name, field in FIELDS.items() if name in ctx.params}
     found: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if ctx.params["settings"]:
         from featherweight.experiments.settings import parsed

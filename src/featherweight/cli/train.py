@@ -111,8 +111,8 @@ def train(
         require_tracker(track)
     task = partial(
         Task, experiment=str(file) if file else experiment or "f3", out=out, data=data, data_dir=data_dir,
-        size=image_size(size), grey=grey, holdout=holdout, epochs=epochs, engine=engine, device=device,
-        threads=threads, resume=resume, settings=overrides(ctx, own=("epochs",)),
+        size=image_size(size), grey=grey, holdout=holdout, engine=engine, device=device,
+        threads=threads, resume=resume, settings=overrides(ctx),
     )  # fmt: skip
     if resume is None:
         require_trainable_for(task(seed=0), to)

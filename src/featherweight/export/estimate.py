@@ -17,7 +17,7 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment
 from featherweight.export.fixed_point import FixedPoint, outline
 from featherweight.export.lowering import Size, lower
-from featherweight.export.memory import SMALLEST_PROCESSOR, Memory, deskewing, measured_kernels, planned
+from featherweight.export.memory import NORMS, SMALLEST_PROCESSOR, Memory, deskewing, measured_kernels, planned
 from featherweight.export.tables import layer_table, require_in_range, tensors_of
 from featherweight.networks.layers.activations import CURVES
 
@@ -63,7 +63,7 @@ def deployed(
     memory = planned(integers, processor)
     work = operations(integers, memory)
     upright = lowered.preprocessing.macs(shape)
-    rates = measured_kernels()["processors"][processor]["cycles"]
+    rates = measured_kernels()["processors"][processor]["cycles"] | {"normalized": NORMS[processor]["cycles"]}
     cycles = upright * deskewing(processor)["cycles"] if upright else 0.0
     return Deployed(
         flash=memory.flash,
@@ -79,8 +79,8 @@ def refusal(network: nn.Module, shape: Size) -> str | None:
 
     It need not be trained, and it is not changed.
 
-    >>> refusal(nn.Sequential(nn.Conv2d(1, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(144, 3)), (1, 8, 8))
-    'Layer 1 (GELU) is of a kind that has no exported form; the network cannot be exported.'
+    >>> refusal(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Mish(), nn.Flatten(), nn.Linear(144, 3)), (1, 8, 8))
+    'Layer 1 (Mish) is of a kind that has no exported form; the network cannot be exported.'
     """
     try:
         integers = outline(lower(copy.deepcopy(network).eval(), shape))
@@ -96,6 +96,7 @@ def refusal(network: nn.Module, shape: Size) -> str | None:
 def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
     """How often the C program carries out each of its time-consuming operations for one picture."""
     found: Counter[str] = Counter({"pictures": 1})
+    branches = any(stage.step.kind == "add" for stage in network.stages)
     for index, stage in enumerate(network.stages):
         step = stage.step
         channels, tall, width = network.sizes[step.reads(index)[0]]
@@ -105,7 +106,7 @@ def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
         turns = high * (rows if memory.streams[index] is not None else 1)
         found["turns"] += turns
         found["rows"] += high * rows
-        found["requests"] += turns * (len(network.stages) - index)
+        found["requests"] += turns * (len(network.stages) - index if branches else 1)
         if step.kind == "convolution":
             inputs = channels // step.groups
             left, reach = step.pad[1], step.reach[1]
@@ -126,6 +127,8 @@ def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
             found["edge runs"] += edges
             found["outside"] += wide * (rows * high - inside) * across * columns * inputs
             found["edge parts"] += edges * columns
+        elif step.kind == "group norm":
+            found["normalized"] += wide * places
         elif step.kind in CURVES:
             found["looked up"] += wide * places
         elif step.kind == "add":

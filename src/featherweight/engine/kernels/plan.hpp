@@ -16,7 +16,7 @@
 
 enum Kind : int32_t { CONVOLUTION = 0, NORM_ACT_POOL = 1, AVERAGE = 2, ADD = 3, COPY = 4, SCALE = 5, PREPARE = 6, GROUP_NORM = 7 };
 
-// One operation, from tensor `in` to tensor `out`; program.py names its fields, lowering.py fills them in. Parameters are places in the caller's
+// One operation, from tensor `in` to tensor `out`; program.py names its fields, networks/layers fills them in. Parameters are places in the caller's
 // array of addresses, -1 where there is none. PREPARE comes first, if at all: as images are packed, it takes out their slant where `shared` is 1, and cuts
 // `pad` pixels off each side.
 struct Node {

@@ -50,8 +50,10 @@ typedef struct {
 #define CONTINUES(now) 0
 #endif
 #if ROW_SUMS
+#define SUMS(now) ((now)->sums)
 #define SUM_SO_FAR(now, at, otherwise) ((now)->begin ? (now)->sums[at] : (otherwise))
 #else
+#define SUMS(now) ((const int32_t *)0) /* never read */
 #define SUM_SO_FAR(now, at, otherwise) (otherwise)
 #endif
 

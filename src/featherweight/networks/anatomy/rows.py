@@ -61,14 +61,18 @@ class Anatomy:
         return any(field > side for field, side in zip(pair(self.field), self.image, strict=True))
 
     def sentence(self) -> str:
-        """A sentence comparing the field with the image."""
+        """Sentences: the field compared with the image, and which norms make it that of the whole map."""
         field, image = _extent_cell(self.field), _extent_cell(extent(self.image))
+        norms = [row for row in self.rows if row.kind in ("GroupNorm", "LayerNorm", "group_norm", "layer_norm")]
+        norm = ""
+        if norms:
+            norm = f" From {norms[0].name} ({norms[0].kind}) on, it is the whole map's, as its statistics are."
         if self.exceeds_image:
             return (
                 f"The receptive field of {field} px exceeds the image's {image} px:"
-                " what lies beyond the image is padding."
+                f" what lies beyond the image is padding.{norm}"
             )
-        return f"The receptive field of {field} px is within the image's {image} px."
+        return f"The receptive field of {field} px is within the image's {image} px.{norm}"
 
     def largest(self, n: int = 3) -> list[tuple[str, int]]:
         """Names and parameters of the n layers with the most parameters, largest first."""

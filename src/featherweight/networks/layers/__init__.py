@@ -5,12 +5,12 @@ change shapes and receptive fields (`EFFECTS`, by operator), and which steps the
 exported forms. Kinds are loaded when somebody asks: `activations` alone can be had without torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError, nearest
-from featherweight.networks.layers.kind import VALUES, Draft, Kind, called
+from featherweight.networks.layers.kind import EXPORTED, NATIVE, VALUES, Draft, Kind, called
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,6 +104,43 @@ def checked(written: str, given: tuple[Any, ...], settings: Mapping[str, Any]) -
         if not holds(value):
             raise UsageError(f"The {name} of {written} is {words}; given {value!r:.60}.")
     return named
+
+
+def lacking(network: "nn.Module", shape: tuple[int, int, int]) -> dict[str, list[str]]:
+    """The layers of a network that lack a native kernel or an exported form, by what they lack, each as `1.0 (Mish)`.
+
+    Each is asked with the input that it gets of pictures of `shape` (C, H, W). The network, in evaluation mode, gets
+    hooks, which are removed again.
+    """
+    import torch
+    from torch import nn
+
+    from featherweight.networks.layers.blocks import LOWERED, Gated
+
+    def parts(module: nn.Module, name: str) -> Iterator[tuple[nn.Module, str]]:
+        holds = isinstance(module, nn.Sequential) and type(module).forward in LOWERED
+        if not holds or isinstance(module, Gated):
+            yield module, name
+        for key, child in module.named_children() if holds else ():
+            yield from parts(child, f"{name}.{key}" if name else key)
+
+    sizes: dict[nn.Module, torch.Size] = {}
+    every = list(parts(network, ""))
+    hooks = [it.register_forward_pre_hook(lambda it, given: sizes.update({it: given[0].shape})) for it, _ in every]
+    with torch.no_grad():
+        network(torch.zeros(2, *shape))
+    for hook in hooks:
+        hook.remove()
+    found: dict[str, list[str]] = {}
+    for form in (NATIVE, EXPORTED):
+        for module, name in every:
+            _, channels, height, width = (*sizes.get(module, ()), 1, 1, 1, 1)[:4]
+            draft = Draft(form=form, sizes=[(channels, height, width)], flat=len(sizes.get(module, ())) == 2)
+            try:
+                lower(module, name, draft)
+            except UsageError:
+                found.setdefault(form.lacked, []).append(f"{name or 'the network'} ({type(module).__name__})")
+    return found
 
 
 def lower(module: "nn.Module", name: str, draft: Draft) -> None:

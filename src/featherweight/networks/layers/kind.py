@@ -69,17 +69,20 @@ class Form:
     """What is said of a layer without one."""
     ending: str
     """The end of a sentence that says what is wrong with a layer."""
+    lacked: str
+    """What a layer without it has not."""
     hooks: tuple[str, ...] = ("_forward_hooks", "_forward_pre_hooks")
     """The hooks that it would not call."""
 
 
 NATIVE = Form(
-    rule="native", unknown="has no native kernel.", ending="there is no native kernel for this.",
+    rule="native", unknown="has no native kernel.", lacked="native kernel",
+    ending="there is no native kernel for this.",
     hooks=("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"),
 )  # fmt: skip
 """A program of the native engine."""
 EXPORTED = Form(
-    rule="exported", ending="the network cannot be exported.",
+    rule="exported", ending="the network cannot be exported.", lacked="C, page or plain ONNX",
     unknown="is of a kind that has no exported form; the network cannot be exported.",
 )  # fmt: skip
 """The steps that every exported form can execute."""

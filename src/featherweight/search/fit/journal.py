@@ -15,15 +15,18 @@ from msgspec import Meta
 
 from featherweight.errors import FileError
 from featherweight.escape import printable
-from featherweight.io import read_regular, write_bytes
+from featherweight.io import write_bytes
+from featherweight.json_files import read_regular
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.cost import cost_of
-from featherweight.search.fit.notes import ANEW, Count, Seconds, Text, checked, values_in
+from featherweight.search.fit.notes import ANEW, Count, Seconds, Text, note_of
 from featherweight.search.fit.state import FitState
 from featherweight.search.fit.trial import LAST, SHARES, Trial, TrialTask, TrialUpdate
 
 LARGEST_TRIALS = 256 << 20
 """Bytes of all trainings together; 64 MB are 2,000 trainings judged on 10,000 images each."""
+LONGEST_IMAGES = 1 << 22
+"""Characters of what is noted of each image."""
 ENOUGH = 0.65
 """The share of a rung's epochs with which a training of an earlier search counts as one of that rung."""
 
@@ -45,8 +48,11 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     at: Seconds
     racing: bool = False
     anchor: bool = False
-    images: Annotated[str, Meta(max_length=1 << 22)] = ""
+    images: Annotated[str, Meta(max_length=LONGEST_IMAGES)] = ""
     """Of each held-out image, as `TrialUpdate` has it, in base64; empty where a version up to 0.2 wrote it."""
+
+
+TRAINING = note_of(Training, longest=LONGEST_IMAGES)
 
 
 def read_trainings(file: Path) -> Iterator[tuple[int, Training]]:
@@ -59,7 +65,7 @@ def read_trainings(file: Path) -> Iterator[tuple[int, Training]]:
     found = []
     for number, line in enumerate(lines, 1):
         where = f"Line {number} of {printable(file)}"
-        found.append((number, checked(values_in(line, where), Training, where)))
+        found.append((number, TRAINING.parse(line, where)))
     if rest:  # its writer was killed in the middle of it
         write_bytes(file, content[: len(content) - len(rest)])
     yield from found

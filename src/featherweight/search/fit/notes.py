@@ -9,17 +9,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from featherweight.errors import FileError
 from featherweight.escape import printable
-from featherweight.io import parse_json, read_regular
+from featherweight.json_files import Schema
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.result_words import in_file, in_words
 from featherweight.search.fit.trial import SHARES
 from featherweight.training.runs.folders import RESULT
 
 ANEW = "start in a new folder"
-LARGEST = 4 << 20
-"""Bytes of a note."""
 
 Kind = TypeVar("Kind")
 Count = Annotated[int, Meta(ge=0, le=1 << 40)]
@@ -214,33 +211,23 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     checks: ChecksNote | None = None
 
 
-def values_in(content: bytes, where: str) -> Any:
-    """The values of a JSON document; FileError, naming `where` it stands, for anything else."""
-    try:
-        return parse_json(content.decode("utf-8"))
-    except ValueError as problem:
-        raise FileError(f"{where} cannot be read ({printable(str(problem)):.200}); {ANEW}.") from problem
+def note_of(kind: type[Kind], **limits: Any) -> Schema[Kind]:
+    """What a note of a search must hold."""
+    return Schema(kind=kind, what="what a search notes", advice=ANEW, **limits)
 
 
-def checked(values: Any, kind: type[Kind], where: str) -> Kind:
-    """The values as this schema; FileError, naming `where` they stand, where they do not fit it."""
-    try:
-        return msgspec.convert(values, kind, strict=True)
-    except (msgspec.ValidationError, FileError) as problem:
-        text = printable(str(problem))
-        raise FileError(f"{where} is not what a search notes ({text:.300}); {ANEW}.") from problem
+QUESTION, RESULT_NOTE = note_of(Question), note_of(Result)
+VALUES = note_of(dict[str, Any])
 
 
 def read_question(path: Path) -> Question:
     """What was asked for in this file; FileError where it is not a search's."""
-    return checked(values_in(read_regular(path, LARGEST), printable(path)), Question, printable(path))
+    return QUESTION.read(path)
 
 
 def read_result(folder: Path) -> dict[str, Any]:
     """The figures of a finished search, as plain values; FileError where they are not a search's."""
     path = folder / RESULT
-    values: dict[str, Any] = values_in(read_regular(path, LARGEST), printable(path))
-    if not isinstance(values, dict):
-        raise FileError(f"{printable(path)} is not what a search notes; {ANEW}.")
-    checked(in_file(values), Result, printable(path))
+    values = VALUES.read(path)
+    RESULT_NOTE.check(in_file(values), printable(path))
     return in_words(values)

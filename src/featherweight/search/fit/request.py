@@ -14,7 +14,7 @@ from featherweight.search.fit.cost import LIMITED, Limits
 from featherweight.search.fit.search_loop import Snapshot
 from featherweight.training.runs.events import Event
 
-LEAST_SECONDS = 20.0
+LEAST_SECONDS, MOST_SECONDS = 20.0, 366 * 86_400.0
 MOST_TRIALS = 100_000
 
 
@@ -61,8 +61,10 @@ class FitRequest:
             require_threads(self.cores)
         if self.trials is not None and not 1 <= self.trials <= MOST_TRIALS:
             raise UsageError(f"A search tries 1 to {MOST_TRIALS:,} candidates; given {self.trials}.")
-        if not 60 * self.minutes >= LEAST_SECONDS:
-            raise UsageError(f"A search needs {LEAST_SECONDS:.0f} seconds or more; given {self.minutes} minutes.")
+        if not LEAST_SECONDS <= 60 * self.minutes <= MOST_SECONDS:
+            raise UsageError(
+                f"A search takes {LEAST_SECONDS:.0f} seconds or more, up to a year; given {self.minutes:g} minutes."
+            )
 
     @property
     def processes(self) -> int:
