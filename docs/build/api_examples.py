@@ -9,6 +9,12 @@ EXAMPLES = {
 >>> claim.by.epochs
 5
 """,
+    "Classifier": """
+>>> digits = fw.load_data("digits").test
+>>> images, labels = digits.images[:, 0].numpy(), digits.labels.numpy()
+>>> fw.Classifier(epochs=8, random_state=0).fit(images, labels).score(images, labels) > 0.5
+True
+""",
     "Constant": """
 >>> fw.Recipe(lr=0.1, schedule=fw.Constant()).to_json()["schedule"]
 {'kind': 'constant', 'warmup_epochs': 0.0}

@@ -70,7 +70,7 @@ def test_a_run_from_python(tmp_path: Path) -> None:
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-SECTIONS = {part.split("`")[1].removeprefix("fw.").split("(")[0]: part for part in re.split(r"(?m)^## ", PAGE)[1:]}
+SECTIONS = {part.split("`")[1].removeprefix("fw.").split("(")[0]: part for part in re.split(r"(?m)^### <a", PAGE)[1:]}
 BEFORE = "import torch\nfrom torch import nn\nimport featherweight as fw\nfrom featherweight import *"
 """What the page says that its examples begin with."""
 MINUTES = ("Fitted", "fit")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from commands import Run
 from featherweight import data as datasets
-from featherweight.cli.options import app
+from featherweight.cli import app
 from featherweight.data.augment import normalise
 from featherweight.data.download import UnavailableError
 from featherweight.data.split import Split
@@ -309,7 +309,7 @@ def test_the_command_line_answers_all_and_names_what_is_wrong(tmp_path: Path) ->
     assert [Path(row["file"]).name for row in rows] == ["a.png", "b.png", "c.png", "gone.png"]
     assert [row["digit"] for row in rows] == [3, None, 7, None]
     assert [row["error"] is None for row in rows] == [True, False, True, False]
-    assert set(rows[0]) == {"file", "digit", "confidence", "probabilities", "digits", "error"}
+    assert set(rows[0]) == {"file", "digit", "confidence", "probabilities", "digits", "unlike", "error"}
     assert len(rows[0]["probabilities"]) == 10 and sum(rows[0]["probabilities"]) == pytest.approx(1)
     assert rows[0]["confidence"] == max(rows[0]["probabilities"]) == rows[0]["digits"][0]["confidence"]
     assert "torch" not in {line.split("|")[-1].strip() for line in done.stderr.splitlines()}

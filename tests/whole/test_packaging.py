@@ -75,7 +75,7 @@ def test_an_index_shows_the_readme_with_links_and_pictures_that_lead_somewhere(m
     paths = [re.sub(r"https://host.example/a/b/(raw|blob)/v0.2.0/", "", target) for target in here]
     assert [path for path in paths if not (ROOT / path).exists()] == []
     pictures = [target for target in here if target.endswith((".svg", ".png"))]
-    assert len(pictures) >= 3 and all("/raw/" in target for target in pictures)
+    assert len(pictures) >= 1 and all("/raw/" in target for target in pictures)
 
 
 def test_without_an_address_the_description_has_no_dead_link(made: dict[str, Any]) -> None:

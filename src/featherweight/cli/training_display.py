@@ -223,7 +223,7 @@ def column_notes(recipe: Recipe) -> str:
     """What the columns above mean, and why training may look worse than the test.
 
     >>> from featherweight.experiments.recipe import Augment
-    >>> column_notes(Recipe(plain_epochs=2, augment=Augment(rotate_deg=8), average=0.998))[-95:]
+    >>> column_notes(Recipe(plain_epochs=2, augment=Augment(rotate_deg=8), average=0.998))[-97:]
     'the last 2 epochs take them as they are. test: the moving average of the weights, which is saved.'
     """
     changed, plain = bool(recipe.augment), recipe.plain_epochs
