@@ -1,8 +1,8 @@
 """Instructions of the C program on Cortex-M, as it is and with NAME_FAST: `python -m benchmarks.instructions`.
 
-`--write` saves results/device/instructions.json. f3, leanest and smallest have the package's weights; h3 and cifar have
-random ones, since instructions hardly depend on them. Needs the Arm compiler, QEMU and MNIST, and nothing of the rest:
-the same on any machine.
+`--write` saves results/device/instructions.json. f3, leanest and smallest have the package's weights, also with 4 bits;
+the others have random ones, since instructions hardly depend on them. Needs the Arm compiler, QEMU and MNIST; the same
+on any machine.
 """
 
 import argparse
@@ -27,7 +27,17 @@ from featherweight.io import write_text
 from featherweight.training.runs.trained import load_pretrained, pretrained_names
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "instructions.json"
-NETWORKS = ("f3", "leanest", "smallest", "h3", "cifar")
+NETWORKS = (
+    ("f3", 8),
+    ("leanest", 8),
+    ("smallest", 8),
+    ("h3", 8),
+    ("cifar", 8),
+    ("cifar-mcu", 8),
+    ("f3", 4),
+    ("smallest", 4),
+)
+"""Names, and bits of a weight."""
 READ = 3
 """Pictures given to each emulated processor."""
 
@@ -44,7 +54,9 @@ def source(name: str) -> Source:
     with torch.no_grad():
         network.train()(torch.randn(64, 3, 32, 32))
     like = source_of(load_pretrained("f3"))
-    return replace(like, name=name, network=network.eval(), shape=(3, 32, 32), mean=(0.5,) * 3, std=(0.25,) * 3)
+    return replace(
+        like, name=name.replace("-", "_"), network=network.eval(), shape=(3, 32, 32), mean=(0.5,) * 3, std=(0.25,) * 3
+    )
 
 
 def pictures(shape: tuple[int, int, int]) -> Tensor:
@@ -54,11 +66,11 @@ def pictures(shape: tuple[int, int, int]) -> Tensor:
     return torch.randint(0, 256, (50, *shape), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
 
 
-def measured(name: str) -> dict[str, Any]:
+def measured(name: str, bits: int) -> dict[str, Any]:
     """For each processor, option and version: instructions a picture, flash and RAM; scores must be the integers'."""
-    of = source(name)
+    of = replace(source(name), bits=bits)
     given = pictures(of.shape)
-    fixed = quantise(lower(of.network, of.shape), given, of.mean, of.std)
+    fixed = quantise(lower(of.network, of.shape, bits), given, of.mean, of.std)
     expected = integers.integer_scores(fixed, given[:READ])
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,10 +86,10 @@ def measured(name: str) -> dict[str, Any]:
                     if sizes["ram"] > cortex_m.RAM[cpu] // 2:
                         continue  # the emulated board has not so much
                     found = cortex_m.emulated(program, cpu, given[:READ].permute(0, 2, 3, 1).numpy(), level)
-                    assert (found["scores"] == expected).all(), (name, cpu, level, fast)
+                    assert (found["scores"] == expected).all(), (name, bits, cpu, level, fast)
                     rows.append({"cpu": cpu, "level": level, "fast": fast, "instructions": found["instructions"],
                                  "flash": sizes["flash"], "ram": sizes["ram"]})  # fmt: skip
-                    print(name, rows[-1], flush=True)
+                    print(name, bits, rows[-1], flush=True)
     return {"macs": dissect(of.network, of.shape).macs, "rows": rows}
 
 
@@ -85,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="save the record")
     write = parser.parse_args().write
-    found = {name: measured(name) for name in NETWORKS}
+    found = {name if bits == 8 else f"{name}, {bits} bits": measured(name, bits) for name, bits in NETWORKS}
     if write:
         write_text(RESULT, json.dumps(found, indent=1) + "\n")
 

@@ -1,6 +1,6 @@
 """Cycles that a Cortex-M takes for an exported network: every instruction that QEMU executes, by the manuals' timings.
 
-QEMU logs the address of each instruction; the Arm disassembler says what stands there. Timings are those of the
+QEMU logs the address of each block of instructions; the Arm disassembler says what stands there. Timings are of the
 Technical Reference Manuals of the Cortex-M0+ (with the multiplier of one cycle) and the Cortex-M4, with memory that
 never makes the processor wait; flash that does, as at high clock rates without a cache, takes longer.
 """
@@ -8,6 +8,7 @@ never makes the processor wait; flash that does, as at high clock rates without 
 import re
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from benchmarks import cortex_m
 
 _OURS = {"start", "measure", "begin", "ticks", "call", "open_file", "transfer"}
 """Functions of board.c, which do not count."""
+_PAGE = 1024
+"""Bytes; no block of QEMU's goes beyond one."""
 _BRANCHES = re.compile(r"^(b|bl|bx|blx|cbn?z|tb[bh])$|^b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)$")
 
 
@@ -28,24 +31,37 @@ def cycles(program: cortex_m.Program, cpu: str, picture: NDArray[np.uint8]) -> C
         code = _disassembled(image)
         (where / "pictures.raw").write_bytes(picture.tobytes())
         cortex_m.run(cortex_m.EMULATOR, "-M", cortex_m.BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none",
-                     "-semihosting-config", "enable=on,target=native", "-singlestep", "-d", "exec,nochain", "-D",
+                     "-semihosting-config", "enable=on,target=native", "-d", "exec,nochain", "-D",
                      "trace.log", "-kernel", image, cwd=where)  # fmt: skip
-        pairs: Counter[tuple[int, int]] = Counter()
+        blocks: Counter[tuple[int, int]] = Counter()
         last = 0
         with (where / "trace.log").open() as trace:
             for line in trace:
                 if line.startswith("Trace"):
                     now = int(line.split("[", 1)[1].split("/")[1], 16)
-                    pairs[last, now] += 1
+                    blocks[last, now] += 1
                     last = now
     timing = {"cortex-m0plus": _m0plus, "cortex-m4": _m4}[cpu]
     found: Counter[str] = Counter()
-    for (at, then), times in pairs.items():
-        if at in code:
-            length, name, operands, function = code[at]
-            following = code[then][1] if then in code else ""
-            found[function] += times * timing(name, operands, then != at + length, following)
+    for (at, then), times in blocks.items():
+        for one, after in _steps(at, then, code):
+            length, name, operands, function = code[one]
+            following = code[after][1] if after in code else ""
+            found[function] += times * timing(name, operands, after != one + length, following)
     return found
+
+
+def _steps(at: int, then: int, code: dict[int, tuple[int, str, str, str]]) -> Iterator[tuple[int, int]]:
+    """The instructions of a block, each with the next one: up to one that may jump, or to the end of QEMU's page."""
+    while at in code:
+        length, name, operands, _ = code[at]
+        after = at + length
+        jumps = _BRANCHES.match(name) or re.search(r"\bpc\b", operands.split("}")[0].split(",")[-1])
+        if jumps or (after + code.get(after, (1,))[0] - 1) // _PAGE != at // _PAGE:
+            yield at, then
+            return
+        yield at, after
+        at = after
 
 
 def _disassembled(image: Path) -> dict[int, tuple[int, str, str, str]]:

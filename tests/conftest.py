@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import forked_workers
 from clusters import Two, two_nodes
 from commands import OWN, Run
 
@@ -41,7 +40,7 @@ FIRST = (
     "test_search_verb.py", "test_site.py", "test_crafted_inputs.py", "test_predict.py", "test_report_page.py",
     "test_fit.py", "test_environments.py",
     "test_lint.py", "test_confirm.py", "test_peers.py", "test_export_c.py", "test_reliability.py", "test_terminal.py",
-    "test_cli.py", "test_native_sanitizers.py", "test_prove.py", "test_publish.py", "test_report.py", "test_native.py",
+    "test_cli.py", "test_native_sanitizers.py", "test_prove.py", "test_report.py", "test_native.py",
 )  # fmt: skip
 """The files that take longest, the longest first."""
 
@@ -51,15 +50,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     stay in one process, which makes once what they share."""
     place = {name: at for at, name in enumerate(FIRST)}
     items.sort(key=lambda item: place.get(item.path.name, len(FIRST)))
-
-
-FRESH = ("parallel", "faults")
-"""Rooms whose tests are of workers themselves, which then start as everybody's do."""
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Pools fork their workers from a process that has the library already, where workers are not what is tested."""
-    forked_workers.use(item.path.parent.name not in FRESH)
 
 
 @pytest.fixture

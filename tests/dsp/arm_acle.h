@@ -32,6 +32,26 @@ static inline int32_t __smlad(int16x2_t one, int16x2_t two, int32_t sum)
     return half(one, 0) * half(two, 0) + half(one, 1) * half(two, 1) + sum;
 }
 
+static inline int32_t __smlabb(int32_t one, int32_t two, int32_t sum)
+{
+    return half(one, 0) * half(two, 0) + sum;
+}
+
+static inline int32_t __smlatt(int32_t one, int32_t two, int32_t sum)
+{
+    return half(one, 1) * half(two, 1) + sum;
+}
+
+static inline uint32_t __usada8(uint8x4_t one, uint8x4_t two, uint32_t sum)
+{
+    int at;
+    for (at = 0; at < 4; at++) {
+        const int32_t first = (int32_t)(one >> 8 * at & 0xff), second = (int32_t)(two >> 8 * at & 0xff);
+        sum += (uint32_t)(first > second ? first - second : second - first);
+    }
+    return sum;
+}
+
 static inline uint32_t __usat(int32_t value, unsigned bits)
 {
     const int32_t top = (int32_t)((1u << bits) - 1);

@@ -8,21 +8,25 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from benchmarks import cortex_m
 from torch import nn
 
 from exported import (
     BRANCHED_SHAPE,
     CURVED_SHAPE,
+    IN_STEPS_SHAPE,
     NORMED_SHAPE,
     STREAMING_SHAPE,
     branched,
     curved,
+    in_steps,
     lively,
     noise,
     normed,
     source,
     streaming,
-)  # fmt: skip
+)
+from featherweight import dissect
 from featherweight.export import c_source, integers
 from featherweight.export.c_source import RUNTIME
 from featherweight.export.fixed_point import FixedPoint, quantise
@@ -130,3 +134,33 @@ def test_the_files_as_they_lie_compute_what_the_single_file_does(form: str, mode
         for folder in (made.folder, apart):
             found = compiled_scores("cc", ["-I", str(RUNTIME), *FORMS[form]], folder, made.of, pictures)
             assert (found == expected).all() and len(np.unique(expected)) > 5
+
+
+@pytest.mark.skipif(bool(cortex_m.MISSING), reason=cortex_m.HOW_TO_GET)
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("cpu", sorted(cortex_m.BOARDS))
+def test_every_optimisation_gives_the_same_bytes_on_a_cortex_m(cpu: str, bits: int, tmp_path: Path) -> None:
+    of = source(in_steps(), IN_STEPS_SHAPE, 3, "model")
+    made = _made(of, bits, tmp_path)
+    pictures = noise(4, of.shape, seed=3)
+    given, expected = pictures.permute(0, 2, 3, 1).contiguous().numpy(), integers.integer_scores(made.fixed, pictures)
+    program = cortex_m.Program(tmp_path, "model", ("MODEL_FAST",))
+    for level in ("-O0", "-O1", "-O2", "-O3", "-Os"):
+        found = cortex_m.emulated(program, cpu, given, level, classes=3)
+        assert (found["scores"] == expected).all(), level
+
+
+@pytest.mark.skipif(bool(cortex_m.MISSING), reason=cortex_m.HOW_TO_GET)
+@pytest.mark.parametrize(
+    ("name", "bits", "most"), [("f3", 8, 2.7), ("f3", 4, 3.0), ("smallest", 8, 5.1), ("smallest", 4, 6.2)]
+)
+def test_the_faster_code_takes_so_many_instructions_a_multiply_add(
+    name: str, bits: int, most: float, tmp_path: Path
+) -> None:
+    of = replace(source_of(load_pretrained(name)), name="model")
+    made = _made(of, bits, tmp_path)
+    pictures = noise(2, of.shape, seed=3)
+    given = pictures.permute(0, 2, 3, 1).contiguous().numpy()
+    found = cortex_m.emulated(cortex_m.Program(tmp_path, "model", ("MODEL_FAST",)), "cortex-m4", given, "-O2")
+    assert (found["scores"] == integers.integer_scores(made.fixed, pictures)).all()
+    assert found["instructions"] / dissect(of.network, of.shape).macs < most

@@ -17,7 +17,7 @@ import featherweight as fw
 from commands import Run
 from faults.preload import COMPILER, library
 from featherweight.engine import build_engine, native, peak
-from featherweight.engine.threads import processors
+from featherweight.engine.measure import processors
 from featherweight.errors import UsageError
 from featherweight.experiments.record import write_record
 from featherweight.search.driver import run_search
@@ -125,7 +125,7 @@ def test_a_run_whose_thread_was_refused_can_be_resumed(refusing: Path, tmp_path:
 
 @pytest.fixture
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("engine.threads", "training.runs.run"):
+    for module in ("engine.measure", "training.runs.run"):
         monkeypatch.setattr(f"featherweight.{module}.processors", lambda: 2)
 
 
@@ -217,7 +217,7 @@ def test_a_run_of_pytorch_keeps_its_threads_up_to_a_bound(two_processors: None, 
 
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="there is no taskset")
 def test_the_number_of_processors_is_that_of_this_process() -> None:
-    words = [sys.executable, "-c", "from featherweight.engine.threads import processors; print(processors())"]
+    words = [sys.executable, "-c", "from featherweight.engine.measure import processors; print(processors())"]
     one = min(os.sched_getaffinity(0))
     ended = subprocess.run(["taskset", "-c", str(one), *words], capture_output=True, text=True, check=True)
     assert ended.stdout == "1\n" and processors() == len(os.sched_getaffinity(0))

@@ -317,6 +317,15 @@ def test_every_tampered_training_is_refused_by_name(tmp_path: Path, pictures):
     assert len(opened().population.trials) == 1 and file.read_text() == good
 
 
+def test_what_is_noted_of_very_many_images_is_read_back(tmp_path: Path, pictures):
+    found, _ = pictures
+    write_trial(tmp_path, found)
+    file = tmp_path / search_loop.TRIALS
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"images": "A" * 80_000}) + "\n")
+    ((_, training),) = journal.read_trainings(file)
+    assert len(training.images) == 80_000
+
+
 def test_every_tampered_question_is_refused_by_name(tmp_path: Path, pictures):
     found, data = pictures
     begin(tmp_path, data)

@@ -83,20 +83,19 @@ def test_seeds_that_differ_widen_the_interval():
 
 def test_the_front_holds_what_no_other_beats_and_hands_over_any_point():
     images = np.arange(100)
-    search = search_of([images < wrong for wrong in (80, 70, 90, 95)])
-    search.population.trials[3].price = replace(search.population.trials[3].price, ram=5000)
+    search = search_of([images < wrong for wrong in (80, 70, 90, 95, 60)])
+    for number, ram in ((1, 400), (3, 5000)):
+        one = search.population.trials[number]
+        one.price = replace(one.price, ram=ram)
     points = front.front_points(search)
-    # The second costs more than the first and gets less; the last costs more RAM and is the most accurate.
-    assert [(one["point"], one["accuracy"], one["flash"]) for one in points] == [
-        (1, 80, 1000),
-        (2, 90, 3000),
-        (3, 95, 4000),
-    ]
+    # The second needs the least RAM, the fourth is the most accurate; the last is beaten by the first in everything.
+    found = [(one["point"], one["accuracy"], one["flash"]) for one in points]
+    assert found == [(1, 80, 1000), (2, 70, 2000), (3, 90, 3000), (4, 95, 4000)]
     assert points[0]["milliseconds"] == 1.0 and points[0]["interval"][0] == pytest.approx(71.1, abs=0.1)
-    assert front.point_trial(search, 2) is search.population.trials[2]
-    assert len(front.front_lines(search)) == 4 and "90.00 %" in front.front_lines(search)[2]
-    with pytest.raises(UsageError, match="points 1 to 3; given --point 4"):
-        front.point_trial(search, 4)
+    assert front.point_trial(search, 3) is search.population.trials[2]
+    assert len(front.front_lines(search)) == 5 and "90.00 %" in front.front_lines(search)[3]
+    with pytest.raises(UsageError, match="points 1 to 4; given --point 5"):
+        front.point_trial(search, 5)
     tight = search_of([images < 80, images < 90], aim=Aim(limits=Limits(flash=1500)))
     assert [one["point"] for one in front.front_points(tight)] == [1]
     with pytest.raises(UsageError, match="still empty"):

@@ -12,9 +12,8 @@ from torch import nn
 
 from featherweight.data.augment import Sampler, sample
 from featherweight.engine import native, torch_engine
-from featherweight.engine.measure import Convolutions, convolutions, peak
+from featherweight.engine.measure import Convolutions, convolutions, peak, processors, require_threads
 from featherweight.engine.native import instructions, multiplies_bf16
-from featherweight.engine.threads import processors, require_threads
 from featherweight.engine.torch_engine import Scores, StepFunction
 from featherweight.errors import UsageError, nearest
 from featherweight.experiments.recipe import Recipe

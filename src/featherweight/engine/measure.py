@@ -1,5 +1,6 @@
-"""Measures the speed of the native engine's convolutions against the peak of the CPU."""
+"""What this machine can do: its threads, its peak, and the speed of the native engine's convolutions against that."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -8,8 +9,7 @@ from torch import nn
 
 from featherweight.engine import native
 from featherweight.engine.program import CONVOLUTION, PREPARE, Program, lower_for_training
-from featherweight.engine.threads import require_threads
-from featherweight.errors import FeatherweightError
+from featherweight.errors import FeatherweightError, UsageError
 from featherweight.experiments.recipe import Recipe
 
 
@@ -23,6 +23,21 @@ class Convolutions:
     """Multiply-adds of the step according to the definition of a convolution."""
     executed: float
     """Multiply-adds that the kernels really execute; Winograd convolutions need fewer."""
+
+
+def processors() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def require_threads(threads: int) -> None:
+    """Raise UsageError unless this is a number of threads that the processors of this process can run at once."""
+    most = processors()
+    if type(threads) is not int or not 1 <= threads <= most:
+        allowed = f"1 to {most} threads" if most > 1 else "1 thread"
+        raise UsageError(
+            f"This process may use {most} processor{'s' * (most > 1)}, so {allowed} can be asked for; given {threads}."
+        )
 
 
 def peak(threads: int, seconds: float = 0.3) -> float:

@@ -15,7 +15,14 @@ from featherweight.export.memory import Memory, memory_report, planned, tallest
 from featherweight.export.page import DIGITS
 from featherweight.export.preprocessing import FLATTEST_BITS
 from featherweight.export.source import Source
-from featherweight.export.tables import StructTable, dilated, layer_table, require_in_range, tensors_of
+from featherweight.export.tables import (
+    StructTable,
+    dilated,
+    layer_table,
+    require_in_range,
+    stored_weights,
+    tensors_of,
+)
 from featherweight.networks.layers.activations import CURVES
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -132,13 +139,13 @@ int {name}_read(const uint8_t picture[{upper}_PIXELS], int16_t scores[{upper}_CL
 
 
 def _about_fast(source: Source, network: FixedPoint, memory: Memory) -> str:
-    if network.bits < 8:
-        return ""
-    dsp = 4 * pairs(network, memory.streams) + 2 * edge(network)
-    return (
-        f" * Defining {source.name.upper()}_FAST where the C file is compiled makes it faster, for more flash and"
-        f" {window(network, memory.streams)} bytes of RAM;\n * {dsp} bytes where the processor has the DSP extension.\n"
-    )
+    one = window(network, memory.streams)
+    both = 4 * max(pairs(network, memory.streams), 1) + 2 * (one + 3 * (one > 0)) + 24 * taps(network)
+    given = f" * Defining {source.name.upper()}_FAST where the C file is compiled makes it faster, for more flash and"
+    if network.bits == 4:
+        return f"{given} {both} bytes of RAM,\n * on processors with the DSP extension.\n"
+    dsp = f"{both} bytes where the processor has the DSP extension"
+    return f"{given} {one} bytes of RAM;\n * {dsp}.\n" if network.bits == 8 else ""
 
 
 def _reads_digits(source: Source) -> bool:
@@ -151,9 +158,9 @@ def model_tables(source: Source, network: FixedPoint, memory: Memory) -> str:
     require_in_range(network, tensors, layers)
     sizes = _features(source, network, memory)
     stages = network.stages
-    weights = np.concatenate([stage.weights.transpose(0, 2, 3, 1).ravel() for stage in stages])
+    weights = np.concatenate([stored_weights(stage, network.bits) for stage in stages])
     values = [
-        ("weights", f"{'' if network.bits == 8 else 'u'}int8_t", packed(weights, network.bits)),
+        ("weights", "weight_type", packed(weights, network.bits)),
         ("biases", "bias_type", np.concatenate([_biases(stage) for stage in stages])),
         ("multipliers", "uint16_t", np.concatenate([stage.multipliers for stage in stages])),
     ]
@@ -168,7 +175,8 @@ def model_tables(source: Source, network: FixedPoint, memory: Memory) -> str:
     names = ", ".join(c_string(name) for name in source.classes)
     return (
         "".join(f"#define {name} {value}\n" for name, value in sizes.items())
-        + f"\ntypedef int{bias_bits(network.bits)}_t bias_type;\n\n"
+        + f"\ntypedef int{bias_bits(network.bits)}_t bias_type;\n"
+        + f"typedef {'' if network.bits == 8 else 'u'}int8_t weight_type;\n\n"
         + _struct(tensors, "tensor") + _struct(layers, "layer")
         + "enum { CONVOLUTION = 1, MAXIMUM, AVERAGE, ADD, TABLE, NORM, BY_ROW = 8 };\n\n"
         + arrays
@@ -201,9 +209,9 @@ def _features(source: Source, network: FixedPoint, memory: Memory) -> Mapping[st
         "DESKEW": int(by.deskew),
         "FLATTEST_BITS": FLATTEST_BITS,
         "DIGITS": int(_reads_digits(source)),
-        "WINDOW": max(window(network, streams), 1),
+        "WINDOW": window(network, streams),
         "PAIRS": max(pairs(network, streams), 1),
-        "EDGE": edge(network),
+        "TAPS": taps(network),
     }
 
 
@@ -243,15 +251,16 @@ def _number_lines(values: Iterable[int]) -> str:
 
 
 def packed(weights: Integers, bits: int) -> Integers:
-    """The weights as C holds them: one a byte in 8 bits, otherwise several, in two's complement, the first one lowest.
+    """The weights as C holds them: one a byte in 8 bits, otherwise several, with 8 or 2 added so that none is negative,
+    the first one lowest.
 
     >>> packed(np.array([-7, 7, 1]), 4).tolist(), packed(np.array([-1, 1, 0, 0, 1]), 2).tolist()
-    ([121, 1], [7, 1])
+    ([241, 137], [173, 171])
     """
     if bits == 8:
         return weights
     each = 8 // bits
-    whole = np.pad(weights & (1 << bits) - 1, (0, -len(weights) % each)).reshape(-1, each)
+    whole = np.pad(weights, (0, -len(weights) % each)).reshape(-1, each) + (1 << bits - 1)
     found: Integers = (whole << bits * np.arange(each)).sum(axis=1)
     return found
 
@@ -268,24 +277,24 @@ def window(network: FixedPoint, streams: Sequence[int | None]) -> int:
 
 
 def pairs(network: FixedPoint, streams: Sequence[int | None]) -> int:
-    """Words of what the code for the DSP extension prepares: the pixels under a kernel at two places, each row of it a
-    multiple of four; or the weights of four channels that have kernels of their own."""
-    found = 0
+    """Words of what the code for the DSP extension prepares: the pixels under a kernel at two places, filled up to a
+    group of four, or of eight under weights of 4 bits."""
+    found, group = 0, 4 if network.bits == 8 else 8
     for index, (stage, stream) in enumerate(zip(network.stages, streams, strict=True)):
         step, channels = stage.step, network.sizes[stage.step.reads(index)[0]][0]
         rows = step.kernel[0] if stream is None else 1
         if step.kind == "convolution" and step.groups == 1:
-            found = max(found, 4 * rows * -(-step.kernel[1] * channels // 4))
-        elif step.kind == "convolution" and step.groups == channels == len(stage.weights):
-            found = max(found, 2 * math.prod(step.kernel))
+            found = max(found, -(-rows * step.kernel[1] * channels // group) * group)
     return found
 
 
-def edge(network: FixedPoint) -> int:
-    """Bytes of the same code's copy of the pixels under a row of a kernel that reaches outside, or has gaps."""
-    found = 0
-    for index, stage in enumerate(network.stages):
-        step, channels = stage.step, network.sizes[stage.step.reads(index)[0]][0]
-        if step.kind == "convolution" and step.groups == 1 and (any(step.pad) or step.dilation != (1, 1)):
-            found = max(found, step.kernel[1] * channels)
-    return found
+def taps(network: FixedPoint) -> int:
+    """Places of the largest kernel of those that each channel has for itself."""
+    return max(
+        (
+            math.prod(stage.step.kernel)
+            for index, stage in enumerate(network.stages)
+            if stage.step.groups == len(stage.weights) == network.sizes[stage.step.reads(index)[0]][0] > 3
+        ),
+        default=0,
+    )

@@ -96,6 +96,7 @@ def refusal(network: nn.Module, shape: Size) -> str | None:
 def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
     """How often the C program carries out each of its time-consuming operations for one picture."""
     found: Counter[str] = Counter({"pictures": 1})
+    branches = any(stage.step.kind == "add" for stage in network.stages)
     for index, stage in enumerate(network.stages):
         step = stage.step
         channels, tall, width = network.sizes[step.reads(index)[0]]
@@ -105,7 +106,7 @@ def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
         turns = high * (rows if memory.streams[index] is not None else 1)
         found["turns"] += turns
         found["rows"] += high * rows
-        found["requests"] += turns * (len(network.stages) - index)
+        found["requests"] += turns * (len(network.stages) - index if branches else 1)
         if step.kind == "convolution":
             inputs = channels // step.groups
             left, reach = step.pad[1], step.reach[1]

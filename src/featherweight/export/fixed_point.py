@@ -318,8 +318,9 @@ def _quantise_norm(step: Step, source: Scale, result: Scale, top: int, bits: int
     parts = (step.weight, step.bias)  # in the order of C's tensors: rows, columns, channels
     weight, bias = (part.double().permute(1, 2, 0).reshape(-1).numpy() / result.step for part in parts)
     offset = bias + result.zero
-    room = (2.0**25 / max(np.abs(weight).max(), 1e-9), 2.0**29 / max(np.abs(offset).max(), 1.0))
-    after = min(24, *(int(np.floor(np.log2(most))) for most in room))
+    most = ((2**15 - 1) * 2.0**NORM_BITS, 2.0**29)  # of multipliers and of biases
+    room = (most[0] / max(np.abs(weight).max(), 1e-9), most[1] / max(np.abs(offset).max(), 1.0))
+    after = min(24, *(int(np.floor(np.log2(ratio))) for ratio in room))
     multipliers = np.rint(weight * 2.0 ** (after - NORM_BITS)).astype(np.int64)
     size = group_size(step)
     epsilon = round(size * step.eps / source.step**2)

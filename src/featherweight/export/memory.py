@@ -18,7 +18,7 @@ from typing import Any
 
 from featherweight.export.fixed_point import FixedPoint, Stage, bias_bits
 from featherweight.export.lowering import Step
-from featherweight.export.tables import layer_table, name_of, progress_bytes, tensors_of, variant_of
+from featherweight.export.tables import layer_table, name_of, progress_bytes, stored_weights, tensors_of, variant_of
 from featherweight.networks.layers.activations import CURVES
 
 WORTHWHILE = 64
@@ -132,7 +132,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         sums=sums,
         norm_groups=norm_groups,
         prepared=math.prod(network.sizes[0]) if deskews else 0,
-        weights=-(-network.bits * sum(stage.weights.size for stage in network.stages) // 8),
+        weights=-(-network.bits * sum(stored_weights(stage, network.bits).size for stage in network.stages) // 8),
         scaling=(bias_bits(network.bits) // 8 + 2) * numbers,
         tables=256 * sum(stage.step.kind in CURVES for stage in network.stages)
         + tensors_of(network, places, rings).bytes
@@ -203,7 +203,7 @@ def _rehearsed(network: FixedPoint, streams: Sequence[int | None]) -> tuple[list
     rings = [heights[0]] + [1] * len(network.stages)
     plans = [_plan(stage.step, index, streams[index] is not None) for index, stage in enumerate(network.stages)]
     order: list[int] = []
-    asked = [len(network.stages) - 1] * heights[-1]
+    asked = [len(network.stages) - 1] * heights[-1] * plans[-1][-1]
     while asked:
         index = asked[-1]
         source, other, rows, down, above, turns = plans[index]

@@ -4,13 +4,16 @@ and the parts of the program that a network needs, which decide the size of its 
 What decides a field's type follows from the layers alone, so that the tables' size is known before training.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from featherweight.errors import UsageError
-from featherweight.export.fixed_point import FixedPoint, Stage
+from featherweight.export.fixed_point import FixedPoint, Integers, Stage
 from featherweight.networks.layers.activations import CURVES
 from featherweight.networks.steps import Operation
 
@@ -112,9 +115,18 @@ def layer_table(network: FixedPoint, streams: Sequence[int | None]) -> StructTab
         row |= {"bias_shift": stage.lift} if network.bits < 8 else {}
         row |= dict(zip(("dilation_y", "dilation_x"), stage.step.dilation, strict=True)) if dilated(network) else {}
         found.append(row)
-        weights += stage.weights.size
+        weights += stored_weights(stage, network.bits).size
         scaling += stage.multipliers.size
     return _struct_table(_LAYER, found)
+
+
+def stored_weights(stage: Stage, bits: int) -> Integers:
+    """The weights of a stage in the order of C, [outputs][rows][columns][inputs]: of 4 bits, those of an output that
+    takes all channels begin with a byte of their own."""
+    rows = stage.weights.transpose(0, 2, 3, 1).reshape(len(stage.weights), math.prod(stage.weights.shape[1:]))
+    odd = bits == 4 and stage.step.groups == 1 and rows.shape[1] % 2
+    found: Integers = np.pad(rows, ((0, 0), (0, odd))).ravel() if odd else rows.ravel()
+    return np.pad(found, (0, -len(found) % 2)) if bits == 4 else found
 
 
 def _branches(network: FixedPoint) -> bool:

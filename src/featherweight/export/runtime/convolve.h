@@ -4,14 +4,36 @@
 typedef const int8_t *weight_place;
 #define WEIGHTS_AT(number) (weights + (number))
 #else
-typedef int weight_place; /* a weight's number; a byte holds several */
+typedef int weight_place; /* a weight's number; a byte holds several, the first one lowest */
 #define WEIGHTS_AT(number) ((int)(number))
 #endif
 
+#if WEIGHT_BITS == 2 || (FAST && DSP && TAPS)
+/* A weight by its number. */
+static int32_t weight_at(int number)
+{
 #if WEIGHT_BITS == 8
+    return weights[number];
+#elif WEIGHT_BITS == 4
+    return (weights[number >> 1] >> 4 * (number & 1) & 15) - 8;
+#else
+    return (weights[number >> 2] >> 2 * (number & 3) & 3) - 2;
+#endif
+}
+
+#endif
+
+/* From the first weight of an output to that of the next: of 4 bits, those that take all channels begin with a byte. */
+static int weights_apart(const layer *it)
+{
+    const int size = it->kernel_rows * it->kernel_columns * it->inputs;
+    return WEIGHT_BITS == 4 && it->groups == 1 ? (size + 1) & ~1 : size;
+}
+
 /* The sum with a run of weights times pixels added, which lie so far apart; with 0, all of them times the same one. */
 NOINLINE static int32_t dot(int32_t sum, weight_place weight, const uint8_t *from, int apart, int run)
 {
+#if WEIGHT_BITS == 8
 #if DSP
     if (apart == 1) {
         for (; run >= 4; run -= 4, weight += 4, from += 4) {
@@ -29,48 +51,33 @@ NOINLINE static int32_t dot(int32_t sum, weight_place weight, const uint8_t *fro
         from += apart;
     } while (--run);
     return sum;
-}
 #elif WEIGHT_BITS == 4
-#define LOW(pair) ((((pair)&15) ^ 8) - 8) /* of two weights in a byte, in two's complement */
-#define HIGH(pair) (((pair) >> 4 ^ 8) - 8)
-
-/* As above, of weights from this number on, two of which share a byte. */
-NOINLINE static int32_t dot(int32_t sum, weight_place weight, const uint8_t *from, int apart, int run)
-{
     const uint8_t *pair = weights + (weight >> 1);
     if (weight & 1) {
-        sum += HIGH(*pair) * *from;
-        pair++;
+        sum += ((*pair++ >> 4) - 8) * *from;
         from += apart;
         run--;
     }
     for (; run > 1; run -= 2) {
         const int32_t two = *pair++;
-        sum += LOW(two) * *from;
+        sum += ((two & 15) - 8) * *from;
         from += apart;
-        sum += HIGH(two) * *from;
+        sum += ((two >> 4) - 8) * *from;
         from += apart;
     }
-    return run ? sum + LOW(*pair) * *from : sum;
-}
+    return run ? sum + ((*pair & 15) - 8) * *from : sum;
 #else
-/* A weight by its number; a byte holds four, in two's complement. */
-static int32_t weight_at(int at)
-{
-    const int32_t two = weights[at >> 2] >> 2 * (at & 3) & 3;
-    return (two ^ 2) - 2;
-}
-
-NOINLINE static int32_t dot(int32_t sum, weight_place weight, const uint8_t *from, int apart, int run)
-{
     do {
         sum += weight_at(weight++) * *from;
         from += apart;
     } while (--run);
     return sum;
-}
 #endif
+}
 
+#if FAST
+#include "window.h"
+#endif
 #if FAST && DSP
 #include "convolve_dsp.h"
 #elif FAST
@@ -111,9 +118,7 @@ NOINLINE static void convolve_any(const work *now)
                         }
                     }
                 }
-#if BY_ROWS
-                weight += (it->kernel_rows - (END(now) - BEGIN(now))) * run;
-#endif
+                weight += weights_apart(it) - (END(now) - BEGIN(now)) * run;
                 store(now, at++, sum, *multiplier++);
                 bias++;
             }

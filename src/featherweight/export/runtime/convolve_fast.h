@@ -1,49 +1,24 @@
-/* Convolutions for processors without the DSP extension, of one kernel's pixels in a row. */
+/* Convolutions for processors without the DSP extension, two outputs at a time. */
 
-/* A copy of the pixels under a kernel, row after row, with what lies outside. */
-static uint8_t window[WINDOW];
+#if WINDOW
+static uint8_t window[WINDOW + 3];
+#endif
 
-/* The pixels under a kernel at the place x: a single row where it is, several in the copy. */
-NOINLINE static const uint8_t *window_at(const work *now, int x)
+/* The pixels under a kernel in one run, where they lie or copied. */
+static const uint8_t *window_at(const work *now, int first, int whole)
 {
-    const layer *const it = now->it;
-    const int channels = now->in->channels, span = it->kernel_columns * channels;
-    const int first = x * it->stride_x - it->pad_left;
-    const int inside = DILATION_X(it) == 1 && first >= 0 && first + it->kernel_columns <= now->in->width;
-    uint8_t *to = window;
-    if (inside && END(now) - BEGIN(now) == 1 && now->rows[0]) {
-        return now->rows[0] + first * channels;
+    const int inside = whole && first >= 0 && first + now->it->kernel_columns <= now->in->width;
+#if WINDOW
+    if (!inside) {
+        return copy_window(now, first, 0, now->in->channels, window);
     }
-    for (int y = BEGIN(now); y < END(now); y++) {
-        const uint8_t *row = ROW(now, y);
-        if (inside && row) {
-            const uint8_t *from = row + first * channels;
-            int left = span;
-            for (; left >= 4; left -= 4, from += 4, to += 4) {
-                to[0] = from[0];
-                to[1] = from[1];
-                to[2] = from[2];
-                to[3] = from[3];
-            }
-            for (; left; left--) {
-                *to++ = *from++;
-            }
-            continue;
-        }
-        for (int part = 0; part < it->kernel_columns; part++) {
-            const int column = first + part * DILATION_X(it);
-            const int outside = !row || column < 0 || column >= now->in->width;
-            const uint8_t *from = outside ? &it->zero_point : row + column * channels;
-            for (int left = channels; left; left--, from += !outside) {
-                *to++ = *from;
-            }
-        }
+    if (END(now) - BEGIN(now) > 1) {
+        return copy_inner(now, first, window);
     }
-    return window;
+#endif
+    (void)inside;
+    return now->rows[0] + first * now->in->channels;
 }
-
-/* Keeps the compiler from counting by three pointers where one number serves. */
-#define KEEP_COUNT(left) __asm__("" : "+r"(left))
 
 /* The next pixel times a weight of either output; all three are counted by one number, which ends at 0. */
 #define ADD_TWO(one, two, pixels, left, first, second) \
@@ -61,36 +36,36 @@ NOINLINE static void convolve_whole(const work *now)
     const layer *const it = now->it;
     const int span = it->kernel_columns * it->inputs, run = (END(now) - BEGIN(now)) * span;
     const int size = it->kernel_rows * span;
-    const int before = it->shift_before, after = it->shift_after, plain = is_plain(now);
-    int at = 0;
-    for (int x = 0; x < now->width; x++) {
-        const uint8_t *const pixels = window_at(now, x) + run; /* their end, from which they are counted */
+    const int before = it->shift_before, after = it->shift_after, plain = is_plain(now), whole = rows_are_whole(now);
+    int at = 0, first = -it->pad_left;
+    for (int x = 0; x < now->width; x++, first += it->stride_x) {
+        const uint8_t *const pixels = window_at(now, first, whole) + run; /* their end, from which they are counted */
         const int8_t *weight = weights + it->weights + BEGIN(now) * span + run;
         const bias_type *bias = biases + it->scaling;
         const uint16_t *multiplier = multipliers + it->scaling;
         for (int output = it->outputs; output > 0; output -= 2) {
             const int both = output > 1; /* otherwise the last one is worked out twice */
             const int8_t *const one = weight, *const two = weight + (both ? size : 0);
-            int32_t first = SUM_SO_FAR(now, at, bias[0]), second = SUM_SO_FAR(now, at + both, bias[both]);
+            int32_t a = SUM_SO_FAR(now, at, bias[0]), b = SUM_SO_FAR(now, at + both, bias[both]);
             int left = -run;
             while (left & 3) {
-                ADD_TWO(one, two, pixels, left, first, second)
+                ADD_TWO(one, two, pixels, left, a, b)
             }
             while (left) {
-                ADD_TWO(one, two, pixels, left, first, second)
-                ADD_TWO(one, two, pixels, left, first, second)
-                ADD_TWO(one, two, pixels, left, first, second)
-                ADD_TWO(one, two, pixels, left, first, second)
+                ADD_TWO(one, two, pixels, left, a, b)
+                ADD_TWO(one, two, pixels, left, a, b)
+                ADD_TWO(one, two, pixels, left, a, b)
+                ADD_TWO(one, two, pixels, left, a, b)
             }
             if (plain) {
-                now->to[at++] = requantized(first, multiplier[0], before, after);
+                now->to[at++] = requantized(a, multiplier[0], before, after);
                 if (both) {
-                    now->to[at++] = requantized(second, multiplier[1], before, after);
+                    now->to[at++] = requantized(b, multiplier[1], before, after);
                 }
             } else {
-                store_rare(now, at++, first, multiplier[0]);
+                store_rare(now, at++, a, multiplier[0]);
                 if (both) {
-                    store_rare(now, at++, second, multiplier[1]);
+                    store_rare(now, at++, b, multiplier[1]);
                 }
             }
             weight += 2 * size;
@@ -105,11 +80,11 @@ NOINLINE static void convolve_each(const work *now)
 {
     const layer *const it = now->it;
     const int channels = now->in->channels, run = (END(now) - BEGIN(now)) * it->kernel_columns;
-    const int size = it->kernel_rows * it->kernel_columns;
+    const int size = it->kernel_rows * it->kernel_columns, whole = rows_are_whole(now);
     const int before = it->shift_before, after = it->shift_after, plain = is_plain(now);
     int at = 0;
     for (int x = 0; x < now->width; x++) {
-        const uint8_t *const pixels = window_at(now, x);
+        const uint8_t *const pixels = window_at(now, x * it->stride_x - it->pad_left, whole);
         const int8_t *kernel = weights + it->weights + BEGIN(now) * it->kernel_columns + run;
         for (int channel = 0; channel < channels; channel++, at++, kernel += size) {
             const uint8_t *pixel = pixels + channel;

@@ -18,17 +18,17 @@
 #endif
 
 /* With MODEL_FAST defined, the same sums by fewer instructions, for more flash and RAM; DSP: two products at a time. */
-#if defined(MODEL_FAST) && defined(__GNUC__) && WEIGHT_BITS == 8
-#define FAST 1
-#define INLINE_IF_FAST __attribute__((always_inline)) inline
-#else
-#define FAST 0
-#define INLINE_IF_FAST
-#endif
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
 #define DSP 1
 #else
 #define DSP 0
+#endif
+#if defined(MODEL_FAST) && defined(__GNUC__) && (WEIGHT_BITS == 8 || (WEIGHT_BITS == 4 && DSP))
+#define FAST 1
+#define INLINE_IF_FAST __attribute__((always_inline)) inline
+#else
+#define FAST 0
+#define INLINE_IF_FAST NOINLINE /* which takes the same cycles in every network */
 #endif
 
 #if DSP
@@ -53,6 +53,7 @@
 int model_read(const uint8_t picture[MODEL_PIXELS], int16_t scores[MODEL_CLASSES])
 {
     state now;
+    unsigned turn = LAYERS - 1;
     int best = 0;
 #if DESKEW
     now.picture = deskewed(picture);
@@ -68,7 +69,8 @@ int model_read(const uint8_t picture[MODEL_PIXELS], int16_t scores[MODEL_CLASSES
     }
     now.of[0].made = MODEL_HEIGHT - 2 * CROP; /* all of it; the next row of a whole ring goes to its beginning */
     while (now.of[LAYERS].made == 0) {
-        make_row(&now, next_layer(&now), scores);
+        turn = next_layer(&now, turn);
+        make_row(&now, turn, scores);
     }
     for (int i = 1; i < MODEL_CLASSES; i++) {
         if (scores[i] > scores[best]) {

@@ -48,7 +48,8 @@ NOINLINE static void normalize(const work *now, int y)
 {
     const layer *const it = now->it;
     const int channels = now->in->channels;
-    const int each = it->outputs == it->inputs ? 0 : y * now->width * channels; /* values have multipliers of their own */
+    const int each =
+        it->outputs == it->inputs ? 0 : y * now->width * channels; /* values have multipliers of their own */
     const uint16_t *const epsilon = multipliers + it->scaling + it->groups * it->outputs;
     const uint32_t size = (uint32_t)it->kernel_rows * (uint32_t)it->kernel_columns * it->inputs;
     for (int group = 0; group < it->groups; group++) {

@@ -39,10 +39,11 @@ static unsigned lacking(const state *now, unsigned index)
     return needed > now->of[SOURCE(it, index)].made ? SOURCE(it, index) : 0;
 }
 
-/* The layer whose turn it is, so that the last one gets on. */
-static unsigned next_layer(const state *now)
+/* The layer whose turn it is, so that the last one gets on, after this one has had its turn. Without branches, only the layer
+ * behind it can have asked for what it made. */
+static unsigned next_layer(const state *now, unsigned before)
 {
-    unsigned index = LAYERS - 1, which;
+    unsigned index = BRANCHES || before == LAYERS - 1 ? LAYERS - 1 : before + 1, which;
     while ((which = lacking(now, index)) != 0) {
         index = which - 1;
     }
