@@ -150,10 +150,10 @@ def _measured(rung: Experiment, records: Sequence[Record]) -> list[str]:
         return [NOT_RUN] + [ABSENT] * 6
     it = rung_figures(records, rung.judged_by)
     met = ABSENT if rung.claimed is None else "yes" if reproduced(rung.claimed, it.best) else "**no**"
-    last, of = f"{it.last:.2f} ± {it.deviation:.2f}", f" of {it.runs}"
+    spread, of = f" ± {it.deviation:.2f}" if it.runs > 1 else "", f" of {it.runs}"  # a single run has no deviation
     return [
         percent_text(it.best),
-        last,
+        f"{it.last:.2f}{spread}",
         percent_text(it.worst),
         percent_text(it.clean),
         met,
