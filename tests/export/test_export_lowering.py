@@ -42,7 +42,7 @@ def largest_difference(network: nn.Module, shape: tuple[int, int, int]) -> float
 
 
 def test_every_experiment_of_the_package_has_steps_that_answer_as_it_does() -> None:
-    assert len(ids()) == 50
+    assert len(ids()) == 70
     for experiment in map(find, ids()):
         torch.manual_seed(1)
         assert largest_difference(lively(experiment.build()), experiment.shape) < 1e-5, experiment.id

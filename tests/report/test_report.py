@@ -364,7 +364,7 @@ def test_where_the_page_goes(short_runs: list[Path], tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(("words", "status", "says"), [
-    (["nothing"], 2, "There is no run at"), (["."], 2, "There is no run at"), (["damaged"], 4, "cannot be read"),
+    (["nothing"], 2, "There is no run at"), (["."], 2, "There is no run at"), (["damaged"], 4, "damaged"),
     (["good", "--out", "."], 2, "is a folder"), (["good", "--out", "damaged/record.json/x.html"], 2, "be created"),
     (["good", "--figures", "damaged/record.json"], 2, "of --figures cannot be created"),
     (["good", "--data-out", "damaged/record.json"], 2, "of --data-out cannot be created"),

@@ -109,7 +109,7 @@ def test_a_narrow_terminal_costs_no_figure(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     status, out, _ = run("list")
-    assert status == 0 and "measured budget rule what changed" in out and "397,210     20   99.41" in out
+    assert status == 0 and "measured budget rule what changed" in out and "394,890     20   99.41" in out
     status, out, _ = run("train", toy_file, "--epochs", 1, *TRAIN)
     assert status == 0 and "fewer than 600       500    yes" in out and "accuracy, epoch 1  at least 50.00 %" in out
     status, out, _ = run("train", toy_file, "--epochs", 1, "--seeds", 1, *TRAIN)
