@@ -40,7 +40,9 @@ def places() -> list[tuple[type, str]]:
 def test_every_field_refuses_what_is_not_of_its_kind(cls: type, name: str) -> None:
     words = {bool: "true", int: "whole", float: "number", str: ""}
     kind = next(kind for kind, word in words.items() if word in allowed(kinds(cls)[name]))
-    for wrong in BEYOND[kind]:
+    listed = "list" in allowed(kinds(cls)[name])
+    parts = [[-1.0], [float("nan")]] if listed else [[0.5]]
+    for wrong in [*parts, *(one for one in BEYOND[kind] if not isinstance(one, list))]:
         with pytest.raises(UsageError) as caught:
             cls(**MADE.get(cls, {}) | {name: wrong})
         said = str(caught.value)
