@@ -300,6 +300,23 @@ MANY = [1, pytest.param(40, marks=pytest.mark.slow)]
 """500 mutations of all readers together, and 20,000."""
 
 
+@pytest.mark.parametrize("name", JSON)
+def test_json_is_utf_8(name: str, place: Callable[[str], Place]) -> None:
+    path, read = place(name)
+    good = path.read_text()
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        path.write_bytes(good.encode(encoding) + b"\n" * (name == "trials.jsonl"))
+        assert end_of(read), encoding
+
+
+def test_a_tracker_s_note_is_all_of_its_file(tmp_path: Path) -> None:
+    note = _own(tmp_path, "wandb-run", "abc12345 7\n")
+    assert noted(note, r"([\w-]{1,64}) (\d{1,9})") == ("abc12345", "7")
+    for text in ("abc12345 7 8", "abc12345 7\nmore", "../a 7", "abc12345 -7"):
+        note.write_text(text)
+        assert "delete it" in end_of(lambda: noted(note, r"([\w-]{1,64}) (\d{1,9})"))
+
+
 @pytest.mark.parametrize("times", MANY)
 @pytest.mark.parametrize("name", JSON)
 def test_wrong_types_and_numbers_are_the_reader_s_to_notice(
