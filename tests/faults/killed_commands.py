@@ -98,10 +98,12 @@ def _begun(out: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
     words = _words(out, str(TINY), *SEVERAL)
     process = subprocess.Popen(words, env=_surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                start_new_session=True)  # fmt: skip
+    workers: list[int] = []
     end = time.monotonic() + PATIENCE_S
     while len(list(out.glob("*/state.safetensors"))) < 2 and time.monotonic() < end and process.poll() is None:
+        workers = max(workers, _workers(process.pid), key=len)  # they may leave before a busy machine looks again
         time.sleep(0.01)
-    return process, _workers(process.pid)
+    return process, workers
 
 
 def _workers(parent: int) -> list[int]:

@@ -65,7 +65,7 @@ def test_an_outline_is_as_wide_as_asked() -> None:
 
 
 def test_choices_are_made_on_other_seeds_than_those_that_are_committed() -> None:
-    assert len(set(SEEDS.values())) == len(SEEDS) == len(PER_KIND) == 8
+    assert len(set(SEEDS.values())) == len(SEEDS) == len(PER_KIND) == 9
     assert WRITTEN["around"] is WRITTEN["develop-around"] and WRITTEN["hard"] is WRITTEN["develop"]
 
 

@@ -98,7 +98,7 @@ def test_the_story_has_the_experiment_s_text_and_what_this_run_says() -> None:
     record = made.record("f1", [98.0] * 9 + [98.9] * 5 + [98.95], train=99.5)
     told = notebook.story(record)
     assert told.startswith("**Target.** 99.0 % at the last epoch") and "\n**Why.** Everything after" in told
-    assert "**Result of this run.** FAILED on mnist (10,000 test images): 5 of the last 5" in told
+    assert "**Result of this run.** FAILED on mnist (10,000 test images): the last epoch is below 99.00 %" in told
     assert "| It reaches 99.00 %. | not borne out | seed 0: best epoch 98.95 %, last epoch 98.95 % |" in told
     assert "| It never reaches 99.40 %. | borne out |" in told
     assert told.count("\n| ") == 1 + 4 and json.dumps(told)

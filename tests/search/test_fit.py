@@ -15,6 +15,7 @@ from benchmarks import shapes
 from PIL import Image
 
 from brief_search import given
+from featherweight.api.model import load as load_model
 from featherweight.api.train import train
 from featherweight.data import load
 from featherweight.data.dataset import Data
@@ -530,8 +531,9 @@ def test_what_was_trained_on_data_in_memory_is_exported_with_them(tmp_path: Path
                                   torch.nn.Linear(4, 2))  # fmt: skip
     model = train(network, data, out=tmp_path / "runs", settings={"recipe.epochs": 1})
     assert model.export("c", tmp_path / "out", data=data).about["proof"]["pictures"] == 7
+    assert model.export("c", tmp_path / "other").about["proof"]["pictures"] == 7  # those that it was trained with
     with pytest.raises(UsageError, match="given in memory"):
-        model.export("c", tmp_path / "other")
+        load_model(model.folder).export("c", tmp_path / "other")  # which are no longer at hand
 
 
 def test_one_command_leads_from_pictures_to_proved_c(folder: Path, tmp_path: Path):

@@ -56,7 +56,6 @@ def test_a_walk(path: Path, tmp_path: Path, alone: Path) -> None:
     around = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT", "PYTHONPATH") if name in os.environ}
     around |= {"HOME": str(alone), "COLUMNS": "200", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg",
                "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # fmt: skip
-    around.setdefault("PYTHONPATH", str(HERE.parents[1] / "src"))
     with forks(tmp_path, around) as python:
         for command in commands(path.read_text(encoding="utf-8")):
             program, *words = shlex.split(command.words)

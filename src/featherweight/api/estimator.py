@@ -8,10 +8,7 @@ cross_val_score(fw.Classifier(epochs=5), images, labels)
 """
 
 import math
-import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +24,7 @@ from featherweight.api.train import train
 from featherweight.data.dataset import Data
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import OneCycle, Recipe
+from featherweight.io import scratch_folder
 from featherweight.networks.layers.blocks import conv_norm_relu
 
 SMALLEST = 4
@@ -76,15 +74,12 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             epochs=self.epochs, batch=self.batch, lr=self.lr, weight_decay=self.weight_decay,
             label_smoothing=self.label_smoothing, schedule=OneCycle(),
         )  # fmt: skip
-        place = Path(tempfile.mkdtemp(prefix="featherweight-"))
-        try:
+        with scratch_folder() as place:
             self.model_ = train(
                 self.network or (_for_images if X.ndim > 2 else _for_rows(images)), data, recipe=recipe, out=place,
                 threads=1, seeds=int(check_random_state(self.random_state).randint(1 << 31)),
                 budget=Budget(parameters=1 << 40, epochs=self.epochs, accuracy=0, held=1),
             )  # fmt: skip
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803

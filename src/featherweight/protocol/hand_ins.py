@@ -4,16 +4,17 @@ Only records are read, so that nobody's code is executed; a record that was chan
 uses the network, recipe, data and seed that the record holds.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from featherweight.engine.measure import processors
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.record import Record, read_record
+from featherweight.io import scratch_folder
 from featherweight.training.runs.restore import experiment_of
 from featherweight.training.runs.run import new_run, train
 from featherweight.training.runs.trained import data_of
@@ -89,9 +90,13 @@ def _judged(record: Record, again: str, *, folder: str, run: str) -> HandIn:
 def _again(record: Record, folder: Path, data_dir: Path | None, tell: Callable[[str], None]) -> str:
     """Train the same network, recipe, data and seed, and say whether every epoch gives what was handed in."""
     tell(f"training {printable(str(folder))} again")
-    with tempfile.TemporaryDirectory(prefix="featherweight-") as place:
+    threads = record.environment.get("threads") or 1
+    if threads > processors() and record.engine == "torch":
+        return f"not trained: PyTorch's sums depend on the number of threads, {threads} there; here are fewer"
+    with scratch_folder() as place:
         experiment, data = experiment_of(record), data_of(record, data_dir)
-        run = new_run(experiment, data, seed=record.seed, out=Path(place), engine=record.engine)
+        run = new_run(experiment, data, seed=record.seed, out=place, engine=record.engine,
+                      threads=min(threads, processors()))  # fmt: skip
         for _ in train(run):
             pass
     handed, found = ([row.test_accuracy for row in one.rows] for one in (record, run.record))
