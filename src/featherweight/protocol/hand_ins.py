@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from featherweight.engine.measure import processors
+from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.budget import Budget
