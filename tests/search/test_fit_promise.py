@@ -59,6 +59,17 @@ def test_the_best_of_many_equal_candidates_promises_what_they_all_are():
     assert alone.accuracy == pytest.approx(100 * rights[0].mean())  # nothing was chosen, nothing is taken off
 
 
+def test_images_that_are_judged_twice_count_once():
+    search = search_of([np.random.default_rng(2).random(300) < 0.9])
+    search.views.folds *= 2
+    trial = _only(search)
+    (update,) = trial.updates[LAST]
+    again = replace(update, work=replace(update.work, fold=1))
+    trial.planned[LAST], trial.updates[LAST] = [update.work, again.work], [update, again]
+    found = promise(search, trial)
+    assert trial.counts(LAST)[1] > 300 and found.images == found.groups == 300 and "300 held-out" in found.words()
+
+
 def test_the_interval_is_wider_where_whole_groups_are_right_or_wrong():
     draws = np.random.default_rng(1)
     of = torch.arange(20).repeat_interleave(20)

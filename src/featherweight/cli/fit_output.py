@@ -90,6 +90,7 @@ def answer(outcome: Outcome) -> str:
     values, found = outcome.values, outcome.values["c"]
     first = values["sentence"][0].upper() + values["sentence"][1:] + "."
     low, high = found["interval"]
+    forms = "C, Arduino, ONNX" if (outcome.folder / EXPORTS / f"{outcome.name}.onnx").exists() else "C, Arduino"
     return "\n".join([
         "",
         *map(printable, doubt_lines(values)),
@@ -97,7 +98,7 @@ def answer(outcome: Outcome) -> str:
         f"{_kind(values)}: {found['accuracy']:.2f} % of {found['images']:,} test images ({low:.2f} to {high:.2f});"
         f" before quantisation {found['float_accuracy']:.2f} %.",
         *map(printable, result_lines(values)),
-        f"In {printable(outcome.folder)}: MODEL_CARD.md, report.html, export/ (C, Arduino, ONNX), runs/.",
+        f"In {printable(outcome.folder)}: MODEL_CARD.md, report.html, export/ ({forms}), runs/.",
     ])  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def fit_card(search: FitState, finished: Packaged, values: dict[str, Any]) -> st
         " proportions: do the same on the device."
     ) if size else ""  # fmt: skip
     doubts = "".join(f"**{markdown(line)}**\n\n" for line in doubt_lines(values))
+    onnx = f"| `{EXPORTS}/*.onnx` | the same network for ONNX Runtime |\n" if "onnx" in finished.exported else ""
     same = "byte for byte what the integers give" if found["proved"] else "not compiled, for want of a C compiler"
     head = hub_head(name.rpartition("/")[2].removesuffix(".py"), str(data["name"]), found["accuracy"])
     return f"""{head}# Model card
@@ -79,8 +80,7 @@ read once, after the network had been chosen.{looked} {values["search"]["candida
 | `{file}` | the network and its recipe; `featherweight train {file} --data ...{options(search, finished.trial)}` trains it anew |
 | `runs/` | the runs, one a seed: records, metrics, weights |
 | `{EXPORTS}/{markdown(finished.exported["c"].files[0].parent.name)}/` | C without dependencies, with an example and an Arduino sketch: {same} |
-| `{EXPORTS}/*.onnx` | the same network for ONNX Runtime |
-| `{PAGE}` | curves, recall and precision of each class, the mistakes, the front of the search |
+{onnx}| `{PAGE}` | curves, recall and precision of each class, the mistakes, the front of the search |
 | `trials.jsonl`, `fit.json` | every training of the search, and the figures of this card |
 
 ## How to have it again

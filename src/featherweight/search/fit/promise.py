@@ -33,7 +33,7 @@ class Promise:
     low: float
     high: float
     images: int
-    """Held-out images."""
+    """Held-out images, each counted once however often it was judged."""
     groups: int
     """Of images that belong together; as many as there are images where each is of its own."""
     candidates: int
@@ -60,9 +60,10 @@ def promise(search: FitState, trial: Trial, accuracies: Sequence[float] = ()) ->
     correct, judged = trial.counts(trial.rung)
     rivals = [one for one in _rivals(search, trial) if right is not None and len(one) == len(right)]
     accuracy = 100 * correct / judged
+    alone = len(np.unique(np.concatenate(_places(search, trial))))
     if right is None or len(units) < 2:
-        low, high = accuracy_interval(correct, judged)
-        return Promise(accuracy=accuracy, low=low, high=high, images=judged, groups=judged, candidates=1 + len(rivals))
+        low, high = accuracy_interval(round(accuracy * alone / 100), alone)
+        return Promise(accuracy=accuracy, low=low, high=high, images=alone, groups=alone, candidates=1 + len(rivals))
     table = np.stack([right, *rivals]) if rivals else right[None]
     sums = np.array([[row[unit].sum() for unit in units] for row in table], dtype=np.float64)
     sizes = np.array([len(unit) for unit in units], dtype=np.float64)
@@ -71,7 +72,6 @@ def promise(search: FitState, trial: Trial, accuracies: Sequence[float] = ()) ->
     share = sums[0] / sizes
     spread = math.sqrt(float((((share - right.mean()) * sizes) ** 2).sum())) / sizes.sum() * _small(len(units))
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    alone = len(np.unique(np.concatenate(_places(search, trial))))
     low, high = accuracy_interval(round(expected * alone / 100), alone)
     seeds = _seed_spread(expected, accuracies)
     below = math.hypot(max(expected - low, 100 * z * spread), z * seeds)
@@ -79,7 +79,7 @@ def promise(search: FitState, trial: Trial, accuracies: Sequence[float] = ()) ->
     most = max(expected + above, _at_full(search, trial))
     return Promise(
         accuracy=expected, low=max(0.0, expected - below), high=min(100.0, most),
-        images=judged, groups=len(units), candidates=len(table),
+        images=alone, groups=len(units), candidates=len(table),
     )  # fmt: skip
 
 
