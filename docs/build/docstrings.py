@@ -16,15 +16,19 @@ def result_sentences(rung: Experiment, records: Sequence[Record]) -> str:
     It is about the last epoch over all seeds; the best epoch is given only for comparison.
     """
     summary = summarise(records)
-    held, runs = records[0].budget["held"], f"{summary.runs} seeds" if summary.runs > 1 else "1 seed"
+    held, last = records[0].budget["held"], f"{summary.mean:.2f} % of the test set at the last epoch"
     clean = [record.clean_train_accuracy for record in records if record.clean_train_accuracy is not None]
     best = sum(record.verdict.best for record in records) / len(records)
     claimed = f", where {rung.claimed:.2f} is claimed" if rung.claimed is not None else ""
+    if summary.runs == 1:  # of which there is no average and no deviation
+        over, average = ", of 1 seed.", ""
+    else:
+        spread = f"standard deviation {summary.standard_deviation:.2f}, worst {summary.worst:.2f}"
+        over, average = f", on average over {summary.runs} seeds ({spread}).", " on average"
     return (
-        f"{summary.mean:.2f} % of the test set at the last epoch, on average over {runs} (standard deviation"
-        f" {summary.standard_deviation:.2f}, worst {summary.worst:.2f}). Worst of any last {held} epochs"
+        f"{last}{over} Worst of any last {held} epochs"
         f" {summary.worst_of_last:.2f}; {summary.passed} of {summary.runs} within budget. Training images as they are:"
-        f" {sum(clean) / len(clean):.2f} %. Best epoch, for reference: {best:.2f} on average{claimed}."
+        f" {sum(clean) / len(clean):.2f} %. Best epoch, for reference: {best:.2f}{average}{claimed}."
     )
 
 

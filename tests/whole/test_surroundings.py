@@ -177,7 +177,8 @@ def test_a_clock_that_is_set_back_leaves_seconds_as_they_are(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_while_it_is_still_loading(number: int, toy_file: Path, tmp_path: Path) -> None:
-    toy_file.write_text("print('here', flush=True)\nimport time\ntime.sleep(600)\n")
+    # Short naps: a signal between Python's last look and a single long one would be answered only when that is over.
+    toy_file.write_text("import time\nprint('here', flush=True)\nwhile True:\n    time.sleep(0.01)\n")
     process = subprocess.Popen(
         words("train", toy_file), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's job in the background ignores it
