@@ -192,7 +192,8 @@ def test_a_search_that_pauses_goes_on_with_what_was_under_way(tmp_path: Path, mo
     clock = itertools.count(0.0, 0.05)
     monkeypatch.setattr(search_loop.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(search_loop, "RATE", 1e9)
-    search = searched(tmp_path, monkeypatch, "paused", 2, 40.0, until=0.2)
+    aim = Aim(limits=Limits(flash=16_000))
+    search = searched(tmp_path, monkeypatch, "paused", 2, 40.0, aim, until=0.2)
     first = [one.genes for one in search.population.trials]
     left = list(search.waiting)
     assert 8 <= search.spent < 12 and left and search.population.best() is not None
