@@ -39,6 +39,8 @@ if __name__ == "__main__":
         pass
 """
 
+SIXTY = Aim(target=60.0)
+
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +131,7 @@ class Pretended:
 
 def searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, cores: int, seconds: float,
-    aim: Aim = Aim(target=60.0), **given: Any,
+    aim: Aim = SIXTY, **given: Any,
 ) -> search_loop.FitState:  # fmt: skip
     """A search in which nothing is trained."""
     monkeypatch.setattr(search_loop, "save", lambda *given: None)
