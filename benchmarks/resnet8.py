@@ -1,4 +1,4 @@
-"""MLPerf Tiny's ResNet8 on all of CIFAR-10's test pictures: `python -m benchmarks.resnet8 pretrainedResnet_quant.tflite`.
+"""MLPerf Tiny's ResNet8 on all of CIFAR-10's test pictures: `python -m benchmarks.resnet8 FILE.tflite`.
 
 Its submissions are judged on 200 pictures, whose 95 % interval is ten points wide. The file is that of
 mlcommons/tiny, and the interpreter is TensorFlow Lite's (`pip install ai-edge-litert`).

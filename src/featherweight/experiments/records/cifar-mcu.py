@@ -2,8 +2,8 @@
 
 Target: 83.50 % on average over five seeds, measured of the program in C, which has 8 bits throughout and takes at most
 25,000 bytes of flash and 12,000 of RAM, with fewer than 20,000 parameters.
-Why: the usual network for this set, MLPerf Tiny's ResNet8 in 8 bits, gets 86.97 % of the 10,000 test pictures right with
-a file of 98.5 kB and 12.5 million multiply-adds, and is published with 133 kB of flash and 70 kB of RAM, which few
+Why: the usual network for this set, MLPerf Tiny's ResNet8 in 8 bits, gets 86.97 % of the 10,000 test pictures right
+with a file of 98.5 kB and 12.5 million multiply-adds, and is published with 133 kB of flash and 70 kB of RAM, which few
 cheap chips have. A quarter of its weights, its flash and its work should do. Pools come early enough that the rows at
 full size fit into 12 kB.
 
