@@ -123,6 +123,11 @@ def test_several_experiments_are_told_apart_by_more_than_colour() -> None:
     assert tests["f1, test"].get_linestyle() != tests["f3, test"].get_linestyle()
 
 
+def test_a_ladder_s_axis_holds_a_run_that_collapses() -> None:
+    assert figures.ladder(record("f1", [95.0, 41.0, 12.0])).axes[0].get_ylim() == (10, 100)
+    assert figures.ladder(F1).axes[0].get_ylim() == (97, 100)
+
+
 def test_the_rate_is_the_schedule_s_and_ends_at_the_record_s() -> None:
     runs = [replace(run, rows=tuple(replace(row, lr=0.1 / row.epoch) for row in run.rows)) for run in F3]
     (line, dots) = figures.learning_rate(*runs).axes[0].lines

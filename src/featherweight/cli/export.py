@@ -47,15 +47,24 @@ def draw(
 
     from featherweight.export import page_of
     from featherweight.io import write_text
+    from featherweight.report.page.render import folder_made
     from featherweight.training.runs.trained import load_any
 
+    if out is not None:
+        require_page(out)
     text = page_of(load_any(run, experiment=experiment))
     path = out or Path(tempfile.mkdtemp(prefix="featherweight-")) / "draw.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder_made(path.absolute().parent, "--out")
     write_text(path, text)
     say(f"wrote {path}")
     if show and not webbrowser.open(path.resolve().as_uri()):
         print("No browser could be opened; open that file in one.")
+
+
+def require_page(path: Path) -> None:
+    """Raise UsageError if the file of a page is to take the place of a folder."""
+    if path.is_dir():
+        raise UsageError(f"--out names a file to write, and {path} is a folder; give it a name such as page.html.")
 
 
 @app.command()
@@ -86,8 +95,7 @@ def report(
 
     alone = len(runs) == 1 and Path(runs[0]).is_dir()
     page_path = out or (folder_of(runs[0]) / "report.html" if alone else Path("report.html"))
-    if page_path.is_dir():
-        raise UsageError(f"--out names a file to write, and {page_path} is a folder; give it a name such as page.html.")
+    require_page(page_path)
     from featherweight.cli.display import busy
     from featherweight.io import write_text
     from featherweight.report.page import page, read_story, sections, write_data, write_figures

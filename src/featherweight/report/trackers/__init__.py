@@ -19,10 +19,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featherweight.errors import FileError, UsageError, nearest
+from featherweight.errors import FeatherweightError, FileError, UsageError, nearest
 from featherweight.escape import printable
+from featherweight.experiments.experiment import names_file
 from featherweight.experiments.record import Record, Row, read_record
 from featherweight.experiments.settings import flatten
+from featherweight.io import is_file
 from featherweight.json_files import read_regular
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 
@@ -153,15 +155,19 @@ def verdict_figures(record: Record) -> dict[str, float]:
 
 
 def figures_of(folder: Path, data_dir: Path | None = None) -> "dict[str, Figure]":
-    """The figures of a finished run by name: its curves, and the answers of its weights on its test data."""
+    """The figures of a finished run by name: its curves, and the answers of its weights on its test data, where both
+    can be had again: a network with layers of somebody's own needs the file that makes them."""
     from featherweight.report import analysis, figures
     from featherweight.training.runs.trained import data_of, load_trained
 
     record = read_record(folder)
-    data = data_of(record, data_dir)
-    trained = load_trained(folder)
-    answers, images = analysis.answers_of(trained, data), data.test.images.numpy()
     found = {draw.__name__: draw(record) for draw in (figures.accuracy, figures.loss, figures.learning_rate)}
+    file = Path(record.experiment) if names_file(record.experiment) and is_file(record.experiment) else None
+    try:
+        trained, data = load_trained(folder, experiment=file), data_of(record, data_dir)
+    except FeatherweightError:
+        return found
+    answers, images = analysis.answers_of(trained, data), data.test.images.numpy()
     of_answers = (figures.class_errors, figures.confusion_matrix, figures.calibration_curve)
     found |= {draw.__name__: draw(answers) for draw in of_answers}
     if analysis.mistakes(answers):
