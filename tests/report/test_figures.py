@@ -13,7 +13,8 @@ from PIL import Image
 
 from featherweight.errors import UsageError
 from featherweight.report import figures
-from featherweight.report.analysis import Answers, ClassEvidence, Field, Seen
+from featherweight.report.analysis import Answers
+from featherweight.report.attribution import ClassEvidence, Field, Seen
 from featherweight.report.figures.images import reach, shown_fields
 from featherweight.report.figures.style import COLOURS
 from featherweight.report.figures.svg import hover_texts, page_svg

@@ -252,7 +252,7 @@ def test_a_stopped_run_of_the_native_engine_goes_on_with_any_number_of_threads_b
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within an epoch, then gone on with one thread or two, it ends as a run that was never stopped."""
-    monkeypatch.setattr("featherweight.engine.measure.processors", lambda: 2)
+    monkeypatch.setattr("featherweight.engine.processors", lambda: 2)
     experiment = overridden(find("f2"), {"recipe.epochs": 2, "recipe.average": 0.9, "recipe.batch": 96})
     digits = datasets.load("digits")
 

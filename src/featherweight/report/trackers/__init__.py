@@ -1,11 +1,5 @@
 """Logs a run in an experiment tracker: its settings, every epoch, its verdict, its figures.
 
-```
-tensorboard.py   event files in the run's folder
-mlflow.py        a database and figures in the folder `mlruns` beside the runs
-wandb.py         Weights & Biases: runs kept offline in the folder `wandb` beside the runs
-```
-
 Trackers listen to the events that training reports anyway; the training loop does not know them. A resumed run
 continues its old log, without repeating a row.
 """
@@ -33,7 +27,7 @@ if TYPE_CHECKING:
 
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
-"""Their packages, each of which has a file of the same name here; it is imported only when somebody tracks."""
+"""Their packages, for each of which `services` has a log; they are imported only when somebody tracks."""
 
 
 Value = str | float | bool
@@ -83,13 +77,14 @@ def tracking(kind: str | None, data_dir: Path | None = None) -> Iterator[Callabl
         yield lambda event: None
         return
     require_tracker(kind)
-    tracker = import_module(f"featherweight.report.trackers.{kind}")
+    services = import_module("featherweight.report.trackers.services")
+    open_log: Callable[[Path, Record], Log] = getattr(services, f"{kind}_log")
     logs: dict[str, Log] = {}
 
     def log(event: Event) -> None:
         match event:
             case Started():
-                logs[event.label] = tracker.open_log(event.folder, event.record)
+                logs[event.label] = open_log(event.folder, event.record)
                 for row in event.record.rows:
                     logs[event.label].row(row)
             case Progress(row=Row() as row):
