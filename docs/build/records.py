@@ -16,11 +16,12 @@ from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, TITLES, Experiment, parts, worded
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import mean_interval
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.ledger import Attempt, attempts_table, settings
 from featherweight.protocol.records import compared
-from featherweight.report.ladder_tables import ABSENT, TextTable, claims_table
+from featherweight.report.ladder_page import ABSENT, TextTable, claims_table
 from featherweight.training.evaluation import TTA_SHIFTS
 
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
