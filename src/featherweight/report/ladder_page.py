@@ -1,12 +1,12 @@
 """What the page of a ladder says of each rung, and the page itself as Markdown and as HTML."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from featherweight._version import __version__
 from featherweight.errors import UsageError
-from featherweight.experiments.claims import Claim, Found
+from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import Experiment, parts
 from featherweight.experiments.record import Record, summarise
 from featherweight.networks.anatomy import Anatomy, dissect
@@ -67,13 +67,11 @@ def rung_view(
     shape: tuple[int, int, int] | None = None,
     classes: int = 10,
     attempts: TextTable | None = None,
-    claims: Callable[[Claim], bool] = lambda claim: True,
 ) -> RungView:
     """What the page of a ladder says of one rung, computed from its records.
 
     The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1. `shape`
-    and `classes` are of the pictures that it was trained on, by default those of its own set; `claims` says which to
-    show.
+    and `classes` are of the pictures that it was trained on, by default those of its own set.
     """
     records = found.get(rung.id, ())
     text = {label: f"{words[:1].upper()}{words[1:]}" for label, words in parts(rung.text).items()}
@@ -96,7 +94,7 @@ def rung_view(
         records=records,
         result=result_table(records) if records else None,
         log=log_table(records) if records else None,
-        claims=claims_table(rung, found, numbers, claims),
+        claims=claims_table(rung, found, numbers),
         attempts=attempts,
     )
 

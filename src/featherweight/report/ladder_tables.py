@@ -1,10 +1,10 @@
 """The tables on the page of a ladder, as text: a form in which both Markdown and HTML can show them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from featherweight.experiments.claims import NOT_RUN, Claim, Found, findings
+from featherweight.experiments.claims import NOT_RUN, Found, findings
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, summarise
 from featherweight.networks.anatomy import Anatomy, LayerRow
@@ -22,22 +22,6 @@ class TextTable:
     headings: tuple[str, ...]
     align: str
     rows: tuple[tuple[str, ...], ...]
-
-    def with_columns(self, at: int, headings: Sequence[str], align: str, cells: Sequence[Sequence[str]]) -> "TextTable":
-        """The table with further columns before the one at this place; `cells` has those of each row.
-
-        >>> one = TextTable(headings=("a", "b"), align="lr", rows=(("x", "1"),))
-        >>> one.with_columns(1, ["c"], "r", [["2"]]).rows
-        (('x', '2', '1'),)
-        """
-
-        def inserted(row: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-            return (*row[:at], *more, *row[at:])
-
-        rows = tuple(inserted(row, more) for row, more in zip(self.rows, cells, strict=True))
-        return TextTable(
-            headings=inserted(self.headings, headings), align=self.align[:at] + align + self.align[at:], rows=rows
-        )
 
     def without(self, heading: str) -> "TextTable":
         """The table without the column of this heading.
@@ -147,17 +131,14 @@ def _cells(records: Sequence[Record], at: int) -> list[str]:
     return [f"{getattr(row, name):.{digits}f}" for name, digits in names for row in rows]
 
 
-def claims_table(
-    rung: Experiment, found: Found, numbers: dict[str, int], wanted: Callable[[Claim], bool] = lambda claim: True
-) -> TextTable | None:
+def claims_table(rung: Experiment, found: Found, numbers: dict[str, int]) -> TextTable | None:
     """The claims of a rung with the answers of its records; None if it has none.
 
     The rules that decide are added to `numbers`, counted from 1.
     """
     rows = []
     for claim, outcome, figures in findings(rung, found):
-        if wanted(claim):
-            rule = f" ({numbers.setdefault(claim.by.rule, len(numbers) + 1)})" if claim.by else ""
-            rows.append((claim.says, f"{outcome}{rule}", figures))
+        rule = f" ({numbers.setdefault(claim.by.rule, len(numbers) + 1)})" if claim.by else ""
+        rows.append((claim.says, f"{outcome}{rule}", figures))
     headings = ("sentence", "the records say", "figures")
     return TextTable(headings=headings, align="lll", rows=tuple(rows)) if rows else None
