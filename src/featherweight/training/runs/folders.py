@@ -15,7 +15,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
-from featherweight.io import flush_names, locked, make_folders
+from featherweight.io import REPLACED, flush_names, locked, make_folders
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs.checkpoint import previous
 
@@ -33,8 +33,9 @@ def run_of(folder: Path) -> Path:
     whole = (folder / STAGE / RESULT).exists()
     if not (whole or (folder / RESULT).exists()):
         return folder
-    staged = whole and (folder / STAGE / "runs").exists()
-    runs = (folder / STAGE if staged else folder) / "runs"
+    runs = folder / STAGE / "runs"
+    if not whole or not runs.exists() or (runs / REPLACED).exists():
+        runs = folder / "runs"
     return next(iter(by_seed(runs)), folder)
 
 
