@@ -15,9 +15,10 @@ from docs.build.tables import Tables, links
 from featherweight.experiments.budget import Budget, judge
 from featherweight.experiments.claims import NOT_RUN, Found
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, parts, place_of, rungs
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.records import confirmation
-from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
+from featherweight.report.ladder_page import ABSENT, TextTable, percent_text
 
 NEAR = 0.15
 """A measured accuracy up to this many points below a claimed one counts as reproducing it: two standard errors on the

@@ -26,7 +26,8 @@ from docs.build.tables import as_csv, tables_of
 
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, Experiment, contenders, find, ids, letters, place_of, rungs
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
+from featherweight.experiments.verdicts import summarise
 from featherweight.export import steps_of
 from featherweight.io import write_bytes, write_text
 from featherweight.protocol.ledger import read_ledger

@@ -18,10 +18,11 @@ from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, TITLES, Experiment, letters, parts, rungs
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import mean_interval
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.records import compared
-from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
+from featherweight.report.ladder_page import ABSENT, TextTable, percent_text
 
 README_HEADINGS = ("record", "accuracy %", "in C %", "weights", "flash, kB", "RAM, kB", "training, s")
 RUNGS = {rung.id for letter in letters() for rung in rungs(letter)}

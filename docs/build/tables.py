@@ -19,7 +19,7 @@ from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record
 from featherweight.protocol.ledger import Attempt, attempts_table
 from featherweight.protocol.records import clearing
-from featherweight.report.ladder_tables import TextTable, anatomy_table, percent_text
+from featherweight.report.ladder_page import TextTable, anatomy_table, percent_text
 
 Tables = dict[str, TextTable]
 NAMES = {
