@@ -109,8 +109,9 @@ def _anchor_row(anchor: Anchor) -> list[str]:
     if known := [f"{size / 1000:.1f} kB {what}" for what, size in sizes.items() if size is not None]:
         name += f" ({', '.join(known)})"
     size = ABSENT if anchor.parameters is None else f"{anchor.parameters:,}"
-    cells = [name, size, ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
-    return [*cells, "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
+    macs = ABSENT if anchor.macs is None else f"{anchor.macs:,}"
+    cells = [name, size, ABSENT, macs, epochs, ABSENT, ABSENT, last]
+    return [*cells, f"{anchor.runs} runs" if anchor.runs > 1 else "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
 
 
 def _hard_images(experiment: Experiment, draws: Mapping[str, Any]) -> str:
