@@ -119,12 +119,13 @@ def anchor_table(data: str) -> TextTable | None:
     for one in anchors(data):
         name = one.what + f": [{one.where}](https://github.com/{one.where})" * bool(one.where)
         counts = [
-            ABSENT if count is None else f"{count:,}" for count in (one.parameters, one.epochs, one.flash, one.ram)
+            ABSENT if count is None else f"{count:,}"
+            for count in (one.parameters, one.macs, one.epochs, one.flash, one.ram)
         ]
         figures = [percent_text(value) for value in (one.last, one.mean_of_last, one.worst_of_last)]
-        rows.append([name, f"`{one.beside}`", *counts, *figures])
-    headings = ("published, one run each", "beside", "parameters", "epochs", "flash", "RAM", "last %",
-                "mean of last 5 %", "worst of last 5 %")  # fmt: skip
+        rows.append([name, f"`{one.beside}`", str(one.runs), *counts, *figures])
+    headings = ("published", "beside", "runs", "parameters", "MACs", "epochs", "flash", "RAM", "last %", "mean of last 5 %",
+                "worst of last 5 %")  # fmt: skip
     shown = [at for at in range(len(headings)) if at < 2 or any(row[at] != ABSENT for row in rows)]
     return _figures([headings[at] for at in shown], [[row[at] for at in shown] for row in rows], 2) if rows else None
 

@@ -74,7 +74,7 @@ class Predicate:
 
 
 def standard_error(accuracy: float, images: int) -> float:
-    """Standard error of an accuracy over n images, in percentage points: 100 √(p (1 - p) / n), p from 0 to 1."""
+    """The error within which a claim is undecided: of an accuracy over n images, in points, 100 √(p (1 - p) / n)."""
     return math.sqrt(accuracy * (100 - accuracy) / images)
 
 
