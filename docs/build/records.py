@@ -124,7 +124,8 @@ def anchor_table(data: str) -> TextTable | None:
         ]
         figures = [percent_text(value) for value in (one.last, one.mean_of_last, one.worst_of_last)]
         rows.append([name, f"`{one.beside}`", str(one.runs), *counts, *figures])
-    headings = ("published", "beside", "runs", "parameters", "MACs", "epochs", "flash", "RAM", "last %", "mean of last 5 %",
+    headings = ("published", "beside", "runs", "parameters", "MACs", "epochs", "flash", "RAM", "last %",
+                "mean of last 5 %",
                 "worst of last 5 %")  # fmt: skip
     shown = [at for at in range(len(headings)) if at < 2 or any(row[at] != ABSENT for row in rows)]
     return _figures([headings[at] for at in shown], [[row[at] for at in shown] for row in rows], 2) if rows else None
