@@ -266,7 +266,7 @@ def examine(data_dir: Path | None = None) -> dict[str, Any]:
     if not kernels:
         missing.insert(0, {
             "what": "the native engine is not built, so PyTorch trains, about 7 times slower",
-            "type": "install g++ or another C++ compiler, then install featherweight again",
+            "type": "install g++ or another C++ compiler and then featherweight again, or its wheel",
         })  # fmt: skip
     missing += [
         {
