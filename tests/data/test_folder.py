@@ -405,4 +405,4 @@ def test_pictures_of_one_object_are_not_divided(tmp_path: Path) -> None:
     # One name for all, a number without a separator, or too few objects: the number is the picture's own.
     for name in ("photo_{}", "{}", "cup{}"):
         assert groups_of([Path(name.format(number)) for number in range(72)], labels) is None
-    assert groups_of(paths[:9] + paths[36:45], labels[:9] + labels[36:45]) is None
+    assert groups_of(paths[:33] + paths[36:69], labels[:33] + labels[36:69]) is None  # 11 groups in each class

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from featherweight.experiments.experiment import Experiment
     from featherweight.experiments.record import Record
-from importlib.util import find_spec
 
 
 @app.command("list")
