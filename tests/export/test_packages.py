@@ -21,7 +21,7 @@ from commands import Run
 from exported import lively, lowered, noise, source
 from featherweight.export import FORMS, c_source
 from featherweight.export.fixed_point import quantise
-from featherweight.export.packages import CHECKS, PACKAGES, library_zip, named, package_files
+from featherweight.export.packages import CHECKS, PACKAGES, frame_files, library_zip, named, package_files
 
 STUBS = Path(__file__).parent / "stubs"
 SHAPE = (3, 6, 5)
@@ -40,6 +40,8 @@ def packages() -> dict[str, dict[str, str]]:
     with torch.no_grad():
         fixed = quantise(lowered(of), pictures, of.mean, of.std)
     program = c_source.source_files(of, fixed, "noise")
+    program |= frame_files(of)
+    assert len(program) == 6
     made = {form: package_files(form, of, fixed, program, pictures) for form in PACKAGES}
     for files in made.values():
         assert all(files[f"src/{name}"] == program[name] for name in ("tiny_net.c", "tiny_net.h"))
@@ -76,6 +78,7 @@ def test_every_package_is_a_form_and_no_placeholder_is_left(packages: dict[str, 
     assert set(FORMS) == {"onnx", "c", "page", *packages} and len(packages) == 7
     for form, files in packages.items():
         shared = {f"src/tiny_net{end}" for end in (".c", ".h", "_check.c", "_check.h")}
+        assert ("src/tiny_net_frame.c" in files) is (form not in ("micropython", "rust"))
         assert shared < set(files), form
         for name, text in files.items():
             assert not re.search(r"@[A-Z]+@|(?<![A-Za-z])(?:model|MODEL)_|\bmodel\.", name + text), (form, name)
@@ -117,8 +120,9 @@ def test_cmake_builds_checks_installs_and_is_found(written: Written, tmp_path: P
         "add_executable(user user.c)\ntarget_link_libraries(user PRIVATE tiny_net_network::tiny_net_network)\n"
     )
     (user / "user.c").write_text(
-        "#include <tiny_net.h>\nint main(void) { static uint8_t picture[TINY_NET_PIXELS];"
-        " int16_t scores[TINY_NET_CLASSES]; return tiny_net_read(picture, scores) < 0; }\n"
+        "#include <tiny_net_frame.h>\nint main(void) { static uint8_t frame[300], picture[TINY_NET_PIXELS];"
+        " int16_t scores[TINY_NET_CLASSES]; return !tiny_net_frame(frame, 10, 10, 30, TINY_NET_RGB888, picture)"
+        " || tiny_net_read(picture, scores) < 0; }\n"
     )
     run(["cmake", "-B", "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'there'}"], folder=user)
     run(["cmake", "--build", "build"], folder=user)
@@ -164,11 +168,41 @@ def test_the_tools_own_files_are_what_their_tools_read(packages: dict[str, dict[
         assert {"src/tiny_net.c", "src/tiny_net_check.c"} <= set(sources) <= set(packages[form]), form
 
 
+@pytest.mark.parametrize("form", ["arduino", "platformio", "esp-idf"])
+def test_the_example_for_a_camera_compiles(written: Written, form: str) -> None:
+    """Against stand-ins for the camera's and the system's headers; both are C, and one is compiled as C++."""
+    folder = written(form)
+    where = folder / "examples/camera"
+    strict = ["-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"]
+    options = [*strict, f"-I{STUBS}", "-Isrc", "-c", "-o", "it.o"]
+    if form == "esp-idf":
+        run(["gcc", "-std=c99", *options, where / "main/main.c"], folder=folder)
+    else:
+        cpp = ["g++", *options, "-include", STUBS / "Arduino.h", "-x", "c++", where / "camera.ino"]
+        run(cpp, folder=folder)
+    wanted = set(run(["nm", "-u", "it.o"], folder=folder).split())
+    assert {"tiny_net_frame", "tiny_net_read", "tiny_net_names", "esp_camera_fb_get"} <= wanted
+
+
+def test_digits_have_no_frames_and_nothing_names_them() -> None:
+    of = source(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)).eval(), (1, 28, 28), 10)
+    of = replace(of, classes=tuple("0123456789"))
+    with torch.no_grad():
+        fixed = quantise(lowered(of), noise(20, of.shape), of.mean, of.std)
+    program = c_source.source_files(of, fixed, "noise")
+    assert frame_files(of) == {}
+    for form in PACKAGES:
+        files = package_files(form, of, fixed, program, noise(5, of.shape))
+        named_in = [name for name, text in files.items() if "_frame" in name + text or "camera" in name]
+        assert named_in == [] and files["src/odd.c"] == program["odd.c"], form
+
+
 def test_the_library_is_a_zip_file_with_one_folder_and_always_the_same_bytes(
     packages: dict[str, dict[str, str]],
 ) -> None:
     content = library_zip(packages["arduino"], "tiny_net-arduino")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {one.date_time for one in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         found = {name: archive.read(name).decode() for name in archive.namelist()}
     assert found == {f"tiny_net-arduino/{name}": text for name, text in packages["arduino"].items()}
     assert content == library_zip(packages["arduino"], "tiny_net-arduino")

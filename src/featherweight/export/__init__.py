@@ -21,7 +21,7 @@ from featherweight.export.fixed_point import FixedPoint, quantise
 from featherweight.export.lowering import Lowered, lower
 from featherweight.export.memory import memory_report, planned
 from featherweight.export.onnx_model import model_bytes, require_onnx, traced_bytes
-from featherweight.export.packages import PACKAGES, library_zip, package_files
+from featherweight.export.packages import PACKAGES, frame_files, library_zip, package_files
 from featherweight.export.proof import ExportError
 from featherweight.export.source import Source, calibration_of, pictures_at_hand, source_of
 from featherweight.io import scratch_folder, staged, write_bytes, write_text
@@ -168,7 +168,7 @@ def _program(source: Source, lowered: Lowered, data: Data, folder: Path) -> tupl
     pictures, called = calibration_of(data)
     network = quantise(lowered, pictures, source.mean, source.std)
     texts = c_source.source_files(source, network, called)
-    files = _written(folder, texts)
+    files = _written(folder, texts | frame_files(source))
     memory = planned(network)
     figures = proof.c_proof(folder, network, source, data.test)
     figures |= {"calibration": called, "flash_estimate": memory.flash, "ram_estimate": memory.ram}

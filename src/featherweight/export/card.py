@@ -8,6 +8,7 @@ from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.experiments.verdicts import verdict_sentence
 from featherweight.export.estimate import deployed
+from featherweight.export.packages import takes_frames
 from featherweight.export.source import Source
 
 
@@ -66,13 +67,24 @@ look unlike the training images (another camera, light or background) are read l
 ## How pictures enter
 
 Bytes of 0 to 255, (byte / 255 - mean) / std for each channel, with mean {_join_floats(source.mean)} and std {_join_floats(source.std)}.
-The C program, the ONNX file and the page do this themselves.
+The C program, the ONNX file and the page do this themselves.{_resizing(source)}
 
 ## How to have it again
 
 `featherweight train EXPERIMENT --seed {source.seed}` gives the same bits on a like processor; the run's record names the data by
 digest, the versions, the processor's instructions and the recipe.
 """  # noqa: E501 - the card's lines are longer than the code's
+
+
+def _resizing(source: Source) -> str:
+    """How pictures of other sizes are brought to the network's."""
+    if not takes_frames(source):
+        return ""
+    _, height, width = source.shape
+    return (
+        f"\n\nA picture of another size is stretched to {height} x {width} by Pillow's antialiased bilinear filter\n"
+        f"(`Image.resize`); `{source.name}_frame` beside the C program gives the same bytes for a camera's frame."
+    )
 
 
 def _on_a_chip(source: Source) -> list[tuple[str, str]]:

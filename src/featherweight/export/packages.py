@@ -7,11 +7,14 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import PIL
 import torch
 from torch import Tensor
 
+from featherweight.data.pictures import KEPT_SIDE, Size, size_kept
 from featherweight.export import integers
 from featherweight.export.fixed_point import FixedPoint
+from featherweight.export.page import DIGITS
 from featherweight.export.source import Source
 
 FILES = Path(__file__).parent / "packages"
@@ -26,6 +29,13 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "cmake": ("shared", "cmake"),
 }
 """The folders whose files each form of package has; the network's own C lies in its `src`."""
+CAMERA: Mapping[str, tuple[str, ...]] = {
+    "arduino": ("camera", "arduino-camera"), "platformio": ("camera", "arduino-camera"),
+    "esp-idf": ("camera", "esp-idf-camera"), "zephyr": (), "cmake": (),
+}  # fmt: skip
+"""Forms with NAME_frame, and the folders of their examples for a camera, where the network takes a camera's frames."""
+LONGEST_FRAME = 1280
+"""The longest side of a frame that `NAME_frame` takes."""
 CHECKS = 10
 """Pictures in the check that a package runs on its chip."""
 
@@ -35,7 +45,8 @@ def package_files(
 ) -> dict[str, str]:
     """The texts of a package, by their paths in its folder; the same network gives the same texts.
 
-    `program` has the files of `c_source`; `pictures` are uint8 [N C H W], of which ten are in the package's check.
+    `program` has the files of `c_source` and of `frame_files`; `pictures` are uint8 [N C H W], of which ten are in the
+    package's check.
     """
     count = min(CHECKS, len(pictures))
     chosen = pictures[torch.arange(count) * len(pictures) // count]
@@ -52,14 +63,63 @@ def package_files(
         "PICTURES": _numbers(chosen.permute(0, 2, 3, 1).flatten().tolist()),
         "SCORES": _numbers(integers.integer_scores(network, chosen).flatten().tolist()),
     }
-    found = {f"src/{name}": program[name] for name in (f"{source.name}.h", f"{source.name}.c")}
-    for folder in PACKAGES[form]:
-        for path in sorted((FILES / folder).rglob("*")):
-            if path.is_file():
-                name = named(path.relative_to(FILES / folder).as_posix(), source.name)
-                text = named(path.read_text(encoding="utf-8"), source.name)
-                found[name] = re.sub(r"@([A-Z]+)@", lambda word: values[word[1]], text)
-    return found
+    framed = f"{source.name}_frame.c" in program
+    folders = (*PACKAGES[form], *(CAMERA.get(form, ()) if framed else ()))
+    found = {name: text for folder in folders for name, text in _filled(folder, source.name, values).items()}
+    if not framed:  # build files name each file of C in a line of its own
+        found = {name: re.sub(r".*_frame\.[ch].*\n", "", text) for name, text in found.items()}
+    stems = ("", "_frame") if framed and form in CAMERA else ("",)
+    own = [f"{source.name}{stem}.{end}" for stem in stems for end in "hc"]
+    return {f"src/{name}": program[name] for name in own} | found
+
+
+def frame_files(source: Source) -> dict[str, str]:
+    """NAME_frame.c and .h, by name, which make a camera's frame a picture; nothing if the network takes no frames.
+
+    Its bytes are those of `data.pictures.fit_to_shape` with this version of Pillow.
+    """
+    if not takes_frames(source):
+        return {}
+    values = {
+        "GREY": str(grey_first(source.size)),
+        "TALL": str(int(tall_first(PIL.__version__))),
+        "PILLOW": PIL.__version__.split(".")[0],
+    }
+    return {name.removeprefix("src/"): text for name, text in _filled("frame", source.name, values).items()}
+
+
+def takes_frames(source: Source) -> bool:
+    """Whether a whole picture, resized, is what this network takes: not so digits, which NAME_normalise prepares."""
+    return source.shape[0] in (1, 3) and (source.shape, source.classes) != ((1, 28, 28), DIGITS)
+
+
+def _filled(folder: str, name: str, values: Mapping[str, str]) -> dict[str, str]:
+    """The files of a folder, with the network's name, and the values of the words between @ and @."""
+    return {
+        named(path.relative_to(FILES / folder).as_posix(), name): re.sub(
+            r"@([A-Z]+)@", lambda word: values[word[1]], named(path.read_text(encoding="utf-8"), name)
+        )
+        for path in sorted((FILES / folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def grey_first(size: Size) -> int:
+    """The longest side of frames that lose their colours before they are resized, where this size was requested.
+
+    >>> grey_first((48, 64)), grey_first(None)
+    (0, 64)
+    """
+    return next(side for side in (LONGEST_FRAME, KEPT_SIDE, 0) if side == 0 or size_kept((side, 1), size))
+
+
+def tall_first(version: str) -> bool:
+    """Whether this version of Pillow begins with a picture's columns where its height shrinks by much more.
+
+    >>> tall_first("12.1.0"), tall_first("13.0.0")
+    (False, True)
+    """
+    return int(version.split(".")[0]) >= 13
 
 
 def named(text: str, name: str) -> str:

@@ -12,12 +12,13 @@ from featherweight import data as datasets
 from featherweight._version import __version__
 from featherweight.data import store
 from featherweight.data.dataset import Data
+from featherweight.data.pictures import Size
 from featherweight.data.sets import SETS
 from featherweight.errors import DataError, UsageError
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.networks.layers.preprocessing import preprocessing_of
-from featherweight.training.runs.trained import TrainedModel, data_of
+from featherweight.training.runs.trained import TrainedModel, data_of, requested_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class Source:
     version: str = __version__
     bits: int = 8
     """Of a weight in C."""
+    size: Size = None
+    """What was requested for the pictures of its data."""
 
     def sentence(self) -> str:
         """One sentence for headers and pages."""
@@ -87,6 +90,7 @@ def source_of(trained: TrainedModel) -> Source:
         accuracy=record.verdict.last,
         tested=f"{data['test']:,} {held_out} images of {title}",
         bits=Recipe.from_json(record.recipe).bits_in_c,
+        size=requested_size(record),
     )
 
 

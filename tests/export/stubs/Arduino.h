@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-static unsigned long micros() { return (unsigned long)(1e6 * clock() / CLOCKS_PER_SEC); }
-static void delay(unsigned long) { exit(0); }
+inline unsigned long micros() { return (unsigned long)(1e6 * clock() / CLOCKS_PER_SEC); }
+inline void delay(unsigned long) { exit(0); }
 struct {
   void begin(long) {}
   void print(const char *text) { printf("%s", text); }
