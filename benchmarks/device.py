@@ -211,9 +211,9 @@ def traced(seed: int, cpu: str, bits: int = 8) -> tuple[dict[str, int], dict[str
 
 
 _SPENT = {
-    "products": ("multiplications", "unpacked", "runs", "edge parts"),
-    "convolve": ("outputs", "runs", "edge parts", "places", "groups"),
-    "put": ("outputs", "sums", "average outputs"),
+    "dot": ("multiplications", "unpacked", "outside", "runs", "edge parts"),
+    "convolve_any": ("outputs", "runs", "edge runs", "edge parts", "places", "groups"),
+    "store": ("outputs", "sums", "average outputs"),
     "pool": ("max outputs", "max rows", "max inputs", "average outputs", "average rows", "average inputs"),
     "add": ("sums",),
     "look_up": ("looked up",),
@@ -226,6 +226,8 @@ def _cycles(cpu: str) -> dict[str, float]:
     """Cycles of each operation: for each function least squares over random networks, none below zero."""
     rows = [traced(seed, cpu) for seed in small(10_000, TRACED)]
     rows += [traced(seed, cpu, PACKED) for seed in small(10_000, TRACED // 3)]
+    unknown = {*_SPENT} - {""} - {name for _, spent in rows for name in spent}
+    assert not unknown, f"No function of the C program is called {', '.join(sorted(unknown))}."
     found: Counter[str] = Counter()
     for function, names in _SPENT.items():
         table = np.array([[work.get(name, 0) for name in names] for work, _ in rows], float)

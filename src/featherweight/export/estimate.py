@@ -70,7 +70,7 @@ def deployed(
         ram=memory.ram,
         picture=shape[0] * shape[1] * shape[2],
         macs=work["multiplications"] + work["unpacked"] + upright,
-        cycles=round(sum(rates.get(part, 0) * n for part, n in work.items()) + cycles),
+        cycles=round(sum(rates[part] * n for part, n in work.items()) + cycles),
     )
 
 
@@ -100,10 +100,11 @@ def operations(network: FixedPoint, memory: Memory) -> Counter[str]:
     for index, stage in enumerate(network.stages):
         step = stage.step
         channels, tall, width = network.sizes[step.reads(index)[0]]
-        wide, high, across = network.sizes[index + 1]
+        wide, _, across = network.sizes[index + 1]
         rows, columns = step.kernel
+        turns = memory.turns[index]
+        high = turns // (rows if memory.streams[index] is not None else 1)
         places = high * across
-        turns = high * (rows if memory.streams[index] is not None else 1)
         found["turns"] += turns
         found["rows"] += high * rows
         found["requests"] += turns * (len(network.stages) - index if branches else 1)

@@ -10,6 +10,7 @@ stage whose windows share no rows, such as a 2 x 2 pool or a linear layer on a m
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -48,6 +49,9 @@ class Memory:
     streams: tuple[int | None, ...]
     """For each stage that takes in every row of its input once, as it is made: the position of its first sum among all
     sums kept between rows. None for the other stages, which wait until they have all rows of a kernel."""
+    turns: tuple[int, ...]
+    """How many turns each stage takes for a picture. A turn makes a row, which nobody asks of the last rows that a
+    later window leaves out; in a stage that streams, it takes in one row of the input."""
     rows: int
     """Bytes of all places together."""
     sums: int
@@ -128,6 +132,7 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         rings=tuple(rings),
         places=tuple(places),
         streams=streams,
+        turns=tuple(map(Counter(order).__getitem__, range(len(network.stages)))),
         rows=arena,
         sums=sums,
         norm_groups=norm_groups,
