@@ -1,5 +1,5 @@
 // Runs programs that test_native_sanitizers.py wrote, each value in memory of exactly its size.
-// Usage: native_check FILE. Prints how many programs ran.
+// Usage: native_check FILE. Prints how many programs ran, and a digest of the values that they gave.
 #include "../src/featherweight/engine/kernels/engine.cpp"
 
 #include <cmath>
@@ -11,6 +11,13 @@ static T* filled(size_t count, float value) {
     T* data = static_cast<T*>(std::malloc(std::max<size_t>(1, count * sizeof(T))));
     for (size_t i = 0; i < count; i++) data[i] = T(value + 0.01f * float(i % 7));
     return data;
+}
+
+static uint64_t digest = 14695981039346656037u; // FNV-1a
+
+static void count_in(const float* values, size_t count) {
+    const unsigned char* bytes = reinterpret_cast<const unsigned char*>(values);
+    for (size_t i = 0; i < count * sizeof(float); i++) digest = (digest ^ bytes[i]) * 1099511628211u;
 }
 
 int main(int, char** arguments) {
@@ -27,12 +34,14 @@ int main(int, char** arguments) {
         for (Size& s : sizes) file >> s.c >> s.h >> s.w;
         std::vector<void*> places;
         std::vector<float*> gradients;
+        std::vector<size_t> counted;
         for (int i = 0; i < values; i++) {
             size_t count;
             int counts;
             file >> count >> counts;
             places.push_back(counts ? static_cast<void*>(filled<int64_t>(count, 0)) : filled<float>(count, 0.1f));
             gradients.push_back(counts ? nullptr : filled<float>(count, 0));
+            counted.push_back(count);
         }
         char error[200];
         const int normalised = programs % 3 != 1, log_output = programs % 3 == 2;
@@ -67,6 +76,9 @@ int main(int, char** arguments) {
             }
             float* output = filled<float>(size_t(count) * out.c, 0);
             featherweight_scores(plan, images, count, places.data(), output);
+            count_in(output, size_t(count) * out.c);
+            for (int i = 0; i < values; i++)
+                if (gradients[i]) count_in(gradients[i], counted[i]);
             uint8_t* bytes = filled<uint8_t>(3 * size_t(in.c) * in.h * in.w, 200);
             int64_t* chosen = filled<int64_t>(count, 2);
             float* affine = filled<float>(size_t(5) * count, 0.5f);
@@ -106,5 +118,5 @@ int main(int, char** arguments) {
         programs++;
     }
     if (featherweight_peak(2, 1e-3) <= 0 || featherweight_peak(0, 1e-3) >= 0) return 1;
-    std::cout << programs << "\n";
+    std::cout << programs << " " << digest << "\n";
 }

@@ -15,11 +15,11 @@ from docs.build.statements import FACTS, OPEN, Answer, answers
 from featherweight.experiments.budget import Budget, Verdict, judge
 from featherweight.experiments.claims import NOT_RUN, Claim, Found
 from featherweight.experiments.experiment import Experiment, find, ids, ladder_of, parts, rungs, worded
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.ledger import Attempt, attempts_table
 from featherweight.protocol.records import confirmation
-from featherweight.report.ladder_page import RungView, rung_view
-from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
+from featherweight.report.ladder_page import ABSENT, RungView, TextTable, percent_text, rung_view
 
 Answered = Mapping[str, Mapping[str, Any]]
 """The results of `python -m benchmarks.answers` by rung: `seed`, `classes` with images and right ones, `mistakes`."""

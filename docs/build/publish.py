@@ -28,12 +28,13 @@ from docs.build.rendering import with_part_between
 
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, Experiment, contenders, find, ids, letters, place_of, rungs
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
+from featherweight.experiments.verdicts import summarise
 from featherweight.export import steps_of
 from featherweight.io import write_bytes, write_text
 from featherweight.protocol.ledger import read_ledger
 from featherweight.protocol.records import SMALL, SOURCES, confirmed, quoted, records_of
-from featherweight.report.ladder_tables import TextTable
+from featherweight.report.ladder_page import TextTable
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 

@@ -16,11 +16,12 @@ from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, TITLES, Experiment, parts, worded
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import mean_interval
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.ledger import Attempt, attempts_table, settings
 from featherweight.protocol.records import compared
-from featherweight.report.ladder_tables import ABSENT, TextTable, claims_table
+from featherweight.report.ladder_page import ABSENT, TextTable, claims_table
 from featherweight.training.evaluation import TTA_SHIFTS
 
 HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
@@ -108,8 +109,9 @@ def _anchor_row(anchor: Anchor) -> list[str]:
     if known := [f"{size / 1000:.1f} kB {what}" for what, size in sizes.items() if size is not None]:
         name += f" ({', '.join(known)})"
     size = ABSENT if anchor.parameters is None else f"{anchor.parameters:,}"
-    cells = [name, size, ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
-    return [*cells, "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
+    macs = ABSENT if anchor.macs is None else f"{anchor.macs:,}"
+    cells = [name, size, ABSENT, macs, epochs, ABSENT, ABSENT, last]
+    return [*cells, f"{anchor.runs} runs" if anchor.runs > 1 else "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
 
 
 def _hard_images(experiment: Experiment, draws: Mapping[str, Any]) -> str:

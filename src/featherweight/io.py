@@ -127,46 +127,82 @@ def not_a_place(out: Path, problem: OSError, what_to_do: str) -> FeatherweightEr
 def staged(out: Path, name: str) -> Iterator[Path]:
     """A folder for files that belong together: they take their places in `out` once the block has ended well.
 
-    A folder among them takes the place of the one before it, so that no file of two versions lies in it. If the block
-    fails, or its process is killed, what was in `out` before stays as it was; of one that is killed while the files
-    take their places, the next to write there gives back a folder that was moved aside and not replaced. One process at
-    a time; others wait. Raises UsageError if `out` is a file, and FileError if it cannot be written to.
+    If the block fails, or its process is killed, what was in `out` before stays as it was. A folder takes the place of
+    the one before it in one step, so that no file of two versions lies in it. If the process is killed while the parts
+    take their places, the next to write there puts the remaining ones in theirs. One process at a time; others wait.
+    Raises UsageError if `out` is a file, and FileError if it cannot be written to.
     """
-    stage, before = out / f".{name}.new", out / f".{name}.old"
+    stage, ready, before = (out / f".{name}.{end}" for end in ("new", "ready", "old"))
     inside = False
     try:
         with locked(out / f".{name}.lock"):
-            _clear_stage(out, stage, before)
+            _carry_on(stage, ready, out, before)
             stage.mkdir()
             try:
                 inside = True
                 yield stage
                 inside = False
-                before.mkdir()
-                for part in sorted(stage.iterdir()):
-                    if (out / part.name).is_dir():
-                        (out / part.name).rename(before / part.name)
-                    part.replace(out / part.name)
-                flush_names(out)
+                stage.rename(ready)  # from here on, it is the new version that will be there
+                _carry_on(stage, ready, out, before)
             finally:
-                _clear_stage(out, stage, before)
+                remove_any(stage)
     except OSError as problem:
         if inside:  # the block's own error, which is not about this folder
             raise
         raise not_a_place(out, problem, "name another") from problem
 
 
-def _clear_stage(out: Path, stage: Path, before: Path) -> None:
-    """Remove both folders, after what was moved aside without being replaced is back in its place."""
-    if before.is_dir() and not before.is_symlink():
-        for part in before.iterdir():
-            if not (out / part.name).exists():
-                part.rename(out / part.name)
-    for folder in (stage, before):
-        if folder.is_symlink() or folder.is_file():
-            folder.unlink()
-        elif folder.exists():
-            shutil.rmtree(folder)
+def _carry_on(stage: Path, ready: Path, out: Path, before: Path) -> None:
+    """Put what is ready in its place, and remove whatever else is left."""
+    remove_any(stage)
+    if ready.is_dir() and not ready.is_symlink():
+        take_places(ready, out, before, f"{stage.stem[1:]}.json")
+        flush_names(out)
+        ready.rename(stage)  # it holds nothing now that is to take its place
+    remove_any(stage, ready, before)
+
+
+REPLACED = ".replaced"
+"""The mark of a folder that another one replaces."""
+
+
+def take_places(stage: Path, out: Path, before: Path, last: str = "") -> None:
+    """Move all that is in the stage to its place in `out`, the part called `last` as the last one.
+
+    Each part takes its place in one step, where the system can exchange two folders; where it cannot, the folder that
+    was there is moved to `before` first. Called again after its process was killed, it carries on.
+    """
+    for part in sorted(stage.iterdir(), key=lambda part: (part.name == last, part.is_file(), part.name)):
+        place = out / part.name
+        if not (place.is_dir() and part.is_dir()):
+            part.replace(place)
+        elif not (part / REPLACED).exists():  # else it has been exchanged already
+            (place / REPLACED).touch()
+            if not _exchange(part, place):
+                before.mkdir(exist_ok=True)
+                place.rename(before / part.name)
+                part.rename(place)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False where that cannot be done."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, TypeError):  # not Linux, or a C library from before 2018
+        return False
+    here, exchange = -100, 2
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def remove_any(*paths: Path) -> None:
+    """Remove files, links and folders with all that is in them; nothing where they are not there."""
+    for path in paths:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.exists():
+            shutil.rmtree(path)
 
 
 def flush_names(folder: Path) -> None:

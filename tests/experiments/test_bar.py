@@ -16,7 +16,8 @@ from featherweight.errors import BudgetError, UsageError
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget, judge
 from featherweight.experiments.experiment import Experiment, contenders
-from featherweight.experiments.record import Record, read_record, summarise, write_record
+from featherweight.experiments.record import Record, read_record, write_record
+from featherweight.experiments.verdicts import summarise
 from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.training.runs.prepare import prepare
 from made import record

@@ -82,6 +82,16 @@ int rename(const char *from, const char *to)
     return real(from, to);
 }
 
+int renameat2(int folder, const char *from, int other, const char *to, unsigned int how)
+{
+    int (*real)(int, const char *, int, const char *, unsigned int);
+    *(void **)&real = dlsym(RTLD_NEXT, "renameat2");
+    if (below(to) && count(0)) {
+        return -1;
+    }
+    return real(folder, from, other, to, how);
+}
+
 int fsync(int file)
 {
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");

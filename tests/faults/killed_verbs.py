@@ -1,7 +1,8 @@
-"""`kill -9` at random moments of `fit`, `train --seeds`, `ladder` and `export`: the old or the new is left, whole.
+"""`kill -9` at random moments of `fit`, `train --seeds`, `ladder` and others: the old or the new is left, whole.
 
 `python -m tests.faults.killed_verbs [VERB...] [--kills N]`. Half of the commands begin in an empty folder, half in
 one with a result; half lose the parent alone, half their workers too. Given again, each ends as if never killed.
+With `--renames` each is killed before each of its renames instead.
 """
 
 import argparse
@@ -25,8 +26,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from featherweight import io
 from featherweight.search.fit.folder import REPLACED
-from featherweight.training.runs.folders import STAGE
+from featherweight.training.runs.folders import RESULT, STAGE
 from forks import AHEAD, _end_with
 
 from .harness import TINY, outcome
@@ -36,7 +38,7 @@ PAGES = (".html", ".md", ".svg")
 RUN = ("record.json", "metrics.csv")
 UNDER_WAY = ("state.", STAGE, REPLACED, ".")
 """How the names of files begin that are not part of a result."""
-PATIENCE_S = 1800.0
+NOTES = ("asked.json", "trials.jsonl")
 Files = dict[str, str]
 """Digests of a folder's files, by their paths in it."""
 
@@ -101,11 +103,16 @@ def _export(home: Path, out: Path, seed: int) -> list[str]:
     return ["export", _run(home, seed), "--to", "c", "--out", str(out)]
 
 
+def _report(home: Path, out: Path, seed: int) -> list[str]:
+    more = ("--figures", str(out / "figures"), "--data-out", str(out / "data"))
+    return ["report", _run(home, seed), "--out", str(out / "page.html"), *more]
+
+
 VERBS = {
     "fit": Verb(
         first=lambda home, out: _fit(home, out, 1), then=lambda home, out: _fit(home, out, 3),
-        part=lambda path: "notes" if path in ("asked.json", "trials.jsonl") else "result",
-        finished=lambda out, part: part == "result",
+        part=lambda path: "notes" if path in NOTES else "result",
+        finished=lambda out, part: part not in ("notes", *NOTES),
         varying=("MODEL_CARD.md", "report.html", "export/pictures-card.md"),
     ),
     "train": Verb(
@@ -123,10 +130,30 @@ VERBS = {
         first=lambda home, out: _export(home, out, 0), then=lambda home, out: _export(home, out, 1),
         part=lambda path: "program",
     ),
+    "report": Verb(
+        first=lambda home, out: _report(home, out, 0), then=lambda home, out: _report(home, out, 1),
+        part=lambda path: path.split("/")[0],
+    ),
 }  # fmt: skip
 
 
-def _begun(words: list[str], home: Path) -> int:
+def dies_at(rename: int, below: Path) -> None:
+    """Have this process killed before so many renames, and exchanges, to a path below a folder."""
+    left = [rename]
+
+    def dying(call: Callable[..., Any]) -> Callable[..., Any]:
+        def renamed(one: Any, other: Any, **more: Any) -> Any:
+            left[0] -= Path(other).is_relative_to(below)
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(one, other, **more)
+
+        return renamed
+
+    os.rename, os.replace, io._exchange = map(dying, (os.rename, os.replace, io._exchange))  # type: ignore[assignment]
+
+
+def _begun(words: list[str], home: Path, rename: int = 0) -> int:
     """Start the command in a process forked from this one, at the head of a session of its own; its id."""
     sys.stdout.flush()
 
@@ -141,6 +168,8 @@ def _begun(words: list[str], home: Path) -> int:
         from featherweight.cli import main
 
         short()
+        if rename:
+            dies_at(rename, home / "out")
         main()
 
     process = os.fork()
@@ -240,55 +269,79 @@ def _expected(verb: Verb, home: Path, continued: bool) -> tuple[Expected | None,
     return (expected(old, old_again) if continued else None), expected(new, new_again), min(took, took_again)
 
 
-def trial(name: str, kills: int, seed: int = 0) -> dict[str, Any]:
-    """So many kills of a verb: how many left old or new, whole, and ended as if never killed."""
+def trial(name: str, kills: int | None, seed: int = 0) -> dict[str, Any]:
+    """So many kills of a verb, or one before each rename: how many left old or new, whole, and ended as if never
+    killed."""
     verb, draws = VERBS[name], random.Random(seed)
     for module in AHEAD:
         __import__(module)
     found: Counter[str] = Counter(kills=0, whole=0, identical=0, workers_left=0)
     home = Path(mkdtemp(prefix="verbs-"))  # which no process forked from this one removes when it ends
     try:
-        kinds = ("fresh", "continued")[: max(1, kills)]
-        known = {kind: _expected(verb, home, kind == "continued") for kind in kinds}
-        while found["kills"] < kills:
-            kind = kinds[found["kills"] % len(kinds)]
-            old, new, took = known[kind]
-            out = _emptied(home)
-            if old:
-                assert _ended(_begun(verb.first(home, out), home)) == 0
-            process = _begun(verb.then(home, out), home)
-            time.sleep(draws.uniform(0, took))
-            alone = found["kills"] % 4 < 2
-            (os.kill if alone else os.killpg)(process, signal.SIGKILL)
-            if _ended(process) != -signal.SIGKILL:
-                found["ended before"] += 1
-                continue
-            found.update(kills=1, workers_left=_left(process))
-            found[f"{kind}, {'parent alone' if alone else 'all'}"] += 1
-            problem = _broken(verb, out, old, new)
-            found["whole"] += not problem
-            again = _ended(_begun(verb.then(home, out), home))
-            log, left = (home / "log").read_text(), files_of(out)
-            parts = {verb.part(file) for file in {*new.files, *left}}
-            differing = [part for part in parts if not new.has(left, part, verb.part)]
-            found["identical"] += not again and not differing
-            print(f"{name}: {dict(found)}", file=sys.stderr, flush=True)
-            if problem or again or differing:
-                print(f"{name} {found}: {problem}; then status {again}, {differing}: {log[-1000:]}", flush=True)
-                print({file for file in {*left, *new.files} if left.get(file) != new.files.get(file)}, flush=True)
+        for kind in ("fresh", "continued") if kills is None else ("fresh", "continued")[: max(1, kills)]:
+            known = _expected(verb, home, kind == "continued")
+            before, rename = found["kills"], 0
+            most = (kills + (kind == "fresh")) // 2 if kills is not None else sys.maxsize
+            while found["kills"] - before < most:
+                rename += kills is None
+                if not _killed(verb, home, known, kind, found, rename or draws.uniform(0, known[2])) and rename:
+                    break  # it has fewer
+                print(f"{name}: {dict(found)}", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     return {"verb": name, **found}
 
 
+Known = tuple[Expected | None, Expected, float]
+
+
+def _killed(verb: Verb, home: Path, known: Known, kind: str, found: Counter[str], moment: float) -> bool:
+    """Kill one command after so many seconds, or, if that is an integer, before this rename; False if it ended before.
+
+    Counts what was found of it.
+    """
+    old, new, _ = known
+    out = _emptied(home)
+    if old:
+        assert _ended(_begun(verb.first(home, out), home)) == 0
+    at_rename = isinstance(moment, int)
+    alone = found["kills"] % 4 < 2 or at_rename
+    process = _begun(verb.then(home, out), home, rename=int(moment) if at_rename else 0)
+    if not at_rename:
+        time.sleep(moment)
+        (os.kill if alone else os.killpg)(process, signal.SIGKILL)
+    if _ended(process) != -signal.SIGKILL:
+        found["ended before"] += 1
+        return False
+    found.update(kills=1, workers_left=_left(process))
+    found[f"{kind}, {'parent alone' if alone else 'all'}"] += 1
+    problem = _broken(verb, out, old, new)
+    found["whole"] += not problem
+    again = _ended(_begun(verb.then(home, out), home))
+    log, left = (home / "log").read_text(), files_of(out)
+    parts = {verb.part(file) for file in {*new.files, *left}}
+    differing = [part for part in parts if not new.has(left, part, verb.part)]
+    found["identical"] += not again and not differing
+    if problem or again or differing:
+        print(f"{moment} {found}: {problem}; then status {again}, {differing}: {log[-1000:]}", flush=True)
+        print({file for file in {*left, *new.files} if left.get(file) != new.files.get(file)}, flush=True)
+    return True
+
+
 def _broken(verb: Verb, out: Path, old: Expected | None, new: Expected) -> str:
-    """The first part that is neither the old nor the new one, whole; "" where there is none."""
+    """The first part that is neither the old nor the new one, whole; "" where there is none.
+
+    While the new parts take their places one by one, and the rest of them is there for the next command, each is judged
+    by itself.
+    """
     found = _visible(files_of(out))
-    for part in sorted({*map(verb.part, found), *(map(verb.part, old.files) if old else ())}):
-        if old and old.has(found, part, verb.part):
+    moving = any(out.rglob(".*.ready")) or (out / STAGE / RESULT).exists()
+    part_of = (lambda path: path.split("/")[0]) if moving else verb.part
+    for part in sorted({*map(part_of, found), *(map(part_of, old.files) if old else ())}):
+        if old and old.has(found, part, part_of):
             continue
-        was = old is not None and any(verb.part(name) == part for name in old.files)
-        if (was or verb.finished(out, part)) and not new.has(found, part, verb.part) and part != "notes":
+        was = old is not None and any(part_of(name) == part for name in old.files)
+        if (was or verb.finished(out, part)) and not new.has(found, part, part_of) and part not in ("notes", *NOTES):
             return part
     return ""
 
@@ -298,11 +351,12 @@ def main() -> int:
     parser.add_argument("verbs", nargs="*", help=f"of {', '.join(VERBS)}; all by default")
     parser.add_argument("--kills", type=int, default=50, help="of each")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--renames", action="store_true", help="kill before each rename instead")
     given = parser.parse_args()
     held = True
     for name in given.verbs or VERBS:
-        found = trial(name, given.kills, given.seed)
-        held &= found["whole"] == found["identical"] == given.kills and not found["workers_left"]
+        found = trial(name, None if given.renames else given.kills, given.seed)
+        held &= found["whole"] == found["identical"] == found["kills"] and not found["workers_left"]
         print(json.dumps(found), flush=True)
     return 0 if held else 1
 

@@ -294,10 +294,10 @@ def test_of_augmentations_that_do_equally_well_the_strongest_is_taken():
 
 def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it():
     group = population(Aim(target=90.0))
-    dear = trial(group, {0: 95, 1: 75}, DEAR)
+    dear = trial(group, {0: 95, 1: 85}, DEAR)
     cheap = trial(group, {0: 110, 1: 100})
     assert group.proven() == math.inf
-    # 999 images: up to 95.2 wrong are allowed. 75 promise 64, 100 promise 85, and the cheaper one is finished first.
+    # 999 images: up to 95.2 wrong are allowed. 85 promise 72, 100 promise 85, and the cheaper one is finished first.
     assert next(group.promotions(0.1)) == (cheap, 2)
     cheap.planned[2] = [TrialTask(trial=1, genes=cheap.genes, epochs=1)]
     assert [one for one in group.promotions(0.1) if one[1] == 2] == []  # one at a time
@@ -306,6 +306,18 @@ def test_what_is_known_to_meet_the_target_bounds_the_cost_of_everything_after_it
     cheap.updates[2] = [TrialUpdate(work=cheap.planned[2][0], done=1, seconds=1, correct=999 - 85, judged=999)]
     assert group.proven() == CHEAP.flash and list(group.promotions(0.7)) == []  # nothing dearer is worth it
     assert population().proven() == math.inf
+
+
+def test_a_short_training_that_is_clearly_above_the_target_is_enough_to_look_for_cheaper_ones():
+    group = population(Aim(target=90.0))
+    trial(group, {0: 80}, DEAR)  # 999 images: 92 % with an interval from 90.14 %
+    assert group.proven() == DEAR.flash
+    trial(group, {0: 83})  # from 89.83 %
+    assert group.proven() == DEAR.flash
+    assert [(one.number, rung) for one, rung in group.promotions(0.7)] == [(1, 1), (0, 1)]
+    small = trial(group, {0: 79})
+    assert group.proven() == CHEAP.flash
+    assert [(one is small, rung) for one, rung in group.promotions(0.7)] == [(True, 1)]  # neither is cheaper
 
 
 def test_what_a_short_training_promises_follows_those_that_were_finished():

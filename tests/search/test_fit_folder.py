@@ -17,9 +17,11 @@ from torch import nn
 
 import featherweight as fw
 from brief_search import given
+from featherweight import io
 from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.record import read_record
+from featherweight.io import REPLACED
 from featherweight.search.fit import (
     folder,
     journal,
@@ -199,8 +201,11 @@ class KilledError(BaseException):
     """The process ended here."""
 
 
-def test_whoever_is_killed_while_a_result_takes_its_place_leaves_one_whole(tmp_path: Path, monkeypatch):
-    """Killed before each of the steps in turn."""
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_whoever_is_killed_while_a_result_takes_its_place_leaves_one_whole(tmp_path: Path, monkeypatch, exchanged):
+    """Killed before each of the steps in turn, where the system exchanges two folders and where it cannot."""
+    if not exchanged:
+        monkeypatch.setattr(io, "_exchange", lambda one, other: False)
     for step in range(100):
         out, left = tmp_path / str(step), [step]
         made(out, "old")
@@ -216,15 +221,23 @@ def test_whoever_is_killed_while_a_result_takes_its_place_leaves_one_whole(tmp_p
             return call
 
         with monkeypatch.context() as patch, suppress(KilledError):
-            for owner, name in ((Path, "rename"), (Path, "replace"), (Path, "mkdir"), (shutil, "rmtree")):
+            steps = (Path, "rename"), (Path, "replace"), (Path, "touch"), (Path, "mkdir"), (shutil, "rmtree")
+            for owner, name in (*steps, (io, "_exchange")):
                 patch.setattr(owner, name, counted(getattr(owner, name)))
             folder.install(out)
         assert (run_of(out) / "record.json").read_text() == "new"
+        if exchanged:
+            assert all(len({file.read_text() for file in (out / part).rglob("*.*") if file.name != REPLACED}) == 1
+                       for part in ("runs", "export"))  # fmt: skip
+        if left[0] < 0 and step % 2:  # another result is begun, and not ended
+            made(folder.stage(out), "newer")
+            (out / folder.STAGE / "fit.json").unlink()
         folder.install(out)
         assert parts(out) == {"new"} and run_of(out) == out / "runs" / "a-seed0"
         if left[0] >= 0:
             break
-    assert step == 10  # a folder for what is replaced, five parts, two folders out of the way, two removed
+    # Three files, two folders with their marks, each exchanged or moved in two steps; the leftovers removed.
+    assert step == (8 if exchanged else 15)
 
 
 def test_a_result_that_is_not_whole_leaves_the_old_one(tmp_path: Path):

@@ -23,6 +23,7 @@ from brief_search import asked, short
 from featherweight.errors import UsageError
 from featherweight.parallel.messages import Finished, Message
 from featherweight.search.fit import pipeline, planning, search_loop, state
+from featherweight.search.fit.cost import Limits
 from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.resized import resized_data
 from featherweight.search.fit.trial import Aim, TrialTask, TrialUpdate
@@ -37,6 +38,8 @@ if __name__ == "__main__":
     for news in pipeline.run_fit(asked(Path(sys.argv[1]))):
         pass
 """
+
+SIXTY = Aim(target=60.0)
 
 
 @pytest.fixture
@@ -127,8 +130,9 @@ class Pretended:
 
 
 def searched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, cores: int, seconds: float, **given: Any
-) -> search_loop.FitState:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, cores: int, seconds: float,
+    aim: Aim = SIXTY, **given: Any,
+) -> search_loop.FitState:  # fmt: skip
     """A search in which nothing is trained."""
     monkeypatch.setattr(search_loop, "save", lambda *given: None)
     found = resized_data(asked(tmp_path).data, seed=0)
@@ -137,7 +141,7 @@ def searched(
     monkeypatch.setattr(search_loop, "open_pool", lambda on, count: closing(Pretended(count, seed, judged)))
     (tmp_path / name).mkdir()
     search = search_loop.open_search(
-        found, Aim(target=60.0), tmp_path / name, seed=0, seconds=seconds, finish=seconds, coloured=False,
+        found, aim, tmp_path / name, seed=0, seconds=seconds, finish=seconds, coloured=False,
         recalled=False,
     )  # fmt: skip
     if seconds < math.inf:
@@ -173,12 +177,25 @@ def test_a_busy_machine_tries_fewer_candidates_and_not_other_ones(tmp_path: Path
     assert 8 < len(busy) < len(idle) and idle[:same] == busy[:same]
 
 
+def test_a_machine_that_is_slower_than_usual_still_trains_the_best_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By the clock of the work, hardly anything of the time is over when all of it is."""
+    clock = itertools.count(0.0, 0.15)
+    monkeypatch.setattr(search_loop.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(search_loop, "RATE", 1e15)
+    search = searched(tmp_path, monkeypatch, "slow", 2, 40.0, Aim(limits=Limits(flash=16_000)))
+    ends = [one.number for one in search.population.trials if one.rung == 2 and not one.anchor]
+    assert ends and search.population.best().number in ends
+
+
 def test_a_search_that_pauses_goes_on_with_what_was_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A search of the same time in one go, and with a pause for a first network after a fifth."""
     clock = itertools.count(0.0, 0.05)
     monkeypatch.setattr(search_loop.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(search_loop, "RATE", 1e9)
-    search = searched(tmp_path, monkeypatch, "paused", 2, 40.0, until=0.2)
+    aim = Aim(limits=Limits(flash=16_000))
+    search = searched(tmp_path, monkeypatch, "paused", 2, 40.0, aim, until=0.2)
     first = [one.genes for one in search.population.trials]
     left = list(search.waiting)
     assert 8 <= search.spent < 12 and left and search.population.best() is not None

@@ -178,9 +178,3 @@ def _moved(folder: Path, data: dict[str, Any]) -> Path:
 def test_a_lesson_has_limits(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"Distil.{next(iter(wrong))} "):
         replace(LESSON, **wrong)
-
-
-def test_a_recipe_without_a_teacher_is_written_as_before_there_were_any() -> None:
-    assert "distil" not in Recipe().to_json()
-    assert Recipe.from_json(Recipe().to_json()) == Recipe()
-    assert Recipe.from_json(Recipe().to_json() | {"distil": None}) == Recipe()

@@ -29,7 +29,7 @@ FLOORS = [
     {"__main__"},
 ]
 """From the ground up; a room imports from itself or a lower floor. Rungs and spaces import the front door alone."""
-SCHEMAS = {"augmentation", "budget", "experiment", "preprocessing", "recipe", "record", "schema", "settings"}
+SCHEMAS = {"augmentation", "budget", "experiment", "recipe", "record", "schema", "settings"}
 """What networks, data and engines may know of experiments: plain data, and how it is compared."""
 WITHOUT_TORCH = (
     "errors",

@@ -10,12 +10,11 @@ from typing import Any
 
 from torch import nn
 
-from featherweight.api.arguments import require_function, require_kinds
 from featherweight.api.model import Model
 from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
-from featherweight.errors import FeatherweightError, UsageError, whole_number
+from featherweight.errors import FeatherweightError, UsageError, require_function, require_kinds, whole_number
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import OneCycle, Recipe

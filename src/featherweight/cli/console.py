@@ -23,9 +23,9 @@ from featherweight.escape import printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.settings import overridden
-from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
+from featherweight.experiments.verdicts import run_json, seeds_sentence, summarise, verdict_sentence
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.training.runs.events import Done, Event, Failed
 from featherweight.training.runs.folders import run_like

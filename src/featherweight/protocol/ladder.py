@@ -16,7 +16,7 @@ from featherweight.escape import in_docstring
 from featherweight.experiments.experiment import Experiment, find, ids, letters, rungs
 from featherweight.experiments.record import Record
 from featherweight.experiments.settings import changes, overridden
-from featherweight.io import make_folders, write_text
+from featherweight.io import is_folder, is_there, make_folders, staged, write_text
 from featherweight.parallel.pool import keep_workers
 from featherweight.protocol.ledger import LEDGER, attempts_table, note_rungs, read_ledger
 from featherweight.protocol.proof_runs import Trainer
@@ -222,18 +222,18 @@ def write_ladder(runs: LadderRuns) -> list[Path]:
     ladder, found, out = runs.ladder, runs.found, runs.out
     numbers: dict[str, int] = {}
     views = [_view(rung, runs, numbers) for rung in ladder.rungs]
-    make_folders(out)
     curves = {f"{ladder.name}-{rung.id}.svg": found[rung.id] for rung in ladder.rungs if found[rung.id]}
-    for name, records in curves.items():
-        write_text(out / name, svg(figures.accuracy(*records)))
     every = [record for rung in ladder.rungs for record in found[rung.id]]
-    if every:
-        write_text(out / f"{ladder.name}.svg", svg(figures.ladder(*every)))
-    page, html = out / f"{ladder.name}.md", out / f"{ladder.name}.html"
     about = (ladder.title, ladder.subject, views, numbers)
-    write_text(page, markdown_page(*about, name=ladder.name, changed=runs.changed))
-    write_text(html, html_page(*about, changed=runs.changed))
-    return [page, html]
+    page, html = f"{ladder.name}.md", f"{ladder.name}.html"
+    with staged(out, f"{ladder.name}-page") as stage:
+        for name, records in curves.items():
+            write_text(stage / name, svg(figures.accuracy(*records)))
+        if every:
+            write_text(stage / f"{ladder.name}.svg", svg(figures.ladder(*every)))
+        write_text(stage / page, markdown_page(*about, name=ladder.name, changed=runs.changed))
+        write_text(stage / html, html_page(*about, changed=runs.changed))
+    return [out / page, out / html]
 
 
 def _view(rung: Experiment, runs: LadderRuns, numbers: dict[str, int]) -> RungView:
@@ -254,6 +254,16 @@ def _view(rung: Experiment, runs: LadderRuns, numbers: dict[str, int]) -> RungVi
 # ------------------------------------------------------------------------------------------- one to begin with
 
 
+BEGUN = "ladder"
+"""How this stage is called, whose files a killed process leaves."""
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether there is nothing in a folder but what a process left that was killed while it began a ladder there."""
+    names = {path.name for path in folder.iterdir()}
+    return f".{BEGUN}.ready" in names or all(name.startswith(f".{BEGUN}.") for name in names)
+
+
 def write_first_ladder(folder: Path, data: Data | None, on: str = "") -> list[Path]:
     """Write three experiments, a ladder to begin with; returns their paths. UsageError if the folder holds anything.
 
@@ -261,7 +271,7 @@ def write_first_ladder(folder: Path, data: Data | None, on: str = "") -> list[Pa
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if is_there(folder) and not (is_folder(folder) and _is_free(folder)):
         raise UsageError(f"{folder} exists and is not an empty folder; name a new one for the ladder.")
     channels, classes = (1, 10) if data is None else (int(data.train.images.shape[1]), len(data.classes))
     made = Environment(loader=FileSystemLoader(FIRST_LADDER), undefined=StrictUndefined, keep_trailing_newline=True)
@@ -276,6 +286,7 @@ def write_first_ladder(folder: Path, data: Data | None, on: str = "") -> list[Pa
         "parameters": 5000 + 25 * classes,
     }
     make_folders(folder)
-    for name in STEPS:
-        write_text(folder / name, made.get_template(f"{name}.j2").render(words))
+    with staged(folder, BEGUN) as stage:
+        for name in STEPS:
+            write_text(stage / name, made.get_template(f"{name}.j2").render(words))
     return [folder / name for name in STEPS]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featherweight.errors import UsageError
-from featherweight.report.analysis.answers import Answers, mistakes
-from featherweight.report.analysis.attribution import ClassEvidence, Field, Seen
+from featherweight.report.analysis import Answers, mistakes
+from featherweight.report.attribution import ClassEvidence, Field, Seen
 from featherweight.report.figures.style import INK, RULE, WIDTH, blank, in_house_style, share, shorten
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from featherweight._version import __version__
 from featherweight.errors import UsageError
 from featherweight.escape import csv_cell
-from featherweight.io import write_bytes, write_text
+from featherweight.io import staged, write_bytes, write_text
 from featherweight.report import figures
 from featherweight.report.figures.images import sheet_of
 from featherweight.report.figures.svg import pictured
@@ -84,10 +84,11 @@ def write_figures(sections: Sequence[Section], folder: Path) -> list[Path]:
     drawn += [(one.name, sheet_of(one.images, ["\n".join(lines) for lines in one.captions]))
               for one in blocks_of(sections, Tiles)]  # fmt: skip
     written = []
-    for name, figure in drawn:
-        write_bytes(folder / f"{name}.png", figures.png(figure))
-        write_text(folder / f"{name}.svg", figures.svg(figure))
-        written += [folder / f"{name}.png", folder / f"{name}.svg"]
+    with staged(folder, "figures") as stage:
+        for name, figure in drawn:
+            write_bytes(stage / f"{name}.png", figures.png(figure))
+            write_text(stage / f"{name}.svg", figures.svg(figure))
+            written += [folder / f"{name}.png", folder / f"{name}.svg"]
     return written
 
 
@@ -103,10 +104,11 @@ def write_data(story: Story, sections: Sequence[Section], folder: Path) -> list[
     """Write each table as NAME.csv, and report.json with records, tables and the data of figures; returns the paths."""
     folder_made(folder, "--data-out")
     written = []
-    for table in blocks_of(sections, Table):
-        write_text(folder / f"{table.name}.csv", _csv(table))
-        written.append(folder / f"{table.name}.csv")
-    write_text(folder / "report.json", json.dumps(page_document(story, sections), ensure_ascii=False) + "\n")
+    with staged(folder, "report") as stage:
+        for table in blocks_of(sections, Table):
+            write_text(stage / f"{table.name}.csv", _csv(table))
+            written.append(folder / f"{table.name}.csv")
+        write_text(stage / "report.json", json.dumps(page_document(story, sections), ensure_ascii=False) + "\n")
     return [*written, folder / "report.json"]
 
 

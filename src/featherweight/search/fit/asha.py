@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from featherweight.experiments.statistics import accuracy_interval
 from featherweight.search.fit.candidate import PRESETS, Candidate
 from featherweight.search.fit.mutation import mutate, sample_candidate, scale_width
 from featherweight.search.fit.trial import LAST, SHARES, Aim, Trial, TrialTask
@@ -26,8 +27,9 @@ OTHERS = 0.25
 """How much what happened to networks of another kind of block counts."""
 ALIKE = 4.0
 """By what factor the multiply-adds of two networks differ where the one counts for the other by 1 / e."""
-HOPELESS = 1.6
-"""Times the error that the target allows: what a cheap candidate may at most be expected to have, to be taken on."""
+HOPELESS = (1.6, 1.25)
+"""Times the error that the target allows: what a cheap candidate may at most be expected to have, by each rung, to be
+taken on to the next."""
 FRESH = 0.2
 """The share of new candidates that are drawn at random, once there are some to be changed."""
 LAST_RUNG, LATE = 0.45, 0.65
@@ -38,7 +40,7 @@ ANCHORED = 0.25
 """The share of the search after which the anchor is trained to its end."""
 CLOSE = 1.08
 """Augmentations whose losses on one network differ by less than this factor are taken to do equally well so far."""
-DRAWS = 300
+DRAWS = 100
 FILLED = 2.0
 """How likely a candidate is to be made as wide as the limits allow: always."""
 
@@ -81,18 +83,24 @@ class Population:
         return strongest.genes.preset if strongest else "shifts"
 
     def proven(self) -> float:
-        """The least cost of those that were trained to the end and meet the target; infinite where there are none."""
-        last = LAST
+        """The least cost of those that are known to meet the target; infinite where there are none."""
+        cheapest = self._cheapest()
+        return math.inf if cheapest is None else self.aim.cost(cheapest.price)
+
+    def _cheapest(self) -> Trial | None:
+        """Of those that are known to meet the target, the first of the least cost."""
+        known = (one for one in self.eligible() if self._known_to_meet(one))
+        return min(known, key=lambda one: self.aim.cost(one.price), default=None)
+
+    def _known_to_meet(self, trial: Trial) -> bool:
+        """Whether it meets the target after its whole training, or by the lower end of its 95 % interval before, since
+        the rest of the training only adds to that."""
         if self.aim.target is None:
-            return math.inf
-        return min(
-            (
-                self.aim.cost(one.price)
-                for one in self.eligible()
-                if one.rung == last and not self.aim.miss(one.error(last), one.counts(last)[1])
-            ),
-            default=math.inf,
-        )
+            return False
+        correct, judged = trial.counts(trial.rung)
+        if trial.rung == LAST:
+            return not self.aim.miss(trial.error(LAST), judged)
+        return accuracy_interval(correct, judged)[0] >= self.aim.target
 
     def works(self, number: int, genes: Candidate, rung: int, epochs: float) -> list[TrialTask]:
         """What a rung takes of a candidate whose finished network gets so many epochs."""
@@ -166,11 +174,12 @@ class Population:
 
     def promotions(self, passed: float) -> Iterator[tuple[Trial, int]]:
         """Candidates to be taken to their next rung, and that rung, when this share of the search has passed; the
-        highest rungs and the best come first. None that costs as much as one that is known to meet the target."""
-        offsets, late, proven = self.offsets(), passed > LATE, self.proven()
+        highest rungs and the best come first. None that costs as much as another that is known to meet the target, and
+        that one only when there has been time to look for cheaper ones."""
+        offsets, late, cheapest = self.offsets(), passed > LATE, self._cheapest()
         if passed > ANCHORED and (anchor := self._anchored()) is not None:
             yield anchor, LAST
-        if proven == math.inf and (early := self._early(offsets)) is not None:
+        if cheapest is None and (early := self._early(offsets)) is not None:
             yield early, LAST
         for rung in reversed(range(LAST - (passed < LAST_RUNG))):
             there = [one for one in self.eligible() if rung in one.updates and one.rung >= rung]
@@ -179,7 +188,8 @@ class Population:
             racing = [one for one in self._raced() if one not in ranked[:count]] if rung == 0 else []
             cheap = [one for one in self._front(ranked, offsets, rung) if one not in ranked[:count]]
             for one in [*ranked[:count], *racing, *cheap]:
-                if rung + 1 not in one.planned and (proven == math.inf or self.aim.cost(one.price) < proven):
+                cheaper = cheapest is None or self.aim.cost(one.price) < self.aim.cost(cheapest.price)
+                if rung + 1 not in one.planned and (cheaper or (one is cheapest and passed > LAST_RUNG)):
                     yield one, rung + 1
 
     def _anchored(self) -> Trial | None:
@@ -198,7 +208,7 @@ class Population:
         """With a target: those that no cheaper one on this rung equals, as far as they are not hopeless."""
         if self.aim.target is None:
             return []
-        best, found = math.log(HOPELESS * (1 - self.aim.target / 100)), []
+        best, found = math.log(HOPELESS[rung] * (1 - self.aim.target / 100)), []
         for one in sorted(there, key=lambda one: self.aim.cost(one.price)):
             if (error := self.expected(one, rung, offsets)) < best:
                 best = error

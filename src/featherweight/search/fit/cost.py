@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.export.estimate import deployed
-from featherweight.networks.architecture import build_layers
+from featherweight.networks.architecture import Layer, build_layers
 from featherweight.search.fit.candidate import Candidate, candidate_layers
 
 LIMITED = ("flash", "ram", "macs", "parameters", "cycles")
@@ -100,10 +101,15 @@ def milliseconds(cycles: float) -> float:
 
 def cost_of(genes: Candidate, shape: tuple[int, int, int], classes: int) -> Cost | None:
     """The cost for images of this shape (C H W); None for a network that such images are too small for."""
+    return _cost_of_layers(candidate_layers(genes), shape, classes, genes.bits)
+
+
+@lru_cache(maxsize=4096)
+def _cost_of_layers(layers: tuple[Layer, ...], shape: tuple[int, int, int], classes: int, bits: int) -> Cost | None:
     try:
-        network = build_layers(candidate_layers(genes), shape[0], classes).eval()
-        smallest = deployed(network, shape, classes, bits=genes.bits)
-        faster = deployed(network, shape, classes, "cortex-m4", genes.bits)
+        network = build_layers(layers, shape[0], classes).eval()
+        smallest = deployed(network, shape, classes, bits=bits)
+        faster = deployed(network, shape, classes, "cortex-m4", bits)
     except FeatherweightError:
         return None
     parameters = sum(one.numel() for one in network.parameters())

@@ -1,7 +1,6 @@
 """A search's folder: which pictures it is about, one writer at a time, a result that stays until the next is whole."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -15,7 +14,7 @@ from featherweight.data.dataset import IN_MEMORY, Data
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record, write_record
-from featherweight.io import flush_names, locked, make_folders, not_a_place, write_text
+from featherweight.io import flush_names, locked, make_folders, not_a_place, remove_any, take_places, write_text
 from featherweight.search.fit.journal import read_trainings
 from featherweight.search.fit.notes import Question, read_question, read_result
 from featherweight.search.fit.resized import SPLIT_SEED, ResizedData
@@ -137,7 +136,7 @@ def _require_verified(out: Path, data: "str | Data", directory: Path | None) -> 
 
 def stage(out: Path) -> Path:
     """An empty folder for the next result; the present one stays as it is until `install`."""
-    _remove_leftovers(out)
+    install(out)  # of a process that was killed meanwhile
     make_folders(out / STAGE)
     return out / STAGE
 
@@ -155,24 +154,9 @@ def install(out: Path) -> None:
     """Put the result that is whole in its place; what an earlier process left half made is removed.
 
     A result is whole once its last file, that with the figures, is there. Whoever is killed on the way leaves the rest
-    to the next call: every part lies either in the stage or in its place.
+    to the next call.
     """
-    staged = out / STAGE
-    if (staged / RESULT).exists():
-        (out / REPLACED).mkdir(exist_ok=True)
-        for part in sorted(staged.iterdir(), key=lambda part: part.name == RESULT):
-            place = out / part.name
-            if place.is_dir():
-                place.rename(out / REPLACED / part.name)
-            part.replace(place)
+    if (out / STAGE / RESULT).exists():
+        take_places(out / STAGE, out, out / REPLACED, last=RESULT)
         flush_names(out)
-    _remove_leftovers(out)
-
-
-def _remove_leftovers(out: Path) -> None:
-    """Remove what is not the result itself."""
-    for place in (out / STAGE, out / REPLACED):
-        if place.is_symlink() or place.is_file():
-            place.unlink()
-        elif place.exists():
-            shutil.rmtree(place)
+    remove_any(out / STAGE, out / REPLACED)

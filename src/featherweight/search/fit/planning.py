@@ -33,9 +33,8 @@ def next_task(search: FitState, passed: float, left: float) -> TrialTask | None:
     if first is not None:
         short = max(search.work(work, first) for work in first.planned[0]) / RATE
         population.bound_race(short, RACE * search.seconds * search.cores)
-    for trial, rung in population.promotions(passed):
-        if (work := plan_rung(search, trial, rung, left)) is not None:
-            return work
+    if (work := _promoted(search, passed, left)) is not None:
+        return work
     for _ in range(DRAWS if left > 0.02 * search.seconds else 0):
         candidate = propose(search)
         if candidate is not None and (work := plan_rung(search, candidate, 0, left)) is not None:
@@ -45,6 +44,14 @@ def next_task(search: FitState, passed: float, left: float) -> TrialTask | None:
             break  # what is proposed now takes too long
     if not population.trials:
         raise nothing_fits(search)
+    return _promoted(search, 1.0, left)  # nothing new can be tried
+
+
+def _promoted(search: FitState, passed: float, left: float) -> TrialTask | None:
+    """The first training of the first candidate that is to go on and would end in time."""
+    for trial, rung in search.population.promotions(passed):
+        if (work := plan_rung(search, trial, rung, left)) is not None:
+            return work
     return None
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
-from featherweight.io import flush_names, locked, make_folders
+from featherweight.io import REPLACED, flush_names, locked, make_folders
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs.checkpoint import previous
 
@@ -33,8 +34,9 @@ def run_of(folder: Path) -> Path:
     whole = (folder / STAGE / RESULT).exists()
     if not (whole or (folder / RESULT).exists()):
         return folder
-    staged = whole and (folder / STAGE / "runs").exists()
-    runs = (folder / STAGE if staged else folder) / "runs"
+    runs = folder / STAGE / "runs"
+    if not whole or not runs.exists() or (runs / REPLACED).exists():
+        runs = folder / "runs"
     return next(iter(by_seed(runs)), folder)
 
 
@@ -123,6 +125,7 @@ def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, R
 
 def _record_patterns(id: str, seed: int) -> tuple[str, str]:
     """Of the records in an experiment's run folders, whatever data they are of."""
+    id = escape(id)
     return f"{id}-seed{seed}*/record.json", f"{id}-*-seed{seed}*/record.json"
 
 
@@ -141,7 +144,7 @@ def finished_runs(
     """
     found = []
     for seed in seeds:
-        runs = find_runs(folders, *_record_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
+        runs = find_runs(folders, *_record_patterns(experiment.id, seed), f"{escape(experiment.id)}/seed{seed}.json")
         fitting = (
             record
             for _, record in runs

@@ -1,4 +1,7 @@
-"""A network's answers over a whole test set, and the tables that follow from them, in plain numpy."""
+"""What a finished run knows and where it fails: its answers over a whole test set, and tables of them.
+
+What its network takes from an image is in `attribution`, whose functions are found here as well.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +14,14 @@ from numpy.typing import NDArray
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.experiments.record import percent
+from featherweight.report.attribution import ClassEvidence as ClassEvidence
+from featherweight.report.attribution import Field as Field
+from featherweight.report.attribution import Seen as Seen
+from featherweight.report.attribution import contrast as contrast
+from featherweight.report.attribution import evidence as evidence
+from featherweight.report.attribution import fields as fields
+from featherweight.report.attribution import first_kernels as first_kernels
+from featherweight.report.attribution import seen_in_training as seen_in_training
 from featherweight.training.evaluation import predict_batches
 from featherweight.training.runs.trained import TrainedModel, evaluator_of
 
