@@ -117,6 +117,12 @@ def test_functions_of_one_s_own_train_and_are_recorded_by_name_and_source(tmp_pa
         fw.train(network, toy.data(), recipe=blended, loss=squared, out=tmp_path, **QUICK)
 
 
+def test_functions_of_one_s_own_do_not_go_to_a_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("featherweight.api.train.require_backend", lambda address: None)
+    with pytest.raises(UsageError, match=r"own \(loss\) train on this machine alone; leave out on='ray'"):
+        fw.train(toy.network, toy.data(), loss=nn.functional.cross_entropy, on="ray", out=tmp_path)
+
+
 def test_a_stopped_run_with_own_functions_needs_them_and_ends_the_same(tmp_path: Path) -> None:
     recipe = fw.Recipe(epochs=2, batch=16, lr=0.01)
 

@@ -23,7 +23,7 @@ FINISHED = [record("c3", [99.0] * 15, seed) for seed in (0, 1)]
 
 
 def test_finished_and_unfinished_runs(tmp_path: Path) -> None:
-    c3 = find("c3")
+    c3 = replace(find("c3"), id="c3[1]")  # as of a file of this name
     cases = {
         "c3-seed0": record("c3", [99.0] * 15),
         "c3-seed1": record("c3", [99.0] * 4, 1, finished=False),
@@ -34,12 +34,13 @@ def test_finished_and_unfinished_runs(tmp_path: Path) -> None:
         "c3-seed5": record("c3", [99.0] * 15, 5, network="another"),
     }
     for name, one in cases.items():
-        (tmp_path / name).mkdir()
-        write_record(one, tmp_path / name / "record.json")
+        folder = tmp_path / name.replace("c3", "c3[1]")
+        folder.mkdir()
+        write_record(replace(one, experiment="c3[1]"), folder / "record.json")
     found = run_folders.finished_runs(c3, [tmp_path], range(6), "mnist")
     assert [one.seed for one in found] == [0]
     resumed = {seed: run_folders.unfinished_run(c3, tmp_path, seed, "mnist") for seed in range(6)}
-    assert {seed: path for seed, path in resumed.items() if path} == {1: tmp_path / "c3-seed1"}
+    assert {seed: path for seed, path in resumed.items() if path} == {1: tmp_path / "c3[1]-seed1"}
     assert [one.seed for one in run_folders.finished_runs(c3, [tmp_path], range(6), "digits")] == [3]
 
 

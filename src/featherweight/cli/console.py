@@ -210,7 +210,7 @@ def verdict_table(record: Record) -> Table:
 
 
 def seeds_table(records: Sequence[Record]) -> Table:
-    """One row per seed: the last epoch, the worst of the last ones, the best, all in percent, and the verdict."""
+    """The console's table of several seeds: the last epoch, the worst of the last, the best, in %; the verdict."""
     held = Budget(**records[0].budget).held
     table = Table(box=None, header_style="bold")
     for heading in ("seed", "last %", f"worst of last {held} %", "best %", "passed", "seconds"):

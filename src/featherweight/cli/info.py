@@ -3,6 +3,7 @@
 import copy
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from featherweight.experiments.experiment import Experiment
     from featherweight.experiments.record import Record
-from importlib.util import find_spec
 
 
 @app.command("list")
@@ -276,7 +276,7 @@ def examine(data_dir: Path | None = None) -> dict[str, Any]:
     if not kernels:
         missing.insert(0, {
             "what": "the native engine is not built, so PyTorch trains, about 7 times slower",
-            "type": "install g++ or another C++ compiler, then install featherweight again",
+            "type": "install g++ or another C++ compiler and then featherweight again, or its wheel",
         })  # fmt: skip
     missing += [
         {

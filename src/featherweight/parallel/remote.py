@@ -20,7 +20,8 @@ from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.io import remove_parts, scratch_folder
-from featherweight.parallel.messages import Backend, Finished, Pool, Work
+from featherweight.parallel.messages import Backend, Finished, Work
+from featherweight.parallel.pool import Pool
 from featherweight.parallel.transfer import Files, Packed, files_of, pack, put, unpack
 from featherweight.training import distillation
 from featherweight.training.runs import run as runs

@@ -1,13 +1,13 @@
 """The page of a ladder: its tables as text, what it says of each rung, and the page itself as Markdown and as HTML."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from featherweight._version import __version__
 from featherweight.errors import UsageError
-from featherweight.experiments.claims import NOT_RUN, Claim, Found, findings
+from featherweight.experiments.claims import NOT_RUN, Found, findings
 from featherweight.experiments.experiment import Experiment, parts
 from featherweight.experiments.record import Record
 from featherweight.experiments.verdicts import summarise
@@ -29,22 +29,6 @@ class TextTable:
     headings: tuple[str, ...]
     align: str
     rows: tuple[tuple[str, ...], ...]
-
-    def with_columns(self, at: int, headings: Sequence[str], align: str, cells: Sequence[Sequence[str]]) -> "TextTable":
-        """The table with further columns before the one at this place; `cells` has those of each row.
-
-        >>> one = TextTable(headings=("a", "b"), align="lr", rows=(("x", "1"),))
-        >>> one.with_columns(1, ["c"], "r", [["2"]]).rows
-        (('x', '2', '1'),)
-        """
-
-        def inserted(row: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-            return (*row[:at], *more, *row[at:])
-
-        rows = tuple(inserted(row, more) for row, more in zip(self.rows, cells, strict=True))
-        return TextTable(
-            headings=inserted(self.headings, headings), align=self.align[:at] + align + self.align[at:], rows=rows
-        )
 
     def without(self, heading: str) -> "TextTable":
         """The table without the column of this heading.
@@ -154,18 +138,15 @@ def _cells(records: Sequence[Record], at: int) -> list[str]:
     return [f"{getattr(row, name):.{digits}f}" for name, digits in names for row in rows]
 
 
-def claims_table(
-    rung: Experiment, found: Found, numbers: dict[str, int], wanted: Callable[[Claim], bool] = lambda claim: True
-) -> TextTable | None:
+def claims_table(rung: Experiment, found: Found, numbers: dict[str, int]) -> TextTable | None:
     """The claims of a rung with the answers of its records; None if it has none.
 
     The rules that decide are added to `numbers`, counted from 1.
     """
     rows = []
     for claim, outcome, values in findings(rung, found):
-        if wanted(claim):
-            rule = f" ({numbers.setdefault(claim.by.rule, len(numbers) + 1)})" if claim.by else ""
-            rows.append((claim.says, f"{outcome}{rule}", values))
+        rule = f" ({numbers.setdefault(claim.by.rule, len(numbers) + 1)})" if claim.by else ""
+        rows.append((claim.says, f"{outcome}{rule}", values))
     headings = ("sentence", "the records say", "figures")
     return TextTable(headings=headings, align="lll", rows=tuple(rows)) if rows else None
 
@@ -214,13 +195,11 @@ def rung_view(
     shape: tuple[int, int, int] | None = None,
     classes: int = 10,
     attempts: TextTable | None = None,
-    claims: Callable[[Claim], bool] = lambda claim: True,
 ) -> RungView:
     """What the page of a ladder says of one rung, computed from its records.
 
     The rules that decide its claims are added to `numbers`, in the order in which they are first used, from 1. `shape`
-    and `classes` are of the pictures that it was trained on, by default those of its own set; `claims` says which to
-    show.
+    and `classes` are of the pictures that it was trained on, by default those of its own set.
     """
     records = found.get(rung.id, ())
     text = {label: f"{words[:1].upper()}{words[1:]}" for label, words in parts(rung.text).items()}
@@ -243,7 +222,7 @@ def rung_view(
         records=records,
         result=result_table(records) if records else None,
         log=log_table(records) if records else None,
-        claims=claims_table(rung, found, numbers, claims),
+        claims=claims_table(rung, found, numbers),
         attempts=attempts,
     )
 

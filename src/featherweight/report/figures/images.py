@@ -130,7 +130,7 @@ def sheet_of(images: NDArray[Any], captions: Sequence[str]) -> "Figure":
 
 
 def evenly(total: int, count: int) -> list[int]:
-    """The positions of `count` of `total` things, evenly spaced from the first: a sample without any choice.
+    """Which `count` of `total` images a figure shows: evenly spaced from the first, a sample without any choice.
 
     >>> evenly(10, 4)
     [0, 2, 5, 7]

@@ -1,35 +1,24 @@
 """The logs of a run that each tracker keeps: TensorBoard's, MLflow's, and those of Weights & Biases."""
 
-from collections.abc import Mapping
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from featherweight.escape import markdown
-from featherweight.experiments.record import Record, Row
-from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.report.trackers import Log, Value, quantities, settings_of, verdict_figures
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 import logging
 import os
-import time
-from typing import TYPE_CHECKING
-
-from featherweight.io import write_text
-from featherweight.report.trackers import noted
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 import re
+import time
+from collections.abc import Mapping
+from importlib import import_module
 from io import BytesIO
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from PIL import Image
 
+from featherweight.escape import markdown
+from featherweight.experiments.record import Record, Row
+from featherweight.experiments.verdicts import verdict_sentence
+from featherweight.io import write_text
 from featherweight.report.figures.svg import png
+from featherweight.report.trackers import Log, Value, noted, quantities, settings_of, verdict_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
