@@ -22,7 +22,7 @@ from docs.build.front_pictures import front_of, fronts_drawing
 from docs.build.network_stats import anatomy_of, preprocessing_words
 from docs.build.pictures import ladder_drawing, rung_drawing
 from docs.build.rendering import with_part_between
-from docs.build.tables import as_csv, tables_of
+from docs.build.tables import as_csv, tables_of, trials_table
 
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, Experiment, contenders, find, ids, letters, place_of, rungs
@@ -97,6 +97,8 @@ def generated(root: Path) -> dict[Path, str]:
     tables = {id: tables_of(find(id), found, ledger, held_out.get(id, ())) for id in ids()}
     for id, named in tables.items():
         texts |= {root / "results" / id / f"{name}.csv": as_csv(one) for name, one in named.items()}
+    for file in sorted((root / "results" / "trials").glob("*.json")):
+        texts[file.with_suffix(".csv")] = as_csv(trials_table(json.loads(file.read_text(encoding="utf-8"))))
     for id, one in candidates.items():
         texts[root / "docs" / "records" / f"{id}.md"] = records.page(one, found, tables[id])
     for letter in letters():

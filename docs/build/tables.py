@@ -6,8 +6,9 @@ Pages link to them in a line that begins with `Tables:`; the site shows each the
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from docs.build.network_stats import anatomy_of
 from docs.build.published import published, published_log
@@ -15,7 +16,7 @@ from docs.build.statements import answers
 
 from featherweight.experiments.budget import judge
 from featherweight.experiments.claims import Claim, Found, findings
-from featherweight.experiments.experiment import Experiment
+from featherweight.experiments.experiment import Experiment, parts
 from featherweight.experiments.record import Record
 from featherweight.protocol.ledger import Attempt, attempts_table
 from featherweight.protocol.records import clearing
@@ -122,9 +123,45 @@ def _answers(experiment: Experiment, found: Found) -> TextTable:
         for claim, outcome, figures in findings(experiment, found)
         if not told or is_ours(claim)
     ]
+    if left := parts(experiment.text).get("Open"):
+        rows.append(("open", "What the source leaves open.", "", left, "", ""))
     return _table(["part", "sentence", "answer", "figures", "rule", "remark"], rows)
 
 
 def is_ours(claim: Claim) -> bool:
     """Whether a claim is our own, and not a shorter form of what its source states."""
     return claim.says.startswith("Ours: ")
+
+
+def trials_table(runs: Sequence[Mapping[str, Any]]) -> TextTable:
+    """A row for each trial on held-out images, with means over its seeds, from the lines that `results/trials` has."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for run in runs:
+        what = (run.get("record") or run.get("experiment", ""), run["title"], run.get("held_out", ""))
+        groups.setdefault(tuple(map(str, what)), []).append(run)
+    rows = []
+    for (record, title, held_out), of in groups.items():
+        sizes = [f"{one:,}" if one else "" for one in (_first(of[0], "parameters", "params"), of[0].get("macs"))]
+        last = fmean(_first(run, "last") or run["test_accuracy"][-1] for run in of)
+        worst = min(_first(run, "worst", "worst5") or min(run["test_accuracy"][-5:]) for run in of)
+        more = [f"{fmean(run[name] for run in of):.{digits}f}" if name in of[0] else ""
+                for name, digits in (("loss", 4), ("train", 2))]  # fmt: skip
+        rows.append([record, title, held_out, *sizes, str(len(of)), f"{last:.2f}", f"{worst:.2f}", *more])
+    headings = (
+        "record",
+        "trial",
+        "held out",
+        "parameters",
+        "MACs",
+        "seeds",
+        "last %",
+        "worst %",
+        "loss",
+        "own images %",
+    )
+    shown = [at for at in range(len(headings)) if any(row[at] for row in rows)]
+    return _table([headings[at] for at in shown], [[row[at] for at in shown] for row in rows])
+
+
+def _first(run: Mapping[str, Any], *names: str) -> Any:
+    return next((run[name] for name in names if name in run), None)

@@ -59,7 +59,7 @@ def test_export_json_is_the_manifest_and_the_same_again(run: Run, alone: Path) -
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("f3", "--to", "tflite"), r"Unknown form 'tflite'; there are: onnx, c, page\."),
+        (("f3", "--to", "tflite"), r"Unknown form 'tflite'; there are: onnx, c, page, arduino, .*, cmake\."),
         (("f4", "--to", "c"), r"no run folder 'f4' and no such network in the package; did you mean f3\?"),
         (("runs/f9-seed0", "--to", "c"), "There is no run at runs/f9-seed0"),
     ],

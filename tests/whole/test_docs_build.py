@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -213,13 +212,13 @@ def test_a_rung_takes_a_screen_and_no_more_words_for_thirty_seeds_than_for_two()
     assert len(pages[0].split()) == len(pages[1].split())
     for page in (ROOT / "docs" / "ladders").glob("?.md"):
         for rung in page.read_text().split("\n## ")[1:]:
-            assert len(re.sub("<details>.*?</details>", "", rung, flags=re.DOTALL).split()) < 400, rung[:20]
+            assert len(rung.split()) < 400, rung[:20]
     for one in (*contenders(), *contenders("cifar10"), *contenders("fashion-mnist")):
         assert len((ROOT / "docs" / "records" / f"{one.id}.md").read_text().split()) < 700
 
 
 def test_the_words_of_the_documentation_are_counted() -> None:
-    assert sum(len(path.read_text().split()) for path in (ROOT / "docs").rglob("*.md")) <= 75_000
+    assert sum(len(path.read_text().split()) for path in (ROOT / "docs").rglob("*.md")) <= 58_000
 
 
 def test_tables_are_beside_the_records_and_name_what_decides() -> None:

@@ -166,7 +166,7 @@ class Model:
         data_dir: "str | Path | None" = None,
         data: Data | None = None,
     ) -> Exported:
-        """Write the network as `onnx`, `c` or `page` to a folder and check it; raises the errors of `export`.
+        """Write the network as `onnx`, `c`, `page` or a package to a folder and check it; raises errors of `export`.
 
         A network that was trained on `data` in memory is checked on these; one that has just been trained remembers
         them.

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help=RUN_HELP)],
-    to: Annotated[str, typer.Option("--to", help="onnx, c or page.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="onnx, c or page, or C as a package: arduino, platformio, zephyr, esp-idf, micropython, rust, cmake.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("exports"),
     data_dir: DataDir = None,
     experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
-    """Export a network as an ONNX file, C for a microcontroller, or a page to draw on, and check that it agrees."""
+    """Export a network as an ONNX file, C for a microcontroller, a package, or a page to draw on, and check it."""
     from featherweight.cli.display import busy
     from featherweight.export import export as write
     from featherweight.training.runs.trained import load_any

@@ -1,4 +1,4 @@
-"""A finished network as a file that others can use: ONNX, C for a microcontroller, a page to draw on.
+"""A finished network as files that others can use: ONNX, C for a microcontroller or a package of it, a page to draw on.
 
 Every form is made from the same few steps (`lowering`), and each is checked against the network on available pictures
 before it is handed over.
@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,20 @@ from featherweight.data.split import Split
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.export import c_source, page, proof
 from featherweight.export.card import card
-from featherweight.export.fixed_point import quantise
+from featherweight.export.fixed_point import FixedPoint, quantise
 from featherweight.export.lowering import Lowered, lower
 from featherweight.export.memory import memory_report, planned
 from featherweight.export.onnx_model import model_bytes, require_onnx, traced_bytes
+from featherweight.export.packages import PACKAGES, library_zip, package_files
 from featherweight.export.proof import ExportError
 from featherweight.export.source import Source, calibration_of, pictures_at_hand, source_of
-from featherweight.io import staged, write_bytes, write_text
+from featherweight.io import scratch_folder, staged, write_bytes, write_text
 from featherweight.networks import steps
 from featherweight.training.runs.trained import TrainedModel
 
 __all__ = ["FORMS", "ExportError", "Exported", "Source", "export", "page_of", "source_of", "steps_of"]
 
-FORMS = ("onnx", "c", "page")
+FORMS = ("onnx", "c", "page", *PACKAGES)
 
 PAGE_PICTURES = 1000
 """The number of pictures that a page's weights are checked on; its arithmetic in a browser is checked in the tests."""
@@ -49,7 +51,10 @@ class Exported:
 def export(
     trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None, data: Data | None = None
 ) -> Exported:
-    """Write a finished network as `onnx`, `c` or `page` to the folder `out`, and check it against the network.
+    """Write a finished network as `onnx`, `c`, `page` or a package to the folder `out`, and check it.
+
+    A package is the C for a tool that builds with it: `arduino`, `platformio`, `zephyr`, `esp-idf`, `micropython`,
+    `rust` or `cmake`, in a folder NAME-FORM; it has a program that checks ten pictures on the chip.
 
     It is calibrated and checked on the pictures of its run, loaded from `data_dir` or where they were; or on `data`, if
     they were handed over in memory.
@@ -69,7 +74,8 @@ def export(
         page.require_digits(source)
     data = data or pictures_at_hand(trained.record, data_dir)
     proof.require_recorded(source, trained.record, data)
-    writer: Callable[..., Written] = {"onnx": _onnx, "c": _c, "page": _page}[form]
+    writers: dict[str, Callable[..., Written]] = {"onnx": _onnx, "c": _c, "page": _page}
+    writer = writers.get(form) or partial(_package, form)
     assert lowered is not None or form == "onnx"
     manifest = f"{source.name}-{form}.json"
     with staged(out, f"{source.name}-{form}") as stage:
@@ -142,12 +148,29 @@ def _onnx(source: Source, lowered: Lowered | None, data: Data, out: Path) -> Wri
 
 
 def _c(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
+    return _program(source, lowered, data, out / source.name)[1]
+
+
+def _package(form: str, source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
+    with scratch_folder() as folder:
+        network, (program, figures, lines) = _program(source, lowered, data, folder)
+        texts = {file.name: file.read_text(encoding="utf-8") for file in program if file.parent == folder}
+    folder = out / f"{source.name}-{form}"
+    package = package_files(form, source, network, texts, data.test.images)
+    files = _written(folder, package)
+    if form == "arduino":
+        files += _written(out, {f"{folder.name}.zip": library_zip(package, folder.name)})
+    return files, figures, lines
+
+
+def _program(source: Source, lowered: Lowered, data: Data, folder: Path) -> tuple[FixedPoint, Written]:
+    """The network in integers, and its C in this folder, checked against both."""
     pictures, called = calibration_of(data)
     network = quantise(lowered, pictures, source.mean, source.std)
     texts = c_source.source_files(source, network, called)
-    files = _written(out / source.name, texts)
+    files = _written(folder, texts)
     memory = planned(network)
-    figures = proof.c_proof(out / source.name, network, source, data.test)
+    figures = proof.c_proof(folder, network, source, data.test)
     figures |= {"calibration": called, "flash_estimate": memory.flash, "ram_estimate": memory.ram}
     lines = [
         *memory_report(network, memory),
@@ -157,7 +180,7 @@ def _c(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
         if figures["compiled"]
         else "not compiled here, since there is no C compiler (cc, gcc or clang)",
     ]
-    return files, figures, lines
+    return network, (files, figures, lines)
 
 
 def _page(source: Source, lowered: Lowered, data: Data, out: Path) -> Written:
