@@ -1,7 +1,8 @@
-"""How near the estimates of flash, RAM and cycles are: `python -m benchmarks.device` tells, `--write` saves it.
+"""How near the estimates of flash and RAM are: `python -m benchmarks.device` tells, `--write` saves it.
 
-`--measure` measures code, stack and cycles of every combination of the C program's parts anew, and writes the package's
-table of them, `export/kernels.json`; do so after a change to the C program. Needs the Arm compiler and QEMU.
+`--measure` measures code and stack of every combination of the C program's parts anew, and writes the package's table
+of them, `export/kernels.json`; do so after a change to the C program, and then `python -m benchmarks.cycles --trace`.
+Needs the Arm compiler and QEMU.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -19,12 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks import cortex_m, timing
+from benchmarks import cortex_m
 from featherweight.export import c_source
-from featherweight.export.estimate import PROCESSORS, deployed, operations
+from featherweight.export.estimate import PROCESSORS, deployed
 from featherweight.export.fixed_point import FixedPoint, outline, quantise
 from featherweight.export.lowering import lower
 from featherweight.export.memory import KERNELS, measured_kernels, planned, tallest
@@ -33,12 +32,10 @@ from featherweight.export.tables import Variant, all_variants, name_of, progress
 from featherweight.networks.layers.blocks import Residual, Sum, conv_norm_relu, residual_norm_relu, separable_norm_relu
 
 RESULT = Path(__file__).parents[1] / "results" / "device" / "estimate.json"
-NETWORKS, EMULATED, TRACED = 200, 40, 24
-"""Networks whose flash is compared; of them, so many whose stack is; and so many, others, whose cycles are."""
-FOLLOWED = 60_000
-"""Multiplications of the largest network whose every instruction is followed."""
+NETWORKS, EMULATED = 200, 40
+"""Networks whose flash is compared; and of them, so many whose stack is."""
 PACKED = 4
-"""Bits of packed weights for which code, stack and cycles are measured; for 2 they differ by a constant in the code."""
+"""Bits of packed weights for which code and stack are measured; for 2 they differ by a constant in the code."""
 Shape = tuple[int, int, int]
 
 
@@ -155,10 +152,13 @@ def measured(
 def measure() -> dict[str, Any]:
     """The table of `kernels.json`."""
     names = [name_of(variant) for variant in all_variants()]
-    empty = {"code": dict.fromkeys(names, 0), "stack": dict.fromkeys(names, 0), "cycles": {}}
+    before = json.loads(KERNELS.read_text(encoding="utf-8"))["processors"]
     about: dict[str, Any] = {
         "compiler": _first_line(cortex_m.COMPILER), "options": "-Os", "emulator": _first_line(cortex_m.EMULATOR),
-        "processors": {cpu: json.loads(json.dumps(empty)) for cpu in PROCESSORS},
+        "processors": {
+            cpu: {"code": dict.fromkeys(names, 0), "stack": dict.fromkeys(names, 0), "cycles": before[cpu]["cycles"]}
+            for cpu in PROCESSORS
+        },
     }  # fmt: skip
     _keep(about)
     todo = [(variant, cpu) for cpu in PROCESSORS for variant in all_variants()]
@@ -167,9 +167,6 @@ def measure() -> dict[str, Any]:
             print(cpu, name_of(variant), code, stack, flush=True)
             about["processors"][cpu]["code"][name_of(variant)] = code
             about["processors"][cpu]["stack"][name_of(variant)] = stack
-    _keep(about)
-    for cpu in PROCESSORS:
-        about["processors"][cpu]["cycles"] = _cycles(cpu)
     _keep(about)
     return about
 
@@ -191,68 +188,6 @@ def _parts(variant: Variant, cpu: str) -> tuple[int, int]:
     return found["flash"] - plan.weights - plan.scaling - plan.tables, found["stack"] - counted
 
 
-def small(first: int, count: int) -> list[int]:
-    """Seeds, from this one on, of so many random networks that are small enough to follow."""
-    found: list[int] = []
-    while len(found) < count:
-        network, shape, _ = drawn(first, 16)
-        found += [first] if deployed(network, shape).macs <= FOLLOWED else []
-        first += 1
-    return found
-
-
-def traced(seed: int, cpu: str, bits: int = 8) -> tuple[dict[str, int], dict[str, int]]:
-    """Operations of a random network small enough to follow, and the cycles of each function of C."""
-    network, shape, classes = drawn(seed, 16)
-    with tempfile.TemporaryDirectory() as scratch:
-        fixed, program = written(network, shape, classes, Path(scratch), bits)
-        picture = noise(1, shape)[0].permute(1, 2, 0).contiguous().numpy()
-        return dict(operations(fixed, planned(fixed))), timing.cycles(program, cpu, picture)
-
-
-_SPENT = {
-    "products": ("multiplications", "unpacked", "runs", "edge parts"),
-    "convolve": ("outputs", "runs", "edge parts", "places", "groups"),
-    "put": ("outputs", "sums", "average outputs"),
-    "pool": ("max outputs", "max rows", "max inputs", "average outputs", "average rows", "average inputs"),
-    "add": ("sums",),
-    "look_up": ("looked up",),
-    "": ("pictures", "turns", "requests", "rows"),
-}
-"""The operations that each function of C spends its cycles on; of all others together under no name."""
-
-
-def _cycles(cpu: str) -> dict[str, float]:
-    """Cycles of each operation: for each function least squares over random networks, none below zero."""
-    rows = [traced(seed, cpu) for seed in small(10_000, TRACED)]
-    rows += [traced(seed, cpu, PACKED) for seed in small(10_000, TRACED // 3)]
-    found: Counter[str] = Counter()
-    for function, names in _SPENT.items():
-        table = np.array([[work.get(name, 0) for name in names] for work, _ in rows], float)
-        others = [{"": sum(n for name, n in spent.items() if name not in _SPENT)} | spent for _, spent in rows]
-        wanted = np.array([spent.get(function, 0) for spent in others], float)
-        weight = 1 / np.array([sum(spent.values()) for _, spent in rows])
-        used = table.max(0) > 0
-        if used.any():
-            scale = (table * weight[:, None])[:, used].max(0)
-            each = _not_negative(table[:, used] * weight[:, None] / scale, wanted * weight) / scale
-            for name, value in zip(np.array(names)[used], each, strict=True):
-                found[str(name)] += float(value)
-    print(cpu, found, flush=True)
-    return {name: round(value, 3) for name, value in sorted(found.items())}
-
-
-def _not_negative(table: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Least squares with no number below zero, one number after the other until none changes."""
-    square, target = table.T @ table, table.T @ wanted
-    found = np.zeros(len(target))
-    for _ in range(3_000):
-        for place in range(len(found)):
-            rest = target[place] - square[place] @ found + square[place, place] * found[place]
-            found[place] = max(0.0, rest / square[place, place])
-    return found
-
-
 def compared() -> dict[str, Any]:
     """The estimates against the compiler over random networks, on the smallest processor and the other."""
     about: dict[str, Any] = {
@@ -261,7 +196,7 @@ def compared() -> dict[str, Any]:
         "networks": NETWORKS,
     }
     for cpu in PROCESSORS:
-        flash, ram, cycles, times = [], [], [], []
+        flash, ram, times = [], [], []
         for seed in range(NETWORKS):
             network, shape, classes = drawn(seed)
             begun = time.perf_counter()
@@ -272,12 +207,8 @@ def compared() -> dict[str, Any]:
             flash.append(said.flash / found["flash"] - 1)
             if "stack" in found:
                 ram.append(said.ram / (found["ram"] + found["stack"]) - 1)
-        for seed in small(20_000, TRACED // 2):
-            true = sum(traced(seed, cpu)[1].values())
-            network, shape, classes = drawn(seed, 16)
-            cycles.append(deployed(network, shape, classes, cpu).cycles / true - 1)
         about[cpu] = {
-            "flash": _errors(flash), "ram": _errors(ram), "cycles": _errors(cycles),
+            "flash": _errors(flash), "ram": _errors(ram),
             "milliseconds_median": round(float(np.median(times)), 2),
         }  # fmt: skip
     return about

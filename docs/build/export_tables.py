@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from docs.build.candidate_record import anchors
 from docs.build.rendering import rendered, with_part_between
 
+from featherweight.export.estimate import MARGIN
 from featherweight.networks.layers import kinds
 from featherweight.networks.layers.blocks import CONTAINERS
 from featherweight.networks.layers.blocks import KINDS as BLOCKS
@@ -20,6 +21,8 @@ _SIZES_BY = "deployed sizes, written by `python -m docs.build`"
 SIZES_MARKS = (f"<!-- begin: {_SIZES_BY} -->", f"<!-- end: {_SIZES_BY} -->")
 _SPEED_BY = "instructions, written by `python -m docs.build`"
 SPEED_MARKS = (f"<!-- begin: {_SPEED_BY} -->", f"<!-- end: {_SPEED_BY} -->")
+_CYCLES_BY = "estimated cycles, written by `python -m docs.build`"
+CYCLES_MARKS = (f"<!-- begin: {_CYCLES_BY} -->", f"<!-- end: {_CYCLES_BY} -->")
 _KINDS_BY = "kinds of layers, written by `python -m docs.build`"
 KINDS_MARKS = (f"<!-- begin: {_KINDS_BY} -->", f"<!-- end: {_KINDS_BY} -->")
 CHIP, LEVEL = "cortex-m0plus", "-Os"
@@ -32,6 +35,7 @@ def with_figures(text: str, root: Path) -> str:
     tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
     text = with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
     text = with_part_between(text, SPEED_MARKS, speeds_of(root), "docs/export.md")
+    text = with_part_between(text, CYCLES_MARKS, cycles_of(root), "docs/export.md")
     text = with_part_between(text, KINDS_MARKS, "\n" + kinds_table() + "\n", "docs/export.md")
     return with_part_between(text, SIZES_MARKS, sizes_of(root), "docs/export.md")
 
@@ -44,6 +48,17 @@ def speeds_of(root: Path) -> str:
         for plain, fast in zip(one["rows"][::2], one["rows"][1::2], strict=True):
             assert [plain["fast"], fast["fast"]] == [False, True] and plain["level"] == fast["level"]
     return rendered("export_speeds.md.j2", networks=found).rstrip()
+
+
+def cycles_of(root: Path) -> str:
+    """A Markdown table of how near estimated cycles come on networks that no rate was fitted to."""
+    record = json.loads((root / "results" / "device" / "cycles.json").read_text(encoding="utf-8"))
+    rows = [
+        (cpu, record["fitted"], len(off), sum(one <= 100 * MARGIN for one in off), median(off), max(off))
+        for cpu, errors in record["held_out"].items()
+        for off in [[abs(one) for one in errors]]
+    ]
+    return rendered("export_cycles.md.j2", rows=rows, margin=100 * MARGIN).rstrip()
 
 
 def kinds_table() -> str:

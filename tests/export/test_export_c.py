@@ -255,7 +255,8 @@ def test_packed_weights_give_the_same_bytes_in_c_under_sanitizers(
             fixed = quantise(lower(network, shape, bits), pictures, of.mean, of.std)
         folder = tmp_path / f"{number}"
         found = compiled_scores(compiler, [*STRICT, *SANITIZED, *macro], written(of, fixed, folder), of, pictures)
-        assert (found == integers.integer_scores(fixed, pictures)).all()
+        expected = integers.integer_scores(fixed, pictures)
+        assert (found == expected).all() and len(np.unique(expected)) > 5
 
 
 @pytest.mark.parametrize("macro", [[], ["-DF3_FAST"], ["-DF3_FAST", *DSP]], ids=["small", "fast", "dsp"])
@@ -306,6 +307,12 @@ def test_no_name_of_a_class_breaks_out_of_the_program(name: str, tmp_path: Path)
     fixed = made(of, noise(20, (1, 14, 28)))
     found = compiled_scores("cc", STRICT, written(of, fixed, tmp_path), of, noise(3, (1, 14, 28)))
     assert found.shape[1] == 4
+
+
+def test_a_class_keeps_a_name_that_looks_like_the_program_s_own() -> None:
+    of = replace(source(relu_last(), (1, 14, 28), 4), name="f9", classes=("model_t", "MODEL_B", "model.h", "d"))
+    text = c_source.source_files(of, made(of, noise(20, (1, 14, 28))), "noise")["f9.c"]
+    assert 'f9_names[F9_CLASSES] = { "model_t", "MODEL_B", "model.h", "d" };' in text and '#include "f9.h"' in text
 
 
 # ------------------------------------------------------------------------------------------- drawings

@@ -1,19 +1,32 @@
 """What is said of a network before anything is trained or compiled is what the compiler and QEMU find."""
 
+import json
 import time
+from typing import Any
 
 import pytest
 import torch
-from benchmarks import cortex_m, device
+from benchmarks import cortex_m, cycles, device
 from torch import nn
 
 from exported import CURVED_SHAPE, NORMED_SHAPE, STREAMING_SHAPE, curved, lively, normed, streaming
-from featherweight.errors import UsageError
-from featherweight.export.estimate import deployed, operations, refusal
+from featherweight.errors import BudgetError, UsageError
+from featherweight.experiments.budget import Budget
+from featherweight.export.estimate import (
+    MARGIN,
+    PROCESSORS,
+    deployed,
+    milliseconds,
+    refusal,
+    require_within,
+    time_words,
+)
 from featherweight.export.fixed_point import outline
 from featherweight.export.lowering import lower
 from featherweight.export.memory import measured_kernels, planned
+from featherweight.export.operations import operations
 from featherweight.export.tables import all_variants, layer_table, name_of, tensors_of
+from featherweight.search.fit.cost import Cost, Limits
 
 ENDS = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -34,7 +47,19 @@ def test_every_combination_of_parts_has_been_measured() -> None:
     for figures in measured_kernels()["processors"].values():
         assert set(figures["code"]) == set(figures["stack"]) == names
         assert min(figures["code"].values()) > 500 and min(figures["stack"].values()) > 100
-        assert figures["cycles"]["multiplications"] > 1
+        assert figures["cycles"]["singles"] > 1 and {*figures["cycles"]} == {
+            name for it in cycles.SPENT.values() for name in it
+        }
+
+
+@pytest.mark.skipif(bool(cortex_m.MISSING), reason=cortex_m.HOW_TO_GET)
+@pytest.mark.parametrize("variant", [("packed",), ("max", "add", "rows", "table")])
+def test_what_was_measured_is_the_present_code(variant: tuple[str, ...]) -> None:
+    kept = measured_kernels()["processors"]["cortex-m4"]
+    found = device._parts(variant, "cortex-m4")
+    if cortex_m.run(cortex_m.COMPILER, "--version").splitlines()[0] != measured_kernels()["compiler"]:
+        pytest.skip("another compiler makes other code")
+    assert found == (kept["code"][name_of(variant)], kept["stack"][name_of(variant)])
 
 
 def test_tables_take_the_narrowest_types_that_hold_their_numbers() -> None:
@@ -64,8 +89,11 @@ def test_multiplications_are_counted_as_arithmetic_has_them() -> None:
     integers = outline(lower(network, (3, 21, 33)))
     work = operations(integers, planned(integers))
     assert work["looked up"] == 10 * 16 * 8 and work["average inputs"] == 10 * 16 * 8
-    # The second kernel reaches over the edge by two rows above and below: three rows of a window at two rows each.
-    assert work["outside"] == 8 * (2 + 2) * 16 * 3
+    # The second kernel reaches over the edge: one row of it in each of two windows above and below, and so its columns.
+    assert work["edge parts"] == 8 * 10 * 16 * 9
+    assert work["edge parts inside"] == 8 * (30 - 4) * (3 * 16 - 4) and work["runs"] == 10 * 16 * 8 * 3
+    # 27 numbers of one run in fours, nine of which are a row; one at a time through gaps.
+    assert work["fours"] == 10 * 16 * 8 * 3 * 2 and work["singles"] == 10 * 16 * 8 * 3 + 8 * 10 * 16 * 9
 
 
 def test_a_search_can_ask_thousands_of_times() -> None:
@@ -116,6 +144,66 @@ def test_norms_of_each_picture_take_the_whole_map_and_eight_bytes_a_group() -> N
     read = [integers.stages[index].step.reads(index)[0] for index in at]
     assert [memory.rings[tensor] for tensor in read] == [integers.sizes[tensor][1] for tensor in read]
     assert memory.rings[read[0]] == 9 and integers.sizes[read[0]] == (6, 9, 7)
-    without = nn.Sequential(*(it for it in normed() if not isinstance(it, nn.GroupNorm | nn.LayerNorm)))
-    assert operations(integers, memory)["normalized"] == 6 * 63 + 6 * 12 + 6 * 12 + 4 * 20 + 80 + 5
-    assert deployed(normed(), NORMED_SHAPE).cycles > deployed(without.eval(), NORMED_SHAPE).cycles + 110 * 687
+    # Of the first one's 9 rows, no pool asks for the last.
+    assert operations(integers, memory)["normalized"] == 6 * 7 * 8 + 6 * 12 + 6 * 12 + 4 * 20 + 80 + 5
+
+
+@pytest.fixture(scope="module")
+def record() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(cycles.RESULT.read_text())
+    assert (found["fitted"], len(found["networks"])) == (210, 260)
+    assert len({it["seed"] for it in found["networks"][10:]}) == 250
+    return found
+
+
+@pytest.mark.parametrize("cpu", PROCESSORS)
+def test_cycles_are_near_those_of_networks_that_no_rate_was_fitted_to(cpu: str, record: dict[str, Any]) -> None:
+    by = measured_kernels()["processors"][cpu]["cycles"]
+    of = cycles.rows({**record, "networks": record["networks"][210:]}, cpu)
+    off = cycles.errors(of, by)
+    assert len(off) == 50 and (abs(off) <= MARGIN).sum() >= 48
+    assert (100 * off).tolist() == pytest.approx(record["held_out"][cpu], abs=0.006)
+    # Norms alone, of which each value takes a quotient: what their functions took.
+    parts = ("normalize", "measure_group", "square_root", "divide")
+    norms = [(work, sum(spent.get(part, 0) for part in parts)) for work, spent in of if work.get("normalized")]
+    names = {name for part in parts for name in cycles.SPENT[part]}
+    shares = [sum(by[name] * work.get(name, 0) for name in names) / took for work, took in norms]
+    assert len(shares) >= 8 and min(shares) > 0.9 and max(shares) < 1.2
+
+
+def test_an_estimate_is_the_sum_of_what_its_operations_take(record: dict[str, Any]) -> None:
+    for one in record["networks"][210:216]:
+        network, shape, classes, bits = cycles.sample(one["seed"])
+        said = deployed(network, shape, classes, "cortex-m4", bits)
+        assert abs(said.cycles / sum(one["cortex-m4"].values()) - 1) <= MARGIN
+        assert said.most_cycles == round(1.08 * said.cycles)
+
+
+@pytest.mark.skipif(bool(cortex_m.MISSING), reason=cortex_m.HOW_TO_GET)
+def test_a_trace_gives_the_record_s_cycles(record: dict[str, Any]) -> None:
+    one = min(record["networks"], key=lambda it: sum(it["cortex-m4"].values()))
+    found = cycles.traced(one["seed"], "cortex-m4", one.get("bits", 0))
+    assert sum(found.values()) == pytest.approx(sum(one["cortex-m4"].values()), rel=0.01)
+
+
+def test_a_limit_of_cycles_keeps_the_margin_of_the_estimate() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), *ENDS).eval()
+    it = deployed(network, (1, 20, 20), processor="cortex-m4")
+    require_within(Budget(cycles=it.most_cycles), network, (1, 20, 20))
+    with pytest.raises(BudgetError, match=f"{it.most_cycles:,} cycles .* margin of 8 %"):
+        require_within(Budget(cycles=it.most_cycles - 1), network, (1, 20, 20))
+    cost = Cost(flash=1, ram=1, macs=1, parameters=1, cycles=it.cycles)
+    assert Limits(cycles=it.most_cycles + 1).excess(cost) == {}
+    assert Limits(cycles=it.cycles).excess(cost) == {"cycles": pytest.approx(1.08)}
+
+
+def test_milliseconds_are_cycles_at_the_clock_that_is_named() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), *ENDS).eval()
+    small, large = (deployed(network, (1, 20, 20), processor=cpu).cycles for cpu in PROCESSORS)
+    found = milliseconds(network, (1, 20, 20))
+    assert found == pytest.approx(
+        {"Cortex-M0+": small / 48e3, "Cortex-M4": large / 64e3, "Cortex-M7": large / 216e3 * 3.42 / 5.01,
+         "ESP32": large / 240e3 * 3.42 / 2.10}, abs=0.006
+    )  # fmt: skip
+    words = time_words(found)
+    assert all(it in words for it in ("a Cortex-M0+ at 48 MHz", "an ESP32 at 240 MHz", "not on silicon", "CoreMark"))

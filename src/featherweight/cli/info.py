@@ -1,5 +1,6 @@
 """The verbs that train nothing: list, show, evaluate, bench, doctor."""
 
+import copy
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -72,19 +73,28 @@ def show(
 ) -> None:
     """Show the layers of an experiment or a run: output, parameters, MACs, receptive field, jump; exports, budget."""
     from featherweight.api.summary import summary
+    from featherweight.export.estimate import milliseconds, time_words
 
     found, network, shape, note = _resolve_subject(
         experiment, file, data, directory=data_dir, size=image_size(size), grey=grey
     )
     described = summary(network, shape)
     anatomy = described.anatomy
+    try:
+        times = milliseconds(copy.deepcopy(network).eval().cpu(), shape, found.recipe.bits_in_c)
+    except UsageError:
+        times = {}  # it has no form in C
     if as_json:
-        print_json({"experiment": found.name, **anatomy.to_json(), "budget": found.budget.to_json()})
+        print_json(
+            {"experiment": found.name, **anatomy.to_json(), "budget": found.budget.to_json(), "milliseconds": times}
+        )
         return
     table, rule, sentences = repr(described).rpartition("\u2500\n")
     say(f"{found.id}: {found.title}\n")
     print(table + rule, end="")
     say(f"{sentences}\n")
+    if times:
+        say(f"a picture in C: {time_words(times)}")
     if note:
         say(note)
     fits = "within" if anatomy.parameters < found.budget.parameters else "over"

@@ -54,12 +54,16 @@ def _runtime(file: str) -> str:
 
 
 def _named(text: str, name: str) -> str:
-    """The text with this name where it calls the network `model`.
+    """The text with this name where it calls the network `model`; a class may be called that, in quotes.
 
-    >>> _named("int model_read(const uint8_t picture[MODEL_PIXELS]); /* remodel_ */", "f3")
-    'int f3_read(const uint8_t picture[F3_PIXELS]); /* remodel_ */'
+    >>> _named('#include "model.h"\\nint model_read(const uint8_t picture[MODEL_PIXELS]); /* remodel_ */', "f3")
+    '#include "f3.h"\\nint f3_read(const uint8_t picture[F3_PIXELS]); /* remodel_ */'
+    >>> _named('model_names[] = {"model_t", "MODEL_3"};', "f3")
+    'f3_names[] = {"model_t", "MODEL_3"};'
     """
-    return re.sub(r"\bMODEL(?=_)", name.upper(), re.sub(r"\bmodel(?=_|\.[ch]\b)", name, text))
+    names = {"model": name, "MODEL": name.upper()}
+    words = r'(?<!#include )"(?:\\.|[^"\\\n])*"|\bMODEL(?=_)|\bmodel(?=_|\.[ch]\b)'
+    return re.sub(words, lambda found: names.get(found[0], found[0]), text)
 
 
 def _inlined(file: str, tables: str) -> str:
@@ -140,7 +144,8 @@ int {name}_read(const uint8_t picture[{upper}_PIXELS], int16_t scores[{upper}_CL
 
 def _about_fast(source: Source, network: FixedPoint, memory: Memory) -> str:
     one = window(network, memory.streams)
-    both = 4 * max(pairs(network, memory.streams), 1) + 2 * (one + 3 * (one > 0)) + 24 * taps(network)
+    one += 3 * (one > 0)  # which is copied by words
+    both = 4 * max(pairs(network, memory.streams), 1) + 2 * one + 24 * taps(network)
     given = f" * Defining {source.name.upper()}_FAST where the C file is compiled makes it faster, for more flash and"
     if network.bits == 4:
         return f"{given} {both} bytes of RAM,\n * on processors with the DSP extension.\n"
@@ -198,7 +203,6 @@ def _features(source: Source, network: FixedPoint, memory: Memory) -> Mapping[st
         "AVERAGES": int("average" in kinds),
         "POOLS": int(bool(kinds & {"max", "average"})),
         "ADDS": int("add" in kinds),
-        "BRANCHES": int("add" in kinds),
         "NORMS": int("group norm" in kinds),
         "NORM_GROUPS": max(memory.norm_groups, 1),
         "CURVES": int(bool(kinds & set(CURVES))),

@@ -7,7 +7,7 @@ from featherweight.escape import markdown
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.experiments.verdicts import verdict_sentence
-from featherweight.export.estimate import deployed
+from featherweight.export.estimate import MARGIN, deployed, milliseconds, time_words
 from featherweight.export.packages import takes_frames
 from featherweight.export.source import Source
 
@@ -94,12 +94,14 @@ def _on_a_chip(source: Source) -> list[tuple[str, str]]:
             deployed(source.network, source.shape, processor=name, bits=source.bits)
             for name in ("cortex-m0plus", "cortex-m4")
         )
+        times = milliseconds(source.network, source.shape, source.bits)
     except FeatherweightError:
         return []
     return [
         ("Multiply-adds of one picture", f"{smallest.macs:,}"),
         ("C, estimated", f"{smallest.flash:,} bytes of flash, {smallest.ram:,} of RAM without the picture (Cortex-M0+);"
-                         f" {faster.cycles:,} cycles (Cortex-M4)"),
+                         f" {faster.cycles:,} cycles (Cortex-M4), of which a limit counts {100 * MARGIN:g} % more"),
+        ("A picture", time_words(times)),
     ]  # fmt: skip
 
 

@@ -1,15 +1,16 @@
 """Where the C program keeps its rows: a few of each tensor at a time, in rings, made when the next layer needs them.
 
-A convolution of three rows needs only three rows of its input, so no tensor is ever complete in memory. The order of
-the work is found by asking for the last stage's next row and going back, along branches too, to a stage that has the
-rows it needs; the C program does the same, and it is rehearsed here to count how many rows of each tensor must be kept.
-If each row is used up as soon as it is made, as between the two parts of a depthwise-separable convolution, all such
-tensors share two places. A global average needs no complete map: it adds up each row as it is made, and so does any
-stage whose windows share no rows, such as a 2 x 2 pool or a linear layer on a map.
+A convolution of three rows needs only three rows of its input; only a norm of each picture needs its whole map. The
+order of the work is found by asking for the last stage's next row and going back, along branches too, to a stage that
+has the rows it needs; the C program does the same, and it is rehearsed here to count how many rows of each tensor must
+be kept. If each row is used up as soon as it is made, as between the two parts of a depthwise-separable convolution,
+all such tensors share two places. A global average needs no complete map: it adds up each row as it is made, and so
+does any stage whose windows share no rows, such as a 2 x 2 pool or a linear layer on a map.
 """
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,11 +30,11 @@ DESKEWING = Path(__file__).parent / "deskewing.json"
 
 
 NORMS = {
-    "cortex-m0plus": {"code": 1300, "stack": 96, "cycles": 110},
-    "cortex-m4": {"code": 1310, "stack": 96, "cycles": 45},
+    "cortex-m0plus": {"code": 1300, "stack": 96},
+    "cortex-m4": {"code": 1310, "stack": 96},
 }
-"""What norms of each picture add on a processor: bytes of code, as compiled, with the division that they call; and, by
-reading the listing, bytes of stack and cycles for each value."""
+"""What norms of each picture add on a processor: bytes of code, as compiled, with the division that they call, and, by
+reading the listing, bytes of stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,11 @@ class Memory:
     streams: tuple[int | None, ...]
     """For each stage that takes in every row of its input once, as it is made: the position of its first sum among all
     sums kept between rows. None for the other stages, which wait until they have all rows of a kernel."""
+    turns: tuple[int, ...]
+    """How many turns each stage takes for a picture. A turn makes a row, which nobody asks of the last rows that a
+    later window leaves out; in a stage that streams, it takes in one row of the input."""
+    requests: int
+    """How often a stage is asked for a row, so that it asks another or takes its turn."""
     rows: int
     """Bytes of all places together."""
     sums: int
@@ -67,7 +73,7 @@ class Memory:
 
     @property
     def arena(self) -> int:
-        """Bytes of rows, sums and a deskewed picture: all static RAM of the program."""
+        """Bytes of rows, sums, statistics of norms and a deskewed picture: all static RAM of the program."""
         return self.rows + 4 * self.sums + 8 * self.norm_groups + self.prepared
 
     @property
@@ -77,7 +83,7 @@ class Memory:
 
     @property
     def ram(self) -> int:
-        """Bytes of rows, sums, a deskewed picture and stack, without the picture that is read."""
+        """Bytes of all that and of stack, without the picture that is read."""
         return self.arena + self.stack
 
 
@@ -128,6 +134,8 @@ def planned(network: FixedPoint, processor: str = SMALLEST_PROCESSOR) -> Memory:
         rings=tuple(rings),
         places=tuple(places),
         streams=streams,
+        turns=tuple(map(Counter(order).__getitem__, range(len(network.stages)))),
+        requests=_requests(network, order),
         rows=arena,
         sums=sums,
         norm_groups=norm_groups,
@@ -225,6 +233,14 @@ def _rehearsed(network: FixedPoint, streams: Sequence[int | None]) -> tuple[list
                 taken[index] = 0
                 made[index + 1] += 1
     return order, rings
+
+
+def _requests(network: FixedPoint, order: Sequence[int]) -> int:
+    """As in `Memory`: C goes back from the stage behind the last one that had its turn, along branches from the end."""
+    last = len(network.stages) - 1
+    branches = any(stage.step.kind == "add" for stage in network.stages)
+    begun = [last, *((last if branches or one == last else one + 1) for one in order)]
+    return sum(first - turn + 1 for first, turn in zip(begun, order, strict=False))
 
 
 def _plan(step: Step, index: int, streams: bool) -> tuple[int, int | None, int, int, int, int]:

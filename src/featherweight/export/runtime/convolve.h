@@ -113,7 +113,7 @@ NOINLINE static void convolve_any(const work *now)
                             const int column = first + part * DILATION_X(it);
                             const int outside = !row || column < 0 || column >= in->width;
                             const uint8_t *from =
-                                outside ? &it->zero_point : row + place + (column - first) * in->channels;
+                                outside ? &it->zero_point : row + (place + (column - first) * in->channels);
                             sum = dot(sum, weight + part * it->inputs, from, !outside, it->inputs);
                         }
                     }

@@ -73,11 +73,10 @@ static void widen_windows(const work *now, int first, int second, int whole, uin
         return;
     }
 #if WINDOW
-    const uint8_t *const here =
-        here_inside ? copy_inner(now, first, windows[0]) : copy_window(now, first, 0, channels, windows[0]);
+    const uint8_t *const here = here_inside ? copy_inner(now, first, windows[0]) : copy_window(now, first, windows[0]);
     const uint8_t *const there = second == first ? here
                                  : there_inside  ? copy_inner(now, second, windows[1])
-                                                 : copy_window(now, second, 0, channels, windows[1]);
+                                                 : copy_window(now, second, windows[1]);
     widen(to, here, there, rows * span, totals);
 #endif
 }

@@ -10,7 +10,7 @@ static const uint8_t *window_at(const work *now, int first, int whole)
     const int inside = whole && first >= 0 && first + now->it->kernel_columns <= now->in->width;
 #if WINDOW
     if (!inside) {
-        return copy_window(now, first, 0, now->in->channels, window);
+        return copy_window(now, first, window);
     }
     if (END(now) - BEGIN(now) > 1) {
         return copy_inner(now, first, window);

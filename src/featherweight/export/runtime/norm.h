@@ -6,7 +6,7 @@
 /* Of each group, kept from the first row to the last. */
 static struct {
     uint32_t sum, root;
-} groups[NORM_GROUPS];
+} statistics[NORM_GROUPS];
 
 /* The largest whole number whose square is not larger. */
 NOINLINE static uint32_t square_root(uint64_t of)
@@ -23,7 +23,7 @@ NOINLINE static uint32_t square_root(uint64_t of)
     return (uint32_t)root;
 }
 
-NOINLINE static void measure(const work *now, int group, uint32_t size, uint64_t epsilon)
+NOINLINE static void measure_group(const work *now, int group, uint32_t size, uint64_t epsilon)
 {
     const layer *const it = now->it;
     uint64_t squares = 0, spread;
@@ -39,8 +39,8 @@ NOINLINE static void measure(const work *now, int group, uint32_t size, uint64_t
     }
     spread = size * squares - (uint64_t)sum * sum + size * epsilon;
     root = square_root(spread);
-    groups[it->other + group].sum = sum;
-    groups[it->other + group].root = root ? root : 1;
+    statistics[it->other + group].sum = sum;
+    statistics[it->other + group].root = root ? root : 1;
 }
 
 /* Row y of the result. */
@@ -48,22 +48,22 @@ NOINLINE static void normalize(const work *now, int y)
 {
     const layer *const it = now->it;
     const int channels = now->in->channels;
-    const int each =
-        it->outputs == it->inputs ? 0 : y * now->width * channels; /* values have multipliers of their own */
+    const int by_value = it->outputs != it->inputs; /* a multiplier for each value, not for each channel */
+    const int scaling = (int)it->scaling + (by_value ? y * now->width * channels : 0);
     const uint16_t *const epsilon = multipliers + it->scaling + it->groups * it->outputs;
     const uint32_t size = (uint32_t)it->kernel_rows * (uint32_t)it->kernel_columns * it->inputs;
     for (int group = 0; group < it->groups; group++) {
         uint64_t inverse;
         uint32_t sum;
         if (y == 0) {
-            measure(now, group, size, epsilon[0] + ((uint64_t)epsilon[1] << 16));
+            measure_group(now, group, size, epsilon[0] + ((uint64_t)epsilon[1] << 16));
         }
-        sum = groups[it->other + group].sum;
-        inverse = ((uint64_t)1 << 41) / groups[it->other + group].root;
+        sum = statistics[it->other + group].sum;
+        inverse = ((uint64_t)1 << 41) / statistics[it->other + group].root;
         for (int x = 0; x < now->width; x++) {
             for (int channel = 0; channel < it->inputs; channel++) {
                 const int at = x * channels + group * it->inputs + channel;
-                const int place = it->scaling + each + (each || it->outputs != it->inputs ? at : at - x * channels);
+                const int place = scaling + (by_value ? at : at - x * channels);
                 const uint32_t value = size * now->rows[y][at];
                 const uint32_t distance = value > sum ? value - sum : sum - value;
                 const uint64_t far = (distance * inverse + ((uint64_t)1 << 30)) >> 31;

@@ -42,17 +42,6 @@ NOINLINE static void max_inside(const work *now, int x)
         }
     }
 }
-
-/* Whether the window at x lies within the picture. */
-static int is_inside(const work *now, int x)
-{
-    const int left = x * now->it->stride_x - now->it->pad_left;
-    int whole = left >= 0 && left + now->it->kernel_columns <= now->in->width;
-    for (int y = BEGIN(now); y < END(now); y++) {
-        whole &= ROW(now, y) != 0;
-    }
-    return whole;
-}
 #endif
 
 NOINLINE static void pool(const work *now)
@@ -60,10 +49,14 @@ NOINLINE static void pool(const work *now)
     const layer *const it = now->it;
     const tensor *const in = now->in;
     const int largest = MAXIMUMS && (!AVERAGES || KIND(it) == MAXIMUM);
+#if FAST && MAXIMUMS
+    const int whole = largest && rows_are_whole(now);
+#endif
     int at = 0;
     for (int x = 0; x < now->width; x++) {
 #if FAST && MAXIMUMS
-        if (largest && is_inside(now, x)) {
+        const int first = x * it->stride_x - it->pad_left;
+        if (whole && first >= 0 && first + it->kernel_columns <= in->width) {
             max_inside(now, x);
             at += in->channels;
             continue;

@@ -1,6 +1,6 @@
 /* The order of the work: the last layer is asked for its row, and whoever lacks rows asks the layer that makes them. */
 
-#if BRANCHES
+#if ADDS
 #define SOURCE(it, index) ((it)->source)
 #else
 #define SOURCE(it, index) (index)
@@ -28,7 +28,7 @@ static unsigned lacking(const state *now, unsigned index)
     needed = it->kind & BY_ROW ? 1 : needed;
 #endif
     needed += first_row(now, index);
-#if BRANCHES
+#if ADDS
     if (it->kind == ADD && now->of[it->other].made <= now->of[index + 1].made) {
         return it->other;
     }
@@ -43,7 +43,7 @@ static unsigned lacking(const state *now, unsigned index)
  * behind it can have asked for what it made. */
 static unsigned next_layer(const state *now, unsigned before)
 {
-    unsigned index = BRANCHES || before == LAYERS - 1 ? LAYERS - 1 : before + 1, which;
+    unsigned index = ADDS || before == LAYERS - 1 ? LAYERS - 1 : before + 1, which;
     while ((which = lacking(now, index)) != 0) {
         index = which - 1;
     }

@@ -26,17 +26,18 @@ static void copy4(uint8_t *to, const uint8_t *from)
 #endif
 }
 
-/* Copies the pixels of so many channels from column `first` on, row after row, with what lies outside. */
-NOINLINE static const uint8_t *copy_window(const work *now, int first, int channel, int channels, uint8_t *to)
+/* Copies the pixels from column `first` on, row after row, with what lies outside. */
+NOINLINE static const uint8_t *copy_window(const work *now, int first, uint8_t *to)
 {
     const layer *const it = now->it;
+    const int channels = now->in->channels;
     const uint8_t *const begin = to;
     for (int y = BEGIN(now); y < END(now); y++) {
         const uint8_t *const row = ROW(now, y);
         int column = first;
         for (int part = it->kernel_columns; part; part--, column += DILATION_X(it)) {
             const int outside = !row || column < 0 || column >= now->in->width;
-            const uint8_t *from = outside ? &it->zero_point : row + column * now->in->channels + channel;
+            const uint8_t *from = outside ? &it->zero_point : row + column * channels;
             for (int left = channels; left; left--, from += !outside) {
                 *to++ = *from;
             }
@@ -45,7 +46,7 @@ NOINLINE static const uint8_t *copy_window(const work *now, int first, int chann
     return begin;
 }
 
-/* The same of all channels, where all lies inside; up to three bytes more are written. */
+/* The same where all lies inside; up to three bytes more are written. */
 NOINLINE static const uint8_t *copy_inner(const work *now, int first, uint8_t *to)
 {
     const int channels = now->in->channels, span = now->it->kernel_columns * channels;

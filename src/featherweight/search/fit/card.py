@@ -5,6 +5,7 @@ from typing import Any
 
 from featherweight.escape import markdown
 from featherweight.export.card import hub_head
+from featherweight.export.estimate import time_words
 from featherweight.io import write_text
 from featherweight.search.fit.cost import format_cost, kilobytes
 from featherweight.search.fit.final_training import aim_words, file_name, options
@@ -59,7 +60,8 @@ def fit_card(search: FitState, finished: Packaged, values: dict[str, Any]) -> st
 | Expected by that{new_groups}, as the best of {hoped["candidates"]:,} candidates | {hoped["accuracy"]:.2f} % (95 % interval {held_low:.2f} to {held_high:.2f}) |
 | Classes of which less than {FAILING} % are found | {markdown(", ".join(failing_classes(values)) or "none")} |
 | Bits of a weight | {bits} |
-{cost_rows}| Verdict | {"met" if values["met"] else "**not met**"} |
+{cost_rows}| A picture | {time_words(values["milliseconds"])} |
+| Verdict | {"met" if values["met"] else "**not met**"} |
 
 ## What it is for
 

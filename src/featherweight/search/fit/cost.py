@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.export.estimate import deployed
+from featherweight.export import estimate
+from featherweight.export.estimate import MARGIN, deployed
 from featherweight.networks.architecture import Layer, build_layers
 from featherweight.search.fit.candidate import Candidate, candidate_layers
 
@@ -41,12 +42,13 @@ class Limits:
                 raise UsageError(f"A limit of {name} must be 1 or more; given {value}.")
 
     def excess(self, cost_of: Cost) -> dict[str, float]:
-        """By what factor each limit is exceeded that is, above 1.
+        """By what factor each limit is exceeded that is, above 1; cycles count with the margin of their estimate.
 
         >>> Limits(flash=1000).excess(Cost(flash=1500, ram=9, macs=1, parameters=1, cycles=1))
         {'flash': 1.5}
         """
-        over = {name: getattr(cost_of, name) / most for name, most in asdict(self).items() if most is not None}
+        counted = asdict(cost_of) | {"cycles": cost_of.cycles * (1 + MARGIN)}
+        over = {name: counted[name] / most for name, most in asdict(self).items() if most is not None}
         return {name: factor for name, factor in over.items() if factor > 1}
 
     def words(self) -> str:
@@ -122,3 +124,9 @@ def training_work(macs: int, shape: tuple[int, int, int]) -> float:
     The pixels count for what is done to each image whatever the network: drawing its changes and carrying them out.
     """
     return 3 * macs + 600 * math.prod(shape)
+
+
+def milliseconds_on_chips(genes: Candidate, shape: tuple[int, int, int], classes: int) -> dict[str, float]:
+    """About how long an image of this shape (C H W) takes on each chip that is known, by its name."""
+    network = build_layers(candidate_layers(genes), shape[0], classes).eval()
+    return estimate.milliseconds(network, shape, genes.bits)

@@ -19,6 +19,7 @@ from featherweight.export.onnx_model import require_onnx
 from featherweight.export.source import pictures_at_hand
 from featherweight.io import write_text
 from featherweight.report.analysis import Answers, ClassRow, answers_of, class_rows
+from featherweight.search.fit.cost import milliseconds_on_chips
 from featherweight.search.fit.final_training import RUNS
 from featherweight.search.fit.promise import promise
 from featherweight.search.fit.result_words import in_file, in_words
@@ -97,11 +98,12 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
     costs = asdict(trial.price) | {"flash": int(found["flash_estimate"]), "ram": int(found["ram_estimate"])}
     correct, judged = trial.counts(trial.rung)
     limits = {name: value for name, value in asdict(search.aim.limits).items() if value is not None}
+    data = finished.records[0].data
     values = {
         "command": command,
         "asked": {"accuracy": target, "minimize": search.aim.minimize, "limits": limits,
                   "trials": search.complete, "balanced": search.aim.balanced},
-        "data": finished.records[0].data,
+        "data": data,
         "search": {
             "seconds": round(seconds, 1), "candidates": len(search.population.trials),
             "trainings": sum(len(updates) for one in search.population.trials for updates in one.updates.values()),
@@ -117,6 +119,7 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
         "recalls": [{"name": row.name, "images": row.images, "recall": row.recall} for row in finished.recalls],
         "checks": _checks(search, finished.suspects),
         "cost": costs,
+        "milliseconds": milliseconds_on_chips(trial.genes, tuple(data["shape"]), len(data["classes"])),
         "runs": [
             {"folder": str(folder.relative_to(out)), "seed": record.seed, "test_accuracy": accuracy_of}
             for folder, record, accuracy_of in zip(

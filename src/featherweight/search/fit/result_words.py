@@ -4,7 +4,8 @@ be used as it is. Files hold the figures alone."""
 from collections.abc import Mapping
 from typing import Any
 
-from featherweight.search.fit.cost import CLOCK_MHZ, kilobytes, milliseconds
+from featherweight.export.estimate import time_words
+from featherweight.search.fit.cost import kilobytes, milliseconds
 from featherweight.search.fit.state import LEAST_EPOCHS
 
 FEW = 20
@@ -136,10 +137,8 @@ def result_lines(values: dict[str, Any]) -> list[str]:
     if failing := failing_classes(values):
         found.append(f"Classes of which less than {FAILING} % are found: {', '.join(failing)}.")
     if "cycles" in values["cost"]:
-        found.append(
-            f"About {milliseconds(values['cost']['cycles']):.1f} ms on a Cortex-M4 at {CLOCK_MHZ} MHz, with weights of"
-            f" {values['chosen']['genes'].get('bits', 8)} bits."
-        )
+        times = values.get("milliseconds") or {"Cortex-M4": milliseconds(values["cost"]["cycles"])}
+        found.append(f"With weights of {values['chosen']['genes'].get('bits', 8)} bits, {time_words(times)}.")
     if suspects := (values.get("checks") or {}).get("suspects"):
         found.append(f"{suspects} labels are worth a look: labels.html.")
     return found
