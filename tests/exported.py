@@ -186,7 +186,7 @@ NORMED_SHAPE = (2, 11, 9)
 
 def narrow() -> nn.Module:
     """One to seven channels, and rows of an odd number of places: hardly a length is a multiple of four, or of two."""
-    torch.manual_seed(15)
+    torch.manual_seed(27)
     return lively(
         nn.Sequential(
             conv_norm_relu(1, 3, padding=1), conv_norm_relu(3, 5), nn.MaxPool2d(3, 2, padding=1),

@@ -89,11 +89,12 @@ def test_show_gives_the_table_and_the_document(run: Run) -> None:
     status, out, _ = run("show", "f3", "--json")
     shown = json.loads(out)
     assert status == 0
-    assert list(shown) == ["experiment", "parameters", "macs", "layers", "budget"]
+    assert list(shown) == ["experiment", "parameters", "macs", "layers", "budget", "milliseconds"]
+    assert list(shown["milliseconds"]) == ["Cortex-M0+", "Cortex-M4", "Cortex-M7", "ESP32"]
     assert shown["parameters"] == sum(layer["parameters"] for layer in shown["layers"])
     assert list(shown["layers"][0]) == ["name", "output", "parameters", "macs", "field", "jump"]
     status, out, _ = run("show", "f3")
-    assert status == 0 and "fewer than 8,000 parameters" in out
+    assert status == 0 and "fewer than 8,000 parameters" in out and "on a Cortex-M4 at 64 MHz" in out
 
 
 def test_train_gives_one_document_and_leaves_a_whole_run_folder(run: Run, toy_file: Path, tmp_path: Path) -> None:
