@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks import cortex_m, timing
 from benchmarks.device import PROCESSORS, written
 from featherweight import Deskew
-from featherweight.experiments.preprocessing import deskewing_macs
+from featherweight.experiments.augmentation import deskewing_macs
 from featherweight.export.memory import DESKEWING
 from featherweight.io import write_text
 

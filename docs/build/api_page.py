@@ -25,9 +25,9 @@ INNER = re.compile(r"^>>> (?:from|import) featherweight\.\S+ import (.+)\n", re.
 def api_page(fw: ModuleType) -> str:
     """All public names of `import featherweight as fw`, by task, as Markdown; `fw` is that module."""
     parts = [
-        "# API by task\n\nWritten from the docstrings by `python -m docs.build`. All of these are found in"
-        " `import featherweight as fw`. Examples also begin with `import torch`, `from torch import nn` and"
-        " `from featherweight import *`.\n"
+        "# API by task\n\nWritten from the docstrings by `python -m docs.build`. `help(fw.NAME)` tells each in full:"
+        " arguments, shapes, units, ranges, errors. All are found in `import featherweight as fw`; examples also begin"
+        " with `import torch`, `from torch import nn` and `from featherweight import *`.\n"
     ]
     grouped = [(task, name) for task, names in TASKS.items() for name in names.split()]
     assert sorted(name for _, name in grouped) == sorted(fw.__all__), "a public name has no task, or two"
@@ -40,10 +40,10 @@ def api_page(fw: ModuleType) -> str:
         told = _told(value, fw.__all__)
         if inspect.isfunction(value):  # some have another name where they are defined
             told = re.sub(rf"(?m)^(>>> .*)\b{value.__name__}\(", rf"\1{name}(", told)
-        example = f"\n\n```python{EXAMPLES[name]}```" if name in EXAMPLES else ""
+        example = f"\n\n```python{EXAMPLES[name]}```" if name in EXAMPLES and "```" not in told else ""
         parts.append(f'### <a id="{name}"></a>`fw.{name}{_signature(value)}`\n\n{told}{example}\n')
         if inspect.isclass(value):
-            parts += [f"#### `{name}.{own}`\n\n{text}\n" for own, text in _members(value, fw.__all__)]
+            parts += [f"* `{name}.{own}`: {text}" for own, text in _members(value)] + [""]
     return "\n".join(parts)
 
 
@@ -60,27 +60,32 @@ def _signature(value: Any) -> str:
 
 
 def _told(value: Any, public: Sequence[str]) -> str:
-    """The docstring as Markdown, with fenced examples; those that need names that are not public are left out.
+    """The first paragraph of the docstring and its first example that needs public names alone, if need be of a member.
 
     Imports from the package's modules are removed, since readers of the page already have the public names.
     """
-    blocks = re.split(r"\n\s*\n", inspect.getdoc(value) or "")
-    shown = []
-    for block in blocks:
-        if block.startswith(">>>"):
-            inner = {name.strip() for names in INNER.findall(block) for name in names.split(",")}
-            shown += [f"```python\n{INNER.sub('', block)}\n```"] if inner <= set(public) else []
-        else:
-            shown.append(block)
-    return "\n\n".join(shown)
+    members = [part for part in vars(value).values() if _is_member(part)] if inspect.isclass(value) else []
+    own, *more = [re.split(r"\n\s*\n", inspect.getdoc(one) or "") for one in (value, *members)]
+    blocks = [*own, *(block for of_it in more for block in of_it)]
+    examples = [
+        f"\n\n```python\n{INNER.sub('', block)}\n```"
+        for block in blocks
+        if block.startswith(">>>")
+        and {name.strip() for names in INNER.findall(block) for name in names.split(",")} <= set(public)
+    ]
+    return "".join([blocks[0], *examples[:1]])
 
 
-def _members(kind: type, public: Sequence[str]) -> list[tuple[str, str]]:
-    """Its own public methods and properties that have a docstring."""
+def _members(kind: type) -> list[tuple[str, str]]:
+    """Its own public methods and properties that have a docstring, each with the first sentence of it."""
     own = [(name, part) for name, part in vars(kind).items() if not name.startswith("_")]
     parts = [(name, getattr(part, "__func__", part)) for name, part in own]
-    return [(name, _told(part, public)) for name, part in parts if inspect.getdoc(part) and _is_member(part)]
+    return [
+        (name, re.split(r"(?<=\.)\s|\n\n", " ".join((inspect.getdoc(part) or "").split("\n\n")[0].split()))[0])
+        for name, part in parts
+        if inspect.getdoc(part) and _is_member(part)
+    ]
 
 
 def _is_member(part: Any) -> bool:
-    return inspect.isfunction(part) or isinstance(part, property)
+    return inspect.isfunction(getattr(part, "__func__", part)) or isinstance(part, property)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from featherweight.errors import FileError
 from featherweight.experiments.claims import Found
@@ -46,12 +45,6 @@ def trials_of(root: Path) -> Found:
     results = root / "results"
     folders = sorted({path.parent for kind in ("trials", "engines") for path in results.glob(f"{kind}/*/seed*.json")})
     return {folder.name: records_of(str(folder.relative_to(results)), root) for folder in folders}
-
-
-def answers_of(root: Path) -> dict[str, Any]:
-    """The answers of runs of rungs, by rung, as `python -m benchmarks.answers` wrote them."""
-    files = sorted((root / "results" / "answers").glob("*.json"))
-    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def measured(root: Path, data: str = "mnist") -> Found:

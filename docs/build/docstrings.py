@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from featherweight.errors import UsageError
 from featherweight.experiments.claims import Found, findings
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.records import confirmation
 
 

@@ -12,7 +12,7 @@ from docs.build.rendering import rendered, with_part_between
 from featherweight.networks.layers import kinds
 from featherweight.networks.layers.blocks import CONTAINERS
 from featherweight.networks.layers.blocks import KINDS as BLOCKS
-from featherweight.report.ladder_tables import ABSENT
+from featherweight.report.ladder_page import ABSENT
 
 _BY = "figures of exports, written by `python -m docs.build`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")

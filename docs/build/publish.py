@@ -3,11 +3,8 @@
 No figure from a record is ever typed by hand. `write` updates all places in a source tree, and a test compares them.
 """
 
-import csv
 import gzip
-import io
 import json
-import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +14,7 @@ from typing import Any
 from docs.build import ladders, records, why
 from docs.build.api_page import api_page
 from docs.build.candidate_record import gather
-from docs.build.committed import answers_of, fresh_of, measured, quoted_of, trials_of
+from docs.build.committed import fresh_of, measured, quoted_of, trials_of
 from docs.build.docstrings import analysis_sentences, result_text, with_part
 from docs.build.export_tables import with_figures
 from docs.build.fits_table import guide_tables
@@ -25,15 +22,16 @@ from docs.build.front_pictures import front_of, fronts_drawing
 from docs.build.network_stats import anatomy_of, preprocessing_words
 from docs.build.pictures import ladder_drawing, rung_drawing
 from docs.build.rendering import with_part_between
+from docs.build.tables import as_csv, tables_of, trials_table
 
 from featherweight.experiments.claims import Found
 from featherweight.experiments.experiment import RULES, Experiment, contenders, find, ids, letters, place_of, rungs
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
+from featherweight.experiments.verdicts import summarise
 from featherweight.export import steps_of
 from featherweight.io import write_bytes, write_text
 from featherweight.protocol.ledger import read_ledger
 from featherweight.protocol.records import SMALL, SOURCES, confirmed, quoted, records_of
-from featherweight.report.ladder_tables import TextTable
 from featherweight.training.runs.folders import find_runs
 from featherweight.training.runs.trained import load_trained
 
@@ -85,46 +83,32 @@ def generated(root: Path) -> dict[Path, str]:
         texts[guide] = guide.read_text(encoding="utf-8")
         for marks, table in guide_tables(root):
             texts[guide] = with_part_between(texts[guide], marks, table, guide.name)
+    gathered = {data: gather(found, root, data) for data in RULES if contenders(data)}
+    for data, on_it in gathered.items():
+        others, page = [name for name in gathered if name != data], "README" if data == "mnist" else data
+        texts[root / "docs" / "records" / f"{page}.md"] = records.overview(on_it, front_of(data), data, others)
+        texts[root / "results" / f"{data}.csv"] = as_csv(records.all_columns(on_it))
+    candidates = {one.experiment.id: one for on_it in gathered.values() for one in on_it}
     readme = root / "README.md"
-    gathered = gather(found, root)
-    ledger = read_ledger(root / "results" / "test_evaluations.jsonl")
-    sets = [data for data in RULES if contenders(data)]
-    for data in sets:
-        on_it = gathered if data == "mnist" else gather(found, root, data)
-        others, page = [name for name in sets if name != data], "README" if data == "mnist" else data
-        overview = records.overview(on_it, front_of(data), data, others)
-        texts[root / "docs" / "records" / f"{page}.md"] = overview
-        gathered = gathered if data == "mnist" else [*gathered, *on_it]
-    table = records.readme_table(gathered, "docs/records/{id}.md", root)
+    table = records.readme_table(list(candidates.values()), "docs/records/{id}.md", root)
     texts[readme] = with_part_between(readme.read_text(encoding="utf-8"), _TABLE, table, readme.name)
-    for one in gathered:
-        page = records.page(one, found, ledger)
-        texts[root / "docs" / "records" / f"{one.experiment.id}.md"] = page
-    tables = {one.experiment.id: records.record_tables(one, found, ledger) for one in gathered}
+    ledger = read_ledger(root / "results" / "test_evaluations.jsonl")
+    held_out = {id: one.held_out for id, one in candidates.items()}
+    tables = {id: tables_of(find(id), found, ledger, held_out.get(id, ())) for id in ids()}
     for id, named in tables.items():
-        texts |= {root / "results" / id / f"{name}.csv": as_csv(table) for name, table in named.items() if table}
+        texts |= {root / "results" / id / f"{name}.csv": as_csv(one) for name, one in named.items()}
+    for file in sorted((root / "results" / "trials").glob("*.json")):
+        texts[file.with_suffix(".csv")] = as_csv(trials_table(json.loads(file.read_text(encoding="utf-8"))))
+    for id, one in candidates.items():
+        texts[root / "docs" / "records" / f"{id}.md"] = records.page(one, found, tables[id])
     for letter in letters():
-        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladders.ladder_page(
-            letter, found, f"{letter}.svg", ledger, answers_of(root)
-        )
+        texts[root / "docs" / "ladders" / f"{letter}.md"] = ladders.ladder_page(letter, found, f"{letter}.svg", tables)
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "statements.md"] = ladders.statement_page(found)
     texts[root / "docs" / "ladders" / "README.md"] = ladders.overview(letters(), found)
     texts[root / "docs" / "why.md"] = why.page(found, root, "why.svg")
     return texts
-
-
-def as_csv(table: TextTable) -> str:
-    """A table's headings and rows as CSV, without the marks of Markdown.
-
-    >>> as_csv(TextTable(headings=("a", "b"), align="lr", rows=(("`x`, **y**", "1,234"),)))
-    'a,b\\n"x, y","1,234"\\n'
-    """
-    made = io.StringIO()
-    rows = [[re.sub(r"\*\*|`", "", cell) for cell in row] for row in (table.headings, *table.rows)]
-    csv.writer(made, lineterminator="\n").writerows(rows)
-    return made.getvalue()
 
 
 def folded(root: Path) -> dict[Path, bytes]:
@@ -143,10 +127,14 @@ def pictures(root: Path) -> dict[Path, list[Record]]:
     return ladders | ({root / "docs" / "f3.svg": flagship} if flagship else {})
 
 
-def rung_pictures(root: Path) -> dict[Path, list[Record]]:
-    """The path of the curves of every rung that has records, with these records."""
-    found = {rung.id: quoted_of(rung.id, root) for letter in letters() for rung in rungs(letter)}
-    return {root / "docs" / "ladders" / f"{id}.svg": list(runs) for id, runs in found.items() if runs}
+def run_pictures(root: Path) -> dict[Path, list[Record]]:
+    """The path of the curves of every rung and record that has run, with its runs."""
+    found = {id: quoted_of(id, root) for id in ids()}
+    return {
+        root / "docs" / ("ladders" if id in records.RUNGS else "records") / f"{id}.svg": list(runs)
+        for id, runs in found.items()
+        if runs
+    }
 
 
 def bundled(root: Path) -> str:
@@ -178,7 +166,7 @@ def outdated(root: Path) -> dict[Path, Callable[[], object]]:
     own = {id: quoted_of(id, root) for id in [rung.id for rung in rungs(why.LADDER)] + list(why.GOAL)}
     drawings = [why.drawing(root / "docs" / "why.svg", own)]
     drawings += [ladder_drawing(path, records) for path, records in pictures(root).items()]
-    drawings += [rung_drawing(path, records) for path, records in rung_pictures(root).items()]
+    drawings += [rung_drawing(path, records) for path, records in run_pictures(root).items()]
     for data in [data for data in RULES if contenders(data)]:
         drawings.append(fronts_drawing(root / "docs" / "records" / front_of(data), measured(root, data), data))
     return found | {one.path: one.write for one in drawings if not one.is_current()}
@@ -186,9 +174,8 @@ def outdated(root: Path) -> dict[Path, Callable[[], object]]:
 
 def write(root: Path) -> list[Path]:
     """Update every output; returns the files that changed."""
-    for folder in ("ladders", "records"):
-        (root / "docs" / folder).mkdir(parents=True, exist_ok=True)
     found = outdated(root)
-    for make in found.values():
+    for path, make in found.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         make()
     return list(found)

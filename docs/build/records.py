@@ -1,32 +1,32 @@
 """The pages of the records, their tables beside published results, and the README's; their text is in `templates/`."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from docs.build.candidate_record import NOT_PROVED, Anchor, Candidate, anchors
-from docs.build.network_stats import anatomy_of, deployed_of
+from docs.build.candidate_record import NOT_PROVED, Candidate, anchors
+from docs.build.network_stats import deployed_of
 from docs.build.rendering import rendered
+from docs.build.tables import Tables, links
 from torch import nn
 
 from featherweight.errors import UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Found
-from featherweight.experiments.experiment import RULES, TITLES, Experiment, parts, worded
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.experiment import RULES, TITLES, Experiment, letters, parts, rungs
+from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import mean_interval
-from featherweight.protocol.ledger import Attempt, attempts_table, settings
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.records import compared
-from featherweight.report.ladder_tables import ABSENT, TextTable, claims_table
-from featherweight.training.evaluation import TTA_SHIFTS
+from featherweight.report.ladder_page import ABSENT, TextTable, percent_text
 
-HEADINGS = ("record", "parameters", "buffers", "MACs", "epochs", "hard images", "seconds, threads",
-            "last epoch %, mean ± sd", "95 % interval", "held out %", "worst of last 5 %", "within budget",
-            "test-set evaluations", "bar")  # fmt: skip
 README_HEADINGS = ("record", "accuracy %", "in C %", "weights", "flash, kB", "RAM, kB", "training, s")
+RUNGS = {rung.id for letter in letters() for rung in rungs(letter)}
+"""Records that are rungs of a ladder as well, with whose page they share their curves."""
 IN_README = ("f3", "fastest", "leanest", "smallest", "cifar-mcu")
 """Records that show what there is: the exercise, the least time, work, weights, and colour on a chip."""
 
@@ -57,59 +57,78 @@ def evaluations_of_training_set(experiment: Experiment) -> int:
 # ------------------------------------------------------------------------------------------- tables
 
 
-def summary_table(gathered: Sequence[Candidate], link: str) -> TextTable:
-    """One line per record, and below it comparable published results; `link` is the path of its page, with `{id}`."""
-    rows = []
-    for one in gathered:
-        rows.append(_record_row(one, link))
-        rows += _shifted_row(one)
-        rows += [_anchor_row(anchor) for anchor in anchors(one.experiment.data) if anchor.beside == one.experiment.id]
-    return _figures(HEADINGS, rows)
-
-
-def _record_row(one: Candidate, link: str) -> list[str]:
+def row_of(one: Candidate) -> dict[str, str]:
+    """What the tables of records say of one, by column; figures are absent before it has run."""
     experiment, anatomy = one.experiment, one.anatomy
-    name = ", ".join(filter(None, (experiment.title, one.preprocessing)))
-    cells = [f"[`{experiment.id}`]({link.format(id=experiment.id)}) {name}", f"{anatomy.parameters:,}"]
-    cells += [f"{anatomy.buffers:,}", f"{anatomy.macs:,}", str(experiment.recipe.epochs)]
-    cells += [_hard_images(experiment, one.draws)]
+    row = {
+        "record": f"[`{experiment.id}`]({experiment.id}.md)",
+        "what": ", ".join(filter(None, (experiment.title, one.preprocessing))),
+        "parameters": f"{anatomy.parameters:,}",
+        "buffers": f"{anatomy.buffers:,}",
+        "MACs": f"{anatomy.macs:,}",
+        **_bytes(experiment),
+        "epochs": str(experiment.recipe.epochs),
+        "hard images": _hard_images(experiment, one.draws),
+    }
+    names = ("seconds", "threads", "mean ± sd, %", "95 % interval", "held out %", "worst of last 5 %", "within budget")
+    absent = dict.fromkeys((*names, "five shifts %"), ABSENT)
+    end = {"test-set evaluations": str(one.test_evaluations), "bar": one.standing if one.records else NOT_PROVED}
     if not one.records:
-        return [*cells, ABSENT, NOT_PROVED, *[ABSENT] * 4, str(one.test_evaluations), ABSENT]
+        return row | absent | end
     it = summarise(one.records)
-    held_out = f"{held_out_mean(one.held_out):.3f}" if one.held_out else ABSENT
-    cells += [_seconds(one.records), f"{it.mean:.3f} ± {it.standard_deviation:.3f}", interval_text(it.per_seed)]
+    threads = sorted({str(record.environment["threads"]) for record in one.records})
     # The lowest of the last five epochs of any seed, whichever epochs the budget judges.
     worst = min(row.test_accuracy for record in one.records for row in record.rows[-5:])
-    passed = _within(experiment, it.passed, it.runs)
-    return [*cells, held_out, f"{worst:.2f}", passed, str(one.test_evaluations), one.standing]
+    measured = {
+        "seconds": f"{fmean(record.train_seconds for record in one.records):.1f}",
+        "threads": " or ".join(threads),
+        "mean ± sd, %": f"{it.mean:.3f} ± {it.standard_deviation:.3f}",
+        "95 % interval": interval_text(it.per_seed),
+        "held out %": f"{held_out_mean(one.held_out):.3f}" if one.held_out else ABSENT,
+        "worst of last 5 %": f"{worst:.2f}",
+        "within budget": _within(experiment, it.passed, it.runs),
+        "five shifts %": _shifted(one.records),
+    }
+    return row | absent | measured | end
 
 
-def _shifted_row(one: Candidate) -> list[list[str]]:
-    """The row for the same networks with test-time augmentation, if every record has that accuracy."""
-    shifted = {run.seed: run.shifted_accuracy for run in one.records if run.shifted_accuracy is not None}
-    if not shifted or len(shifted) < len(one.records):
-        return []
-    figures, anatomy = list(shifted.values()), one.anatomy
-    spread = f" ± {stdev(figures):.3f}" if len(figures) > 1 else ""
-    cells = ["the same, with test-time augmentation", f"{anatomy.parameters:,}", f"{anatomy.buffers:,}"]
-    cells += [f"{len(TTA_SHIFTS) * anatomy.macs:,}", str(one.experiment.recipe.epochs), ABSENT, ABSENT]
-    return [[*cells, f"{fmean(figures):.3f}{spread}", interval_text(shifted), *[ABSENT] * 4, "for reference"]]
+def _bytes(experiment: Experiment) -> dict[str, str]:
+    memory = deployed_of(experiment)
+    return {"flash, bytes": f"{memory.flash:,}", "RAM, bytes": f"{memory.ram:,}"}
 
 
-def _anchor_row(anchor: Anchor) -> list[str]:
-    last = ABSENT if anchor.last is None else f"{anchor.last:.2f}"
-    if anchor.mean_of_last is not None:
-        last += f" (last five {anchor.mean_of_last:.3f})"
-    worst = ABSENT if anchor.worst_of_last is None else f"{anchor.worst_of_last:.2f}"
-    name, epochs = f"*{anchor.what}*", f"at most {anchor.epochs}" if anchor.epochs else ABSENT
-    if anchor.where:
-        name += f": [{anchor.where}](https://github.com/{anchor.where})" + f", `{anchor.file}`" * bool(anchor.file)
-    sizes = {"flash": anchor.flash, "RAM": anchor.ram}
-    if known := [f"{size / 1000:.1f} kB {what}" for what, size in sizes.items() if size is not None]:
-        name += f" ({', '.join(known)})"
-    size = ABSENT if anchor.parameters is None else f"{anchor.parameters:,}"
-    cells = [name, size, ABSENT, ABSENT, epochs, ABSENT, ABSENT, last]
-    return [*cells, "one run", ABSENT, worst, ABSENT, ABSENT, ABSENT]
+def all_columns(gathered: Sequence[Candidate]) -> TextTable:
+    """Everything that is known of each record, for its CSV."""
+    rows = [row_of(one) for one in gathered]
+    return _figures(
+        tuple(rows[0]), [[re.sub(r"\[(.*?)\]\(.*?\)", r"\1", cell) for cell in row.values()] for row in rows], 2
+    )
+
+
+def _shifted(records: Sequence[Record]) -> str:
+    """The accuracy with test-time augmentation, in the mean over seeds, if every record has it."""
+    figures = [run.shifted_accuracy for run in records if run.shifted_accuracy is not None]
+    if not figures or len(figures) < len(records):
+        return ABSENT
+    return f"{fmean(figures):.3f}" + (f" ± {stdev(figures):.3f}" if len(figures) > 1 else "")
+
+
+def anchor_table(data: str) -> TextTable | None:
+    """What others have published beside the records on a data set; None without any."""
+    rows = []
+    for one in anchors(data):
+        name = one.what + f": [{one.where}](https://github.com/{one.where})" * bool(one.where)
+        counts = [
+            ABSENT if count is None else f"{count:,}"
+            for count in (one.parameters, one.macs, one.epochs, one.flash, one.ram)
+        ]
+        figures = [percent_text(value) for value in (one.last, one.mean_of_last, one.worst_of_last)]
+        rows.append([name, f"`{one.beside}`", str(one.runs), *counts, *figures])
+    headings = ("published", "beside", "runs", "parameters", "MACs", "epochs", "flash", "RAM", "last %",
+                "mean of last 5 %",
+                "worst of last 5 %")  # fmt: skip
+    shown = [at for at in range(len(headings)) if at < 2 or any(row[at] != ABSENT for row in rows)]
+    return _figures([headings[at] for at in shown], [[row[at] for at in shown] for row in rows], 2) if rows else None
 
 
 def _hard_images(experiment: Experiment, draws: Mapping[str, Any]) -> str:
@@ -125,17 +144,9 @@ def _hard_images(experiment: Experiment, draws: Mapping[str, Any]) -> str:
 
 
 def _within(experiment: Experiment, passed: int, runs: int) -> str:
-    """How many seeds are within the budget, and by which epochs, if those are not the rule's."""
-    held, rule = experiment.budget.held, Budget().held
-    if held == rule:
-        return f"{passed} of {runs}"
-    span = "the last epoch alone" if held == 1 else f"the last {held} epochs"
-    return f"{passed} of {runs}, by {span}: not under the rule of {rule}"
-
-
-def _seconds(records: Sequence[Record]) -> str:
-    threads = sorted({int(record.environment["threads"]) for record in records})
-    return f"{fmean(record.train_seconds for record in records):.1f}, {' or '.join(map(str, threads))}"
+    """How many seeds are within the budget, and by how many epochs, if those are not the rule's."""
+    held = experiment.budget.held
+    return f"{passed} of {runs}" + ("" if held == Budget().held else f" (last {held} judged)")
 
 
 def readme_table(gathered: Sequence[Candidate], link: str, root: Path) -> str:
@@ -178,9 +189,10 @@ def overview(gathered: Sequence[Candidate], picture: str, data: str = "mnist", o
     """
     ran = [one for one in gathered if one.records]
     processors = sorted({str(run.environment.get("processor", "unknown")) for one in ran for run in one.records})
+    rows = [row_of(one) for one in gathered]
     scope = json.loads(Path(__file__).with_name("scope.json").read_text(encoding="utf-8"))
     return rendered("records.md.j2", data=data, titles=TITLES, others=others, rule=RULES[data], picture=picture,
-                    summary=summary_table(gathered, "{id}.md"), processors=processors, scope=scope,
+                    rows=rows, anchors=anchor_table(data), processors=processors, scope=scope,
                     by_rule=[f"`{one.experiment.id}`" for one in ran if one.experiment.recipe.hard],
                     below=_below_on_held_out(ran), folded=_under_the_limit_folded(ran))  # fmt: skip
 
@@ -229,11 +241,10 @@ def _under_the_limit_folded(ran: Sequence[Candidate]) -> list[str]:
 # ------------------------------------------------------------------------------------------- the page of a record
 
 
-def page(one: Candidate, found: Found, ledger: Sequence[Attempt] = ()) -> str:
-    """The page of one record; `ledger` holds the attempts at the test set, all of which are shown."""
-    experiment, bar, numbers = one.experiment, one.experiment.bar, dict[str, int]()
-    assert bar is not None
-    claims = claims_table(experiment, found, numbers)
+def page(one: Candidate, found: Found, tables: Tables) -> str:
+    """The page of one record, with links to its tables."""
+    experiment, bar = one.experiment, one.experiment.bar
+    assert bar is not None and experiment.file is not None
     return rendered(
         "record.md.j2",
         one=one,
@@ -245,50 +256,34 @@ def page(one: Candidate, found: Found, ledger: Sequence[Attempt] = ()) -> str:
         clearing=_runs(one.cleared_by) if one.cleared_by else None,
         shortfalls=bar.shortfalls(one.cleared_by or one.records),
         unconfirmed=bar.unconfirmed(one.records),
-        attempts=attempts_table(experiment.id, ledger, found),
-        held_out=_held_out(one),
+        held_out=summarise(one.held_out).mean if one.held_out else None,
         comparison=_comparison(one, found),
-        network=_network(experiment),
+        code=code_of(experiment.file.read_text(encoding="utf-8")),
         chip=deployed_of(experiment),
-        recipe=_recipe(experiment),
         looks=evaluations_of_training_set(experiment),
-        claims=claims,
-        rules=list(numbers),
+        answers=tables["answers"].rows if "answers" in tables else (),
+        picture=f"../ladders/{experiment.id}.svg" if experiment.id in RUNGS else f"{experiment.id}.svg",
+        tables=links(experiment, tables),
     )
 
 
-def record_tables(one: Candidate, found: Found, ledger: Sequence[Attempt]) -> dict[str, TextTable | None]:
-    """The tables that a record's page points to, by name; none where nothing has run."""
-    runs, held_out = {"seeds": one.records, "clearing": one.cleared_by}, _held_out(one)
-    tables: dict[str, TextTable | None] = {name: _runs(some)["seeds"] for name, some in runs.items() if some}
-    tables |= {"looks": attempts_table(one.experiment.id, ledger, found), "held_out": held_out and held_out["table"]}
-    return tables if one.records else {}
+def code_of(source: str) -> str:
+    """Network, recipe and budget in an experiment's file: what follows its imports, without its claims.
+
+    >>> code_of("import featherweight as fw\\n\\nx = f(\\n    title='a',\\n    claims=(\\n    ),\\n    bar=b,\\n)\\n")
+    'x = f(\\n    bar=b,\\n)'
+    """
+    code = source.partition("import featherweight as fw\n")[2]
+    code = re.sub(r"^    (?:claims=\(\n.*?^    \)|parent=.*?|title=.*?),\n", "", code, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ *# fmt: .*\n", "", code, flags=re.MULTILINE).strip()
 
 
 def _runs(records: Sequence[Record]) -> dict[str, Any]:
-    """A table of the seeds, and their figures."""
-    rows = []
-    for record in records:
-        verdict = record.verdict
-        figures = [f"{value:.2f}" for value in (verdict.last, verdict.worst_of_last, record.rows[-1].train_accuracy)]
-        judgement = ("passed: " if verdict.passed else "failed: ") + verdict.reason
-        rows.append([record.seed, *figures, f"{record.train_seconds:.1f}", record.engine, judgement])
-    headings = ("seed", "last %", "worst judged %", "train %", "seconds", "engine", "verdict")
+    """The figures of some seeds."""
     it, in_c = summarise(records), [record.c_accuracy for record in records if record.c_accuracy is not None]
-    return {"seeds": _figures(headings, rows, words=0), "mean": it.mean, "standard_deviation": it.standard_deviation,
-            "interval": interval_text(it.per_seed), "passed": it.passed, "runs": it.runs,
+    return {"mean": it.mean, "standard_deviation": it.standard_deviation, "interval": interval_text(it.per_seed),
+            "passed": it.passed, "runs": it.runs,
             "in_c": {"mean": fmean(in_c), "worst": min(in_c)} if in_c else None}  # fmt: skip
-
-
-def _held_out(one: Candidate) -> dict[str, Any] | None:
-    if not one.held_out:
-        return None
-    rows = [
-        (run.seed, f"{run.data['holdout']:,}", f"{run.verdict.last:.2f}", f"{run.verdict.worst_of_last:.2f}")
-        for run in one.held_out
-    ]
-    headings = ("seed", worded("digits held out", one.experiment.data), "last %", "worst judged %")
-    return {"table": _figures(headings, rows, words=0), "mean": summarise(one.held_out).mean}
 
 
 def _comparison(one: Candidate, found: Found) -> str:
@@ -299,20 +294,3 @@ def _comparison(one: Candidate, found: Found) -> str:
         return compared(found, one.experiment.id, parent).sentence()
     except UsageError as problem:
         return str(problem)
-
-
-def _network(experiment: Experiment) -> TextTable:
-    rows = [
-        (f"`{row.name}`", row.kind, " x ".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}", row.field)
-        for row in anatomy_of(experiment).rows
-    ]
-    return _figures(("layer", "kind", "output", "parameters", "MACs", "field"), rows, words=2)
-
-
-def _recipe(experiment: Experiment) -> list[tuple[str, Any]]:
-    """The settings that differ from the defaults of `Recipe`."""
-    recipe = experiment.recipe
-    values = {"epochs": recipe.epochs, "batch": recipe.batch, "lr": recipe.lr} | settings(recipe)
-    plain = {name: json.dumps(value) if isinstance(value, dict | list | tuple) else value
-             for name, value in values.items()}  # fmt: skip
-    return list(plain.items())

@@ -17,7 +17,7 @@ from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import paired
 from featherweight.protocol.records import clearing
 from featherweight.report.figures.style import COLOURS, TARGET, blank, in_house_style
-from featherweight.report.ladder_tables import ABSENT, TextTable, percent_text
+from featherweight.report.ladder_page import ABSENT, TextTable, percent_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

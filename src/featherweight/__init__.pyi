@@ -30,7 +30,7 @@ from featherweight.experiments.recipe import Recipe as Recipe
 from featherweight.experiments.recipe import Step as Step
 from featherweight.experiments.record import Record as Record
 from featherweight.experiments.record import read_record as read_record
-from featherweight.experiments.record import summarise as summarise
+from featherweight.experiments.verdicts import summarise as summarise
 from featherweight.networks.anatomy import dissect as dissect
 from featherweight.networks.difference import differences as differences
 from featherweight.networks.layers.blocks import Gated as Gated

@@ -112,6 +112,15 @@ def test_functions_of_one_s_own_train_and_are_recorded_by_name_and_source(tmp_pa
         fw.train(network, toy.data(), recipe=recipe, loss=squared, engine="native", out=tmp_path, **QUICK)
     with pytest.raises(UsageError, match="mean over the batch"):
         fw.train(network, toy.data(), loss=lambda output, labels: output, out=tmp_path, **QUICK)
+    blended = fw.Recipe(augment=fw.Augment(mixup=0.2))  # whose targets a loss of labels would pass over
+    with pytest.raises(UsageError, match="targets beside them"):
+        fw.train(network, toy.data(), recipe=blended, loss=squared, out=tmp_path, **QUICK)
+
+
+def test_functions_of_one_s_own_do_not_go_to_a_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("featherweight.api.train.require_backend", lambda address: None)
+    with pytest.raises(UsageError, match=r"own \(loss\) train on this machine alone; leave out on='ray'"):
+        fw.train(toy.network, toy.data(), loss=nn.functional.cross_entropy, on="ray", out=tmp_path)
 
 
 def test_a_stopped_run_with_own_functions_needs_them_and_ends_the_same(tmp_path: Path) -> None:

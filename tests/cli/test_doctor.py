@@ -8,7 +8,7 @@ import pytest
 from commands import Run
 from data_files import contents
 from featherweight._version import __version__
-from featherweight.cli import doctor
+from featherweight.cli import info as doctor
 from featherweight.engine import native
 
 

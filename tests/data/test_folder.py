@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featherweight.data import folder, load
+from featherweight.data.split import groups_of
 from featherweight.errors import DataError, FeatherweightError, UsageError
 
 Paint = Callable[[int, int], Image.Image]
@@ -395,7 +396,7 @@ def test_pictures_of_one_object_are_not_divided(tmp_path: Path) -> None:
                 Image.fromarray(np.full((9, 9), 7 * track + frame, np.uint8)).save(path)
     paths = sorted(tmp_path.glob("*/*.png"))
     labels = [int(path.parent.name == "right") for path in paths]
-    groups = folder.groups_of(paths, labels)
+    groups = groups_of(paths, labels)
     assert groups is not None and groups.tolist() == [number // 3 for number in range(72)]
     data = load(str(tmp_path))
     assert "as 00000... do, are not divided" in data.note and (len(data.train), len(data.test)) == (60, 12)
@@ -403,5 +404,5 @@ def test_pictures_of_one_object_are_not_divided(tmp_path: Path) -> None:
     assert len(tracks[1]) == 2 and not tracks[0] & tracks[1]
     # One name for all, a number without a separator, or too few objects: the number is the picture's own.
     for name in ("photo_{}", "{}", "cup{}"):
-        assert folder.groups_of([Path(name.format(number)) for number in range(72)], labels) is None
-    assert folder.groups_of(paths[:9] + paths[36:45], labels[:9] + labels[36:45]) is None
+        assert groups_of([Path(name.format(number)) for number in range(72)], labels) is None
+    assert groups_of(paths[:33] + paths[36:69], labels[:33] + labels[36:69]) is None  # 11 groups in each class

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def eight_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("featherweight.engine.measure.processors", lambda: 8)
+    monkeypatch.setattr("featherweight.engine.processors", lambda: 8)

@@ -63,7 +63,7 @@ def test_pictures_are_prepared_first_or_not_at_all(layers: list[nn.Module], says
 
 
 def test_the_convolutions_measured_leave_out_the_gradient_of_pictures() -> None:
-    from featherweight.engine.measure import _plain_macs
+    from featherweight.engine import _plain_macs
 
     network = nn.Sequential(fw.Crop(1), nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 16, 3))
     # 6 x 6 pixels are left, 4 x 4 after the convolution: its weights' gradient, but none of what it reads.

@@ -197,18 +197,15 @@ def test_a_run_within_its_budget_can_start_and_the_rule_is_applied(id: str) -> N
     )
 
 
-@pytest.mark.parametrize("id", ids())
-def test_limits_of_a_chip_are_kept_by_the_plan_of_its_program(id: str) -> None:
-    experiment = find(id)
-    limits = experiment.budget.on_chip()
-    assert bool(limits) == (id == "cifar-mcu")
-    if limits:
-        assert limits == {"flash": 25_000, "ram": 12_000}
-        cost = deployed(experiment.build().eval(), experiment.shape, 10)
-        assert 24_000 < cost.flash <= 25_000 and 11_000 < cost.ram <= 12_000
+def test_limits_of_a_chip_are_kept_by_the_plan_of_its_program() -> None:
+    limited = {id: limits for id in ids() if (limits := find(id).budget.on_chip())}
+    assert limited == {"cifar-mcu": {"flash": 25_000, "ram": 12_000}}
+    experiment = find("cifar-mcu")
+    cost = deployed(experiment.build().eval(), experiment.shape, 10)
+    assert 24_000 < cost.flash <= 25_000 and 11_000 < cost.ram <= 12_000
 
 
-@pytest.mark.parametrize("id", ids())
+@pytest.mark.parametrize("id", ["b1", "f3", "cifar-mcu"])
 def test_show_works_by_name(id: str) -> None:
     shown = CliRunner().invoke(app, ["show", id])
     assert shown.exit_code == 0

@@ -9,7 +9,8 @@ import pytest
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record, Row, percent, read_record, summarise, write_record
+from featherweight.experiments.record import Record, Row, percent, read_record, write_record
+from featherweight.experiments.verdicts import summarise
 from featherweight.io import write_text
 
 

@@ -49,6 +49,27 @@ def test_every_field_refuses_what_is_not_of_its_kind(cls: type, name: str) -> No
         assert name in said and (repr(wrong) in said or "must be" in said), said
 
 
+EDGES: tuple[tuple[type, dict[str, Any]], ...] = (
+    *((fw.Recipe, {name: 0}) for name in ("epochs", "batch", "lr")),
+    *((fw.Recipe, {name: 1.0}) for name in ("momentum", "label_smoothing", "average")),
+    (fw.Recipe, {"weight_decay": -1e-4}),
+    (fw.Recipe, {"plain_epochs": 16}),
+    (fw.Augment, {"rotate_deg": 181}),
+    (fw.Step, {"every_epochs": 0}),
+    (fw.MultiStep, {"at_epochs": (3,), "factor": 1.5}),
+    (SCHEDULES["plateau"], {"patience_epochs": -1}),
+    *((fw.Budget, {name: 0}) for name in ("parameters", "epochs", "held", "macs", "seconds")),
+    (fw.Budget, {"accuracy": 101.0}),
+)
+
+
+def test_a_value_just_beyond_its_range_is_refused() -> None:
+    for cls, wrong in EDGES:
+        *_, name = wrong
+        with pytest.raises(UsageError, match=rf"{name}\b"):
+            cls(**wrong)
+
+
 def test_a_sentence_has_place_range_and_value() -> None:
     with pytest.raises(UsageError, match=r"Recipe\.lr must be a number above 0; given -1"):
         Recipe(lr=-1)

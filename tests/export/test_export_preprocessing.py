@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import featherweight as fw
 from exported import lively, lowered, noise, source
 from featherweight.errors import UsageError
-from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.experiments.augmentation import Preprocessing
 from featherweight.export import c_source, execute, integers
 from featherweight.export.estimate import deployed
 from featherweight.export.fixed_point import FixedPoint, quantise

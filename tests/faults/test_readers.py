@@ -365,7 +365,7 @@ KNOWN = {
     "protocol/records.py": PACKAGED, "reading/network.py": PACKAGED, "report/templating.py": PACKAGED,
     "export/c_source.py": PACKAGED,
     "search/fit/prior.py": PACKAGED, "data/digits.py": "a file of scikit-learn",
-    "export/__init__.py": OWN, "report/figures/svg.py": OWN, "report/trackers/wandb.py": OWN,
+    "export/__init__.py": OWN, "report/figures/svg.py": OWN, "report/trackers/services.py": OWN,
     "search/fit/resized.py": f"{OWN}; the files of a set that was read before",
     "data/alt_formats.py": DATA, "data/download.py": DATA, "data/formats.py": DATA,
     "data/pictures.py": DATA,

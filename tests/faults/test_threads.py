@@ -16,8 +16,7 @@ import torch
 import featherweight as fw
 from commands import Run
 from faults.preload import COMPILER, library
-from featherweight.engine import build_engine, native, peak
-from featherweight.engine.measure import processors
+from featherweight.engine import build_engine, native, peak, processors
 from featherweight.errors import UsageError
 from featherweight.experiments.record import write_record
 from featherweight.search.driver import run_search
@@ -49,7 +48,8 @@ import ctypes, os
 import torch
 from torch import nn
 import featherweight as fw
-from featherweight.engine import measure, native
+from featherweight import engine as measure
+from featherweight.engine import native
 from featherweight.engine.program import lower_for_training
 from featherweight.errors import FeatherweightError
 
@@ -125,7 +125,7 @@ def test_a_run_whose_thread_was_refused_can_be_resumed(refusing: Path, tmp_path:
 
 @pytest.fixture
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("engine.measure", "training.runs.run"):
+    for module in ("engine", "training.runs.run"):
         monkeypatch.setattr(f"featherweight.{module}.processors", lambda: 2)
 
 
@@ -217,7 +217,7 @@ def test_a_run_of_pytorch_keeps_its_threads_up_to_a_bound(two_processors: None, 
 
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="there is no taskset")
 def test_the_number_of_processors_is_that_of_this_process() -> None:
-    words = [sys.executable, "-c", "from featherweight.engine.measure import processors; print(processors())"]
+    words = [sys.executable, "-c", "from featherweight.engine import processors; print(processors())"]
     one = min(os.sched_getaffinity(0))
     ended = subprocess.run(["taskset", "-c", str(one), *words], capture_output=True, text=True, check=True)
     assert ended.stdout == "1\n" and processors() == len(os.sched_getaffinity(0))

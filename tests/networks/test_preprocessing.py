@@ -11,8 +11,8 @@ from torch import nn
 import featherweight as fw
 from featherweight.cli import listing
 from featherweight.errors import UsageError
+from featherweight.experiments.augmentation import Preprocessing, preprocessing_words
 from featherweight.experiments.experiment import contenders, find
-from featherweight.experiments.preprocessing import Preprocessing, preprocessing_words
 from featherweight.experiments.verdicts import run_json, verdict_sentence
 from featherweight.networks.layers.preprocessing import preprocessing_of
 from featherweight.protocol.proof_plan import require_own_name

@@ -163,11 +163,11 @@ def test_runs_of_another_network_or_recipe_are_named_and_not_counted(run: Run, t
 
 def test_runs_of_a_file_that_was_moved_are_still_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("own.py").write_text(OWN)
-    keep(Path("runs"), *(record(str(Path("own.py").resolve()), [99.0, 99.0], seed) for seed in (0, 1)))
+    Path("own[1].py").write_text(OWN.replace("id='own', ", ""))
+    keep(Path("runs"), *(record(str(Path("own[1].py").resolve()), [99.0, 99.0], seed) for seed in (0, 1)))
     Path("elsewhere").mkdir()
-    Path("own.py").rename("elsewhere/own.py")
-    assert [one.seeds for one in side_of("elsewhere/own.py").sets] == [{0, 1}]
+    Path("own[1].py").rename("elsewhere/own[1].py")
+    assert [one.seeds for one in side_of("elsewhere/own[1].py").sets] == [{0, 1}]
 
 
 def test_what_is_missing_is_said_and_trained(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

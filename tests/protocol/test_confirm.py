@@ -92,17 +92,6 @@ def test_other_seeds_are_refused(run: Run, tmp_path: Path, in_process: list[Task
         assert "own is cleared on seeds 0 to 1 and confirmed on seeds 2 to 4, and on no others" in err
 
 
-def test_programs_in_c_are_confirmed_too(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
-    path = tmp_path / "own.py"
-    convolution = MINE.replace("nn.Flatten(), nn.Linear(49, 10)", "nn.Conv2d(1, 10, 7), nn.Flatten()")
-    path.write_text(convolution.replace("mean=30", "mean_in_c=30").replace("confirming=3", "confirming=2"))
-    run("prove", path, "--data", "digits")
-    status, out, _ = run("prove", path, "--data", "digits", "--confirm")
-    assert status == 0 and "CONFIRMED: own, on seeds 2 to 3" in out
-    assert all(f"seed {seed} in 8-bit C: " in out for seed in range(4))
-    assert "CONFIRMED: own" in run("prove", path, "--data", "digits")[1]
-
-
 # ------------------------------------------------------------------------------------------- in a source tree
 
 
@@ -122,7 +111,6 @@ def test_the_figures_of_fresh_seeds_are_the_record_s_in_every_text(tree: Path, t
     [entry] = [one for one in index if one["id"] == "smallest"]
     assert (entry["measured"], entry["seeds"], entry["confirmed"], entry["passed"]) == (99.4475, 20, True, True)
     assert [len(runs) for runs in quoted_records.measured(tree).values()] == [20]
-    assert publish.write(tree) == []
 
 
 def test_what_fresh_seeds_do_not_confirm_is_said(tree: Path, trainer: Trainer) -> None:

@@ -45,6 +45,15 @@ def test_retraining_gives_what_was_handed_in_or_says_so(run: Run, handed: Path) 
     status, out, _ = run("ladder", "ann", "--retrain")
     told = f"at the last epoch, not {values['epochs'][-1]['test_accuracy']:.2f}"
     assert status == 1 and told in out
+    values["epochs"][-1]["test_accuracy"] -= 1.0
+    for change, why in (
+        ({"data": values["data"] | {"source": str(handed / "gone")}}, "gone does not exist"),
+        ({"custom": {"loss": {"name": "mine", "source": ""}}}, "it was trained with functions of its own (loss)"),
+    ):
+        (folder / "record.json").write_text(json.dumps(values | change))
+        status, out, _ = run("ladder", "ann", "--retrain")
+        # That it cannot be trained here says nothing against what was handed in.
+        assert status == 1 and "trained again: not trained: " in out and why in out and "  yes" in out
 
 
 def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:

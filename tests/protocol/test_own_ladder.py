@@ -12,7 +12,7 @@ from featherweight.errors import UsageError
 from featherweight.experiments.record import read_record
 from featherweight.protocol.ladder import folder_ladder
 from featherweight.protocol.ledger import read_ledger
-from featherweight.training.runs.task import Task
+from featherweight.training.runs.task import Task, open_run, run_task
 from proving import trained_in_process
 
 RUNG = '''"""{id}.
@@ -64,8 +64,13 @@ def labels(trained: list[Task]) -> list[tuple[str, int]]:
 
 def test_a_ladder_is_trained_in_order_resumed_and_written_up(run: Run, mine: Path, trained: list[Task]) -> None:
     words = ("ladder", "mine", "--data", "digits", "--seeds", 2)
+    begun = Task(experiment=str(mine / "z.py"), data="digits", threads=1)
+    stopped = run_task(begun, open_run(begun))
+    next(stopped), next(stopped)
+    stopped.close()
     status, _, err = run(*words)
     assert status == 0, err
+    assert [task.resume for task in trained] == [Path("runs/z-seed0"), *[None] * 5]
     assert labels(trained) == [("z", 0), ("z", 1), ("b", 0), ("b", 1), ("a", 0), ("a", 1)]
     page = Path("runs/mine.md").read_text()
     assert re.findall(r'^## <a id="(\w+)">', page, re.MULTILINE) == ["z", "b", "a"]
@@ -96,10 +101,9 @@ def test_a_rung_that_has_changed_is_trained_again_and_no_other(run: Run, mine: P
     words = ("ladder", mine, "--data", "digits")
     assert run(*words)[0] == 0 and len(labels(trained)) == 3
     write(mine, "b", "z", 1)
-    assert run(*words)[0] == 0 and labels(trained) == [("b", 0)]
     text = (mine / "a.py").read_text()
     (mine / "a.py").write_text(text.replace("lr=0.05", "lr=0.06"))
-    assert run(*words)[0] == 0 and labels(trained) == [("a", 0)]
+    assert run(*words)[0] == 0 and labels(trained) == [("b", 0), ("a", 0)]
     # What is asked for and why change no weight: it is judged anew.
     write(mine, "z", None, accuracy=100, why="because")
     assert run(*words)[0] == 0 and labels(trained) == []

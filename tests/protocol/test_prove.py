@@ -77,7 +77,7 @@ def test_a_proof_from_held_out_evidence_to_exit_status(run: Run, tmp_path: Path,
 def test_a_bar_for_programs_in_c_is_measured_by_the_protocol(run: Run, tmp_path: Path, in_process: list[Task]) -> None:
     path = tmp_path / "own.py"
     path.write_text(OWN.replace("nn.Flatten(), nn.Linear(49, 10)", "nn.Conv2d(1, 10, 7), nn.Flatten()").replace(
-        "mean=30", "mean_in_c=30"))  # fmt: skip
+        "seeds=2, mean=30", "seeds=2, confirming=2, mean_in_c=30"))  # fmt: skip
     words = ("prove", path, "--seeds", 2, "--data", "digits")
     status, out, _ = run(*words)
     told = re.findall(r"seed (\d) in 8-bit C: ([\d.]+) %, as a network ([\d.]+) %", out)
@@ -87,6 +87,8 @@ def test_a_bar_for_programs_in_c_is_measured_by_the_protocol(run: Run, tmp_path:
         run("export", folder, "--to", "c", "--out", tmp_path / seed)
         [manifest] = (tmp_path / seed).glob("*-c.json")
         assert f"{json.loads(manifest.read_text())['proof']['accuracy']:.2f}" == in_c
+    out = run(*words, "--confirm")[1]
+    assert "CONFIRMED: own, on seeds 2 to 3" in out and all(f"seed {seed} in 8-bit C: " in out for seed in (2, 3))
     path.write_text(path.read_text().replace("mean_in_c=30", "mean_in_c=100"))
     status, out, _ = run(*words)
     mean = fmean(float(in_c) for _, in_c, _ in told)
@@ -163,9 +165,8 @@ def test_what_it_says_to_type_is_taken_as_evidence(run: Run, tmp_path: Path, in_
 
 
 def test_an_estimate_is_of_the_order_of_the_run_itself() -> None:
-    drafted = check_task(Task(experiment="f3", data="digits", threads=1))
-    estimated = seconds_of_run(drafted)
-    run = check_task(Task(experiment="f3", data="digits", threads=1))
+    task = Task(experiment="f3", data="digits", epochs=5, threads=1)
+    estimated, run = seconds_of_run(check_task(task)), check_task(task)
     started = time.perf_counter()
     for _ in fit(run.state, run.data, run.experiment.recipe, 0, run.engine, run.evaluator):
         pass

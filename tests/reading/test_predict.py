@@ -65,7 +65,7 @@ def read_one(image: Image.Image, folder: Path, name: str = "picture.png"):  # ty
     return found
 
 
-@pytest.mark.parametrize("per_kind", [6, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("per_kind", [3, pytest.param(16, marks=pytest.mark.slow)])
 def test_more_than_97_percent_of_made_pictures_are_read(digits: Split, per_kind: int) -> None:
     """Pictures of 16 kinds: drawings, scans, photos with shadows and rulings; see tests/synthetic_photos/media.py."""
     made = list(pictures(digits, sorted(KINDS), per_kind, seed=3, largest=320))
@@ -76,11 +76,11 @@ def test_more_than_97_percent_of_made_pictures_are_read(digits: Split, per_kind:
 
 
 def test_mnist_s_own_digits_are_read_as_well_as_by_the_network(digits: Split) -> None:
-    images, labels = digits.images[:700, 0].numpy(), digits.labels[:700].tolist()
+    images, labels = digits.images[:300, 0].numpy(), digits.labels[:300].tolist()
     answers, _ = answered([("", label, Image.fromarray(image)) for image, label in zip(images, labels, strict=True)])
     read = sum(right(found, label) for found, label in zip(answers, labels, strict=True))
     direct = int((shipped()(images).argmax(1) == labels).sum())
-    assert direct > 690 and abs(read - direct) <= 2
+    assert direct > 295 and abs(read - direct) <= 1
 
 
 @pytest.mark.parametrize("digit", range(10))
@@ -283,9 +283,9 @@ def test_what_is_unlike_any_digit_is_said(tmp_path: Path) -> None:
 
 
 def test_the_reader_reads_flagged_ones(tmp_path: Path) -> None:
-    made = [("flagged 1", *drawing("flagged 1", np.random.default_rng([77, place]))) for place in range(60)]
+    made = [("flagged 1", *drawing("flagged 1", np.random.default_rng([77, place]))) for place in range(30)]
     good = {name: sum(right(found, 1) for found in answered(made, name)[0]) for name in ("f3", "reader")}
-    assert good["reader"] >= 52 and good["reader"] >= good["f3"] + 8, good
+    assert good["reader"] >= 26 and good["reader"] >= good["f3"] + 4, good
 
 
 def test_each_habit_is_drawn_by_its_digit_alone() -> None:

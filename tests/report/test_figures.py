@@ -13,7 +13,8 @@ from PIL import Image
 
 from featherweight.errors import UsageError
 from featherweight.report import figures
-from featherweight.report.analysis import Answers, ClassEvidence, Field, Seen
+from featherweight.report.analysis import Answers
+from featherweight.report.attribution import ClassEvidence, Field, Seen
 from featherweight.report.figures.images import reach, shown_fields
 from featherweight.report.figures.style import COLOURS
 from featherweight.report.figures.svg import hover_texts, page_svg
@@ -121,6 +122,11 @@ def test_several_experiments_are_told_apart_by_more_than_colour() -> None:
     assert list(tests) == ["f1, test", "f3, test", "_f3, test"]
     assert tests["f1, test"].get_color() != tests["f3, test"].get_color()
     assert tests["f1, test"].get_linestyle() != tests["f3, test"].get_linestyle()
+
+
+def test_a_ladder_s_axis_holds_a_run_that_collapses() -> None:
+    assert figures.ladder(record("f1", [95.0, 41.0, 12.0])).axes[0].get_ylim() == (10, 100)
+    assert figures.ladder(F1).axes[0].get_ylim() == (97, 100)
 
 
 def test_the_rate_is_the_schedule_s_and_ends_at_the_record_s() -> None:

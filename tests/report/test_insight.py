@@ -14,20 +14,8 @@ from featherweight.data.augment import normalise
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Augment, Recipe
 from featherweight.networks.layers.blocks import conv_norm_relu
-from featherweight.report.analysis import (
-    Answers,
-    answers_of,
-    calibration,
-    class_rows,
-    confusion,
-    contrast,
-    evidence,
-    fields,
-    first_kernels,
-    mistakes,
-    pooled,
-    seen_in_training,
-)
+from featherweight.report.analysis import Answers, answers_of, calibration, class_rows, confusion, mistakes, pooled
+from featherweight.report.attribution import contrast, evidence, fields, first_kernels, seen_in_training
 from featherweight.training.runs.trained import data_of, load_trained
 from made import record
 

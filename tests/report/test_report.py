@@ -21,9 +21,10 @@ from featherweight.experiments.settings import overridden, parsed
 from featherweight.export.estimate import deployed
 from featherweight.networks.anatomy import dissect
 from featherweight.report.analysis import mistakes
-from featherweight.report.page import blocks, page, read_story, sections
-from featherweight.report.page.blocks import Card, FigureBlock, Headline, Table, Tiles, blocks_of, paragraph
+from featherweight.report.page import Story, blocks, page, read_story, sections
+from featherweight.report.page.blocks import Card, FigureBlock, Headline, Section, Table, Tiles, blocks_of
 from featherweight.report.page.cards import command
+from featherweight.report.page.experiment_sections import mistakes_section
 from featherweight.report.page.tables import blocks_table
 from featherweight.report.templating import environment, texts
 from made import record
@@ -47,21 +48,34 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(app, ["report", *map(str, words)])
 
 
-def text_of(paths: list[Path], **how: Path) -> str:
-    story = read_story(paths, **how)
-    return page(story, sections(story))
+Drawn = tuple[Story, list[Section]]
 
 
-def names(paths: list[Path], kind: type) -> list[str]:
-    return [block.name for block in blocks_of(sections(read_story(paths)), kind)]
+def drawn(*paths: Path) -> Drawn:
+    """The runs in these folders, and the sections of their page."""
+    story = read_story(paths)
+    return story, sections(story)
+
+
+def names(of: Drawn, kind: type) -> list[str]:
+    return [block.name for block in blocks_of(of[1], kind)]
+
+
+@pytest.fixture(scope="module")
+def one(short_runs: list[Path]) -> Drawn:
+    return drawn(short_runs[0])
+
+
+@pytest.fixture(scope="module")
+def both(short_runs: list[Path]) -> Drawn:
+    return drawn(*short_runs)
 
 
 # ------------------------------------------------------------------------------------------ of whole runs
 
 
-def test_a_finished_run_has_every_picture_and_every_mistake(short_runs: list[Path]) -> None:
-    story = read_story(short_runs[:1])
-    parts = sections(story)
+def test_a_finished_run_has_every_picture_and_every_mistake(one: Drawn) -> None:
+    story, parts = one
     assert [one.name for one in blocks_of(parts, FigureBlock)] == EVERY
     assert story.missing == []
     (group,) = story.groups
@@ -74,11 +88,12 @@ def test_a_finished_run_has_every_picture_and_every_mistake(short_runs: list[Pat
     assert html.count("<img ") == sum(len(one.images) for one in blocks_of(parts, Tiles))
     assert html.count("<figure ") == html.count("<svg ") == len(EVERY)
     assert "digits (360 test images): only 3 epochs" in html and ">failed</strong>" in html
+    assert ">100 − recall<" in html and ">recall</th>" in html
+    assert not re.search(r"missed|taken for it|confidence earned", html)
 
 
-def test_several_seeds_are_overlaid_compared_and_pooled(short_runs: list[Path]) -> None:
-    story = read_story(short_runs)
-    parts = sections(story)
+def test_several_seeds_are_overlaid_compared_and_pooled(both: Drawn) -> None:
+    story, parts = both
     assert sorted(one.name for one in blocks_of(parts, FigureBlock)) == sorted([*EVERY, "spread"])
     tables = {one.name: one for one in blocks_of(parts, Table)}
     differing = {str(row[0]): row[1:] for row in tables["differences"].rows}
@@ -88,12 +103,8 @@ def test_several_seeds_are_overlaid_compared_and_pooled(short_runs: list[Path]) 
     assert len(tables["mistakes-1-f3"].rows) == sum(len(mistakes(one)) for one in story.groups[0].answers)
     tiles = {one.name: one for one in blocks_of(parts, Tiles)}
     assert (tiles["mistakes-1-f3-run1"].folded, tiles["mistakes-1-f3-run2"].folded) == (False, True)
-    both = set.intersection(*({one.index for one in mistakes(answers)} for answers in story.groups[0].answers))
-    assert len(tiles["mistakes-1-f3-shared"].images) == len(both) > 0
-
-
-def test_the_label_errors_of_mnist_are_spoken_of_not_hidden() -> None:
-    assert "disputable" in paragraph("disputable") and "None is left out" in paragraph("disputable")
+    shared = set.intersection(*({one.index for one in mistakes(answers)} for answers in story.groups[0].answers))
+    assert len(tiles["mistakes-1-f3-shared"].images) == len(shared) > 0
 
 
 # --------------------------------------------------------------------------------- what is read first
@@ -101,7 +112,7 @@ def test_the_label_errors_of_mnist_are_spoken_of_not_hidden() -> None:
 
 def told(paths: list[Path]) -> dict[str, tuple[str, str]]:
     """The headline's tiles: value and detail by label."""
-    (one,) = blocks_of(sections(read_story(paths)), Headline)
+    (one,) = blocks_of(drawn(*paths)[1], Headline)
     assert len(one.tiles) == 5
     return {tile.label: (tile.value, tile.detail) for tile in one.tiles}
 
@@ -134,16 +145,16 @@ def test_the_headline_of_seeds_is_their_mean_and_of_an_unfinished_run_what_is_do
 
 
 def test_the_recipe_card_s_command_trains_the_same_run_again(
-    short_runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one: Drawn, short_runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cards = {one.name: one for one in blocks_of(sections(read_story(short_runs[1:])), Card)}
+    cards = {card.name: card for card in blocks_of(one[1], Card)}
     words = shlex.split(cards["recipe"].command)
-    assert words[:5] == ["featherweight", "train", "f3", "--seed", "1"] and "--epochs" in words
+    assert words[:5] == ["featherweight", "train", "f3", "--seed", "0"] and "--epochs" in words
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, [*words[1:], "--threads", "1"])
     assert done.exit_code == 1, done.output  # the verdict: three epochs are too few
     (folder,) = (path for path in tmp_path.rglob("record.json"))
-    again, first = read_record(folder), read_record(short_runs[1])
+    again, first = read_record(folder), read_record(short_runs[0])
     assert again.recipe == first.recipe and again.budget == first.budget
     assert [(row.train_loss, row.test_accuracy) for row in again.rows] == [
         (row.train_loss, row.test_accuracy) for row in first.rows
@@ -165,14 +176,14 @@ def test_settings_that_were_changed_are_in_the_command(tmp_path: Path) -> None:
 
 
 def test_the_deploy_card_exports_a_run_that_has_weights_and_says_why_not(
-    short_runs: list[Path], tmp_path: Path
+    one: Drawn, short_runs: list[Path], tmp_path: Path
 ) -> None:
-    deploy = {one.name: one for one in blocks_of(sections(read_story(short_runs[:1])), Card)}["deploy"]
+    deploy = {card.name: card for card in blocks_of(one[1], Card)}["deploy"]
     assert deploy.command == f"featherweight export {'/'.join(short_runs[0].parts[-2:])} --to c"
     cycles = deployed(find("f3").build().eval(), (1, 28, 28), processor="cortex-m4").cycles
     assert f"{cycles / 1e6:.1f} million cycles of a Cortex-M4" in dict(deploy.rows)["time"]
     (bare,) = kept(tmp_path, record("f3", [99.0] * 15))
-    deploy = {one.name: one for one in blocks_of(sections(read_story([bare])), Card)}["deploy"]
+    deploy = {card.name: card for card in blocks_of(drawn(bare)[1], Card)}["deploy"]
     assert deploy.command == "" and "needs the run's weights" in deploy.note
 
 
@@ -188,18 +199,12 @@ def test_blocks_hold_every_parameter_and_multiplication_once(tmp_path: Path) -> 
 
 def test_experiments_are_compared_before_anything_else_by_their_recipes(tmp_path: Path) -> None:
     one, other = record("f3", [99.0] * 15), record("f1", [98.0] * 15)
-    parts = sections(read_story(kept(tmp_path, one, other)))
+    _, parts = drawn(*kept(tmp_path, one, other))
     assert [part.id for part in parts[:3]] == ["comparison", "verdict", "training"]
     rows = [str(row[0]) for row in next(table for table in blocks_of(parts, Table) if table.name == "differences").rows]
     last = max(at for at, name in enumerate(rows) if name.startswith("recipe."))
     assert last < rows.index("experiment") < rows.index("last epoch, %") and rows[0].startswith("recipe.")
-    assert sections(read_story(kept(tmp_path / "alone", one)))[0].id == "verdict"
-
-
-def test_recall_is_called_recall(short_runs: list[Path]) -> None:
-    text = text_of(short_runs[:1])
-    assert ">100 − recall<" in text and ">recall</th>" in text
-    assert not re.search(r"missed|taken for it|confidence earned", text)
+    assert drawn(*kept(tmp_path / "alone", one))[1][0].id == "verdict"
 
 
 def test_every_text_of_a_page_is_used_and_gets_the_facts_that_it_names() -> None:
@@ -227,23 +232,23 @@ def test_every_text_of_a_page_is_used_and_gets_the_facts_that_it_names() -> None
 
 def test_records_alone_give_curves_verdict_and_layers(tmp_path: Path) -> None:
     runs = kept(tmp_path, *(record("f3", [99.5] * 15, seed) for seed in (0, 1)), record("f1", [99.0] * 15))
-    story = read_story(runs)
-    assert [(group.name, len(group.runs)) for group in story.groups] == [("f3", 2), ("f1", 1)]
-    assert names(runs, FigureBlock) == ["accuracy", "spread", "loss", "learning-rate"]
-    assert {"layers-1-f3", "layers-2-f1"} <= set(names(runs, Table))
-    html = text_of(runs)
+    of = drawn(*runs)
+    assert [(group.name, len(group.runs)) for group in of[0].groups] == [("f3", 2), ("f1", 1)]
+    assert names(of, FigureBlock) == ["accuracy", "spread", "loss", "learning-rate"]
+    assert {"layers-1-f3", "layers-2-f1"} <= set(names(of, Table))
+    html = page(*of)
     assert "f3: 2 of 2 seeds passed" in html and "f1: on mnist" in html
     assert html.count("there are no weights") + html.count("There are no weights") == 2
     assert "From <code>f3</code> to <code>f1</code>" in html
-    assert text_of([runs[0] / "record.json"])  # a record's file will do
+    assert read_story([runs[0] / "record.json"]).runs[0].name == "f3 seed 0"  # a record's file will do
 
 
 def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
     runs = kept(tmp_path, record("f3", [98.0] * 3, finished=False), record("f3", [], 1, finished=False))
-    assert "3 of 15 epochs are done, so there is no verdict yet." in text_of(runs[:1])
-    assert names(runs[1:], FigureBlock) == []
-    both = text_of(runs)
-    assert both.count("so there is no verdict yet") == 2 and ">passed</strong>" not in both
+    assert "3 of 15 epochs are done, so there is no verdict yet." in page(*drawn(runs[0]))
+    assert names(drawn(runs[1]), FigureBlock) == []
+    html = page(*drawn(*runs))
+    assert html.count("so there is no verdict yet") == 2 and ">passed</strong>" not in html
 
 
 def test_weights_without_their_data_give_kernels_and_a_sentence(short_runs: list[Path], tmp_path: Path) -> None:
@@ -254,16 +259,16 @@ def test_weights_without_their_data_give_kernels_and_a_sentence(short_runs: list
         ({**known.data, "digests": {"train": "other"}}, "are not those of the run any more"),
     ):
         write_record(replace(known, data=data), tmp_path / "run" / "record.json")
-        assert names([tmp_path / "run"], FigureBlock) == ["accuracy", "loss", "learning-rate", "kernels-1-f3"]
-        assert says in text_of([tmp_path / "run"])
+        of = drawn(tmp_path / "run")
+        assert names(of, FigureBlock) == ["accuracy", "loss", "learning-rate", "kernels-1-f3"] and says in page(*of)
 
 
 def test_a_figure_that_its_weights_do_not_give_is_no_figure_or_is_called_unchecked(
-    short_runs: list[Path], tmp_path: Path
+    one: Drawn, short_runs: list[Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(short_runs[0], folder)
-    assert read_story([folder]).runs[0].checked and "Not checked" not in text_of([folder])
+    assert one[0].runs[0].checked and one[0].groups[0].unchecked == "" and "Not checked" not in page(*one)
     file = folder / "record.json"
     values = json.loads(file.read_text())
     del values["digest"]  # as earlier versions wrote them, of which nobody knows whether they were changed
@@ -272,12 +277,14 @@ def test_a_figure_that_its_weights_do_not_give_is_no_figure_or_is_called_uncheck
     with pytest.raises(FileError, match="its record says"):
         read_story([folder])
     (folder / "weights.safetensors").unlink()
-    assert not read_story([folder]).runs[0].checked
-    assert "Not checked: the accuracy is as recorded, which has no digest" in text_of([folder])
+    of = drawn(folder)
+    assert not of[0].runs[0].checked
+    assert "Not checked: the accuracy is as recorded, which has no digest" in page(*of)
     shutil.copy(short_runs[0] / "record.json", file)
-    assert "Not checked: the accuracy is as recorded; nothing was evaluated." in text_of([folder])
-    both = [short_runs[0], *kept(tmp_path / "other", record("f3", [98.0] * 15, 1))]
-    assert "Not checked" in text_of(both) and read_story(both).runs[0].checked
+    [group] = read_story([folder]).groups
+    assert group.unchecked == "Not checked: the accuracy is as recorded; nothing was evaluated."
+    checked, other = read_story([short_runs[0], *kept(tmp_path / "other", record("f3", [98.0] * 15, 1))]).groups
+    assert checked.runs[0].checked and "Not checked" in other.unchecked
 
 
 def test_an_experiment_that_is_gone_or_has_changed_leaves_a_sentence(tmp_path: Path) -> None:
@@ -285,8 +292,9 @@ def test_an_experiment_that_is_gone_or_has_changed_leaves_a_sentence(tmp_path: P
     changed = record("f3", [99.0] * 15, network="0" * 16)
     sentences = ("its record does not hold it", "is no longer the one")
     for run, says in zip(kept(tmp_path, gone, changed), sentences, strict=True):
-        assert names([run], FigureBlock) == ["accuracy", "loss", "learning-rate"]
-        assert says in text_of([run]) and "so its layer table" in text_of([run])
+        of = drawn(run)
+        assert names(of, FigureBlock) == ["accuracy", "loss", "learning-rate"]
+        assert says in page(*of) and "so its layer table" in page(*of)
 
 
 def test_damaged_weights_are_an_error_not_a_gap(short_runs: list[Path], tmp_path: Path) -> None:
@@ -305,11 +313,11 @@ def test_two_runs_of_one_seed_and_one_experiment_on_two_sets_are_told_apart(tmp_
 
 
 def test_a_great_many_mistakes_are_counted_in_full_and_shown_in_part(
-    short_runs: list[Path], monkeypatch: pytest.MonkeyPatch
+    one: Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("featherweight.report.page.experiment_sections.MOST_TILES", 5)
-    story = read_story(short_runs[:1])
-    parts = sections(story)
+    story = one[0]
+    parts = [part for part in [mistakes_section(story, story.groups[0])] if part]
     tiles = {one.name: one for one in blocks_of(parts, Tiles)}["mistakes-1-f3-run1"]
     wrong = len(mistakes(story.groups[0].answers[0]))
     assert len(tiles.images) == 5 and f"{wrong} of 360 images, the 5 most confident shown" in tiles.title
@@ -326,7 +334,7 @@ def test_the_page_asks_for_nothing_and_escapes_everything(tmp_path: Path) -> Non
     folder.mkdir()
     (run,) = kept(folder, record("f3", [99.0] * 15, data=about, environment={
         "torch": nasty, "threads": 1, "device_type": "cpu", nasty: nasty}))  # fmt: skip
-    html = text_of([run])
+    html = page(*drawn(run))
     assert "<script" not in html and "&lt;script&gt;" in html
     assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
     assert not re.findall(r"url\((?!#)", html) and "@import" not in html

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,17 @@ def _require_rows(logged: dict[str, list[tuple[int, float]]], record: Record) ->
     assert logged.keys() == {*QUANTITIES, *(f"verdict/{name}" for name in verdict)}
 
 
-def test_tensorboard_holds_every_run_of_several_seeds(run: Run, toy_file: Path, tmp_path: Path) -> None:
+def test_tensorboard_holds_every_run_of_several_seeds(
+    run: Run, toy_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("tensorboard", reason="pip install '.[track]'")
+
+    def train_all(tasks: list[Task], on: object) -> Iterator[Event]:
+        runs = [run_task(task, open_run(replace(task, threads=1))) for task in tasks]
+        return (event for events in zip(*runs, strict=True) for event in events)  # in turns, as side by side
+
+    monkeypatch.setattr("featherweight.parallel.scheduler.train_all", train_all)
+    monkeypatch.setattr("featherweight.training.runs.task.SHOW_SECONDS", 1e9)
     status, out, err = run("train", toy_file, "--data", "digits", "--seeds", 2, "--track", "tensorboard", "--json")
     assert status == 0, err
     document = json.loads(out)
@@ -108,6 +117,18 @@ def test_epochs_from_before_a_run_was_tracked_are_logged_too(run: Run, toy_file:
     events.close()  # type: ignore[attr-defined]
     assert run("train", "--resume", begun.folder, "--track", "tensorboard")[0] == 0
     _require_rows(_scalars(begun.folder), read_record(begun.folder))
+
+
+def test_a_network_of_one_s_own_layers_is_tracked_too(run: Run, toy_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="pip install '.[track]'")
+    layer = "class Twice(nn.Module):\n    def forward(self, x):\n        return 2 * x\n\ndef network"
+    text = toy_file.read_text().replace("def network", layer).replace("nn.Flatten(),", "nn.Flatten(), Twice(),")
+    toy_file.write_text(text)
+    assert run("train", toy_file, "--data", "digits", "--track", "tensorboard")[0] == 0
+    folder = tmp_path / "runs" / "own-seed0"
+    assert set(_board(folder).Tags()["images"]) == FIGURES
+    toy_file.unlink()  # without it, the curves are left
+    assert track.figures_of(folder).keys() == {"accuracy", "loss", "learning_rate"}
 
 
 def _flow(store: Path) -> Any:

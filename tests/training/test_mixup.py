@@ -84,8 +84,3 @@ def test_a_step_learns_from_blended_images_and_labels(kind: str, loss: str) -> N
 def test_blended_labels_and_a_teacher_exclude_each_other() -> None:
     with pytest.raises(UsageError, match="not both"):
         Recipe(augment=Augment(mixup=0.2), distil=Distil(teacher="relaxed"))
-
-
-def test_recipes_without_it_are_recorded_as_before() -> None:
-    assert "mixup" not in Recipe(augment=Augment(flip=0.5)).to_json()["augment"]
-    assert Recipe.from_json(Recipe(augment=Augment(mixup=0.2)).to_json()).augment.mixup == 0.2

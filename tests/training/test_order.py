@@ -118,13 +118,6 @@ def test_losses_of_images_are_torch_s_own() -> None:
     torch.testing.assert_close(image_losses(engine, data.train, data.mean, data.std), expected.detach())
 
 
-def test_a_recipe_with_hard_examples_survives_json_and_one_without_is_written_as_before() -> None:
-    recipe = replace(toy.RECIPE, hard=HARD)
-    assert recipe.to_json()["hard"] == {"factor": 5, "loss": 0.1}
-    assert Recipe.from_json(recipe.to_json()) == recipe
-    assert "hard" not in toy.RECIPE.to_json()
-
-
 @pytest.mark.parametrize("wrong", [{"factor": 0.9}, {"loss": 0.0}])
 def test_hard_examples_have_limits(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=rf"HardExamples.{next(iter(wrong))} must be"):

@@ -23,7 +23,7 @@ from featherweight.experiments.record import read_record
 from featherweight.experiments.settings import overridden
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs import run as runs
-from featherweight.training.runs.folders import finished_runs, new_folder, run_of
+from featherweight.training.runs.folders import new_folder, run_of
 
 
 @pytest.fixture
@@ -111,22 +111,6 @@ def test_a_record_that_was_changed_while_there_is_a_state_is_named(home: Path) -
         (folder / "record.json").write_text(json.dumps(record | {part: record[part] | change}))
         with pytest.raises((UsageError, FileError), match=rf"{named}"):
             runs.resume(folder)
-
-
-def test_finished_runs_are_of_this_network_recipe_data_and_seed(home: Path) -> None:
-    experiment = toy.experiment()
-    run = _start(home)
-    for _ in runs.train(run):
-        pass
-    assert [record.seed for record in finished_runs(experiment, [home], [0, 1], "bars")] == [0]
-    record = json.loads((run.folder / "record.json").read_text())
-    del record["digest"]  # as earlier versions wrote it
-    for name, wrong in (("network", "other"), ("finished", False), ("seed", 3), ("recipe", {"epochs": 4})):
-        changed = record | {name: record[name] | wrong if isinstance(wrong, dict) else wrong}
-        (run.folder / "record.json").write_text(json.dumps(changed))
-        assert finished_runs(experiment, [home], [0], "bars") == [], name
-    (run.folder / "record.json").write_text(json.dumps(record))
-    assert finished_runs(experiment, [home], [0], "mnist") == []
 
 
 def test_fingerprints_tell_settings_apart() -> None:
@@ -268,7 +252,7 @@ def test_a_stopped_run_of_the_native_engine_goes_on_with_any_number_of_threads_b
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped within an epoch, then gone on with one thread or two, it ends as a run that was never stopped."""
-    monkeypatch.setattr("featherweight.engine.measure.processors", lambda: 2)
+    monkeypatch.setattr("featherweight.engine.processors", lambda: 2)
     experiment = overridden(find("f2"), {"recipe.epochs": 2, "recipe.average": 0.9, "recipe.batch": 96})
     digits = datasets.load("digits")
 

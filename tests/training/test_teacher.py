@@ -154,6 +154,12 @@ def test_a_teacher_that_saw_other_images_may_not_teach(home: Path) -> None:
         teacher.teacher_runs(LESSON, toy.data().summary() | {"held_out": "together"}, home)
 
 
+def test_a_teacher_may_have_brackets_in_its_name(home: Path) -> None:
+    folder = (home / "bars-seed0").rename(home / "bars[1]-seed0")
+    write_record(replace(read_record(folder), experiment="bars[1]"), folder / "record.json")
+    assert teacher.teacher_runs(Distil(teacher="bars[1]", seeds=(0,)), toy.data().summary(), home) == [folder]
+
+
 def test_with_images_held_out_the_run_of_their_seed_teaches(tmp_path: Path) -> None:
     """Each seed holds out others, so no run of another seed may teach, whatever seeds the recipe names."""
     about = {seed: toy.data().summary() | {"holdout": 5, "seed": seed} for seed in (0, 1, 2)}
@@ -178,9 +184,3 @@ def _moved(folder: Path, data: dict[str, Any]) -> Path:
 def test_a_lesson_has_limits(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"Distil.{next(iter(wrong))} "):
         replace(LESSON, **wrong)
-
-
-def test_a_recipe_without_a_teacher_is_written_as_before_there_were_any() -> None:
-    assert "distil" not in Recipe().to_json()
-    assert Recipe.from_json(Recipe().to_json()) == Recipe()
-    assert Recipe.from_json(Recipe().to_json() | {"distil": None}) == Recipe()

@@ -62,12 +62,12 @@ def test_every_flipped_bit_and_every_shorter_length_is_refused(path: Path) -> No
     content = path.read_bytes()
     assert 400 < len(content) < 1000
     for at in range(len(content)):
-        for bit in (0, 5):
-            path.write_bytes(content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :])
-            with pytest.raises(ValueError):
-                open_packed(path, "note")
-            assert not is_intact(path)
-        path.write_bytes(content[:at])
+        path.write_bytes(content[:at] + bytes([content[at] ^ (1 << at % 8)]) + content[at + 1 :])
+        with pytest.raises(ValueError):
+            open_packed(path, "note")
+        assert not is_intact(path)
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
         with pytest.raises(ValueError):
             open_packed(path, "note")
     path.write_bytes(content + b"\0")

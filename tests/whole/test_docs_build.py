@@ -1,5 +1,6 @@
 """What is committed is what the records say; and how it is written."""
 
+import csv
 import json
 import math
 import shutil
@@ -18,6 +19,7 @@ from docs.build.fits_table import fits_of
 from docs.build.fronts import Point, pareto_fronts
 from docs.build.pictures import ladder_drawing
 from docs.build.records import IN_README
+from docs.build.tables import tables_of
 from matplotlib.figure import Figure
 from scipy import stats
 from torch import nn
@@ -25,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from featherweight.errors import FileError, UsageError
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.claims import NOT_RUN
-from featherweight.experiments.experiment import contenders, find, ids
+from featherweight.experiments.claims import NOT_RUN, Found
+from featherweight.experiments.experiment import contenders, find, ids, rungs
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
 from featherweight.protocol import records as kept_records
@@ -40,7 +42,7 @@ ROOT = Path(__file__).parents[2]
 def test_everything_that_quotes_a_record_is_what_the_records_say() -> None:
     """`python -m docs.build` would change nothing: no page, docstring, index, picture or shipped network."""
     assert len(publish.generated(ROOT)) >= 80 and len(publish.folded(ROOT)) == 8
-    assert len(publish.pictures(ROOT)) + len(publish.rung_pictures(ROOT)) >= 25
+    assert len(publish.pictures(ROOT)) + len(publish.run_pictures(ROOT)) >= 40
     assert [str(path.relative_to(ROOT)) for path in publish.outdated(ROOT)] == []
 
 
@@ -127,8 +129,8 @@ def test_write_brings_everything_up_to_date_once(tmp_path: Path) -> None:
         "src/featherweight/experiments/ladders/b/b2.py", "src/featherweight/experiments/ladders/index.json",
         "docs/ladders/b.md",
         "docs/ladders/README.md", "docs/ladders/statements.md", "docs/ladders/b.svg", "docs/ladders/b2.svg",
-        "docs/records/fronts.svg",
-        "src/featherweight/experiments/ladders/records.json.gz",
+        "docs/records/fronts.svg", "src/featherweight/experiments/ladders/records.json.gz",
+        *(f"results/b2/{name}.csv" for name in ("epochs", "seeds", "answers")),
     }  # fmt: skip
     assert publish.write(tree) == []
     assert "\n\nResult: 99.25 % of the test set" in (tree / "src/featherweight/experiments/ladders/b/b2.py").read_text()
@@ -215,9 +217,41 @@ def test_own_budget_and_the_rule_are_judged_apart() -> None:
 def test_a_run_that_is_too_long_is_judged_by_its_first_epochs() -> None:
     # Of 20 epochs, 15 to 19 are judged; neither the fourteenth nor the twentieth counts.
     for tests, passed, worst in (([99.0] * 14 + [99.5] * 5 + [90.0], 1, 99.5), ([99.0] * 15 + [99.5] * 5, 0, 99.0)):
-        page = ladders.ladder_page("d", {"d1": [record("d1", tests)]}, "")
-        assert f"judged by these, {passed} of 1 seeds pass" in page and f"last 5 {worst:.2f} %" in page
-    assert "The rule allows" not in ladders.ladder_page("c", {"c3": C3}, "")
+        page = rung_page("d", {"d1": [record("d1", tests)]})
+        assert f"first 19 epochs, {passed} of 1 pass (worst {worst:.2f} %)" in page
+    assert "first 15 epochs" not in rung_page("c", {"c3": C3})
+
+
+def rung_page(letter: str, found: Found) -> str:
+    return ladders.ladder_page(letter, found, "", {rung.id: tables_of(rung, found, ()) for rung in rungs(letter)})
+
+
+def test_a_rung_takes_a_screen_and_no_more_words_for_thirty_seeds_than_for_two() -> None:
+    many = [replace(C3[at % 2], seed=at) for at in range(30)]
+    pages = [rung_page("c", {"c3": runs}).replace("✓", "").replace("✗", "") for runs in (C3, many)]
+    assert len(pages[0].split()) == len(pages[1].split())
+    for page in (ROOT / "docs" / "ladders").glob("?.md"):
+        for rung in page.read_text().split("\n## ")[1:]:
+            assert len(rung.split()) < 400, rung[:20]
+    for one in (*contenders(), *contenders("cifar10"), *contenders("fashion-mnist")):
+        assert len((ROOT / "docs" / "records" / f"{one.id}.md").read_text().split()) < 700
+
+
+def test_the_words_of_the_documentation_are_counted() -> None:
+    assert sum(len(path.read_text().split()) for path in (ROOT / "docs").rglob("*.md")) <= 58_000
+
+
+def test_tables_are_beside_the_records_and_name_what_decides() -> None:
+    tables = tables_of(find("c3"), {"c3": C3}, ())
+    assert [*tables] == ["epochs", "seeds", "answers", "layers"]
+    row = dict(zip(tables["epochs"].headings, tables["epochs"].rows[-1], strict=True))
+    wanted = {"epoch": "15", "test %": "99.40", "lowest": "99.35", "highest": "99.45", "seed 1": "99.35"}
+    assert row | wanted == row and row["source: test"] == "99.4"
+    seeds = [dict(zip(tables["seeds"].headings, row, strict=True)) for row in tables["seeds"].rows]
+    assert [(one["best %"], one["own budget"][:6]) for one in seeds] == [("99.45", "passed"), ("99.42", "failed")]
+    decided = {row[1]: row for row in tables["answers"].rows}["it beats the rung before."]
+    assert decided[0] == "ours" and decided[2] == "undecided" and "Welch" in decided[4]
+    assert [*tables_of(find("k1"), {}, ())] == ["answers", "layers"]  # what has not run has no figures
 
 
 def read(folder: str) -> list[dict[str, Any]]:
@@ -227,25 +261,29 @@ def read(folder: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("id", [one.id for one in contenders()])
 def test_the_table_of_records_counted_again_from_the_files(id: str) -> None:
     """By PyTorch's own counter of operations, and with means and intervals written out."""
-    lines = (ROOT / "docs" / "records" / "README.md").read_text().splitlines()
-    line = next(line for line in lines if line.startswith(f"| [`{id}`]"))
-    row, network = [cell.strip() for cell in line.strip("|").split("|")], find(id).build().eval()
+    with (ROOT / "results" / "mnist.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row["record"] == id)
+    network = find(id).build().eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 1, 28, 28))
     upright = 4 * 28 * 28 + 4 * 28 if "deskewed" in id else 0  # which is no layer that the counter knows
     sizes = sum(p.numel() for p in network.parameters()), sum(b.numel() for b in network.buffers())
-    assert row[1:4] == [f"{size:,}" for size in (*sizes, counter.get_total_flops() // 2 + upright)]
+    counted = [f"{size:,}" for size in (*sizes, counter.get_total_flops() // 2 + upright)]
+    assert [row[name] for name in ("parameters", "buffers", "MACs")] == counted
     runs = read(f"confirm/{id}") or read(id)
     last = [run["epochs"][-1]["test_accuracy"] for run in runs]
     mean = math.fsum(last) / len(last)
     deviation = math.sqrt(math.fsum((one - mean) ** 2 for one in last) / (len(last) - 1))
     half = float(stats.t.ppf(0.975, len(last) - 1)) * deviation / math.sqrt(len(last))
-    assert row[7:9] == [f"{mean:.3f} ± {deviation:.3f}", f"{mean - half:.3f} to {mean + half:.3f}"]
+    assert row["mean ± sd, %"] == f"{mean:.3f} ± {deviation:.3f}"
+    assert row["95 % interval"] == f"{mean - half:.3f} to {mean + half:.3f}"
     held = [run["epochs"][-1]["test_accuracy"] for run in read(f"heldout/{id}")]
-    assert row[9] == f"{math.fsum(held) / 3:.3f}"
+    assert row["held out %"] == f"{math.fsum(held) / 3:.3f}"
+    line = next(line for line in (ROOT / "docs/records/README.md").read_text().splitlines() if f"[`{id}`](" in line)
+    assert all(f"| {row[name]} |" in line for name in ("parameters", "MACs", "mean ± sd, %", "held out %"))
     readme = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| [`{id}`]")]
     assert len(readme) == (id in IN_README)
-    assert all(f"| {mean:.2f} | " in line and f" | {row[1]} | " in line for line in readme)
+    assert all(f"| {mean:.2f} | " in line and f" | {row['parameters']} | " in line for line in readme)
 
 
 def test_the_numbers_left_after_folding_are_those_of_a_network_that_is_folded() -> None:
@@ -260,15 +298,12 @@ def test_the_numbers_left_after_folding_are_those_of_a_network_that_is_folded() 
     assert records.folded_parameters(network) == folded < 8_000
 
 
-def test_a_row_of_its_own_for_test_time_augmentation_when_every_seed_has_it(tmp_path: Path) -> None:
+def test_test_time_augmentation_is_told_when_every_seed_has_it(tmp_path: Path) -> None:
     ten = [record("f3", [99.5] * 15, seed, shifted_accuracy=99.55 + 0.01 * seed) for seed in range(10)]
-    rows = [
-        row for row in records.summary_table(gather({"f3": ten}, tmp_path), "").rows if row[0].startswith("the same")
-    ]
-    # Mean of 99.55 to 99.64, deviation 0.0303, half of the interval 2.262 x 0.0303 / sqrt(10) = 0.0217.
-    assert len(rows) == 1 and rows[0][7:9] == ("99.595 ± 0.030", "99.573 to 99.617")
+    # Mean of 99.55 to 99.64, deviation 0.0303.
+    assert records.row_of(gather({"f3": ten}, tmp_path)[0])["five shifts %"] == "99.595 ± 0.030"
     nine = gather({"f3": [*ten[:9], record("f3", [99.5] * 15, 9)]}, tmp_path)
-    assert not [row for row in records.summary_table(nine, "").rows if row[0].startswith("the same")]
+    assert records.row_of(nine[0])["five shifts %"] == "–"
 
 
 def test_names_in_the_picture_of_fronts_cover_no_other_and_stay_inside() -> None:

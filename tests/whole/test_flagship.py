@@ -8,7 +8,8 @@ import pytest
 from featherweight.experiments.claims import check_claim
 from featherweight.experiments.evidence import Evidence
 from featherweight.experiments.experiment import find, rungs
-from featherweight.experiments.record import Record, read_record, summarise
+from featherweight.experiments.record import Record, read_record
+from featherweight.experiments.verdicts import summarise
 from featherweight.protocol.records import records_of
 
 ROOT = Path(__file__).parents[2]

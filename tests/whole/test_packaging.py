@@ -1,5 +1,6 @@
 """What the package says of itself: one version, metadata that hold, and no name on an index that is not ours."""
 
+import json
 import os
 import re
 import runpy
@@ -13,10 +14,14 @@ from shutil import copytree, ignore_patterns
 from typing import Any
 from unittest.mock import patch
 
+import numpy
 import pytest
 import yaml
+from docs import release
+from setuptools import Distribution
 
 import featherweight as fw
+from featherweight.engine import native
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -87,9 +92,59 @@ def test_without_an_address_the_description_has_no_dead_link(made: dict[str, Any
 
 def test_the_address_is_the_projects_else_that_of_the_workflow(made: dict[str, Any]) -> None:
     workflow = {"GITHUB_REPOSITORY": "a/b", "GITHUB_SERVER_URL": "https://github.example"}
-    assert made["repository"]({}, {}) == ""
-    assert made["repository"]({}, workflow) == "https://github.example/a/b"
-    assert made["repository"]({"urls": {"Repository": "https://x.example/y/"}}, workflow) == "https://x.example/y"
+    settings = {"featherweight": {"repository": ""}}
+    assert made["repository"](settings, {}) == "" and made["addresses"]("") == {}
+    assert made["repository"](settings, workflow) == "https://github.example/a/b"
+    address = made["repository"]({"featherweight": {"repository": "https://x.example/y/"}}, workflow)
+    assert address == "https://x.example/y"
+    assert made["addresses"](address)["Issues"] == "https://x.example/y/issues"
+    assert made["addresses"](address)["Repository"] == address
+
+
+def test_one_wheel_serves_every_python(made: dict[str, Any]) -> None:
+    wheel = made["KernelWheel"](Distribution({"name": "it", "version": "1", "ext_modules": made["extensions"]()}))
+    wheel.ensure_finalized()
+    python, binary, system = wheel.get_tag()
+    assert (python, binary) == ("py3", "none") and system != "any"
+
+
+def test_a_release_lists_what_it_needs_and_the_digest_of_each_file(tmp_path: Path) -> None:
+    parts = release.components("9.9.9")
+    names = {part["name"]: part for part in parts["components"]}
+    needed = {re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"]}  # type: ignore[index]
+    assert needed <= set(names) and "markupsafe" in names and "pytest" not in names  # of Jinja2; of an extra
+    assert names["numpy"]["purl"] == f"pkg:pypi/numpy@{numpy.__version__}"
+    assert parts["bomFormat"] == "CycloneDX" and parts["metadata"]["component"]["version"] == "9.9.9"
+    assert parts == release.components("9.9.9")
+    (tmp_path / "a.whl").write_bytes(b"abc")
+    (tmp_path / "SHA256SUMS").write_text("old")
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert release.checksums(tmp_path) == f"{digest}  a.whl\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux") or not native.library(), reason="Linux with a compiler")
+def test_the_wheel_runs_on_every_instruction_set_without_a_compiler(tmp_path: Path) -> None:
+    """Built as a release is, installed apart; each set is forced, and trains as the others but for their rounding."""
+    pytest.importorskip("build", reason="pip install '.[release]'")
+    pytest.importorskip("auditwheel", reason="pip install '.[release]'")
+    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT], check=True)
+    wheel = release.portable(next(tmp_path.glob("*.whl")))
+    assert re.fullmatch(rf"featherweight-{fw.__version__}-py3-none-manylinux_2_\d+_\w+\.whl", wheel.name)
+    assert fw.__version__ in release.check(wheel, tmp_path / "installed")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "-t", tmp_path / "it", wheel], check=True
+    )
+    words = [sys.executable, "-m", "featherweight", "train", "f3", "--data", "digits", "--engine", "native",
+             "--epochs", "1", "--threads", "1", "--json", "--out", tmp_path / "runs"]  # fmt: skip
+    used, losses = [], []
+    for kind in ("default", "avx2", "avx512"):
+        environment = os.environ | {"PYTHONPATH": str(tmp_path / "it"), "ATEN_CPU_CAPABILITY": kind, "CXX": "false"}
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        told = json.loads(done.stdout)
+        used.append(json.loads((tmp_path / told["run"] / "record.json").read_text())["environment"]["instructions"])
+        losses.append(told["epochs"][0]["train_loss"])
+    assert used == ["DEFAULT", "AVX2", "AVX512"] and max(losses) - min(losses) < 0.2
 
 
 def test_forms_and_workflows_hold_what_their_readers_require() -> None:

@@ -8,10 +8,9 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from featherweight.api.arguments import require_function, require_kinds
 from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
-from featherweight.errors import UsageError
+from featherweight.errors import UsageError, require_function, require_kinds
 from featherweight.io import as_path
 from featherweight.json_files import LARGEST, read_regular
 from featherweight.parallel.messages import LOCAL, Backend

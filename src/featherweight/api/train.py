@@ -10,12 +10,11 @@ from typing import Any
 
 from torch import nn
 
-from featherweight.api.arguments import require_function, require_kinds
 from featherweight.api.model import Model
 from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
-from featherweight.errors import FeatherweightError, UsageError, whole_number
+from featherweight.errors import FeatherweightError, UsageError, require_function, require_kinds, whole_number
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find
 from featherweight.experiments.recipe import OneCycle, Recipe
@@ -79,15 +78,13 @@ def train(
     (1, 'digits')
     """
     numbers = _seed_numbers([seeds] if isinstance(seeds, int) else seeds)
-    require_kinds(budget=(budget, Budget | None), recipe=(recipe, Recipe | None), settings=(settings, dict | None))
-    folder = as_path(out, "out")
-    require_kinds(engine=(engine, str), device=(device, str), on=(on, str), to=(to, str | None))
+    require_kinds(
+        budget=(budget, Budget | None), recipe=(recipe, Recipe | None), settings=(settings, dict | None),
+        engine=(engine, str), device=(device, str), on=(on, str), to=(to, str | None),
+    )  # fmt: skip
     require_function("on_epoch", on_epoch)
-    source = data if isinstance(data, Data) else load(data)
-    experiment = _as_experiment(network, source, budget, recipe)
-    if budget is None:
-        experiment, _ = adapt_budget(experiment, source)
-    experiment = overridden(experiment, settings or {})
+    folder, source = as_path(out, "out"), data if isinstance(data, Data) else load(data)
+    experiment = _as_experiment(network, source, budget, recipe, settings or {})
     require_form(experiment, source, to)
     require_backend(on)
     custom = Custom(loss=loss, augment=augment, optimizer=optimizer)
@@ -99,8 +96,7 @@ def train(
         runs = (new_run(experiment, source, seed=seed, custom=custom, **options) for seed in numbers)
         models = [_train_to_end(run, on_epoch) for run in runs]
     else:
-        if given := ", ".join(custom.named()):
-            raise UsageError(f"Functions of your own ({given}) train on this machine alone; leave out `on`.")
+        custom.require_none(on)
         tasks = [Task(experiment=experiment.name, seed=seed, **options) for seed in numbers]
         models = _trained_there(tasks, Backend(address=on), experiment, source, on_epoch)
     return models[0] if isinstance(seeds, int) else models
@@ -175,14 +171,18 @@ def _event_display(run: Run) -> Callable[[Event], object]:
     return live(run)
 
 
-def _as_experiment(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:
+def _as_experiment(
+    network: Any, data: Data, budget: Budget | None, recipe: Recipe | None, settings: dict[str, Any]
+) -> Experiment:
+    """What is named or given, with what replaces parts of it; its own budget grows with the data's channels and
+    classes."""
     if isinstance(network, str | Path):
         network = find(str(network))
     if not isinstance(network, Experiment):
         network = _of_network(network, data, budget, recipe)
     given = {name: value for name, value in (("budget", budget), ("recipe", recipe)) if value is not None}
     changed: Experiment = replace(network, **given)
-    return changed
+    return overridden(changed if budget else adapt_budget(changed, data)[0], settings)
 
 
 def _of_network(network: Any, data: Data, budget: Budget | None, recipe: Recipe | None) -> Experiment:

@@ -23,9 +23,9 @@ from featherweight.escape import printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.settings import overridden
-from featherweight.experiments.verdicts import run_json, seeds_sentence, verdict_sentence
+from featherweight.experiments.verdicts import run_json, seeds_sentence, summarise, verdict_sentence
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.training.runs.events import Done, Event, Failed
 from featherweight.training.runs.folders import run_like
@@ -210,7 +210,7 @@ def verdict_table(record: Record) -> Table:
 
 
 def seeds_table(records: Sequence[Record]) -> Table:
-    """One row per seed: the last epoch, the worst of the last ones, the best, all in percent, and the verdict."""
+    """The console's table of several seeds: the last epoch, the worst of the last, the best, in %; the verdict."""
     held = Budget(**records[0].budget).held
     table = Table(box=None, header_style="bold")
     for heading in ("seed", "last %", f"worst of last {held} %", "best %", "passed", "seconds"):

@@ -12,8 +12,8 @@ from typing import Any
 
 from featherweight.errors import FeatherweightError, UsageError, nearest
 from featherweight.escape import printable
+from featherweight.experiments.augmentation import preprocessing_words
 from featherweight.experiments.experiment import RULES
-from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.record import Record, read_record
 
 WIDTH = 80

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -116,6 +117,11 @@ def given(ctx: typer.Context) -> set[str]:
     """The names of the parameters that stand on the command line, whatever their values."""
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def options_of(ctx: typer.Context, names: Collection[str]) -> str:
+    """Parameters of a verb as they are typed, sorted and joined, for a sentence; empty if there are none."""
+    return ", ".join(sorted(one.opts[0] for one in ctx.command.params if one.name in names))
 
 
 def place(address: str, gpus: float = 0.0, threads: int | None = None, alike: bool = False) -> "Backend":

@@ -21,12 +21,15 @@ from featherweight.cli.options import (
     Settings,
     Target,
     app,
+    given,
+    options_of,
     overrides,
     place,
     print_json,
     say,
 )
 from featherweight.cli.safe_output import wrap
+from featherweight.errors import UsageError
 from featherweight.escape import printable
 
 Mixed = Annotated[
@@ -104,6 +107,7 @@ def tell_line(line: str, to_error: bool) -> None:
 
 @app.command()
 def compare(
+    ctx: typer.Context,
     first: Annotated[str, typer.Argument(help="A folder of runs or of records, or an experiment's id or file.")],
     second: Annotated[str, typer.Argument(help="What to compare it with, in the same forms.")],
     out: Annotated[Path, typer.Option(help="Folder with the runs that were trained here.")] = Path("runs"),
@@ -121,6 +125,8 @@ def compare(
     from featherweight.protocol.comparable_runs import comparable, side_of, train_missing
     from featherweight.protocol.compare import compare as paired_test
 
+    if not train and (unused := options_of(ctx, given(ctx) & {"seeds", "data", "data_dir"})):
+        raise UsageError(f"{unused} goes with --train, which trains the seeds that are missing; nothing else uses it.")
     if train:
         from featherweight.cli.console import train_announced
 

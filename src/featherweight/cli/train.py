@@ -1,6 +1,7 @@
 """The verbs that begin experiments and train them: new, train, ladder."""
 
 import shlex
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,7 @@ from featherweight.cli.options import (
     engine_with,
     given,
     image_size,
+    options_of,
     overrides,
     place,
     say,
@@ -129,10 +131,9 @@ def _require_together(ctx: typer.Context) -> None:
     if {"seed", "seeds"} <= present:
         raise UsageError("--seed names one seed and --seeds counts several; give only one of them.")
     if "resume" in present and (fixed := present - WITH_RESUME):
-        words = sorted(one.opts[0] for one in ctx.command.params if one.name in fixed)
         raise UsageError(
-            f"--resume continues a run as it was started, so leave out {', '.join(words)}; only --data-dir, --device,"
-            " --threads, --track, --on, --experiment and --json may be given with it."
+            f"--resume continues a run as it was started, so leave out {options_of(ctx, fixed)}; only --data-dir,"
+            " --device, --threads, --track, --on, --experiment and --json may be given with it."
         )
     if "file" in present and "resume" not in present:
         raise UsageError("--experiment is for runs continued with --resume; to start a new run, give only the file.")
@@ -179,9 +180,9 @@ def ladder(
     if write:
         raise UsageError("--write is now `python -m docs.build [LADDER]`, in the root of a checkout.")
     if retrain or len(names) > 1:
-        from featherweight.cli.hand_ins import print_hand_ins
-
-        raise typer.Exit(print_hand_ins([Path(name) for name in names], retrain=retrain, data_dir=data_dir))
+        if others := options_of(ctx, given(ctx) - {"names", "retrain", "data_dir"}):
+            raise UsageError(f"Hand-ins are judged as they are, so leave out {others}; a ladder is named alone.")
+        raise typer.Exit(_print_hand_ins([Path(name) for name in names], retrain=retrain, data_dir=data_dir))
     where, changed = place(on, gpus), overrides(ctx)
     from featherweight.cli.console import run_ladder
 
@@ -193,12 +194,43 @@ def ladder(
     raise typer.Exit(status)
 
 
+def _print_hand_ins(folders: Sequence[Path], *, retrain: bool, data_dir: Path | None) -> int:
+    """Print a row for each run, and what is wrong with any; returns 0 if all passed and came out the same, else 1."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from featherweight.cli.display import print_table
+    from featherweight.protocol.hand_ins import hand_ins
+
+    rows = list(hand_ins(folders, retrain=retrain, data_dir=data_dir, tell=say))
+    table = Table(box=None, header_style="bold")
+    for heading in ("hand-in", "experiment", "seed", "parameters", "last five epochs, %", "passed"):
+        table.add_column(heading, justify="left" if heading in ("hand-in", "experiment") else "right")
+    for row in rows:
+        cells = (
+            row.folder, row.experiment or "-", "-" if row.seed is None else str(row.seed),
+            "-" if row.parameters is None else f"{row.parameters:,}",
+            " ".join(f"{value:.2f}" for value in row.last) or "-", "yes" if row.passed else "NO",
+        )  # fmt: skip
+        table.add_row(*map(Text, cells))
+    print_table(table)
+    for row in rows:
+        name = f"{row.folder}/{row.run}" if row.run else row.folder
+        say(f"{name}: {row.verdict}{f'; budget: {row.budget}' if row.budget else ''}")
+        if row.again:
+            say(f"  trained again: {row.again}")
+    same = all(row.again in ("", "the same in every epoch") for row in rows)
+    return 0 if same and all(row.passed for row in rows) else 1
+
+
 @app.command()
 def new(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE.py", help="The experiment's file, which must not exist yet.")
     ] = None,
-    base: Annotated[str, typer.Option("--from", help="The experiment to start from: its id or file.")] = "f3",
+    base: Annotated[
+        str | None, typer.Option("--from", help="The experiment to start from: its id or file; f3 by default.")
+    ] = None,
     ladder: Annotated[
         Path | None,
         typer.Option("--ladder", metavar="DIR", help="Begin a ladder of three experiments in this folder."),
@@ -214,6 +246,8 @@ def new(
     """
     if (file is None) == (ladder is None):
         raise UsageError("Name a file, such as my.py, or a folder with --ladder; one of the two.")
+    if ladder is not None and base is not None:
+        raise UsageError("--from is for a file; a ladder of --ladder begins with networks of its own.")
     from featherweight.data import load
     from featherweight.experiments.experiment import find
     from featherweight.search.source import write_start
@@ -228,6 +262,7 @@ def new(
         say(f"Next: featherweight ladder {shlex.quote(str(ladder))}{on} --seeds 3")
         return
     assert file is not None
-    write_start(file, find(base), asked)
+    write_start(file, find(base or "f3"), asked)
     say(f"wrote {file}")
-    say(f"Next: featherweight show {file}{on}, then featherweight train {file}{on}")
+    named = shlex.quote(str(file))
+    say(f"Next: featherweight show {named}{on}, then featherweight train {named}{on}")

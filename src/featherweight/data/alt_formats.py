@@ -1,6 +1,7 @@
 """Data sets in forms other than single files: published archives, CIFAR-10 as pictures, USPS as HDF5; each checked."""
 
 import hashlib
+import math
 import os
 import tarfile
 import zipfile
@@ -23,16 +24,33 @@ from featherweight.escape import printable
 
 CHUNK = 1 << 18
 
-Place = Callable[[File], tuple[Path, int, Callable[[Path], None]]]
-"""The path of a file, the bytes it may have at most, and a check that raises DataError if its contents are wrong."""
+Check = Callable[[Path], None]
+"""Raises DataError if the contents of a file are wrong."""
 
 
-def take_out(archive: Path, known: DatasetSpec, files: Sequence[File], place: Place) -> None:
-    """Extract these files from a set's archive to their places; DataError if it is not the right archive."""
+def place_of(folder: Path, file: File) -> tuple[Path, int, Check]:
+    """Of a published file, alone or in an archive: its place in the folder, the bytes it may have, and its check."""
+    if file.form == "idx":
+        size = formats.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
+        most = size + size // 1000 + 4096  # DEFLATE's 5 bytes for each block of up to 64 KiB, and headers
+    else:
+        most = formats.bytes_of(file) if file.form == "rows" else formats.TEXT_BYTES
+
+    def check(path: Path) -> None:
+        if file.form == "idx":
+            formats.read_idx(path, shape=file.shape, kind=file.kind, sha256=file.sha256)
+        else:
+            formats.read_labelled(path, file)
+
+    return folder / file.published, most, check
+
+
+def take_out(archive: Path, known: DatasetSpec, files: Sequence[File], folder: Path) -> None:
+    """Extract these files from a set's archive into the folder; DataError if it is not the right archive."""
     require_published(archive, known)
     kind = "ZIP" if known.archive_name.endswith(".zip") else "tar"
     try:
-        (_from_zip if kind == "ZIP" else _from_tar)(archive, known, files, place)
+        (_from_zip if kind == "ZIP" else _from_tar)(archive, known, files, folder)
     except (
         zipfile.BadZipFile,
         tarfile.TarError,
@@ -71,18 +89,20 @@ def require_published(path: Path, known: DatasetSpec) -> None:
             )
 
 
-def _from_zip(path: Path, known: DatasetSpec, files: Sequence[File], place: Place) -> None:
+def _from_zip(path: Path, known: DatasetSpec, files: Sequence[File], folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for file in files:
             member = f"{known.archive}{file.published}"
             with archive.open(member) as source:
-                _write_member(source, member, *place(file))  # type: ignore[arg-type]
+                _write_member(source, member, *place_of(folder, file))  # type: ignore[arg-type]
 
 
-def _from_tar(path: Path, known: DatasetSpec, files: Sequence[File], place: Place) -> None:
+def _from_tar(path: Path, known: DatasetSpec, files: Sequence[File], folder: Path) -> None:
     with tarfile.open(path, "r:gz") as archive:
         for file in files:
-            _write_member(member_of_tar(archive, known, file), f"{known.archive}{file.published}", *place(file))
+            _write_member(
+                member_of_tar(archive, known, file), f"{known.archive}{file.published}", *place_of(folder, file)
+            )
 
 
 def member_of_tar(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> BinaryIO:
@@ -94,7 +114,7 @@ def member_of_tar(archive: tarfile.TarFile, known: DatasetSpec, file: File) -> B
     return source  # type: ignore[return-value]
 
 
-def _write_member(source: BinaryIO, member: str, target: Path, limit: int, check: Callable[[Path], None]) -> None:
+def _write_member(source: BinaryIO, member: str, target: Path, limit: int, check: Check) -> None:
     """Write one member of a data set's archive to its place, complete and checked."""
     part = target.with_name(target.name + ".part")
     with part.open("wb") as file:

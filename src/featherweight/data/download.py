@@ -1,5 +1,4 @@
-"""Downloads the files of a data set: from several mirrors, over HTTPS only, resumed, checked, and put in place by
-one rename.
+"""Downloads a data set's files: from several mirrors, over HTTPS only, resumed, checked, put in place by one rename.
 
 Mirrors are not trusted: an answer that is too long, is a web page, leads away from HTTPS or does not match the data
 set's table is refused with a reason, and the next mirror is asked.
@@ -9,12 +8,11 @@ to plain HTTP, begins again where a connection broke off, has one address per fi
 system's resolver does.
 """
 
-import math
 import queue
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
@@ -32,8 +30,7 @@ from urllib.request import (
     Request,
 )
 
-from featherweight.data import alt_formats, formats
-from featherweight.data.alt_formats import settle
+from featherweight.data.alt_formats import Check, place_of, settle, take_out
 from featherweight.data.sets import DatasetSpec, File, Progress
 from featherweight.errors import DataError
 from featherweight.escape import printable
@@ -131,9 +128,6 @@ def _require_secure(address: str) -> None:
         raise RefusedError(f"it leads to {printable(address)[:80]}, which is not HTTPS")
 
 
-Check = Callable[[Path], None]
-"""Raises DataError if the contents of a file are wrong."""
-
 ANSWER_S = 5.0
 """Seconds within which a mirror must begin to answer, including name resolution. Each silent mirror halves the time
 for the next, so that a machine without a network gives up within 10 seconds."""
@@ -166,7 +160,7 @@ def fetch(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Pro
                 _fetch_archive(known, missing, folder, progress)
             for file in () if known.archive else missing:
                 addresses = [f"{mirror}{file.published}" for mirror in known.mirrors]
-                _fetch_one(known.name, addresses, _place(folder, file), _limit(file), _check_of(file), progress)
+                _fetch_one(known.name, addresses, *place_of(folder, file), progress)
     except UnavailableError:
         with suppress(OSError):
             folder.rmdir()  # remove a folder that was made in vain; one that is not empty stays
@@ -175,35 +169,13 @@ def fetch(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Pro
         raise UnwritableError(f"{printable(folder)} cannot be written ({error.strerror or error}).") from error
 
 
-def _place(folder: Path, file: File) -> Path:
-    return folder / file.published
-
-
-def _limit(file: File) -> int:
-    """The most bytes that the packed file can have: its unpacked size and DEFLATE's overhead."""
-    if file.form != "idx":
-        return formats.bytes_of(file) if file.form == "rows" else formats.TEXT_BYTES
-    size = formats.TYPES[file.kind].itemsize * math.prod(side or 1 for side in file.shape)
-    return size + size // 1000 + 4096  # 5 bytes for each block of up to 64 KiB, and headers
-
-
-def _check_of(file: File) -> Check:
-    def check(path: Path) -> None:
-        if file.form != "idx":
-            formats.read_labelled(path, file)
-            return
-        formats.read_idx(path, shape=file.shape, kind=file.kind, sha256=file.sha256)
-
-    return check
-
-
 def _fetch_archive(known: DatasetSpec, files: Sequence[File], folder: Path, progress: Progress | None) -> None:
     """Download the archive, extract the requested files, and delete it."""
+    archive = folder / known.archive_name
 
     def unpack(path: Path) -> None:
-        alt_formats.take_out(path, known, files, lambda file: (_place(folder, file), _limit(file), _check_of(file)))
+        take_out(path, known, files, folder)
 
-    archive = folder / known.archive_name
     _fetch_one(known.name, known.mirrors, archive, known.archive_bytes, unpack, progress)
     archive.unlink()
 

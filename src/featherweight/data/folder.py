@@ -6,7 +6,6 @@ of a file in training and afterwards.
 
 import hashlib
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,16 @@ from torch import Tensor
 
 from featherweight.data.formats import LARGEST
 from featherweight.data.pictures import FILE_BYTES, SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
-from featherweight.data.split import RawDataset, Split, digest, held_out, held_out_groups
+from featherweight.data.split import (
+    SHARE,
+    RawDataset,
+    Split,
+    counted_part,
+    digest,
+    groups_of,
+    held_out,
+    held_out_groups,
+)
 from featherweight.errors import DataError, FileError, UsageError
 from featherweight.escape import printable
 from featherweight.json_files import read_regular
@@ -31,8 +39,6 @@ TESTS = ("test", "validation", "valid", "val")
 """Possible names of the test half, besides `train`; the first one that exists is used."""
 SPOILT = 20
 """If more than one picture in so many cannot be read, something is wrong with the folder, and it is refused."""
-SHARE = 6
-"""One picture in this many is drawn for testing if the folder has no `test`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +159,7 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
             drawn = held_out(labels, count, seed)
             return classes, everything.take(~drawn), everything.take(drawn), ""
         drawn = held_out_groups(labels, groups, count, seed)
-        together = everything.paths[0].stem[: _counted_pictures(everything.paths[0])]
+        together = everything.paths[0].stem[: counted_part(everything.paths[0])]
         note = f"Pictures that belong together by their names, as {printable(together)}... do, are not divided."
         return classes, everything.take(~drawn), everything.take(drawn), note
     classes = _classes(root / "train", root)
@@ -164,37 +170,7 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
             )
     unused = ", ".join(printable(name) for name in sorted(names - {"train", judged}))
     note = f"Of {printable(root)} only train and {judged} are used, not {unused}." if unused else ""
-    return (
-        classes,
-        _collected(root / "train", root, classes),
-        _collected(root / judged, root, classes),
-        note,
-    )
-
-
-def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
-    """A group number for each picture, equal within a class for names that differ only in a last number; int64 [N].
-
-    Frames of a film and several pictures of one object have such names: 00004_00017, cup-3. None unless all names end
-    in a number after a separator, and every class has at least twice as many groups as the test share needs, of two or
-    more pictures on average: otherwise the number merely counts the pictures.
-    """
-    cuts = [_counted_pictures(path) for path in paths]
-    if not all(cuts):
-        return None
-    keys = [(label, path.stem[:cut]) for label, path, cut in zip(labels, paths, cuts, strict=True)]
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    for label in set(labels):
-        groups = sum(key[0] == label for key in numbers)
-        if groups < 2 * SHARE or 2 * groups > labels.count(label):
-            return None
-    return torch.tensor([numbers[key] for key in keys])
-
-
-def _counted_pictures(path: Path) -> int:
-    """The number of characters before a name's last number and its separator; 0 if it does not end with these."""
-    found = re.fullmatch(r"(.+)[-_. ]\d+", path.stem)
-    return len(found[1]) if found else 0
+    return classes, _collected(root / "train", root, classes), _collected(root / judged, root, classes), note
 
 
 def _classes(folder: Path, root: Path) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """A data set as tensors, and how a part of it is held out."""
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from torch import Tensor
 
 from featherweight.data.transforms import without_colours
 
+SHARE = 6
+"""One picture in this many is drawn for testing if the folder has no `test`."""
 HELD_OUT = "together"
 """How digits are held out, as noted in records; in records without this note, they were drawn one by one."""
 
@@ -168,3 +172,28 @@ def digest(split: Split) -> str:
     state.update(split.labels.numpy().tobytes())
     state.update(split.images.contiguous().numpy().data)
     return state.hexdigest()
+
+
+def groups_of(paths: Sequence[Path], labels: Sequence[int]) -> Tensor | None:
+    """A group number for each picture, equal within a class for names that differ only in a last number; int64 [N].
+
+    Frames of a film and several pictures of one object have such names: 00004_00017, cup-3. None unless all names end
+    in a number after a separator, and every class has at least twice as many groups as the test share needs, of two or
+    more pictures on average: otherwise the number merely counts the pictures.
+    """
+    cuts = [counted_part(path) for path in paths]
+    if not all(cuts):
+        return None
+    keys = [(label, path.stem[:cut]) for label, path, cut in zip(labels, paths, cuts, strict=True)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    for label in set(labels):
+        groups = sum(key[0] == label for key in numbers)
+        if groups < 2 * SHARE or 2 * groups > labels.count(label):
+            return None
+    return torch.tensor([numbers[key] for key in keys])
+
+
+def counted_part(path: Path) -> int:
+    """The number of characters before a name's last number and its separator; 0 if it does not end with these."""
+    found = re.fullmatch(r"(.+)[-_. ]\d+", path.stem)
+    return len(found[1]) if found else 0

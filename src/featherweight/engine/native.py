@@ -33,7 +33,12 @@ def library() -> ctypes.CDLL | None:
 def _kernel_file() -> Path | None:
     """The file of the best kernels that were built and that this CPU may run."""
     names = BUILDS.get(torch.backends.cpu.get_cpu_capability(), ("base",))
-    found = (path for name in names for path in sorted(Path(__file__).parent.glob(f"_native_{name}.*so")))
+    # The newest of each: a source tree may still hold libraries of an earlier build, which had longer names.
+    found = (
+        max(built, key=os.path.getmtime)
+        for name in names
+        if (built := [*Path(__file__).parent.glob(f"_native_{name}.*so")])
+    )
     return next(found, None)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from featherweight.experiments.budget import Clause
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.schema import (
     Count,
     CountOrZero,
@@ -20,6 +20,7 @@ from featherweight.experiments.schema import (
     to_plain,
 )
 from featherweight.experiments.statistics import mean_interval
+from featherweight.experiments.verdicts import summarise
 
 Seeds = Annotated[int, Meta(ge=2, le=10_000)]
 

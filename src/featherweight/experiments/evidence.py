@@ -74,7 +74,7 @@ class Predicate:
 
 
 def standard_error(accuracy: float, images: int) -> float:
-    """Standard error of an accuracy over n images, in percentage points: 100 √(p (1 - p) / n), p from 0 to 1."""
+    """The error within which a claim is undecided: of an accuracy over n images, in points, 100 √(p (1 - p) / n)."""
     return math.sqrt(accuracy * (100 - accuracy) / images)
 
 
@@ -123,15 +123,24 @@ def gap(where: str, sign: int, from_epoch: int | None) -> Predicate:
     return Predicate(rule=f"{rule}. Undecided if off by no more than that.", decide=decide, epochs=epochs)
 
 
+def _of_seeds(runs: Sequence[Record], found: Sequence[tuple[bool, str]], wanted: bool) -> str:
+    """The figures of each seed; of more than three, how many agree, and those of one, of the first that does not."""
+    told = [f"seed {run.seed}: {text}" for run, (_, text) in zip(runs, found, strict=True)]
+    if len(told) <= 3:
+        return "; ".join(told)
+    agrees = [answer == wanted for answer, _ in found]
+    if all(agrees):
+        return f"so on all {len(told)} seeds, such as {told[0]}"
+    return f"so on {sum(agrees)} of {len(told)} seeds, but not on {told[agrees.index(False)]}"
+
+
 def of_each_seed(rule: str, ask: Callable[[list[float], int], tuple[bool, str]], epochs: int) -> Predicate:
     """A predicate on every seed; `ask` answers for one, from its test accuracies and the number of test images."""
 
     def decided(wanted: bool) -> Callable[[Evidence], Decision]:
         def decide(evidence: Evidence) -> Decision:
             found = [ask([row.test_accuracy for row in run.rows], run.data["test"]) for run in evidence.records]
-            figures = zip(evidence.records, found, strict=True)
-            words = "; ".join(f"seed {run.seed}: {text}" for run, (_, text) in figures)
-            return all(answer == wanted for answer, _ in found), words
+            return all(answer == wanted for answer, _ in found), _of_seeds(evidence.records, found, wanted)
 
         return decide
 

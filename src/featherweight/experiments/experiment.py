@@ -88,10 +88,14 @@ class Experiment:
         return self.data if name == "auto" and self.data != "mnist" else name
 
     @property
+    def packaged(self) -> bool:
+        """Whether its file comes with the package."""
+        return self.file is not None and self.file.is_relative_to(PACKAGED.resolve())
+
+    @property
     def name(self) -> str:
         """The name by which `find` finds it: its id, or the path of its file if it is not part of the package."""
-        packaged = self.file is None or self.file.is_relative_to(PACKAGED.resolve())
-        return self.id if packaged else str(self.file)
+        return self.id if self.file is None or self.packaged else str(self.file)
 
     def build(self, channels: int | None = None, classes: int = 10) -> "nn.Module":
         """A new network for this many input channels (by default its own set's) and classes; UsageError if it cannot be

@@ -1,4 +1,4 @@
-"""Records of runs, and statistics over the runs of several seeds. Needs no torch.
+"""Records of runs: what was trained, where and how, and the result of every epoch. Needs no torch.
 
 All accuracies are percentages of the whole set they were measured on, computed as 100 * correct / total, so that
 9,940 of 10,000 is exactly the 99.4 of a budget.
@@ -7,8 +7,6 @@ All accuracies are percentages of the whole set they were measured on, computed 
 import json
 import math
 import os
-import statistics
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -264,37 +262,3 @@ def write_record(record: Record, path: Path) -> None:
     """Write the record as JSON, atomically, with a digest of itself by which a change is noticed when it is read."""
     values = record.to_json()
     write_text(path, json.dumps(values | {"digest": digest_of(values)}, indent=1) + "\n")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """Accuracies at the last epoch over several runs of one experiment, in percent."""
-
-    mean: float
-    standard_deviation: float
-    """Over the runs, with n - 1 in the denominator; 0 for a single run."""
-    worst: float
-    """The lowest accuracy at the last epoch of any run."""
-    worst_of_last: float
-    """The lowest accuracy of any run in the epochs that its verdict judges."""
-    passed: int
-    runs: int
-    per_seed: dict[int, float] = field(default_factory=dict)
-    """Accuracy at the last epoch by seed."""
-
-
-def summarise(records: Sequence[Record]) -> Summary:
-    """Statistics over the last epochs of finished runs, one record per seed; UsageError if there are none."""
-    if not records:
-        raise UsageError("There is no finished run to summarise; train one first.")
-    verdicts = [record.verdict for record in records]
-    last = [verdict.last for verdict in verdicts]
-    return Summary(
-        mean=statistics.fmean(last),
-        standard_deviation=statistics.stdev(last) if len(last) > 1 else 0.0,
-        worst=min(last),
-        worst_of_last=min(verdict.worst_of_last for verdict in verdicts),
-        passed=sum(verdict.passed for verdict in verdicts),
-        runs=len(records),
-        per_seed={record.seed: verdict.last for record, verdict in zip(records, verdicts, strict=True)},
-    )

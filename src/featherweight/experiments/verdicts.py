@@ -1,13 +1,49 @@
-"""Verdicts in words, and as the JSON document that scripts read. Needs no torch."""
+"""Statistics over the runs of several seeds; verdicts in words, and as the JSON that scripts read. Needs no torch."""
 
+import statistics
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from featherweight.errors import UsageError
+from featherweight.experiments.augmentation import preprocessing_words
 from featherweight.experiments.budget import Budget
-from featherweight.experiments.preprocessing import preprocessing_words
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Accuracies at the last epoch over several runs of one experiment, in percent."""
+
+    mean: float
+    standard_deviation: float
+    """Over the runs, with n - 1 in the denominator; 0 for a single run."""
+    worst: float
+    """The lowest accuracy at the last epoch of any run."""
+    worst_of_last: float
+    """The lowest accuracy of any run in the epochs that its verdict judges."""
+    passed: int
+    runs: int
+    per_seed: dict[int, float] = field(default_factory=dict)
+    """Accuracy at the last epoch by seed."""
+
+
+def summarise(records: Sequence[Record]) -> Summary:
+    """Statistics over the last epochs of finished runs, one record per seed; UsageError if there are none."""
+    if not records:
+        raise UsageError("There is no finished run to summarise; train one first.")
+    verdicts = [record.verdict for record in records]
+    last = [verdict.last for verdict in verdicts]
+    return Summary(
+        mean=statistics.fmean(last),
+        standard_deviation=statistics.stdev(last) if len(last) > 1 else 0.0,
+        worst=min(last),
+        worst_of_last=min(verdict.worst_of_last for verdict in verdicts),
+        passed=sum(verdict.passed for verdict in verdicts),
+        runs=len(records),
+        per_seed={record.seed: verdict.last for record, verdict in zip(records, verdicts, strict=True)},
+    )
 
 
 def verdict_sentence(record: Record) -> str:

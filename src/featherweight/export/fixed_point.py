@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featherweight.errors import UsageError
-from featherweight.experiments.preprocessing import NOTHING, Preprocessing
+from featherweight.experiments.augmentation import NOTHING, Preprocessing
 from featherweight.export.execute import run_step
 from featherweight.export.lowering import Lowered, Size, Step
 from featherweight.export.preprocessing import preprocess_bytes

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from featherweight.errors import UsageError
-from featherweight.experiments.preprocessing import NOTHING, Preprocessing
+from featherweight.experiments.augmentation import NOTHING, Preprocessing
 from featherweight.networks import layers, steps
 from featherweight.networks.layers.kind import EXPORTED, Draft
 from featherweight.networks.layers.kind import Size as Size

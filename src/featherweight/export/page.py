@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup  # comes with jinja2
 
 from featherweight.errors import UsageError
-from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.experiments.augmentation import Preprocessing
 from featherweight.export.lowering import Lowered, Step
 from featherweight.export.source import Source
 from featherweight.networks.layers.activations import CURVES

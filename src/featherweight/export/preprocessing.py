@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.experiments.augmentation import Preprocessing
 
 SLANT_BITS, SHIFT_BITS = 12, 8
 FLATTEST_BITS = 4

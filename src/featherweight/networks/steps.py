@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from featherweight.experiments.preprocessing import NOTHING, Preprocessing
+from featherweight.experiments.augmentation import NOTHING, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -114,7 +114,7 @@ class LocalPool:
         status = worker.process.exitcode
         assert worker.number is not None
         sentence = f"worker exited with status {status} without a result"
-        if status == -signal.SIGKILL and _starved() > self._starved:
+        if status == -getattr(signal, "SIGKILL", 9) and _starved() > self._starved:
             sentence += ", while the system was ending processes for lack of memory"
         return Finished(
             number=worker.number, sentence=f"{sentence}.", status=128 - status if status < 0 else 1, lost=True

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from featherweight.errors import FeatherweightError
 
@@ -63,41 +63,10 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many works are under way on each machine, and how many have ended there."""
+    """A pool's message on how many works are under way on each machine, and how many have ended there."""
 
     running: dict[str, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
-
-
-class Pool(Protocol):
-    """Workers that run works, one at a time each."""
-
-    notes: list[str]
-    """What has happened to machines, a sentence each, for whoever empties the list."""
-
-    def scale(self, works: int) -> None:
-        """State how many works are waiting or under way: no more workers than that are needed."""
-
-    def free(self) -> int:
-        """How many works could begin now."""
-
-    def submit(self, number: int, work: Work, *given: Any) -> None:
-        """Have a free worker run a work, under a number of the caller's."""
-
-    def poll(self, seconds: float) -> Sequence[Message | Finished]:
-        """What has come from works, waiting up to so many seconds for the first of it."""
-
-    def put(self, value: Any) -> Any:
-        """What stands for the value among the arguments of works, so that it is sent to a machine only once."""
-
-    def stop(self, number: int | None = None) -> None:
-        """Ask one work, or all of them, to end early."""
-
-    def counts(self) -> Counts:
-        """What is under way where."""
-
-    def close(self) -> None:
-        """Dismiss all workers; what they were at is lost."""
 
 
 def run_work(work: Work, given: Sequence[Any], stopped: Callable[[], bool]) -> Generator[tuple[bool, Any], None, None]:

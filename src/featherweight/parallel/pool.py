@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from featherweight.engine import processors
 from featherweight.errors import FeatherweightError, UsageError
-from featherweight.parallel.messages import LOCAL, RAY, Backend, Finished, Message, Pool, Work
+from featherweight.parallel.messages import LOCAL, RAY, Backend, Counts, Finished, Message, Work
 
 if TYPE_CHECKING:
     from featherweight.parallel.ray_pool import RayPool
@@ -17,6 +17,37 @@ POLL_SECONDS = 0.2
 """Longest time between two looks at what a pool's owner has to decide, such as whether a signal came."""
 MOST_LOSSES = 3
 """How often a work is begun anew because its machine was lost; it may be the work itself that ends them."""
+
+
+class Pool(Protocol):
+    """A pool, of this machine or of Ray: workers that run works, one at a time each."""
+
+    notes: list[str]
+    """What has happened to machines, a sentence each, for whoever empties the list."""
+
+    def scale(self, works: int) -> None:
+        """State how many works are waiting or under way: no more workers than that are needed."""
+
+    def free(self) -> int:
+        """How many works could begin now."""
+
+    def submit(self, number: int, work: Work, *given: Any) -> None:
+        """Have a free worker run a work, under a number of the caller's."""
+
+    def poll(self, seconds: float) -> Sequence[Message | Finished]:
+        """What has come from works, waiting up to so many seconds for the first of it."""
+
+    def put(self, value: Any) -> Any:
+        """What stands for the value among the arguments of works, so that it is sent to a machine only once."""
+
+    def stop(self, number: int | None = None) -> None:
+        """Ask one work, or all of them, to end early."""
+
+    def counts(self) -> Counts:
+        """What is under way where."""
+
+    def close(self) -> None:
+        """Dismiss all workers; what they were at is lost."""
 
 
 def require_backend(address: str) -> None:

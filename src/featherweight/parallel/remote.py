@@ -16,11 +16,12 @@ from typing import Any
 
 from featherweight.data.dataset import Data
 from featherweight.errors import InterruptedRunError, UsageError
-from featherweight.experiments.experiment import PACKAGED, Experiment, find, names_file
+from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import read_record, write_record
-from featherweight.io import remove_parts, scratch_folder, write_bytes
-from featherweight.parallel.messages import Backend, Finished, Pool, Work
+from featherweight.io import remove_parts, scratch_folder
+from featherweight.parallel.messages import Backend, Finished, Work
+from featherweight.parallel.pool import Pool
 from featherweight.parallel.transfer import Files, Packed, files_of, pack, put, unpack
 from featherweight.training import distillation
 from featherweight.training.runs import run as runs
@@ -28,7 +29,7 @@ from featherweight.training.runs.checkpoint import previous, remove_states
 from featherweight.training.runs.environment import describe_environment, device_for
 from featherweight.training.runs.events import Done, Event, Failed, Note, Progress, Started
 from featherweight.training.runs.folders import exclusive, new_folder
-from featherweight.training.runs.restore import SOURCE, experiment_of
+from featherweight.training.runs.restore import experiment_of, keep_source
 from featherweight.training.runs.task import Task, resolve, run_task, task_data
 from featherweight.training.runs.trained import FOLDER
 from featherweight.training.runs.trained import data_of as data_of_record
@@ -212,9 +213,7 @@ class RemoteCoordinator:
             return
         state.folder = new_folder(task.out, event.folder.name)
         state.lock.enter_context(exclusive(state.folder))
-        file = self._ready[0].file if self._ready else find(task.experiment).file
-        if file is not None and not file.is_relative_to(PACKAGED.resolve()) and file.is_file():
-            write_bytes(state.folder / SOURCE, file.read_bytes())
+        keep_source(self._ready[0] if self._ready else find(task.experiment), state.folder)
         write_record(event.record, state.folder / RECORD)
 
     def _keep(self, state: TaskState, files: Files) -> None:
@@ -251,5 +250,4 @@ def _as_sent(experiment: Experiment | None) -> Experiment | None:
     from featherweight.parallel.ray_cluster import by_value
 
     by_value(experiment.network)
-    packaged = experiment.file is not None and experiment.file.is_relative_to(PACKAGED.resolve())
-    return replace(experiment, file=None) if packaged else experiment
+    return replace(experiment, file=None) if experiment.packaged else experiment

@@ -13,8 +13,8 @@ from featherweight.data.dataset import Data
 from featherweight.engine import processors
 from featherweight.errors import FeatherweightError
 from featherweight.experiments.experiment import Experiment
-from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Pool, Work
-from featherweight.parallel.pool import MOST_LOSSES, feed, open_pool
+from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Work
+from featherweight.parallel.pool import MOST_LOSSES, Pool, feed, open_pool
 from featherweight.training.runs.environment import device_for
 from featherweight.training.runs.events import Event, Failed, Note, Spread
 from featherweight.training.runs.signals import stop_signals

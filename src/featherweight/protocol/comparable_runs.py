@@ -8,6 +8,7 @@ in the package; a run that was trained here never hides the records that come wi
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from featherweight.errors import UsageError
@@ -98,7 +99,7 @@ def _of_folder(folder: Path) -> Iterator[Record]:
 
 
 def _run_patterns(id: str) -> tuple[str, str]:
-    return f"{id}-seed*/record.json", f"{id}-*-seed*/record.json"
+    return f"{escape(id)}-seed*/record.json", f"{escape(id)}-*-seed*/record.json"
 
 
 def _is_called(record: Record, experiment: Experiment) -> bool:

@@ -92,15 +92,22 @@ def _judged(record: Record, again: str, *, folder: str, run: str) -> HandIn:
 
 
 def _again(record: Record, folder: Path, data_dir: Path | None, tell: Callable[[str], None]) -> str:
-    """Train the same network, recipe, data and seed, and say whether every epoch gives what was handed in."""
+    """Train the same network, recipe, data and seed, and say whether every epoch gives what was handed in, or why that
+    cannot be done here, which is no fault of the run."""
+    if record.custom:
+        return f"not trained: it was trained with functions of its own ({printable(', '.join(record.custom))})"
     tell(f"training {printable(str(folder))} again")
     threads = record.environment.get("threads") or 1
     if threads > processors() and record.engine == "torch":
         return f"not trained: PyTorch's sums depend on the number of threads, {threads} there; here are fewer"
     with scratch_folder() as place:
-        experiment, data = experiment_of(record), data_of(record, data_dir)
-        run = new_run(experiment, data, seed=record.seed, out=place, engine=record.engine,
-                      threads=min(threads, processors()))  # fmt: skip
+        try:
+            run = new_run(
+                experiment_of(record), data_of(record, data_dir), seed=record.seed, out=place, engine=record.engine,
+                device=record.environment["device_type"], threads=min(threads, processors()),
+            )  # fmt: skip
+        except FeatherweightError as problem:
+            return f"not trained: {printable(str(problem))}"
         for _ in train(run):
             pass
     handed, found = ([row.test_accuracy for row in one.rows] for one in (record, run.record))

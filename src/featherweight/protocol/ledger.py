@@ -29,7 +29,7 @@ from featherweight.experiments.schema import Seed, Text
 from featherweight.experiments.settings import flatten
 from featherweight.io import locked, write_text
 from featherweight.json_files import Schema, read_regular
-from featherweight.report.ladder_tables import TextTable
+from featherweight.report.ladder_page import TextTable
 
 LEDGER = "test_evaluations.jsonl"
 """The name of its file."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from featherweight.experiments.bar import Bar
 from featherweight.experiments.experiment import Experiment
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import mean_interval
-from featherweight.experiments.verdicts import run_json
+from featherweight.experiments.verdicts import run_json, summarise
 from featherweight.protocol.records import NOT_CONFIRMED
 
 

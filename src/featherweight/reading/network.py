@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from featherweight.experiments.preprocessing import Preprocessing
+from featherweight.experiments.augmentation import Preprocessing
 from featherweight.networks.layers.activations import CURVES
 from featherweight.networks.steps import Operation, from_file
 

@@ -13,8 +13,8 @@ from featherweight.data.dataset import Data
 from featherweight.engine import processors, require_threads
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.experiments.record import Row
-from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Pool, Work
-from featherweight.parallel.pool import feed, open_pool
+from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Work
+from featherweight.parallel.pool import Pool, feed, open_pool
 from featherweight.parallel.remote import MEMORY
 from featherweight.parallel.transfer import pack
 from featherweight.search.space import Space, cost, excess, find_space, propose

@@ -6,6 +6,7 @@ information about them. Its runs must therefore use the same data with the same 
 
 import hashlib
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def teacher_runs(distil: Distil, data: dict[str, Any], place: Path) -> list[Path
     found = []
     for seed in (data["seed"],) if data["holdout"] else distil.seeds:
         name = f"{distil.teacher}-seed{seed}"
-        folders = [*sorted(place.glob(name)), *sorted(place.glob(f"{name}-*")), FOLDER / name]
+        folders = [*sorted(place.glob(escape(name))), *sorted(place.glob(f"{escape(name)}-*")), FOLDER / name]
         fitting = [folder for folder in folders if _has_learned(folder, distil.teacher, seed, data)]
         if not fitting:
             held = f" --holdout {data['holdout']}" if data["holdout"] else ""

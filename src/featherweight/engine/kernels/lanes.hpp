@@ -7,6 +7,8 @@
 #include <new>
 #if defined(__linux__)
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
 #endif
 
 #define UNROLL _Pragma("GCC unroll 16")
@@ -76,6 +78,21 @@ inline V exponential(V z) {
 constexpr int AHEAD = 32;
 inline void fetch(const V* at) { __builtin_prefetch(at + AHEAD, 0, 2); }
 
+inline void* aligned(size_t unit, size_t bytes) {
+#if defined(_WIN32)
+    return _aligned_malloc(bytes, unit);
+#else
+    return std::aligned_alloc(unit, bytes);
+#endif
+}
+inline void release(void* memory) {
+#if defined(_WIN32)
+    _aligned_free(memory);
+#else
+    std::free(memory);
+#endif
+}
+
 // Memory for vectors, zeroed: the borders of grids are never written again. Large blocks ask for large pages.
 template <class T>
 struct Block {
@@ -84,16 +101,16 @@ struct Block {
     Block() = default;
     Block(const Block&) = delete;
     Block& operator=(const Block&) = delete;
-    ~Block() { std::free(data); }
+    ~Block() { release(data); }
     void take(size_t n) {
-        std::free(data);
+        release(data);
         data = nullptr;
         count = n;
         constexpr size_t page = size_t(1) << 21;
         size_t bytes = n * sizeof(T), unit = bytes >= page ? page : 64;
         bytes = (bytes + unit - 1) / unit * unit;
         if (bytes == 0) return;
-        data = static_cast<T*>(std::aligned_alloc(unit, bytes));
+        data = static_cast<T*>(aligned(unit, bytes));
         if (!data) throw std::bad_alloc();
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
         if (unit == page) madvise(data, bytes, MADV_HUGEPAGE);

@@ -2,8 +2,8 @@
 
 Target: 85.00 % in each of the last five epochs on every one of five seeds, with fewer than 50,000 parameters in 20
 epochs.
-Why: MLPerf Tiny asks 85 % of a network of 78,000 parameters, once. Public runs of exercises like this one reach 85.5 %
-with 132,000 parameters in 80 epochs, and 87.0 % with 126,000 in 49.
+Why: MLPerf Tiny asks 85 % of 200 pictures of a network of 78,000 parameters, once; its own ResNet8 in 8 bits gets
+86.97 % of all 10,000 right.
 
 Result: 88.55 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.14, worst 88.44). Worst
 of any last 5 epochs 86.60; 5 of 5 within budget. Training images as they are: 92.34 %. Best epoch, for reference: 88.55

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
-from featherweight.experiments.preprocessing import NOTHING, Preprocessing
+from featherweight.experiments.augmentation import NOTHING, Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from featherweight.errors import UsageError
-from featherweight.experiments.preprocessing import NOTHING, Preprocessing, deskewing_macs
+from featherweight.experiments.augmentation import NOTHING, Preprocessing, deskewing_macs
 from featherweight.networks.layers.fields import Effect, Units, image, spread
 from featherweight.networks.layers.kind import Draft, Kind
 

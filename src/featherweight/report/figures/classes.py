@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from featherweight.errors import UsageError
-from featherweight.report.analysis.answers import Answers, calibration, class_rows, confusion, pooled
+from featherweight.report.analysis import Answers, calibration, class_rows, confusion, pooled
 from featherweight.report.figures.style import (
     BAND,
     EDGE,

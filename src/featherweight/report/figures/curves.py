@@ -139,7 +139,7 @@ def _lowest(records: Sequence[Record]) -> float:
     """Where the axis of a ladder's accuracies begins, in percent."""
     if min(record.rows[-1].test_accuracy for record in records) >= LADDER_LOWEST:
         return LADDER_LOWEST
-    return 10 * (min(record.rows[0].test_accuracy for record in records) // 10)
+    return 10 * (min(row.test_accuracy for record in records for row in record.rows) // 10)
 
 
 @in_house_style
@@ -147,7 +147,7 @@ def ladder(*records: Record) -> "Figure":
     """A panel for each experiment, in the order of the records: test accuracy by epoch, one line per seed.
 
     Training accuracy is dotted. All panels share their axes, so that rungs can be compared: from 97 to 100 %, or from
-    the ten below the first epochs where a run ends lower than that.
+    the ten below the lowest epoch where a run ends lower than that.
     UsageError if no run has a finished epoch.
     """
     kept = _runs_with_rows(records)

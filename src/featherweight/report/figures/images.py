@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featherweight.errors import UsageError
-from featherweight.report.analysis.answers import Answers, mistakes
-from featherweight.report.analysis.attribution import ClassEvidence, Field, Seen
+from featherweight.report.analysis import Answers, mistakes
+from featherweight.report.attribution import ClassEvidence, Field, Seen
 from featherweight.report.figures.style import INK, RULE, WIDTH, blank, in_house_style, share, shorten
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def sheet_of(images: NDArray[Any], captions: Sequence[str]) -> "Figure":
 
 
 def evenly(total: int, count: int) -> list[int]:
-    """The positions of `count` of `total` things, evenly spaced from the first: a sample without any choice.
+    """Which `count` of `total` images a figure shows: evenly spaced from the first, a sample without any choice.
 
     >>> evenly(10, 4)
     [0, 2, 5, 7]

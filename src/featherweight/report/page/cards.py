@@ -9,13 +9,14 @@ from typing import Any
 
 from featherweight.data import NAMES
 from featherweight.data.dataset import IN_MEMORY
+from featherweight.experiments.augmentation import preprocessing_words
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find, ids
-from featherweight.experiments.preprocessing import preprocessing_words
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.settings import flatten
 from featherweight.experiments.statistics import mean_interval
+from featherweight.experiments.verdicts import summarise
 from featherweight.report.page.blocks import Card, Headline, Tile, paragraph
 from featherweight.report.page.load_runs import Group, LoadedRun, short_name
 from featherweight.training.runs.restore import SOURCE

@@ -7,20 +7,8 @@ import numpy as np
 import torch
 
 from featherweight.report import figures
-from featherweight.report.analysis import (
-    Answers,
-    Mistake,
-    calibration,
-    class_rows,
-    confusion,
-    contrast,
-    fields,
-    first_kernels,
-    mistakes,
-    pooled,
-    seen_in_training,
-)
-from featherweight.report.analysis.attribution import FEWEST_UNITS
+from featherweight.report.analysis import Answers, Mistake, calibration, class_rows, confusion, mistakes, pooled
+from featherweight.report.attribution import FEWEST_UNITS, contrast, fields, first_kernels, seen_in_training
 from featherweight.report.figures.images import MOST_KERNELS, evenly, reach, shown_fields
 from featherweight.report.figures.style import share
 from featherweight.report.figures.svg import pictured

@@ -8,8 +8,9 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from featherweight.experiments.record import Record, summarise
+from featherweight.experiments.record import Record
 from featherweight.experiments.settings import flatten
+from featherweight.experiments.verdicts import summarise
 from featherweight.networks.anatomy import Anatomy, LayerRow
 from featherweight.report.analysis import Answers, calibration, class_rows, confusion, mistakes
 from featherweight.report.page.blocks import Cell, Column, Table, table

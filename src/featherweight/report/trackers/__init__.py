@@ -1,11 +1,5 @@
 """Logs a run in an experiment tracker: its settings, every epoch, its verdict, its figures.
 
-```
-tensorboard.py   event files in the run's folder
-mlflow.py        a database and figures in the folder `mlruns` beside the runs
-wandb.py         Weights & Biases: runs kept offline in the folder `wandb` beside the runs
-```
-
 Trackers listen to the events that training reports anyway; the training loop does not know them. A resumed run
 continues its old log, without repeating a row.
 """
@@ -19,10 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featherweight.errors import FileError, UsageError, nearest
+from featherweight.errors import FeatherweightError, FileError, UsageError, nearest
 from featherweight.escape import printable
+from featherweight.experiments.experiment import names_file
 from featherweight.experiments.record import Record, Row, read_record
 from featherweight.experiments.settings import flatten
+from featherweight.io import is_file
 from featherweight.json_files import read_regular
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
 
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
 
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
-"""Their packages, each of which has a file of the same name here; it is imported only when somebody tracks."""
+"""Their packages, for each of which `services` has a log; they are imported only when somebody tracks."""
 
 
 Value = str | float | bool
@@ -81,13 +77,14 @@ def tracking(kind: str | None, data_dir: Path | None = None) -> Iterator[Callabl
         yield lambda event: None
         return
     require_tracker(kind)
-    tracker = import_module(f"featherweight.report.trackers.{kind}")
+    services = import_module("featherweight.report.trackers.services")
+    open_log: Callable[[Path, Record], Log] = getattr(services, f"{kind}_log")
     logs: dict[str, Log] = {}
 
     def log(event: Event) -> None:
         match event:
             case Started():
-                logs[event.label] = tracker.open_log(event.folder, event.record)
+                logs[event.label] = open_log(event.folder, event.record)
                 for row in event.record.rows:
                     logs[event.label].row(row)
             case Progress(row=Row() as row):
@@ -153,15 +150,19 @@ def verdict_figures(record: Record) -> dict[str, float]:
 
 
 def figures_of(folder: Path, data_dir: Path | None = None) -> "dict[str, Figure]":
-    """The figures of a finished run by name: its curves, and the answers of its weights on its test data."""
+    """The figures of a finished run by name: its curves, and the answers of its weights on its test data, where both
+    can be had again: a network with layers of somebody's own needs the file that makes them."""
     from featherweight.report import analysis, figures
     from featherweight.training.runs.trained import data_of, load_trained
 
     record = read_record(folder)
-    data = data_of(record, data_dir)
-    trained = load_trained(folder)
-    answers, images = analysis.answers_of(trained, data), data.test.images.numpy()
     found = {draw.__name__: draw(record) for draw in (figures.accuracy, figures.loss, figures.learning_rate)}
+    file = Path(record.experiment) if names_file(record.experiment) and is_file(record.experiment) else None
+    try:
+        trained, data = load_trained(folder, experiment=file), data_of(record, data_dir)
+    except FeatherweightError:
+        return found
+    answers, images = analysis.answers_of(trained, data), data.test.images.numpy()
     of_answers = (figures.class_errors, figures.confusion_matrix, figures.calibration_curve)
     found |= {draw.__name__: draw(answers) for draw in of_answers}
     if analysis.mistakes(answers):

@@ -20,8 +20,8 @@ from typing import Any
 
 from featherweight.errors import FeatherweightError, TrainingError, UsageError
 from featherweight.io import scratch_folder
-from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Pool, Work
-from featherweight.parallel.pool import MOST_LOSSES, feed, open_pool
+from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Message, Work
+from featherweight.parallel.pool import MOST_LOSSES, Pool, feed, open_pool
 from featherweight.parallel.transfer import files_of
 from featherweight.search.fit import prior
 from featherweight.search.fit.asha import Population

@@ -43,6 +43,11 @@ class Custom:
         """Those that are given, by name."""
         return {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
 
+    def require_none(self, on: str) -> None:
+        """Raise UsageError if any is given to runs on a cluster at this address, which have no way to get them."""
+        if given := ", ".join(self.named()):
+            raise UsageError(f"Functions of your own ({given}) train on this machine alone; leave out on={on!r:.60}.")
+
     def describe(self) -> dict[str, dict[str, str]] | None:
         """Name and source of each, as a record keeps them; None if nothing is replaced."""
         return {name: {"name": _name(one), "source": _source(one)} for name, one in self.named().items()} or None

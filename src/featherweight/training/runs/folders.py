@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ def find_runs(folders: Iterable[Path], *patterns: str) -> Iterator[tuple[Path, R
 
 def _record_patterns(id: str, seed: int) -> tuple[str, str]:
     """Of the records in an experiment's run folders, whatever data they are of."""
+    id = escape(id)
     return f"{id}-seed{seed}*/record.json", f"{id}-*-seed{seed}*/record.json"
 
 
@@ -142,7 +144,7 @@ def finished_runs(
     """
     found = []
     for seed in seeds:
-        runs = find_runs(folders, *_record_patterns(experiment.id, seed), f"{experiment.id}/seed{seed}.json")
+        runs = find_runs(folders, *_record_patterns(experiment.id, seed), f"{escape(experiment.id)}/seed{seed}.json")
         fitting = (
             record
             for _, record in runs

@@ -29,6 +29,9 @@ from featherweight.training.step import Teacher
 RUNS = Path("runs")
 """The default place of run folders."""
 
+MOST_A_PROCESSOR = 16
+"""Maximum number of PyTorch's threads that take turns on a processor when a run of a larger machine is resumed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -157,3 +160,20 @@ def _within_budget(experiment: Experiment, network: nn.Module, shape: tuple[int,
     epochs = experiment.recipe.epochs
     experiment.budget.check_before_training(parameters, layers[:3], epochs, macs or 0, costliest)
     return parameters, macs
+
+
+def with_threads_of(record: Record, prepared: Prepared) -> tuple[Prepared, str]:
+    """The run with the record's number of threads if its bits depend on that, and a note if processors are fewer."""
+    had, have = record.environment["threads"], prepared.threads
+    if had == have:
+        return prepared, ""
+    lack = f"The run had {had} threads, and this process may use {have} processor{'s' * (have > 1)}"
+    if record.engine != "torch":
+        return prepared, f"{lack}; it goes on with {have}, which changes no bit."
+    if had > MOST_A_PROCESSOR * have:
+        raise UsageError(
+            f"{lack}. PyTorch's bits depend on the number of threads, and a processor takes {MOST_A_PROCESSOR} at most;"
+            " resume it where there are more processors."
+        )
+    torch.set_num_threads(had)
+    return replace(prepared, threads=had), f"{lack}; they take turns, since PyTorch's bits depend on their number."

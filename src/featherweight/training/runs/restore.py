@@ -18,12 +18,19 @@ from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import Experiment, find, ids, names_file
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
+from featherweight.io import write_bytes
 from featherweight.networks.architecture import describe_network, from_json, make, to_json
 from featherweight.networks.checks import fingerprint
 from featherweight.networks.layers.preprocessing import preprocessing_of
 
 SOURCE = "experiment.py"
 """In a run's folder: the experiment's file as it was, for people to read. Nothing here runs it."""
+
+
+def keep_source(experiment: Experiment, folder: Path) -> None:
+    """Copy the user's file of an experiment into a run's folder; of one of the package there is nothing to keep."""
+    if experiment.file is not None and not experiment.packaged and experiment.file.is_file():
+        write_bytes(folder / SOURCE, experiment.file.read_bytes())
 
 
 def architecture_of(network: nn.Module) -> dict[str, Any]:

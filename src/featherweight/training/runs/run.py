@@ -20,22 +20,21 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from featherweight.data.dataset import Data
 from featherweight.engine import Engine, processors
 from featherweight.errors import FileError, InterruptedRunError, UsageError
-from featherweight.experiments.experiment import PACKAGED, Experiment
+from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.record import Record, Row, percent, read_record, write_record
-from featherweight.io import remove_parts, write_bytes, write_text
+from featherweight.io import remove_parts, write_text
 from featherweight.training.evaluation import evaluate, evaluate_shifted
 from featherweight.training.loop import fit
 from featherweight.training.runs.checkpoint import load_state, remove_states, require_same, save_state
 from featherweight.training.runs.custom import Custom
 from featherweight.training.runs.folders import exclusive, folder_name, new_folder, states
-from featherweight.training.runs.prepare import RUNS, Prepared, prepare, record_of
-from featherweight.training.runs.restore import SOURCE, experiment_of, weights_digest
+from featherweight.training.runs.prepare import RUNS, Prepared, prepare, record_of, with_threads_of
+from featherweight.training.runs.restore import experiment_of, keep_source, weights_digest
 from featherweight.training.runs.signals import stop_signals
 from featherweight.training.runs.trained import data_of, save_weights
 from featherweight.training.state import State
@@ -43,10 +42,6 @@ from featherweight.training.step import Teacher, steps_in_epoch
 
 SAVE_SECONDS = 30.0
 """Maximum time between two saves of the exact state, which is also saved after every epoch."""
-
-
-MOST_A_PROCESSOR = 16
-"""Maximum number of PyTorch's threads that take turns on a processor when a run of a larger machine is resumed."""
 
 
 @dataclass(kw_only=True)
@@ -103,12 +98,15 @@ def new_run(
     Raises BudgetError, before anything is trained, if the network or the recipe exceeds the experiment's budget.
     """
     custom = Custom(**custom) if isinstance(custom, dict) else custom
+    if custom and custom.loss and experiment.recipe.taught[0]:
+        raise UsageError(
+            "A loss of your own is given labels alone, and the recipe has targets beside them (distil, or mixup of"
+            " augment); leave out one of the two."
+        )
     how = {"engine": engine, "device": device, "threads": threads, "teachers": out, "custom": custom}
     run = draft_run(prepare(experiment, data, seed=seed, **how))  # type: ignore[arg-type]
     run.folder = new_folder(out, folder_name(experiment.id, data, seed))
-    file = experiment.file
-    if file is not None and not file.is_relative_to(PACKAGED.resolve()) and file.is_file():
-        write_bytes(run.folder / SOURCE, file.read_bytes())
+    keep_source(experiment, run.folder)
     write_record(run.record, run.folder / "record.json")  # the last: what has a record can be resumed
     return run
 
@@ -154,7 +152,7 @@ def resume(
         teachers=folder.parent,
         custom=custom,
     )
-    prepared, fewer = _with_threads_of(record, prepared) if threads is None else (prepared, "")
+    prepared, fewer = with_threads_of(record, prepared) if threads is None else (prepared, "")
     run = draft_run(prepared)
     run.notes = (fewer,) * bool(fewer)
     require_same(identity(record), identity(run.record), folder)
@@ -171,23 +169,6 @@ def resume(
     elif record.rows:
         run.note = f"{folder} holds no state; the run starts over and will give the same result."
     return run
-
-
-def _with_threads_of(record: Record, prepared: Prepared) -> tuple[Prepared, str]:
-    """The run with the record's number of threads if its bits depend on that, and a note if processors are fewer."""
-    had, have = record.environment["threads"], prepared.threads
-    if had == have:
-        return prepared, ""
-    lack = f"The run had {had} threads, and this process may use {have} processor{'s' * (have > 1)}"
-    if record.engine != "torch":
-        return prepared, f"{lack}; it goes on with {have}, which changes no bit."
-    if had > MOST_A_PROCESSOR * have:
-        raise UsageError(
-            f"{lack}. PyTorch's bits depend on the number of threads, and a processor takes {MOST_A_PROCESSOR} at most;"
-            " resume it where there are more processors."
-        )
-    torch.set_num_threads(had)
-    return replace(prepared, threads=had), f"{lack}; they take turns, since PyTorch's bits depend on their number."
 
 
 def _require_reached(run: Run) -> None:

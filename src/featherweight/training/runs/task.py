@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from featherweight.data import load
 from featherweight.data.dataset import Data
-from featherweight.experiments.experiment import PACKAGED, Experiment, find, names_file
+from featherweight.experiments.experiment import Experiment, find, names_file
 from featherweight.experiments.settings import changes, overridden
 from featherweight.networks.anatomy import dissect
 from featherweight.training.runs import run as runs
@@ -37,8 +37,7 @@ def adapt_budget(experiment: Experiment, data: Data) -> tuple[Experiment, str]:
     """
     channels, height, width = map(int, data.train.images.shape[1:])
     classes = len(data.classes)
-    packaged = experiment.file is not None and experiment.file.is_relative_to(PACKAGED.resolve())
-    if not packaged or (channels, classes) == (experiment.shape[0], CLASSES):
+    if not experiment.packaged or (channels, classes) == (experiment.shape[0], CLASSES):
         return experiment, ""
     here = dissect(experiment.build(channels, classes), (channels, height, width))
     home = dissect(experiment.build(), experiment.shape)
