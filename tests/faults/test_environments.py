@@ -228,6 +228,26 @@ def test_a_run_on_a_read_only_disk_is_used_as_any_other(verb: str, python: Comma
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("words", [
+    ("train", "{}/tiny.py", "--data", "digits"), ("train", "f1", "--data", "{}/pictures"), ("fit", "{}/pictures"),
+    ("fit", "pictures", "--trials", 1, "--out", "{}/out"),
+], ids=["experiment", "pictures", "fit", "out"])  # fmt: skip
+def test_a_path_that_no_record_can_name_is_refused_before_anything_is_trained(
+    words: tuple[object, ...], python: Command, tmp_path: Path
+) -> None:
+    """Its bytes are not UTF-8, so that the record could not be read back."""
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    for place in (odd, tmp_path):
+        killed_verbs._pictures(place)
+    shutil.copy(TINY, odd / "tiny.py")
+    given = [str(word).replace("{}", str(odd)) for word in words]
+    before = f"os.chdir({str(tmp_path)!r}); sys.argv = [os.fsdecode(word.encode('latin-1')) for word in sys.argv]"
+    done = typed(python, *(os.fsencode(word).decode("latin-1") for word in given), before=before)
+    said = refused(done, 2)
+    assert "UTF-8" in said and "\\udcff" in said
+    assert not any(tmp_path.rglob("record.json")) and not any(tmp_path.rglob("asked.json"))
+
+
 # ------------------------------------------------------------------------------------------- memory
 
 LIMITED = """

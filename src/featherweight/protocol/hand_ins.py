@@ -67,9 +67,8 @@ def hand_ins(
                 again = _again(record, path.parent, data_dir, tell) if retrain and record.finished else ""
                 yield _judged(record, again, folder=named, run=run)
             except InterruptedRunError as problem:  # its folder is gone, so there is nothing to resume
-                stopped = FeatherweightError("Stopped.")
-                stopped.exit_status = problem.exit_status
-                raise stopped from problem
+                problem.args = ("Stopped.",)
+                raise
             except FeatherweightError as problem:
                 yield HandIn(folder=named, run=run, passed=False, verdict=printable(str(problem)))
 

@@ -15,6 +15,7 @@ from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record
+from featherweight.io import require_utf8
 from featherweight.search.fit import (
     card,
     final_training,
@@ -65,6 +66,8 @@ def run_fit(asked: FitRequest, stopped: Callable[[], bool] = lambda: False) -> I
 
 
 def _views(asked: FitRequest) -> ResizedData:
+    if not isinstance(asked.data, Data):
+        require_utf8(Path(asked.data).resolve(), "The folder of pictures")
     return resized_data(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir, group=asked.group)
 
 
