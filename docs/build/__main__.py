@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from docs.build.committed import require_unchanged
 from docs.build.keep import keep_runs
 from docs.build.publish import write
 
@@ -28,6 +29,7 @@ def main() -> int:
     try:
         root = source_tree()
         status = _train(asked.letter, asked.seeds, asked.out, root) if asked.letter else 0
+        require_unchanged(root)
         kept = keep_runs(asked.keep, root) if asked.keep else []
         for changed in (*kept, *write(root)):
             print(f"wrote {changed.relative_to(root)}")

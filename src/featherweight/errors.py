@@ -68,6 +68,12 @@ class InterruptedRunError(FeatherweightError):
         self.exit_status = 128 + signal_number
 
 
+class ClosedOutputError(FeatherweightError):
+    """Whoever read the output has gone, as `head` does."""
+
+    exit_status = 128 + 13  # as a shell reports SIGPIPE
+
+
 def nearest(given: Any, allowed: Iterable[str], listed_by: str = "") -> str:
     """The end of a message about an unknown name: the closest valid name, then the full list.
 

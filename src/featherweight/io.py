@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.errors import FeatherweightError, FileError, UsageError
+from featherweight.escape import printable
 
 NO_FOLDER = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG)
 """Errors of a path that cannot be a folder's: a file is there, or it is too long."""
@@ -24,6 +25,14 @@ def as_path(value: Any, what: str) -> Path:
     if not isinstance(value, str | Path) or "\0" in str(value):
         raise UsageError(f"`{what}` is a path; given {value!r:.60}.")
     return Path(value)
+
+
+def require_utf8(path: Path | str, what: str) -> None:
+    """Raise UsageError for a path that is not UTF-8: what is written with it in it could not be read back."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} {printable(path)} is not UTF-8, so that no record can name it; rename it.") from None
 
 
 def is_folder(path: Path | str) -> bool:
@@ -78,7 +87,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file atomically: to a temporary file beside it, flushed to disk, then renamed over the old one."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
 
 
 def write_bytes(path: Path, content: bytes, keep: Path | None = None) -> None:

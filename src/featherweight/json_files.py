@@ -4,11 +4,12 @@ What this package writes for itself, such as records, a search's notes and the l
 may have changed it. A schema is a type that msgspec knows, its ranges in `Annotated`.
 """
 
+import hashlib
 import json
 import math
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -74,6 +75,12 @@ class Schema(Generic[Kind]):
     def refusal(self, where: str, reason: str) -> FileError:
         """That what was found there is not what it should be."""
         return FileError(f"{where} is not {self.what} ({printable(reason).rstrip('.'):.300}); {self.advice}.")
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """The SHA-256 of plain values without their `digest`, whatever their order and spacing in a file."""
+    kept = {name: value for name, value in values.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def read_regular(path: Path, most: int) -> bytes:

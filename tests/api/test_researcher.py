@@ -45,6 +45,15 @@ def test_a_module_of_one_s_own_is_loaded_again_with_its_class(tmp_path: Path) ->
         fw.load(model.folder)
     with pytest.raises(UsageError, match="no longer the one"):
         fw.load(model.folder, network=network)
+    for wrong in (dict, type, print, lambda: None, lambda: 3, Doubled().to("meta"), "Doubled", len):
+        with pytest.raises(UsageError, match="network"):
+            fw.load(model.folder, network=wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="give one of them"):
+        fw.load(model.folder, network=Doubled, experiment="own.py")
+    with pytest.raises(UsageError, match="`experiment`"):
+        fw.load(model.folder, experiment=5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="There is no run"):
+        fw.load("a" * 5000 + "/b")
 
 
 def test_the_model_remembers_data_in_memory(tmp_path: Path) -> None:

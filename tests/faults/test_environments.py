@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from faults import killed_commands
+from faults import killed_commands, killed_verbs
 from faults.harness import LEFT, TINY, outcome
 from faults.preload import COMPILER, library
 from featherweight.engine import native, processors
@@ -142,6 +142,43 @@ def test_a_disk_that_is_full_leaves_the_old_result_or_the_new_one(
         assert typed(python, *words).returncode == 0 and files() == new, (kind, number)
 
 
+@compiled
+@pytest.mark.parametrize("every", [40, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("verb", ["fit", "ladder"])
+def test_a_disk_that_is_full_during_a_search_or_a_ladder_loses_nothing(
+    verb: str, every: int, python: Command, tmp_path: Path
+) -> None:
+    """In each process that writes there; the same command then ends as if there had always been room."""
+    out, counted = tmp_path / "out", tmp_path / "calls"
+    words = killed_verbs.VERBS[verb].first(tmp_path, out)
+    brief = f"sys.path.append({str(TINY.parents[1])!r}); from brief_search import short; short()"
+
+    def ended(**variables: object) -> "subprocess.CompletedProcess[str]":
+        around = {"FW_FOLDER": str(out)} | {name: str(value) for name, value in variables.items()}
+        return typed(python, *words, before=f"{brief}\nos.environ |= {around!r}")
+
+    def records() -> dict[str, Any]:
+        return {str(file.parent.relative_to(out)): outcome(file.parent) for file in out.rglob("record.json")}
+
+    def names() -> list[str]:
+        return sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+
+    assert ended(FW_COUNT=counted).returncode == 0
+    expected, calls = (records(), names()), counted.read_text().split()
+    places = [(kind, number) for kind in ("write", "fsync", "rename") for number in range(1, calls.count(kind) + 1)]
+    assert len(places) > 40
+    for kind, number in places[::every]:
+        shutil.rmtree(out)
+        done = ended(FW_FAIL=f"{kind} {number}")
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said, (kind, number, said)
+        if done.returncode:  # else the other process made so few calls
+            assert done.returncode in (1, 2, 4) and "No space left on device" in said, (kind, number, said)
+        again = ended()
+        assert again.returncode == 0, (kind, number, again.stderr)
+        assert (records(), names()) == expected, (kind, number)
+
+
 # ------------------------------------------------------------------------------------------- read-only folders
 
 
@@ -189,6 +226,26 @@ def test_a_run_on_a_read_only_disk_is_used_as_any_other(verb: str, python: Comma
     name, *options = verb.split()
     done = typed(python, name, readonly / "tiny-seed0", *options)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ("train", "{}/tiny.py", "--data", "digits"), ("train", "f1", "--data", "{}/pictures"), ("fit", "{}/pictures"),
+    ("fit", "pictures", "--trials", 1, "--out", "{}/out"),
+], ids=["experiment", "pictures", "fit", "out"])  # fmt: skip
+def test_a_path_that_no_record_can_name_is_refused_before_anything_is_trained(
+    words: tuple[object, ...], python: Command, tmp_path: Path
+) -> None:
+    """Its bytes are not UTF-8, so that the record could not be read back."""
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    for place in (odd, tmp_path):
+        killed_verbs._pictures(place)
+    shutil.copy(TINY, odd / "tiny.py")
+    given = [str(word).replace("{}", str(odd)) for word in words]
+    before = f"os.chdir({str(tmp_path)!r}); sys.argv = [os.fsdecode(word.encode('latin-1')) for word in sys.argv]"
+    done = typed(python, *(os.fsencode(word).decode("latin-1") for word in given), before=before)
+    said = refused(done, 2)
+    assert "UTF-8" in said and "\\udcff" in said
+    assert not any(tmp_path.rglob("record.json")) and not any(tmp_path.rglob("asked.json"))
 
 
 # ------------------------------------------------------------------------------------------- memory
@@ -287,6 +344,30 @@ def test_a_clock_that_goes_back_at_each_look_changes_nothing(home: Path, whole: 
     assert done.returncode == 0, done.stderr
     assert outcome(home / "back" / "tiny-seed0") == whole[0]
     assert all(0 < epoch["seconds"] < 600 for epoch in json.loads(done.stdout)["epochs"])
+
+
+BRIEF = "from brief_search import short; short(); from featherweight.cli import main; main()"
+
+
+@pytest.mark.parametrize("verb", ["fit", "train", "ladder"])
+def test_a_reader_that_goes_away_loses_nothing(verb: str, tmp_path: Path) -> None:
+    """After the first line; the sentence says where the work lies, and the same command ends it."""
+    out = tmp_path / "out"
+    kind = killed_verbs.VERBS[verb]
+    words = [sys.executable, "-c", BRIEF, *kind.first(tmp_path, out)]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    around: dict[str, Any] = {"cwd": tmp_path, "text": True, "env": env}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **around)
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    assert process.wait() == 141 and "Traceback" not in said
+    assert str(out) in said and "same command" in said
+    again = subprocess.run(words, capture_output=True, check=False, **around)
+    assert again.returncode == 0, again.stderr
+    assert all(read_record(run).finished for run in out.rglob("*-seed0") if run.is_dir())
+    assert len([*out.rglob("record.json")]) == {"fit": 2, "train": 1, "ladder": 2}[verb]
 
 
 @pytest.mark.parametrize("words", [("show", "f3"), ("list", "--json")])

@@ -2,13 +2,17 @@
 
 import json
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import featherweight as fw
 from commands import Run
-from featherweight.errors import UsageError
+from featherweight.errors import InterruptedRunError, UsageError
+from featherweight.protocol import hand_ins as hand_ins_module
 from featherweight.protocol.hand_ins import hand_ins
 
 
@@ -54,6 +58,22 @@ def test_retraining_gives_what_was_handed_in_or_says_so(run: Run, handed: Path) 
         status, out, _ = run("ladder", "ann", "--retrain")
         # That it cannot be trained here says nothing against what was handed in.
         assert status == 1 and "trained again: not trained: " in out and why in out and "  yes" in out
+
+
+def test_a_teacher_who_stops_a_retraining_stops_all_of_them(
+    run: Run, handed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(handed, tmp_path / "eve")
+    begun = []
+
+    def stopped(run: Any) -> Iterator[None]:
+        begun.append(run)
+        raise InterruptedRunError(signal.SIGTERM, run.folder)
+        yield
+
+    monkeypatch.setattr(hand_ins_module, "train", stopped)
+    status, _, err = run("ladder", "ann", "eve", "--retrain")
+    assert (status, len(begun)) == (143, 1) and err.strip().endswith("Stopped.") and "--resume" not in err
 
 
 def test_a_folder_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:

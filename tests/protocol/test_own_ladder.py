@@ -1,5 +1,6 @@
 """Anybody's ladder: a folder of experiments, trained in the order of their parents, resumed, and written up."""
 
+import json
 import re
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def test_a_ladder_is_trained_in_order_resumed_and_written_up(run: Run, mine: Pat
         assert f"(mine-{id}.svg)" in page and "</svg>" in Path(f"runs/mine-{id}.svg").read_text()
     assert page.count("| It is better. | ") == 3 and "(seeds: 2, parent 2)" in page and "## Rules" in page
     assert "z \\| a <i>step" in page and "**Analysis.** It is what it is." in page
+    assert "Not checked" not in page
     html = Path("runs/mine.html").read_text()
     assert "a &lt;i&gt;step" in html and "a <i>step" not in html
     assert "&lt;b&gt;few&lt;/b&gt;" in html and "<b>few</b>" not in html and html.count("<svg") == 4
@@ -201,3 +203,15 @@ def test_a_layer_that_cannot_be_measured_does_not_cost_the_page(run: Run, mine: 
     page = Path("runs/mine.md").read_text()
     assert "260 parameters. Layer 0 (AdaptiveAvgPool2d) cannot be measured" in page and page.count("| layer |") == 2
     assert "cannot be measured" in Path("runs/mine.html").read_text()
+
+
+def test_a_record_without_a_digest_is_called_unchecked(run: Run, mine: Path, trained: list[Task]) -> None:
+    words = ("ladder", "mine", "--data", "digits", "--seeds", 2)
+    assert run(*words)[0] == 0
+    file = Path("runs/b-seed1/record.json")
+    values = json.loads(file.read_text())
+    del values["digest"]
+    file.write_text(json.dumps(values))
+    assert run(*words)[0] == 0
+    for page in ("runs/mine.md", "runs/mine.html"):
+        assert Path(page).read_text().count("Not checked: 1 of 2 records carry no digest.") == 1

@@ -175,6 +175,15 @@ def test_planted_wrong_labels_come_first_and_the_page_shows_them(tmp_path: Path)
         assert 5 <= count <= 12 and page.count('type="checkbox"') == count and "training image" in page
 
 
+def test_the_page_of_labels_names_files_whatever_they_are_called(tmp_path: Path):
+    pixels, labels, _ = labelled("discs", 90, wrong=0)
+    found = resized_data(Data.from_arrays(pixels, labels, test=(pixels[:9], labels[:9])), seed=0)
+    names = ("train/a/\udcff<b>.png", *(f"train/a/{number}.png" for number in range(89)))
+    suspect = Suspect(image=0, loss=3.0, answer=int(found.labels[1]))
+    assert write_labels([suspect], replace(found, names=names), tmp_path) == 1
+    assert "train/a/\\udcff&lt;b&gt;.png" in (tmp_path / "labels.html").read_text()
+
+
 def labelled(kind: str, count: int, wrong: int) -> tuple[np.ndarray, np.ndarray, set[int]]:
     """Pictures in three classes, and which have a wrong label."""
     draws = np.random.default_rng(3)

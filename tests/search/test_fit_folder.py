@@ -364,7 +364,7 @@ def test_every_tampered_result_is_refused_by_name(tmp_path: Path):
         assert json.loads(file.read_text()).keys() == {
             {"asked": "request", "binding": "active_limits", "front": "pareto_front"}.get(name, name)
             for name in old.keys() - {"sentence", "warning"}
-        }
+        } | {"digest"}
         assert read_result(tmp_path) == old | {"warning": None, "sentence": result_words.sentence(old)}
     changes = [json.dumps(result(**change)).encode() for change in RESULTS]
     for content in (*changes, *CONTENTS):

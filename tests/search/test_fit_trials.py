@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from safetensors.torch import load_file
 
 import featherweight as fw
 from brief_search import asked, short
-from featherweight.errors import UsageError
+from featherweight.errors import FileError, UsageError
 from featherweight.parallel.messages import Finished, Message
 from featherweight.search.fit import pipeline, planning, search_loop, state
 from featherweight.search.fit.cost import Limits
@@ -96,6 +97,19 @@ def test_a_search_that_is_killed_ends_as_one_that_is_not(tmp_path: Path):
     assert outcome(tmp_path / "stopped") == whole
     said = list(pipeline.run_fit(asked(tmp_path / "stopped")))
     assert "is finished" in said[-2].text and isinstance(said[-1], pipeline.Outcome)
+    assert not any("Not checked" in one.text for one in said[:-1])
+    file = tmp_path / "stopped" / "fit.json"
+    values = json.loads(file.read_text())
+    values["runs"][0]["test_accuracy"] = 99.0
+    file.write_text(json.dumps(values))
+    with pytest.raises(FileError, match="digest"):
+        list(pipeline.run_fit(asked(tmp_path / "stopped")))
+    del values["digest"]  # as earlier versions wrote it
+    file.write_text(json.dumps(values))
+    with pytest.raises(FileError, match=r"99\.00 %, and its record says"):
+        list(pipeline.run_fit(asked(tmp_path / "stopped")))
+    shutil.rmtree(tmp_path / "stopped" / "runs")
+    assert any("Not checked: runs/" in one.text for one in [*pipeline.run_fit(asked(tmp_path / "stopped"))][:-1])
 
 
 class Pretended:

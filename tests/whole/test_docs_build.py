@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -13,6 +14,7 @@ import pytest
 import torch
 from docs.build import docstrings, ladders, publish, records
 from docs.build.candidate_record import gather
+from docs.build.committed import DIGESTS, require_unchanged
 from docs.build.fits_table import fits_of
 from docs.build.fronts import Point, pareto_fronts
 from docs.build.pictures import ladder_drawing
@@ -23,7 +25,7 @@ from scipy import stats
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from featherweight.errors import UsageError
+from featherweight.errors import FileError, UsageError
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import NOT_RUN, Found
 from featherweight.experiments.experiment import contenders, find, ids, rungs
@@ -54,6 +56,24 @@ def test_every_committed_record_is_of_the_experiment_as_it_is() -> None:
         assert record.parameters == sum(p.numel() for p in experiment.build().parameters())
         assert record.finished and len(record.rows) == experiment.recipe.epochs
         assert (record.data["name"], record.data["test"], record.data["holdout"]) == (experiment.data, 10_000, 0)
+
+
+def test_every_committed_record_is_as_it_was_written(tmp_path: Path) -> None:
+    """By its own digest, or by that in results/digests.json."""
+    files = sorted((ROOT / "results").glob("**/seed*.json"))
+    assert require_unchanged(ROOT) == len(files) > 600
+    folder = tmp_path / "results" / "c1"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / DIGESTS, tmp_path / DIGESTS)
+    shutil.copy(ROOT / "results" / "smallest" / "seed1.json", folder)
+    with pytest.raises(FileError, match=r"c1/seed1\.json"):  # that of another run
+        require_unchanged(tmp_path)
+    folder.rename(folder.with_name("smallest"))
+    assert require_unchanged(tmp_path) == 1
+    file = folder.with_name("smallest") / "seed1.json"
+    file.write_text(file.read_text().replace('"test_accuracy": 9', '"test_accuracy": 8', 1))
+    with pytest.raises(FileError, match=r"smallest/seed1\.json"):
+        require_unchanged(tmp_path)
 
 
 # ------------------------------------------------------------------------------------------- docstrings

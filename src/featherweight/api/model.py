@@ -23,7 +23,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.experiments.schema import require_known
 from featherweight.export import Exported, export
-from featherweight.io import is_folder
+from featherweight.io import as_path, is_folder
 from featherweight.reading.answers import Answer
 from featherweight.reading.picture_files import Picture, expand_paths, of_image, read_picture
 from featherweight.reading.run_reader import Reader
@@ -234,10 +234,14 @@ def load(
     >>> load("f3")
     <Model f3, seed 0: 7,864 parameters, images of 1 x 28 x 28, 10 classes of mnist>
     """
+    if experiment is not None and network is not None:
+        raise UsageError("`experiment` and `network` both say how to make the network; give one of them.")
+    if experiment is not None:
+        experiment = as_path(experiment, "experiment")
     if network is not None:
         trained = load_trained(run, experiment=_as_experiment(network))
     else:
-        trained = load_any(str(run), experiment=None if experiment is None else Path(experiment))
+        trained = load_any(str(run), experiment=experiment)
     return Model(trained=trained, folder=Path(run) if is_folder(run) else None)
 
 
@@ -245,11 +249,18 @@ def _as_experiment(network: "nn.Module | Callable[..., nn.Module]") -> Experimen
     """An experiment that makes this network; its weights will be replaced."""
     if not callable(network):
         raise UsageError(f"`network` is a module, its class, or a function that makes one; given {network!r:.60}.")
-    own = {} if isinstance(network, nn.Module) else inspect.signature(network).parameters
+    try:
+        own = {} if isinstance(network, nn.Module) else inspect.signature(network).parameters
+    except ValueError:  # of what is built into Python
+        own = {}
 
     def made(channels: int = 1, classes: int = 10) -> nn.Module:
-        if isinstance(network, nn.Module):
-            return copy.deepcopy(network)
-        return network(**{name: value for name, value in (("channels", channels), ("classes", classes)) if name in own})
+        given = {name: value for name, value in (("channels", channels), ("classes", classes)) if name in own}
+        found = copy.deepcopy(network) if isinstance(network, nn.Module) else network(**given)
+        if not isinstance(found, nn.Module):
+            raise UsageError(f"`network` makes a module; {network!r:.60} makes {found!r:.60}.")
+        if any(tensor.is_meta for tensor in found.state_dict().values()):
+            raise UsageError("`network` has weights on the device meta, which hold no values; make it on the CPU.")
+        return found.cpu()
 
     return Experiment(network=made, recipe=Recipe(), id="network")

@@ -3,10 +3,11 @@
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featherweight.cli.display import bars, shown
-from featherweight.cli.safe_output import wrap
+from featherweight.cli.safe_output import reader_may_go, wrap
 from featherweight.escape import printable
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.search.fit.card import CARD, PAGE
@@ -36,7 +37,7 @@ def run(asked: FitRequest, as_json: bool) -> int:
     """
     to = sys.stderr if as_json else sys.stdout
     outcome: Outcome | None = None
-    with shown(to, _View(asked)) as show, stop_signals() as signals:
+    with reader_may_go(asked.out or Path("fits")), shown(to, _View(asked)) as show, stop_signals() as signals:
         for news in run_fit(asked, lambda: bool(signals)):
             show(news)
             outcome = news if isinstance(news, Outcome) else outcome

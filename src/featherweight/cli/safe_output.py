@@ -6,8 +6,12 @@ import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
+from featherweight.errors import ClosedOutputError
 from featherweight.escape import printable
 from featherweight.io import LONGEST_SHOWN
 
@@ -17,8 +21,8 @@ UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EIO)
 """Errors of a stream that cannot be written, apart from a closed pipe."""
 CLOSED_PLACES = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.ENAMETOOLONG)
 """Errors of a file or folder that are those of the place that the user chose for it."""
-CLOSED = 128 + 13
-"""The exit status after writing to a closed pipe, as a shell reports it (SIGPIPE)."""
+CLOSED = ClosedOutputError.exit_status
+"""The exit status after writing to a closed pipe."""
 
 
 def make_safe() -> None:
@@ -65,6 +69,18 @@ def tell(sentence: str) -> None:
         print(wrap(printable(sentence, lines=True), sys.stderr), file=sys.stderr, flush=True)
     except OSError:
         silence()
+
+
+@contextmanager
+def reader_may_go(out: Path) -> Iterator[None]:
+    """ClosedOutputError, with where the work lies, in place of BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError as problem:
+        raise ClosedOutputError(
+            f"Stopped, since nobody reads the output any more. What was finished is in {str(out)[:LONGEST_SHOWN]}; the"
+            " same command goes on from there."
+        ) from problem
 
 
 def flush() -> int:

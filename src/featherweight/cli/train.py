@@ -36,6 +36,7 @@ from featherweight.cli.options import (
     place,
     say,
 )
+from featherweight.cli.safe_output import reader_may_go
 from featherweight.errors import UsageError
 
 Name = Annotated[
@@ -120,7 +121,8 @@ def train(
         require_trainable_for(task(seed=0), to)
     if seeds is None:
         raise typer.Exit(train_one(task(seed=seed or 0), as_json, track, where))
-    raise typer.Exit(train_several([task(seed=number) for number in range(seeds)], as_json, track, where))
+    with reader_may_go(out):
+        raise typer.Exit(train_several([task(seed=number) for number in range(seeds)], as_json, track, where))
 
 
 def _require_together(ctx: typer.Context) -> None:
@@ -184,10 +186,11 @@ def ladder(
     where, changed = place(on, gpus), overrides(ctx)
     from featherweight.cli.console import run_ladder
 
-    status = run_ladder(
-        names[0], seeds=seeds, data=data, data_dir=data_dir, size=image_size(size), grey=grey, out=out,
-        settings=changed, on=where,
-    )  # fmt: skip
+    with reader_may_go(out):
+        status = run_ladder(
+            names[0], seeds=seeds, data=data, data_dir=data_dir, size=image_size(size), grey=grey, out=out,
+            settings=changed, on=where,
+        )  # fmt: skip
     raise typer.Exit(status)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from featherweight.data.sets import ALIASES, OWN, SETS, Progress, canonical, downloads_display
 from featherweight.errors import UsageError, nearest, whole_number
 from featherweight.escape import printable
-from featherweight.io import is_folder, is_there
+from featherweight.io import is_folder, is_there, require_utf8
 
 if TYPE_CHECKING:
     from featherweight.data.dataset import Data
@@ -72,6 +72,7 @@ def load(
         whole = _raw_named(name, directory, seed, progress or watcher, with_test=holdout == 0, size=size, grey=grey)
     if grey:
         whole = replace(whole, train=whole.train.in_grey(), test=whole.test.in_grey() if whole.test else None)
+    require_utf8(name if name in NAMES else expanded(name).resolve(), "The folder of pictures")
     source = whole.name if name in NAMES else str(expanded(name).resolve())
     return replace(ready(whole, holdout, seed), source=source, seed=seed, size=size, grey=grey)
 

@@ -16,7 +16,7 @@ from featherweight.experiments.bar import Bar
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.claims import Claim
 from featherweight.experiments.recipe import Recipe
-from featherweight.io import is_file
+from featherweight.io import is_file, require_utf8
 
 if TYPE_CHECKING:
     from torch import nn
@@ -215,6 +215,7 @@ def _packaged_experiment(id: str) -> Experiment:
 def _from_file(path: Path) -> Experiment:
     if not is_file(path):
         raise UsageError(f"There is no experiment file at {path}; name a .py file that defines `experiment`.")
+    require_utf8(path.resolve(), "The experiment file")
     return _of(module_of(path, "experiment"), path)
 
 

@@ -4,9 +4,9 @@ All accuracies are percentages of the whole set they were measured on, computed 
 9,940 of 10,000 is exactly the 99.4 of a budget.
 """
 
-import hashlib
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -36,7 +36,7 @@ from featherweight.experiments.schema import (
     to_plain,
 )  # fmt: skip
 from featherweight.io import is_folder, is_there, write_text
-from featherweight.json_files import Schema
+from featherweight.json_files import Schema, digest_of
 
 FORMAT = 1
 """Version of the record format; raised when an older reader would misread a newer record."""
@@ -246,11 +246,11 @@ def read_record(path: "str | Path") -> Record:
         raise UsageError(f"A run is named by its folder; given {path!r:.60}.")
     path = Path(path)
     file = path / "record.json" if is_folder(path) else path
-    if not (is_there(file) or file.is_symlink()):
+    if not (is_there(file) or os.path.islink(file)):  # noqa: PTH114 - Path raises OSError for too long a name
         raise UsageError(f"There is no run at {printable(path)}: {file.name} does not exist; give the folder of a run.")
     values = _SCHEMA.read(file)
     record = Record.from_json(values, str(file))
-    if record.digest is not None and record.digest != _record_digest(values):
+    if record.digest is not None and record.digest != digest_of(values):
         raise FileError(
             f"{file} has been changed since it was written: its digest is another. Its figures are those of no run;"
             " restore the file, or train the run again."
@@ -261,10 +261,4 @@ def read_record(path: "str | Path") -> Record:
 def write_record(record: Record, path: Path) -> None:
     """Write the record as JSON, atomically, with a digest of itself by which a change is noticed when it is read."""
     values = record.to_json()
-    write_text(path, json.dumps(values | {"digest": _record_digest(values)}, indent=1) + "\n")
-
-
-def _record_digest(values: dict[str, Any]) -> str:
-    """Of all values but the digest, whatever their order and spacing in the file."""
-    kept = {name: value for name, value in values.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    write_text(path, json.dumps(values | {"digest": digest_of(values)}, indent=1) + "\n")

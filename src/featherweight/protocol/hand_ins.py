@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.engine import processors
-from featherweight.errors import FeatherweightError, UsageError
+from featherweight.errors import FeatherweightError, InterruptedRunError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.record import Record, read_record
@@ -66,6 +66,9 @@ def hand_ins(
                 record = read_record(path)
                 again = _again(record, path.parent, data_dir, tell) if retrain and record.finished else ""
                 yield _judged(record, again, folder=named, run=run)
+            except InterruptedRunError as problem:  # its folder is gone, so there is nothing to resume
+                problem.args = ("Stopped.",)
+                raise
             except FeatherweightError as problem:
                 yield HandIn(folder=named, run=run, passed=False, verdict=printable(str(problem)))
 

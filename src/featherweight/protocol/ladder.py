@@ -14,7 +14,7 @@ from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.escape import in_docstring
 from featherweight.experiments.experiment import Experiment, find, ids, letters, rungs
-from featherweight.experiments.record import Record
+from featherweight.experiments.record import Record, read_record
 from featherweight.experiments.settings import changes, overridden
 from featherweight.io import is_folder, is_there, make_folders, staged, write_text
 from featherweight.parallel.pool import keep_workers
@@ -183,7 +183,7 @@ def train_ladder(
     trained, failed = trainer(tasks) if tasks else ([], [])
     for one in trained:
         rung = next(rung for rung in ladder.rungs if rung.name == one.record.experiment)
-        found[rung.id].append(one.record)
+        found[rung.id].append(read_record(one.folder))  # with its digest
     for records in found.values():
         records.sort(key=lambda record: record.seed)
     return LadderRuns(ladder=ladder, likes=likes, found=found, failed=failed, out=out, changed=changed, ledger=ledger)

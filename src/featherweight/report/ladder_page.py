@@ -185,6 +185,12 @@ class RungView:
         held = f"the last {budget.held} epochs {of.worst_of_last:.2f} % at worst"
         return f"{of.mean:.2f} % at the last epoch ({seeds}), {held}; {of.passed} of {of.runs} within budget."
 
+    @property
+    def unchecked(self) -> str:
+        """That some records carry no digest of themselves, by which a change would be noticed; empty if all do."""
+        without = sum(record.digest is None for record in self.records)
+        return f" Not checked: {without} of {len(self.records)} records carry no digest." if without else ""
+
 
 def rung_view(
     rung: Experiment,

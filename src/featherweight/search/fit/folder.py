@@ -14,7 +14,16 @@ from featherweight.data.dataset import IN_MEMORY, Data
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record, write_record
-from featherweight.io import flush_names, locked, make_folders, not_a_place, remove_any, take_places, write_text
+from featherweight.io import (
+    flush_names,
+    locked,
+    make_folders,
+    not_a_place,
+    remove_any,
+    require_utf8,
+    take_places,
+    write_text,
+)
 from featherweight.search.fit.journal import read_trainings
 from featherweight.search.fit.notes import Question, read_question, read_result
 from featherweight.search.fit.resized import SPLIT_SEED, ResizedData
@@ -31,6 +40,7 @@ ELSEWHERE = "name another folder with --out"
 @contextmanager
 def lock_folder(out: Path) -> Iterator[None]:
     """Make the folder and hold it for this process; UsageError where another one searches in it."""
+    require_utf8(out.resolve(), "The folder")
     with ExitStack() as stack:
         try:
             make_folders(out)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from featherweight.escape import printable
 from featherweight.io import scratch_folder, write_text
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.pool import open_pool, run_works
@@ -110,7 +111,7 @@ def write_labels(found: list[Suspect], views: ResizedData, out: Path) -> int:
         {
             "picture": _data_uri(views.sizes[-1], one.image), "label": views.classes[int(views.labels[one.image])],
             "answer": views.classes[one.answer], "loss": one.loss,
-            "name": views.names[one.image] if views.names else f"training image {one.image}",
+            "name": printable(views.names[one.image]) if views.names else f"training image {one.image}",
         }
         for one in shown
     ]  # fmt: skip

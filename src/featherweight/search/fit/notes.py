@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from featherweight.errors import FileError
 from featherweight.escape import printable
-from featherweight.json_files import Schema
+from featherweight.json_files import Schema, digest_of
 from featherweight.search.fit.candidate import Candidate
 from featherweight.search.fit.result_words import in_file, in_words
 from featherweight.search.fit.trial import SHARES
@@ -229,5 +230,8 @@ def read_result(folder: Path) -> dict[str, Any]:
     """The figures of a finished search, as plain values; FileError where they are not a search's."""
     path = folder / RESULT
     values = VALUES.read(path)
+    digest = values.pop("digest", None)
+    if digest not in (None, digest_of(values)):
+        raise FileError(f"{printable(path)} has been changed since it was written: its digest is another; {ANEW}.")
     RESULT_NOTE.check(in_file(values), printable(path))
     return in_words(values)

@@ -18,6 +18,7 @@ from featherweight.export import Exported, export
 from featherweight.export.onnx_model import require_onnx
 from featherweight.export.source import pictures_at_hand
 from featherweight.io import write_text
+from featherweight.json_files import digest_of
 from featherweight.report.analysis import Answers, ClassRow, answers_of, class_rows
 from featherweight.search.fit.cost import milliseconds_on_chips
 from featherweight.search.fit.final_training import RUNS
@@ -191,5 +192,6 @@ def front_entries(search: FitState) -> list[dict[str, Any]]:
 
 
 def save_result(values: dict[str, Any], out: Path) -> None:
-    """Write the figures as JSON."""
-    write_text(out / RESULT, json.dumps(in_file(values), indent=1, allow_nan=False) + "\n")
+    """Write the figures as JSON, with a digest of them."""
+    kept = json.loads(json.dumps(in_file(values), allow_nan=False))
+    write_text(out / RESULT, json.dumps(kept | {"digest": digest_of(kept)}, indent=1) + "\n")

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from featherweight.data.dataset import Data
-from featherweight.errors import UsageError
+from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
+from featherweight.experiments.record import read_record
+from featherweight.io import require_utf8
 from featherweight.search.fit import (
     card,
     final_training,
@@ -64,6 +66,8 @@ def run_fit(asked: FitRequest, stopped: Callable[[], bool] = lambda: False) -> I
 
 
 def _views(asked: FitRequest) -> ResizedData:
+    if not isinstance(asked.data, Data):
+        require_utf8(Path(asked.data).resolve(), "The folder of pictures")
     return resized_data(asked.data, seed=asked.seed, size=asked.size, directory=asked.data_dir, group=asked.group)
 
 
@@ -92,6 +96,7 @@ def _run_in_folder(
         yield Stage(text=line)
     search = _open_state(asked, views, aim, out, time.monotonic() - begun, begun_at)
     if (out / package_result.RESULT).exists() and _is_finished(search, asked, values := read_result(out)):
+        yield from _compared(out, values)
         yield Stage(text=f"{printable(out)} is finished; more --minutes go on with its search, or more --trials.")
         yield Outcome(folder=out, values=values, name=Path(final_training.file_name(search)).stem)
         return
@@ -117,6 +122,18 @@ def _run_in_folder(
     if stopped():
         left = min(left, search.finish)
     yield from _deliver(asked, search, trial, out, begun, left, suspects)
+
+
+def _compared(out: Path, values: dict[str, Any]) -> Iterator[News]:
+    """Compare a result's figures with those of its runs; FileError where they differ, a line where runs are gone."""
+    for run in values["runs"]:
+        if not (out / run["folder"] / "record.json").exists():
+            yield Stage(text=f"Not checked: {printable(run['folder'])}, from which these figures come, is not there.")
+        elif (found := read_record(out / run["folder"]).rows[-1].test_accuracy) != run["test_accuracy"]:
+            raise FileError(
+                f"{printable(out / package_result.RESULT)} says that {printable(run['folder'])} reaches"
+                f" {run['test_accuracy']:.2f} %, and its record says {found:.2f} %; search again in a new folder."
+            )
 
 
 def _first_result(

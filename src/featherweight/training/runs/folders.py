@@ -16,7 +16,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.experiments.experiment import Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, read_record
-from featherweight.io import REPLACED, flush_names, locked, make_folders
+from featherweight.io import REPLACED, flush_names, is_there, locked, make_folders
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs.checkpoint import previous
 
@@ -29,10 +29,10 @@ def run_of(folder: Path) -> Path:
 
     A search that was killed while its result took its place has its runs either in that place or in the stage.
     """
-    if (folder / "record.json").exists():
+    if is_there(folder / "record.json"):
         return folder
-    whole = (folder / STAGE / RESULT).exists()
-    if not (whole or (folder / RESULT).exists()):
+    whole = is_there(folder / STAGE / RESULT)
+    if not (whole or is_there(folder / RESULT)):
         return folder
     runs = folder / STAGE / "runs"
     if not whole or not runs.exists() or (runs / REPLACED).exists():
