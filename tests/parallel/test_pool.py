@@ -61,10 +61,11 @@ def test_an_error_keeps_its_sentence_and_status() -> None:
 
 def test_what_cannot_be_received_is_one_failure() -> None:
     with open_pool(THIS_MACHINE, 1) as pool:
+        values = pool.put([7, 8])  # sent with it, and received no more than it
         with pytest.raises(FeatherweightError, match="nowhere_to_be_found") as problem:
-            list(run_works(pool, [(counted, works.Missing())]))
+            list(run_works(pool, [(measured, values, works.Missing())]))
         assert problem.value.exit_status == 1
-        assert [value for _, (value, _) in run_works(pool, [(counted, 2)])] == [0, 1]
+        assert [length for _, (length, _) in run_works(pool, [(measured, values)])] == [2]
 
 
 def measured(values: list[int], *, stopped: Any) -> Iterator[tuple[int, int]]:

@@ -22,6 +22,8 @@ from featherweight.parallel.messages import Counts, Finished, Message, Work, run
 from featherweight.training.runs.signals import safe_path, terminable
 
 MACHINE = "this machine"
+REFUSED = "not received"
+"""In place of True, that a work has ended: it could not be unpickled, nor could the values sent with it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class LocalPool:
                 found.append(self._gone(worker))
                 continue
             if last:
+                if last == REFUSED:
+                    worker.has.clear()
                 sentence, status = what
                 found.append(Finished(number=worker.number, sentence=sentence, status=status))
                 worker.number = None
@@ -171,7 +175,7 @@ def _serve(pipe: Any) -> NoReturn:
                 except (EOFError, OSError):
                     raise
                 except Exception as problem:  # what was sent needs what is not to be had here
-                    pipe.send((True, (f"{type(problem).__name__}: {problem}", 1)))
+                    pipe.send((REFUSED, (f"{type(problem).__name__}: {problem}", 1)))
                     continue
                 values |= new
                 given = [values[one.place] if isinstance(one, _Put) else one for one in given]
