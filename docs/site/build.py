@@ -28,6 +28,7 @@ _LINK = re.compile(r"(\]\(|\b(?:src|href|srcset)=\")([^)\s\"]+)")
 _CODE = re.compile(r"(`+[^`]*`+)")
 _ANCHORED = re.compile(r'^(#+ )<a id="([\w-]+)"></a>(.+)$', re.MULTILINE)
 _UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
+_WIDE = _UNSEARCHED.replace("---\n\n", "hide:\n  - navigation\n  - toc\n---\n\n")
 
 
 def place(path: PurePosixPath) -> PurePosixPath:
@@ -119,7 +120,7 @@ def _page(path: PurePosixPath, change: Callable[[str], str]) -> str:
     if file.suffix == ".ipynb":
         return linked(_notebook(text), change)
     if file.suffix == ".csv":
-        return f"{_UNSEARCHED}# `{path}`\n\nA click on a heading sorts by it.\n\n{_table(text)}"
+        return f"{_WIDE}# `{path}`\n\nA click on a heading sorts by it.\n\n{_table(text)}"
     return f"{_UNSEARCHED}# `{path}`\n\n{_fenced(text, LANGUAGES[file.suffix])}"
 
 

@@ -103,6 +103,24 @@ document.addEventListener("keydown", event => {
 });
 document.addEventListener("click", event => { if (!event.target.closest(".fw-search")) found.hidden = true; });
 
+// ------------------------------------------------------------------------------------- wide tables, row by row
+// A table wider than its page is shown row by row, each cell beside its heading, so that none is cut off.
+const tables = [...document.querySelectorAll("article table")];
+for (const table of tables) {
+  const headings = [...table.querySelectorAll("thead th")].map(heading => heading.textContent);
+  for (const row of table.tBodies[0]?.rows || [])
+    [...row.cells].forEach((cell, column) => cell.setAttribute("data-label", headings[column] || ""));
+}
+function fitTables() {
+  for (const table of tables) {
+    table.removeAttribute("data-stacked");
+    if (table.scrollWidth > table.clientWidth) table.setAttribute("data-stacked", "");
+  }
+}
+fitTables();
+addEventListener("resize", fitTables);
+document.addEventListener("toggle", fitTables, true);
+
 // ------------------------------------------------------------------------------- wide tables and code, by keyboard
 for (const wide of document.querySelectorAll(".md-typeset table, .md-typeset pre > code"))
   if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;

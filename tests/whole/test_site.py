@@ -197,3 +197,20 @@ def test_dark_is_kept_from_page_to_page_and_no_page_is_wider_than_a_phone(browse
         assert view.evaluate("document.body.dataset.mdColorScheme") == "slate"
         assert view.evaluate("document.documentElement.scrollWidth") <= 400, name
     view.context.close()
+
+
+@in_browser
+@pytest.mark.parametrize("width", [1300, 390])
+def test_no_table_is_cut_off(browser: Any, served: str, site: Path, width: int) -> None:
+    view = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    names = [path.relative_to(site).as_posix() for path in (*site.glob("*.html"), *site.glob("[lr]*/*.html"))]
+    names += [f"source/results/{name}.csv.html" for name in ("f3/epochs", "a2/seeds", "c2/answers", "mnist")]
+    checked = 0
+    for name in names:
+        view.goto(f"{served}/{name}")
+        found = view.evaluate("""[...document.querySelectorAll("article table")].map(
+            table => [table.scrollWidth - table.clientWidth, table.getBoundingClientRect().right - innerWidth])""")
+        checked += len(found)
+        assert all(over <= 0 and right <= 0 for over, right in found), (name, found)
+    assert checked > 100
+    view.context.close()
