@@ -4,7 +4,11 @@ Target: Something to measure each step against, near 99.2 %.
 Why: the layers of `c3` under a constant rate, on the images as they are, with a little dropout: nothing of what
 follows is in it, and nothing is wrong with it.
 
-Analysis: It overfits. It falls short of 99.40 %.
+Result: 99.26 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.13, worst 99.04). Worst
+of any last 5 epochs 99.04; 0 of 5 within budget. Training images as they are: 99.47 %. Best epoch, for reference: 99.34
+on average.
+
+Analysis: It overfits (borne out). It falls short of 99.40 % (borne out).
 """
 
 from torch import nn

@@ -3,7 +3,11 @@
 Target: Nothing lost, and the weights' full use.
 Why: dropout keeps a network from learning images by heart; these are never the same twice, so it only costs capacity.
 
-Analysis: It beats the step before.
+Result: 99.49 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.04, worst 99.45). Worst
+of any last 5 epochs 99.29; 4 of 5 within budget. Training images as they are: 99.50 %. Best epoch, for reference: 99.50
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn

@@ -3,7 +3,11 @@
 Target: More steps in the same epochs.
 Why: 15 epochs are few: half the batch is twice as many steps, and their noise is what the falling rate takes out.
 
-Analysis: It beats the step before.
+Result: 99.51 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.05, worst 99.44). Worst
+of any last 5 epochs 99.39; 4 of 5 within budget. Training images as they are: 99.50 %. Best epoch, for reference: 99.53
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn

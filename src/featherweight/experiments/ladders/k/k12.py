@@ -3,7 +3,11 @@
 Target: A little more from the same steps.
 Why: with norms, decay does not shrink the function but keeps the steps large in proportion to the weights.
 
-Analysis: It beats the step before.
+Result: 99.48 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.03, worst 99.45). Worst
+of any last 5 epochs 98.99; 0 of 5 within budget. Training images as they are: 99.51 %. Best epoch, for reference: 99.50
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn

@@ -3,7 +3,12 @@
 Target: The worst of the last epochs raised.
 Why: an average over about 500 steps takes out the noise of single ones, long before the rate has fallen.
 
-Analysis: It beats the step before. It loses nothing against the step before. It does not fluctuate.
+Result: 99.48 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.03, worst 99.44). Worst
+of any last 5 epochs 99.42; 5 of 5 within budget. Training images as they are: 99.52 %. Best epoch, for reference: 99.52
+on average.
+
+Analysis: It beats the step before (undecided). It loses nothing against the step before (borne out). It does not
+fluctuate (borne out).
 """
 
 from torch import nn

@@ -4,7 +4,11 @@ Target: Epochs spent where there is something to learn.
 Why: after a few epochs 99 of 100 images give hardly any gradient; those with a high loss are taken up to ten times as
 often.
 
-Analysis: It beats the step before. 99.40 % is held for the last five epochs on every seed.
+Result: 99.60 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.05, worst 99.54). Worst
+of any last 5 epochs 99.52; 5 of 5 within budget. Training images as they are: 99.79 %. Best epoch, for reference: 99.64
+on average.
+
+Analysis: It beats the step before (borne out). 99.40 % is held for the last five epochs on every seed (borne out).
 """
 
 from torch import nn

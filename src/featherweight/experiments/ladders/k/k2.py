@@ -4,7 +4,11 @@ Target: More from as many weights as the rule allows.
 Why: a pool at field 3 makes all that follows four times as cheap to compute and leaves the weights to deeper layers,
 of which there are six that widen slowly.
 
-Analysis: It beats the step before. It overfits.
+Result: 99.31 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.06, worst 99.23). Worst
+of any last 5 epochs 99.04; 0 of 5 within budget. Training images as they are: 99.56 %. Best epoch, for reference: 99.37
+on average.
+
+Analysis: It beats the step before (undecided). It overfits (borne out).
 """
 
 from torch import nn

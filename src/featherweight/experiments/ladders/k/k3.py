@@ -4,7 +4,11 @@ Target: The noise of the last epochs gone.
 Why: at a constant rate the weights jump around their goal to the end; a rate that falls lets them settle, wherever
 they are.
 
-Analysis: It beats the step before. It fluctuates less than its standard error.
+Result: 99.45 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.04, worst 99.39). Worst
+of any last 5 epochs 99.32; 3 of 5 within budget. Training images as they are: 99.73 %. Best epoch, for reference: 99.47
+on average.
+
+Analysis: It beats the step before (borne out). It fluctuates less than its standard error (borne out).
 """
 
 from torch import nn

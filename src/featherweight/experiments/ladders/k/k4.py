@@ -4,7 +4,11 @@ Target: More ground covered in the same 15 epochs.
 Why: since the rate falls in any case, its peak may be far above what a constant rate bears; large steps find flatter
 places.
 
-Analysis: It beats the step before.
+Result: 99.44 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.01, worst 99.42). Worst
+of any last 5 epochs 99.35; 3 of 5 within budget. Training images as they are: 99.75 %. Best epoch, for reference: 99.45
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn

@@ -3,7 +3,11 @@
 Target: More from the same network through more varied images.
 Why: people write at different slants, and no training image need be seen twice.
 
-Analysis: It beats the step before. It overfits less.
+Result: 99.52 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.05, worst 99.44). Worst
+of any last 5 epochs 99.32; 4 of 5 within budget. Training images as they are: 99.69 %. Best epoch, for reference: 99.54
+on average.
+
+Analysis: It beats the step before (borne out). It overfits less (borne out).
 """
 
 from torch import nn

@@ -4,7 +4,11 @@ Target: More than the changes so far give.
 Why: MNIST centres its digits by their mass, so a stroke more moves all others; a shift along each axis makes up for
 that.
 
-Analysis: It beats the step before.
+Result: 99.52 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.05, worst 99.46). Worst
+of any last 5 epochs 99.40; 5 of 5 within budget. Training images as they are: 99.55 %. Best epoch, for reference: 99.54
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn

@@ -3,7 +3,11 @@
 Target: More than the changes so far give.
 Why: MNIST scales each digit to fit a box, so a long stroke makes the rest small.
 
-Analysis: It beats the step before.
+Result: 99.51 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.07, worst 99.42). Worst
+of any last 5 epochs 99.36; 3 of 5 within budget. Training images as they are: 99.56 %. Best epoch, for reference: 99.54
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn

@@ -3,7 +3,11 @@
 Target: More than the changes so far give.
 Why: handwriting leans, which a turn alone does not give.
 
-Analysis: It beats the step before.
+Result: 99.51 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.05, worst 99.46). Worst
+of any last 5 epochs 99.36; 4 of 5 within budget. Training images as they are: 99.55 %. Best epoch, for reference: 99.53
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn

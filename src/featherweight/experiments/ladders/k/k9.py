@@ -3,7 +3,11 @@
 Target: More than the changes so far give.
 Why: no two strokes of a hand are the same; a smooth random displacement is what linear changes cannot give.
 
-Analysis: It beats the step before.
+Result: 99.46 % of the test set at the last epoch, on average over 5 seeds (standard deviation 0.04, worst 99.41). Worst
+of any last 5 epochs 99.26; 1 of 5 within budget. Training images as they are: 99.43 %. Best epoch, for reference: 99.47
+on average.
+
+Analysis: It beats the step before (undecided).
 """
 
 from torch import nn
