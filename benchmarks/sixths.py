@@ -35,8 +35,8 @@ from featherweight.experiments.record import percent
 from featherweight.experiments.statistics import paired
 from featherweight.io import write_text
 from featherweight.networks.checks import fingerprint
-from featherweight.parallel.messages import Backend, Pool
-from featherweight.parallel.pool import open_pool, require_backend, run_works
+from featherweight.parallel.messages import Backend
+from featherweight.parallel.pool import Pool, open_pool, require_backend, run_works
 from featherweight.parallel.transfer import Packed, pack, unpack
 from featherweight.training.distillation import answering
 from featherweight.training.evaluation import evaluate

@@ -52,7 +52,8 @@ def speeds_of(root: Path) -> str:
 
 def cycles_of(root: Path) -> str:
     """A Markdown table of how near estimated cycles come on networks that no rate was fitted to."""
-    record = json.loads((root / "results" / "device" / "cycles.json").read_text(encoding="utf-8"))
+    file = root / "results" / "device" / "cycles.json"
+    record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"held_out": {}}
     rows = [
         (cpu, record["fitted"], len(off), sum(one <= 100 * MARGIN for one in off), median(off), max(off))
         for cpu, errors in record["held_out"].items()

@@ -268,12 +268,12 @@ def page(one: Candidate, found: Found, tables: Tables) -> str:
 
 
 def code_of(source: str) -> str:
-    """Network, recipe and budget in an experiment's file: what follows its imports, without its claims.
+    """Network, recipe and budget in an experiment's file: what follows its docstring, without its claims.
 
-    >>> code_of("import featherweight as fw\\n\\nx = f(\\n    title='a',\\n    claims=(\\n    ),\\n    bar=b,\\n)\\n")
-    'x = f(\\n    bar=b,\\n)'
+    >>> code_of("import math\\n\\nx = f(\\n    title='a',\\n    claims=(\\n    ),\\n    bar=b,\\n)\\n")
+    'import math\\n\\nx = f(\\n    bar=b,\\n)'
     """
-    code = source.partition("import featherweight as fw\n")[2]
+    code = re.sub(r'\A"""(.*?)"""\n', "", source, flags=re.DOTALL)
     code = re.sub(r"^    (?:claims=\(\n.*?^    \)|parent=.*?|title=.*?),\n", "", code, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^ *# fmt: .*\n", "", code, flags=re.MULTILINE).strip()
 

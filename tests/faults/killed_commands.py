@@ -154,8 +154,10 @@ def _children(times: int) -> dict[str, Any]:
     for _ in range(times):
         with TemporaryDirectory(prefix="children-") as name:
             process, workers = _begun(Path(name))
-            if workers:
-                os.kill(workers[0], signal.SIGKILL)
+            for one in workers:  # the first of them may have been replaced while it started
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+                    break
             found["tried"] += 1
             found["left"] += process.wait(PATIENCE_S) != 0
             found["ended"] += _ended(Path(name))

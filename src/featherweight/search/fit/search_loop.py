@@ -137,6 +137,8 @@ class _Trials:
         self._ahead: list[tuple[float, int, TrialTask]] = []
         """What has been decided and not been counted yet, by when it ends on that clock."""
         self._decided = self._submitted = 0
+        self._in_vain = False
+        """Whether there was nothing to begin, and nothing has been counted since."""
         self._results = _known(search) if count is not None else {}
         self._queue: list[TrialTask] = []
         self._busy: dict[int, TrialTask] = {}
@@ -209,7 +211,11 @@ class _Trials:
 
     def _go_on(self) -> None:
         while True:
-            while len(self._ahead) < self._as_if and (work := self._decide()) is not None:
+            while len(self._ahead) < self._as_if and not self._in_vain:
+                if (work := self._decide()) is None:
+                    # Asked again before anything else is known, it would draw other candidates on a slower machine.
+                    self._in_vain = bool(self._ahead)
+                    break
                 self._decided += 1
                 trial = self._search.population.trials[work.trial]
                 ends = self._clock + self._search.work(work, trial) / self._speed
@@ -219,6 +225,7 @@ class _Trials:
             if not self._ahead or self._ahead[0][2].key not in self._results:
                 return
             self._clock, _, work = heapq.heappop(self._ahead)
+            self._in_vain = False
             self._count_result(work)
 
     def _decide(self) -> TrialTask | None:
