@@ -1,8 +1,8 @@
 """`kill -9` at random moments of `fit`, `train --seeds`, `ladder` and others: the old or the new is left, whole.
 
-`python -m tests.faults.killed_verbs [VERB...] [--kills N]`. Half of the commands begin in an empty folder, half in
-one with a result; half lose the parent alone, half their workers too. Given again, each ends as if never killed.
-With `--renames` each is killed before each of its renames instead.
+`PYTHONPATH=tests python -m tests.faults.killed_verbs [VERB...] [--kills N]`. Half of the commands begin in an empty
+folder, half in one with a result; half lose the parent alone, half their workers too. Given again, each ends as if
+never killed. With `--renames` each is killed before each of its renames instead.
 """
 
 import argparse
