@@ -12,6 +12,8 @@ FEATHERWEIGHT_DATA.
 """
 
 import argparse
+import csv
+import io
 import json
 import tempfile
 import time
@@ -42,6 +44,8 @@ from featherweight.reading.picture_files import of_image
 
 RESULTS = Path(__file__).parents[1] / "results" / "predict"
 PAGE = Path(__file__).parents[1] / "docs" / "predict.md"
+TITLES = {"made": "the first set", "hard": "harder pictures", "around": "other things around the digit"}
+"""The sets of pictures by the record that holds their figures."""
 _BY = "written by `python -m benchmarks.predict page`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
 PER_KIND = {"calibrate": 14, "made": 32, "hard": 8, "develop": 24, "around": 8, "develop-around": 16,
@@ -242,34 +246,35 @@ def measure_mnist() -> dict[str, Any]:
 
 def table(results: Path = RESULTS) -> str:
     """The tables of docs/predict.md, from the records."""
-    made, mnist = (json.loads((results / f"{name}.json").read_text()) for name in ("made", "mnist"))
-    lines = ["| pictures | number | right | several found | none found |", "|---|--:|--:|--:|--:|"]
-    for kind, row in sorted(made["kinds"].items()):
-        what = (KINDS[kind].__doc__ or "").splitlines()[0].rstrip(".")
-        share = 100 * row["right"] / row["pictures"]
-        lines.append(f"| `{kind}`: {what} | {row['pictures']} | {share:.1f} % | {row['several']} | {row['none']} |")
-    all_of = 100 * made["right"] / made["pictures"]
-    lines.append(f"| all | {made['pictures']} | **{all_of:.1f} %** | | |")
-    lines += _written_rows("hard", "harder pictures", results)
-    lines += _written_rows("around", "pictures with other things around", results)
-    lines += _habit_rows(results)
+    found = {name: json.loads((results / f"{name}.json").read_text()) for name in (*TITLES, "mnist")}
+    lines = ["| pictures | kinds | number | right |", "|---|--:|--:|--:|"]
+    for name, title in TITLES.items():
+        one = found[name]
+        share = 100 * one["right"] / one["pictures"]
+        lines.append(f"| {title} | {len(one['kinds'])} | {one['pictures']} | **{share:.1f} %** |")
+    lines += ["", "Tables: [each kind of picture](../results/predict/kinds.csv).", *_habit_rows(results)]
+    made, mnist = found["made"], found["mnist"]
     direct = 100 * mnist["right_from_arrays"] / mnist["pictures"]
     read = 100 * mnist["right"] / mnist["pictures"]
     return "\n".join(lines) + (
-        f"\n\nExpected calibration error of the first table's: {100 * made['calibration_error']:.1f} points, at a"
+        f"\n\nExpected calibration error of the first set: {100 * made['calibration_error']:.1f} points, at a"
         f" temperature of {made['temperature']:.2f}. {mnist['pictures']:,} of MNIST's test digits as files of 28 x 28:"
         f" {read:.2f} % right; straight into the network: {direct:.2f} %."
     )
 
 
-def _written_rows(what: str, title: str, results: Path) -> list[str]:
-    """The table of one set by kind, from its record."""
-    record = json.loads((results / f"{what}.json").read_text())
-    lines = ["", f"| {title} | number | right |", "|---|--:|--:|"]
-    for kind, row in sorted(record["kinds"].items()):
-        share = 100 * row["right"] / row["pictures"]
-        lines.append(f"| `{kind}`: {WRITTEN[what][kind].__doc__} | {row['pictures']} | {share:.1f} % |")
-    return [*lines, f"| all | {record['pictures']} | **{100 * record['right'] / record['pictures']:.1f} %** |"]
+def kinds_csv(results: Path = RESULTS) -> str:
+    """A row for each kind of picture of each set, as CSV, from the records."""
+    made = io.StringIO()
+    rows = csv.writer(made, lineterminator="\n")
+    rows.writerow(("set", "kind", "what it is", "number", "right, %"))
+    for name, title in TITLES.items():
+        kinds = json.loads((results / f"{name}.json").read_text())["kinds"]
+        for kind, row in sorted(kinds.items()):
+            about = WRITTEN[name][kind].__doc__ if name in WRITTEN else KINDS[kind].__doc__
+            what = (about or "").splitlines()[0].rstrip(".")
+            rows.writerow((title, kind, what, row["pictures"], f"{100 * row['right'] / row['pictures']:.1f}"))
+    return made.getvalue()
 
 
 def _habit_rows(results: Path) -> list[str]:
@@ -289,7 +294,8 @@ def _habit_rows(results: Path) -> list[str]:
 
 
 def write_page(page: Path = PAGE) -> None:
-    """Update the tables in docs/predict.md."""
+    """Update the tables in docs/predict.md, and the one that they link to."""
+    write_text(RESULTS / "kinds.csv", kinds_csv())
     write_text(page, with_part_between(page.read_text(encoding="utf-8"), MARKS, table(), page))
 
 

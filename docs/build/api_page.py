@@ -19,6 +19,8 @@ TASKS = {
     "When something is wrong": "FeatherweightError",
 }
 """Every public name under what it is for."""
+MAIN = ("train", "load", "Model", "Classifier", "Data", "Experiment", "Budget", "Recipe", "steps")
+"""The names that are shown with an example, and with their members."""
 INNER = re.compile(r"^>>> (?:from|import) featherweight\.\S+ import (.+)\n", re.MULTILINE)
 
 
@@ -26,25 +28,28 @@ def api_page(fw: ModuleType) -> str:
     """All public names of `import featherweight as fw`, by task, as Markdown; `fw` is that module."""
     parts = [
         "# API by task\n\nWritten from the docstrings by `python -m docs.build`. `help(fw.NAME)` tells each in full:"
-        " arguments, shapes, units, ranges, errors. All are found in `import featherweight as fw`; examples also begin"
-        " with `import torch`, `from torch import nn` and `from featherweight import *`.\n"
+        " arguments, shapes, units, ranges, errors, examples. All are found in `import featherweight as fw`; examples"
+        " also begin with `import torch`, `from torch import nn` and `from featherweight import *`."
     ]
     grouped = [(task, name) for task, names in TASKS.items() for name in names.split()]
     assert sorted(name for _, name in grouped) == sorted(fw.__all__), "a public name has no task, or two"
     for task, names in TASKS.items():
-        parts.append(f"* {task}: " + ", ".join(f"[`{name}`](#{name})" for name in names.split()))
-    for task, name in grouped:
-        if name == TASKS[task].split()[0]:
-            parts.append(f"\n## {task}\n")
-        value = getattr(fw, name)
-        told = _told(value, fw.__all__)
-        if inspect.isfunction(value):  # some have another name where they are defined
-            told = re.sub(rf"(?m)^(>>> .*)\b{value.__name__}\(", rf"\1{name}(", told)
-        example = f"\n\n```python{EXAMPLES[name]}```" if name in EXAMPLES and "```" not in told else ""
-        parts.append(f'### <a id="{name}"></a>`fw.{name}{_signature(value)}`\n\n{told}{example}\n')
-        if inspect.isclass(value):
-            parts += [f"* `{name}.{own}`: {text}" for own, text in _members(value)] + [""]
-    return "\n".join(parts)
+        first = sorted(names.split(), key=lambda name: name not in MAIN)
+        parts += [f"\n## {task}\n", *(_entry(name, getattr(fw, name), fw.__all__) for name in first)]
+    return "\n".join(parts) + "\n"
+
+
+def _entry(name: str, value: Any, public: Sequence[str]) -> str:
+    """A name with its parameters and first sentence; one of `MAIN` under a heading, with an example and its members."""
+    anchor, call = f'<a id="{name}"></a>', f"`fw.{name}{_signature(value)}`"
+    if name not in MAIN:
+        return f"* {anchor}{call}: {_first_sentence(value)}"
+    example = _example(value, public) or f"```python{EXAMPLES[name]}```"
+    if inspect.isfunction(value):  # some have another name where they are defined
+        example = re.sub(rf"(?m)^(>>> .*)\b{value.__name__}\(", rf"\1{name}(", example)
+    members = [f"* `{name}.{own}`: {text}" for own, text in _members(value)] if inspect.isclass(value) else []
+    entry = "\n".join([f"### {anchor}{call}\n\n{_first_sentence(value)}\n\n{example}\n", *members])
+    return entry.rstrip() + "\n"
 
 
 def _signature(value: Any) -> str:
@@ -59,32 +64,31 @@ def _signature(value: Any) -> str:
     return f"({', '.join(names)})"
 
 
-def _told(value: Any, public: Sequence[str]) -> str:
-    """The first paragraph of the docstring and its first example that needs public names alone, if need be of a member.
+def _example(value: Any, public: Sequence[str]) -> str:
+    """The first example of the docstring, if need be of a member, that needs public names alone; else nothing.
 
     Imports from the package's modules are removed, since readers of the page already have the public names.
     """
     members = [part for part in vars(value).values() if _is_member(part)] if inspect.isclass(value) else []
-    own, *more = [re.split(r"\n\s*\n", inspect.getdoc(one) or "") for one in (value, *members)]
-    blocks = [*own, *(block for of_it in more for block in of_it)]
+    blocks = [block for one in (value, *members) for block in re.split(r"\n\s*\n", inspect.getdoc(one) or "")]
     examples = [
-        f"\n\n```python\n{INNER.sub('', block)}\n```"
+        f"```python\n{INNER.sub('', block)}\n```"
         for block in blocks
         if block.startswith(">>>")
         and {name.strip() for names in INNER.findall(block) for name in names.split(",")} <= set(public)
     ]
-    return "".join([blocks[0], *examples[:1]])
+    return examples[0] if examples else ""
 
 
 def _members(kind: type) -> list[tuple[str, str]]:
     """Its own public methods and properties that have a docstring, each with the first sentence of it."""
     own = [(name, part) for name, part in vars(kind).items() if not name.startswith("_")]
     parts = [(name, getattr(part, "__func__", part)) for name, part in own]
-    return [
-        (name, re.split(r"(?<=\.)\s|\n\n", " ".join((inspect.getdoc(part) or "").split("\n\n")[0].split()))[0])
-        for name, part in parts
-        if inspect.getdoc(part) and _is_member(part)
-    ]
+    return [(name, _first_sentence(part)) for name, part in parts if inspect.getdoc(part) and _is_member(part)]
+
+
+def _first_sentence(part: Any) -> str:
+    return re.split(r"(?<=\.)\s", " ".join((inspect.getdoc(part) or "").split("\n\n")[0].split()))[0]
 
 
 def _is_member(part: Any) -> bool:

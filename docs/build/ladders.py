@@ -140,6 +140,7 @@ def _section(rung: Experiment, found: Found, tables: Tables) -> dict[str, Any]:
     """What the page says of one rung."""
     records = found.get(rung.id, ())
     it = rung_figures(records, rung.judged_by) if records else None
+    given = tables["answers"].rows if "answers" in tables else ()
     fields = [row for row in tables["layers"].rows if len(row) > 7 and row[7]]
     return {
         "rung": rung,
@@ -150,7 +151,8 @@ def _section(rung: Experiment, found: Found, tables: Tables) -> dict[str, Any]:
         "met": it is not None and rung.claimed is not None and reproduced(rung.claimed, it.best),
         "first": _first_epochs(rung, records),
         "confirmation": confirmation(rung, found),
-        "answers": tables["answers"].rows if "answers" in tables else (),
+        "answers": given,
+        "stated": [row for row in given if row[0] != "open" and row[2] != FACTS[True]],
         "wrong_fields": [f"{row[7]} where {row[5]} is right" for row in fields if row[5] != row[7]],
         "file": f"../../src/featherweight/experiments/{place_of(rung.id).as_posix()}",
         "tables": links(rung, tables),

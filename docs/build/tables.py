@@ -25,7 +25,7 @@ from featherweight.report.ladder_page import TextTable, anatomy_table, percent_t
 Tables = dict[str, TextTable]
 NAMES = {
     "epochs": "epochs", "seeds": "seeds", "clearing": "seeds that cleared the bar", "held_out": "held-out runs",
-    "answers": "answers with figures and rules", "layers": "layers", "looks": "looks at the test set",
+    "answers": "answers", "layers": "layers", "looks": "looks",
 }  # fmt: skip
 """The tables in the order in which pages name them, each with its words there."""
 

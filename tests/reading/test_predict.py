@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.predict import MARKS, PAGE, answered, calibration_error, fitted, pictures, right, table
+from benchmarks.predict import (
+    MARKS,
+    PAGE,
+    RESULTS,
+    answered,
+    calibration_error,
+    fitted,
+    kinds_csv,
+    pictures,
+    right,
+    table,
+)
 from PIL import Image, ImageDraw
 from torch import nn
 from typer.testing import CliRunner
@@ -354,3 +365,4 @@ def test_the_page_quotes_the_records() -> None:
     text = PAGE.read_text(encoding="utf-8")
     begin, end = MARKS
     assert text.split(begin)[1].split(end)[0].strip() == table()
+    assert (RESULTS / "kinds.csv").read_text(encoding="utf-8") == kinds_csv()
