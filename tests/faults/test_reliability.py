@@ -135,6 +135,9 @@ def test_the_committed_figures_are_what_is_promised() -> None:
     for row in found.get("commands", []):
         whole = (row["kills"], row["identical"]) == (25, 25) if "engine" in row else row["left"] == row["ended"] == 5
         assert whole, row
+    for row in found["verbs"] + found["renames"]:
+        assert row["kills"] == row["whole"] == row["identical"] >= 2 and row["workers_left"] == 0, row
+    assert [(row["verb"], row["kills"]) for row in found["verbs"]] == [(verb, 50) for verb in killed_verbs.VERBS]
     assert [row["other errors"] for row in found["fuzz"]] == [0] * len(coverage_fuzz.READERS)
     assert (found["crowd"][0]["whole records"], found["crowd"][0]["requests"]) == (24, 4)
 
