@@ -228,10 +228,11 @@ def flush_names(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove what a killed process had begun to write into this folder; for whoever alone writes there."""
+def remove_parts(folder: Path, name: str = "*") -> None:
+    """Remove what a killed process had begun to write into this folder, of this file alone if it is named; for whoever
+    alone writes there."""
     with suppress(OSError):
-        for part in folder.glob(".*.part"):
+        for part in folder.glob(f".{name}.*.part"):
             _remove(part)
 
 
