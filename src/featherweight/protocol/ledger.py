@@ -27,7 +27,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.experiments.schema import Seed, Text
 from featherweight.experiments.settings import flatten
-from featherweight.io import locked, remove_parts, write_text
+from featherweight.io import locked, write_text
 from featherweight.json_files import Schema, read_regular
 from featherweight.report.ladder_page import TextTable
 
@@ -159,7 +159,6 @@ def note_attempt(path: Path, attempt: Attempt, *, begun: bool) -> bool:
     `begun` says that one of its runs, finished or stopped, was found; otherwise there is nothing to resume.
     """
     with locked(path.with_name(f".{path.name}.lock")):
-        remove_parts(path.parent, path.name)
         attempts = read_ledger(path)
         if begun and any(attempt.resumes(one) for one in attempts):
             return False
