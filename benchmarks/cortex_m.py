@@ -1,7 +1,8 @@
-"""An exported C program on Cortex-M: flash and RAM from the Arm compiler; scores, instructions and stack from QEMU.
+"""An exported C program on Cortex-M and RISC-V: flash and RAM from the compiler; scores, instructions, stack from QEMU.
 
-Needs Debian's gcc-arm-none-eabi and qemu-system-arm. Instructions are counted with a timer of the emulated processor,
-which QEMU advances by one nanosecond per instruction, calibrated on a loop of known length; they are not cycles.
+Needs Debian's gcc-arm-none-eabi and qemu-system-arm, for RISC-V also gcc-riscv64-unknown-elf and qemu-system-misc. A
+Cortex-M's instructions are counted with a timer of the emulated processor, which QEMU advances by one nanosecond per
+instruction, calibrated on a loop of known length; they are not cycles.
 """
 
 import re
@@ -19,10 +20,41 @@ HERE = Path(__file__).parent
 COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
 MISSING = [name for name in (COMPILER, EMULATOR) if shutil.which(name) is None]
 HOW_TO_GET = "needs the Arm compiler and QEMU: apt-get install gcc-arm-none-eabi qemu-system-arm"
-BOARDS = {"cortex-m0plus": "microbit", "cortex-m4": "mps2-an386"}
-"""QEMU's boards for these processors; the first has a Cortex-M0, which has the instruction set of the M0+."""
-RAM = {"cortex-m0plus": 0x4000, "cortex-m4": 0x400000}
-"""Bytes that the boards have from address 0x20000000 on."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board that QEMU emulates, and how programs for its processor are compiled."""
+
+    machine: str
+    ram: int = 0x400000
+    """Bytes of RAM."""
+    flash_start: int = 0
+    ram_start: int = 0x20000000
+    tools: str = "arm-none-eabi-"
+    options: tuple[str, ...] = ("-mthumb",)
+    emulator: tuple[str, ...] = (EMULATOR,)
+
+    @property
+    def places(self) -> list[str]:
+        """The linker's options for where the board has flash and RAM."""
+        values = {"flash_start": self.flash_start, "ram_start": self.ram_start, "ram_size": self.ram}
+        return [f"-Wl,--defsym={name}={value}" for name, value in values.items()]
+
+
+BOARDS = {"cortex-m0plus": Board("microbit", 0x4000), "cortex-m4": Board("mps2-an386")}
+"""Of the processors that the package has estimates of; the first has a Cortex-M0, whose instructions are the M0+'s."""
+OTHERS = {
+    "cortex-m3": Board("mps2-an385"),
+    "cortex-m7": Board("mps2-an500"),
+    "cortex-m33": Board("mps2-an505", 0x200000, 0x10000000, 0x38000000),
+    "riscv32": Board(
+        "virt", 0x400000, 0x80000000, 0x80400000, "riscv64-unknown-elf-",
+        ("-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany", "-ffreestanding", "-nostdlib"),
+        ("qemu-system-riscv32", "-bios", "none"),
+    ),
+}  # fmt: skip
+"""Of other processors, for which it has none."""
 CALIBRATION = 300_000
 """Number of instructions in the loop that board.c times."""
 
@@ -51,8 +83,20 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
     return done.stdout
 
 
+def board(cpu: str) -> Board:
+    """The board with this processor."""
+    return (BOARDS | OTHERS)[cpu]
+
+
+def lacking(cpu: str) -> list[str]:
+    """The programs for this processor that the machine does not have."""
+    return [name for name in (f"{board(cpu).tools}gcc", board(cpu).emulator[0]) if shutil.which(name) is None]
+
+
 def _options(cpu: str, level: str) -> list[str]:
-    return ["-std=c99", level, "-mthumb", f"-mcpu={cpu}", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+    of = board(cpu)
+    processor = [f"-mcpu={cpu}"] if cpu.startswith("cortex") else []
+    return [f"{of.tools}gcc", "-std=c99", level, *of.options, *processor]
 
 
 def sizes(program: Program, cpu: str, level: str = "-Os") -> dict[str, Any]:
@@ -84,10 +128,11 @@ def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) ->
         f"void start(void);\nvoid start(void) {{ {call}; picture[0] = 1; scores[0] = 1; for (;;) {{ }} }}\n"
     )
     image = scratch / "image.elf"
-    run(COMPILER, *_options(cpu, level), *program.defined, "-ffunction-sections", "-fdata-sections", "-nostartfiles",
+    run(*_options(cpu, level), "-Wall", "-Wextra", "-Werror", "-pedantic", *program.defined,
+         "-ffunction-sections", "-fdata-sections", "-nostartfiles",
          "-Wl,--gc-sections", "-Wl,-e,start", "-I", program.folder, start, program.folder / f"{program.name}.c",
-         "-o", image)  # fmt: skip
-    numbers = re.findall(r"\d+", run("arm-none-eabi-size", image).splitlines()[1])
+         "-lgcc", "-o", image)  # fmt: skip
+    numbers = re.findall(r"\d+", run(f"{board(cpu).tools}size", image).splitlines()[1])
     text, data, bss = (int(number) for number in numbers[:3])
     return text + data, data + bss
 
@@ -95,11 +140,11 @@ def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) ->
 def built(program: Program, cpu: str, level: str, scratch: Path) -> Path:
     """The network with board.c around it, for QEMU; with all the RAM of the emulated board."""
     image, name, upper = scratch / "image.elf", program.name, program.name.upper()
-    size = RAM[cpu]
-    run(COMPILER, "-std=c99", level, "-mthumb", f"-mcpu={cpu}", *program.defined, "-ffreestanding", "-nostdlib",
+    of = board(cpu)
+    run(*_options(cpu, level), *program.defined, "-ffreestanding", "-nostdlib",
         "-ffunction-sections", "-Wl,--gc-sections", f'-DHEADER="{name}.h"', f"-DREAD={name}_read",
-        f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", f"-DRAM_END={0x20000000 + size}u",
-        f"-Wl,--defsym=ram_size={size}", "-T", HERE / "board.ld", "-I", program.folder, HERE / "board.c",
+        f"-DPIXELS={upper}_PIXELS", f"-DCLASSES={upper}_CLASSES", f"-DRAM_END={of.ram_start + of.ram}u",
+        *of.places, "-T", HERE / "board.ld", "-I", program.folder, HERE / "board.c",
         program.folder / f"{name}.c", "-lgcc", "-o", image)  # fmt: skip
     return image
 
@@ -107,12 +152,14 @@ def built(program: Program, cpu: str, level: str, scratch: Path) -> Path:
 def emulated(
     program: Program, cpu: str, pictures: NDArray[np.uint8], level: str = "-Os", classes: int = 10
 ) -> dict[str, Any]:
-    """Scores (int16 [N classes]) of pictures (uint8 [N H W C]), and the maximum of instructions and stack over them."""
+    """Scores (int16 [N classes]) of pictures (uint8 [N H W C]), the maximum of instructions and of stack over them, and
+    the instructions of all."""
     with tempfile.TemporaryDirectory() as scratch:
         where = Path(scratch)
         image = built(program, cpu, level, where)
         (where / "pictures.raw").write_bytes(pictures.tobytes())
-        run(EMULATOR, "-M", BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0",
+        of = board(cpu)
+        run(*of.emulator, "-M", of.machine, "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0",
             "-semihosting-config", "enable=on,target=native", "-kernel", image, cwd=where)  # fmt: skip
         kinds = [("scores", "<i2", (classes,)), ("ticks", "<u4"), ("loop", "<u4"), ("stack", "<u4")]
         answers = np.fromfile(where / "answers.raw", dtype=kinds)
@@ -120,5 +167,6 @@ def emulated(
     return {
         "scores": answers["scores"],
         "instructions": round(float(instructions.max())),
+        "total": round(float(instructions.sum())),
         "stack": int(answers["stack"].max()),
     }

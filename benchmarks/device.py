@@ -202,7 +202,7 @@ def compared() -> dict[str, Any]:
             begun = time.perf_counter()
             said = deployed(network, shape, classes, cpu)
             times.append(1000 * (time.perf_counter() - begun))
-            fits = said.ram + said.picture + 2 * classes < cortex_m.RAM[cpu] - 1500 and said.macs < 3_000_000
+            fits = said.ram + said.picture + 2 * classes < cortex_m.board(cpu).ram - 1500 and said.macs < 3_000_000
             found = measured(network, shape, classes, cpu, stack=fits and len(ram) < EMULATED)
             flash.append(said.flash / found["flash"] - 1)
             if "stack" in found:

@@ -83,7 +83,7 @@ def measured(name: str, bits: int) -> dict[str, Any]:
                     macros = (f"{of.name.upper()}_FAST",) if fast else ()
                     program = cortex_m.Program(Path(scratch), of.name, macros)
                     sizes = cortex_m.sizes(program, cpu, level)
-                    if sizes["ram"] > cortex_m.RAM[cpu] // 2:
+                    if sizes["ram"] > cortex_m.board(cpu).ram // 2:
                         continue  # the emulated board has not so much
                     found = cortex_m.emulated(program, cpu, given[:READ].permute(0, 2, 3, 1).numpy(), level)
                     assert (found["scores"] == expected).all(), (name, bits, cpu, level, fast)

@@ -30,7 +30,8 @@ def cycles(program: cortex_m.Program, cpu: str, picture: NDArray[np.uint8]) -> C
         image = cortex_m.built(program, cpu, "-Os", where)
         code = _disassembled(image)
         (where / "pictures.raw").write_bytes(picture.tobytes())
-        cortex_m.run(cortex_m.EMULATOR, "-M", cortex_m.BOARDS[cpu], "-nographic", "-monitor", "none", "-serial", "none",
+        cortex_m.run(cortex_m.EMULATOR, "-M", cortex_m.board(cpu).machine, "-nographic", "-monitor", "none", "-serial",
+                     "none",
                      "-semihosting-config", "enable=on,target=native", "-d", "exec,nochain", "-D",
                      "trace.log", "-kernel", image, cwd=where)  # fmt: skip
         blocks: Counter[tuple[int, int]] = Counter()

@@ -6,9 +6,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import msgspec
 from docs.build.candidate_record import anchors
 from docs.build.rendering import rendered, with_part_between
 
+from featherweight.errors import FileError
 from featherweight.export.estimate import MARGIN
 from featherweight.networks.layers import kinds
 from featherweight.networks.layers.blocks import CONTAINERS
@@ -25,6 +27,8 @@ _CYCLES_BY = "estimated cycles, written by `python -m docs.build`"
 CYCLES_MARKS = (f"<!-- begin: {_CYCLES_BY} -->", f"<!-- end: {_CYCLES_BY} -->")
 _KINDS_BY = "kinds of layers, written by `python -m docs.build`"
 KINDS_MARKS = (f"<!-- begin: {_KINDS_BY} -->", f"<!-- end: {_KINDS_BY} -->")
+_BOARDS_BY = "emulated boards, written by `python -m docs.build`"
+BOARDS_MARKS = (f"<!-- begin: {_BOARDS_BY} -->", f"<!-- end: {_BOARDS_BY} -->")
 CHIP, LEVEL = "cortex-m0plus", "-Os"
 """For which deployed sizes are given."""
 
@@ -60,6 +64,44 @@ def cycles_of(root: Path) -> str:
         for off in [[abs(one) for one in errors]]
     ]
     return rendered("export_cycles.md.j2", rows=rows, margin=100 * MARGIN).rstrip()
+
+
+class Sent(msgspec.Struct, forbid_unknown_fields=True):
+    """What somebody measured on a board of theirs, in `results/boards`: the milliseconds of a package's check."""
+
+    board: str
+    processor: str
+    megahertz: float
+    network: str
+    package: str
+    compiler: str
+    milliseconds: float
+    version: str
+    by: str
+
+
+def with_boards(text: str, root: Path) -> str:
+    """The page of boards with the text between its marks replaced; FileError for a file that is not as it describes."""
+    file = root / "results" / "device" / "boards.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    fixed = [row for row in rows if not row["network"].startswith("candidate-")]
+    taken = {"riscv32": [], "cortex": []}  # type: dict[str, list[tuple[float, int]]]
+    for row in rows:
+        for cpu, one in row["processors"].items():
+            promised = row["promised_ram"]
+            taken[cpu.partition("-")[0]].append((one["ram"] / promised, one["ram"] - promised))
+    boards = []
+    for one in sorted((root / "results" / "boards").glob("*.json")):
+        try:
+            boards.append(msgspec.json.decode(one.read_bytes(), type=Sent))
+        except msgspec.MsgspecError as problem:
+            raise FileError(f"{one.name} does not have the fields that docs/boards.md lists: {problem}.") from problem
+    shown = rendered(
+        "boards.md.j2", processors=list(max(fixed, key=lambda row: len(row["processors"]))["processors"]),
+        records=fixed, rows=rows, boards=boards, fullest=f"{100 * max(taken['cortex'])[0]:.1f} %",
+        over=max(over for _, over in taken["riscv32"]),
+    )  # fmt: skip
+    return with_part_between(text, BOARDS_MARKS, shown.rstrip(), "docs/boards.md")
 
 
 def kinds_table() -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featherweight.experiments.experiment import ids
 from featherweight.experiments.record import Record, write_record
+from featherweight.io import locked
 from featherweight.protocol.ledger import LEDGER, Attempt, Key, belongs, key, note_attempt, read_ledger
 from featherweight.protocol.records import RESULTS
 from featherweight.training.runs.folders import find_runs
@@ -18,9 +19,9 @@ def keep_runs(runs: Path, root: Path) -> list[Path]:
     """Copy the record of every finished run in a folder of runs into `results/`; returns the files that are new.
 
     An experiment that lies in a file of its own, such as those of `benchmarks/companions`, is kept by its id. Every run
-    gets its line in the ledger, stopped ones beside a finished one as well.
+    gets its line in the ledger, stopped ones beside a finished one as well, but none that is being trained.
     """
-    records = [_by_id(record) for _, record in find_runs([runs], "*/record.json")]
+    records = [_by_id(record) for path, record in find_runs([runs], "*/record.json") if not _in_training(path)]
     begun: dict[Key, set[int]] = {}
     for record in records:
         begun.setdefault(key(record), set()).add(record.seed)
@@ -40,6 +41,14 @@ def keep_runs(runs: Path, root: Path) -> list[Path]:
             write_record(record, path)
             written.append(path)
     return written
+
+
+def _in_training(run: Path) -> bool:
+    try:
+        with locked(run / ".lock", wait=False):
+            return False
+    except BlockingIOError:
+        return True
 
 
 def _by_id(record: Record) -> Record:

@@ -16,7 +16,7 @@ from docs.build.api_page import api_page
 from docs.build.candidate_record import gather
 from docs.build.committed import fresh_of, measured, quoted_of, trials_of
 from docs.build.docstrings import analysis_sentences, result_text, with_part
-from docs.build.export_tables import with_figures
+from docs.build.export_tables import with_boards, with_figures
 from docs.build.fits_table import guide_tables
 from docs.build.front_pictures import front_of, fronts_drawing
 from docs.build.network_stats import anatomy_of, preprocessing_words
@@ -105,6 +105,8 @@ def generated(root: Path) -> dict[Path, str]:
         texts[root / "docs" / "ladders" / f"{letter}.md"] = ladders.ladder_page(letter, found, f"{letter}.svg", tables)
     exports = root / "docs" / "export.md"
     texts[exports] = with_figures(exports.read_text(encoding="utf-8"), root)
+    boards = root / "docs" / "boards.md"
+    texts[boards] = with_boards(boards.read_text(encoding="utf-8"), root)
     texts[root / "docs" / "ladders" / "statements.md"] = ladders.statement_page(found)
     texts[root / "docs" / "ladders" / "README.md"] = ladders.overview(letters(), found)
     texts[root / "docs" / "why.md"] = why.page(found, root, "why.svg")

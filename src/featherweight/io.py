@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def write_bytes(path: Path, content: bytes, keep: Path | None = None) -> None:
             path.replace(keep)
         part.replace(path)
         flush_names(path.parent)
+        _remove_abandoned_parts(path)
     except OSError as problem:
         _remove(part)
         raise FileError(
@@ -111,6 +113,17 @@ def write_bytes(path: Path, content: bytes, keep: Path | None = None) -> None:
     except BaseException:
         _remove(part)
         raise
+
+
+def _remove_abandoned_parts(path: Path) -> None:
+    """Remove what processes that are gone had begun to write of this file, where the system tells which those are."""
+    for part in path.parent.glob(f".{escape(path.name)}.*.part") if os.name == "posix" else ():
+        try:
+            os.kill(int(part.name.split(".")[-2]), 0)
+        except ProcessLookupError:
+            _remove(part)
+        except (ValueError, OverflowError, OSError):  # another's, or of a file with a longer name
+            continue
 
 
 def _remove(path: Path) -> None:

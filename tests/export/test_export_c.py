@@ -450,7 +450,7 @@ def test_on_a_cortex_m_it_fits_and_answers_as_here(cpu: str, flagship: Source, d
     # What the report promised before anything was compiled for it holds.
     memory = planned(fixed, cpu)
     assert abs(memory.flash / sizes["flash"] - 1) < 0.02
-    assert abs(memory.ram / (sizes["ram"] + found["stack"]) - 1) < 0.05
+    assert 1 <= memory.ram / (sizes["ram"] + found["stack"]) < 1.05
     assert 470_580 < found["instructions"] < 20_000_000  # one multiplication each at least
     # The faster code: the same scores, with no more RAM than a copy of 3 x 3 x 14 pixels beside; with the DSP extension
     # the pixels of two places in 16 bits, 128 rather than 126 of them, and in bytes, with three that are copied along.

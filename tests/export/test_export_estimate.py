@@ -39,7 +39,7 @@ def test_flash_and_ram_are_within_five_percent_of_the_compiler_s(seed: int) -> N
         said = deployed(network, shape, classes, cpu)
         found = device.measured(network, shape, classes, cpu)
         assert abs(said.flash / found["flash"] - 1) < 0.05, cpu
-        assert abs(said.ram / (found["ram"] + found["stack"]) - 1) < 0.05, cpu
+        assert 1 <= said.ram / (found["ram"] + found["stack"]) < 1.05, cpu
 
 
 def test_every_combination_of_parts_has_been_measured() -> None:

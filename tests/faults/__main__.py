@@ -1,4 +1,4 @@
-"""Every trial and its figures: `python -m tests.faults`; `--write` keeps them under results/reliability.
+"""Every trial and its figures: `PYTHONPATH=tests python -m tests.faults`; `--write` keeps them in results/reliability.
 
 Names of trials after it run those alone; `--page` only writes docs/reliability.md anew from the records.
 """
@@ -18,6 +18,8 @@ from . import (
     crafted_inputs,
     full_disk,
     killed_commands,
+    killed_verbs,
+    made_folders,
     mutated_files,
     page,
     random_kills,
@@ -37,6 +39,9 @@ TRIALS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "hostile": lambda: mutated_files.trial(idx=10_000, pictures=2000, weights=2000, records=4000, states=4000),
     "attacks": crafted_inputs.trial,
     "commands": lambda: [killed_commands.trial(25, engine) for engine in ENGINES] + killed_commands.several(5),
+    "verbs": lambda: [killed_verbs.trial(verb, 50, 77) for verb in killed_verbs.VERBS],
+    "renames": lambda: [killed_verbs.trial(verb, None) for verb in killed_verbs.VERBS],
+    "folders": lambda: [made_folders.trial(100)],
     "crowd": lambda: [apart(lambda: concurrent_runs.trial(24))],
     "saving": lambda: [save_timing.trial()],
     "fuzz": lambda: [coverage_fuzz.trial(reader, seconds=20) for reader in coverage_fuzz.READERS],

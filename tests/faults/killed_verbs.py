@@ -95,8 +95,10 @@ def _run(home: Path, seed: int) -> str:
 
 
 def _is_finished(out: Path, part: str) -> bool:
-    record = out / part / "record.json"
-    return not record.exists() or bool(json.loads(record.read_text())["finished"])
+    if not (out / part).is_dir():
+        return True
+    record = out / part / "record.json"  # a run without one has not begun
+    return record.exists() and bool(json.loads(record.read_text())["finished"])
 
 
 def _export(home: Path, out: Path, seed: int) -> list[str]:

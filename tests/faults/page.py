@@ -142,6 +142,28 @@ def _commands(row: dict[str, Any]) -> Cells:
     )
 
 
+def _verbs(row: dict[str, Any]) -> Cells:
+    return (
+        f"`kill -9` at a random moment of `{row['verb']}`, of the parent or of all of its processes",
+        f"{row['kills']:,}",
+        f"{row['whole']:,} left the old result or the new one, whole; {row['identical']:,} ended, given again, as if"
+        f" never killed; {row['workers_left']} processes left behind",
+    )
+
+
+def _renames(row: dict[str, Any]) -> Cells:
+    return f"`kill -9` before each rename of `{row['verb']}`", *_verbs(row)[1:]
+
+
+def _folders(row: dict[str, Any]) -> Cells:
+    return (
+        "`fit` for half a minute on made folders: 2 to 1,000 classes, sides of 5 to 400 pixels, eight modes",
+        f"{row['folders']:,}",
+        f"{row['networks']:,} networks, whole, {row['warned']:,} of them with a warning or unmet; {row['refused']:,}"
+        f" refused in a sentence; at most {row['slowest_s']:.0f} s",
+    )
+
+
 def _fuzz(row: dict[str, Any]) -> Cells:
     return (
         f"coverage-guided fuzzing of a reader for {row['seconds']} s: {row['reader']}",
@@ -152,5 +174,6 @@ def _fuzz(row: dict[str, Any]) -> Cells:
 
 WRITERS = {
     "kills": _kills, "steps": _steps, "damage": _damage, "full_disk": _full_disk, "hostile": _hostile,
-    "attacks": _attacks, "commands": _commands, "crowd": _crowd, "saving": _saving, "fuzz": _fuzz,
+    "attacks": _attacks, "commands": _commands, "verbs": _verbs, "renames": _renames, "folders": _folders,
+    "crowd": _crowd, "saving": _saving, "fuzz": _fuzz,
 }  # fmt: skip

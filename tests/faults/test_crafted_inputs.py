@@ -295,11 +295,12 @@ def test_parents_of_a_run_folder_are_flushed(tmp_path: Path, monkeypatch: pytest
     flushed: list[Path] = []
     for module in ("featherweight.io", "featherweight.training.runs.folders"):
         monkeypatch.setattr(f"{module}.flush_names", flushed.append)
-    assert new_folder(tmp_path / "a" / "b", "run").is_dir()
+    with new_folder(tmp_path / "a" / "b", "run") as folder:
+        assert folder.is_dir()
     assert flushed == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="No run folder can be created"):
-        new_folder(tmp_path / "file" / "b", "run")
+    with pytest.raises(UsageError, match="No run folder can be created"), new_folder(tmp_path / "file" / "b", "run"):
+        pass
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")

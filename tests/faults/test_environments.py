@@ -143,7 +143,7 @@ def test_a_disk_that_is_full_leaves_the_old_result_or_the_new_one(
 
 
 @compiled
-@pytest.mark.parametrize("every", [40, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [100, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", ["fit", "ladder"])
 def test_a_disk_that_is_full_during_a_search_or_a_ladder_loses_nothing(
     verb: str, every: int, python: Command, tmp_path: Path

@@ -18,6 +18,7 @@ from faults import (
     coverage_fuzz,
     full_disk,
     killed_verbs,
+    made_folders,
     mutated_files,
     page,
     random_kills,
@@ -46,6 +47,12 @@ def test_a_killed_verb_leaves_the_old_or_the_new_whole(verb: str, kills: int) ->
     done = subprocess.run(words, cwd=ROOT, env=around, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["kills"] == kills
+
+
+@pytest.mark.slow
+def test_a_search_in_any_folder_ends_in_a_network_or_a_sentence() -> None:
+    found = made_folders.trial(8, seed=3)
+    assert found["networks"] + found["refused"] == found["folders"] == 8 and found["networks"] >= 6
 
 
 @pytest.mark.parametrize("engine", ["native", "torch"])
@@ -135,6 +142,11 @@ def test_the_committed_figures_are_what_is_promised() -> None:
     for row in found.get("commands", []):
         whole = (row["kills"], row["identical"]) == (25, 25) if "engine" in row else row["left"] == row["ended"] == 5
         assert whole, row
+    for row in found["verbs"] + found["renames"]:
+        assert row["kills"] == row["whole"] == row["identical"] >= 2 and row["workers_left"] == 0, row
+    assert [(row["verb"], row["kills"]) for row in found["verbs"]] == [(verb, 50) for verb in killed_verbs.VERBS]
+    for row in found.get("folders", []):
+        assert row["networks"] + row["refused"] == row["folders"] == 100 and row["networks"] > 90
     assert [row["other errors"] for row in found["fuzz"]] == [0] * len(coverage_fuzz.READERS)
     assert (found["crowd"][0]["whole records"], found["crowd"][0]["requests"]) == (24, 4)
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from docs.build import committed as quoted_records
+from docs.build.keep import keep_runs
 
 from featherweight.experiments.experiment import find, ids
-from featherweight.experiments.record import Record
+from featherweight.experiments.record import Record, write_record
+from featherweight.io import locked
 from featherweight.protocol import records as kept_records
 from featherweight.protocol.ledger import (
     Attempt,
@@ -23,6 +25,7 @@ from made import record
 
 ROOT = Path(__file__).parents[2]
 LEDGER = ROOT / "results" / "test_evaluations.jsonl"
+ENVIRONMENT = {"commit": "abc", "torch": "2.13.0", "threads": 1, "device_type": "cpu"}
 
 
 def kept() -> dict[str, Sequence[Record]]:
@@ -106,3 +109,17 @@ def test_a_ladder_that_is_kept_writes_its_lines_before_it_trains(tmp_path: Path)
     (attempt,) = read_ledger(path)
     one = record("c3", [99.0] * 15, 2, environment={"commit": attempt.commit, "threads": 1})
     assert attempt.seeds == (1, 2) and belongs(attempt, 2, key(one)) and not belongs(attempt, 0, key(one))
+
+
+def test_runs_that_are_kept_are_counted_with_stopped_ones_and_without_those_in_training(tmp_path: Path) -> None:
+    runs, root = tmp_path / "runs", tmp_path / "root"
+    (root / "results").mkdir(parents=True)
+    for seed in range(4):
+        about = {"finished": seed < 2, "environment": ENVIRONMENT}
+        (runs / f"c2-seed{seed}").mkdir(parents=True)
+        write_record(record("c2", [99.0], seed, **about), runs / f"c2-seed{seed}" / "record.json")
+    with locked(runs / "c2-seed3" / ".lock"):
+        assert [path.name for path in keep_runs(runs, root)] == ["seed0.json", "seed1.json"]
+    (attempt,) = read_ledger(root / "results" / "test_evaluations.jsonl")
+    assert attempt.seeds == (0, 1, 2) and keep_runs(runs, root) == []
+    assert [line.seeds for line in read_ledger(root / "results" / "test_evaluations.jsonl")] == [(0, 1, 2), (3,)]

@@ -318,6 +318,7 @@ ATTEMPT = Attempt(experiment="x", network="n", recipe="r", seeds=(0, 1), commit=
 
 def test_the_ledger_counts_attempts_not_runs(tmp_path: Path) -> None:
     path = tmp_path / "test_evaluations.jsonl"
+    path.with_name(f".{path.name}.999999999.part").write_text("{")  # of a process that was killed
     assert (
         read_ledger(path) == []
         and evaluations_of([], "x", committed=True) == 1

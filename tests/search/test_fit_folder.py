@@ -156,6 +156,12 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path):
     assert [one.name for one in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_a_search_that_was_killed_at_its_first_note_begins_anew(tmp_path: Path):
+    (tmp_path / f".{folder.ASKED}.1234.part").write_text('{"source": ')
+    begin(tmp_path, arrays())
+    assert [one.name for one in tmp_path.iterdir()] == [folder.ASKED]
+
+
 def test_a_folder_without_digests_goes_on_where_its_runs_vouch_for_the_pictures(tmp_path: Path):
     finished(tmp_path / "a", arrays())
     assert read_question(tmp_path / "a" / folder.ASKED).pictures is None

@@ -119,9 +119,16 @@ def test_fingerprints_tell_settings_apart() -> None:
     assert len({fingerprint(network) for network in [nn.Conv2d(2, 3, 3), *others]}) == 4
 
 
-def test_new_folders_are_numbered(tmp_path: Path) -> None:
-    names = [new_folder(tmp_path / "a b", "f3-seed0").name for _ in range(3)]
-    assert names == ["f3-seed0", "f3-seed0-2", "f3-seed0-3"]
+def test_new_folders_are_numbered_and_one_that_never_began_is_taken(tmp_path: Path) -> None:
+    def begun(file: str) -> str:
+        with new_folder(tmp_path / "a b", "f3-seed0") as folder:
+            (folder / file).touch()
+        return folder.name
+
+    # Killed before it wrote a record: with nothing, with a file half written, with the experiment's file.
+    assert [begun(file) for file in (".record.json.9.part", "experiment.py", "record.json")] == ["f3-seed0"] * 3
+    assert [begun(file) for file in ("notes.txt", "record.json")] == ["f3-seed0-2", "f3-seed0-3"]
+    assert sorted(path.name for path in (tmp_path / "a b").iterdir()) == ["f3-seed0", "f3-seed0-2", "f3-seed0-3"]
 
 
 @pytest.mark.parametrize("after", [4, 14])

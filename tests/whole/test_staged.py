@@ -114,3 +114,14 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(UsageError, match="out cannot be written to"), staged(tmp_path / "out", "net-c"):
         pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="whether a process is still there is not asked elsewhere")
+def test_what_a_killed_process_had_begun_to_write_goes_with_the_next_write(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [f".page [1].html.{pid}.part" for pid in (gone.pid, os.getppid(), "x")] + [f".other.{gone.pid}.part"]
+    for name in left:
+        (tmp_path / name).write_text("half")
+    io.write_text(tmp_path / "page [1].html", "whole")
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([*left[1:], "page [1].html"])

@@ -35,6 +35,8 @@ NORMS = {
 }
 """What norms of each picture add on a processor: bytes of code, as compiled, with the division that they call, and, by
 reading the listing, bytes of stack."""
+ALIGNMENT = 12
+"""The most bytes that lie between arrays and on the stack, so that numbers begin where a processor can read them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +85,8 @@ class Memory:
 
     @property
     def ram(self) -> int:
-        """Bytes of all that and of stack, without the picture that is read."""
-        return self.arena + self.stack
+        """The most bytes of all that and of stack, on a Cortex-M, without the picture that is read."""
+        return self.arena + self.stack + ALIGNMENT
 
 
 @cache
@@ -301,7 +303,7 @@ def memory_report(network: FixedPoint, memory: Memory) -> list[str]:
         f"RAM: {memory.ram:,} bytes = rows {memory.rows:,} + sums {4 * memory.sums:,}"
         + f" + norms {8 * memory.norm_groups:,}" * (memory.norm_groups > 0)
         + f" + deskewed picture {memory.prepared:,}" * (memory.prepared > 0)
-        + f" + stack about {memory.stack:,};"
+        + f" + stack about {memory.stack:,} + alignment {ALIGNMENT};"
         " the picture is the caller's",
         f"flash: {memory.flash:,} bytes = weights {memory.weights:,} + biases and multipliers {memory.scaling:,}"
         f" + tables {memory.tables:,} + code about {memory.code:,}",

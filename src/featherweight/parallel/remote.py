@@ -211,10 +211,10 @@ class RemoteCoordinator:
         state.started = True
         if state.folder is not None:
             return
-        state.folder = new_folder(task.out, event.folder.name)
-        state.lock.enter_context(exclusive(state.folder))
-        keep_source(self._ready[0] if self._ready else find(task.experiment), state.folder)
-        write_record(event.record, state.folder / RECORD)
+        with new_folder(task.out, event.folder.name) as state.folder:
+            state.lock.enter_context(exclusive(state.folder))
+            keep_source(self._ready[0] if self._ready else find(task.experiment), state.folder)
+            write_record(event.record, state.folder / RECORD)
 
     def _keep(self, state: TaskState, files: Files) -> None:
         assert state.folder is not None

@@ -19,7 +19,7 @@ from featherweight.experiments.statistics import mean_interval
 from featherweight.experiments.verdicts import summarise
 from featherweight.report.page.blocks import Card, Headline, Tile, paragraph
 from featherweight.report.page.load_runs import Group, LoadedRun, short_name
-from featherweight.training.runs.restore import SOURCE
+from featherweight.training.runs.folders import SOURCE
 
 PACKAGE = Path(__file__).parents[2]
 CLOCK = 64_000_000

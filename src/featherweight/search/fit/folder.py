@@ -20,6 +20,7 @@ from featherweight.io import (
     make_folders,
     not_a_place,
     remove_any,
+    remove_parts,
     require_utf8,
     take_places,
     write_text,
@@ -45,6 +46,7 @@ def lock_folder(out: Path) -> Iterator[None]:
         try:
             make_folders(out)
             stack.enter_context(locked(out / LOCK, wait=False))
+            remove_parts(out)
         except BlockingIOError as problem:
             raise UsageError(
                 f"Another process is searching in {printable(out)}; wait for it to end, or {ELSEWHERE}."

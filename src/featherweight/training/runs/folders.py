@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from glob import escape
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from featherweight.io import REPLACED, flush_names, is_there, locked, make_folde
 from featherweight.networks.checks import fingerprint
 from featherweight.training.runs.checkpoint import previous
 
+SOURCE = "experiment.py"
+"""In a run's folder: the experiment's file as it was, for people to read. Nothing here runs it."""
 RESULT, STAGE = "fit.json", "next"
 """What the folder of a finished search holds, and where within it the next result is made."""
 
@@ -46,25 +49,30 @@ def by_seed(runs: Path) -> list[Path]:
     return sorted((path for path, seed in seeds.items() if seed.isdecimal()), key=lambda path: int(seeds[path]))
 
 
-def new_folder(out: Path, name: str) -> Path:
-    """A new run folder with this name, numbered if the name is taken; creating it claims it, so many may start at
-    once."""
-    number = 1
-    try:
-        make_folders(out)
-        while True:
-            folder = out / (name if number == 1 else f"{name}-{number}")
-            try:
-                folder.mkdir()
-            except FileExistsError:
-                number += 1
-            else:
-                flush_names(out)
-                return folder
-    except OSError as problem:
-        raise UsageError(
-            f"No run folder can be created in {out} ({problem.strerror}); choose another place with --out."
-        ) from problem
+@contextmanager
+def new_folder(out: Path, name: str) -> Iterator[Path]:
+    """A new run folder with this name, numbered if the name is taken, in which the block writes the record.
+
+    One process at a time begins a run in `out`, so a folder without a record was left by one that was killed as it
+    began, and is taken; one that holds anything else is not.
+    """
+    with ExitStack() as stack:
+        try:
+            make_folders(out)
+            stack.enter_context(locked(out / ".begin.lock"))
+            names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+            folder = next(out / name for name in names if not is_there(out / name) or _never_began(out / name))
+            folder.mkdir(exist_ok=True)
+            flush_names(out)
+        except OSError as problem:
+            raise UsageError(
+                f"No run folder can be created in {out} ({problem.strerror}); choose another place with --out."
+            ) from problem
+        yield folder
+
+
+def _never_began(folder: Path) -> bool:
+    return folder.is_dir() and all(path.name == SOURCE or path.name.startswith(".") for path in folder.iterdir())
 
 
 def folder_name(id: str, data: Data, seed: int) -> str:

@@ -22,9 +22,7 @@ from featherweight.io import write_bytes
 from featherweight.networks.architecture import describe_network, from_json, make, to_json
 from featherweight.networks.checks import fingerprint
 from featherweight.networks.layers.preprocessing import preprocessing_of
-
-SOURCE = "experiment.py"
-"""In a run's folder: the experiment's file as it was, for people to read. Nothing here runs it."""
+from featherweight.training.runs.folders import SOURCE
 
 
 def keep_source(experiment: Experiment, folder: Path) -> None:

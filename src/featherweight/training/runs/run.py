@@ -105,9 +105,9 @@ def new_run(
         )
     how = {"engine": engine, "device": device, "threads": threads, "teachers": out, "custom": custom}
     run = draft_run(prepare(experiment, data, seed=seed, **how))  # type: ignore[arg-type]
-    run.folder = new_folder(out, folder_name(experiment.id, data, seed))
-    keep_source(experiment, run.folder)
-    write_record(run.record, run.folder / "record.json")  # the last: what has a record can be resumed
+    with new_folder(out, folder_name(experiment.id, data, seed)) as run.folder:
+        keep_source(experiment, run.folder)
+        write_record(run.record, run.folder / "record.json")  # the last: what has a record can be resumed
     return run
 
 
