@@ -337,8 +337,9 @@ def _broken(verb: Verb, out: Path, old: Expected | None, new: Expected) -> str:
     by itself.
     """
     found = _visible(files_of(out))
-    moving = any(out.rglob(".*.ready")) or (out / STAGE / RESULT).exists()
-    part_of = (lambda path: path.split("/")[0]) if moving else verb.part
+    moving = [str(ready.parent.relative_to(out)) for ready in out.rglob(".*.ready")]
+    moving += ["."] * (out / STAGE / RESULT).exists()
+    part_of = (lambda path: _below(path, moving)) if moving else verb.part
     for part in sorted({*map(part_of, found), *(map(part_of, old.files) if old else ())}):
         if old and old.has(found, part, part_of):
             continue
@@ -346,6 +347,12 @@ def _broken(verb: Verb, out: Path, old: Expected | None, new: Expected) -> str:
         if (was or verb.finished(out, part)) and not new.has(found, part, part_of) and part not in ("notes", *NOTES):
             return part
     return ""
+
+
+def _below(path: str, moving: list[str]) -> str:
+    """The part of what takes its place in one of these folders that a path belongs to."""
+    place = next((one for one in moving if one != "." and path.startswith(f"{one}/")), "")
+    return f"{place}/{path[len(place) :].strip('/').split('/')[0]}".strip("/")
 
 
 def main() -> int:
