@@ -8,8 +8,8 @@ Open: The write-up says about 26,000 parameters; layers, widths and the tenth of
 the committed Model_1.py. The rate of 0.01 is inferred. It reports 99.84 % of the training images and 99.23 % of the
 test images.
 
-Result: 99.21 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.06, worst 99.16). Worst
-of any last 5 epochs 99.16; 0 of 3 within budget. Training images as they are: 99.93 %. Best epoch, for reference: 99.26
+Result: 99.21 % of the test set at the last epoch, on average over 4 seeds (standard deviation 0.05, worst 99.16). Worst
+of any last 5 epochs 99.16; 0 of 4 within budget. Training images as they are: 99.93 %. Best epoch, for reference: 99.25
 on average, where 99.23 is claimed.
 
 Analysis: It overfits (borne out). Ours: it is still too large for the rule (borne out). Ours: it overfits less than the

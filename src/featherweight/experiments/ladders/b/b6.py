@@ -8,8 +8,8 @@ Open: The write-up gives ReduceLROnPlateau and none of its settings; those of it
 rate is halved after every epoch in which test loss has not fallen by 0.0001 of the best: the test set has a say in
 its own result here. It reports 98.85 % of the training images and 99.44 % of the test images.
 
-Result: 99.42 % of the test set at the last epoch, on average over 3 seeds (standard deviation 0.03, worst 99.40). Worst
-of any last 5 epochs 99.38; 0 of 3 within budget. Training images as they are: 99.59 %. Best epoch, for reference: 99.46
+Result: 99.42 % of the test set at the last epoch, on average over 4 seeds (standard deviation 0.03, worst 99.40). Worst
+of any last 5 epochs 99.31; 0 of 4 within budget. Training images as they are: 99.60 %. Best epoch, for reference: 99.44
 on average, where 99.44 is claimed.
 
 Analysis: Test accuracy is stable (borne out). 99.40 % is held for the last two epochs (not borne out). Ours: 99.40 % is
