@@ -1,7 +1,6 @@
 """The figures of exported files that the documentation quotes, from the committed records under `results/export`."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -11,7 +10,7 @@ from docs.build.candidate_record import anchors
 from docs.build.rendering import rendered, with_part_between
 
 from featherweight.errors import FileError
-from featherweight.export.estimate import MARGIN
+from featherweight.export.estimate import MARGIN, PROCESSORS
 from featherweight.networks.layers import kinds
 from featherweight.networks.layers.blocks import CONTAINERS
 from featherweight.networks.layers.blocks import KINDS as BLOCKS
@@ -35,9 +34,7 @@ CHIP, LEVEL = "cortex-m0plus", "-Os"
 
 def with_figures(text: str, root: Path) -> str:
     """The page with the texts between its marks replaced; `root` is the root of the source tree."""
-    files = sorted((root / "results" / "export").glob("*.json"))
-    tables = [tables_of(json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    text = with_part_between(text, MARKS, "\n" + "\n".join(tables), "docs/export.md")
+    text = with_part_between(text, MARKS, figures_of(root), "docs/export.md")
     text = with_part_between(text, SPEED_MARKS, speeds_of(root), "docs/export.md")
     text = with_part_between(text, CYCLES_MARKS, cycles_of(root), "docs/export.md")
     text = with_part_between(text, KINDS_MARKS, "\n" + kinds_table() + "\n", "docs/export.md")
@@ -48,10 +45,16 @@ def speeds_of(root: Path) -> str:
     """A Markdown table of instructions a multiply-add, and of flash, of the C program as it is and with NAME_FAST."""
     file = root / "results" / "device" / "instructions.json"
     found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    for one in found.values():
-        for plain, fast in zip(one["rows"][::2], one["rows"][1::2], strict=True):
-            assert [plain["fast"], fast["fast"]] == [False, True] and plain["level"] == fast["level"]
-    return rendered("export_speeds.md.j2", networks=found).rstrip()
+    rows = {}
+    for name, one in found.items():
+        by = {(row["cpu"], row["fast"]): row for row in one["rows"] if row["level"] == LEVEL}
+        cells: list[str] = []
+        for cpu in PROCESSORS:
+            both = [by.get((cpu, fast)) for fast in (False, True)]
+            cells += [f"{row['instructions'] / one['macs']:.1f}" if row else ABSENT for row in both]
+            cells += [f"{row['flash']:,}" if row else ABSENT for row in both]
+        rows[name] = cells
+    return rendered("export_speeds.md.j2", networks=rows).rstrip()
 
 
 def cycles_of(root: Path) -> str:
@@ -138,6 +141,12 @@ def sizes_of(root: Path) -> str:
     return rendered("export_sizes.md.j2", rows=sorted(rows, key=lambda row: row[:2])).rstrip()
 
 
-def tables_of(found: Mapping[str, Any]) -> str:
-    """The figures of one network, as Markdown: every form against the network, then its C program on chips."""
-    return rendered("export_figures.md.j2", found=found)
+def figures_of(root: Path) -> str:
+    """A Markdown table of the exported networks: every form against the network, and its C program on a chip."""
+    files = sorted((root / "results" / "export").glob("*.json"))
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    forms = [one[form] for one in records for form in ("onnx", "page")]
+    assert not any(form["different_answers"] for form in forms)
+    difference = max(form["largest_difference"] for form in forms)
+    slowest = max(one["page"]["milliseconds_median"] for one in records)
+    return rendered("export_figures.md.j2", records=records, difference=difference, slowest=slowest).rstrip()

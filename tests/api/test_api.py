@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from docs.build.api_page import MAIN
 
 import featherweight as fw
 import toy
-from docs.build.api_page import MAIN
 
 
 def test_every_public_name_is_there() -> None:
