@@ -57,10 +57,10 @@ def keep_run(folder: Path, one: Record) -> None:
 
 
 def bare_tree(root: Path) -> Path:
-    """`root`, made a source tree with the rungs' files, the README and the page on exports, and without records."""
+    """`root`, made a source tree with the rungs' files, the README, the pages of exports and boards, and no records."""
     shutil.copytree(ROOT / "src/featherweight/experiments", root / "src/featherweight/experiments")
     (root / "docs").mkdir()
-    for name in ("README.md", "docs/export.md"):
+    for name in ("README.md", "docs/export.md", "docs/boards.md"):
         shutil.copy(ROOT / name, root / name)
     return root
 
