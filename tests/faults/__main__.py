@@ -40,7 +40,7 @@ TRIALS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "attacks": crafted_inputs.trial,
     "commands": lambda: [killed_commands.trial(25, engine) for engine in ENGINES] + killed_commands.several(5),
     "verbs": lambda: [killed_verbs.trial(verb, 50, 77) for verb in killed_verbs.VERBS],
-    "renames": lambda: [killed_verbs.trial(verb, None) for verb in killed_verbs.VERBS],
+    "renames": lambda: [killed_verbs.trial(verb, None) for verb in killed_verbs.RENAMING],
     "folders": lambda: [made_folders.trial(100)],
     "crowd": lambda: [apart(lambda: concurrent_runs.trial(24))],
     "saving": lambda: [save_timing.trial()],

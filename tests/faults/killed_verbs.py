@@ -137,6 +137,8 @@ VERBS = {
         part=lambda path: path.split("/")[0],
     ),
 }  # fmt: skip
+RENAMING = tuple(verb for verb in VERBS if verb != "train")
+"""Those whose own process renames files: of `train`, only the workers do."""
 
 
 def dies_at(rename: int, below: Path) -> None:

@@ -145,6 +145,7 @@ def test_the_committed_figures_are_what_is_promised() -> None:
     for row in found["verbs"] + found["renames"]:
         assert row["kills"] == row["whole"] == row["identical"] >= 2 and row["workers_left"] == 0, row
     assert [(row["verb"], row["kills"]) for row in found["verbs"]] == [(verb, 50) for verb in killed_verbs.VERBS]
+    assert [row["verb"] for row in found["renames"]] == [*killed_verbs.RENAMING]
     for row in found.get("folders", []):
         assert row["networks"] + row["refused"] == row["folders"] == 100 and row["networks"] > 90
     assert [row["other errors"] for row in found["fuzz"]] == [0] * len(coverage_fuzz.READERS)
