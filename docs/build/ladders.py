@@ -1,5 +1,6 @@
 """The pages of the ladders: each one, the table of all, and what their sources state. Their text is in `templates/`."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,19 +146,31 @@ def _section(rung: Experiment, found: Found, tables: Tables) -> dict[str, Any]:
     return {
         "rung": rung,
         "parts": parts(rung.text),
-        "changes": changes_between(rung, find(rung.parent)) if rung.parent else (),
+        "changes": [_first_few(one) for one in changes_between(rung, find(rung.parent))] if rung.parent else (),
         "anatomy": anatomy_of(rung),
         "it": it,
         "met": it is not None and rung.claimed is not None and reproduced(rung.claimed, it.best),
         "first": _first_epochs(rung, records),
         "confirmation": confirmation(rung, found),
         "answers": given,
-        "stated": [row for row in given if row[0] != "open" and row[2] != FACTS[True]],
+        "stated": [row for row in given if row[0] != "open" and row[2] not in (FACTS[True], "opinion")],
         "wrong_fields": [f"{row[7]} where {row[5]} is right" for row in fields if row[5] != row[7]],
         "file": f"../../src/featherweight/experiments/{place_of(rung.id).as_posix()}",
         "tables": links(rung, tables),
         "has_report": rung.id in REPORTS,
     }
+
+
+def _first_few(change: str, most: int = 3) -> str:
+    """A change of many layers, cut after some of them: the table of layers has them all.
+
+    >>> _first_few("added: `a`, 2 × `b`, `c, d`, `e`, `f`")
+    'added: `a`, 2 × `b`, `c, d` and 2 more'
+    """
+    layers = re.split(r"(?<=`), (?=`|\d+ ×)", change)
+    if len(layers) <= most + 1:
+        return change
+    return f"{', '.join(layers[:most])} and {len(layers) - most} more"
 
 
 def overview(letters: Sequence[str], found: Found) -> str:
