@@ -130,7 +130,7 @@ def summary(network: "nn.Module | Experiment | str", shape: tuple[int, int, int]
     33 parameters, 1,701 MACs, 7 numbers in buffers.
     The receptive field of 9x11 px is within the image's 9x11 px.
     onnx: yes
-    c: yes, in 8 bits about 1,516 bytes of flash and 351 of RAM
+    c: yes, in 8 bits about 1,516 bytes of flash and 363 of RAM
     page: no. A page needs images of 1 x 28 x 28 and the digits 0 to 9 as classes.
     """
     if isinstance(network, str):
