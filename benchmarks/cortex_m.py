@@ -103,20 +103,25 @@ def sizes(program: Program, cpu: str, level: str = "-Os") -> dict[str, Any]:
     """Bytes that a call of the network adds to a program: flash, including the compiler's own routines, and RAM without
     the stack.
 
-    `flash` and `ram` are those of the network alone; `normalise` is the additional flash for preparing drawings.
+    `flash` and `ram` are those of the network alone; `normalise` is the additional flash for preparing drawings, and
+    `known`, where it is there, that for "none of these".
     """
     found = {}
     with tempfile.TemporaryDirectory() as scratch:
         base = _linked(program, cpu, level, Path(scratch), "(void)0")
         read = f"{program.name}_read(picture, scores)"
         calls = {"read": read}
-        if "_normalise" in (program.folder / f"{program.name}.h").read_text():
+        header = (program.folder / f"{program.name}.h").read_text()
+        if "_known" in header:
+            calls["known"] = f"{read}, {program.name}_known(scores)"
+        if "_normalise" in header:
             calls["normalise"] = f"{program.name}_normalise(picture, 28, 28, picture), {read}"
         for part, call in calls.items():
             image = _linked(program, cpu, level, Path(scratch), call)
             found[part] = (image[0] - base[0], image[1] - base[1])
     flash, ram = found["read"]
-    return {"flash": flash, "ram": ram, "normalise": found.get("normalise", (flash, 0))[0] - flash}
+    more = {part: found.get(part, (flash, 0))[0] - flash for part in ("normalise", *({"known"} & set(found)))}
+    return {"flash": flash, "ram": ram} | more
 
 
 def _linked(program: Program, cpu: str, level: str, scratch: Path, call: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from docs.build.candidate_record import anchors
 from docs.build.rendering import rendered, with_part_between
 
 from featherweight.errors import FileError
+from featherweight.experiments.calibration import COVERED, REFUSED, ROOM
 from featherweight.export.estimate import MARGIN, PROCESSORS
 from featherweight.networks.layers import kinds
 from featherweight.networks.layers.blocks import CONTAINERS
@@ -24,6 +25,8 @@ _SPEED_BY = "instructions, written by `python -m docs.build`"
 SPEED_MARKS = (f"<!-- begin: {_SPEED_BY} -->", f"<!-- end: {_SPEED_BY} -->")
 _CYCLES_BY = "estimated cycles, written by `python -m docs.build`"
 CYCLES_MARKS = (f"<!-- begin: {_CYCLES_BY} -->", f"<!-- end: {_CYCLES_BY} -->")
+_UNKNOWN_BY = "what is refused, written by `python -m docs.build`"
+UNKNOWN_MARKS = (f"<!-- begin: {_UNKNOWN_BY} -->", f"<!-- end: {_UNKNOWN_BY} -->")
 _KINDS_BY = "kinds of layers, written by `python -m docs.build`"
 KINDS_MARKS = (f"<!-- begin: {_KINDS_BY} -->", f"<!-- end: {_KINDS_BY} -->")
 _BOARDS_BY = "emulated boards, written by `python -m docs.build`"
@@ -37,6 +40,7 @@ def with_figures(text: str, root: Path) -> str:
     text = with_part_between(text, MARKS, figures_of(root), "docs/export.md")
     text = with_part_between(text, SPEED_MARKS, speeds_of(root), "docs/export.md")
     text = with_part_between(text, CYCLES_MARKS, cycles_of(root), "docs/export.md")
+    text = with_part_between(text, UNKNOWN_MARKS, unknown_of(root), "docs/export.md")
     text = with_part_between(text, KINDS_MARKS, "\n" + kinds_table() + "\n", "docs/export.md")
     return with_part_between(text, SIZES_MARKS, sizes_of(root), "docs/export.md")
 
@@ -67,6 +71,28 @@ def cycles_of(root: Path) -> str:
         for off in [[abs(one) for one in errors]]
     ]
     return rendered("export_cycles.md.j2", rows=rows, margin=100 * MARGIN).rstrip()
+
+
+def unknown_of(root: Path) -> str:
+    """A Markdown table of what calibrated networks refuse."""
+    file = root / "results" / "unknown.json"
+    if not file.is_file():
+        return ""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    rule = [one for one in found["rule"]["refused"] if one["table"] and one["room"] == ROOM]
+    sets = {cover: [one for one in found["rule"]["sets"] if one["cover"] == cover] for cover in (COVERED, 99.9)}
+    rows = []
+    for one in found["networks"]:
+        of = {name: f"{100 * some / all_:.1f}" for name, (some, all_) in one["refused"].items()}
+        known = [of.pop(name, ABSENT) for name in ("held-out images", "test images")]
+        made = [of.pop(name) for name in ("noise", "frames of one colour", "scrambled images")]
+        rows.append((one["network"], *known, *made, ", ".join(f"{share} of `{name}`" for name, share in of.items())))
+    return rendered(
+        "export_unknown.md.j2", rows=rows, seeds=len(rule), most=max(one["next"] for one in rule),
+        over=sum(one["next"] > REFUSED for one in rule),
+        sets=[(cover, min(one["covered"] for one in some), fmean(one["size"] for one in some))
+              for cover, some in sets.items()],
+    ).rstrip()  # fmt: skip
 
 
 class Sent(msgspec.Struct, forbid_unknown_fields=True):

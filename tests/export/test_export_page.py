@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from exported import CHROMIUM, DRAWN, Stroke, lively, lowered, noise, odd, source
 from featherweight import data as datasets
 from featherweight.errors import UsageError
+from featherweight.experiments.calibration import Calibration, usual_scores
 from featherweight.export import page_of
 from featherweight.export.page import page_html, require_digits, steps_in_page
 from featherweight.export.proof import network_probabilities
@@ -360,3 +362,41 @@ def test_the_weights_are_read_back_from_the_file_bit_for_bit() -> None:
 def test_a_network_for_something_else_gets_no_page() -> None:
     with pytest.raises(UsageError, match=r"one is for 2 x 13 x 11 and 7 classes. Use --to onnx or --to c"):
         require_digits(source(odd(), (2, 13, 11), 7))
+
+
+@in_browser
+def test_a_calibrated_page_says_none_of_these_where_python_does(browser: Browser, tmp_path: Path) -> None:
+    of, known = source_of(load_pretrained("f3")), datasets.load("digits").train
+    pictures = torch.cat([known.images[:300], 255 - known.images[:100]])
+    scores = np.log(network_probabilities(of, pictures))
+    usual = usual_scores(scores[:300], known.labels[:300].numpy())
+    assert usual.table is not None
+    found = Calibration(
+        temperature=2.0, threshold=usual.evidence, typical=usual.table, step=usual.step, farthest=usual.distance,
+        least_probability=None, held_out=300, by="itself",
+    )  # fmt: skip
+    refused = found.unknown(scores)
+    assert refused is not None and 5 < refused[:300].sum() < 30 and refused[300:].sum() > 20
+    file = tmp_path / "known.html"
+    file.write_text(page_html(replace(of, calibration=found), lowered(of)))
+    tab = browser.new_page()
+    tab.goto(file.as_uri())
+    shares = answered(tab, pictures)
+    assert tab.evaluate("all => all.map(isUnknown)", shares.tolist()) == refused.tolist()
+    warm = tab.evaluate("all => all.map(tempered)", shares[:300].tolist())
+    expected = np.exp(scores[:300] / 2) / np.exp(scores[:300] / 2).sum(1, keepdims=True)
+    assert np.abs(np.array(warm) - expected).max() < 1e-4
+    assert tab.evaluate("isUnknown([1, 0, 0, 0, 0, 0, 0, 0, 0, 0])")  # too far from any digit, and no NaN
+    draw(tab, DRAWN["3"])
+    assert answer(tab).split()[0] == "3"
+    one = shares[np.flatnonzero(refused)[0]]
+    tab.evaluate("all => { show(new Uint8Array(784), all); say(); }", one.tolist())
+    settled(tab)
+    assert answer(tab) == f"None of these (nearest: {one.argmax()})"
+    assert tab.inner_text("#spoken") == "It reads none of these"
+    tab.close()
+
+
+def test_without_a_calibration_the_page_is_as_it_was() -> None:
+    of = source_of(load_pretrained("f3"))
+    assert not any(word in page_html(of, lowered(of)) for word in ("known", "None of these"))

@@ -19,6 +19,7 @@ from torch import nn
 
 from commands import Run
 from exported import lively, lowered, noise, source
+from featherweight.experiments.calibration import Calibration
 from featherweight.export import FORMS, c_source
 from featherweight.export.fixed_point import quantise
 from featherweight.export.packages import CHECKS, PACKAGES, frame_files, library_zip, named, package_files
@@ -33,9 +34,14 @@ CC = ["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror"]
 @pytest.fixture(scope="module")
 def packages() -> dict[str, dict[str, str]]:
     """The files of each form of package of one small network, whose classes have names that would be code."""
+    return made_packages(None)
+
+
+def made_packages(known: Calibration | None) -> dict[str, dict[str, str]]:
     torch.manual_seed(3)
     network = lively(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4)))
     of = replace(source(network, SHAPE, 4, "tiny_net"), classes=HOSTILE, experiment='a"b', tested="*/ int x; /*")
+    of = replace(of, calibration=known)
     pictures = noise(40, SHAPE)
     with torch.no_grad():
         fixed = quantise(lowered(of), pictures, of.mean, of.std)
@@ -53,11 +59,11 @@ Written = Callable[..., Path]
 
 @pytest.fixture
 def written(packages: dict[str, dict[str, str]], tmp_path: Path) -> Written:
-    """Writes a package into a folder; with its first weight changed, if asked."""
+    """Writes a package into a folder; with its first weight changed, or with "none of these", if asked."""
 
-    def write(form: str, *, broken: bool = False) -> Path:
+    def write(form: str, *, broken: bool = False, known: Calibration | None = None) -> Path:
         folder = tmp_path / f"tiny_net-{form}"
-        for name, text in packages[form].items():
+        for name, text in (made_packages(known) if known else packages)[form].items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if broken and name == "src/tiny_net.c":
                 text, count = re.subn(r"(weights\[\] = \{\s+)(-?\d+)", r"\1 ~\2", text)
@@ -182,6 +188,33 @@ def test_the_example_for_a_camera_compiles(written: Written, form: str) -> None:
         run(cpp, folder=folder)
     wanted = set(run(["nm", "-u", "it.o"], folder=folder).split())
     assert {"tiny_net_frame", "tiny_net_read", "tiny_net_names", "esp_camera_fb_get"} <= wanted
+
+
+REFUSING = Calibration(temperature=1.0, threshold=1e6, least_probability=None, held_out=100, by="itself")
+
+
+def test_a_package_that_may_refuse_says_so_in_its_example(written: Written) -> None:
+    folder = written("esp-idf", known=REFUSING)
+    run(["gcc", "-std=c99", f"-I{STUBS}", "-Isrc", "-c", "-o", "it.o", "examples/camera/main/main.c"], folder=folder)
+    assert "tiny_net_known" in run(["nm", "-u", "it.o"], folder=folder).split()
+    folder = written("micropython", known=REFUSING)
+    program = ["mod.c", "src/tiny_net.c", "src/tiny_net_check.c"]
+    run([*CC, f"-I{STUBS}", "-Isrc", *program, "-o", "check"], folder=folder)
+    assert "\n-1 none of these" in run(["./check"], folder=folder, status=3)
+
+
+@pytest.mark.skipif(shutil.which("rustc") is None, reason="needs Rust: https://rustup.rs")
+def test_a_crate_that_may_refuse_gives_no_class(written: Written) -> None:
+    folder = written("rust", known=REFUSING)
+    run([*CC, "-c", "src/tiny_net.c", "-o", "it.o"], folder=folder)
+    run([*CC, "-c", "src/tiny_net_check.c", "-o", "check.o"], folder=folder)
+    run(["ar", "rcs", "libtiny_net_c.a", "it.o", "check.o"], folder=folder)
+    rustc = ["rustc", "--edition", "2021", "-D", "warnings", "-L", "."]
+    crate = ["--crate-name", "tiny_net_network", "--crate-type", "rlib", "-l", "static=tiny_net_c"]
+    run([*rustc, *crate, "src/lib.rs"], folder=folder)
+    (folder / "main.rs").write_text("fn main() { assert_eq!(tiny_net_network::known(&[9, 0, 0, 0]), None); }")
+    run([*rustc, "--extern", "tiny_net_network=libtiny_net_network.rlib", "main.rs"], folder=folder)
+    run(["./main"], folder=folder)
 
 
 def test_digits_have_no_frames_and_nothing_names_them() -> None:

@@ -163,7 +163,7 @@ def test_where_there_is_no_digit_none_is_guessed(kind: str, tmp_path: Path) -> N
     assert found.digits == ()
     assert found.to_json() == {
         "file": str(tmp_path / "picture.png"), "digit": None, "confidence": None, "probabilities": None,
-        "digits": [], "unlike": False, "error": None,
+        "digits": [], "unlike": False, "unknown": None, "set": None, "error": None,
     }  # fmt: skip
 
 
@@ -320,7 +320,17 @@ def test_the_command_line_answers_all_and_names_what_is_wrong(tmp_path: Path) ->
     assert [Path(row["file"]).name for row in rows] == ["a.png", "b.png", "c.png", "gone.png"]
     assert [row["digit"] for row in rows] == [3, None, 7, None]
     assert [row["error"] is None for row in rows] == [True, False, True, False]
-    assert set(rows[0]) == {"file", "digit", "confidence", "probabilities", "digits", "unlike", "error"}
+    assert set(rows[0]) == {
+        "file",
+        "digit",
+        "confidence",
+        "probabilities",
+        "digits",
+        "unlike",
+        "unknown",
+        "set",
+        "error",
+    }
     assert len(rows[0]["probabilities"]) == 10 and sum(rows[0]["probabilities"]) == pytest.approx(1)
     assert rows[0]["confidence"] == max(rows[0]["probabilities"]) == rows[0]["digits"][0]["confidence"]
     assert "torch" not in {line.split("|")[-1].strip() for line in done.stderr.splitlines()}

@@ -53,8 +53,14 @@ class Prediction:
     """The probability of that class, 0 to 1; for several digits, the lowest of theirs."""
     probabilities: Mapping[str, float] = field(default_factory=dict)
     """The probability of every class, by name; empty unless the picture shows exactly one digit."""
+    unknown: bool | None = None
+    """Whether the picture is of none of the classes; None unless the run was calibrated (`featherweight calibrate`)."""
+    choices: tuple[str, ...] = ()
+    """The classes of which one is right as surely as the calibration says, the likeliest first; () without one."""
 
     def __str__(self) -> str:
+        if self.unknown:
+            return f"none of these (nearest: {self.name or 'nothing'})"
         return f"{self.name or 'nothing'} ({100 * self.confidence:.1f} %)"
 
 
@@ -201,12 +207,19 @@ class Model:
     def _of_batch(self, batch: NDArray[np.uint8]) -> list[Prediction]:
         with torch.no_grad():
             parts = torch.split(torch.from_numpy(batch), BATCH)
-            shares = torch.cat([self(part).double().softmax(1) for part in parts])
+            scores = torch.cat([self(part).double() for part in parts])
+        known = self.trained.calibration
+        shares = (scores / known.temperature if known else scores).softmax(1)
+        refused = known.unknown(scores.numpy()) if known else None
         found = []
-        for row in shares.tolist():
+        for at, row in enumerate(shares.tolist()):
             name = self.classes[row.index(max(row))]
             chances = dict(zip(self.classes, row, strict=True))
-            found.append(Prediction(name=name, confidence=max(row), probabilities=chances))
+            unknown = None if refused is None else bool(refused[at])
+            choices = tuple(self.classes[one] for one in known.choices(shares[at].numpy())) if known else ()
+            found.append(
+                Prediction(name=name, confidence=max(row), probabilities=chances, unknown=unknown, choices=choices)
+            )
         return found
 
 
@@ -216,7 +229,9 @@ def _as_prediction(answer: Answer, classes: Sequence[str]) -> Prediction:
     name = "".join(digit.name for digit in answer.digits)
     confidence = min((digit.confidence for digit in answer.digits), default=0.0)
     only = answer.digits[0].probabilities if len(answer.digits) == 1 else ()
-    return Prediction(name=name, confidence=confidence, probabilities=dict(zip(classes, only, strict=False)))
+    choices = answer.digits[0].choices if len(answer.digits) == 1 else ()
+    chances = dict(zip(classes, only, strict=False))
+    return Prediction(name=name, confidence=confidence, probabilities=chances, unknown=answer.unknown, choices=choices)
 
 
 def load(

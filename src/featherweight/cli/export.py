@@ -25,6 +25,12 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("exports"),
     data_dir: DataDir = None,
+    unknown: Annotated[
+        bool,
+        typer.Option(
+            "--unknown", help='Have C and pages answer "none of these" too, as `calibrate` found for the run.'
+        ),
+    ] = False,
     experiment: ExperimentFile = None,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +40,7 @@ def export(
     from featherweight.training.runs.trained import load_any
 
     with busy(f"exporting {run} and checking the export"):
-        done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir)
+        done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir, unknown=unknown)
     if as_json:
         print_json(done.about)
         return
@@ -42,6 +48,42 @@ def export(
         say(line)
     for path in (*done.files, done.manifest):
         say(f"wrote {path}")
+
+
+@app.command()
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run or search.")],
+    by: Annotated[
+        Path | None,
+        typer.Option(help="A run of the same experiment that was trained with --holdout, if this one was not."),
+    ] = None,
+    strangers: Annotated[
+        list[str] | None,
+        typer.Option(help="A folder of pictures, or a data set, that shows none of the classes; to be measured."),
+    ] = None,
+    refuse: Annotated[float, typer.Option(help="Percent of pictures of known classes refused at most.")] = 5.0,
+    cover: Annotated[float, typer.Option(help='Percent of sets such as "3 or 8" that hold the right class.')] = 95.0,
+    data_dir: DataDir = None,
+    experiment: ExperimentFile = None,
+    as_json: Json = False,
+) -> None:
+    """Fit, on held-out pictures, when a network says "none of these" and how sure it is; kept in the run's folder."""
+    from dataclasses import asdict
+
+    from featherweight.cli.display import busy
+    from featherweight.training.runs.calibrated import calibrate as fit_calibration
+    from featherweight.training.runs.folders import run_of
+
+    with busy(f"calibrating {run}"):
+        found = fit_calibration(
+            run_of(run), by=None if by is None else run_of(by), data_dir=data_dir, strangers=strangers or (),
+            refuse=refuse, cover=cover, experiment=experiment,
+        )  # fmt: skip
+    if as_json:
+        print_json(asdict(found))
+        return
+    for line in found.lines():
+        say(line)
 
 
 @app.command()
@@ -197,6 +239,8 @@ def _answer_cells(answer: "Answer") -> tuple[str, str, str]:
     """The digits read, their confidence (of several digits, the lowest), and the next likeliest answer."""
     if not answer.digits:
         return "-", "", "no digit found"
+    if answer.unknown:
+        return "none of these", _share(min(digit.confidence for digit in answer.digits)), _nearest(answer)
     if answer.unlike:
         lowest = min(digit.confidence for digit in answer.digits)
         return "".join(digit.name for digit in answer.digits), _share(lowest), "no digit here?"
@@ -204,10 +248,17 @@ def _answer_cells(answer: "Answer") -> tuple[str, str, str]:
         least = min(answer.digits, key=lambda digit: digit.confidence)
         return "".join(digit.name for digit in answer.digits), _share(least.confidence), "of the least certain"
     [digit] = answer.digits
+    if len(digit.choices) > 1:
+        return digit.name, _share(digit.confidence), f"{', '.join(digit.choices[:-1])} or {digit.choices[-1]}"
     second = sorted(digit.probabilities)[-2] if len(digit.probabilities) > 1 else 0.0
     others: list[Any] = [place for place, share in enumerate(digit.probabilities) if share == second]
     name = digit.classes[others[-1]] if digit.classes else str(others[-1])
     return digit.name, _share(digit.confidence), f"{name}: {_share(second)}"
+
+
+def _nearest(answer: "Answer") -> str:
+    """What a picture of none of the classes resembles most."""
+    return f"nearest: {''.join(digit.name for digit in answer.digits)}"
 
 
 def _share(share: float) -> str:

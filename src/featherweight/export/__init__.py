@@ -49,15 +49,16 @@ class Exported:
 
 
 def export(
-    trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None, data: Data | None = None
-) -> Exported:
+    trained: TrainedModel, form: str, out: Path, *, data_dir: Path | None = None, data: Data | None = None,
+    unknown: bool = False,
+) -> Exported:  # fmt: skip
     """Write a finished network as `onnx`, `c`, `page` or a package to the folder `out`, and check it.
 
     A package is the C for a tool that builds with it: `arduino`, `platformio`, `zephyr`, `esp-idf`, `micropython`,
     `rust` or `cmake`, in a folder NAME-FORM; it has a program that checks ten pictures on the chip.
 
     It is calibrated and checked on the pictures of its run, loaded from `data_dir` or where they were; or on `data`, if
-    they were handed over in memory.
+    they were handed over in memory. With `unknown`, C and pages also answer "none of these", as it was calibrated.
 
     A model card, NAME-card.md, lies beside them. Raises UsageError for an unknown form, a layer that has no exported
     form or a missing package; FileError if the folder cannot be written to; and ExportError if the files do not give
@@ -68,7 +69,9 @@ def export(
         raise UsageError(f"Unknown form {form!r}; {nearest(form, FORMS)}")
     if form == "onnx":
         require_onnx()
-    source = source_of(trained)
+        if unknown:
+            raise UsageError('An ONNX file gives scores alone; "none of these" is for C, packages and pages.')
+    source = source_of(trained, unknown)
     lowered = _lowered(source, form)
     if form == "page":
         page.require_digits(source)
@@ -180,6 +183,11 @@ def _program(source: Source, lowered: Lowered, data: Data, folder: Path) -> tupl
         if figures["compiled"]
         else "not compiled here, since there is no C compiler (cc, gcc or clang)",
     ]
+    if "refused" in figures:
+        lines.append(
+            f'{source.name}_known says "none of these" of {figures["refused"]:.2f} % of them, differently from the'
+            f" network on {figures['different_refusals']}"
+        )
     return network, (files, figures, lines)
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from featherweight.escape import c_string, in_c_comment
+from featherweight.experiments.calibration import Calibration
 from featherweight.export.fixed_point import FixedPoint, Integers, Stage, bias_bits
+from featherweight.export.integers import limits_in_units, typical_shift
 from featherweight.export.memory import Memory, memory_report, planned, tallest
 from featherweight.export.page import DIGITS
 from featherweight.export.preprocessing import FLATTEST_BITS
@@ -41,11 +43,29 @@ def source_files(source: Source, network: FixedPoint, calibration: str) -> dict[
     head += f" {in_c_comment(source.version)}; see {source.name}.h. */\n\n"
     return {
         f"{source.name}.h": model_header(source, network, memory, calibration),
-        f"{source.name}.c": head + _named(_inlined("network.c", tables), source.name),
+        f"{source.name}.c": head + _named(_inlined("network.c", tables) + _known(source, network), source.name),
         f"{source.name}.ino": _named(_runtime("sketch.ino"), source.name),
         # The Arduino IDE compiles every C file beside the sketch, but none in folders of other names than src.
         "example/main.c": _named(_runtime("main.c"), source.name),
     }
+
+
+def known_tables(known: Calibration, score_bits: int) -> str:
+    """What `known.c` includes as tables.h: typical scores, and how many units of a score one of theirs is."""
+    if known.typical is None:
+        return "#define TYPICAL 0\n"
+    rows = "".join(f"    {{ {', '.join(map(str, row))} }},\n" for row in known.typical)
+    unit = 1 << typical_shift(known, score_bits)
+    table = f"static const int8_t typical[MODEL_CLASSES][MODEL_CLASSES] = {{\n{rows}}};\n"
+    return f"#define TYPICAL 1\n#define TYPICAL_UNIT {unit} /* of a score */\n{table}"
+
+
+def _known(source: Source, network: FixedPoint) -> str:
+    """The function that may answer "none of these", if there is a threshold."""
+    if source.calibration is None or source.calibration.threshold is None:
+        return ""
+    tables = known_tables(source.calibration, network.score_bits)
+    return "\n" + _inlined("known.c", tables).replace('#include "model.h"\n\n', "")
 
 
 @cache
@@ -133,13 +153,38 @@ extern const char *const {name}_names[{upper}_CLASSES];
  * scores: written, one for each class.
  * Uses {memory.arena} bytes of static memory, so it must not be entered twice at a time. */
 int {name}_read(const uint8_t picture[{upper}_PIXELS], int16_t scores[{upper}_CLASSES]);
-{normalise}
+{normalise}{_about_known(source, network)}
 #ifdef __cplusplus
 }}
 #endif
 
 #endif
 """  # noqa: E501 - two lines of C are longer than the code's
+
+
+def _about_known(source: Source, network: FixedPoint) -> str:
+    """What the header says of the function that may answer "none of these", if there is a threshold."""
+    known = source.calibration
+    if known is None or known.threshold is None:
+        return ""
+    least, most = limits_in_units(known, network.score_bits, len(source.classes))
+    farthest = f"#define {source.name.upper()}_FARTHEST {most}\n" if known.typical else ""
+    name, upper, classes = source.name, source.name.upper(), len(source.classes)
+    promise = f"With 95 % certainty, at most {known.refuse:g} % of new pictures of these classes are refused, as long"
+    facts = [
+        f"The class by the scores that {name}_read wrote, 0 to {classes - 1}, or {upper}_UNKNOWN for none of these.",
+        f"{promise} as they resemble the {known.held_out:,} held-out pictures. Measured: {known.refusals()}.",
+        f"Divide scores by {upper}_TEMPERATURE / 256 before softmax to have probabilities that held-out pictures bear"
+        " out.",
+    ]
+    lines = [line for fact in facts for line in textwrap.wrap(in_c_comment(fact), 112)]
+    return f"""
+/* {(chr(10) + " * ").join(lines)} */
+#define {upper}_UNKNOWN (-1)
+#define {upper}_THRESHOLD {least} /* of {upper}_CLASSES times the greatest score, less their sum */
+{farthest}#define {upper}_TEMPERATURE {round(256 * known.temperature)}
+int {name}_known(const int16_t scores[{upper}_CLASSES]);
+"""
 
 
 def _about_fast(source: Source, network: FixedPoint, memory: Memory) -> str:

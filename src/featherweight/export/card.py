@@ -4,6 +4,7 @@ import json
 
 from featherweight.errors import FeatherweightError
 from featherweight.escape import markdown
+from featherweight.experiments.calibration import Calibration
 from featherweight.experiments.record import Record
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.experiments.verdicts import verdict_sentence
@@ -60,8 +61,7 @@ def card(source: Source, record: Record) -> str:
 {table}
 ## What it is for
 
-It tells {len(source.classes)} classes apart in pictures of {channels} x {height} x {width} (channels, height, width): {classes}. It
-always names one of them, also for pictures that show none; a low probability is the only sign of that. Pictures that
+It tells {len(source.classes)} classes apart in pictures of {channels} x {height} x {width} (channels, height, width): {classes}. {none_of_these(source.calibration)} Pictures that
 look unlike the training images (another camera, light or background) are read less surely than the {held_out} images.
 
 ## How pictures enter
@@ -74,6 +74,20 @@ The C program, the ONNX file and the page do this themselves.{_resizing(source)}
 `featherweight train EXPERIMENT --seed {source.seed}` gives the same bits on a like processor; the run's record names the data by
 digest, the versions, the processor's instructions and the recipe.
 """  # noqa: E501 - the card's lines are longer than the code's
+
+
+def none_of_these(known: Calibration | None) -> str:
+    """What the card says of pictures that show none of the classes."""
+    if known is None or known.threshold is None:
+        few = ""
+        if known is not None:
+            few = f" ({known.held_out:,} held-out pictures are too few for a threshold that can be promised)"
+        return f"""It
+always names one of them, also for pictures that show none; a low probability is the only sign of that{few}."""
+    return f"""It
+answers "none of these" to pictures that show none, as far as was measured: it refuses {known.refusals()}.
+With 95 % certainty, at most {known.refuse:g} % of new pictures of its classes are refused, as long as they resemble the
+{known.held_out:,} held-out ones that this was fitted on (scores of {markdown(known.by)})."""
 
 
 def _resizing(source: Source) -> str:

@@ -1,6 +1,7 @@
 """Runs the integer network exactly in Python; the C program must give the same bytes."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from featherweight.experiments.calibration import Calibration
 from featherweight.export.fixed_point import WIDE_ZERO, FixedPoint, Stage, group_size
 from featherweight.export.preprocessing import preprocess_bytes
 from featherweight.networks.layers.activations import CURVES
@@ -15,11 +17,40 @@ from featherweight.networks.layers.activations import CURVES
 BATCH = 100
 """Pictures at a time: so few fit the processor's cache, which makes it three times as fast as a thousand would be."""
 
+INT32 = (1 << 31) - 1
+
 
 def integer_scores(network: FixedPoint, pictures: Tensor) -> NDArray[np.int16]:
     """The scores [N classes] of pictures, uint8 [N C H W], in units of 2^-score_bits."""
     parts = [_batch(network, part) for part in torch.split(pictures, BATCH)]
     return np.concatenate(parts).astype(np.int16)
+
+
+def unknown(scores: NDArray[Any], known: Calibration, score_bits: int) -> NDArray[np.bool_]:
+    """Whether pictures with these scores, [N classes], are of none of the classes, as C decides it."""
+    wide, (least, most) = scores.astype(np.int64), limits_in_units(known, score_bits, scores.shape[1])
+    centred = scores.shape[1] * wide - wide.sum(1, keepdims=True)
+    found: NDArray[np.bool_] = centred.max(1) < least
+    if known.typical is None:
+        return found
+    typical = np.array(known.typical) << typical_shift(known, score_bits)
+    found |= np.abs(centred - scores.shape[1] * typical[wide.argmax(1)]).sum(1) > most
+    return found
+
+
+def limits_in_units(known: Calibration, score_bits: int, classes: int) -> tuple[int, int]:
+    """The least greatest score and the greatest distance of pictures of known classes, in units of a score times the
+    number of classes; rounded so that what the network accepts is not refused for it."""
+    unit = classes << score_bits
+    assert known.threshold is not None
+    least, most = math.floor(known.threshold * unit), math.ceil((known.farthest or 0) * unit)
+    return max(-INT32, min(least, INT32)), min(most, INT32)
+
+
+def typical_shift(known: Calibration, score_bits: int) -> int:
+    """By how many bits a typical score of the calibration is shifted to be in units of a score."""
+    assert score_bits + math.log2(known.step) >= 0, (score_bits, known.step)
+    return score_bits + round(math.log2(known.step))
 
 
 def _batch(network: FixedPoint, pictures: Tensor) -> NDArray[np.int64]:

@@ -51,6 +51,7 @@ def package_files(
     count = min(CHECKS, len(pictures))
     chosen = pictures[torch.arange(count) * len(pictures) // count]
     channels, height, width = source.shape
+    known = source.calibration is not None
     values = {
         # Numbers and names of the package's own alone: what a folder or a class is called would have to be escaped
         # differently in each file.
@@ -61,10 +62,12 @@ def package_files(
         "PIXELS": str(channels * height * width),
         "CLASSES": str(len(source.classes)),
         "PICTURES": _numbers(chosen.permute(0, 2, 3, 1).flatten().tolist()),
+        "KNOWN": "\nmod known;\npub use known::known;\n" if known else "",
         "SCORES": _numbers(integers.integer_scores(network, chosen).flatten().tolist()),
     }
     framed = f"{source.name}_frame.c" in program
     folders = (*PACKAGES[form], *(CAMERA.get(form, ()) if framed else ()))
+    folders += ("rust-known",) if known and form == "rust" else ()
     found = {name: text for folder in folders for name, text in _filled(folder, source.name, values).items()}
     if not framed:  # build files name each file of C in a line of its own
         found = {name: re.sub(r".*_frame\.[ch].*\n", "", text) for name, text in found.items()}

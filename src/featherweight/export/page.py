@@ -15,6 +15,7 @@ from markupsafe import Markup  # comes with jinja2
 
 from featherweight.errors import UsageError
 from featherweight.experiments.augmentation import Preprocessing
+from featherweight.experiments.calibration import Calibration
 from featherweight.export.lowering import Lowered, Step
 from featherweight.export.source import Source
 from featherweight.networks.layers.activations import CURVES
@@ -41,7 +42,7 @@ def page_html(source: Source, lowered: Lowered) -> str:
         {
             "version": source.version,
             "style": _template_part("page.css"),
-            "script": _script(lowered),
+            "script": _script(lowered) + (_template_part("page_known.js") if source.calibration else ""),
             "classes": source.classes,
             "parameters": f"{source.parameters:,}",
             "experiment": source.experiment,
@@ -50,9 +51,16 @@ def page_html(source: Source, lowered: Lowered) -> str:
             "tested": source.tested,
             "network": {
                 "classes": list(source.classes), "mean": source.mean[0], "std": source.std[0], **_steps_json(lowered),
+                **({"known": _known_json(source.calibration)} if source.calibration else {}),
             },
         },
     )  # fmt: skip
+
+
+def _known_json(known: Calibration) -> dict[str, Any]:
+    """What the page's program needs of a calibration."""
+    names = ("temperature", "threshold", "typical", "step", "farthest")
+    return {name: value for name in names if (value := getattr(known, name)) is not None}
 
 
 @cache

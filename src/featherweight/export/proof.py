@@ -137,6 +137,7 @@ def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> d
     expected = integers.integer_scores(network, test.images[sample])
     answers = compiled_scores(compiler, [], folder, source, test.images) if compiler else expected
     figures = compare_outputs(answers, network_probabilities(source, test.images), test)
+    figures |= _refusals(answers, network, source, test)
     figures["compiled"] = compiler is not None
     if compiler:
         same = bool((answers[sample] == expected).all())
@@ -145,6 +146,20 @@ def c_proof(folder: Path, network: FixedPoint, source: Source, test: Split) -> d
         if not same:
             raise ExportError("The C program and the integers it is made from give different scores; it was not kept.")
     return figures
+
+
+def _refusals(answers: NDArray[Any], network: FixedPoint, source: Source, test: Split) -> dict[str, Any]:
+    """How many of the pictures with these scores in integers are of none of the classes, in percent, and of how many
+    the network says otherwise; nothing without a threshold."""
+    known = source.calibration
+    if known is None or known.threshold is None:
+        return {}
+    ours = integers.unknown(answers, known, network.score_bits)
+    scores = _batched(test.images, lambda part: source.network(normalise_pictures(source, part)).double().numpy())
+    return {
+        "refused": percent(int(ours.sum()), len(ours)),
+        "different_refusals": int((ours != known.unknown(scores)).sum()),
+    }
 
 
 def compiled_scores(compiler: str, options: list[str], folder: Path, source: Source, pictures: Tensor) -> Any:

@@ -1,7 +1,7 @@
 """The source of an export: a finished network, what an exported file says of it, and the pictures it is checked on."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from featherweight.data.dataset import Data
 from featherweight.data.pictures import Size
 from featherweight.data.sets import SETS
 from featherweight.errors import DataError, UsageError
+from featherweight.experiments.calibration import Calibration
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.networks.layers.preprocessing import preprocessing_of
@@ -46,6 +47,8 @@ class Source:
     """Of a weight in C."""
     size: Size = None
     """What was requested for the pictures of its data."""
+    calibration: Calibration | None = None
+    """By which it answers "none of these"; None if it always names a class."""
 
     def sentence(self) -> str:
         """One sentence for headers and pages."""
@@ -68,11 +71,21 @@ class Source:
             "std": list(self.std),
             **({"preprocessing": words} if (words := preprocessing_of(self.network).words) else {}),
             "featherweight": self.version,
+            **({"calibration": asdict(self.calibration)} if self.calibration else {}),
         }
 
 
-def source_of(trained: TrainedModel) -> Source:
-    """A finished run's network, ready for export."""
+def source_of(trained: TrainedModel, unknown: bool = False) -> Source:
+    """A finished run's network, ready for export; with `unknown`, it answers "none of these" as it was calibrated.
+
+    UsageError if it should and was not calibrated, or on too few pictures.
+    """
+    if unknown and (trained.calibration is None or trained.calibration.threshold is None):
+        few = "on too few pictures for a threshold" if trained.calibration else "never, so it has no threshold"
+        raise UsageError(
+            f'The run was calibrated {few}, and without one nothing is "none of these"; see `featherweight calibrate'
+            " --help`, or leave --unknown out."
+        )
     record, data = trained.record, trained.record.data
     experiment = Path(record.experiment).stem
     title = SETS[data["name"]].title if data["name"] in SETS else data["name"]
@@ -91,6 +104,7 @@ def source_of(trained: TrainedModel) -> Source:
         tested=f"{data['test']:,} {held_out} images of {title}",
         bits=Recipe.from_json(record.recipe).bits_in_c,
         size=requested_size(record),
+        calibration=trained.calibration if unknown else None,
     )
 
 

@@ -1,5 +1,6 @@
 """The digits in a picture: the best of several readings, the network's answers, and a drawing of what it saw."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from featherweight.errors import FileError
 from featherweight.escape import printable
+from featherweight.experiments.calibration import Calibration
 from featherweight.reading.binarize import LARGE, Ink, readings
 from featherweight.reading.network import Floats, Scorer, energy, probabilities
 from featherweight.reading.normalise import as_it_is, in_mnist_manner, views
@@ -47,6 +49,8 @@ class Digit:
     """What the network was given: [28 28], or [H W 3]."""
     classes: tuple[str, ...] = ()
     """The names of the classes, in the order of the probabilities."""
+    choices: tuple[str, ...] = ()
+    """The set of classes that holds the right one as often as the calibration says; () without one."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON; a class whose name is a number becomes that number."""
@@ -66,6 +70,8 @@ class Answer:
     """The exit status of that error."""
     unlike: bool = False
     """Whether one of the digits is so unlike any digit that the picture may show none."""
+    unknown: bool | None = None
+    """Whether the calibrated network says "none of these", of one digit at least; None if it has no threshold."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON; digit, confidence and probabilities are None unless there is exactly one digit."""
@@ -77,6 +83,8 @@ class Answer:
             "probabilities": list(one.probabilities) if one else None,
             "digits": [digit.to_json() for digit in self.digits],
             "unlike": self.unlike,
+            "unknown": self.unknown,
+            "set": [plain(name) for name in one.choices] if one and one.choices else None,
             "error": self.error,
         }
 
@@ -102,6 +110,8 @@ class _Reading:
     """The ink of each digit; empty if the picture was used unchanged."""
     energy: float
     """The least of the digits' (`network.energy`)."""
+    scores: Floats
+    """[N classes]."""
 
 
 def answer(
@@ -111,21 +121,37 @@ def answer(
     temperature: float,
     classes: tuple[str, ...],
     least_energy: float = -np.inf,
+    calibration: Calibration | None = None,
 ) -> Answer:
     """The digits in a picture, as read by a network trained on MNIST-like images; no digits if none are found.
 
     `scorer` maps uint8 [N 28 28] to scores [N classes], and `temperature` divides them before softmax. With less than
-    `least_energy`, the answer is marked as unlike any digit.
+    `least_energy`, the answer is marked as unlike any digit; a `calibration` decides whether it is unknown.
     """
     best = best_reading(picture.pixels, scorer, temperature)
     if best is None:
-        return Answer(file=file)
+        return Answer(file=file, unknown=True if calibration and calibration.threshold is not None else None)
     factor = picture.size[0] / picture.pixels.shape[1]
+    boxes = [
+        (int(left * factor), int(top * factor), round(right * factor), round(bottom * factor))
+        for left, top, right, bottom in best.places
+    ]
+    found = answer_of(file, best.scores, temperature, classes, boxes, best.seen, calibration)
+    return replace(found, unlike=best.energy < least_energy)
+
+
+def answer_of(
+    file: str, scores: Floats, temperature: float, classes: tuple[str, ...],
+    boxes: Sequence[tuple[int, int, int, int]], seen: Sequence[NDArray[np.uint8]], calibration: Calibration | None,
+) -> Answer:  # fmt: skip
+    """The answer by the scores of its digits, [N classes], with the box of each and what was seen of it."""
+    chances = probabilities(scores, temperature)
+    refused = None if calibration is None else calibration.unknown(scores)
     digits = []
-    for (left, top, right, bottom), seen, row in zip(best.places, best.seen, best.chances, strict=True):
-        box = (int(left * factor), int(top * factor), round(right * factor), round(bottom * factor))
-        digits.append(digit_of(row, classes, box, seen))
-    return Answer(file=file, digits=tuple(digits), unlike=best.energy < least_energy)
+    for row, box, image in zip(chances, boxes, seen, strict=True):
+        choices = tuple(classes[at] for at in calibration.choices(row)) if calibration else ()
+        digits.append(replace(digit_of(row, classes, box, image), choices=choices))
+    return Answer(file=file, digits=tuple(digits), unknown=None if refused is None else bool(refused.any()))
 
 
 def best_reading(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:
@@ -188,7 +214,7 @@ def _settled(reading: _Reading, scorer: Scorer, temperature: float) -> _Reading:
 
 def _of_scores(scores: Floats, temperature: float) -> dict[str, Any]:
     """What a reading has from the scores of its digits, [N classes]."""
-    return {"chances": probabilities(scores, temperature), "energy": float(energy(scores).min())}
+    return {"chances": probabilities(scores, temperature), "energy": float(energy(scores).min()), "scores": scores}
 
 
 def _best(pixels: NDArray[np.uint8], scorer: Scorer, temperature: float) -> _Reading | None:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from featherweight.data.augment import normalise
 from featherweight.data.pictures import fit_to_shape
-from featherweight.reading.answers import Answer, answer, digit_of
-from featherweight.reading.network import Scorer, probabilities
+from featherweight.reading.answers import Answer, answer, answer_of
+from featherweight.reading.network import Scorer
 from featherweight.reading.picture_files import Picture
 from featherweight.training.runs.trained import TrainedModel, load_any, requested_size
 
@@ -31,12 +31,13 @@ class Reader:
 
     def __call__(self, picture: Picture, file: str) -> Answer:
         """The digits in the picture, or the class of the whole picture if the run's images are not digits."""
-        trained = self._trained
+        trained, known = self._trained, self._trained.calibration
+        warmth = known.temperature if known else 1.0
         if trained.record.data["name"] in IN_MNIST_MANNER and trained.shape == (1, 28, 28):
-            return answer(picture, file, self._scorer, 1.0, trained.classes)
+            return answer(picture, file, self._scorer, warmth, trained.classes, calibration=known)
         seen = _resized(picture, trained)
-        chances = probabilities(self._scorer(seen[None]), 1.0)[0]
-        return Answer(file=file, digits=(digit_of(chances, trained.classes, (0, 0, *picture.size), seen),))
+        scores = self._scorer(seen[None])
+        return answer_of(file, scores, warmth, trained.classes, [(0, 0, *picture.size)], [seen], known)
 
 
 def _scorer(trained: TrainedModel) -> Scorer:

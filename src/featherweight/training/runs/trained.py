@@ -4,6 +4,7 @@ The pretrained networks of the package are unmodified folders of finished runs, 
 """
 
 import copy
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from featherweight.data.dataset import Data
 from featherweight.data.pictures import Size
 from featherweight.engine import Engine, build_engine, processors
 from featherweight.errors import FileError, UsageError, nearest
+from featherweight.experiments.calibration import FILE as CALIBRATION
+from featherweight.experiments.calibration import Calibration, read_calibration
 from featherweight.experiments.experiment import PACKAGED, RECORDS, Experiment
 from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, percent, read_record
@@ -50,6 +53,8 @@ class TrainedModel:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     record: Record
+    calibration: Calibration | None = None
+    """When it answers "none of these", if that was ever fitted (`runs.calibrated`)."""
 
 
 def load_trained(
@@ -78,6 +83,7 @@ def load_trained(
             mean=tuple(about["mean"]),
             std=tuple(about["std"]),
             record=record,
+            calibration=calibration_in(folder, len(about["classes"])),
         )
     except (
         OSError,
@@ -88,6 +94,18 @@ def load_trained(
         TypeError,
     ) as problem:  # RuntimeError includes RecursionError
         raise FileError(f"{path} does not hold the weights of {record.experiment}: {problem}") from problem
+
+
+def calibration_in(folder: Path, classes: int) -> Calibration | None:
+    """The calibration beside a run's weights, None if there is none; FileError if it is not theirs."""
+    if not (folder / CALIBRATION).exists():
+        return None
+    return read_calibration(folder, weights_digest(folder), classes)
+
+
+def weights_digest(folder: Path) -> str:
+    """The SHA-256 of a run's weights."""
+    return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
 
 
 def _require_fitting(about: dict[str, Any], record: Record) -> None:

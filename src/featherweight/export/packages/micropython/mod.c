@@ -1,5 +1,5 @@
 /* import model_network
- * model_network.read(picture)             the class, its name, and the scores of all classes
+ * model_network.read(picture)             the class, its name, and the scores of all classes; -1 is none of these
  * model_network.check(time.ticks_us)      prints PASS with milliseconds, or FAIL with the picture
  */
 #include "py/dynruntime.h"
@@ -16,8 +16,11 @@ static mp_obj_t read_picture(mp_obj_t picture)
     if (given.len != MODEL_PIXELS) {
         mp_raise_ValueError("a picture has @PIXELS@ bytes");
     }
-    const int found = model_read(given.buf, scores);
-    const char *const name = model_names[found];
+    int found = model_read(given.buf, scores);
+#ifdef MODEL_UNKNOWN
+    found = model_known(scores);
+#endif
+    const char *const name = found < 0 ? "none of these" : model_names[found];
     size_t length = 0;
     while (name[length] != '\0') {
         length++;

@@ -18,7 +18,11 @@ void loop() {
   camera_fb_t *seen = esp_camera_fb_get();
   if (seen) {
     if (model_frame(seen->buf, seen->width, seen->height, 2 * seen->width, MODEL_RGB565_BE, picture)) {
-      Serial.println(model_names[model_read(picture, scores)]);
+      int found = model_read(picture, scores);
+#ifdef MODEL_UNKNOWN
+      found = model_known(scores);
+#endif
+      Serial.println(found < 0 ? "none of these" : model_names[found]);
     }
     esp_camera_fb_return(seen);
   }

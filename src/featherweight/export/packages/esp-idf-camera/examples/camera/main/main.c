@@ -22,7 +22,11 @@ void app_main(void)
         if (seen) {
             const int width = (int)seen->width;
             if (model_frame(seen->buf, width, (int)seen->height, 2 * width, MODEL_RGB565_BE, picture)) {
-                printf("%s\n", model_names[model_read(picture, scores)]);
+                int found = model_read(picture, scores);
+#ifdef MODEL_UNKNOWN
+                found = model_known(scores);
+#endif
+                printf("%s\n", found < 0 ? "none of these" : model_names[found]);
             }
             esp_camera_fb_return(seen);
         }
