@@ -84,7 +84,7 @@ def test_every_package_is_a_form_and_no_placeholder_is_left(packages: dict[str, 
     assert set(FORMS) == {"onnx", "c", "page", *packages} and len(packages) == 7
     for form, files in packages.items():
         shared = {f"src/tiny_net{end}" for end in (".c", ".h", "_check.c", "_check.h")}
-        assert ("src/tiny_net_frame.c" in files) is (form not in ("micropython", "rust"))
+        assert "src/tiny_net_frame.c" in files
         assert shared < set(files), form
         for name, text in files.items():
             assert not re.search(r"@[A-Z]+@|(?<![A-Za-z])(?:model|MODEL)_|\bmodel\.", name + text), (form, name)
@@ -97,7 +97,7 @@ def test_the_check_compiles_passes_and_finds_a_broken_weight(written: Written, f
     folder = written(form, broken=broken)
     mains = {"zephyr": "samples/check/src/main.c", "esp-idf": "examples/check/main/main.c", "micropython": "mod.c",
              "cmake": "check.c"}  # fmt: skip
-    program = folder / "src" / "tiny_net.c", folder / "src" / "tiny_net_check.c"
+    program = tuple(folder / "src" / f"tiny_net{end}.c" for end in ("", "_check", "_frame"))
     objects = [folder / f"{path.stem}.o" for path in program]
     for path, to in zip(program, objects, strict=True):
         run([*CC, "-pedantic", "-c", path, "-o", to], folder=folder)
@@ -109,7 +109,7 @@ def test_the_check_compiles_passes_and_finds_a_broken_weight(written: Written, f
     wrong_picture = "a picture has 90 bytes\n"
     out = run(["./check"], folder=folder, status=3 if form == "micropython" else int(broken and form == "cmake"))
     assert re.match((FAIL if broken else PASS) + ("[0-3] " if form == "micropython" else "$"), out), out
-    assert form != "micropython" or out.endswith(wrong_picture)
+    assert form != "micropython" or out.endswith("frame 7 of 90\n" + wrong_picture)
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="needs CMake: pip install cmake")
@@ -142,7 +142,7 @@ def test_the_crate_passes_its_own_test(written: Written, broken: bool) -> None:
     folder = written("rust", broken=broken)
     about = tomllib.loads((folder / "Cargo.toml").read_text())
     assert about["package"]["name"] == "tiny_net_network" and list(about["build-dependencies"]) == ["cc"]
-    objects = ["tiny_net.o", "tiny_net_check.o"]
+    objects = ["tiny_net.o", "tiny_net_check.o", "tiny_net_frame.o"]
     for name in objects:
         run([*CC, "-c", f"src/{name[:-2]}.c", "-o", name], folder=folder)
     run(["ar", "rcs", "libtiny_net_c.a", *objects], folder=folder)
@@ -198,7 +198,7 @@ def test_a_package_that_may_refuse_says_so_in_its_example(written: Written) -> N
     run(["gcc", "-std=c99", f"-I{STUBS}", "-Isrc", "-c", "-o", "it.o", "examples/camera/main/main.c"], folder=folder)
     assert "tiny_net_known" in run(["nm", "-u", "it.o"], folder=folder).split()
     folder = written("micropython", known=REFUSING)
-    program = ["mod.c", "src/tiny_net.c", "src/tiny_net_check.c"]
+    program = ["mod.c", *(f"src/tiny_net{end}.c" for end in ("", "_check", "_frame"))]
     run([*CC, f"-I{STUBS}", "-Isrc", *program, "-o", "check"], folder=folder)
     assert "\n-1 none of these" in run(["./check"], folder=folder, status=3)
 
@@ -206,13 +206,20 @@ def test_a_package_that_may_refuse_says_so_in_its_example(written: Written) -> N
 @pytest.mark.skipif(shutil.which("rustc") is None, reason="needs Rust: https://rustup.rs")
 def test_a_crate_that_may_refuse_gives_no_class(written: Written) -> None:
     folder = written("rust", known=REFUSING)
-    run([*CC, "-c", "src/tiny_net.c", "-o", "it.o"], folder=folder)
-    run([*CC, "-c", "src/tiny_net_check.c", "-o", "check.o"], folder=folder)
-    run(["ar", "rcs", "libtiny_net_c.a", "it.o", "check.o"], folder=folder)
+    objects = ["tiny_net.o", "tiny_net_check.o", "tiny_net_frame.o"]
+    for name in objects:
+        run([*CC, "-c", f"src/{name[:-2]}.c", "-o", name], folder=folder)
+    run(["ar", "rcs", "libtiny_net_c.a", *objects], folder=folder)
     rustc = ["rustc", "--edition", "2021", "-D", "warnings", "-L", "."]
     crate = ["--crate-name", "tiny_net_network", "--crate-type", "rlib", "-l", "static=tiny_net_c"]
     run([*rustc, *crate, "src/lib.rs"], folder=folder)
-    (folder / "main.rs").write_text("fn main() { assert_eq!(tiny_net_network::known(&[9, 0, 0, 0]), None); }")
+    (folder / "main.rs").write_text(
+        "use tiny_net_network::*;\nfn main() {\n    assert_eq!(known(&[9, 0, 0, 0]), None);\n"
+        "    let mut picture = [0; PIXELS];\n"
+        "    assert!(frame(&[7; 640], 20, 32, 20, Format::Grey, &mut picture) && picture == [7; PIXELS]);\n"
+        "    assert!(!frame(&[7; 639], 20, 32, 20, Format::Grey, &mut picture));\n"
+        "    assert!(!frame(&[7; 640], 40, 32, 20, Format::Grey, &mut picture));\n}\n"
+    )
     run([*rustc, "--extern", "tiny_net_network=libtiny_net_network.rlib", "main.rs"], folder=folder)
     run(["./main"], folder=folder)
 

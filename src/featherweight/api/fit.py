@@ -11,6 +11,7 @@ from typing import Any
 from featherweight.api.model import Model, load
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError, require_function, require_kinds
+from featherweight.experiments.record import Sides
 from featherweight.io import as_path
 from featherweight.json_files import LARGEST, read_regular
 from featherweight.parallel.messages import LOCAL, Backend
@@ -74,7 +75,7 @@ def fit(
     trials: int | None = None,
     seed: int = 0,
     out: "str | Path | None" = None,
-    size: tuple[int, int] | None = None,
+    size: Sides | None = None,
     group: str | None = None,
     balanced: bool = False,
     point: int | None = None,

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -15,6 +15,7 @@ from featherweight.errors import UsageError, nearest
 from featherweight.escape import printable
 
 if TYPE_CHECKING:
+    from featherweight.experiments.record import Size
     from featherweight.parallel.messages import Backend
 
 
@@ -85,7 +86,8 @@ ImageSize = Annotated[
     typer.Option(
         "--size",
         metavar="HxW|own",
-        help="Height and width to resize a folder's pictures to, such as 32x48; or own, if all have the same size.",
+        help="Height and width that a folder's pictures are stretched to, such as 32x48; with :centre, their middle is"
+        " cut out, with :fit, black fills the rest; or own, if all have the same size.",
     ),
 ]
 Grey = Annotated[bool, typer.Option("--grey", help="Drop the colours of the pictures.")]
@@ -153,18 +155,24 @@ def engine_with(precision: str, engine: str) -> str:
     return "native_bf16"
 
 
-def image_size(text: str | None) -> "tuple[int, int] | Literal['own'] | None":
+def image_size(text: str | None) -> "Size":
     """The height and width that --size gives, or "own", or None if it was not given; UsageError if it is no size.
 
-    >>> image_size("32x48"), image_size("own")
-    ((32, 48), 'own')
+    >>> image_size("32x48"), image_size("32x48:fit"), image_size("own")
+    ((32, 48), (32, 48, 'fit'), 'own')
     """
     if text is None or text == "own":
         return "own" if text else None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and 4 <= int(height) <= 256 and 4 <= int(width) <= 256):
-        raise UsageError(f"--size takes HEIGHTxWIDTH from 4 to 256, such as 32x48, or own; given {text!r:.40}.")
-    return int(height), int(width)
+    height, _, rest = text.lower().partition("x")
+    width, colon, fitting = rest.partition(":")
+    right = height.isdecimal() and width.isdecimal() and 4 <= int(height) <= 256 and 4 <= int(width) <= 256
+    if not right or (colon and fitting not in ("centre", "fit")):
+        raise UsageError(
+            "--size takes HEIGHTxWIDTH from 4 to 256, such as 32x48, perhaps with :centre or :fit after it, or own;"
+            f" given {text!r:.40}."
+        )
+    sides = int(height), int(width)
+    return (*sides, "centre" if fitting == "centre" else "fit") if colon else sides
 
 
 def say(line: str) -> None:

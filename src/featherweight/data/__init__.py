@@ -7,7 +7,7 @@ decodes pictures, which needs no PyTorch.
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from featherweight.data.sets import ALIASES, OWN, SETS, Progress, canonical, downloads_display
 from featherweight.errors import UsageError, nearest, whole_number
@@ -17,6 +17,7 @@ from featherweight.io import is_folder, is_there, require_utf8
 if TYPE_CHECKING:
     from featherweight.data.dataset import Data
     from featherweight.data.split import RawDataset
+    from featherweight.experiments.record import Size
 
 NAMES = ("auto", *SETS, *ALIASES, "digits")
 """The names that `load` knows; anything else is a folder."""
@@ -29,7 +30,7 @@ def load(
     holdout: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
-    size: "tuple[int, int] | Literal['own'] | None" = None,
+    size: "Size" = None,
     grey: bool = False,
 ) -> "Data":
     """Load the data set of this name, or in this folder, ready for training.
@@ -63,7 +64,7 @@ def load(
     if directory is not None and not is_folder(directory):
         raise UsageError(f"The data folder {printable(directory)} does not exist; name one that does, or leave it out.")
     holdout, seed = whole_number(holdout, "A holdout"), whole_number(seed, "A seed")
-    size = (size[0], size[1]) if isinstance(size, list) and len(size) == 2 else size
+    size = tuple(size) if isinstance(size, list) else size
     require_size(size)
     if not isinstance(name, str | Path):
         raise UsageError(f"Data is the name of a set or a folder; given {name!r:.60}.")
@@ -84,7 +85,7 @@ def _raw_named(
     progress: Progress | None,
     *,
     with_test: bool,
-    size: "tuple[int, int] | Literal['own'] | None",
+    size: "Size",
     grey: bool,
 ) -> "RawDataset":
     from featherweight.data import digits, store
@@ -107,9 +108,7 @@ def _raw_named(
     return _from_folder(name, seed, with_test=with_test, size=size, grey=grey)
 
 
-def _from_folder(
-    name: str, seed: int, *, with_test: bool, size: "tuple[int, int] | Literal['own'] | None", grey: bool
-) -> "RawDataset":
+def _from_folder(name: str, seed: int, *, with_test: bool, size: "Size", grey: bool) -> "RawDataset":
     from featherweight.data import folder, store
 
     path = store.expanded(name)

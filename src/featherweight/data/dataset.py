@@ -12,7 +12,7 @@ import torch
 from featherweight.data.in_memory import listed, whole_of
 from featherweight.data.split import HELD_OUT, RawDataset, Split, held_out_together, mean_and_std
 from featherweight.errors import UsageError, whole_number
-from featherweight.experiments.record import LONGEST_SIDE, MOST_CLASSES, MOST_NUMBERS
+from featherweight.experiments.record import LONGEST_SIDE, MOST_CLASSES, MOST_NUMBERS, Sides, Size
 from featherweight.experiments.schema import LONGEST_NAME
 
 IN_MEMORY = "memory"
@@ -44,7 +44,7 @@ class Data:
     """The argument with which `load` gives it again: the name of a data set, or the full path of a folder."""
     seed: int = 0
     """The seed of the split."""
-    size: "tuple[int, int] | Literal['own'] | None" = None
+    size: Size = None
     """The size requested for a folder's pictures: (height, width), or "own"; None if none was requested."""
     grey: bool = False
     """Whether colours were dropped."""
@@ -92,7 +92,7 @@ class Data:
         train: Any,
         test: Any = None,
         *,
-        size: tuple[int, int] | None = None,
+        size: Sides | None = None,
         classes: Sequence[str] | None = None,
         name: str = "dataset",
         holdout: int = 0,
@@ -127,7 +127,7 @@ class Data:
         cls,
         folder: "str | Path",
         *,
-        size: "tuple[int, int] | Literal['own'] | None" = None,
+        size: Size = None,
         holdout: int = 0,
         seed: int = 0,
     ) -> "Data":
@@ -158,7 +158,8 @@ class Data:
             "mean": list(self.mean),
             "std": list(self.std),
             "digests": dict(self.digests),
-            **({"size": self.size if isinstance(self.size, str) else list(self.size)} if self.size else {}),
+            **({"size": self.size if isinstance(self.size, str) else list(self.size[:2])} if self.size else {}),
+            **({"fitting": self.size[2]} if isinstance(self.size, tuple) and len(self.size) == 3 else {}),
             **({"grey": True} if self.grey else {}),
         }
 

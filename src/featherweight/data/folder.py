@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featherweight.data.formats import LARGEST
-from featherweight.data.pictures import FILE_BYTES, SUFFIXES, PictureError, Size, fit_to_shape, greyed, read, size_kept
+from featherweight.data.pictures import FILE_BYTES, SUFFIXES, PictureError, fit_to_shape, greyed, read, size_kept
 from featherweight.data.split import (
     SHARE,
     RawDataset,
@@ -29,6 +29,7 @@ from featherweight.data.split import (
 )
 from featherweight.errors import DataError, FileError, UsageError
 from featherweight.escape import printable
+from featherweight.experiments.record import Size
 from featherweight.json_files import read_regular
 
 SIDE = 28
@@ -87,7 +88,7 @@ def load(root: Path, *, with_test: bool, seed: int, size: Size = None, grey: boo
     return RawDataset(name=name, classes=shown_names, train=whole, test=tested, digests=digests, note=note)
 
 
-def load_sizes(root: Path, *, seed: int, sizes: Sequence[tuple[int, int]]) -> list[RawDataset]:
+def load_sizes(root: Path, *, seed: int, sizes: Sequence[Size]) -> list[RawDataset]:
     """The training half of the data set in this folder, once for each (height, width), as `load` would give it.
 
     Every picture is read only once. The test half is not opened.
@@ -258,7 +259,7 @@ def _brought_to(pixels: NDArray[np.uint8], size: Size, common: tuple[int, int]) 
     if size_kept((width, height), size):
         return greyed(pixels)
     # Whatever the sizes of the others, this one does not keep its own.
-    to = size if isinstance(size, tuple) else common
+    to = (size[0], size[1]) if isinstance(size, tuple) else common
     return greyed(fit_to_shape(pixels, (3, *to), size).transpose(1, 2, 0))
 
 

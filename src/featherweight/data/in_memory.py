@@ -12,6 +12,7 @@ from featherweight.data.formats import LARGEST
 from featherweight.data.pictures import PictureError, fit_to_shape, greyed, of_image, require_size
 from featherweight.data.split import RawDataset, Split, digest, held_out
 from featherweight.errors import UsageError
+from featherweight.experiments.record import Sides
 
 COLOURS = (1, 3)
 """The channels that pictures may have: grey, or RGB."""
@@ -221,9 +222,7 @@ def _numbered(given: Any, names: Sequence[str] | None) -> tuple[torch.Tensor, tu
     return torch.from_numpy(numbers), tuple(map(str, names))
 
 
-def listed(
-    dataset: Any, size: tuple[int, int] | None, channels: int | None = None
-) -> tuple[Pair, tuple[str, ...] | None]:
+def listed(dataset: Any, size: Sides | None, channels: int | None = None) -> tuple[Pair, tuple[str, ...] | None]:
     """The images, all of one size, and labels of a dataset that has a length and gives (image, label) or dictionaries;
     and the names of its classes if it has them.
 
@@ -271,18 +270,18 @@ def _pair(row: Any, at: int) -> Pair:
     raise UsageError(f"Item {at} of the dataset is {type(row).__name__}; (image, label) or a dictionary is needed.")
 
 
-def _picture(image: Any, size: tuple[int, int] | None, at: int) -> NDArray[np.uint8]:
+def _picture(image: Any, size: Sides | None, at: int) -> NDArray[np.uint8]:
     """uint8 [H W] or [H W 3]; Pillow's images are decoded as those in files, and are grey if their colours are."""
     if isinstance(image, Image.Image):
         try:
             pixels = of_image(image).pixels
         except PictureError as problem:
             raise UsageError(f"Image {at} of the dataset {problem}.") from problem
-        pixels = greyed(pixels if size is None else fit_to_shape(pixels, (3, *size), size).transpose(1, 2, 0))
+        pixels = greyed(pixels if size is None else fit_to_shape(pixels, (3, *size[:2]), size).transpose(1, 2, 0))
     else:
         pixels = picture_of(array_of(image, f"pixels of image {at}"), f"Image {at} of the dataset")
         if size is not None:
-            resized = fit_to_shape(pixels, ((pixels.ndim == 3 and 3) or 1, *size), size)
+            resized = fit_to_shape(pixels, ((pixels.ndim == 3 and 3) or 1, *size[:2]), size)
             pixels = resized.transpose(1, 2, 0) if len(resized) == 3 else resized[0]
     return pixels
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from featherweight.data.containers import MOST_SCANS, Container, ContainerError, essential
 from featherweight.errors import UsageError
 from featherweight.escape import printable
-from featherweight.experiments.record import LONGEST_SIDE
+from featherweight.experiments.record import LONGEST_SIDE, Fitting, Size
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """The decoders of Pillow that may be used, whatever the name of a file."""
@@ -41,8 +41,7 @@ SIDE = 1280
 """The longest side of a result, in pixels."""
 KEPT_SIDE = 64
 """The longest side, in pixels, of pictures that keep their size without a request."""
-Size = tuple[int, int] | Literal["own"] | None
-"""The size requested for a data set's pictures: (height, width), the size that they all have, or none."""
+FITTINGS = tuple((fitting,) for fitting in get_args(Fitting))
 BLOCK = 1 << 20
 """The number of pixels that are converted to 8 bits at a time."""
 _TURNS = {
@@ -111,19 +110,78 @@ def fit_to_shape(pixels: NDArray[np.uint8], shape: tuple[int, int, int], size: S
     if channels == 1 and size_kept(image.size, size):
         image = image.convert("L")
     if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
+        image = _resized(image, width, height, fitting_of(size))
     image = image.convert("L" if channels == 1 else "RGB")
     return np.array(image, dtype=np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def _resized(image: Image.Image, width: int, height: int, fitting: Fitting | None) -> Image.Image:
+    """The image in this size, stretched unless there is a way of fitting."""
+    (x, y, w, h), (left, top, across, down) = fitted_boxes(image.size, (width, height), fitting)
+    image = image.crop((x, y, x + w, y + h)).resize((across, down), Image.Resampling.BILINEAR)
+    if (across, down) == (width, height):
+        return image
+    paper = Image.new(image.mode, (width, height))
+    paper.paste(image, (left, top))
+    return paper
+
+
+Box = tuple[int, int, int, int]
+"""Left, top, width and height."""
+
+
+def fitted_boxes(sides: tuple[int, int], to: tuple[int, int], fitting: Fitting | None) -> tuple[Box, Box]:
+    """Which part of a picture with these sides, (width, height), comes to which part of one with the sides `to`.
+
+    >>> fitted_boxes((640, 480), (32, 32), "centre"), fitted_boxes((640, 480), (32, 32), "fit")
+    (((80, 0, 480, 480), (0, 0, 32, 32)), ((0, 0, 640, 480), (0, 4, 32, 24)))
+    """
+    if fitting == "centre":
+        return _largest(sides, to), (0, 0, *to)
+    return (0, 0, *sides), _largest(to, sides) if fitting else (0, 0, *to)
+
+
+def _largest(within: tuple[int, int], like: tuple[int, int]) -> Box:
+    """The middle of `within`, as large as can be in the proportions of `like`; halves of a pixel are rounded up."""
+    (width, height), (wide, high) = within, like
+    if width * high > height * wide:
+        width = max(1, (2 * height * wide + high) // (2 * high))
+    else:
+        height = max(1, (2 * width * high + wide) // (2 * wide))
+    return (within[0] - width) // 2, (within[1] - height) // 2, width, height
+
+
+def fitting_of(size: Size) -> Fitting | None:
+    """How pictures are brought to this size; None if they are stretched."""
+    return size[2] if isinstance(size, tuple) and len(size) == 3 else None
+
+
+FITTING_WORDS = {
+    None: "stretched to", "centre": "cut to its middle and brought to", "fit": "fitted, with black beside it, into",
+}  # fmt: skip
+"""How a picture of other proportions is brought to a size."""
+
+
+def size_words(size: Size) -> str:
+    """The size as --size takes it.
+
+    >>> size_words((32, 48)), size_words((32, 48, "centre")), size_words("own")
+    ('32x48', '32x48:centre', 'own')
+    """
+    if not isinstance(size, tuple):
+        return size or ""
+    return f"{size[0]}x{size[1]}" + (f":{size[2]}" if len(size) == 3 else "")
 
 
 def require_size(size: Any) -> None:
     """Raise UsageError unless this can be requested of a data set's pictures."""
     if size in (None, "own"):
         return
-    sides = size if isinstance(size, tuple) and len(size) == 2 else ()
+    sides = size[:2] if isinstance(size, tuple) and (len(size) == 2 or size[2:] in FITTINGS) else ()
     if not sides or not all(type(side) is int and 1 <= side <= LONGEST_SIDE for side in sides):
         raise UsageError(
-            f"A size is (height, width), two whole numbers from 1 to {LONGEST_SIDE:,}; given {size!r:.60}."
+            f"A size is (height, width), two whole numbers from 1 to {LONGEST_SIDE:,}, and perhaps centre or fit;"
+            f" given {size!r:.60}."
         )
 
 

@@ -7,6 +7,7 @@ All accuracies are percentages of the whole set they were measured on, computed 
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -58,6 +59,24 @@ Plain = Annotated[
 """A short table of texts, numbers, yes and no."""
 
 
+Fitting = Literal["centre", "fit"]
+"""How a picture of other proportions is brought to a size, unless it is stretched: its middle is cut out, or all of it
+is fitted in, with black beside it."""
+Sides = tuple[int, int] | tuple[int, int, Fitting]
+"""Height and width, and how pictures are brought to them, unless they are stretched."""
+Size = Sides | Literal["own"] | None
+"""The size requested for a data set's pictures: one for all, the size that they all have, or none."""
+
+
+def size_of_facts(data: Mapping[str, Any]) -> Size:
+    """The size that was requested for the pictures that a record speaks of."""
+    size: Any = data.get("size")
+    if not isinstance(size, list):
+        return "own" if size else None
+    fitting: Fitting | None = data.get("fitting")
+    return (size[0], size[1], fitting) if fitting else (size[0], size[1])
+
+
 class DataFacts(TypedDict):
     """What a record says of its data set. Sizes decide what is allocated, and texts end up in pages and programs."""
 
@@ -73,6 +92,7 @@ class DataFacts(TypedDict):
     std: NotRequired[Annotated[tuple[Annotated[float, Meta(ge=1e-6, le=1)], ...], PER_CHANNEL]]
     digests: NotRequired[Plain | None]
     size: NotRequired[tuple[Side, Side] | Literal["own"] | None]
+    fitting: NotRequired[Fitting]
 
 
 class EnvironmentFacts(TypedDict):

@@ -2,6 +2,7 @@
 
 import json
 
+from featherweight.data.pictures import FITTING_WORDS, fitting_of
 from featherweight.errors import FeatherweightError
 from featherweight.escape import markdown
 from featherweight.experiments.calibration import Calibration
@@ -95,8 +96,9 @@ def _resizing(source: Source) -> str:
     if not takes_frames(source):
         return ""
     _, height, width = source.shape
+    how = f"{FITTING_WORDS[fitting_of(source.size)]} {height} x {width}"
     return (
-        f"\n\nA picture of another size is stretched to {height} x {width} by Pillow's antialiased bilinear filter\n"
+        f"\n\nA picture of another size is {how} by Pillow's antialiased bilinear filter\n"
         f"(`Image.resize`); `{source.name}_frame` beside the C program gives the same bytes for a camera's frame."
     )
 

@@ -11,7 +11,8 @@ import PIL
 import torch
 from torch import Tensor
 
-from featherweight.data.pictures import KEPT_SIDE, Size, size_kept
+from featherweight.data.pictures import KEPT_SIDE, SIDE, fitting_of, size_kept
+from featherweight.experiments.record import Size
 from featherweight.export import integers
 from featherweight.export.fixed_point import FixedPoint
 from featherweight.export.page import DIGITS
@@ -31,11 +32,11 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 """The folders whose files each form of package has; the network's own C lies in its `src`."""
 CAMERA: Mapping[str, tuple[str, ...]] = {
     "arduino": ("camera", "arduino-camera"), "platformio": ("camera", "arduino-camera"),
-    "esp-idf": ("camera", "esp-idf-camera"), "zephyr": (), "cmake": (),
+    "esp-idf": ("camera", "esp-idf-camera"),
 }  # fmt: skip
-"""Forms with NAME_frame, and the folders of their examples for a camera, where the network takes a camera's frames."""
-LONGEST_FRAME = 1280
-"""The longest side of a frame that `NAME_frame` takes."""
+"""Folders of the examples for a camera, where the network takes a camera's frames."""
+_FRAMES = re.compile(r".*_frame\.[ch].*\n|#ifdef \w+_FRAME_H\n(?s:.*?)#endif\n\n?")
+"""What a package's files have for frames alone."""
 CHECKS = 10
 """Pictures in the check that a package runs on its chip."""
 
@@ -51,7 +52,8 @@ def package_files(
     count = min(CHECKS, len(pictures))
     chosen = pictures[torch.arange(count) * len(pictures) // count]
     channels, height, width = source.shape
-    known = source.calibration is not None
+    framed = f"{source.name}_frame.c" in program
+    modules = ("frame",) * framed + ("known",) * (source.calibration is not None)
     values = {
         # Numbers and names of the package's own alone: what a folder or a class is called would have to be escaped
         # differently in each file.
@@ -62,16 +64,15 @@ def package_files(
         "PIXELS": str(channels * height * width),
         "CLASSES": str(len(source.classes)),
         "PICTURES": _numbers(chosen.permute(0, 2, 3, 1).flatten().tolist()),
-        "KNOWN": "\nmod known;\npub use known::known;\n" if known else "",
+        "MODULES": "".join(f"\nmod {name};\npub use {name}::*;\n" for name in modules),
         "SCORES": _numbers(integers.integer_scores(network, chosen).flatten().tolist()),
     }
-    framed = f"{source.name}_frame.c" in program
     folders = (*PACKAGES[form], *(CAMERA.get(form, ()) if framed else ()))
-    folders += ("rust-known",) if known and form == "rust" else ()
+    folders += tuple(f"rust-{name}" for name in modules) if form == "rust" else ()
     found = {name: text for folder in folders for name, text in _filled(folder, source.name, values).items()}
     if not framed:  # build files name each file of C in a line of its own
-        found = {name: re.sub(r".*_frame\.[ch].*\n", "", text) for name, text in found.items()}
-    stems = ("", "_frame") if framed and form in CAMERA else ("",)
+        found = {name: _FRAMES.sub("", text) for name, text in found.items()}
+    stems = ("", "_frame") if framed else ("",)
     own = [f"{source.name}{stem}.{end}" for stem in stems for end in "hc"]
     return {f"src/{name}": program[name] for name in own} | found
 
@@ -85,6 +86,12 @@ def frame_files(source: Source) -> dict[str, str]:
         return {}
     values = {
         "GREY": str(grey_first(source.size)),
+        "FITTING": {None: "STRETCH", "centre": "CENTRE", "fit": "FIT"}[fitting_of(source.size)],
+        "BROUGHT": {
+            None: "The whole frame, stretched to the picture's size,",
+            "centre": "The middle of the frame, in the proportions of the picture,",
+            "fit": "The whole frame in its proportions, with black beside it,",
+        }[fitting_of(source.size)],
         "TALL": str(int(tall_first(PIL.__version__))),
         "PILLOW": PIL.__version__.split(".")[0],
     }
@@ -113,7 +120,7 @@ def grey_first(size: Size) -> int:
     >>> grey_first((48, 64)), grey_first(None)
     (0, 64)
     """
-    return next(side for side in (LONGEST_FRAME, KEPT_SIDE, 0) if side == 0 or size_kept((side, 1), size))
+    return next(side for side in (SIDE, KEPT_SIDE, 0) if side == 0 or size_kept((side, 1), size))
 
 
 def tall_first(version: str) -> bool:

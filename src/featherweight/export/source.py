@@ -12,12 +12,11 @@ from featherweight import data as datasets
 from featherweight._version import __version__
 from featherweight.data import store
 from featherweight.data.dataset import Data
-from featherweight.data.pictures import Size
 from featherweight.data.sets import SETS
 from featherweight.errors import DataError, UsageError
 from featherweight.experiments.calibration import Calibration
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record
+from featherweight.experiments.record import Record, Size
 from featherweight.networks.layers.preprocessing import preprocessing_of
 from featherweight.training.runs.trained import TrainedModel, data_of, requested_size
 

@@ -172,7 +172,7 @@ class RemoteCoordinator:
         record = read_record(task.resume)
         if record.finished:
             raise UsageError(f"The run of {task.resume} is finished; nothing is left to train.")
-        key = tuple(str(record.data.get(name)) for name in ("source", "holdout", "seed", "size", "grey"))
+        key = tuple(str(record.data.get(name)) for name in ("source", "holdout", "seed", "size", "fitting", "grey"))
         data, packed = self._packed(key, lambda: data_of_record(record, task.data_dir))
         file = Path(task.experiment) if names_file(task.experiment) else None
         return experiment_of(record, file), data, packed, task.resume.parent

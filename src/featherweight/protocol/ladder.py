@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
 from featherweight.escape import in_docstring
 from featherweight.experiments.experiment import Experiment, find, ids, letters, rungs
-from featherweight.experiments.record import Record, read_record
+from featherweight.experiments.record import Record, Size, read_record
 from featherweight.experiments.settings import changes, overridden
 from featherweight.io import is_folder, is_there, make_folders, staged, write_text
 from featherweight.parallel.pool import keep_workers
@@ -137,7 +137,7 @@ def train_ladder(
     seeds: int,
     data: str = "auto",
     data_dir: Path | None = None,
-    size: "tuple[int, int] | Literal['own'] | None" = None,
+    size: Size = None,
     grey: bool = False,
     out: Path = Path("runs"),
     settings: tuple[tuple[str, Any], ...] = (),

@@ -9,11 +9,12 @@ from typing import Any
 
 from featherweight.data import NAMES
 from featherweight.data.dataset import IN_MEMORY
+from featherweight.data.pictures import size_words
 from featherweight.experiments.augmentation import preprocessing_words
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find, ids
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record
+from featherweight.experiments.record import Record, size_of_facts
 from featherweight.experiments.settings import flatten
 from featherweight.experiments.statistics import mean_interval
 from featherweight.experiments.verdicts import summarise
@@ -159,9 +160,9 @@ def command(record: Record) -> str:
         changed.pop("recipe.epochs", None)
     if about["source"] != IN_MEMORY:
         words += ["--data", str(about["source"])]
-    size = about.get("size")
-    if size:
-        words += ["--size", size if isinstance(size, str) else "x".join(map(str, size))]
+    if size := size_of_facts(about):
+        words += ["--size", size_words(size)]
+    words += ["--grey"] if about.get("grey") else []
     if about["holdout"]:
         words += ["--holdout", str(about["holdout"])]
     words += ["--engine", record.engine]

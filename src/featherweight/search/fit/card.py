@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from featherweight.data.pictures import FITTING_WORDS, fitting_of
 from featherweight.escape import markdown
 from featherweight.export.card import hub_head
 from featherweight.export.estimate import time_words
@@ -38,8 +39,8 @@ def fit_card(search: FitState, finished: Packaged, values: dict[str, Any]) -> st
     kind = "8-bit C" if bits == 8 else f"C with {bits}-bit weights"
     size = search.views.sizes[finished.trial.genes.side].size
     brought = (
-        f" Every picture is brought to {height} x {width} with Pillow's bilinear filter (`Image.resize`), whatever its"
-        " proportions: do the same on the device."
+        f" Every picture is {FITTING_WORDS[fitting_of(size)]} {height} x {width} with Pillow's bilinear filter"
+        " (`Image.resize`), whatever its proportions: do the same on the device."
     ) if size else ""  # fmt: skip
     doubts = "".join(f"**{markdown(line)}**\n\n" for line in doubt_lines(values))
     onnx = f"| `{EXPORTS}/*.onnx` | the same network for ONNX Runtime |\n" if "onnx" in finished.exported else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from featherweight.data.dataset import Data
 from featherweight.data.folder import test_digest
+from featherweight.data.pictures import size_words
 from featherweight.data.split import Split, digest
 from featherweight.data.transforms import without_colours
 from featherweight.errors import DataError, FeatherweightError
@@ -99,7 +100,7 @@ def write_candidate(path: Path, search: FitState, trial: Trial, epochs: int) -> 
 def options(search: FitState, trial: Trial) -> str:
     """What `featherweight train` needs to train the candidate on the pictures as it was searched on."""
     size = search.views.sizes[trial.genes.side].size
-    return (" --size {}x{}".format(*size) if size else "") + " --grey" * trial.genes.grey
+    return (f" --size {size_words(size)}" if size else "") + " --grey" * trial.genes.grey
 
 
 def aim_words(search: FitState) -> str:

@@ -13,7 +13,7 @@ from featherweight.data import load
 from featherweight.data.dataset import IN_MEMORY, Data
 from featherweight.errors import FeatherweightError, UsageError
 from featherweight.escape import printable
-from featherweight.experiments.record import read_record, write_record
+from featherweight.experiments.record import read_record, size_of_facts, write_record
 from featherweight.io import (
     flush_names,
     locked,
@@ -136,9 +136,8 @@ def _require_verified(out: Path, data: "str | Data", directory: Path | None) -> 
         if isinstance(data, Data):
             digests = data.digests
         else:
-            size = trained.get("size")
-            given = (size[0], size[1]) if isinstance(size, list) else None
-            loaded = load(data, directory=directory, size=given, seed=SPLIT_SEED, grey=bool(trained.get("grey", False)))
+            size = size_of_facts(trained)
+            loaded = load(data, directory=directory, size=size, seed=SPLIT_SEED, grey=bool(trained.get("grey", False)))
             digests = loaded.digests
     except FeatherweightError as problem:
         raise UsageError(f"{sentence}, and its runs do not either ({problem}){ends}") from problem

@@ -8,6 +8,7 @@ from typing import Any
 from featherweight.data.dataset import Data
 from featherweight.engine import require_threads
 from featherweight.errors import UsageError, nearest
+from featherweight.experiments.record import Sides
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.pool import capacity
 from featherweight.search.fit.cost import LIMITED, Limits
@@ -35,7 +36,7 @@ class FitRequest:
     seed: int = 0
     out: Path | None = None
     """The folder that is handed over; `fits/NAME` by default."""
-    size: tuple[int, int] | None = None
+    size: Sides | None = None
     group: str | None = None
     """A regular expression that finds, in the path of a picture, what names its group."""
     balanced: bool = False

@@ -23,6 +23,7 @@ from featherweight.data.split import Split, digest, held_out_together, mean_and_
 from featherweight.data.store import expanded, find
 from featherweight.data.transforms import without_colours
 from featherweight.errors import UsageError
+from featherweight.experiments.record import Sides
 from featherweight.search.fit.data_checks import DataChecks, check_data
 from featherweight.search.fit.groups import Groups, groups_of_pictures, held_groups
 
@@ -47,7 +48,7 @@ SIDES = (24, 32, 48)
 class ResizedView:
     """The training images in one size, with their colours or without."""
 
-    size: tuple[int, int] | None
+    size: Sides | None
     """(height, width) that `load` is to be asked for; None where the set has its own."""
     images: Tensor
     """uint8 [N C H W], all training images."""
@@ -95,7 +96,7 @@ def resized_data(
     data: Data | str,
     *,
     seed: int,
-    size: tuple[int, int] | None = None,
+    size: Sides | None = None,
     directory: Path | None = None,
     group: str | None = None,
 ) -> ResizedData:

@@ -4,11 +4,12 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from featherweight.data import load
 from featherweight.data.dataset import Data
 from featherweight.experiments.experiment import Experiment, find, names_file
+from featherweight.experiments.record import Size
 from featherweight.experiments.settings import changes, overridden
 from featherweight.networks.anatomy import dissect
 from featherweight.training.runs import run as runs
@@ -71,7 +72,7 @@ class Task:
     out: Path = Path("runs")
     data: str = "auto"
     data_dir: Path | None = None
-    size: "tuple[int, int] | Literal['own'] | None" = None
+    size: Size = None
     grey: bool = False
     holdout: int = 0
     epochs: int | None = None

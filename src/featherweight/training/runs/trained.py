@@ -15,14 +15,13 @@ from torch import nn
 
 from featherweight.data import load
 from featherweight.data.dataset import Data
-from featherweight.data.pictures import Size
 from featherweight.engine import Engine, build_engine, processors
 from featherweight.errors import FileError, UsageError, nearest
 from featherweight.experiments.calibration import FILE as CALIBRATION
 from featherweight.experiments.calibration import Calibration, read_calibration
 from featherweight.experiments.experiment import PACKAGED, RECORDS, Experiment
 from featherweight.experiments.recipe import Recipe
-from featherweight.experiments.record import Record, percent, read_record
+from featherweight.experiments.record import Record, Size, percent, read_record, size_of_facts
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.io import is_folder, is_there, write_bytes
 from featherweight.json_files import parse_json
@@ -177,8 +176,7 @@ def data_of(record: Record, directory: Path | None = None) -> Data:
 
 def requested_size(record: Record) -> Size:
     """The size that was requested for the pictures of a run."""
-    size = record.data.get("size")
-    return (size[0], size[1]) if isinstance(size, list) else size
+    return size_of_facts(record.data)
 
 
 FOLDER = PACKAGED / RECORDS / "weights"

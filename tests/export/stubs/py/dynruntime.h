@@ -9,7 +9,7 @@ typedef const void *mp_obj_t;
 typedef struct { void *buf; size_t len; } mp_buffer_info_t;
 typedef struct { int none; } mp_obj_fun_bc_t;
 typedef mp_obj_t (*function)(mp_obj_t);
-enum { MP_BUFFER_READ, MP_QSTR_read, MP_QSTR_check };
+enum { MP_BUFFER_READ, MP_QSTR_read, MP_QSTR_check, MP_QSTR_frame };
 #define mp_obj_new_int(n) ((mp_obj_t)(intptr_t)(n))
 #define mp_obj_get_int(o) ((intptr_t)(o))
 #define mp_obj_new_bool(b) mp_obj_new_int(b)
@@ -26,7 +26,11 @@ static mp_obj_t mp_obj_new_tuple(size_t n, mp_obj_t *items)
 #define mp_printf(where, ...) printf(__VA_ARGS__)
 #define MP_OBJ_FROM_PTR(p) ((mp_obj_t)(p))
 #define MP_DEFINE_CONST_FUN_OBJ_1(name, f) const function name = f
-static mp_obj_t globals[3];
+typedef mp_obj_t (*variable)(size_t, const mp_obj_t *);
+#define MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(name, least, most, f) const variable name = f
+static mp_buffer_info_t bytes;
+#define mp_obj_new_bytes(data, length) (bytes.buf = (data), bytes.len = (length), (mp_obj_t)&bytes)
+static mp_obj_t globals[4];
 #define mp_store_global(name, object) (globals[name] = (object))
 #define MP_DYNRUNTIME_INIT_ENTRY (void)self;
 #define MP_DYNRUNTIME_INIT_EXIT return NULL;
@@ -40,5 +44,13 @@ int main(void)
     CALL(MP_QSTR_check, NULL);
     CALL(MP_QSTR_read, &right);
     printf("%d %s\n", (int)(intptr_t)answer[0], (const char *)answer[1]);
+    if (globals[MP_QSTR_frame] != NULL) {
+        static unsigned char pixels[640];
+        for (int i = 0; i < 640; i++) pixels[i] = 7;
+        mp_buffer_info_t whole = { pixels, 640 };
+        const mp_obj_t given[] = { &whole, mp_obj_new_int(20), mp_obj_new_int(32), mp_obj_new_int(20), mp_obj_new_int(0) };
+        (*(const variable *)globals[MP_QSTR_frame])(5, given);
+        printf("frame %d of %d\n", ((unsigned char *)bytes.buf)[89], (int)bytes.len);
+    }
     CALL(MP_QSTR_read, &wrong);
 }

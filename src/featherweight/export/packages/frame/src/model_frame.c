@@ -4,10 +4,15 @@
  */
 #include "model_frame.h"
 
-#define LONGEST 1280 /* Beyond it, featherweight shrinks a picture by a whole factor first. */
+#define LONGEST 5120 /* of the sides of a frame */
+#define KEPT 1280 /* Beyond it, a frame shrinks by a whole factor first, each pixel being the mean of those it stands for. */
+#define STRETCH 0
+#define CENTRE 1
+#define FIT 2
+#define FITTING @FITTING@ /* how a frame of other proportions is brought to the picture's */
 #define GREY_FIRST @GREY@ /* The longest side of frames that lose their colours before they are resized. */
 /* Pillow from version 13 on begins with the columns where the height shrinks by much more than the width. */
-#define TALL_FIRST(high, wide) (@TALL@ && (high) > MODEL_HEIGHT && (high) - MODEL_HEIGHT > 2 * ((wide) - MODEL_WIDTH))
+#define TALL_FIRST(high, wide, low, narrow) (@TALL@ && (high) > (low) && (high) - (low) > 2 * ((wide) - (narrow)))
 #define BITS 22
 #define HALF (1UL << (BITS - 1))
 
@@ -15,6 +20,9 @@ typedef struct {
     const uint8_t *pixels;
     int32_t stride;
     int format;
+    int32_t width, height; /* in pixels as they are in memory */
+    int32_t factor; /* by how much it shrinks first */
+    int32_t x, y; /* where the part of it that is used begins, after that */
     int grey; /* whether a pixel is a grey one from the beginning */
     int tall; /* whether columns become bytes before rows */
 } frame;
@@ -110,7 +118,8 @@ static uint8_t grey_of(const uint8_t colour[3])
     return (uint8_t)((19595UL * colour[0] + 38470UL * colour[1] + 7471UL * colour[2] + 32768UL) >> 16);
 }
 
-static void read_colour(const frame *it, int32_t x, int32_t y, uint8_t colour[3])
+/* The colour of a pixel in memory. */
+static void read_one(const frame *it, int32_t x, int32_t y, uint8_t colour[3])
 {
     const uint8_t *row = it->pixels + y * it->stride;
     if (it->format == MODEL_GREY) {
@@ -132,6 +141,31 @@ static void read_colour(const frame *it, int32_t x, int32_t y, uint8_t colour[3]
         colour[0] = (uint8_t)(red << 3 | red >> 2);
         colour[1] = (uint8_t)(green << 2 | green >> 4);
         colour[2] = (uint8_t)(blue << 3 | blue >> 2);
+    }
+}
+
+/* The colour of a pixel of the part that is used. */
+static void read_colour(const frame *it, int32_t x, int32_t y, uint8_t colour[3])
+{
+    const int32_t left = (it->x + x) * it->factor, top = (it->y + y) * it->factor;
+    if (it->factor == 1) {
+        read_one(it, left, top, colour);
+    } else {
+        const int32_t right = left + it->factor < it->width ? left + it->factor : it->width;
+        const int32_t bottom = top + it->factor < it->height ? top + it->factor : it->height;
+        const uint32_t count = (uint32_t)((right - left) * (bottom - top));
+        uint32_t sums[3] = { count / 2, count / 2, count / 2 };
+        for (int32_t row = top; row < bottom; row++) {
+            for (int32_t column = left; column < right; column++) {
+                read_one(it, column, row, colour);
+                for (int c = 0; c < 3; c++) {
+                    sums[c] += colour[c];
+                }
+            }
+        }
+        for (int c = 0; c < 3; c++) {
+            colour[c] = (uint8_t)(sums[c] * ((1UL << 24) / count) >> 24);
+        }
     }
     if (it->grey && it->format != MODEL_GREY) {
         colour[0] = grey_of(colour);
@@ -171,21 +205,44 @@ static int usable(int width, int height, int stride, int format)
            && height <= LONGEST && stride / bytes[format] >= width && !(format == MODEL_YUYV && width % 2);
 }
 
+/* Makes a width and a height as large as can be within themselves in the proportions of others. */
+static void keep_proportions(int32_t *width, int32_t *height, int32_t wide, int32_t high)
+{
+    if (*width * high > *height * wide) {
+        const int32_t fitting = (2 * *height * wide + high) / (2 * high);
+        *width = fitting < 1 ? 1 : fitting;
+    } else {
+        const int32_t fitting = (2 * *width * high + wide) / (2 * wide);
+        *height = fitting < 1 ? 1 : fitting;
+    }
+}
+
 int model_frame(const void *pixels, int width, int height, int stride, int format, uint8_t picture[MODEL_PIXELS])
 {
-    const int small = (width > height ? width : height) <= GREY_FIRST;
-    const int grey = MODEL_CHANNELS == 1 && (format == MODEL_GREY || small);
-    const frame it = { pixels, stride, format, grey, TALL_FIRST(height, width) };
+    const int32_t longer = width > height ? width : height, factor = (longer + KEPT - 1) / KEPT;
     if (!usable(width, height, stride, format)) {
         return 0;
     }
+    const int32_t whole_width = (width + factor - 1) / factor, whole_height = (height + factor - 1) / factor;
+    int32_t from_width = whole_width, from_height = whole_height, to_width = MODEL_WIDTH, to_height = MODEL_HEIGHT;
+    if (FITTING == CENTRE) {
+        keep_proportions(&from_width, &from_height, MODEL_WIDTH, MODEL_HEIGHT);
+    } else if (FITTING == FIT) {
+        keep_proportions(&to_width, &to_height, whole_width, whole_height);
+    }
+    const int32_t left = (MODEL_WIDTH - to_width) / 2, top = (MODEL_HEIGHT - to_height) / 2;
+    const int small = (whole_width > whole_height ? whole_width : whole_height) <= GREY_FIRST;
+    const frame it = { pixels, stride, format, width, height, factor, (whole_width - from_width) / 2,
+                       (whole_height - from_height) / 2, MODEL_CHANNELS == 1 && (format == MODEL_GREY || small),
+                       TALL_FIRST(from_height, from_width, to_height, to_width) };
     for (int32_t x = 0; x < MODEL_WIDTH; x++) {
-        const taps across = taps_of(x, width, MODEL_WIDTH);
         for (int32_t y = 0; y < MODEL_HEIGHT; y++) {
             uint8_t *to = picture + MODEL_CHANNELS * (y * MODEL_WIDTH + x);
-            const taps down = taps_of(y, height, MODEL_HEIGHT);
-            uint8_t colour[3];
-            resized(&it, it.tall ? &down : &across, it.tall ? across : down, colour);
+            uint8_t colour[3] = { 0, 0, 0 };
+            if (x >= left && x < left + to_width && y >= top && y < top + to_height) {
+                const taps across = taps_of(x - left, from_width, to_width), down = taps_of(y - top, from_height, to_height);
+                resized(&it, it.tall ? &down : &across, it.tall ? across : down, colour);
+            }
             to[0] = MODEL_CHANNELS == 1 && !it.grey ? grey_of(colour) : colour[0];
             for (int i = 1; i < MODEL_CHANNELS; i++) {
                 to[i] = colour[i];

@@ -19,13 +19,13 @@ enum {
     MODEL_YUYV        /* two pixels in four bytes; an even width */
 };
 
-/* The whole frame, stretched to MODEL_WIDTH x MODEL_HEIGHT, by the filter that training used: the same bytes as Pillow's
- * Image.resize((MODEL_WIDTH, MODEL_HEIGHT), Image.Resampling.BILINEAR) of version @PILLOW@, which averages over what a pixel
- * covers.
+/* @BROUGHT@ by the filter that training used: the same bytes as Pillow's Image.resize with
+ * Image.Resampling.BILINEAR of version @PILLOW@, which averages over what a pixel covers. A frame with more than 1280 pixels
+ * on a side shrinks first, as Image.reduce does it.
  *
- * pixels: the first row's first byte; stride: bytes from a row to the next; width and height: 1 to 1280.
+ * pixels: the first row's first byte; stride: bytes from a row to the next; width and height: 1 to 5120.
  * picture: written. Gives 1, or 0 for a width, height, stride or format that cannot be; then nothing is written.
- * Whole numbers alone, no static memory, about 450 bytes of stack. */
+ * Whole numbers alone, no static memory, about 500 bytes of stack. */
 int model_frame(const void *pixels, int width, int height, int stride, int format, uint8_t picture[MODEL_PIXELS]);
 
 #ifdef __cplusplus

@@ -48,4 +48,4 @@ impl Network {
 pub fn name(class: usize) -> &'static CStr {
     unsafe { CStr::from_ptr(model_names[class]) }
 }
-@KNOWN@
+@MODULES@
