@@ -79,6 +79,14 @@ static uint8_t windows[2][WINDOW + GROUP]; /* the same in bytes, where they do n
 
 INLINE static void copy4(uint8_t *to, const uint8_t *from) { __builtin_memcpy(to, from, 4); }
 
+INLINE static void clear_group(uint8_t *to)
+{
+    static const uint8_t zeros[4] = { 0 };
+    for (int at = 0; at < GROUP; at += 4) {
+        copy4(to + at, zeros);
+    }
+}
+
 /* Copies so many bytes and, unless they are fewer than four, none beyond. */
 INLINE static void copy_run(uint8_t *to, const uint8_t *from, int count)
 {
@@ -183,15 +191,14 @@ NOINLINE static void widen_windows(const work *now, int first, int second, int w
     }
 #if WINDOW
     {
-        static const uint8_t zeros[GROUP] = { 0 };
         const int count = rows * span, up = (count + GROUP - 1) / GROUP * GROUP;
         const uint8_t *there = windows[0];
         copy_window(now, first, windows[0]);
-        __builtin_memcpy(windows[0] + count, zeros, GROUP);
+        clear_group(windows[0] + count);
         if (second != first) {
             there = windows[1];
             copy_window(now, second, windows[1]);
-            __builtin_memcpy(windows[1] + count, zeros, GROUP);
+            clear_group(windows[1] + count);
         }
         widen(pairs, windows[0], there, up, totals);
     }
