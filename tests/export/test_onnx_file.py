@@ -144,9 +144,9 @@ def runtime(content: bytes, pictures: np.ndarray) -> np.ndarray:
     return found
 
 
-def test_a_hundred_random_networks_give_what_onnx_runtime_gives(tmp_path: Path) -> None:
+def test_random_networks_give_what_onnx_runtime_gives(tmp_path: Path) -> None:
     lowered = 0
-    for seed in range(100):
+    for seed in range(50):
         made = drawn(seed)
         found = made.read(tmp_path)
         pictures = made.draws.normal(size=(3, *SHAPE)).astype(F)
@@ -164,7 +164,7 @@ def test_a_hundred_random_networks_give_what_onnx_runtime_gives(tmp_path: Path) 
             steps = scores(lower(found.network, found.shape), torch.from_numpy(pictures))
             assert (steps - ours).abs().max() < 1e-4, seed
             lowered += 1
-    assert lowered > 50
+    assert lowered > 25
 
 
 def test_pytorch_s_own_files_are_read_whichever_exporter_wrote_them(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_what_several_nodes_read_is_not_changed_for_one_of_them(tmp_path: Path) 
 def test_hostile_files_end_in_a_sentence(tmp_path: Path, run: Run, alone: Path) -> None:
     whole = drawn(1).bytes()
     draws = np.random.default_rng(0)
-    files = {"empty": b"", "text": b"hello", "cut": whole[: len(whole) // 2], "pt2.pt2": b"PK"}
+    files = {"empty": b"", "text": b"hello", "cut": whole[: len(whole) // 2]}
     for at in range(60):
         changed = bytearray(whole)
         for place in draws.integers(0, len(whole), 3):
@@ -281,10 +281,13 @@ def test_hostile_files_end_in_a_sentence(tmp_path: Path, run: Run, alone: Path) 
             assert read_onnx(path).shape and name.startswith("mutated")
         except FileError as problem:
             assert "\n" not in str(problem)
+    (tmp_path / "pt2.pt2").write_bytes(b"PK")
     (tmp_path / "long.onnx").write_bytes(b"0" * (FILE_BYTES + 1))
     status, _, err = run("size", tmp_path / "long.onnx")
     assert status == 4 and "64,000,000" in err
-    assert run("size", tmp_path / "nothing.onnx")[0] == 4 and run("size", tmp_path / "pt2.pt2")[0] == 4
+    assert run("size", tmp_path / "nothing.onnx")[0] == 4
+    status, _, err = run("export", tmp_path / "pt2.pt2", "--to", "c", "--data", "digits")
+    assert status == 2 and "torch.onnx.export" in err
 
 
 @pytest.fixture

@@ -73,6 +73,8 @@ def export(
 def _foreign(run: str, to: str, out: Path, data: str, data_dir: Path | None, mean: str, std: str) -> "Exported":
     from featherweight.export.foreign import export_onnx_file
 
+    if Path(run).suffix.lower() == FOREIGN[1]:
+        raise UsageError("Only the cost of a .pt2 file is shown; write the network as ONNX, with torch.onnx.export.")
     if not data:
         raise UsageError("An ONNX file is quantised and judged on pictures; name a folder or a set with --data.")
     numbers = (_numbers("--mean", mean), _numbers("--std", std))
@@ -88,7 +90,12 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
 
 @app.command()
 def size(
-    file: Annotated[Path, typer.Argument(help="An ONNX file of a network that reads pictures.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="An ONNX file, or a program that PyTorch exported (.pt2), of a network that reads pictures."
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Show what somebody else's network costs: layers, flash, RAM and milliseconds, and which layers have no C."""
@@ -97,8 +104,9 @@ def size(
     from featherweight.api.summary import summary
     from featherweight.export.estimate import milliseconds, time_words
     from featherweight.export.onnx_file import read_onnx
+    from featherweight.export.pt2_file import read_pt2
 
-    found = read_onnx(file)
+    found = read_pt2(file) if file.suffix.lower() == FOREIGN[1] else read_onnx(file)
     described = summary(found.network, found.shape)
     try:
         times = milliseconds(copy.deepcopy(found.network), found.shape)

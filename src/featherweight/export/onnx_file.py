@@ -5,7 +5,7 @@ attribute or a shape, is refused by the name of its node rather than passed over
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,6 @@ class ForeignNetwork:
 
 def read_onnx(path: Path) -> ForeignNetwork:
     """The network in an ONNX file; FileError where it is not one, or holds what cannot be read."""
-    if path.suffix.lower() == ".pt2":
-        raise FileError(
-            f"{printable(path)}: PyTorch evaluates expressions that such a file holds, so that it is a program and not"
-            " read; write the network as ONNX, with torch.onnx.export(..., external_data=False), and name that."
-        )
     content = read_regular(path, FILE_BYTES)
     graph = _graph_of(path, content)
     constants = {tensor.name: _values(path, tensor) for tensor in graph.initializer}
@@ -77,15 +72,21 @@ def read_onnx(path: Path) -> ForeignNetwork:
             raise refusal(node, "changes the type of more than the pictures")
         else:
             CONVERTERS[node.op_type](node, attributes, reading)
-    output = graph.output[0].name
+    found = finished(path, reading, graph.output[0].name, shape)
+    return replace(
+        found, scale=tuple(map(float, scale)), shift=tuple(map(float, shift)), bytes_in=bytes_in, content=content
+    )
+
+
+def finished(path: Path, reading: Reading, output: str, shape: Shape) -> ForeignNetwork:
+    """What was read as a network; FileError unless its last layer gives the output, a row of scores."""
     if reading.places.get(output) != len(reading.plan) or not reading.plan:
         raise FileError(f"{printable(path)} does not give what its last layer makes.")
-    network = Graph(reading.layers, reading.plan).eval()
     if len(reading.shapes[output]) != 1:
         raise FileError(f"{printable(path)} gives {reading.shapes[output]} numbers a picture, which are no scores.")
     return ForeignNetwork(
-        name=path.stem, network=network, shape=(shape[0], shape[1], shape[2]), scale=tuple(map(float, scale)),
-        shift=tuple(map(float, shift)), bytes_in=bytes_in, ends_in=reading.ends_in, content=content,
+        name=path.stem, network=Graph(reading.layers, reading.plan).eval(), shape=(shape[0], shape[1], shape[2]),
+        scale=(1.0,) * shape[0], shift=(0.0,) * shape[0], bytes_in=False, ends_in=reading.ends_in, content=b"",
     )  # fmt: skip
 
 
@@ -137,14 +138,20 @@ def _picture_of(path: Path, given: Any) -> tuple[Shape, bool]:
     import onnx
 
     kind = given.type.tensor_type
+    bytes_in = kind.elem_type == onnx.TensorProto.UINT8
     sides = [dim.dim_value for dim in kind.shape.dim]
+    return require_pictures(path, sides, bytes_in or kind.elem_type == onnx.TensorProto.FLOAT), bytes_in
+
+
+def require_pictures(path: Path, sides: list[int], of_known_numbers: bool) -> Shape:
+    """Channels, height and width of an input with these sides; FileError for one that takes no pictures."""
     right = len(sides) == 4 and 1 <= sides[1] <= 4 and all(1 <= side <= LONGEST_SIDE for side in sides[2:])
-    if not right or kind.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8):
+    if not right or not of_known_numbers:
         raise FileError(
             f"{printable(path)} takes {sides} (0 where it does not say), and what is read takes pictures as [N C H W]"
             f" of up to 4 channels and {LONGEST_SIDE} pixels a side, in float32 or uint8, with sides that are fixed."
         )
-    return tuple(sides[1:]), kind.elem_type == onnx.TensorProto.UINT8
+    return tuple(sides[1:])
 
 
 def _used(graph: Any) -> list[Any]:
