@@ -16,7 +16,7 @@ from featherweight.export import integers
 from featherweight.export.execute import scores
 from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import lower
-from featherweight.export.onnx_file import FILE_BYTES, ForeignNetwork, read_onnx
+from featherweight.networks.foreign.onnx_file import FILE_BYTES, ForeignNetwork, read_onnx
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -13,7 +13,7 @@ from torch import nn
 
 from commands import Run
 from featherweight.errors import FileError
-from featherweight.export.pt2_file import read_pt2
+from featherweight.networks.foreign.pt2_file import read_pt2
 
 
 class Net(nn.Module):

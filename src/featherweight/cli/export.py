@@ -103,8 +103,8 @@ def size(
 
     from featherweight.api.summary import summary
     from featherweight.export.estimate import milliseconds, time_words
-    from featherweight.export.onnx_file import read_onnx
-    from featherweight.export.pt2_file import read_pt2
+    from featherweight.networks.foreign.onnx_file import read_onnx
+    from featherweight.networks.foreign.pt2_file import read_pt2
 
     found = read_pt2(file) if file.suffix.lower() == FOREIGN[1] else read_onnx(file)
     described = summary(found.network, found.shape)

@@ -15,10 +15,10 @@ from featherweight.errors import UsageError
 from featherweight.escape import markdown
 from featherweight.experiments.record import percent
 from featherweight.export import Exported, export_source
-from featherweight.export.onnx_file import ForeignNetwork, read_onnx
 from featherweight.export.packages import PACKAGES
 from featherweight.export.proof import BATCH, ExportError, network_probabilities
 from featherweight.export.source import Source, identifier
+from featherweight.networks.foreign.onnx_file import ForeignNetwork, read_onnx
 
 CLOSE = 1e-3
 """The most by which a probability may differ from ONNX Runtime's."""

@@ -17,9 +17,9 @@ import numpy as np
 
 from featherweight.errors import FileError
 from featherweight.escape import printable
-from featherweight.export.onnx_file import FILE_BYTES, MOST_NODES, ForeignNetwork, finished, require_pictures
-from featherweight.export.onnx_nodes import CONVERTERS, Numbers, Reading, refusal
 from featherweight.json_files import parse_json, read_regular
+from featherweight.networks.foreign.onnx_file import FILE_BYTES, MOST_NODES, ForeignNetwork, finished, require_pictures
+from featherweight.networks.foreign.onnx_nodes import CONVERTERS, Numbers, Reading, refusal
 
 FLOAT32 = 7
 """PyTorch's number for float32 in such a file."""

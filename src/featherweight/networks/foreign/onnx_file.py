@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from featherweight.errors import FileError
+from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
-from featherweight.export.onnx_model import require_onnx
-from featherweight.export.onnx_nodes import CONVERTERS, Numbers, Reading, Shape, by_channel, refusal
 from featherweight.json_files import read_regular
+from featherweight.networks.foreign.onnx_nodes import CONVERTERS, Numbers, Reading, Shape, by_channel, refusal
 from featherweight.networks.graph import Graph
 
 FILE_BYTES = 64_000_000
@@ -91,8 +90,10 @@ def finished(path: Path, reading: Reading, output: str, shape: Shape) -> Foreign
 
 
 def _graph_of(path: Path, content: bytes) -> Any:
-    require_onnx()
-    import onnx
+    try:
+        import onnx
+    except ImportError as problem:
+        raise UsageError("An ONNX file needs a package that is missing: pip install onnx onnxruntime") from problem
 
     try:
         model = onnx.load_model_from_string(content)
