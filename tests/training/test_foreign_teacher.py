@@ -17,8 +17,10 @@ from featherweight.data import load
 from featherweight.errors import UsageError
 from featherweight.experiments.recipe import Distil
 from featherweight.search.fit import pipeline
+from featherweight.search.fit.cost import Limits
 from featherweight.search.fit.notes import read_result
 from featherweight.search.fit.request import FitRequest
+from featherweight.search.fit.trial import Aim
 from featherweight.training.distillation import teacher_facts, teacher_network, teacher_runs
 
 pytest.importorskip("onnx")
@@ -97,8 +99,12 @@ def test_fit_has_a_teacher_for_the_chosen_network(run: Run, pictures: Path, tmp_
     assert record["teachers"][0]["run"] == "big.onnx"
     before = (out / "fit.json").read_bytes()
     assert "is finished" in "".join(run(*words)[1:]) and (out / "fit.json").read_bytes() == before
-    without: Any = SimpleNamespace(teacher=None)
-    assert not pipeline._is_finished(without, FitRequest(data="pictures", trials=1), read_result(out))
+    asked, values = FitRequest(data="pictures", trials=1), read_result(out)
+    aim = Aim(target=None, limits=Limits(**values["asked"]["limits"]))
+    taught: Any = SimpleNamespace(teacher=teacher, aim=aim)
+    untaught: Any = SimpleNamespace(teacher=None, aim=aim)
+    assert pipeline._is_finished(taught, asked, values)
+    assert not pipeline._is_finished(untaught, asked, values)
     assert run("fit", pictures, "--teacher", "none.onnx")[0] == 4
 
 
