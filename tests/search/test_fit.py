@@ -415,19 +415,37 @@ def test_the_last_training_fits_into_the_time_that_is_left(folder: Path, tmp_pat
     each = 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6  # seconds an epoch: 53.3 s
     assert search.epoch_seconds(one.price, one.shape, 50, 1e6) == pytest.approx(each)
     assert search.rate_of(one) == state.RATE  # nothing was timed yet
-    assert final_training.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2, rate=1e6) == (10, 2)
-    assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2, rate=2e6) == (10, 2)
+    assert final_training.plan(search, one, 6 + 10.5 * 1.1 * each, cores=2, rate=1e6) == (10, 2, 1)
+    assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2, rate=2e6) == (10, 2, 1)
     timed = TrialTask(trial=0, genes=one.genes, epochs=4.0, fold=0)
     images = 50 - int(search.views.folds[0].sum())
     one.updates = {
         0: [TrialUpdate(work=timed, done=1.0, seconds=4 * images / 50 * each / 2, correct=1, judged=2, loss=0.5)]
     }
     assert search.rate_of(one) == pytest.approx(2e6)  # it was twice as fast as others
-    assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2) == (10, 2)
-    assert final_training.plan(search, one, 6 + 1000, cores=2, rate=1e12) == (
-        400,
-        5,
-    )  # 25 times the root of 60,000 / 50 would be 866
+    assert final_training.plan(search, one, 6 + 10.5 * 0.55 * each, cores=2) == (10, 2, 1)
+    plenty = final_training.plan(search, one, 6 + 1000, cores=2, rate=1e12, threads=(1, 2))
+    assert plenty == (3 * 400, 5, 1)  # 25 times the root of 60,000 / 50 would be 866
+
+
+def test_all_cores_train_one_seed_where_a_core_alone_would_not_get_as_far_as_in_the_search(
+    folder: Path, tmp_path: Path
+):
+    search = search_on(folder, tmp_path)
+    one = trial(search.population, {}, replace(CHEAP, macs=10_000))
+    one.shape = (3, 24, 24)
+    each = 1.1 * 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6
+    search.finish = each
+    for left, threads, wanted in (
+        (10.5 * each, (1, 2), (16, 1, 2)),  # 1.6 times as fast
+        (10.5 * each, (1,), (10, 2, 1)),
+        (399 * each, (1, 2), (638, 1, 2)),
+        (401 * each, (1, 2), (401, 2, 1)),
+        (10.5 * each, (2,), (16, 1, 2)),
+        (401 * each, (2,), (641, 1, 2)),
+        (1500 * each, (2,), (1200, 2, 2)),
+    ):
+        assert final_training.plan(search, one, 6 + left, cores=2, rate=1e6, threads=threads) == wanted
 
 
 def test_the_last_training_has_what_is_kept_for_it_however_late_it_begins(folder: Path, tmp_path: Path):
@@ -436,11 +454,11 @@ def test_the_last_training_has_what_is_kept_for_it_however_late_it_begins(folder
     one.shape = (3, 24, 24)
     each = 1.1 * 50 * (30_000 + 600 * 3 * 24 * 24) / 1e6
     search.finish = 22.5 * each
-    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (22, 1)
+    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (22, 1, 1)
     search.finish = 15.0 * each
-    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (20, 1)  # within twice the time
+    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (20, 1, 1)  # within twice the time
     search.finish = 9.6 * each
-    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (19, 1)
+    assert final_training.plan(search, one, 0.0, cores=1, rate=1e6) == (19, 1, 1)
 
 
 class Clock:

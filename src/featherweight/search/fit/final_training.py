@@ -26,7 +26,7 @@ from featherweight.parallel.scheduler import train_all
 from featherweight.search.fit.candidate import candidate_layers, candidate_recipe
 from featherweight.search.fit.cost import training_work
 from featherweight.search.fit.resized import SPLIT_SEED
-from featherweight.search.fit.state import FEWEST_EPOCHS, LEAST_EPOCHS, STARTING, FitState, epochs_for
+from featherweight.search.fit.state import LEAST_EPOCHS, STARTING, FitState, epochs_for
 from featherweight.search.fit.trial import Trial
 from featherweight.search.source import code, function
 from featherweight.training.runs.events import Done, Event, Failed, Progress, Started
@@ -42,6 +42,10 @@ SLOWER = 1.1
 """How much longer the last training may take than the trials suggest."""
 OVERRUN = 2.0
 """By what factor the time may be exceeded before the last training gets fewer than `LEAST_EPOCHS`."""
+LONGER = 3
+"""How many times as long as in the search the chosen network is trained, before time goes to further seeds."""
+SHARED = 0.8
+"""What each of several cores adds to one run, of what it would do in a run of its own."""
 TOLD = 0.06
 """The share of the time after which the training's own rate is known well enough to plan with."""
 LATE = 1.03
@@ -54,24 +58,40 @@ def file_name(search: FitState) -> str:
     return f"{name if name.isidentifier() and not iskeyword(name) else 'pictures'}.py"
 
 
-def plan(search: FitState, trial: Trial, left: float, cores: int, rate: float | None = None) -> tuple[int, int]:
-    """Epochs of each run and how many seeds, so that all of them end within `left` seconds.
+def plan(
+    search: FitState,
+    trial: Trial,
+    left: float,
+    cores: int,
+    rate: float | None = None,
+    threads: Sequence[int] = (1,),
+) -> tuple[int, int, int]:
+    """Epochs of each run, how many seeds and on how many cores each, so that all of them end within `left` seconds.
 
-    It is never fewer epochs than the seconds that were kept for this allow, and, within `OVERRUN` times these, never
-    fewer than `LEAST_EPOCHS`: the time may be exceeded a little, the network may not be half trained.
+    A seed is trained up to `LONGER` times as long as a candidate, and time goes to further seeds only then. Each gets
+    as many cores as the first of `threads` with which it is trained at least as long as a candidate, else the last of
+    them. It is never fewer epochs than the seconds that were kept for this allow, and, within `OVERRUN` times these,
+    never fewer than `LEAST_EPOCHS`: the time may be exceeded a little, the network may not be half trained.
 
-    `rate` is in units of `training_work` a second; without it, the candidate's rate in the search is expected.
+    `rate` is in units of `training_work` a second and core; without it, the candidate's rate in the search is expected.
     """
+    usual = epochs_for(len(search.views.labels))
     if search.finish == math.inf:
-        return epochs_for(len(search.views.labels)), UNTIMED_SEEDS
+        return usual, UNTIMED_SEEDS, 1
     left -= STARTING
     rate = rate or search.rate_of(trial)
     each = SLOWER * search.epoch_seconds(trial.price, trial.shape, len(search.views.labels), rate)
-    wanted = max(FEWEST_EPOCHS, search.epochs(trial.price, trial.shape, rate))
+    together = next((n for n in threads if left >= usual * each / _speed_up(n)), threads[-1])
+    each /= _speed_up(together)
     kept = max(int(search.finish / each), min(LEAST_EPOCHS, int(OVERRUN * search.finish / each)))
-    epochs = max(1, min(round(wanted), max(int(left / each), kept)))
+    epochs = max(1, min(LONGER * usual, max(int(left / each), kept)))
     rounds = max(1, int(left / (epochs * each)))
-    return epochs, min(MOST_SEEDS, rounds * cores)
+    return epochs, min(MOST_SEEDS, rounds * cores // together), together
+
+
+def _speed_up(cores: int) -> float:
+    """How much faster so many cores are than one, on one run."""
+    return max(1.0, SHARED * cores)
 
 
 def write_candidate(path: Path, search: FitState, trial: Trial, epochs: int) -> Recipe:
@@ -175,16 +195,18 @@ def train_final(
     """
     runs, file = out / RUNS, out / file_name(search)
     view = search.views.sizes[trial.genes.side]
+    memory = data is not None and on.local
+    threads = (cores,) if memory else (1, cores) if on.local else (1,)
     rate: float | None = None
     for again in (False, True):
-        epochs, seeds = plan(search, trial, left, cores, rate)
+        epochs, seeds, together = plan(search, trial, left, cores, rate, threads)
         if runs.exists():  # of the first attempt, which proved too slow
             shutil.rmtree(runs)
         recipe = write_candidate(file, search, trial, epochs)
         tasks = [
             Task(
                 experiment=str(file), seed=seed, out=runs, data=search.views.source, data_dir=directory, size=view.size,
-                grey=trial.genes.grey, threads=cores if data is not None and on.local else 1,
+                grey=trial.genes.grey, threads=together,
             )
             for seed in range(seeds)
         ]  # fmt: skip
@@ -199,6 +221,7 @@ def train_final(
         )
         if not rate:
             return
+        rate /= _speed_up(together)
         left = max(0.0, left - watch.passed())
 
 
