@@ -6,12 +6,12 @@ python notebooks/run.py --run [NAME...]   # and run them, so that the outputs ar
 
 import re
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
+import tomllib
 from jupytext.combine import combine_inputs_with_outputs
 
 HERE = Path(__file__).parent

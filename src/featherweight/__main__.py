@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-if not sys.flags.safe_path and sys.path and HOME != Path(sys.path[0] or ".").resolve() == Path.cwd():
+if not getattr(sys.flags, "safe_path", False) and sys.path and HOME != Path(sys.path[0] or ".").resolve() == Path.cwd():
     del sys.path[0]  # the current folder, which `-m` puts first: nothing that lies there is to be imported
 
 from featherweight.cli import main  # noqa: E402

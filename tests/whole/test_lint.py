@@ -1,4 +1,4 @@
-"""Linter, formatter and strict types, each once over everything."""
+"""Linter, formatter, strict types and the oldest Python that the package is for, each once over everything."""
 
 import os
 import subprocess
@@ -22,4 +22,11 @@ STEPS = (
 @pytest.mark.parametrize("words", STEPS, ids=lambda words: " ".join(words[:2]))
 def test_is_clean(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_package_needs_no_newer_python_than_it_says() -> None:
+    words = ["--quiet", "--no-tips", "--violations", "-t=3.10-", "src", "setup.py"]
+    code = "from vermin import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum
 from typing import Any
 
 from featherweight.errors import BudgetError, UsageError
@@ -10,7 +10,7 @@ from featherweight.experiments.schema import Count, Epochs, Percent, Positive, c
 from featherweight.experiments.statistics import accuracy_interval, images_to_decide
 
 
-class Limit(StrEnum):
+class Limit(str, Enum):
     """What a budget limits. A network must have fewer parameters and MACs than allowed; the others may be reached."""
 
     PARAMETERS = "parameters"
@@ -19,6 +19,8 @@ class Limit(StrEnum):
     SECONDS = "seconds"
     ACCURACY = "accuracy"
     HELD = "held"
+
+    __str__ = str.__str__
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
+from typing_extensions import NotRequired, TypedDict
 
 from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable

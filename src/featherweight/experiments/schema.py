@@ -19,17 +19,15 @@ from typing import (
     Annotated,
     Any,
     Literal,
-    NotRequired,
     TypeVar,
     Union,
     get_args,
     get_origin,
-    get_type_hints,
-    is_typeddict,
 )
 
 import msgspec
 from msgspec import Meta
+from typing_extensions import NotRequired, get_type_hints, is_typeddict
 
 from featherweight.errors import UsageError, nearest
 
@@ -82,8 +80,9 @@ def _parts(value: Any, kind: Any) -> Iterator[tuple[Any, Any, str]]:
     if is_typeddict(kind) and isinstance(value, dict):
         for name, inner in get_type_hints(kind, include_extras=True).items():
             require(name in value or name not in kind.__required_keys__, f"{name} is missing among {[*value]!r:.60}.")
+            optional: Any = get_origin(inner)
             if name in value:
-                yield value[name], get_args(inner)[0] if get_origin(inner) is NotRequired else inner, f".{name}"
+                yield value[name], get_args(inner)[0] if optional is NotRequired else inner, f".{name}"
     elif get_origin(kind) is dict and isinstance(value, dict):
         yield from ((name, get_args(kind)[0], ", a name") for name in value)
         yield from ((part, get_args(kind)[1], f".{name}") for name, part in value.items())

@@ -1,7 +1,7 @@
 """Jinja as every page uses it: the templates in `templates/`, their filters, and the style sheet of the HTML pages."""
 
 import re
-import tomllib
+import sys
 from functools import cache
 from pathlib import Path
 from statistics import fmean
@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from featherweight.experiments.experiment import worded
 from featherweight.report.figures.style import COLOURS
+
+if sys.version_info >= (3, 11):
+    import tomllib  # novm
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
     from jinja2 import Environment

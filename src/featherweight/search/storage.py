@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Meta
+from typing_extensions import TypedDict
 
 from featherweight.errors import FeatherweightError, FileError, UsageError
 from featherweight.escape import printable

@@ -12,9 +12,10 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
+from typing_extensions import Required, TypedDict
 
 from featherweight.data.dataset import Data
 from featherweight.errors import UsageError
