@@ -196,9 +196,9 @@ def spectrograms(raw: Path, place: Path) -> None:
         Image.fromarray((255 * level[:, ::-1].T).astype(np.uint8)).save(target)
 
 
-def kept() -> Iterator[dict[str, Any]]:
+def kept(folder: Path) -> Iterator[dict[str, Any]]:
     """The results that are there."""
-    for path in sorted(RESULTS.glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         yield json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -218,9 +218,9 @@ def compared(ours: list[NDArray[np.bool_]], theirs: list[NDArray[np.bool_]]) -> 
     return round(100 * float(one.mean() - two.mean()), 6), float(low), float(high)
 
 
-def table() -> str:
+def table(folder: Path = RESULTS) -> str:
     """The table of all results, as Markdown."""
-    rows = list(kept())
+    rows = list(kept(folder))
     lines = ["| pictures | flash, RAM, minutes | seeds | `fit`, % | rival, % | difference (95 % interval) | load |",
              "|---|---|--:|--:|--:|--:|--:|"]  # fmt: skip
     for name, (flash, ram, minutes) in SETS.items():

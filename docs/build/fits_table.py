@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import rival
 from docs.build.rendering import rendered
 
 from featherweight.search.fit.result_words import in_words
@@ -23,6 +24,11 @@ COVERAGE = Path("results", "fit_coverage.json")
 COVERAGE_MARKS = (
     "<!-- begin: coverage, written by `python -m docs.build` -->",
     "<!-- end: coverage, written by `python -m docs.build` -->",
+)
+RIVAL = Path("results", "rival")
+RIVAL_MARKS = (
+    "<!-- begin: table of rivals, written by `python -m docs.build` -->",
+    "<!-- end: table of rivals, written by `python -m docs.build` -->",
 )
 WORDS = {"fit": "`fit`", "random": "at random, each trained in full", "before": "stacks, TPE and median pruning"}
 """The ways of `benchmarks/searches.py`."""
@@ -82,6 +88,8 @@ def guide_tables(root: Path) -> list[tuple[tuple[str, str], str]]:
     found = [(MARKS, fits_table(fits_of(root)))]
     if (root / COVERAGE).exists():
         found.append((COVERAGE_MARKS, coverage_line(json.loads((root / COVERAGE).read_text(encoding="utf-8")))))
+    if (root / RIVAL).exists():
+        found.append((RIVAL_MARKS, rival.table(root / RIVAL)))
     if (root / WAYS).exists():
         found.append((WAYS_MARKS, ways_table(json.loads((root / WAYS).read_text(encoding="utf-8")))))
     return found

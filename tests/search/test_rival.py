@@ -38,15 +38,14 @@ def test_the_interval_of_a_difference_is_paired_over_pictures() -> None:
     assert low <= 0 <= high
 
 
-def test_the_table_is_made_of_the_records_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rival, "RESULTS", tmp_path)
+def test_the_table_is_made_of_the_records_that_are_there(tmp_path: Path) -> None:
     for way, wrong in (("fit", 10), ("rival", 20)):
         for seed in (0, 1):
             right = np.arange(100) >= wrong
             row = {"set": "usps", "way": way, "seed": seed, "accuracy": 100 * right.mean(), "images": 100,
                    "right": np.packbits(right).tobytes().hex(), "load": [0.5, 3.0]}  # fmt: skip
             (tmp_path / f"usps-{way}-{seed}.json").write_text(json.dumps(row))
-    (row,) = rival.table().splitlines()[2:]
+    (row,) = rival.table(tmp_path).splitlines()[2:]
     assert row.startswith("| `usps` | 5,000, any, 6 | 2 | 90.00 | 80.00 | +10.00 (") and "0.5 to 3.0" in row
     (tmp_path / "usps-fit-0.json").unlink()
-    assert "1 and 2" in rival.table()
+    assert "1 and 2" in rival.table(tmp_path)
