@@ -201,6 +201,21 @@ def narrow() -> nn.Module:
 NARROW_SHAPE = (1, 23, 21)
 
 
+def each_its_own() -> nn.Module:
+    """Kernels of each channel's own, the largest where the channels are too few for code that takes four at a time."""
+    torch.manual_seed(28)
+    return lively(
+        nn.Sequential(
+            nn.Conv2d(3, 3, (5, 7), padding=(2, 3), groups=3), nn.Conv2d(3, 6, 1), nn.ReLU(),
+            nn.Conv2d(6, 6, 2, stride=2, padding=1, groups=6), nn.ReLU(), nn.Conv2d(6, 6, (7, 1), groups=6),
+            nn.Flatten(), nn.Linear(6 * 4 * 9, 5),
+        )
+    )  # fmt: skip
+
+
+EACH_ITS_OWN_SHAPE = (3, 18, 17)
+
+
 def source(network: nn.Module, shape: tuple[int, int, int], classes: int, name: str = "odd") -> Source:
     """A network that nobody trained, ready for export."""
     channels = shape[0]

@@ -1,7 +1,7 @@
 """The tables of networks found by `featherweight fit` and of ways to search, from committed results, for the guide."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ WAYS = Path("results", "search", "ways.json")
 WAYS_MARKS = (
     "<!-- begin: table of ways, written by `python -m docs.build` -->",
     "<!-- end: table of ways, written by `python -m docs.build` -->",
+)
+COVERAGE = Path("results", "fit_coverage.json")
+COVERAGE_MARKS = (
+    "<!-- begin: coverage, written by `python -m docs.build` -->",
+    "<!-- end: coverage, written by `python -m docs.build` -->",
 )
 WORDS = {"fit": "`fit`", "random": "at random, each trained in full", "before": "stacks, TPE and median pruning"}
 """The ways of `benchmarks/searches.py`."""
@@ -56,9 +61,27 @@ def ways_table(kept: Mapping[str, Any]) -> str:
     return rendered("fit_ways.md.j2", ways=WORDS, sets=last, best=best).rstrip()
 
 
+def coverage_line(kept: Sequence[Mapping[str, Any]]) -> str:
+    """How often the promise held, in a sentence.
+
+    >>> row = {"pictures": "usps", "covered": True}
+    >>> print(coverage_line([row, {"pictures": "shapes", "covered": False}]))
+    Over 2 short searches on `shapes` and `usps` (`python -m benchmarks.coverage`), 300 training pictures each, the interval covered the accuracy on other pictures of the same source 1 time.
+    """  # noqa: E501 - a line of a page
+    *names, last = (f"`{name}`" for name in sorted({row["pictures"] for row in kept}))
+    count = sum(bool(row["covered"]) for row in kept)
+    return (
+        f"Over {len(kept)} short searches on {', '.join(names)} and {last} (`python -m benchmarks.coverage`), 300"
+        f" training pictures each, the interval covered the accuracy on other pictures of the same source {count}"
+        f" time{'s' * (count != 1)}."
+    )
+
+
 def guide_tables(root: Path) -> list[tuple[tuple[str, str], str]]:
     """The tables of the guide, each with the marks between which it stands."""
     found = [(MARKS, fits_table(fits_of(root)))]
+    if (root / COVERAGE).exists():
+        found.append((COVERAGE_MARKS, coverage_line(json.loads((root / COVERAGE).read_text(encoding="utf-8")))))
     if (root / WAYS).exists():
         found.append((WAYS_MARKS, ways_table(json.loads((root / WAYS).read_text(encoding="utf-8")))))
     return found

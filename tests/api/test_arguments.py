@@ -79,8 +79,8 @@ def test_odd_arrays_that_are_fine() -> None:
 
 
 DATASETS: list[tuple[dict[str, Any], str]] = [
-    ({"train": pairs(GREY[0]), "size": (100000, 100000)}, "from 1 to 1,024; given"),
-    ({"train": pairs(GREY[0]), "size": (1 << 40, 1)}, "from 1 to 1,024; given"),
+    ({"train": pairs(GREY[0]), "size": (100000, 100000)}, "from 1 to 1,024"),
+    ({"train": pairs(GREY[0]), "size": (1 << 40, 1)}, "from 1 to 1,024"),
     ({"train": pairs(GREY[0]) * 4000, "size": (1024, 1024)}, "more than the limit"),
     ({"train": pairs(GREY[0]), "size": 28}, "A size is .height, width."),
     ({"train": pairs(GREY[0]), "size": (28,)}, "A size is .height, width."),

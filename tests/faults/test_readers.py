@@ -372,6 +372,7 @@ KNOWN = {
     "experiments/experiment.py": TRUSTED, "search/space.py": TRUSTED,
     "training/runs/restore.py": TRUSTED,
     "search/storage.py": "opened to cut it, after it was read",
+    "networks/foreign/pt2_file.py": "an archive in memory, after it was read",
     "parallel/local.py": "/proc", "training/runs/environment.py": "/proc, and the files of this package",
     "training/runs/tensors.py": "its digest first, in pieces; a header of limited size",
     "json_files.py": "the one reader",

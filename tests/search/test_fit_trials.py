@@ -227,3 +227,12 @@ def test_a_number_of_candidates_is_checked(trials: int):
         pipeline.FitRequest(data="digits", trials=trials)
     with pytest.raises(UsageError, match="candidates; given"):
         fw.fit("digits", trials=trials)
+
+
+def test_the_promise_holds_as_often_as_it_says() -> None:
+    """Of twenty searches, whose figures are committed, the interval covers what was reached in nine tenths or more."""
+    kept = json.loads((Path(__file__).parents[2] / "results" / "fit_coverage.json").read_text())
+    assert len(kept) == 20 and len({(one["pictures"], one["seed"]) for one in kept}) == 20
+    held = [one["low"] <= one["reached"] <= one["high"] for one in kept]
+    assert held == [one["covered"] for one in kept] and sum(held) >= 18
+    assert all(one["low"] <= one["promised"] <= one["high"] for one in kept)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -338,3 +339,9 @@ def test_a_committed_search_agrees_with_itself(name: str) -> None:
     by = values["asked"]["minimize"]
     costs = [one[by] for one in values["front"]]
     assert costs == sorted(costs) and len(values["front"]) >= 1
+
+
+def test_the_docs_have_fewer_than_45000_words() -> None:
+    """Words and numbers; lines of tables and other signs are none."""
+    words = [word for page in sorted(ROOT.glob("docs/**/*.md")) for word in page.read_text(encoding="utf-8").split()]
+    assert 30_000 < sum(bool(re.search(r"\w", word)) for word in words) < 45_000

@@ -15,7 +15,7 @@ from featherweight.errors import FeatherweightError, InterruptedRunError, shorta
 from featherweight.training.runs.signals import terminable
 
 VERBS = {
-    "export": "export draw report predict", "fit": "fit", "info": "list show evaluate bench doctor",
+    "export": "export calibrate size draw report predict", "fit": "fit", "info": "list show evaluate bench doctor",
     "prove": "prove compare", "search": "search find-lr", "train": "new train ladder",
 }  # fmt: skip
 """The verbs of each module, which adds them to the app when it is imported."""

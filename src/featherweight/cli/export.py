@@ -10,7 +10,12 @@ from featherweight.cli.options import RUN_HELP, DataDir, ExperimentFile, Json, a
 from featherweight.errors import UsageError
 
 if TYPE_CHECKING:
+    from featherweight.export import Exported
     from featherweight.reading import Answer
+
+
+FOREIGN = (".onnx", ".pt2")
+"""Endings of files with somebody else's network."""
 
 
 @app.command()
@@ -32,15 +37,30 @@ def export(
         ),
     ] = False,
     experiment: ExperimentFile = None,
+    data: Annotated[
+        str, typer.Option(help="Of an ONNX file: the pictures, a folder or a set, to quantise and judge it on.")
+    ] = "",
+    mean: Annotated[
+        str, typer.Option(help="Of an ONNX file: subtracted from pixels of 0 to 1, as 0.5 or 0.4,0.5,0.6.")
+    ] = "",
+    std: Annotated[str, typer.Option(help="Of an ONNX file: what they are then divided by.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Export a network as an ONNX file, C for a microcontroller, a package, or a page to draw on, and check it."""
+    """Export a network as an ONNX file, C for a microcontroller, a package, or a page to draw on, and check it.
+
+    Instead of a run, an ONNX file of any network that reads pictures may be named, with --data.
+    """
     from featherweight.cli.display import busy
     from featherweight.export import export as write
     from featherweight.training.runs.trained import load_any
 
     with busy(f"exporting {run} and checking the export"):
-        done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir, unknown=unknown)
+        if Path(run).suffix.lower() in FOREIGN:
+            done = _foreign(run, to, out, data, data_dir, mean, std)
+        elif data or mean or std:
+            raise UsageError("--data, --mean and --std are for an ONNX file; a run has its own.")
+        else:
+            done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir, unknown=unknown)
     if as_json:
         print_json(done.about)
         return
@@ -48,6 +68,58 @@ def export(
         say(line)
     for path in (*done.files, done.manifest):
         say(f"wrote {path}")
+
+
+def _foreign(run: str, to: str, out: Path, data: str, data_dir: Path | None, mean: str, std: str) -> "Exported":
+    from featherweight.export.foreign import export_onnx_file
+
+    if Path(run).suffix.lower() == FOREIGN[1]:
+        raise UsageError("Only the cost of a .pt2 file is shown; write the network as ONNX, with torch.onnx.export.")
+    if not data:
+        raise UsageError("An ONNX file is quantised and judged on pictures; name a folder or a set with --data.")
+    numbers = (_numbers("--mean", mean), _numbers("--std", std))
+    return export_onnx_file(Path(run), to, out, data=data, data_dir=data_dir, mean=numbers[0], std=numbers[1])
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise UsageError(f"{option} takes numbers, such as 0.5 or 0.4,0.5,0.6; given {text!r:.40}.") from None
+
+
+@app.command()
+def size(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="An ONNX file, or a program that PyTorch exported (.pt2), of a network that reads pictures."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show what somebody else's network costs: layers, flash, RAM and milliseconds, and which layers have no C."""
+    import copy
+
+    from featherweight.api.summary import summary
+    from featherweight.export.estimate import milliseconds, time_words
+    from featherweight.networks.foreign.onnx_file import read_onnx
+    from featherweight.networks.foreign.pt2_file import read_pt2
+
+    found = read_pt2(file) if file.suffix.lower() == FOREIGN[1] else read_onnx(file)
+    described = summary(found.network, found.shape)
+    try:
+        times = milliseconds(copy.deepcopy(found.network), found.shape)
+    except UsageError:
+        times = {}  # it has no form in C
+    if as_json:
+        forms = {form.form: {"flash": form.flash, "ram": form.ram, "why_not": form.why_not} for form in described.forms}
+        print_json({"file": str(file), **described.anatomy.to_json(), "c": forms["c"], "lacking": described.lacking,
+                    "milliseconds": times})  # fmt: skip
+        return
+    print(repr(described))
+    if times:
+        say(f"a picture in C: {time_words(times)}")
 
 
 @app.command()

@@ -49,6 +49,10 @@ def fit(
             help="What names a picture's group in its path, such as a person: groups are held out whole.",
         ),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="An ONNX file of a larger network, which teaches the chosen one to the end."),
+    ] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Have every class count alike in accuracies.")] = False,
     front: Annotated[
         bool, typer.Option("--front", help="Show the best known networks of every size; search no more.")
@@ -74,6 +78,7 @@ def fit(
     words = shlex.join(["featherweight", *sys.argv[1:]]) if Path(sys.argv[0]).name != "pytest" else ""
     asked = FitRequest(
         data=data, accuracy=accuracy, limits=limits, minimize=minimize, minutes=minutes, trials=trials, seed=seed,
-        out=out, size=given, group=group, balanced=balanced, point=point, data_dir=data_dir, command=words, on=where,
+        out=out, size=given, group=group, teacher=teacher, balanced=balanced, point=point, data_dir=data_dir,
+        command=words, on=where,
     )  # fmt: skip
     raise typer.Exit(show(asked, as_json) if front else run(asked, as_json))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "list", "show", "new", "fit", "train", "ladder", "prove", "compare", "evaluate", "report", "find-lr", "search",
-    "predict", "draw", "export", "bench", "doctor",
+    "predict", "draw", "calibrate", "export", "size", "bench", "doctor",
 )  # fmt: skip
 """The order in which --help lists the verbs: looking, training, then using the result."""
 

@@ -72,18 +72,25 @@ def export(
         if unknown:
             raise UsageError('An ONNX file gives scores alone; "none of these" is for C, packages and pages.')
     source = source_of(trained, unknown)
-    lowered = _lowered(source, form)
+    _lowered(source, form)
     if form == "page":
         page.require_digits(source)
     data = data or pictures_at_hand(trained.record, data_dir)
     proof.require_recorded(source, trained.record, data)
+    return export_source(source, form, out, data, card(source, trained.record))
+
+
+def export_source(source: Source, form: str, out: Path, data: Data, about_it: str) -> Exported:
+    """Write a network in this form to the folder `out`, calibrated and checked on these pictures, with a card that says
+    this; as `export`."""
+    lowered = _lowered(source, form)
     writers: dict[str, Callable[..., Written]] = {"onnx": _onnx, "c": _c, "page": _page}
     writer = writers.get(form) or partial(_package, form)
     assert lowered is not None or form == "onnx"
     manifest = f"{source.name}-{form}.json"
     with staged(out, f"{source.name}-{form}") as stage:
         files, figures, lines = writer(source, lowered, data, stage)
-        files += _written(stage, {f"{source.name}-card.md": card(source, trained.record)})
+        files += _written(stage, {f"{source.name}-card.md": about_it})
         figures["pictures_from"] = f"{data.name}, {'held-out' if data.holdout else 'test'} images"
         about = {"form": form, **source.about(), "files": _file_digests(files, stage), "proof": figures}
         write_text(stage / manifest, json.dumps(about, indent=1) + "\n")

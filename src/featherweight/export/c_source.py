@@ -1,6 +1,5 @@
 """The C program of a network in integers: the plain C of `runtime/`, with the network's own header and tables."""
 
-import math
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -187,15 +186,23 @@ int {name}_known(const int16_t scores[{upper}_CLASSES]);
 """
 
 
+FAST_STACK = 256
+"""Bytes by which the stack of the code for the DSP extension is larger at most, compiled for size; of other code,
+16 and what is noted for each layer of a network with branches."""
+
+
 def _about_fast(source: Source, network: FixedPoint, memory: Memory) -> str:
-    one = window(network, memory.streams)
-    one += 3 * (one > 0)  # which is copied by words
-    both = 4 * max(pairs(network, memory.streams), 1) + 2 * one + 24 * taps(network)
+    windows, laid_out = window(network, memory.streams), columns(network)
+    either = 16 + 2 * len(network.stages) * any(stage.step.kind == "add" for stage in network.stages)
+    dsp = 4 * (max(pairs(network, memory.streams), 1) + laid_out["COLUMNS"] + laid_out["KERNELS"])
+    dsp += 2 * (windows + (4 if network.bits == 8 else 8)) * (windows > 0) + FAST_STACK + either
+    others = 8 * (max(pairs(network, memory.streams), 1) + 1) + either
+    others += 4 * (laid_out["DEPTHWISE"] + laid_out["TAPS"] + 2) * (laid_out["DEPTHWISE"] > 0)
     given = f" * Defining {source.name.upper()}_FAST where the C file is compiled makes it faster, for more flash and"
     if network.bits == 4:
-        return f"{given} {both} bytes of RAM,\n * on processors with the DSP extension.\n"
-    dsp = f"{both} bytes where the processor has the DSP extension"
-    return f"{given} {one} bytes of RAM;\n * {dsp}.\n" if network.bits == 8 else ""
+        return f"{given} {dsp} bytes of RAM,\n * on processors with the DSP extension.\n"
+    other = f"{dsp} bytes where the processor has the DSP extension"
+    return f"{given} {others} bytes of RAM;\n * {other}.\n" if network.bits == 8 else ""
 
 
 def _reads_digits(source: Source) -> bool:
@@ -260,7 +267,7 @@ def _features(source: Source, network: FixedPoint, memory: Memory) -> Mapping[st
         "DIGITS": int(_reads_digits(source)),
         "WINDOW": window(network, streams),
         "PAIRS": max(pairs(network, streams), 1),
-        "TAPS": taps(network),
+        **columns(network),
     }
 
 
@@ -277,10 +284,7 @@ def _rows(table: StructTable, kind: str, name: str, length: str) -> str:
 def _array(name: str, kind: str, numbers: Integers) -> str:
     end = ""
     if name == "weights":
-        end = (
-            "#if defined(MODEL_FAST) && defined(__ARM_FEATURE_DSP)\n    , 0, 0, 0 /* they are read four at a time */\n"
-        )
-        end += "#endif\n"
+        end = "#if defined(MODEL_FAST)\n    , 0, 0, 0 /* they are read several at a time */\n#endif\n"
     return f"static const {kind} {name}[] = {{\n{_number_lines(numbers)}\n{end}}};\n\n"
 
 
@@ -337,13 +341,25 @@ def pairs(network: FixedPoint, streams: Sequence[int | None]) -> int:
     return found
 
 
-def taps(network: FixedPoint) -> int:
-    """Places of the largest kernel of those that each channel has for itself."""
-    return max(
-        (
-            math.prod(stage.step.kernel)
-            for index, stage in enumerate(network.stages)
-            if stage.step.groups == len(stage.weights) == network.sizes[stage.step.reads(index)[0]][0] > 3
-        ),
-        default=0,
-    )
+def columns(network: FixedPoint) -> dict[str, int]:
+    """Of the faster code where each output takes a single channel: whether a layer takes the only one (`GREY`), and the
+    words that are laid out under a row of outputs. With the DSP extension these are the pixels of four channels, or the
+    only one, and weights of four outputs, two rows at a time (`COLUMNS`, `KERNELS`); without it, pixels and weights of
+    one channel (`DEPTHWISE`, `TAPS`)."""
+    found = dict.fromkeys(("GREY", "COLUMNS", "KERNELS", "DEPTHWISE", "TAPS"), 0)
+    for index, stage in enumerate(network.stages):
+        step, channels, outputs = stage.step, network.sizes[stage.step.reads(index)[0]][0], len(stage.weights)
+        wanted = step.kind == "convolution" and step.kernel[1] > 1 and outputs > 3
+        if wanted and step.groups == channels in (1, outputs):
+            rows, pairs = step.kernel[0], -(-step.kernel[0] // 2)
+            reach = (step.kernel[1] - 1) * step.dilation[1] + 1
+            wide = (network.sizes[index + 1][2] - 1) * step.stride[1] + reach
+            found["GREY"] |= int(channels == 1)
+            # and the last pair more, which is read where their number is odd
+            found["COLUMNS"] = max(found["COLUMNS"], (wide * pairs + 1) * min(channels, 4))
+            found["KERNELS"] = max(found["KERNELS"], 4 * (reach * pairs + 1))
+            if channels > 1:
+                # weights three at a time, so that up to two pixels more are read
+                found["DEPTHWISE"] = max(found["DEPTHWISE"], wide * rows + 2)
+                found["TAPS"] = max(found["TAPS"], -(-reach * rows // 3) * 3)
+    return found

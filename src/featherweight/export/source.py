@@ -35,7 +35,8 @@ class Source:
     std: tuple[float, ...]
     """One per channel, as is `mean`, for pixels of 0 to 1; a byte p enters as (p / 255 - mean) / std."""
     experiment: str
-    seed: int
+    seed: int | None
+    """None for somebody else's network."""
     parameters: int
     accuracy: float
     """Percent of the test images classified correctly at the last epoch, from the run's record."""
@@ -51,8 +52,9 @@ class Source:
 
     def sentence(self) -> str:
         """One sentence for headers and pages."""
+        seed = "" if self.seed is None else f", seed {self.seed}"
         return (
-            f"{self.experiment}, seed {self.seed}: {self.parameters:,} parameters, {self.accuracy:.2f} % of"
+            f"{self.experiment}{seed}: {self.parameters:,} parameters, {self.accuracy:.2f} % of"
             f" {self.tested} right{''.join(f', {word}' for word in preprocessing_of(self.network).words)}"
         )
 

@@ -1,7 +1,8 @@
-"""The teacher of a recipe with `distil`: finished runs whose predictions on every batch are targets of the student.
+"""The teacher of a recipe with `distil`: finished runs whose predictions on every batch are targets of the student; or
+somebody else's network, from an ONNX file.
 
-A teacher may have seen only the student's training images: one trained on the student's held-out images would leak
-information about them. Its runs must therefore use the same data with the same images held out, and finish first.
+A run that teaches may have seen only the student's training images: one trained on the student's held-out images would
+leak information about them. It must therefore use the same data with the same images held out, and finish first.
 """
 
 import hashlib
@@ -11,16 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from featherweight.data.dataset import Data
 from featherweight.engine import Engine
 from featherweight.errors import FeatherweightError, UsageError
+from featherweight.escape import printable
 from featherweight.experiments.recipe import Distil
 from featherweight.experiments.record import read_record
+from featherweight.io import is_there
 from featherweight.json_files import read_regular
+from featherweight.networks.foreign.onnx_file import FILE_BYTES, ForeignNetwork, read_onnx
 from featherweight.training.runs.tensors import LARGEST
-from featherweight.training.runs.trained import FOLDER
+from featherweight.training.runs.trained import FOLDER, load_trained
 from featherweight.training.step import Teacher
+
+GREY = (0.299, 0.587, 0.114)
+"""How much of a grey pixel is red, green and blue, as in Pillow."""
 
 
 def teacher_runs(distil: Distil, data: dict[str, Any], place: Path) -> list[Path]:
@@ -30,6 +39,10 @@ def teacher_runs(distil: Distil, data: dict[str, Any], place: Path) -> list[Path
     run of that seed, since only that one has never seen them. Raises UsageError with the command that trains the
     teacher if a run is missing.
     """
+    if is_file_of_network(distil.teacher):
+        if not is_there(Path(distil.teacher)):
+            raise UsageError(f"The recipe learns from {printable(distil.teacher)}, which is not there.")
+        return [Path(distil.teacher)]
     found = []
     for seed in (data["seed"],) if data["holdout"] else distil.seeds:
         name = f"{distil.teacher}-seed{seed}"
@@ -44,6 +57,55 @@ def teacher_runs(distil: Distil, data: dict[str, Any], place: Path) -> list[Path
             )
         found.append(fitting[0])
     return found
+
+
+def is_file_of_network(teacher: str) -> bool:
+    """Whether a teacher is an ONNX file and no experiment."""
+    return teacher.lower().endswith(".onnx")
+
+
+def teacher_network(place: Path, data: Data) -> nn.Module:
+    """The network of a run's folder or of an ONNX file, for images as `data` normalises them.
+
+    A file is given pixels of 0 to 1, or bytes if it takes these, in its own size. UsageError if its classes are others.
+    """
+    if not is_file_of_network(str(place)):
+        return load_trained(place).network
+    found = read_onnx(place)
+    with torch.no_grad():
+        made = found.network(torch.zeros(1, *found.shape)).shape[1]
+    if made != len(data.classes):
+        raise UsageError(f"{printable(place)} tells {made} classes apart, and {data.name} has {len(data.classes)}.")
+    return _Foreign(found, data).eval()
+
+
+class _Foreign(nn.Module):
+    """A network from a file, for images that were normalised for another one."""
+
+    mean: Tensor
+    std: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, found: ForeignNetwork, data: Data) -> None:
+        super().__init__()
+        self.network, self.shape, self.top = found.network, found.shape, 255.0 if found.bytes_in else 1.0
+        for name, values in (("mean", data.mean), ("std", data.std), ("scale", found.scale), ("shift", found.shift)):
+            self.register_buffer(name, torch.tensor(values).reshape(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores, [N classes], of [N C H W]."""
+        channels, height, width = self.shape
+        pixels = images * self.std + self.mean
+        if pixels.shape[1] != channels:
+            grey = (
+                (pixels * pixels.new_tensor(GREY).reshape(1, 3, 1, 1)).sum(1, keepdim=True) if channels == 1 else pixels
+            )
+            pixels = grey.expand(-1, channels, -1, -1)
+        if pixels.shape[2:] != (height, width):
+            pixels = F.interpolate(pixels, (height, width), mode="bilinear", antialias=True)
+        scores: Tensor = self.network(self.top * pixels * self.scale + self.shift)
+        return scores
 
 
 def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) -> bool:
@@ -62,6 +124,10 @@ def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) ->
 
 def teacher_facts(folder: Path) -> dict[str, Any]:
     """What a distilled student's record says of one teacher, including the teacher's cost."""
+    if is_file_of_network(str(folder)):
+        parameters = sum(one.numel() for one in read_onnx(folder).network.parameters())
+        digest = hashlib.sha256(read_regular(folder, FILE_BYTES)).hexdigest()
+        return {"run": folder.name, "parameters": parameters, "train_seconds": 0.0, "weights": digest}
     record = read_record(folder)
     return {
         "run": folder.name,

@@ -8,7 +8,7 @@ typedef int weight_place; /* a weight's number; a byte holds several, the first 
 #define WEIGHTS_AT(number) ((int)(number))
 #endif
 
-#if WEIGHT_BITS == 2 || (FAST && DSP && TAPS)
+#if WEIGHT_BITS == 2 || (FAST && (DEPTHWISE || (DSP && GREY)))
 /* A weight by its number. */
 static int32_t weight_at(int number)
 {
@@ -75,9 +75,6 @@ NOINLINE static int32_t dot(int32_t sum, weight_place weight, const uint8_t *fro
 #endif
 }
 
-#if FAST
-#include "window.h"
-#endif
 #if FAST && DSP
 #include "convolve_dsp.h"
 #elif FAST

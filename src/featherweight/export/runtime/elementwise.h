@@ -4,17 +4,18 @@
 NOINLINE static void add(const work *now, const uint8_t *second)
 {
     const layer *const it = now->it;
-    const uint8_t *const first = now->rows[0];
+    const uint8_t *first = now->rows[0];
     const int32_t bias = BIAS(it, biases[it->scaling]), one = multipliers[it->scaling],
                   two = multipliers[it->scaling + 1];
     const int count = now->width * now->in->channels;
 #if FAST
-    if (is_plain(now)) {
-        uint8_t *const to = now->to;
+    if (is_plain(now, 1)) {
+        uint8_t *to = now->to;
         const int after = it->shift_after;
-        for (int at = 0; at < count; at++) {
-            to[at] = requantized(bias + first[at] * one + second[at] * two, 1, 0, after);
-        }
+        const uint8_t *const stop = first + count;
+        do {
+            *to++ = requantized(bias + *first++ * one + *second++ * two, 1, 0, after);
+        } while (first != stop);
         return;
     }
 #endif

@@ -19,6 +19,9 @@ typedef struct {
 typedef struct {
     const uint8_t *picture;
     progress of[LAYERS + 1];
+#if ADDS && FAST
+    uint16_t asked_by[LAYERS]; /* the layer that asked each one for its last row */
+#endif
 } state;
 
 /* One layer's work on one row of its output, or on the part of it that one row of its input gives. */
@@ -113,27 +116,44 @@ INLINE_IF_FAST static void store(const work *now, int at, int32_t sum, uint32_t 
 }
 
 #if FAST
-/* Whether each sum becomes a byte of the row at once, and fits 31 bits before it is cut off. */
-static int is_plain(const work *now)
+/* Whether no row of the kernel lies outside the picture, nor has gaps. */
+static int rows_are_whole(const work *now)
+{
+    int whole = DILATION_X(now->it) == 1;
+    for (int y = BEGIN(now); y < END(now); y++) {
+        whole &= ROW(now, y) != 0;
+    }
+    return whole;
+}
+
+/* Whether each sum becomes a byte of the row at once, by a last shift of so many bits or more. */
+static int is_plain(const work *now, int least)
 {
 #if ROW_SUMS
-    if (now->end != now->it->kernel_rows) {
+    if (now->begin || now->end != now->it->kernel_rows) {
         return 0;
     }
 #endif
-    return !now->scores && now->it->shift_after;
+    return !now->scores && now->it->shift_after >= least;
 }
 
-/* The byte that a sum becomes there. */
+#if ADDS || !DSP
+/* The byte that a sum becomes there, if the shift is 1 or more. */
 INLINE_IF_FAST static uint8_t requantized(int32_t sum, uint32_t multiplier, int before, int after)
 {
-    const uint32_t result = (((uint32_t)(sum > 0 ? sum : 0) >> before) * multiplier) >> after;
 #if DSP
+    const uint32_t result = (((uint32_t)(sum > 0 ? sum : 0) >> before) * multiplier) >> after;
     return (uint8_t)__usat((int32_t)result, 8);
 #else
-    return (uint8_t)(result < 255 ? result : 255);
+    uint32_t result = 0;
+    if (sum > 0) {
+        result = (((uint32_t)sum >> before) * multiplier) >> after;
+        result = result < 255 ? result : 255;
+    }
+    return (uint8_t)result;
 #endif
 }
+#endif
 
 /* As store, for what is rare. */
 NOINLINE static void store_rare(const work *now, int at, int32_t sum, uint32_t multiplier)

@@ -40,11 +40,18 @@ static unsigned lacking(const state *now, unsigned index)
 }
 
 /* The layer whose turn it is, so that the last one gets on, after this one has had its turn. Without branches, only the layer
- * behind it can have asked for what it made. */
-static unsigned next_layer(const state *now, unsigned before)
+ * behind it can have asked for what it made; with them, the search begins at the last layer, or where it is noted who asked. */
+static unsigned next_layer(state *now, unsigned before)
 {
+#if ADDS && FAST
+    unsigned index = before == LAYERS - 1 ? before : now->asked_by[before], which;
+#else
     unsigned index = ADDS || before == LAYERS - 1 ? LAYERS - 1 : before + 1, which;
+#endif
     while ((which = lacking(now, index)) != 0) {
+#if ADDS && FAST
+        now->asked_by[which - 1] = (uint16_t)index;
+#endif
         index = which - 1;
     }
     return index;

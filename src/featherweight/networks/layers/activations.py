@@ -42,6 +42,8 @@ class Activation:
     """Its operator in ONNX."""
     share: str = ""
     """Another operator in ONNX, whose result is the second thing that goes into it."""
+    gate: str = ""
+    """The class in torch.nn of the activation that, times the input, it is."""
     attributes: dict[str, Any] = field(default_factory=dict)
     """In ONNX, where they are not the usual ones."""
     form: dict[str, Any] = field(default_factory=dict)
@@ -83,10 +85,11 @@ ACTIVATIONS = (
     Activation(module="Hardsigmoid", operator="hardsigmoid", native=7, step="hard sigmoid", curve=_hard_sigmoid,
                javascript=f"(value) => {_HARD}", onnx="HardSigmoid", everywhere=True, attributes={"alpha": 1 / 6}),
     Activation(module="SiLU", operator="silu", native=2, step="silu", curve=lambda x: x * _sigmoid(x),
-               javascript="(value) => value / (1 + Math.exp(-value))", onnx="Mul", everywhere=True, share="Sigmoid"),
+               javascript="(value) => value / (1 + Math.exp(-value))", onnx="Mul", everywhere=True, share="Sigmoid",
+               gate="Sigmoid"),
     Activation(module="Hardswish", operator="hardswish", native=4, step="hard swish",
                curve=lambda x: x * _hard_sigmoid(x), javascript=f"(value) => value * {_HARD}",
-               onnx="HardSwish", everywhere=True),
+               onnx="HardSwish", everywhere=True, gate="Hardsigmoid"),
     Activation(module="Tanh", operator="tanh", arguments="", step="tanh", curve=np.tanh, javascript="Math.tanh",
                onnx="Tanh", everywhere=True),
     Activation(module="GELU", operator="gelu", arguments="approximate=mode", native=8, step="gelu", curve=_gelu,

@@ -188,7 +188,7 @@ def _gated(module: nn.Module, name: str, draft: Draft, lower: Lower) -> None:
 
 CONTAINERS = {"nn.Sequential": nn.Sequential, "Residual": Residual, "Sum": Sum, "Gated": Gated}
 """What holds other layers, in order, by its name in an architecture."""
-LOWERED: Mapping[Any, Callable[[nn.Module, str, Draft, Lower], None]] = {
+LOWERED: dict[Any, Callable[[nn.Module, str, Draft, Lower], None]] = {
     nn.Sequential.forward: chain, Residual.forward: _residual, Sum.forward: _sum, Gated.forward: _gated,
 }  # fmt: skip
 """How each is lowered, by what it does."""

@@ -83,9 +83,26 @@ def _convolution_native(module: nn.Conv2d, name: str, draft: Draft) -> None:
 
 
 def _convolution_exported(module: nn.Conv2d, name: str, draft: Draft) -> None:
+    before = _taken_padding(draft) if module.padding_mode == "zeros" else (0, 0, 0, 0)
     size, by = _settings(module, name, draft)
+    by["pad"] = tuple(own + more for own, more in zip(by["pad"], before, strict=True))
+    size = (size[0], *output_size(draft.size, by["kernel"], by["stride"], by["pad"], by["dilation"]))
     draft.add(size, "convolution", name=name, groups=module.groups, weight=module.weight.detach().clone(),
               bias=_bias(module), **by)  # fmt: skip
+
+
+def _taken_padding(draft: Draft) -> tuple[int, ...]:
+    """Take back the step right before this one if all that it does is to put zeros around; how many on each side."""
+    last = draft.steps[-1] if draft.steps and draft.current == len(draft.steps) else {}
+    copies = last.get("kind") == "convolution" and last.get("kernel") == (1, 1) and last.get("groups") == draft.size[0]
+    if not copies or not any(last.get("pad", ())) or draft.current in draft.held:
+        return 0, 0, 0, 0
+    if last.get("stride", (1, 1)) != (1, 1) or bool((last["weight"] != 1).any()) or bool(last["bias"].any()):
+        return 0, 0, 0, 0
+    draft.steps.pop()
+    draft.sizes.pop()
+    draft.current = last["in"]
+    return tuple(last["pad"])
 
 
 def _bias(module: nn.Conv2d | nn.Linear) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Size as Shape
 from torch import nn
 
@@ -92,6 +93,16 @@ def _flatten_native(module: nn.Flatten, name: str, draft: Draft) -> None:
         draft.add((c * h * w, 1, 1), "copy")
 
 
+def _zero_pad(module: nn.ZeroPad2d, name: str, draft: Draft) -> None:
+    """A convolution that copies, which the next one takes over."""
+    left, right, top, bottom = module.padding
+    draft.require(not draft.flat and min(module.padding) >= 0, module, name, "pads no map, or cuts it")
+    channels, height, width = draft.size
+    draft.add((channels, height + top + bottom, width + left + right), "convolution", name=name, groups=channels,
+              kernel=(1, 1), pad=(top, left, bottom, right), weight=torch.ones(channels, 1, 1, 1),
+              bias=torch.zeros(channels))  # fmt: skip
+
+
 def _log_softmax(module: nn.LogSoftmax, name: str, draft: Draft) -> None:
     of_classes = module.dim == 1 or (module.dim == -1 and draft.flat)
     draft.require(of_classes and draft.size[1:] == (1, 1), module, name, "is not over the classes of one picture")
@@ -118,7 +129,8 @@ def _kinds(names: str, arguments: str, **settings: Any) -> tuple[Kind, ...]:
 
 
 KINDS = (
-    *_kinds("ZeroPad2d ReflectionPad2d ReplicationPad2d", "padding=pad"),
+    *_kinds("ZeroPad2d", "padding=pad", exported=_zero_pad, note="its zeros join the convolution after it"),
+    *_kinds("ReflectionPad2d ReplicationPad2d", "padding=pad"),
     *_kinds("ConstantPad2d", "padding=pad value=real"),
     *_kinds("Flatten", "start_dim=axis end_dim=axis", native=_flatten_native, exported=_flatten),
     *_kinds("Unflatten", "dim=axis unflattened_size=sizes"),

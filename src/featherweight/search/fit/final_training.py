@@ -19,7 +19,7 @@ from featherweight.errors import DataError, FeatherweightError
 from featherweight.escape import in_docstring, printable
 from featherweight.experiments.budget import Budget
 from featherweight.experiments.experiment import find
-from featherweight.experiments.recipe import Recipe
+from featherweight.experiments.recipe import Distil, Recipe
 from featherweight.io import write_text
 from featherweight.parallel.messages import THIS_MACHINE, Backend
 from featherweight.parallel.scheduler import train_all
@@ -34,6 +34,8 @@ from featherweight.training.runs.run import new_run
 from featherweight.training.runs.task import Task, run_task
 
 RUNS = "runs"
+TEMPERATURE = 2.0
+"""At which the chosen network learns from a teacher, for half of its loss."""
 MOST_SEEDS, UNTIMED_SEEDS = 5, 2
 """Runs of the last training at most, and where there is no limit of time."""
 SLOWER = 1.1
@@ -76,6 +78,9 @@ def write_candidate(path: Path, search: FitState, trial: Trial, epochs: int) -> 
     """Write the candidate as an experiment file; its recipe."""
     views, layers, seen = search.views, candidate_layers(trial.genes), options(search, trial)
     recipe = candidate_recipe(trial.genes, epochs, len(views.labels), trial.shape)
+    if search.teacher is not None:
+        plain = replace(recipe.augment, mixup=0.0)
+        recipe = replace(recipe, augment=plain, distil=Distil(teacher=str(search.teacher), temperature=TEMPERATURE))
     target = search.aim.target
     budget = Budget(
         parameters=trial.price.parameters + 1, epochs=epochs, accuracy=0.0 if target is None else target, held=1

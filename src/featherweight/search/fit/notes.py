@@ -75,6 +75,8 @@ class RequestNote(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsNote
     trials: Positive | None = None
     balanced: bool = False
+    teacher: Text | None = None
+    """SHA-256 of its file."""
 
 
 class DataNote(msgspec.Struct, frozen=True, kw_only=True):

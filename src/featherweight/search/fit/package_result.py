@@ -1,5 +1,6 @@
 """The chosen candidate as a finished thing: an experiment file, runs, files for the chip, a page, a card."""
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,8 @@ from featherweight.export import Exported, export
 from featherweight.export.onnx_model import require_onnx
 from featherweight.export.source import pictures_at_hand
 from featherweight.io import write_text
-from featherweight.json_files import digest_of
+from featherweight.json_files import digest_of, read_regular
+from featherweight.networks.foreign.onnx_file import FILE_BYTES
 from featherweight.report.analysis import Answers, ClassRow, answers_of, class_rows
 from featherweight.search.fit.cost import milliseconds_on_chips
 from featherweight.search.fit.final_training import RUNS
@@ -103,7 +105,8 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
     values = {
         "command": command,
         "asked": {"accuracy": target, "minimize": search.aim.minimize, "limits": limits,
-                  "trials": search.complete, "balanced": search.aim.balanced},
+                  "trials": search.complete, "balanced": search.aim.balanced,
+                  "teacher": teacher_digest(search.teacher)},
         "data": data,
         "search": {
             "seconds": round(seconds, 1), "candidates": len(search.population.trials),
@@ -144,6 +147,11 @@ def result(search: FitState, finished: Packaged, out: Path, seconds: float, comm
         },
     }  # fmt: skip
     return in_words(values)
+
+
+def teacher_digest(teacher: Path | None) -> str | None:
+    """SHA-256 of the file of a teacher; None without one."""
+    return None if teacher is None else hashlib.sha256(read_regular(teacher, FILE_BYTES)).hexdigest()
 
 
 def _checks(search: FitState, suspects: int) -> dict[str, Any]:

@@ -11,11 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record
 from featherweight.io import require_utf8
+from featherweight.networks.foreign.onnx_file import read_onnx
 from featherweight.search.fit import (
     card,
     final_training,
@@ -196,22 +199,37 @@ def _before_shipping(seconds: float) -> float:
 def _open_state(asked: FitRequest, views: ResizedData, aim: Aim, out: Path, passed: float, begun_at: float) -> FitState:
     """The search in its folder, when so many seconds have passed."""
     coloured, seconds = views.sizes[0].shape[0] == 3, 60 * asked.minutes
+    if asked.teacher is not None:
+        _require_teacher(asked.teacher, views)
     if asked.trials:
-        return search_loop.open_search(
+        search = search_loop.open_search(
             views, aim, out, seed=asked.seed, seconds=math.inf, finish=math.inf, coloured=coloured,
             recalled=False,
         )  # fmt: skip
+        return replace(search, teacher=asked.teacher and asked.teacher.resolve())
     last = planning.FINISH * seconds
     training = max(SEARCH_LEAST * seconds + last, _before_shipping(seconds) - passed) - _for_labels(seconds)
-    return search_loop.open_search(
+    search = search_loop.open_search(
         views, aim, out, seed=asked.seed, seconds=training, finish=last, coloured=coloured, begun_at=begun_at
     )
+    return replace(search, teacher=asked.teacher and asked.teacher.resolve())
+
+
+def _require_teacher(teacher: Path, views: ResizedData) -> None:
+    """Raise UsageError or FileError for a teacher that cannot teach these classes, before anything is trained."""
+    found = read_onnx(teacher)
+    with torch.no_grad():
+        made = found.network(torch.zeros(1, *found.shape)).shape[1]
+    if made != len(views.classes):
+        raise UsageError(f"The teacher tells {made} classes apart, and {views.name} has {len(views.classes)}.")
 
 
 def _is_finished(search: FitState, asked: FitRequest, values: dict[str, Any]) -> bool:
     """Whether the result is for the same limits, and that of all the time, or of all the candidates, asked for."""
     before, aim = values["asked"], search.aim
     limits = {name: value for name, value in asdict(aim.limits).items() if value is not None}
+    if before.get("teacher") != package_result.teacher_digest(search.teacher):
+        return False
     same = (before["accuracy"], before["minimize"], before["limits"], before.get("balanced", False))
     if same != (aim.target, aim.minimize, limits, aim.balanced):
         return False

@@ -39,6 +39,8 @@ class FitRequest:
     size: Sides | None = None
     group: str | None = None
     """A regular expression that finds, in the path of a picture, what names its group."""
+    teacher: Path | None = None
+    """An ONNX file, from which the chosen network learns beside the labels."""
     balanced: bool = False
     """Whether an accuracy is the mean of the classes' recalls, so that each class counts alike."""
     data_dir: Path | None = None
@@ -62,6 +64,8 @@ class FitRequest:
             require_threads(self.cores)
         if self.trials is not None and not 1 <= self.trials <= MOST_TRIALS:
             raise UsageError(f"A search tries 1 to {MOST_TRIALS:,} candidates; given {self.trials}.")
+        if self.teacher is not None and not self.on.local:
+            raise UsageError("A teacher is a file of this machine; leave --on out, or the teacher.")
         if not LEAST_SECONDS <= 60 * self.minutes <= MOST_SECONDS:
             raise UsageError(
                 f"A search takes {LEAST_SECONDS:.0f} seconds or more, up to a year; given {self.minutes:g} minutes."

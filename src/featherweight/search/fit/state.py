@@ -53,6 +53,8 @@ class FitState:
     spent: float = 0.0
     """Seconds of earlier searches in the same folder."""
     waiting: list[TrialTask] = field(default_factory=list)
+    teacher: Path | None = None
+    """An ONNX file, from which the chosen network learns beside the labels."""
     complete: int | None = None
     """How many candidates were asked for, once all have had their turn; None before, and with a limit of time."""
 

@@ -22,7 +22,6 @@ from featherweight.training import distillation
 from featherweight.training.runs import environment
 from featherweight.training.runs.custom import Custom, with_own_loss, with_own_optimizer
 from featherweight.training.runs.restore import architecture_of
-from featherweight.training.runs.trained import load_trained
 from featherweight.training.state import State, draw_seed, initial_state
 from featherweight.training.step import Teacher
 
@@ -95,18 +94,24 @@ def prepare(
     taught_by = distillation.teacher_runs(recipe.distil, data.summary(), teachers) if recipe.distil else []
     state = initial_state(network, recipe, where, len(data.train))
     build: Callable[..., Engine] = partial(
-        engines.build_engine, engine, recipe=recipe, shape=shape, device=where, threads=threads
+        engines.build_engine, kind=engine, recipe=recipe, shape=shape, device=where, threads=threads
     )
-    trainer = with_own_loss(network, build(network), custom, data)
+    trainer = with_own_loss(network, build(network=network), custom, data)
     with_own_optimizer(state, custom)
-    heard = [build(load_trained(folder).network.to(where)) for folder in taught_by]
+    heard = [
+        # PyTorch hears a network from a file, which takes images of its own size.
+        (partial(build, kind="torch") if distillation.is_file_of_network(str(place)) else build)(
+            network=distillation.teacher_network(place, data).to(where)
+        )
+        for place in taught_by
+    ]
     return Prepared(
         experiment=experiment,
         seed=seed,
         data=data.to(where),
         state=state,
         engine=trainer,
-        evaluator=trainer if state.averaged is None else build(state.ema_network, batch=1),
+        evaluator=trainer if state.averaged is None else build(network=state.ema_network, batch=1),
         teacher=distillation.answering(heard, recipe.distil) if recipe.distil else None,
         taught_by=tuple(taught_by),
         parameters=parameters,

@@ -24,12 +24,12 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record, Size, percent, read_record, size_of_facts
 from featherweight.experiments.statistics import accuracy_interval
 from featherweight.io import is_folder, is_there, write_bytes
-from featherweight.json_files import parse_json
+from featherweight.json_files import parse_json, read_regular
 from featherweight.training.evaluation import evaluate
 from featherweight.training.runs import environment
 from featherweight.training.runs.folders import run_of
 from featherweight.training.runs.restore import network_of
-from featherweight.training.runs.tensors import open_packed, pack_tensors, read_tensors
+from featherweight.training.runs.tensors import LARGEST, open_packed, pack_tensors, read_tensors
 
 _KEY = "featherweight"
 
@@ -104,7 +104,7 @@ def calibration_in(folder: Path, classes: int) -> Calibration | None:
 
 def weights_digest(folder: Path) -> str:
     """The SHA-256 of a run's weights."""
-    return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    return hashlib.sha256(read_regular(folder / "weights.safetensors", LARGEST)).hexdigest()
 
 
 def _require_fitting(about: dict[str, Any], record: Record) -> None:

@@ -4,7 +4,10 @@ Target: 70.00 % with fewer than 50,000 parameters in 20 epochs.
 Why: the norm that most networks have; its statistics are those of the batch in training and running means afterwards,
 so it depends on the size of the batch, and on nothing else in a picture.
 
-Analysis: 70.00 % is reached at the last epoch on every seed.
+Result: 84.18 % of the test set at the last epoch, of 1 seed. Worst of any last 1 epochs 84.18; 1 of 1 within budget.
+Training images as they are: 87.18 %. Best epoch, for reference: 84.27.
+
+Analysis: 70.00 % is reached at the last epoch on every seed (borne out).
 """
 
 from torch import nn

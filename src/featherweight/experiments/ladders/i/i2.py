@@ -4,8 +4,11 @@ Target: As much as with batch norm, for batches of any size.
 Why: it needs no batch, since its statistics are those of one picture; but then every value depends on the whole
 picture, and what batches differ in, which acts like a little noise, is gone.
 
-Analysis: 70.00 % is reached at the last epoch on every seed. It loses nothing against batch norm. It overfits less than
-batch norm.
+Result: 82.08 % of the test set at the last epoch, of 1 seed. Worst of any last 1 epochs 82.08; 1 of 1 within budget.
+Training images as they are: 84.24 %. Best epoch, for reference: 82.08.
+
+Analysis: 70.00 % is reached at the last epoch on every seed (borne out). It loses nothing against batch norm
+(undecided). It overfits less than batch norm (undecided).
 """
 
 from torch import nn

@@ -4,7 +4,11 @@ Target: As much as with group norm.
 Why: one group of all channels: what is common to them, such as a picture's contrast, is divided out, and a channel
 that is seldom active is not brought up to the others.
 
-Analysis: 70.00 % is reached at the last epoch on every seed. It loses nothing against group norm.
+Result: 80.85 % of the test set at the last epoch, of 1 seed. Worst of any last 1 epochs 80.85; 1 of 1 within budget.
+Training images as they are: 83.27 %. Best epoch, for reference: 80.85.
+
+Analysis: 70.00 % is reached at the last epoch on every seed (borne out). It loses nothing against group norm
+(undecided).
 """
 
 from torch import nn

@@ -3,7 +3,10 @@
 Target: A network without any pool below 200,000 parameters, near 85 %.
 Why: a convolution that moves two pixels at a time halves the map as a pool does, and learns what to keep.
 
-Analysis: 85.00 % is reached at the last epoch on every seed.
+Result: 88.09 % of the test set at the last epoch, of 1 seed. Worst of any last 1 epochs 88.09; 1 of 1 within budget.
+Training images as they are: 91.86 %. Best epoch, for reference: 88.09.
+
+Analysis: 85.00 % is reached at the last epoch on every seed (borne out).
 """
 
 from torch import nn

@@ -4,7 +4,11 @@ Target: A field of more than 44 pixels, and more than without.
 Why: a kernel whose taps lie two pixels apart sees twice as far with as many weights; one in each of the later blocks
 is enough to see the whole picture.
 
-Analysis: 85.00 % is reached at the last epoch on every seed. It beats the network without dilation.
+Result: 88.24 % of the test set at the last epoch, of 1 seed. Worst of any last 1 epochs 88.24; 1 of 1 within budget.
+Training images as they are: 92.21 %. Best epoch, for reference: 88.26.
+
+Analysis: 85.00 % is reached at the last epoch on every seed (borne out). It beats the network without dilation
+(undecided).
 """
 
 from torch import nn

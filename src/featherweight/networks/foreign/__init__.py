@@ -1,0 +1,1 @@
+"""Somebody else's networks, read from their files as data."""
