@@ -133,6 +133,7 @@ def table(found: dict[str, Any]) -> str:
     others = {(row["network"], row["engine"], row["threads"]): row["seconds"] for row in found["peers"]}
     shares = {(row["network"], row["threads"]): row for row in found["convolutions"]}
     lines, more = [], []
+    against: dict[str, list[float]] = {}
     for name, n in dict.fromkeys((row.network, row.threads) for row in rows):
         ways = [kind for kind in bench.KINDS if kind not in bench.NATIVES]
         seconds = {kind: by[name, kind, n].seconds for kind in bench.KINDS if (name, kind, n) in by}
@@ -142,6 +143,7 @@ def table(found: dict[str, Any]) -> str:
         own = seconds[bench.NATIVE]
         ratios = [min(seconds[kind] for kind in bench.FLOATS) / own, best / min(seconds[kind] for kind in seconds
                   if kind in bench.NATIVES), seconds[bench.EAGER] / own]  # fmt: skip
+        against.setdefault(name, []).append(ratios[1])
         share, spread = by[name, bench.NATIVE, n].share, max(by[name, kind, n].spread for kind in seconds)
         cells += [f"{ratio:.1f}" for ratio in ratios] + [f"{share:.0%}" if share else "–", f"{spread:.1f}"]
         lines.append((name, n, cells))
@@ -153,7 +155,13 @@ def table(found: dict[str, Any]) -> str:
         )  # fmt: skip
     about = found["environment"]
     return rendered(
-        "speed.md.j2", lines=lines, more=more, about=about, peak=found["peak"], steps=found["steps"]
+        "speed.md.j2",
+        lines=lines,
+        more=more,
+        about=about,
+        peak=found["peak"],
+        steps=found["steps"],
+        against={name: (min(ratios), max(ratios)) for name, ratios in against.items()},
     ).rstrip()
 
 

@@ -87,7 +87,8 @@ def test_every_way_of_pytorch_takes_the_same_step():
     assert torch.nn.functional.cosine_similarity(found[bench.LAST_BF16][1], gradient, dim=0) > 0.95
 
 
-def test_pytorch_is_timed_without_augmentation(monkeypatch):
+@pytest.mark.parametrize("id", ["f3", "c3"])  # the second has two sets of changes, one after the other
+def test_pytorch_is_timed_without_augmentation(monkeypatch, id):
     taken = {}
 
     def kept(state, data, recipe, *others):
@@ -95,8 +96,8 @@ def test_pytorch_is_timed_without_augmentation(monkeypatch):
         yield
 
     monkeypatch.setattr(bench, "fit", kept)
-    recipe = find("f3").recipe
+    recipe = find(id).recipe
     for kind in (bench.LAST, bench.NATIVE if bench.NATIVE in bench.available() else bench.EAGER):
-        next(bench.training_steps(kind, find("f3").build(), recipe, 1))
+        next(bench.training_steps(kind, find(id).build(), recipe, 1))
     assert taken[0] == type(recipe.augment)() != recipe.augment
     assert taken[1] == (recipe.augment if bench.NATIVE in bench.available() else taken[0])

@@ -166,7 +166,7 @@ def training_steps(
 ) -> Iterator[object]:
     """The training loop with one of KINDS, on made images of `shape`; each `next` runs one complete step."""
     if kind not in NATIVES:
-        recipe = replace(recipe, augment=Augment())
+        recipe = replace(recipe, augment=Augment(), augment_then=None)
     state = initial_state(network, recipe, device, IMAGES)
     bound = engine_of(kind, state.network, recipe, recipe.batch, shape, threads, device)
     evaluator = bound
