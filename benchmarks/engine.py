@@ -1,234 +1,197 @@
 """The table of engines: `python -m benchmarks.engine` prints it; `--write` also saves its figures and docs/speed.md.
 
-Native kernels, eager PyTorch, torch.compile and other frameworks, in one run. An epoch is that of the training loop:
-60,000 images of the set's size in batches of 128 with augmentation (omitted for other frameworks), forward and backward
-pass, optimiser and moving average. All take turns in short stretches, so that other load affects them equally.
+For each network, the native engine and PyTorch in its several ways are timed by `featherweight bench NETWORK --steps
+200`, once as the processor is and once with AVX2 alone; Keras and JAX, where they are installed, take turns with the
+native engine over fewer steps.
 """
 
 import argparse
 import json
+import os
+import re
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from docs.build.rendering import with_part_between
-from torch import nn
+from docs.build.rendering import rendered, with_part_between
 
 from benchmarks import peers
 from featherweight import engine as engines
-from featherweight.experiments.experiment import Experiment, find
-from featherweight.experiments.recipe import Augment, Recipe
+from featherweight.experiments.experiment import find
 from featherweight.io import write_text
-from featherweight.networks.layers.blocks import conv_norm_relu
-from featherweight.training.bench import BF16, CPU, EAGER, IMAGES, NATIVE, SHAPE, available, engine_of, training_steps
+from featherweight.training import bench
 from featherweight.training.runs.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
 RESULT, PAGE = ROOT / "results" / "bench" / "engine.json", ROOT / "docs" / "speed.md"
 _BY = "table, written by `python -m benchmarks.engine --write`"
 MARKS = (f"<!-- begin: {_BY} -->", f"<!-- end: {_BY} -->")
+NETWORKS = ("f3", "smallest", "relaxed", "leanest", "c3", "cifar-78k")
+"""Those that hold the records, the exercise's last one, and a residual one for colour pictures."""
+STEPS, PEER_STRETCHES, PEER_STEPS = 200, 8, 3
 BATCH = 128
-STRETCHES = 8
-"""Turns that each engine takes; the median counts."""
-RECIPE = Recipe(
-    epochs=1000,
-    batch=BATCH,
-    lr=0.02,
-    weight_decay=2e-4,
-    augment=Augment(rotate_deg=8, shift_px=2.24, scale=0.1, shear=0.1),
-    average=0.998,
-)
-
-
-def wider(width: int) -> nn.Sequential:
-    """A plain stack of convolutions with its channels multiplied by `width`; 7,570 parameters at width 1."""
-    a, b, c = 8 * width, 12 * width, 14 * width
-    return nn.Sequential(
-        conv_norm_relu(1, a), conv_norm_relu(a, b), nn.MaxPool2d(2), conv_norm_relu(b, b), conv_norm_relu(b, c),
-        conv_norm_relu(c, c), conv_norm_relu(c, c), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 10),
-    )  # fmt: skip
-
-
-NETWORKS: dict[str, Experiment] = {
-    name: find(name) for name in ("f3", "smallest", "relaxed", "leanest", "c3", "cifar-78k")
-}
-"""The networks that hold the records, the exercise's last one, and a residual one for colour pictures."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """The time of one engine on one network."""
-
-    network: str
-    engine: str
-    threads: int
-    batch: int
-    side: int
-    """Height and width of the images, in pixels."""
-    seconds: float
-    """Seconds per epoch, from the median stretch."""
-    spread: float
-    """Time of the slowest stretch over that of the fastest."""
 
 
 def measure(
-    *, steps: int = 48, scaling: bool = True, tell: Callable[[str], None] = lambda line: None
+    names: Sequence[str] = NETWORKS, *, steps: int, tell: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
-    """Every figure of the table as plain values; each engine is timed over `steps` steps and scaled to an epoch.
-
-    An epoch has 469 steps; fewer take less time and give a less certain figure. `tell` is called with a line about each
-    measurement as it starts.
-    """
+    """Every figure of the page for these networks, as plain values."""
     threads = sorted({1, min(2, engines.processors())})
-    timings: list[Timing] = []
-    for name, experiment in NETWORKS.items():
-        tell(f"{name}: an epoch")
-        shape = experiment.shape
-        recipe = RECIPE if shape == SHAPE else replace(RECIPE, augment=experiment.recipe.augment)
-        runs: dict[tuple[str, int], Iterator[object]] = {}
-        for kind, n in product(available(), threads):
-            runs[kind, n] = training_steps(kind, experiment.build(), recipe, n, shape=shape)
-        for peer, n in product(peers.installed(), threads):
-            runs[peer, n] = peers.steps(peer, experiment.build(), n, BATCH, shape)
-        timings += _in_turn(name, runs, steps, BATCH, shape[-1])
-    return {
-        "environment": describe_environment(CPU, max(threads)) | {"peers": peers.versions()},
-        "steps": steps,
-        "peak": {str(n): max(engines.peak(n, 0.1) for _ in range(10)) for n in threads},
-        "epochs": [asdict(timing) for timing in timings],
-        "convolutions": _convolution_shares(threads, tell),
-        "scaling": [asdict(timing) for timing in (_scaling(tell) if scaling else [])],
-        "cuda": _cuda(steps) if torch.cuda.is_available() else None,
-    }
-
-
-def _in_turn(
-    name: str, runs: dict[tuple[str, int], Iterator[object]], steps: int, batch: int, side: int
-) -> list[Timing]:
-    """Time the runs in turn, in short stretches of steps; the first stretch of each is a warm-up and not counted."""
-    each = max(1, steps // STRETCHES)
-    times: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
-    for stretch in range(STRETCHES + 1):
-        for key, run in runs.items():
-            torch.set_num_threads(1 if key[0] in (NATIVE, BF16) else key[1])
-            started = time.perf_counter()
-            for _ in range(each):
-                next(run)
-            if stretch:
-                times[key].append((time.perf_counter() - started) / each)
-    return [
-        Timing(
-            network=name, engine=kind, threads=threads, batch=batch, side=side,
-            seconds=statistics.median(taken) * IMAGES / batch, spread=max(taken) / min(taken),
-        )
-        for (kind, threads), taken in times.items()
-    ]  # fmt: skip
-
-
-def _convolution_shares(threads: list[int], tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Throughput of the convolutions alone as a fraction of the machine's peak, counting multiply-adds both as defined
-    and as executed."""
-    shares = []
-    for name, experiment in NETWORKS.items() if engines.peak(1, 0.01) else ():
+    epochs, avx2, others, shares = [], [], [], []
+    for name in names:
+        tell(f"{name}: as it is")
+        epochs += timed(name, bench.available(), steps)
+        tell(f"{name}: AVX2")
+        avx2 += timed(name, (bench.NATIVE, bench.LAST), steps, "avx2")
         for n in threads:
-            tell(f"{name}: convolutions alone, {n} thread(s)")
+            tell(f"{name}: convolutions alone and other frameworks, {n} thread(s)")
+            experiment = find(name)
             found = engines.convolutions(experiment.build(), shape=experiment.shape, batch=BATCH, threads=n)
             top = max(engines.peak(n, 0.1) for _ in range(10))
             shares.append(
-                {"network": name, "threads": n, "seconds": found.seconds, "plain": found.plain / found.seconds / top,
+                {"network": name, "threads": n, "plain": found.plain / found.seconds / top,
                  "executed": found.executed / found.seconds / top}
             )  # fmt: skip
-    return shares
+            others += _peers(name, n)
+    return {
+        "environment": describe_environment(bench.CPU, max(threads)) | {"peers": peers.versions()} | _processor(),
+        "steps": steps, "peak": {str(n): max(engines.peak(n, 0.1) for _ in range(10)) for n in threads},
+        "epochs": epochs, "avx2": avx2, "peers": others, "convolutions": shares,
+    }  # fmt: skip
 
 
-def _scaling(tell: Callable[[str], None]) -> Iterator[Timing]:
-    """Timings of bare engine steps on one thread, native and eager, as batch size, width and image side grow."""
-    sizes = [(1, batch, 28) for batch in (16, 64, 128, 256, 1024)]
-    sizes += [(width, 128, 28) for width in (2, 4, 8)] + [(1, 128, side) for side in (32, 64)]
-    for width, batch, side in sizes:
-        tell(f"stack x{width}, batch {batch}, side {side}")
-        network = wider(width)
-        runs = {(kind, 1): _alone(kind, network, batch, side) for kind in available()[:2]}
-        yield from _in_turn(f"stack x{width}", runs, STRETCHES, batch, side)
+def timed(name: str, kinds: Sequence[str], steps: int, instructions: str = "") -> list[dict[str, Any]]:
+    """Rows of `featherweight bench`, in a process of its own, with these instructions of the processor alone."""
+    words = ["bench", name, "--json", "--seconds", "1", "--steps", str(steps)]
+    words += [word for kind in kinds for word in ("--engine", kind)]
+    more = {"ATEN_CPU_CAPABILITY": instructions} if instructions else {}
+    done = subprocess.run(
+        [sys.executable, "-m", "featherweight", *words], stdout=subprocess.PIPE, check=True, env={**os.environ, **more}
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)["epochs"]
+    return found
 
 
-def _alone(kind: str, network: nn.Module, batch: int, side: int) -> Iterator[object]:
-    bound = engine_of(kind, network, RECIPE, batch, (1, side, side), 1, CPU)
-    images, labels = torch.rand(batch, 1, side, side), torch.arange(batch) % 10
-    while True:
-        yield bound.step(images, labels, 0)
+def _peers(name: str, threads: int) -> list[dict[str, Any]]:
+    """Seconds of an epoch in the frameworks that are installed, and of the native engine in turns with them."""
+    experiment = find(name)
+    kinds = peers.installed()
+    if not kinds:
+        return []
+    recipe, shape = experiment.recipe, experiment.shape
+    runs: dict[str, Iterator[object]] = {
+        kind: peers.steps(kind, experiment.build(), threads, recipe.batch, shape) for kind in kinds
+    }
+    runs[bench.NATIVE] = bench.training_steps(bench.NATIVE, experiment.build(), recipe, threads, shape=shape)
+    return [
+        {"network": name, "engine": kind, "threads": threads,
+         "seconds": statistics.median(times) * bench.IMAGES / recipe.batch}
+        for kind, times in in_turns(runs).items()
+    ]  # fmt: skip
 
 
-def _cuda(steps: int) -> dict[str, Any]:
-    """The time of fifteen epochs of the stack on the GPU, extrapolated from `steps` steps."""
-    device = torch.device("cuda")
-    run = training_steps("cuda", wider(1).to(device), RECIPE, 1, device)
-    for _ in range(10):
-        next(run)
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    for _ in range(steps):
-        next(run)
-    torch.cuda.synchronize()
-    seconds = (time.perf_counter() - started) / steps * IMAGES / BATCH * 15
-    return {"device": torch.cuda.get_device_name(device), "seconds_of_15_epochs": seconds}
+def in_turns(runs: dict[str, Iterator[object]]) -> dict[str, list[float]]:
+    """Seconds of a step of each run, stretch by stretch; the first stretch of each is a warm-up and not counted."""
+    times: dict[str, list[float]] = {kind: [] for kind in runs}
+    torch.set_num_threads(1)
+    for stretch in range(PEER_STRETCHES + 1):
+        for kind, run in runs.items():
+            started = time.perf_counter()
+            for _ in range(PEER_STEPS):
+                next(run)
+            if stretch:
+                times[kind].append((time.perf_counter() - started) / PEER_STEPS)
+    return times
+
+
+def _processor() -> dict[str, Any]:
+    """Family, model and caches of the processor, where the system tells."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return {}
+    numbers = {name: int(found[1]) for name in ("cpu family", "model")
+               if (found := re.search(rf"^{name}\s*: (\d+)$", text, re.MULTILINE))}  # fmt: skip
+    caches = []
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = ((index / part).read_text().strip() for part in ("level", "type", "size"))
+        if kind != "Instruction":
+            caches.append(f"L{level} {size}")
+    return {"family": numbers.get("cpu family"), "model": numbers.get("model"), "caches": caches}
 
 
 def table(found: dict[str, Any]) -> str:
-    """The figures as text, one line per engine, with speed-ups over eager PyTorch on the same number of threads."""
-    lines = [f"{found['environment']['processor']}, torch {found['environment']['torch']}"]
-    for n, top in found["peak"].items():
-        lines.append(f"peak of {n} thread(s): {top / 1e9:.0f} billion multiply-adds a second")
-    lines += ["", f"{'epoch of':10}{'engine':16}{'threads':>8}{'seconds':>9}{'ratio':>7}"]
-    lines += _rows(found["epochs"], lambda row: row["network"])
-    for row in found["convolutions"]:
-        lines.append(
-            f"{row['network']}, convolutions alone, {row['threads']} thread(s): {row['seconds'] * 1e3:.2f} ms a step,"
-            f" {row['plain']:.0%} of peak as defined, {row['executed']:.0%} as executed"
-        )
-    if found["scaling"]:
-        lines += ["", f"{'engine alone':22}{'engine':16}{'threads':>8}{'seconds':>9}{'ratio':>7}"]
-        lines += _rows(found["scaling"], lambda row: f"{row['network']} b{row['batch']} {row['side']}px")
-    cuda = found["cuda"]
-    lines += ["", f"CUDA: {cuda['seconds_of_15_epochs']:.1f} s for 15 epochs of the stack on {cuda['device']}"
-              if cuda else "CUDA: no GPU at hand, not measured"]  # fmt: skip
-    return "\n".join(lines)
-
-
-def _rows(rows: list[dict[str, Any]], label: Callable[[dict[str, Any]], str]) -> list[str]:
-    lines, wide = [], max(10, *(len(label(row)) + 2 for row in rows))
-    for row in rows:
-        eager = next(
-            other["seconds"] for other in rows
-            if other["engine"] == EAGER and (label(other), other["threads"]) == (label(row), row["threads"])
+    """The figures as Markdown."""
+    rows = [bench.Timed(**row) for row in found["epochs"]]
+    by = {(row.network, row.engine, row.threads): row for row in rows}
+    narrow = {(row["network"], row["engine"], row["threads"]): row["seconds"] for row in found["avx2"]}
+    others = {(row["network"], row["engine"], row["threads"]): row["seconds"] for row in found["peers"]}
+    shares = {(row["network"], row["threads"]): row for row in found["convolutions"]}
+    lines, more = [], []
+    against: dict[str, list[float]] = {}
+    for name, n in dict.fromkeys((row.network, row.threads) for row in rows):
+        ways = [kind for kind in bench.KINDS if kind not in bench.NATIVES]
+        seconds = {kind: by[name, kind, n].seconds for kind in bench.KINDS if (name, kind, n) in by}
+        best = min(seconds[kind] for kind in ways)
+        cells = [f"**{seconds[kind]:.2f}**" if seconds[kind] == best else f"{seconds[kind]:.2f}" for kind in ways]
+        cells += [f"{seconds[kind]:.2f}" if kind in seconds else "–" for kind in bench.NATIVES]
+        own = seconds[bench.NATIVE]
+        ratios = [min(seconds[kind] for kind in bench.FLOATS) / own, best / min(seconds[kind] for kind in seconds
+                  if kind in bench.NATIVES), seconds[bench.EAGER] / own]  # fmt: skip
+        against.setdefault(name, []).append(ratios[1])
+        share, spread = by[name, bench.NATIVE, n].share, max(by[name, kind, n].spread for kind in seconds)
+        cells += [f"{ratio:.1f}" for ratio in ratios] + [f"{share:.0%}" if share else "–", f"{spread:.1f}"]
+        lines.append((name, n, cells))
+        peer = [others.get((name, kind, n)) for kind in (peers.KERAS, peers.JAX)]
+        native = others.get((name, bench.NATIVE, n))
+        more.append(
+            (name, n, narrow[name, bench.NATIVE, n], narrow[name, bench.LAST, n] / narrow[name, bench.NATIVE, n],
+             [f"{one / native:.1f}" if one and native else "–" for one in peer], shares[name, n])
         )  # fmt: skip
-        ratio = eager / row["seconds"]
-        lines.append(f"{label(row):{wide}}{row['engine']:16}{row['threads']:>8}{row['seconds']:>9.2f}{ratio:>7.2f}")
-    return lines
+    about = found["environment"]
+    return rendered(
+        "speed.md.j2",
+        lines=lines,
+        more=more,
+        about=about,
+        peak=found["peak"],
+        steps=found["steps"],
+        against={name: (min(ratios), max(ratios)) for name, ratios in against.items()},
+    ).rstrip()
+
+
+def merged(kept: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The newer figures, and those that are kept of other networks, in the order of `NETWORKS`."""
+    new = {row["network"] for row in found["epochs"]}
+    parts = {part: [*(row for row in kept[part] if row["network"] not in new), *found[part]]
+             for part in ("epochs", "avx2", "peers", "convolutions")}  # fmt: skip
+    return found | {part: sorted(rows, key=lambda row: NETWORKS.index(row["network"])) for part, rows in parts.items()}
 
 
 def page(text: str, found: dict[str, Any]) -> str:
-    """The text of the page with its table replaced by one of these figures."""
-    return with_part_between(text, MARKS, f"```\n{table(found)}\n```", PAGE)
+    """The text of the page with its tables replaced by those of these figures."""
+    return with_part_between(text, MARKS, table(found), PAGE)
 
 
 def main() -> None:
+    """Measure, print, and save if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=469, help="steps to time for each engine; an epoch has 469")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps to time for each engine")
     parser.add_argument(
-        "--no-scaling", action="store_true", help="skip the timings by batch size, width and image side"
+        "--only", nargs="+", default=NETWORKS, help="networks to measure; the figures of others are kept"
     )
     parser.add_argument("--write", action="store_true", help=f"save as {RESULT.name}")
     given = parser.parse_args()
-    found = measure(steps=given.steps, scaling=not given.no_scaling, tell=lambda line: print(line, flush=True))
+    found = measure(given.only, steps=given.steps, tell=lambda line: print(line, flush=True))
+    if len(given.only) < len(NETWORKS) and RESULT.exists():
+        found = merged(json.loads(RESULT.read_text(encoding="utf-8")), found)
     print(table(found))
     if given.write:
-        RESULT.parent.mkdir(parents=True, exist_ok=True)
         write_text(RESULT, json.dumps(found, indent=1) + "\n")
         write_text(PAGE, page(PAGE.read_text(encoding="utf-8"), found))
 

@@ -34,7 +34,8 @@ def installed() -> tuple[str, ...]:
 def versions() -> dict[str, str]:
     """Of the peers' packages that are installed here."""
     names = ("keras", "tensorflow", "jax", "jaxlib")
-    return {name: metadata.version(name) for name in names if importlib.util.find_spec(name)}
+    packages = metadata.packages_distributions()
+    return {name: metadata.version(packages[name][0]) for name in names if name in packages}
 
 
 def layers_of(network: nn.Module) -> list[Layer]:

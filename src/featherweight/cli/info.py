@@ -185,6 +185,7 @@ def bench(
         typer.Option(help="Time with 1 and with this many threads; 2 by default, if there are 2 cores.", min=1),
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time limit for everything except compiling.", min=1)] = 110,
+    steps: Annotated[int, typer.Option(help="Steps that each takes at least, whatever the limit.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Time an epoch of any experiment on each engine, taking turns in one session, as one table."""
@@ -200,11 +201,11 @@ def bench(
         require_threads(threads)
     experiments = [find(name) for name in names or ("f3", "c3")]
     counts = sorted({1, threads or min(2, processors())})
-    kinds = engine or [kind for kind in timing.available() if kind != timing.COMPILED]
+    kinds = engine or [kind for kind in timing.available() if not kind.startswith(timing.COMPILED)]
     rows: list[timing.Timed] = []
     skipped: list[timing.Skipped] = []
     with waiting(sys.stderr) as show:
-        for event in timing.timings(experiments, kinds=kinds, threads=counts, seconds=seconds):
+        for event in timing.timings(experiments, kinds=kinds, threads=counts, seconds=seconds, steps=steps):
             if isinstance(event, timing.Underway):
                 show(event.label, event.share)
             elif isinstance(event, timing.Skipped):
