@@ -27,6 +27,8 @@ _CYCLES_BY = "estimated cycles, written by `python -m docs.build`"
 CYCLES_MARKS = (f"<!-- begin: {_CYCLES_BY} -->", f"<!-- end: {_CYCLES_BY} -->")
 _UNKNOWN_BY = "what is refused, written by `python -m docs.build`"
 UNKNOWN_MARKS = (f"<!-- begin: {_UNKNOWN_BY} -->", f"<!-- end: {_UNKNOWN_BY} -->")
+_RESNET8_BY = "ResNet8 of MLPerf Tiny, written by `python -m docs.build`"
+RESNET8_MARKS = (f"<!-- begin: {_RESNET8_BY} -->", f"<!-- end: {_RESNET8_BY} -->")
 _KINDS_BY = "kinds of layers, written by `python -m docs.build`"
 KINDS_MARKS = (f"<!-- begin: {_KINDS_BY} -->", f"<!-- end: {_KINDS_BY} -->")
 _BOARDS_BY = "emulated boards, written by `python -m docs.build`"
@@ -41,8 +43,24 @@ def with_figures(text: str, root: Path) -> str:
     text = with_part_between(text, SPEED_MARKS, speeds_of(root), "docs/export.md")
     text = with_part_between(text, CYCLES_MARKS, cycles_of(root), "docs/export.md")
     text = with_part_between(text, UNKNOWN_MARKS, unknown_of(root), "docs/export.md")
+    text = with_part_between(text, RESNET8_MARKS, resnet8_of(root), "docs/export.md")
     text = with_part_between(text, KINDS_MARKS, "\n" + kinds_table() + "\n", "docs/export.md")
     return with_part_between(text, SIZES_MARKS, sizes_of(root), "docs/export.md")
+
+
+def resnet8_of(root: Path) -> str:
+    """What becomes of MLPerf Tiny's file, in a sentence."""
+    file = root / "results" / "bench" / "resnet8.json"
+    if not file.is_file():
+        return ""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    share, ours = 100 * found["correct"] / found["images"], found["c"]
+    return (
+        f"MLPerf Tiny's `{found['file']}` as it comes ({found['bytes']:,} bytes, beside the interpreter that reads"
+        f" them) gets {share:.2f} % of CIFAR-10's {found['images']:,} test images right in LiteRT; exported by the"
+        f" second command, whole in C, {ours['accuracy']:.2f} %, with {ours['flash']:,} bytes of flash and"
+        f" {ours['ram']:,} of RAM (`python -m benchmarks.resnet8`)."
+    )
 
 
 def speeds_of(root: Path) -> str:

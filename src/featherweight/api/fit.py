@@ -97,9 +97,9 @@ def fit(
     (height, width) that a folder's pictures are resized to; by default the search chooses it. `on_news` is called
     with every step, `progress` with how far it is, 0 to 1, and what it is at, a few times a second. `group` is a
     regular expression that finds in a picture's path what names its group, such as a person; groups are held out whole.
-    `teacher` is an ONNX file, from which the chosen network learns beside the labels. With `balanced`, every class
-    counts alike. `point` hands over that point of the front of an earlier search. `on` is "local", "ray" or a cluster's
-    address.
+    `teacher` is a network's file (.onnx, .pt2, .tflite), of which the chosen one learns too. With `balanced`, every
+    class counts alike. `point` hands over that point of the front of an earlier search. `on` is "local", "ray" or a
+    cluster's address.
 
     A UserWarning says where the result should not be used as it is: no better than the commonest class, or below what
     held-out images promised; `warning` among the values has the same words.

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from featherweight.reading import Answer
 
 
-FOREIGN = (".onnx", ".pt2")
-"""Endings of files with somebody else's network."""
-
-
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help=RUN_HELP)],
@@ -38,27 +34,28 @@ def export(
     ] = False,
     experiment: ExperimentFile = None,
     data: Annotated[
-        str, typer.Option(help="Of an ONNX file: the pictures, a folder or a set, to quantise and judge it on.")
+        str, typer.Option(help="Of a network's file: the pictures, a folder or a set, to quantise and judge it on.")
     ] = "",
     mean: Annotated[
-        str, typer.Option(help="Of an ONNX file: subtracted from pixels of 0 to 1, as 0.5 or 0.4,0.5,0.6.")
+        str, typer.Option(help="Of a network's file: subtracted from pixels of 0 to 1, as 0.5 or 0.4,0.5,0.6.")
     ] = "",
-    std: Annotated[str, typer.Option(help="Of an ONNX file: what they are then divided by.")] = "",
+    std: Annotated[str, typer.Option(help="Of a network's file: what they are then divided by.")] = "",
     as_json: Json = False,
 ) -> None:
     """Export a network as an ONNX file, C for a microcontroller, a package, or a page to draw on, and check it.
 
-    Instead of a run, an ONNX file of any network that reads pictures may be named, with --data.
+    Instead of a run, an ONNX or a TensorFlow Lite file of any network that reads pictures may be named, with --data.
     """
     from featherweight.cli.display import busy
     from featherweight.export import export as write
+    from featherweight.networks.foreign import is_network_file
     from featherweight.training.runs.trained import load_any
 
     with busy(f"exporting {run} and checking the export"):
-        if Path(run).suffix.lower() in FOREIGN:
+        if is_network_file(run):
             done = _foreign(run, to, out, data, data_dir, mean, std)
         elif data or mean or std:
-            raise UsageError("--data, --mean and --std are for an ONNX file; a run has its own.")
+            raise UsageError("--data, --mean and --std are for a network's file, .onnx or .tflite; a run has its own.")
         else:
             done = write(load_any(run, experiment=experiment), to, out, data_dir=data_dir, unknown=unknown)
     if as_json:
@@ -71,14 +68,14 @@ def export(
 
 
 def _foreign(run: str, to: str, out: Path, data: str, data_dir: Path | None, mean: str, std: str) -> "Exported":
-    from featherweight.export.foreign import export_onnx_file
+    from featherweight.export.foreign import export_network_file
 
-    if Path(run).suffix.lower() == FOREIGN[1]:
+    if Path(run).suffix.lower() == ".pt2":
         raise UsageError("Only the cost of a .pt2 file is shown; write the network as ONNX, with torch.onnx.export.")
     if not data:
-        raise UsageError("An ONNX file is quantised and judged on pictures; name a folder or a set with --data.")
+        raise UsageError("A network's file is quantised and judged on pictures; name a folder or a set with --data.")
     numbers = (_numbers("--mean", mean), _numbers("--std", std))
-    return export_onnx_file(Path(run), to, out, data=data, data_dir=data_dir, mean=numbers[0], std=numbers[1])
+    return export_network_file(Path(run), to, out, data=data, data_dir=data_dir, mean=numbers[0], std=numbers[1])
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:
@@ -93,7 +90,7 @@ def size(
     file: Annotated[
         Path,
         typer.Argument(
-            help="An ONNX file, or a program that PyTorch exported (.pt2), of a network that reads pictures."
+            help="A network that reads pictures: ONNX, TensorFlow Lite, or a program that PyTorch exported (.pt2)."
         ),
     ],
     as_json: Json = False,
@@ -103,10 +100,9 @@ def size(
 
     from featherweight.api.summary import summary
     from featherweight.export.estimate import milliseconds, time_words
-    from featherweight.networks.foreign.onnx_file import read_onnx
-    from featherweight.networks.foreign.pt2_file import read_pt2
+    from featherweight.networks.foreign import read_network
 
-    found = read_pt2(file) if file.suffix.lower() == FOREIGN[1] else read_onnx(file)
+    found = read_network(file)
     described = summary(found.network, found.shape)
     try:
         times = milliseconds(copy.deepcopy(found.network), found.shape)

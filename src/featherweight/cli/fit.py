@@ -51,7 +51,7 @@ def fit(
     ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="An ONNX file of a larger network, which teaches the chosen one to the end."),
+        typer.Option(metavar="FILE", help="A larger network (.onnx, .pt2, .tflite), which teaches the chosen one."),
     ] = None,
     balanced: Annotated[bool, typer.Option("--balanced", help="Have every class count alike in accuracies.")] = False,
     front: Annotated[

@@ -145,7 +145,7 @@ class Distil:
     Network", 2015): (1 - share) * loss(labels) + share * T^2 * cross-entropy with the teacher's predictions at T."""
 
     teacher: Text
-    """The experiment whose finished runs teach, trained beforehand on exactly the same images; or an ONNX file."""
+    """The experiment whose finished runs teach, trained beforehand on exactly the same images; or a network's file."""
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
     """The seeds of those runs; the targets are the mean of their probabilities. With images held out, which a run's
     seed decides, the run of the student's own seed teaches instead, since it has seen none of them."""

@@ -23,7 +23,8 @@ from featherweight.experiments.recipe import Distil
 from featherweight.experiments.record import read_record
 from featherweight.io import is_there
 from featherweight.json_files import read_regular
-from featherweight.networks.foreign.onnx_file import FILE_BYTES, ForeignNetwork, read_onnx
+from featherweight.networks.foreign import is_network_file, read_network
+from featherweight.networks.foreign.onnx_file import FILE_BYTES, ForeignNetwork
 from featherweight.training.runs.tensors import LARGEST
 from featherweight.training.runs.trained import FOLDER, load_trained
 from featherweight.training.step import Teacher
@@ -39,7 +40,7 @@ def teacher_runs(distil: Distil, data: dict[str, Any], place: Path) -> list[Path
     run of that seed, since only that one has never seen them. Raises UsageError with the command that trains the
     teacher if a run is missing.
     """
-    if is_file_of_network(distil.teacher):
+    if is_network_file(distil.teacher):
         if not is_there(Path(distil.teacher)):
             raise UsageError(f"The recipe learns from {printable(distil.teacher)}, which is not there.")
         return [Path(distil.teacher)]
@@ -59,19 +60,14 @@ def teacher_runs(distil: Distil, data: dict[str, Any], place: Path) -> list[Path
     return found
 
 
-def is_file_of_network(teacher: str) -> bool:
-    """Whether a teacher is an ONNX file and no experiment."""
-    return teacher.lower().endswith(".onnx")
-
-
 def teacher_network(place: Path, data: Data) -> nn.Module:
-    """The network of a run's folder or of an ONNX file, for images as `data` normalises them.
+    """The network of a run's folder or of somebody else's file, for images as `data` normalises them.
 
     A file is given pixels of 0 to 1, or bytes if it takes these, in its own size. UsageError if its classes are others.
     """
-    if not is_file_of_network(str(place)):
+    if not is_network_file(str(place)):
         return load_trained(place).network
-    found = read_onnx(place)
+    found = read_network(place)
     with torch.no_grad():
         made = found.network(torch.zeros(1, *found.shape)).shape[1]
     if made != len(data.classes):
@@ -124,8 +120,8 @@ def _has_learned(folder: Path, teacher: str, seed: int, data: dict[str, Any]) ->
 
 def teacher_facts(folder: Path) -> dict[str, Any]:
     """What a distilled student's record says of one teacher, including the teacher's cost."""
-    if is_file_of_network(str(folder)):
-        parameters = sum(one.numel() for one in read_onnx(folder).network.parameters())
+    if is_network_file(str(folder)):
+        parameters = sum(one.numel() for one in read_network(folder).network.parameters())
         digest = hashlib.sha256(read_regular(folder, FILE_BYTES)).hexdigest()
         return {"run": folder.name, "parameters": parameters, "train_seconds": 0.0, "weights": digest}
     record = read_record(folder)

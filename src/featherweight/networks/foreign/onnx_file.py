@@ -25,7 +25,7 @@ MOST_NODES, LONGEST_SIDE = 2_000, 512
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignNetwork:
-    """A network as an ONNX file has it, in evaluation mode."""
+    """A network as its file has it, in evaluation mode."""
 
     name: str
     network: Graph
@@ -39,6 +39,8 @@ class ForeignNetwork:
     ends_in: str
     """What the file's output is, `scores`, `probabilities` or `logarithms` of them; the network's are scores."""
     content: bytes = field(repr=False)
+    exact: bool = True
+    """Whether the file computes in float32 throughout, as the network does."""
 
 
 def read_onnx(path: Path) -> ForeignNetwork:

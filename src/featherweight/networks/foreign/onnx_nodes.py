@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from featherweight.errors import FileError
+from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
 from featherweight.networks.layers.activations import ACTIVATIONS
 
@@ -35,6 +35,8 @@ class Reading:
     plan: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     products: int = 0
     ends_in: str = "scores"
+    rows: dict[str, Shape] = field(default_factory=dict)
+    """Rows of numbers that lie by channel here and by pixel in the file, with the (C, H, W) that they were."""
 
     def constant(self, node: Any, at: int, what: str) -> Numbers:
         """An input of the node that must be a constant."""
@@ -340,7 +342,10 @@ def _leaky(node: Any, given: Mapping[str, Any], reading: Reading) -> None:
 
 def _activation(node: Any, given: Mapping[str, Any], reading: Reading) -> None:
     """One that has exported forms, in the form that has them."""
-    import onnx
+    try:
+        import onnx
+    except ImportError as problem:
+        raise UsageError("A network's file needs a package that is missing: pip install onnx onnxruntime") from problem
 
     it = next(it for it in ACTIVATIONS if it.onnx == node.op_type)
     defaults = {name: onnx.helper.get_attribute_value(attribute.default_value)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from featherweight.errors import FileError
+from featherweight.errors import FeatherweightError, FileError
 from featherweight.escape import printable
 from featherweight.json_files import parse_json, read_regular
 from featherweight.networks.foreign.onnx_file import FILE_BYTES, MOST_NODES, ForeignNetwork, finished, require_pictures
@@ -29,7 +29,7 @@ def read_pt2(path: Path) -> ForeignNetwork:
     """The network in an exported program; FileError where it is not one, or holds what cannot be read."""
     try:
         return _read(path, read_regular(path, FILE_BYTES))
-    except FileError:
+    except FeatherweightError:
         raise
     except Exception as problem:  # what an archive or a graph that is damaged raises has no end of kinds
         raise FileError(f"{printable(path)} is not a program that PyTorch exported, or is damaged.") from problem

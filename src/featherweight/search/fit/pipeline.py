@@ -18,7 +18,7 @@ from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
 from featherweight.experiments.record import read_record
 from featherweight.io import require_utf8
-from featherweight.networks.foreign.onnx_file import read_onnx
+from featherweight.networks.foreign import read_network
 from featherweight.search.fit import (
     card,
     final_training,
@@ -217,7 +217,7 @@ def _open_state(asked: FitRequest, views: ResizedData, aim: Aim, out: Path, pass
 
 def _require_teacher(teacher: Path, views: ResizedData) -> None:
     """Raise UsageError or FileError for a teacher that cannot teach these classes, before anything is trained."""
-    found = read_onnx(teacher)
+    found = read_network(teacher)
     with torch.no_grad():
         made = found.network(torch.zeros(1, *found.shape)).shape[1]
     if made != len(views.classes):

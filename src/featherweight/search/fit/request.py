@@ -40,7 +40,7 @@ class FitRequest:
     group: str | None = None
     """A regular expression that finds, in the path of a picture, what names its group."""
     teacher: Path | None = None
-    """An ONNX file, from which the chosen network learns beside the labels."""
+    """A file of another network (.onnx, .pt2, .tflite), from which the chosen network learns beside the labels."""
     balanced: bool = False
     """Whether an accuracy is the mean of the classes' recalls, so that each class counts alike."""
     data_dir: Path | None = None

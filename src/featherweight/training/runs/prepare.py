@@ -18,6 +18,7 @@ from featherweight.experiments.recipe import Recipe
 from featherweight.experiments.record import Record
 from featherweight.networks.anatomy import dissect, parameters_by_layer
 from featherweight.networks.checks import check_network, fingerprint
+from featherweight.networks.foreign import is_network_file
 from featherweight.training import distillation
 from featherweight.training.runs import environment
 from featherweight.training.runs.custom import Custom, with_own_loss, with_own_optimizer
@@ -100,7 +101,7 @@ def prepare(
     with_own_optimizer(state, custom)
     heard = [
         # PyTorch hears a network from a file, which takes images of its own size.
-        (partial(build, kind="torch") if distillation.is_file_of_network(str(place)) else build)(
+        (partial(build, kind="torch") if is_network_file(str(place)) else build)(
             network=distillation.teacher_network(place, data).to(where)
         )
         for place in taught_by
