@@ -62,11 +62,24 @@ def test_one_sub_folder_a_class_and_a_sixth_held_out_by_seed(tmp_path: Path) -> 
 def test_train_and_test_folders_are_the_halves(tmp_path: Path) -> None:
     make(tmp_path / "train", {"a": 3, "b": 2})
     make(tmp_path / "test", {"a": 2, "b": 1})
-    make(tmp_path / "validation", {"a": 1, "b": 1})
+    make(tmp_path / "raw", {"a": 1, "b": 1})
     data = load(str(tmp_path))
     assert values(data.train.images) == [0, 1, 2, 50, 51] and data.train.labels.tolist() == [0, 0, 0, 1, 1]
     assert values(data.test.images) == [0, 1, 50] and data.test.labels.tolist() == [0, 0, 1]
-    assert data.note == f"Of {tmp_path} only train and test are used, not validation."
+    assert data.note == f"Of {tmp_path}, raw is not used, as it is no part of a data set."
+
+
+def test_a_validation_folder_beside_a_test_folder_is_trained_on(tmp_path: Path) -> None:
+    make(tmp_path / "train", {"a": 3, "b": 2})
+    make(tmp_path / "test", {"a": 2, "b": 1})
+    make(tmp_path / "validation", {"b": 1, "a": 1})
+    data = load(str(tmp_path))
+    assert sorted(values(data.train.images)) == [0, 0, 1, 2, 50, 50, 51]
+    assert all(value // 50 == label for value, label in zip(values(data.train.images), data.train.labels, strict=True))
+    assert values(data.test.images) == [0, 1, 50]
+    assert data.note == f"Of {tmp_path}, train and validation are trained on, and test is judged on."
+    (tmp_path / "validation" / "c").mkdir()
+    assert "c, which train lacks" in refusal(tmp_path, UsageError)
 
 
 def test_a_class_that_only_the_test_half_has_is_refused(tmp_path: Path) -> None:
@@ -363,7 +376,7 @@ def test_the_judged_half_may_have_any_of_its_usual_names(tmp_path: Path, judged:
     if judged != "test":
         _sized(tmp_path, "test", (13, 11), count=1)
         data = load(str(tmp_path))
-        assert len(data.test) == 2 and f"only train and test are used, not {judged}" in data.note
+        assert (len(data.train), len(data.test)) == (10, 2) and f"train and {judged} are trained on" in data.note
 
 
 def test_pictures_have_the_size_that_is_asked_for_and_a_squash_is_told(tmp_path: Path) -> None:

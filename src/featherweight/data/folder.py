@@ -37,7 +37,7 @@ SIDE = 28
 OWN_SIDE = 256
 """The longest side, in pixels, of pictures that keep their own size on request."""
 TESTS = ("test", "validation", "valid", "val")
-"""Possible names of the test half, besides `train`; the first one that exists is used."""
+"""Possible names of the test half, besides `train`: the first one that exists; others are trained on with `train`."""
 SPOILT = 20
 """If more than one picture in so many cannot be read, something is wrong with the folder, and it is refused."""
 
@@ -164,14 +164,21 @@ def _halves(root: Path, seed: int) -> tuple[tuple[str, ...], _Pictures, _Picture
         note = f"Pictures that belong together by their names, as {printable(together)}... do, are not divided."
         return classes, everything.take(~drawn), everything.take(drawn), note
     classes = _classes(root / "train", root)
-    for name in _classes(root / judged, root):
-        if name not in classes:
-            raise UsageError(
-                f"{printable(root / judged)} has a class {printable(name)}, which train lacks; both need the same."
-            )
-    unused = ", ".join(printable(name) for name in sorted(names - {"train", judged}))
-    note = f"Of {printable(root)} only train and {judged} are used, not {unused}." if unused else ""
-    return classes, _collected(root / "train", root, classes), _collected(root / judged, root, classes), note
+    more = [name for name in TESTS if name in names and name != judged]
+    for half in (judged, *more):
+        for name in _classes(root / half, root):
+            if name not in classes:
+                raise UsageError(
+                    f"{printable(root / half)} has a class {printable(name)}, which train lacks; both need the same."
+                )
+    trained = [_collected(root / half, root, classes) for half in ("train", *more)]
+    train = _Pictures(paths=[path for one in trained for path in one.paths],
+                      labels=[label for one in trained for label in one.labels])  # fmt: skip
+    used = f"{' and '.join(['train', *more])} are trained on, and {judged} is judged on" if more else ""
+    unused = ", ".join(printable(name) for name in sorted(names - {"train", judged, *more}))
+    notes = [f"Of {printable(root)}, {used}."] if used else []
+    notes += [f"Of {printable(root)}, {unused} is not used, as it is no part of a data set."] if unused else []
+    return classes, train, _collected(root / judged, root, classes), " ".join(notes)
 
 
 def _classes(folder: Path, root: Path) -> tuple[str, ...]:
