@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -621,3 +622,35 @@ def test_the_file_says_how_the_search_saw_the_pictures(folder: Path, tmp_path: P
     one.genes = replace(one.genes, side=1, grey=True)
     final_training.write_candidate(tmp_path / "shapes.py", search, one, epochs=2)
     assert "as the search did, give `featherweight train` --size 32x32 --grey." in (tmp_path / "shapes.py").read_text()
+
+
+def test_networks_for_large_pictures_begin_with_a_stride_and_the_largest_comes_first():
+    prior = [Candidate(widths=(width,)) for width in (10, 11, 12)]
+    anchor = Candidate(widths=(20,), preset="objects")
+
+    def proposals(**settings: Any) -> list[Candidate]:
+        group = Population(
+            aim=Aim(), seed=0, sizes=3, coloured=True, folds=1, race=[], prior=prior, anchor=anchor, **settings
+        )
+        racing = trial(group, {1: 9})
+        racing.racing, racing.genes = True, replace(racing.genes, preset="objects")
+        return [group.proposal()[0] for _ in range(4)]
+
+    found = proposals(large=[2], few=True)
+    assert [(one.widths[0], one.side, one.stem_stride) for one in found] == [
+        (20, 2, 2), (10, 2, 2), (11, 1, 1), (12, 0, 1)
+    ]  # fmt: skip
+    assert found[0].moves()["cutout"] > 0 and "cutout" not in found[1].moves()
+    assert "cutout" not in proposals()[0].moves() and proposals()[0].stem_stride == 1
+
+
+def test_a_candidate_gets_half_the_epochs_that_suit_the_pictures_if_the_time_allows(folder: Path, tmp_path: Path):
+    search = search_on(folder, tmp_path)
+    shape = (3, 24, 24)
+    search.finish = math.inf
+    assert search.least_epochs(shape) == 200  # of 400 for so few images
+    pixels = 50 * 600 * 3 * 24 * 24 / state.RATE  # seconds that an epoch's pixels alone take
+    search.finish = 400 * pixels
+    assert search.least_epochs(shape) == pytest.approx(100)  # in a quarter of the time
+    search.finish = pixels
+    assert search.least_epochs(shape) == 20

@@ -1,6 +1,7 @@
 """Folders of few pictures, whatever their size: every candidate is trained, and what cannot be is said beforehand."""
 
 import math
+import re
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -146,7 +147,9 @@ def test_where_every_candidate_fails_the_first_says_why(tmp_path: Path, monkeypa
     )
     with pytest.raises(TrainingError, match="0 is bad luck") as problem:
         list(pipeline.run_fit(asked))
-    assert "memory" not in str(problem.value) and f"{MOST_FAILED + 1} candidates" in str(problem.value)
+    begun = re.search(r"the (\d+) candidates", str(problem.value))
+    assert "memory" not in str(problem.value) and begun is not None
+    assert MOST_FAILED <= int(begun[1]) <= MOST_FAILED + 1  # one may be under way
 
 
 def test_time_that_is_too_short_is_refused_beforehand_with_what_to_ask_for(tmp_path: Path):

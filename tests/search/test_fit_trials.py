@@ -169,8 +169,8 @@ def test_what_is_decided_depends_on_results_alone(tmp_path: Path, monkeypatch: p
     """With trainings that end in any order and take any time, the same candidates are tried."""
     tried = []
     for cores in (1, 2, 3, 8):
-        search = searched(tmp_path, monkeypatch, str(cores), cores, math.inf, count=30)
-        assert len(search.population.trials) == 30 and search.complete == 30
+        search = searched(tmp_path, monkeypatch, str(cores), cores, math.inf, count=20)
+        assert len(search.population.trials) == 20 and search.complete == 20
         assert search.population.best().rung == 2
         assert sum(one.rung == 2 for one in search.population.trials) >= 2
         tried.append([(one.genes, one.rung) for one in search.population.trials])

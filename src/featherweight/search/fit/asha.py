@@ -9,7 +9,7 @@ drawn at random.
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from featherweight.experiments.statistics import accuracy_interval
@@ -41,6 +41,11 @@ ANCHORED = 0.25
 CLOSE = 1.08
 """Augmentations whose losses on one network differ by less than this factor are taken to do equally well so far."""
 DRAWS = 100
+LARGE = 40
+"""Pixels of the shorter side from which a network begins with a stride of 2, as those for photographs do."""
+STRONGER = (("cutout", 0.35), ("stretch", 0.2))
+"""What the anchor's augmentation has besides, where few pictures may be flipped: it is trained to its end, and the
+short trainings of a small network, by which augmentations are compared, favour weak ones."""
 FILLED = 2.0
 """How likely a candidate is to be made as wide as the limits allow: always."""
 
@@ -54,12 +59,16 @@ class Population:
     def __init__(
         self, *, aim: Aim, seed: int, sizes: int, coloured: bool, folds: int,
         race: Sequence[Candidate], prior: Sequence[Candidate], anchor: Candidate | None = None,
+        large: Collection[int] = (), few: bool = False,
     ) -> None:  # fmt: skip
         self.aim = aim
         self.anchor = anchor
         """A good network that is made as large as the limits allow and always trained to its end, so that nothing
         worse is chosen; None once it was proposed, and where something small is looked for."""
         self.trials: list[Trial] = []
+        self._large, self._few = large, few
+        """The sizes of `LARGE` pictures, and whether the pictures are few."""
+        self._placed = 0
         self._draws = random.Random(seed)
         self._sizes, self._coloured, self._folds = sizes, coloured, folds
         self._race, self._prior = list(race), list(prior)
@@ -247,11 +256,12 @@ class Population:
         if self._race:
             return self._race.pop(0), 0.0
         if self.anchor is not None:
-            anchor, self.anchor = self.anchor, None
-            return replace(anchor, preset=self.preset(), side=self._sizes - 1), FILLED
+            anchor, self.anchor = self._in_size(self.anchor, self._sizes - 1), None
+            changes = STRONGER if self._few and "flip" in anchor.moves() else ()
+            return replace(anchor, changes=changes), FILLED
         if self._prior:
-            genes = replace(self._prior.pop(0), preset=self.preset(), side=self._draws.randrange(self._sizes))
-            return genes, 1.0
+            self._placed += 1
+            return self._in_size(self._prior.pop(0), -self._placed % self._sizes), 1.0
         ranked = self.ranked()
         base = ranked[0].genes if ranked else Candidate()
         if not ranked or self._draws.random() < FRESH:
@@ -263,6 +273,11 @@ class Population:
             reached = self.score(top[parent]) > -math.log(getattr(top[parent].price, self.aim.minimize)) - 1e-9
             genes = scale_width(genes, self._draws.choice((0.8, 0.9)) if reached else self._draws.choice((1.1, 1.25)))
         return genes, 0.4
+
+    def _in_size(self, genes: Candidate, side: int) -> Candidate:
+        """What did well elsewhere, on pictures of this size and with the augmentation that suits them."""
+        stride = 2 if side in self._large else genes.stem_stride
+        return replace(genes, preset=self.preset(), side=side, stem_stride=stride)
 
     def new(self, genes: Candidate) -> bool:
         """Whether the genes were not asked about before."""

@@ -140,7 +140,7 @@ def _narrowed(search: FitState, genes: Candidate, wide: float) -> Candidate | No
             cost is not None
             and aim.allows(cost)
             and aim.cost(cost) <= most
-            and search.epochs(cost, shape) >= LEAST_EPOCHS
+            and search.epochs(cost, shape) >= search.least_epochs(shape)
         )  # fmt: skip
 
     fill = aim.target is None and search.population.chance() < wide

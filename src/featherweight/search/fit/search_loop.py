@@ -24,7 +24,7 @@ from featherweight.parallel.messages import THIS_MACHINE, Backend, Finished, Mes
 from featherweight.parallel.pool import MOST_LOSSES, Pool, feed, open_pool
 from featherweight.parallel.transfer import files_of
 from featherweight.search.fit import prior
-from featherweight.search.fit.asha import Population
+from featherweight.search.fit.asha import LARGE, Population
 from featherweight.search.fit.folder import TRIALS
 from featherweight.search.fit.journal import line_of, read_trainings, recall_all, require_fitting, update_of
 from featherweight.search.fit.planning import FINISH, next_of, next_task
@@ -40,6 +40,8 @@ ENDING = 0.85
 """The share of the time after which only what would end in time is begun."""
 TOGETHER = 4
 """Equally fast processes as which a search with a number of candidates decides, however many there are."""
+FEW = 10_000
+"""Training images up to which networks that are trained to the end know them by heart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,8 @@ def open_search(
     population = Population(
         aim=aim, seed=seed, sizes=len(views.sizes), coloured=coloured, folds=len(views.folds), race=race, prior=others,
         anchor=prior.anchor(others) if aim.target is None else None,
+        large=[at for at, view in enumerate(views.sizes) if at and min(view.shape[1:]) >= LARGE],
+        few=len(views.labels) <= FEW,
     )  # fmt: skip
     search = FitState(
         views=views, aim=aim, population=population, seconds=seconds if seconds == math.inf else seconds - finish,

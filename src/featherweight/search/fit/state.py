@@ -20,6 +20,8 @@ USUAL_EPOCHS, USUAL_IMAGES = 25, 60_000
 FEWEST_EPOCHS, MOST_EPOCHS = 24, 400
 LEAST_EPOCHS = 20
 """Of a finished network: a candidate so slow that it would get fewer is made narrower."""
+READING = 0.25
+"""The share of a finished network's time that moving its pixels alone may take, for it to get more than that."""
 STARTING = 6.0
 """Seconds that a process takes before its first step."""
 RATE = 30e9
@@ -95,6 +97,12 @@ class FitState:
         """How many a finished network gets: as many as suit the number of images, if the time allows."""
         images = len(self.views.labels)
         return min(epochs_for(images), self.finish / self.epoch_seconds(cost, shape, images, rate))
+
+    def least_epochs(self, shape: tuple[int, int, int]) -> float:
+        """The fewest that a candidate may get: half of what suits the number of images, as far as the time allows."""
+        images = len(self.views.labels)
+        reading = images * training_work(0, shape) / RATE
+        return max(LEAST_EPOCHS, min(epochs_for(images) / 2, READING * self.finish / reading))
 
     def counted(self, update: TrialUpdate) -> TrialUpdate:
         """A result as this search counts it: where every class counts alike, by the mean of their recalls."""
