@@ -16,7 +16,8 @@ from featherweight.export import integers
 from featherweight.export.execute import scores
 from featherweight.export.fixed_point import quantise
 from featherweight.export.lowering import lower
-from featherweight.networks.foreign.onnx_file import FILE_BYTES, ForeignNetwork, read_onnx
+from featherweight.networks.foreign import FILE_BYTES
+from featherweight.networks.foreign.onnx_file import ForeignNetwork, read_onnx
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

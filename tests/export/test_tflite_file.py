@@ -12,11 +12,10 @@ import torch
 from commands import Run
 from featherweight.errors import FileError
 from featherweight.networks.foreign import read_network
-from featherweight.networks.foreign.tflite_file import OPERATORS, read_tflite
+from featherweight.networks.foreign.tflite_file import read_tflite
 
 pytest.importorskip("onnx")
 schema: Any = pytest.importorskip("ai_edge_litert.schema_py_generated")
-CODES = {name: code for code, name in OPERATORS.items()}
 SAME, VALID = 0, 1
 NONE, RELU, RELU6 = 0, 1, 3
 RESNET8 = Path(os.environ.get("FEATHERWEIGHT_DATA", ".")) / "mlperf-tiny" / "pretrainedResnet_quant.tflite"
@@ -67,7 +66,8 @@ class Lite:
     def make(self, kind: str, inputs: list[int], made: int, options: str = "", **fields: Any) -> int:
         """An operator that makes this tensor."""
         code, one = schema.OperatorCodeT(), schema.OperatorT()
-        code.builtinCode, code.deprecatedBuiltinCode, code.version = CODES[kind], min(CODES[kind], 127), 1
+        number = getattr(schema.BuiltinOperator, kind)
+        code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
         self.model.operatorCodes.append(code)
         one.opcodeIndex, one.inputs, one.outputs = len(self.model.operatorCodes) - 1, inputs, [made]
         if options:

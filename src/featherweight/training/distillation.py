@@ -1,5 +1,5 @@
 """The teacher of a recipe with `distil`: finished runs whose predictions on every batch are targets of the student; or
-somebody else's network, from an ONNX file.
+somebody else's network, from a file.
 
 A run that teaches may have seen only the student's training images: one trained on the student's held-out images would
 leak information about them. It must therefore use the same data with the same images held out, and finish first.
@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,13 @@ from featherweight.experiments.recipe import Distil
 from featherweight.experiments.record import read_record
 from featherweight.io import is_there
 from featherweight.json_files import read_regular
-from featherweight.networks.foreign import is_network_file, read_network
-from featherweight.networks.foreign.onnx_file import FILE_BYTES, ForeignNetwork
+from featherweight.networks.foreign import FILE_BYTES, is_network_file, read_network
 from featherweight.training.runs.tensors import LARGEST
 from featherweight.training.runs.trained import FOLDER, load_trained
 from featherweight.training.step import Teacher
+
+if TYPE_CHECKING:
+    from featherweight.networks.foreign.onnx_file import ForeignNetwork
 
 GREY = (0.299, 0.587, 0.114)
 """How much of a grey pixel is red, green and blue, as in Pillow."""
@@ -83,7 +85,7 @@ class _Foreign(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, found: ForeignNetwork, data: Data) -> None:
+    def __init__(self, found: "ForeignNetwork", data: Data) -> None:
         super().__init__()
         self.network, self.shape, self.top = found.network, found.shape, 255.0 if found.bytes_in else 1.0
         for name, values in (("mean", data.mean), ("std", data.std), ("scale", found.scale), ("shift", found.shift)):

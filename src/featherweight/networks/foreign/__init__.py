@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from featherweight.networks.foreign.onnx_file import ForeignNetwork
 
 ENDINGS = (".onnx", ".pt2", ".tflite")
+FILE_BYTES = 64_000_000
 
 
 def is_network_file(name: str | Path) -> bool:

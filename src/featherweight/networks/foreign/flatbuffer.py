@@ -18,7 +18,7 @@ of tables may lead to the same ones."""
 
 
 @dataclass(frozen=True)
-class Table:
+class FlatTable:
     """A table at a place of a file; struct.error or ValueError from any read that would leave the file."""
 
     content: bytes
@@ -29,18 +29,18 @@ class Table:
         place = self._place(field)
         return self._read(place, kind) if place else default
 
-    def table(self, field: int) -> "Table | None":
+    def table(self, field: int) -> "FlatTable | None":
         """The table that a field leads to."""
         place = self._place(field)
-        return Table(self.content, place + self._read(place, "I")) if place else None
+        return FlatTable(self.content, place + self._read(place, "I")) if place else None
 
-    def tables(self, field: int) -> "list[Table]":
+    def tables(self, field: int) -> "list[FlatTable]":
         """The tables of a vector."""
         begin, count = self._vector(field)
         if count > MOST:
             raise ValueError(f"{count} tables in a vector")
         places = range(begin, begin + 4 * count, 4)
-        return [Table(self.content, place + self._read(place, "I")) for place in places]
+        return [FlatTable(self.content, place + self._read(place, "I")) for place in places]
 
     def numbers(self, field: int, kind: str, most: int = LONGEST) -> np.ndarray[Any, Any]:
         """The numbers of a vector, of NumPy's kind."""
@@ -74,6 +74,6 @@ class Table:
         return struct.unpack_from(f"<{kind}", self.content, at)[0]
 
 
-def root(content: bytes) -> Table:
+def root(content: bytes) -> FlatTable:
     """The first table of a file."""
-    return Table(content, int(struct.unpack_from("<I", content, 0)[0]))
+    return FlatTable(content, int(struct.unpack_from("<I", content, 0)[0]))

@@ -14,10 +14,10 @@ import numpy as np
 from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
 from featherweight.json_files import read_regular
+from featherweight.networks.foreign import FILE_BYTES
 from featherweight.networks.foreign.onnx_nodes import CONVERTERS, Numbers, Reading, Shape, by_channel, refusal
 from featherweight.networks.graph import Graph
 
-FILE_BYTES = 64_000_000
 FLOAT32 = 1
 """Of ONNX's kinds of numbers."""
 MOST_NODES, LONGEST_SIDE = 2_000, 512

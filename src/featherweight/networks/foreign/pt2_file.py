@@ -18,7 +18,8 @@ import numpy as np
 from featherweight.errors import FeatherweightError, FileError
 from featherweight.escape import printable
 from featherweight.json_files import parse_json, read_regular
-from featherweight.networks.foreign.onnx_file import FILE_BYTES, MOST_NODES, ForeignNetwork, finished, require_pictures
+from featherweight.networks.foreign import FILE_BYTES
+from featherweight.networks.foreign.onnx_file import MOST_NODES, ForeignNetwork, finished, require_pictures
 from featherweight.networks.foreign.onnx_nodes import CONVERTERS, Numbers, Reading, refusal
 
 FLOAT32 = 7

@@ -19,9 +19,11 @@ import numpy as np
 from featherweight.errors import FeatherweightError, FileError
 from featherweight.escape import printable
 from featherweight.json_files import read_regular
-from featherweight.networks.foreign.flatbuffer import Table, root
-from featherweight.networks.foreign.onnx_file import FILE_BYTES, MOST_NODES, ForeignNetwork, finished, require_pictures
+from featherweight.networks.foreign import FILE_BYTES
+from featherweight.networks.foreign.flatbuffer import FlatTable, root
+from featherweight.networks.foreign.onnx_file import MOST_NODES, ForeignNetwork, finished, require_pictures
 from featherweight.networks.foreign.onnx_nodes import CONVERTERS, Numbers, Reading, refusal
+from featherweight.networks.layers.activations import ACTIVATIONS
 
 MARK = b"TFL3"
 MOST_SIDES, MOST_INPUTS = 8, 64
@@ -32,12 +34,12 @@ BYTES = {3: 0, 9: 128}
 """Types of pictures, with what is taken off a pixel of 0 to 255."""
 OPERATORS = {
     0: "ADD", 1: "AVERAGE_POOL_2D", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED",
-    14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 20: "RELU_N1_TO_1", 21: "RELU6", 22: "RESHAPE",
-    25: "SOFTMAX", 28: "TANH", 34: "PAD", 40: "MEAN", 41: "SUB", 43: "SQUEEZE", 98: "LEAKY_RELU", 114: "QUANTIZE",
-    117: "HARD_SWISH", 150: "GELU",
+    17: "MAX_POOL_2D", 18: "MUL", 20: "RELU_N1_TO_1", 21: "RELU6", 22: "RESHAPE", 25: "SOFTMAX", 34: "PAD", 40: "MEAN",
+    41: "SUB", 43: "SQUEEZE", 98: "LEAKY_RELU", 114: "QUANTIZE", 150: "GELU",
+    **{it.tflite: it.onnx for it in ACTIVATIONS if it.tflite >= 0},
 }  # fmt: skip
-ACTIVATIONS = {1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH"}
-"""By their number, those that an operator may end in."""
+ENDINGS = {1: "Relu", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "Tanh"}
+"""By their number, the activations that an operator may end in."""
 FUSED = {"ADD": 0, "SUB": 0, "MUL": 0, "AVERAGE_POOL_2D": 5, "MAX_POOL_2D": 5, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 4,
          "FULLY_CONNECTED": 0}  # fmt: skip
 """Which field of an operator's options names it."""
@@ -68,7 +70,7 @@ def read_tflite(path: Path) -> ForeignNetwork:
         raise FileError(f"{printable(path)} is not a TensorFlow Lite file, or is damaged.") from problem
 
 
-def _read(path: Path, model: Table) -> ForeignNetwork:
+def _read(path: Path, model: FlatTable) -> ForeignNetwork:
     graphs = model.tables(2)
     if len(graphs) != 1:
         raise FileError(f"{printable(path)} holds {len(graphs)} graphs; one is read.")
@@ -88,18 +90,18 @@ def _read(path: Path, model: Table) -> ForeignNetwork:
     constant = {at: buffers[one.number(2, "I")] for at, one in enumerate(graph.tables(0))}
     if sum(map(len, constant.values())) > FILE_BYTES:
         raise FileError(f"{printable(path)} has several tensors of the same weights, and more of them than are read.")
-    constants = {_called(at): _values(path, tensors[at], buffer) for at, buffer in constant.items() if len(buffer)}
+    constants = {_key(at): _values(path, tensors[at], buffer) for at, buffer in constant.items() if len(buffer)}
     codes = [max(one.number(0, "b"), one.number(3)) for one in model.tables(1)]
-    read = [_Node(one, codes, tensors) for one in nodes]
+    read = [_Operator(one, codes, tensors) for one in nodes]
     reading = Reading(
         readers=Counter(name for node in read for name in node.input), constants=constants,
-        shapes={_called(inputs[0]): shape}, places={_called(inputs[0]): 0},
+        shapes={_key(inputs[0]): shape}, places={_key(inputs[0]): 0},
     )  # fmt: skip
     for node in read:
-        _convert(node, reading)
-    if _called(outputs[0]) in reading.rows:
+        _read_operator(node, reading)
+    if _key(outputs[0]) in reading.rows:
         raise FileError(f"{printable(path)} gives the numbers of a map as its scores.")
-    found = finished(path, reading, _called(outputs[0]), shape)
+    found = finished(path, reading, _key(outputs[0]), shape)
     exact = all(one.kind in (FLOAT32, *INDICES) for one in tensors)
     if given.kind not in BYTES:
         return replace(found, exact=exact)
@@ -108,12 +110,12 @@ def _read(path: Path, model: Table) -> ForeignNetwork:
     return replace(found, bytes_in=True, exact=exact, scale=(scale,) * shape[0], shift=(shift,) * shape[0])
 
 
-def _called(at: int) -> str:
+def _key(at: int) -> str:
     """A tensor's name while the file is read; names in files need not differ."""
     return f"{at}" if at >= 0 else ""
 
 
-def _tensor(one: Table) -> _Tensor:
+def _tensor(one: FlatTable) -> _Tensor:
     kind, shape = one.number(1, "b"), tuple(map(int, one.numbers(0, "i4", MOST_SIDES)))
     about = one.table(4)
     scale, zero = (about.numbers(2, "f4"), about.numbers(3, "i8")) if about else (np.zeros(0), np.zeros(0))
@@ -140,16 +142,16 @@ def _values(path: Path, tensor: _Tensor, buffer: Numbers) -> Numbers:
     return np.asarray((found - zero) * scale, dtype=np.float32)
 
 
-class _Node:
+class _Operator:
     """An operator with what it reads and makes."""
 
-    def __init__(self, one: Table, codes: list[int], tensors: list[_Tensor]) -> None:
+    def __init__(self, one: FlatTable, codes: list[int], tensors: list[_Tensor]) -> None:
         code = codes[one.number(0, "I")]
         self.kind = OPERATORS.get(code, f"operator {code}")
         self.places = [int(at) for at in one.numbers(1, "i4", MOST_INPUTS)]
-        self.input = [_called(at) for at in self.places]
+        self.input = [_key(at) for at in self.places]
         [made] = one.numbers(2, "i4")
-        self.output = [_called(int(made))]
+        self.output = [_key(int(made))]
         self.made = tensors[int(made)]
         self.options = one.table(4)
         self.op_type, self.name = self.kind, self.made.name
@@ -159,7 +161,7 @@ class _Node:
         return self.options.number(field, kind, default) if self.options else default
 
 
-def _convert(node: _Node, reading: Reading) -> None:
+def _read_operator(node: _Operator, reading: Reading) -> None:
     """Read an operator as those of ONNX that do the same."""
     if node.kind in ("DEQUANTIZE", "QUANTIZE") and node.input[0] in reading.constants:
         reading.constants[node.output[0]] = reading.constants[node.input[0]]
@@ -174,41 +176,41 @@ def _convert(node: _Node, reading: Reading) -> None:
         elif node.kind != "FULLY_CONNECTED":
             raise refusal(node, "reads the numbers of a map as a row")
     code = node.option(FUSED[node.kind], "b") if node.kind in FUSED else 0
-    if code and code not in ACTIVATIONS:
+    if code and code not in ENDINGS:
         raise refusal(node, f"ends in activation {code}")
     made = f"{node.output[0]} before its activation" if code else node.output[0]
     if code:
         reading.readers = {**reading.readers, made: 1}
-    kind, attributes, inputs = _as_onnx(node, reading)
+    kind, attributes, inputs = _onnx_form(node, reading)
     _carry(node, kind, attributes, inputs, made, reading)
     if code:
-        _carry(node, *SIMPLE[ACTIVATIONS[code]], [made], node.output[0], reading)
+        _carry(node, *SIMPLE[ENDINGS[code]], [made], node.output[0], reading)
 
 
 def _carry(
-    node: _Node, kind: str, attributes: dict[str, Any], inputs: list[str], output: str, reading: Reading
+    node: _Operator, kind: str, attributes: dict[str, Any], inputs: list[str], output: str, reading: Reading
 ) -> None:
     CONVERTERS[kind](SimpleNamespace(op_type=kind, input=inputs, output=[output], name=node.name), attributes, reading)
 
 
 SIMPLE: dict[str, tuple[str, dict[str, Any]]] = {
-    "RELU": ("Relu", {}), "RELU6": ("Clip", {"min": 0.0, "max": 6.0}), "TANH": ("Tanh", {}),
-    "RELU_N1_TO_1": ("Clip", {"min": -1.0, "max": 1.0}), "LOGISTIC": ("Sigmoid", {}), "HARD_SWISH": ("HardSwish", {}),
+    **{it.onnx: (it.onnx, {}) for it in ACTIVATIONS if it.tflite >= 0},
+    "RELU6": ("Clip", {"min": 0.0, "max": 6.0}), "RELU_N1_TO_1": ("Clip", {"min": -1.0, "max": 1.0}),
     "QUANTIZE": ("Identity", {}), "DEQUANTIZE": ("Identity", {}),
 }  # fmt: skip
 """Operators that have no settings."""
 
 
-def _as_onnx(node: _Node, reading: Reading) -> tuple[str, dict[str, Any], list[str]]:
+def _onnx_form(node: _Operator, reading: Reading) -> tuple[str, dict[str, Any], list[str]]:
     """The operator, its attributes and its inputs."""
     given = node.input[0]
     if node.kind in SIMPLE:
         return *SIMPLE[node.kind], [given]
     match node.kind:
         case "CONV_2D" | "DEPTHWISE_CONV_2D":
-            return "Conv", *_convolution(node, reading)
+            return "Conv", *_conv_2d(node, reading)
         case "FULLY_CONNECTED":
-            return "Gemm", {"transB": 1}, _linear(node, reading)
+            return "Gemm", {"transB": 1}, _fully_connected(node, reading)
         case "ADD" | "SUB" | "MUL":
             kind = node.kind.capitalize()
             return kind, {}, [_along_channels(node, name, reading) for name in node.input]
@@ -241,7 +243,7 @@ def _as_onnx(node: _Node, reading: Reading) -> tuple[str, dict[str, Any], list[s
     raise refusal(node, "is of a kind, or has settings, that are not known")
 
 
-def _convolution(node: _Node, reading: Reading) -> tuple[dict[str, Any], list[str]]:
+def _conv_2d(node: _Operator, reading: Reading) -> tuple[dict[str, Any], list[str]]:
     weight = reading.constant(node, 1, "weight")
     shape, deep = reading.shapes[node.input[0]], node.kind == "DEPTHWISE_CONV_2D"
     if weight.ndim != 4 or len(shape) != 3:
@@ -258,7 +260,7 @@ def _convolution(node: _Node, reading: Reading) -> tuple[dict[str, Any], list[st
     return about, [node.input[0], name, *[one for one in node.input[2:3] if one]]
 
 
-def _linear(node: _Node, reading: Reading) -> list[str]:
+def _fully_connected(node: _Operator, reading: Reading) -> list[str]:
     """What a fully connected layer reads: a row, and weights in the order of that row here."""
     given, weight = node.input[0], reading.constant(node, 1, "weight")
     shape = reading.shapes[given]
@@ -279,7 +281,7 @@ def _linear(node: _Node, reading: Reading) -> list[str]:
     return [given, name, *[one for one in node.input[2:3] if one]]
 
 
-def _along_channels(node: _Node, name: str, reading: Reading) -> str:
+def _along_channels(node: _Operator, name: str, reading: Reading) -> str:
     """An input of an operator on two; a constant with its channels first."""
     values = reading.constants.get(name)
     if values is None:

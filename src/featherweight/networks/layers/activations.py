@@ -40,6 +40,8 @@ class Activation:
     """Whether every page has that function, used or not."""
     onnx: str = ""
     """Its operator in ONNX."""
+    tflite: int = -1
+    """The number of its operator in TensorFlow Lite."""
     share: str = ""
     """Another operator in ONNX, whose result is the second thing that goes into it."""
     gate: str = ""
@@ -75,13 +77,13 @@ def _gelu(x: Floats) -> Floats:
 
 _HARD = "Math.min(Math.max(0, value / 6 + 0.5), 1)"
 ACTIVATIONS = (
-    Activation(module="ReLU", operator="relu", native=1, step="relu", onnx="Relu"),
+    Activation(module="ReLU", operator="relu", native=1, step="relu", onnx="Relu", tflite=19),
     Activation(module="ReLU6", operator="relu6", native=3, step="clip", onnx="Clip"),
     Activation(module="Hardtanh", operator="hardtanh", arguments="min_val=real max_val=real inplace=flag",
                step="clip", onnx="Clip", note="in exported forms, from 0 or less to more than 0"),
     Activation(module="PReLU", operator="prelu", arguments="num_parameters=count init=real", native=5),
     Activation(module="Sigmoid", operator="sigmoid", arguments="", native=6, step="sigmoid", curve=_sigmoid,
-               javascript="(value) => 1 / (1 + Math.exp(-value))", onnx="Sigmoid", everywhere=True),
+               javascript="(value) => 1 / (1 + Math.exp(-value))", onnx="Sigmoid", tflite=14, everywhere=True),
     Activation(module="Hardsigmoid", operator="hardsigmoid", native=7, step="hard sigmoid", curve=_hard_sigmoid,
                javascript=f"(value) => {_HARD}", onnx="HardSigmoid", everywhere=True, attributes={"alpha": 1 / 6}),
     Activation(module="SiLU", operator="silu", native=2, step="silu", curve=lambda x: x * _sigmoid(x),
@@ -89,9 +91,9 @@ ACTIVATIONS = (
                gate="Sigmoid"),
     Activation(module="Hardswish", operator="hardswish", native=4, step="hard swish",
                curve=lambda x: x * _hard_sigmoid(x), javascript=f"(value) => value * {_HARD}",
-               onnx="HardSwish", everywhere=True, gate="Hardsigmoid"),
+               onnx="HardSwish", tflite=117, everywhere=True, gate="Hardsigmoid"),
     Activation(module="Tanh", operator="tanh", arguments="", step="tanh", curve=np.tanh, javascript="Math.tanh",
-               onnx="Tanh", everywhere=True),
+               onnx="Tanh", tflite=28, everywhere=True),
     Activation(module="GELU", operator="gelu", arguments="approximate=mode", native=8, step="gelu", curve=_gelu,
                javascript="(value) => value / (1 + Math.exp(-1.5957691216 * (value + 0.044715 * value ** 3)))",
                onnx="Gelu", attributes={"approximate": "tanh"}, form={"approximate": "tanh"}, note="in its tanh form"),

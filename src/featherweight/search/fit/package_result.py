@@ -20,7 +20,7 @@ from featherweight.export.onnx_model import require_onnx
 from featherweight.export.source import pictures_at_hand
 from featherweight.io import write_text
 from featherweight.json_files import digest_of, read_regular
-from featherweight.networks.foreign.onnx_file import FILE_BYTES
+from featherweight.networks.foreign import FILE_BYTES
 from featherweight.report.analysis import Answers, ClassRow, answers_of, class_rows
 from featherweight.search.fit.cost import milliseconds_on_chips
 from featherweight.search.fit.final_training import RUNS
