@@ -491,9 +491,12 @@ def told_of(clock: Clock, runs: Path, each: list[float], epochs: int):
                 )  # fmt: skip
 
 
-def watched(clock: Clock, runs: Path, each: list[float], left: float, work: float = 1000.0) -> tuple[float, float]:
+def watched(
+    clock: Clock, runs: Path, each: list[float], left: float, work: float = 1000.0, longer: bool = False
+) -> tuple[float, float]:
     """The rate that was given, and the seconds that passed until then."""
-    passing = final_training._watched(told_of(clock, runs, each, 25), final_training._Watch(left=left), runs, work)
+    watch = final_training._Watch(left=left)
+    passing = final_training._watched(told_of(clock, runs, each, 25), watch, runs, work, longer)
     try:
         while True:
             next(passing)
@@ -506,6 +509,16 @@ def test_a_training_that_is_too_slow_is_begun_again_at_its_own_rate(monkeypatch:
     rate, passed = watched(Clock(monkeypatch), tmp_path / "2", [200, 150], left=100)
     assert passed == 7 and rate == pytest.approx(1000 / 200)  # after more than 6 seconds
     assert watched(Clock(monkeypatch), tmp_path / "3", [200, 150], left=100, work=0)[0] == 0  # only once
+
+
+def test_a_training_that_leaves_much_of_the_time_is_begun_again_and_longer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    rate, passed = watched(Clock(monkeypatch), tmp_path / "1", [60, 50], left=100, longer=True)
+    assert passed == 7 and rate == pytest.approx(1000 / 60, rel=1e-3)
+    assert watched(Clock(monkeypatch), tmp_path / "2", [70, 50], left=100, longer=True) == (0, 70)  # 69 at most
+    assert watched(Clock(monkeypatch), tmp_path / "3", [60, 50], left=100) == (0, 60)
+    assert watched(Clock(monkeypatch), tmp_path / "4", [60, 50], left=100, work=0, longer=True)[0] == 0
 
 
 def test_seeds_that_would_not_end_in_time_are_given_up_once_one_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -48,6 +48,8 @@ SHARED = 0.8
 """What each of several cores adds to one run, of what it would do in a run of its own."""
 TOLD = 0.06
 """The share of the time after which the training's own rate is known well enough to plan with."""
+SPARE = 0.75
+"""By what share of the time that is left the runs must be foreseen to end for them to be begun again, longer."""
 LATE = 1.03
 """By what factor the time that is left may be exceeded before something is given up."""
 
@@ -189,9 +191,9 @@ def train_final(
 ) -> Iterator[Event]:
     """Train the candidate on all training images with several seeds, yielding what happens; finished runs are kept.
 
-    If it turns out to be slower than the trials were, it is begun again, once, with as few epochs as fit; and seeds
-    that would not end in time are given up once one has ended. `data` is given where it cannot be loaded again. Raises
-    the first failure once all have ended.
+    If it turns out to be slower or much faster than the trials were, it is begun again, once, with as many epochs as
+    fit; and seeds that would not end in time are given up once one has ended. `data` is given where it cannot be loaded
+    again. Raises the first failure once all have ended.
     """
     runs, file = out / RUNS, out / file_name(search)
     view = search.views.sizes[trial.genes.side]
@@ -216,9 +218,11 @@ def train_final(
             events = train_all(tasks, on)
         else:
             events = _in_this_process(tasks, data) if on.local else train_all(tasks, on, (find(str(file)), data))
+        most_epochs = LONGER * epochs_for(len(search.views.labels))
         rate = yield from _watched(
-            _of_these_pictures(events, search, trial), watch, runs, 0.0 if again else _run_work(search, trial, recipe)
-        )
+            _of_these_pictures(events, search, trial), watch, runs, 0.0 if again else _run_work(search, trial, recipe),
+            longer=epochs < most_epochs and seeds * together <= cores,
+        )  # fmt: skip
         if not rate:
             return
         rate /= _speed_up(together)
@@ -253,11 +257,11 @@ def _run_work(search: FitState, trial: Trial, recipe: Recipe) -> float:
 
 
 def _watched(
-    events: Generator[Event, None, None], watch: _Watch, runs: Path, work: float
+    events: Generator[Event, None, None], watch: _Watch, runs: Path, work: float, longer: bool = False
 ) -> Generator[Event, None, float]:
-    """Pass the events on. If the runs prove too slow for the time, stop them and give the rate they really have, in
-    units of `work` a second, each run being so much; 0 once they have ended. With a `work` of 0 they are not stopped
-    before one has ended."""
+    """Pass the events on. If the runs prove too slow for the time, or so fast that they could be `longer`, stop them
+    and give the rate they really have, in units of `work` a second, each run being so much; 0 once they have ended.
+    With a `work` of 0 they are not stopped before one has ended."""
     failed: Failed | None = None
     kept: set[Path] = set()
     with closing(events):
@@ -267,12 +271,15 @@ def _watched(
             kept |= {event.folder} if isinstance(event, Done) else set()
             yield event
             end, speed = watch.last()
+            told = work and not failed and watch.passed() > TOLD * watch.left
+            if told and longer and not kept and 0 < end < SPARE * watch.left - STARTING:
+                return work * speed
             if end <= LATE * watch.left or failed:
                 continue
             if kept:
                 break
             # Beginning again takes a while itself.
-            if work and watch.passed() > TOLD * watch.left and end > LATE * watch.left + STARTING:
+            if told and end > LATE * watch.left + STARTING:
                 return work * speed
     if failed is not None:
         problem = FeatherweightError(f"{failed.label}: {failed.sentence}")
