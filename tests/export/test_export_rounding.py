@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from featherweight.errors import UsageError
 from featherweight.export import integers
-from featherweight.export.fixed_point import TOP, WIDE_TOP, Stage, _scaled_stage
-from featherweight.export.lowering import Step
+from featherweight.export.fixed_point import TOP, WIDE_TOP, Stage, _scaled_stage, quantise
+from featherweight.export.lowering import Step, lower
 
 STEP = Step(kind="convolution", name="layer 7")
 
@@ -73,3 +74,23 @@ def test_no_sum_of_a_picture_can_leave_32_bits() -> None:
         highest = (int(made.bias[0]) + reach) >> made.before
         assert highest < 2**16 + 1 and highest * int(made.multipliers[0]) < 2**32
         assert highest * int(made.multipliers[0]) >> made.after in (255, 256)
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-6, 1e-12, 1e-30])
+def test_a_channel_that_training_has_brought_to_nothing_is_exported_as_nothing(tiny: float) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2),
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        for at in (0, 2, 4):
+            network[at].weight[1] *= tiny
+            network[at].bias[1] *= tiny
+    pictures = torch.randint(0, 256, (64, 1, 9, 9), dtype=torch.uint8)
+    program = quantise(lower(network, (1, 9, 9), 8), pictures, (0.5,), (0.3,))
+    exact = network((pictures / 255 - 0.5) / 0.3).detach().numpy()
+    scores = integers.integer_scores(program, pictures)
+    gained = np.polyfit(exact.ravel(), scores.ravel().astype(float), 1)
+    off = np.abs(np.polyval(gained, exact) - scores) / gained[0]
+    assert off.max() < 0.05 * np.ptp(exact)

@@ -30,6 +30,9 @@ from featherweight.networks.layers.activations import CURVES
 Integers = NDArray[np.int64]
 
 TOP, WIDE_TOP, WIDE_ZERO = 255, 65535, 32768
+LEAST_STEP = 2.0**-22
+"""The least step of a weight, in steps of the result for each of the input: a channel that training brought to nothing
+would have steps that no 32 bits can scale, and all of its weights together make no difference below this one."""
 NORM_BITS = 10
 """Of the fraction of a number of deviations."""
 _FRACTIONS = np.linspace(0.3, 1.0, 36)
@@ -285,6 +288,7 @@ def _quantise_convolution(step: Step, source: Scale, result: Scale, top: int,
     # A channel with tiny weights must not get a bias of more than 24 bits.
     steps = np.maximum(largest / levels(bits), np.abs(bias) / source.step / 2**24)
     steps = np.where(steps == 0, result.step / source.step, steps)
+    steps = np.maximum(steps, LEAST_STEP * result.step / source.step)
     whole = np.rint(weight / steps[:, None, None, None])
     ratio = steps * source.step / result.step
     offset = bias / (steps * source.step) - (whole * zero).sum(axis=(1, 2, 3)) + result.zero / ratio
