@@ -271,15 +271,15 @@ def _watched(
             kept |= {event.folder} if isinstance(event, Done) else set()
             yield event
             end, speed = watch.last()
-            told = work and not failed and watch.passed() > TOLD * watch.left
-            if told and longer and not kept and 0 < end < SPARE * watch.left - STARTING:
+            known = work and not failed and watch.passed() > TOLD * watch.left
+            if known and longer and not kept and 0 < end < SPARE * watch.left - STARTING:
                 return work * speed
             if end <= LATE * watch.left or failed:
                 continue
             if kept:
                 break
             # Beginning again takes a while itself.
-            if told and end > LATE * watch.left + STARTING:
+            if known and end > LATE * watch.left + STARTING:
                 return work * speed
     if failed is not None:
         problem = FeatherweightError(f"{failed.label}: {failed.sentence}")
