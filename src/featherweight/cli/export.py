@@ -70,8 +70,6 @@ def export(
 def _foreign(run: str, to: str, out: Path, data: str, data_dir: Path | None, mean: str, std: str) -> "Exported":
     from featherweight.export.foreign import export_network_file
 
-    if Path(run).suffix.lower() == ".pt2":
-        raise UsageError("Only the cost of a .pt2 file is shown; write the network as ONNX, with torch.onnx.export.")
     if not data:
         raise UsageError("A network's file is quantised and judged on pictures; name a folder or a set with --data.")
     numbers = (_numbers("--mean", mean), _numbers("--std", std))

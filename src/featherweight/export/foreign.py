@@ -42,8 +42,10 @@ def export_network_file(
     """
     if form not in ("c", *PACKAGES):
         raise UsageError(f"A network's file becomes c or one of {', '.join(PACKAGES)}; given {form!r:.40}.")
+    runtime = _RUNTIMES.get(path.suffix.lower())
+    if runtime is None:
+        raise UsageError("Only the cost of a .pt2 file is shown; write the network as ONNX, with torch.onnx.export.")
     found = read_network(path)
-    runtime = _RUNTIMES[path.suffix.lower()]
     channels, height, width = found.shape
     size = (height, width) if Path(data).is_dir() else None
     pictures = load(data, directory=data_dir, size=size, grey=channels == 1 and size is not None)
@@ -64,12 +66,10 @@ def _source(found: ForeignNetwork, data: Data, mean: tuple[float, ...], std: tup
         if len(values) not in (0, 1, channels) or not all(np.isfinite(values)):
             raise UsageError(f"{name} takes one number, or one for each of {channels} channels; given {values}.")
     shape, classes = tuple(data.train.images.shape[1:]), len(data.classes)
-    with torch.no_grad():
-        made = found.network(torch.zeros(1, *found.shape)).shape[1]
-    if shape != found.shape or made != classes:
+    if shape != found.shape or found.classes != classes:
         raise UsageError(
-            f"The network takes pictures of {found.shape} and tells {made} classes apart; {data.name} has pictures of"
-            f" {shape} and {classes} classes."
+            f"The network takes pictures of {found.shape} and tells {found.classes} classes apart; {data.name} has"
+            f" pictures of {shape} and {classes} classes."
         )
     before = np.broadcast_to(np.array(mean or (0.0,)), (channels,))
     by = np.broadcast_to(np.array([1 / 255] if found.bytes_in else std or (1.0,)), (channels,))

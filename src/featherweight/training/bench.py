@@ -185,9 +185,8 @@ def timings(
 
     All runs take turns in short stretches, so that whatever else the machine does meets them alike, until `seconds`
     (above 0) are over, and each has taken as many `steps`; each gets three stretches at least, and one that is not
-    counted. Steps are the training loop's,
-    with the experiment's own recipe, on 60,000 made images of the size of its own set's. UsageError for an engine that
-    is not there.
+    counted. Steps are the training loop's, with the experiment's own recipe, on 60,000 made images of the size of its
+    own set's. UsageError for an engine that is not there.
     """
     for kind in kinds:
         if kind not in available():

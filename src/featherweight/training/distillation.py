@@ -70,10 +70,10 @@ def teacher_network(place: Path, data: Data) -> nn.Module:
     if not is_network_file(str(place)):
         return load_trained(place).network
     found = read_network(place)
-    with torch.no_grad():
-        made = found.network(torch.zeros(1, *found.shape)).shape[1]
-    if made != len(data.classes):
-        raise UsageError(f"{printable(place)} tells {made} classes apart, and {data.name} has {len(data.classes)}.")
+    if found.classes != len(data.classes):
+        raise UsageError(
+            f"{printable(place)} tells {found.classes} classes apart, and {data.name} has {len(data.classes)}."
+        )
     return _Foreign(found, data).eval()
 
 

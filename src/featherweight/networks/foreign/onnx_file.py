@@ -31,6 +31,8 @@ class ForeignNetwork:
     network: Graph
     shape: tuple[int, int, int]
     """(C, H, W) of a picture."""
+    classes: int
+    """How many scores it gives."""
     scale: tuple[float, ...]
     """By channel: what the file's first layers multiply a picture by, before `shift` is added."""
     shift: tuple[float, ...]
@@ -87,6 +89,7 @@ def finished(path: Path, reading: Reading, output: str, shape: Shape) -> Foreign
         raise FileError(f"{printable(path)} gives {reading.shapes[output]} numbers a picture, which are no scores.")
     return ForeignNetwork(
         name=path.stem, network=Graph(reading.layers, reading.plan).eval(), shape=(shape[0], shape[1], shape[2]),
+        classes=reading.shapes[output][0],
         scale=(1.0,) * shape[0], shift=(0.0,) * shape[0], bytes_in=False, ends_in=reading.ends_in, content=b"",
     )  # fmt: skip
 

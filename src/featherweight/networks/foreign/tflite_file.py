@@ -148,8 +148,7 @@ class _Operator:
     def __init__(self, one: FlatTable, codes: list[int], tensors: list[_Tensor]) -> None:
         code = codes[one.number(0, "I")]
         self.kind = OPERATORS.get(code, f"operator {code}")
-        self.places = [int(at) for at in one.numbers(1, "i4", MOST_INPUTS)]
-        self.input = [_key(at) for at in self.places]
+        self.input = [_key(int(at)) for at in one.numbers(1, "i4", MOST_INPUTS)]
         [made] = one.numbers(2, "i4")
         self.output = [_key(int(made))]
         self.made = tensors[int(made)]

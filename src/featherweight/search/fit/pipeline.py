@@ -11,8 +11,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from featherweight.data.dataset import Data
 from featherweight.errors import FileError, UsageError
 from featherweight.escape import printable
@@ -218,10 +216,8 @@ def _open_state(asked: FitRequest, views: ResizedData, aim: Aim, out: Path, pass
 def _require_teacher(teacher: Path, views: ResizedData) -> None:
     """Raise UsageError or FileError for a teacher that cannot teach these classes, before anything is trained."""
     found = read_network(teacher)
-    with torch.no_grad():
-        made = found.network(torch.zeros(1, *found.shape)).shape[1]
-    if made != len(views.classes):
-        raise UsageError(f"The teacher tells {made} classes apart, and {views.name} has {len(views.classes)}.")
+    if found.classes != len(views.classes):
+        raise UsageError(f"The teacher tells {found.classes} classes apart, and {views.name} has {len(views.classes)}.")
 
 
 def _is_finished(search: FitState, asked: FitRequest, values: dict[str, Any]) -> bool:
